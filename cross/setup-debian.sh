@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Everything that building and testing for aarch64 needs on Debian 12 or 13, without containers. Asks nothing, does
+# nothing twice: a second call only looks.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+target=aarch64-unknown-linux-gnu
+as_root=()
+if [ "$(id -u)" != 0 ]; then as_root=(sudo); fi
+say() { printf 'setup: %s\n' "$*"; }
+fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+command -v apt-get >/dev/null || fail "this is not Debian: install the packages of $here/packages.txt and qemu-user by hand"
+command -v cargo >/dev/null || fail "no cargo: install Rust 1.91 or newer first"
+
+updated=
+install() {
+    if [ -z "$updated" ]; then "${as_root[@]}" apt-get update -q; updated=1; fi
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+}
+
+missing=()
+while read -r package; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done < "$here/packages.txt"
+if [ ${#missing[@]} -gt 0 ]; then
+    say "installing ${missing[*]}"
+    install "${missing[@]}"
+fi
+
+# QEMU 7.2 of Debian 12 shows the host's /proc/cpuinfo to the guest, which then chooses kernels for the wrong CPU.
+qemu_major() { qemu-aarch64-static --version 2>/dev/null | sed -n '1s/.*version \([0-9]*\).*/\1/p'; }
+if [ "$(qemu_major || true)" = "" ] || [ "$(qemu_major)" -lt 8 ]; then
+    if grep -q '^VERSION_CODENAME=bookworm' /etc/os-release; then
+        say "installing QEMU from bookworm-backports"
+        if ! grep -rqs 'bookworm-backports' /etc/apt/sources.list /etc/apt/sources.list.d; then
+            mirror=$(grep -rhoE '(https?|file|mirror\+file)://?[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | head -n 1 | tr -d ' ')
+            [ -n "$mirror" ] || fail "no Debian source found in /etc/apt: add bookworm-backports by hand and run this again"
+            echo "deb [arch=$(dpkg --print-architecture)] $mirror bookworm-backports main" |
+                "${as_root[@]}" tee /etc/apt/sources.list.d/lineside-backports.list >/dev/null
+            updated=
+        fi
+        install -t bookworm-backports qemu-user-static
+    else
+        say "installing QEMU"
+        install qemu-user
+        # Debian 13 calls its static build plainly qemu-aarch64.
+        if ! command -v qemu-aarch64-static >/dev/null; then
+            "${as_root[@]}" ln -s "$(command -v qemu-aarch64)" /usr/local/bin/qemu-aarch64-static
+        fi
+    fi
+fi
+
+std="$(rustc --print sysroot)/lib/rustlib/$target/lib"
+if [ ! -d "$std" ]; then
+    command -v rustup >/dev/null || fail "this Rust has no standard library for $target: use rustup, or install one by hand"
+    say "adding Rust's standard library for $target"
+    rustup target add "$target"
+fi
+say "ready for $target"

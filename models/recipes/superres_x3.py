@@ -1,0 +1,203 @@
+"""superres-x3: luma three times as wide and as high, in INT8.
+
+    models/recipes/build superres-x3 [--steps N]
+
+Three convolutions and a shuffle of nine channels into 3 × 3 pixels (ESPCN, Shi et al. 2016), trained in float, then
+for a short while with the rounding of INT8 in the loop, and written as QDQ ONNX.
+"""
+
+import argparse
+import copy
+import math
+import time
+from pathlib import Path
+from string import Template
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+import torch.nn.functional as F
+
+from bundle import golden, write_bundle
+from superres_pictures import CACHE, SCALE, batch, sources
+from superres_quantize import calibrate, quantized, to_onnx
+from superres_score import bicubic, score
+
+HERE = Path(__file__).resolve().parent
+BUNDLE = HERE.parent / "superres-x3"
+SEED = 3
+BATCH = 15
+STEPS = 50_000
+TUNING_STEPS = 10_000  # with INT8's rounding
+CALIBRATION = 300  # patches
+LEARNING_RATE, TUNING_RATE = 1e-3, 1e-4
+SAVE_EVERY = 1_000
+
+# Radius, in low-res pixels, of what one enlarged pixel depends on: 5 × 5, 3 × 3, 3 × 3.
+RADIUS = 4
+INNER = slice(RADIUS * SCALE, -RADIUS * SCALE)
+
+
+def network():
+    """ESPCN that begins as nearest-neighbour enlargement, so that what it learns is the detail."""
+    torch.manual_seed(SEED)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 64, 5, padding=2),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(64, 32, 3, padding=1),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(32, SCALE**2, 3, padding=1),
+        torch.nn.PixelShuffle(SCALE),
+    )
+    first, second, third = net[0], net[2], net[4]
+    with torch.no_grad():
+        # Channel 0 carries the pixel itself: luma is never negative, so ReLU lets it through.
+        for conv in (first, second):
+            conv.weight[0] = 0
+            conv.weight[0, 0, conv.kernel_size[0] // 2, conv.kernel_size[1] // 2] = 1
+            conv.bias[0] = 0
+        third.weight.zero_()
+        third.weight[:, 0, 1, 1] = 1
+        third.bias.zero_()
+    return net.to(memory_format=torch.channels_last)
+
+
+def train(net, forward, pictures, steps, absolute_steps, rate, saved):
+    """Adam with a cosine decay: absolute error for `absolute_steps`, then squared. Resumes from `saved`."""
+    optimizer = torch.optim.Adam(net.parameters(), lr=rate)
+    rng = np.random.default_rng(SEED)
+    start, seconds = 0, 0.0
+    if saved.exists():
+        state = torch.load(saved)
+        net.load_state_dict(state["net"])
+        optimizer.load_state_dict(state["optimizer"])
+        rng.bit_generator.state = state["rng"]
+        start, seconds = state["step"], state["seconds"]
+    began = time.time() - seconds
+    for step in range(start, steps):
+        optimizer.param_groups[0]["lr"] = rate * (0.5 + 0.5 * math.cos(math.pi * step / steps))
+        low, high = (torch.from_numpy(side) for side in batch(pictures, BATCH, rng))
+        # Pixels that see the zeros around a patch do not count: the runtime repeats a picture's edge instead.
+        error = (forward(low) - high)[..., INNER, INNER].abs()
+        if step >= absolute_steps:
+            error = error**2
+        loss = error.mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
+            seconds = time.time() - began
+            state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "rng": rng.bit_generator.state}
+            torch.save(state | {"step": step + 1, "seconds": seconds}, saved.with_suffix(".part"))
+            saved.with_suffix(".part").rename(saved)
+            print(f"{saved.stem} {step + 1}/{steps} {seconds:.0f} s, Set5 {score(enlarger(forward), 'Set5'):.3f} dB", flush=True)
+    return seconds
+
+
+def enlarger(forward):
+    """A function from luma bytes to enlarged luma bytes that repeats the picture's edge, as the runtime does."""
+
+    @torch.no_grad()
+    def enlarge(luma):
+        low = torch.from_numpy(with_halo(luma)[None, None].astype(np.float32) / 255)
+        return without_halo((forward(low)[0, 0] * 255).round().clamp(0, 255).byte().numpy())
+
+    return enlarge
+
+
+def with_halo(luma):
+    return np.pad(luma, RADIUS, "edge")
+
+
+def without_halo(enlarged):
+    return enlarged[INNER, INNER]
+
+
+def texture(height, width):
+    """Luma bytes like those of a photograph: a gradient, blurred noise, a hard edge and a fine grid."""
+    rng = np.random.default_rng(SEED)
+    y, x = np.mgrid[:height, :width]
+    noise = torch.from_numpy(rng.normal(0, 60, (1, 1, height + 4, width + 4)))
+    soft = F.avg_pool2d(noise, 5, stride=1)[0, 0].numpy()
+    edge = np.where(x * 3 + y * 2 > width * 2, 70, 0)
+    grid = np.where(y > height * 2 // 3, 25 * ((x // 2 + y) % 2), 0)
+    return (60 + 2 * y + soft + edge + grid).round().clip(0, 255).astype(np.uint8)
+
+
+def extremes(height, width):
+    """Noise of 0 and 255 only: every accumulator and clamp at its limit."""
+    return np.random.default_rng(SEED).choice(np.array([0, 255], np.uint8), (height, width))
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--steps", type=int, default=STEPS, help="training steps in float (default: %(default)s)")
+    steps = arguments.parse_args().steps
+    torch.set_num_threads(1)  # the sums then come out alike on every run
+    saved = CACHE / "superres-x3" / str(steps)
+    saved.mkdir(parents=True, exist_ok=True)
+
+    net, pictures = network(), sources()
+    seconds = train(net, net, pictures, steps, steps // 2, LEARNING_RATE, saved / "float.pt")
+    enlargers = {"bicubic": bicubic, "fp32": enlarger(copy.deepcopy(net))}
+
+    calibration = torch.from_numpy(batch(pictures, CALIBRATION, np.random.default_rng(SEED))[0])
+    scales = calibrate(net, calibration)
+    enlargers["untuned"] = enlarger(quantized(copy.deepcopy(net), scales))
+    seconds += train(net, quantized(net, scales), pictures, TUNING_STEPS, 0, TUNING_RATE, saved / "int8.pt")
+
+    BUNDLE.mkdir(exist_ok=True)
+    onnx.save(to_onnx(net, scales, BUNDLE.name), BUNDLE / "model.onnx")
+    session = onnxruntime.InferenceSession(BUNDLE / "model.onnx", providers=["CPUExecutionProvider"])
+    enlargers["int8"] = session_enlarger(session)
+
+    figures = {f"{name}_{way}": score(enlarge, name) for name in ("Set5", "Set14") for way, enlarge in enlargers.items()}
+    card = Template((HERE / "superres_x3.card.md").read_text(encoding="utf-8"))
+    figures_text = {key: f"{value:.2f}" for key, value in figures.items()}
+    settings = {"steps": f"{steps:,}", "tuning_steps": f"{TUNING_STEPS:,}", "minutes": f"{seconds / 60:.0f}", "seed": SEED}
+    (BUNDLE / "CARD.md").write_text(card.substitute(figures_text, **settings), encoding="utf-8")
+    write_bundle(BUNDLE, manifest(session, figures))
+    print("".join(f"{name} {value:.3f} dB\n" for name, value in figures.items()), end="")
+
+
+def session_enlarger(session):
+    """As `enlarger`, by ONNX Runtime."""
+
+    def enlarge(luma):
+        return without_halo(run(session, with_halo(luma)[None, None])[0, 0])
+
+    return enlarge
+
+
+def run(session, luma):
+    return session.run(None, {"luma": luma})[0]
+
+
+def manifest(session, figures):
+    vectors = [pixels[None, None] for pixels in (texture(24, 32), extremes(17, 23))]
+    return {
+        "format": 1,
+        "name": BUNDLE.name,
+        "version": "0.1.0",
+        "task": "super-resolution",
+        "description": "Enlarges pictures three times: luma by an ESPCN network in INT8",
+        "licence": "MIT OR Apache-2.0",
+        "model": "model.onnx",
+        "input": {"channels": "luma"},
+        "super_resolution": {"scale": SCALE, "receptive_field": RADIUS},
+        # Runtimes round the product of scales in float in different orders: at a tie they may part by one step.
+        "golden": [golden(BUNDLE, n, low, run(session, low), tolerance=1) for n, low in enumerate(vectors)],
+        "measured": {
+            "set5_psnr_y": round(figures["Set5_int8"], 3),
+            "set5_psnr_y_fp32": round(figures["Set5_fp32"], 3),
+            "set5_psnr_y_bicubic": round(figures["Set5_bicubic"], 3),
+            "set14_psnr_y": round(figures["Set14_int8"], 3),
+            "set14_psnr_y_fp32": round(figures["Set14_fp32"], 3),
+            "set14_psnr_y_bicubic": round(figures["Set14_bicubic"], 3),
+        },
+    }
+
+
+if __name__ == "__main__":
+    main()

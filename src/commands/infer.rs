@@ -1,0 +1,66 @@
+//! `lineside infer`: any ONNX model on `.npy` arrays.
+
+use super::WrongArguments;
+use crate::engine::{Model, Session, npy};
+use crate::sink::write_durably;
+use anyhow::Context;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The ONNX model
+    model: PathBuf,
+    /// An input array, one for each of the model's inputs, in the model's order
+    #[arg(short, long = "input", value_name = "X.npy", required = true)]
+    input: Vec<PathBuf>,
+    /// Where an output goes, in the model's order; outputs that are not named are not written
+    #[arg(short, long = "output", value_name = "Y.npy", required = true)]
+    output: Vec<PathBuf>,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let model_name = || arguments.model.display().to_string();
+    let model = Model::load(&arguments.model).with_context(model_name)?;
+    let stated = model.inputs().with_context(model_name)?;
+    if stated.len() != arguments.input.len() {
+        let message =
+            format!("{}: {} inputs, but -i was given {} times", model_name(), stated.len(), arguments.input.len());
+        return Err(WrongArguments(message).into());
+    }
+    let mut arrays = Vec::new();
+    for (path, input) in arguments.input.iter().zip(&stated) {
+        let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+        let array = npy::read(&bytes).with_context(|| path.display().to_string())?;
+        anyhow::ensure!(
+            array.kind() == input.kind,
+            "{}: holds {}, but input \"{}\" takes {}",
+            path.display(),
+            array.kind(),
+            input.name,
+            input.kind
+        );
+        arrays.push(array);
+    }
+    let shapes: Vec<Vec<usize>> = arrays.iter().map(|array| array.shape().to_vec()).collect();
+    let plan = model.plan(&shapes).with_context(model_name)?;
+    if plan.outputs().len() < arguments.output.len() {
+        let message = format!(
+            "{}: {} outputs, but -o was given {} times",
+            model_name(),
+            plan.outputs().len(),
+            arguments.output.len()
+        );
+        return Err(WrongArguments(message).into());
+    }
+    let mut session = Session::new(Arc::new(plan)).with_context(model_name)?;
+    for (index, array) in arrays.into_iter().enumerate() {
+        session.set_input(index, array).with_context(|| arguments.input[index].display().to_string())?;
+    }
+    session.run().with_context(model_name)?;
+    for (path, tensor) in arguments.output.iter().zip(session.outputs()) {
+        write_durably(path, |out| npy::write(out, tensor)).with_context(|| path.display().to_string())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,133 @@
+//! One file a subcommand: reads arguments, calls the rooms, prints.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong arguments, 78 bad configuration or bundle (`EX_CONFIG` of sysexits.h).
+
+mod bench;
+mod check;
+mod eval;
+mod infer;
+mod parity;
+mod run;
+mod setup;
+mod upscale;
+
+use crate::bundle::BundleError;
+use crate::config::ConfigError;
+use crate::memory::OverBudget;
+use crate::record::LogFormat;
+use crate::task::TaskError;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Visual inspection on a small board: is the part normal, where not, and what does the spot look like from nearer.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 110)]
+pub struct Cli {
+    /// How log lines on stderr look
+    #[arg(long, global = true, value_enum, default_value_t)]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Inspect frames; without CONFIG the demo on shipped frames, results under ./lineside-out/
+    Run(run::Arguments),
+    /// Validate config, bundles and budget on this board; starts nothing
+    Check(check::Arguments),
+    /// How well a bundle does on labelled pictures
+    Eval(eval::Arguments),
+    /// Enlarge a picture, or all pictures of a folder, by super-resolution
+    Upscale(upscale::Arguments),
+    /// Run any ONNX model on .npy arrays
+    Infer(infer::Arguments),
+    /// Time a model on this CPU
+    Bench(bench::Arguments),
+    /// Hold golden vectors against this CPU
+    Parity(parity::Arguments),
+}
+
+/// Runs the command that was asked for.
+///
+/// # Errors
+/// What the command could not do; [`exit_code`] tells how the process should end.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    crate::record::init(cli.log_format);
+    match cli.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Eval(arguments) => eval::run(&arguments),
+        Command::Upscale(arguments) => upscale::run(&arguments),
+        Command::Infer(arguments) => infer::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Parity(arguments) => parity::run(&arguments),
+    }
+}
+
+/// A combination of arguments that makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct WrongArguments(String);
+
+/// The exit code for an error; 0 for a reader that went away (as in `lineside eval … | head`).
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    for cause in error.chain() {
+        if cause.is::<WrongArguments>() {
+            return 2;
+        }
+        let bad_bundle = cause.is::<BundleError>() || matches!(cause.downcast_ref(), Some(TaskError::Bundle(_)));
+        if bad_bundle || cause.is::<ConfigError>() || cause.is::<OverBudget>() {
+            return 78;
+        }
+        if cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) {
+            return 0;
+        }
+    }
+    1
+}
+
+/// Prints `value` as one JSON document on stdout.
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, value)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+/// `q` of the way through the sorted values (nearest rank), or 0 where there are none.
+fn percentile(sorted: &[f64], q: f64) -> f64 {
+    let rank = (q * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
+}
+
+/// Reads and decodes one picture file.
+fn read_picture(path: &std::path::Path, picture: &mut crate::picture::Picture) -> anyhow::Result<()> {
+    use anyhow::Context;
+    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    crate::picture::decode_file(&bytes, MAX_PIXELS, picture).with_context(|| path.display().to_string())
+}
+
+/// The most pixels of a picture that a command reads by name.
+const MAX_PIXELS: usize = 64_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn percentiles_take_the_nearest_rank() {
+        let values: Vec<f64> = (1..=100).map(f64::from).collect();
+        assert_eq!(percentile(&values, 0.5), 50.0);
+        assert_eq!(percentile(&values, 0.99), 99.0);
+        assert_eq!(percentile(&[7.0], 0.5), 7.0);
+        assert_eq!(percentile(&[], 0.5), 0.0);
+    }
+}

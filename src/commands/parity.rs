@@ -1,0 +1,81 @@
+//! `lineside parity`: does this CPU give the bytes that the bundles' golden vectors state?
+
+use crate::bundle::{self, Bundle};
+use crate::engine::Session;
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Names or folders of bundles; without any, every bundle on this machine
+    bundles: Vec<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(serde::Serialize)]
+struct Row {
+    bundle: String,
+    golden: String,
+    kernel: &'static str,
+    /// Largest difference to the stated output, in LSB; null where type or shape differ.
+    difference: Option<f64>,
+    tolerance: u32,
+    agrees: bool,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let bundles: Vec<Bundle> = if arguments.bundles.is_empty() {
+        bundle::all().iter().map(|folder| Bundle::open(folder)).collect::<Result<_, _>>()?
+    } else {
+        arguments.bundles.iter().map(|name| bundle::find(name)).collect::<Result<_, _>>()?
+    };
+    anyhow::ensure!(!bundles.is_empty(), "no bundle on this machine; name one");
+    let mut rows = Vec::new();
+    for bundle in &bundles {
+        anyhow::ensure!(!bundle.manifest().golden.is_empty(), "{}: no golden vectors in it", bundle.folder().display());
+        rows.extend(hold(bundle)?);
+    }
+    let all_agree = rows.iter().all(|row| row.agrees);
+    if arguments.json {
+        super::print_json(&serde_json::json!({ "agrees": all_agree, "vectors": rows }))?;
+    } else {
+        let mut out = std::io::stdout().lock();
+        for row in &rows {
+            let verdict = if row.agrees { "agrees" } else { "DIFFERS" };
+            let difference = row.difference.map_or("type or shape differ".into(), |d| format!("{d} LSB"));
+            writeln!(
+                out,
+                "{verdict:<8} {:<16} {:<24} kernel {}  difference {difference}, allowed {}",
+                row.bundle, row.golden, row.kernel, row.tolerance
+            )?;
+        }
+    }
+    Ok(if all_agree { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn hold(bundle: &Bundle) -> anyhow::Result<Vec<Row>> {
+    let manifest = bundle.manifest();
+    let mut rows = Vec::new();
+    for golden in &manifest.golden {
+        let (input, expected) = bundle.golden(golden)?;
+        let blame = |e| bundle.blame(&manifest.model, e);
+        let plan = bundle.model()?.plan(&[input.shape().to_vec()]).map_err(blame)?;
+        let kernel = plan.kernel();
+        let mut session = Session::new(Arc::new(plan)).map_err(blame)?;
+        session.set_input(0, input).map_err(|e| bundle.blame(&golden.input, e))?;
+        session.run().map_err(blame)?;
+        let difference = session.outputs().first().and_then(|output| output.largest_difference(&expected));
+        rows.push(Row {
+            bundle: manifest.name.clone(),
+            golden: golden.input.clone(),
+            kernel,
+            difference,
+            tolerance: golden.tolerance,
+            agrees: difference.is_some_and(|difference| difference <= f64::from(golden.tolerance)),
+        });
+    }
+    Ok(rows)
+}

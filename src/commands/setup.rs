@@ -1,0 +1,138 @@
+//! From a configuration to a pipeline that is ready to run, and the bill for it. `run` and `check` share it.
+
+use crate::bundle::{self, Bundle};
+use crate::config::{Config, Source, When};
+use crate::memory::{Bill, heap_use, reset_peak};
+use crate::picture::{Layout, Picture};
+use crate::pipeline::{self, Pipeline};
+use crate::source::{FolderSource, FrameSource, PatternSource};
+use crate::task::anomaly::{Inspector, Verdict};
+use crate::task::super_resolution::Enlarger;
+use anyhow::Context;
+use std::path::{Path, PathBuf};
+
+/// What a configuration comes to.
+pub struct Ready {
+    pub pipeline: Pipeline,
+    pub bill: Bill,
+    pub source: String,
+    pub bundles: Vec<String>,
+    pub output: PathBuf,
+}
+
+/// The most memory that a command without a configuration may take in decoded frames.
+const FRAME_BYTES: usize = 3;
+/// What reading one file may hold beside its pixels: the file's bytes and the decoder's state.
+const DECODER_BYTES: u64 = 4 << 20;
+
+/// Reads the configuration; without one, the demo's.
+pub fn configuration(path: Option<&Path>) -> anyhow::Result<Config> {
+    match path {
+        Some(path) => Ok(Config::load(path)?),
+        None => Ok(Config::demo(bundle::find("inspect-demo")?.folder().join("frames"))),
+    }
+}
+
+/// Opens the source, loads the bundles, runs each model once, and adds up the bill. Refuses what is over budget and
+/// what would run in floats unasked.
+pub fn prepare(config: &Config) -> anyhow::Result<Ready> {
+    reset_peak();
+    let source = open_source(&config.source)?;
+    let pixels = source.max_pixels() as u64;
+    let mut bill = Bill::default();
+    bill.add("program", std::env::current_exe().and_then(std::fs::metadata).map_or(0, |file| file.len()));
+
+    let anomaly = bundle::find(&config.anomaly.bundle)?;
+    let threshold = config.anomaly.threshold.as_ref().map(|threshold| *threshold.get_ref());
+    let mut inspector = Inspector::new(&anomaly, threshold)?;
+    allow_float(config, &anomaly, inspector.plan().integer_coverage())?;
+    let memory = inspector.plan().memory();
+    bill.add(format!("{} weights", config.anomaly.bundle), memory.weights_bytes);
+    bill.add(format!("{} memory bank", config.anomaly.bundle), inspector.bank_bytes() as u64);
+    bill.add(format!("{} arena", config.anomaly.bundle), memory.arena_bytes);
+    let probe = Picture::new(Layout::Rgb, 64, 48);
+    inspector.prepare(&probe)?;
+    inspector.judge((64, 48), &mut Verdict::default())?;
+
+    let mut bundles = vec![identity(&anomaly)];
+    let spot = *config.super_resolution.spot.get_ref();
+    let mut enlarged = 0;
+    let enlarger = match config.super_resolution.when {
+        When::Never => None,
+        when => {
+            let superres = bundle::find(&config.super_resolution.bundle)?;
+            bundles.push(identity(&superres));
+            let mut enlarger = Enlarger::new(superres)?;
+            let coverage = enlarger.plan_for(spot, spot)?.integer_coverage();
+            allow_float(config, enlarger.bundle(), coverage)?;
+            let memory = enlarger.plan_for(spot, spot)?.memory();
+            bill.add(format!("{} weights", config.super_resolution.bundle), memory.weights_bytes);
+            bill.add(format!("{} arena", config.super_resolution.bundle), memory.arena_bytes);
+            enlarger.enlarge(&Picture::new(Layout::Rgb, spot, spot), &mut Picture::default())?;
+            let area = if when == When::Always { pixels } else { (spot * spot) as u64 };
+            let scale = enlarger.scale() as u64;
+            // Small and large pixels in each report, and twice the planes of luma and chroma inside the enlarger.
+            enlarged = area * FRAME_BYTES as u64 * (1 + scale * scale);
+            bill.add("enlarger's planes", 2 * enlarged);
+            Some(enlarger)
+        }
+    };
+    let frame = pixels * FRAME_BYTES as u64;
+    let reports = pipeline::QUEUE as u64 + 1;
+    bill.add("frames (3 in turn, 1 in the decoder)", 4 * frame + DECODER_BYTES);
+    bill.add("verdicts for the writer", reports * (frame + enlarged));
+    bill.add("pictures being written", 2 * frame + 3 * enlarged);
+    bill.add("stacks", ((pipeline::THREADS + 1) * pipeline::STACK) as u64);
+    // Loading is the time of the highest heap; what it gave back may stay with the allocator.
+    let heap = heap_use();
+    bill.add("left over from loading, measured", (heap.peak - heap.in_use) as u64);
+    bill.check(config.budget.memory.as_u64())?;
+
+    Ok(Ready {
+        source: source.describe(),
+        pipeline: Pipeline {
+            source,
+            inspector,
+            enlarger,
+            when: config.super_resolution.when,
+            spot,
+            skip_similar: *config.anomaly.skip_similar.get_ref(),
+            frames: None,
+        },
+        bill,
+        bundles,
+        output: config.output.folder.clone(),
+    })
+}
+
+fn open_source(source: &Source) -> anyhow::Result<Box<dyn FrameSource>> {
+    Ok(match source {
+        Source::Folder(folder) => {
+            let fps = folder.fps.as_ref().map(|fps| *fps.get_ref());
+            let max_pixels = (folder.max_megapixels.get_ref() * 1e6) as usize;
+            Box::new(FolderSource::open(&folder.path, folder.repeat, fps, max_pixels).map_err(anyhow::Error::msg)?)
+        }
+        Source::Pattern(line) => {
+            let fps = line.fps.as_ref().map(|fps| *fps.get_ref());
+            let (width, height) = (*line.width.get_ref(), *line.height.get_ref());
+            Box::new(PatternSource::new(width, height, line.seed, line.defect_every, fps, line.frames))
+        }
+    })
+}
+
+fn allow_float(config: &Config, bundle: &Bundle, coverage: f64) -> anyhow::Result<()> {
+    if coverage >= 1.0 || config.engine.allow_float {
+        return Ok(());
+    }
+    let percent = coverage * 100.0;
+    let problem = format!(
+        "{percent:.0} % of its multiply-accumulates run in integers, the rest in floats, whose results may differ \
+         from CPU to CPU; set engine.allow_float = true to run it all the same"
+    );
+    Err(bundle.blame(&bundle.manifest().model, problem)).context("float model refused")
+}
+
+fn identity(bundle: &Bundle) -> String {
+    let manifest = bundle.manifest();
+    format!("{} {} {}", manifest.name, manifest.version, bundle.fingerprint())
+}

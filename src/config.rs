@@ -1,0 +1,298 @@
+//! The TOML file: types, defaults, and validation that names file and line in every error.
+
+use bytesize::ByteSize;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+
+/// Everything that `lineside run` and `lineside check` are told.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What the process may take.
+    #[serde(default)]
+    pub budget: Budget,
+    /// Where frames come from.
+    pub source: Source,
+    /// Telling normal from not.
+    #[serde(default)]
+    pub anomaly: Anomaly,
+    /// Enlarging the spot.
+    #[serde(default)]
+    pub super_resolution: SuperResolution,
+    /// Where results go.
+    #[serde(default)]
+    pub output: Output,
+    /// How models are run.
+    #[serde(default)]
+    pub engine: Engine,
+}
+
+/// What the process may take.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Budget {
+    /// Memory of the whole process, as in `"128 MiB"`.
+    pub memory: ByteSize,
+}
+
+/// Where frames come from.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// A folder of pictures.
+    Folder(Folder),
+    /// The synthetic line.
+    Pattern(Pattern),
+}
+
+/// A folder of pictures.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Folder {
+    /// The folder.
+    pub path: PathBuf,
+    /// Begin again after the last picture.
+    #[serde(default)]
+    pub repeat: bool,
+    /// Frames a second, as from a camera; absent: every picture is inspected, at the inspection's own pace.
+    pub fps: Option<Spanned<f64>>,
+    /// Larger pictures are refused, one by one. In millions of pixels.
+    #[serde(default = "two_megapixels")]
+    pub max_megapixels: Spanned<f64>,
+}
+
+/// The synthetic line.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pattern {
+    /// Width of a frame in pixels.
+    #[serde(default = "pixels::<640>")]
+    pub width: Spanned<usize>,
+    /// Height of a frame in pixels.
+    #[serde(default = "pixels::<480>")]
+    pub height: Spanned<usize>,
+    /// Frames a second; absent: as fast as they are inspected.
+    pub fps: Option<Spanned<f64>>,
+    /// What the noise begins with.
+    #[serde(default)]
+    pub seed: u64,
+    /// Every how many parts one has a scratch; 0: none.
+    #[serde(default = "ten")]
+    pub defect_every: u64,
+    /// How many frames; absent: without end.
+    pub frames: Option<u64>,
+}
+
+/// Telling normal from not.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Anomaly {
+    /// A bundle's name or folder.
+    pub bundle: String,
+    /// Replaces the bundle's threshold, 0..1.
+    pub threshold: Option<Spanned<f64>>,
+    /// A frame that differs from the one before by less than this many grey levels, on average, gets its verdict.
+    /// 0: every frame is judged by itself.
+    pub skip_similar: Spanned<f64>,
+}
+
+/// Enlarging the spot.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SuperResolution {
+    /// A bundle's name or folder.
+    pub bundle: String,
+    /// When to enlarge.
+    pub when: When,
+    /// Side of the square around the hottest place that is enlarged, in pixels.
+    pub spot: Spanned<usize>,
+}
+
+/// When to enlarge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum When {
+    /// The spot, where a frame counts as defect.
+    Anomaly,
+    /// The whole of every frame.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// Where results go.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Output {
+    /// The folder for `events.jsonl` and pictures.
+    pub folder: PathBuf,
+}
+
+/// How models are run.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Engine {
+    /// Run models of which a part is computed in floats: their results may differ from CPU to CPU by a step.
+    pub allow_float: bool,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget { memory: ByteSize::mib(192) }
+    }
+}
+
+impl Default for Anomaly {
+    fn default() -> Self {
+        Anomaly { bundle: "inspect-demo".into(), threshold: None, skip_similar: Spanned::new(0..0, 0.0) }
+    }
+}
+
+impl Default for SuperResolution {
+    fn default() -> Self {
+        SuperResolution { bundle: "superres-x3".into(), when: When::Anomaly, spot: pixels::<96>() }
+    }
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Output { folder: "lineside-out".into() }
+    }
+}
+
+fn two_megapixels() -> Spanned<f64> {
+    Spanned::new(0..0, 2.1)
+}
+
+fn pixels<const N: usize>() -> Spanned<usize> {
+    Spanned::new(0..0, N)
+}
+
+fn ten() -> u64 {
+    10
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct ConfigError {
+    place: String,
+    problem: String,
+}
+
+impl Config {
+    /// Reads and validates the file at `path`.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names file, line and what is wrong.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| ConfigError { place: path.display().to_string(), problem: e.to_string() })?;
+        Config::parse(&text, path)
+    }
+
+    /// Validates `text`, which came from `path`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
+        let at = |start: usize, problem: String| {
+            let line = 1 + text.bytes().take(start).filter(|byte| *byte == b'\n').count();
+            ConfigError { place: format!("{}:{line}", path.display()), problem }
+        };
+        let config: Config = toml::from_str(text).map_err(|e| {
+            let start = e.span().map_or(0, |span| span.start);
+            at(start, e.message().replace('\n', " "))
+        })?;
+        match config.problem() {
+            Some((start, problem)) => Err(at(start, problem)),
+            None => Ok(config),
+        }
+    }
+
+    /// What `lineside run` does without a configuration: the shipped frames, once.
+    pub fn demo(frames: PathBuf) -> Config {
+        let folder = Folder { path: frames, repeat: false, fps: None, max_megapixels: Spanned::new(0..0, 0.1) };
+        Config {
+            budget: Budget::default(),
+            source: Source::Folder(folder),
+            anomaly: Anomaly::default(),
+            super_resolution: SuperResolution::default(),
+            output: Output::default(),
+            engine: Engine { allow_float: true },
+        }
+    }
+
+    /// The first value that is out of range: where it stands, and what is wrong with it.
+    fn problem(&self) -> Option<(usize, String)> {
+        fn outside<T: PartialOrd + std::fmt::Display>(
+            value: &Spanned<T>,
+            key: &str,
+            low: T,
+            high: T,
+        ) -> Option<(usize, String)> {
+            let found = value.get_ref();
+            let inside = *found >= low && *found <= high;
+            (!inside).then(|| (value.span().start, format!("{key} must lie in {low}..{high}, found {found}")))
+        }
+        let fps = |fps: &Option<Spanned<f64>>, key| fps.as_ref().and_then(|fps| outside(fps, key, 0.01, 1000.0));
+        let source = match &self.source {
+            Source::Folder(folder) => fps(&folder.fps, "source.folder.fps")
+                .or_else(|| outside(&folder.max_megapixels, "source.folder.max_megapixels", 0.001, 100.0)),
+            Source::Pattern(pattern) => fps(&pattern.fps, "source.pattern.fps")
+                .or_else(|| outside(&pattern.width, "source.pattern.width", 32, 8192))
+                .or_else(|| outside(&pattern.height, "source.pattern.height", 32, 8192)),
+        };
+        let threshold = self.anomaly.threshold.as_ref();
+        source
+            .or_else(|| threshold.and_then(|value| outside(value, "anomaly.threshold", 0.0, 1.0)))
+            .or_else(|| outside(&self.anomaly.skip_similar, "anomaly.skip_similar", 0.0, 255.0))
+            .or_else(|| outside(&self.super_resolution.spot, "super_resolution.spot", 16, 512))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        Config::parse(text, Path::new("line.toml")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_short_file_has_sensible_defaults() {
+        let config = Config::parse("[source.pattern]\nfps = 5.0\n", Path::new("line.toml")).unwrap();
+        assert_eq!(config.budget.memory, ByteSize::mib(192));
+        assert_eq!(config.super_resolution.when, When::Anomaly);
+        assert!(matches!(config.source, Source::Pattern(pattern) if *pattern.width.get_ref() == 640));
+    }
+
+    #[test]
+    fn each_mistake_is_named_with_file_and_line() {
+        let pattern = "[source.pattern]\n";
+        let cases = [
+            ("[source.pattern]\nwidht = 3\n", "line.toml:2: unknown field `widht`"),
+            ("[source.pattern]\nwidth = \"3\"\n", "line.toml:2: invalid type: string \"3\""),
+            ("[source.pattern]\nwidth = 0\n", "line.toml:2: source.pattern.width must lie in 32..8192, found 0"),
+            ("[source.pattern]\n\nfps = -1\n", "line.toml:3: source.pattern.fps must lie in 0.01..1000, found -1"),
+            ("[source.pattern]\nfps = nan\n", "source.pattern.fps must lie in 0.01..1000, found NaN"),
+            ("[source.folder]\n", "missing field `path`"),
+            ("[source.camera]\n", "line.toml:1: unknown variant `camera`"),
+            ("", "missing field `source`"),
+            ("[source", "line.toml:1: "),
+            (
+                &format!("{pattern}[anomaly]\nthreshold = 7\n"),
+                "line.toml:3: anomaly.threshold must lie in 0..1, found 7",
+            ),
+            (&format!("{pattern}[budget]\nmemory = \"many\"\n"), "line.toml:3: "),
+            (&format!("{pattern}[super_resolution]\nwhen = \"often\"\n"), "line.toml:3: unknown variant `often`"),
+            (&format!("{pattern}[super_resolution]\nspot = 0\n"), "super_resolution.spot must lie in 16..512, found 0"),
+        ];
+        for (text, expected) in cases {
+            let said = refusal(text);
+            assert!(said.contains(expected), "{text:?}: {said}");
+            assert_eq!(said.lines().count(), 1, "{said}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Tensors from and to NumPy's `.npy` files (format 1.0 to 3.0; little-endian, C or Fortran order).
+
+use super::tensor::Buffer;
+use super::{Element, EngineError, Tensor};
+use npyz::{DType, Deserialize, NpyFile, NpyHeader, Order, WriterBuilder};
+use std::io::{Read, Write};
+
+/// Reads an array.
+///
+/// # Errors
+/// [`EngineError::Array`] for what is no `.npy` file, is cut short, or holds elements other than u8, i8, i32, i64, f32.
+pub fn read(bytes: &[u8]) -> Result<Tensor, EngineError> {
+    let mut reader = bytes;
+    let header = NpyHeader::from_reader(&mut reader).map_err(array)?;
+    let shape: Vec<usize> =
+        header.shape().iter().map(|&dim| usize::try_from(dim)).collect::<Result<_, _>>().map_err(array)?;
+    // The header may announce anything: what it needs must be there before it is allocated.
+    let element = match header.dtype() {
+        DType::Plain(plain) => plain.to_string(),
+        other => other.descr(),
+    };
+    let size = match element.as_str() {
+        "|u1" | "|i1" => 1,
+        "<i4" | "<f4" => 4,
+        "<i8" => 8,
+        other => {
+            return Err(EngineError::Array(format!("elements are {other}; |u1, |i1, <i4, <i8 and <f4 can be used")));
+        }
+    };
+    let needed = shape.iter().try_fold(size, |bytes: usize, &dim| bytes.checked_mul(dim));
+    if needed.is_none_or(|needed| needed > reader.len()) {
+        let found = reader.len();
+        return Err(EngineError::Array(format!(
+            "shape {shape:?} of {element} needs more than the {found} bytes in it"
+        )));
+    }
+    match element.as_str() {
+        "|u1" => values::<u8>(header, reader, shape),
+        "|i1" => values::<i8>(header, reader, shape),
+        "<i4" => values::<i32>(header, reader, shape),
+        "<i8" => values::<i64>(header, reader, shape),
+        _ => values::<f32>(header, reader, shape),
+    }
+}
+
+/// Writes an array as format 1.0, C order.
+///
+/// # Errors
+/// The writer's own error.
+pub fn write(writer: impl Write, tensor: &Tensor) -> std::io::Result<()> {
+    fn all<T: npyz::AutoSerialize + Copy>(writer: impl Write, shape: &[u64], values: &[T]) -> std::io::Result<()> {
+        let mut npy = npyz::WriteOptions::new().default_dtype().shape(shape).writer(writer).begin_nd()?;
+        npy.extend(values.iter().copied())?;
+        npy.finish()
+    }
+    let shape: Vec<u64> = tensor.shape().iter().map(|&dim| dim as u64).collect();
+    match tensor.buffer() {
+        Buffer::U8(values) => all(writer, &shape, values),
+        Buffer::I8(values) => all(writer, &shape, values),
+        Buffer::I32(values) => all(writer, &shape, values),
+        Buffer::I64(values) => all(writer, &shape, values),
+        Buffer::F32(values) => all(writer, &shape, values),
+    }
+}
+
+fn values<T: Element + Deserialize + Default>(
+    header: NpyHeader,
+    reader: impl Read,
+    shape: Vec<usize>,
+) -> Result<Tensor, EngineError> {
+    let order = header.order();
+    let values: Vec<T> = NpyFile::with_header(header, reader).into_vec().map_err(array)?;
+    let values = match order {
+        Order::C => values,
+        Order::Fortran => row_major(&shape, &values),
+    };
+    Tensor::new(shape, values)
+}
+
+/// Reorders elements whose first index runs fastest.
+fn row_major<T: Copy + Default>(shape: &[usize], values: &[T]) -> Vec<T> {
+    let mut ordered = vec![T::default(); values.len()];
+    let mut index = vec![0usize; shape.len()];
+    for &value in values {
+        let place = shape.iter().zip(&index).fold(0, |place, (&dim, &i)| place * dim + i);
+        ordered[place] = value;
+        for (i, &dim) in index.iter_mut().zip(shape) {
+            *i += 1;
+            if *i < dim {
+                break;
+            }
+            *i = 0;
+        }
+    }
+    ordered
+}
+
+fn array(error: impl std::fmt::Display) -> EngineError {
+    EngineError::Array(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(tensor: &Tensor) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write(&mut bytes, tensor).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let tensors = [
+            Tensor::new(vec![2, 3], vec![0u8, 1, 2, 253, 254, 255]).unwrap(),
+            Tensor::new(vec![2], vec![-128i8, 127]).unwrap(),
+            Tensor::new(vec![1, 1, 2], vec![i32::MIN, i32::MAX]).unwrap(),
+            Tensor::new(vec![], vec![-7i64]).unwrap(),
+            Tensor::new(vec![0, 4], Vec::<f32>::new()).unwrap(),
+            Tensor::new(vec![3], vec![0.5f32, -1e30, f32::INFINITY]).unwrap(),
+        ];
+        for tensor in tensors {
+            assert_eq!(read(&written(&tensor)).unwrap(), tensor);
+        }
+    }
+
+    #[test]
+    fn fortran_order_is_put_right() {
+        // numpy.asfortranarray(numpy.arange(6, dtype="u1").reshape(2, 3))
+        let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+        let header = "{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3), }";
+        bytes.extend(format!("{header:<117}\n").bytes());
+        bytes.extend([0u8, 3, 1, 4, 2, 5]);
+        assert_eq!(read(&bytes).unwrap(), Tensor::new(vec![2, 3], vec![0u8, 1, 2, 3, 4, 5]).unwrap());
+    }
+
+    #[test]
+    fn bad_arrays_are_refused_before_memory_is_taken() {
+        let good = written(&Tensor::new(vec![4], vec![1i32, 2, 3, 4]).unwrap());
+        for cut in 0..good.len() {
+            assert!(read(&good[..cut]).is_err(), "cut to {cut} bytes");
+        }
+        let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+        let header = "{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }";
+        bytes.extend(format!("{header:<117}\n").bytes());
+        bytes.extend([0; 16]);
+        assert!(read(&bytes).unwrap_err().to_string().contains("elements are <f8"));
+        let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+        let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (99999999999,), }";
+        bytes.extend(format!("{header:<117}\n").bytes());
+        assert!(read(&bytes).unwrap_err().to_string().contains("needs more than the 0 bytes"));
+    }
+}

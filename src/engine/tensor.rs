@@ -1,0 +1,250 @@
+//! Element types, shapes and typed buffers: all that crosses the engine's border.
+
+use super::EngineError;
+use std::fmt;
+
+/// The type of a tensor's elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // the names say it
+pub enum ElementKind {
+    U8,
+    I8,
+    I32,
+    I64,
+    F32,
+}
+
+impl ElementKind {
+    /// Bytes of one element.
+    pub fn size(self) -> usize {
+        match self {
+            ElementKind::U8 | ElementKind::I8 => 1,
+            ElementKind::I32 | ElementKind::F32 => 4,
+            ElementKind::I64 => 8,
+        }
+    }
+}
+
+impl fmt::Display for ElementKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ElementKind::U8 => "u8",
+            ElementKind::I8 => "i8",
+            ElementKind::I32 => "i32",
+            ElementKind::I64 => "i64",
+            ElementKind::F32 => "f32",
+        })
+    }
+}
+
+/// Name, element type and shape of a model's input or output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// The name in the model.
+    pub name: String,
+    /// The element type.
+    pub kind: ElementKind,
+    /// The shape, outermost dimension first.
+    pub shape: Vec<usize>,
+}
+
+impl TensorInfo {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there are no elements at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of all elements.
+    pub fn bytes(&self) -> usize {
+        self.len() * self.kind.size()
+    }
+}
+
+impl fmt::Display for TensorInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.kind, self.shape)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Buffer {
+    U8(Vec<u8>),
+    I8(Vec<i8>),
+    I32(Vec<i32>),
+    I64(Vec<i64>),
+    F32(Vec<f32>),
+}
+
+/// A shape and its elements, row-major, in one of the five types that models exchange.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    shape: Vec<usize>,
+    buffer: Buffer,
+}
+
+/// A Rust type that can be a tensor's element.
+pub trait Element: Copy + sealed::Sealed {
+    /// The matching [`ElementKind`].
+    const KIND: ElementKind;
+}
+
+mod sealed {
+    use super::Buffer;
+
+    pub trait Sealed: Sized {
+        fn wrap(values: Vec<Self>) -> Buffer;
+        fn slice(buffer: &Buffer) -> Option<&[Self]>;
+        fn slice_mut(buffer: &mut Buffer) -> Option<&mut [Self]>;
+    }
+}
+
+macro_rules! element {
+    ($type:ty, $variant:ident) => {
+        impl Element for $type {
+            const KIND: ElementKind = ElementKind::$variant;
+        }
+        impl sealed::Sealed for $type {
+            fn wrap(values: Vec<Self>) -> Buffer {
+                Buffer::$variant(values)
+            }
+            fn slice(buffer: &Buffer) -> Option<&[Self]> {
+                match buffer {
+                    Buffer::$variant(values) => Some(values),
+                    _ => None,
+                }
+            }
+            fn slice_mut(buffer: &mut Buffer) -> Option<&mut [Self]> {
+                match buffer {
+                    Buffer::$variant(values) => Some(values),
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+element!(u8, U8);
+element!(i8, I8);
+element!(i32, I32);
+element!(i64, I64);
+element!(f32, F32);
+
+impl Tensor {
+    /// A tensor of the given shape from its elements in row-major order.
+    ///
+    /// # Errors
+    /// [`EngineError::Array`] where the shape needs another number of elements.
+    pub fn new<T: Element>(shape: Vec<usize>, values: Vec<T>) -> Result<Tensor, EngineError> {
+        let needed = shape.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim));
+        if needed != Some(values.len()) {
+            return Err(EngineError::Array(format!("{} elements do not fill the shape {shape:?}", values.len())));
+        }
+        Ok(Tensor { shape, buffer: T::wrap(values) })
+    }
+
+    /// All zero, as `info` describes.
+    pub fn zeroed(info: &TensorInfo) -> Tensor {
+        let n = info.len();
+        let buffer = match info.kind {
+            ElementKind::U8 => Buffer::U8(vec![0; n]),
+            ElementKind::I8 => Buffer::I8(vec![0; n]),
+            ElementKind::I32 => Buffer::I32(vec![0; n]),
+            ElementKind::I64 => Buffer::I64(vec![0; n]),
+            ElementKind::F32 => Buffer::F32(vec![0.0; n]),
+        };
+        Tensor { shape: info.shape.clone(), buffer }
+    }
+
+    /// The shape, outermost dimension first.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The element type.
+    pub fn kind(&self) -> ElementKind {
+        match self.buffer {
+            Buffer::U8(_) => ElementKind::U8,
+            Buffer::I8(_) => ElementKind::I8,
+            Buffer::I32(_) => ElementKind::I32,
+            Buffer::I64(_) => ElementKind::I64,
+            Buffer::F32(_) => ElementKind::F32,
+        }
+    }
+
+    /// The elements, where they are of type `T`.
+    pub fn values<T: Element>(&self) -> Option<&[T]> {
+        T::slice(&self.buffer)
+    }
+
+    /// The elements to write to, where they are of type `T`.
+    pub fn values_mut<T: Element>(&mut self) -> Option<&mut [T]> {
+        T::slice_mut(&mut self.buffer)
+    }
+
+    pub(super) fn buffer(&self) -> &Buffer {
+        &self.buffer
+    }
+
+    /// The largest absolute difference to another tensor, or `None` where types or shapes differ.
+    /// Integers are compared exactly; for `f32` the difference is a float, and NaN against NaN is 0.
+    pub fn largest_difference(&self, other: &Tensor) -> Option<f64> {
+        fn largest<T: Copy>(a: &[T], b: &[T], difference: impl Fn(T, T) -> f64) -> f64 {
+            a.iter().zip(b).map(|(&a, &b)| difference(a, b)).fold(0.0, f64::max)
+        }
+        if self.shape != other.shape {
+            return None;
+        }
+        Some(match (&self.buffer, &other.buffer) {
+            (Buffer::U8(a), Buffer::U8(b)) => largest(a, b, |a, b| f64::from(a.abs_diff(b))),
+            (Buffer::I8(a), Buffer::I8(b)) => largest(a, b, |a, b| f64::from(a.abs_diff(b))),
+            (Buffer::I32(a), Buffer::I32(b)) => largest(a, b, |a, b| f64::from(a.abs_diff(b))),
+            (Buffer::I64(a), Buffer::I64(b)) => largest(a, b, |a, b| a.abs_diff(b) as f64),
+            (Buffer::F32(a), Buffer::F32(b)) => largest(a, b, |a, b| {
+                if a == b || (a.is_nan() && b.is_nan()) {
+                    0.0
+                } else if a.is_nan() || b.is_nan() {
+                    f64::INFINITY
+                } else {
+                    (f64::from(a) - f64::from(b)).abs()
+                }
+            }),
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.kind(), self.shape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_must_be_filled_exactly() {
+        assert!(Tensor::new(vec![2, 3], vec![0u8; 6]).is_ok());
+        assert!(Tensor::new(vec![2, 3], vec![0u8; 5]).is_err());
+        assert!(Tensor::new(vec![usize::MAX, 2], vec![0u8; 2]).is_err());
+    }
+
+    #[test]
+    fn differences_are_exact_and_typed() {
+        let a = Tensor::new(vec![2], vec![0u8, 255]).unwrap();
+        let b = Tensor::new(vec![2], vec![3u8, 250]).unwrap();
+        assert_eq!(a.largest_difference(&b), Some(5.0));
+        assert_eq!(a.largest_difference(&a), Some(0.0));
+        let other_kind = Tensor::new(vec![2], vec![0i8, 1]).unwrap();
+        assert_eq!(a.largest_difference(&other_kind), None);
+        let nan = Tensor::new(vec![1], vec![f32::NAN]).unwrap();
+        let one = Tensor::new(vec![1], vec![1f32]).unwrap();
+        assert_eq!(nan.largest_difference(&nan), Some(0.0));
+        assert_eq!(nan.largest_difference(&one), Some(f64::INFINITY));
+    }
+}

@@ -1,0 +1,34 @@
+//! Lineside watches a production line: frames in; verdict, heatmap and enlarged spot out.
+//!
+//! The rooms of the house, in the order in which data flows. Nothing imports from a room above its own.
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`commands`] | one file a subcommand: reads arguments, calls the rooms below, prints |
+//! | [`config`] | the TOML file: types, defaults, validation |
+//! | [`pipeline`] | threads and queues: capture → newest-frame slot → inspection → bounded queue → sinks |
+//! | [`source`] | where frames come from |
+//! | [`task`] | what is asked of a frame: is it normal, and what does the spot look like from nearer |
+//! | [`sink`] | where verdicts go |
+//! | [`record`] | how a log record is written |
+//! | [`bundle`] | a model with all that it needs: manifest, hashes, golden vectors |
+//! | [`engine`] | INT8 inference |
+//! | [`memory`] | the budget and the counting allocator |
+//! | [`picture`] | pixels: formats, conversion, fixed-point resize, drawing |
+//!
+//! `engine` and `picture` know nothing of the others. `docs/architecture.md` tells the reasons.
+
+// Nothing that comes from outside may end the process; tests may.
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod bundle;
+pub mod commands;
+pub mod config;
+pub mod engine;
+pub mod memory;
+pub mod picture;
+pub mod pipeline;
+pub mod record;
+pub mod sink;
+pub mod source;
+pub mod task;

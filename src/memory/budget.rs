@@ -1,0 +1,80 @@
+//! The bill: every large thing that the process will hold, added up before the first frame and held against the budget.
+
+use bytesize::ByteSize;
+use std::fmt;
+
+/// What the process will hold, item by item, in bytes.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub struct Bill {
+    items: Vec<Item>,
+}
+
+#[derive(Debug, Clone, serde::Serialize)]
+struct Item {
+    name: String,
+    bytes: u64,
+}
+
+/// The bill is higher than the budget; names the largest items.
+#[derive(Debug, thiserror::Error)]
+#[error("budget.memory is {}, but {} are needed; the largest items: {largest}", ByteSize(*budget), ByteSize(*total))]
+pub struct OverBudget {
+    budget: u64,
+    total: u64,
+    largest: String,
+}
+
+impl Bill {
+    /// Puts one item on the bill.
+    pub fn add(&mut self, name: impl Into<String>, bytes: u64) {
+        self.items.push(Item { name: name.into(), bytes });
+    }
+
+    /// The sum of all items, in bytes.
+    pub fn total(&self) -> u64 {
+        self.items.iter().map(|item| item.bytes).sum()
+    }
+
+    /// Holds the bill against `budget` bytes.
+    ///
+    /// # Errors
+    /// [`OverBudget`] where the sum is higher.
+    pub fn check(&self, budget: u64) -> Result<(), OverBudget> {
+        let total = self.total();
+        if total <= budget {
+            return Ok(());
+        }
+        let mut by_size: Vec<&Item> = self.items.iter().collect();
+        by_size.sort_by_key(|item| std::cmp::Reverse(item.bytes));
+        let largest: Vec<String> =
+            by_size.iter().take(3).map(|item| format!("{} {}", item.name, ByteSize(item.bytes))).collect();
+        Err(OverBudget { budget, total, largest: largest.join(", ") })
+    }
+}
+
+impl fmt::Display for Bill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for item in &self.items {
+            writeln!(f, "  {:<34} {:>12}", item.name, ByteSize(item.bytes).to_string())?;
+        }
+        write!(f, "  {:<34} {:>12}", "sum", ByteSize(self.total()).to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bill_over_budget_names_the_largest_items() {
+        let mut bill = Bill::default();
+        bill.add("weights", 3 << 20);
+        bill.add("stacks", 1 << 20);
+        bill.add("arena", 9 << 20);
+        bill.add("frames", 2 << 20);
+        assert_eq!(bill.total(), 15 << 20);
+        assert!(bill.check(15 << 20).is_ok());
+        let refusal = bill.check((15 << 20) - 1).unwrap_err().to_string();
+        assert!(refusal.contains("arena 9.0 MiB, weights 3.0 MiB, frames 2.0 MiB"), "{refusal}");
+    }
+}

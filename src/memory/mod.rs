@@ -1,0 +1,9 @@
+//! The budget and the counting allocator: how much the process may take, and what it takes.
+
+mod budget;
+mod counting;
+mod process;
+
+pub use budget::{Bill, OverBudget};
+pub use counting::{CountingAllocator, HeapUse, heap_use, reset_peak, seal_this_thread, sealed_allocations};
+pub use process::{peak_resident_bytes, resident_bytes};

@@ -1,0 +1,115 @@
+//! Files: a picture from the bytes of a PNG or JPEG, told apart by how they begin.
+
+use super::PictureError;
+use super::format::Range;
+use super::jpeg::decode_jpeg;
+use super::picture::Picture;
+use super::png::decode_png;
+
+/// How files begin that someone may take for a picture we read.
+const OTHERS: [(&[u8], &str); 12] = [
+    (b"GIF8", "it is a GIF"),
+    (b"BM", "it is a BMP"),
+    (b"II*\0", "it is a TIFF"),
+    (b"MM\0*", "it is a TIFF"),
+    (b"RIFF", "it is a WebP or AVI"),
+    (b"P5", "it is a PGM"),
+    (b"P6", "it is a PPM"),
+    (b"%PDF", "it is a PDF"),
+    (b"PK", "it is a ZIP archive"),
+    (b"\x1F\x8B", "it is compressed with gzip"),
+    (b"\x93NUMPY", "it is a NumPy array"),
+    (b"version https://git-lfs", "it is a Git LFS pointer, fetch the file itself"),
+];
+
+/// Decodes a PNG or JPEG of at most `limit_pixels` pixels into `out`: grey where the file is grey, otherwise RGB. The
+/// size is checked against the limit before memory is taken for pixels.
+///
+/// # Errors
+/// - [`PictureError::UnknownFile`] when it is neither, saying what it looks like.
+/// - [`PictureError::Empty`], [`PictureError::TooLarge`] by the header alone.
+/// - [`PictureError::Unsupported`] for CMYK, transparency and rare codings.
+/// - [`PictureError::Broken`] for damaged files and those cut short.
+///
+/// After an error what `out` holds is left open.
+pub fn decode_file(bytes: &[u8], limit_pixels: usize, out: &mut Picture) -> Result<(), PictureError> {
+    if bytes.starts_with(b"\x89PNG\r\n\x1A\n") {
+        decode_png(bytes, limit_pixels, out)
+    } else if bytes.starts_with(b"\xFF\xD8") {
+        decode_jpeg(bytes, Range::Full, limit_pixels, out)
+    } else {
+        Err(PictureError::UnknownFile(looks_like(bytes)))
+    }
+}
+
+fn looks_like(bytes: &[u8]) -> String {
+    let known = OTHERS.iter().find(|(start, _)| bytes.starts_with(start));
+    match known {
+        Some((_, name)) => (*name).to_string(),
+        None if bytes.is_empty() => "it is empty".to_string(),
+        None if bytes.get(4..8) == Some(b"ftyp") => "it is a HEIC, AVIF or MP4".to_string(),
+        None => {
+            let start: Vec<String> = bytes.iter().take(4).map(|byte| format!("{byte:02X}")).collect();
+            format!("it begins with {}", start.join(" "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn message(bytes: &[u8]) -> String {
+        decode_file(bytes, 1 << 20, &mut Picture::default()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn other_files_are_named() {
+        assert_eq!(message(b""), "not a PNG or JPEG file: it is empty");
+        assert_eq!(message(b"GIF89a"), "not a PNG or JPEG file: it is a GIF");
+        assert_eq!(message(b"\0\0\0\x18ftypheic"), "not a PNG or JPEG file: it is a HEIC, AVIF or MP4");
+        assert_eq!(message(b"\x01\x02"), "not a PNG or JPEG file: it begins with 01 02");
+    }
+
+    #[test]
+    fn huge_and_empty_sizes_are_refused_by_the_header() {
+        let png = |width: u32, height: u32| {
+            let mut chunk = b"IHDR".to_vec();
+            chunk.extend(width.to_be_bytes());
+            chunk.extend(height.to_be_bytes());
+            chunk.extend([8, 2, 0, 0, 0]);
+            let mut png = b"\x89PNG\r\n\x1A\n\0\0\0\x0D".to_vec();
+            png.extend(&chunk);
+            png.extend(crc32(&chunk).to_be_bytes());
+            png
+        };
+        let jpeg = |width: u16, height: u16| {
+            let mut jpeg = b"\xFF\xD8\xFF\xC0\0\x11\x08".to_vec();
+            jpeg.extend(height.to_be_bytes());
+            jpeg.extend(width.to_be_bytes());
+            jpeg.extend(b"\x03\x01\x11\0\x02\x11\0\x03\x11\0\xFF\xDA\0\x0C\x03\x01\0\x02\0\x03\0\0\x3F\0\xFF\xD9");
+            jpeg
+        };
+        let large = "picture is 60000x60000, more than the limit of 1048576 pixels: shrink it or raise the limit";
+        assert_eq!(message(&png(60_000, 60_000)), large);
+        assert_eq!(message(&jpeg(60_000, 60_000)), large);
+        assert_eq!(message(&jpeg(0, 5)), "picture is 0x5: width and height must be at least 1");
+        assert_eq!(message(&png(0, 5)), "broken PNG: Invalid image dimensions");
+    }
+
+    fn crc32(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(!0, |crc, &byte| {
+            (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..600), start in 0..3_usize) {
+            let mut file = [&b""[..], b"\x89PNG\r\n\x1A\n\0\0\0\x0DIHDR", b"\xFF\xD8\xFF"][start].to_vec();
+            file.extend(bytes);
+            let _ = decode_file(&file, 1 << 16, &mut Picture::default());
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Frames by fate, and how long verdicts took.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Frames by fate. A frame counts as captured once its fate is known, so the sum is exact at any time:
+/// `captured = inspected + skipped_similar + dropped_stale + failed`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// All frames that the source gave or should have given.
+    pub captured: u64,
+    /// Judged by the model.
+    pub inspected: u64,
+    /// Nearly equal to the frame before, whose verdict they got.
+    pub skipped_similar: u64,
+    /// Replaced by a newer frame before they were inspected.
+    pub dropped_stale: u64,
+    /// Could not be read, decoded or judged.
+    pub failed: u64,
+}
+
+/// What became of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // as in `Counts`
+pub enum Fate {
+    Inspected,
+    SkippedSimilar,
+    DroppedStale,
+    Failed,
+}
+
+/// What the pipeline has done so far, shared between its threads.
+#[derive(Default)]
+pub struct Progress {
+    state: Mutex<Status>,
+}
+
+/// A snapshot of [`Progress`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Status {
+    /// Frames by fate.
+    pub counts: Counts,
+    /// Frames that counted as defect.
+    pub defects: u64,
+    /// The last score.
+    pub score: f64,
+    /// The sum of all frame-to-verdict times.
+    pub total_latency: Duration,
+    /// The longest frame-to-verdict time.
+    pub longest_latency: Duration,
+}
+
+impl Progress {
+    /// Counts one frame.
+    pub fn frame(&self, fate: Fate) {
+        let counts = &mut self.lock().counts;
+        counts.captured += 1;
+        match fate {
+            Fate::Inspected => counts.inspected += 1,
+            Fate::SkippedSimilar => counts.skipped_similar += 1,
+            Fate::DroppedStale => counts.dropped_stale += 1,
+            Fate::Failed => counts.failed += 1,
+        }
+    }
+
+    /// Notes a verdict.
+    pub fn verdict(&self, score: f64, defect: bool, latency: Duration) {
+        let mut state = self.lock();
+        state.score = score;
+        state.defects += u64::from(defect);
+        state.total_latency += latency;
+        state.longest_latency = state.longest_latency.max(latency);
+    }
+
+    /// What was done so far.
+    pub fn status(&self) -> Status {
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Status> {
+        // A panic between two additions leaves numbers, not broken memory: read on.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Status {
+    /// The mean frame-to-verdict time in milliseconds; 0 before the first verdict.
+    pub fn mean_latency_ms(&self) -> f64 {
+        let verdicts = self.counts.inspected + self.counts.skipped_similar;
+        if verdicts == 0 { 0.0 } else { self.total_latency.as_secs_f64() * 1e3 / verdicts as f64 }
+    }
+}

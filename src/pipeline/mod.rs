@@ -1,0 +1,17 @@
+//! Threads and queues: capture → newest-frame slot → inspection → bounded queue → writer.
+//!
+//! The capture thread fills frames; the inspection thread takes the newest and judges it; the writer thread puts
+//! verdicts on disk. A slow writer makes inspection wait, never lose a verdict; slow inspection makes frames stale,
+//! which are counted, never queued.
+
+mod counts;
+mod newest_frame;
+mod report;
+mod run;
+mod shutdown;
+
+pub use counts::{Counts, Progress, Status};
+pub use newest_frame::NewestFrame;
+pub use report::Report;
+pub use run::{Ending, Pipeline, QUEUE, Reporter, STACK, THREADS};
+pub use shutdown::Shutdown;

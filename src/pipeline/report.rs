@@ -1,0 +1,41 @@
+//! What goes from inspection to the writer: a verdict with copies of the pixels that it needs. Reused.
+
+use crate::picture::Picture;
+use crate::task::anomaly::Verdict;
+use std::time::Duration;
+
+/// The verdict on one frame.
+#[derive(Default)]
+pub struct Report {
+    /// What the source calls the frame.
+    pub name: String,
+    /// The wall time of capture.
+    pub wall: jiff::Timestamp,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// From capture to verdict.
+    pub latency: Duration,
+    /// The frame; only where it counts as defect.
+    pub frame: Picture,
+    /// The pixels that were enlarged and their enlargement, where there is one.
+    pub spot: Option<(Picture, Picture)>,
+    /// A spot that is not used for this frame but whose buffers are kept for the next.
+    pub(super) idle_spot: Option<(Picture, Picture)>,
+    /// Why the enlargement failed, where it did.
+    pub spot_failure: Option<String>,
+}
+
+impl Report {
+    /// The spot's buffers, to be filled.
+    pub(super) fn spot_buffers(&mut self) -> (Picture, Picture) {
+        self.spot.take().or(self.idle_spot.take()).unwrap_or_default()
+    }
+
+    /// Puts the spot's buffers aside: this frame has none.
+    pub(super) fn without_spot(&mut self) {
+        if let Some(buffers) = self.spot.take() {
+            self.idle_spot = Some(buffers);
+        }
+        self.spot_failure = None;
+    }
+}

@@ -1,0 +1,37 @@
+//! The wish to stop, seen by every thread.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Set once, by a signal or by the end of the work; never cleared.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown {
+    asked: Arc<AtomicBool>,
+}
+
+impl Shutdown {
+    /// A shutdown that SIGINT and SIGTERM ask for. A second signal ends the process at once, with exit code 1.
+    ///
+    /// # Errors
+    /// Where the handlers cannot be installed.
+    pub fn on_signals() -> std::io::Result<Shutdown> {
+        use signal_hook::consts::{SIGINT, SIGTERM};
+        let shutdown = Shutdown::default();
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: the second signal finds the flag that the first one set.
+            signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&shutdown.asked))?;
+            signal_hook::flag::register(signal, Arc::clone(&shutdown.asked))?;
+        }
+        Ok(shutdown)
+    }
+
+    /// Asks every thread to stop.
+    pub fn ask(&self) {
+        self.asked.store(true, Relaxed);
+    }
+
+    /// Whether a stop was asked for.
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Relaxed)
+    }
+}

@@ -1,0 +1,45 @@
+//! Pictures for people: the frame with what was seen in it, and the spot from nearer.
+
+use crate::picture::{
+    Colour, Filter, Layout, Picture, PictureError, Resizer, frame_box, heatmap_over, label, rgb_into, side_by_side,
+};
+use crate::task::TaskError;
+use crate::task::anomaly::Verdict;
+use crate::task::super_resolution::enlarge_bicubic;
+
+const ALARM: Colour = Colour(255, 64, 48);
+const TEXT: Colour = Colour(255, 255, 255);
+
+/// The frame in colour with the heatmap over it, a box around each region, and the score.
+///
+/// # Errors
+/// [`PictureError`] where the heatmap does not fit the frame.
+pub fn annotated(frame: &Picture, verdict: &Verdict) -> Result<Picture, PictureError> {
+    let mut picture = Picture::default();
+    rgb_into(frame, &mut picture);
+    let mut heat = Picture::default();
+    let size = (frame.width(), frame.height());
+    Resizer::new(Filter::Bilinear, Layout::Grey, (verdict.heat.width(), verdict.heat.height()), size)?
+        .run(&verdict.heat, &mut heat)?;
+    heatmap_over(&mut picture, &heat)?;
+    for region in &verdict.regions {
+        frame_box(&mut picture, region.area, ALARM, 2);
+        let below_top = region.area.y.saturating_sub(16);
+        label(&mut picture, region.area.x, below_top, &format!("{:.2}", region.score), ALARM);
+    }
+    let summary = format!("score {:.3}  threshold {:.2}", verdict.score, verdict.threshold);
+    let y = picture.height().saturating_sub(16);
+    label(&mut picture, 2, y, &summary, TEXT);
+    Ok(picture)
+}
+
+/// The enlarged spot with the bicubic enlargement of the same pixels beside it.
+///
+/// # Errors
+/// [`TaskError::Picture`] where the spot cannot be resized.
+pub fn spot_beside_bicubic(spot: &Picture, enlarged: &Picture, scale: usize) -> Result<Picture, TaskError> {
+    let mut bicubic = Picture::default();
+    enlarge_bicubic(spot, scale, &mut bicubic)?;
+    let ours = format!("super-resolution x{scale}");
+    Ok(side_by_side(&[(enlarged, ours.as_str()), (&bicubic, "bicubic")]))
+}

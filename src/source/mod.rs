@@ -1,0 +1,114 @@
+//! Where frames come from.
+
+mod folder;
+mod pattern;
+
+pub use folder::{FolderSource, picture_files};
+pub use pattern::PatternSource;
+
+use crate::picture::Picture;
+use std::time::{Duration, Instant};
+
+/// One frame on its way through the pipeline. Its buffer is reused.
+pub struct Frame {
+    /// The pixels, decoded.
+    pub picture: Picture,
+    /// What the source calls it: a file name, or a number.
+    pub name: String,
+    /// When it was captured, for frame-to-verdict time.
+    pub captured: Instant,
+    /// The wall time of capture, for records.
+    pub wall: jiff::Timestamp,
+}
+
+impl Default for Frame {
+    fn default() -> Self {
+        let (captured, wall) = (Instant::now(), jiff::Timestamp::now());
+        Frame { picture: Picture::default(), name: String::new(), captured, wall }
+    }
+}
+
+/// What came of asking for a frame.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The frame was filled.
+    Frame,
+    /// This one frame could not be had; the source goes on. Holds its name and the reason.
+    Failed {
+        /// What the source calls the frame.
+        name: String,
+        /// One line that says what is wrong with it.
+        reason: String,
+    },
+    /// Nothing within the time that a call may take; ask again.
+    NotYet,
+    /// There are no more frames.
+    Ended,
+}
+
+/// A source of frames.
+pub trait FrameSource: Send {
+    /// Fills `frame` with the next picture. Returns within about 100 ms, so that a stop is noticed.
+    fn next(&mut self, frame: &mut Frame) -> Next;
+
+    /// Whether frames come at their own pace: then a frame that is not inspected in time is dropped for a newer one.
+    /// Otherwise every frame is inspected, and the source waits.
+    fn is_live(&self) -> bool;
+
+    /// The most pixels that a frame of this source may have.
+    fn max_pixels(&self) -> usize;
+
+    /// One line for the log.
+    fn describe(&self) -> String;
+}
+
+/// Gives each frame its time at a fixed rate.
+pub(crate) struct Pace {
+    interval: Option<Duration>,
+    due: Option<Instant>,
+}
+
+impl Pace {
+    /// `fps` frames a second, or as fast as they are taken.
+    pub(crate) fn new(fps: Option<f64>) -> Pace {
+        Pace { interval: fps.map(|fps| Duration::from_secs_f64(1.0 / fps)), due: None }
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        self.interval.is_some()
+    }
+
+    /// Waits for the next frame's time, but no longer than 100 ms; true once it has come.
+    pub(crate) fn wait(&mut self) -> bool {
+        let Some(interval) = self.interval else { return true };
+        let now = Instant::now();
+        let due = *self.due.get_or_insert(now);
+        if due > now {
+            std::thread::sleep((due - now).min(Duration::from_millis(100)));
+            if Instant::now() < due {
+                return false;
+            }
+        }
+        // After a long pause the rate starts anew instead of hurrying to catch up.
+        let late = now.saturating_duration_since(due) > interval * 4;
+        self.due = Some(if late { now + interval } else { due + interval });
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pace_keeps_its_rate() {
+        let mut pace = Pace::new(Some(200.0));
+        let start = Instant::now();
+        let mut frames = 0;
+        while frames < 21 {
+            frames += usize::from(pace.wait());
+        }
+        assert!(start.elapsed() >= Duration::from_millis(100), "{:?}", start.elapsed());
+        assert!(Pace::new(None).wait());
+    }
+}

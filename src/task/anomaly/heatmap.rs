@@ -1,0 +1,168 @@
+//! From distances on the feature grid to a score, a heatmap and regions in frame coordinates. All in integers.
+
+use crate::picture::Rect;
+
+/// A connected group of cells at or over the half distance.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Region {
+    /// The cells' bounding box, in frame coordinates.
+    pub area: Rect,
+    /// The highest score inside, 0..1.
+    pub score: f64,
+}
+
+/// Averages each channel over its 3×3 neighbourhood, edges repeated: `(sum + 4) / 9`.
+/// `planes` is `[C, H, W]`; the result is `[H, W, C]`, one row of features a cell.
+pub fn smooth_into_cells(planes: &[u8], channels: usize, height: usize, width: usize, cells: &mut [u8]) {
+    for (channel, plane) in planes.chunks_exact(width * height).enumerate() {
+        for y in 0..height {
+            let rows = [y.saturating_sub(1), y, (y + 1).min(height - 1)];
+            for x in 0..width {
+                let columns = [x.saturating_sub(1), x, (x + 1).min(width - 1)];
+                let sum: u32 = rows
+                    .iter()
+                    .flat_map(|row| columns.iter().map(move |column| row * width + column))
+                    .map(|at| u32::from(plane[at]))
+                    .sum();
+                cells[(y * width + x) * channels + channel] = ((sum + 4) / 9) as u8;
+            }
+        }
+    }
+}
+
+/// `distance / (distance + half)`: 0 for a cell that is in the bank, 0.5 at `half`, towards 1 far from it.
+pub fn score(distance: u32, half: u32) -> f64 {
+    f64::from(distance) / (f64::from(distance) + f64::from(half))
+}
+
+/// The score as a byte, `round(255 · score)`, in integers.
+pub fn heat(distance: u32, half: u32) -> u8 {
+    let (distance, sum) = (u64::from(distance), u64::from(distance) + u64::from(half));
+    ((255 * distance + sum / 2) / sum) as u8
+}
+
+/// Groups the cells whose distance is at least `least` (4-neighbours) and puts them into `regions`, hottest first.
+/// `todo` and `seen` are scratch that is reused from frame to frame.
+pub fn find_regions(
+    grid: &Grid,
+    distances: &[u32],
+    least: u32,
+    half: u32,
+    scratch: &mut Scratch,
+    regions: &mut Vec<Region>,
+) {
+    regions.clear();
+    scratch.seen.clear();
+    scratch.seen.resize(distances.len(), false);
+    for start in 0..distances.len() {
+        if scratch.seen[start] || distances[start] < least {
+            continue;
+        }
+        let (mut left, mut top, mut right, mut bottom) = (usize::MAX, usize::MAX, 0, 0);
+        let mut peak = 0;
+        scratch.seen[start] = true;
+        scratch.todo.clear();
+        scratch.todo.push(start);
+        while let Some(cell) = scratch.todo.pop() {
+            let (x, y) = (cell % grid.width, cell / grid.width);
+            (left, right) = (left.min(x), right.max(x));
+            (top, bottom) = (top.min(y), bottom.max(y));
+            peak = peak.max(distances[cell]);
+            let neighbours = [
+                (x > 0).then(|| cell - 1),
+                (x + 1 < grid.width).then(|| cell + 1),
+                (y > 0).then(|| cell - grid.width),
+                (y + 1 < grid.height).then(|| cell + grid.width),
+            ];
+            for next in neighbours.into_iter().flatten() {
+                if !scratch.seen[next] && distances[next] >= least {
+                    scratch.seen[next] = true;
+                    scratch.todo.push(next);
+                }
+            }
+        }
+        regions.push(Region { area: grid.in_frame(left, top, right, bottom), score: score(peak, half) });
+    }
+    regions.sort_by(|a, b| b.score.total_cmp(&a.score));
+}
+
+/// Scratch of [`find_regions`].
+#[derive(Default)]
+pub struct Scratch {
+    todo: Vec<usize>,
+    seen: Vec<bool>,
+}
+
+/// The feature grid laid over a frame.
+#[derive(Debug, Clone, Copy)]
+pub struct Grid {
+    /// Cells in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// The frame's width in pixels.
+    pub frame_width: usize,
+    /// The frame's height in pixels.
+    pub frame_height: usize,
+}
+
+impl Grid {
+    /// The pixels that cells `left..=right` × `top..=bottom` cover.
+    fn in_frame(&self, left: usize, top: usize, right: usize, bottom: usize) -> Rect {
+        let x = left * self.frame_width / self.width;
+        let y = top * self.frame_height / self.height;
+        let end_x = ((right + 1) * self.frame_width).div_ceil(self.width);
+        let end_y = ((bottom + 1) * self.frame_height).div_ceil(self.height);
+        Rect { x, y, width: end_x - x, height: end_y - y }
+    }
+
+    /// The pixel at the centre of a cell.
+    pub fn centre(&self, cell: usize) -> (usize, usize) {
+        let (x, y) = (cell % self.width, cell / self.width);
+        ((2 * x + 1) * self.frame_width / (2 * self.width), (2 * y + 1) * self.frame_height / (2 * self.height))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn smoothing_repeats_the_edge_and_rounds() {
+        let plane = [0u8, 0, 0, 0, 9, 0, 0, 0, 0];
+        let mut cells = [0u8; 9];
+        smooth_into_cells(&plane, 1, 3, 3, &mut cells);
+        assert_eq!(cells, [1; 9]);
+        let corner = [255u8, 0, 0, 0];
+        let mut cells = [0u8; 4];
+        smooth_into_cells(&corner, 1, 2, 2, &mut cells);
+        // The corner pixel is seen 4, 2, 2 and 1 times.
+        assert_eq!(cells, [(4 * 255 + 4) / 9, (2 * 255 + 4) / 9, (2 * 255 + 4) / 9, (255 + 4) / 9].map(|v| v as u8));
+    }
+
+    #[test]
+    fn heat_is_the_score_as_a_byte() {
+        for (distance, half) in [(0, 7), (7, 7), (1, 1000), (1_000_000, 3), (u32::MAX, 1), (u32::MAX, u32::MAX)] {
+            let expected = (255.0 * score(distance, half)).round();
+            assert_eq!(f64::from(heat(distance, half)), expected, "{distance} {half}");
+        }
+        assert_eq!(heat(7, 7), 128);
+    }
+
+    #[test]
+    fn regions_are_connected_and_sorted() {
+        let grid = Grid { width: 4, height: 3, frame_width: 40, frame_height: 30 };
+        #[rustfmt::skip]
+        let distances = [
+            9, 0, 0, 0,
+            9, 9, 0, 0,
+            0, 0, 0, 20,
+        ];
+        let mut regions = Vec::new();
+        find_regions(&grid, &distances, 5, 10, &mut Scratch::default(), &mut regions);
+        assert_eq!(regions.len(), 2);
+        assert_eq!(regions[0].area, Rect { x: 30, y: 20, width: 10, height: 10 });
+        assert_eq!(regions[1].area, Rect { x: 0, y: 0, width: 20, height: 20 });
+        assert_eq!(grid.centre(11), (35, 25));
+    }
+}

@@ -1,0 +1,194 @@
+//! Wrong input of every kind: one clear line, the right exit code, nothing lost.
+
+mod common;
+
+use common::{arg, config, copy_folder, records, refuse, root, run, succeed, text};
+use lineside::engine::{Tensor, npy};
+use lineside::picture::{Layout, Picture, write_png};
+use std::path::Path;
+
+fn save_png(path: &Path, picture: &Picture) {
+    write_png(std::fs::File::create(path).unwrap(), picture).unwrap();
+}
+
+fn save_npy(path: &Path, tensor: &Tensor) {
+    npy::write(std::fs::File::create(path).unwrap(), tensor).unwrap();
+}
+
+#[test]
+fn a_missing_or_truncated_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let (x, y) = (folder.path().join("x.npy"), folder.path().join("y.npy"));
+    save_npy(&x, &Tensor::new(vec![1, 1, 8, 8], vec![0u8; 64]).unwrap());
+    let infer = |model: &Path, parts: &[&str]| refuse(&["infer", arg(model), "-i", arg(&x), "-o", arg(&y)], 1, parts);
+    infer(&folder.path().join("none.onnx"), &["none.onnx", "No such file"]);
+    let whole = std::fs::read(root().join("models/superres-x3/model.onnx")).unwrap();
+    let cut = folder.path().join("cut.onnx");
+    for share in [0, 10, 50, 99] {
+        std::fs::write(&cut, &whole[..whole.len() * share / 100]).unwrap();
+        infer(&cut, &["cut.onnx", "model"]);
+    }
+    assert!(!y.exists());
+}
+
+#[test]
+fn a_damaged_model_never_panics() {
+    let whole = std::fs::read(root().join("models/superres-x3/model.onnx")).unwrap();
+    let mut state = 1u64;
+    let mut random = move |below: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % below
+    };
+    for _ in 0..150 {
+        let mut bytes = whole.clone();
+        for _ in 0..1 + random(4) {
+            let at = random(bytes.len());
+            bytes[at] ^= 1 << random(8);
+        }
+        // Whatever comes of it, it comes as a value.
+        let _ = lineside::engine::Model::parse(&bytes).and_then(|model| model.plan(&[vec![1, 1, 8, 8]]));
+    }
+}
+
+#[test]
+fn a_bundle_with_a_wrong_hash() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("mine");
+    copy_folder(&root().join("models/inspect-demo"), &bundle);
+    let bank = bundle.join("bank.bin");
+    let mut bytes = std::fs::read(&bank).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&bank, bytes).unwrap();
+    let normal = arg(&bundle).to_string() + "/frames/normal";
+    refuse(
+        &["eval", arg(&bundle), "--normal", &normal],
+        78,
+        &["mine/bank.bin", "SHA-256 is", "install the bundle again"],
+    );
+    std::fs::remove_file(&bank).unwrap();
+    refuse(&["eval", arg(&bundle), "--normal", &normal], 78, &["mine/bank.bin", "No such file"]);
+    refuse(&["parity", "no-such-bundle"], 78, &["no bundle \"no-such-bundle\": looked for"]);
+}
+
+#[test]
+fn a_configuration_with_mistakes() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = [
+        ("[source.pattern]\ncolour = 1\n", "line.toml:2: unknown field `colour`"),
+        ("[source.pattern]\nwidth = \"wide\"\n", "line.toml:2: invalid type"),
+        ("[source.pattern]\nheight = 0\n", "line.toml:2: source.pattern.height must lie in 32..8192, found 0"),
+        (
+            "[source.pattern]\n[budget]\nmemory = \"1 MiB\"\n[engine]\nallow_float = true\n",
+            "budget.memory is 1.0 MiB, but",
+        ),
+        ("[source.pattern]\n", "set engine.allow_float = true"),
+        ("[source.pattern]\n[anomaly]\nbundle = \"superres-x3\"\n", "task is not \"anomaly\""),
+    ];
+    for (toml, expected) in cases {
+        let path = config(folder.path(), toml);
+        for command in ["check", "run"] {
+            refuse(&[command, arg(&path)], 78, &[expected]);
+        }
+    }
+    refuse(&["check", "none.toml"], 78, &["none.toml: No such file"]);
+    assert_eq!(run(&["run", "--frames", "many"]).status.code(), Some(2));
+    assert_eq!(run(&["fly"]).status.code(), Some(2));
+    refuse(&["eval", "superres-x3", "--normal", "models"], 2, &["give --hr DIR"]);
+}
+
+#[test]
+fn a_folder_without_pictures_and_an_output_that_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let path = config(folder.path(), &format!("[source.folder]\npath = {empty:?}\n"));
+    refuse(&["run", arg(&path)], 1, &["empty: no picture in it (.png, .jpg, .jpeg)"]);
+
+    let file = folder.path().join("file");
+    std::fs::write(&file, "not a folder").unwrap();
+    let below = file.join("results");
+    let path = config(
+        folder.path(),
+        &format!("[source.pattern]\nframes = 2\n[engine]\nallow_float = true\n[output]\nfolder = {below:?}\n"),
+    );
+    refuse(&["run", arg(&path)], 1, &["file/results: cannot write results there"]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "not a folder");
+}
+
+#[test]
+fn bad_pictures_fail_one_by_one_and_the_others_are_inspected() {
+    let folder = tempfile::tempdir().unwrap();
+    let frames = folder.path().join("frames");
+    std::fs::create_dir(&frames).unwrap();
+    let good = root().join("models/inspect-demo/frames/normal/part-01.jpg");
+    let whole = std::fs::read(&good).unwrap();
+    std::fs::copy(&good, frames.join("01-good.jpg")).unwrap();
+    std::fs::write(frames.join("02-cut.jpg"), &whole[..whole.len() / 2]).unwrap();
+    std::fs::write(frames.join("03-text.png"), "no picture").unwrap();
+    save_png(&frames.join("04-one-pixel.png"), &Picture::new(Layout::Rgb, 1, 1));
+    save_png(&frames.join("05-strip.png"), &Picture::new(Layout::Rgb, 20000, 10));
+    save_png(&frames.join("06-large.png"), &Picture::new(Layout::Grey, 1000, 1000));
+    save_deep(&frames.join("07-sixteen-bit.png"), png::ColorType::Grayscale, png::BitDepth::Sixteen, 2);
+    save_deep(&frames.join("08-transparent.png"), png::ColorType::Rgba, png::BitDepth::Eight, 4);
+    std::fs::copy(root().join("src/picture/testdata/cmyk.jpg"), frames.join("09-cmyk.jpg")).unwrap();
+    std::fs::copy(&good, frames.join("10-good.jpg")).unwrap();
+    let results = folder.path().join("results");
+    let path = config(
+        folder.path(),
+        &format!(
+            "[source.folder]\npath = {frames:?}\nmax_megapixels = 0.5\n[engine]\nallow_float = true\n[output]\nfolder = {results:?}\n"
+        ),
+    );
+    let output = run(&["run", arg(&path)]);
+    let stdout = text(&output.stdout);
+    assert!(output.status.success(), "{stdout}{}", text(&output.stderr));
+    assert!(stdout.contains("10 frames: 3 inspected, 0 skipped as similar, 0 dropped as stale, 7 failed"), "{stdout}");
+    for (name, reason) in [
+        ("04-one-pixel.png", "1x1 is too small to be judged"),
+        ("05-strip.png", "20000x10 is too small to be judged"),
+        ("06-large.png", "more than the limit of 500000 pixels"),
+        ("08-transparent.png", "transparency"),
+        ("09-cmyk.jpg", "CMYK"),
+    ] {
+        let line = stdout.lines().find(|line| line.contains(name) && line.contains("FAILED")).unwrap_or_default();
+        assert!(line.contains(reason), "{name}: {stdout}");
+    }
+    let failed = records(&results).iter().filter(|record| record["record"] == "frame_failed").count();
+    assert_eq!(failed, 7);
+}
+
+/// A 64×48 picture of the given kind, all bytes 9.
+fn save_deep(path: &Path, colour: png::ColorType, depth: png::BitDepth, bytes_per_pixel: usize) {
+    let mut encoder = png::Encoder::new(std::fs::File::create(path).unwrap(), 64, 48);
+    encoder.set_color(colour);
+    encoder.set_depth(depth);
+    encoder.write_header().unwrap().write_image_data(&vec![9; 64 * 48 * bytes_per_pixel]).unwrap();
+}
+
+#[test]
+fn arrays_of_the_wrong_shape_or_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    save_npy(&path("good.npy"), &Tensor::new(vec![1, 1, 8, 8], vec![7u8; 64]).unwrap());
+    save_npy(&path("flat.npy"), &Tensor::new(vec![64], vec![7u8; 64]).unwrap());
+    save_npy(&path("float.npy"), &Tensor::new(vec![1, 1, 8, 8], vec![0f32; 64]).unwrap());
+    std::fs::write(path("text.npy"), "not an array").unwrap();
+    let model = root().join("models/superres-x3/model.onnx");
+    let (model, y) = (arg(&model), path("y.npy"));
+    let infer =
+        |input: &str, parts: &[&str]| refuse(&["infer", model, "-i", arg(&path(input)), "-o", arg(&y)], 1, parts);
+    infer("flat.npy", &["expected u8 [1, 1, ?, ?], found [64]"]);
+    infer("float.npy", &["float.npy: holds f32", "takes u8"]);
+    infer("text.npy", &["text.npy: not a usable .npy array"]);
+    infer("none.npy", &["none.npy: No such file"]);
+    assert!(!y.exists());
+    let good = path("good.npy");
+    refuse(
+        &["infer", model, "-i", arg(&good), "-i", arg(&good), "-o", arg(&y)],
+        2,
+        &["1 inputs, but -i was given 2 times"],
+    );
+    succeed(&["infer", model, "-i", arg(&good), "-o", arg(&y)]);
+    let enlarged = npy::read(&std::fs::read(&y).unwrap()).unwrap();
+    assert_eq!(enlarged.shape(), [1, 1, 24, 24]);
+}

@@ -1,0 +1,114 @@
+//! The main job on the shipped frames.
+
+mod common;
+
+use common::{arg, records, root, succeed};
+
+const NORMAL: &str = "models/inspect-demo/frames/normal";
+const DEFECT: &str = "models/inspect-demo/frames/defect";
+
+#[test]
+fn the_demo_finds_the_eight_defects_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = common::lineside()
+        .current_dir(folder.path())
+        .env("LINESIDE_BUNDLES", root().join("models"))
+        .arg("run")
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (common::text(&output.stdout), common::text(&output.stderr));
+    assert!(output.status.success(), "{stderr}");
+    assert!(stdout.contains("32 frames: 32 inspected, 0 skipped as similar, 0 dropped as stale, 0 failed"), "{stdout}");
+    for line in stdout.lines().filter(|line| line.starts_with("part-")) {
+        let name = line.split_whitespace().next().unwrap();
+        let has_defect = name.matches('-').count() == 2;
+        assert_eq!(line.contains(" DEFECT "), has_defect, "{line}");
+    }
+
+    let results = folder.path().join("lineside-out");
+    let records = records(&results);
+    assert_eq!(records.first().unwrap()["record"], "start");
+    let stop = records.last().unwrap();
+    assert_eq!(stop["record"], "stop");
+    assert_eq!(stop["frames"]["captured"], 32);
+    let events: Vec<_> = records.iter().filter(|record| record["record"] == "event").collect();
+    assert_eq!(events.len(), 8);
+    for event in events {
+        assert!(event["score"].as_f64().unwrap() >= event["threshold"].as_f64().unwrap());
+        let annotated = png_size(&results.join(event["files"]["annotated"].as_str().unwrap()));
+        assert_eq!(annotated, (320, 240));
+        let spot = png_size(&results.join(event["files"]["spot"].as_str().unwrap()));
+        assert!(spot.0 > 2 * 288 && spot.1 > 288, "two enlargements of 96 pixels side by side: {spot:?}");
+    }
+    let hidden =
+        std::fs::read_dir(&results).unwrap().any(|e| e.unwrap().file_name().to_string_lossy().starts_with('.'));
+    assert!(!hidden, "nothing half-written stays behind");
+
+    // The memory contract: what the kernel saw at most is within the bill that was promised at the start.
+    let field = |record: &str, key: &str| -> u64 {
+        let line = stderr.lines().find(|line| line.contains(&format!("record={record} "))).unwrap();
+        line.split(' ').find_map(|pair| pair.strip_prefix(&format!("{key}="))).unwrap().parse().unwrap()
+    };
+    let (peak, bill, budget) =
+        (field("stop", "peak_rss_bytes"), field("start", "bill_bytes"), field("start", "budget_bytes"));
+    assert!(peak <= bill && bill <= budget, "peak {peak}, bill {bill}, budget {budget}");
+}
+
+fn png_size(path: &std::path::Path) -> (u32, u32) {
+    let file = std::io::BufReader::new(std::fs::File::open(path).unwrap());
+    let reader = png::Decoder::new(file).read_info().unwrap();
+    (reader.info().width, reader.info().height)
+}
+
+#[test]
+fn eval_tells_the_shipped_defects_from_the_normal_frames() {
+    let json: serde_json::Value =
+        serde_json::from_str(&succeed(&["eval", "inspect-demo", "--normal", NORMAL, "--defect", DEFECT, "--json"]))
+            .unwrap();
+    assert_eq!(json["auroc"], 1.0);
+    assert_eq!(json["f1"], 1.0);
+    assert_eq!(json["n_normal"], 24);
+    assert_eq!(json["n_defect"], 8);
+    assert!(json["p50_ms"].as_f64().unwrap() > 0.0);
+    assert_eq!(json["threshold"], 0.5);
+}
+
+#[test]
+fn check_prints_a_bill_that_adds_up() {
+    let json: serde_json::Value = serde_json::from_str(&succeed(&["check", "--json"])).unwrap();
+    let items: u64 = json["bill"]["items"].as_array().unwrap().iter().map(|i| i["bytes"].as_u64().unwrap()).sum();
+    assert_eq!(json["bill_bytes"], items);
+    assert!(items <= json["budget_bytes"].as_u64().unwrap());
+    assert!(!root().join("lineside-out").exists() || !succeed(&["check"]).is_empty());
+}
+
+#[test]
+fn bench_gives_the_keys_that_scripts_rely_on() {
+    let json: serde_json::Value =
+        serde_json::from_str(&succeed(&["bench", "inspect-demo", "--runs", "5", "--ops", "--json"])).unwrap();
+    for key in ["p50_ms", "p95_ms", "p99_ms", "macs", "integer_coverage", "arena_bytes", "weights_bytes"] {
+        assert!(json[key].is_number(), "{key}: {json}");
+    }
+    assert!(json["kernel"].is_string());
+    let by_op: u64 = json["ops"].as_array().unwrap().iter().map(|op| op["macs"].as_u64().unwrap()).sum();
+    assert_eq!(json["macs"], by_op);
+    assert!(by_op > 100_000_000);
+}
+
+#[test]
+fn parity_holds_on_this_cpu() {
+    let json: serde_json::Value = serde_json::from_str(&succeed(&["parity", "--json"])).unwrap();
+    assert_eq!(json["agrees"], true);
+    assert_eq!(json["vectors"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn set5_is_enlarged_better_than_the_first_bar() {
+    let (hr, lr) = (common::data("superres-eval/Set5/x3/HR"), common::data("superres-eval/Set5/x3/LR"));
+    let Some(hr) = common::outside(hr, "Set5") else { return };
+    let json: serde_json::Value =
+        serde_json::from_str(&succeed(&["eval", "superres-x3", "--hr", arg(&hr), "--lr", arg(&lr), "--json"])).unwrap();
+    assert!(json["psnr_y"].as_f64().unwrap() > 32.3, "{json}");
+    // The published figure for bicubic: the protocol is the literature's.
+    assert!((json["bicubic_psnr_y"].as_f64().unwrap() - 30.39).abs() < 0.01, "{json}");
+}

@@ -1,0 +1,88 @@
+//! The same answer on aarch64, under QEMU's user mode, for three kinds of core.
+//!
+//! `./test` builds the aarch64 program and names it in `LINESIDE_AARCH64`.
+
+mod common;
+
+use common::{outside, root, succeed, text};
+use std::path::PathBuf;
+use std::process::Command;
+
+const CORES: [&str; 3] = ["cortex-a53", "cortex-a72", "cortex-a76"];
+
+/// As long as tract computes in floats, scores may differ from CPU to CPU; `docs/numerics.md` has what was measured.
+const SCORE_TOLERANCE: f64 = 0.01;
+
+fn on_core(core: &str, arguments: &[&str], folder: &std::path::Path) -> Option<String> {
+    let program =
+        std::env::var_os("LINESIDE_AARCH64").map_or_else(|| PathBuf::from("LINESIDE_AARCH64 (not set)"), PathBuf::from);
+    let program = outside(program, "the aarch64 program")?;
+    let output = Command::new("qemu-aarch64-static")
+        .args(["-cpu", core, "-L", "/usr/aarch64-linux-gnu"])
+        .arg(program)
+        .args(arguments)
+        .current_dir(folder)
+        .env("LINESIDE_BUNDLES", root().join("models"))
+        .output()
+        .expect("qemu-aarch64-static runs");
+    assert!(output.status.success(), "{core} {arguments:?}: {}", text(&output.stderr));
+    Some(text(&output.stdout))
+}
+
+#[test]
+fn golden_vectors_hold_on_every_core() {
+    let folder = tempfile::tempdir().unwrap();
+    for core in CORES {
+        let Some(json) = on_core(core, &["parity", "--json"], folder.path()) else { return };
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["agrees"], true, "{core}: {json}");
+        eprintln!(
+            "{core}: {}",
+            json["vectors"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|v| format!("{} {} LSB; ", v["bundle"], v["difference"]))
+                .collect::<String>()
+        );
+    }
+}
+
+#[test]
+fn the_demo_comes_to_the_same_verdicts_on_every_core() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = verdicts(&text(
+        &common::lineside()
+            .current_dir(folder.path())
+            .env("LINESIDE_BUNDLES", root().join("models"))
+            .arg("run")
+            .output()
+            .unwrap()
+            .stdout,
+    ));
+    assert_eq!(here.len(), 32);
+    for core in CORES {
+        let Some(stdout) = on_core(core, &["run"], folder.path()) else { return };
+        let there = verdicts(&stdout);
+        assert_eq!(there.len(), 32, "{core}");
+        let mut worst: f64 = 0.0;
+        for (a, b) in here.iter().zip(&there) {
+            assert_eq!((&a.0, &a.1), (&b.0, &b.1), "{core}");
+            worst = worst.max((a.2 - b.2).abs());
+        }
+        eprintln!("{core}: scores differ by {worst:.4} at most");
+        assert!(worst <= SCORE_TOLERANCE, "{core}: {worst}");
+    }
+    assert!(!succeed(&["parity"]).contains("DIFFERS"));
+}
+
+/// Frame, verdict and score of each line.
+fn verdicts(stdout: &str) -> Vec<(String, String, f64)> {
+    let lines = stdout.lines().filter(|line| line.starts_with("part-"));
+    lines
+        .map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            (words[0].into(), words[1].into(), words[3].parse().unwrap())
+        })
+        .collect()
+}

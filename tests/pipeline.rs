@@ -1,0 +1,144 @@
+//! Frames by fate, stopping in order, logs: on the synthetic line.
+
+mod common;
+
+use common::{arg, config, lineside, records, succeed, text};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+
+fn line(folder: &Path, source: &str, more: &str) -> std::path::PathBuf {
+    let results = folder.join("results");
+    config(
+        folder,
+        &format!(
+            "[source.pattern]\nwidth = 160\nheight = 120\n{source}\n[engine]\nallow_float = true\n\
+             [output]\nfolder = {results:?}\n[super_resolution]\nwhen = \"never\"\n{more}"
+        ),
+    )
+}
+
+fn counts(folder: &Path) -> [u64; 5] {
+    let records = records(&folder.join("results"));
+    let frames = &records.last().unwrap()["frames"];
+    ["captured", "inspected", "skipped_similar", "dropped_stale", "failed"].map(|key| frames[key].as_u64().unwrap())
+}
+
+#[test]
+fn a_fast_camera_makes_frames_stale_and_every_frame_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = line(folder.path(), "fps = 1000.0\nframes = 150", "");
+    succeed(&["run", arg(&path)]);
+    let [captured, inspected, skipped, stale, failed] = counts(folder.path());
+    assert_eq!(captured, 150);
+    assert_eq!(captured, inspected + skipped + stale + failed);
+    assert!(stale > 0 && inspected > 0, "{stale} stale, {inspected} inspected");
+}
+
+#[test]
+fn a_source_without_a_pace_loses_nothing_and_frames_limits_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = line(folder.path(), "", "");
+    succeed(&["run", arg(&path), "--frames", "7"]);
+    assert_eq!(counts(folder.path()), [7, 7, 0, 0, 0]);
+}
+
+#[test]
+fn similar_frames_get_the_verdict_of_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let frames = folder.path().join("frames");
+    std::fs::create_dir(&frames).unwrap();
+    let shipped = common::root().join("models/inspect-demo/frames");
+    for (name, from) in
+        [("1", "normal/part-01"), ("2", "normal/part-01"), ("3", "defect/part-05-scratch"), ("4", "normal/part-01")]
+    {
+        std::fs::copy(shipped.join(format!("{from}.jpg")), frames.join(format!("{name}.jpg"))).unwrap();
+    }
+    let results = folder.path().join("results");
+    let path = config(
+        folder.path(),
+        &format!(
+            "[source.folder]\npath = {frames:?}\n[engine]\nallow_float = true\n[output]\nfolder = {results:?}\n\
+             [anomaly]\nskip_similar = 0.5\n"
+        ),
+    );
+    let stdout = succeed(&["run", arg(&path)]);
+    assert_eq!(counts(folder.path()), [4, 3, 1, 0, 0], "{stdout}");
+    let words: Vec<&str> = stdout.lines().take(4).map(|line| line.split_whitespace().nth(1).unwrap()).collect();
+    assert_eq!(words, ["normal", "normal", "DEFECT", "normal"]);
+}
+
+#[test]
+fn a_signal_stops_it_in_order() {
+    for signal in ["TERM", "INT"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = line(folder.path(), "fps = 20.0", "[anomaly]\nthreshold = 0.0\n");
+        let mut child =
+            lineside().args(["run", arg(&path)]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        for _ in 0..3 {
+            lines.next().unwrap().unwrap();
+        }
+        let asked = std::time::Instant::now();
+        let sent = std::process::Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+        let rest: Vec<String> = lines.map(Result::unwrap).collect();
+        assert!(child.wait().unwrap().success(), "SIG{signal}");
+        assert!(asked.elapsed().as_secs_f64() < 2.0, "{:?}", asked.elapsed());
+        assert!(rest.iter().any(|line| line.contains("frames: ")), "{rest:?}");
+        let [captured, inspected, skipped, stale, failed] = counts(folder.path());
+        assert_eq!(captured, inspected + skipped + stale + failed);
+        let results = folder.path().join("results");
+        let events = records(&results).iter().filter(|record| record["record"] == "event").count() as u64;
+        assert_eq!(events, inspected, "every verdict reached the disk");
+        for entry in std::fs::read_dir(results).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            assert!(!name.ends_with(".part"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_killed_run_leaves_whole_files_and_the_next_one_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = line(folder.path(), "fps = 50.0", "[anomaly]\nthreshold = 0.0\n");
+    let mut child = lineside().args(["run", arg(&path)]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for _ in 0..5 {
+        lines.next().unwrap().unwrap();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let results = folder.path().join("results");
+    for entry in std::fs::read_dir(&results).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "png") {
+            let file = BufReader::new(std::fs::File::open(&path).unwrap());
+            let mut reader = png::Decoder::new(file).read_info().unwrap();
+            let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+            reader.next_frame(&mut pixels).unwrap();
+        }
+    }
+    succeed(&["run", arg(&path), "--frames", "2"]);
+    let records = records(&results);
+    assert_eq!(records.iter().filter(|record| record["record"] == "start").count(), 2);
+    assert_eq!(records.last().unwrap()["record"], "stop");
+}
+
+#[test]
+fn logs_are_one_json_object_a_line_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = line(folder.path(), "frames = 2", "");
+    let output = lineside().args(["--log-format", "json", "run", arg(&path)]).output().unwrap();
+    let logs: Vec<serde_json::Value> =
+        text(&output.stderr).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(logs.first().unwrap()["record"], "start");
+    let stop = logs.last().unwrap();
+    assert_eq!(stop["record"], "stop");
+    assert_eq!(stop["captured"], 2);
+    let text_lines = text(&lineside().args(["run", arg(&path)]).output().unwrap().stderr);
+    assert!(
+        text_lines.lines().all(|line| line.starts_with("time=") && line.contains(" level=info record=")),
+        "{text_lines}"
+    );
+}
