@@ -33,7 +33,9 @@ if [ "$(qemu_major || true)" = "" ] || [ "$(qemu_major)" -lt 8 ]; then
     if grep -q '^VERSION_CODENAME=bookworm' /etc/os-release; then
         say "installing QEMU from bookworm-backports"
         if ! grep -rqs 'bookworm-backports' /etc/apt/sources.list /etc/apt/sources.list.d; then
-            mirror=$(grep -rhoE '(https?|file|mirror\+file)://?[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | head -n 1 | tr -d ' ')
+            # The mirror that this machine already uses; a missing file among those searched is no failure.
+            mirror=$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null |
+                head -n 1 | tr -d ' ' || true)
             [ -n "$mirror" ] || fail "no Debian source found in /etc/apt: add bookworm-backports by hand and run this again"
             echo "deb [arch=$(dpkg --print-architecture)] $mirror bookworm-backports main" |
                 "${as_root[@]}" tee /etc/apt/sources.list.d/lineside-backports.list >/dev/null

@@ -21,7 +21,7 @@ fn a_missing_or_truncated_model() {
     let (x, y) = (folder.path().join("x.npy"), folder.path().join("y.npy"));
     save_npy(&x, &Tensor::new(vec![1, 1, 8, 8], vec![0u8; 64]).unwrap());
     let infer = |model: &Path, parts: &[&str]| refuse(&["infer", arg(model), "-i", arg(&x), "-o", arg(&y)], 1, parts);
-    infer(&folder.path().join("none.onnx"), &["none.onnx", "No such file"]);
+    infer(&folder.path().join("none.onnx"), &["none.onnx: cannot be read: No such file"]);
     let whole = std::fs::read(root().join("models/superres-x3/model.onnx")).unwrap();
     let cut = folder.path().join("cut.onnx");
     for share in [0, 10, 50, 99] {

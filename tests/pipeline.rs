@@ -142,3 +142,23 @@ fn logs_are_one_json_object_a_line_when_asked() {
         "{text_lines}"
     );
 }
+
+#[test]
+fn a_status_line_every_ten_seconds_adds_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = line(folder.path(), "fps = 40.0\nframes = 480", "");
+    let output = lineside().args(["--log-format", "json", "run", arg(&path)]).output().unwrap();
+    let logs = text(&output.stderr);
+    let status: Vec<serde_json::Value> = logs
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|record: &serde_json::Value| record["record"] == "status")
+        .collect();
+    assert_eq!(status.len(), 1, "{logs}");
+    let count = |key: &str| status[0][key].as_u64().unwrap();
+    let fates = ["inspected", "skipped_similar", "dropped_stale", "failed"].map(count);
+    assert_eq!(count("captured"), fates.iter().sum::<u64>());
+    assert!((380..=410).contains(&count("captured")), "{}", status[0]);
+    assert!(count("rss_bytes") > 1_000_000);
+    assert!(status[0]["allocs_since_sealed"].is_number());
+}

@@ -20,7 +20,7 @@ pub struct Ready {
     pub output: PathBuf,
 }
 
-/// The most memory that a command without a configuration may take in decoded frames.
+/// Bytes of a decoded pixel.
 const FRAME_BYTES: usize = 3;
 /// What reading one file may hold beside its pixels: the file's bytes and the decoder's state.
 const DECODER_BYTES: u64 = 4 << 20;

@@ -29,6 +29,9 @@ pub use tensor::{Element, ElementKind, Tensor, TensorInfo};
 /// What went wrong with a model or an array. Messages do not name the file: the caller knows it and puts it before.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    /// The file cannot be read at all.
+    #[error("cannot be read: {0}")]
+    File(#[from] std::io::Error),
     /// The file is no ONNX model, or not a whole one.
     #[error("not a readable ONNX model ({0}); it may be truncated or of another format")]
     Unreadable(String),

@@ -31,11 +31,10 @@ impl Model {
     /// Reads and parses an ONNX file.
     ///
     /// # Errors
-    /// [`EngineError::Unreadable`] for a file that cannot be read or parsed, [`EngineError::Unsupported`] for a graph
-    /// that refers to what is not there.
+    /// [`EngineError::File`] for a file that cannot be read, [`EngineError::Unreadable`] for one that cannot be parsed,
+    /// [`EngineError::Unsupported`] for a graph that refers to what is not there.
     pub fn load(path: &Path) -> Result<Model, EngineError> {
-        let bytes = std::fs::read(path).map_err(|e| EngineError::Unreadable(e.to_string()))?;
-        Model::parse(&bytes)
+        Model::parse(&std::fs::read(path)?)
     }
 
     /// Parses the bytes of an ONNX file.

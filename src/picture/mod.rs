@@ -104,7 +104,7 @@ pub enum PictureError {
         /// Channels found.
         actual: usize,
     },
-    /// A sound file of a kind that is not read; the text says what to do.
+    /// An intact file of a kind that is not read; the text says what to do.
     #[error("{0}")]
     Unsupported(&'static str),
     /// Neither PNG nor JPEG.

@@ -65,7 +65,15 @@ fn squared_distance(a: &[u8], b: &[u8]) -> u32 {
         let difference = i16::from(a) - i16::from(b);
         i32::from(difference) * i32::from(difference)
     };
-    a.iter().zip(b).map(square).sum::<i32>() as u32
+    let (blocks_a, rest_a) = a.as_chunks::<32>();
+    let (blocks_b, rest_b) = b.as_chunks::<32>();
+    let mut sums = [0i32; 32];
+    for (a, b) in blocks_a.iter().zip(blocks_b) {
+        for (sum, pair) in sums.iter_mut().zip(a.iter().zip(b)) {
+            *sum += square(pair);
+        }
+    }
+    (sums.iter().sum::<i32>() + rest_a.iter().zip(rest_b).map(square).sum::<i32>()) as u32
 }
 
 #[cfg(test)]
