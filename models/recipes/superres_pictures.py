@@ -21,20 +21,16 @@ WALLPAPERS = ("lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04")
 
 @dataclass
 class Source:
-    """Pictures of one kind: pairs of (low, high), and the patches (pair, y, x) worth learning from."""
+    """Pictures of one kind: pairs of (low, high), and the patches worth learning from: (index of the pair, y, x)."""
 
     pairs: list
     patches: np.ndarray
 
     def draw(self, count, rng):
-        for pair, y, x in self.patches[rng.integers(len(self.patches), size=count)]:
-            low, high = self.pairs[pair]
+        for n, y, x in self.patches[rng.integers(len(self.patches), size=count)]:
+            low, high = self.pairs[n]
             turn, flip = rng.integers(4), rng.integers(2)
-            size = PATCH * SCALE
-            yield (
-                turned(low[y : y + PATCH, x : x + PATCH], turn, flip),
-                turned(high[y * SCALE : y * SCALE + size, x * SCALE : x * SCALE + size], turn, flip),
-            )
+            yield tuple(turned(cut(side, y, x, times), turn, flip) for side, times in ((low, 1), (high, SCALE)))
 
 
 def sources():
@@ -49,7 +45,7 @@ def sources():
 
 def batch(sources, count, rng):
     """A third of the batch from each source, as float32 [count, 1, H, W] in 0..1: (low, high)."""
-    drawn = [pair for s in sources for pair in s.draw(count // len(sources), rng)]
+    drawn = [sides for s in sources for sides in s.draw(count // len(sources), rng)]
     return tuple(np.stack(side)[:, None].astype(np.float32) / 255 for side in zip(*drawn))
 
 
@@ -59,17 +55,18 @@ def source(paths, factors):
         luma = Image.open(path).convert("L")
         for factor in factors:
             low, high = pair(luma, factor)
-            for y in range(0, low.height - PATCH + 1, STRIDE):
-                for x in range(0, low.width - PATCH + 1, STRIDE):
-                    patches.append((len(pairs), y, x))
-            pairs.append((low, high))
-    pairs_and_loss = [(np.asarray(low), np.asarray(high), lost(low, high)) for low, high in pairs]
-    worth = [
-        (n, y, x)
-        for n, y, x in patches
-        if pairs_and_loss[n][2][y : y + PATCH, x : x + PATCH].mean() > DULL
-    ]
-    return Source([(low, high) for low, high, _ in pairs_and_loss], np.array(worth))
+            patches += [(len(pairs), y, x) for y, x in worthwhile(lost(low, high))]
+            pairs.append((np.asarray(low), np.asarray(high)))
+    return Source(pairs, np.array(patches))
+
+
+def worthwhile(loss):
+    """Corners (y, x) of the patches that are not dull."""
+    height, width = loss.shape
+    for y in range(0, height - PATCH + 1, STRIDE):
+        for x in range(0, width - PATCH + 1, STRIDE):
+            if loss[y : y + PATCH, x : x + PATCH].mean() > DULL:
+                yield y, x
 
 
 def pair(luma, factor):
@@ -84,6 +81,10 @@ def lost(low, high):
     """Squared error of bicubic enlargement, averaged under each low-res pixel."""
     error = np.asarray(low.resize(high.size, Image.BICUBIC), np.float32) - np.asarray(high, np.float32)
     return (error**2).reshape(low.height, SCALE, low.width, SCALE).mean((1, 3))
+
+
+def cut(picture, y, x, times):
+    return picture[y * times : (y + PATCH) * times, x * times : (x + PATCH) * times]
 
 
 def turned(patch, turn, flip):
