@@ -3,6 +3,8 @@
 Every zero point is 0: after ReLU nothing is negative, and weights are symmetric. Input and output are bytes at 1/255.
 """
 
+import copy
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -13,45 +15,55 @@ PIXEL = 1 / 255
 
 @torch.no_grad()
 def calibrate(net, low):
-    """The scale of each hidden activation that rounds and clips those of the patches `low` with the least error."""
-    scales = []
-    for conv in convolutions(net)[:-1]:
-        low = F.relu(conv(low))
-        # Below the largest value seen: clipping a few peaks costs less than rounding everything coarsely.
-        candidates = [float(low.max()) * share / 255 for share in np.linspace(0.3, 1.0, 71)]
-        scales.append(min(candidates, key=lambda scale: float(((rounded(low, scale) - low) ** 2).mean())))
-    return scales
+    """On the patches `low`: a copy of the network, its biases corrected for INT8, and its hidden activations' scales.
+
+    Rounding shifts each channel a little on average; the bias takes that back (Nagel et al. 2019).
+    """
+    net = copy.deepcopy(net)
+    exact, seen, scales = low, low, []
+    for conv in convolutions(net):
+        wanted = conv(exact)
+        conv.bias -= (convolved(conv, seen) - wanted).mean((0, 2, 3))
+        exact = F.relu(wanted)
+        scales.append(least_error(exact))
+        seen = rounded(convolved(conv, seen), scales[-1])
+    return net, scales[:-1]
 
 
-def quantized(net, scales):
-    """The network's forward pass with INT8's rounding; gradients pass through it."""
-
-    def forward(low):
-        *hidden, last = convolutions(net)
-        for conv, scale in zip(hidden, scales):
-            low = rounded(convolved(conv, low), scale)
-        return F.pixel_shuffle(convolved(last, low), 3)
-
-    return forward
+def least_error(values):
+    """Below the largest value: clipping a few peaks costs less than rounding everything coarsely."""
+    candidates = [float(values.max()) * share / 255 for share in np.linspace(0.3, 1.0, 71)]
+    return min(candidates, key=lambda scale: float(((rounded(values, scale) - values) ** 2).mean()))
 
 
-def convolved(conv, low):
-    scale = weight_scale(conv)
-    weight = straight_through(conv.weight, torch.round(conv.weight / scale) * scale)
-    return F.conv2d(low, weight, conv.bias, padding=conv.padding)
+def convolved(conv, values):
+    return F.conv2d(values, weight_levels(conv) * weight_scale(conv), conv.bias, padding=conv.padding)
 
 
 def rounded(values, scale):
-    values = values.clamp(0, 255 * scale)
-    return straight_through(values, torch.round(values / scale) * scale)
-
-
-def straight_through(values, replaced):
-    return values + (replaced - values).detach()
+    return (values / scale).round().clamp(0, 255) * scale
 
 
 def weight_scale(conv):
     return conv.weight.detach().abs().amax((1, 2, 3), keepdim=True) / 127
+
+
+def weight_levels(conv):
+    """Weights in -127..127, rounded so that each kernel's sum is kept: even areas then keep their brightness.
+
+    Where the nearest levels add up wrongly, those weights that lie nearest to the other side are rounded there.
+    """
+    kernels = (conv.weight.detach() / weight_scale(conv)).flatten(2)
+    levels = kernels.round()
+    left = kernels - levels
+    missing = left.sum(2, keepdim=True).round()
+    levels += (rank(-left) < missing).float() - (rank(left) < -missing).float()
+    return levels.clamp(-127, 127).view_as(conv.weight)
+
+
+def rank(values):
+    """Each value's place in its row, the smallest first."""
+    return values.argsort(2).argsort(2)
 
 
 def convolutions(net):
@@ -115,11 +127,9 @@ class Graph:
         return self.dequantized(self.quantized(tensor, rounding, to=f"{tensor}_quantized"), rounding)
 
     def convolved(self, name, conv, activation, scale):
-        weight, bias = conv.weight.detach().numpy(), conv.bias.detach().numpy().astype(np.float64)
-        scales = weight_scale(conv).numpy().reshape(-1)
-        weight = np.rint(weight / scales[:, None, None, None]).astype(np.int8)
+        weight, scales = weight_levels(conv).numpy().astype(np.int8), weight_scale(conv).numpy().reshape(-1)
         bias_scales = np.float32(scale) * scales
-        bias = np.rint(bias / bias_scales).astype(np.int32)
+        bias = np.rint(conv.bias.detach().numpy().astype(np.float64) / bias_scales).astype(np.int32)
         inputs = [
             activation,
             self.per_channel(f"{name}_weight", weight, scales),

@@ -2,12 +2,11 @@
 
     models/recipes/build superres-x3 [--steps N]
 
-Three convolutions and a shuffle of nine channels into 3 × 3 pixels (ESPCN, Shi et al. 2016), trained in float, then
-for a short while with the rounding of INT8 in the loop, and written as QDQ ONNX.
+Three convolutions and a shuffle of nine channels into 3 × 3 pixels (ESPCN, Shi et al. 2016), trained in float,
+calibrated, and written as QDQ ONNX.
 """
 
 import argparse
-import copy
 import math
 import time
 from pathlib import Path
@@ -21,7 +20,7 @@ import torch.nn.functional as F
 
 from bundle import golden, write_bundle
 from superres_pictures import CACHE, SCALE, batch, sources
-from superres_quantize import calibrate, quantized, to_onnx
+from superres_quantize import calibrate, to_onnx
 from superres_score import bicubic, score
 
 HERE = Path(__file__).resolve().parent
@@ -29,9 +28,8 @@ BUNDLE = HERE.parent / "superres-x3"
 SEED = 3
 BATCH = 15
 STEPS = 50_000
-TUNING_STEPS = 20_000  # with INT8's rounding
 CALIBRATION = 300  # patches
-LEARNING_RATE, TUNING_RATE = 1e-3, 3e-4
+LEARNING_RATE = 1e-3
 SAVE_EVERY = 1_000
 
 # Radius, in low-res pixels, of what one enlarged pixel depends on: 5 × 5, 3 × 3, 3 × 3.
@@ -63,9 +61,9 @@ def network():
     return net.to(memory_format=torch.channels_last)
 
 
-def train(net, forward, pictures, steps, absolute_steps, rate, saved):
-    """Adam with a cosine decay: absolute error for `absolute_steps`, then squared. Resumes from `saved`."""
-    optimizer = torch.optim.Adam(net.parameters(), lr=rate)
+def train(net, pictures, steps, saved):
+    """Adam with a cosine decay: absolute error for half of the steps, then squared. Resumes from `saved`."""
+    optimizer = torch.optim.Adam(net.parameters())
     rng = np.random.default_rng(SEED)
     start, seconds = 0, 0.0
     if saved.exists():
@@ -76,11 +74,11 @@ def train(net, forward, pictures, steps, absolute_steps, rate, saved):
         start, seconds = state["step"], state["seconds"]
     began = time.time() - seconds
     for step in range(start, steps):
-        optimizer.param_groups[0]["lr"] = rate * (0.5 + 0.5 * math.cos(math.pi * step / steps))
+        optimizer.param_groups[0]["lr"] = LEARNING_RATE * (0.5 + 0.5 * math.cos(math.pi * step / steps))
         low, high = (torch.from_numpy(side) for side in batch(pictures, BATCH, rng))
         # Pixels that see the zeros around a patch do not count: the runtime repeats a picture's edge instead.
-        error = (forward(low) - high)[..., INNER, INNER].abs()
-        if step >= absolute_steps:
+        error = (net(low) - high)[..., INNER, INNER].abs()
+        if step >= steps // 2:
             error = error**2
         loss = error.mean()
         optimizer.zero_grad()
@@ -91,18 +89,18 @@ def train(net, forward, pictures, steps, absolute_steps, rate, saved):
             state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "rng": rng.bit_generator.state}
             torch.save(state | {"step": step + 1, "seconds": seconds}, saved.with_suffix(".part"))
             saved.with_suffix(".part").rename(saved)
-            psnr = score(enlarger(forward), "Set5")
-            print(f"{saved.stem} {step + 1}/{steps} {seconds:.0f} s, Set5 {psnr:.3f} dB", flush=True)
+            psnr = score(float_enlarger(net), "Set5")
+            print(f"step {step + 1}/{steps} {seconds:.0f} s, Set5 {psnr:.3f} dB", flush=True)
     return seconds
 
 
-def enlarger(forward):
+def float_enlarger(net):
     """A function from luma bytes to enlarged luma bytes that repeats the picture's edge, as the runtime does."""
 
     @torch.no_grad()
     def enlarge(luma):
         low = torch.from_numpy(with_halo(luma)[None, None].astype(np.float32) / 255)
-        return without_halo((forward(low)[0, 0] * 255).round().clamp(0, 255).byte().numpy())
+        return without_halo((net(low)[0, 0] * 255).round().clamp(0, 255).byte().numpy())
 
     return enlarge
 
@@ -136,23 +134,17 @@ def main():
     arguments.add_argument("--steps", type=int, default=STEPS, help="training steps in float (default: %(default)s)")
     steps = arguments.parse_args().steps
     torch.set_num_threads(1)  # the sums then come out alike on every run
-    saved = CACHE / "superres-x3" / str(steps)
-    saved.mkdir(parents=True, exist_ok=True)
+    saved = CACHE / "superres-x3" / f"{steps}.pt"
+    saved.parent.mkdir(parents=True, exist_ok=True)
 
     net, pictures = network(), sources()
-    seconds = train(net, net, pictures, steps, steps // 2, LEARNING_RATE, saved / "float.pt")
-    enlargers = {"bicubic": bicubic, "fp32": enlarger(copy.deepcopy(net))}
-
+    seconds = train(net, pictures, steps, saved)
     calibration = torch.from_numpy(batch(pictures, CALIBRATION, np.random.default_rng(SEED))[0])
-    scales = calibrate(net, calibration)
-    enlargers["untuned"] = enlarger(quantized(copy.deepcopy(net), scales))
-    seconds += train(net, quantized(net, scales), pictures, TUNING_STEPS, 0, TUNING_RATE, saved / "int8.pt")
-
     BUNDLE.mkdir(exist_ok=True)
-    onnx.save(to_onnx(net, scales, BUNDLE.name), BUNDLE / "model.onnx")
+    onnx.save(to_onnx(*calibrate(net, calibration), BUNDLE.name), BUNDLE / "model.onnx")
     session = onnxruntime.InferenceSession(BUNDLE / "model.onnx", providers=["CPUExecutionProvider"])
-    enlargers["int8"] = session_enlarger(session)
 
+    enlargers = {"bicubic": bicubic, "fp32": float_enlarger(net), "int8": int8_enlarger(session)}
     sets = ("Set5", "Set14")
     figures = {f"{name}_{way}": score(enlarge, name) for name in sets for way, enlarge in enlargers.items()}
     (BUNDLE / "CARD.md").write_text(card(figures, steps, seconds), encoding="utf-8")
@@ -162,12 +154,12 @@ def main():
 
 def card(figures, steps, seconds):
     blanks = {name: f"{value:.2f}" for name, value in figures.items()}
-    blanks |= {"steps": f"{steps:,}", "tuning_steps": f"{TUNING_STEPS:,}", "minutes": round(seconds / 60), "seed": SEED}
+    blanks |= {"steps": f"{steps:,}", "minutes": round(seconds / 60), "seed": SEED, "calibration": CALIBRATION}
     return Template((HERE / "superres_x3.card.md").read_text(encoding="utf-8")).substitute(blanks)
 
 
-def session_enlarger(session):
-    """As `enlarger`, by ONNX Runtime."""
+def int8_enlarger(session):
+    """As `float_enlarger`, by ONNX Runtime."""
 
     def enlarge(luma):
         return without_halo(run(session, with_halo(luma)[None, None])[0, 0])
