@@ -220,7 +220,7 @@ impl Config {
             anomaly: Anomaly::default(),
             super_resolution: SuperResolution::default(),
             output: Output::default(),
-            engine: Engine { allow_float: true },
+            engine: Engine { allow_float: false },
         }
     }
 

@@ -77,11 +77,7 @@ fn a_configuration_with_mistakes() {
         ("[source.pattern]\ncolour = 1\n", "line.toml:2: unknown field `colour`"),
         ("[source.pattern]\nwidth = \"wide\"\n", "line.toml:2: invalid type"),
         ("[source.pattern]\nheight = 0\n", "line.toml:2: source.pattern.height must lie in 32..8192, found 0"),
-        (
-            "[source.pattern]\n[budget]\nmemory = \"1 MiB\"\n[engine]\nallow_float = true\n",
-            "budget.memory is 1.0 MiB, but",
-        ),
-        ("[source.pattern]\n", "set engine.allow_float = true"),
+        ("[source.pattern]\n[budget]\nmemory = \"1 MiB\"\n", "budget.memory is 1.0 MiB, but"),
         ("[source.pattern]\n[anomaly]\nbundle = \"superres-x3\"\n", "task is not \"anomaly\""),
     ];
     for (toml, expected) in cases {
@@ -107,10 +103,7 @@ fn a_folder_without_pictures_and_an_output_that_cannot_be_written() {
     let file = folder.path().join("file");
     std::fs::write(&file, "not a folder").unwrap();
     let below = file.join("results");
-    let path = config(
-        folder.path(),
-        &format!("[source.pattern]\nframes = 2\n[engine]\nallow_float = true\n[output]\nfolder = {below:?}\n"),
-    );
+    let path = config(folder.path(), &format!("[source.pattern]\nframes = 2\n[output]\nfolder = {below:?}\n"));
     refuse(&["run", arg(&path)], 1, &["file/results: cannot write results there"]);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "not a folder");
 }
@@ -135,9 +128,7 @@ fn bad_pictures_fail_one_by_one_and_the_others_are_inspected() {
     let results = folder.path().join("results");
     let path = config(
         folder.path(),
-        &format!(
-            "[source.folder]\npath = {frames:?}\nmax_megapixels = 0.5\n[engine]\nallow_float = true\n[output]\nfolder = {results:?}\n"
-        ),
+        &format!("[source.folder]\npath = {frames:?}\nmax_megapixels = 0.5\n[output]\nfolder = {results:?}\n"),
     );
     let output = run(&["run", arg(&path)]);
     let stdout = text(&output.stdout);

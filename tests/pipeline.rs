@@ -12,7 +12,7 @@ fn line(folder: &Path, source: &str, more: &str) -> std::path::PathBuf {
     config(
         folder,
         &format!(
-            "[source.pattern]\nwidth = 160\nheight = 120\n{source}\n[engine]\nallow_float = true\n\
+            "[source.pattern]\nwidth = 160\nheight = 120\n{source}\n\
              [output]\nfolder = {results:?}\n[super_resolution]\nwhen = \"never\"\n{more}"
         ),
     )
@@ -58,7 +58,7 @@ fn similar_frames_get_the_verdict_of_the_one_before() {
     let path = config(
         folder.path(),
         &format!(
-            "[source.folder]\npath = {frames:?}\n[engine]\nallow_float = true\n[output]\nfolder = {results:?}\n\
+            "[source.folder]\npath = {frames:?}\n[output]\nfolder = {results:?}\n\
              [anomaly]\nskip_similar = 0.5\n"
         ),
     );

@@ -136,3 +136,21 @@ fn identity(bundle: &Bundle) -> String {
     let manifest = bundle.manifest();
     format!("{} {} {}", manifest.name, manifest.version, bundle.fingerprint())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_that_partly_runs_in_floats_is_refused_unless_allowed() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/inspect-demo");
+        let bundle = Bundle::open(&folder).unwrap();
+        let mut config = Config::demo("out".into());
+        assert!(allow_float(&config, &bundle, 1.0).is_ok());
+        let problem = format!("{:#}", allow_float(&config, &bundle, 0.994).unwrap_err());
+        assert!(problem.contains("99 % of its multiply-accumulates"), "{problem}");
+        assert!(problem.contains("set engine.allow_float = true"), "{problem}");
+        config.engine.allow_float = true;
+        assert!(allow_float(&config, &bundle, 0.994).is_ok());
+    }
+}

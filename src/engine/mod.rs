@@ -6,22 +6,31 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `model` | an ONNX file, parsed and type-checked |
-//! | `plan` | the model for fixed shapes: order of ops, memory, multiply-accumulates, integer coverage |
-//! | `session` | runs a plan in its own buffers |
-//! | `tensor` | element types, shapes and typed buffers |
-//! | `npy` | tensors from and to `.npy` files |
+//! | `model` | an ONNX file, parsed by tract |
+//! | `import/` | from ONNX to the integer graph |
+//! | `graph` | the integer ops, each with scales and zero points |
+//! | `plan/` | the graph for fixed shapes: places in the arena, packed weights, steps, costs |
+//! | `step` | one step of a plan |
+//! | `session` | runs a plan in its own arena |
+//! | `kernels/` | the computations, by instruction set; `scalar` is the oracle |
+//! | `unary`, `float` | functions of one number, float ops, what runs through tract |
+//! | `tensor`, `npy` | element types, shapes and typed buffers; `.npy` files |
 //!
-//! For now tract executes, and it computes quantized models in `f32`: `docs/numerics.md` says what that means for
-//! equality between CPUs. The integer engine takes its place behind this same interface.
+//! Integer results are the same bytes on every CPU; `docs/numerics.md` states the rules.
 
+mod float;
+mod graph;
+mod import;
+mod kernels;
 mod model;
 pub mod npy;
 mod plan;
 mod session;
+mod step;
 mod tensor;
+mod unary;
 
-pub use model::{Model, StatedInput};
+pub use model::{Model, StatedInput, kernel_names};
 pub use plan::{Memory, OpCost, Plan};
 pub use session::{OpTime, Session};
 pub use tensor::{Element, ElementKind, Tensor, TensorInfo};

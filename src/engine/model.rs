@@ -1,14 +1,18 @@
 //! An ONNX file, parsed and type-checked by tract.
 
-use super::{ElementKind, EngineError, Plan};
+use super::graph::{Graph, Node, Op};
+use super::{ElementKind, EngineError, Plan, import, kernels};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::Path;
 use std::sync::Once;
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::type_proto::Value;
+use tract_onnx::pb::{GraphProto, ModelProto, ValueInfoProto, tensor_shape_proto};
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::internal::DimLike;
+use tract_onnx::tract_core::internal::Cost;
+use tract_onnx::tract_core::model::memory::eval_tmp_memory_usage;
 use tract_onnx::tract_core::ops::konst::Const;
-use tract_onnx::tract_hir::infer::Factoid;
 
 /// An input as the file states it.
 #[derive(Debug, Clone)]
@@ -23,16 +27,14 @@ pub struct StatedInput {
 
 /// An ONNX model as the file states it; [`Model::plan`] fixes its shapes.
 pub struct Model {
-    graph: InferenceModel,
-    outputs: Vec<String>,
+    proto: ModelProto,
 }
 
 impl Model {
     /// Reads and parses an ONNX file.
     ///
     /// # Errors
-    /// [`EngineError::File`] for a file that cannot be read, [`EngineError::Unreadable`] for one that cannot be parsed,
-    /// [`EngineError::Unsupported`] for a graph that refers to what is not there.
+    /// [`EngineError::File`] for a file that cannot be read, [`EngineError::Unreadable`] for one that cannot be parsed.
     pub fn load(path: &Path) -> Result<Model, EngineError> {
         Model::parse(&std::fs::read(path)?)
     }
@@ -45,19 +47,18 @@ impl Model {
         if bytes.is_empty() {
             return Err(EngineError::Unreadable("the file is empty".into()));
         }
-        let onnx = tract_onnx::onnx();
-        let mut proto = guarded(|| onnx.proto_model_for_read(&mut &*bytes)).map_err(EngineError::Unreadable)?;
-        let Some(graph) = &mut proto.graph else {
-            return Err(EngineError::Unreadable("no graph in it".into()));
-        };
-        // ONNX lets nodes share a name, tract does not. Outputs are unique, and the colon keeps what tract derives from
-        // a name apart from every name in the file.
-        for node in &mut graph.node {
-            node.name = format!("{}:{}", node.output.first().map_or("", String::as_str), node.op_type);
+        let proto =
+            guarded(|| tract_onnx::onnx().proto_model_for_read(&mut &*bytes)).map_err(EngineError::Unreadable)?;
+        match &proto.graph {
+            Some(graph) if !graph.output.is_empty() => Ok(Model { proto }),
+            Some(_) => Err(EngineError::Unsupported("its graph has no outputs".into())),
+            None => Err(EngineError::Unreadable("no graph in it".into())),
         }
-        let outputs = graph.output.iter().map(|output| output.name.clone()).collect();
-        let graph = guarded(|| onnx.model_for_proto_model(&proto)).map_err(EngineError::Unsupported)?;
-        Ok(Model { graph, outputs })
+    }
+
+    fn graph(&self) -> &GraphProto {
+        // Checked when parsed.
+        self.proto.graph.as_ref().unwrap_or(&EMPTY)
     }
 
     /// The inputs, in the model's order.
@@ -65,56 +66,170 @@ impl Model {
     /// # Errors
     /// [`EngineError::Unsupported`] for an input without a type or of a type that Lineside does not exchange.
     pub fn inputs(&self) -> Result<Vec<StatedInput>, EngineError> {
-        let outlets = self.graph.input_outlets().map_err(unsupported)?;
-        outlets
-            .iter()
-            .map(|outlet| {
-                let name = self.graph.node(outlet.node).name.clone();
-                let fact = self.graph.outlet_fact(*outlet).map_err(unsupported)?;
-                let datum_type = fact
-                    .datum_type
-                    .concretize()
-                    .ok_or_else(|| EngineError::Unsupported(format!("input \"{name}\" has no element type")))?;
-                let shape = fact.shape.dims().map(|dim| dim.concretize()?.to_usize().ok()).collect();
-                Ok(StatedInput { kind: element_kind(datum_type)?, name, shape })
-            })
-            .collect()
+        let graph = self.graph();
+        // Files up to IR version 3 list their constants among the inputs.
+        let given = |input: &&ValueInfoProto| !graph.initializer.iter().any(|constant| constant.name == input.name);
+        graph.input.iter().filter(given).map(stated).collect()
     }
 
     /// Fixes the shapes and makes the plan. `shapes` gives one shape an input; an empty slice takes the shapes from
-    /// the model, where an open first dimension (the batch) counts as 1.
+    /// the model, where an open first dimension (the batch) counts as 1. The kernels are the best that this CPU has, or
+    /// those that `LINESIDE_KERNEL` names.
     ///
     /// # Errors
     /// [`EngineError::OpenShape`] for dimensions that stay open, [`EngineError::Count`] for a wrong number of shapes,
     /// [`EngineError::Mismatch`] for a shape that contradicts the model, [`EngineError::Unsupported`] for the rest.
     pub fn plan(self, shapes: &[Vec<usize>]) -> Result<Plan, EngineError> {
+        let kernels = kernels::chosen().map_err(EngineError::Unsupported)?;
+        self.plan_on(shapes, kernels)
+    }
+
+    /// As [`Model::plan`], with the kernel set of that name; [`kernel_names`] lists them.
+    ///
+    /// # Errors
+    /// As [`Model::plan`], and [`EngineError::Unsupported`] where this CPU has no such set.
+    pub fn plan_with(self, shapes: &[Vec<usize>], kernel: &str) -> Result<Plan, EngineError> {
+        let set = kernels::available().into_iter().find(|set| set.name() == kernel);
+        let set = set.ok_or_else(|| EngineError::Unsupported(format!("this CPU has no kernels named {kernel}")))?;
+        self.plan_on(shapes, set)
+    }
+
+    fn plan_on(self, shapes: &[Vec<usize>], kernels: &'static dyn kernels::Kernels) -> Result<Plan, EngineError> {
         let stated = self.inputs()?;
         if !shapes.is_empty() && shapes.len() != stated.len() {
             let asked = format!("{} were", shapes.len());
             return Err(EngineError::Count { what: "inputs", has: stated.len(), asked });
         }
-        let mut graph = self.graph;
+        let mut inputs = Vec::with_capacity(stated.len());
         for (i, input) in stated.iter().enumerate() {
             let shape = match shapes.get(i) {
                 Some(given) => input.agreeing(given)?,
                 None => input.closed()?,
             };
-            let fact = InferenceFact::dt_shape(datum_type(input.kind), &shape);
-            graph.set_input_fact(i, fact).map_err(unsupported)?;
+            inputs.push((input.name.clone(), input.kind, shape));
         }
-        // Output facts that the file states may still hold symbols; they are inferred anew from the inputs.
-        for output in graph.output_outlets().map_err(unsupported)?.to_vec() {
-            graph.set_outlet_fact(output, InferenceFact::any()).map_err(unsupported)?;
-        }
-        let typed = guarded(|| graph.into_typed()?.into_decluttered()).map_err(EngineError::Unsupported)?;
-        // Counted before the optimiser hides constants inside packed forms; packing keeps their size.
-        let weights = constant_bytes(&typed);
-        let optimized = guarded(|| typed.into_optimized()).map_err(EngineError::Unsupported)?;
-        Plan::new(optimized, weights, &self.outputs)
+        let graph = if has_integer_form(self.graph()) {
+            match guarded_import(|| import::import(&self.proto, &inputs)) {
+                Ok(mut graph) => {
+                    for (id, output) in graph.outputs.clone().into_iter().zip(&self.graph().output) {
+                        graph.values[id].name.clone_from(&output.name);
+                    }
+                    graph
+                }
+                Err(refused) if refused.tract_may => {
+                    // Sound, but beyond what is imported: tract runs all of it, or says why not.
+                    whole(&self.proto, &inputs).map_err(|_| EngineError::Unsupported(refused.message))?
+                }
+                Err(refused) => return Err(EngineError::Unsupported(refused.message)),
+            }
+        } else {
+            whole(&self.proto, &inputs).map_err(EngineError::Unsupported)?
+        };
+        // The file's bytes are not kept beside the packed weights.
+        drop(self.proto);
+        guarded(|| Ok(Plan::new(graph, kernels))).map_err(EngineError::Unsupported)?
     }
 }
 
-fn constant_bytes(model: &TypedModel) -> u64 {
+static EMPTY: std::sync::LazyLock<GraphProto> = std::sync::LazyLock::new(GraphProto::default);
+
+/// The names of the kernel sets that this CPU has, the best first; the last one is the scalar oracle.
+pub fn kernel_names() -> Vec<&'static str> {
+    kernels::available().iter().map(|set| set.name()).collect()
+}
+
+/// Whether anything in the graph is quantized; a model without is left to tract as a whole.
+fn has_integer_form(graph: &GraphProto) -> bool {
+    let quantized = |name: &str| {
+        name.starts_with("QLinear")
+            || matches!(
+                name,
+                "QuantizeLinear"
+                    | "DequantizeLinear"
+                    | "DynamicQuantizeLinear"
+                    | "QGemm"
+                    | "MatMulInteger"
+                    | "ConvInteger"
+            )
+    };
+    graph.node.iter().any(|node| quantized(&node.op_type))
+}
+
+fn stated(input: &ValueInfoProto) -> Result<StatedInput, EngineError> {
+    let name = input.name.clone();
+    let no_type = || EngineError::Unsupported(format!("input \"{name}\" has no element type"));
+    let Some(Value::TensorType(tensor)) = input.r#type.as_ref().and_then(|t| t.value.as_ref()) else {
+        return Err(no_type());
+    };
+    let element = DataType::try_from(tensor.elem_type).ok().and_then(|t| DatumType::try_from(t).ok());
+    let kind = element_kind(element.ok_or_else(no_type)?)?;
+    let shape = tensor.shape.as_ref().map_or(&[][..], |shape| &shape.dim);
+    let dim = |dim: &tensor_shape_proto::Dimension| match dim.value {
+        Some(tensor_shape_proto::dimension::Value::DimValue(v)) => usize::try_from(v).ok().filter(|&v| v > 0),
+        _ => None,
+    };
+    Ok(StatedInput { kind, shape: shape.iter().map(dim).collect(), name })
+}
+
+/// A graph of one island: the whole model through tract.
+fn whole(proto: &ModelProto, inputs: &[(String, ElementKind, Vec<usize>)]) -> Result<Graph, String> {
+    let mut proto = proto.clone();
+    let onnx = proto.graph.as_mut().ok_or("no graph in it")?;
+    // ONNX lets nodes share a name, tract does not. Outputs are unique, and the colon keeps what tract derives from
+    // a name apart from every name in the file.
+    for node in &mut onnx.node {
+        node.name = format!("{}:{}", node.output.first().map_or("", String::as_str), node.op_type);
+    }
+    let names: Vec<String> = onnx.output.iter().map(|output| output.name.clone()).collect();
+    let typed = guarded(|| {
+        let mut graph = tract_onnx::onnx().model_for_proto_model(&proto)?;
+        for (i, (_, kind, shape)) in inputs.iter().enumerate() {
+            graph.set_input_fact(i, InferenceFact::dt_shape(import::onnx::datum_type(*kind), shape))?;
+        }
+        // Output facts that the file states may still hold symbols; they are inferred anew from the inputs.
+        for output in graph.output_outlets()?.to_vec() {
+            graph.set_outlet_fact(output, InferenceFact::any())?;
+        }
+        graph.into_typed()?.into_decluttered()
+    })?;
+    let island = import::island::island(typed)?;
+    let mut graph = Graph::default();
+    for (name, kind, shape) in inputs {
+        let id = graph.value(name, *kind, shape);
+        graph.inputs.push(id);
+    }
+    for (name, (kind, shape)) in names.iter().zip(&island.outputs) {
+        let id = graph.value(name, *kind, shape);
+        graph.outputs.push(id);
+    }
+    let (inputs, outputs) = (graph.inputs.clone(), graph.outputs.clone());
+    graph.nodes.push(Node { name: "model".into(), op: Op::Island(Box::new(island)), inputs, outputs });
+    Ok(graph)
+}
+
+/// Multiply-accumulates of a plan of tract's, and the most that its values take at any one time.
+pub(super) fn cost(plan: &TypedSimplePlan) -> TractResult<(u64, u64)> {
+    let order = plan.order_without_consts();
+    let model = plan.model();
+    let mut macs = 0;
+    for &id in order {
+        let node = model.node(id);
+        let (inputs, _) = model.node_facts(id)?;
+        for (cost, count) in node.op.cost(&inputs)? {
+            if let Cost::FMA(_) = cost {
+                macs += count.to_i64()?.unsigned_abs();
+            }
+        }
+    }
+    let mut most = 0;
+    for (_, bytes) in eval_tmp_memory_usage(model, order, |node: &TypedNode| !node.op_is::<Const>())? {
+        most = most.max(bytes.to_i64()?.unsigned_abs());
+    }
+    Ok((macs, most))
+}
+
+/// Bytes of a model's constants.
+pub(super) fn constant_bytes(model: &TypedModel) -> u64 {
     let constants = model.nodes().iter().filter_map(|node| node.op_as::<Const>());
     constants.map(|constant| (constant.val().len() * constant.val().datum_type().size_of()) as u64).sum()
 }
@@ -147,7 +262,7 @@ impl StatedInput {
 }
 
 /// The type at the border for a type inside tract; a quantized type counts as the integer it is stored in.
-pub(super) fn element_kind(datum_type: DatumType) -> Result<ElementKind, EngineError> {
+fn element_kind(datum_type: DatumType) -> Result<ElementKind, EngineError> {
     match datum_type.unquantized() {
         DatumType::U8 => Ok(ElementKind::U8),
         DatumType::I8 => Ok(ElementKind::I8),
@@ -160,20 +275,6 @@ pub(super) fn element_kind(datum_type: DatumType) -> Result<ElementKind, EngineE
     }
 }
 
-fn datum_type(kind: ElementKind) -> DatumType {
-    match kind {
-        ElementKind::U8 => DatumType::U8,
-        ElementKind::I8 => DatumType::I8,
-        ElementKind::I32 => DatumType::I32,
-        ElementKind::I64 => DatumType::I64,
-        ElementKind::F32 => DatumType::F32,
-    }
-}
-
-fn unsupported(error: TractError) -> EngineError {
-    EngineError::Unsupported(one_line(&error))
-}
-
 /// tract's chain of causes in one line.
 pub(super) fn one_line(error: &TractError) -> String {
     let text = format!("{error:#}");
@@ -181,7 +282,21 @@ pub(super) fn one_line(error: &TractError) -> String {
 }
 
 /// tract asserts on some malformed graphs; a bad file must end in an error all the same, without a panic's message.
-fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
+pub(super) fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
+    match caught(work) {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(error)) => Err(one_line(&error)),
+        None => Err("the graph is malformed".into()),
+    }
+}
+
+/// As [`guarded`], for an import.
+fn guarded_import<T>(work: impl FnOnce() -> import::Imported<T>) -> import::Imported<T> {
+    caught(work).unwrap_or_else(|| Err("the graph is malformed".into()))
+}
+
+/// The result of `work`, or `None` where it panicked.
+fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
     static SILENCER: Once = Once::new();
     SILENCER.call_once(|| {
         let loud = take_hook();
@@ -191,14 +306,10 @@ fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
             }
         }));
     });
-    GUARDED.with(|guarded| guarded.set(true));
+    let before = GUARDED.with(|guarded| guarded.replace(true));
     let result = catch_unwind(AssertUnwindSafe(work));
-    GUARDED.with(|guarded| guarded.set(false));
-    match result {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(one_line(&error)),
-        Err(_) => Err("the graph is malformed".into()),
-    }
+    GUARDED.with(|guarded| guarded.set(before));
+    result.ok()
 }
 
 thread_local! {

@@ -1,18 +1,16 @@
-//! Runs a plan, in buffers of its own.
+//! Runs a plan in an arena of its own.
 
-use super::model::one_line;
+use super::kernels::memory::Aligned;
+use super::step::{Context, Plain};
 use super::tensor::Buffer;
 use super::{Element, EngineError, Plan, Tensor, TensorInfo};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tract_onnx::prelude::*;
-use tract_onnx::tract_core::internal::TypedOp;
-use tract_onnx::tract_core::plan::{SimpleState, eval};
 
 /// The state of one thread that runs a plan: write the inputs, run, read the outputs.
 pub struct Session {
     plan: Arc<Plan>,
-    state: TypedSimpleState,
+    arena: Aligned,
     inputs: Vec<Tensor>,
     outputs: Vec<Tensor>,
 }
@@ -26,18 +24,16 @@ pub struct OpTime {
     pub time: Duration,
 }
 
-type TypedSimpleState = SimpleState<TypedFact, Box<dyn TypedOp>>;
-
 impl Session {
     /// A session with zeroed inputs and outputs.
     ///
     /// # Errors
     /// [`EngineError::Run`] where the plan's state cannot be set up.
     pub fn new(plan: Arc<Plan>) -> Result<Session, EngineError> {
-        let state = SimpleState::new(&plan.executable).map_err(failed)?;
+        let arena = plan.arena();
         let inputs = plan.inputs().iter().map(Tensor::zeroed).collect();
         let outputs = plan.outputs().iter().map(Tensor::zeroed).collect();
-        Ok(Session { plan, state, inputs, outputs })
+        Ok(Session { plan, arena, inputs, outputs })
     }
 
     /// The plan that this session runs.
@@ -71,14 +67,12 @@ impl Session {
         Ok(())
     }
 
-    /// Runs the model once.
+    /// Runs the model once, without allocating unless an op runs through tract.
     ///
     /// # Errors
-    /// [`EngineError::Run`] where an op fails.
+    /// [`EngineError::Run`] where an op that runs through tract fails.
     pub fn run(&mut self) -> Result<(), EngineError> {
-        let values = self.input_values()?;
-        let results = self.state.run(values).map_err(failed)?;
-        self.keep(results)
+        self.run_with(|_| {})
     }
 
     /// Runs the model once and tells how long each op took.
@@ -86,21 +80,13 @@ impl Session {
     /// # Errors
     /// As [`Session::run`].
     pub fn run_timed(&mut self) -> Result<Vec<OpTime>, EngineError> {
-        let values = self.input_values()?;
-        let plan = Arc::clone(&self.plan);
-        let mut times = Vec::with_capacity(plan.ops().len());
-        let results = self
-            .state
-            .run_plan_with_eval(values, |context, state, node, inputs| {
-                let start = Instant::now();
-                let result = eval(context, state, node, inputs);
-                if let Some(op) = plan.ops().iter().position(|op| op.node == node.id) {
-                    times.push(OpTime { op, time: start.elapsed() });
-                }
-                result
-            })
-            .map_err(failed)?;
-        self.keep(results)?;
+        let mut times = Vec::with_capacity(self.plan.ops().len());
+        let mut start = Instant::now();
+        self.run_with(|op| {
+            let now = Instant::now();
+            times.push(OpTime { op, time: now - start });
+            start = now;
+        })?;
         Ok(times)
     }
 
@@ -118,20 +104,50 @@ impl Session {
         &self.outputs
     }
 
-    fn input_values(&self) -> Result<TVec<TValue>, EngineError> {
-        self.inputs.iter().map(|tensor| Ok(to_tract(tensor).map_err(failed)?.into_tvalue())).collect()
-    }
-
-    fn keep(&mut self, results: TVec<TValue>) -> Result<(), EngineError> {
-        for (tensor, value) in self.outputs.iter_mut().zip(&results) {
-            from_tract(value, tensor).map_err(failed)?;
+    fn run_with(&mut self, mut after: impl FnMut(usize)) -> Result<(), EngineError> {
+        let plan = &*self.plan;
+        let context = Context { kernels: plan.kernels, memory: self.arena.memory(), part: (0, 1) };
+        for (tensor, place) in self.inputs.iter().zip(&plan.input_places) {
+            put(tensor, place, &context);
+        }
+        let last = plan.groups.len() - 1;
+        for (op, group) in plan.groups.iter().enumerate() {
+            for step in &plan.steps[group.clone()] {
+                step.run(&context).map_err(EngineError::Run)?;
+            }
+            if op == last {
+                for (tensor, place) in self.outputs.iter_mut().zip(&plan.output_places) {
+                    take(tensor, place, &context);
+                }
+            }
+            after(op);
         }
         Ok(())
     }
 }
 
-fn failed(error: TractError) -> EngineError {
-    EngineError::Run(one_line(&error))
+/// Copies a tensor to its place in the arena.
+fn put(tensor: &Tensor, place: &Plain, context: &Context) {
+    let memory = context.memory;
+    match tensor.buffer() {
+        Buffer::U8(values) => memory.write(place.at, values.len()).copy_from_slice(values),
+        Buffer::I8(values) => memory.write(place.at, values.len()).copy_from_slice(values),
+        Buffer::I32(values) => memory.write(place.at, values.len()).copy_from_slice(values),
+        Buffer::I64(values) => memory.write(place.at, values.len()).copy_from_slice(values),
+        Buffer::F32(values) => memory.write(place.at, values.len()).copy_from_slice(values),
+    }
+}
+
+/// Copies a tensor from its place in the arena.
+fn take(tensor: &mut Tensor, place: &Plain, context: &Context) {
+    let memory = context.memory;
+    match tensor.buffer_mut() {
+        Buffer::U8(values) => values.copy_from_slice(memory.read(place.at, place.len())),
+        Buffer::I8(values) => values.copy_from_slice(memory.read(place.at, place.len())),
+        Buffer::I32(values) => values.copy_from_slice(memory.read(place.at, place.len())),
+        Buffer::I64(values) => values.copy_from_slice(memory.read(place.at, place.len())),
+        Buffer::F32(values) => values.copy_from_slice(memory.read(place.at, place.len())),
+    }
 }
 
 fn no_such(what: &'static str, has: usize, index: usize) -> EngineError {
@@ -140,34 +156,4 @@ fn no_such(what: &'static str, has: usize, index: usize) -> EngineError {
 
 fn wrong_element<T: Element>(info: &TensorInfo) -> EngineError {
     EngineError::Mismatch { name: format!("\"{}\"", info.name), expected: info.to_string(), found: T::KIND.to_string() }
-}
-
-fn to_tract(tensor: &Tensor) -> TractResult<tract_onnx::prelude::Tensor> {
-    use tract_onnx::prelude::Tensor as Value;
-    let shape = tensor.shape();
-    match tensor.buffer() {
-        Buffer::U8(values) => Value::from_shape(shape, values),
-        Buffer::I8(values) => Value::from_shape(shape, values),
-        Buffer::I32(values) => Value::from_shape(shape, values),
-        Buffer::I64(values) => Value::from_shape(shape, values),
-        Buffer::F32(values) => Value::from_shape(shape, values),
-    }
-}
-
-/// Copies a value into a tensor of the same kind and size.
-fn from_tract(value: &TValue, tensor: &mut Tensor) -> TractResult<()> {
-    let plain = value.cast_to_dt(value.datum_type().unquantized())?;
-    macro_rules! copy {
-        ($($type:ty),*) => {$(
-            if let Some(values) = tensor.values_mut::<$type>() {
-                let view = plain.to_plain_array_view::<$type>()?;
-                for (to, from) in values.iter_mut().zip(view.iter()) {
-                    *to = *from;
-                }
-                return Ok(());
-            }
-        )*};
-    }
-    copy!(u8, i8, i32, i64, f32);
-    Ok(())
 }

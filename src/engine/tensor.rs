@@ -189,6 +189,10 @@ impl Tensor {
         &self.buffer
     }
 
+    pub(super) fn buffer_mut(&mut self) -> &mut Buffer {
+        &mut self.buffer
+    }
+
     /// The largest absolute difference to another tensor, or `None` where types or shapes differ.
     /// Integers are compared exactly; for `f32` the difference is a float, and NaN against NaN is 0.
     pub fn largest_difference(&self, other: &Tensor) -> Option<f64> {

@@ -1,0 +1,356 @@
+//! The one form in which a model is known inside: integer ops, each with its scales and zero points.
+//!
+//! Shapes are those of ONNX (`[N, C, H, W]`); how a value lies in memory is decided in `plan`. A value of kind `u8` or
+//! `i8` is quantized; the ops that read it carry its zero point and scale. Numbers follow `docs/numerics.md`.
+
+use super::ElementKind;
+use super::float::{FloatOp, Island};
+use super::unary::Unary;
+use std::sync::Arc;
+
+/// Index of a value in [`Graph::values`].
+pub type ValueId = usize;
+
+/// A model with fixed shapes.
+#[derive(Default)]
+pub struct Graph {
+    /// Everything that ops read or write.
+    pub values: Vec<Value>,
+    /// The ops, each after those it depends on.
+    pub nodes: Vec<Node>,
+    /// The values that the caller gives.
+    pub inputs: Vec<ValueId>,
+    /// The values that the caller gets.
+    pub outputs: Vec<ValueId>,
+}
+
+/// A tensor between ops.
+#[derive(Debug, Clone)]
+pub struct Value {
+    pub name: String,
+    pub kind: ElementKind,
+    pub shape: Vec<usize>,
+}
+
+impl Value {
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// An op and what it connects.
+pub struct Node {
+    /// The ONNX node that it came from, for reports.
+    pub name: String,
+    pub op: Op,
+    pub inputs: Vec<ValueId>,
+    pub outputs: Vec<ValueId>,
+}
+
+/// Scale and zero point of a quantized tensor: `real = scale * (stored - zero_point)`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quant {
+    pub scale: f32,
+    pub zero_point: i32,
+    /// `u8` or `i8`.
+    pub kind: ElementKind,
+}
+
+impl Quant {
+    /// The least and the greatest stored value.
+    pub fn range(&self) -> (i32, i32) {
+        byte_range(self.kind)
+    }
+
+    /// `clamp(round_half_even(real / scale) + zero_point)`: QuantizeLinear.
+    pub fn quantize(&self, real: f32) -> i32 {
+        let (low, high) = self.range();
+        let rounded = (real / self.scale).round_ties_even() + self.zero_point as f32;
+        if rounded.is_nan() { low.max(0) } else { (rounded as i32).clamp(low, high) }
+    }
+
+    /// `scale * (stored - zero_point)`: DequantizeLinear.
+    pub fn dequantize(&self, stored: i32) -> f32 {
+        (stored - self.zero_point) as f32 * self.scale
+    }
+}
+
+/// The least and the greatest value of a byte of this kind.
+pub fn byte_range(kind: ElementKind) -> (i32, i32) {
+    if kind == ElementKind::I8 { (-128, 127) } else { (0, 255) }
+}
+
+/// A zero point that is known at load, or one that a value holds (dynamic quantization).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ZeroPoint {
+    Known(i32),
+    Held(ValueId),
+}
+
+/// What becomes of the accumulators of a convolution or a matrix product.
+#[derive(Debug, Clone)]
+pub enum Finish {
+    /// `clamp(round_half_even(f32(acc) * multiplier[c]) + zero_point, low, high)`.
+    Bytes { multiplier: Vec<f32>, zero_point: i32, low: i32, high: i32 },
+    /// The accumulators themselves, `i32`.
+    Accumulators,
+    /// `f32(acc) * scale[c]`.
+    Floats { scale: Vec<f32> },
+}
+
+/// Weights less their zero point, as one or two summands of eight bits: `w - zero_point = first + second`.
+#[derive(Debug, Clone)]
+pub struct Weights {
+    /// `[output, kernel height, kernel width, input / groups]`, innermost last.
+    pub first: Arc<[i8]>,
+    /// What does not fit in eight bits; only for weights with a zero point.
+    pub second: Option<Arc<[i8]>>,
+}
+
+/// A convolution, or a matrix product with constant weights (kernel 1×1, one "pixel" a row).
+#[derive(Debug, Clone)]
+pub struct Conv {
+    pub weights: Weights,
+    pub outputs: usize,
+    /// Input channels of one group.
+    pub inputs: usize,
+    pub groups: usize,
+    /// Height and width.
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Top, left, bottom, right.
+    pub pads: [usize; 4],
+    /// Of the input.
+    pub zero_point: ZeroPoint,
+    /// In units of the accumulator.
+    pub bias: Vec<i32>,
+    pub finish: Finish,
+}
+
+/// A window that slides over a picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Window {
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Top, left, bottom, right; the last two may be negative where a `ceil_mode` window hangs over.
+    pub pads: [usize; 4],
+    /// Whether padding counts in an average.
+    pub count_pads: bool,
+}
+
+/// Where a resized pixel comes from: for every output position the two inputs and the weight of the second.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sampling {
+    pub first: Vec<u32>,
+    pub second: Vec<u32>,
+    pub weight: Vec<f32>,
+}
+
+/// How elements move without change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Movement {
+    Reshape,
+    Transpose(Vec<usize>),
+    Concat {
+        axis: usize,
+    },
+    /// `start` and `step` an axis; the output's shape gives the ends.
+    Slice {
+        start: Vec<usize>,
+        step: Vec<isize>,
+    },
+    /// Elements before each axis, and the stored value put there.
+    Pad {
+        before: Vec<usize>,
+        value: Vec<u8>,
+    },
+    /// Nearest neighbour over the last two axes.
+    Nearest {
+        rows: Vec<u32>,
+        columns: Vec<u32>,
+    },
+    DepthToSpace {
+        block: usize,
+        column_row_depth: bool,
+    },
+    SpaceToDepth {
+        block: usize,
+    },
+}
+
+/// An op; the operands are in [`Node::inputs`].
+pub enum Op {
+    /// `x -> y`.
+    Conv(Conv),
+    /// As [`Op::Conv`] with every pixel spread over the output: `ConvTranspose`.
+    ConvTranspose(Conv),
+    /// `x [.., K] -> y [.., N]` with constant weights.
+    Linear(Conv),
+    /// `a [.., M, K], b [.., K, N] -> y [.., M, N]`, both computed.
+    MatMul {
+        a: ZeroPoint,
+        b: ZeroPoint,
+        finish: Finish,
+    },
+    /// `y[i] = table[x[i]]`, both as bytes.
+    Lut(Arc<[u8; 256]>),
+    /// `clamp(round_half_even(fma(a, ratio_a, fma(b, ratio_b, fixed))))`, broadcast.
+    Add {
+        ratios: [f32; 2],
+        fixed: f32,
+        low: i32,
+        high: i32,
+    },
+    /// `clamp(round_half_even(f32((a - za) * (b - zb)) * ratio) + zero_point)`, broadcast.
+    Mul {
+        zero_points: [i32; 2],
+        ratio: f32,
+        zero_point: i32,
+        low: i32,
+        high: i32,
+    },
+    MaxPool(Window),
+    /// `clamp(round_half_even(f32(sum - count * x_zero_point) * (scale / count)) + zero_point)`.
+    AveragePool {
+        window: Window,
+        x_zero_point: i32,
+        scale: f32,
+        zero_point: i32,
+    },
+    /// Over the last two axes; requantized as an average pool is.
+    Bilinear {
+        rows: Sampling,
+        columns: Sampling,
+        x: Quant,
+        y: Quant,
+    },
+    /// Over the last axis: table of `exp(-d * scale)` for `d` steps below the greatest.
+    Softmax {
+        axis: usize,
+        table: Arc<[f32; 256]>,
+        y: Quant,
+    },
+    Quantize {
+        scale: Vec<f32>,
+        zero_point: Vec<i32>,
+        axis: usize,
+    },
+    Dequantize {
+        scale: Vec<f32>,
+        zero_point: Vec<i32>,
+        axis: usize,
+    },
+    /// `x -> y (u8), scale (f32), zero point (u8)`.
+    DynamicQuantize,
+    Movement(Movement),
+    /// A constant that an op takes as an operand; its bytes, row-major.
+    Constant(Arc<[u8]>),
+    /// A unary function of `f32` elements.
+    Unary(Unary),
+    Float(FloatOp),
+    /// Through tract.
+    Island(Box<Island>),
+}
+
+impl Op {
+    /// The name under which the op is reported.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Op::Conv(conv) if conv.groups > 1 && conv.inputs == 1 => "DepthwiseConv",
+            Op::Conv(_) => "Conv",
+            Op::ConvTranspose(_) => "ConvTranspose",
+            Op::Linear(_) => "Linear",
+            Op::MatMul { .. } => "MatMul",
+            Op::Lut(_) => "Table",
+            Op::Add { .. } => "Add",
+            Op::Mul { .. } => "Mul",
+            Op::MaxPool(_) => "MaxPool",
+            Op::AveragePool { .. } => "AveragePool",
+            Op::Bilinear { .. } => "ResizeBilinear",
+            Op::Softmax { .. } => "Softmax",
+            Op::Quantize { .. } => "Quantize",
+            Op::Dequantize { .. } => "Dequantize",
+            Op::DynamicQuantize => "DynamicQuantize",
+            Op::Movement(movement) => match movement {
+                Movement::Reshape => "Reshape",
+                Movement::Transpose(_) => "Transpose",
+                Movement::Concat { .. } => "Concat",
+                Movement::Slice { .. } => "Slice",
+                Movement::Pad { .. } => "Pad",
+                Movement::Nearest { .. } => "ResizeNearest",
+                Movement::DepthToSpace { .. } => "DepthToSpace",
+                Movement::SpaceToDepth { .. } => "SpaceToDepth",
+            },
+            Op::Constant(_) => "Constant",
+            Op::Unary(_) => "FloatUnary",
+            Op::Float(op) => op.kind(),
+            Op::Island(_) => "Float",
+        }
+    }
+
+    /// Whether its multiply-accumulates, where it has any, run on integers.
+    pub fn in_integers(&self) -> bool {
+        !matches!(self, Op::Unary(_) | Op::Float(_) | Op::Island(_))
+    }
+}
+
+impl Graph {
+    /// Adds a value.
+    pub fn value(&mut self, name: impl Into<String>, kind: ElementKind, shape: &[usize]) -> ValueId {
+        self.values.push(Value { name: name.into(), kind, shape: shape.to_vec() });
+        self.values.len() - 1
+    }
+
+    /// Adds an op with one new output and returns that.
+    pub fn push(&mut self, name: &str, op: Op, inputs: &[ValueId], kind: ElementKind, shape: &[usize]) -> ValueId {
+        let output = self.value(name, kind, shape);
+        self.nodes.push(Node { name: name.to_owned(), op, inputs: inputs.to_vec(), outputs: vec![output] });
+        output
+    }
+
+    /// Multiply-accumulates of a node.
+    pub fn macs(&self, node: &Node) -> u64 {
+        let outputs = |id: ValueId| self.values[id].len() as u64;
+        match &node.op {
+            Op::Conv(conv) | Op::Linear(conv) => {
+                outputs(node.outputs[0]) * (conv.inputs * conv.kernel[0] * conv.kernel[1]) as u64
+            }
+            Op::ConvTranspose(conv) => {
+                outputs(node.inputs[0]) * (conv.outputs / conv.groups * conv.kernel[0] * conv.kernel[1]) as u64
+            }
+            Op::MatMul { .. } | Op::Float(FloatOp::MatMul) => {
+                let inner = self.values[node.inputs[0]].shape.last().copied().unwrap_or(1);
+                outputs(node.outputs[0]) * inner as u64
+            }
+            Op::Island(island) => island.macs,
+            _ => 0,
+        }
+    }
+
+    /// Drops every node whose results nobody uses.
+    pub fn drop_unused(&mut self) {
+        let mut used = vec![false; self.values.len()];
+        for &output in &self.outputs {
+            used[output] = true;
+        }
+        let mut keep = vec![false; self.nodes.len()];
+        for (node, keep) in self.nodes.iter().zip(&mut keep).rev() {
+            *keep = node.outputs.iter().any(|&output| used[output]);
+            if *keep {
+                let held = match &node.op {
+                    Op::Conv(conv) | Op::Linear(conv) | Op::ConvTranspose(conv) => vec![conv.zero_point],
+                    Op::MatMul { a, b, .. } => vec![*a, *b],
+                    _ => Vec::new(),
+                };
+                let held = held.iter().filter_map(|z| if let ZeroPoint::Held(id) = z { Some(*id) } else { None });
+                for input in node.inputs.iter().copied().chain(held) {
+                    used[input] = true;
+                }
+            }
+        }
+        let mut keep = keep.iter();
+        self.nodes.retain(|_| keep.next().copied().unwrap_or(false));
+    }
+}

@@ -1,0 +1,345 @@
+//! ONNX, as tract has parsed it, to the integer graph.
+//!
+//! Nodes are walked in the file's order. A float tensor is not computed when its node is met: it is kept as an
+//! expression ([`lazy::Lazy`]), because what follows decides its form. Where a `QuantizeLinear` follows, the whole
+//! expression becomes one integer op; where something else needs its floats, it is computed as such. So every way of
+//! writing a quantized op (QDQ around float ops, QLinear ops) ends in the same graph.
+//!
+//! | file | imports |
+//! |---|---|
+//! | `onnx` | attributes and constants |
+//! | `lazy` | float expressions: their integer form, or their floats |
+//! | `quantized` | Q, DQ, QLinear ops, dynamic quantization |
+//! | `convolution` | Conv, ConvTranspose, Gemm, MatMul |
+//! | `elementwise` | unary functions, Add, Mul, normalisation, softmax |
+//! | `movement` | reshape, transpose, concat, split, slice, pad, depth to space |
+//! | `window` | pools, means, resizing |
+//! | `island` | what runs through tract, and constants that tract folds |
+
+mod convolution;
+mod elementwise;
+pub mod island;
+pub mod lazy;
+mod movement;
+pub mod onnx;
+mod quantized;
+mod window;
+
+use super::ElementKind;
+use super::graph::{Graph, Op, ValueId};
+use lazy::{Expression, Lazy};
+use onnx::{Constant, kind, raw_bytes};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use tract_onnx::pb::{ModelProto, NodeProto};
+
+/// The most elements that one value may have; more is taken for a damaged file.
+const MOST_ELEMENTS: usize = 1 << 28;
+
+/// A tensor of the file, as far as it is known while walking.
+#[derive(Clone)]
+pub enum Held {
+    /// Known at load.
+    Constant(Constant),
+    /// In the graph.
+    Value(ValueId),
+    /// A float expression.
+    Lazy(Rc<Lazy>),
+}
+
+/// Why a model was not imported.
+#[derive(Debug)]
+pub struct Refused {
+    pub message: String,
+    /// Whether tract may still run the model as a whole: it is sound, but goes beyond what is imported here.
+    pub tract_may: bool,
+}
+
+impl From<String> for Refused {
+    fn from(message: String) -> Refused {
+        Refused { message, tract_may: false }
+    }
+}
+
+impl From<&str> for Refused {
+    fn from(message: &str) -> Refused {
+        message.to_owned().into()
+    }
+}
+
+impl Refused {
+    fn within(mut self, place: &str) -> Refused {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+}
+
+pub type Imported<T> = Result<T, Refused>;
+
+/// How a node was taken.
+pub enum Taken {
+    /// In the engine's own ops.
+    Yes,
+    /// Not at all: tract has to run it.
+    No,
+}
+
+pub struct Importer<'a> {
+    pub graph: Graph,
+    held: HashMap<&'a str, Held>,
+    /// Table outputs by what they are a function of: `value -> (source, table)`.
+    tables: HashMap<ValueId, (ValueId, Arc<[u8; 256]>)>,
+    /// Reshaped values by what they were before.
+    reshaped: HashMap<ValueId, ValueId>,
+    proto: &'a ModelProto,
+    opset: i64,
+}
+
+/// Imports a model for inputs of the given kinds and shapes, in the order of the model's inputs.
+///
+/// # Errors
+/// What is wrong with the model, with the node that it concerns.
+pub fn import(proto: &ModelProto, inputs: &[(String, ElementKind, Vec<usize>)]) -> Imported<Graph> {
+    let onnx = proto.graph.as_ref().ok_or("no graph in it")?;
+    let standard = |domain: &str| domain.is_empty() || domain == "ai.onnx";
+    let opset = proto.opset_import.iter().find(|set| standard(&set.domain)).map_or(13, |set| set.version);
+    let mut importer = Importer {
+        graph: Graph::default(),
+        held: HashMap::new(),
+        tables: HashMap::new(),
+        reshaped: HashMap::new(),
+        proto,
+        opset,
+    };
+    for tensor in &onnx.initializer {
+        let constant = island::constant(tensor).map_err(|e| format!("initializer \"{}\": {e}", tensor.name))?;
+        importer.held.insert(&tensor.name, Held::Constant(Arc::new(constant)));
+    }
+    for (name, kind, shape) in inputs {
+        let id = importer.new_value(name, *kind, shape)?;
+        importer.graph.inputs.push(id);
+        let name = onnx.input.iter().find(|input| input.name == *name).map_or("", |input| &input.name);
+        importer.held.insert(name, Held::Value(id));
+    }
+    for node in in_order(&onnx.node, &importer.held)? {
+        importer.node(node).map_err(|refused| refused.within(&describe(node)))?;
+    }
+    for output in &onnx.output {
+        let id =
+            importer.value(&output.name).map_err(|refused| refused.within(&format!("output \"{}\"", output.name)))?;
+        importer.graph.outputs.push(id);
+    }
+    importer.graph.drop_unused();
+    Ok(importer.graph)
+}
+
+/// Nodes sorted so that each follows what it reads; the file's order where that is so already, as ONNX demands.
+fn in_order<'a>(nodes: &'a [NodeProto], known: &HashMap<&str, Held>) -> Result<Vec<&'a NodeProto>, String> {
+    let mut known: std::collections::HashSet<&str> = known.keys().copied().collect();
+    let mut waiting: Vec<&NodeProto> = nodes.iter().collect();
+    let mut order = Vec::with_capacity(nodes.len());
+    while !waiting.is_empty() {
+        let before = waiting.len();
+        waiting.retain(|node| {
+            let ready = node.input.iter().all(|input| input.is_empty() || known.contains(input.as_str()));
+            if ready {
+                known.extend(node.output.iter().map(String::as_str));
+                order.push(*node);
+            }
+            !ready
+        });
+        if waiting.len() == before {
+            let node = waiting[0];
+            let missing = node.input.iter().find(|input| !input.is_empty() && !known.contains(input.as_str()));
+            let missing = missing.map_or("", String::as_str);
+            return Err(format!("{}: its input \"{missing}\" comes from nowhere, or from itself", describe(node)));
+        }
+    }
+    Ok(order)
+}
+
+fn describe(node: &NodeProto) -> String {
+    format!("node {} of output \"{}\"", node.op_type, node.output.first().map_or("", String::as_str))
+}
+
+impl<'a> Importer<'a> {
+    fn node(&mut self, node: &'a NodeProto) -> Imported<()> {
+        let taken = match node.op_type.as_str() {
+            "Constant" => self.constant_node(node),
+            "Identity" | "Dropout" => self.alias(node),
+            "QuantizeLinear" => self.quantize_linear(node),
+            "DequantizeLinear" => self.dequantize_linear(node),
+            "Shape" => self.shape_of(node),
+            _ if self.all_constant(node) => Ok(Taken::No),
+            _ => self.computed(node),
+        }?;
+        match taken {
+            Taken::Yes => Ok(()),
+            Taken::No => self.island(node),
+        }
+    }
+
+    fn computed(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+        match node.op_type.as_str() {
+            "Conv" | "ConvTranspose" => self.convolution(node),
+            "Gemm" => self.gemm(node),
+            "MatMul" => self.matmul(node),
+            "Add" | "Mul" | "Sub" | "Div" | "Pow" | "Min" | "Max" => self.binary(node),
+            "Softmax" => self.softmax(node),
+            "LayerNormalization" => self.layer_normalization(node),
+            "PRelu" => self.prelu(node),
+            "Cast" => self.cast(node),
+            "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Transpose" | "Concat" | "Split" | "Slice" | "Pad"
+            | "DepthToSpace" | "SpaceToDepth" => self.movement(node),
+            "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool" | "ReduceMean" | "ReduceSum"
+            | "ReduceMax" | "Resize" | "Upsample" => self.window(node),
+            "DynamicQuantizeLinear" | "MatMulInteger" | "ConvInteger" => self.dynamic(node),
+            name if name.starts_with("QLinear") || name == "QGemm" => self.qlinear(node),
+            _ => self.unary(node),
+        }
+    }
+
+    /// What a name stands for.
+    pub fn get(&self, name: &str) -> Imported<Held> {
+        self.held.get(name).cloned().ok_or_else(|| format!("\"{name}\" comes from nowhere").into())
+    }
+
+    /// Input `index` of a node, where it has one.
+    pub fn input(&self, node: &NodeProto, index: usize) -> Imported<Option<Held>> {
+        match node.input.get(index) {
+            Some(name) if !name.is_empty() => self.get(name).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Input `index` of a node, which it must have.
+    pub fn needed(&self, node: &NodeProto, index: usize) -> Imported<Held> {
+        self.input(node, index)?.ok_or_else(|| format!("input {index} is missing").into())
+    }
+
+    /// Input `index`, where it is known at load.
+    pub fn known(&self, node: &NodeProto, index: usize) -> Imported<Option<Constant>> {
+        Ok(match self.input(node, index)? {
+            Some(Held::Constant(constant)) => Some(constant),
+            _ => None,
+        })
+    }
+
+    /// Input `index`, which must be known at load.
+    pub fn parameter(&self, node: &NodeProto, index: usize, what: &str) -> Imported<Constant> {
+        self.known(node, index)?.ok_or_else(|| format!("its {what} must be a constant").into())
+    }
+
+    /// Names output `index` of a node.
+    pub fn give(&mut self, node: &'a NodeProto, index: usize, held: Held) {
+        if let Some(name) = node.output.get(index).filter(|name| !name.is_empty()) {
+            self.held.insert(name, held);
+        }
+    }
+
+    /// Names the only output of a node.
+    pub fn done(&mut self, node: &'a NodeProto, held: Held) -> Imported<Taken> {
+        self.give(node, 0, held);
+        Ok(Taken::Yes)
+    }
+
+    /// A float expression as the only output of a node.
+    pub fn expression(&mut self, node: &'a NodeProto, expression: Expression, shape: Vec<usize>) -> Imported<Taken> {
+        let lazy = Lazy::new(&name_of(node), expression, shape);
+        self.done(node, Held::Lazy(lazy))
+    }
+
+    /// Adds a value after checking that its size is sane.
+    pub fn new_value(&mut self, name: &str, kind: ElementKind, shape: &[usize]) -> Imported<ValueId> {
+        checked(shape)?;
+        Ok(self.graph.value(name, kind, shape))
+    }
+
+    /// Adds an op with one output after checking that its size is sane.
+    pub fn push(
+        &mut self,
+        name: &str,
+        op: Op,
+        inputs: &[ValueId],
+        kind: ElementKind,
+        shape: &[usize],
+    ) -> Imported<ValueId> {
+        checked(shape)?;
+        Ok(self.graph.push(name, op, inputs, kind, shape))
+    }
+
+    /// The value of a name; expressions are computed as floats.
+    pub fn value(&mut self, name: &str) -> Imported<ValueId> {
+        let held = self.get(name)?;
+        self.compute(&held)
+    }
+
+    /// The graph's value for what is held; expressions are computed as floats, constants become operands.
+    pub fn compute(&mut self, held: &Held) -> Imported<ValueId> {
+        match held {
+            Held::Value(id) => Ok(*id),
+            Held::Lazy(lazy) => self.floats_of(lazy),
+            Held::Constant(constant) => {
+                let bytes = raw_bytes(constant)?.into();
+                self.push("constant", Op::Constant(bytes), &[], kind(constant.datum_type())?, constant.shape())
+            }
+        }
+    }
+
+    /// Shape of what is held.
+    pub fn shape(&self, held: &Held) -> Vec<usize> {
+        match held {
+            Held::Constant(constant) => constant.shape().to_vec(),
+            Held::Value(id) => self.graph.values[*id].shape.clone(),
+            Held::Lazy(lazy) => lazy.shape.clone(),
+        }
+    }
+
+    fn all_constant(&self, node: &NodeProto) -> bool {
+        let constant =
+            |name: &String| name.is_empty() || matches!(self.held.get(name.as_str()), Some(Held::Constant(_)));
+        !node.input.is_empty() && node.input.iter().all(constant)
+    }
+
+    fn alias(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+        let held = self.needed(node, 0)?;
+        self.done(node, held)
+    }
+
+    fn shape_of(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+        use onnx::Attributes;
+        let held = self.needed(node, 0)?;
+        let shape: Vec<i64> = self.shape(&held).iter().map(|&dim| dim as i64).collect();
+        let rank = shape.len() as i64;
+        let place = |i: i64| if i < 0 { (i + rank).clamp(0, rank) } else { i.min(rank) } as usize;
+        let (start, end) = (place(node.int("start", 0)), place(node.int("end", rank)));
+        let shape = shape.get(start..end).unwrap_or_default();
+        self.done(
+            node,
+            Held::Constant(Arc::new(tract_onnx::prelude::Tensor::from(tract_onnx::prelude::tract_ndarray::arr1(
+                shape,
+            )))),
+        )
+    }
+}
+
+/// The name under which an ONNX node is reported.
+pub fn name_of(node: &NodeProto) -> String {
+    if node.name.is_empty() { node.output.first().cloned().unwrap_or_default() } else { node.name.clone() }
+}
+
+/// An error where a shape has no sane number of elements.
+fn checked(shape: &[usize]) -> Result<(), String> {
+    let count = shape.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim));
+    match count {
+        Some(count) if count <= MOST_ELEMENTS => Ok(()),
+        _ => Err(format!("a tensor of shape {shape:?} is too large")),
+    }
+}
+
+/// An axis counted from the end where negative.
+pub fn axis(axis: i64, rank: usize) -> Result<usize, String> {
+    let place = if axis < 0 { axis + rank as i64 } else { axis };
+    usize::try_from(place).ok().filter(|&place| place < rank).ok_or_else(|| format!("axis {axis} of {rank} dimensions"))
+}

@@ -1,0 +1,26 @@
+//! Kernels for aarch64. Activations are stored as `i8`: products are of signed bytes.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `neon` | every aarch64 CPU: 8-bit products widened to 16 bits, then added in pairs to 32 |
+//! | `dotprod` | cores with `sdot`: four products and their sum in one instruction |
+//! | `finish` | from accumulators to bytes, sums: for both |
+
+mod dotprod;
+mod finish;
+mod neon;
+
+use super::Kernels;
+
+/// Whether activations are stored as `i8`.
+pub const SIGNED: bool = true;
+
+/// The sets that this CPU can run, the best first.
+pub fn available() -> Vec<&'static dyn Kernels> {
+    let mut sets: Vec<&'static dyn Kernels> = Vec::new();
+    if std::arch::is_aarch64_feature_detected!("dotprod") {
+        sets.push(&dotprod::Dotprod);
+    }
+    sets.push(&neon::Neon);
+    sets
+}

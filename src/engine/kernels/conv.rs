@@ -1,0 +1,257 @@
+//! Convolution as every kernel sees it: implicit matrix product over channels-last pictures with a halo.
+//!
+//! A pixel of the output needs `taps` runs of `run` consecutive input bytes; where the picture is dense and the kernel
+//! not dilated, a whole kernel row is one run. Weights are packed in panels of `panel` outputs: for each panel, tap and
+//! group of `group` bytes, the outputs' bytes side by side. Nothing is copied or expanded.
+
+use super::memory::{Aligned, Memory, share};
+
+/// The last step from an accumulator to what is stored.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Ending {
+    /// `clamp(round_half_even(f32(acc) * scale) + zero_point, low, high)` in the stored domain.
+    Bytes { zero_point: i32, low: i32, high: i32 },
+    /// `i32`
+    Accumulators,
+    /// `f32(acc) * scale`
+    Floats,
+}
+
+/// Everything that a convolution needs at run time.
+pub struct ConvStep {
+    /// Offset of the first byte that output pixel 0 reads.
+    pub x: usize,
+    /// Bytes in the input from one output image, row, pixel to the next.
+    pub x_steps: [usize; 3],
+    /// Offset of each run from the pixel's first byte.
+    pub taps: Vec<u32>,
+    pub y: usize,
+    pub y_steps: [usize; 3],
+    /// Images, rows, columns of the output.
+    pub dims: [usize; 3],
+    pub outputs: usize,
+    pub ending: Ending,
+    pub packed: Packed,
+}
+
+/// Weights in a kernel's own order, with what comes after the product.
+pub struct Packed {
+    pub weights: Aligned,
+    /// One for each output, filled up to whole panels.
+    pub bias: Vec<i32>,
+    pub scale: Vec<f32>,
+    /// Outputs of one panel.
+    pub panel: usize,
+    /// Groups of a run.
+    pub groups: usize,
+    /// Bytes of one panel's weights.
+    pub panel_bytes: usize,
+    /// Products must be widened one by one: sums of two could exceed 16 bits. Only the `neon` set asks.
+    #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
+    pub widen_at_once: bool,
+}
+
+/// What a kernel packs.
+pub struct Unpacked<'a> {
+    pub outputs: usize,
+    pub taps: usize,
+    /// Bytes of a run.
+    pub run: usize,
+    /// Weight of output, tap, byte of the run.
+    pub weight: &'a dyn Fn(usize, usize, usize) -> i8,
+    pub bias: &'a [i32],
+    pub scale: &'a [f32],
+}
+
+impl Unpacked<'_> {
+    /// Panels of `panel` outputs, groups of `group` bytes; `spread` writes one output's group at its place.
+    pub fn pack(&self, panel: usize, group: usize) -> Packed {
+        let panels = self.outputs.div_ceil(panel);
+        let groups = self.run.div_ceil(group);
+        let panel_bytes = self.taps * groups * group * panel;
+        let mut weights = Aligned::zeroed(panels * panel_bytes);
+        let bytes = weights.bytes_mut();
+        for o in 0..self.outputs {
+            for tap in 0..self.taps {
+                for byte in 0..self.run {
+                    let place = ((tap * groups + byte / group) * panel + o % panel) * group + byte % group;
+                    bytes[o / panel * panel_bytes + place] = (self.weight)(o, tap, byte) as u8;
+                }
+            }
+        }
+        let (bias, scale) = self.filled(panel);
+        Packed { weights, bias, scale, panel, groups, panel_bytes, widen_at_once: false }
+    }
+
+    /// Bias and scale filled up to whole panels.
+    pub fn filled(&self, panel: usize) -> (Vec<i32>, Vec<f32>) {
+        let whole = self.outputs.next_multiple_of(panel);
+        let mut bias = self.bias.to_vec();
+        let mut scale = self.scale.to_vec();
+        bias.resize(whole, 0);
+        scale.resize(whole, 1.0);
+        (bias, scale)
+    }
+}
+
+/// The most pixels of one tile.
+pub const MOST_PIXELS: usize = 16;
+
+/// A tile: up to [`MOST_PIXELS`] pixels by one panel.
+pub struct Tile {
+    pub x: [*const u8; MOST_PIXELS],
+    pub y: [*mut u8; MOST_PIXELS],
+    pub pixels: usize,
+    pub taps: *const u32,
+    pub tap_count: usize,
+    pub groups: usize,
+    pub weights: *const u8,
+    pub bias: *const i32,
+    pub scale: *const f32,
+    /// Outputs of this panel that exist.
+    pub outputs: usize,
+    pub ending: Ending,
+}
+
+/// Bytes of input that are walked through once for all panels before the next are; they stay in the second-level cache.
+const CHUNK: usize = 128 << 10;
+
+/// Cuts a thread's share of a convolution into tiles of at most `most` pixels.
+pub fn for_each_tile(
+    step: &ConvStep,
+    memory: Memory,
+    (part, parts): (usize, usize),
+    most: usize,
+    mut run: impl FnMut(&Tile),
+) {
+    let [images, rows, columns] = step.dims;
+    let mine = share(images * rows * columns, part, parts);
+    let packed = &step.packed;
+    let panels = step.outputs.div_ceil(packed.panel);
+    let chunk = if panels == 1 { mine.len() } else { (CHUNK * columns / step.x_steps[1].max(1)).max(4 * most) };
+    let element = if matches!(step.ending, Ending::Bytes { .. }) { 1 } else { 4 };
+    let mut tile = Tile {
+        x: [std::ptr::null(); MOST_PIXELS],
+        y: [std::ptr::null_mut(); MOST_PIXELS],
+        pixels: 0,
+        taps: step.taps.as_ptr(),
+        tap_count: step.taps.len(),
+        groups: packed.groups,
+        weights: std::ptr::null(),
+        bias: std::ptr::null(),
+        scale: std::ptr::null(),
+        outputs: 0,
+        ending: step.ending,
+    };
+    let mut start = mine.start;
+    while start < mine.end {
+        let end = mine.end.min(start + chunk.max(1));
+        for panel in 0..panels {
+            let first = panel * packed.panel;
+            tile.weights = packed.weights.as_ptr().wrapping_add(panel * packed.panel_bytes);
+            tile.bias = packed.bias[first..].as_ptr();
+            tile.scale = packed.scale[first..].as_ptr();
+            tile.outputs = packed.panel.min(step.outputs - first);
+            // Tiles of nearly equal size: a short last one would waste the weights it loads.
+            let tiles = (end - start).div_ceil(most);
+            let mut place = Place::of(start, step.dims);
+            for i in 0..tiles {
+                let count = share(end - start, i, tiles).len();
+                tile.pixels = count;
+                let mut at = 0;
+                while at < count {
+                    let here = (count - at).min(columns - place.column);
+                    let x = memory.at(step.x + place.offset(step.x_steps));
+                    let y = memory.at(step.y + place.offset(step.y_steps) + first * element);
+                    for i in 0..here {
+                        tile.x[at + i] = x.wrapping_add(i * step.x_steps[2]);
+                        tile.y[at + i] = y.wrapping_add(i * step.y_steps[2]);
+                    }
+                    at += here;
+                    place.advance(here, step.dims);
+                }
+                run(&tile);
+            }
+        }
+        start = end;
+    }
+}
+
+/// A pixel of the output.
+struct Place {
+    image: usize,
+    row: usize,
+    column: usize,
+}
+
+impl Place {
+    fn of(index: usize, [_, rows, columns]: [usize; 3]) -> Place {
+        Place { image: index / columns / rows, row: index / columns % rows, column: index % columns }
+    }
+
+    fn offset(&self, steps: [usize; 3]) -> usize {
+        self.image * steps[0] + self.row * steps[1] + self.column * steps[2]
+    }
+
+    /// Within the row, or to the start of the next.
+    fn advance(&mut self, pixels: usize, [_, rows, columns]: [usize; 3]) {
+        self.column += pixels;
+        if self.column == columns {
+            self.column = 0;
+            self.row += 1;
+            if self.row == rows {
+                self.row = 0;
+                self.image += 1;
+            }
+        }
+    }
+}
+
+/// A depthwise convolution: every output channel from the same channel of the input.
+pub struct DepthwiseStep {
+    pub x: usize,
+    pub x_steps: [usize; 3],
+    /// Offset of each tap from the pixel's first byte.
+    pub taps: Vec<u32>,
+    pub y: usize,
+    pub y_steps: [usize; 3],
+    pub dims: [usize; 3],
+    pub channels: usize,
+    pub ending: Ending,
+    pub packed: PackedDepthwise,
+}
+
+/// Depthwise weights in a kernel's own order.
+pub struct PackedDepthwise {
+    pub weights: Aligned,
+    pub bias: Vec<i32>,
+    pub scale: Vec<f32>,
+}
+
+/// Depthwise weights before packing.
+pub struct UnpackedDepthwise<'a> {
+    pub channels: usize,
+    pub taps: usize,
+    /// Weight of channel and tap.
+    pub weight: &'a dyn Fn(usize, usize) -> i8,
+    pub bias: &'a [i32],
+    pub scale: &'a [f32],
+}
+
+/// Calls `run` with the first input byte and the first output byte of every pixel of a thread's share.
+pub fn for_each_pixel(
+    step: &DepthwiseStep,
+    memory: Memory,
+    (part, parts): (usize, usize),
+    mut run: impl FnMut(*const u8, *mut u8),
+) {
+    let [images, rows, columns] = step.dims;
+    for row in share(images * rows, part, parts) {
+        let place = Place { image: row / rows, row: row % rows, column: 0 };
+        let x = memory.at(step.x + place.offset(step.x_steps));
+        let y = memory.at(step.y + place.offset(step.y_steps));
+        for column in 0..columns {
+            run(x.wrapping_add(column * step.x_steps[2]), y.wrapping_add(column * step.y_steps[2]));
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! Ops in plain Rust for every CPU: their time is small beside the convolutions', or follows the memory's.
+//!
+//! Bytes are in the stored domain: `signed` says whether a byte stands for -128 to 127 or for 0 to 255.
+
+use super::memory::{Memory, View, share};
+use super::scalar::{for_each_row, requantize, stored};
+use crate::engine::graph::{Quant, Sampling, Window};
+
+/// Elements copied from one arrangement to another; the axes are few and the innermost steps are the smallest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CopyStep {
+    pub x: usize,
+    pub y: usize,
+    /// Count, step in the input, step in the output (bytes; input steps may run backwards), outermost first.
+    pub axes: Vec<(usize, isize, usize)>,
+    /// Bytes of an element, 1, 4 or 8.
+    pub size: usize,
+    /// Flips the top bit of each byte, between `u8` and `i8`.
+    pub flip: bool,
+}
+
+impl CopyStep {
+    /// Joins axes that are one in both arrangements, and drops those of one element.
+    pub fn joined(mut self) -> CopyStep {
+        self.axes.retain(|axis| axis.0 != 1);
+        let mut joined: Vec<(usize, isize, usize)> = Vec::new();
+        for axis in self.axes.drain(..) {
+            match joined.last_mut() {
+                Some(outer) if outer.1 == axis.1 * axis.0 as isize && outer.2 == axis.2 * axis.0 => {
+                    *outer = (outer.0 * axis.0, axis.1, axis.2);
+                }
+                _ => joined.push(axis),
+            }
+        }
+        self.axes = joined;
+        self
+    }
+
+    pub fn run(&self, memory: Memory, part: (usize, usize)) {
+        match &self.axes[..] {
+            [] if part.0 == 0 => self.stretch(memory, 0, 0, 1, self.size as isize, self.size),
+            [] => {}
+            [outer, inner @ ..] => {
+                for i in share(outer.0, part.0, part.1) {
+                    self.walk(memory, inner, i as isize * outer.1, i * outer.2, outer);
+                }
+            }
+        }
+    }
+
+    fn walk(&self, memory: Memory, axes: &[(usize, isize, usize)], x: isize, y: usize, outer: &(usize, isize, usize)) {
+        match axes {
+            [] => self.stretch(memory, x, y, 1, outer.1, outer.2),
+            [last] => self.stretch(memory, x, y, last.0, last.1, last.2),
+            [axis, inner @ ..] => {
+                for i in 0..axis.0 {
+                    self.walk(memory, inner, x + i as isize * axis.1, y + i * axis.2, axis);
+                }
+            }
+        }
+    }
+
+    fn stretch(&self, memory: Memory, x: isize, y: usize, count: usize, x_step: isize, y_step: usize) {
+        let x = memory.at(0).wrapping_offset(self.x as isize + x);
+        let y = memory.at(self.y + y);
+        // SAFETY: the planner's axes stay within both values, which do not overlap.
+        unsafe {
+            if x_step == self.size as isize && y_step == self.size && !self.flip {
+                std::ptr::copy_nonoverlapping(x, y, count * self.size);
+                return;
+            }
+            let flip = if self.flip { 0x80 } else { 0 };
+            match self.size {
+                1 => {
+                    for i in 0..count {
+                        *y.add(i * y_step) = *x.offset(i as isize * x_step) ^ flip;
+                    }
+                }
+                4 => {
+                    for i in 0..count {
+                        let value = x.offset(i as isize * x_step).cast::<u32>().read_unaligned();
+                        y.add(i * y_step).cast::<u32>().write_unaligned(value);
+                    }
+                }
+                _ => {
+                    for i in 0..count {
+                        let value = x.offset(i as isize * x_step).cast::<u64>().read_unaligned();
+                        y.add(i * y_step).cast::<u64>().write_unaligned(value);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The border around a picture, filled with one byte: its zero point.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HaloStep {
+    /// First byte of the picture with its halo.
+    pub at: usize,
+    pub images: usize,
+    pub image_bytes: usize,
+    pub row_bytes: usize,
+    pub pixel_bytes: usize,
+    /// Rows with the halo.
+    pub rows: usize,
+    /// Top, left, bottom, right, in pixels.
+    pub halo: [usize; 4],
+    pub byte: Result<u8, usize>,
+}
+
+impl HaloStep {
+    pub fn run(&self, memory: Memory) {
+        // A zero point that is computed lies in the arena.
+        let byte = self.byte.unwrap_or_else(|at| memory.read::<u8>(at, 1)[0]);
+        let [top, left, bottom, right] = self.halo;
+        for image in 0..self.images {
+            let base = self.at + image * self.image_bytes;
+            memory.write::<u8>(base, top * self.row_bytes).fill(byte);
+            memory.write::<u8>(base + (self.rows - bottom) * self.row_bytes, bottom * self.row_bytes).fill(byte);
+            for row in top..self.rows - bottom {
+                let row = base + row * self.row_bytes;
+                memory.write::<u8>(row, left * self.pixel_bytes).fill(byte);
+                let right = right * self.pixel_bytes;
+                memory.write::<u8>(row + self.row_bytes - right, right).fill(byte);
+            }
+        }
+    }
+}
+
+/// `y[i] = table[x[i]]`; input and output may be the same.
+pub fn look_up(table: &[u8; 256], x: &View, y: &View, memory: Memory, part: (usize, usize)) {
+    for_each_row(y, &[*x, *x], part, |y, [x, _], count| {
+        let (x, y) = (memory.at(x), memory.at(y));
+        for i in 0..count {
+            // SAFETY: within rows of checked views; a byte is read before it is written.
+            unsafe { *y.add(i) = table[usize::from(*x.add(i))] };
+        }
+    });
+}
+
+/// A product of two quantized tensors.
+#[derive(Debug, Clone, Copy)]
+pub struct MulStep {
+    pub a: View,
+    pub b: View,
+    pub y: View,
+    pub zero_points: [i32; 2],
+    pub ratio: f32,
+    pub zero_point: i32,
+    pub low: i32,
+    pub high: i32,
+}
+
+impl MulStep {
+    pub fn run(&self, signed: bool, memory: Memory, part: (usize, usize)) {
+        for_each_row(&self.y, &[self.a, self.b], part, |y, [a, b], count| {
+            let (a_step, b_step) = (self.a.strides[3], self.b.strides[3]);
+            let (a, b, y) = (memory.at(a), memory.at(b), memory.at(y));
+            for i in 0..count {
+                // SAFETY: within rows of checked views.
+                unsafe {
+                    let a = stored(*a.add(i * a_step), signed) - self.zero_points[0];
+                    let b = stored(*b.add(i * b_step), signed) - self.zero_points[1];
+                    *y.add(i) = requantize(a * b, self.ratio, self.zero_point, self.low, self.high) as u8;
+                }
+            }
+        });
+    }
+}
+
+/// A pool over a picture; windows are cut off at its border.
+#[derive(Debug, Clone)]
+pub struct PoolStep {
+    pub x: View,
+    pub y: View,
+    pub window: Window,
+    pub kind: Pool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Pool {
+    Max,
+    /// `scale` is that of the input over that of the output.
+    Average {
+        x_zero_point: i32,
+        scale: f32,
+        zero_point: i32,
+    },
+}
+
+impl PoolStep {
+    pub fn run(&self, signed: bool, memory: Memory, part: (usize, usize)) {
+        let [images, rows, columns, channels] = self.y.dims;
+        let [_, height, width, _] = self.x.dims;
+        for row in share(images * rows, part.0, part.1) {
+            let (n, oy) = (row / rows, row % rows);
+            let ys = self.reach(0, oy, height);
+            for ox in 0..columns {
+                let xs = self.reach(1, ox, width);
+                let y = self.y.pixel(n, oy, ox);
+                let inside = || {
+                    ys.clone()
+                        .step_by(self.window.dilation[0])
+                        .flat_map(|iy| xs.clone().step_by(self.window.dilation[1]).map(move |ix| (iy, ix)))
+                };
+                match self.kind {
+                    Pool::Max => {
+                        let out = memory.write::<u8>(y, channels);
+                        let mut first = true;
+                        for (iy, ix) in inside() {
+                            let x = memory.read::<u8>(self.x.pixel(n, iy, ix), channels);
+                            if std::mem::take(&mut first) {
+                                out.copy_from_slice(x);
+                            } else if signed {
+                                out.iter_mut().zip(x).for_each(|(y, &x)| *y = (*y as i8).max(x as i8) as u8);
+                            } else {
+                                out.iter_mut().zip(x).for_each(|(y, &x)| *y = (*y).max(x));
+                            }
+                        }
+                    }
+                    Pool::Average { x_zero_point, scale, zero_point } => {
+                        let inner =
+                            ys.len().div_ceil(self.window.dilation[0]) * xs.len().div_ceil(self.window.dilation[1]);
+                        let count = if self.window.count_pads { self.padded_count(oy, ox) } else { inner };
+                        let scale = scale / count as f32;
+                        let out = memory.write::<u8>(y, channels);
+                        // Sixty-four channels at a time, in registers.
+                        for first in (0..channels).step_by(64) {
+                            let here = (channels - first).min(64);
+                            let mut sums = [0i32; 64];
+                            for (iy, ix) in inside() {
+                                let x = memory.read::<u8>(self.x.pixel(n, iy, ix) + first, here);
+                                if signed {
+                                    sums.iter_mut().zip(x).for_each(|(sum, &x)| *sum += i32::from(x as i8));
+                                } else {
+                                    sums.iter_mut().zip(x).for_each(|(sum, &x)| *sum += i32::from(x));
+                                }
+                            }
+                            let (low, high) = if signed { (-128, 127) } else { (0, 255) };
+                            for (y, sum) in out[first..first + here].iter_mut().zip(sums) {
+                                let acc = sum - inner as i32 * x_zero_point;
+                                *y = requantize(acc, scale, zero_point, low, high) as u8;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Inputs that a window covers along one axis, in steps of the dilation.
+    fn reach(&self, axis: usize, out: usize, size: usize) -> std::ops::Range<usize> {
+        let (stride, dilation) = (self.window.stride[axis], self.window.dilation[axis]);
+        let start = (out * stride) as isize - self.window.pads[axis] as isize;
+        let end = start + (dilation * (self.window.kernel[axis] - 1) + 1) as isize;
+        let first = if start < 0 { (-start) as usize % dilation } else { start as usize };
+        let first = if start < 0 && first != 0 { dilation - first } else { first };
+        first..(end.max(0) as usize).min(size).max(first)
+    }
+
+    /// Places of a window that lie within the picture or its stated padding.
+    fn padded_count(&self, oy: usize, ox: usize) -> usize {
+        let along = |axis: usize, out: usize, size: usize| {
+            let start = out * self.window.stride[axis];
+            let end = size + self.window.pads[axis] + self.window.pads[axis + 2];
+            let places = (0..self.window.kernel[axis]).filter(|k| start + k * self.window.dilation[axis] < end);
+            places.count()
+        };
+        along(0, oy, self.x.dims[1]) * along(1, ox, self.x.dims[2])
+    }
+}
+
+/// Resizing between neighbours: `v = (1-b)((1-a)x00 + a x01) + b((1-a)x10 + a x11)` in `f32`, then requantized.
+#[derive(Debug, Clone)]
+pub struct BilinearStep {
+    pub x: View,
+    pub y: View,
+    pub rows: Sampling,
+    pub columns: Sampling,
+    pub x_quant: Quant,
+    pub y_quant: Quant,
+    /// Smallest and greatest stored value.
+    pub range: (i32, i32),
+}
+
+impl BilinearStep {
+    pub fn run(&self, signed: bool, memory: Memory, part: (usize, usize)) {
+        let [images, rows, columns, channels] = self.y.dims;
+        let ratio = self.x_quant.scale / self.y_quant.scale;
+        for row in share(images * rows, part.0, part.1) {
+            let (n, oy) = (row / rows, row % rows);
+            let (y0, y1, b) = (self.rows.first[oy] as usize, self.rows.second[oy] as usize, self.rows.weight[oy]);
+            for ox in 0..columns {
+                let (x0, x1) = (self.columns.first[ox] as usize, self.columns.second[ox] as usize);
+                let a = self.columns.weight[ox];
+                let at = |y: usize, x: usize| memory.read::<u8>(self.x.pixel(n, y, x), channels);
+                let (x00, x01, x10, x11) = (at(y0, x0), at(y0, x1), at(y1, x0), at(y1, x1));
+                let out = memory.write::<u8>(self.y.pixel(n, oy, ox), channels);
+                for c in 0..channels {
+                    let v = |byte: u8| (stored(byte, signed) - self.x_quant.zero_point) as f32;
+                    let top = v(x00[c]) * (1.0 - a) + v(x01[c]) * a;
+                    let bottom = v(x10[c]) * (1.0 - a) + v(x11[c]) * a;
+                    let real = (top * (1.0 - b) + bottom * b) * ratio;
+                    let number = (real.round_ties_even() as i32).saturating_add(self.y_quant.zero_point);
+                    out[c] = number.clamp(self.range.0, self.range.1) as u8;
+                }
+            }
+        }
+    }
+}
+
+/// A product of two computed matrices, `[batch, m, k]` by `[batch, k, n]`, each with its zero point.
+#[derive(Debug, Clone)]
+pub struct MatMulStep {
+    pub a: usize,
+    pub b: usize,
+    pub y: usize,
+    /// Bytes from one matrix to the next, for each batch: where each lies.
+    pub batches: Vec<(usize, usize)>,
+    pub size: [usize; 3],
+    pub ending: super::conv::Ending,
+    pub scale: f32,
+}
+
+impl MatMulStep {
+    pub fn run(&self, signed: bool, zero_points: (i32, i32), memory: Memory, part: (usize, usize)) {
+        use super::conv::Ending;
+        let [m, k, n] = self.size;
+        let element = if matches!(self.ending, Ending::Bytes { .. }) { 1 } else { 4 };
+        for (batch, &(a, b)) in self.batches.iter().enumerate() {
+            for row in share(m, part.0, part.1) {
+                let a = memory.read::<u8>(self.a + a + row * k, k);
+                for first in (0..n).step_by(64) {
+                    let here = (n - first).min(64);
+                    let mut sums = [0i32; 64];
+                    for (i, &a) in a.iter().enumerate() {
+                        let a = stored(a, signed) - zero_points.0;
+                        let b = memory.read::<u8>(self.b + b + i * n + first, here);
+                        for (sum, &b) in sums.iter_mut().zip(b) {
+                            *sum = sum.wrapping_add(a * (stored(b, signed) - zero_points.1));
+                        }
+                    }
+                    let y = memory.at(self.y + ((batch * m + row) * n + first) * element);
+                    for (i, &sum) in sums[..here].iter().enumerate() {
+                        // SAFETY: within the row of a checked step.
+                        unsafe { super::scalar::end(sum, self.scale, self.ending, y.add(i * element)) };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `y -= zero_point * sums[c]` over rows of accumulators, for a zero point that is computed.
+pub fn correct(at: usize, rows: usize, sums: &[i32], zero_point: i32, memory: Memory) {
+    for row in 0..rows {
+        let row = memory.write::<i32>(at + row * sums.len() * 4, sums.len());
+        row.iter_mut().zip(sums).for_each(|(y, &sum)| *y = y.wrapping_sub(zero_point.wrapping_mul(sum)));
+    }
+}
+
+/// Over the middle of `[outer, length, inner]`: `y = clamp(round_half_even(e / sum / y_scale) + zero_point)` with
+/// `e = table[greatest - x]`, summed from first to last.
+pub fn softmax(
+    (x, y): (usize, usize),
+    [outer, length, inner]: [usize; 3],
+    table: &[f32; 256],
+    quant: Quant,
+    signed: bool,
+    memory: Memory,
+) {
+    let (low, high) = if signed { (-128, 127) } else { (0, 255) };
+    let count = outer * length * inner;
+    let (x, y) = (memory.read::<u8>(x, count), memory.write::<u8>(y, count));
+    for o in 0..outer {
+        for i in 0..inner {
+            let at = |l: usize| (o * length + l) * inner + i;
+            let greatest = (0..length).map(|l| stored(x[at(l)], signed)).max().unwrap_or(0);
+            let e = |l: usize| table[(greatest - stored(x[at(l)], signed)) as usize & 255];
+            let sum: f32 = (0..length).map(e).sum();
+            for l in 0..length {
+                let number = (e(l) / sum / quant.scale).round_ties_even() as i32;
+                y[at(l)] = number.saturating_add(quant.zero_point).clamp(low, high) as u8;
+            }
+        }
+    }
+}
+
+/// `f32` to bytes, with a scale and zero point for each of `scale.len()` places along an axis of `inner` elements each.
+pub fn quantize(x: &[f32], y: &mut [u8], scale: &[f32], zero_point: &[i32], inner: usize, signed: bool) {
+    let (low, high) = if signed { (-128, 127) } else { (0, 255) };
+    for (i, (x, y)) in x.chunks(inner).zip(y.chunks_mut(inner)).enumerate() {
+        let place = i % scale.len();
+        for (x, y) in x.iter().zip(y) {
+            let number = (x / scale[place]).round_ties_even() as i32;
+            *y = number.saturating_add(zero_point[place]).clamp(low, high) as u8;
+        }
+    }
+}
+
+/// Numbers to `f32`; places as in [`quantize`].
+pub fn dequantize(numbers: impl Iterator<Item = i32>, y: &mut [f32], scale: &[f32], zero_point: &[i32], inner: usize) {
+    for (i, (number, y)) in numbers.zip(y).enumerate() {
+        let place = i / inner % scale.len();
+        *y = number.wrapping_sub(zero_point[place]) as f32 * scale[place];
+    }
+}
+
+/// DynamicQuantizeLinear: scale and zero point (as `u8`) of a tensor from its range, which is widened to hold 0.
+pub fn dynamic_range(x: &[f32]) -> (f32, u8) {
+    let (low, high) = x.iter().fold((0f32, 0f32), |(low, high), &x| (low.min(x), high.max(x)));
+    let scale = (high - low) / 255.0;
+    if !(scale > 0.0 && scale.is_finite()) {
+        return (1.0, 0);
+    }
+    let zero_point = (-low / scale).round_ties_even().clamp(0.0, 255.0);
+    (scale, zero_point as u8)
+}

@@ -1,0 +1,185 @@
+//! AVX2 without VNNI: eight lanes. Products are exact: bytes are widened to 16 bits, even and odd ones apart, and
+//! multiplied in pairs by `vpmaddwd`; `vpmaddubsw` would saturate.
+
+use super::simd::{Bytes, Simd, Sum};
+use super::tile::{self, Set, tile_table};
+use crate::engine::kernels::conv::DepthwiseStep;
+use std::arch::x86_64::*;
+use std::marker::PhantomData;
+
+/// The kernel set.
+pub static SET: Set<Avx2> = Set {
+    name: "avx2",
+    // Sixteen registers: accumulators, two halves of a quad, two of the weights.
+    tiles: tile_table!(Avx2, "avx2,fma", 1: [1 2 3 4 5 6], 2: [1 2 3 4], 3: [1 2 3], 4: [1 2]),
+    depthwise,
+    sum,
+    simd: PhantomData,
+};
+
+#[target_feature(enable = "avx2,fma")]
+unsafe fn depthwise(step: &DepthwiseStep, x: *const u8, y: *mut u8) {
+    // SAFETY: passed on to the caller.
+    unsafe { tile::depthwise::<Avx2>(step, x, y) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+unsafe fn sum(x: [*const u8; 2], y: *mut u8, count: usize, numbers: &Sum) {
+    // SAFETY: passed on to the caller.
+    unsafe { tile::sum::<Avx2>(x, y, count, numbers) }
+}
+
+#[derive(Clone, Copy)]
+pub struct Avx2;
+
+/// Even and odd bytes of each quad, as 16-bit numbers.
+#[inline(always)]
+unsafe fn halves(bytes: __m256i) -> [__m256i; 2] {
+    // SAFETY: needs AVX2, promised by the caller.
+    unsafe { [_mm256_and_si256(bytes, _mm256_set1_epi16(0xff)), _mm256_srli_epi16::<8>(bytes)] }
+}
+
+impl Simd for Avx2 {
+    const LANES: usize = 8;
+    const QUAD: usize = 8;
+    type I = __m256i;
+    type X = [__m256i; 2];
+    type W = [__m256i; 2];
+
+    #[inline(always)]
+    unsafe fn load(p: *const i32) -> __m256i {
+        // SAFETY: promised by the caller, here and in all methods below.
+        unsafe { _mm256_loadu_si256(p.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(p: *mut i32, v: __m256i) {
+        // SAFETY: see `load`.
+        unsafe { _mm256_storeu_si256(p.cast(), v) }
+    }
+
+    #[inline(always)]
+    unsafe fn broadcast(p: *const u8) -> [__m256i; 2] {
+        // SAFETY: see `load`.
+        unsafe { halves(_mm256_set1_epi32(p.cast::<i32>().read_unaligned())) }
+    }
+
+    #[inline(always)]
+    unsafe fn weights(p: *const u8) -> [__m256i; 2] {
+        // SAFETY: see `load`.
+        unsafe { [_mm256_loadu_si256(p.cast()), _mm256_loadu_si256(p.add(32).cast())] }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(acc: __m256i, x: [__m256i; 2], w: [__m256i; 2]) -> __m256i {
+        // SAFETY: see `load`.
+        unsafe {
+            let pairs = _mm256_add_epi32(_mm256_madd_epi16(x[0], w[0]), _mm256_madd_epi16(x[1], w[1]));
+            _mm256_add_epi32(acc, pairs)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn interleave(p: [*const u8; 4]) -> [[__m256i; 2]; 4] {
+        // SAFETY: see `load`.
+        unsafe { interleaved(p).map(|quads| halves(quads)) }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<const NV: usize>(acc: [__m256i; NV], scale: *const f32, ending: Bytes, y: *mut u8, n: usize) {
+        // SAFETY: see `load`.
+        unsafe { finish(acc, scale, ending, y, n) }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(a: *const u8, b: *const u8, y: *mut u8, numbers: &Sum) {
+        // SAFETY: see `load`.
+        unsafe { sum_of(a, b, y, numbers) }
+    }
+}
+
+/// Four times 32 bytes to quads; see [`Simd::interleave`].
+///
+/// # Safety
+/// Needs AVX2; each pointer must be valid for 32 bytes.
+#[inline(always)]
+pub unsafe fn interleaved(p: [*const u8; 4]) -> [__m256i; 4] {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let [a, b, c, d] = p.map(|p| _mm256_loadu_si256(p.cast()));
+        let (ab0, ab1) = (_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b));
+        let (cd0, cd1) = (_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d));
+        [
+            _mm256_unpacklo_epi16(ab0, cd0),
+            _mm256_unpackhi_epi16(ab0, cd0),
+            _mm256_unpacklo_epi16(ab1, cd1),
+            _mm256_unpackhi_epi16(ab1, cd1),
+        ]
+    }
+}
+
+/// See [`Simd::finish`].
+///
+/// # Safety
+/// As there, with AVX2.
+#[inline(always)]
+pub unsafe fn finish<const NV: usize>(acc: [__m256i; NV], scale: *const f32, ending: Bytes, y: *mut u8, n: usize) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        // Beyond 2^15 everything saturates alike; the limit keeps the conversion from overflowing.
+        let limit = _mm256_set1_ps(32767.0);
+        let words: [__m256i; NV] = std::array::from_fn(|v| {
+            let scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(acc[v]), _mm256_loadu_ps(scale.add(v * 8)));
+            _mm256_cvtps_epi32(_mm256_min_ps(scaled, limit))
+        });
+        let zero_point = _mm256_set1_epi16(ending.zero_point);
+        let at = |v: usize| words[v.min(NV - 1)];
+        let low = _mm256_adds_epi16(_mm256_packs_epi32(at(0), at(1)), zero_point);
+        let high = if NV > 2 { _mm256_adds_epi16(_mm256_packs_epi32(at(2), at(3)), zero_point) } else { low };
+        let bytes = _mm256_packus_epi16(low, high);
+        let bytes = _mm256_max_epu8(bytes, _mm256_set1_epi8(ending.low as i8));
+        let bytes = _mm256_min_epu8(bytes, _mm256_set1_epi8(ending.high as i8));
+        let bytes = match NV {
+            1 => _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 0, 0, 0, 0, 0, 0)),
+            2 => _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 1, 4, 5, 0, 0, 0, 0)),
+            3 => _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 0, 0)),
+            _ => bytes,
+        };
+        if n < NV * 8 || NV == 3 {
+            let mut whole = [0u8; 32];
+            _mm256_storeu_si256(whole.as_mut_ptr().cast(), bytes);
+            std::ptr::copy_nonoverlapping(whole.as_ptr(), y, n.min(NV * 8));
+            return;
+        }
+        match NV {
+            1 => _mm_storel_epi64(y.cast(), _mm256_castsi256_si128(bytes)),
+            2 => _mm_storeu_si128(y.cast(), _mm256_castsi256_si128(bytes)),
+            _ => _mm256_storeu_si256(y.cast(), bytes),
+        }
+    }
+}
+
+/// See [`Simd::sum`].
+///
+/// # Safety
+/// As there, with AVX2 and FMA.
+#[inline(always)]
+pub unsafe fn sum_of(a: *const u8, b: *const u8, y: *mut u8, sum: &Sum) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let number = |p: *const u8, shift: i32| {
+            let bytes = _mm256_cvtepu8_epi32(_mm_loadl_epi64(p.cast()));
+            _mm256_cvtepi32_ps(_mm256_sub_epi32(bytes, _mm256_set1_epi32(shift)))
+        };
+        let b = _mm256_fmadd_ps(number(b, sum.shifts[1]), _mm256_set1_ps(sum.ratios[1]), _mm256_set1_ps(sum.fixed));
+        let real = _mm256_fmadd_ps(number(a, sum.shifts[0]), _mm256_set1_ps(sum.ratios[0]), b);
+        let number = _mm256_cvtps_epi32(_mm256_min_ps(real, _mm256_set1_ps(32767.0)));
+        let number = _mm256_max_epi32(number, _mm256_set1_epi32(sum.low));
+        let number = _mm256_min_epi32(number, _mm256_set1_epi32(sum.high));
+        let number = _mm256_add_epi32(number, _mm256_set1_epi32(sum.shifts[2]));
+        let words = _mm256_packs_epi32(number, number);
+        let bytes = _mm256_packus_epi16(words, words);
+        let bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 0, 0, 0, 0, 0, 0));
+        _mm_storel_epi64(y.cast(), _mm256_castsi256_si128(bytes));
+    }
+}

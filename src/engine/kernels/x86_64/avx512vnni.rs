@@ -1,0 +1,156 @@
+//! AVX-512 with VNNI: sixteen lanes, quads multiplied by `vpdpbusd`.
+
+use super::simd::{Bytes, Simd, Sum};
+use super::tile::{self, Set, tile_table};
+use crate::engine::kernels::conv::DepthwiseStep;
+use std::arch::x86_64::*;
+use std::marker::PhantomData;
+
+/// The kernel set.
+pub static SET: Set<Avx512> = Set {
+    name: "avx512vnni",
+    // Thirty-two registers: accumulators, a panel's weights, one quad.
+    tiles: tile_table!(
+        Avx512, "avx512f,avx512bw,avx512vl,avx512vnni",
+        1: [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
+        2: [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
+        3: [1 2 3 4 5 6 7 8 9],
+        4: [1 2 3 4 5 6]
+    ),
+    depthwise,
+    sum,
+    simd: PhantomData,
+};
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn depthwise(step: &DepthwiseStep, x: *const u8, y: *mut u8) {
+    // SAFETY: passed on to the caller.
+    unsafe { tile::depthwise::<Avx512>(step, x, y) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn sum(x: [*const u8; 2], y: *mut u8, count: usize, numbers: &Sum) {
+    // SAFETY: passed on to the caller.
+    unsafe { tile::sum::<Avx512>(x, y, count, numbers) }
+}
+
+#[derive(Clone, Copy)]
+pub struct Avx512;
+
+impl Simd for Avx512 {
+    const LANES: usize = 16;
+    const QUAD: usize = 4;
+    type I = __m512i;
+    type X = __m512i;
+    type W = __m512i;
+
+    #[inline(always)]
+    unsafe fn load(p: *const i32) -> __m512i {
+        // SAFETY: promised by the caller, here and in all methods below.
+        unsafe { _mm512_loadu_si512(p.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(p: *mut i32, v: __m512i) {
+        // SAFETY: see `load`.
+        unsafe { _mm512_storeu_si512(p.cast(), v) }
+    }
+
+    #[inline(always)]
+    unsafe fn broadcast(p: *const u8) -> __m512i {
+        // SAFETY: see `load`.
+        unsafe { _mm512_set1_epi32(p.cast::<i32>().read_unaligned()) }
+    }
+
+    #[inline(always)]
+    unsafe fn weights(p: *const u8) -> __m512i {
+        // SAFETY: see `load`.
+        unsafe { _mm512_loadu_si512(p.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(acc: __m512i, x: __m512i, w: __m512i) -> __m512i {
+        // SAFETY: see `load`.
+        unsafe { _mm512_dpbusd_epi32(acc, x, w) }
+    }
+
+    #[inline(always)]
+    unsafe fn interleave(p: [*const u8; 4]) -> [__m512i; 4] {
+        // SAFETY: see `load`.
+        unsafe {
+            let [a, b, c, d] = p.map(|p| _mm512_loadu_si512(p.cast()));
+            let (ab0, ab1) = (_mm512_unpacklo_epi8(a, b), _mm512_unpackhi_epi8(a, b));
+            let (cd0, cd1) = (_mm512_unpacklo_epi8(c, d), _mm512_unpackhi_epi8(c, d));
+            [
+                _mm512_unpacklo_epi16(ab0, cd0),
+                _mm512_unpackhi_epi16(ab0, cd0),
+                _mm512_unpacklo_epi16(ab1, cd1),
+                _mm512_unpackhi_epi16(ab1, cd1),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<const NV: usize>(acc: [__m512i; NV], scale: *const f32, ending: Bytes, y: *mut u8, n: usize) {
+        // SAFETY: see `load`.
+        unsafe {
+            // Beyond 2^15 everything saturates alike; the limit keeps the conversion from overflowing.
+            let limit = _mm512_set1_ps(32767.0);
+            let words: [__m512i; NV] = std::array::from_fn(|v| {
+                let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[v]), _mm512_loadu_ps(scale.add(v * 16)));
+                _mm512_cvtps_epi32(_mm512_min_ps(scaled, limit))
+            });
+            let zero_point = _mm512_set1_epi16(ending.zero_point);
+            let at = |v: usize| words[v.min(NV - 1)];
+            let low = _mm512_adds_epi16(_mm512_packs_epi32(at(0), at(1)), zero_point);
+            let high = if NV > 2 { _mm512_adds_epi16(_mm512_packs_epi32(at(2), at(3)), zero_point) } else { low };
+            let bytes = _mm512_packus_epi16(low, high);
+            let bytes = _mm512_max_epu8(bytes, _mm512_set1_epi8(ending.low as i8));
+            let bytes = _mm512_min_epu8(bytes, _mm512_set1_epi8(ending.high as i8));
+            let bytes = match NV {
+                1 => {
+                    _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), bytes)
+                }
+                2 => {
+                    _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 1, 4, 5, 8, 9, 12, 13, 0, 0, 0, 0, 0, 0, 0, 0), bytes)
+                }
+                3 => _mm512_permutexvar_epi32(
+                    _mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 0, 0, 0, 0),
+                    bytes,
+                ),
+                _ => bytes,
+            };
+            if n < NV * 16 {
+                _mm512_mask_storeu_epi8(y.cast(), (1u64 << n) - 1, bytes);
+                return;
+            }
+            match NV {
+                1 => _mm_storeu_si128(y.cast(), _mm512_castsi512_si128(bytes)),
+                2 => _mm256_storeu_si256(y.cast(), _mm512_castsi512_si256(bytes)),
+                3 => {
+                    _mm256_storeu_si256(y.cast(), _mm512_castsi512_si256(bytes));
+                    _mm_storeu_si128(y.add(32).cast(), _mm512_extracti32x4_epi32::<2>(bytes));
+                }
+                _ => _mm512_storeu_si512(y.cast(), bytes),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(a: *const u8, b: *const u8, y: *mut u8, sum: &Sum) {
+        // SAFETY: see `load`.
+        unsafe {
+            let number = |p: *const u8, shift: i32| {
+                let bytes = _mm512_cvtepu8_epi32(_mm_loadu_si128(p.cast()));
+                _mm512_cvtepi32_ps(_mm512_sub_epi32(bytes, _mm512_set1_epi32(shift)))
+            };
+            let b = _mm512_fmadd_ps(number(b, sum.shifts[1]), _mm512_set1_ps(sum.ratios[1]), _mm512_set1_ps(sum.fixed));
+            let real = _mm512_fmadd_ps(number(a, sum.shifts[0]), _mm512_set1_ps(sum.ratios[0]), b);
+            let number = _mm512_cvtps_epi32(_mm512_min_ps(real, _mm512_set1_ps(32767.0)));
+            let number = _mm512_max_epi32(number, _mm512_set1_epi32(sum.low));
+            let number = _mm512_min_epi32(number, _mm512_set1_epi32(sum.high));
+            let number = _mm512_add_epi32(number, _mm512_set1_epi32(sum.shifts[2]));
+            _mm_storeu_si128(y.cast(), _mm512_cvtepi32_epi8(number));
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! Convolution, depthwise convolution and sums, over any [`Simd`].
+
+use super::simd::{Bytes, Simd, Sum, order};
+use crate::engine::kernels::conv::{
+    ConvStep, DepthwiseStep, Ending, MOST_PIXELS, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise,
+    for_each_pixel, for_each_tile,
+};
+use crate::engine::kernels::memory::{Aligned, Memory};
+use crate::engine::kernels::scalar;
+use crate::engine::kernels::{AddStep, Kernels};
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+
+/// A function that computes one tile.
+pub type TileKernel = unsafe fn(&Tile);
+
+/// Kernels of one instruction set, compiled with its features.
+pub struct Set<S> {
+    pub name: &'static str,
+    /// By vectors of a panel less one, then by pixels less one.
+    pub tiles: [&'static [TileKernel]; 4],
+    pub depthwise: unsafe fn(&DepthwiseStep, *const u8, *mut u8),
+    pub sum: unsafe fn([*const u8; 2], *mut u8, usize, &Sum),
+    pub simd: PhantomData<fn() -> S>,
+}
+
+/// One tile of `MR` pixels by `NV` vectors of outputs.
+///
+/// # Safety
+/// Needs the features of `S`; the tile must come from a checked step.
+#[inline(always)]
+pub unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(tile: &Tile) {
+    // SAFETY: the tile's pointers are valid for what a checked step reads and writes; weights are packed for `NV`.
+    unsafe {
+        let bias: [S::I; NV] = std::array::from_fn(|v| S::load(tile.bias.add(v * S::LANES)));
+        let mut acc = [bias; MR];
+        let x: [*const u8; MR] = std::array::from_fn(|p| tile.x[p]);
+        let mut weights = tile.weights;
+        for tap in 0..tile.tap_count {
+            let mut at = *tile.taps.add(tap) as usize;
+            for _ in 0..tile.groups {
+                let w: [S::W; NV] = std::array::from_fn(|v| S::weights(weights.add(v * S::LANES * S::QUAD)));
+                for p in 0..MR {
+                    let quad = S::broadcast(x[p].add(at));
+                    for v in 0..NV {
+                        acc[p][v] = S::dot(acc[p][v], quad, w[v]);
+                    }
+                }
+                at += 4;
+                weights = weights.add(NV * S::LANES * S::QUAD);
+            }
+        }
+        // Through memory, because a loop over pixels that is too long to unroll would keep all of `acc` there always.
+        let mut lanes = Lanes([const { MaybeUninit::uninit() }; MOST_PIXELS * 32]);
+        let at = lanes.0.as_mut_ptr().cast::<i32>();
+        for p in 0..MR {
+            for v in 0..NV {
+                S::store(at.add((p * NV + v) * S::LANES), acc[p][v]);
+            }
+        }
+        let pixels = (0..MR).map(|p| (at.add(p * NV * S::LANES), tile.y[p]));
+        match Bytes::of(tile.ending) {
+            Some(bytes) => {
+                for (at, y) in pixels {
+                    let acc = std::array::from_fn(|v| S::load(at.add(v * S::LANES)));
+                    S::finish::<NV>(acc, tile.scale, bytes, y, tile.outputs);
+                }
+            }
+            None => pixels.for_each(|(at, y)| words(at, NV, S::LANES, tile.scale, tile.ending, y, tile.outputs)),
+        }
+    }
+}
+
+#[repr(C, align(64))]
+struct Lanes([MaybeUninit<i32>; MOST_PIXELS * 32]);
+
+/// A pixel's accumulators or floats, brought back to the order of the outputs.
+///
+/// # Safety
+/// `acc` and `scale` must be valid for `nv * lanes` numbers, `y` for `n` elements of four bytes.
+unsafe fn words(acc: *const i32, nv: usize, lanes: usize, scale: *const f32, ending: Ending, y: *mut u8, n: usize) {
+    for place in 0..nv * lanes {
+        let (v, lane) = (place / lanes, place % lanes);
+        let output = 4 * nv * (lane / 4) + 4 * v + lane % 4;
+        if output < n {
+            // SAFETY: promised by the caller.
+            unsafe { scalar::end(*acc.add(place), *scale.add(place), ending, y.add(output * 4)) };
+        }
+    }
+}
+
+/// Channels of a pixel, `4 * LANES` at a time.
+///
+/// # Safety
+/// Needs the features of `S`; step and pointers must be those of a checked step.
+#[inline(always)]
+pub unsafe fn depthwise<S: Simd>(step: &DepthwiseStep, x: *const u8, y: *mut u8) {
+    let block = 4 * S::LANES;
+    let quads = step.taps.len().div_ceil(4);
+    let element = if matches!(step.ending, Ending::Bytes { .. }) { 1 } else { 4 };
+    let mut weights = step.packed.weights.as_ptr();
+    let mut channel = 0;
+    while channel < step.channels {
+        // SAFETY: taps of a checked step lie within the input and its halo, and a block may read up to `block` bytes
+        // beyond the last channel, which the arena's slack allows; `finish` writes existing channels only.
+        unsafe {
+            let bias = step.packed.bias.as_ptr().add(channel);
+            let mut acc: [S::I; 4] = std::array::from_fn(|q| S::load(bias.add(q * S::LANES)));
+            for quad in 0..quads {
+                let tap = |i: usize| {
+                    // Weights beyond the last tap are zero: any byte will do.
+                    let tap = (4 * quad + i).min(step.taps.len() - 1);
+                    x.add(*step.taps.get_unchecked(tap) as usize + channel)
+                };
+                let bytes = S::interleave([tap(0), tap(1), tap(2), tap(3)]);
+                for q in 0..4 {
+                    acc[q] = S::dot(acc[q], bytes[q], S::weights(weights.add(q * S::LANES * S::QUAD)));
+                }
+                weights = weights.add(block * S::QUAD);
+            }
+            let n = block.min(step.channels - channel);
+            let scale = step.packed.scale.as_ptr().add(channel);
+            let y = y.add(channel * element);
+            if let Some(bytes) = Bytes::of(step.ending) {
+                S::finish(acc, scale, bytes, y, n);
+            } else {
+                let mut lanes = [0i32; 64];
+                for q in 0..4 {
+                    S::store(lanes.as_mut_ptr().add(q * S::LANES), acc[q]);
+                }
+                words(lanes.as_ptr(), 4, S::LANES, scale, step.ending, y, n);
+            }
+        }
+        channel += block;
+    }
+}
+
+/// Elements of a sum that lie side by side.
+///
+/// # Safety
+/// Needs the features of `S`; the pointers must be valid for `count` bytes.
+#[inline(always)]
+pub unsafe fn sum<S: Simd>([a, b]: [*const u8; 2], y: *mut u8, count: usize, sum: &Sum) {
+    // SAFETY: whole vectors lie within `count`; the rest goes through buffers of one vector.
+    unsafe {
+        let mut i = 0;
+        while i + S::LANES <= count {
+            S::sum(a.add(i), b.add(i), y.add(i), sum);
+            i += S::LANES;
+        }
+        if i < count {
+            let (mut ta, mut tb, mut ty) = ([0u8; 16], [0u8; 16], [0u8; 16]);
+            std::ptr::copy_nonoverlapping(a.add(i), ta.as_mut_ptr(), count - i);
+            std::ptr::copy_nonoverlapping(b.add(i), tb.as_mut_ptr(), count - i);
+            S::sum(ta.as_ptr(), tb.as_ptr(), ty.as_mut_ptr(), sum);
+            std::ptr::copy_nonoverlapping(ty.as_ptr(), y.add(i), count - i);
+        }
+    }
+}
+
+/// Numbers in the order of a panel's places, filled up with `rest`.
+fn ordered<T: Copy>(values: &[T], rest: T, panel: usize, order: &[usize]) -> Vec<T> {
+    let panels = values.len().div_ceil(panel);
+    let at = |panel_index: usize, place: usize| values.get(panel_index * panel + order[place]).copied().unwrap_or(rest);
+    (0..panels).flat_map(|index| (0..panel).map(move |place| (index, place))).map(|(i, p)| at(i, p)).collect()
+}
+
+/// Writes a quad of weights as the set packs it: as it is, or widened to 16 bits with even and odd bytes apart.
+fn write_quad(to: &mut [u8], lanes: usize, lane: usize, quad: [i8; 4], size: usize) {
+    if size == 4 {
+        to[lane * 4..lane * 4 + 4].copy_from_slice(&quad.map(|w| w as u8));
+        return;
+    }
+    let (even, odd) = to.split_at_mut(lanes * 4);
+    for (half, pair) in [(even, [quad[0], quad[2]]), (odd, [quad[1], quad[3]])] {
+        for (i, w) in pair.into_iter().enumerate() {
+            half[lane * 4 + i * 2..lane * 4 + i * 2 + 2].copy_from_slice(&i16::from(w).to_le_bytes());
+        }
+    }
+}
+
+impl<S: Simd> Set<S> {
+    /// Vectors of a panel: as few padded outputs as possible, then as wide as possible.
+    fn vectors(&self, outputs: usize) -> usize {
+        let cost = |nv: &usize| (outputs.div_ceil(nv * S::LANES) * nv, usize::MAX - nv);
+        (1..=4).filter(|nv| !self.tiles[nv - 1].is_empty()).min_by_key(cost).unwrap_or(1)
+    }
+}
+
+impl<S: Simd> Kernels for Set<S> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn signed(&self) -> bool {
+        super::SIGNED
+    }
+
+    fn pack(&self, from: &Unpacked) -> Packed {
+        let nv = self.vectors(from.outputs);
+        let panel = nv * S::LANES;
+        let order = order(nv, S::LANES);
+        let groups = from.run.div_ceil(4);
+        let vector = S::LANES * S::QUAD;
+        let panel_bytes = from.taps * groups * nv * vector;
+        let mut weights = Aligned::zeroed(from.outputs.div_ceil(panel) * panel_bytes);
+        let bytes = weights.bytes_mut();
+        for (index, panel_weights) in bytes.chunks_exact_mut(panel_bytes.max(1)).enumerate() {
+            for (place, &output) in order.iter().enumerate() {
+                let output = index * panel + output;
+                if output >= from.outputs {
+                    continue;
+                }
+                for tap in 0..from.taps {
+                    for group in 0..groups {
+                        let weight = |i: usize| {
+                            let byte = group * 4 + i;
+                            if byte < from.run { (from.weight)(output, tap, byte) } else { 0 }
+                        };
+                        let at = ((tap * groups + group) * nv + place / S::LANES) * vector;
+                        let quad = std::array::from_fn(weight);
+                        write_quad(&mut panel_weights[at..at + vector], S::LANES, place % S::LANES, quad, S::QUAD);
+                    }
+                }
+            }
+        }
+        let (bias, scale) = (ordered(from.bias, 0, panel, &order), ordered(from.scale, 1.0, panel, &order));
+        Packed { weights, bias, scale, panel, groups, panel_bytes, widen_at_once: false }
+    }
+
+    fn conv(&self, step: &ConvStep, memory: Memory, part: (usize, usize)) {
+        let tiles = self.tiles[step.packed.panel / S::LANES - 1];
+        for_each_tile(step, memory, part, tiles.len(), |tile| {
+            // SAFETY: a set is offered only where the CPU has its features; steps are checked when planned.
+            unsafe { tiles[tile.pixels - 1](tile) }
+        });
+    }
+
+    fn pack_depthwise(&self, from: &UnpackedDepthwise) -> PackedDepthwise {
+        let block = 4 * S::LANES;
+        let order = order(4, S::LANES);
+        let quads = from.taps.div_ceil(4);
+        let vector = S::LANES * S::QUAD;
+        let mut weights = Aligned::zeroed(from.channels.div_ceil(block) * quads * 4 * vector);
+        for (index, to) in weights.bytes_mut().chunks_exact_mut(quads * 4 * vector).enumerate() {
+            for (place, &channel) in order.iter().enumerate() {
+                let channel = index * block + channel;
+                for quad in 0..quads {
+                    let weight = |i: usize| {
+                        let tap = quad * 4 + i;
+                        if channel < from.channels && tap < from.taps { (from.weight)(channel, tap) } else { 0 }
+                    };
+                    let at = (quad * 4 + place / S::LANES) * vector;
+                    let quad = std::array::from_fn(weight);
+                    write_quad(&mut to[at..at + vector], S::LANES, place % S::LANES, quad, S::QUAD);
+                }
+            }
+        }
+        let (bias, scale) = (ordered(from.bias, 0, block, &order), ordered(from.scale, 1.0, block, &order));
+        PackedDepthwise { weights, bias, scale }
+    }
+
+    fn depthwise(&self, step: &DepthwiseStep, memory: Memory, part: (usize, usize)) {
+        for_each_pixel(step, memory, part, |x, y| {
+            // SAFETY: as in `conv`.
+            unsafe { (self.depthwise)(step, x, y) }
+        });
+    }
+
+    fn add(&self, step: &AddStep, memory: Memory, part: (usize, usize)) {
+        if step.a.strides[3] != 1 || step.b.strides[3] != 1 {
+            return scalar::Scalar.add(step, memory, part);
+        }
+        let AddStep { shifts, ratios, fixed, low, high, .. } = *step;
+        let numbers = Sum { shifts, ratios, fixed, low, high };
+        scalar::for_each_row(&step.y, &[step.a, step.b], part, |y, [a, b], count| {
+            // SAFETY: as in `conv`; the offsets are rows of checked views.
+            unsafe { (self.sum)([memory.at(a), memory.at(b)], memory.at(y), count, &numbers) }
+        });
+    }
+}
+
+/// The table of tile functions of a set: for each panel width, one for each number of pixels.
+macro_rules! tile_table {
+    ($simd:ty, $features:literal, $($nv:literal: [$($mr:literal)*]),*) => {{
+        #[target_feature(enable = $features)]
+        unsafe fn run<const MR: usize, const NV: usize>(t: &$crate::engine::kernels::conv::Tile) {
+            // SAFETY: passed on to the caller.
+            unsafe { $crate::engine::kernels::x86_64::tile::tile::<$simd, MR, NV>(t) }
+        }
+        [$(&[$(run::<$mr, $nv> as $crate::engine::kernels::x86_64::tile::TileKernel),*]),*]
+    }};
+}
+pub(super) use tile_table;

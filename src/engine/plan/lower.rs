@@ -1,0 +1,795 @@
+//! Each op of the graph as steps.
+
+use super::place::{Form, Layout, Scratch, forms, needs_turning, row_major};
+use super::transposed::phases;
+use crate::engine::ElementKind;
+use crate::engine::float::{FloatOp, broadcast_strides};
+use crate::engine::graph::{Conv, Finish, Graph, Movement, Node, Op, Quant, ValueId, Weights, ZeroPoint, byte_range};
+use crate::engine::kernels::conv::{ConvStep, DepthwiseStep, Ending, Unpacked, UnpackedDepthwise};
+use crate::engine::kernels::memory::View;
+use crate::engine::kernels::portable::{BilinearStep, CopyStep, HaloStep, MatMulStep, MulStep, Pool, PoolStep};
+use crate::engine::kernels::{AddStep, Kernels};
+use crate::engine::step::{Plain, Step, Zero, is_flipped};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A graph as steps.
+pub struct Lowered {
+    pub steps: Vec<Step>,
+    /// The steps of the inputs, of each node that is no constant, of the outputs.
+    pub groups: Vec<Range<usize>>,
+    pub constants: Vec<(usize, Vec<u8>)>,
+    pub inputs: Vec<Plain>,
+    pub outputs: Vec<Plain>,
+    pub arena_bytes: usize,
+}
+
+pub fn lower(mut graph: Graph, kernels: &'static dyn Kernels) -> Result<Lowered, String> {
+    let scratch = scratch(&graph);
+    let layout = Layout::new(&graph, &scratch)?;
+    let nodes = std::mem::take(&mut graph.nodes);
+    let first_scratch = layout.storages.len() - scratch.len();
+    let scratch_at = (0..scratch.len()).map(|i| layout.storages[first_scratch + i].at).collect();
+    let signed = kernels.signed();
+    let mut lowering = Lowering {
+        graph,
+        layout,
+        kernels,
+        signed,
+        scratch_at,
+        next_scratch: 0,
+        steps: Vec::new(),
+        rearranged: HashMap::new(),
+    };
+    let mut lowered = Lowered {
+        steps: Vec::new(),
+        groups: Vec::new(),
+        constants: Vec::new(),
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+        arena_bytes: lowering.layout.arena_bytes,
+    };
+    lowering.halos(0);
+    for id in lowering.graph.inputs.clone() {
+        lowered.inputs.push(lowering.input(id));
+    }
+    lowered.groups.push(0..lowering.steps.len());
+    for (i, node) in nodes.into_iter().enumerate() {
+        if let Op::Constant(bytes) = &node.op {
+            lowered.constants.push(lowering.constant(node.outputs[0], bytes));
+            continue;
+        }
+        let start = lowering.steps.len();
+        lowering.halos(i + 1);
+        lowering.node(node)?;
+        lowered.groups.push(start..lowering.steps.len());
+    }
+    let start = lowering.steps.len();
+    for id in lowering.graph.outputs.clone() {
+        lowered.outputs.push(lowering.output(id));
+    }
+    lowered.groups.push(start..lowering.steps.len());
+    lowered.steps = lowering.steps;
+    Ok(lowered)
+}
+
+/// Memory for intermediate arrangements, in the order in which [`Lowering`] asks for it.
+fn scratch(graph: &Graph) -> Vec<Scratch> {
+    let forms = forms(graph);
+    let nodes = &graph.nodes;
+    let bytes = |id: ValueId| graph.values[id].len() * graph.values[id].kind.size();
+    let mut scratch: Vec<Scratch> = graph.inputs.iter().map(|&id| Scratch { node: 0, bytes: bytes(id) }).collect();
+    for (i, node) in nodes.iter().enumerate() {
+        if takes_plain_only(&node.op) {
+            let pictures = node.inputs.iter().chain(&node.outputs).filter(|id| forms[**id] == Form::Image);
+            scratch.extend(pictures.map(|&id| Scratch { node: i + 1, bytes: bytes(id) }));
+        }
+        if let Some(bytes) = needs_turning(graph, node) {
+            scratch.push(Scratch { node: i + 1, bytes });
+        }
+        if let Op::Movement(Movement::Reshape) = &node.op {
+            scratch.push(Scratch { node: i + 1, bytes: bytes(node.outputs[0]) });
+        }
+    }
+    scratch.extend(graph.outputs.iter().map(|&id| Scratch { node: nodes.len() + 1, bytes: bytes(id) }));
+    scratch
+}
+
+/// Ops that work on plain tensors: pictures are rearranged for them.
+fn takes_plain_only(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Quantize { .. }
+            | Op::Dequantize { .. }
+            | Op::DynamicQuantize
+            | Op::Softmax { .. }
+            | Op::MatMul { .. }
+            | Op::Linear(_)
+            | Op::Float(_)
+            | Op::Island(_)
+    )
+}
+
+struct Lowering {
+    /// Where pictures lie in plain order for the current node.
+    rearranged: HashMap<ValueId, usize>,
+    graph: Graph,
+    layout: Layout,
+    kernels: &'static dyn Kernels,
+    signed: bool,
+    scratch_at: Vec<usize>,
+    next_scratch: usize,
+    steps: Vec<Step>,
+}
+
+impl Lowering {
+    /// A number of a byte kind in the stored domain.
+    fn stored(&self, kind: ElementKind, number: i32) -> i32 {
+        match (kind, self.signed) {
+            (ElementKind::U8, true) => number - 128,
+            (ElementKind::I8, false) => number + 128,
+            _ => number,
+        }
+    }
+
+    fn stored_quant(&self, q: Quant) -> Quant {
+        Quant { zero_point: self.stored(q.kind, q.zero_point), ..q }
+    }
+
+    fn flipped(&self, id: ValueId) -> bool {
+        is_flipped(self.graph.values[id].kind, self.signed)
+    }
+
+    fn kind(&self, id: ValueId) -> ElementKind {
+        self.graph.values[id].kind
+    }
+
+    fn shape(&self, id: ValueId) -> &[usize] {
+        &self.graph.values[id].shape
+    }
+
+    fn plain(&self, id: ValueId) -> Plain {
+        let value = &self.graph.values[id];
+        let at = self.rearranged.get(&id).copied().unwrap_or_else(|| self.layout.strides(&self.graph, id).0);
+        Plain { at, kind: value.kind, shape: value.shape.clone() }
+    }
+
+    fn scratch(&mut self) -> usize {
+        self.next_scratch += 1;
+        self.scratch_at[self.next_scratch - 1]
+    }
+
+    /// Fills the halos of pictures whose first use is at `time`.
+    fn halos(&mut self, time: usize) {
+        for (index, storage) in self.layout.storages.iter().enumerate() {
+            // A zero point that is computed is filled in right before the convolution.
+            let Some(ZeroPoint::Known(zero)) = storage.fill else { continue };
+            if storage.first == time && storage.last >= time && storage.halo != [0; 4] {
+                // Every value of a storage has the same kind.
+                let id = self.layout.places.iter().position(|place| place.storage == index);
+                let zero = self.stored(id.map_or(ElementKind::U8, |id| self.kind(id)), zero);
+                self.steps.push(Step::Halo(halo(storage, Ok(zero as u8))));
+            }
+        }
+    }
+
+    /// Elements of a value from or to another arrangement, along its ONNX axes.
+    fn copy(&mut self, shape: &[usize], x: (usize, Vec<isize>), y: (usize, Vec<usize>), size: usize, flip: bool) {
+        let axes = (0..shape.len()).map(|i| (shape[i], x.1[i], y.1[i])).collect();
+        self.steps.push(Step::Copy(CopyStep { x: x.0, y: y.0, axes, size, flip }.joined()));
+    }
+
+    fn strides(&self, id: ValueId) -> (usize, Vec<usize>) {
+        self.layout.strides(&self.graph, id)
+    }
+
+    fn signed_strides(&self, id: ValueId) -> (usize, Vec<isize>) {
+        let (at, strides) = self.strides(id);
+        (at, strides.into_iter().map(|s| s as isize).collect())
+    }
+
+    fn input(&mut self, id: ValueId) -> Plain {
+        let scratch = self.scratch();
+        let mut plain = self.plain(id);
+        let image = self.layout.forms[id] == Form::Image;
+        if image {
+            plain.at = scratch;
+        }
+        if image || self.flipped(id) {
+            let shape = plain.shape.clone();
+            let size = plain.kind.size();
+            let from = row_major(&shape, size).into_iter().map(|s| s as isize).collect();
+            self.copy(&shape, (plain.at, from), self.strides(id), size, self.flipped(id));
+        }
+        plain
+    }
+
+    fn output(&mut self, id: ValueId) -> Plain {
+        let scratch = self.scratch();
+        let mut plain = self.plain(id);
+        if self.layout.forms[id] == Form::Image || self.flipped(id) {
+            let shape = plain.shape.clone();
+            let size = plain.kind.size();
+            self.copy(&shape, self.signed_strides(id), (scratch, row_major(&shape, size)), size, self.flipped(id));
+            plain.at = scratch;
+        }
+        plain
+    }
+
+    /// A constant in the order and domain in which steps read it.
+    fn constant(&self, id: ValueId, bytes: &Arc<[u8]>) -> (usize, Vec<u8>) {
+        let shape = self.shape(id);
+        let flip = if self.flipped(id) { 0x80 } else { 0 };
+        let own: Vec<u8> = bytes.iter().map(|byte| byte ^ flip).collect();
+        if self.layout.forms[id] == Form::Plain {
+            return (self.plain(id).at, own);
+        }
+        let view = self.layout.picture(&self.graph, id);
+        let mut turned = vec![0; view.end() - view.at];
+        let &[n, c, h, w] = shape else { return (view.at, own) };
+        for (i, byte) in own.into_iter().enumerate() {
+            let (in_, ic, iy, ix) = (i / (c * h * w) % n, i / (h * w) % c, i / w % h, i % w);
+            turned[view.pixel(in_, iy, ix) - view.at + ic] = byte;
+        }
+        (view.at, turned)
+    }
+
+    /// An operand of an op over the elements of `y`: repeated where it is smaller.
+    fn operand(&self, id: ValueId, y: ValueId) -> Result<View, String> {
+        let (at, strides) = self.strides(id);
+        let (shape, to) = (self.shape(id), self.shape(y));
+        if to.len() > 4 {
+            return Err(format!("{}: more than four dimensions", self.graph.values[y].name));
+        }
+        let lead = 4 - shape.len();
+        let mut onnx = [0; 4];
+        let mut dims = [1; 4];
+        for axis in 0..4usize {
+            let from_y = axis.checked_sub(4 - to.len()).map_or(1, |axis| to[axis]);
+            dims[axis] = from_y;
+            if let Some(own) = axis.checked_sub(lead)
+                && shape[own] != 1
+            {
+                onnx[axis] = strides[own];
+            }
+        }
+        let order = if self.layout.forms[y] == Form::Image { [0, 2, 3, 1] } else { [0, 1, 2, 3] };
+        let mut view = View { at, dims: order.map(|axis| dims[axis]), strides: order.map(|axis| onnx[axis]) };
+        if id == y {
+            // An output has real steps everywhere, so that whole rows are seen as such.
+            for axis in (0..4).rev().filter(|&axis| view.dims[axis] == 1) {
+                view.strides[axis] = if axis == 3 { 1 } else { view.strides[axis + 1] * view.dims[axis + 1] };
+            }
+        }
+        Ok(view)
+    }
+
+    /// A value as pictures for pools and resizing: channels last, or planes of one channel.
+    fn planes(&self, id: ValueId) -> View {
+        if self.layout.forms[id] == Form::Image {
+            return self.layout.picture(&self.graph, id);
+        }
+        let plain = self.plain(id);
+        let rank = plain.shape.len();
+        let (h, w) = (plain.shape[rank - 2], plain.shape[rank - 1]);
+        let size = plain.kind.size();
+        let planes: usize = plain.shape[..rank - 2].iter().product();
+        View { at: plain.at, dims: [planes, h, w, 1], strides: [h * w * size, w * size, size, size] }
+    }
+
+    fn zero(&self, kind: ElementKind, zero: ZeroPoint) -> Zero {
+        match zero {
+            ZeroPoint::Known(number) => Zero::Known(self.stored(kind, number)),
+            ZeroPoint::Held(id) => Zero::At(self.plain(id).at),
+        }
+    }
+
+    fn range(&self, kind: ElementKind, low: i32, high: i32) -> (i32, i32) {
+        (self.stored(kind, low), self.stored(kind, high))
+    }
+
+    fn full_range(&self, kind: ElementKind) -> (i32, i32) {
+        let (low, high) = byte_range(kind);
+        self.range(kind, low, high)
+    }
+
+    fn node(&mut self, node: Node) -> Result<(), String> {
+        if !takes_plain_only(&node.op) {
+            return self.op(node);
+        }
+        let pictures = |ids: &[ValueId]| -> Vec<ValueId> {
+            ids.iter().copied().filter(|&id| self.layout.forms[id] == Form::Image).collect()
+        };
+        let (inputs, outputs) = (pictures(&node.inputs), pictures(&node.outputs));
+        for id in inputs {
+            let at = self.scratch();
+            let shape = self.shape(id).to_vec();
+            self.copy(&shape, self.signed_strides(id), (at, row_major(&shape, 1)), 1, false);
+            self.rearranged.insert(id, at);
+        }
+        for &id in &outputs {
+            let at = self.scratch();
+            self.rearranged.insert(id, at);
+        }
+        self.op(node)?;
+        let places = std::mem::take(&mut self.rearranged);
+        for id in outputs {
+            let shape = self.shape(id).to_vec();
+            let from = row_major(&shape, 1).into_iter().map(|s| s as isize).collect();
+            self.copy(&shape, (places[&id], from), self.strides(id), 1, false);
+        }
+        Ok(())
+    }
+
+    fn op(&mut self, node: Node) -> Result<(), String> {
+        let Node { name: _, op, inputs, outputs } = node;
+        let (x, y) = (inputs.first().copied().unwrap_or(0), outputs[0]);
+        match op {
+            Op::Conv(conv) => self.conv(x, y, &conv, false)?,
+            Op::ConvTranspose(conv) => self.conv(x, y, &conv, true)?,
+            Op::Linear(conv) => self.linear(x, y, &conv),
+            Op::MatMul { a, b, finish } => self.matmul([x, inputs[1]], y, a, b, &finish),
+            Op::Lut(table) => {
+                let (from, to) = (self.flipped(x), self.flipped(y));
+                let flip = |yes: bool| if yes { 0x80 } else { 0 };
+                let stored: [u8; 256] = std::array::from_fn(|i| table[i ^ flip(from)] ^ flip(to) as u8);
+                let (x, y) = self.pair(x, y)?;
+                self.steps.push(Step::Lut { table: Arc::new(stored), x, y });
+            }
+            Op::Add { ratios, fixed, low, high } => {
+                // The rule is stated for the operands' own numbers, and rounds in their floats: what storing shifts is
+                // undone on each side.
+                let shift = |id: ValueId| self.stored(self.kind(id), 0);
+                let shifts = [shift(x), shift(inputs[1]), shift(y)];
+                let (a, b) = (self.operand(x, y)?, self.operand(inputs[1], y)?);
+                self.steps.push(Step::Add(AddStep { a, b, y: self.operand(y, y)?, ratios, fixed, low, high, shifts }));
+            }
+            Op::Mul { zero_points, ratio, zero_point, low, high } => {
+                let zero_points =
+                    [self.stored(self.kind(x), zero_points[0]), self.stored(self.kind(inputs[1]), zero_points[1])];
+                let kind = self.kind(y);
+                let (low, high) = self.range(kind, low, high);
+                let zero_point = self.stored(kind, zero_point);
+                let (a, b, y) = (self.operand(x, y)?, self.operand(inputs[1], y)?, self.operand(y, y)?);
+                self.steps.push(Step::Mul(MulStep { a, b, y, zero_points, ratio, zero_point, low, high }));
+            }
+            Op::MaxPool(window) => {
+                let (x, y) = (self.planes(x), self.planes(y));
+                self.steps.push(Step::Pool(PoolStep { x, y, window, kind: Pool::Max }));
+            }
+            Op::AveragePool { window, x_zero_point, scale, zero_point } => {
+                let x_zero_point = self.stored(self.kind(x), x_zero_point);
+                let zero_point = self.stored(self.kind(y), zero_point);
+                let kind = Pool::Average { x_zero_point, scale, zero_point };
+                let (x, y) = (self.planes(x), self.planes(y));
+                self.steps.push(Step::Pool(PoolStep { x, y, window, kind }));
+            }
+            Op::Bilinear { rows, columns, x: xq, y: yq } => {
+                let (x_quant, y_quant) = (self.stored_quant(xq), self.stored_quant(yq));
+                let range = self.full_range(yq.kind);
+                let (x, y) = (self.planes(x), self.planes(y));
+                self.steps.push(Step::Bilinear(BilinearStep { x, y, rows, columns, x_quant, y_quant, range }));
+            }
+            Op::Softmax { axis, table, y: q } => {
+                let shape = self.shape(y);
+                let size = [shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product()];
+                let (x, y, quant) = (self.plain(x).at, self.plain(y).at, self.stored_quant(q));
+                self.steps.push(Step::Softmax { x, y, size, table, quant });
+            }
+            Op::Quantize { scale, zero_point, axis } => {
+                let (zero_point, inner) = self.along(y, &zero_point, axis);
+                let (x, y) = (self.plain(x), self.plain(y).at);
+                self.steps.push(Step::Quantize { x, y, scale, zero_point, inner });
+            }
+            Op::Dequantize { scale, zero_point, axis } => {
+                let (zero_point, inner) = self.along(x, &zero_point, axis);
+                let (x, y) = (self.plain(x), self.plain(y).at);
+                self.steps.push(Step::Dequantize { x, y, scale, zero_point, inner });
+            }
+            Op::DynamicQuantize => {
+                let (scale, zero_point) = (self.plain(outputs[1]).at, self.plain(outputs[2]).at);
+                let (x, y) = (self.plain(x), self.plain(y).at);
+                self.steps.push(Step::DynamicQuantize { x, y, scale, zero_point });
+            }
+            Op::Movement(movement) => self.movement(&inputs, y, movement)?,
+            Op::Constant(_) => {}
+            Op::Unary(function) => {
+                let (x, y) = (self.plain(x), self.plain(y).at);
+                self.steps.push(Step::Unary { function, x, y });
+            }
+            Op::Float(op) => self.float(op, &inputs, y),
+            Op::Island(island) => {
+                let x = inputs.iter().map(|&id| self.plain(id)).collect();
+                let y = outputs.iter().map(|&id| self.plain(id)).collect();
+                self.steps.push(Step::Island { island, x, y });
+            }
+        }
+        Ok(())
+    }
+
+    fn pair(&self, x: ValueId, y: ValueId) -> Result<(View, View), String> {
+        if self.shape(y).len() <= 4 {
+            return Ok((self.operand(x, y)?, self.operand(y, y)?));
+        }
+        // Element by element over plain tensors: one long row.
+        let view = |id: ValueId| View::dense(self.plain(id).at, [1, 1, 1, self.graph.values[id].len()], 1);
+        Ok((view(x), view(y)))
+    }
+
+    /// Stored zero points, and elements inside one place along `axis`.
+    fn along(&self, id: ValueId, zero_point: &[i32], axis: usize) -> (Vec<i32>, usize) {
+        let kind = self.kind(id);
+        let stored = zero_point.iter().map(|&zero| self.stored(kind, zero)).collect();
+        let shape = self.shape(id);
+        let inner = if zero_point.len() == 1 { 1 } else { shape[axis + 1..].iter().product() };
+        (stored, inner)
+    }
+
+    fn float(&mut self, op: FloatOp, inputs: &[ValueId], y: ValueId) {
+        let shape = self.shape(y);
+        let strides = match &op {
+            FloatOp::Binary(_) => {
+                [broadcast_strides(self.shape(inputs[0]), shape), broadcast_strides(self.shape(inputs[1]), shape)]
+            }
+            FloatOp::MatMul => {
+                let batch = &shape[..shape.len() - 2];
+                let of = |id: ValueId| broadcast_strides(&self.shape(id)[..self.shape(id).len() - 2], batch);
+                [of(inputs[0]), of(inputs[1])]
+            }
+            FloatOp::Reduce { .. } => [broadcast_strides(shape, self.shape(inputs[0])), Vec::new()],
+            _ => [Vec::new(), Vec::new()],
+        };
+        let x = inputs.iter().map(|&id| self.plain(id)).collect();
+        let y = self.plain(y);
+        self.steps.push(Step::Float { op, x, y, strides });
+    }
+
+    fn matmul(&mut self, [a_id, b_id]: [ValueId; 2], y: ValueId, a: ZeroPoint, b: ZeroPoint, finish: &Finish) {
+        let (a_shape, b_shape, shape) = (self.shape(a_id), self.shape(b_id), self.shape(y));
+        let rank = shape.len();
+        let k = a_shape[a_shape.len() - 1];
+        let size = [shape[rank - 2], k, shape[rank - 1]];
+        let batch = &shape[..rank - 2];
+        let a_steps = broadcast_strides(&a_shape[..a_shape.len() - 2], batch);
+        let b_steps = broadcast_strides(&b_shape[..b_shape.len() - 2], batch);
+        let mut batches = Vec::new();
+        crate::engine::float::for_each_pair(batch, &a_steps, &b_steps, |_, a, b| {
+            batches.push((a * size[0] * k, b * k * size[2]));
+        });
+        let (ending, scale) = self.ending(self.kind(y), finish);
+        let scale = scale.first().copied().unwrap_or(1.0);
+        let (za, zb) = (self.zero(self.kind(a_id), a), self.zero(self.kind(b_id), b));
+        let (a, b, y) = (self.plain(a_id).at, self.plain(b_id).at, self.plain(y).at);
+        self.steps.push(Step::MatMul { step: MatMulStep { a, b, y, batches, size, ending, scale }, a: za, b: zb });
+    }
+
+    /// The last step of an accumulator in the stored domain, and its factors.
+    fn ending(&self, kind: ElementKind, finish: &Finish) -> (Ending, Vec<f32>) {
+        match finish {
+            Finish::Bytes { multiplier, zero_point, low, high } => {
+                let (low, high) = self.range(kind, *low, *high);
+                (Ending::Bytes { zero_point: self.stored(kind, *zero_point), low, high }, multiplier.clone())
+            }
+            Finish::Accumulators => (Ending::Accumulators, Vec::new()),
+            Finish::Floats { scale } => (Ending::Floats, scale.clone()),
+        }
+    }
+
+    fn linear(&mut self, x: ValueId, y: ValueId, conv: &Conv) {
+        let rows = self.graph.values[x].len() / conv.inputs;
+        let (ending, scale) = self.ending(self.kind(y), &conv.finish);
+        let element = if matches!(ending, Ending::Bytes { .. }) { 1 } else { 4 };
+        let at = self.plain(x).at;
+        let input = View::dense(at, [1, 1, rows, conv.inputs], 1);
+        let output = View::dense(self.plain(y).at, [1, 1, rows, conv.outputs], element);
+        let whole = Part { origin: [0, 0], stride: [1, 1], rows: vec![0], columns: vec![0], group: 0 };
+        let kind = self.kind(x);
+        self.dense(&input, &output, conv, &whole, kind, ending, &scale);
+    }
+
+    fn conv(&mut self, x: ValueId, y: ValueId, conv: &Conv, transposed: bool) -> Result<(), String> {
+        let (ending, scale) = self.ending(self.kind(y), &conv.finish);
+        let input = self.layout.picture(&self.graph, x);
+        let element = if matches!(ending, Ending::Bytes { .. }) { 1 } else { 4 };
+        let &[n, c, h, w] = self.shape(y) else { return Err("a picture without four dimensions".into()) };
+        let output = if element == 1 {
+            self.layout.picture(&self.graph, y)
+        } else {
+            View::dense(self.scratch(), [n, h, w, c], element)
+        };
+        let kind = self.kind(x);
+        if let ZeroPoint::Held(id) = conv.zero_point {
+            let storage = &self.layout.storages[self.layout.places[x].storage];
+            if storage.halo != [0; 4] {
+                let byte = Err(self.plain(id).at);
+                self.steps.push(Step::Halo(halo(storage, byte)));
+            }
+        }
+        let depthwise = conv.inputs == 1 && conv.groups == conv.outputs && conv.groups > 1;
+        if transposed {
+            let (h_in, w_in) = (input.dims[1], input.dims[2]);
+            for row in phases(conv, 0, h_in, h) {
+                for column in phases(conv, 1, w_in, w) {
+                    let mut view = output;
+                    view.at = output.pixel(0, row.start, column.start);
+                    view.dims = [n, row.count, column.count, c];
+                    view.strides[1] *= conv.stride[0];
+                    view.strides[2] *= conv.stride[1];
+                    let origin = [row.origin, column.origin];
+                    let (rows, columns) = (row.taps.clone(), column.taps);
+                    for group in 0..conv.groups {
+                        let (rows, columns) = (rows.clone(), columns.clone());
+                        let part = Part { origin, stride: [1, 1], rows, columns, group };
+                        self.dense(&input, &view, conv, &part, kind, ending, &scale);
+                    }
+                }
+            }
+        } else {
+            let origin = [-(conv.pads[0] as isize), -(conv.pads[1] as isize)];
+            let (rows, columns) = ((0..conv.kernel[0]).collect::<Vec<_>>(), (0..conv.kernel[1]).collect::<Vec<_>>());
+            if depthwise && conv.weights.second.is_none() && matches!(conv.zero_point, ZeroPoint::Known(_)) {
+                self.depthwise(&input, &output, conv, kind, ending, &scale);
+            } else {
+                for group in 0..conv.groups {
+                    let (rows, columns) = (rows.clone(), columns.clone());
+                    let part = Part { origin, stride: conv.stride, rows, columns, group };
+                    self.dense(&input, &output, conv, &part, kind, ending, &scale);
+                }
+            }
+        }
+        if element == 4 {
+            let [image, row, pixel, one] = output.strides.map(|s| s as isize);
+            let shape = self.shape(y).to_vec();
+            let from = (output.at, vec![image, one, row, pixel]);
+            self.copy(&shape, from, self.strides(y), 4, false);
+        }
+        Ok(())
+    }
+
+    /// One group, or one phase of one group, of a convolution.
+    #[allow(clippy::too_many_arguments)] // one call's worth of geometry
+    fn dense(
+        &mut self,
+        x: &View,
+        y: &View,
+        conv: &Conv,
+        part: &Part,
+        kind: ElementKind,
+        ending: Ending,
+        scale: &[f32],
+    ) {
+        let (inputs, outputs) = (conv.inputs, conv.outputs / conv.groups);
+        let [image, row, pixel, _] = x.strides;
+        let channel = part.group * inputs;
+        // A kernel row over a dense picture is one run.
+        let joined = pixel == inputs && conv.dilation[1] == 1;
+        let offset = |r: usize, c: usize| (r * conv.dilation[0] * row + c * conv.dilation[1] * pixel) as u32;
+        let mut taps = Vec::new();
+        let mut places = Vec::new();
+        for (r, &ky) in part.rows.iter().enumerate() {
+            if joined && !part.columns.is_empty() {
+                taps.push(offset(r, 0));
+                places.push(part.columns.iter().map(|&kx| (ky, kx)).collect::<Vec<_>>());
+            } else {
+                for (c, &kx) in part.columns.iter().enumerate() {
+                    taps.push(offset(r, c));
+                    places.push(vec![(ky, kx)]);
+                }
+            }
+        }
+        let once = taps.len();
+        let Weights { first, second } = &conv.weights;
+        if second.is_some() {
+            taps.extend_from_within(..);
+        }
+        let run = inputs * if joined { part.columns.len() } else { 1 };
+        let first_output = part.group * outputs;
+        let weight = |o: usize, tap: usize, byte: usize| {
+            let (ky, kx) = places[tap % once][byte / inputs];
+            let at = (((first_output + o) * conv.kernel[0] + ky) * conv.kernel[1] + kx) * inputs + byte % inputs;
+            match second {
+                Some(second) if tap >= once => second[at],
+                _ => first[at],
+            }
+        };
+        let sums: Vec<i32> = (0..outputs)
+            .map(|o| {
+                let all = (0..taps.len()).flat_map(|tap| (0..run).map(move |byte| (tap, byte)));
+                all.fold(0i32, |sum, (tap, byte)| sum.wrapping_add(i32::from(weight(o, tap, byte))))
+            })
+            .collect();
+        let zero = self.zero(kind, conv.zero_point);
+        let known = if let Zero::Known(zero) = zero { zero } else { 0 };
+        let bias: Vec<i32> = conv.bias[first_output..first_output + outputs]
+            .iter()
+            .zip(&sums)
+            .map(|(bias, sum)| bias.wrapping_sub(known.wrapping_mul(*sum)))
+            .collect();
+        let scale =
+            if scale.is_empty() { vec![1.0; outputs] } else { scale[first_output..first_output + outputs].to_vec() };
+        let pixels = y.dims[0] * y.dims[1] * y.dims[2];
+        let unpacked = Unpacked { outputs, taps: taps.len(), run, weight: &weight, bias: &bias, scale: &scale };
+        let packed = self.kernels.pack(&unpacked);
+        let element = y.strides[3];
+        let step = ConvStep {
+            x: (x.at as isize + part.origin[0] * row as isize + part.origin[1] * pixel as isize) as usize + channel,
+            x_steps: [image, row * part.stride[0], pixel * part.stride[1]],
+            taps,
+            y: y.at + first_output * element,
+            y_steps: [y.strides[0], y.strides[1], y.strides[2]],
+            dims: [y.dims[0], y.dims[1], y.dims[2]],
+            outputs,
+            ending,
+            packed,
+        };
+        let (at, rows) = (step.y, pixels);
+        self.steps.push(Step::Conv(step));
+        if let Zero::At(_) = zero {
+            // The output is dense: accumulators of one group side by side only where there is one group.
+            self.steps.push(Step::Correct { at, rows, sums, zero });
+        }
+    }
+
+    fn depthwise(&mut self, x: &View, y: &View, conv: &Conv, kind: ElementKind, ending: Ending, scale: &[f32]) {
+        let [image, row, pixel, _] = x.strides;
+        let [height, width] = conv.kernel;
+        let taps: Vec<u32> = (0..height)
+            .flat_map(|r| (0..width).map(move |c| (r * conv.dilation[0] * row + c * conv.dilation[1] * pixel) as u32))
+            .collect();
+        let count = height * width;
+        let weight = |c: usize, tap: usize| conv.weights.first[c * count + tap];
+        let known = if let Zero::Known(zero) = self.zero(kind, conv.zero_point) { zero } else { 0 };
+        let bias: Vec<i32> = (0..conv.outputs)
+            .map(|c| {
+                let sum: i32 = (0..count).map(|tap| i32::from(weight(c, tap))).sum();
+                conv.bias[c].wrapping_sub(known.wrapping_mul(sum))
+            })
+            .collect();
+        let scale = if scale.is_empty() { vec![1.0; conv.outputs] } else { scale.to_vec() };
+        let unpacked =
+            UnpackedDepthwise { channels: conv.outputs, taps: count, weight: &weight, bias: &bias, scale: &scale };
+        let packed = self.kernels.pack_depthwise(&unpacked);
+        let [top, left, ..] = conv.pads;
+        self.steps.push(Step::Depthwise(DepthwiseStep {
+            x: x.at - top * row - left * pixel,
+            x_steps: [image, row * conv.stride[0], pixel * conv.stride[1]],
+            taps,
+            y: y.at,
+            y_steps: [y.strides[0], y.strides[1], y.strides[2]],
+            dims: [y.dims[0], y.dims[1], y.dims[2]],
+            channels: conv.outputs,
+            ending,
+            packed,
+        }));
+    }
+
+    fn movement(&mut self, inputs: &[ValueId], y: ValueId, movement: Movement) -> Result<(), String> {
+        let x = inputs[0];
+        let shape = self.shape(y).to_vec();
+        let size = self.kind(y).size();
+        let (from, to) = (self.signed_strides(x), self.strides(y));
+        let in_place = |this: &Self, x: ValueId| this.layout.places[x].storage == this.layout.places[y].storage;
+        match movement {
+            Movement::Reshape => {
+                let scratch = self.scratch();
+                if in_place(self, x) {
+                    return Ok(());
+                }
+                let x_shape = self.shape(x).to_vec();
+                let plain = |shape: &[usize]| row_major(shape, size);
+                let signed = |strides: Vec<usize>| strides.into_iter().map(|s| s as isize).collect::<Vec<_>>();
+                match (self.layout.forms[x], self.layout.forms[y]) {
+                    (_, Form::Plain) => self.copy(&x_shape, from, (to.0, plain(&x_shape)), size, false),
+                    (Form::Plain, Form::Image) => self.copy(&shape, (from.0, signed(plain(&shape))), to, size, false),
+                    (Form::Image, Form::Image) => {
+                        self.copy(&x_shape, from, (scratch, plain(&x_shape)), size, false);
+                        self.copy(&shape, (scratch, signed(plain(&shape))), to, size, false);
+                    }
+                }
+            }
+            Movement::Transpose(order) => {
+                let turned = order.iter().map(|&axis| from.1[axis]).collect();
+                self.copy(&shape, (from.0, turned), to, size, false);
+            }
+            Movement::Concat { axis } => {
+                let mut at = 0;
+                for (i, &part) in inputs.iter().enumerate() {
+                    let part_shape = self.shape(part).to_vec();
+                    let channel = self.layout.places[y].channel + at;
+                    // A part that was computed where it belongs; a value that is listed twice lies there once.
+                    let placed = in_place(self, part)
+                        && self.layout.forms[y] == Form::Image
+                        && self.layout.places[part].channel == channel
+                        && !inputs[..i].contains(&part);
+                    if !placed {
+                        let place = (to.0 + at * to.1[axis], to.1.clone());
+                        self.copy(&part_shape, self.signed_strides(part), place, size, false);
+                    }
+                    at += part_shape[axis];
+                }
+            }
+            Movement::Slice { start, step } => {
+                if in_place(self, x) {
+                    return Ok(());
+                }
+                let first = (0..shape.len()).map(|i| start[i] as isize * from.1[i]).sum::<isize>();
+                let strides = (0..shape.len()).map(|i| from.1[i] * step[i]).collect();
+                self.copy(&shape, ((from.0 as isize + first) as usize, strides), to, size, false);
+            }
+            Movement::Pad { before, value } => {
+                let flip = if self.flipped(y) { 0x80 } else { 0 };
+                let element: Vec<u8> = if size == 1 { vec![value[0] ^ flip] } else { value };
+                let all = if self.layout.forms[y] == Form::Image {
+                    self.layout.picture(&self.graph, y)
+                } else {
+                    View::dense(to.0, [1, 1, 1, self.graph.values[y].len()], size)
+                };
+                self.steps.push(Step::Fill { y: all, element });
+                let first: usize = (0..shape.len()).map(|i| before[i] * to.1[i]).sum();
+                let x_shape = self.shape(x).to_vec();
+                self.copy(&x_shape, from, (to.0 + first, to.1), size, false);
+            }
+            Movement::Nearest { rows, columns } => {
+                let (x, y) = (self.planes(x), self.planes(y));
+                self.steps.push(Step::Nearest { x, y, rows, columns });
+            }
+            Movement::DepthToSpace { block, column_row_depth } => {
+                let [n, c, h, w] = four(self.shape(x))?;
+                let depth = c / (block * block);
+                let (b, d) = (block as isize, depth as isize);
+                let channel = from.1[1];
+                // Steps of block row, block column and depth among the input's channels.
+                let [i, j, k] = if column_row_depth { [b, 1, b * b] } else { [b * d, d, 1] };
+                let counts = [n, h, block, w, block, depth];
+                let x_steps = vec![from.1[0], from.1[2], i * channel, from.1[3], j * channel, k * channel];
+                let (row, column) = (to.1[2], to.1[3]);
+                let y_steps = vec![to.1[0], row * block, row, column * block, column, to.1[1]];
+                self.copy(&counts, (from.0, x_steps), (to.0, y_steps), size, false);
+            }
+            Movement::SpaceToDepth { block } => {
+                let [n, c, h, w] = four(self.shape(x))?;
+                let (row, column) = (from.1[2], from.1[3]);
+                let b = block as isize;
+                let counts = [n, h / block, block, w / block, block, c];
+                let x_steps = vec![from.1[0], row * b, row, column * b, column, from.1[1]];
+                let channel = to.1[1];
+                let y_steps = vec![to.1[0], to.1[2], block * c * channel, to.1[3], c * channel, channel];
+                self.copy(&counts, (from.0, x_steps), (to.0, y_steps), size, false);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn four(shape: &[usize]) -> Result<[usize; 4], String> {
+    shape.try_into().map_err(|_| format!("{shape:?} should have four dimensions"))
+}
+
+fn halo(storage: &super::place::Storage, byte: Result<u8, usize>) -> HaloStep {
+    let [n, channels, h, w] = storage.dims;
+    let [top, left, bottom, right] = storage.halo;
+    let row_bytes = (w + left + right) * channels;
+    let rows = h + top + bottom;
+    HaloStep {
+        at: storage.at,
+        images: n,
+        image_bytes: rows * row_bytes,
+        row_bytes,
+        pixel_bytes: channels,
+        rows,
+        halo: storage.halo,
+        byte,
+    }
+}
+
+/// Which part of a convolution a step computes.
+struct Part {
+    /// Row and column of the input that the first tap of output 0 reads.
+    origin: [isize; 2],
+    stride: [usize; 2],
+    /// Kernel rows and columns in the order in which inputs meet them.
+    rows: Vec<usize>,
+    columns: Vec<usize>,
+    group: usize,
+}

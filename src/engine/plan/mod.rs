@@ -1,0 +1,165 @@
+//! A model for fixed shapes: the order of its steps, where everything lies, what it costs.
+//!
+//! | file | decides |
+//! |---|---|
+//! | `place` | forms, halos, shared memory, lifetimes, offsets |
+//! | `lower` | the steps of each op, and its weights in the kernel's order |
+//! | `transposed` | transposed convolutions as ordinary ones |
+
+mod lower;
+mod place;
+mod transposed;
+
+use super::graph::{Graph, Op};
+use super::kernels::{Kernels, memory::Aligned};
+use super::step::{Plain, Step};
+use super::{EngineError, TensorInfo};
+use std::ops::Range;
+
+/// A model that is ready to run; shared by all sessions that run it.
+pub struct Plan {
+    pub(super) kernels: &'static dyn Kernels,
+    pub(super) steps: Vec<Step>,
+    /// The steps of each op in `ops`.
+    pub(super) groups: Vec<Range<usize>>,
+    /// Bytes that lie in the arena from the start.
+    pub(super) constants: Vec<(usize, Vec<u8>)>,
+    /// Where the session puts inputs and finds outputs, in their own byte order.
+    pub(super) input_places: Vec<Plain>,
+    pub(super) output_places: Vec<Plain>,
+    inputs: Vec<TensorInfo>,
+    outputs: Vec<TensorInfo>,
+    ops: Vec<OpCost>,
+    memory: Memory,
+}
+
+/// What a plan holds, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Memory {
+    /// Constants: weights, biases, tables.
+    pub weights_bytes: u64,
+    /// Everything between ops, for each session.
+    pub arena_bytes: u64,
+}
+
+/// One op of a plan and what it costs.
+#[derive(Debug, Clone)]
+pub struct OpCost {
+    /// The node's name in the model.
+    pub name: String,
+    /// The kind of op.
+    pub op: String,
+    /// Multiply-accumulates a run.
+    pub macs: u64,
+    /// Whether those are computed on integers.
+    pub in_integers: bool,
+}
+
+impl Plan {
+    pub(super) fn new(graph: Graph, kernels: &'static dyn Kernels) -> Result<Plan, EngineError> {
+        let infos = |ids: &[usize]| -> Vec<TensorInfo> {
+            let info = |&id: &usize| {
+                let value = &graph.values[id];
+                TensorInfo { name: value.name.clone(), kind: value.kind, shape: value.shape.clone() }
+            };
+            ids.iter().map(info).collect()
+        };
+        let (inputs, outputs) = (infos(&graph.inputs), infos(&graph.outputs));
+        let cost = |name: &str, op: &str, macs: u64, in_integers: bool| OpCost {
+            name: name.to_owned(),
+            op: op.to_owned(),
+            macs,
+            in_integers,
+        };
+        let mut ops = vec![cost("inputs", "Border", 0, true)];
+        for node in graph.nodes.iter().filter(|node| !matches!(node.op, Op::Constant(_))) {
+            ops.push(cost(&node.name, node.op.kind(), graph.macs(node), node.op.in_integers()));
+        }
+        ops.push(cost("outputs", "Border", 0, true));
+        let island_bytes = |node: &super::graph::Node| match &node.op {
+            Op::Island(island) => (island.weights_bytes, island.arena_bytes),
+            _ => (0, 0),
+        };
+        let islands = graph.nodes.iter().map(island_bytes).fold((0, 0), |(w, a), (x, y)| (w + x, a.max(y)));
+        let lowered = lower::lower(graph, kernels).map_err(EngineError::Unsupported)?;
+        let constants: usize = lowered.constants.iter().map(|(_, bytes)| bytes.len()).sum();
+        let packed: usize = lowered.steps.iter().map(weights_bytes).sum();
+        let memory = Memory {
+            weights_bytes: (packed + constants) as u64 + islands.0,
+            arena_bytes: lowered.arena_bytes as u64 + islands.1,
+        };
+        Ok(Plan {
+            kernels,
+            steps: lowered.steps,
+            groups: lowered.groups,
+            constants: lowered.constants,
+            input_places: lowered.inputs,
+            output_places: lowered.outputs,
+            inputs,
+            outputs,
+            ops,
+            memory,
+        })
+    }
+
+    /// An arena with the constants in it.
+    pub(super) fn arena(&self) -> Aligned {
+        let islands =
+            self.steps.iter().map(|step| if let Step::Island { island, .. } = step { island.arena_bytes } else { 0 });
+        let own = self.memory.arena_bytes - islands.max().unwrap_or(0);
+        let mut arena = Aligned::zeroed(own as usize);
+        for (at, bytes) in &self.constants {
+            arena.bytes_mut()[*at..at + bytes.len()].copy_from_slice(bytes);
+        }
+        arena
+    }
+
+    /// The inputs, in the model's order.
+    pub fn inputs(&self) -> &[TensorInfo] {
+        &self.inputs
+    }
+
+    /// The outputs, in the model's order.
+    pub fn outputs(&self) -> &[TensorInfo] {
+        &self.outputs
+    }
+
+    /// Every op in the order of execution, with its cost.
+    pub fn ops(&self) -> &[OpCost] {
+        &self.ops
+    }
+
+    /// What the plan holds in memory.
+    pub fn memory(&self) -> Memory {
+        self.memory
+    }
+
+    /// Multiply-accumulates a run.
+    pub fn macs(&self) -> u64 {
+        self.ops.iter().map(|op| op.macs).sum()
+    }
+
+    /// The share of multiply-accumulates that run on integers, 0 to 1; 1 for a model without any.
+    pub fn integer_coverage(&self) -> f64 {
+        let in_integers: u64 = self.ops.iter().filter(|op| op.in_integers).map(|op| op.macs).sum();
+        match self.macs() {
+            0 => 1.0,
+            all => in_integers as f64 / all as f64,
+        }
+    }
+
+    /// The kernel set that runs the plan.
+    pub fn kernel(&self) -> &'static str {
+        self.kernels.name()
+    }
+}
+
+fn weights_bytes(step: &Step) -> usize {
+    match step {
+        Step::Conv(step) => step.packed.weights.len() + 8 * step.packed.bias.len() + 4 * step.taps.len(),
+        Step::Depthwise(step) => step.packed.weights.len() + 8 * step.packed.bias.len(),
+        Step::Lut { .. } => 256,
+        Step::Softmax { .. } => 1024,
+        _ => 0,
+    }
+}

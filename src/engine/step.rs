@@ -1,0 +1,321 @@
+//! One step of a plan: a computation with all its places and numbers, ready to run in the arena.
+
+use super::ElementKind;
+use super::float::{self, FloatOp, Island};
+use super::graph::Quant;
+use super::kernels::conv::{ConvStep, DepthwiseStep};
+use super::kernels::memory::{Memory, View};
+use super::kernels::portable::{self, BilinearStep, CopyStep, HaloStep, MatMulStep, MulStep, PoolStep};
+use super::kernels::{AddStep, Kernels};
+use super::unary::Unary;
+use std::sync::Arc;
+use tract_onnx::prelude::{IntoTValue, TVec};
+
+/// A plain tensor in the arena.
+#[derive(Debug, Clone)]
+pub struct Plain {
+    pub at: usize,
+    pub kind: ElementKind,
+    pub shape: Vec<usize>,
+}
+
+impl Plain {
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    fn floats<'a>(&self, memory: Memory) -> &'a [f32] {
+        memory.read(self.at, self.len())
+    }
+}
+
+/// A zero point in the stored domain, or where its byte lies.
+#[derive(Debug, Clone, Copy)]
+pub enum Zero {
+    Known(i32),
+    At(usize),
+}
+
+impl Zero {
+    fn number(self, signed: bool, memory: Memory) -> i32 {
+        match self {
+            Zero::Known(number) => number,
+            Zero::At(at) => {
+                let byte = memory.read::<u8>(at, 1)[0];
+                if signed { i32::from(byte as i8) } else { i32::from(byte) }
+            }
+        }
+    }
+}
+
+pub enum Step {
+    Conv(ConvStep),
+    Depthwise(DepthwiseStep),
+    Add(AddStep),
+    Mul(MulStep),
+    Lut {
+        table: Arc<[u8; 256]>,
+        x: View,
+        y: View,
+    },
+    Pool(PoolStep),
+    Bilinear(BilinearStep),
+    Nearest {
+        x: View,
+        y: View,
+        rows: Vec<u32>,
+        columns: Vec<u32>,
+    },
+    Copy(CopyStep),
+    Halo(HaloStep),
+    /// Rows of a view filled with one element.
+    Fill {
+        y: View,
+        element: Vec<u8>,
+    },
+    MatMul {
+        step: MatMulStep,
+        a: Zero,
+        b: Zero,
+    },
+    /// Takes `zero_point * sums[c]` from accumulators.
+    Correct {
+        at: usize,
+        rows: usize,
+        sums: Vec<i32>,
+        zero: Zero,
+    },
+    Softmax {
+        x: usize,
+        y: usize,
+        size: [usize; 3],
+        table: Arc<[f32; 256]>,
+        quant: Quant,
+    },
+    Quantize {
+        x: Plain,
+        y: usize,
+        scale: Vec<f32>,
+        zero_point: Vec<i32>,
+        inner: usize,
+    },
+    Dequantize {
+        x: Plain,
+        y: usize,
+        scale: Vec<f32>,
+        zero_point: Vec<i32>,
+        inner: usize,
+    },
+    DynamicQuantize {
+        x: Plain,
+        y: usize,
+        scale: usize,
+        zero_point: usize,
+    },
+    Unary {
+        function: Unary,
+        x: Plain,
+        y: usize,
+    },
+    Float {
+        op: FloatOp,
+        x: Vec<Plain>,
+        y: Plain,
+        strides: [Vec<usize>; 2],
+    },
+    Island {
+        island: Box<Island>,
+        x: Vec<Plain>,
+        y: Vec<Plain>,
+    },
+}
+
+/// What steps run with.
+pub struct Context {
+    pub kernels: &'static dyn Kernels,
+    pub memory: Memory,
+    /// Which thread of how many.
+    pub part: (usize, usize),
+}
+
+impl Step {
+    /// Runs a thread's share.
+    pub fn run(&self, context: &Context) -> Result<(), String> {
+        let Context { kernels, memory, part } = *context;
+        let signed = kernels.signed();
+        match self {
+            Step::Conv(step) => kernels.conv(step, memory, part),
+            Step::Depthwise(step) => kernels.depthwise(step, memory, part),
+            Step::Add(step) => kernels.add(step, memory, part),
+            Step::Mul(step) => step.run(signed, memory, part),
+            Step::Lut { table, x, y } => portable::look_up(table, x, y, memory, part),
+            Step::Pool(step) => step.run(signed, memory, part),
+            Step::Bilinear(step) => step.run(signed, memory, part),
+            Step::Nearest { x, y, rows, columns } => nearest(x, y, rows, columns, memory),
+            Step::Copy(step) => step.run(memory, part),
+            Step::Halo(step) => step.run(memory),
+            Step::Fill { y, element } => fill(y, element, memory),
+            Step::MatMul { step, a, b } => {
+                let zero_points = (a.number(signed, memory), b.number(signed, memory));
+                step.run(signed, zero_points, memory, part);
+            }
+            Step::Correct { at, rows, sums, zero } => {
+                portable::correct(*at, *rows, sums, zero.number(signed, memory), memory);
+            }
+            Step::Softmax { x, y, size, table, quant } => {
+                portable::softmax((*x, *y), *size, table, *quant, signed, memory);
+            }
+            Step::Quantize { x, y, scale, zero_point, inner } => {
+                let y = memory.write::<u8>(*y, x.len());
+                portable::quantize(x.floats(memory), y, scale, zero_point, *inner, signed);
+            }
+            Step::Dequantize { x, y, scale, zero_point, inner } => {
+                let y = memory.write::<f32>(*y, x.len());
+                if x.kind == ElementKind::I32 {
+                    let numbers = memory.read::<i32>(x.at, x.len()).iter().copied();
+                    portable::dequantize(numbers, y, scale, zero_point, *inner);
+                } else {
+                    let number = |&byte: &u8| if signed { i32::from(byte as i8) } else { i32::from(byte) };
+                    let numbers = memory.read::<u8>(x.at, x.len()).iter().map(number);
+                    portable::dequantize(numbers, y, scale, zero_point, *inner);
+                }
+            }
+            Step::DynamicQuantize { x, y, scale, zero_point } => {
+                let floats = x.floats(memory);
+                let (found, zero) = portable::dynamic_range(floats);
+                memory.write::<f32>(*scale, 1)[0] = found;
+                let flip = if signed { 0x80 } else { 0 };
+                memory.write::<u8>(*zero_point, 1)[0] = zero ^ flip;
+                let zero = i32::from(zero) - if signed { 128 } else { 0 };
+                portable::quantize(floats, memory.write(*y, x.len()), &[found], &[zero], x.len(), signed);
+            }
+            Step::Unary { function, x, y } => {
+                let y = memory.write::<f32>(*y, x.len());
+                y.iter_mut().zip(x.floats(memory)).for_each(|(y, &x)| *y = function.apply(x));
+            }
+            Step::Float { op, x, y, strides } => run_float(op, x, y, strides, memory, signed),
+            Step::Island { island, x, y } => return run_island(island, x, y, memory, signed),
+        }
+        Ok(())
+    }
+}
+
+fn nearest(x: &View, y: &View, rows: &[u32], columns: &[u32], memory: Memory) {
+    let bytes = y.dims[3] * y.strides[3];
+    for n in 0..y.dims[0] {
+        for (oy, &iy) in rows.iter().enumerate() {
+            for (ox, &ix) in columns.iter().enumerate() {
+                let from = memory.read::<u8>(x.pixel(n, iy as usize, ix as usize), bytes);
+                memory.write::<u8>(y.pixel(n, oy, ox), bytes).copy_from_slice(from);
+            }
+        }
+    }
+}
+
+fn fill(y: &View, element: &[u8], memory: Memory) {
+    for n in 0..y.dims[0] {
+        for row in 0..y.dims[1] {
+            for column in 0..y.dims[2] {
+                let pixel = memory.write::<u8>(y.pixel(n, row, column), y.dims[3] * element.len());
+                pixel.chunks_exact_mut(element.len()).for_each(|to| to.copy_from_slice(element));
+            }
+        }
+    }
+}
+
+fn run_float(op: &FloatOp, x: &[Plain], y: &Plain, strides: &[Vec<usize>; 2], memory: Memory, signed: bool) {
+    let out = memory.write::<f32>(y.at, y.len());
+    match op {
+        FloatOp::Binary(op) => {
+            let (a, b) = (x[0].floats(memory), x[1].floats(memory));
+            float::binary(*op, &y.shape, (a, &strides[0]), (b, &strides[1]), out);
+        }
+        FloatOp::MatMul => {
+            let rank = y.shape.len();
+            let (m, n) = (y.shape[rank - 2], y.shape[rank - 1]);
+            let k = x[0].shape.last().copied().unwrap_or(1);
+            let (a, b) = (x[0].floats(memory), x[1].floats(memory));
+            float::for_each_pair(&y.shape[..rank - 2], &strides[0], &strides[1], |i, at_a, at_b| {
+                let (a, b) = (&a[at_a * m * k..][..m * k], &b[at_b * k * n..][..k * n]);
+                float::matmul(m, k, n, a, b, &mut out[i * m * n..][..m * n]);
+            });
+        }
+        FloatOp::Softmax { axis } => {
+            let shape = &y.shape;
+            let (outer, inner) = (shape[..*axis].iter().product(), shape[axis + 1..].iter().product());
+            float::softmax(outer, shape[*axis], inner, x[0].floats(memory), out);
+        }
+        FloatOp::LayerNorm { axis, epsilon } => {
+            let length = y.shape[*axis..].iter().product();
+            let bias = x.get(2).map_or(&[][..], |bias| bias.floats(memory));
+            float::layer_norm(length, *epsilon, x[0].floats(memory), x[1].floats(memory), bias, out);
+        }
+        FloatOp::Reduce { kind, .. } => float::reduce(*kind, &x[0].shape, &strides[0], x[0].floats(memory), out),
+        FloatOp::AveragePool(window) => {
+            let (from, to) = (planes(&x[0].shape), planes(&y.shape));
+            float::average_pool(window, from, [to[1], to[2]], x[0].floats(memory), out);
+        }
+        FloatOp::Bilinear(rows, columns) => {
+            float::bilinear(rows, columns, planes(&x[0].shape), x[0].floats(memory), out);
+        }
+        FloatOp::Cast => {
+            let x = &x[0];
+            let zip = |out: &mut [f32], numbers: &mut dyn Iterator<Item = f32>| {
+                out.iter_mut().zip(numbers).for_each(|(y, x)| *y = x);
+            };
+            let flip = if signed { 0x80 } else { 0 };
+            match x.kind {
+                ElementKind::F32 => out.copy_from_slice(x.floats(memory)),
+                ElementKind::I32 => zip(out, &mut memory.read::<i32>(x.at, x.len()).iter().map(|&v| v as f32)),
+                ElementKind::I64 => zip(out, &mut memory.read::<i64>(x.at, x.len()).iter().map(|&v| v as f32)),
+                // Bytes are in the stored domain: flipped where it is not their own.
+                ElementKind::U8 => {
+                    zip(out, &mut memory.read::<u8>(x.at, x.len()).iter().map(|&v| f32::from(v ^ flip)));
+                }
+                ElementKind::I8 => {
+                    let own = |&v: &u8| f32::from((v ^ flip ^ 0x80) as i8);
+                    zip(out, &mut memory.read::<u8>(x.at, x.len()).iter().map(own));
+                }
+            }
+        }
+    }
+}
+
+/// `[planes, H, W]` of a tensor `[.., H, W]`.
+fn planes(shape: &[usize]) -> [usize; 3] {
+    let rank = shape.len();
+    [shape[..rank - 2].iter().product(), shape[rank - 2], shape[rank - 1]]
+}
+
+/// Whether bytes of this kind are stored with their top bit flipped.
+pub fn is_flipped(kind: ElementKind, signed: bool) -> bool {
+    (kind == ElementKind::U8 && signed) || (kind == ElementKind::I8 && !signed)
+}
+
+fn run_island(island: &Island, x: &[Plain], y: &[Plain], memory: Memory, signed: bool) -> Result<(), String> {
+    let mut values = TVec::new();
+    for plain in x {
+        let bytes = memory.read::<u8>(plain.at, plain.len() * plain.kind.size());
+        let value = if is_flipped(plain.kind, signed) {
+            let own: Vec<u8> = bytes.iter().map(|byte| byte ^ 0x80).collect();
+            Island::value(plain.kind, &plain.shape, &own)?
+        } else {
+            Island::value(plain.kind, &plain.shape, bytes)?
+        };
+        values.push(value.into_tvalue());
+    }
+    let results = island.run(values)?;
+    for (plain, value) in y.iter().zip(&results) {
+        let cast = value.cast_to_dt(value.datum_type().unquantized()).map_err(|e| e.to_string())?;
+        let view = cast.try_as_plain_ram().map_err(|e| e.to_string())?;
+        let bytes = memory.write::<u8>(plain.at, plain.len() * plain.kind.size());
+        if view.as_bytes().len() < bytes.len() {
+            return Err("an op run by tract gave another size than it stated".into());
+        }
+        bytes.copy_from_slice(&view.as_bytes()[..bytes.len()]);
+        if is_flipped(plain.kind, signed) {
+            bytes.iter_mut().for_each(|byte| *byte ^= 0x80);
+        }
+    }
+    Ok(())
+}
