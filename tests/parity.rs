@@ -67,6 +67,26 @@ fn the_demo_comes_to_the_same_verdicts_on_every_core() {
     assert!(!succeed(&["parity"]).contains("DIFFERS"));
 }
 
+/// Networks of many kinds: what aarch64 computes, bit by bit, against what this CPU computes.
+#[test]
+fn every_network_gives_the_same_bytes_on_every_core() {
+    let folder = tempfile::tempdir().unwrap();
+    let networks = std::fs::read_dir(root().join("tests/networks")).unwrap().map(|entry| entry.unwrap().path());
+    for network in networks.filter(|network| network.join("model.onnx").is_file()) {
+        let (model, input) = (network.join("model.onnx"), network.join("input_0.npy"));
+        let mut arguments = vec!["infer", common::arg(&model), "-i", common::arg(&input), "-o", "y.npy"];
+        let here = folder.path().join("here.npy");
+        arguments[5] = common::arg(&here);
+        succeed(&arguments);
+        let here = std::fs::read(&here).unwrap();
+        arguments[5] = "y.npy";
+        for core in CORES {
+            let Some(_) = on_core(core, &arguments, folder.path()) else { return };
+            assert!(std::fs::read(folder.path().join("y.npy")).unwrap() == here, "{core}: {}", network.display());
+        }
+    }
+}
+
 /// Frame, verdict and score of each line, as printed.
 fn verdicts(stdout: &str) -> Vec<(String, String, String)> {
     let lines = stdout.lines().filter(|line| line.starts_with("part-"));

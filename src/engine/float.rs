@@ -257,8 +257,9 @@ pub fn bilinear(rows: &Sampling, columns: &Sampling, [planes, h, w]: [usize; 3],
         let at = |r: u32, c: u32| x[(plane * h + r as usize) * w + c as usize];
         for (oy, &b) in rows.weight.iter().enumerate() {
             for (ox, &a) in columns.weight.iter().enumerate() {
-                let across = |r: u32| at(r, columns.first[ox]) * (1.0 - a) + at(r, columns.second[ox]) * a;
-                let value = across(rows.first[oy]) * (1.0 - b) + across(rows.second[oy]) * b;
+                let (r0, r1, c0, c1) = (rows.first[oy], rows.second[oy], columns.first[ox], columns.second[ox]);
+                let top = (1.0 - a) * (1.0 - b) * at(r0, c0) + a * (1.0 - b) * at(r0, c1);
+                let value = top + (1.0 - a) * b * at(r1, c0) + a * b * at(r1, c1);
                 if let Some(y) = out.next() {
                     *y = value;
                 }

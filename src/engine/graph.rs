@@ -226,7 +226,7 @@ pub enum Op {
         x: Quant,
         y: Quant,
     },
-    /// Over the last axis: table of `exp(-d * scale)` for `d` steps below the greatest.
+    /// Over one axis: table of `exp((i - 255) * scale)`, times a constant, for place `i = 255 - greatest + x`.
     Softmax {
         axis: usize,
         table: Arc<[f32; 256]>,

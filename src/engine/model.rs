@@ -118,6 +118,7 @@ impl Model {
                 }
                 Err(refused) if refused.tract_may => {
                     // Sound, but beyond what is imported: tract runs all of it, or says why not.
+                    log::warn!("the whole model runs in floats: {}", refused.message);
                     whole(&self.proto, &inputs).map_err(|_| EngineError::Unsupported(refused.message))?
                 }
                 Err(refused) => return Err(EngineError::Unsupported(refused.message)),

@@ -16,7 +16,7 @@ pub fn broadcast_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
 }
 
 /// The only number in a float constant.
-fn number(held: &Held) -> Option<f32> {
+pub fn number(held: &Held) -> Option<f32> {
     match held {
         Held::Constant(constant) if constant.len() == 1 && constant.datum_type().is_float() => {
             floats(constant).ok().map(|floats| floats[0])
@@ -94,7 +94,9 @@ impl<'a> Importer<'a> {
         let (a_shape, b_shape) = (self.shape(&a), self.shape(&b));
         let shape = broadcast_shape(&a_shape, &b_shape)?;
         let name = node.op_type.as_str();
-        if let Some(c) = number(&b).filter(|_| shape == a_shape && number(&a).is_none()) {
+        // A constant that is quantized itself follows the rule of quantized sums and products.
+        let plain = |held: &Held| if name == "Add" || name == "Mul" { matches!(held, Held::Constant(_)) } else { true };
+        if let Some(c) = number(&b).filter(|_| plain(&b) && shape == a_shape && number(&a).is_none()) {
             let function = match name {
                 "Add" => Unary::Plus(c),
                 "Sub" => Unary::Plus(-c),
@@ -106,7 +108,7 @@ impl<'a> Importer<'a> {
             };
             return self.apply(node, &a, function);
         }
-        if let Some(c) = number(&a).filter(|_| shape == b_shape && name != "Pow") {
+        if let Some(c) = number(&a).filter(|_| plain(&a) && shape == b_shape && name != "Pow") {
             let function = match name {
                 "Add" => Unary::Plus(c),
                 "Sub" => Unary::From(c),

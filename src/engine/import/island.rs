@@ -8,7 +8,11 @@ use crate::engine::float::Island;
 use crate::engine::graph::{Node, Op};
 use crate::engine::model::{constant_bytes, cost, guarded};
 use std::sync::Arc;
-use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
+use tract_onnx::pb::{
+    GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
+};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{SimplePlan, TypedFact};
 
@@ -84,6 +88,28 @@ impl<'a> Importer<'a> {
     }
 }
 
+/// An input with its type.
+fn declared(name: &str, datum_type: DatumType, shape: &[usize]) -> Result<ValueInfoProto, String> {
+    let elem_type = match datum_type {
+        DatumType::F32 => DataType::Float,
+        DatumType::U8 => DataType::Uint8,
+        DatumType::I8 => DataType::Int8,
+        DatumType::U16 => DataType::Uint16,
+        DatumType::I16 => DataType::Int16,
+        DatumType::I32 => DataType::Int32,
+        DatumType::I64 => DataType::Int64,
+        DatumType::Bool => DataType::Bool,
+        DatumType::F16 => DataType::Float16,
+        DatumType::F64 => DataType::Double,
+        other => return Err(format!("\"{name}\" has the type {other:?}")),
+    };
+    let dim = |&dim: &usize| Dimension { value: Some(dimension::Value::DimValue(dim as i64)), ..Default::default() };
+    let shape = Some(TensorShapeProto { dim: shape.iter().map(dim).collect() });
+    let tensor = type_proto::Tensor { elem_type: elem_type as i32, shape };
+    let r#type = Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() });
+    Ok(ValueInfoProto { name: name.to_owned(), r#type, ..Default::default() })
+}
+
 /// A typed model of one node.
 fn single(
     node: &NodeProto,
@@ -91,15 +117,20 @@ fn single(
     constants: &[(String, Constant)],
     inputs: &[(String, ElementKind, Vec<usize>)],
 ) -> Result<TypedModel, String> {
-    let named = |name: &String| ValueInfoProto { name: name.clone(), ..Default::default() };
     let mut alone = node.clone();
     alone.name = "node".into();
-    let all: Vec<&String> =
-        inputs.iter().map(|(name, ..)| name).chain(constants.iter().map(|(name, _)| name)).collect();
+    let mut given = Vec::new();
+    for (name, kind, shape) in inputs {
+        given.push(declared(name, datum_type(*kind), shape)?);
+    }
+    for (name, constant) in constants {
+        given.push(declared(name, constant.datum_type(), constant.shape())?);
+    }
+    let untyped = |name: &String| ValueInfoProto { name: name.clone(), ..Default::default() };
     let graph = GraphProto {
         node: vec![alone],
-        input: all.iter().copied().map(named).collect(),
-        output: node.output.iter().filter(|name| !name.is_empty()).map(named).collect(),
+        input: given,
+        output: node.output.iter().filter(|name| !name.is_empty()).map(untyped).collect(),
         ..Default::default()
     };
     let proto = ModelProto {

@@ -129,6 +129,12 @@ impl Importer<'_> {
                 // The order and the one fused step are those of ONNX Runtime on x86-64.
                 let zeros = ratios[0].mul_add(qa.zero_point as f32, ratios[1] * qb.zero_point as f32);
                 let fixed = q.zero_point as f32 - zeros;
+                if let Some((source, table)) = self.table_of_pair((a, qa.kind), (b, qb.kind), |a, b| {
+                    let real = (a as f32).mul_add(ratios[0], (b as f32).mul_add(ratios[1], fixed));
+                    (real.round_ties_even() as i32).clamp(low, high)
+                }) {
+                    return self.look_up(name, source, table, q.kind).map(Some);
+                }
                 self.push(name, Op::Add { ratios, fixed, low, high }, &[a, b], q.kind, shape).map(Some)
             }
             Expression::Mul(a, b) if clips => {
@@ -136,17 +142,11 @@ impl Importer<'_> {
                     return Ok(None);
                 };
                 let ratio = qa.scale * qb.scale / q.scale;
-                if let (Some((s, ta)), Some((t, tb))) = (self.source(a), self.source(b))
-                    && s == t
-                {
-                    let kind = self.graph.values[s].kind;
-                    let table = table_of(kind, |stored| {
-                        let of = |table: &[u8; 256], kind| number(table[usize::from(stored as u8)], kind);
-                        let a = of(&ta, qa.kind) - qa.zero_point;
-                        let b = of(&tb, qb.kind) - qb.zero_point;
-                        (((a * b) as f32 * ratio).round_ties_even() as i32 + q.zero_point).clamp(low, high)
-                    });
-                    return self.look_up(name, s, table, q.kind).map(Some);
+                if let Some((source, table)) = self.table_of_pair((a, qa.kind), (b, qb.kind), |a, b| {
+                    let product = (a - qa.zero_point) * (b - qb.zero_point);
+                    ((product as f32 * ratio).round_ties_even() as i32 + q.zero_point).clamp(low, high)
+                }) {
+                    return self.look_up(name, source, table, q.kind).map(Some);
                 }
                 let zero_points = [qa.zero_point, qb.zero_point];
                 let op = Op::Mul { zero_points, ratio, zero_point: q.zero_point, low, high };
@@ -184,8 +184,11 @@ impl Importer<'_> {
             }
             Expression::Softmax(x, axis) if functions.is_empty() => {
                 let Some((x, qx)) = self.dequantized(x)? else { return Ok(None) };
-                let table: Vec<f32> = (0..256).map(|d| libm::expf(-(d as f32 * qx.scale))).collect();
-                let table = Arc::new(table.try_into().unwrap_or([0.0; 256]));
+                // Shifted so that the greatest sum stays well below the largest float, as ONNX Runtime has it.
+                let room = libm::log(f64::from(f32::MAX) / shape[*axis] as f64) - 5.0;
+                let scale = f64::from(qx.scale);
+                let exponent = |i: usize| (i as f64 - 255.0) * scale + room.max(0.0);
+                let table = Arc::new(std::array::from_fn(|i| libm::exp(exponent(i)) as f32));
                 self.push(name, Op::Softmax { axis: *axis, table, y: q }, &[x], q.kind, shape).map(Some)
             }
             _ => Ok(None),
@@ -209,10 +212,39 @@ impl Importer<'_> {
         }
     }
 
-    /// What a value is a table of: itself, at least.
-    fn source(&self, value: ValueId) -> Option<(ValueId, Arc<[u8; 256]>)> {
-        let identity = || (value, Arc::new(std::array::from_fn(|i| i as u8)));
-        Some(self.tables.get(&value).cloned().unwrap_or_else(identity))
+    /// A function of two values as a table of one, where both are functions of the same value, or one is a constant
+    /// number.
+    fn table_of_pair(
+        &self,
+        (a, a_kind): (ValueId, ElementKind),
+        (b, b_kind): (ValueId, ElementKind),
+        of: impl Fn(i32, i32) -> i32,
+    ) -> Option<(ValueId, [u8; 256])> {
+        let constant = |id: ValueId| {
+            let node = self.graph.nodes.iter().rev().find(|node| node.outputs[0] == id)?;
+            match &node.op {
+                Op::Constant(bytes) if bytes.len() == 1 => Some(bytes[0]),
+                _ => None,
+            }
+        };
+        let identity = |id: ValueId| (id, Arc::new(std::array::from_fn(|i| i as u8)));
+        let table = |id: ValueId| self.tables.get(&id).cloned().unwrap_or_else(|| identity(id));
+        let ((s, a_table), (t, b_table)) = (table(a), table(b));
+        let (a_byte, b_byte) = (constant(a), constant(b));
+        let source = match (a_byte, b_byte) {
+            (None, Some(_)) if self.graph.values[b].shape.len() <= self.graph.values[a].shape.len() => s,
+            (Some(_), None) if self.graph.values[a].shape.len() <= self.graph.values[b].shape.len() => t,
+            (None, None) if s == t => s,
+            _ => return None,
+        };
+        let kind = self.graph.values[source].kind;
+        let of_stored = |stored: i32| {
+            let from_table = |table: &[u8; 256]| table[usize::from(stored as u8)];
+            let a = a_byte.unwrap_or_else(|| from_table(&a_table));
+            let b = b_byte.unwrap_or_else(|| from_table(&b_table));
+            of(number(a, a_kind), number(b, b_kind))
+        };
+        Some((source, table_of(kind, of_stored)))
     }
 
     /// `table[value]`; a table of a table becomes one.

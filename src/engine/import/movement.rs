@@ -305,8 +305,10 @@ impl<'a> Importer<'a> {
         }
         let value = match self.input(node, 2)? {
             None => node.float("value", 0.0),
-            Some(Held::Constant(constant)) if constant.len() == 1 => super::onnx::floats(&constant)?[0],
-            Some(_) => return Ok(Taken::No),
+            Some(held) => match super::elementwise::number(&held) {
+                Some(value) => value,
+                None => return Ok(Taken::No),
+            },
         };
         let before: Vec<usize> = pads[..rank].iter().map(|&p| p as usize).collect();
         let to: Vec<usize> = (0..rank).map(|i| shape[i] + before[i] + pads[rank + i] as usize).collect();

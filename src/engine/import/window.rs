@@ -202,7 +202,8 @@ fn between(places: &[f32], size: usize) -> Sampling {
         let first = place.floor();
         sampling.first.push(first as u32);
         sampling.second.push((first + 1.0).min(last) as u32);
-        sampling.weight.push(place - first);
+        // The last pixel is both neighbours: half of each, which rounds as ONNX Runtime does.
+        sampling.weight.push(if first == last { 0.5 } else { place - first });
     }
     sampling
 }

@@ -32,6 +32,14 @@ impl CopyStep {
                 _ => joined.push(axis),
             }
         }
+        // The innermost loop walks bytes that follow one another, where there are enough of them, or else the longest
+        // axis.
+        let size = self.size as isize;
+        let dense = |axis: &(usize, isize, usize)| axis.1 == size && axis.2 == self.size && axis.0 * self.size >= 16;
+        let innermost = joined.iter().position(dense).or_else(|| (0..joined.len()).max_by_key(|&i| joined[i].0));
+        if let Some(axis) = innermost.map(|i| joined.remove(i)) {
+            joined.push(axis);
+        }
         self.axes = joined;
         self
     }
@@ -40,21 +48,26 @@ impl CopyStep {
         match &self.axes[..] {
             [] if part.0 == 0 => self.stretch(memory, 0, 0, 1, self.size as isize, self.size),
             [] => {}
+            [only] => {
+                let mine = share(only.0, part.0, part.1);
+                let (x, y) = (mine.start as isize * only.1, mine.start * only.2);
+                self.stretch(memory, x, y, mine.len(), only.1, only.2);
+            }
             [outer, inner @ ..] => {
                 for i in share(outer.0, part.0, part.1) {
-                    self.walk(memory, inner, i as isize * outer.1, i * outer.2, outer);
+                    self.walk(memory, inner, i as isize * outer.1, i * outer.2);
                 }
             }
         }
     }
 
-    fn walk(&self, memory: Memory, axes: &[(usize, isize, usize)], x: isize, y: usize, outer: &(usize, isize, usize)) {
+    fn walk(&self, memory: Memory, axes: &[(usize, isize, usize)], x: isize, y: usize) {
         match axes {
-            [] => self.stretch(memory, x, y, 1, outer.1, outer.2),
+            [] => {}
             [last] => self.stretch(memory, x, y, last.0, last.1, last.2),
             [axis, inner @ ..] => {
                 for i in 0..axis.0 {
-                    self.walk(memory, inner, x + i as isize * axis.1, y + i * axis.2, axis);
+                    self.walk(memory, inner, x + i as isize * axis.1, y + i * axis.2);
                 }
             }
         }
@@ -271,7 +284,8 @@ impl PoolStep {
     }
 }
 
-/// Resizing between neighbours: `v = (1-b)((1-a)x00 + a x01) + b((1-a)x10 + a x11)` in `f32`, then requantized.
+/// Resizing between neighbours: `(1-a)(1-b) x00 + a(1-b) x01 + (1-a)b x10 + ab x11` in `f32` over dequantized numbers, from
+/// left to right, then quantized.
 #[derive(Debug, Clone)]
 pub struct BilinearStep {
     pub x: View,
@@ -287,7 +301,6 @@ pub struct BilinearStep {
 impl BilinearStep {
     pub fn run(&self, signed: bool, memory: Memory, part: (usize, usize)) {
         let [images, rows, columns, channels] = self.y.dims;
-        let ratio = self.x_quant.scale / self.y_quant.scale;
         for row in share(images * rows, part.0, part.1) {
             let (n, oy) = (row / rows, row % rows);
             let (y0, y1, b) = (self.rows.first[oy] as usize, self.rows.second[oy] as usize, self.rows.weight[oy]);
@@ -298,11 +311,11 @@ impl BilinearStep {
                 let (x00, x01, x10, x11) = (at(y0, x0), at(y0, x1), at(y1, x0), at(y1, x1));
                 let out = memory.write::<u8>(self.y.pixel(n, oy, ox), channels);
                 for c in 0..channels {
-                    let v = |byte: u8| (stored(byte, signed) - self.x_quant.zero_point) as f32;
-                    let top = v(x00[c]) * (1.0 - a) + v(x01[c]) * a;
-                    let bottom = v(x10[c]) * (1.0 - a) + v(x11[c]) * a;
-                    let real = (top * (1.0 - b) + bottom * b) * ratio;
-                    let number = (real.round_ties_even() as i32).saturating_add(self.y_quant.zero_point);
+                    let v = |byte: u8| self.x_quant.dequantize(stored(byte, signed));
+                    let top = (1.0 - a) * (1.0 - b) * v(x00[c]) + a * (1.0 - b) * v(x01[c]);
+                    let real = top + (1.0 - a) * b * v(x10[c]) + a * b * v(x11[c]);
+                    let number =
+                        ((real / self.y_quant.scale).round_ties_even() as i32).saturating_add(self.y_quant.zero_point);
                     out[c] = number.clamp(self.range.0, self.range.1) as u8;
                 }
             }
@@ -360,8 +373,8 @@ pub fn correct(at: usize, rows: usize, sums: &[i32], zero_point: i32, memory: Me
     }
 }
 
-/// Over the middle of `[outer, length, inner]`: `y = clamp(round_half_even(e / sum / y_scale) + zero_point)` with
-/// `e = table[greatest - x]`, summed from first to last.
+/// Over the middle of `[outer, length, inner]`: `y = clamp(round_half_even(e * floor(1 / y_scale) / sum) + zero_point)`
+/// with `e = table[255 - greatest + x]`, summed from first to last: ONNX Runtime's QLinearSoftmax.
 pub fn softmax(
     (x, y): (usize, usize),
     [outer, length, inner]: [usize; 3],
@@ -377,10 +390,11 @@ pub fn softmax(
         for i in 0..inner {
             let at = |l: usize| (o * length + l) * inner + i;
             let greatest = (0..length).map(|l| stored(x[at(l)], signed)).max().unwrap_or(0);
-            let e = |l: usize| table[(greatest - stored(x[at(l)], signed)) as usize & 255];
+            let e = |l: usize| table[(255 - greatest + stored(x[at(l)], signed)) as usize & 255];
             let sum: f32 = (0..length).map(e).sum();
+            let steps = (1.0 / quant.scale).floor();
             for l in 0..length {
-                let number = (e(l) / sum / quant.scale).round_ties_even() as i32;
+                let number = (e(l) * steps / sum).round_ties_even() as i32;
                 y[at(l)] = number.saturating_add(quant.zero_point).clamp(low, high) as u8;
             }
         }

@@ -208,9 +208,13 @@ impl Lowering {
     fn output(&mut self, id: ValueId) -> Plain {
         let scratch = self.scratch();
         let mut plain = self.plain(id);
-        if self.layout.forms[id] == Form::Image || self.flipped(id) {
-            let shape = plain.shape.clone();
-            let size = plain.kind.size();
+        let (shape, size) = (plain.shape.clone(), plain.kind.size());
+        // A picture of one channel or one pixel lies as a plain tensor does.
+        let (at, strides) = self.strides(id);
+        let plain_already = (0..shape.len()).all(|i| shape[i] == 1 || strides[i] == row_major(&shape, size)[i]);
+        if plain_already && !self.flipped(id) {
+            plain.at = at;
+        } else {
             self.copy(&shape, self.signed_strides(id), (scratch, row_major(&shape, size)), size, self.flipped(id));
             plain.at = scratch;
         }

@@ -82,7 +82,10 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn interleave(p: [*const u8; 4]) -> [[__m256i; 2]; 4] {
         // SAFETY: see `load`.
-        unsafe { interleaved(p).map(|quads| halves(quads)) }
+        unsafe {
+            let [a, b, c, d] = interleaved(p);
+            [halves(a), halves(b), halves(c), halves(d)]
+        }
     }
 
     #[inline(always)]
@@ -106,7 +109,8 @@ impl Simd for Avx2 {
 pub unsafe fn interleaved(p: [*const u8; 4]) -> [__m256i; 4] {
     // SAFETY: promised by the caller.
     unsafe {
-        let [a, b, c, d] = p.map(|p| _mm256_loadu_si256(p.cast()));
+        let (a, b) = (_mm256_loadu_si256(p[0].cast()), _mm256_loadu_si256(p[1].cast()));
+        let (c, d) = (_mm256_loadu_si256(p[2].cast()), _mm256_loadu_si256(p[3].cast()));
         let (ab0, ab1) = (_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b));
         let (cd0, cd1) = (_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d));
         [
@@ -128,14 +132,19 @@ pub unsafe fn finish<const NV: usize>(acc: [__m256i; NV], scale: *const f32, end
     unsafe {
         // Beyond 2^15 everything saturates alike; the limit keeps the conversion from overflowing.
         let limit = _mm256_set1_ps(32767.0);
-        let words: [__m256i; NV] = std::array::from_fn(|v| {
+        let mut words = acc;
+        for v in 0..NV {
             let scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(acc[v]), _mm256_loadu_ps(scale.add(v * 8)));
-            _mm256_cvtps_epi32(_mm256_min_ps(scaled, limit))
-        });
+            words[v] = _mm256_cvtps_epi32(_mm256_min_ps(scaled, limit));
+        }
         let zero_point = _mm256_set1_epi16(ending.zero_point);
-        let at = |v: usize| words[v.min(NV - 1)];
-        let low = _mm256_adds_epi16(_mm256_packs_epi32(at(0), at(1)), zero_point);
-        let high = if NV > 2 { _mm256_adds_epi16(_mm256_packs_epi32(at(2), at(3)), zero_point) } else { low };
+        let last = NV - 1;
+        let low = _mm256_adds_epi16(_mm256_packs_epi32(words[0], words[last.min(1)]), zero_point);
+        let high = if NV > 2 {
+            _mm256_adds_epi16(_mm256_packs_epi32(words[last.min(2)], words[last]), zero_point)
+        } else {
+            low
+        };
         let bytes = _mm256_packus_epi16(low, high);
         let bytes = _mm256_max_epu8(bytes, _mm256_set1_epi8(ending.low as i8));
         let bytes = _mm256_min_epu8(bytes, _mm256_set1_epi8(ending.high as i8));
@@ -167,10 +176,6 @@ pub unsafe fn finish<const NV: usize>(acc: [__m256i; NV], scale: *const f32, end
 pub unsafe fn sum_of(a: *const u8, b: *const u8, y: *mut u8, sum: &Sum) {
     // SAFETY: promised by the caller.
     unsafe {
-        let number = |p: *const u8, shift: i32| {
-            let bytes = _mm256_cvtepu8_epi32(_mm_loadl_epi64(p.cast()));
-            _mm256_cvtepi32_ps(_mm256_sub_epi32(bytes, _mm256_set1_epi32(shift)))
-        };
         let b = _mm256_fmadd_ps(number(b, sum.shifts[1]), _mm256_set1_ps(sum.ratios[1]), _mm256_set1_ps(sum.fixed));
         let real = _mm256_fmadd_ps(number(a, sum.shifts[0]), _mm256_set1_ps(sum.ratios[0]), b);
         let number = _mm256_cvtps_epi32(_mm256_min_ps(real, _mm256_set1_ps(32767.0)));
@@ -181,5 +186,15 @@ pub unsafe fn sum_of(a: *const u8, b: *const u8, y: *mut u8, sum: &Sum) {
         let bytes = _mm256_packus_epi16(words, words);
         let bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 0, 0, 0, 0, 0, 0));
         _mm_storel_epi64(y.cast(), _mm256_castsi256_si128(bytes));
+    }
+}
+
+/// Eight bytes as numbers.
+#[inline(always)]
+unsafe fn number(p: *const u8, shift: i32) -> __m256 {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let bytes = _mm256_cvtepu8_epi32(_mm_loadl_epi64(p.cast()));
+        _mm256_cvtepi32_ps(_mm256_sub_epi32(bytes, _mm256_set1_epi32(shift)))
     }
 }

@@ -78,7 +78,8 @@ impl Simd for Avx512 {
     unsafe fn interleave(p: [*const u8; 4]) -> [__m512i; 4] {
         // SAFETY: see `load`.
         unsafe {
-            let [a, b, c, d] = p.map(|p| _mm512_loadu_si512(p.cast()));
+            let (a, b) = (_mm512_loadu_si512(p[0].cast()), _mm512_loadu_si512(p[1].cast()));
+            let (c, d) = (_mm512_loadu_si512(p[2].cast()), _mm512_loadu_si512(p[3].cast()));
             let (ab0, ab1) = (_mm512_unpacklo_epi8(a, b), _mm512_unpackhi_epi8(a, b));
             let (cd0, cd1) = (_mm512_unpacklo_epi8(c, d), _mm512_unpackhi_epi8(c, d));
             [
@@ -96,14 +97,19 @@ impl Simd for Avx512 {
         unsafe {
             // Beyond 2^15 everything saturates alike; the limit keeps the conversion from overflowing.
             let limit = _mm512_set1_ps(32767.0);
-            let words: [__m512i; NV] = std::array::from_fn(|v| {
+            let mut words = acc;
+            for v in 0..NV {
                 let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[v]), _mm512_loadu_ps(scale.add(v * 16)));
-                _mm512_cvtps_epi32(_mm512_min_ps(scaled, limit))
-            });
+                words[v] = _mm512_cvtps_epi32(_mm512_min_ps(scaled, limit));
+            }
             let zero_point = _mm512_set1_epi16(ending.zero_point);
-            let at = |v: usize| words[v.min(NV - 1)];
-            let low = _mm512_adds_epi16(_mm512_packs_epi32(at(0), at(1)), zero_point);
-            let high = if NV > 2 { _mm512_adds_epi16(_mm512_packs_epi32(at(2), at(3)), zero_point) } else { low };
+            let last = NV - 1;
+            let low = _mm512_adds_epi16(_mm512_packs_epi32(words[0], words[last.min(1)]), zero_point);
+            let high = if NV > 2 {
+                _mm512_adds_epi16(_mm512_packs_epi32(words[last.min(2)], words[last]), zero_point)
+            } else {
+                low
+            };
             let bytes = _mm512_packus_epi16(low, high);
             let bytes = _mm512_max_epu8(bytes, _mm512_set1_epi8(ending.low as i8));
             let bytes = _mm512_min_epu8(bytes, _mm512_set1_epi8(ending.high as i8));
@@ -140,10 +146,6 @@ impl Simd for Avx512 {
     unsafe fn sum(a: *const u8, b: *const u8, y: *mut u8, sum: &Sum) {
         // SAFETY: see `load`.
         unsafe {
-            let number = |p: *const u8, shift: i32| {
-                let bytes = _mm512_cvtepu8_epi32(_mm_loadu_si128(p.cast()));
-                _mm512_cvtepi32_ps(_mm512_sub_epi32(bytes, _mm512_set1_epi32(shift)))
-            };
             let b = _mm512_fmadd_ps(number(b, sum.shifts[1]), _mm512_set1_ps(sum.ratios[1]), _mm512_set1_ps(sum.fixed));
             let real = _mm512_fmadd_ps(number(a, sum.shifts[0]), _mm512_set1_ps(sum.ratios[0]), b);
             let number = _mm512_cvtps_epi32(_mm512_min_ps(real, _mm512_set1_ps(32767.0)));
@@ -152,5 +154,15 @@ impl Simd for Avx512 {
             let number = _mm512_add_epi32(number, _mm512_set1_epi32(sum.shifts[2]));
             _mm_storeu_si128(y.cast(), _mm512_cvtepi32_epi8(number));
         }
+    }
+}
+
+/// Sixteen bytes as numbers.
+#[inline(always)]
+unsafe fn number(p: *const u8, shift: i32) -> __m512 {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let bytes = _mm512_cvtepu8_epi32(_mm_loadu_si128(p.cast()));
+        _mm512_cvtepi32_ps(_mm512_sub_epi32(bytes, _mm512_set1_epi32(shift)))
     }
 }

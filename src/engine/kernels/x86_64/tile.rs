@@ -32,14 +32,22 @@ pub struct Set<S> {
 pub unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(tile: &Tile) {
     // SAFETY: the tile's pointers are valid for what a checked step reads and writes; weights are packed for `NV`.
     unsafe {
-        let bias: [S::I; NV] = std::array::from_fn(|v| S::load(tile.bias.add(v * S::LANES)));
+        // Loops instead of `array::from_fn`: a closure that is not inlined has none of the features.
+        let mut bias = [S::load(tile.bias); NV];
+        for v in 1..NV {
+            bias[v] = S::load(tile.bias.add(v * S::LANES));
+        }
         let mut acc = [bias; MR];
-        let x: [*const u8; MR] = std::array::from_fn(|p| tile.x[p]);
+        let mut x = [tile.x[0]; MR];
+        x.copy_from_slice(&tile.x[..MR]);
         let mut weights = tile.weights;
         for tap in 0..tile.tap_count {
             let mut at = *tile.taps.add(tap) as usize;
             for _ in 0..tile.groups {
-                let w: [S::W; NV] = std::array::from_fn(|v| S::weights(weights.add(v * S::LANES * S::QUAD)));
+                let mut w = [S::weights(weights); NV];
+                for v in 1..NV {
+                    w[v] = S::weights(weights.add(v * S::LANES * S::QUAD));
+                }
                 for p in 0..MR {
                     let quad = S::broadcast(x[p].add(at));
                     for v in 0..NV {
@@ -58,15 +66,18 @@ pub unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(tile: &Tile) {
                 S::store(at.add((p * NV + v) * S::LANES), acc[p][v]);
             }
         }
-        let pixels = (0..MR).map(|p| (at.add(p * NV * S::LANES), tile.y[p]));
-        match Bytes::of(tile.ending) {
-            Some(bytes) => {
-                for (at, y) in pixels {
-                    let acc = std::array::from_fn(|v| S::load(at.add(v * S::LANES)));
-                    S::finish::<NV>(acc, tile.scale, bytes, y, tile.outputs);
-                }
+        let bytes = Bytes::of(tile.ending);
+        for p in 0..MR {
+            let at = at.add(p * NV * S::LANES);
+            let Some(bytes) = bytes else {
+                words(at, NV, S::LANES, tile.scale, tile.ending, tile.y[p], tile.outputs);
+                continue;
+            };
+            let mut acc = [S::load(at); NV];
+            for v in 1..NV {
+                acc[v] = S::load(at.add(v * S::LANES));
             }
-            None => pixels.for_each(|(at, y)| words(at, NV, S::LANES, tile.scale, tile.ending, y, tile.outputs)),
+            S::finish::<NV>(acc, tile.scale, bytes, tile.y[p], tile.outputs);
         }
     }
 }
@@ -105,14 +116,18 @@ pub unsafe fn depthwise<S: Simd>(step: &DepthwiseStep, x: *const u8, y: *mut u8)
         // beyond the last channel, which the arena's slack allows; `finish` writes existing channels only.
         unsafe {
             let bias = step.packed.bias.as_ptr().add(channel);
-            let mut acc: [S::I; 4] = std::array::from_fn(|q| S::load(bias.add(q * S::LANES)));
+            let mut acc = [S::load(bias); 4];
+            for q in 1..4 {
+                acc[q] = S::load(bias.add(q * S::LANES));
+            }
             for quad in 0..quads {
-                let tap = |i: usize| {
+                let mut taps = [x; 4];
+                for i in 0..4 {
                     // Weights beyond the last tap are zero: any byte will do.
                     let tap = (4 * quad + i).min(step.taps.len() - 1);
-                    x.add(*step.taps.get_unchecked(tap) as usize + channel)
-                };
-                let bytes = S::interleave([tap(0), tap(1), tap(2), tap(3)]);
+                    taps[i] = x.add(*step.taps.get_unchecked(tap) as usize + channel);
+                }
+                let bytes = S::interleave(taps);
                 for q in 0..4 {
                     acc[q] = S::dot(acc[q], bytes[q], S::weights(weights.add(q * S::LANES * S::QUAD)));
                 }

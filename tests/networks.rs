@@ -1,0 +1,100 @@
+//! Whole networks of different kinds against ONNX Runtime: equal bytes with every kernel set of this CPU, and not one
+//! allocation in a run. `tests/networks/make.py` builds them.
+
+mod common;
+
+use lineside::engine::{Model, Session, Tensor, kernel_names, npy};
+use lineside::memory::{CountingAllocator, seal_this_thread, sealed_allocations};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+/// Networks whose outputs come from float ops between integer ones, and how far they may be from ONNX Runtime's floats,
+/// which are summed in another order.
+const FLOATS: [(&str, f64); 1] = [("transformer_dynamic", 1e-5)];
+
+fn folders() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(common::root().join("tests/networks")).unwrap();
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|folder| folder.join("model.onnx").is_file());
+    folders.sort();
+    assert!(folders.len() >= 17, "{folders:?}");
+    folders
+}
+
+fn arrays(folder: &Path, what: &str) -> Vec<Tensor> {
+    let path = |i: usize| folder.join(format!("{what}_{i}.npy"));
+    (0..)
+        .map(path)
+        .take_while(|path| path.exists())
+        .map(|path| npy::read(&std::fs::read(path).unwrap()).unwrap())
+        .collect()
+}
+
+fn session(folder: &Path, kernel: &str) -> Session {
+    let inputs = arrays(folder, "input");
+    let shapes: Vec<Vec<usize>> = inputs.iter().map(|input| input.shape().to_vec()).collect();
+    let plan = Model::load(&folder.join("model.onnx")).unwrap().plan_with(&shapes, kernel).unwrap();
+    let mut session = Session::new(Arc::new(plan)).unwrap();
+    for (i, input) in inputs.into_iter().enumerate() {
+        session.set_input(i, input).unwrap();
+    }
+    session
+}
+
+#[test]
+fn every_network_gives_the_bytes_of_onnx_runtime() {
+    for folder in folders() {
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        let allowed = FLOATS.iter().find(|(float, _)| *float == name).map_or(0.0, |(_, allowed)| *allowed);
+        let expected = arrays(&folder, "output");
+        for kernel in kernel_names() {
+            let mut session = session(&folder, kernel);
+            session.run().unwrap();
+            assert_eq!(session.outputs().len(), expected.len(), "{name}");
+            for (output, expected) in session.outputs().iter().zip(&expected) {
+                let difference = output.largest_difference(expected);
+                assert!(difference.is_some_and(|difference| difference <= allowed), "{name} {kernel}: {difference:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_multiplication_of_a_quantized_network_is_in_integers() {
+    for folder in folders() {
+        let session = session(&folder, "scalar");
+        let coverage = session.plan().integer_coverage();
+        // Attention is left in floats by dynamic quantization.
+        let expected = if folder.ends_with("transformer_dynamic") { 0.8 } else { 1.0 };
+        assert!(coverage >= expected, "{}: {coverage}", folder.display());
+    }
+}
+
+#[test]
+fn a_run_allocates_nothing() {
+    let bundles = ["inspect-demo", "superres-x3"].map(|name| common::root().join("models").join(name));
+    let mut sessions: Vec<(PathBuf, Session)> = Vec::new();
+    for (folder, shape) in bundles.into_iter().zip([vec![1, 3, 192, 256], vec![1, 1, 60, 80]]) {
+        let model = Model::load(&folder.join("model.onnx")).unwrap();
+        sessions.push((folder, Session::new(Arc::new(model.plan(&[shape]).unwrap())).unwrap()));
+    }
+    sessions.extend(folders().into_iter().map(|folder| {
+        let session = session(&folder, kernel_names()[0]);
+        (folder, session)
+    }));
+    for (folder, mut session) in sessions {
+        session.run().unwrap();
+        let allocations = std::thread::spawn(move || {
+            let before = sealed_allocations();
+            seal_this_thread();
+            for _ in 0..3 {
+                session.run().unwrap();
+            }
+            sealed_allocations() - before
+        });
+        assert_eq!(allocations.join().unwrap(), 0, "{}", folder.display());
+    }
+}
