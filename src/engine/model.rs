@@ -49,11 +49,23 @@ impl Model {
         }
         let proto =
             guarded(|| tract_onnx::onnx().proto_model_for_read(&mut &*bytes)).map_err(EngineError::Unreadable)?;
-        match &proto.graph {
-            Some(graph) if !graph.output.is_empty() => Ok(Model { proto }),
-            Some(_) => Err(EngineError::Unsupported("its graph has no outputs".into())),
-            None => Err(EngineError::Unreadable("no graph in it".into())),
+        let Some(graph) = &proto.graph else { return Err(EngineError::Unreadable("no graph in it".into())) };
+        if graph.output.is_empty() {
+            return Err(EngineError::Unsupported("its graph has no outputs".into()));
         }
+        let attributes =
+            graph.node.iter().flat_map(|node| &node.attribute).filter_map(|attribute| attribute.t.as_ref());
+        for tensor in graph.initializer.iter().chain(attributes) {
+            let problem = |e| EngineError::Unreadable(format!("tensor \"{}\": {e}", tensor.name));
+            import::island::check_size(tensor).map_err(problem)?;
+        }
+        Ok(Model { proto })
+    }
+
+    /// A model from parsed parts, as tests make them.
+    #[cfg(test)]
+    pub(super) fn from_proto(proto: ModelProto) -> Model {
+        Model { proto }
     }
 
     fn graph(&self) -> &GraphProto {

@@ -16,12 +16,41 @@ use tract_onnx::pb::{
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{SimplePlan, TypedFact};
 
-/// A tensor of the file.
-pub fn constant(proto: &TensorProto) -> Result<Tensor, String> {
-    let provider = tract_onnx::data_resolver::MmapDataResolver;
+/// Whether a tensor holds as many bytes as it announces: a small file must not make the loader ask for gigabytes.
+pub fn check_size(proto: &TensorProto) -> Result<(), String> {
     if proto.data_location == Some(1) {
         return Err("its data lies in another file; only models in one file are read".into());
     }
+    let mut dims = proto.dims.iter().map(|&dim| usize::try_from(dim).ok());
+    let count = dims.try_fold(1usize, |count, dim| count.checked_mul(dim?)).ok_or("its shape overflows")?;
+    let size = match DataType::try_from(proto.data_type) {
+        Ok(DataType::Float | DataType::Int32 | DataType::Uint32) => 4,
+        Ok(DataType::Int64 | DataType::Uint64 | DataType::Double) => 8,
+        Ok(DataType::Int16 | DataType::Uint16 | DataType::Float16) => 2,
+        Ok(DataType::Int8 | DataType::Uint8 | DataType::Bool) => 1,
+        Ok(DataType::String) => return Ok(()),
+        _ => return Err(format!("its elements have type {} of ONNX, which is not supported", proto.data_type)),
+    };
+    let listed = proto.float_data.len()
+        + proto.int32_data.len()
+        + proto.int64_data.len()
+        + proto.double_data.len()
+        + proto.uint64_data.len();
+    let held = if proto.raw_data.is_empty() { listed.checked_mul(size) } else { Some(proto.raw_data.len()) };
+    match (count.checked_mul(size), held) {
+        (Some(announced), Some(held)) if announced == held => Ok(()),
+        (announced, held) => Err(format!(
+            "it announces {} bytes and holds {}",
+            announced.map_or("too many".into(), |bytes| bytes.to_string()),
+            held.unwrap_or(0)
+        )),
+    }
+}
+
+/// A tensor of the file.
+pub fn constant(proto: &TensorProto) -> Result<Tensor, String> {
+    check_size(proto)?;
+    let provider = tract_onnx::data_resolver::MmapDataResolver;
     guarded(|| {
         let tensor = tract_onnx::tensor::load_tensor(&provider, proto, None)?;
         Ok(tensor)

@@ -23,6 +23,8 @@ pub mod lazy;
 mod movement;
 pub mod onnx;
 mod quantized;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use super::ElementKind;
@@ -35,7 +37,7 @@ use std::sync::Arc;
 use tract_onnx::pb::{ModelProto, NodeProto};
 
 /// The most elements that one value may have; more is taken for a damaged file.
-const MOST_ELEMENTS: usize = 1 << 28;
+const MOST_ELEMENTS: usize = 1 << 27;
 
 /// A tensor of the file, as far as it is known while walking.
 #[derive(Clone)]
@@ -103,6 +105,9 @@ pub struct Importer<'a> {
 pub fn import(proto: &ModelProto, inputs: &[(String, ElementKind, Vec<usize>)]) -> Imported<Graph> {
     let onnx = proto.graph.as_ref().ok_or("no graph in it")?;
     let standard = |domain: &str| domain.is_empty() || domain == "ai.onnx";
+    for (_, _, shape) in inputs {
+        checked(shape)?;
+    }
     let opset = proto.opset_import.iter().find(|set| standard(&set.domain)).map_or(13, |set| set.version);
     let mut importer = Importer {
         graph: Graph::default(),
@@ -333,6 +338,7 @@ pub fn name_of(node: &NodeProto) -> String {
 fn checked(shape: &[usize]) -> Result<(), String> {
     let count = shape.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim));
     match count {
+        Some(0) => Err(format!("a tensor of shape {shape:?} is empty")),
         Some(count) if count <= MOST_ELEMENTS => Ok(()),
         _ => Err(format!("a tensor of shape {shape:?} is too large")),
     }
