@@ -2,7 +2,7 @@
 
 use super::{WrongArguments, percentile};
 use crate::bundle::{self, Manifest};
-use crate::engine::{Model, Plan, Session};
+use crate::engine::{Model, Session, measured_peak};
 use anyhow::Context;
 use std::io::Write;
 use std::path::Path;
@@ -26,6 +26,9 @@ pub struct Arguments {
     /// Also the time of each op
     #[arg(long)]
     ops: bool,
+    /// Also the time of the same network in floats, where the model still holds it
+    #[arg(long, value_name = "fp32", value_parser = ["fp32"])]
+    against: Option<String>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -41,24 +44,28 @@ fn shape(text: &str) -> Result<Shape, String> {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let plan = Arc::new(plan(arguments)?);
+    let start = Instant::now();
+    let (model, shapes) = load(arguments)?;
+    let floats = arguments.against.is_some().then(|| model.in_floats()).transpose();
+    let floats = floats.with_context(|| arguments.model.clone())?;
+    let plan = Arc::new(model.plan(&shapes).with_context(|| arguments.model.clone())?);
     let mut session = Session::new(Arc::clone(&plan))?;
     session.run()?;
+    let load_ms = start.elapsed().as_secs_f64() * 1e3;
 
-    let mut times = Vec::new();
-    let started = Instant::now();
-    while match arguments.runs {
-        Some(runs) => (times.len() as u64) < runs,
-        None => times.len() < 5 || started.elapsed() < Duration::from_secs(2),
-    } {
-        let start = Instant::now();
-        session.run()?;
-        times.push(start.elapsed().as_secs_f64() * 1e3);
-    }
-    times.sort_by(f64::total_cmp);
+    let times = timed(&mut session, arguments.runs)?;
     let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|q| percentile(&times, q));
     let memory = plan.memory();
     let ops = if arguments.ops { op_times(&mut session)? } else { Vec::new() };
+    let peak = if arguments.ops { measured_peak(plan.kernel())? } else { 0.0 };
+    let fp32 = match floats {
+        Some(floats) => {
+            let mut session = Session::new(Arc::new(floats.plan(&shapes).with_context(|| arguments.model.clone())?))?;
+            session.run()?;
+            Some(percentile(&timed(&mut session, arguments.runs)?, 0.5))
+        }
+        None => None,
+    };
 
     if arguments.json {
         let ops: Vec<_> = plan.ops().iter().zip(&ops).map(|(op, ms)| {
@@ -68,7 +75,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "runs": times.len(),
             "macs": plan.macs(), "integer_coverage": plan.integer_coverage(),
             "arena_bytes": memory.arena_bytes, "weights_bytes": memory.weights_bytes,
-            "kernel": plan.kernel(), "threads": arguments.threads, "ops": ops,
+            "kernel": plan.kernel(), "threads": arguments.threads, "ops": ops, "load_ms": load_ms,
+            "peak_macs_per_second": arguments.ops.then_some(peak), "fp32_p50_ms": fp32,
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -93,11 +101,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         bytesize::ByteSize(memory.arena_bytes),
         bytesize::ByteSize(memory.weights_bytes)
     )?;
+    writeln!(out, "loaded and run once in {load_ms:.0} ms")?;
+    if let Some(fp32) = fp32 {
+        writeln!(out, "the same network in fp32 through tract: p50 {fp32:.3} ms, {:.1} times as long", fp32 / p50)?;
+    }
     if arguments.ops {
-        writeln!(out, "\n{:>9} {:>10} {:>9}  op", "ms", "M MAC", "G MAC/s")?;
+        writeln!(out, "peak of this kernel set here, measured: {:.1} G MAC/s", peak / 1e9)?;
+        writeln!(out, "\n{:>9} {:>10} {:>9} {:>7}  op", "ms", "M MAC", "G MAC/s", "of peak")?;
         for (op, ms) in plan.ops().iter().zip(&ops) {
             let rate = if *ms > 0.0 { op.macs as f64 / (ms * 1e6) } else { 0.0 };
-            writeln!(out, "{ms:>9.3} {:>10.2} {rate:>9.2}  {} {}", op.macs as f64 / 1e6, op.op, op.name)?;
+            let share =
+                if op.in_integers && op.macs > 0 { format!("{:.0} %", rate * 1e11 / peak) } else { String::new() };
+            writeln!(out, "{ms:>9.3} {:>10.2} {rate:>9.2} {share:>7}  {} {}", op.macs as f64 / 1e6, op.op, op.name)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -121,25 +136,40 @@ fn op_times(session: &mut Session) -> anyhow::Result<Vec<f64>> {
         .collect())
 }
 
-fn plan(arguments: &Arguments) -> anyhow::Result<Plan> {
+/// The model, and the shapes of its inputs where they are given.
+fn load(arguments: &Arguments) -> anyhow::Result<(Model, Vec<Vec<usize>>)> {
     let mut shapes: Vec<Vec<usize>> = arguments.shape.iter().map(|shape| shape.0.clone()).collect();
     let path = Path::new(&arguments.model);
-    let model = if path.is_file() {
-        let model = Model::load(path).with_context(|| arguments.model.clone())?;
-        let open = model.inputs()?.iter().any(|input| input.shape.iter().skip(1).any(Option::is_none));
-        if shapes.is_empty() && open {
-            let message = format!("{}: its input has open dimensions: give --shape, as 1,1,240,320", arguments.model);
-            return Err(WrongArguments(message).into());
-        }
-        model
-    } else {
+    if !path.is_file() {
         let bundle = bundle::find(&arguments.model)?;
         if shapes.is_empty() {
             shapes.push(default_shape(bundle.manifest()));
         }
-        bundle.model()?
-    };
-    model.plan(&shapes).with_context(|| arguments.model.clone())
+        return Ok((bundle.model()?, shapes));
+    }
+    let model = Model::load(path).with_context(|| arguments.model.clone())?;
+    let open = model.inputs()?.iter().any(|input| input.shape.iter().skip(1).any(Option::is_none));
+    if shapes.is_empty() && open {
+        let message = format!("{}: its input has open dimensions: give --shape, as 1,1,240,320", arguments.model);
+        return Err(WrongArguments(message).into());
+    }
+    Ok((model, shapes))
+}
+
+/// Times of single runs in milliseconds, sorted.
+fn timed(session: &mut Session, runs: Option<u64>) -> anyhow::Result<Vec<f64>> {
+    let mut times = Vec::new();
+    let started = Instant::now();
+    while match runs {
+        Some(runs) => (times.len() as u64) < runs,
+        None => times.len() < 5 || started.elapsed() < Duration::from_secs(2),
+    } {
+        let start = Instant::now();
+        session.run()?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times)
 }
 
 /// A bundle's own input, or a frame of 320×240 where it takes any size.

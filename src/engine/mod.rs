@@ -14,6 +14,7 @@
 //! | `session` | runs a plan in its own arena |
 //! | `kernels/` | the computations, by instruction set; `scalar` is the oracle |
 //! | `unary`, `float` | functions of one number, float ops, what runs through tract |
+//! | `peak` | what a kernel set reaches when nothing holds it up |
 //! | `tensor`, `npy` | element types, shapes and typed buffers; `.npy` files |
 //!
 //! Integer results are the same bytes on every CPU; `docs/numerics.md` states the rules.
@@ -24,6 +25,7 @@ mod import;
 mod kernels;
 mod model;
 pub mod npy;
+mod peak;
 mod plan;
 mod session;
 mod step;
@@ -31,6 +33,7 @@ mod tensor;
 mod unary;
 
 pub use model::{Model, StatedInput, kernel_names};
+pub use peak::measured_peak;
 pub use plan::{Memory, OpCost, Plan};
 pub use session::{OpTime, Session};
 pub use tensor::{Element, ElementKind, Tensor, TensorInfo};

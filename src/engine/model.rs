@@ -96,6 +96,16 @@ impl Model {
         self.plan_on(shapes, kernels)
     }
 
+    /// The fp32 network that a QDQ model was quantized from, as far as the model still holds it, for comparison. Inputs
+    /// and outputs of bytes become floats.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] for models in another form.
+    pub fn in_floats(&self) -> Result<Model, EngineError> {
+        let proto = guarded_string(|| import::fp32::in_floats(&self.proto)).map_err(EngineError::Unsupported)?;
+        Ok(Model { proto })
+    }
+
     /// As [`Model::plan`], with the kernel set of that name; [`kernel_names`] lists them.
     ///
     /// # Errors
@@ -301,6 +311,11 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, Str
         Some(Err(error)) => Err(one_line(&error)),
         None => Err("the graph is malformed".into()),
     }
+}
+
+/// As [`guarded`], for our own code.
+fn guarded_string<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    caught(work).unwrap_or_else(|| Err("the graph is malformed".into()))
 }
 
 /// As [`guarded`], for an import.

@@ -14,10 +14,12 @@
 //! | `elementwise` | unary functions, Add, Mul, normalisation, softmax |
 //! | `movement` | reshape, transpose, concat, split, slice, pad, depth to space |
 //! | `window` | pools, means, resizing |
+//! | `fp32` | nothing: gives the float network that a QDQ model came from, for comparison |
 //! | `island` | what runs through tract, and constants that tract folds |
 
 mod convolution;
 mod elementwise;
+pub mod fp32;
 pub mod island;
 pub mod lazy;
 mod movement;
