@@ -11,9 +11,9 @@ use std::time::Duration;
 /// # Errors
 /// [`EngineError::Unsupported`] where this CPU has no kernels of that name.
 pub fn measured_peak(kernel: &str) -> Result<f64, EngineError> {
-    const ROWS: usize = 48;
-    const INPUTS: usize = 192;
-    const OUTPUTS: usize = 64;
+    const ROWS: usize = 24;
+    const INPUTS: usize = 576;
+    const OUTPUTS: usize = 32;
     let set = available().into_iter().find(|set| set.name() == kernel);
     let set = set.ok_or_else(|| EngineError::Unsupported(format!("this CPU has no kernels named {kernel}")))?;
     let mut graph = Graph::default();

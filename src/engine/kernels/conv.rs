@@ -211,7 +211,9 @@ impl Place {
 pub struct DepthwiseStep {
     pub x: usize,
     pub x_steps: [usize; 3],
-    /// Offset of each tap from the pixel's first byte.
+    /// Height and width of the kernel.
+    pub kernel: [usize; 2],
+    /// Offset of each tap from the pixel's first byte, row by row.
     pub taps: Vec<u32>,
     pub y: usize,
     pub y_steps: [usize; 3],
@@ -226,16 +228,40 @@ pub struct PackedDepthwise {
     pub weights: Aligned,
     pub bias: Vec<i32>,
     pub scale: Vec<f32>,
+    /// Pixels that are computed together.
+    pub pixels: usize,
+    /// Offsets of columns in the kernel's own order, for that many pixels and for one.
+    pub columns: [Vec<u32>; 2],
 }
 
 /// Depthwise weights before packing.
 pub struct UnpackedDepthwise<'a> {
     pub channels: usize,
     pub taps: usize,
+    /// Height and width.
+    pub kernel: [usize; 2],
+    /// Offset of each tap, as in the step.
+    pub offsets: &'a [u32],
+    /// Bytes of a pixel of the input, where neighbouring outputs read neighbouring pixels, and so do neighbouring taps.
+    pub side_by_side: Option<usize>,
     /// Weight of channel and tap.
     pub weight: &'a dyn Fn(usize, usize) -> i8,
     pub bias: &'a [i32],
     pub scale: &'a [f32],
+}
+
+/// Calls `run` with the first input byte and the first output byte of every row of a thread's share.
+pub fn for_each_row(
+    step: &DepthwiseStep,
+    memory: Memory,
+    (part, parts): (usize, usize),
+    mut run: impl FnMut(*const u8, *mut u8),
+) {
+    let [images, rows, _] = step.dims;
+    for row in share(images * rows, part, parts) {
+        let place = Place { image: row / rows, row: row % rows, column: 0 };
+        run(memory.at(step.x + place.offset(step.x_steps)), memory.at(step.y + place.offset(step.y_steps)));
+    }
 }
 
 /// Calls `run` with the first input byte and the first output byte of every pixel of a thread's share.
@@ -245,13 +271,10 @@ pub fn for_each_pixel(
     (part, parts): (usize, usize),
     mut run: impl FnMut(*const u8, *mut u8),
 ) {
-    let [images, rows, columns] = step.dims;
-    for row in share(images * rows, part, parts) {
-        let place = Place { image: row / rows, row: row % rows, column: 0 };
-        let x = memory.at(step.x + place.offset(step.x_steps));
-        let y = memory.at(step.y + place.offset(step.y_steps));
+    let columns = step.dims[2];
+    for_each_row(step, memory, (part, parts), |x, y| {
         for column in 0..columns {
             run(x.wrapping_add(column * step.x_steps[2]), y.wrapping_add(column * step.y_steps[2]));
         }
-    }
+    });
 }

@@ -85,7 +85,13 @@ impl Kernels for Scalar {
                 packed.bytes_mut()[c * weights.taps + tap] = (weights.weight)(c, tap) as u8;
             }
         }
-        PackedDepthwise { weights: packed, bias: weights.bias.to_vec(), scale: weights.scale.to_vec() }
+        PackedDepthwise {
+            weights: packed,
+            bias: weights.bias.to_vec(),
+            scale: weights.scale.to_vec(),
+            pixels: 1,
+            columns: Default::default(),
+        }
     }
 
     fn depthwise(&self, step: &DepthwiseStep, memory: Memory, part: (usize, usize)) {

@@ -651,13 +651,22 @@ impl Lowering {
             })
             .collect();
         let scale = if scale.is_empty() { vec![1.0; conv.outputs] } else { scale.to_vec() };
-        let unpacked =
-            UnpackedDepthwise { channels: conv.outputs, taps: count, weight: &weight, bias: &bias, scale: &scale };
+        let unpacked = UnpackedDepthwise {
+            channels: conv.outputs,
+            taps: count,
+            kernel: conv.kernel,
+            offsets: &taps,
+            side_by_side: (conv.stride[1] == 1 && conv.dilation[1] == 1).then_some(pixel),
+            weight: &weight,
+            bias: &bias,
+            scale: &scale,
+        };
         let packed = self.kernels.pack_depthwise(&unpacked);
         let [top, left, ..] = conv.pads;
         self.steps.push(Step::Depthwise(DepthwiseStep {
             x: x.at - top * row - left * pixel,
             x_steps: [image, row * conv.stride[0], pixel * conv.stride[1]],
+            kernel: conv.kernel,
             taps,
             y: y.at,
             y_steps: [y.strides[0], y.strides[1], y.strides[2]],

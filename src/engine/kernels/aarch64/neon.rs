@@ -167,7 +167,7 @@ impl Kernels for Neon {
             }
         }
         let (bias, scale) = finish_numbers(from, 16);
-        PackedDepthwise { weights, bias, scale }
+        PackedDepthwise { weights, bias, scale, pixels: 1, columns: Default::default() }
     }
 
     fn depthwise(&self, step: &DepthwiseStep, memory: Memory, part: (usize, usize)) {

@@ -42,6 +42,8 @@ unsafe fn halves(bytes: __m256i) -> [__m256i; 2] {
 impl Simd for Avx2 {
     const LANES: usize = 8;
     const QUAD: usize = 8;
+    const MOST_SIDE_BY_SIDE: usize = 1;
+    type Half = Avx2;
     type I = __m256i;
     type X = [__m256i; 2];
     type W = [__m256i; 2];

@@ -1,5 +1,6 @@
 //! AVX-512 with VNNI: sixteen lanes, quads multiplied by `vpdpbusd`.
 
+use super::avx2::{finish, interleaved, sum_of};
 use super::simd::{Bytes, Simd, Sum};
 use super::tile::{self, Set, tile_table};
 use crate::engine::kernels::conv::DepthwiseStep;
@@ -11,7 +12,7 @@ pub static SET: Set<Avx512> = Set {
     name: "avx512vnni",
     // Thirty-two registers: accumulators, a panel's weights, one quad.
     tiles: tile_table!(
-        Avx512, "avx512f,avx512bw,avx512vl,avx512vnni",
+        Avx512, "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni",
         1: [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
         2: [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
         3: [1 2 3 4 5 6 7 8 9],
@@ -22,13 +23,13 @@ pub static SET: Set<Avx512> = Set {
     simd: PhantomData,
 };
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn depthwise(step: &DepthwiseStep, x: *const u8, y: *mut u8) {
     // SAFETY: passed on to the caller.
     unsafe { tile::depthwise::<Avx512>(step, x, y) }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn sum(x: [*const u8; 2], y: *mut u8, count: usize, numbers: &Sum) {
     // SAFETY: passed on to the caller.
     unsafe { tile::sum::<Avx512>(x, y, count, numbers) }
@@ -40,6 +41,8 @@ pub struct Avx512;
 impl Simd for Avx512 {
     const LANES: usize = 16;
     const QUAD: usize = 4;
+    const MOST_SIDE_BY_SIDE: usize = 4;
+    type Half = Avx512Half;
     type I = __m512i;
     type X = __m512i;
     type W = __m512i;
@@ -164,5 +167,67 @@ unsafe fn number(p: *const u8, shift: i32) -> __m512 {
     unsafe {
         let bytes = _mm512_cvtepu8_epi32(_mm_loadu_si128(p.cast()));
         _mm512_cvtepi32_ps(_mm512_sub_epi32(bytes, _mm512_set1_epi32(shift)))
+    }
+}
+
+/// Eight lanes with the thirty-two registers of AVX-512.
+#[derive(Clone, Copy)]
+pub struct Avx512Half;
+
+impl Simd for Avx512Half {
+    const LANES: usize = 8;
+    const QUAD: usize = 4;
+    const MOST_SIDE_BY_SIDE: usize = 4;
+    type Half = Avx512Half;
+    type I = __m256i;
+    type X = __m256i;
+    type W = __m256i;
+
+    #[inline(always)]
+    unsafe fn load(p: *const i32) -> __m256i {
+        // SAFETY: promised by the caller, here and in all methods below.
+        unsafe { _mm256_loadu_si256(p.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(p: *mut i32, v: __m256i) {
+        // SAFETY: see `load`.
+        unsafe { _mm256_storeu_si256(p.cast(), v) }
+    }
+
+    #[inline(always)]
+    unsafe fn broadcast(p: *const u8) -> __m256i {
+        // SAFETY: see `load`.
+        unsafe { _mm256_set1_epi32(p.cast::<i32>().read_unaligned()) }
+    }
+
+    #[inline(always)]
+    unsafe fn weights(p: *const u8) -> __m256i {
+        // SAFETY: see `load`.
+        unsafe { _mm256_loadu_si256(p.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(acc: __m256i, x: __m256i, w: __m256i) -> __m256i {
+        // SAFETY: see `load`.
+        unsafe { _mm256_dpbusd_epi32(acc, x, w) }
+    }
+
+    #[inline(always)]
+    unsafe fn interleave(p: [*const u8; 4]) -> [__m256i; 4] {
+        // SAFETY: see `load`.
+        unsafe { interleaved(p) }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<const NV: usize>(acc: [__m256i; NV], scale: *const f32, ending: Bytes, y: *mut u8, n: usize) {
+        // SAFETY: see `load`.
+        unsafe { finish(acc, scale, ending, y, n) }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(a: *const u8, b: *const u8, y: *mut u8, numbers: &Sum) {
+        // SAFETY: see `load`.
+        unsafe { sum_of(a, b, y, numbers) }
     }
 }

@@ -41,6 +41,8 @@ pub struct AvxVnni;
 impl Simd for AvxVnni {
     const LANES: usize = 8;
     const QUAD: usize = 4;
+    const MOST_SIDE_BY_SIDE: usize = 2;
+    type Half = AvxVnni;
     type I = __m256i;
     type X = __m256i;
     type W = __m256i;

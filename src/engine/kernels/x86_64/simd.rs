@@ -11,6 +11,10 @@ pub trait Simd: Copy {
     const LANES: usize;
     /// Bytes in which four weights of one output are packed.
     const QUAD: usize;
+    /// Pixels of a depthwise convolution that fit the registers.
+    const MOST_SIDE_BY_SIDE: usize;
+    /// Vectors of half the size, or the same ones where there are none.
+    type Half: Simd;
     /// `LANES` accumulators.
     type I: Copy;
     /// Quads of activations, ready to multiply.

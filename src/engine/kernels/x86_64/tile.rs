@@ -3,7 +3,7 @@
 use super::simd::{Bytes, Simd, Sum, order};
 use crate::engine::kernels::conv::{
     ConvStep, DepthwiseStep, Ending, MOST_PIXELS, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise,
-    for_each_pixel, for_each_tile,
+    for_each_row, for_each_tile,
 };
 use crate::engine::kernels::memory::{Aligned, Memory};
 use crate::engine::kernels::scalar;
@@ -58,7 +58,19 @@ pub unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(tile: &Tile) {
                 weights = weights.add(NV * S::LANES * S::QUAD);
             }
         }
-        // Through memory, because a loop over pixels that is too long to unroll would keep all of `acc` there always.
+        if let Some(bytes) = Bytes::of(tile.ending) {
+            // Written out: a loop that the compiler does not unroll would keep `acc` in memory throughout.
+            macro_rules! pixels {
+                ($($p:literal)*) => {$(
+                    if $p < MR {
+                        S::finish::<NV>(*acc.get_unchecked($p), tile.scale, bytes, tile.y[$p], tile.outputs);
+                    }
+                )*};
+            }
+            pixels!(0 1 2 3 4 5 6 7 8 9 10 11 12 13);
+            return;
+        }
+        // A copy in memory: taking the address of `acc` itself would keep it out of registers.
         let mut lanes = Lanes([const { MaybeUninit::uninit() }; MOST_PIXELS * 32]);
         let at = lanes.0.as_mut_ptr().cast::<i32>();
         for p in 0..MR {
@@ -66,18 +78,8 @@ pub unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(tile: &Tile) {
                 S::store(at.add((p * NV + v) * S::LANES), acc[p][v]);
             }
         }
-        let bytes = Bytes::of(tile.ending);
         for p in 0..MR {
-            let at = at.add(p * NV * S::LANES);
-            let Some(bytes) = bytes else {
-                words(at, NV, S::LANES, tile.scale, tile.ending, tile.y[p], tile.outputs);
-                continue;
-            };
-            let mut acc = [S::load(at); NV];
-            for v in 1..NV {
-                acc[v] = S::load(at.add(v * S::LANES));
-            }
-            S::finish::<NV>(acc, tile.scale, bytes, tile.y[p], tile.outputs);
+            words(at.add(p * NV * S::LANES), NV, S::LANES, tile.scale, tile.ending, tile.y[p], tile.outputs);
         }
     }
 }
@@ -100,53 +102,132 @@ unsafe fn words(acc: *const i32, nv: usize, lanes: usize, scale: *const f32, end
     }
 }
 
-/// Channels of a pixel, `4 * LANES` at a time.
+/// Vectors as wide as fit the channels that are left: whole ones, or halves where those waste less.
+fn is_whole<S: Simd>(left: usize) -> bool {
+    left > 4 * S::Half::LANES || S::Half::LANES == S::LANES
+}
+
+/// A row of outputs, a block of channels after the other.
+///
+/// Kernel rows are taken in quads of columns. Where neighbouring outputs read neighbouring inputs, one interleaved quad
+/// serves several pixels, each with its weights shifted by a column.
 ///
 /// # Safety
 /// Needs the features of `S`; step and pointers must be those of a checked step.
 #[inline(always)]
 pub unsafe fn depthwise<S: Simd>(step: &DepthwiseStep, x: *const u8, y: *mut u8) {
-    let block = 4 * S::LANES;
-    let quads = step.taps.len().div_ceil(4);
-    let element = if matches!(step.ending, Ending::Bytes { .. }) { 1 } else { 4 };
     let mut weights = step.packed.weights.as_ptr();
+    let mut numbers = 0;
     let mut channel = 0;
     while channel < step.channels {
-        // SAFETY: taps of a checked step lie within the input and its halo, and a block may read up to `block` bytes
-        // beyond the last channel, which the arena's slack allows; `finish` writes existing channels only.
+        // SAFETY: the weights are packed for the same blocks.
         unsafe {
-            let bias = step.packed.bias.as_ptr().add(channel);
-            let mut acc = [S::load(bias); 4];
-            for q in 1..4 {
-                acc[q] = S::load(bias.add(q * S::LANES));
-            }
-            for quad in 0..quads {
-                let mut taps = [x; 4];
-                for i in 0..4 {
-                    // Weights beyond the last tap are zero: any byte will do.
-                    let tap = (4 * quad + i).min(step.taps.len() - 1);
-                    taps[i] = x.add(*step.taps.get_unchecked(tap) as usize + channel);
-                }
-                let bytes = S::interleave(taps);
-                for q in 0..4 {
-                    acc[q] = S::dot(acc[q], bytes[q], S::weights(weights.add(q * S::LANES * S::QUAD)));
-                }
-                weights = weights.add(block * S::QUAD);
-            }
-            let n = block.min(step.channels - channel);
-            let scale = step.packed.scale.as_ptr().add(channel);
-            let y = y.add(channel * element);
-            if let Some(bytes) = Bytes::of(step.ending) {
-                S::finish(acc, scale, bytes, y, n);
+            let (used, block) = if is_whole::<S>(step.channels - channel) {
+                (block_of::<S>(step, x, y, channel, weights, numbers), 4 * S::LANES)
             } else {
-                let mut lanes = [0i32; 64];
-                for q in 0..4 {
-                    S::store(lanes.as_mut_ptr().add(q * S::LANES), acc[q]);
+                (block_of::<S::Half>(step, x, y, channel, weights, numbers), 4 * S::Half::LANES)
+            };
+            weights = weights.add(used);
+            numbers += block;
+            channel += block;
+        }
+    }
+}
+
+/// A block of channels of a row; returns the bytes of its weights.
+#[inline(always)]
+unsafe fn block_of<S: Simd>(
+    step: &DepthwiseStep,
+    x: *const u8,
+    y: *mut u8,
+    channel: usize,
+    weights: *const u8,
+    numbers: usize,
+) -> usize {
+    let element = if matches!(step.ending, Ending::Bytes { .. }) { 1 } else { 4 };
+    let pixels = step.packed.pixels;
+    let columns = step.dims[2];
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let (x, y) = (x.add(channel), y.add(channel * element));
+        let mut column = 0;
+        macro_rules! run {
+            ($pixels:literal) => {
+                while column + $pixels <= columns {
+                    let (x, y) = (x.add(column * step.x_steps[2]), y.add(column * step.y_steps[2]));
+                    pixels_of::<S, $pixels>(step, x, y, channel, weights, numbers);
+                    column += $pixels;
                 }
-                words(lanes.as_ptr(), 4, S::LANES, scale, step.ending, y, n);
+            };
+        }
+        match pixels {
+            4 => run!(4),
+            3 => run!(3),
+            2 => run!(2),
+            _ => {}
+        }
+        run!(1);
+    }
+    step.kernel[0] * step.kernel[1].div_ceil(4) * pixels * 4 * S::LANES * S::QUAD
+}
+
+/// `P` pixels of a block.
+#[inline(always)]
+unsafe fn pixels_of<S: Simd, const P: usize>(
+    step: &DepthwiseStep,
+    x: *const u8,
+    y: *mut u8,
+    channel: usize,
+    weights: *const u8,
+    numbers: usize,
+) {
+    let columns = &step.packed.columns[usize::from(P == 1)];
+    let vector = S::LANES * S::QUAD;
+    // SAFETY: columns up to the last pixel's last tap lie within the input and its halo; a block may read beyond the
+    // last channel, which the arena's slack allows; existing channels only are stored.
+    unsafe {
+        let bias = step.packed.bias.as_ptr().add(numbers);
+        let mut start = [S::load(bias); 4];
+        for q in 1..4 {
+            start[q] = S::load(bias.add(q * S::LANES));
+        }
+        let mut acc = [start; P];
+        let mut weights = weights;
+        let next = step.packed.pixels * 4 * vector;
+        for quad in columns.chunks_exact(4) {
+            let [a, b, c, d] = [quad[0], quad[1], quad[2], quad[3]];
+            let bytes = S::interleave([x.add(a as usize), x.add(b as usize), x.add(c as usize), x.add(d as usize)]);
+            for p in 0..P {
+                for q in 0..4 {
+                    acc[p][q] = S::dot(acc[p][q], bytes[q], S::weights(weights.add((p * 4 + q) * vector)));
+                }
+            }
+            weights = weights.add(next);
+        }
+        let n = (4 * S::LANES).min(step.channels - channel);
+        let scale = step.packed.scale.as_ptr().add(numbers);
+        if let Some(bytes) = Bytes::of(step.ending) {
+            // Written out, as in `tile`.
+            macro_rules! pixels {
+                ($($p:literal)*) => {$(
+                    if $p < P {
+                        S::finish(*acc.get_unchecked($p), scale, bytes, y.add($p * step.y_steps[2]), n);
+                    }
+                )*};
+            }
+            pixels!(0 1 2 3);
+            return;
+        }
+        let mut lanes = [0i32; 4 * 64];
+        for p in 0..P {
+            for q in 0..4 {
+                S::store(lanes.as_mut_ptr().add((p * 4 + q) * S::LANES), acc[p][q]);
             }
         }
-        channel += block;
+        for p in 0..P {
+            let lanes = lanes.as_ptr().add(p * 4 * S::LANES);
+            words(lanes, 4, S::LANES, scale, step.ending, y.add(p * step.y_steps[2]), n);
+        }
     }
 }
 
@@ -252,31 +333,55 @@ impl<S: Simd> Kernels for Set<S> {
     }
 
     fn pack_depthwise(&self, from: &UnpackedDepthwise) -> PackedDepthwise {
-        let block = 4 * S::LANES;
-        let order = order(4, S::LANES);
-        let quads = from.taps.div_ceil(4);
-        let vector = S::LANES * S::QUAD;
-        let mut weights = Aligned::zeroed(from.channels.div_ceil(block) * quads * 4 * vector);
-        for (index, to) in weights.bytes_mut().chunks_exact_mut(quads * 4 * vector).enumerate() {
-            for (place, &channel) in order.iter().enumerate() {
-                let channel = index * block + channel;
+        let [height, width] = from.kernel;
+        let quads = width.div_ceil(4);
+        // As many pixels as the columns of the quads hold beside the kernel.
+        let pixels = if from.side_by_side.is_some() { (quads * 4 + 1 - width).min(S::MOST_SIDE_BY_SIDE) } else { 1 };
+        let (mut bytes, mut bias, mut scale) = (Vec::new(), Vec::new(), Vec::new());
+        let mut channel = 0;
+        while channel < from.channels {
+            let lanes = if is_whole::<S>(from.channels - channel) { S::LANES } else { S::Half::LANES };
+            let (order, vector) = (order(4, lanes), lanes * S::QUAD);
+            let of = |place: usize| Some(channel + order[place]).filter(|&c| c < from.channels);
+            for row in 0..height {
                 for quad in 0..quads {
-                    let weight = |i: usize| {
-                        let tap = quad * 4 + i;
-                        if channel < from.channels && tap < from.taps { (from.weight)(channel, tap) } else { 0 }
-                    };
-                    let at = (quad * 4 + place / S::LANES) * vector;
-                    let quad = std::array::from_fn(weight);
-                    write_quad(&mut to[at..at + vector], S::LANES, place % S::LANES, quad, S::QUAD);
+                    for pixel in 0..pixels {
+                        let mut to = vec![0; 4 * vector];
+                        for place in 0..4 * lanes {
+                            let Some(channel) = of(place) else { continue };
+                            let weight = |i: usize| match (quad * 4 + i).checked_sub(pixel) {
+                                Some(column) if column < width => (from.weight)(channel, row * width + column),
+                                _ => 0,
+                            };
+                            let at = place / lanes * vector;
+                            let quad = std::array::from_fn(weight);
+                            write_quad(&mut to[at..at + vector], lanes, place % lanes, quad, S::QUAD);
+                        }
+                        bytes.extend(to);
+                    }
                 }
             }
+            for place in 0..4 * lanes {
+                bias.push(of(place).map_or(0, |c| from.bias[c]));
+                scale.push(of(place).map_or(1.0, |c| from.scale[c]));
+            }
+            channel += 4 * lanes;
         }
-        let (bias, scale) = (ordered(from.bias, 0, block, &order), ordered(from.scale, 1.0, block, &order));
-        PackedDepthwise { weights, bias, scale }
+        let mut weights = Aligned::zeroed(bytes.len());
+        weights.bytes_mut().copy_from_slice(&bytes);
+        let columns = [from.side_by_side, None].map(|pixel| {
+            let column = |row: usize, column: usize| {
+                // Beyond the kernel: a column of the next pixels, or, with weights of zero, any.
+                let inside = column.min(width - 1);
+                from.offsets[row * width + inside] + ((column - inside) * pixel.unwrap_or(0)) as u32
+            };
+            (0..height).flat_map(|row| (0..quads * 4).map(move |i| (row, i))).map(|(row, i)| column(row, i)).collect()
+        });
+        PackedDepthwise { weights, bias, scale, pixels, columns }
     }
 
     fn depthwise(&self, step: &DepthwiseStep, memory: Memory, part: (usize, usize)) {
-        for_each_pixel(step, memory, part, |x, y| {
+        for_each_row(step, memory, part, |x, y| {
             // SAFETY: as in `conv`.
             unsafe { (self.depthwise)(step, x, y) }
         });
