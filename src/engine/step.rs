@@ -172,12 +172,14 @@ impl Step {
             Step::Dequantize { x, y, scale, zero_point, inner } => {
                 let y = memory.write::<f32>(*y, x.len());
                 if x.kind == ElementKind::I32 {
-                    let numbers = memory.read::<i32>(x.at, x.len()).iter().copied();
-                    portable::dequantize(numbers, y, scale, zero_point, *inner);
+                    let numbers = memory.read::<i32>(x.at, x.len());
+                    portable::dequantize(numbers, |number| number, y, scale, zero_point, *inner);
+                } else if signed {
+                    let bytes = memory.read::<i8>(x.at, x.len());
+                    portable::dequantize(bytes, i32::from, y, scale, zero_point, *inner);
                 } else {
-                    let number = |&byte: &u8| if signed { i32::from(byte as i8) } else { i32::from(byte) };
-                    let numbers = memory.read::<u8>(x.at, x.len()).iter().map(number);
-                    portable::dequantize(numbers, y, scale, zero_point, *inner);
+                    let bytes = memory.read::<u8>(x.at, x.len());
+                    portable::dequantize(bytes, i32::from, y, scale, zero_point, *inner);
                 }
             }
             Step::DynamicQuantize { x, y, scale, zero_point } => {

@@ -8,7 +8,6 @@ README.md says which packages this needs.
 import logging
 import shutil
 import sys
-import warnings
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -21,8 +20,6 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 from onnxruntime.quantization.shape_inference import quant_pre_process
-
-HERE = Path(__file__).resolve().parent
 
 class Net:
     """A float network under construction. Values are named by strings; channels are tracked."""
@@ -254,7 +251,7 @@ def qoperator_mix(n):
     z = n.pool("AveragePool", x, 3, 1, [1, 1, 1, 1])
     x = n.relu(n.conv(n.op("Concat", y, z, gate, axis=1, channels=48), 32, 3, 2))
     x = n.op("Transpose", n.op("Reshape", x, n.ints(1, 32, 35)), perm=[0, 2, 1])
-    return n.op("Softmax", n.op("MatMul", x, n.weights([32, 10], 32, 1)), axis=2)
+    return n.op("Softmax", n.op("MatMul", x, n.weights([32, 10], 32, 1, 2.0)), axis=2)
 
 def transformer(n):
     length, width, heads = 24, 32, 2
@@ -344,7 +341,7 @@ def quantize(model, pictures, path, format=QuantFormat.QDQ, activations=QuantTyp
         quant_pre_process(model, path, skip_symbolic_shape=True)
         model = onnx.load(path)
     if dynamic:
-        # ONNX Runtime has no ConvInteger with i8 weights on CPUs.
+        # ONNX Runtime long lacked ConvInteger with i8 weights, so files have u8, with a zero point.
         weights = QuantType.QUInt8 if "Conv" in dynamic else QuantType.QInt8
         quantize_dynamic(model, path, dynamic, per_channel="MatMul" in dynamic, weight_type=weights)
         return
@@ -376,10 +373,9 @@ def build(name):
     model = net.model(function(net))
     pictures = [{"input": picture(net.rng, net.shape)} for _ in range(8)]
     x = picture(net.rng, net.shape)
-
     reference = run(model.SerializeToString(), {"input": x})[0]
 
-    folder = HERE / name
+    folder = Path(__file__).resolve().parent / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     path = folder / "model.onnx"
@@ -397,11 +393,7 @@ def build(name):
     error = np.abs(outputs[0] - reference).max() / np.ptp(reference)
     print(f"| {name} | {opset} | {size / 1000:.0f} | {error:.3f} | " + ", ".join(f"{k} {v}" for k, v in ops) + " |")
 
-def main():
-    warnings.filterwarnings("ignore")
+if __name__ == "__main__":
     logging.disable(logging.WARNING)
     for name in sys.argv[1:] or NETWORKS:
         build(name)
-
-if __name__ == "__main__":
-    main()

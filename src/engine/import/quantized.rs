@@ -37,10 +37,10 @@ impl<'a> Importer<'a> {
             None if node.int("output_dtype", 2) == 3 => ElementKind::I8,
             None => ElementKind::U8,
         };
-        let Some(scale) = self.known(node, 1)? else { return Ok(Taken::No) };
         if !is_byte(kind_out) {
             return Ok(Taken::No);
         }
+        let Some(scale) = self.known(node, 1)? else { return self.quantize_dynamic(node, &held, kind_out) };
         let scale = checked_scales(floats(&scale)?)?;
         let zero_point = match zero_point {
             Some(Held::Constant(constant)) => integers_32(&constant)?,
@@ -110,6 +110,27 @@ impl<'a> Importer<'a> {
             }
             Held::Lazy(_) => Err("its input is not quantized".into()),
         }
+    }
+
+    /// With a scale that is computed: `clamp(round_half_even(x / scale) + zero_point)` in floats.
+    fn quantize_dynamic(&mut self, node: &'a NodeProto, held: &Held, kind: ElementKind) -> Imported<Taken> {
+        let (name, float) = (name_of(node), ElementKind::F32);
+        let scale = self.needed(node, 1)?;
+        if self.shape(&scale).iter().product::<usize>() != 1 {
+            return Ok(Taken::No);
+        }
+        let shape = self.shape(held);
+        let (x, scale) = (self.compute(held)?, self.compute(&scale)?);
+        let y = self.push(&name, Op::Float(FloatOp::Binary(Binary::Div)), &[x, scale], float, &shape)?;
+        let mut y = self.push(&name, Op::Unary(Unary::Round), &[y], float, &shape)?;
+        if let Some(zero_point) = self.input(node, 2)? {
+            let zero_shape = self.shape(&zero_point);
+            let zero_point = self.compute(&zero_point)?;
+            let zero_point = self.push(&name, Op::Float(FloatOp::Cast), &[zero_point], float, &zero_shape)?;
+            y = self.push(&name, Op::Float(FloatOp::Binary(Binary::Add)), &[y, zero_point], float, &shape)?;
+        }
+        let y = self.quantize_floats(&name, y, Quant { scale: 1.0, zero_point: 0, kind })?;
+        self.done(node, Held::Value(y))
     }
 
     /// With a scale that is computed: `(x - zero_point) * scale` in floats.

@@ -8,6 +8,7 @@ use tract_onnx::pb::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
     ValueInfoProto, type_proto,
 };
+use tract_onnx::prelude::Framework;
 
 fn floats(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
     TensorProto {
@@ -180,4 +181,87 @@ fn an_op_without_an_integer_form_is_an_island_that_is_reported() {
     assert_eq!(plan.ops().iter().filter(|op| op.in_integers).map(|op| op.macs).sum::<u64>(), 8);
     let mut session = Session::new(Arc::new(plan)).unwrap();
     session.run().unwrap();
+}
+
+/// ONNX's own node tests whose expected outputs are not what ONNX Runtime computes: they wrap around where the operator
+/// saturates (-236 is stored as 20), and one of them rounds in sixteen bits.
+const WRAPPED: [&str; 4] = [
+    "test_qlinearmatmul_2D_int8_float16",
+    "test_qlinearmatmul_2D_int8_float32",
+    "test_qlinearmatmul_3D_int8_float16",
+    "test_qlinearmatmul_3D_int8_float32",
+];
+
+/// Node tests of ops in blocks along an axis, which no quantizer writes for networks of pictures.
+const BLOCKED: [&str; 2] = ["test_dequantizelinear_blocked", "test_quantizelinear_blocked_asymmetric"];
+
+/// The quantized node tests of ONNX 1.19.1: the first input is given at run time, the others are constants, as they are
+/// in every model.
+#[test]
+fn node_tests_of_onnx() {
+    use crate::engine::{ElementKind, Tensor, npy};
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/networks/onnx-node");
+    let array = |path: std::path::PathBuf| npy::read(&std::fs::read(path).unwrap()).unwrap();
+    let mut passed = 0;
+    let mut refused = Vec::new();
+    for entry in std::fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        if !entry.path().is_dir() || WRAPPED.contains(&name.as_str()) || BLOCKED.contains(&name.as_str()) {
+            continue;
+        }
+        let file = std::fs::read(entry.path().join("model.onnx")).unwrap();
+        let mut proto = tract_onnx::onnx().proto_model_for_read(&mut &*file).unwrap();
+        let given = std::mem::take(&mut graph(&mut proto).input);
+        let mut first = None;
+        for (i, input) in given.into_iter().enumerate() {
+            let path = entry.path().join(format!("input_{i}.npy"));
+            if i == 0 {
+                first = Some(array(path));
+                graph(&mut proto).input.push(input);
+                continue;
+            }
+            let file_bytes = std::fs::read(path).unwrap();
+            let Ok(tensor) = npy::read(&file_bytes) else {
+                // Scales in half precision: two bytes at the end of the file.
+                let half = &file_bytes[file_bytes.len() - 2..];
+                graph(&mut proto).initializer.push(bytes(&input.name, &[], DataType::Float16, half));
+                continue;
+            };
+            let dims: Vec<i64> = tensor.shape().iter().map(|&dim| dim as i64).collect();
+            let constant = match tensor.kind() {
+                ElementKind::U8 => bytes(&input.name, &dims, DataType::Uint8, tensor.values::<u8>().unwrap()),
+                ElementKind::I8 => {
+                    let values: Vec<u8> = tensor.values::<i8>().unwrap().iter().map(|&v| v as u8).collect();
+                    bytes(&input.name, &dims, DataType::Int8, &values)
+                }
+                ElementKind::I32 => TensorProto {
+                    name: input.name.clone(),
+                    dims,
+                    data_type: DataType::Int32 as i32,
+                    int32_data: tensor.values::<i32>().unwrap().to_vec(),
+                    ..Default::default()
+                },
+                _ => floats(&input.name, &dims, tensor.values::<f32>().unwrap()),
+            };
+            graph(&mut proto).initializer.push(constant);
+        }
+        let first = first.unwrap();
+        let plan = match Model::from_proto(proto).plan(&[first.shape().to_vec()]) {
+            Ok(plan) => plan,
+            Err(error) => {
+                refused.push(format!("{name}: {error}"));
+                continue;
+            }
+        };
+        let mut session = Session::new(Arc::new(plan)).unwrap();
+        session.set_input(0, first).unwrap();
+        session.run().unwrap();
+        for (i, output) in session.outputs().iter().enumerate() {
+            let expected: Tensor = array(entry.path().join(format!("output_{i}.npy")));
+            assert_eq!(output.largest_difference(&expected), Some(0.0), "{name} output {i}: {output:?} {expected:?}");
+        }
+        passed += 1;
+    }
+    assert!(refused.is_empty(), "{refused:#?}");
+    assert_eq!(passed, 18);
 }

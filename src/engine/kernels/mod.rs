@@ -57,6 +57,11 @@ pub trait Kernels: Sync {
     /// Whether activations are stored as `i8`.
     fn signed(&self) -> bool;
 
+    /// How many outputs to compute in one width of panels; the rest are better off in another.
+    fn split(&self, outputs: usize) -> usize {
+        outputs
+    }
+
     /// Puts weights into this kernel's order.
     fn pack(&self, weights: &Unpacked) -> Packed;
 

@@ -3,7 +3,7 @@
 //! Bytes are in the stored domain: `signed` says whether a byte stands for -128 to 127 or for 0 to 255.
 
 use super::memory::{Memory, View, share};
-use super::scalar::{for_each_row, requantize, stored};
+use super::scalar::{for_each_row, requantize, round, stored};
 use crate::engine::graph::{Quant, Sampling, Window};
 
 /// Elements copied from one arrangement to another; the axes are few and the innermost steps are the smallest.
@@ -314,9 +314,8 @@ impl BilinearStep {
                     let v = |byte: u8| self.x_quant.dequantize(stored(byte, signed));
                     let top = (1.0 - a) * (1.0 - b) * v(x00[c]) + a * (1.0 - b) * v(x01[c]);
                     let real = top + (1.0 - a) * b * v(x10[c]) + a * b * v(x11[c]);
-                    let number =
-                        ((real / self.y_quant.scale).round_ties_even() as i32).saturating_add(self.y_quant.zero_point);
-                    out[c] = number.clamp(self.range.0, self.range.1) as u8;
+                    let (low, high) = self.range;
+                    out[c] = round(real / self.y_quant.scale, self.y_quant.zero_point, low, high) as u8;
                 }
             }
         }
@@ -394,8 +393,7 @@ pub fn softmax(
             let sum: f32 = (0..length).map(e).sum();
             let steps = (1.0 / quant.scale).floor();
             for l in 0..length {
-                let number = (e(l) * steps / sum).round_ties_even() as i32;
-                y[at(l)] = number.saturating_add(quant.zero_point).clamp(low, high) as u8;
+                y[at(l)] = round(e(l) * steps / sum, quant.zero_point, low, high) as u8;
             }
         }
     }
@@ -406,18 +404,28 @@ pub fn quantize(x: &[f32], y: &mut [u8], scale: &[f32], zero_point: &[i32], inne
     let (low, high) = if signed { (-128, 127) } else { (0, 255) };
     for (i, (x, y)) in x.chunks(inner).zip(y.chunks_mut(inner)).enumerate() {
         let place = i % scale.len();
+        let (scale, zero_point) = (scale[place], zero_point[place]);
         for (x, y) in x.iter().zip(y) {
-            let number = (x / scale[place]).round_ties_even() as i32;
-            *y = number.saturating_add(zero_point[place]).clamp(low, high) as u8;
+            *y = round(x / scale, zero_point, low, high) as u8;
         }
     }
 }
 
 /// Numbers to `f32`; places as in [`quantize`].
-pub fn dequantize(numbers: impl Iterator<Item = i32>, y: &mut [f32], scale: &[f32], zero_point: &[i32], inner: usize) {
-    for (i, (number, y)) in numbers.zip(y).enumerate() {
-        let place = i / inner % scale.len();
-        *y = number.wrapping_sub(zero_point[place]) as f32 * scale[place];
+pub fn dequantize<T: Copy>(
+    x: &[T],
+    number: impl Fn(T) -> i32,
+    y: &mut [f32],
+    scale: &[f32],
+    zero_point: &[i32],
+    inner: usize,
+) {
+    for (i, (x, y)) in x.chunks(inner).zip(y.chunks_mut(inner)).enumerate() {
+        let place = i % scale.len();
+        let (scale, zero_point) = (scale[place], zero_point[place]);
+        for (x, y) in x.iter().zip(y) {
+            *y = number(*x).wrapping_sub(zero_point) as f32 * scale;
+        }
     }
 }
 

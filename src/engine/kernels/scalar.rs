@@ -12,9 +12,22 @@ use super::{AddStep, Kernels};
 pub struct Scalar;
 
 /// `clamp(round_half_even(f32(acc) * scale) + zero_point, low, high)`: one multiply in `f32`, no fused step.
+#[inline(always)]
 pub fn requantize(acc: i32, scale: f32, zero_point: i32, low: i32, high: i32) -> i32 {
-    // A float beyond `i32` saturates here, and is beyond every byte in any case.
-    ((acc as f32 * scale).round_ties_even() as i32).saturating_add(zero_point).clamp(low, high)
+    round(acc as f32 * scale, zero_point, low, high)
+}
+
+/// `clamp(round_half_even(real) + zero_point, low, high)` for bounds of bytes; what is no number counts as `low`.
+///
+/// Clamped first, which is the same because the bounds are whole: then adding `1.5 * 2^23` leaves the rounded number in
+/// the lowest bits. Compilers turn that into vectors, which they do not do with a call to `roundeven`.
+#[inline(always)]
+pub fn round(real: f32, zero_point: i32, low: i32, high: i32) -> i32 {
+    const SHIFT: f32 = 12_582_912.0;
+    let (least, most) = ((low - zero_point) as f32, (high - zero_point) as f32);
+    let real = if real > least { real } else { least };
+    let real = if real < most { real } else { most };
+    ((real + SHIFT).to_bits() as i32) - (SHIFT.to_bits() as i32) + zero_point
 }
 
 /// A stored byte's number.
@@ -130,7 +143,7 @@ impl Kernels for Scalar {
 /// One element of a sum, as it is stored.
 pub fn sum(a: i32, b: i32, step: &AddStep) -> i32 {
     let real = (a as f32).mul_add(step.ratios[0], (b as f32).mul_add(step.ratios[1], step.fixed));
-    (real.round_ties_even() as i32).clamp(step.low, step.high) + step.shifts[2]
+    round(real, 0, step.low, step.high) + step.shifts[2]
 }
 
 /// Calls `run` with the offsets of the longest stretches of `y` and its operands that can be walked element by element:

@@ -426,7 +426,7 @@ impl Lowering {
         let kind = self.kind(id);
         let stored = zero_point.iter().map(|&zero| self.stored(kind, zero)).collect();
         let shape = self.shape(id);
-        let inner = if zero_point.len() == 1 { 1 } else { shape[axis + 1..].iter().product() };
+        let inner = if zero_point.len() == 1 { shape.iter().product() } else { shape[axis + 1..].iter().product() };
         (stored, inner)
     }
 
@@ -612,23 +612,33 @@ impl Lowering {
             .collect();
         let scale =
             if scale.is_empty() { vec![1.0; outputs] } else { scale[first_output..first_output + outputs].to_vec() };
-        let pixels = y.dims[0] * y.dims[1] * y.dims[2];
-        let unpacked = Unpacked { outputs, taps: taps.len(), run, weight: &weight, bias: &bias, scale: &scale };
-        let packed = self.kernels.pack(&unpacked);
         let element = y.strides[3];
-        let step = ConvStep {
-            x: (x.at as isize + part.origin[0] * row as isize + part.origin[1] * pixel as isize) as usize + channel,
-            x_steps: [image, row * part.stride[0], pixel * part.stride[1]],
-            taps,
-            y: y.at + first_output * element,
-            y_steps: [y.strides[0], y.strides[1], y.strides[2]],
-            dims: [y.dims[0], y.dims[1], y.dims[2]],
-            outputs,
-            ending,
-            packed,
-        };
-        let (at, rows) = (step.y, pixels);
-        self.steps.push(Step::Conv(step));
+        let at = y.at + first_output * element;
+        let split = self.kernels.split(outputs);
+        for part_of in [0..split, split..outputs].into_iter().filter(|part| !part.is_empty()) {
+            let weight = |o: usize, tap: usize, byte: usize| weight(part_of.start + o, tap, byte);
+            let unpacked = Unpacked {
+                outputs: part_of.len(),
+                taps: taps.len(),
+                run,
+                weight: &weight,
+                bias: &bias[part_of.clone()],
+                scale: &scale[part_of.clone()],
+            };
+            let packed = self.kernels.pack(&unpacked);
+            self.steps.push(Step::Conv(ConvStep {
+                x: (x.at as isize + part.origin[0] * row as isize + part.origin[1] * pixel as isize) as usize + channel,
+                x_steps: [image, row * part.stride[0], pixel * part.stride[1]],
+                taps: taps.clone(),
+                y: at + part_of.start * element,
+                y_steps: [y.strides[0], y.strides[1], y.strides[2]],
+                dims: [y.dims[0], y.dims[1], y.dims[2]],
+                outputs: part_of.len(),
+                ending,
+                packed,
+            }));
+        }
+        let rows = y.dims[0] * y.dims[1] * y.dims[2];
         if let Zero::At(_) = zero {
             // The output is dense: accumulators of one group side by side only where there is one group.
             self.steps.push(Step::Correct { at, rows, sums, zero });

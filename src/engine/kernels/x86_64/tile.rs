@@ -292,6 +292,17 @@ impl<S: Simd> Kernels for Set<S> {
         super::SIGNED
     }
 
+    fn split(&self, outputs: usize) -> usize {
+        let vectors = outputs.div_ceil(S::LANES);
+        let widest = self.tiles.iter().rposition(|tiles| !tiles.is_empty()).unwrap_or(0) + 1;
+        match vectors {
+            5 if widest > 2 => 3 * S::LANES,
+            // Panels of four until panels of three take the rest.
+            7.. if widest == 4 && vectors % 4 != 0 && vectors % 3 != 0 => vectors % 3 * 4 * S::LANES,
+            _ => outputs,
+        }
+    }
+
     fn pack(&self, from: &Unpacked) -> Packed {
         let nv = self.vectors(from.outputs);
         let panel = nv * S::LANES;
