@@ -63,6 +63,28 @@ fn every_network_gives_the_bytes_of_onnx_runtime() {
 }
 
 #[test]
+fn threads_change_nothing() {
+    for folder in folders() {
+        let inputs = arrays(&folder, "input");
+        let shapes: Vec<Vec<usize>> = inputs.iter().map(|input| input.shape().to_vec()).collect();
+        let plan = Arc::new(Model::load(&folder.join("model.onnx")).unwrap().plan(&shapes).unwrap());
+        let outputs: Vec<Vec<Tensor>> = [1, 2, 3]
+            .into_iter()
+            .map(|threads| {
+                let mut session = Session::with_threads(Arc::clone(&plan), threads).unwrap();
+                for (i, input) in inputs.iter().enumerate() {
+                    session.set_input(i, input.clone()).unwrap();
+                }
+                session.run().unwrap();
+                session.run().unwrap();
+                session.outputs().to_vec()
+            })
+            .collect();
+        assert!(outputs[0] == outputs[1] && outputs[0] == outputs[2], "{}", folder.display());
+    }
+}
+
+#[test]
 fn every_multiplication_of_a_quantized_network_is_in_integers() {
     for folder in folders() {
         let session = session(&folder, "scalar");

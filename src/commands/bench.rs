@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 pub struct Arguments {
     /// An ONNX file, or a bundle's name or folder
     model: String,
-    /// Threads that share a run; so far one
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1))]
+    /// Threads that share a run
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     threads: u32,
     /// Runs that are timed; without it, as many as fit into two seconds
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -49,7 +49,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let floats = arguments.against.is_some().then(|| model.in_floats()).transpose();
     let floats = floats.with_context(|| arguments.model.clone())?;
     let plan = Arc::new(model.plan(&shapes).with_context(|| arguments.model.clone())?);
-    let mut session = Session::new(Arc::clone(&plan))?;
+    let mut session = Session::with_threads(Arc::clone(&plan), arguments.threads as usize)?;
     session.run()?;
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
 
@@ -83,9 +83,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "p50 {p50:.3} ms   p95 {p95:.3} ms   p99 {p99:.3} ms   ({} runs, {} thread)",
+        "p50 {p50:.3} ms   p95 {p95:.3} ms   p99 {p99:.3} ms   ({} runs, {} thread{})",
         times.len(),
-        arguments.threads
+        arguments.threads,
+        if arguments.threads == 1 { "" } else { "s" }
     )?;
     let per_second = plan.macs() as f64 / (p50 * 1e6);
     writeln!(

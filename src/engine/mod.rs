@@ -12,6 +12,7 @@
 //! | `plan/` | the graph for fixed shapes: places in the arena, packed weights, steps, costs |
 //! | `step` | one step of a plan |
 //! | `session` | runs a plan in its own arena |
+//! | `pool` | threads that share every step of a run |
 //! | `kernels/` | the computations, by instruction set; `scalar` is the oracle |
 //! | `unary`, `float` | functions of one number, float ops, what runs through tract |
 //! | `peak` | what a kernel set reaches when nothing holds it up |
@@ -27,6 +28,7 @@ mod model;
 pub mod npy;
 mod peak;
 mod plan;
+mod pool;
 mod session;
 mod step;
 mod tensor;

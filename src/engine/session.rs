@@ -1,6 +1,7 @@
 //! Runs a plan in an arena of its own.
 
-use super::kernels::memory::Aligned;
+use super::kernels::memory::{Aligned, Memory};
+use super::pool::Pool;
 use super::step::{Context, Plain};
 use super::tensor::Buffer;
 use super::{Element, EngineError, Plan, Tensor, TensorInfo};
@@ -10,7 +11,10 @@ use std::time::{Duration, Instant};
 /// The state of one thread that runs a plan: write the inputs, run, read the outputs.
 pub struct Session {
     plan: Arc<Plan>,
-    arena: Aligned,
+    /// Dropped before the arena in which its threads work.
+    pool: Option<Pool>,
+    memory: Memory,
+    _arena: Aligned,
     inputs: Vec<Tensor>,
     outputs: Vec<Tensor>,
 }
@@ -25,15 +29,27 @@ pub struct OpTime {
 }
 
 impl Session {
-    /// A session with zeroed inputs and outputs.
+    /// A session on the caller's thread, with zeroed inputs and outputs.
     ///
     /// # Errors
     /// [`EngineError::Run`] where the plan's state cannot be set up.
     pub fn new(plan: Arc<Plan>) -> Result<Session, EngineError> {
-        let arena = plan.arena();
+        Session::with_threads(plan, 1)
+    }
+
+    /// A session whose runs are shared by `threads` threads, the caller's among them. The bytes are the same for any
+    /// number.
+    ///
+    /// # Errors
+    /// [`EngineError::Run`] where the threads cannot be started.
+    pub fn with_threads(plan: Arc<Plan>, threads: usize) -> Result<Session, EngineError> {
+        let mut arena = plan.arena();
+        let memory = arena.memory();
+        let failed = |error| EngineError::Run(format!("cannot start {threads} threads: {error}"));
+        let pool = (threads > 1).then(|| Pool::new(&plan, memory, threads)).transpose().map_err(failed)?;
         let inputs = plan.inputs().iter().map(Tensor::zeroed).collect();
         let outputs = plan.outputs().iter().map(Tensor::zeroed).collect();
-        Ok(Session { plan, arena, inputs, outputs })
+        Ok(Session { plan, pool, memory, _arena: arena, inputs, outputs })
     }
 
     /// The plan that this session runs.
@@ -106,14 +122,28 @@ impl Session {
 
     fn run_with(&mut self, mut after: impl FnMut(usize)) -> Result<(), EngineError> {
         let plan = &*self.plan;
-        let context = Context { kernels: plan.kernels, memory: self.arena.memory(), part: (0, 1) };
+        let context = Context { kernels: plan.kernels, memory: self.memory, part: (0, 1) };
         for (tensor, place) in self.inputs.iter().zip(&plan.input_places) {
             put(tensor, place, &context);
         }
+        let shared = self.pool.as_ref().map(|pool| {
+            let part = (0, pool.threads());
+            (pool, pool.start(plan.steps.len()), Context { part, ..context })
+        });
         let last = plan.groups.len() - 1;
+        let mut result = Ok(());
         for (op, group) in plan.groups.iter().enumerate() {
-            for step in &plan.steps[group.clone()] {
-                step.run(&context).map_err(EngineError::Run)?;
+            for index in group.clone() {
+                let step = &plan.steps[index];
+                let Some((pool, first, part)) = &shared else {
+                    step.run(&context).map_err(EngineError::Run)?;
+                    continue;
+                };
+                // After a failure the other threads still walk to the end, and so must this one.
+                if result.is_ok() {
+                    result = step.run(if step.is_shared() { part } else { &context }).map_err(EngineError::Run);
+                }
+                pool.meet(first + index);
             }
             if op == last {
                 for (tensor, place) in self.outputs.iter_mut().zip(&plan.output_places) {
@@ -122,7 +152,7 @@ impl Session {
             }
             after(op);
         }
-        Ok(())
+        result
     }
 }
 

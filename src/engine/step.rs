@@ -131,6 +131,7 @@ pub enum Step {
 }
 
 /// What steps run with.
+#[derive(Clone, Copy)]
 pub struct Context {
     pub kernels: &'static dyn Kernels,
     pub memory: Memory,
@@ -139,6 +140,22 @@ pub struct Context {
 }
 
 impl Step {
+    /// Whether threads share the step; all others run on the first thread alone.
+    pub fn is_shared(&self) -> bool {
+        matches!(
+            self,
+            Step::Conv(_)
+                | Step::Depthwise(_)
+                | Step::Add(_)
+                | Step::Mul(_)
+                | Step::Lut { .. }
+                | Step::Pool(_)
+                | Step::Bilinear(_)
+                | Step::Copy(_)
+                | Step::MatMul { .. }
+        )
+    }
+
     /// Runs a thread's share.
     pub fn run(&self, context: &Context) -> Result<(), String> {
         let Context { kernels, memory, part } = *context;

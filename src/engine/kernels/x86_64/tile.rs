@@ -152,13 +152,14 @@ unsafe fn block_of<S: Simd>(
         let (x, y) = (x.add(channel), y.add(channel * element));
         let mut column = 0;
         macro_rules! run {
-            ($pixels:literal) => {
-                while column + $pixels <= columns {
+            ($pixels:literal) => {{
+                let group: usize = $pixels;
+                while column + group <= columns {
                     let (x, y) = (x.add(column * step.x_steps[2]), y.add(column * step.y_steps[2]));
                     pixels_of::<S, $pixels>(step, x, y, channel, weights, numbers);
-                    column += $pixels;
+                    column += group;
                 }
-            };
+            }};
         }
         match pixels {
             4 => run!(4),
