@@ -15,6 +15,9 @@ pub enum Ending {
     Accumulators,
     /// `f32(acc) * scale`
     Floats,
+    /// Accumulators as they lie in a kernel's vectors, for its own use.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    Lanes,
 }
 
 /// Everything that a convolution needs at run time.
@@ -46,6 +49,8 @@ pub struct Packed {
     pub groups: usize,
     /// Bytes of one panel's weights.
     pub panel_bytes: usize,
+    /// Kernel columns whose products are kept apart; 1 but for few outputs.
+    pub columns: usize,
     /// Products must be widened one by one: sums of two could exceed 16 bits. Only the `neon` set asks.
     #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
     pub widen_at_once: bool,
@@ -57,6 +62,9 @@ pub struct Unpacked<'a> {
     pub taps: usize,
     /// Bytes of a run.
     pub run: usize,
+    /// Bytes of one kernel column, where a run is a kernel row and neighbouring outputs read neighbouring pixels.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    pub column: Option<usize>,
     /// Weight of output, tap, byte of the run.
     pub weight: &'a dyn Fn(usize, usize, usize) -> i8,
     pub bias: &'a [i32],
@@ -80,7 +88,7 @@ impl Unpacked<'_> {
             }
         }
         let (bias, scale) = self.filled(panel);
-        Packed { weights, bias, scale, panel, groups, panel_bytes, widen_at_once: false }
+        Packed { weights, bias, scale, panel, groups, panel_bytes, columns: 1, widen_at_once: false }
     }
 
     /// Bias and scale filled up to whole panels.
@@ -204,6 +212,21 @@ impl Place {
                 self.image += 1;
             }
         }
+    }
+}
+
+/// Calls `run` with the first input byte and the first output byte of every row of a thread's share.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+pub fn for_each_output_row(
+    step: &ConvStep,
+    memory: Memory,
+    (part, parts): (usize, usize),
+    mut run: impl FnMut(*const u8, *mut u8),
+) {
+    let [images, rows, _] = step.dims;
+    for row in share(images * rows, part, parts) {
+        let place = Place { image: row / rows, row: row % rows, column: 0 };
+        run(memory.at(step.x + place.offset(step.x_steps)), memory.at(step.y + place.offset(step.y_steps)));
     }
 }
 

@@ -621,6 +621,7 @@ impl Lowering {
                 outputs: part_of.len(),
                 taps: taps.len(),
                 run,
+                column: (joined && part.stride[1] == 1).then_some(inputs),
                 weight: &weight,
                 bias: &bias[part_of.clone()],
                 scale: &scale[part_of.clone()],

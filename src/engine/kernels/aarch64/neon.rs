@@ -148,7 +148,7 @@ impl Kernels for Neon {
             }
         }
         let (bias, scale) = from.filled(PANEL);
-        Packed { weights, bias, scale, panel: PANEL, groups: units, panel_bytes, widen_at_once: narrow }
+        Packed { weights, bias, scale, panel: PANEL, groups: units, panel_bytes, columns: 1, widen_at_once: narrow }
     }
 
     fn conv(&self, step: &ConvStep, memory: Memory, part: (usize, usize)) {

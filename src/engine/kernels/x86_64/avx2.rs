@@ -2,8 +2,9 @@
 //! multiplied in pairs by `vpmaddwd`; `vpmaddubsw` would saturate.
 
 use super::simd::{Bytes, Simd, Sum};
+use super::thin;
 use super::tile::{self, Set, tile_table};
-use crate::engine::kernels::conv::DepthwiseStep;
+use crate::engine::kernels::conv::{ConvStep, DepthwiseStep};
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
@@ -13,6 +14,7 @@ pub static SET: Set<Avx2> = Set {
     // Sixteen registers: accumulators, two halves of a quad, two of the weights.
     tiles: tile_table!(Avx2, "avx2,fma", 1: [1 2 3 4 5 6], 2: [1 2 3 4], 3: [1 2 3], 4: [1 2]),
     depthwise,
+    gather,
     sum,
     simd: PhantomData,
 };
@@ -21,6 +23,12 @@ pub static SET: Set<Avx2> = Set {
 unsafe fn depthwise(step: &DepthwiseStep, x: *const u8, y: *mut u8) {
     // SAFETY: passed on to the caller.
     unsafe { tile::depthwise::<Avx2>(step, x, y) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+unsafe fn gather(step: &ConvStep, lanes: *const i32, y: *mut u8, count: usize) {
+    // SAFETY: passed on to the caller.
+    unsafe { thin::gather::<Avx2>(step, lanes, y, count) }
 }
 
 #[target_feature(enable = "avx2,fma")]
@@ -58,6 +66,12 @@ impl Simd for Avx2 {
     unsafe fn store(p: *mut i32, v: __m256i) {
         // SAFETY: see `load`.
         unsafe { _mm256_storeu_si256(p.cast(), v) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: see `load`.
+        unsafe { _mm256_add_epi32(a, b) }
     }
 
     #[inline(always)]

@@ -2,8 +2,9 @@
 
 use super::avx2::{finish, interleaved, sum_of};
 use super::simd::{Bytes, Simd, Sum};
+use super::thin;
 use super::tile::{self, Set, tile_table};
-use crate::engine::kernels::conv::DepthwiseStep;
+use crate::engine::kernels::conv::{ConvStep, DepthwiseStep};
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
@@ -19,6 +20,7 @@ pub static SET: Set<Avx512> = Set {
         4: [1 2 3 4 5 6]
     ),
     depthwise,
+    gather,
     sum,
     simd: PhantomData,
 };
@@ -27,6 +29,12 @@ pub static SET: Set<Avx512> = Set {
 unsafe fn depthwise(step: &DepthwiseStep, x: *const u8, y: *mut u8) {
     // SAFETY: passed on to the caller.
     unsafe { tile::depthwise::<Avx512>(step, x, y) }
+}
+
+#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn gather(step: &ConvStep, lanes: *const i32, y: *mut u8, count: usize) {
+    // SAFETY: passed on to the caller.
+    unsafe { thin::gather::<Avx512>(step, lanes, y, count) }
 }
 
 #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni")]
@@ -57,6 +65,12 @@ impl Simd for Avx512 {
     unsafe fn store(p: *mut i32, v: __m512i) {
         // SAFETY: see `load`.
         unsafe { _mm512_storeu_si512(p.cast(), v) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: see `load`.
+        unsafe { _mm512_add_epi32(a, b) }
     }
 
     #[inline(always)]
@@ -193,6 +207,12 @@ impl Simd for Avx512Half {
     unsafe fn store(p: *mut i32, v: __m256i) {
         // SAFETY: see `load`.
         unsafe { _mm256_storeu_si256(p.cast(), v) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: see `load`.
+        unsafe { _mm256_add_epi32(a, b) }
     }
 
     #[inline(always)]

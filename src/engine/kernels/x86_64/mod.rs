@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `simd` | the vector operations that the kernels are written in |
 //! | `avx512vnni`, `avxvnni`, `avx2` | those operations on each instruction set, and its kernel table |
+//! | `thin` | convolutions with few outputs |
 //! | `tile` | convolution, depthwise convolution and sums over any of them |
 
 mod avx2;
 mod avx512vnni;
 mod avxvnni;
 mod simd;
+mod thin;
 mod tile;
 
 use super::Kernels;

@@ -28,6 +28,9 @@ pub trait Simd: Copy {
     /// # Safety
     /// As [`Simd::load`].
     unsafe fn store(p: *mut i32, v: Self::I);
+    /// # Safety
+    /// Needs the set's features.
+    unsafe fn add(a: Self::I, b: Self::I) -> Self::I;
     /// The same quad in every lane.
     ///
     /// # Safety

@@ -20,6 +20,7 @@ pub struct Set<S> {
     /// By vectors of a panel less one, then by pixels less one.
     pub tiles: [&'static [TileKernel]; 4],
     pub depthwise: unsafe fn(&DepthwiseStep, *const u8, *mut u8),
+    pub gather: unsafe fn(&ConvStep, *const i32, *mut u8, usize),
     pub sum: unsafe fn([*const u8; 2], *mut u8, usize, &Sum),
     pub simd: PhantomData<fn() -> S>,
 }
@@ -70,6 +71,14 @@ pub unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(tile: &Tile) {
             pixels!(0 1 2 3 4 5 6 7 8 9 10 11 12 13);
             return;
         }
+        if tile.ending == Ending::Lanes {
+            for p in 0..MR {
+                for v in 0..NV {
+                    S::store(tile.y[p].cast::<i32>().add(v * S::LANES), acc[p][v]);
+                }
+            }
+            return;
+        }
         // A copy in memory: taking the address of `acc` itself would keep it out of registers.
         let mut lanes = Lanes([const { MaybeUninit::uninit() }; MOST_PIXELS * 32]);
         let at = lanes.0.as_mut_ptr().cast::<i32>();
@@ -91,7 +100,7 @@ struct Lanes([MaybeUninit<i32>; MOST_PIXELS * 32]);
 ///
 /// # Safety
 /// `acc` and `scale` must be valid for `nv * lanes` numbers, `y` for `n` elements of four bytes.
-unsafe fn words(acc: *const i32, nv: usize, lanes: usize, scale: *const f32, ending: Ending, y: *mut u8, n: usize) {
+pub unsafe fn words(acc: *const i32, nv: usize, lanes: usize, scale: *const f32, ending: Ending, y: *mut u8, n: usize) {
     for place in 0..nv * lanes {
         let (v, lane) = (place / lanes, place % lanes);
         let output = 4 * nv * (lane / 4) + 4 * v + lane % 4;
@@ -263,7 +272,7 @@ fn ordered<T: Copy>(values: &[T], rest: T, panel: usize, order: &[usize]) -> Vec
 }
 
 /// Writes a quad of weights as the set packs it: as it is, or widened to 16 bits with even and odd bytes apart.
-fn write_quad(to: &mut [u8], lanes: usize, lane: usize, quad: [i8; 4], size: usize) {
+pub fn write_quad(to: &mut [u8], lanes: usize, lane: usize, quad: [i8; 4], size: usize) {
     if size == 4 {
         to[lane * 4..lane * 4 + 4].copy_from_slice(&quad.map(|w| w as u8));
         return;
@@ -305,6 +314,9 @@ impl<S: Simd> Kernels for Set<S> {
     }
 
     fn pack(&self, from: &Unpacked) -> Packed {
+        if let Some(packed) = super::thin::pack(self, from) {
+            return packed;
+        }
         let nv = self.vectors(from.outputs);
         let panel = nv * S::LANES;
         let order = order(nv, S::LANES);
@@ -333,10 +345,13 @@ impl<S: Simd> Kernels for Set<S> {
             }
         }
         let (bias, scale) = (ordered(from.bias, 0, panel, &order), ordered(from.scale, 1.0, panel, &order));
-        Packed { weights, bias, scale, panel, groups, panel_bytes, widen_at_once: false }
+        Packed { weights, bias, scale, panel, groups, panel_bytes, columns: 1, widen_at_once: false }
     }
 
     fn conv(&self, step: &ConvStep, memory: Memory, part: (usize, usize)) {
+        if step.packed.columns > 1 {
+            return super::thin::run(self, step, memory, part);
+        }
         let tiles = self.tiles[step.packed.panel / S::LANES - 1];
         for_each_tile(step, memory, part, tiles.len(), |tile| {
             // SAFETY: a set is offered only where the CPU has its features; steps are checked when planned.
