@@ -50,6 +50,7 @@ pub struct Packed {
     /// Bytes of one panel's weights.
     pub panel_bytes: usize,
     /// Kernel columns whose products are kept apart; 1 but for few outputs.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub columns: usize,
     /// Products must be widened one by one: sums of two could exceed 16 bits. Only the `neon` set asks.
     #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
@@ -234,8 +235,6 @@ pub fn for_each_output_row(
 pub struct DepthwiseStep {
     pub x: usize,
     pub x_steps: [usize; 3],
-    /// Height and width of the kernel.
-    pub kernel: [usize; 2],
     /// Offset of each tap from the pixel's first byte, row by row.
     pub taps: Vec<u32>,
     pub y: usize,
@@ -271,6 +270,51 @@ pub struct UnpackedDepthwise<'a> {
     pub weight: &'a dyn Fn(usize, usize) -> i8,
     pub bias: &'a [i32],
     pub scale: &'a [f32],
+}
+
+impl UnpackedDepthwise<'_> {
+    /// Quads of columns in a kernel row.
+    pub fn quads(&self) -> usize {
+        self.kernel[1].div_ceil(4)
+    }
+
+    /// Pixels that share the columns of a row's quads, at most `most`.
+    pub fn pixels(&self, most: usize) -> usize {
+        if self.side_by_side.is_some() { (self.quads() * 4 + 1 - self.kernel[1]).min(most) } else { 1 }
+    }
+
+    /// Offsets of the columns of all quads, row by row: for several pixels and for one.
+    pub fn columns(&self) -> [Vec<u32>; 2] {
+        let [height, width] = self.kernel;
+        [self.side_by_side, None].map(|pixel| {
+            let column = |row: usize, column: usize| {
+                // Beyond the kernel: a column of the next pixels, or, with weights of zero, any.
+                let inside = column.min(width - 1);
+                self.offsets[row * width + inside] + ((column - inside) * pixel.unwrap_or(0)) as u32
+            };
+            let places = (0..height).flat_map(|row| (0..self.quads() * 4).map(move |i| (row, i)));
+            places.map(|(row, i)| column(row, i)).collect()
+        })
+    }
+
+    /// The quad of weights of a channel for one of the pixels that share columns.
+    pub fn quad(&self, channel: usize, row: usize, quad: usize, pixel: usize) -> [i8; 4] {
+        let width = self.kernel[1];
+        std::array::from_fn(|i| match (quad * 4 + i).checked_sub(pixel) {
+            Some(column) if column < width => (self.weight)(channel, row * width + column),
+            _ => 0,
+        })
+    }
+
+    /// Bias and scale filled up to whole blocks of channels.
+    #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
+    pub fn filled(&self, block: usize) -> (Vec<i32>, Vec<f32>) {
+        let whole = self.channels.next_multiple_of(block);
+        let (mut bias, mut scale) = (self.bias.to_vec(), self.scale.to_vec());
+        bias.resize(whole, 0);
+        scale.resize(whole, 1.0);
+        (bias, scale)
+    }
 }
 
 /// Calls `run` with the first input byte and the first output byte of every row of a thread's share.

@@ -677,7 +677,6 @@ impl Lowering {
         self.steps.push(Step::Depthwise(DepthwiseStep {
             x: x.at - top * row - left * pixel,
             x_steps: [image, row * conv.stride[0], pixel * conv.stride[1]],
-            kernel: conv.kernel,
             taps,
             y: y.at,
             y_steps: [y.strides[0], y.strides[1], y.strides[2]],

@@ -5,7 +5,7 @@
 
 use super::finish::{self, Bytes};
 use crate::engine::kernels::conv::{
-    ConvStep, DepthwiseStep, Ending, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise, for_each_pixel,
+    ConvStep, DepthwiseStep, Ending, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise, for_each_row,
     for_each_tile,
 };
 use crate::engine::kernels::memory::{Aligned, Memory};
@@ -99,48 +99,90 @@ unsafe fn tile<const MR: usize>(tile: &Tile) {
 type TileKernel = unsafe fn(&Tile);
 const TILES: [TileKernel; 8] = [tile::<1>, tile::<2>, tile::<3>, tile::<4>, tile::<5>, tile::<6>, tile::<7>, tile::<8>];
 
-/// Sixteen channels at a time: the bytes of four taps are brought together, channel by channel, and multiplied at once.
+/// A row of outputs, sixteen channels after the other: the bytes of four columns are brought together, channel by channel,
+/// and multiplied at once. Where neighbouring outputs read neighbouring inputs, the columns serve several pixels, each with
+/// its weights shifted.
 #[target_feature(enable = "dotprod")]
 unsafe fn depthwise(step: &DepthwiseStep, x: *const u8, y: *mut u8) {
-    let quads = step.taps.len().div_ceil(4);
     let element = if matches!(step.ending, Ending::Bytes { .. }) { 1 } else { 4 };
-    let mut weights = step.packed.weights.as_ptr().cast::<i8>();
+    let packed = &step.packed;
+    let block = packed.columns[1].len() / 4 * packed.pixels * 64;
     for channel in (0..step.channels).step_by(16) {
-        // SAFETY: taps of a checked step lie within the input and its halo; a block may read beyond the last channel,
-        // which the arena's slack allows; existing channels only are stored.
+        // SAFETY: the weights are packed for these blocks; the rest is passed on to the caller.
         unsafe {
-            let bias = step.packed.bias.as_ptr().add(channel);
-            let mut acc: [int32x4_t; 4] = std::array::from_fn(|q| vld1q_s32(bias.add(q * 4)));
-            for quad in 0..quads {
-                let tap = |i: usize| {
-                    // Weights beyond the last tap are zero: any byte will do.
-                    let tap = (4 * quad + i).min(step.taps.len() - 1);
-                    vld1q_s8(x.add(*step.taps.get_unchecked(tap) as usize + channel).cast())
-                };
-                let (a, b, c, d) = (tap(0), tap(1), tap(2), tap(3));
-                let (ab, cd) = ([vzip1q_s8(a, b), vzip2q_s8(a, b)], [vzip1q_s8(c, d), vzip2q_s8(c, d)]);
-                for half in 0..2 {
-                    let (p, q) = (vreinterpretq_s16_s8(ab[half]), vreinterpretq_s16_s8(cd[half]));
-                    let zips = [vzip1q_s16(p, q), vzip2q_s16(p, q)];
-                    for i in 0..2 {
-                        let w = vld1q_s8(weights.add((half * 2 + i) * 16));
-                        acc[half * 2 + i] = sdot!(acc[half * 2 + i], w, vreinterpretq_s8_s16(zips[i]));
+            let (x, y) = (x.add(channel), y.add(channel * element));
+            let weights = packed.weights.as_ptr().add(channel / 16 * block).cast::<i8>();
+            let mut column = 0;
+            macro_rules! run {
+                ($pixels:literal) => {{
+                    let group: usize = $pixels;
+                    while column + group <= step.dims[2] {
+                        let (x, y) = (x.add(column * step.x_steps[2]), y.add(column * step.y_steps[2]));
+                        pixels::<$pixels>(step, x, y, channel, weights);
+                        column += group;
                     }
-                }
-                weights = weights.add(64);
+                }};
             }
-            let n = 16.min(step.channels - channel);
-            let scale = step.packed.scale.as_ptr().add(channel);
-            let y = y.add(channel * element);
-            if let Some(bytes) = Bytes::of(step.ending) {
-                finish::store_sixteen(finish::sixteen(acc, scale, bytes), y, n);
-            } else {
-                let mut lanes = [0i32; 16];
+            match packed.pixels {
+                4 => run!(4),
+                3 => run!(3),
+                2 => run!(2),
+                _ => {}
+            }
+            run!(1);
+        }
+    }
+}
+
+/// `P` pixels of sixteen channels.
+#[target_feature(enable = "dotprod")]
+#[inline]
+unsafe fn pixels<const P: usize>(step: &DepthwiseStep, x: *const u8, y: *mut u8, channel: usize, weights: *const i8) {
+    let columns = &step.packed.columns[usize::from(P == 1)];
+    // SAFETY: columns up to the last pixel's last tap lie within the input and its halo; a block may read beyond the last
+    // channel, which the arena's slack allows; existing channels only are stored.
+    unsafe {
+        let bias = step.packed.bias.as_ptr().add(channel);
+        let start = [vld1q_s32(bias), vld1q_s32(bias.add(4)), vld1q_s32(bias.add(8)), vld1q_s32(bias.add(12))];
+        let mut acc = [start; P];
+        let mut weights = weights;
+        for quad in columns.chunks_exact(4) {
+            let (a, b) = (vld1q_s8(x.add(quad[0] as usize).cast()), vld1q_s8(x.add(quad[1] as usize).cast()));
+            let (c, d) = (vld1q_s8(x.add(quad[2] as usize).cast()), vld1q_s8(x.add(quad[3] as usize).cast()));
+            let (ab0, cd0) = (vreinterpretq_s16_s8(vzip1q_s8(a, b)), vreinterpretq_s16_s8(vzip1q_s8(c, d)));
+            let (ab1, cd1) = (vreinterpretq_s16_s8(vzip2q_s8(a, b)), vreinterpretq_s16_s8(vzip2q_s8(c, d)));
+            let zips = [vzip1q_s16(ab0, cd0), vzip2q_s16(ab0, cd0), vzip1q_s16(ab1, cd1), vzip2q_s16(ab1, cd1)];
+            for p in 0..P {
                 for q in 0..4 {
-                    vst1q_s32(lanes.as_mut_ptr().add(q * 4), acc[q]);
+                    let w = vld1q_s8(weights.add((p * 4 + q) * 16));
+                    acc[p][q] = sdot!(acc[p][q], w, vreinterpretq_s8_s16(zips[q]));
                 }
-                finish::words(&lanes, scale, step.ending, y, n);
             }
+            weights = weights.add(step.packed.pixels * 64);
+        }
+        let n = 16.min(step.channels - channel);
+        let scale = step.packed.scale.as_ptr().add(channel);
+        if let Some(bytes) = Bytes::of(step.ending) {
+            // Written out: a loop that is not unrolled would keep `acc` in memory throughout.
+            macro_rules! store {
+                ($($p:literal)*) => {$(
+                    if $p < P {
+                        let bytes = finish::sixteen(*acc.get_unchecked($p), scale, bytes);
+                        finish::store_sixteen(bytes, y.add($p * step.y_steps[2]), n);
+                    }
+                )*};
+            }
+            store!(0 1 2 3);
+            return;
+        }
+        let mut lanes = [0i32; 4 * 16];
+        for p in 0..P {
+            for q in 0..4 {
+                vst1q_s32(lanes.as_mut_ptr().add(p * 16 + q * 4), acc[p][q]);
+            }
+        }
+        for p in 0..P {
+            finish::words(&lanes[p * 16..], scale, step.ending, y.add(p * step.y_steps[2]), n);
         }
     }
 }
@@ -166,20 +208,26 @@ impl Kernels for Dotprod {
     }
 
     fn pack_depthwise(&self, from: &UnpackedDepthwise) -> PackedDepthwise {
-        let quads = from.taps.div_ceil(4);
-        let mut weights = Aligned::zeroed(from.channels.div_ceil(16) * quads * 64);
+        let (quads, pixels) = (from.quads(), from.pixels(4));
+        let mut weights = Aligned::zeroed(from.channels.div_ceil(16) * from.kernel[0] * quads * pixels * 64);
         for c in 0..from.channels {
-            for tap in 0..from.taps {
-                let at = (c / 16 * quads + tap / 4) * 64 + c % 16 * 4 + tap % 4;
-                weights.bytes_mut()[at] = (from.weight)(c, tap) as u8;
+            for row in 0..from.kernel[0] {
+                for quad in 0..quads {
+                    for pixel in 0..pixels {
+                        let place = ((c / 16 * from.kernel[0] + row) * quads + quad) * pixels + pixel;
+                        let at = place * 64 + c % 16 * 4;
+                        let bytes = from.quad(c, row, quad, pixel).map(|w| w as u8);
+                        weights.bytes_mut()[at..at + 4].copy_from_slice(&bytes);
+                    }
+                }
             }
         }
-        let (bias, scale) = finish_numbers(from, 16);
-        PackedDepthwise { weights, bias, scale, pixels: 1, columns: Default::default() }
+        let (bias, scale) = from.filled(16);
+        PackedDepthwise { weights, bias, scale, pixels, columns: from.columns() }
     }
 
     fn depthwise(&self, step: &DepthwiseStep, memory: Memory, part: (usize, usize)) {
-        for_each_pixel(step, memory, part, |x, y| {
+        for_each_row(step, memory, part, |x, y| {
             // SAFETY: as in `conv`.
             unsafe { depthwise(step, x, y) }
         });
@@ -188,13 +236,4 @@ impl Kernels for Dotprod {
     fn add(&self, step: &AddStep, memory: Memory, part: (usize, usize)) {
         finish::add(step, memory, part);
     }
-}
-
-/// Bias and scale filled up to whole blocks of channels.
-pub fn finish_numbers(from: &UnpackedDepthwise, block: usize) -> (Vec<i32>, Vec<f32>) {
-    let whole = from.channels.next_multiple_of(block);
-    let (mut bias, mut scale) = (from.bias.to_vec(), from.scale.to_vec());
-    bias.resize(whole, 0);
-    scale.resize(whole, 1.0);
-    (bias, scale)
 }

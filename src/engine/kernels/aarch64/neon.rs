@@ -4,7 +4,6 @@
 //! bits; two such products are added there before they are widened, which is exact as long as no two weights that meet
 //! in a lane are both -128: packing looks for that weight, and where it occurs products are widened one by one.
 
-use super::dotprod::finish_numbers;
 use super::finish::{self, Bytes};
 use crate::engine::kernels::conv::{
     ConvStep, DepthwiseStep, Ending, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise, for_each_pixel,
@@ -166,7 +165,7 @@ impl Kernels for Neon {
                 weights.bytes_mut()[(c / 16 * from.taps + tap) * 16 + c % 16] = (from.weight)(c, tap) as u8;
             }
         }
-        let (bias, scale) = finish_numbers(from, 16);
+        let (bias, scale) = from.filled(16);
         PackedDepthwise { weights, bias, scale, pixels: 1, columns: Default::default() }
     }
 

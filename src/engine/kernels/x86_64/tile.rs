@@ -178,7 +178,7 @@ unsafe fn block_of<S: Simd>(
         }
         run!(1);
     }
-    step.kernel[0] * step.kernel[1].div_ceil(4) * pixels * 4 * S::LANES * S::QUAD
+    step.packed.columns[1].len() * pixels * S::LANES * S::QUAD
 }
 
 /// `P` pixels of a block.
@@ -360,28 +360,21 @@ impl<S: Simd> Kernels for Set<S> {
     }
 
     fn pack_depthwise(&self, from: &UnpackedDepthwise) -> PackedDepthwise {
-        let [height, width] = from.kernel;
-        let quads = width.div_ceil(4);
-        // As many pixels as the columns of the quads hold beside the kernel.
-        let pixels = if from.side_by_side.is_some() { (quads * 4 + 1 - width).min(S::MOST_SIDE_BY_SIDE) } else { 1 };
+        let (quads, pixels) = (from.quads(), from.pixels(S::MOST_SIDE_BY_SIDE));
         let (mut bytes, mut bias, mut scale) = (Vec::new(), Vec::new(), Vec::new());
         let mut channel = 0;
         while channel < from.channels {
             let lanes = if is_whole::<S>(from.channels - channel) { S::LANES } else { S::Half::LANES };
             let (order, vector) = (order(4, lanes), lanes * S::QUAD);
             let of = |place: usize| Some(channel + order[place]).filter(|&c| c < from.channels);
-            for row in 0..height {
+            for row in 0..from.kernel[0] {
                 for quad in 0..quads {
                     for pixel in 0..pixels {
                         let mut to = vec![0; 4 * vector];
                         for place in 0..4 * lanes {
                             let Some(channel) = of(place) else { continue };
-                            let weight = |i: usize| match (quad * 4 + i).checked_sub(pixel) {
-                                Some(column) if column < width => (from.weight)(channel, row * width + column),
-                                _ => 0,
-                            };
                             let at = place / lanes * vector;
-                            let quad = std::array::from_fn(weight);
+                            let quad = from.quad(channel, row, quad, pixel);
                             write_quad(&mut to[at..at + vector], lanes, place % lanes, quad, S::QUAD);
                         }
                         bytes.extend(to);
@@ -396,15 +389,7 @@ impl<S: Simd> Kernels for Set<S> {
         }
         let mut weights = Aligned::zeroed(bytes.len());
         weights.bytes_mut().copy_from_slice(&bytes);
-        let columns = [from.side_by_side, None].map(|pixel| {
-            let column = |row: usize, column: usize| {
-                // Beyond the kernel: a column of the next pixels, or, with weights of zero, any.
-                let inside = column.min(width - 1);
-                from.offsets[row * width + inside] + ((column - inside) * pixel.unwrap_or(0)) as u32
-            };
-            (0..height).flat_map(|row| (0..quads * 4).map(move |i| (row, i))).map(|(row, i)| column(row, i)).collect()
-        });
-        PackedDepthwise { weights, bias, scale, pixels, columns }
+        PackedDepthwise { weights, bias, scale, pixels, columns: from.columns() }
     }
 
     fn depthwise(&self, step: &DepthwiseStep, memory: Memory, part: (usize, usize)) {
