@@ -13,7 +13,7 @@ pub struct CopyStep {
     pub y: usize,
     /// Count, step in the input, step in the output (bytes; input steps may run backwards), outermost first.
     pub axes: Vec<(usize, isize, usize)>,
-    /// Bytes of an element, 1, 4 or 8.
+    /// Bytes of an element.
     pub size: usize,
     /// Flips the top bit of each byte, between `u8` and `i8`.
     pub flip: bool,
@@ -31,6 +31,12 @@ impl CopyStep {
                 }
                 _ => joined.push(axis),
             }
+        }
+        // A few bytes that stay together are one element.
+        let size = self.size;
+        let few = |axis: &(usize, isize, usize)| axis.1 == size as isize && axis.2 == size && axis.0 * size <= 8;
+        if !self.flip && joined.len() > 1 && joined.last().is_some_and(few) {
+            self.size *= joined.pop().map_or(1, |axis| axis.0);
         }
         // The innermost loop walks bytes that follow one another, where there are enough of them, or else the longest
         // axis.
@@ -74,6 +80,9 @@ impl CopyStep {
     }
 
     fn stretch(&self, memory: Memory, x: isize, y: usize, count: usize, x_step: isize, y_step: usize) {
+        if count == 0 {
+            return;
+        }
         let x = memory.at(0).wrapping_offset(self.x as isize + x);
         let y = memory.at(self.y + y);
         // SAFETY: the planner's axes stay within both values, which do not overlap.
@@ -95,10 +104,26 @@ impl CopyStep {
                         y.add(i * y_step).cast::<u32>().write_unaligned(value);
                     }
                 }
-                _ => {
+                8 => {
                     for i in 0..count {
                         let value = x.offset(i as isize * x_step).cast::<u64>().read_unaligned();
                         y.add(i * y_step).cast::<u64>().write_unaligned(value);
+                    }
+                }
+                3 if y_step == 3 => {
+                    // Four bytes at once: the fourth is written over by the next element. Reading it meets the same
+                    // value, or the arena's slack.
+                    for i in 0..count - 1 {
+                        let value = x.offset(i as isize * x_step).cast::<u32>().read_unaligned();
+                        y.add(i * 3).cast::<u32>().write_unaligned(value);
+                    }
+                    std::ptr::copy_nonoverlapping(x.offset((count - 1) as isize * x_step), y.add((count - 1) * 3), 3);
+                }
+                size => {
+                    for i in 0..count {
+                        for byte in 0..size {
+                            *y.add(i * y_step + byte) = *x.offset(i as isize * x_step).add(byte);
+                        }
                     }
                 }
             }

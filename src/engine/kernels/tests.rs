@@ -392,3 +392,49 @@ proptest! {
         check(build, &[tensor(kind, &shape, x.clone())], &tensor(kind, &y_shape, y));
     }
 }
+
+/// Copies between every two arrangements of a small tensor, split over threads, against the definition.
+#[test]
+fn copies_follow_their_definition() {
+    use super::memory::Aligned;
+    use super::portable::CopyStep;
+    let shape = [3usize, 5, 2, 3];
+    let orders = [[0, 1, 2, 3], [0, 2, 3, 1], [3, 1, 0, 2], [1, 0, 3, 2], [2, 3, 0, 1]];
+    let steps = |order: [usize; 4], gap: usize| {
+        let mut steps = [0; 4];
+        let mut step = gap;
+        for &axis in order.iter().rev() {
+            steps[axis] = step;
+            step *= shape[axis];
+        }
+        steps
+    };
+    let count: usize = shape.iter().product();
+    for (x_order, y_order) in orders.iter().flat_map(|x| orders.iter().map(move |y| (*x, *y))) {
+        for (size, flip) in [(1, false), (1, true), (4, false), (8, false)] {
+            for parts in 1..=3 {
+                let (x_steps, y_steps) = (steps(x_order, size), steps(y_order, size));
+                let mut arena = Aligned::zeroed(2 * count * size + super::memory::SLACK);
+                let source = bytes(7, count * size, false);
+                arena.bytes_mut()[..count * size].copy_from_slice(&source);
+                let axes = (0..4).map(|i| (shape[i], x_steps[i] as isize, y_steps[i])).collect();
+                let copy = CopyStep { x: 0, y: count * size, axes, size, flip }.joined();
+                let memory = arena.memory();
+                for part in 0..parts {
+                    copy.run(memory, (part, parts));
+                }
+                let mut expected = vec![0; count * size];
+                for i in 0..count {
+                    let index = [i / 30, i / 6 % 5, i / 3 % 2, i % 3];
+                    let at = |steps: [usize; 4]| (0..4).map(|axis| index[axis] * steps[axis]).sum::<usize>();
+                    for byte in 0..size {
+                        let flipped = if flip { 0x80 } else { 0 };
+                        expected[at(y_steps) + byte] = source[at(x_steps) + byte] ^ flipped;
+                    }
+                }
+                let found = &arena.bytes()[count * size..2 * count * size];
+                assert!(found == expected, "{x_order:?} {y_order:?} {size} {flip} {parts}");
+            }
+        }
+    }
+}
