@@ -128,13 +128,32 @@ pub struct Conv {
     pub finish: Finish,
 }
 
+impl Conv {
+    /// A product with a constant matrix, `weights [outputs, inputs]`.
+    pub fn linear(weights: Weights, [outputs, inputs]: [usize; 2], zero_point: i32, finish: Finish) -> Conv {
+        Conv {
+            weights,
+            outputs,
+            inputs,
+            groups: 1,
+            kernel: [1, 1],
+            stride: [1, 1],
+            dilation: [1, 1],
+            pads: [0; 4],
+            zero_point: ZeroPoint::Known(zero_point),
+            bias: vec![0; outputs],
+            finish,
+        }
+    }
+}
+
 /// A window that slides over a picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Window {
     pub kernel: [usize; 2],
     pub stride: [usize; 2],
     pub dilation: [usize; 2],
-    /// Top, left, bottom, right; the last two may be negative where a `ceil_mode` window hangs over.
+    /// Top, left, bottom, right; with `ceil_mode` a last window may hang over beyond them.
     pub pads: [usize; 4],
     /// Whether padding counts in an average.
     pub count_pads: bool,

@@ -1,6 +1,6 @@
 //! What a kernel set reaches on this CPU when nothing holds it up.
 
-use super::graph::{Conv, Finish, Graph, Op, Weights, ZeroPoint};
+use super::graph::{Conv, Finish, Graph, Op, Weights};
 use super::kernels::available;
 use super::{ElementKind, EngineError, Plan, Session};
 use std::sync::Arc;
@@ -20,19 +20,8 @@ pub fn measured_peak(kernel: &str) -> Result<f64, EngineError> {
     let x = graph.value("x", ElementKind::U8, &[ROWS, INPUTS]);
     graph.inputs.push(x);
     let weights = (0..INPUTS * OUTPUTS).map(|i| (i % 251) as i8).collect();
-    let conv = Conv {
-        weights: Weights { first: weights, second: None },
-        outputs: OUTPUTS,
-        inputs: INPUTS,
-        groups: 1,
-        kernel: [1, 1],
-        stride: [1, 1],
-        dilation: [1, 1],
-        pads: [0; 4],
-        zero_point: ZeroPoint::Known(3),
-        bias: vec![0; OUTPUTS],
-        finish: Finish::Bytes { multiplier: vec![1e-4; OUTPUTS], zero_point: 0, low: 0, high: 255 },
-    };
+    let finish = Finish::Bytes { multiplier: vec![1e-4; OUTPUTS], zero_point: 0, low: 0, high: 255 };
+    let conv = Conv::linear(Weights { first: weights, second: None }, [OUTPUTS, INPUTS], 3, finish);
     let y = graph.push("product", Op::Linear(conv), &[x], ElementKind::U8, &[ROWS, OUTPUTS]);
     graph.outputs.push(y);
     let mut session = Session::new(Arc::new(Plan::new(graph, set)?))?;

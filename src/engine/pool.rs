@@ -24,6 +24,19 @@ struct Shared {
     /// Threads that have arrived at the barrier, over all steps and runs.
     arrived: AtomicUsize,
     stop: AtomicBool,
+    /// A thread has panicked: nobody may wait for it.
+    failed: AtomicBool,
+}
+
+/// Marks the pool as failed where its thread unwinds.
+struct Witness<'a>(&'a Shared);
+
+impl Drop for Witness<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.failed.store(true, Ordering::Release);
+        }
+    }
 }
 
 /// Turns of a spinning thread before it lets others have the core.
@@ -46,15 +59,20 @@ impl Shared {
     fn meet(&self, step: usize) {
         self.arrived.fetch_add(1, Ordering::AcqRel);
         let all = (step + 1) * self.threads;
-        wait_until(|| self.arrived.load(Ordering::Acquire) >= all);
+        wait_until(|| self.arrived.load(Ordering::Acquire) >= all || self.failed.load(Ordering::Acquire));
     }
 }
 
 impl Pool {
     /// A pool of `threads` in all, for one session of a plan.
     pub fn new(plan: &Arc<Plan>, memory: Memory, threads: usize) -> std::io::Result<Pool> {
-        let shared =
-            Shared { threads, run: AtomicUsize::new(0), arrived: AtomicUsize::new(0), stop: AtomicBool::new(false) };
+        let shared = Shared {
+            threads,
+            run: AtomicUsize::new(0),
+            arrived: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+        };
         let mut pool = Pool { shared: Arc::new(shared), workers: Vec::new() };
         for part in 1..threads {
             let (shared, plan) = (Arc::clone(&pool.shared), Arc::clone(plan));
@@ -75,8 +93,15 @@ impl Pool {
     }
 
     /// The caller's end of a step: returns when every thread is done with it.
-    pub fn meet(&self, step: usize) {
+    ///
+    /// # Errors
+    /// Where one of them has failed.
+    pub fn meet(&self, step: usize) -> Result<(), String> {
         self.shared.meet(step);
+        match self.shared.failed.load(Ordering::Acquire) {
+            true => Err("a thread of the engine has failed".into()),
+            false => Ok(()),
+        }
     }
 
     pub fn threads(&self) -> usize {
@@ -96,6 +121,7 @@ impl Drop for Pool {
 }
 
 fn work(shared: &Shared, plan: &Plan, context: &Context) {
+    let _witness = Witness(shared);
     for run in 1.. {
         while shared.run.load(Ordering::Acquire) < run {
             if shared.stop.load(Ordering::Acquire) {

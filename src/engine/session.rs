@@ -143,7 +143,7 @@ impl Session {
                 if result.is_ok() {
                     result = step.run(if step.is_shared() { part } else { &context }).map_err(EngineError::Run);
                 }
-                pool.meet(first + index);
+                pool.meet(first + index).map_err(EngineError::Run)?;
             }
             if op == last {
                 for (tensor, place) in self.outputs.iter_mut().zip(&plan.output_places) {

@@ -387,19 +387,7 @@ fn linear(
     input: usize,
     scale: Vec<f32>,
 ) -> Expression {
-    let conv = Conv {
-        weights,
-        outputs,
-        inputs,
-        groups: 1,
-        kernel: [1, 1],
-        stride: [1, 1],
-        dilation: [1, 1],
-        pads: [0; 4],
-        zero_point: ZeroPoint::Known(zero_point),
-        bias: vec![0; outputs],
-        finish: Finish::Accumulators,
-    };
+    let conv = Conv::linear(weights, [outputs, inputs], zero_point, Finish::Accumulators);
     Expression::Accumulated { kind: Accumulator::Linear, conv: Box::new(conv), input, scale }
 }
 

@@ -73,7 +73,7 @@ pub struct Unpacked<'a> {
 }
 
 impl Unpacked<'_> {
-    /// Panels of `panel` outputs, groups of `group` bytes; `spread` writes one output's group at its place.
+    /// Panels of `panel` outputs, groups of `group` bytes.
     pub fn pack(&self, panel: usize, group: usize) -> Packed {
         let panels = self.outputs.div_ceil(panel);
         let groups = self.run.div_ceil(group);

@@ -267,19 +267,8 @@ proptest! {
             graph.inputs.push(input);
             let finish =
                 Finish::Bytes { multiplier: vec![multiplier; outputs], zero_point: zero_points[1], low: 0, high: 255 };
-            let conv = Conv {
-                weights: Weights { first: weights.iter().map(|&w| w as i8).collect(), second: None },
-                outputs,
-                inputs,
-                groups: 1,
-                kernel: [1, 1],
-                stride: [1, 1],
-                dilation: [1, 1],
-                pads: [0; 4],
-                zero_point: ZeroPoint::Known(zero_points[0]),
-                bias: vec![0; outputs],
-                finish,
-            };
+            let weights = Weights { first: weights.iter().map(|&w| w as i8).collect(), second: None };
+            let conv = Conv::linear(weights, [outputs, inputs], zero_points[0], finish);
             let output = graph.push("linear", Op::Linear(conv), &[input], ElementKind::U8, &[rows, outputs]);
             graph.outputs.push(output);
             graph

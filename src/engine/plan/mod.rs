@@ -3,7 +3,7 @@
 //! | file | decides |
 //! |---|---|
 //! | `place` | forms, halos, shared memory, lifetimes, offsets |
-//! | `lower` | the steps of each op, and its weights in the kernel's order |
+//! | `lower/` | the steps of each op, and its weights in the kernel's order |
 //! | `transposed` | transposed convolutions as ordinary ones |
 
 mod lower;

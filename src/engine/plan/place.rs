@@ -206,7 +206,7 @@ fn halo(graph: &Graph, node: &Node, conv: &Conv) -> [usize; 4] {
             let reach = (out[axis] - 1) * conv.stride[axis] + conv.dilation[axis] * (conv.kernel[axis] - 1) + 1;
             (conv.pads[axis], reach.saturating_sub(conv.pads[axis] + size[axis]))
         } else {
-            super::transposed::phases(conv, axis, size[axis], out[axis])
+            super::transposed::phases(conv, axis, out[axis])
                 .iter()
                 .map(|phase| phase.reach(size[axis]))
                 .fold((0, 0), |(b, a), (before, after)| (b.max(before), a.max(after)))

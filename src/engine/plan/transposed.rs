@@ -29,7 +29,7 @@ impl Phase {
 
 /// Output `o` gets input `i` through kernel place `k` where `o + pad = i * stride + k`. So outputs of one phase
 /// `r = (o + pad) mod stride` meet the kernel places `r, r + stride, …`, and the inputs run backwards.
-pub fn phases(conv: &Conv, axis: usize, _size: usize, out: usize) -> Vec<Phase> {
+pub fn phases(conv: &Conv, axis: usize, out: usize) -> Vec<Phase> {
     let (stride, pad, kernel) = (conv.stride[axis], conv.pads[axis], conv.kernel[axis]);
     (0..stride)
         .filter_map(|phase| {
@@ -75,7 +75,7 @@ mod tests {
                         finish: Finish::Accumulators,
                     };
                     let mut found = vec![Vec::new(); out];
-                    for phase in phases(&conv, 0, size, out) {
+                    for phase in phases(&conv, 0, out) {
                         let (before, after) = phase.reach(size);
                         for i in 0..phase.count {
                             for (t, &k) in phase.taps.iter().enumerate() {

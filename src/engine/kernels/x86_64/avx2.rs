@@ -2,9 +2,7 @@
 //! multiplied in pairs by `vpmaddwd`; `vpmaddubsw` would saturate.
 
 use super::simd::{Bytes, Simd, Sum};
-use super::thin;
-use super::tile::{self, Set, tile_table};
-use crate::engine::kernels::conv::{ConvStep, DepthwiseStep};
+use super::tile::{Set, row_kernels, tile_table};
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
@@ -19,23 +17,7 @@ pub static SET: Set<Avx2> = Set {
     simd: PhantomData,
 };
 
-#[target_feature(enable = "avx2,fma")]
-unsafe fn depthwise(step: &DepthwiseStep, x: *const u8, y: *mut u8) {
-    // SAFETY: passed on to the caller.
-    unsafe { tile::depthwise::<Avx2>(step, x, y) }
-}
-
-#[target_feature(enable = "avx2,fma")]
-unsafe fn gather(step: &ConvStep, lanes: *const i32, y: *mut u8, count: usize) {
-    // SAFETY: passed on to the caller.
-    unsafe { thin::gather::<Avx2>(step, lanes, y, count) }
-}
-
-#[target_feature(enable = "avx2,fma")]
-unsafe fn sum(x: [*const u8; 2], y: *mut u8, count: usize, numbers: &Sum) {
-    // SAFETY: passed on to the caller.
-    unsafe { tile::sum::<Avx2>(x, y, count, numbers) }
-}
+row_kernels!(Avx2, "avx2,fma");
 
 #[derive(Clone, Copy)]
 pub struct Avx2;

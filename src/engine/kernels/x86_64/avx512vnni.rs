@@ -1,10 +1,8 @@
 //! AVX-512 with VNNI: sixteen lanes, quads multiplied by `vpdpbusd`.
 
-use super::avx2::{finish, interleaved, sum_of};
+use super::avxvnni::eight_lanes;
 use super::simd::{Bytes, Simd, Sum};
-use super::thin;
-use super::tile::{self, Set, tile_table};
-use crate::engine::kernels::conv::{ConvStep, DepthwiseStep};
+use super::tile::{Set, row_kernels, tile_table};
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
@@ -25,23 +23,7 @@ pub static SET: Set<Avx512> = Set {
     simd: PhantomData,
 };
 
-#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn depthwise(step: &DepthwiseStep, x: *const u8, y: *mut u8) {
-    // SAFETY: passed on to the caller.
-    unsafe { tile::depthwise::<Avx512>(step, x, y) }
-}
-
-#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn gather(step: &ConvStep, lanes: *const i32, y: *mut u8, count: usize) {
-    // SAFETY: passed on to the caller.
-    unsafe { thin::gather::<Avx512>(step, lanes, y, count) }
-}
-
-#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn sum(x: [*const u8; 2], y: *mut u8, count: usize, numbers: &Sum) {
-    // SAFETY: passed on to the caller.
-    unsafe { tile::sum::<Avx512>(x, y, count, numbers) }
-}
+row_kernels!(Avx512, "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni");
 
 #[derive(Clone, Copy)]
 pub struct Avx512;
@@ -184,70 +166,5 @@ unsafe fn number(p: *const u8, shift: i32) -> __m512 {
     }
 }
 
-/// Eight lanes with the thirty-two registers of AVX-512.
-#[derive(Clone, Copy)]
-pub struct Avx512Half;
-
-impl Simd for Avx512Half {
-    const LANES: usize = 8;
-    const QUAD: usize = 4;
-    const MOST_SIDE_BY_SIDE: usize = 4;
-    type Half = Avx512Half;
-    type I = __m256i;
-    type X = __m256i;
-    type W = __m256i;
-
-    #[inline(always)]
-    unsafe fn load(p: *const i32) -> __m256i {
-        // SAFETY: promised by the caller, here and in all methods below.
-        unsafe { _mm256_loadu_si256(p.cast()) }
-    }
-
-    #[inline(always)]
-    unsafe fn store(p: *mut i32, v: __m256i) {
-        // SAFETY: see `load`.
-        unsafe { _mm256_storeu_si256(p.cast(), v) }
-    }
-
-    #[inline(always)]
-    unsafe fn add(a: __m256i, b: __m256i) -> __m256i {
-        // SAFETY: see `load`.
-        unsafe { _mm256_add_epi32(a, b) }
-    }
-
-    #[inline(always)]
-    unsafe fn broadcast(p: *const u8) -> __m256i {
-        // SAFETY: see `load`.
-        unsafe { _mm256_set1_epi32(p.cast::<i32>().read_unaligned()) }
-    }
-
-    #[inline(always)]
-    unsafe fn weights(p: *const u8) -> __m256i {
-        // SAFETY: see `load`.
-        unsafe { _mm256_loadu_si256(p.cast()) }
-    }
-
-    #[inline(always)]
-    unsafe fn dot(acc: __m256i, x: __m256i, w: __m256i) -> __m256i {
-        // SAFETY: see `load`.
-        unsafe { _mm256_dpbusd_epi32(acc, x, w) }
-    }
-
-    #[inline(always)]
-    unsafe fn interleave(p: [*const u8; 4]) -> [__m256i; 4] {
-        // SAFETY: see `load`.
-        unsafe { interleaved(p) }
-    }
-
-    #[inline(always)]
-    unsafe fn finish<const NV: usize>(acc: [__m256i; NV], scale: *const f32, ending: Bytes, y: *mut u8, n: usize) {
-        // SAFETY: see `load`.
-        unsafe { finish(acc, scale, ending, y, n) }
-    }
-
-    #[inline(always)]
-    unsafe fn sum(a: *const u8, b: *const u8, y: *mut u8, numbers: &Sum) {
-        // SAFETY: see `load`.
-        unsafe { sum_of(a, b, y, numbers) }
-    }
-}
+// Half of the lanes, with the thirty-two registers of AVX-512.
+eight_lanes!(Avx512Half, _mm256_dpbusd_epi32, 4);

@@ -424,3 +424,27 @@ macro_rules! tile_table {
     }};
 }
 pub(super) use tile_table;
+
+/// The functions of a set other than tiles, compiled with its features.
+macro_rules! row_kernels {
+    ($simd:ty, $features:literal) => {
+        #[target_feature(enable = $features)]
+        unsafe fn depthwise(step: &$crate::engine::kernels::conv::DepthwiseStep, x: *const u8, y: *mut u8) {
+            // SAFETY: passed on to the caller.
+            unsafe { $crate::engine::kernels::x86_64::tile::depthwise::<$simd>(step, x, y) }
+        }
+
+        #[target_feature(enable = $features)]
+        unsafe fn gather(step: &$crate::engine::kernels::conv::ConvStep, lanes: *const i32, y: *mut u8, count: usize) {
+            // SAFETY: passed on to the caller.
+            unsafe { $crate::engine::kernels::x86_64::thin::gather::<$simd>(step, lanes, y, count) }
+        }
+
+        #[target_feature(enable = $features)]
+        unsafe fn sum(x: [*const u8; 2], y: *mut u8, count: usize, numbers: &Sum) {
+            // SAFETY: passed on to the caller.
+            unsafe { $crate::engine::kernels::x86_64::tile::sum::<$simd>(x, y, count, numbers) }
+        }
+    };
+}
+pub(super) use row_kernels;
