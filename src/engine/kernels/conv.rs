@@ -20,6 +20,13 @@ pub enum Ending {
     Lanes,
 }
 
+impl Ending {
+    /// Bytes of an output.
+    pub fn bytes(self) -> usize {
+        if matches!(self, Ending::Bytes { .. }) { 1 } else { 4 }
+    }
+}
+
 /// Everything that a convolution needs at run time.
 pub struct ConvStep {
     /// Offset of the first byte that output pixel 0 reads.
@@ -106,24 +113,30 @@ impl Unpacked<'_> {
 /// The most pixels of one tile.
 pub const MOST_PIXELS: usize = 16;
 
-/// A tile: up to [`MOST_PIXELS`] pixels by one panel.
+/// A tile: up to [`MOST_PIXELS`] pixels by some panels, one after the other.
 pub struct Tile {
     pub x: [*const u8; MOST_PIXELS],
+    /// Where the first panel's outputs go; those of the next follow.
     pub y: [*mut u8; MOST_PIXELS],
     pub pixels: usize,
     pub taps: *const u32,
     pub tap_count: usize,
     pub groups: usize,
+    /// Weights of all panels, without gaps.
     pub weights: *const u8,
     pub bias: *const i32,
     pub scale: *const f32,
-    /// Outputs of this panel that exist.
+    pub panels: usize,
+    /// Outputs of these panels that exist.
     pub outputs: usize,
     pub ending: Ending,
 }
 
 /// Bytes of input that are walked through once for all panels before the next are; they stay in the second-level cache.
 const CHUNK: usize = 128 << 10;
+
+/// Bytes of weights that one tile after the other meets; they stay in the first-level cache.
+const BLOCK: usize = 16 << 10;
 
 /// Cuts a thread's share of a convolution into tiles of at most `most` pixels.
 pub fn for_each_tile(
@@ -137,8 +150,10 @@ pub fn for_each_tile(
     let mine = share(images * rows * columns, part, parts);
     let packed = &step.packed;
     let panels = step.outputs.div_ceil(packed.panel);
-    let chunk = if panels == 1 { mine.len() } else { (CHUNK * columns / step.x_steps[1].max(1)).max(4 * most) };
-    let element = if matches!(step.ending, Ending::Bytes { .. }) { 1 } else { 4 };
+    let block = (BLOCK / packed.panel_bytes.max(1)).max(1);
+    let chunk =
+        if panels <= block { mine.len() } else { (CHUNK * columns / step.x_steps[1].max(1)).max(4 * most) };
+    let element = step.ending.bytes();
     let mut tile = Tile {
         x: [std::ptr::null(); MOST_PIXELS],
         y: [std::ptr::null_mut(); MOST_PIXELS],
@@ -149,18 +164,20 @@ pub fn for_each_tile(
         weights: std::ptr::null(),
         bias: std::ptr::null(),
         scale: std::ptr::null(),
+        panels: 0,
         outputs: 0,
         ending: step.ending,
     };
     let mut start = mine.start;
     while start < mine.end {
         let end = mine.end.min(start + chunk.max(1));
-        for panel in 0..panels {
+        for panel in (0..panels).step_by(block) {
             let first = panel * packed.panel;
             tile.weights = packed.weights.as_ptr().wrapping_add(panel * packed.panel_bytes);
             tile.bias = packed.bias[first..].as_ptr();
             tile.scale = packed.scale[first..].as_ptr();
-            tile.outputs = packed.panel.min(step.outputs - first);
+            tile.panels = block.min(panels - panel);
+            tile.outputs = (tile.panels * packed.panel).min(step.outputs - first);
             // Tiles of nearly equal size: a short last one would waste the weights it loads.
             let tiles = (end - start).div_ceil(most);
             let mut place = Place::of(start, step.dims);
@@ -235,6 +252,9 @@ pub fn for_each_output_row(
 pub struct DepthwiseStep {
     pub x: usize,
     pub x_steps: [usize; 3],
+    /// Bytes of the input from one kernel row to the next.
+    pub kernel_row: usize,
+    pub kernel_rows: usize,
     /// Offset of each tap from the pixel's first byte, row by row.
     pub taps: Vec<u32>,
     pub y: usize,
@@ -252,8 +272,11 @@ pub struct PackedDepthwise {
     pub scale: Vec<f32>,
     /// Pixels that are computed together.
     pub pixels: usize,
-    /// Offsets of columns in the kernel's own order, for that many pixels and for one.
+    /// Offsets of a kernel row's columns in the kernel's own order, for that many pixels and for one.
     pub columns: [Vec<u32>; 2],
+    /// As in [`Packed`].
+    #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
+    pub widen_at_once: bool,
 }
 
 /// Depthwise weights before packing.
@@ -283,17 +306,16 @@ impl UnpackedDepthwise<'_> {
         if self.side_by_side.is_some() { (self.quads() * 4 + 1 - self.kernel[1]).min(most) } else { 1 }
     }
 
-    /// Offsets of the columns of all quads, row by row: for several pixels and for one.
+    /// Offsets of the columns of a row's quads: for several pixels and for one.
     pub fn columns(&self) -> [Vec<u32>; 2] {
-        let [height, width] = self.kernel;
+        let width = self.kernel[1];
         [self.side_by_side, None].map(|pixel| {
-            let column = |row: usize, column: usize| {
+            let column = |column: usize| {
                 // Beyond the kernel: a column of the next pixels, or, with weights of zero, any.
                 let inside = column.min(width - 1);
-                self.offsets[row * width + inside] + ((column - inside) * pixel.unwrap_or(0)) as u32
+                self.offsets[inside] + ((column - inside) * pixel.unwrap_or(0)) as u32
             };
-            let places = (0..height).flat_map(|row| (0..self.quads() * 4).map(move |i| (row, i)));
-            places.map(|(row, i)| column(row, i)).collect()
+            (0..self.quads() * 4).map(column).collect()
         })
     }
 
@@ -317,17 +339,24 @@ impl UnpackedDepthwise<'_> {
     }
 }
 
-/// Calls `run` with the first input byte and the first output byte of every row of a thread's share.
-pub fn for_each_row(
+/// Calls `run` with the first input byte and the first output byte of every `most` rows, or fewer, of a thread's share, and
+/// with their number.
+pub fn for_each_rows(
     step: &DepthwiseStep,
     memory: Memory,
     (part, parts): (usize, usize),
-    mut run: impl FnMut(*const u8, *mut u8),
+    most: usize,
+    mut run: impl FnMut(*const u8, *mut u8, usize),
 ) {
     let [images, rows, _] = step.dims;
-    for row in share(images * rows, part, parts) {
+    let mine = share(images * rows, part, parts);
+    let mut row = mine.start;
+    while row < mine.end {
         let place = Place { image: row / rows, row: row % rows, column: 0 };
-        run(memory.at(step.x + place.offset(step.x_steps)), memory.at(step.y + place.offset(step.y_steps)));
+        let count = most.min(mine.end - row).min(rows - place.row);
+        let x = memory.at(step.x + place.offset(step.x_steps));
+        run(x, memory.at(step.y + place.offset(step.y_steps)), count);
+        row += count;
     }
 }
 
@@ -339,7 +368,7 @@ pub fn for_each_pixel(
     mut run: impl FnMut(*const u8, *mut u8),
 ) {
     let columns = step.dims[2];
-    for_each_row(step, memory, (part, parts), |x, y| {
+    for_each_rows(step, memory, (part, parts), 1, |x, y, _| {
         for column in 0..columns {
             run(x.wrapping_add(column * step.x_steps[2]), y.wrapping_add(column * step.y_steps[2]));
         }

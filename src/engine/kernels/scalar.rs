@@ -64,7 +64,7 @@ impl Kernels for Scalar {
     }
 
     fn conv(&self, step: &ConvStep, memory: Memory, part: (usize, usize)) {
-        let element = if matches!(step.ending, Ending::Bytes { .. }) { 1 } else { 4 };
+        let element = step.ending.bytes();
         for_each_tile(step, memory, part, 4, |tile| {
             for pixel in 0..tile.pixels {
                 for o in 0..tile.outputs {
@@ -72,12 +72,13 @@ impl Kernels for Scalar {
                     // beyond their end, which the arena's slack allows.
                     unsafe {
                         let mut acc = *tile.bias.add(o);
-                        let mut weights = tile.weights;
+                        let (panel, o_within) = (o / step.packed.panel, o % step.packed.panel);
+                        let mut weights = tile.weights.add(panel * step.packed.panel_bytes);
                         for tap in 0..tile.tap_count {
                             let mut x = tile.x[pixel].add(*tile.taps.add(tap) as usize);
                             for _ in 0..tile.groups {
                                 for byte in 0..4 {
-                                    let weight = i32::from(*weights.add(o * 4 + byte) as i8);
+                                    let weight = i32::from(*weights.add(o_within * 4 + byte) as i8);
                                     acc = acc.wrapping_add(stored(*x.add(byte), SIGNED) * weight);
                                 }
                                 x = x.add(4);
@@ -104,11 +105,12 @@ impl Kernels for Scalar {
             scale: weights.scale.to_vec(),
             pixels: 1,
             columns: Default::default(),
+            widen_at_once: false,
         }
     }
 
     fn depthwise(&self, step: &DepthwiseStep, memory: Memory, part: (usize, usize)) {
-        let element = if matches!(step.ending, Ending::Bytes { .. }) { 1 } else { 4 };
+        let element = step.ending.bytes();
         let weights = step.packed.weights.bytes();
         for_each_pixel(step, memory, part, |x, y| {
             for c in 0..step.channels {

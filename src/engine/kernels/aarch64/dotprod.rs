@@ -1,11 +1,11 @@
-//! Cores with `sdot` (Cortex-A55, A75 and later): tiles of eight pixels by eight outputs.
+//! Cores with `sdot` (Cortex-A55, A75 and later): tiles of six to eight pixels by up to sixteen outputs.
 //!
 //! Sixteen bytes of each pixel are loaded at once and multiplied quad by quad with `sdot` by element, so that a quad of
-//! weights serves eight pixels.
+//! weights serves all pixels, and an input byte all outputs of a panel.
 
 use super::finish::{self, Bytes};
 use crate::engine::kernels::conv::{
-    ConvStep, DepthwiseStep, Ending, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise, for_each_row,
+    ConvStep, DepthwiseStep, Ending, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise, for_each_rows,
     for_each_tile,
 };
 use crate::engine::kernels::memory::{Aligned, Memory};
@@ -15,8 +15,6 @@ use std::arch::asm;
 
 /// The kernel set.
 pub struct Dotprod;
-
-const PANEL: usize = 8;
 
 /// `acc + quads of w · quad LANE of x`; the intrinsic is not stable yet.
 macro_rules! sdot_lane {
@@ -44,121 +42,225 @@ macro_rules! sdot {
     }};
 }
 
+/// A tile of `MR` pixels by panels of `NV` vectors of outputs.
 #[target_feature(enable = "dotprod")]
-unsafe fn tile<const MR: usize>(tile: &Tile) {
-    // SAFETY: the tile comes from a checked step; reads beyond a run meet the arena's slack and weights of zero.
-    unsafe {
-        let bias = [vld1q_s32(tile.bias), vld1q_s32(tile.bias.add(4))];
-        let mut acc = [bias; MR];
-        let x: [*const u8; MR] = std::array::from_fn(|p| tile.x[p]);
-        let mut weights = tile.weights.cast::<i8>();
-        for tap in 0..tile.tap_count {
-            let mut at = *tile.taps.add(tap) as usize;
-            for _ in 0..tile.groups / 4 {
-                let quads: [int8x16_t; MR] = std::array::from_fn(|p| vld1q_s8(x[p].add(at).cast()));
-                macro_rules! quad {
-                    ($lane:literal) => {
-                        let w = [vld1q_s8(weights.add($lane * 32)), vld1q_s8(weights.add($lane * 32 + 16))];
-                        for p in 0..MR {
-                            acc[p][0] = sdot_lane!(acc[p][0], w[0], quads[p], $lane);
-                            acc[p][1] = sdot_lane!(acc[p][1], w[1], quads[p], $lane);
+unsafe fn tile<const MR: usize, const NV: usize>(tile: &Tile) {
+    let mut x = [tile.x[0]; MR];
+    x.copy_from_slice(&tile.x[..MR]);
+    let element = tile.ending.bytes();
+    let mut weights = tile.weights.cast::<i8>();
+    for first in (0..tile.panels).map(|i| i * NV * 4) {
+        // SAFETY: the tile comes from a checked step; reads beyond a run meet the arena's slack and are not used, or meet
+        // weights of zero.
+        unsafe {
+            let mut start = [vld1q_s32(tile.bias.add(first)); NV];
+            for v in 1..NV {
+                start[v] = vld1q_s32(tile.bias.add(first + v * 4));
+            }
+            let mut acc = [start; MR];
+            for tap in 0..tile.tap_count {
+                let mut at = *tile.taps.add(tap) as usize;
+                // Products of the quads `LANE` of sixteen bytes of each pixel.
+                macro_rules! quads {
+                    ($($lane:literal)*) => {{
+                        let mut bytes = [vld1q_s8(x[0].add(at).cast()); MR];
+                        for p in 1..MR {
+                            bytes[p] = vld1q_s8(x[p].add(at).cast());
                         }
-                    };
+                        $(
+                            for v in 0..NV {
+                                let w = vld1q_s8(weights.add(($lane * NV + v) * 16));
+                                for p in 0..MR {
+                                    acc[p][v] = sdot_lane!(acc[p][v], w, bytes[p], $lane);
+                                }
+                            }
+                        )*
+                        weights = weights.add([$($lane),*].len() * NV * 16);
+                    }};
                 }
-                quad!(0);
-                quad!(1);
-                quad!(2);
-                quad!(3);
-                at += 16;
-                weights = weights.add(128);
-            }
-            for _ in 0..tile.groups % 4 {
-                let w = [vld1q_s8(weights), vld1q_s8(weights.add(16))];
-                for p in 0..MR {
-                    let quad = vreinterpretq_s8_s32(vld1q_dup_s32(x[p].add(at).cast()));
-                    acc[p][0] = sdot!(acc[p][0], w[0], quad);
-                    acc[p][1] = sdot!(acc[p][1], w[1], quad);
+                for _ in 0..tile.groups / 4 {
+                    quads!(0 1 2 3);
+                    at += 16;
                 }
-                at += 4;
-                weights = weights.add(32);
+                match tile.groups % 4 {
+                    1 => quads!(0),
+                    2 => quads!(0 1),
+                    3 => quads!(0 1 2),
+                    _ => {}
+                }
             }
-        }
-        for p in 0..MR {
+            let (scale, n) = (tile.scale.add(first), (NV * 4).min(tile.outputs - first));
             if let Some(bytes) = Bytes::of(tile.ending) {
-                finish::store_eight(finish::eight(acc[p], tile.scale, bytes), tile.y[p], tile.outputs);
-            } else {
-                let mut lanes = [0i32; 8];
-                vst1q_s32(lanes.as_mut_ptr(), acc[p][0]);
-                vst1q_s32(lanes.as_mut_ptr().add(4), acc[p][1]);
-                finish::words(&lanes, tile.scale, tile.ending, tile.y[p], tile.outputs);
+                // Written out: a loop that is not unrolled would keep `acc` in memory throughout.
+                macro_rules! pixels {
+                    ($($p:literal)*) => {$(
+                        if $p < MR {
+                            finish::store(*acc.get_unchecked($p), scale, bytes, tile.y[$p].add(first), n);
+                        }
+                    )*};
+                }
+                pixels!(0 1 2 3 4 5 6 7);
+                continue;
+            }
+            // A copy in memory: taking the address of `acc` itself would keep it out of registers.
+            let mut lanes = [0i32; 8 * 16];
+            for p in 0..MR {
+                for v in 0..NV {
+                    vst1q_s32(lanes.as_mut_ptr().add((p * NV + v) * 4), acc[p][v]);
+                }
+            }
+            for p in 0..MR {
+                finish::words(&lanes[p * NV * 4..], scale, tile.ending, tile.y[p].add(first * element), n);
             }
         }
     }
 }
 
 type TileKernel = unsafe fn(&Tile);
-const TILES: [TileKernel; 8] = [tile::<1>, tile::<2>, tile::<3>, tile::<4>, tile::<5>, tile::<6>, tile::<7>, tile::<8>];
 
-/// A row of outputs, sixteen channels after the other: the bytes of four columns are brought together, channel by channel,
+macro_rules! tiles {
+    ($nv:literal: $($mr:literal)*) => { &[$(tile::<$mr, $nv>),*] };
+}
+
+/// By vectors of a panel less one, then by pixels less one: as many accumulators as fit beside the pixels' bytes.
+const TILES: [&[TileKernel]; 4] =
+    [tiles!(1: 1 2 3 4 5 6 7 8), tiles!(2: 1 2 3 4 5 6 7 8), tiles!(3: 1 2 3 4 5 6 7), tiles!(4: 1 2 3 4 5 6)];
+
+/// Sixteen channels of four columns, the bytes of each channel side by side.
+#[target_feature(enable = "dotprod")]
+#[inline]
+unsafe fn quads(x: *const u8, columns: &[u32; 4]) -> [int8x16_t; 4] {
+    // SAFETY: the columns lie within the input; a block may read beyond the last channel, which the arena's slack allows.
+    unsafe {
+        let (a, b) = (vld1q_s8(x.add(columns[0] as usize).cast()), vld1q_s8(x.add(columns[1] as usize).cast()));
+        let (c, d) = (vld1q_s8(x.add(columns[2] as usize).cast()), vld1q_s8(x.add(columns[3] as usize).cast()));
+        let (ab0, cd0) = (vreinterpretq_s16_s8(vzip1q_s8(a, b)), vreinterpretq_s16_s8(vzip1q_s8(c, d)));
+        let (ab1, cd1) = (vreinterpretq_s16_s8(vzip2q_s8(a, b)), vreinterpretq_s16_s8(vzip2q_s8(c, d)));
+        [
+            vreinterpretq_s8_s16(vzip1q_s16(ab0, cd0)),
+            vreinterpretq_s8_s16(vzip2q_s16(ab0, cd0)),
+            vreinterpretq_s8_s16(vzip1q_s16(ab1, cd1)),
+            vreinterpretq_s8_s16(vzip2q_s16(ab1, cd1)),
+        ]
+    }
+}
+
+/// Rows of outputs, sixteen channels after the other: the bytes of four columns are brought together, channel by channel,
 /// and multiplied at once. Where neighbouring outputs read neighbouring inputs, the columns serve several pixels, each with
 /// its weights shifted.
 #[target_feature(enable = "dotprod")]
-unsafe fn depthwise(step: &DepthwiseStep, x: *const u8, y: *mut u8) {
-    let element = if matches!(step.ending, Ending::Bytes { .. }) { 1 } else { 4 };
+unsafe fn depthwise(step: &DepthwiseStep, x: *const u8, y: *mut u8, rows: usize) {
+    let element = step.ending.bytes();
     let packed = &step.packed;
-    let block = packed.columns[1].len() / 4 * packed.pixels * 64;
+    let block = step.kernel_rows * packed.columns[1].len() / 4 * packed.pixels * 64;
     for channel in (0..step.channels).step_by(16) {
         // SAFETY: the weights are packed for these blocks; the rest is passed on to the caller.
         unsafe {
             let (x, y) = (x.add(channel), y.add(channel * element));
             let weights = packed.weights.as_ptr().add(channel / 16 * block).cast::<i8>();
-            let mut column = 0;
-            macro_rules! run {
-                ($pixels:literal) => {{
-                    let group: usize = $pixels;
-                    while column + group <= step.dims[2] {
-                        let (x, y) = (x.add(column * step.x_steps[2]), y.add(column * step.y_steps[2]));
-                        pixels::<$pixels>(step, x, y, channel, weights);
-                        column += group;
-                    }
-                }};
+            let mut done = 0;
+            if rows == 2 {
+                done = patches(step, x, y, channel, weights);
             }
-            match packed.pixels {
-                4 => run!(4),
-                3 => run!(3),
-                2 => run!(2),
-                _ => {}
+            for row in 0..rows {
+                let (x, y) = (x.add(row * step.x_steps[1]), y.add(row * step.y_steps[1]));
+                let mut column = done;
+                macro_rules! run {
+                    ($pixels:literal) => {{
+                        let group: usize = $pixels;
+                        while column + group <= step.dims[2] {
+                            let (x, y) = (x.add(column * step.x_steps[2]), y.add(column * step.y_steps[2]));
+                            pixels::<$pixels>(step, x, y, channel, weights);
+                            column += group;
+                        }
+                    }};
+                }
+                match packed.pixels {
+                    4 => run!(4),
+                    3 => run!(3),
+                    2 => run!(2),
+                    _ => {}
+                }
+                run!(1);
             }
-            run!(1);
         }
     }
+}
+
+/// Whether two rows of outputs at a time pay: 3×3 kernels with a stride of 1, the commonest.
+fn has_patches(step: &DepthwiseStep) -> bool {
+    step.kernel_rows == 3
+        && step.x_steps[1] == step.kernel_row
+        && step.packed.columns[1].len() == 4
+        && step.packed.pixels == 2
+        && matches!(step.ending, Ending::Bytes { .. })
+}
+
+/// Patches of two by two pixels of sixteen channels of a 3×3 kernel: an input row serves two rows of outputs. Returns how
+/// many columns are done.
+#[target_feature(enable = "dotprod")]
+unsafe fn patches(step: &DepthwiseStep, x: *const u8, y: *mut u8, channel: usize, weights: *const i8) -> usize {
+    let Some(bytes) = Bytes::of(step.ending) else { return 0 };
+    let packed = &step.packed;
+    let &[a, b, c, d] = &packed.columns[0][..] else { return 0 };
+    let columns = [a, b, c, d];
+    let n = 16.min(step.channels - channel);
+    let done = step.dims[2] & !1;
+    // SAFETY: as in `pixels`.
+    unsafe {
+        let (bias, scale) = (packed.bias.as_ptr().add(channel), packed.scale.as_ptr().add(channel));
+        for column in (0..done).step_by(2) {
+            let (x, y) = (x.add(column * step.x_steps[2]), y.add(column * step.y_steps[2]));
+            let start = [vld1q_s32(bias), vld1q_s32(bias.add(4)), vld1q_s32(bias.add(8)), vld1q_s32(bias.add(12))];
+            let mut acc = [[start; 2]; 2];
+            // Written out, as in `tile`: an input row, and the output rows with the kernel row it is for each.
+            macro_rules! rows {
+                ($($row:literal: $($r:literal $kernel_row:literal),*;)*) => {$(
+                    let bytes = quads(x.add($row * step.kernel_row), &columns);
+                    $(
+                        for p in 0..2 {
+                            for q in 0..4 {
+                                let w = vld1q_s8(weights.add((($kernel_row * 2 + p) * 4 + q) * 16));
+                                acc[$r][p][q] = sdot!(acc[$r][p][q], w, bytes[q]);
+                            }
+                        }
+                    )*
+                )*};
+            }
+            rows!(0: 0 0; 1: 0 1, 1 0; 2: 0 2, 1 1; 3: 1 2;);
+            let below = y.add(step.y_steps[1]);
+            finish::store(acc[0][0], scale, bytes, y, n);
+            finish::store(acc[0][1], scale, bytes, y.add(step.y_steps[2]), n);
+            finish::store(acc[1][0], scale, bytes, below, n);
+            finish::store(acc[1][1], scale, bytes, below.add(step.y_steps[2]), n);
+        }
+    }
+    done
 }
 
 /// `P` pixels of sixteen channels.
 #[target_feature(enable = "dotprod")]
 #[inline]
 unsafe fn pixels<const P: usize>(step: &DepthwiseStep, x: *const u8, y: *mut u8, channel: usize, weights: *const i8) {
-    let columns = &step.packed.columns[usize::from(P == 1)];
-    // SAFETY: columns up to the last pixel's last tap lie within the input and its halo; a block may read beyond the last
-    // channel, which the arena's slack allows; existing channels only are stored.
+    let (columns, _) = step.packed.columns[usize::from(P == 1)].as_chunks::<4>();
+    // SAFETY: columns up to the last pixel's last tap lie within the input and its halo; existing channels only are stored.
     unsafe {
         let bias = step.packed.bias.as_ptr().add(channel);
         let start = [vld1q_s32(bias), vld1q_s32(bias.add(4)), vld1q_s32(bias.add(8)), vld1q_s32(bias.add(12))];
         let mut acc = [start; P];
         let mut weights = weights;
-        for quad in columns.chunks_exact(4) {
-            let (a, b) = (vld1q_s8(x.add(quad[0] as usize).cast()), vld1q_s8(x.add(quad[1] as usize).cast()));
-            let (c, d) = (vld1q_s8(x.add(quad[2] as usize).cast()), vld1q_s8(x.add(quad[3] as usize).cast()));
-            let (ab0, cd0) = (vreinterpretq_s16_s8(vzip1q_s8(a, b)), vreinterpretq_s16_s8(vzip1q_s8(c, d)));
-            let (ab1, cd1) = (vreinterpretq_s16_s8(vzip2q_s8(a, b)), vreinterpretq_s16_s8(vzip2q_s8(c, d)));
-            let zips = [vzip1q_s16(ab0, cd0), vzip2q_s16(ab0, cd0), vzip1q_s16(ab1, cd1), vzip2q_s16(ab1, cd1)];
-            for p in 0..P {
-                for q in 0..4 {
-                    let w = vld1q_s8(weights.add((p * 4 + q) * 16));
-                    acc[p][q] = sdot!(acc[p][q], w, vreinterpretq_s8_s16(zips[q]));
+        for row in 0..step.kernel_rows {
+            let x = x.add(row * step.kernel_row);
+            for columns in columns {
+                let bytes = quads(x, columns);
+                for p in 0..P {
+                    for q in 0..4 {
+                        let w = vld1q_s8(weights.add((p * 4 + q) * 16));
+                        acc[p][q] = sdot!(acc[p][q], w, bytes[q]);
+                    }
                 }
+                weights = weights.add(step.packed.pixels * 64);
             }
-            weights = weights.add(step.packed.pixels * 64);
         }
         let n = 16.min(step.channels - channel);
         let scale = step.packed.scale.as_ptr().add(channel);
@@ -167,8 +269,7 @@ unsafe fn pixels<const P: usize>(step: &DepthwiseStep, x: *const u8, y: *mut u8,
             macro_rules! store {
                 ($($p:literal)*) => {$(
                     if $p < P {
-                        let bytes = finish::sixteen(*acc.get_unchecked($p), scale, bytes);
-                        finish::store_sixteen(bytes, y.add($p * step.y_steps[2]), n);
+                        finish::store(*acc.get_unchecked($p), scale, bytes, y.add($p * step.y_steps[2]), n);
                     }
                 )*};
             }
@@ -196,14 +297,27 @@ impl Kernels for Dotprod {
         super::SIGNED
     }
 
+    fn split(&self, outputs: usize) -> usize {
+        let vectors = outputs.div_ceil(4);
+        // Whole panels of four vectors; what is left over is a panel of its own.
+        if vectors <= 4 || vectors % 4 == 0 || vectors % 3 == 0 { outputs } else { outputs / 16 * 16 }
+    }
+
     fn pack(&self, weights: &Unpacked) -> Packed {
-        weights.pack(PANEL, 4)
+        let vectors = weights.outputs.div_ceil(4);
+        let panel = match vectors {
+            1..4 => vectors,
+            _ if vectors % 4 != 0 && vectors % 3 == 0 => 3,
+            _ => 4,
+        };
+        weights.pack(4 * panel, 4)
     }
 
     fn conv(&self, step: &ConvStep, memory: Memory, part: (usize, usize)) {
-        for_each_tile(step, memory, part, TILES.len(), |tile| {
+        let tiles = TILES[step.packed.panel / 4 - 1];
+        for_each_tile(step, memory, part, tiles.len(), |tile| {
             // SAFETY: the set is offered only where the CPU has `sdot`; steps are checked when planned.
-            unsafe { TILES[tile.pixels - 1](tile) }
+            unsafe { tiles[tile.pixels - 1](tile) }
         });
     }
 
@@ -223,13 +337,14 @@ impl Kernels for Dotprod {
             }
         }
         let (bias, scale) = from.filled(16);
-        PackedDepthwise { weights, bias, scale, pixels, columns: from.columns() }
+        PackedDepthwise { weights, bias, scale, pixels, columns: from.columns(), widen_at_once: false }
     }
 
     fn depthwise(&self, step: &DepthwiseStep, memory: Memory, part: (usize, usize)) {
-        for_each_row(step, memory, part, |x, y| {
-            // SAFETY: as in `conv`.
-            unsafe { depthwise(step, x, y) }
+        let most = if has_patches(step) { 2 } else { 1 };
+        for_each_rows(step, memory, part, most, |x, y, rows| {
+            // SAFETY: as in `conv`; two rows only where these make patches.
+            unsafe { depthwise(step, x, y, rows) }
         });
     }
 

@@ -34,17 +34,26 @@ unsafe fn scaled(acc: int32x4_t, scale: *const f32) -> int32x4_t {
     unsafe { vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(acc), vld1q_f32(scale))) }
 }
 
-/// Eight accumulators as bytes.
+/// `NV` vectors of accumulators as bytes, `n` of them stored.
 ///
 /// # Safety
-/// `scale` must be valid for eight numbers.
+/// `scale` must be valid for `NV * 4` numbers, `y` for `n` bytes.
 #[inline(always)]
-pub unsafe fn eight(acc: [int32x4_t; 2], scale: *const f32, bytes: Bytes) -> int8x8_t {
-    // SAFETY: as in `scaled`.
+pub unsafe fn store<const NV: usize>(acc: [int32x4_t; NV], scale: *const f32, bytes: Bytes, y: *mut u8, n: usize) {
+    // SAFETY: as in `scaled`; `NV` is at most four.
     unsafe {
-        let words = vqmovn_high_s32(vqmovn_s32(scaled(acc[0], scale)), scaled(acc[1], scale.add(4)));
-        let shifted = vqaddq_s16(words, vdupq_n_s16(bytes.zero_point));
-        vmin_s8(vmax_s8(vqmovn_s16(shifted), vdup_n_s8(bytes.low)), vdup_n_s8(bytes.high))
+        let zero_point = vdupq_n_s16(bytes.zero_point);
+        let words = |v: usize| vqmovn_s32(scaled(acc[v.min(NV - 1)], scale.add(v.min(NV - 1) * 4)));
+        let low = vqaddq_s16(vcombine_s16(words(0), words(1)), zero_point);
+        if NV <= 2 {
+            let all = vqmovn_s16(low);
+            let all = vmin_s8(vmax_s8(all, vdup_n_s8(bytes.low)), vdup_n_s8(bytes.high));
+            return if NV == 1 { store_four(all, y, n) } else { store_eight(all, y, n) };
+        }
+        let high = vqaddq_s16(vcombine_s16(words(2), words(3)), zero_point);
+        let all = vcombine_s8(vqmovn_s16(low), vqmovn_s16(high));
+        let all = vminq_s8(vmaxq_s8(all, vdupq_n_s8(bytes.low)), vdupq_n_s8(bytes.high));
+        store_sixteen(all, y, n);
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::finish::{self, Bytes};
 use crate::engine::kernels::conv::{
-    ConvStep, DepthwiseStep, Ending, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise, for_each_pixel,
+    ConvStep, DepthwiseStep, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise, for_each_pixel,
     for_each_tile,
 };
 use crate::engine::kernels::memory::{Aligned, Memory};
@@ -84,7 +84,7 @@ const SINGLE: [TileKernel; 4] = [tile::<1, false>, tile::<2, false>, tile::<3, f
 
 /// Sixteen channels at a time; the last block of a picture reads beyond its channels, into the next pixel or the slack.
 unsafe fn depthwise(step: &DepthwiseStep, x: *const u8, y: *mut u8) {
-    let element = if matches!(step.ending, Ending::Bytes { .. }) { 1 } else { 4 };
+    let element = step.ending.bytes();
     let mut weights = step.packed.weights.as_ptr().cast::<i8>();
     for channel in (0..step.channels).step_by(16) {
         // SAFETY: as in `dotprod::depthwise`.
@@ -166,7 +166,7 @@ impl Kernels for Neon {
             }
         }
         let (bias, scale) = from.filled(16);
-        PackedDepthwise { weights, bias, scale, pixels: 1, columns: Default::default() }
+        PackedDepthwise { weights, bias, scale, pixels: 1, columns: Default::default(), widen_at_once: false }
     }
 
     fn depthwise(&self, step: &DepthwiseStep, memory: Memory, part: (usize, usize)) {

@@ -73,6 +73,7 @@ pub fn run<S: Simd>(set: &Set<S>, step: &ConvStep, memory: Memory, part: (usize,
         weights: packed.weights.as_ptr(),
         bias: zeros.as_ptr(),
         scale: packed.scale.as_ptr(),
+        panels: 1,
         outputs: packed.panel,
         ending: Ending::Lanes,
     };

@@ -3,7 +3,7 @@
 use super::simd::{Bytes, Simd, Sum, order};
 use crate::engine::kernels::conv::{
     ConvStep, DepthwiseStep, Ending, MOST_PIXELS, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise,
-    for_each_row, for_each_tile,
+    for_each_rows, for_each_tile,
 };
 use crate::engine::kernels::memory::{Aligned, Memory};
 use crate::engine::kernels::scalar;
@@ -19,76 +19,82 @@ pub struct Set<S> {
     pub name: &'static str,
     /// By vectors of a panel less one, then by pixels less one.
     pub tiles: [&'static [TileKernel]; 4],
-    pub depthwise: unsafe fn(&DepthwiseStep, *const u8, *mut u8),
+    pub depthwise: unsafe fn(&DepthwiseStep, *const u8, *mut u8, usize),
     pub gather: unsafe fn(&ConvStep, *const i32, *mut u8, usize),
     pub sum: unsafe fn([*const u8; 2], *mut u8, usize, &Sum),
     pub simd: PhantomData<fn() -> S>,
 }
 
-/// One tile of `MR` pixels by `NV` vectors of outputs.
+/// A tile of `MR` pixels by panels of `NV` vectors of outputs.
 ///
 /// # Safety
 /// Needs the features of `S`; the tile must come from a checked step.
 #[inline(always)]
 pub unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(tile: &Tile) {
-    // SAFETY: the tile's pointers are valid for what a checked step reads and writes; weights are packed for `NV`.
-    unsafe {
-        // Loops instead of `array::from_fn`: a closure that is not inlined has none of the features.
-        let mut bias = [S::load(tile.bias); NV];
-        for v in 1..NV {
-            bias[v] = S::load(tile.bias.add(v * S::LANES));
-        }
-        let mut acc = [bias; MR];
-        let mut x = [tile.x[0]; MR];
-        x.copy_from_slice(&tile.x[..MR]);
-        let mut weights = tile.weights;
-        for tap in 0..tile.tap_count {
-            let mut at = *tile.taps.add(tap) as usize;
-            for _ in 0..tile.groups {
-                let mut w = [S::weights(weights); NV];
-                for v in 1..NV {
-                    w[v] = S::weights(weights.add(v * S::LANES * S::QUAD));
+    let mut x = [tile.x[0]; MR];
+    x.copy_from_slice(&tile.x[..MR]);
+    let panel = NV * S::LANES;
+    let mut weights = tile.weights;
+    for first in (0..tile.panels).map(|i| i * panel) {
+        // SAFETY: the tile's pointers are valid for what a checked step reads and writes; weights are packed for `NV`.
+        unsafe {
+            // Loops instead of `array::from_fn`: a closure that is not inlined has none of the features.
+            let bias = tile.bias.add(first);
+            let mut start = [S::load(bias); NV];
+            for v in 1..NV {
+                start[v] = S::load(bias.add(v * S::LANES));
+            }
+            let mut acc = [start; MR];
+            for tap in 0..tile.tap_count {
+                let mut at = *tile.taps.add(tap) as usize;
+                for _ in 0..tile.groups {
+                    let mut w = [S::weights(weights); NV];
+                    for v in 1..NV {
+                        w[v] = S::weights(weights.add(v * S::LANES * S::QUAD));
+                    }
+                    for p in 0..MR {
+                        let quad = S::broadcast(x[p].add(at));
+                        for v in 0..NV {
+                            acc[p][v] = S::dot(acc[p][v], quad, w[v]);
+                        }
+                    }
+                    at += 4;
+                    weights = weights.add(NV * S::LANES * S::QUAD);
                 }
+            }
+            let (scale, outputs) = (tile.scale.add(first), panel.min(tile.outputs - first));
+            if let Some(bytes) = Bytes::of(tile.ending) {
+                // Written out: a loop that the compiler does not unroll would keep `acc` in memory throughout.
+                macro_rules! pixels {
+                    ($($p:literal)*) => {$(
+                        if $p < MR {
+                            S::finish::<NV>(*acc.get_unchecked($p), scale, bytes, tile.y[$p].add(first), outputs);
+                        }
+                    )*};
+                }
+                pixels!(0 1 2 3 4 5 6 7 8 9 10 11 12 13);
+                continue;
+            }
+            if tile.ending == Ending::Lanes {
                 for p in 0..MR {
-                    let quad = S::broadcast(x[p].add(at));
                     for v in 0..NV {
-                        acc[p][v] = S::dot(acc[p][v], quad, w[v]);
+                        S::store(tile.y[p].cast::<i32>().add(v * S::LANES), acc[p][v]);
                     }
                 }
-                at += 4;
-                weights = weights.add(NV * S::LANES * S::QUAD);
+                continue;
             }
-        }
-        if let Some(bytes) = Bytes::of(tile.ending) {
-            // Written out: a loop that the compiler does not unroll would keep `acc` in memory throughout.
-            macro_rules! pixels {
-                ($($p:literal)*) => {$(
-                    if $p < MR {
-                        S::finish::<NV>(*acc.get_unchecked($p), tile.scale, bytes, tile.y[$p], tile.outputs);
-                    }
-                )*};
-            }
-            pixels!(0 1 2 3 4 5 6 7 8 9 10 11 12 13);
-            return;
-        }
-        if tile.ending == Ending::Lanes {
+            // A copy in memory: taking the address of `acc` itself would keep it out of registers.
+            let mut lanes = Lanes([const { MaybeUninit::uninit() }; MOST_PIXELS * 32]);
+            let at = lanes.0.as_mut_ptr().cast::<i32>();
             for p in 0..MR {
                 for v in 0..NV {
-                    S::store(tile.y[p].cast::<i32>().add(v * S::LANES), acc[p][v]);
+                    S::store(at.add((p * NV + v) * S::LANES), acc[p][v]);
                 }
             }
-            return;
-        }
-        // A copy in memory: taking the address of `acc` itself would keep it out of registers.
-        let mut lanes = Lanes([const { MaybeUninit::uninit() }; MOST_PIXELS * 32]);
-        let at = lanes.0.as_mut_ptr().cast::<i32>();
-        for p in 0..MR {
-            for v in 0..NV {
-                S::store(at.add((p * NV + v) * S::LANES), acc[p][v]);
+            for p in 0..MR {
+                let y = tile.y[p].add(first * 4);
+                words(at.add(p * NV * S::LANES), NV, S::LANES, scale, tile.ending, y, outputs);
             }
-        }
-        for p in 0..MR {
-            words(at.add(p * NV * S::LANES), NV, S::LANES, tile.scale, tile.ending, tile.y[p], tile.outputs);
         }
     }
 }
@@ -116,7 +122,7 @@ fn is_whole<S: Simd>(left: usize) -> bool {
     left > 4 * S::Half::LANES || S::Half::LANES == S::LANES
 }
 
-/// A row of outputs, a block of channels after the other.
+/// Rows of outputs, a block of channels after the other.
 ///
 /// Kernel rows are taken in quads of columns. Where neighbouring outputs read neighbouring inputs, one interleaved quad
 /// serves several pixels, each with its weights shifted by a column.
@@ -124,98 +130,149 @@ fn is_whole<S: Simd>(left: usize) -> bool {
 /// # Safety
 /// Needs the features of `S`; step and pointers must be those of a checked step.
 #[inline(always)]
-pub unsafe fn depthwise<S: Simd>(step: &DepthwiseStep, x: *const u8, y: *mut u8) {
-    let mut weights = step.packed.weights.as_ptr();
-    let mut numbers = 0;
-    let mut channel = 0;
-    while channel < step.channels {
+pub unsafe fn depthwise<S: Simd>(step: &DepthwiseStep, x: *const u8, y: *mut u8, rows: usize) {
+    let mut block = Block { channel: 0, weights: step.packed.weights.as_ptr(), numbers: 0 };
+    while block.channel < step.channels {
         // SAFETY: the weights are packed for the same blocks.
         unsafe {
-            let (used, block) = if is_whole::<S>(step.channels - channel) {
-                (block_of::<S>(step, x, y, channel, weights, numbers), 4 * S::LANES)
+            if is_whole::<S>(step.channels - block.channel) {
+                block_of::<S>(step, x, y, rows, &mut block);
             } else {
-                (block_of::<S::Half>(step, x, y, channel, weights, numbers), 4 * S::Half::LANES)
-            };
-            weights = weights.add(used);
-            numbers += block;
-            channel += block;
+                block_of::<S::Half>(step, x, y, rows, &mut block);
+            }
         }
     }
 }
 
-/// A block of channels of a row; returns the bytes of its weights.
-#[inline(always)]
-unsafe fn block_of<S: Simd>(
-    step: &DepthwiseStep,
-    x: *const u8,
-    y: *mut u8,
+/// Where a block of channels starts: its first channel, its weights, its place among bias and scale.
+struct Block {
     channel: usize,
     weights: *const u8,
     numbers: usize,
-) -> usize {
-    let element = if matches!(step.ending, Ending::Bytes { .. }) { 1 } else { 4 };
+}
+
+/// A block of channels of some rows, on to the next block.
+#[inline(always)]
+unsafe fn block_of<S: Simd>(step: &DepthwiseStep, x: *const u8, y: *mut u8, rows: usize, block: &mut Block) {
     let pixels = step.packed.pixels;
-    let columns = step.dims[2];
     // SAFETY: passed on to the caller.
     unsafe {
-        let (x, y) = (x.add(channel), y.add(channel * element));
-        let mut column = 0;
-        macro_rules! run {
-            ($pixels:literal) => {{
-                let group: usize = $pixels;
-                while column + group <= columns {
-                    let (x, y) = (x.add(column * step.x_steps[2]), y.add(column * step.y_steps[2]));
-                    pixels_of::<S, $pixels>(step, x, y, channel, weights, numbers);
-                    column += group;
-                }
-            }};
+        let (x, y) = (x.add(block.channel), y.add(block.channel * step.ending.bytes()));
+        let done = if S::MOST_SIDE_BY_SIDE >= 4 && rows == 2 { patches_of::<S>(step, x, y, block) } else { 0 };
+        for row in 0..rows {
+            let (x, y) = (x.add(row * step.x_steps[1]), y.add(row * step.y_steps[1]));
+            let mut column = done;
+            macro_rules! run {
+                ($pixels:literal) => {{
+                    let group: usize = $pixels;
+                    while column + group <= step.dims[2] {
+                        let (x, y) = (x.add(column * step.x_steps[2]), y.add(column * step.y_steps[2]));
+                        pixels_of::<S, $pixels>(step, x, y, block);
+                        column += group;
+                    }
+                }};
+            }
+            match pixels {
+                4 => run!(4),
+                3 => run!(3),
+                2 => run!(2),
+                _ => {}
+            }
+            run!(1);
         }
-        match pixels {
-            4 => run!(4),
-            3 => run!(3),
-            2 => run!(2),
-            _ => {}
-        }
-        run!(1);
+        let quads = step.kernel_rows * step.packed.columns[1].len() / 4;
+        block.weights = block.weights.add(quads * pixels * 4 * S::LANES * S::QUAD);
     }
-    step.packed.columns[1].len() * pixels * S::LANES * S::QUAD
+    block.channel += 4 * S::LANES;
+    block.numbers += 4 * S::LANES;
+}
+
+/// Whether two rows of outputs at a time pay: 3×3 kernels with a stride of 1, the commonest.
+fn has_patches(step: &DepthwiseStep) -> bool {
+    step.kernel_rows == 3
+        && step.x_steps[1] == step.kernel_row
+        && step.packed.columns[1].len() == 4
+        && step.packed.pixels == 2
+        && matches!(step.ending, Ending::Bytes { .. })
+}
+
+/// Patches of two by two pixels of a 3×3 kernel: an input row serves two rows of outputs. Returns how many columns are
+/// done.
+#[inline(always)]
+unsafe fn patches_of<S: Simd>(step: &DepthwiseStep, x: *const u8, y: *mut u8, block: &Block) -> usize {
+    let packed = &step.packed;
+    let (Some(bytes), &[a, b, c, d]) = (Bytes::of(step.ending), &packed.columns[0][..]) else { return 0 };
+    let vector = S::LANES * S::QUAD;
+    let n = (4 * S::LANES).min(step.channels - block.channel);
+    let done = step.dims[2] & !1;
+    // SAFETY: as in `pixels_of`.
+    unsafe {
+        let bias = packed.bias.as_ptr().add(block.numbers);
+        let scale = packed.scale.as_ptr().add(block.numbers);
+        let mut start = [S::load(bias); 4];
+        for q in 1..4 {
+            start[q] = S::load(bias.add(q * S::LANES));
+        }
+        for column in (0..done).step_by(2) {
+            let (x, y) = (x.add(column * step.x_steps[2]), y.add(column * step.y_steps[2]));
+            let mut acc = [[start; 2]; 2];
+            // Written out, as in `tile`: an input row, and the output rows with the kernel row that it is for each.
+            macro_rules! rows {
+                ($($row:literal: $($r:literal $kernel_row:literal),*;)*) => {$(
+                    let x = x.add($row * step.kernel_row);
+                    let quads = [x.add(a as usize), x.add(b as usize), x.add(c as usize), x.add(d as usize)];
+                    let quads = S::interleave(quads);
+                    $(
+                        for p in 0..2 {
+                            for q in 0..4 {
+                                let w = S::weights(block.weights.add((($kernel_row * 2 + p) * 4 + q) * vector));
+                                acc[$r][p][q] = S::dot(acc[$r][p][q], quads[q], w);
+                            }
+                        }
+                    )*
+                )*};
+            }
+            rows!(0: 0 0; 1: 0 1, 1 0; 2: 0 2, 1 1; 3: 1 2;);
+            let below = y.add(step.y_steps[1]);
+            S::finish(acc[0][0], scale, bytes, y, n);
+            S::finish(acc[0][1], scale, bytes, y.add(step.y_steps[2]), n);
+            S::finish(acc[1][0], scale, bytes, below, n);
+            S::finish(acc[1][1], scale, bytes, below.add(step.y_steps[2]), n);
+        }
+    }
+    done
 }
 
 /// `P` pixels of a block.
 #[inline(always)]
-unsafe fn pixels_of<S: Simd, const P: usize>(
-    step: &DepthwiseStep,
-    x: *const u8,
-    y: *mut u8,
-    channel: usize,
-    weights: *const u8,
-    numbers: usize,
-) {
-    let columns = &step.packed.columns[usize::from(P == 1)];
+unsafe fn pixels_of<S: Simd, const P: usize>(step: &DepthwiseStep, x: *const u8, y: *mut u8, block: &Block) {
+    let (columns, _) = step.packed.columns[usize::from(P == 1)].as_chunks::<4>();
     let vector = S::LANES * S::QUAD;
     // SAFETY: columns up to the last pixel's last tap lie within the input and its halo; a block may read beyond the
     // last channel, which the arena's slack allows; existing channels only are stored.
     unsafe {
-        let bias = step.packed.bias.as_ptr().add(numbers);
+        let bias = step.packed.bias.as_ptr().add(block.numbers);
         let mut start = [S::load(bias); 4];
         for q in 1..4 {
             start[q] = S::load(bias.add(q * S::LANES));
         }
         let mut acc = [start; P];
-        let mut weights = weights;
+        let mut weights = block.weights;
         let next = step.packed.pixels * 4 * vector;
-        for quad in columns.chunks_exact(4) {
-            let [a, b, c, d] = [quad[0], quad[1], quad[2], quad[3]];
-            let bytes = S::interleave([x.add(a as usize), x.add(b as usize), x.add(c as usize), x.add(d as usize)]);
-            for p in 0..P {
-                for q in 0..4 {
-                    acc[p][q] = S::dot(acc[p][q], bytes[q], S::weights(weights.add((p * 4 + q) * vector)));
+        for row in 0..step.kernel_rows {
+            let x = x.add(row * step.kernel_row);
+            for &[a, b, c, d] in columns {
+                let bytes = S::interleave([x.add(a as usize), x.add(b as usize), x.add(c as usize), x.add(d as usize)]);
+                for p in 0..P {
+                    for q in 0..4 {
+                        acc[p][q] = S::dot(acc[p][q], bytes[q], S::weights(weights.add((p * 4 + q) * vector)));
+                    }
                 }
+                weights = weights.add(next);
             }
-            weights = weights.add(next);
         }
-        let n = (4 * S::LANES).min(step.channels - channel);
-        let scale = step.packed.scale.as_ptr().add(numbers);
+        let n = (4 * S::LANES).min(step.channels - block.channel);
+        let scale = step.packed.scale.as_ptr().add(block.numbers);
         if let Some(bytes) = Bytes::of(step.ending) {
             // Written out, as in `tile`.
             macro_rules! pixels {
@@ -389,13 +446,14 @@ impl<S: Simd> Kernels for Set<S> {
         }
         let mut weights = Aligned::zeroed(bytes.len());
         weights.bytes_mut().copy_from_slice(&bytes);
-        PackedDepthwise { weights, bias, scale, pixels, columns: from.columns() }
+        PackedDepthwise { weights, bias, scale, pixels, columns: from.columns(), widen_at_once: false }
     }
 
     fn depthwise(&self, step: &DepthwiseStep, memory: Memory, part: (usize, usize)) {
-        for_each_row(step, memory, part, |x, y| {
-            // SAFETY: as in `conv`.
-            unsafe { (self.depthwise)(step, x, y) }
+        let most = if S::MOST_SIDE_BY_SIDE >= 4 && has_patches(step) { 2 } else { 1 };
+        for_each_rows(step, memory, part, most, |x, y, rows| {
+            // SAFETY: as in `conv`; two rows only where these make patches.
+            unsafe { (self.depthwise)(step, x, y, rows) }
         });
     }
 
@@ -429,9 +487,14 @@ pub(super) use tile_table;
 macro_rules! row_kernels {
     ($simd:ty, $features:literal) => {
         #[target_feature(enable = $features)]
-        unsafe fn depthwise(step: &$crate::engine::kernels::conv::DepthwiseStep, x: *const u8, y: *mut u8) {
+        unsafe fn depthwise(
+            step: &$crate::engine::kernels::conv::DepthwiseStep,
+            x: *const u8,
+            y: *mut u8,
+            rows: usize,
+        ) {
             // SAFETY: passed on to the caller.
-            unsafe { $crate::engine::kernels::x86_64::tile::depthwise::<$simd>(step, x, y) }
+            unsafe { $crate::engine::kernels::x86_64::tile::depthwise::<$simd>(step, x, y, rows) }
         }
 
         #[target_feature(enable = $features)]

@@ -12,7 +12,7 @@ impl Lowering {
     pub(super) fn linear(&mut self, x: ValueId, y: ValueId, conv: &Conv) {
         let rows = self.graph.values[x].len() / conv.inputs;
         let (ending, scale) = self.ending(self.kind(y), &conv.finish);
-        let element = if matches!(ending, Ending::Bytes { .. }) { 1 } else { 4 };
+        let element = ending.bytes();
         let at = self.plain(x).at;
         let input = View::dense(at, [1, 1, rows, conv.inputs], 1);
         let output = View::dense(self.plain(y).at, [1, 1, rows, conv.outputs], element);
@@ -24,7 +24,7 @@ impl Lowering {
     pub(super) fn conv(&mut self, x: ValueId, y: ValueId, conv: &Conv, transposed: bool) -> Result<(), String> {
         let (ending, scale) = self.ending(self.kind(y), &conv.finish);
         let input = self.layout.picture(&self.graph, x);
-        let element = if matches!(ending, Ending::Bytes { .. }) { 1 } else { 4 };
+        let element = ending.bytes();
         let &[n, c, h, w] = self.shape(y) else { return Err("a picture without four dimensions".into()) };
         let output = if element == 1 {
             self.layout.picture(&self.graph, y)
@@ -205,6 +205,8 @@ impl Lowering {
         self.steps.push(Step::Depthwise(DepthwiseStep {
             x: x.at - top * row - left * pixel,
             x_steps: [image, row * conv.stride[0], pixel * conv.stride[1]],
+            kernel_row: row * conv.dilation[0],
+            kernel_rows: height,
             taps,
             y: y.at,
             y_steps: [y.strides[0], y.strides[1], y.strides[2]],
