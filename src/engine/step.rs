@@ -4,10 +4,11 @@ use super::ElementKind;
 use super::float::{self, FloatOp, Island};
 use super::graph::Quant;
 use super::kernels::conv::{ConvStep, DepthwiseStep};
-use super::kernels::memory::{Memory, View};
-use super::kernels::portable::{self, BilinearStep, CopyStep, HaloStep, MatMulStep, MulStep, PoolStep};
+use super::kernels::memory::{Memory, View, share};
+use super::kernels::portable::{self, BilinearStep, CopyStep, HaloStep, MatMulStep, MulStep, PoolStep, Scaling};
 use super::kernels::{AddStep, Kernels};
 use super::unary::Unary;
+use std::ops::Range;
 use std::sync::Arc;
 use tract_onnx::prelude::{IntoTValue, TVec};
 
@@ -152,6 +153,9 @@ impl Step {
                 | Step::Pool(_)
                 | Step::Bilinear(_)
                 | Step::Copy(_)
+                | Step::Nearest { .. }
+                | Step::Quantize { .. }
+                | Step::Dequantize { .. }
                 | Step::MatMul { .. }
         )
     }
@@ -168,7 +172,7 @@ impl Step {
             Step::Lut { table, x, y } => portable::look_up(table, x, y, memory, part),
             Step::Pool(step) => step.run(signed, memory, part),
             Step::Bilinear(step) => step.run(signed, memory, part),
-            Step::Nearest { x, y, rows, columns } => nearest(x, y, rows, columns, memory),
+            Step::Nearest { x, y, rows, columns } => nearest(x, y, rows, columns, memory, part),
             Step::Copy(step) => step.run(memory, part),
             Step::Halo(step) => step.run(memory),
             Step::Fill { y, element } => fill(y, element, memory),
@@ -183,20 +187,25 @@ impl Step {
                 portable::softmax((*x, *y), *size, table, *quant, signed, memory);
             }
             Step::Quantize { x, y, scale, zero_point, inner } => {
-                let y = memory.write::<u8>(*y, x.len());
-                portable::quantize(x.floats(memory), y, scale, zero_point, *inner, signed);
+                let floats = x.floats(memory);
+                for (place, range) in stretches(x.len(), *inner, scale.len(), part) {
+                    let scaling = Scaling { scale: scale[place], zero_point: zero_point[place], signed };
+                    let y = memory.write(*y + range.start, range.len());
+                    kernels.quantize(&floats[range], y, scaling);
+                }
             }
             Step::Dequantize { x, y, scale, zero_point, inner } => {
-                let y = memory.write::<f32>(*y, x.len());
-                if x.kind == ElementKind::I32 {
-                    let numbers = memory.read::<i32>(x.at, x.len());
-                    portable::dequantize(numbers, |number| number, y, scale, zero_point, *inner);
-                } else if signed {
-                    let bytes = memory.read::<i8>(x.at, x.len());
-                    portable::dequantize(bytes, i32::from, y, scale, zero_point, *inner);
-                } else {
-                    let bytes = memory.read::<u8>(x.at, x.len());
-                    portable::dequantize(bytes, i32::from, y, scale, zero_point, *inner);
+                for (place, range) in stretches(x.len(), *inner, scale.len(), part) {
+                    let y = memory.write::<f32>(*y + range.start * 4, range.len());
+                    let (scale, zero_point) = (scale[place], zero_point[place]);
+                    if x.kind == ElementKind::I32 {
+                        let numbers = memory.read::<i32>(x.at + range.start * 4, range.len());
+                        let real = |number: &i32| number.wrapping_sub(zero_point) as f32 * scale;
+                        y.iter_mut().zip(numbers).for_each(|(y, number)| *y = real(number));
+                    } else {
+                        let bytes = memory.read(x.at + range.start, range.len());
+                        kernels.dequantize(bytes, y, Scaling { scale, zero_point, signed });
+                    }
                 }
             }
             Step::DynamicQuantize { x, y, scale, zero_point } => {
@@ -206,7 +215,8 @@ impl Step {
                 let flip = if signed { 0x80 } else { 0 };
                 memory.write::<u8>(*zero_point, 1)[0] = zero ^ flip;
                 let zero = i32::from(zero) - if signed { 128 } else { 0 };
-                portable::quantize(floats, memory.write(*y, x.len()), &[found], &[zero], x.len(), signed);
+                let scaling = Scaling { scale: found, zero_point: zero, signed };
+                kernels.quantize(floats, memory.write(*y, x.len()), scaling);
             }
             Step::Unary { function, x, y } => {
                 let y = memory.write::<f32>(*y, x.len());
@@ -219,14 +229,36 @@ impl Step {
     }
 }
 
-fn nearest(x: &View, y: &View, rows: &[u32], columns: &[u32], memory: Memory) {
+/// Stretches of a thread's share of `len` elements that have one scale, with the scale's place: `places` of them repeat,
+/// `inner` elements each.
+fn stretches(
+    len: usize,
+    inner: usize,
+    places: usize,
+    (part, parts): (usize, usize),
+) -> impl Iterator<Item = (usize, Range<usize>)> {
+    let mine = share(len, part, parts);
+    let inner = inner.max(1);
+    let whole = mine.start / inner..mine.end.div_ceil(inner);
+    let ranges = whole.map(move |i| (i % places.max(1), (i * inner).max(mine.start)..((i + 1) * inner).min(mine.end)));
+    ranges.filter(|(_, range)| !range.is_empty())
+}
+
+fn nearest(x: &View, y: &View, rows: &[u32], columns: &[u32], memory: Memory, (part, parts): (usize, usize)) {
     let bytes = y.dims[3] * y.strides[3];
-    for n in 0..y.dims[0] {
-        for (oy, &iy) in rows.iter().enumerate() {
-            for (ox, &ix) in columns.iter().enumerate() {
-                let from = memory.read::<u8>(x.pixel(n, iy as usize, ix as usize), bytes);
-                memory.write::<u8>(y.pixel(n, oy, ox), bytes).copy_from_slice(from);
-            }
+    let dense = y.strides[2] == bytes;
+    let mine = share(y.dims[0] * rows.len(), part, parts);
+    for row in mine.clone() {
+        let (n, oy) = (row / rows.len(), row % rows.len());
+        // A row like the one before, which this thread wrote too.
+        if dense && row > mine.start && oy > 0 && rows[oy] == rows[oy - 1] {
+            let above = memory.read::<u8>(y.pixel(n, oy - 1, 0), columns.len() * bytes);
+            memory.write::<u8>(y.pixel(n, oy, 0), columns.len() * bytes).copy_from_slice(above);
+            continue;
+        }
+        for (ox, &ix) in columns.iter().enumerate() {
+            let from = memory.read::<u8>(x.pixel(n, rows[oy] as usize, ix as usize), bytes);
+            memory.write::<u8>(y.pixel(n, oy, ox), bytes).copy_from_slice(from);
         }
     }
 }

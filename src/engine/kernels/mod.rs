@@ -33,6 +33,7 @@ use x86_64 as arch;
 
 use conv::{ConvStep, DepthwiseStep, Packed, PackedDepthwise, Unpacked, UnpackedDepthwise};
 use memory::{Memory, View};
+use portable::Scaling;
 
 /// A sum of two quantized tensors, in their own numbers: `clamp(round_half_even(fma(a, ratio_a, fma(b, ratio_b, fixed))), low, high)`.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +77,16 @@ pub trait Kernels: Sync {
 
     /// Runs a thread's share of a sum.
     fn add(&self, step: &AddStep, memory: Memory, part: (usize, usize));
+
+    /// Floats to bytes.
+    fn quantize(&self, x: &[f32], y: &mut [u8], scaling: Scaling) {
+        portable::quantize(x, y, scaling);
+    }
+
+    /// Bytes to floats.
+    fn dequantize(&self, x: &[u8], y: &mut [f32], scaling: Scaling) {
+        portable::dequantize(x, y, scaling);
+    }
 }
 
 /// The kernel sets that this CPU can run, the best first; the last one is the oracle.

@@ -38,16 +38,45 @@ impl CopyStep {
         if !self.flip && joined.len() > 1 && joined.last().is_some_and(few) {
             self.size *= joined.pop().map_or(1, |axis| axis.0);
         }
-        // The innermost loop walks bytes that follow one another, where there are enough of them, or else the longest
-        // axis.
+        self.axes = joined;
+        self.ordered()
+    }
+
+    /// Puts the axes that the innermost loops walk last.
+    fn ordered(mut self) -> CopyStep {
+        let at = |axes: &[(usize, isize, usize)], found: &dyn Fn(&(usize, isize, usize)) -> bool| {
+            axes.iter().position(|axis| found(axis))
+        };
+        // Planes to pixels or back: bytes that follow one another in the input, then those that do in the output.
+        let (columns, rows) = (at(&self.axes, &|axis| axis.1 == 1), at(&self.axes, &|axis| axis.2 == 1));
+        if let (Some(columns), Some(rows)) = (columns, rows)
+            && columns != rows
+        {
+            let mut turned = self.axes.clone();
+            turned.retain(|axis| axis.1 != 1 && axis.2 != 1);
+            turned.extend([self.axes[columns], self.axes[rows]]);
+            let turned = CopyStep { axes: turned, ..self.clone() };
+            if turned.turns() {
+                return turned;
+            }
+        }
+        // Else bytes that follow one another in both, where there are enough of them, or the longest axis.
         let size = self.size as isize;
         let dense = |axis: &(usize, isize, usize)| axis.1 == size && axis.2 == self.size && axis.0 * self.size >= 16;
-        let innermost = joined.iter().position(dense).or_else(|| (0..joined.len()).max_by_key(|&i| joined[i].0));
-        if let Some(axis) = innermost.map(|i| joined.remove(i)) {
-            joined.push(axis);
+        let innermost =
+            at(&self.axes, &dense).or_else(|| (0..self.axes.len()).max_by_key(|&i| self.axes[i].0));
+        if let Some(axis) = innermost.map(|i| self.axes.remove(i)) {
+            self.axes.push(axis);
         }
-        self.axes = joined;
         self
+    }
+
+    /// Whether the last two axes turn planes to pixels or back, in a way that `turn` has.
+    fn turns(&self) -> bool {
+        let [.., columns, rows] = &self.axes[..] else { return false };
+        let few = matches!(rows.0, 2..=4) && columns.2 == rows.0;
+        let many = rows.0 >= 8 && columns.0 >= 8;
+        self.size == 1 && !self.flip && columns.1 == 1 && rows.2 == 1 && rows.1 > 0 && (few || many)
     }
 
     pub fn run(&self, memory: Memory, part: (usize, usize)) {
@@ -59,21 +88,52 @@ impl CopyStep {
                 let (x, y) = (mine.start as isize * only.1, mine.start * only.2);
                 self.stretch(memory, x, y, mine.len(), only.1, only.2);
             }
+            [columns, rows] if self.turns() => {
+                let mine = share(columns.0, part.0, part.1);
+                let (x, y) = (mine.start as isize, mine.start * columns.2);
+                self.turn(memory, x, y, (mine.len(), columns.2), (rows.0, rows.1 as usize));
+            }
             [outer, inner @ ..] => {
+                let turns = self.turns();
                 for i in share(outer.0, part.0, part.1) {
-                    self.walk(memory, inner, i as isize * outer.1, i * outer.2);
+                    self.walk(memory, inner, i as isize * outer.1, i * outer.2, turns);
                 }
             }
         }
     }
 
-    fn walk(&self, memory: Memory, axes: &[(usize, isize, usize)], x: isize, y: usize) {
+    fn walk(&self, memory: Memory, axes: &[(usize, isize, usize)], x: isize, y: usize, turns: bool) {
         match axes {
             [] => {}
+            [columns, rows] if turns => {
+                self.turn(memory, x, y, (columns.0, columns.2), (rows.0, rows.1 as usize));
+            }
             [last] => self.stretch(memory, x, y, last.0, last.1, last.2),
             [axis, inner @ ..] => {
                 for i in 0..axis.0 {
-                    self.walk(memory, inner, x + i as isize * axis.1, y + i * axis.2);
+                    self.walk(memory, inner, x + i as isize * axis.1, y + i * axis.2, turns);
+                }
+            }
+        }
+    }
+
+    /// `y[column * step + row] = x[row * step + column]`, with the counts and steps of columns and rows.
+    fn turn(&self, memory: Memory, x: isize, y: usize, columns: (usize, usize), rows: (usize, usize)) {
+        let x = memory.at(0).wrapping_offset(self.x as isize + x).cast_const();
+        let y = memory.at(self.y + y);
+        // SAFETY: the planner's axes stay within both values, which do not overlap.
+        unsafe {
+            match rows.0 {
+                2 => join::<2>(x, rows.1, y, columns.0),
+                3 => join::<3>(x, rows.1, y, columns.0),
+                4 => join::<4>(x, rows.1, y, columns.0),
+                _ if columns.0 >= 8 => turn_blocks(x, y, columns, rows),
+                _ => {
+                    for column in 0..columns.0 {
+                        for row in 0..rows.0 {
+                            *y.add(column * columns.1 + row) = *x.add(row * rows.1 + column);
+                        }
+                    }
                 }
             }
         }
@@ -125,6 +185,57 @@ impl CopyStep {
                             *y.add(i * y_step + byte) = *x.offset(i as isize * x_step).add(byte);
                         }
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Joins `count` bytes of each of `N` planes to pixels without gaps.
+///
+/// # Safety
+/// The planes, `plane` bytes apart, must be valid for `count` bytes each, `y` for all of them.
+unsafe fn join<const N: usize>(x: *const u8, plane: usize, y: *mut u8, count: usize) {
+    // SAFETY: promised by the caller; four bytes are written where more than one pixel is left.
+    unsafe {
+        let pixel = |i: usize| (0..N).fold(0, |all, p| all | u32::from(*x.add(p * plane + i)) << (8 * p));
+        // Four bytes at once: those beyond the pixel are written over by the next.
+        let last = count.saturating_sub(2);
+        for i in 0..last {
+            y.add(i * N).cast::<u32>().write_unaligned(pixel(i));
+        }
+        for i in last..count {
+            std::ptr::copy_nonoverlapping(pixel(i).to_le_bytes().as_ptr(), y.add(i * N), N);
+        }
+    }
+}
+
+/// Turns blocks of eight by eight bytes; the last ones overlap those before.
+///
+/// # Safety
+/// Rows and columns (count and step of each) must lie within `x` and `y`; there must be eight or more of both.
+unsafe fn turn_blocks(x: *const u8, y: *mut u8, columns: (usize, usize), rows: (usize, usize)) {
+    let starts = |count: usize| (0..count.div_ceil(8)).map(move |i| (i * 8).min(count - 8));
+    for row in starts(rows.0) {
+        for column in starts(columns.0) {
+            // SAFETY: promised by the caller.
+            unsafe {
+                let (x, y) = (x.add(row * rows.1 + column), y.add(column * columns.1 + row));
+                let mut words = [0u64; 8];
+                for i in 0..8 {
+                    words[i] = x.add(i * rows.1).cast::<u64>().read_unaligned().to_le();
+                }
+                // Halves of the block are exchanged across its diagonal, then quarters, then single bytes.
+                for (distance, mask) in [(4, 0xffff_ffffu64), (2, 0xffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ff)] {
+                    for i in (0..8).filter(|i| i & distance == 0) {
+                        let shift = 8 * distance;
+                        let swapped = (words[i] >> shift ^ words[i + distance]) & mask;
+                        words[i + distance] ^= swapped;
+                        words[i] ^= swapped << shift;
+                    }
+                }
+                for i in 0..8 {
+                    y.add(i * columns.1).cast::<u64>().write_unaligned(words[i].to_le());
                 }
             }
         }
@@ -244,17 +355,18 @@ impl PoolStep {
                 };
                 match self.kind {
                     Pool::Max => {
-                        let out = memory.write::<u8>(y, channels);
-                        let mut first = true;
-                        for (iy, ix) in inside() {
-                            let x = memory.read::<u8>(self.x.pixel(n, iy, ix), channels);
-                            if std::mem::take(&mut first) {
-                                out.copy_from_slice(x);
-                            } else if signed {
-                                out.iter_mut().zip(x).for_each(|(y, &x)| *y = (*y as i8).max(x as i8) as u8);
-                            } else {
-                                out.iter_mut().zip(x).for_each(|(y, &x)| *y = (*y).max(x));
-                            }
+                        let mut channel = 0;
+                        // As many channels at a time as stay in registers.
+                        while channel + 64 <= channels {
+                            let x = |(iy, ix)| memory.read::<u8>(self.x.pixel(n, iy, ix) + channel, 64);
+                            greatest::<64>(inside().map(x), memory.write(y + channel, 64), signed);
+                            channel += 64;
+                        }
+                        while channel < channels {
+                            let here = (channels - channel).min(16);
+                            let x = |(iy, ix)| memory.read::<u8>(self.x.pixel(n, iy, ix) + channel, here);
+                            greatest::<16>(inside().map(x), memory.write(y + channel, here), signed);
+                            channel += here;
                         }
                     }
                     Pool::Average { x_zero_point, scale, zero_point } => {
@@ -307,6 +419,23 @@ impl PoolStep {
         };
         along(0, oy, self.x.dims[1]) * along(1, ox, self.x.dims[2])
     }
+}
+
+/// The greatest of each of at most `N` bytes over some rows of them.
+fn greatest<'a, const N: usize>(rows: impl Iterator<Item = &'a [u8]>, y: &mut [u8], signed: bool) {
+    // Signed bytes are in order when their top bit is flipped.
+    let flip = if signed { 0x80 } else { 0 };
+    let mut all = [0u8; N];
+    for row in rows {
+        if let Ok(row) = <&[u8; N]>::try_from(row) {
+            for i in 0..N {
+                all[i] = all[i].max(row[i] ^ flip);
+            }
+        } else {
+            all.iter_mut().zip(row).for_each(|(all, &x)| *all = (*all).max(x ^ flip));
+        }
+    }
+    y.iter_mut().zip(all).for_each(|(y, all)| *y = all ^ flip);
 }
 
 /// Resizing between neighbours: `(1-a)(1-b) x00 + a(1-b) x01 + (1-a)b x10 + ab x11` in `f32` over dequantized numbers, from
@@ -424,33 +553,60 @@ pub fn softmax(
     }
 }
 
-/// `f32` to bytes, with a scale and zero point for each of `scale.len()` places along an axis of `inner` elements each.
-pub fn quantize(x: &[f32], y: &mut [u8], scale: &[f32], zero_point: &[i32], inner: usize, signed: bool) {
-    let (low, high) = if signed { (-128, 127) } else { (0, 255) };
-    for (i, (x, y)) in x.chunks(inner).zip(y.chunks_mut(inner)).enumerate() {
-        let place = i % scale.len();
-        let (scale, zero_point) = (scale[place], zero_point[place]);
-        for (x, y) in x.iter().zip(y) {
-            *y = round(x / scale, zero_point, low, high) as u8;
-        }
+/// What turns numbers into bytes: `clamp(round_half_even(x / scale) + zero_point)` in the stored domain.
+#[derive(Debug, Clone, Copy)]
+pub struct Scaling {
+    pub scale: f32,
+    pub zero_point: i32,
+    pub signed: bool,
+}
+
+impl Scaling {
+    fn range(&self) -> (i32, i32) {
+        if self.signed { (-128, 127) } else { (0, 255) }
     }
 }
 
-/// Numbers to `f32`; places as in [`quantize`].
-pub fn dequantize<T: Copy>(
-    x: &[T],
-    number: impl Fn(T) -> i32,
-    y: &mut [f32],
-    scale: &[f32],
-    zero_point: &[i32],
-    inner: usize,
-) {
-    for (i, (x, y)) in x.chunks(inner).zip(y.chunks_mut(inner)).enumerate() {
-        let place = i % scale.len();
-        let (scale, zero_point) = (scale[place], zero_point[place]);
-        for (x, y) in x.iter().zip(y) {
-            *y = number(*x).wrapping_sub(zero_point) as f32 * scale;
-        }
+/// `f32` to bytes by division.
+pub fn quantize(x: &[f32], y: &mut [u8], scaling: Scaling) {
+    let (low, high) = scaling.range();
+    for (x, y) in x.iter().zip(y) {
+        *y = round(x / scaling.scale, scaling.zero_point, low, high) as u8;
+    }
+}
+
+/// The same bytes as [`quantize`] without dividing; worth it where fused multiplication is one instruction.
+///
+/// With `r` the rounded reciprocal and `q` the rounded `x * r`, the remainder `x - q * scale` is exact, and
+/// `q + remainder * r` is the rounded quotient (Markstein, *Computation of elementary functions on the IBM RISC
+/// System/6000*, 1990, theorem 7), unless the divisor's fraction is all ones or something leaves the normal range. `x` is
+/// clamped beforehand to just beyond what all saturates alike.
+#[inline(always)]
+pub fn quantize_by_reciprocal(x: &[f32], y: &mut [u8], scaling: Scaling) {
+    let Scaling { scale, zero_point, .. } = scaling;
+    if !(1e-18..1e18).contains(&scale) || scale.to_bits() & 0x7f_ffff == 0x7f_ffff {
+        return quantize(x, y, scaling);
+    }
+    let (low, high) = scaling.range();
+    let (least, most) = ((low - zero_point - 2) as f32 * scale, (high - zero_point + 2) as f32 * scale);
+    let reciprocal = 1.0 / scale;
+    for (&x, y) in x.iter().zip(y) {
+        // What is no number becomes the least, as in `round`.
+        let x = if x > least { x } else { least };
+        let x = if x < most { x } else { most };
+        let near = x * reciprocal;
+        let quotient = (-near).mul_add(scale, x).mul_add(reciprocal, near);
+        *y = round(quotient, zero_point, low, high) as u8;
+    }
+}
+
+/// Bytes to `f32`.
+#[inline(always)]
+pub fn dequantize(x: &[u8], y: &mut [f32], scaling: Scaling) {
+    let flip = if scaling.signed { 0x80 } else { 0 };
+    let zero_point = scaling.zero_point + if scaling.signed { 128 } else { 0 };
+    for (&x, y) in x.iter().zip(y) {
+        *y = (i32::from(x ^ flip) - zero_point) as f32 * scaling.scale;
     }
 }
 

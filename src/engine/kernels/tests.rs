@@ -99,9 +99,13 @@ fn cases() -> impl Strategy<Value = Case> {
     let shape = (1..3usize, 1..40usize, 1..72usize, 1..4usize, [1..14usize, 1..18usize], [1..6usize, 1..6usize]);
     let walk = ([1..4usize, 1..4usize], [1..3usize, 1..3usize], proptest::array::uniform4(0..3usize));
     let numbers = ([kinds.clone(), kinds], [0..256i32, 0..256i32], -7.0..1.0f32, any::<bool>(), any::<u64>());
-    let modes = (0..8u8, 0..10u8, 0..4u8);
-    (shape, walk, numbers, modes).prop_map(|(shape, walk, numbers, (ending, mode, asymmetric))| {
-        let (n, inputs, outputs, groups, size, kernel) = shape;
+    let modes = (0..8u8, 0..10u8, 0..4u8, 0..3u8);
+    (shape, walk, numbers, modes).prop_map(|(shape, mut walk, numbers, (ending, mode, asymmetric, plain))| {
+        let (n, inputs, outputs, groups, size, mut kernel) = shape;
+        if plain == 0 {
+            // The commonest convolution, for which there are ways of its own.
+            (kernel, walk.0, walk.1) = ([3, 3], [1, 1], [1, 1]);
+        }
         let depthwise = mode < 4;
         let (channels, groups) = if depthwise {
             ([inputs * 2, inputs * 2], inputs * 2)
@@ -179,7 +183,7 @@ fn defined(case: &Case, x: &[u8], weights: &[i32], bias: &[i32], out: [usize; 2]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(target_arch = "x86_64") { 400 } else { 60 }, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(target_arch = "x86_64") { 2000 } else { 200 }, ..ProptestConfig::default() })]
 
     #[test]
     fn convolutions_follow_their_definition(case in cases()) {
@@ -382,12 +386,43 @@ proptest! {
     }
 }
 
+/// Bytes made without dividing are those of the division, at and beside every boundary between two of them too.
+#[test]
+fn quantizing_follows_its_definition() {
+    use super::portable::{Scaling, quantize};
+    let scales = [1.0, 1.0 / 255.0, 0.1, 3e-5, 7.77e4, 1e-30, f32::from_bits(0x3fff_ffff), f32::from_bits(0x3dcc_ccce)];
+    let random = bytes(11, 4 * 500, false);
+    let random = random.chunks(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], 0x3c + (b[3] & 1)]));
+    for scale in scales.into_iter().chain(random) {
+        let mut x = vec![f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, f32::MIN_POSITIVE, -0.0];
+        for step in -600..600 {
+            let middle = step as f32 * 0.5 * scale;
+            x.extend([-2i32, -1, 0, 1, 2].map(|ulps| f32::from_bits(middle.to_bits().wrapping_add_signed(ulps))));
+        }
+        for (signed, zero_point) in [(false, 0), (false, 128), (true, -3)] {
+            let scaling = Scaling { scale, zero_point, signed };
+            let mut expected = vec![0; x.len()];
+            quantize(&x, &mut expected, scaling);
+            for set in available() {
+                let mut y = vec![0; x.len()];
+                set.quantize(&x, &mut y, scaling);
+                assert!(y == expected, "{} {scaling:?}", set.name());
+            }
+        }
+    }
+}
+
 /// Copies between every two arrangements of a small tensor, split over threads, against the definition.
 #[test]
 fn copies_follow_their_definition() {
+    for shape in [[3usize, 5, 2, 3], [2, 11, 9, 19], [1, 3, 17, 8], [1, 16, 1, 40]] {
+        copies_of(shape);
+    }
+}
+
+fn copies_of(shape: [usize; 4]) {
     use super::memory::Aligned;
     use super::portable::CopyStep;
-    let shape = [3usize, 5, 2, 3];
     let orders = [[0, 1, 2, 3], [0, 2, 3, 1], [3, 1, 0, 2], [1, 0, 3, 2], [2, 3, 0, 1]];
     let steps = |order: [usize; 4], gap: usize| {
         let mut steps = [0; 4];
@@ -414,7 +449,8 @@ fn copies_follow_their_definition() {
                 }
                 let mut expected = vec![0; count * size];
                 for i in 0..count {
-                    let index = [i / 30, i / 6 % 5, i / 3 % 2, i % 3];
+                    let [_, b, c, d] = shape;
+                    let index = [i / (b * c * d), i / (c * d) % b, i / d % c, i % d];
                     let at = |steps: [usize; 4]| (0..4).map(|axis| index[axis] * steps[axis]).sum::<usize>();
                     for byte in 0..size {
                         let flipped = if flip { 0x80 } else { 0 };

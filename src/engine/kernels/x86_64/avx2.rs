@@ -14,6 +14,8 @@ pub static SET: Set<Avx2> = Set {
     depthwise,
     gather,
     sum,
+    quantize,
+    dequantize,
     simd: PhantomData,
 };
 

@@ -20,6 +20,8 @@ pub static SET: Set<Avx512> = Set {
     depthwise,
     gather,
     sum,
+    quantize,
+    dequantize,
     simd: PhantomData,
 };
 

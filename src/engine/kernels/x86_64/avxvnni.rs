@@ -19,6 +19,8 @@ pub static SET: Set<AvxVnni> = Set {
     depthwise,
     gather,
     sum,
+    quantize,
+    dequantize,
     simd: PhantomData,
 };
 

@@ -6,6 +6,7 @@ use crate::engine::kernels::conv::{
     for_each_rows, for_each_tile,
 };
 use crate::engine::kernels::memory::{Aligned, Memory};
+use crate::engine::kernels::portable::Scaling;
 use crate::engine::kernels::scalar;
 use crate::engine::kernels::{AddStep, Kernels};
 use std::marker::PhantomData;
@@ -22,6 +23,8 @@ pub struct Set<S> {
     pub depthwise: unsafe fn(&DepthwiseStep, *const u8, *mut u8, usize),
     pub gather: unsafe fn(&ConvStep, *const i32, *mut u8, usize),
     pub sum: unsafe fn([*const u8; 2], *mut u8, usize, &Sum),
+    pub quantize: unsafe fn(&[f32], &mut [u8], Scaling),
+    pub dequantize: unsafe fn(&[u8], &mut [f32], Scaling),
     pub simd: PhantomData<fn() -> S>,
 }
 
@@ -219,9 +222,9 @@ unsafe fn patches_of<S: Simd>(step: &DepthwiseStep, x: *const u8, y: *mut u8, bl
             // Written out, as in `tile`: an input row, and the output rows with the kernel row that it is for each.
             macro_rules! rows {
                 ($($row:literal: $($r:literal $kernel_row:literal),*;)*) => {$(
-                    let x = x.add($row * step.kernel_row);
-                    let quads = [x.add(a as usize), x.add(b as usize), x.add(c as usize), x.add(d as usize)];
-                    let quads = S::interleave(quads);
+                    let row = x.add($row * step.kernel_row);
+                    let quads =
+                        S::interleave([row.add(a as usize), row.add(b as usize), row.add(c as usize), row.add(d as usize)]);
                     $(
                         for p in 0..2 {
                             for q in 0..4 {
@@ -468,6 +471,16 @@ impl<S: Simd> Kernels for Set<S> {
             unsafe { (self.sum)([memory.at(a), memory.at(b)], memory.at(y), count, &numbers) }
         });
     }
+
+    fn quantize(&self, x: &[f32], y: &mut [u8], scaling: Scaling) {
+        // SAFETY: as in `conv`.
+        unsafe { (self.quantize)(x, y, scaling) }
+    }
+
+    fn dequantize(&self, x: &[u8], y: &mut [f32], scaling: Scaling) {
+        // SAFETY: as in `conv`.
+        unsafe { (self.dequantize)(x, y, scaling) }
+    }
 }
 
 /// The table of tile functions of a set: for each panel width, one for each number of pixels.
@@ -507,6 +520,17 @@ macro_rules! row_kernels {
         unsafe fn sum(x: [*const u8; 2], y: *mut u8, count: usize, numbers: &Sum) {
             // SAFETY: passed on to the caller.
             unsafe { $crate::engine::kernels::x86_64::tile::sum::<$simd>(x, y, count, numbers) }
+        }
+
+        // Portable loops, compiled with the set's features.
+        #[target_feature(enable = $features)]
+        unsafe fn quantize(x: &[f32], y: &mut [u8], scaling: $crate::engine::kernels::portable::Scaling) {
+            $crate::engine::kernels::portable::quantize_by_reciprocal(x, y, scaling);
+        }
+
+        #[target_feature(enable = $features)]
+        unsafe fn dequantize(x: &[u8], y: &mut [f32], scaling: $crate::engine::kernels::portable::Scaling) {
+            $crate::engine::kernels::portable::dequantize(x, y, scaling);
         }
     };
 }
