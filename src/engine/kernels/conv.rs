@@ -10,7 +10,10 @@ use super::memory::{Aligned, Memory, share};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Ending {
     /// `clamp(round_half_even(f32(acc) * scale) + zero_point, low, high)` in the stored domain.
-    Bytes { zero_point: i32, low: i32, high: i32 },
+    ///
+    /// `plain`: every byte may be the result and every scale is below 1, so that a scaled accumulator fits 32 bits and
+    /// saturating at each narrowing is all the clamping there is.
+    Bytes { zero_point: i32, low: i32, high: i32, plain: bool },
     /// `i32`
     Accumulators,
     /// `f32(acc) * scale`
@@ -151,8 +154,7 @@ pub fn for_each_tile(
     let packed = &step.packed;
     let panels = step.outputs.div_ceil(packed.panel);
     let block = (BLOCK / packed.panel_bytes.max(1)).max(1);
-    let chunk =
-        if panels <= block { mine.len() } else { (CHUNK * columns / step.x_steps[1].max(1)).max(4 * most) };
+    let chunk = if panels <= block { mine.len() } else { (CHUNK * columns / step.x_steps[1].max(1)).max(4 * most) };
     let element = step.ending.bytes();
     let mut tile = Tile {
         x: [std::ptr::null(); MOST_PIXELS],

@@ -63,8 +63,7 @@ impl CopyStep {
         // Else bytes that follow one another in both, where there are enough of them, or the longest axis.
         let size = self.size as isize;
         let dense = |axis: &(usize, isize, usize)| axis.1 == size && axis.2 == self.size && axis.0 * self.size >= 16;
-        let innermost =
-            at(&self.axes, &dense).or_else(|| (0..self.axes.len()).max_by_key(|&i| self.axes[i].0));
+        let innermost = at(&self.axes, &dense).or_else(|| (0..self.axes.len()).max_by_key(|&i| self.axes[i].0));
         if let Some(axis) = innermost.map(|i| self.axes.remove(i)) {
             self.axes.push(axis);
         }
@@ -491,9 +490,8 @@ pub struct MatMulStep {
 
 impl MatMulStep {
     pub fn run(&self, signed: bool, zero_points: (i32, i32), memory: Memory, part: (usize, usize)) {
-        use super::conv::Ending;
         let [m, k, n] = self.size;
-        let element = if matches!(self.ending, Ending::Bytes { .. }) { 1 } else { 4 };
+        let element = self.ending.bytes();
         for (batch, &(a, b)) in self.batches.iter().enumerate() {
             for row in share(m, part.0, part.1) {
                 let a = memory.read::<u8>(self.a + a + row * k, k);

@@ -43,7 +43,7 @@ pub unsafe fn end(acc: i32, scale: f32, ending: Ending, y: *mut u8) {
     // SAFETY: promised by the caller.
     unsafe {
         match ending {
-            Ending::Bytes { zero_point, low, high } => *y = requantize(acc, scale, zero_point, low, high) as u8,
+            Ending::Bytes { zero_point, low, high, .. } => *y = requantize(acc, scale, zero_point, low, high) as u8,
             Ending::Accumulators | Ending::Lanes => y.cast::<i32>().write_unaligned(acc),
             Ending::Floats => y.cast::<f32>().write_unaligned(acc as f32 * scale),
         }

@@ -94,13 +94,18 @@ unsafe fn tile<const MR: usize, const NV: usize>(tile: &Tile) {
             if let Some(bytes) = Bytes::of(tile.ending) {
                 // Written out: a loop that is not unrolled would keep `acc` in memory throughout.
                 macro_rules! pixels {
-                    ($($p:literal)*) => {$(
+                    ($plain:literal $($p:literal)*) => {$(
                         if $p < MR {
-                            finish::store(*acc.get_unchecked($p), scale, bytes, tile.y[$p].add(first), n);
+                            let (acc, y) = (*acc.get_unchecked($p), tile.y[$p].add(first));
+                            finish::store::<NV, $plain>(acc, scale, bytes, y, n);
                         }
                     )*};
                 }
-                pixels!(0 1 2 3 4 5 6 7);
+                if bytes.plain {
+                    pixels!(true 0 1 2 3 4 5 6 7);
+                } else {
+                    pixels!(false 0 1 2 3 4 5 6 7);
+                }
                 continue;
             }
             // A copy in memory: taking the address of `acc` itself would keep it out of registers.
@@ -229,11 +234,17 @@ unsafe fn patches(step: &DepthwiseStep, x: *const u8, y: *mut u8, channel: usize
                 )*};
             }
             rows!(0: 0 0; 1: 0 1, 1 0; 2: 0 2, 1 1; 3: 1 2;);
-            let below = y.add(step.y_steps[1]);
-            finish::store(acc[0][0], scale, bytes, y, n);
-            finish::store(acc[0][1], scale, bytes, y.add(step.y_steps[2]), n);
-            finish::store(acc[1][0], scale, bytes, below, n);
-            finish::store(acc[1][1], scale, bytes, below.add(step.y_steps[2]), n);
+            macro_rules! store {
+                ($plain:literal: $($r:literal $p:literal),*) => {$(
+                    let y = y.add($r * step.y_steps[1] + $p * step.y_steps[2]);
+                    finish::store::<4, $plain>(acc[$r][$p], scale, bytes, y, n);
+                )*};
+            }
+            if bytes.plain {
+                store!(true: 0 0, 0 1, 1 0, 1 1);
+            } else {
+                store!(false: 0 0, 0 1, 1 0, 1 1);
+            }
         }
     }
     done
@@ -268,13 +279,18 @@ unsafe fn pixels<const P: usize>(step: &DepthwiseStep, x: *const u8, y: *mut u8,
         if let Some(bytes) = Bytes::of(step.ending) {
             // Written out: a loop that is not unrolled would keep `acc` in memory throughout.
             macro_rules! store {
-                ($($p:literal)*) => {$(
+                ($plain:literal $($p:literal)*) => {$(
                     if $p < P {
-                        finish::store(*acc.get_unchecked($p), scale, bytes, y.add($p * step.y_steps[2]), n);
+                        let y = y.add($p * step.y_steps[2]);
+                        finish::store::<4, $plain>(*acc.get_unchecked($p), scale, bytes, y, n);
                     }
                 )*};
             }
-            store!(0 1 2 3);
+            if bytes.plain {
+                store!(true 0 1 2 3);
+            } else {
+                store!(false 0 1 2 3);
+            }
             return;
         }
         let mut lanes = [0i32; 4 * 16];

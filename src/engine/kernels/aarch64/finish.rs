@@ -11,13 +11,15 @@ pub struct Bytes {
     pub zero_point: i16,
     pub low: i8,
     pub high: i8,
+    /// See [`Ending::Bytes`].
+    pub plain: bool,
 }
 
 impl Bytes {
     pub fn of(ending: Ending) -> Option<Bytes> {
         match ending {
-            Ending::Bytes { zero_point, low, high } => {
-                Some(Bytes { zero_point: zero_point as i16, low: low as i8, high: high as i8 })
+            Ending::Bytes { zero_point, low, high, plain } => {
+                Some(Bytes { zero_point: zero_point as i16, low: low as i8, high: high as i8, plain })
             }
             _ => None,
         }
@@ -34,25 +36,35 @@ unsafe fn scaled(acc: int32x4_t, scale: *const f32) -> int32x4_t {
     unsafe { vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(acc), vld1q_f32(scale))) }
 }
 
-/// `NV` vectors of accumulators as bytes, `n` of them stored.
+/// `NV` vectors of accumulators as bytes, `n` of them stored. `PLAIN` says what [`Bytes::plain`] does.
 ///
 /// # Safety
 /// `scale` must be valid for `NV * 4` numbers, `y` for `n` bytes.
 #[inline(always)]
-pub unsafe fn store<const NV: usize>(acc: [int32x4_t; NV], scale: *const f32, bytes: Bytes, y: *mut u8, n: usize) {
+pub unsafe fn store<const NV: usize, const PLAIN: bool>(
+    acc: [int32x4_t; NV],
+    scale: *const f32,
+    bytes: Bytes,
+    y: *mut u8,
+    n: usize,
+) {
     // SAFETY: as in `scaled`; `NV` is at most four.
     unsafe {
         let zero_point = vdupq_n_s16(bytes.zero_point);
         let words = |v: usize| vqmovn_s32(scaled(acc[v.min(NV - 1)], scale.add(v.min(NV - 1) * 4)));
         let low = vqaddq_s16(vcombine_s16(words(0), words(1)), zero_point);
         if NV <= 2 {
-            let all = vqmovn_s16(low);
-            let all = vmin_s8(vmax_s8(all, vdup_n_s8(bytes.low)), vdup_n_s8(bytes.high));
+            let mut all = vqmovn_s16(low);
+            if !PLAIN {
+                all = vmin_s8(vmax_s8(all, vdup_n_s8(bytes.low)), vdup_n_s8(bytes.high));
+            }
             return if NV == 1 { store_four(all, y, n) } else { store_eight(all, y, n) };
         }
         let high = vqaddq_s16(vcombine_s16(words(2), words(3)), zero_point);
-        let all = vcombine_s8(vqmovn_s16(low), vqmovn_s16(high));
-        let all = vminq_s8(vmaxq_s8(all, vdupq_n_s8(bytes.low)), vdupq_n_s8(bytes.high));
+        let mut all = vcombine_s8(vqmovn_s16(low), vqmovn_s16(high));
+        if !PLAIN {
+            all = vminq_s8(vmaxq_s8(all, vdupq_n_s8(bytes.low)), vdupq_n_s8(bytes.high));
+        }
         store_sixteen(all, y, n);
     }
 }

@@ -6,8 +6,7 @@
 
 use super::finish::{self, Bytes};
 use crate::engine::kernels::conv::{
-    ConvStep, DepthwiseStep, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise, for_each_pixel,
-    for_each_tile,
+    ConvStep, DepthwiseStep, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise, for_each_pixel, for_each_tile,
 };
 use crate::engine::kernels::memory::{Aligned, Memory};
 use crate::engine::kernels::portable::{self, Scaling};

@@ -89,9 +89,15 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn finish<const NV: usize>(acc: [__m256i; NV], scale: *const f32, ending: Bytes, y: *mut u8, n: usize) {
+    unsafe fn finish<const NV: usize, const PLAIN: bool>(
+        acc: [__m256i; NV],
+        scale: *const f32,
+        ending: Bytes,
+        y: *mut u8,
+        n: usize,
+    ) {
         // SAFETY: see `load`.
-        unsafe { finish(acc, scale, ending, y, n) }
+        unsafe { finish::<NV, PLAIN>(acc, scale, ending, y, n) }
     }
 
     #[inline(always)]
@@ -127,7 +133,13 @@ pub unsafe fn interleaved(p: [*const u8; 4]) -> [__m256i; 4] {
 /// # Safety
 /// As there, with AVX2.
 #[inline(always)]
-pub unsafe fn finish<const NV: usize>(acc: [__m256i; NV], scale: *const f32, ending: Bytes, y: *mut u8, n: usize) {
+pub unsafe fn finish<const NV: usize, const PLAIN: bool>(
+    acc: [__m256i; NV],
+    scale: *const f32,
+    ending: Bytes,
+    y: *mut u8,
+    n: usize,
+) {
     // SAFETY: promised by the caller.
     unsafe {
         // Beyond 2^15 everything saturates alike; the limit keeps the conversion from overflowing.
@@ -135,7 +147,7 @@ pub unsafe fn finish<const NV: usize>(acc: [__m256i; NV], scale: *const f32, end
         let mut words = acc;
         for v in 0..NV {
             let scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(acc[v]), _mm256_loadu_ps(scale.add(v * 8)));
-            words[v] = _mm256_cvtps_epi32(_mm256_min_ps(scaled, limit));
+            words[v] = _mm256_cvtps_epi32(if PLAIN { scaled } else { _mm256_min_ps(scaled, limit) });
         }
         let zero_point = _mm256_set1_epi16(ending.zero_point);
         let last = NV - 1;
@@ -145,9 +157,11 @@ pub unsafe fn finish<const NV: usize>(acc: [__m256i; NV], scale: *const f32, end
         } else {
             low
         };
-        let bytes = _mm256_packus_epi16(low, high);
-        let bytes = _mm256_max_epu8(bytes, _mm256_set1_epi8(ending.low as i8));
-        let bytes = _mm256_min_epu8(bytes, _mm256_set1_epi8(ending.high as i8));
+        let mut bytes = _mm256_packus_epi16(low, high);
+        if !PLAIN {
+            bytes = _mm256_max_epu8(bytes, _mm256_set1_epi8(ending.low as i8));
+            bytes = _mm256_min_epu8(bytes, _mm256_set1_epi8(ending.high as i8));
+        }
         let bytes = match NV {
             1 => _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 0, 0, 0, 0, 0, 0)),
             2 => _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 1, 4, 5, 0, 0, 0, 0)),

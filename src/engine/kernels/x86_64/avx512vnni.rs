@@ -93,7 +93,13 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn finish<const NV: usize>(acc: [__m512i; NV], scale: *const f32, ending: Bytes, y: *mut u8, n: usize) {
+    unsafe fn finish<const NV: usize, const PLAIN: bool>(
+        acc: [__m512i; NV],
+        scale: *const f32,
+        ending: Bytes,
+        y: *mut u8,
+        n: usize,
+    ) {
         // SAFETY: see `load`.
         unsafe {
             // Beyond 2^15 everything saturates alike; the limit keeps the conversion from overflowing.
@@ -101,7 +107,7 @@ impl Simd for Avx512 {
             let mut words = acc;
             for v in 0..NV {
                 let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[v]), _mm512_loadu_ps(scale.add(v * 16)));
-                words[v] = _mm512_cvtps_epi32(_mm512_min_ps(scaled, limit));
+                words[v] = _mm512_cvtps_epi32(if PLAIN { scaled } else { _mm512_min_ps(scaled, limit) });
             }
             let zero_point = _mm512_set1_epi16(ending.zero_point);
             let last = NV - 1;
@@ -111,9 +117,11 @@ impl Simd for Avx512 {
             } else {
                 low
             };
-            let bytes = _mm512_packus_epi16(low, high);
-            let bytes = _mm512_max_epu8(bytes, _mm512_set1_epi8(ending.low as i8));
-            let bytes = _mm512_min_epu8(bytes, _mm512_set1_epi8(ending.high as i8));
+            let mut bytes = _mm512_packus_epi16(low, high);
+            if !PLAIN {
+                bytes = _mm512_max_epu8(bytes, _mm512_set1_epi8(ending.low as i8));
+                bytes = _mm512_min_epu8(bytes, _mm512_set1_epi8(ending.high as i8));
+            }
             let bytes = match NV {
                 1 => {
                     _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), bytes)

@@ -84,7 +84,7 @@ macro_rules! eight_lanes {
             }
 
             #[inline(always)]
-            unsafe fn finish<const NV: usize>(
+            unsafe fn finish<const NV: usize, const PLAIN: bool>(
                 acc: [__m256i; NV],
                 scale: *const f32,
                 ending: Bytes,
@@ -92,7 +92,7 @@ macro_rules! eight_lanes {
                 n: usize,
             ) {
                 // SAFETY: see `load`.
-                unsafe { $crate::engine::kernels::x86_64::avx2::finish(acc, scale, ending, y, n) }
+                unsafe { $crate::engine::kernels::x86_64::avx2::finish::<NV, PLAIN>(acc, scale, ending, y, n) }
             }
 
             #[inline(always)]

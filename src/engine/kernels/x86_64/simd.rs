@@ -49,11 +49,18 @@ pub trait Simd: Copy {
     /// # Safety
     /// Needs the set's features; each pointer must be valid for `4 * LANES` bytes.
     unsafe fn interleave(p: [*const u8; 4]) -> [Self::X; 4];
-    /// `NV` vectors of accumulators as bytes, in the order of [`order`], `n` of them stored.
+    /// `NV` vectors of accumulators as bytes, in the order of [`order`], `n` of them stored. `PLAIN` says what
+    /// [`Bytes::plain`] does.
     ///
     /// # Safety
     /// Needs the set's features; `scale` must be valid for `NV * LANES` numbers, `y` for `n` bytes.
-    unsafe fn finish<const NV: usize>(acc: [Self::I; NV], scale: *const f32, ending: Bytes, y: *mut u8, n: usize);
+    unsafe fn finish<const NV: usize, const PLAIN: bool>(
+        acc: [Self::I; NV],
+        scale: *const f32,
+        ending: Bytes,
+        y: *mut u8,
+        n: usize,
+    );
     /// `LANES` elements of a sum.
     ///
     /// # Safety
@@ -67,13 +74,15 @@ pub struct Bytes {
     pub zero_point: i16,
     pub low: u8,
     pub high: u8,
+    /// See [`Ending::Bytes`].
+    pub plain: bool,
 }
 
 impl Bytes {
     pub fn of(ending: Ending) -> Option<Bytes> {
         match ending {
-            Ending::Bytes { zero_point, low, high } => {
-                Some(Bytes { zero_point: zero_point as i16, low: low as u8, high: high as u8 })
+            Ending::Bytes { zero_point, low, high, plain } => {
+                Some(Bytes { zero_point: zero_point as i16, low: low as u8, high: high as u8, plain })
             }
             _ => None,
         }

@@ -114,7 +114,7 @@ pub unsafe fn gather<S: Simd>(step: &ConvStep, lanes: *const i32, y: *mut u8, co
             }
             let y = y.add(p * step.y_steps[2]);
             match bytes {
-                Some(bytes) => S::finish([acc], packed.scale.as_ptr(), bytes, y, step.outputs),
+                Some(bytes) => S::finish::<1, false>([acc], packed.scale.as_ptr(), bytes, y, step.outputs),
                 None => {
                     let mut sums = [0i32; 16];
                     S::store(sums.as_mut_ptr(), acc);

@@ -69,13 +69,18 @@ pub unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(tile: &Tile) {
             if let Some(bytes) = Bytes::of(tile.ending) {
                 // Written out: a loop that the compiler does not unroll would keep `acc` in memory throughout.
                 macro_rules! pixels {
-                    ($($p:literal)*) => {$(
+                    ($plain:literal $($p:literal)*) => {$(
                         if $p < MR {
-                            S::finish::<NV>(*acc.get_unchecked($p), scale, bytes, tile.y[$p].add(first), outputs);
+                            let (acc, y) = (*acc.get_unchecked($p), tile.y[$p].add(first));
+                            S::finish::<NV, $plain>(acc, scale, bytes, y, outputs);
                         }
                     )*};
                 }
-                pixels!(0 1 2 3 4 5 6 7 8 9 10 11 12 13);
+                if bytes.plain {
+                    pixels!(true 0 1 2 3 4 5 6 7 8 9 10 11 12 13);
+                } else {
+                    pixels!(false 0 1 2 3 4 5 6 7 8 9 10 11 12 13);
+                }
                 continue;
             }
             if tile.ending == Ending::Lanes {
@@ -236,11 +241,17 @@ unsafe fn patches_of<S: Simd>(step: &DepthwiseStep, x: *const u8, y: *mut u8, bl
                 )*};
             }
             rows!(0: 0 0; 1: 0 1, 1 0; 2: 0 2, 1 1; 3: 1 2;);
-            let below = y.add(step.y_steps[1]);
-            S::finish(acc[0][0], scale, bytes, y, n);
-            S::finish(acc[0][1], scale, bytes, y.add(step.y_steps[2]), n);
-            S::finish(acc[1][0], scale, bytes, below, n);
-            S::finish(acc[1][1], scale, bytes, below.add(step.y_steps[2]), n);
+            macro_rules! store {
+                ($plain:literal: $($r:literal $p:literal),*) => {$(
+                    let y = y.add($r * step.y_steps[1] + $p * step.y_steps[2]);
+                    S::finish::<4, $plain>(acc[$r][$p], scale, bytes, y, n);
+                )*};
+            }
+            if bytes.plain {
+                store!(true: 0 0, 0 1, 1 0, 1 1);
+            } else {
+                store!(false: 0 0, 0 1, 1 0, 1 1);
+            }
         }
     }
     done
@@ -279,13 +290,18 @@ unsafe fn pixels_of<S: Simd, const P: usize>(step: &DepthwiseStep, x: *const u8,
         if let Some(bytes) = Bytes::of(step.ending) {
             // Written out, as in `tile`.
             macro_rules! pixels {
-                ($($p:literal)*) => {$(
+                ($plain:literal $($p:literal)*) => {$(
                     if $p < P {
-                        S::finish(*acc.get_unchecked($p), scale, bytes, y.add($p * step.y_steps[2]), n);
+                        let y = y.add($p * step.y_steps[2]);
+                        S::finish::<4, $plain>(*acc.get_unchecked($p), scale, bytes, y, n);
                     }
                 )*};
             }
-            pixels!(0 1 2 3);
+            if bytes.plain {
+                pixels!(true 0 1 2 3);
+            } else {
+                pixels!(false 0 1 2 3);
+            }
             return;
         }
         let mut lanes = [0i32; 4 * 64];

@@ -475,7 +475,9 @@ impl Lowering {
         match finish {
             Finish::Bytes { multiplier, zero_point, low, high } => {
                 let (low, high) = self.range(kind, *low, *high);
-                (Ending::Bytes { zero_point: self.stored(kind, *zero_point), low, high }, multiplier.clone())
+                let plain = (low, high) == self.full_range(kind) && multiplier.iter().all(|&scale| scale < 1.0);
+                let zero_point = self.stored(kind, *zero_point);
+                (Ending::Bytes { zero_point, low, high, plain }, multiplier.clone())
             }
             Finish::Accumulators => (Ending::Accumulators, Vec::new()),
             Finish::Floats { scale } => (Ending::Floats, scale.clone()),
