@@ -59,12 +59,22 @@ pub struct Packed {
     pub groups: usize,
     /// Bytes of one panel's weights.
     pub panel_bytes: usize,
-    /// Kernel columns whose products are kept apart; 1 but for few outputs.
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
-    pub columns: usize,
+    pub way: Way,
     /// Products must be widened one by one: sums of two could exceed 16 bits. Only the `neon` set asks.
     #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
     pub widen_at_once: bool,
+}
+
+/// How a convolution is computed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Way {
+    /// Tiles of pixels by panels of outputs.
+    Tiles,
+    /// Few outputs: products of this many kernel columns are kept apart.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    Columns(usize),
+    /// By [`super::winograd`], with so many channels in the scratch.
+    Winograd { channels: usize },
 }
 
 /// What a kernel packs.
@@ -74,8 +84,9 @@ pub struct Unpacked<'a> {
     /// Bytes of a run.
     pub run: usize,
     /// Bytes of one kernel column, where a run is a kernel row and neighbouring outputs read neighbouring pixels.
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub column: Option<usize>,
+    /// Taps are neighbouring rows of the input, and so are those of neighbouring output rows.
+    pub rows_follow: bool,
     /// Weight of output, tap, byte of the run.
     pub weight: &'a dyn Fn(usize, usize, usize) -> i8,
     pub bias: &'a [i32],
@@ -99,7 +110,7 @@ impl Unpacked<'_> {
             }
         }
         let (bias, scale) = self.filled(panel);
-        Packed { weights, bias, scale, panel, groups, panel_bytes, columns: 1, widen_at_once: false }
+        Packed { weights, bias, scale, panel, groups, panel_bytes, way: Way::Tiles, widen_at_once: false }
     }
 
     /// Bias and scale filled up to whole panels.

@@ -5,6 +5,7 @@
 //! | `memory` | the arena and views into it |
 //! | `conv` | what every convolution kernel shares: packing, cutting into tiles |
 //! | `scalar` | the oracle: every kernel, in plain Rust |
+//! | `winograd` | 3×3 convolutions with fewer multiplications, for sets without dot products |
 //! | `portable` | ops whose time does not matter enough for kernels of their own |
 //! | `x86_64/`, `aarch64/` | kernels by instruction set |
 //!
@@ -21,6 +22,7 @@ pub mod portable;
 mod scalar;
 #[cfg(test)]
 mod tests;
+mod winograd;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;

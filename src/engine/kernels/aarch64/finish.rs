@@ -58,7 +58,7 @@ pub unsafe fn store<const NV: usize, const PLAIN: bool>(
             if !PLAIN {
                 all = vmin_s8(vmax_s8(all, vdup_n_s8(bytes.low)), vdup_n_s8(bytes.high));
             }
-            return if NV == 1 { store_four(all, y, n) } else { store_eight(all, y, n) };
+            return if NV == 1 { store_four(vget_lane_s32::<0>(vreinterpret_s32_s8(all)), y, n) } else { store_eight(all, y, n) };
         }
         let high = vqaddq_s16(vcombine_s16(words(2), words(3)), zero_point);
         let mut all = vcombine_s8(vqmovn_s16(low), vqmovn_s16(high));
@@ -69,18 +69,19 @@ pub unsafe fn store<const NV: usize, const PLAIN: bool>(
     }
 }
 
-/// Four accumulators as bytes, twice.
+/// Four accumulators of the same outputs for each of four pixels as bytes.
 ///
 /// # Safety
 /// `scale` must be valid for four numbers.
 #[inline(always)]
-pub unsafe fn four(acc: int32x4_t, scale: *const f32, bytes: Bytes) -> int8x8_t {
+pub unsafe fn four(acc: [int32x4_t; 4], scale: *const f32, bytes: Bytes) -> int8x16_t {
     // SAFETY: as in `scaled`.
     unsafe {
-        let words = vqmovn_s32(scaled(acc, scale));
-        let shifted = vqadd_s16(words, vdup_n_s16(bytes.zero_point));
-        let all = vqmovn_s16(vcombine_s16(shifted, shifted));
-        vmin_s8(vmax_s8(all, vdup_n_s8(bytes.low)), vdup_n_s8(bytes.high))
+        let zero_point = vdupq_n_s16(bytes.zero_point);
+        let low = vqmovn_high_s32(vqmovn_s32(scaled(acc[0], scale)), scaled(acc[1], scale));
+        let high = vqmovn_high_s32(vqmovn_s32(scaled(acc[2], scale)), scaled(acc[3], scale));
+        let all = vqmovn_high_s16(vqmovn_s16(vqaddq_s16(low, zero_point)), vqaddq_s16(high, zero_point));
+        vminq_s8(vmaxq_s8(all, vdupq_n_s8(bytes.low)), vdupq_n_s8(bytes.high))
     }
 }
 
@@ -89,31 +90,13 @@ pub unsafe fn four(acc: int32x4_t, scale: *const f32, bytes: Bytes) -> int8x8_t 
 /// # Safety
 /// `y` must be valid for `n` bytes.
 #[inline(always)]
-pub unsafe fn store_four(bytes: int8x8_t, y: *mut u8, n: usize) {
+pub unsafe fn store_four(bytes: i32, y: *mut u8, n: usize) {
     // SAFETY: promised by the caller.
     unsafe {
         if n >= 4 {
-            return y.cast::<i32>().write_unaligned(vget_lane_s32::<0>(vreinterpret_s32_s8(bytes)));
+            return y.cast::<i32>().write_unaligned(bytes);
         }
-        store_eight(bytes, y, n);
-    }
-}
-
-/// Sixteen accumulators as bytes.
-///
-/// # Safety
-/// `scale` must be valid for sixteen numbers.
-#[inline(always)]
-pub unsafe fn sixteen(acc: [int32x4_t; 4], scale: *const f32, bytes: Bytes) -> int8x16_t {
-    // SAFETY: as in `scaled`.
-    unsafe {
-        let zero_point = vdupq_n_s16(bytes.zero_point);
-        let half = |a: int32x4_t, b: int32x4_t, at: usize| {
-            let words = vqmovn_high_s32(vqmovn_s32(scaled(a, scale.add(at))), scaled(b, scale.add(at + 4)));
-            vqaddq_s16(words, zero_point)
-        };
-        let all = vqmovn_high_s16(vqmovn_s16(half(acc[0], acc[1], 0)), half(acc[2], acc[3], 8));
-        vminq_s8(vmaxq_s8(all, vdupq_n_s8(bytes.low)), vdupq_n_s8(bytes.high))
+        std::ptr::copy_nonoverlapping(bytes.to_le_bytes().as_ptr(), y, n);
     }
 }
 

@@ -9,6 +9,7 @@
 mod dotprod;
 mod finish;
 mod neon;
+mod winograd;
 
 use super::Kernels;
 

@@ -6,11 +6,11 @@
 
 use super::finish::{self, Bytes};
 use crate::engine::kernels::conv::{
-    ConvStep, DepthwiseStep, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise, for_each_pixel, for_each_tile,
+    ConvStep, DepthwiseStep, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise, Way, for_each_rows, for_each_tile,
 };
 use crate::engine::kernels::memory::{Aligned, Memory};
 use crate::engine::kernels::portable::{self, Scaling};
-use crate::engine::kernels::{AddStep, Kernels};
+use crate::engine::kernels::{AddStep, Kernels, winograd};
 use std::arch::aarch64::*;
 
 /// The kernel set.
@@ -23,56 +23,85 @@ fn units(run: usize) -> usize {
     run.div_ceil(8)
 }
 
-/// With `PAIRED`, two products are added in 16 bits.
+/// A tile of `MR` pixels by panels of four outputs. With `PAIRED`, two products are added in 16 bits.
 unsafe fn tile<const MR: usize, const PAIRED: bool>(tile: &Tile) {
-    // SAFETY: the tile comes from a checked step; reads beyond a run meet the arena's slack and weights of zero.
-    unsafe {
-        let mut acc = [[vdupq_n_s32(0); PANEL]; MR];
-        let x: [*const u8; MR] = std::array::from_fn(|p| tile.x[p]);
-        let mut weights = tile.weights.cast::<i8>();
-        for tap in 0..tile.tap_count {
-            let mut at = *tile.taps.add(tap) as usize;
-            for _ in 0..tile.groups / 2 {
-                let bytes: [int8x16_t; MR] = std::array::from_fn(|p| vld1q_s8(x[p].add(at).cast()));
-                for o in 0..PANEL {
-                    let w = vld1q_s8(weights.add(o * 16));
-                    for p in 0..MR {
-                        let low = vmull_s8(vget_low_s8(bytes[p]), vget_low_s8(w));
-                        if PAIRED {
-                            let both = vmlal_high_s8(low, bytes[p], w);
-                            acc[p][o] = vpadalq_s16(acc[p][o], both);
-                        } else {
-                            acc[p][o] = vpadalq_s16(acc[p][o], low);
-                            acc[p][o] = vpadalq_s16(acc[p][o], vmull_high_s8(bytes[p], w));
+    let mut x = [tile.x[0]; MR];
+    x.copy_from_slice(&tile.x[..MR]);
+    let element = tile.ending.bytes();
+    let mut weights = tile.weights.cast::<i8>();
+    for first in (0..tile.panels).map(|i| i * PANEL) {
+        // SAFETY: the tile comes from a checked step; reads beyond a run meet the arena's slack and weights of zero.
+        unsafe {
+            // The bias is the first of an accumulator's partial sums.
+            let bias = vld1q_s32(tile.bias.add(first));
+            let zero = vdupq_n_s32(0);
+            let start = [
+                vcopyq_laneq_s32::<0, 0>(zero, bias),
+                vcopyq_laneq_s32::<0, 1>(zero, bias),
+                vcopyq_laneq_s32::<0, 2>(zero, bias),
+                vcopyq_laneq_s32::<0, 3>(zero, bias),
+            ];
+            let mut acc = [start; MR];
+            for tap in 0..tile.tap_count {
+                let mut at = *tile.taps.add(tap) as usize;
+                for _ in 0..tile.groups / 2 {
+                    let mut bytes = [vld1q_s8(x[0].add(at).cast()); MR];
+                    for p in 1..MR {
+                        bytes[p] = vld1q_s8(x[p].add(at).cast());
+                    }
+                    for o in 0..PANEL {
+                        let w = vld1q_s8(weights.add(o * 16));
+                        for p in 0..MR {
+                            let low = vmull_s8(vget_low_s8(bytes[p]), vget_low_s8(w));
+                            if PAIRED {
+                                let both = vmlal_high_s8(low, bytes[p], w);
+                                acc[p][o] = vpadalq_s16(acc[p][o], both);
+                            } else {
+                                acc[p][o] = vpadalq_s16(acc[p][o], low);
+                                acc[p][o] = vpadalq_s16(acc[p][o], vmull_high_s8(bytes[p], w));
+                            }
                         }
                     }
+                    at += 16;
+                    weights = weights.add(PANEL * 16);
                 }
-                at += 16;
-                weights = weights.add(PANEL * 16);
-            }
-            if tile.groups % 2 == 1 {
-                let bytes: [int8x8_t; MR] = std::array::from_fn(|p| vld1_s8(x[p].add(at).cast()));
-                for o in 0..PANEL {
-                    let w = vld1_s8(weights.add(o * 8));
-                    for p in 0..MR {
-                        acc[p][o] = vpadalq_s16(acc[p][o], vmull_s8(bytes[p], w));
+                if tile.groups % 2 == 1 {
+                    let mut bytes = [vld1_s8(x[0].add(at).cast()); MR];
+                    for p in 1..MR {
+                        bytes[p] = vld1_s8(x[p].add(at).cast());
                     }
+                    for o in 0..PANEL {
+                        let w = vld1_s8(weights.add(o * 8));
+                        for p in 0..MR {
+                            acc[p][o] = vpadalq_s16(acc[p][o], vmull_s8(bytes[p], w));
+                        }
+                    }
+                    weights = weights.add(PANEL * 8);
                 }
-                weights = weights.add(PANEL * 8);
             }
-        }
-        let bias = vld1q_s32(tile.bias);
-        for p in 0..MR {
-            let [a, b, c, d] = acc[p];
-            let sums = vaddq_s32(vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)), bias);
+            let (scale, n) = (tile.scale.add(first), PANEL.min(tile.outputs - first));
+            let mut sums = [zero; MR];
+            for p in 0..MR {
+                let [a, b, c, d] = acc[p];
+                sums[p] = vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d));
+            }
             if let Some(bytes) = Bytes::of(tile.ending) {
-                // Four outputs: the upper half of the eight is filled with the lower.
-                let four = finish::four(sums, tile.scale, bytes);
-                finish::store_four(four, tile.y[p], tile.outputs);
-            } else {
+                let (a, b, c) = (sums[1.min(MR - 1)], sums[2.min(MR - 1)], sums[3.min(MR - 1)]);
+                let all = vreinterpretq_s32_s8(finish::four([sums[0], a, b, c], scale, bytes));
+                macro_rules! pixels {
+                    ($($p:literal)*) => {$(
+                        if $p < MR {
+                            finish::store_four(vgetq_lane_s32::<$p>(all), tile.y[$p].add(first), n);
+                        }
+                    )*};
+                }
+                pixels!(0 1 2 3);
+                continue;
+            }
+            for p in 0..MR {
                 let mut lanes = [0i32; 4];
-                vst1q_s32(lanes.as_mut_ptr(), sums);
-                finish::words(&lanes, tile.scale, tile.ending, tile.y[p], tile.outputs);
+                vst1q_s32(lanes.as_mut_ptr(), sums[p]);
+                finish::words(&lanes, scale, tile.ending, tile.y[p].add(first * element), n);
             }
         }
     }
@@ -82,36 +111,84 @@ type TileKernel = unsafe fn(&Tile);
 const PAIRED: [TileKernel; 4] = [tile::<1, true>, tile::<2, true>, tile::<3, true>, tile::<4, true>];
 const SINGLE: [TileKernel; 4] = [tile::<1, false>, tile::<2, false>, tile::<3, false>, tile::<4, false>];
 
-/// Sixteen channels at a time; the last block of a picture reads beyond its channels, into the next pixel or the slack.
+/// A row of outputs, sixteen channels after the other; the last block of a picture reads beyond its channels, into the next
+/// pixel or the slack.
 unsafe fn depthwise(step: &DepthwiseStep, x: *const u8, y: *mut u8) {
     let element = step.ending.bytes();
-    let mut weights = step.packed.weights.as_ptr().cast::<i8>();
+    let columns = step.dims[2];
     for channel in (0..step.channels).step_by(16) {
-        // SAFETY: as in `dotprod::depthwise`.
+        // SAFETY: passed on to the caller.
         unsafe {
-            let bias = step.packed.bias.as_ptr().add(channel);
-            let mut acc: [int32x4_t; 4] = std::array::from_fn(|q| vld1q_s32(bias.add(q * 4)));
-            for &tap in &step.taps {
-                let bytes = vld1q_s8(x.add(tap as usize + channel).cast());
-                let w = vld1q_s8(weights);
-                let (low, high) = (vmull_s8(vget_low_s8(bytes), vget_low_s8(w)), vmull_high_s8(bytes, w));
-                acc[0] = vaddw_s16(acc[0], vget_low_s16(low));
-                acc[1] = vaddw_high_s16(acc[1], low);
-                acc[2] = vaddw_s16(acc[2], vget_low_s16(high));
-                acc[3] = vaddw_high_s16(acc[3], high);
-                weights = weights.add(16);
+            let (x, y) = (x.add(channel), y.add(channel * element));
+            let place = |column: usize| (x.add(column * step.x_steps[2]), y.add(column * step.y_steps[2]));
+            let mut column = 0;
+            while column + 2 <= columns {
+                let (x, y) = place(column);
+                pixels::<2>(step, x, y, channel);
+                column += 2;
             }
-            let n = 16.min(step.channels - channel);
-            let scale = step.packed.scale.as_ptr().add(channel);
-            let y = y.add(channel * element);
-            if let Some(bytes) = Bytes::of(step.ending) {
-                finish::store_sixteen(finish::sixteen(acc, scale, bytes), y, n);
-            } else {
-                let mut lanes = [0i32; 16];
-                for q in 0..4 {
-                    vst1q_s32(lanes.as_mut_ptr().add(q * 4), acc[q]);
+            if column < columns {
+                let (x, y) = place(column);
+                pixels::<1>(step, x, y, channel);
+            }
+        }
+    }
+}
+
+/// `P` pixels of sixteen channels, two taps at a time: two products are added in 16 bits, unless that could exceed them.
+#[inline(always)]
+unsafe fn pixels<const P: usize>(step: &DepthwiseStep, x: *const u8, y: *mut u8, channel: usize) {
+    // SAFETY: as in `dotprod::pixels`.
+    unsafe {
+        let packed = &step.packed;
+        let bias = packed.bias.as_ptr().add(channel);
+        let start = [vld1q_s32(bias), vld1q_s32(bias.add(4)), vld1q_s32(bias.add(8)), vld1q_s32(bias.add(12))];
+        let mut acc = [start; P];
+        let mut weights = packed.weights.as_ptr().add(channel * step.taps.len()).cast::<i8>();
+        let (pairs, last) = if packed.widen_at_once { (&[][..], &step.taps[..]) } else { step.taps.as_chunks::<2>() };
+        macro_rules! widen {
+            ($p:expr, $low:expr, $high:expr) => {
+                acc[$p][0] = vaddw_s16(acc[$p][0], vget_low_s16($low));
+                acc[$p][1] = vaddw_high_s16(acc[$p][1], $low);
+                acc[$p][2] = vaddw_s16(acc[$p][2], vget_low_s16($high));
+                acc[$p][3] = vaddw_high_s16(acc[$p][3], $high);
+            };
+        }
+        for &[a, b] in pairs {
+            let (wa, wb) = (vld1q_s8(weights), vld1q_s8(weights.add(16)));
+            for p in 0..P {
+                let x = x.add(p * step.x_steps[2]);
+                let (xa, xb) = (vld1q_s8(x.add(a as usize).cast()), vld1q_s8(x.add(b as usize).cast()));
+                let low = vmlal_s8(vmull_s8(vget_low_s8(xa), vget_low_s8(wa)), vget_low_s8(xb), vget_low_s8(wb));
+                let high = vmlal_high_s8(vmull_high_s8(xa, wa), xb, wb);
+                widen!(p, low, high);
+            }
+            weights = weights.add(32);
+        }
+        for &tap in last {
+            let w = vld1q_s8(weights);
+            for p in 0..P {
+                let bytes = vld1q_s8(x.add(p * step.x_steps[2] + tap as usize).cast());
+                let (low, high) = (vmull_s8(vget_low_s8(bytes), vget_low_s8(w)), vmull_high_s8(bytes, w));
+                widen!(p, low, high);
+            }
+            weights = weights.add(16);
+        }
+        let n = 16.min(step.channels - channel);
+        let scale = packed.scale.as_ptr().add(channel);
+        let bytes = Bytes::of(step.ending);
+        for p in 0..P {
+            let y = y.add(p * step.y_steps[2]);
+            match bytes {
+                Some(bytes) if bytes.plain => finish::store::<4, true>(acc[p], scale, bytes, y, n),
+                Some(bytes) => finish::store::<4, false>(acc[p], scale, bytes, y, n),
+                None => {
+                    let mut lanes = [0i32; 16];
+                    for q in 0..4 {
+                        vst1q_s32(lanes.as_mut_ptr().add(q * 4), acc[p][q]);
+                    }
+                    finish::words(&lanes, scale, step.ending, y, n);
                 }
-                finish::words(&lanes, scale, step.ending, y, n);
             }
         }
     }
@@ -127,6 +204,11 @@ impl Kernels for Neon {
     }
 
     fn pack(&self, from: &Unpacked) -> Packed {
+        // Instructions for an input channel and an output: 1.1 and two for the patch against 2.
+        let pays = |outputs: usize| 9 * outputs.next_multiple_of(8) + 16 < 16 * outputs.next_multiple_of(PANEL);
+        if let Some(packed) = winograd::pack::<super::winograd::Neon>(from, pays) {
+            return packed;
+        }
         let units = units(from.run);
         let tap_bytes = units * 8 * PANEL;
         let panel_bytes = from.taps * tap_bytes;
@@ -147,10 +229,14 @@ impl Kernels for Neon {
             }
         }
         let (bias, scale) = from.filled(PANEL);
-        Packed { weights, bias, scale, panel: PANEL, groups: units, panel_bytes, columns: 1, widen_at_once: narrow }
+        Packed { weights, bias, scale, panel: PANEL, groups: units, panel_bytes, way: Way::Tiles, widen_at_once: narrow }
     }
 
     fn conv(&self, step: &ConvStep, memory: Memory, part: (usize, usize)) {
+        if let Way::Winograd { channels } = step.packed.way {
+            // SAFETY: as below.
+            return unsafe { winograd::run::<super::winograd::Neon>(step, channels, memory, part) };
+        }
         let tiles = if step.packed.widen_at_once { &SINGLE } else { &PAIRED };
         for_each_tile(step, memory, part, tiles.len(), |tile| {
             // SAFETY: NEON is part of every aarch64 CPU; steps are checked when planned.
@@ -160,17 +246,20 @@ impl Kernels for Neon {
 
     fn pack_depthwise(&self, from: &UnpackedDepthwise) -> PackedDepthwise {
         let mut weights = Aligned::zeroed(from.channels.div_ceil(16) * from.taps * 16);
+        let mut narrow = false;
         for c in 0..from.channels {
             for tap in 0..from.taps {
-                weights.bytes_mut()[(c / 16 * from.taps + tap) * 16 + c % 16] = (from.weight)(c, tap) as u8;
+                let weight = (from.weight)(c, tap);
+                weights.bytes_mut()[(c / 16 * from.taps + tap) * 16 + c % 16] = weight as u8;
+                narrow |= weight == -128;
             }
         }
         let (bias, scale) = from.filled(16);
-        PackedDepthwise { weights, bias, scale, pixels: 1, columns: Default::default(), widen_at_once: false }
+        PackedDepthwise { weights, bias, scale, pixels: 1, columns: Default::default(), widen_at_once: narrow }
     }
 
     fn depthwise(&self, step: &DepthwiseStep, memory: Memory, part: (usize, usize)) {
-        for_each_pixel(step, memory, part, |x, y| {
+        for_each_rows(step, memory, part, 1, |x, y, _| {
             // SAFETY: as in `conv`.
             unsafe { depthwise(step, x, y) }
         });

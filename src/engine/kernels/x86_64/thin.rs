@@ -6,7 +6,7 @@
 
 use super::simd::{Bytes, Simd};
 use super::tile::{Set, words};
-use crate::engine::kernels::conv::{ConvStep, Ending, MOST_PIXELS, Packed, Tile, Unpacked, for_each_output_row};
+use crate::engine::kernels::conv::{ConvStep, Ending, MOST_PIXELS, Packed, Tile, Unpacked, Way, for_each_output_row};
 use crate::engine::kernels::memory::{Aligned, Memory};
 
 /// Kernel columns and vectors, where laying columns side by side is the faster way.
@@ -48,7 +48,7 @@ pub fn pack<S: Simd>(set: &Set<S>, from: &Unpacked) -> Option<Packed> {
     let panel_bytes = weights.len();
     // Lanes start from zero; the bias is added to the finished sum.
     let (bias, scale) = from.filled(S::LANES);
-    Some(Packed { weights, bias, scale, panel, groups, panel_bytes, columns, widen_at_once: false })
+    Some(Packed { weights, bias, scale, panel, groups, panel_bytes, way: Way::Columns(columns), widen_at_once: false })
 }
 
 /// Accumulators of a tile, with room for a vector behind the last.
@@ -56,10 +56,10 @@ pub fn pack<S: Simd>(set: &Set<S>, from: &Unpacked) -> Option<Packed> {
 struct Lanes([i32; MOST_PIXELS * 32 + 16]);
 
 /// Runs a thread's share.
-pub fn run<S: Simd>(set: &Set<S>, step: &ConvStep, memory: Memory, part: (usize, usize)) {
+pub fn run<S: Simd>(set: &Set<S>, step: &ConvStep, kernel_columns: usize, memory: Memory, part: (usize, usize)) {
     let packed = &step.packed;
     let tiles = set.tiles[packed.panel / S::LANES - 1];
-    let each = tiles.len() + 1 - packed.columns;
+    let each = tiles.len() + 1 - kernel_columns;
     let zeros = [0i32; 32];
     let mut lanes = Lanes([0; MOST_PIXELS * 32 + 16]);
     let at = lanes.0.as_mut_ptr();
@@ -81,7 +81,7 @@ pub fn run<S: Simd>(set: &Set<S>, step: &ConvStep, memory: Memory, part: (usize,
         let columns = step.dims[2];
         for first in (0..columns).step_by(each) {
             let count = each.min(columns - first);
-            tile.pixels = count + packed.columns - 1;
+            tile.pixels = count + kernel_columns - 1;
             for p in 0..tile.pixels {
                 tile.x[p] = x.wrapping_add((first + p) * step.x_steps[2]);
             }
@@ -104,12 +104,13 @@ pub fn run<S: Simd>(set: &Set<S>, step: &ConvStep, memory: Memory, part: (usize,
 #[inline(always)]
 pub unsafe fn gather<S: Simd>(step: &ConvStep, lanes: *const i32, y: *mut u8, count: usize) {
     let packed = &step.packed;
+    let Way::Columns(columns) = packed.way else { return };
     let bytes = Bytes::of(step.ending);
     for p in 0..count {
         // SAFETY: promised by the caller.
         unsafe {
             let mut acc = S::load(packed.bias.as_ptr());
-            for column in 0..packed.columns {
+            for column in 0..columns {
                 acc = S::add(acc, S::load(lanes.add((p + column) * packed.panel + column * step.outputs)));
             }
             let y = y.add(p * step.y_steps[2]);

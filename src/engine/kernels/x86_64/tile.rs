@@ -2,7 +2,7 @@
 
 use super::simd::{Bytes, Simd, Sum, order};
 use crate::engine::kernels::conv::{
-    ConvStep, DepthwiseStep, Ending, MOST_PIXELS, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise,
+    ConvStep, DepthwiseStep, Ending, MOST_PIXELS, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise, Way,
     for_each_rows, for_each_tile,
 };
 use crate::engine::kernels::memory::{Aligned, Memory};
@@ -421,12 +421,15 @@ impl<S: Simd> Kernels for Set<S> {
             }
         }
         let (bias, scale) = (ordered(from.bias, 0, panel, &order), ordered(from.scale, 1.0, panel, &order));
-        Packed { weights, bias, scale, panel, groups, panel_bytes, columns: 1, widen_at_once: false }
+        Packed { weights, bias, scale, panel, groups, panel_bytes, way: Way::Tiles, widen_at_once: false }
     }
 
     fn conv(&self, step: &ConvStep, memory: Memory, part: (usize, usize)) {
-        if step.packed.columns > 1 {
-            return super::thin::run(self, step, memory, part);
+        match step.packed.way {
+            Way::Tiles => {}
+            Way::Columns(columns) => return super::thin::run(self, step, columns, memory, part),
+            // SAFETY: as below.
+            Way::Winograd { channels } => return unsafe { (self.winograd)(step, channels, memory, part) },
         }
         let tiles = self.tiles[step.packed.panel / S::LANES - 1];
         for_each_tile(step, memory, part, tiles.len(), |tile| {

@@ -150,6 +150,7 @@ impl Lowering {
                 taps: taps.len(),
                 run,
                 column: (joined && part.stride[1] == 1).then_some(inputs),
+                rows_follow: joined && part.stride[0] == 1 && conv.dilation[0] == 1 && second.is_none(),
                 weight: &weight,
                 bias: &bias[part_of.clone()],
                 scale: &scale[part_of.clone()],
