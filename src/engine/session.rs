@@ -43,7 +43,7 @@ impl Session {
     /// # Errors
     /// [`EngineError::Run`] where the threads cannot be started.
     pub fn with_threads(plan: Arc<Plan>, threads: usize) -> Result<Session, EngineError> {
-        let mut arena = plan.arena();
+        let mut arena = plan.arena(threads);
         let memory = arena.memory();
         let failed = |error| EngineError::Run(format!("cannot start {threads} threads: {error}"));
         let pool = (threads > 1).then(|| Pool::new(&plan, memory, threads)).transpose().map_err(failed)?;

@@ -45,6 +45,8 @@ pub struct ConvStep {
     pub outputs: usize,
     pub ending: Ending,
     pub packed: Packed,
+    /// Where the threads' scratch lies, one after the other.
+    pub scratch: usize,
 }
 
 /// Weights in a kernel's own order, with what comes after the product.
@@ -73,8 +75,8 @@ pub enum Way {
     /// Few outputs: products of this many kernel columns are kept apart.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     Columns(usize),
-    /// By [`super::winograd`], with so many channels in the scratch.
-    Winograd { channels: usize },
+    /// By [`super::winograd`]: channels of a patch and tiles of a group in the scratch.
+    Winograd { channels: usize, tiles: usize },
 }
 
 /// What a kernel packs.
@@ -87,6 +89,8 @@ pub struct Unpacked<'a> {
     pub column: Option<usize>,
     /// Taps are neighbouring rows of the input, and so are those of neighbouring output rows.
     pub rows_follow: bool,
+    /// Rows and columns of the output, of all images.
+    pub size: [usize; 2],
     /// Weight of output, tap, byte of the run.
     pub weight: &'a dyn Fn(usize, usize, usize) -> i8,
     pub bias: &'a [i32],

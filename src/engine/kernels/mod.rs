@@ -22,7 +22,7 @@ pub mod portable;
 mod scalar;
 #[cfg(test)]
 mod tests;
-mod winograd;
+pub mod winograd;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;

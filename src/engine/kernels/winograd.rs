@@ -1,153 +1,185 @@
-//! 3×3 convolutions with a stride of 1 by Winograd's minimal filtering F(2×2, 3×3), in integers and exact.
+//! 3×3 convolutions with a stride of 1 by Winograd's minimal filtering F(4×4, 3×3), in integers and exact.
 //!
-//! Two by two outputs come from a patch of four by four inputs `d` and the kernel `g` as
-//! `Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A` (Lavin and Gray, *Fast algorithms for convolutional neural networks*, 2015, eq. 8): 16
-//! products instead of 36. `G` has halves; with `2G` everything is whole, and `Y` comes out four times too large, which a
-//! shift takes back without a remainder. Transformed bytes and weights need 11 and 12 bits, so that products take 16-bit
-//! multiplications: worth it where those are no slower than the set's way with bytes.
+//! Four by four outputs come from a patch of six by six inputs `d` and the kernel `g` as
+//! `Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A` (Lavin and Gray, *Fast algorithms for convolutional neural networks*, 2015, section
+//! 4.3): 36 products instead of 144. The rows of `G` have denominators of 4, 6, 6, 24, 24 and 1. Here `G` is multiplied by
+//! these and the columns of `A` by what is left to 24, so that everything is whole and `Y` comes out 576 = 9 · 2⁶ times too
+//! large. Sums may wrap around 2³²: multiplying by the inverse of 9 modulo 2³² takes the nine back, a shift the rest, and
+//! the result is right whenever it fits 26 bits, which packing makes sure of.
+//!
+//! Transformed bytes need 16 bits and transformed weights 14, so that products take 16-bit multiplications: a quarter of
+//! them at half the rate or better, and eight times the memory for weights.
 
 use super::conv::{ConvStep, Ending, Packed, Unpacked, Way};
 use super::memory::{Aligned, Memory, share};
-use std::mem::MaybeUninit;
 
-/// Input channels beyond which patches no longer fit their scratch; four times the greatest sum of products stays below
-/// 2^31 too.
-const MOST_INPUTS: usize = 512;
-const MOST_TILES: usize = 8;
-const MOST_OUTPUTS: usize = 16;
+/// Places of a patch.
+pub const PATCH: usize = 36;
 
-/// A set's vectors: the steps of the method on a group of tiles.
-pub trait Transform {
-    /// Tiles of a group.
-    const TILES: usize;
+/// 9 · this = 1 modulo 2³².
+pub const INVERSE_OF_9: i32 = 954_437_177;
+
+/// Bytes of transformed input that one group of tiles may take; they stay in the second-level cache.
+const GROUP: usize = 256 << 10;
+
+/// The steps of the method for one width of panels.
+pub struct Method {
     /// Outputs of a panel.
-    const PANEL: usize;
+    pub panel: usize,
+    /// Input channels that are transformed at once.
+    pub channels: usize,
     /// Input channels whose weights lie side by side for one output.
-    const DEPTH: usize;
-
-    /// `Bᵀ d B` of all channels: position `i` of the patch goes to `u + i * step`.
-    ///
-    /// # Safety
-    /// Needs the set's features; each of `x` must be valid for `channels`, rounded up to eight, and so must each place of `u`.
-    unsafe fn input(x: &[*const u8; 16], channels: usize, u: *mut i16, step: usize);
-
-    /// Products of one position: `m[tile][output] = Σ u[tile][channel] * weights[channel][output]`.
-    ///
-    /// # Safety
-    /// Needs the set's features; the pointers must be valid for `TILES` tiles and `PANEL` outputs.
-    unsafe fn product(u: *const i16, channels: usize, weights: *const i16, m: *mut i32);
-
-    /// `Aᵀ m A / 4 + bias` of one tile, stored where `y` is not null; positions are `step` apart in `m`.
-    ///
-    /// # Safety
-    /// Needs the set's features; `m`, `bias` and `scale` must be valid for `PANEL` outputs, `y` for `n`.
-    unsafe fn output(
-        m: *const i32,
-        step: usize,
-        numbers: (*const i32, *const f32),
-        ending: Ending,
-        y: [*mut u8; 4],
-        n: usize,
-    );
+    pub depth: usize,
+    /// Where an output of a panel lies in its vectors.
+    pub place: fn(usize) -> usize,
+    pub input: Input,
+    /// By tiles less one.
+    pub products: &'static [Products],
+    pub output: Output,
 }
 
-/// Weights for [`run`], where the convolution is one for it and `pays` says that it is worth it.
-pub fn pack<T: Transform>(from: &Unpacked, pays: impl Fn(usize) -> bool) -> Option<Packed> {
+/// `Bᵀ d B` of as many channels: position `i` of the patch goes to `u + i * step`.
+///
+/// # Safety
+/// Needs the set's features. Each of the pointers must be valid for that many channels, and so must each position of `u`.
+pub type Input = unsafe fn(x: &[*const u8; PATCH], channels: usize, u: *mut i16, step: usize);
+
+/// `m[tile][output] = Σ u[tile][channel] * weights[channel][output]` for one position, a panel and some tiles.
+///
+/// # Safety
+/// Needs the set's features; the pointers must be valid for that many.
+pub type Products = unsafe fn(u: *const i16, channels: usize, weights: *const i16, m: *mut i32);
+
+/// `Aᵀ m A / 576 + bias` of one tile, stored where `y` is not null; positions are `step` apart in `m`.
+///
+/// # Safety
+/// Needs the set's features; `m`, bias and scale must be valid for a panel of outputs, `y` for `n`.
+pub type Output = unsafe fn(
+    m: *const i32,
+    step: usize,
+    numbers: (*const i32, *const f32),
+    ending: Ending,
+    y: &[*mut u8; 16],
+    n: usize,
+);
+
+/// Weights for [`run`], where the convolution is one for it.
+pub fn pack(method: &Method, from: &Unpacked) -> Option<Packed> {
     let inputs = from.column?;
-    let fits = from.rows_follow && from.taps == 3 && from.run == 3 * inputs && (8..=MOST_INPUTS).contains(&inputs);
-    if !fits || !pays(from.outputs) {
+    let shape = from.rows_follow && from.taps == 3 && from.run == 3 * inputs;
+    let sum = |o: usize| -> i64 {
+        let all = (0..3).flat_map(|row| (0..3 * inputs).map(move |byte| (row, byte)));
+        all.map(|(row, byte)| i64::from((from.weight)(o, row, byte)).abs()).sum()
+    };
+    // 26 bits with their sign, for any input bytes.
+    if !shape || !(0..from.outputs).all(|o| sum(o) * 255 < 1 << 25) {
         return None;
     }
-    let channels = inputs.next_multiple_of(8);
-    let panel_bytes = 16 * channels * T::PANEL * 2;
-    let mut weights = Aligned::zeroed(from.outputs.div_ceil(T::PANEL) * panel_bytes);
+    let channels = inputs.next_multiple_of(method.channels);
+    let panel_bytes = PATCH * channels * method.panel * 2;
+    let panels = from.outputs.div_ceil(method.panel);
+    let mut weights = Aligned::zeroed(panels * panel_bytes);
+    let (mut bias, mut scale) = (vec![0; panels * method.panel], vec![1.0; panels * method.panel]);
     for o in 0..from.outputs {
-        let start = o / T::PANEL * panel_bytes;
+        let (panel, place) = (o / method.panel, (method.place)(o % method.panel));
+        bias[panel * method.panel + place] = from.bias[o];
+        scale[panel * method.panel + place] = from.scale[o];
         for channel in 0..inputs {
             let kernel = |row: usize, column: usize| i32::from((from.weight)(o, row, column * inputs + channel));
             for (position, weight) in transformed(kernel).into_iter().enumerate() {
-                let (group, within) = (channel / T::DEPTH, channel % T::DEPTH);
-                let place = ((position * channels / T::DEPTH + group) * T::PANEL + o % T::PANEL) * T::DEPTH + within;
-                let at = start + place * 2;
+                let (group, within) = (channel / method.depth, channel % method.depth);
+                let group = position * channels / method.depth + group;
+                let at = panel * panel_bytes + ((group * method.panel + place) * method.depth + within) * 2;
                 weights.bytes_mut()[at..at + 2].copy_from_slice(&weight.to_ne_bytes());
             }
         }
     }
-    let (bias, scale) = from.filled(T::PANEL);
-    let way = Way::Winograd { channels };
-    Some(Packed { weights, bias, scale, panel: T::PANEL, groups: 0, panel_bytes, way, widen_at_once: false })
+    let most = method.products.len();
+    let tiles = (GROUP / (PATCH * channels * 2) / most).max(1) * most;
+    let way = Way::Winograd { channels, tiles };
+    Some(Packed { weights, bias, scale, panel: method.panel, groups: 0, panel_bytes, way, widen_at_once: false })
 }
 
-/// `2G g (2G)ᵀ`: sixteen numbers of at most 12 bits.
-fn transformed(kernel: impl Fn(usize, usize) -> i32) -> [i16; 16] {
-    let along = |a: i32, b: i32, c: i32| [2 * a, a + b + c, a - b + c, 2 * c];
-    let columns: [[i32; 4]; 3] = std::array::from_fn(|x| along(kernel(0, x), kernel(1, x), kernel(2, x)));
-    let mut all = [0; 16];
-    for row in 0..4 {
+/// `G g Gᵀ` with the rows of `G` made whole: numbers of at most 14 bits.
+fn transformed(kernel: impl Fn(usize, usize) -> i32) -> [i16; PATCH] {
+    let along =
+        |a: i32, b: i32, c: i32| [a, -a - b - c, -a + b - c, a + 2 * b + 4 * c, a - 2 * b + 4 * c, c];
+    let columns: [[i32; 6]; 3] = std::array::from_fn(|x| along(kernel(0, x), kernel(1, x), kernel(2, x)));
+    let mut all = [0; PATCH];
+    for row in 0..6 {
         let across = along(columns[0][row], columns[1][row], columns[2][row]);
-        for column in 0..4 {
-            all[row * 4 + column] = across[column] as i16;
+        for column in 0..6 {
+            all[row * 6 + column] = across[column] as i16;
         }
     }
     all
 }
 
-#[repr(C, align(64))]
-struct Scratch<T, const N: usize>([MaybeUninit<T>; N]);
+/// Bytes that a thread needs for its patches and products.
+pub fn scratch_bytes(packed: &Packed) -> usize {
+    let Way::Winograd { channels, tiles } = packed.way else { return 0 };
+    PATCH * tiles * (channels * 2 + packed.panel * 4)
+}
 
 /// Runs a thread's share: groups of tiles, for each all panels of outputs.
-///
-/// # Safety
-/// Needs the features of `T`; the step must be a checked one with weights of [`pack`].
-#[inline(always)]
-pub unsafe fn run<T: Transform>(step: &ConvStep, channels: usize, memory: Memory, (part, parts): (usize, usize)) {
-    let mut patches = Scratch([const { MaybeUninit::<i16>::uninit() }; 16 * MOST_TILES * MOST_INPUTS]);
-    let mut products = Scratch([const { MaybeUninit::<i32>::uninit() }; 16 * MOST_TILES * MOST_OUTPUTS]);
-    let (u, m) = (patches.0.as_mut_ptr().cast::<i16>(), products.0.as_mut_ptr().cast::<i32>());
+pub fn run(method: &Method, step: &ConvStep, memory: Memory, (part, parts): (usize, usize)) {
+    let Way::Winograd { channels, tiles: group } = step.packed.way else { return };
+    let scratch = memory.at(step.scratch + part * scratch_bytes(&step.packed).next_multiple_of(64));
+    let u = scratch.cast::<i16>();
+    let m = scratch.wrapping_add(PATCH * group * channels * 2).cast::<i32>();
+    let (panel, element) = (step.packed.panel, step.ending.bytes());
     let [images, rows, columns] = step.dims;
-    let tiles = [images, rows.div_ceil(2), columns.div_ceil(2)];
-    let mine = share(tiles[0] * tiles[1] * tiles[2], part, parts);
-    let element = step.ending.bytes();
-    let place = |tile: usize| (tile / tiles[2] / tiles[1], tile / tiles[2] % tiles[1] * 2, tile % tiles[2] * 2);
-    for start in mine.clone().step_by(T::TILES) {
-        let count = T::TILES.min(mine.end - start);
-        for tile in 0..T::TILES {
-            // A group that is not full repeats its last tile.
-            let (image, row, column) = place(start + tile.min(count - 1));
-            let mut x = [std::ptr::null(); 16];
-            for i in 0..16 {
-                // What lies beyond the last outputs' inputs cancels out of those that exist: any byte will do.
-                let (row, column) = ((row + i / 4).min(rows + 1), (column + i % 4).min(columns + 1));
-                x[i] = memory.at(step.x + image * step.x_steps[0] + row * step.x_steps[1] + column * step.x_steps[2]);
+    let across = [rows.div_ceil(4), columns.div_ceil(4)];
+    let place = |tile: usize| {
+        (tile / across[1] / across[0], tile / across[1] % across[0] * 4, tile % across[1] * 4)
+    };
+    let mine = share(images * across[0] * across[1], part, parts);
+    for start in mine.clone().step_by(group) {
+        let count = group.min(mine.end - start);
+        for tile in 0..count {
+            let (image, row, column) = place(start + tile);
+            let mut x = [std::ptr::null(); PATCH];
+            for i in 0..PATCH {
+                // What lies beyond the inputs of the last outputs that exist cancels out of these: any byte will do.
+                let (row, column) = ((row + i / 6).min(rows + 1), (column + i % 6).min(columns + 1));
+                let at = image * step.x_steps[0] + row * step.x_steps[1] + column * step.x_steps[2];
+                x[i] = memory.at(step.x + at);
             }
-            // SAFETY: the patch lies within the input and its halo; the last channels may be read beyond, into the next
-            // pixel or the arena's slack, and meet weights of zero.
-            unsafe { T::input(&x, channels, u.add(tile * channels), T::TILES * channels) };
+            // SAFETY: a set is offered only where the CPU has its features; the patch lies within the input and its halo,
+            // and channels beyond the last, which meet weights of zero, within the arena and its slack.
+            unsafe { (method.input)(&x, channels, u.add(tile * channels), group * channels) };
         }
-        for first in (0..step.outputs).step_by(T::PANEL) {
-            let weights = step.packed.weights.as_ptr().wrapping_add(first / T::PANEL * step.packed.panel_bytes);
+        for first in (0..step.outputs).step_by(panel) {
+            let weights = step.packed.weights.as_ptr().wrapping_add(first / panel * step.packed.panel_bytes);
             let numbers = (step.packed.bias[first..].as_ptr(), step.packed.scale[first..].as_ptr());
-            for position in 0..16 {
-                // SAFETY: packed for as many channels and outputs.
-                unsafe {
-                    let weights = weights.cast::<i16>().add(position * channels * T::PANEL);
-                    let u = u.add(position * T::TILES * channels);
-                    T::product(u, channels, weights, m.add(position * T::TILES * T::PANEL));
-                }
-            }
-            for tile in 0..count {
-                let (image, row, column) = place(start + tile);
-                let mut y = [std::ptr::null_mut(); 4];
-                for i in 0..4 {
-                    let (row, column) = (row + i / 2, column + i % 2);
-                    if row < rows && column < columns {
-                        let at = image * step.y_steps[0] + row * step.y_steps[1] + column * step.y_steps[2];
-                        y[i] = memory.at(step.y + at + first * element);
+            let n = panel.min(step.outputs - first);
+            let blocks = count.div_ceil(method.products.len());
+            for block in (0..blocks).map(|i| share(count, i, blocks)) {
+                for position in 0..PATCH {
+                    // SAFETY: packed for as many channels and outputs; the scratch holds as many tiles.
+                    unsafe {
+                        let weights = weights.cast::<i16>().add(position * channels * panel);
+                        let u = u.add((position * group + block.start) * channels);
+                        let m = m.add(position * block.len() * panel);
+                        method.products[block.len() - 1](u, channels, weights, m);
                     }
                 }
-                let n = T::PANEL.min(step.outputs - first);
-                // SAFETY: existing outputs of a checked step.
-                unsafe { T::output(m.add(tile * T::PANEL), T::TILES * T::PANEL, numbers, step.ending, y, n) };
+                for tile in block.clone() {
+                    let (image, row, column) = place(start + tile);
+                    let at = step.y + image * step.y_steps[0] + first * element;
+                    let mut y = [std::ptr::null_mut(); 16];
+                    for i in 0..16 {
+                        let (row, column) = (row + i / 4, column + i % 4);
+                        if row < rows && column < columns {
+                            y[i] = memory.at(at + row * step.y_steps[1] + column * step.y_steps[2]);
+                        }
+                    }
+                    // SAFETY: existing outputs of a checked step.
+                    unsafe {
+                        let m = m.add((tile - block.start) * panel);
+                        (method.output)(m, block.len() * panel, numbers, step.ending, &y, n);
+                    }
+                }
             }
         }
     }

@@ -38,8 +38,10 @@ pub struct Plan {
 pub struct Memory {
     /// Constants: weights, biases, tables.
     pub weights_bytes: u64,
-    /// Everything between ops, for each session.
+    /// Everything between ops, for each session of one thread.
     pub arena_bytes: u64,
+    /// What each further thread of a session adds to that.
+    pub thread_bytes: u64,
 }
 
 /// One op of a plan and what it costs.
@@ -86,7 +88,8 @@ impl Plan {
         let packed: usize = lowered.steps.iter().map(weights_bytes).sum();
         let memory = Memory {
             weights_bytes: (packed + constants) as u64 + islands.0,
-            arena_bytes: lowered.arena_bytes as u64 + islands.1,
+            arena_bytes: (lowered.arena_bytes + lowered.scratch_bytes) as u64 + islands.1,
+            thread_bytes: lowered.scratch_bytes as u64,
         };
         Ok(Plan {
             kernels,
@@ -102,12 +105,13 @@ impl Plan {
         })
     }
 
-    /// An arena with the constants in it.
-    pub(super) fn arena(&self) -> Aligned {
+    /// An arena for so many threads with the constants in it.
+    pub(super) fn arena(&self, threads: usize) -> Aligned {
         let islands =
             self.steps.iter().map(|step| if let Step::Island { island, .. } = step { island.arena_bytes } else { 0 });
         let own = self.memory.arena_bytes - islands.max().unwrap_or(0);
-        let mut arena = Aligned::zeroed(own as usize);
+        let threads = threads.saturating_sub(1) as u64 * self.memory.thread_bytes;
+        let mut arena = Aligned::zeroed((own + threads) as usize);
         for (at, bytes) in &self.constants {
             arena.bytes_mut()[*at..at + bytes.len()].copy_from_slice(bytes);
         }

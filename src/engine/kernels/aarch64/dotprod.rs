@@ -236,8 +236,8 @@ unsafe fn patches(step: &DepthwiseStep, x: *const u8, y: *mut u8, channel: usize
             rows!(0: 0 0; 1: 0 1, 1 0; 2: 0 2, 1 1; 3: 1 2;);
             macro_rules! store {
                 ($plain:literal: $($r:literal $p:literal),*) => {$(
-                    let y = y.add($r * step.y_steps[1] + $p * step.y_steps[2]);
-                    finish::store::<4, $plain>(acc[$r][$p], scale, bytes, y, n);
+                    let pixel = y.add($r * step.y_steps[1] + $p * step.y_steps[2]);
+                    finish::store::<4, $plain>(acc[$r][$p], scale, bytes, pixel, n);
                 )*};
             }
             if bytes.plain {

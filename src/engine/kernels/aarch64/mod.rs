@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `neon` | every aarch64 CPU: 8-bit products widened to 16 bits, then added in pairs to 32 |
 //! | `dotprod` | cores with `sdot`: four products and their sum in one instruction |
+//! | `winograd` | 3×3 convolutions with fewer multiplications, for `neon` |
 //! | `finish` | from accumulators to bytes, sums: for both |
 
 mod dotprod;

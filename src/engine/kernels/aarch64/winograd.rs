@@ -1,122 +1,144 @@
-//! Winograd's filtering with 16-bit multiplications by element: eight tiles by eight outputs.
+//! Winograd's filtering with 16-bit multiplications by element: up to eight tiles by eight outputs.
 
 use super::finish::{self, Bytes};
 use crate::engine::kernels::conv::Ending;
-use crate::engine::kernels::winograd::Transform;
+use crate::engine::kernels::winograd::{INVERSE_OF_9, Method, PATCH, Products};
 use std::arch::aarch64::*;
 
-/// The transforms.
-pub struct Neon;
+macro_rules! products {
+    ($($tiles:literal)*) => { &[$(products::<$tiles> as Products),*] };
+}
 
-impl Transform for Neon {
-    const TILES: usize = 8;
-    const PANEL: usize = 8;
-    const DEPTH: usize = 1;
+/// The only width of panels.
+pub static METHOD: Method = Method {
+    panel: 8,
+    channels: 8,
+    depth: 1,
+    place: |output| output,
+    input,
+    products: products!(1 2 3 4 5 6 7 8),
+    output,
+};
 
-    #[inline(always)]
-    unsafe fn input(x: &[*const u8; 16], channels: usize, u: *mut i16, step: usize) {
+/// `Bᵀ d` of six vectors.
+macro_rules! along {
+    ($d:expr) => {{
+        let [d0, d1, d2, d3, d4, d5] = $d;
+        let (a, b) = (vmlsq_n_s16(d4, d2, 4), vmlsq_n_s16(d3, d1, 4));
+        let (c, e) = (vsubq_s16(d4, d2), vshlq_n_s16::<1>(vsubq_s16(d3, d1)));
+        // 4 d0 - 5 d2 + d4 and 4 d1 - 5 d3 + d5
+        let first = vmlaq_n_s16(vsubq_s16(a, d2), d0, 4);
+        let last = vsubq_s16(d5, vaddq_s16(vshlq_n_s16::<2>(vsubq_s16(d3, d1)), d3));
+        [first, vaddq_s16(a, b), vsubq_s16(a, b), vaddq_s16(c, e), vsubq_s16(c, e), last]
+    }};
+}
+
+unsafe fn input(x: &[*const u8; PATCH], channels: usize, u: *mut i16, step: usize) {
+    for channel in (0..channels).step_by(8) {
+        // SAFETY: NEON is part of every aarch64 CPU; the rest is promised by the caller, here and below.
+        unsafe {
+            let mut t = [[vdupq_n_s16(0); 6]; 6];
+            for column in 0..6 {
+                let d = |row: usize| vmovl_s8(vld1_s8(x[row * 6 + column].add(channel).cast()));
+                let down = along!([d(0), d(1), d(2), d(3), d(4), d(5)]);
+                for row in 0..6 {
+                    t[row][column] = down[row];
+                }
+            }
+            for row in 0..6 {
+                let across = along!(t[row]);
+                for column in 0..6 {
+                    vst1q_s16(u.add((row * 6 + column) * step + channel), across[column]);
+                }
+            }
+        }
+    }
+}
+
+unsafe fn products<const TILES: usize>(u: *const i16, channels: usize, weights: *const i16, m: *mut i32) {
+    // SAFETY: as in `input`.
+    unsafe {
+        let mut acc = [[vdupq_n_s32(0); 2]; TILES];
+        let mut weights = weights;
         for channel in (0..channels).step_by(8) {
-            // SAFETY: NEON is part of every aarch64 CPU; the rest is promised by the caller, here and below.
-            unsafe {
-                let mut d = [vdup_n_s8(0); 16];
-                for i in 0..16 {
-                    d[i] = vld1_s8(x[i].add(channel).cast());
-                }
-                let mut t = [vdupq_n_s16(0); 16];
-                for i in 0..4 {
-                    t[i] = vsubl_s8(d[i], d[8 + i]);
-                    t[4 + i] = vaddl_s8(d[4 + i], d[8 + i]);
-                    t[8 + i] = vsubl_s8(d[8 + i], d[4 + i]);
-                    t[12 + i] = vsubl_s8(d[4 + i], d[12 + i]);
-                }
-                let u = u.add(channel);
-                for row in 0..4 {
-                    let [a, b, c, d] = [t[row * 4], t[row * 4 + 1], t[row * 4 + 2], t[row * 4 + 3]];
-                    vst1q_s16(u.add(row * 4 * step), vsubq_s16(a, c));
-                    vst1q_s16(u.add((row * 4 + 1) * step), vaddq_s16(b, c));
-                    vst1q_s16(u.add((row * 4 + 2) * step), vsubq_s16(c, b));
-                    vst1q_s16(u.add((row * 4 + 3) * step), vsubq_s16(b, d));
-                }
+            let mut x = [vdupq_n_s16(0); TILES];
+            for tile in 0..TILES {
+                x[tile] = vld1q_s16(u.add(tile * channels + channel));
             }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn product(u: *const i16, channels: usize, weights: *const i16, m: *mut i32) {
-        // SAFETY: as in `input`.
-        unsafe {
-            let mut acc = [[vdupq_n_s32(0); 2]; 8];
-            let mut weights = weights;
-            for channel in (0..channels).step_by(8) {
-                let mut x = [vdupq_n_s16(0); 8];
-                for tile in 0..8 {
-                    x[tile] = vld1q_s16(u.add(tile * channels + channel));
-                }
-                macro_rules! lanes {
-                    ($($lane:literal)*) => {$(
-                        let w = vld1q_s16(weights.add($lane * 8));
-                        for tile in 0..8 {
-                            acc[tile][0] = vmlal_laneq_s16::<$lane>(acc[tile][0], vget_low_s16(w), x[tile]);
-                            acc[tile][1] = vmlal_high_laneq_s16::<$lane>(acc[tile][1], w, x[tile]);
-                        }
-                    )*};
-                }
-                lanes!(0 1 2 3 4 5 6 7);
-                weights = weights.add(64);
-            }
-            for tile in 0..8 {
-                vst1q_s32(m.add(tile * 8), acc[tile][0]);
-                vst1q_s32(m.add(tile * 8 + 4), acc[tile][1]);
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn output(
-        m: *const i32,
-        step: usize,
-        (bias, scale): (*const i32, *const f32),
-        ending: Ending,
-        y: [*mut u8; 4],
-        n: usize,
-    ) {
-        // SAFETY: as in `input`.
-        unsafe {
-            let mut sums = [[vdupq_n_s32(0); 2]; 4];
-            for v in 0..2 {
-                let at = |position: usize| vld1q_s32(m.add(position * step + v * 4));
-                let mut t = [[vdupq_n_s32(0); 4]; 2];
-                for i in 0..4 {
-                    let (b, c) = (at(4 + i), at(8 + i));
-                    t[0][i] = vaddq_s32(vaddq_s32(at(i), b), c);
-                    t[1][i] = vsubq_s32(vsubq_s32(b, c), at(12 + i));
-                }
-                let bias = vld1q_s32(bias.add(v * 4));
-                for row in 0..2 {
-                    let [a, b, c, d] = t[row];
-                    let (left, right) = (vaddq_s32(vaddq_s32(a, b), c), vsubq_s32(vsubq_s32(b, c), d));
-                    sums[row * 2][v] = vsraq_n_s32::<2>(bias, left);
-                    sums[row * 2 + 1][v] = vsraq_n_s32::<2>(bias, right);
-                }
-            }
-            let bytes = Bytes::of(ending);
-            macro_rules! pixels {
-                ($($p:literal)*) => {$(
-                    if !y[$p].is_null() {
-                        match bytes {
-                            Some(bytes) if bytes.plain => finish::store::<2, true>(sums[$p], scale, bytes, y[$p], n),
-                            Some(bytes) => finish::store::<2, false>(sums[$p], scale, bytes, y[$p], n),
-                            None => {
-                                let mut lanes = [0i32; 8];
-                                vst1q_s32(lanes.as_mut_ptr(), sums[$p][0]);
-                                vst1q_s32(lanes.as_mut_ptr().add(4), sums[$p][1]);
-                                finish::words(&lanes, scale, ending, y[$p], n);
-                            }
-                        }
+            macro_rules! lanes {
+                ($($lane:literal)*) => {$(
+                    let w = vld1q_s16(weights.add($lane * 8));
+                    for tile in 0..TILES {
+                        acc[tile][0] = vmlal_laneq_s16::<$lane>(acc[tile][0], vget_low_s16(w), x[tile]);
+                        acc[tile][1] = vmlal_high_laneq_s16::<$lane>(acc[tile][1], w, x[tile]);
                     }
                 )*};
             }
-            pixels!(0 1 2 3);
+            lanes!(0 1 2 3 4 5 6 7);
+            weights = weights.add(64);
+        }
+        for tile in 0..TILES {
+            vst1q_s32(m.add(tile * 8), acc[tile][0]);
+            vst1q_s32(m.add(tile * 8 + 4), acc[tile][1]);
+        }
+    }
+}
+
+/// `Aᵀ m` of six vectors, with the columns of `A` as `winograd` has them.
+macro_rules! back {
+    ($m:expr) => {{
+        let [m0, m1, m2, m3, m4, m5] = $m;
+        let (s, d) = (vshlq_n_s32::<2>(vaddq_s32(m1, m2)), vshlq_n_s32::<2>(vsubq_s32(m1, m2)));
+        let (p, q) = (vaddq_s32(m3, m4), vsubq_s32(m3, m4));
+        [
+            vmlaq_n_s32(vaddq_s32(s, p), m0, 6),
+            vmlaq_n_s32(d, q, 2),
+            vmlaq_n_s32(s, p, 4),
+            vmlaq_n_s32(vmlaq_n_s32(d, q, 8), m5, 24),
+        ]
+    }};
+}
+
+unsafe fn output(
+    m: *const i32,
+    step: usize,
+    (bias, scale): (*const i32, *const f32),
+    ending: Ending,
+    y: &[*mut u8; 16],
+    n: usize,
+) {
+    // SAFETY: as in `input`.
+    unsafe {
+        let mut sums = [[vdupq_n_s32(0); 2]; 16];
+        for v in 0..2 {
+            let mut t = [[vdupq_n_s32(0); 6]; 4];
+            for column in 0..6 {
+                let at = |row: usize| vld1q_s32(m.add((row * 6 + column) * step + v * 4));
+                let down = back!([at(0), at(1), at(2), at(3), at(4), at(5)]);
+                for row in 0..4 {
+                    t[row][column] = down[row];
+                }
+            }
+            let bias = vld1q_s32(bias.add(v * 4));
+            for row in 0..4 {
+                let across = back!(t[row]);
+                for column in 0..4 {
+                    sums[row * 4 + column][v] = vsraq_n_s32::<6>(bias, vmulq_n_s32(across[column], INVERSE_OF_9));
+                }
+            }
+        }
+        let bytes = Bytes::of(ending);
+        for p in (0..16).filter(|&p| !y[p].is_null()) {
+            match bytes {
+                Some(bytes) if bytes.plain => finish::store::<2, true>(sums[p], scale, bytes, y[p], n),
+                Some(bytes) => finish::store::<2, false>(sums[p], scale, bytes, y[p], n),
+                None => {
+                    let mut lanes = [0i32; 8];
+                    vst1q_s32(lanes.as_mut_ptr(), sums[p][0]);
+                    vst1q_s32(lanes.as_mut_ptr().add(4), sums[p][1]);
+                    finish::words(&lanes, scale, ending, y[p], n);
+                }
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use super::simd::{Bytes, Simd, Sum};
 use super::tile::{Set, row_kernels, tile_table};
+use super::winograd::{Pairs, winograd_methods};
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
@@ -14,6 +15,7 @@ pub static SET: Set<Avx2> = Set {
     depthwise,
     gather,
     sum,
+    winograd: winograd_methods!(Avx2, "avx2,fma", 1: [1 2 3 4 5 6 7 8 9 10 11 12], 2: [1 2 3 4 5 6]),
     quantize,
     dequantize,
     simd: PhantomData,
@@ -106,6 +108,87 @@ impl Simd for Avx2 {
         unsafe { sum_of(a, b, y, numbers) }
     }
 }
+
+/// 256-bit vectors of 16-bit numbers; sums of products by the expression that the set has for them.
+macro_rules! eight_pairs {
+    ($name:ident, |$acc:ident, $x:ident, $w:ident| $dot:expr) => {
+        impl Pairs for $name {
+            type Words = __m256i;
+
+            #[inline(always)]
+            unsafe fn widen(p: *const u8) -> __m256i {
+                // SAFETY: promised by the caller, here and in all methods below.
+                unsafe { _mm256_cvtepu8_epi16(_mm_loadu_si128(p.cast())) }
+            }
+
+            #[inline(always)]
+            unsafe fn store_words(p: *mut i16, words: __m256i) {
+                // SAFETY: see `widen`.
+                unsafe { _mm256_storeu_si256(p.cast(), words) }
+            }
+
+            #[inline(always)]
+            unsafe fn add_words(a: __m256i, b: __m256i) -> __m256i {
+                // SAFETY: see `widen`.
+                unsafe { _mm256_add_epi16(a, b) }
+            }
+
+            #[inline(always)]
+            unsafe fn sub_words(a: __m256i, b: __m256i) -> __m256i {
+                // SAFETY: see `widen`.
+                unsafe { _mm256_sub_epi16(a, b) }
+            }
+
+            #[inline(always)]
+            unsafe fn shift_words<const BITS: u32>(a: __m256i) -> __m256i {
+                // SAFETY: see `widen`.
+                unsafe { _mm256_sll_epi16(a, _mm_cvtsi32_si128(BITS as i32)) }
+            }
+
+            #[inline(always)]
+            unsafe fn dot_pairs($acc: __m256i, x: *const i16, $w: __m256i) -> __m256i {
+                // SAFETY: see `widen`.
+                unsafe {
+                    let $x = _mm256_set1_epi32(x.cast::<i32>().read_unaligned());
+                    $dot
+                }
+            }
+
+            #[inline(always)]
+            unsafe fn load_words(p: *const i16) -> __m256i {
+                // SAFETY: see `widen`.
+                unsafe { _mm256_loadu_si256(p.cast()) }
+            }
+
+            #[inline(always)]
+            unsafe fn sub(a: __m256i, b: __m256i) -> __m256i {
+                // SAFETY: see `widen`.
+                unsafe { _mm256_sub_epi32(a, b) }
+            }
+
+            #[inline(always)]
+            unsafe fn shift_left<const BITS: u32>(a: __m256i) -> __m256i {
+                // SAFETY: see `widen`.
+                unsafe { _mm256_sll_epi32(a, _mm_cvtsi32_si128(BITS as i32)) }
+            }
+
+            #[inline(always)]
+            unsafe fn shift_right<const BITS: u32>(a: __m256i) -> __m256i {
+                // SAFETY: see `widen`.
+                unsafe { _mm256_sra_epi32(a, _mm_cvtsi32_si128(BITS as i32)) }
+            }
+
+            #[inline(always)]
+            unsafe fn multiply(a: __m256i, b: i32) -> __m256i {
+                // SAFETY: see `widen`.
+                unsafe { _mm256_mullo_epi32(a, _mm256_set1_epi32(b)) }
+            }
+        }
+    };
+}
+pub(super) use eight_pairs;
+
+eight_pairs!(Avx2, |acc, x, w| _mm256_add_epi32(acc, _mm256_madd_epi16(x, w)));
 
 /// Four times 32 bytes to quads; see [`Simd::interleave`].
 ///

@@ -3,6 +3,7 @@
 use super::avxvnni::eight_lanes;
 use super::simd::{Bytes, Simd, Sum};
 use super::tile::{Set, row_kernels, tile_table};
+use super::winograd::{Pairs, winograd_methods};
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
@@ -20,6 +21,7 @@ pub static SET: Set<Avx512> = Set {
     depthwise,
     gather,
     sum,
+    winograd: winograd_methods!(Avx512, "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni", 1: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], 2: [1 2 3 4 5 6 7 8 9 10 11 12], 3: [1 2 3 4 5 6 7 8], 4: [1 2 3 4 5 6]),
     quantize,
     dequantize,
     simd: PhantomData,
@@ -163,6 +165,76 @@ impl Simd for Avx512 {
             let number = _mm512_add_epi32(number, _mm512_set1_epi32(sum.shifts[2]));
             _mm_storeu_si128(y.cast(), _mm512_cvtepi32_epi8(number));
         }
+    }
+}
+
+impl Pairs for Avx512 {
+    type Words = __m512i;
+
+    #[inline(always)]
+    unsafe fn widen(p: *const u8) -> __m512i {
+        // SAFETY: promised by the caller, here and in all methods below.
+        unsafe { _mm512_cvtepu8_epi16(_mm256_loadu_si256(p.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_words(p: *mut i16, words: __m512i) {
+        // SAFETY: see `widen`.
+        unsafe { _mm512_storeu_si512(p.cast(), words) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_words(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: see `widen`.
+        unsafe { _mm512_add_epi16(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn sub_words(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: see `widen`.
+        unsafe { _mm512_sub_epi16(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn shift_words<const BITS: u32>(a: __m512i) -> __m512i {
+        // SAFETY: see `widen`.
+        unsafe { _mm512_slli_epi16::<BITS>(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn dot_pairs(acc: __m512i, x: *const i16, weights: __m512i) -> __m512i {
+        // SAFETY: see `widen`.
+        unsafe { _mm512_dpwssd_epi32(acc, _mm512_set1_epi32(x.cast::<i32>().read_unaligned()), weights) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_words(p: *const i16) -> __m512i {
+        // SAFETY: see `widen`.
+        unsafe { _mm512_loadu_si512(p.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn sub(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: see `widen`.
+        unsafe { _mm512_sub_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn shift_left<const BITS: u32>(a: __m512i) -> __m512i {
+        // SAFETY: see `widen`.
+        unsafe { _mm512_slli_epi32::<BITS>(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn shift_right<const BITS: u32>(a: __m512i) -> __m512i {
+        // SAFETY: see `widen`.
+        unsafe { _mm512_srai_epi32::<BITS>(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply(a: __m512i, b: i32) -> __m512i {
+        // SAFETY: see `widen`.
+        unsafe { _mm512_mullo_epi32(a, _mm512_set1_epi32(b)) }
     }
 }
 

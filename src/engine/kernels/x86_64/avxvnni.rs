@@ -1,7 +1,9 @@
 //! AVX-VNNI: eight lanes, quads multiplied by `vpdpbusd` in its VEX form.
 
+use super::avx2::eight_pairs;
 use super::simd::{Bytes, Simd, Sum};
 use super::tile::{Set, row_kernels, tile_table};
+use super::winograd::{Pairs, winograd_methods};
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
@@ -19,6 +21,7 @@ pub static SET: Set<AvxVnni> = Set {
     depthwise,
     gather,
     sum,
+    winograd: winograd_methods!(AvxVnni, "avx2,fma,avxvnni", 1: [1 2 3 4 5 6 7 8 9 10 11 12], 2: [1 2 3 4 5 6]),
     quantize,
     dequantize,
     simd: PhantomData,
@@ -106,3 +109,5 @@ macro_rules! eight_lanes {
 pub(super) use eight_lanes;
 
 eight_lanes!(AvxVnni, _mm256_dpbusd_avx_epi32, 2);
+
+eight_pairs!(AvxVnni, |acc, x, w| _mm256_dpwssd_avx_epi32(acc, x, w));

@@ -5,6 +5,7 @@
 //! | `simd` | the vector operations that the kernels are written in |
 //! | `avx512vnni`, `avxvnni`, `avx2` | those operations on each instruction set, and its kernel table |
 //! | `thin` | convolutions with few outputs |
+//! | `winograd` | 3×3 convolutions with fewer multiplications, for AVX2 |
 //! | `tile` | convolution, depthwise convolution and sums over any of them |
 
 mod avx2;
@@ -13,6 +14,7 @@ mod avxvnni;
 mod simd;
 mod thin;
 mod tile;
+mod winograd;
 
 use super::Kernels;
 

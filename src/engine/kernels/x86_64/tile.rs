@@ -8,6 +8,7 @@ use crate::engine::kernels::conv::{
 use crate::engine::kernels::memory::{Aligned, Memory};
 use crate::engine::kernels::portable::Scaling;
 use crate::engine::kernels::scalar;
+use crate::engine::kernels::winograd::{self, Method};
 use crate::engine::kernels::{AddStep, Kernels};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -23,6 +24,8 @@ pub struct Set<S> {
     pub depthwise: unsafe fn(&DepthwiseStep, *const u8, *mut u8, usize),
     pub gather: unsafe fn(&ConvStep, *const i32, *mut u8, usize),
     pub sum: unsafe fn([*const u8; 2], *mut u8, usize, &Sum),
+    /// By width of panels.
+    pub winograd: &'static [Method],
     pub quantize: unsafe fn(&[f32], &mut [u8], Scaling),
     pub dequantize: unsafe fn(&[u8], &mut [f32], Scaling),
     pub simd: PhantomData<fn() -> S>,
@@ -243,8 +246,8 @@ unsafe fn patches_of<S: Simd>(step: &DepthwiseStep, x: *const u8, y: *mut u8, bl
             rows!(0: 0 0; 1: 0 1, 1 0; 2: 0 2, 1 1; 3: 1 2;);
             macro_rules! store {
                 ($plain:literal: $($r:literal $p:literal),*) => {$(
-                    let y = y.add($r * step.y_steps[1] + $p * step.y_steps[2]);
-                    S::finish::<4, $plain>(acc[$r][$p], scale, bytes, y, n);
+                    let pixel = y.add($r * step.y_steps[1] + $p * step.y_steps[2]);
+                    S::finish::<4, $plain>(acc[$r][$p], scale, bytes, pixel, n);
                 )*};
             }
             if bytes.plain {
@@ -393,6 +396,9 @@ impl<S: Simd> Kernels for Set<S> {
         if let Some(packed) = super::thin::pack(self, from) {
             return packed;
         }
+        if let Some(packed) = super::winograd::pack(self.winograd, from) {
+            return packed;
+        }
         let nv = self.vectors(from.outputs);
         let panel = nv * S::LANES;
         let order = order(nv, S::LANES);
@@ -428,8 +434,10 @@ impl<S: Simd> Kernels for Set<S> {
         match step.packed.way {
             Way::Tiles => {}
             Way::Columns(columns) => return super::thin::run(self, step, columns, memory, part),
-            // SAFETY: as below.
-            Way::Winograd { channels } => return unsafe { (self.winograd)(step, channels, memory, part) },
+            Way::Winograd { .. } => {
+                let method = self.winograd.iter().find(|method| method.panel == step.packed.panel);
+                return method.into_iter().for_each(|method| winograd::run(method, step, memory, part));
+            }
         }
         let tiles = self.tiles[step.packed.panel / S::LANES - 1];
         for_each_tile(step, memory, part, tiles.len(), |tile| {

@@ -5,6 +5,7 @@ use crate::engine::ElementKind;
 use crate::engine::graph::{Conv, ValueId, Weights, ZeroPoint};
 use crate::engine::kernels::conv::{ConvStep, DepthwiseStep, Ending, Unpacked, UnpackedDepthwise};
 use crate::engine::kernels::memory::View;
+use crate::engine::kernels::winograd;
 use crate::engine::plan::transposed::phases;
 use crate::engine::step::{Step, Zero};
 
@@ -150,12 +151,14 @@ impl Lowering {
                 taps: taps.len(),
                 run,
                 column: (joined && part.stride[1] == 1).then_some(inputs),
+                size: [y.dims[0] * y.dims[1], y.dims[2]],
                 rows_follow: joined && part.stride[0] == 1 && conv.dilation[0] == 1 && second.is_none(),
                 weight: &weight,
                 bias: &bias[part_of.clone()],
                 scale: &scale[part_of.clone()],
             };
             let packed = self.kernels.pack(&unpacked);
+            self.scratch_bytes = self.scratch_bytes.max(winograd::scratch_bytes(&packed));
             self.steps.push(Step::Conv(ConvStep {
                 x: (x.at as isize + part.origin[0] * row as isize + part.origin[1] * pixel as isize) as usize + channel,
                 x_steps: [image, row * part.stride[0], pixel * part.stride[1]],
@@ -166,6 +169,7 @@ impl Lowering {
                 outputs: part_of.len(),
                 ending,
                 packed,
+                scratch: self.layout.arena_bytes.next_multiple_of(64),
             }));
         }
         let rows = y.dims[0] * y.dims[1] * y.dims[2];

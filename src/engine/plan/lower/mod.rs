@@ -25,6 +25,8 @@ pub struct Lowered {
     pub inputs: Vec<Plain>,
     pub outputs: Vec<Plain>,
     pub arena_bytes: usize,
+    /// What each thread needs behind the arena's values.
+    pub scratch_bytes: usize,
 }
 
 pub fn lower(mut graph: Graph, kernels: &'static dyn Kernels) -> Result<Lowered, String> {
@@ -41,6 +43,7 @@ pub fn lower(mut graph: Graph, kernels: &'static dyn Kernels) -> Result<Lowered,
         signed,
         scratch_at,
         next_scratch: 0,
+        scratch_bytes: 0,
         steps: Vec::new(),
         rearranged: HashMap::new(),
     };
@@ -50,7 +53,8 @@ pub fn lower(mut graph: Graph, kernels: &'static dyn Kernels) -> Result<Lowered,
         constants: Vec::new(),
         inputs: Vec::new(),
         outputs: Vec::new(),
-        arena_bytes: lowering.layout.arena_bytes,
+        arena_bytes: lowering.layout.arena_bytes.next_multiple_of(64),
+        scratch_bytes: 0,
     };
     lowering.halos(0);
     for id in lowering.graph.inputs.clone() {
@@ -73,6 +77,7 @@ pub fn lower(mut graph: Graph, kernels: &'static dyn Kernels) -> Result<Lowered,
     }
     lowered.groups.push(start..lowering.steps.len());
     lowered.steps = lowering.steps;
+    lowered.scratch_bytes = lowering.scratch_bytes.next_multiple_of(64);
     Ok(lowered)
 }
 
@@ -122,6 +127,8 @@ struct Lowering {
     signed: bool,
     scratch_at: Vec<usize>,
     next_scratch: usize,
+    /// The most that a step needs for each thread while it runs.
+    scratch_bytes: usize,
     steps: Vec<Step>,
 }
 
