@@ -38,11 +38,12 @@ pub struct Method {
     pub output: Output,
 }
 
-/// `Bᵀ d B` of as many channels: position `i` of the patch goes to `u + i * step`.
+/// `Bᵀ d B` of as many channels, of the pixels at six rows and, from there, six columns: position `i` of the patch goes to
+/// `u + i * step`.
 ///
 /// # Safety
-/// Needs the set's features. Each of the pointers must be valid for that many channels, and so must each position of `u`.
-pub type Input = unsafe fn(x: &[*const u8; PATCH], channels: usize, u: *mut i16, step: usize);
+/// Needs the set's features. Each of the pixels must be valid for that many channels, and so must each position of `u`.
+pub type Input = unsafe fn(rows: &[*const u8; 6], columns: &[usize; 6], channels: usize, u: *mut i16, step: usize);
 
 /// `m[tile][output] = Σ u[tile][channel] * weights[channel][output]` for one position, a panel and some tiles.
 ///
@@ -50,18 +51,22 @@ pub type Input = unsafe fn(x: &[*const u8; PATCH], channels: usize, u: *mut i16,
 /// Needs the set's features; the pointers must be valid for that many.
 pub type Products = unsafe fn(u: *const i16, channels: usize, weights: *const i16, m: *mut i32);
 
-/// `Aᵀ m A / 576 + bias` of one tile, stored where `y` is not null; positions are `step` apart in `m`.
+/// `Aᵀ m A / 576 + bias` of one tile; positions are `step` apart in `m`.
 ///
 /// # Safety
-/// Needs the set's features; `m`, bias and scale must be valid for a panel of outputs, `y` for `n`.
-pub type Output = unsafe fn(
-    m: *const i32,
-    step: usize,
-    numbers: (*const i32, *const f32),
-    ending: Ending,
-    y: &[*mut u8; 16],
-    n: usize,
-);
+/// Needs the set's features; `m`, bias and scale must be valid for a panel of outputs, `y` for what it says.
+pub type Output = unsafe fn(m: *const i32, step: usize, numbers: (*const i32, *const f32), ending: Ending, y: &Pixels);
+
+/// Where a tile's outputs go.
+pub struct Pixels {
+    pub first: *mut u8,
+    /// Bytes from one row, one column to the next.
+    pub steps: [usize; 2],
+    /// Rows and columns that exist, at most four.
+    pub counts: [usize; 2],
+    /// Outputs of a pixel.
+    pub outputs: usize,
+}
 
 /// Weights for [`run`], where the convolution is one for it.
 pub fn pack(method: &Method, from: &Unpacked) -> Option<Packed> {
@@ -102,8 +107,7 @@ pub fn pack(method: &Method, from: &Unpacked) -> Option<Packed> {
 
 /// `G g Gᵀ` with the rows of `G` made whole: numbers of at most 14 bits.
 fn transformed(kernel: impl Fn(usize, usize) -> i32) -> [i16; PATCH] {
-    let along =
-        |a: i32, b: i32, c: i32| [a, -a - b - c, -a + b - c, a + 2 * b + 4 * c, a - 2 * b + 4 * c, c];
+    let along = |a: i32, b: i32, c: i32| [a, -a - b - c, -a + b - c, a + 2 * b + 4 * c, a - 2 * b + 4 * c, c];
     let columns: [[i32; 6]; 3] = std::array::from_fn(|x| along(kernel(0, x), kernel(1, x), kernel(2, x)));
     let mut all = [0; PATCH];
     for row in 0..6 {
@@ -130,30 +134,27 @@ pub fn run(method: &Method, step: &ConvStep, memory: Memory, (part, parts): (usi
     let (panel, element) = (step.packed.panel, step.ending.bytes());
     let [images, rows, columns] = step.dims;
     let across = [rows.div_ceil(4), columns.div_ceil(4)];
-    let place = |tile: usize| {
-        (tile / across[1] / across[0], tile / across[1] % across[0] * 4, tile % across[1] * 4)
-    };
     let mine = share(images * across[0] * across[1], part, parts);
+    let mut place = Place::of(mine.start, across);
     for start in mine.clone().step_by(group) {
         let count = group.min(mine.end - start);
+        let first_place = place;
         for tile in 0..count {
-            let (image, row, column) = place(start + tile);
-            let mut x = [std::ptr::null(); PATCH];
-            for i in 0..PATCH {
-                // What lies beyond the inputs of the last outputs that exist cancels out of these: any byte will do.
-                let (row, column) = ((row + i / 6).min(rows + 1), (column + i % 6).min(columns + 1));
-                let at = image * step.x_steps[0] + row * step.x_steps[1] + column * step.x_steps[2];
-                x[i] = memory.at(step.x + at);
-            }
+            let Place { image, row, column } = place;
+            // What lies beyond the inputs of the last outputs that exist cancels out of these: any byte will do.
+            let row_of = |i: usize| step.x + image * step.x_steps[0] + (row * 4 + i).min(rows + 1) * step.x_steps[1];
+            let x: [*const u8; 6] = std::array::from_fn(|i| memory.at(row_of(i)).cast_const());
+            let offsets = std::array::from_fn(|i| (column * 4 + i).min(columns + 1) * step.x_steps[2]);
             // SAFETY: a set is offered only where the CPU has its features; the patch lies within the input and its halo,
             // and channels beyond the last, which meet weights of zero, within the arena and its slack.
-            unsafe { (method.input)(&x, channels, u.add(tile * channels), group * channels) };
+            unsafe { (method.input)(&x, &offsets, channels, u.add(tile * channels), group * channels) };
+            place.advance(across);
         }
         for first in (0..step.outputs).step_by(panel) {
             let weights = step.packed.weights.as_ptr().wrapping_add(first / panel * step.packed.panel_bytes);
             let numbers = (step.packed.bias[first..].as_ptr(), step.packed.scale[first..].as_ptr());
-            let n = panel.min(step.outputs - first);
             let blocks = count.div_ceil(method.products.len());
+            let mut place = first_place;
             for block in (0..blocks).map(|i| share(count, i, blocks)) {
                 for position in 0..PATCH {
                     // SAFETY: packed for as many channels and outputs; the scratch holds as many tiles.
@@ -164,23 +165,44 @@ pub fn run(method: &Method, step: &ConvStep, memory: Memory, (part, parts): (usi
                         method.products[block.len() - 1](u, channels, weights, m);
                     }
                 }
-                for tile in block.clone() {
-                    let (image, row, column) = place(start + tile);
-                    let at = step.y + image * step.y_steps[0] + first * element;
-                    let mut y = [std::ptr::null_mut(); 16];
-                    for i in 0..16 {
-                        let (row, column) = (row + i / 4, column + i % 4);
-                        if row < rows && column < columns {
-                            y[i] = memory.at(at + row * step.y_steps[1] + column * step.y_steps[2]);
-                        }
-                    }
+                for tile in 0..block.len() {
+                    let (row, column) = (place.row * 4, place.column * 4);
+                    let at = place.image * step.y_steps[0] + row * step.y_steps[1] + column * step.y_steps[2];
+                    let y = Pixels {
+                        first: memory.at(step.y + at + first * element),
+                        steps: [step.y_steps[1], step.y_steps[2]],
+                        counts: [(rows - row).min(4), (columns - column).min(4)],
+                        outputs: panel.min(step.outputs - first),
+                    };
                     // SAFETY: existing outputs of a checked step.
-                    unsafe {
-                        let m = m.add((tile - block.start) * panel);
-                        (method.output)(m, block.len() * panel, numbers, step.ending, &y, n);
-                    }
+                    unsafe { (method.output)(m.add(tile * panel), block.len() * panel, numbers, step.ending, &y) };
+                    place.advance(across);
                 }
             }
+        }
+    }
+}
+
+/// A tile of the output.
+#[derive(Clone, Copy)]
+struct Place {
+    image: usize,
+    row: usize,
+    column: usize,
+}
+
+impl Place {
+    fn of(index: usize, [rows, columns]: [usize; 2]) -> Place {
+        Place { image: index / columns / rows, row: index / columns % rows, column: index % columns }
+    }
+
+    fn advance(&mut self, [rows, columns]: [usize; 2]) {
+        self.column += 1;
+        if self.column == columns {
+            (self.column, self.row) = (0, self.row + 1);
+        }
+        if self.row == rows {
+            (self.row, self.image) = (0, self.image + 1);
         }
     }
 }

@@ -58,7 +58,11 @@ pub unsafe fn store<const NV: usize, const PLAIN: bool>(
             if !PLAIN {
                 all = vmin_s8(vmax_s8(all, vdup_n_s8(bytes.low)), vdup_n_s8(bytes.high));
             }
-            return if NV == 1 { store_four(vget_lane_s32::<0>(vreinterpret_s32_s8(all)), y, n) } else { store_eight(all, y, n) };
+            return if NV == 1 {
+                store_four(vget_lane_s32::<0>(vreinterpret_s32_s8(all)), y, n)
+            } else {
+                store_eight(all, y, n)
+            };
         }
         let high = vqaddq_s16(vcombine_s16(words(2), words(3)), zero_point);
         let mut all = vcombine_s8(vqmovn_s16(low), vqmovn_s16(high));

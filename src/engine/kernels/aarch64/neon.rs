@@ -7,7 +7,8 @@
 use super::finish::{self, Bytes};
 use super::winograd::METHOD;
 use crate::engine::kernels::conv::{
-    ConvStep, DepthwiseStep, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise, Way, for_each_rows, for_each_tile,
+    ConvStep, DepthwiseStep, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise, Way, for_each_rows,
+    for_each_tile,
 };
 use crate::engine::kernels::memory::{Aligned, Memory};
 use crate::engine::kernels::portable::{self, Scaling};
@@ -242,7 +243,16 @@ impl Kernels for Neon {
             }
         }
         let (bias, scale) = from.filled(PANEL);
-        Packed { weights, bias, scale, panel: PANEL, groups: units, panel_bytes, way: Way::Tiles, widen_at_once: narrow }
+        Packed {
+            weights,
+            bias,
+            scale,
+            panel: PANEL,
+            groups: units,
+            panel_bytes,
+            way: Way::Tiles,
+            widen_at_once: narrow,
+        }
     }
 
     fn conv(&self, step: &ConvStep, memory: Memory, part: (usize, usize)) {

@@ -2,7 +2,7 @@
 
 use super::finish::{self, Bytes};
 use crate::engine::kernels::conv::Ending;
-use crate::engine::kernels::winograd::{INVERSE_OF_9, Method, PATCH, Products};
+use crate::engine::kernels::winograd::{INVERSE_OF_9, Method, Pixels, Products};
 use std::arch::aarch64::*;
 
 macro_rules! products {
@@ -33,13 +33,13 @@ macro_rules! along {
     }};
 }
 
-unsafe fn input(x: &[*const u8; PATCH], channels: usize, u: *mut i16, step: usize) {
+unsafe fn input(rows: &[*const u8; 6], columns: &[usize; 6], channels: usize, u: *mut i16, step: usize) {
     for channel in (0..channels).step_by(8) {
         // SAFETY: NEON is part of every aarch64 CPU; the rest is promised by the caller, here and below.
         unsafe {
             let mut t = [[vdupq_n_s16(0); 6]; 6];
             for column in 0..6 {
-                let d = |row: usize| vmovl_s8(vld1_s8(x[row * 6 + column].add(channel).cast()));
+                let d = |row: usize| vmovl_s8(vld1_s8(rows[row].add(columns[column] + channel).cast()));
                 let down = along!([d(0), d(1), d(2), d(3), d(4), d(5)]);
                 for row in 0..6 {
                     t[row][column] = down[row];
@@ -99,14 +99,7 @@ macro_rules! back {
     }};
 }
 
-unsafe fn output(
-    m: *const i32,
-    step: usize,
-    (bias, scale): (*const i32, *const f32),
-    ending: Ending,
-    y: &[*mut u8; 16],
-    n: usize,
-) {
+unsafe fn output(m: *const i32, step: usize, (bias, scale): (*const i32, *const f32), ending: Ending, y: &Pixels) {
     // SAFETY: as in `input`.
     unsafe {
         let mut sums = [[vdupq_n_s32(0); 2]; 16];
@@ -128,15 +121,19 @@ unsafe fn output(
             }
         }
         let bytes = Bytes::of(ending);
-        for p in (0..16).filter(|&p| !y[p].is_null()) {
-            match bytes {
-                Some(bytes) if bytes.plain => finish::store::<2, true>(sums[p], scale, bytes, y[p], n),
-                Some(bytes) => finish::store::<2, false>(sums[p], scale, bytes, y[p], n),
-                None => {
-                    let mut lanes = [0i32; 8];
-                    vst1q_s32(lanes.as_mut_ptr(), sums[p][0]);
-                    vst1q_s32(lanes.as_mut_ptr().add(4), sums[p][1]);
-                    finish::words(&lanes, scale, ending, y[p], n);
+        for row in 0..y.counts[0] {
+            for column in 0..y.counts[1] {
+                let sums = sums[row * 4 + column];
+                let (to, n) = (y.first.add(row * y.steps[0] + column * y.steps[1]), y.outputs);
+                match bytes {
+                    Some(bytes) if bytes.plain => finish::store::<2, true>(sums, scale, bytes, to, n),
+                    Some(bytes) => finish::store::<2, false>(sums, scale, bytes, to, n),
+                    None => {
+                        let mut lanes = [0i32; 8];
+                        vst1q_s32(lanes.as_mut_ptr(), sums[0]);
+                        vst1q_s32(lanes.as_mut_ptr().add(4), sums[1]);
+                        finish::words(&lanes, scale, ending, to, n);
+                    }
                 }
             }
         }

@@ -4,6 +4,7 @@ use super::avxvnni::eight_lanes;
 use super::simd::{Bytes, Simd, Sum};
 use super::tile::{Set, row_kernels, tile_table};
 use super::winograd::{Pairs, winograd_methods};
+use std::arch::asm;
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
@@ -168,6 +169,22 @@ impl Simd for Avx512 {
     }
 }
 
+/// `vpdpwssd`. Not the intrinsic: LLVM takes that apart into a product and a sum.
+#[target_feature(enable = "avx512f,avx512vnni")]
+#[inline]
+unsafe fn sum_of_pairs(acc: __m512i, x: __m512i, weights: __m512i) -> __m512i {
+    let mut acc = acc;
+    // SAFETY: registers only; the features are promised by the caller.
+    unsafe {
+        asm!(
+            "vpdpwssd {acc}, {x}, {weights}",
+            acc = inout(zmm_reg) acc, x = in(zmm_reg) x, weights = in(zmm_reg) weights,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    acc
+}
+
 impl Pairs for Avx512 {
     type Words = __m512i;
 
@@ -204,7 +221,7 @@ impl Pairs for Avx512 {
     #[inline(always)]
     unsafe fn dot_pairs(acc: __m512i, x: *const i16, weights: __m512i) -> __m512i {
         // SAFETY: see `widen`.
-        unsafe { _mm512_dpwssd_epi32(acc, _mm512_set1_epi32(x.cast::<i32>().read_unaligned()), weights) }
+        unsafe { sum_of_pairs(acc, _mm512_set1_epi32(x.cast::<i32>().read_unaligned()), weights) }
     }
 
     #[inline(always)]

@@ -4,6 +4,7 @@ use super::avx2::eight_pairs;
 use super::simd::{Bytes, Simd, Sum};
 use super::tile::{Set, row_kernels, tile_table};
 use super::winograd::{Pairs, winograd_methods};
+use std::arch::asm;
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
@@ -110,4 +111,20 @@ pub(super) use eight_lanes;
 
 eight_lanes!(AvxVnni, _mm256_dpbusd_avx_epi32, 2);
 
-eight_pairs!(AvxVnni, |acc, x, w| _mm256_dpwssd_avx_epi32(acc, x, w));
+/// `vpdpwssd`. Not the intrinsic: LLVM takes that apart into a product and a sum.
+#[target_feature(enable = "avx2,avxvnni")]
+#[inline]
+unsafe fn sum_of_pairs(acc: __m256i, x: __m256i, weights: __m256i) -> __m256i {
+    let mut acc = acc;
+    // SAFETY: registers only; the features are promised by the caller.
+    unsafe {
+        asm!(
+            "{{vex}} vpdpwssd {acc}, {x}, {weights}",
+            acc = inout(ymm_reg) acc, x = in(ymm_reg) x, weights = in(ymm_reg) weights,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    acc
+}
+
+eight_pairs!(AvxVnni, |acc, x, w| sum_of_pairs(acc, x, w));
