@@ -39,9 +39,9 @@ def efficientnet_lite0(net):
 
 
 def resnet18_stem(net):
-    """ResNet-18 up to its second stage (He et al. 2016): the backbone of patch-based anomaly detection."""
+    """ResNet-18 up to its third stage (He et al. 2016): the backbone of patch-based anomaly detection."""
     x = net.max_pool(net.relu(net.conv(net.input(3, 224, 224), 64, 7, stride=2)), 3, 2)
-    for channels, stride in [(64, 1), (64, 1), (128, 2), (128, 1)]:
+    for channels, stride in [(64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1)]:
         y = net.relu(net.conv(x, channels, 3, stride=stride))
         y = net.conv(y, channels, 3, gain=0.5)
         if stride > 1:

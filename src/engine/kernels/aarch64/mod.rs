@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `neon` | every aarch64 CPU: 8-bit products widened to 16 bits, then added in pairs to 32 |
 //! | `dotprod` | cores with `sdot`: four products and their sum in one instruction |
+//! | `i8mm` | cores with `smmla`: two pixels by two outputs in one instruction |
 //! | `winograd` | 3×3 convolutions with fewer multiplications, for `neon` |
 //! | `finish` | from accumulators to bytes, sums: for both |
 
 mod dotprod;
 mod finish;
+mod i8mm;
 mod neon;
 mod winograd;
 
@@ -20,7 +22,11 @@ pub const SIGNED: bool = true;
 /// The sets that this CPU can run, the best first.
 pub fn available() -> Vec<&'static dyn Kernels> {
     let mut sets: Vec<&'static dyn Kernels> = Vec::new();
-    if std::arch::is_aarch64_feature_detected!("dotprod") {
+    let dotprod = std::arch::is_aarch64_feature_detected!("dotprod");
+    if dotprod && std::arch::is_aarch64_feature_detected!("i8mm") {
+        sets.push(&i8mm::I8mm);
+    }
+    if dotprod {
         sets.push(&dotprod::Dotprod);
     }
     sets.push(&neon::Neon);
