@@ -45,7 +45,7 @@ impl CopyStep {
     /// Puts the axes that the innermost loops walk last.
     fn ordered(mut self) -> CopyStep {
         let at = |axes: &[(usize, isize, usize)], found: &dyn Fn(&(usize, isize, usize)) -> bool| {
-            axes.iter().position(|axis| found(axis))
+            axes.iter().position(found)
         };
         // Planes to pixels or back: bytes that follow one another in the input, then those that do in the output.
         let (columns, rows) = (at(&self.axes, &|axis| axis.1 == 1), at(&self.axes, &|axis| axis.2 == 1));
