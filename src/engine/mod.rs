@@ -7,6 +7,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `model` | an ONNX file, parsed by tract |
+//! | `stream` | a file for the parser, a piece at a time |
 //! | `import/` | from ONNX to the integer graph |
 //! | `graph` | the integer ops, each with scales and zero points |
 //! | `plan/` | the graph for fixed shapes: places in the arena, packed weights, steps, costs |
@@ -31,6 +32,7 @@ mod plan;
 mod pool;
 mod session;
 mod step;
+mod stream;
 mod tensor;
 mod unary;
 

@@ -1,8 +1,12 @@
 //! An ONNX file, parsed and type-checked by tract.
 
 use super::graph::{Graph, Node, Op};
+use super::stream::Stream;
 use super::{ElementKind, EngineError, Plan, import, kernels};
+use prost::Message;
 use std::cell::Cell;
+use std::fs::File;
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::Path;
 use std::sync::Once;
@@ -36,7 +40,9 @@ impl Model {
     /// # Errors
     /// [`EngineError::File`] for a file that cannot be read, [`EngineError::Unreadable`] for one that cannot be parsed.
     pub fn load(path: &Path) -> Result<Model, EngineError> {
-        Model::parse(&std::fs::read(path)?)
+        let file = File::open(path)?;
+        let len = file.metadata()?.len();
+        Model::read(file, usize::try_from(len).unwrap_or(usize::MAX))
     }
 
     /// Parses the bytes of an ONNX file.
@@ -44,11 +50,19 @@ impl Model {
     /// # Errors
     /// As [`Model::load`].
     pub fn parse(bytes: &[u8]) -> Result<Model, EngineError> {
-        if bytes.is_empty() {
+        Model::read(bytes, bytes.len())
+    }
+
+    fn read(reader: impl Read, len: usize) -> Result<Model, EngineError> {
+        if len == 0 {
             return Err(EngineError::Unreadable("the file is empty".into()));
         }
-        let proto =
-            guarded(|| tract_onnx::onnx().proto_model_for_read(&mut &*bytes)).map_err(EngineError::Unreadable)?;
+        let mut stream = Stream::new(reader, len);
+        let parsed = guarded_string(|| ModelProto::decode(&mut stream).map_err(|e| e.to_string()));
+        if let Some(error) = stream.error {
+            return Err(error.into());
+        }
+        let proto = parsed.map_err(EngineError::Unreadable)?;
         let Some(graph) = &proto.graph else { return Err(EngineError::Unreadable("no graph in it".into())) };
         if graph.output.is_empty() {
             return Err(EngineError::Unsupported("its graph has no outputs".into()));
