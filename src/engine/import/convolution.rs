@@ -1,13 +1,16 @@
 //! Conv, ConvTranspose, Gemm and MatMul over quantized operands.
 
 use super::lazy::{Accumulator, Expression, Lazy};
-use super::onnx::{Attributes, floats, integers_32, kind};
+use super::onnx::{Attributes, as_slice, floats, integers_32, kind};
+use super::quantized::is_byte;
 use super::{Held, Imported, Importer, Taken, name_of};
 use crate::engine::ElementKind;
 use crate::engine::float::FloatOp;
 use crate::engine::graph::{Conv, Finish, Movement, Op, Weights, ZeroPoint};
 use std::rc::Rc;
+use std::sync::Arc;
 use tract_onnx::pb::NodeProto;
+use tract_onnx::prelude::Tensor;
 
 /// Shape of `a [.., M, K] * b [.., K, N]`, where they fit.
 pub fn product_shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
@@ -99,30 +102,49 @@ impl Spatial {
     }
 }
 
-/// Weights less their zero points, reordered; `at(o, y, x, i)` gives the index in the stored tensor.
+/// Weights of eight bits less their zero points, reordered; `at(o, y, x, i)` gives the index in the stored tensor.
 fn weights(
-    stored: &[i32],
+    stored: &Tensor,
+    zero_point: &[i32],
+    shape: [usize; 4],
+    at: impl Fn(usize, usize, usize, usize) -> usize,
+) -> Result<Weights, String> {
+    match kind(stored.datum_type())? {
+        ElementKind::I8 => Ok(ordered(as_slice::<i8>(stored)?, zero_point, shape, at)),
+        ElementKind::U8 => Ok(ordered(as_slice::<u8>(stored)?, zero_point, shape, at)),
+        _ => Err("its weights must have eight bits".into()),
+    }
+}
+
+fn ordered<T: Copy + Into<i32>>(
+    stored: &[T],
     zero_point: &[i32],
     [outputs, height, width, inputs]: [usize; 4],
     at: impl Fn(usize, usize, usize, usize) -> usize,
 ) -> Weights {
-    let mut first = Vec::with_capacity(stored.len());
-    let mut second = Vec::new();
+    // In place: a list that grows and is then copied would take three times the room.
+    let zeroed = || std::iter::repeat_n(0i8, stored.len()).collect::<Arc<[i8]>>();
+    let mut first = zeroed();
+    let mut second: Option<Arc<[i8]>> = None;
+    let bytes = Arc::make_mut(&mut first);
+    let mut place = 0;
     for o in 0..outputs {
         let zero = zero_point[if zero_point.len() == 1 { 0 } else { o }];
         for y in 0..height {
             for x in 0..width {
                 for i in 0..inputs {
-                    let weight = stored[at(o, y, x, i)] - zero;
+                    let weight = stored[at(o, y, x, i)].into() - zero;
                     let byte = weight.clamp(-128, 127);
-                    first.push(byte as i8);
-                    second.push((weight - byte) as i8);
+                    bytes[place] = byte as i8;
+                    if weight != byte {
+                        Arc::make_mut(second.get_or_insert_with(zeroed))[place] = (weight - byte) as i8;
+                    }
+                    place += 1;
                 }
             }
         }
     }
-    let second = second.iter().any(|&w| w != 0).then(|| second.into());
-    Weights { first: first.into(), second }
+    Weights { first, second }
 }
 
 /// One scale for every output.
@@ -176,7 +198,7 @@ impl<'a> Importer<'a> {
                 let Expression::Weights { stored, scale: own, zero_point, .. } = &lazy.expression else {
                     return Ok(None);
                 };
-                let stored = integers_32(stored)?;
+                let stored = integers_32(&*self.elements(stored)?)?;
                 if stored.len() != 1 && stored.len() != scale.len() {
                     return Ok(None);
                 }
@@ -206,7 +228,7 @@ impl<'a> Importer<'a> {
         let Expression::Weights { stored, scale, zero_point, axis } = &w.expression else {
             return Err("its weights must be constants".into());
         };
-        if !matches!(kind(stored.datum_type())?, ElementKind::U8 | ElementKind::I8) {
+        if !is_byte(self.kind_of_stored(stored)?) {
             return Err("its weights must have eight bits".into());
         }
         let one_row = x.shape.len() == 3;
@@ -230,14 +252,14 @@ impl<'a> Importer<'a> {
         if scale.len() > 1 && (*axis != along || scale.len() != outputs / if transposed { groups } else { 1 }) {
             return Err("its weights are quantized along another axis than the outputs".into());
         }
-        let stored = integers_32(stored)?;
+        let stored = self.elements(stored)?;
         let per_group = outputs / groups;
         let weights = if transposed {
             weights(&stored, zero_point, [outputs, kh, kw, inputs], |o, y, x, i| {
                 ((o / per_group * inputs + i) * per_group + o % per_group) * kh * kw + y * kw + x
-            })
+            })?
         } else {
-            weights(&stored, zero_point, [outputs, kh, kw, inputs], |o, y, x, i| ((o * inputs + i) * kh + y) * kw + x)
+            weights(&stored, zero_point, [outputs, kh, kw, inputs], |o, y, x, i| ((o * inputs + i) * kh + y) * kw + x)?
         };
         let geometry = spatial(node, [h, width], Some([kh, kw]), one_row)?;
         let size = if transposed {
@@ -266,14 +288,15 @@ impl<'a> Importer<'a> {
     /// `a [.., K] * b [K, N]`, or of two computed operands.
     pub(super) fn product(&mut self, name: &str, a: &Rc<Lazy>, b: &Rc<Lazy>) -> Imported<Rc<Lazy>> {
         if let Expression::Weights { stored, scale, zero_point, axis } = &b.expression
+            && is_byte(self.kind_of_stored(stored)?)
             && b.shape.len() == 2
             && a.shape.last() == Some(&b.shape[0])
             && (scale.len() == 1 || (*axis == 1 && scale.len() == b.shape[1]))
             && let Some((input, q)) = self.dequantized(a)?
         {
-            let stored = integers_32(stored)?;
+            let stored = self.elements(stored)?;
             let (inputs, outputs) = (b.shape[0], b.shape[1]);
-            let weights = weights(&stored, zero_point, [outputs, 1, 1, inputs], |o, _, _, i| i * outputs + o);
+            let weights = weights(&stored, zero_point, [outputs, 1, 1, inputs], |o, _, _, i| i * outputs + o)?;
             let mut shape = a.shape.clone();
             shape.pop();
             shape.push(outputs);
@@ -307,12 +330,12 @@ impl<'a> Importer<'a> {
         let fits = scale.len() == 1
             || (scale.len() == outputs && (*axis == along || inputs == outputs || node.op_type == "QGemm"));
         let Some((input, q)) = self.dequantized(a)? else { return Ok(None) };
-        if !fits {
+        if !fits || !is_byte(self.kind_of_stored(stored)?) {
             return Ok(None);
         }
-        let stored = integers_32(stored)?;
+        let stored = self.elements(stored)?;
         let at = |o: usize, _: usize, _: usize, i: usize| if transposed { o * inputs + i } else { i * outputs + o };
-        let weights = weights(&stored, zero_point, [outputs, 1, 1, inputs], at);
+        let weights = weights(&stored, zero_point, [outputs, 1, 1, inputs], at)?;
         let scale = spread(scale, q.scale, outputs);
         let mut expression = linear(weights, inputs, outputs, q.zero_point, input, scale);
         if let Expression::Accumulated { conv, .. } = &mut expression

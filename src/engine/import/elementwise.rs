@@ -1,6 +1,6 @@
 //! Unary functions, sums and products, normalisation, softmax, casts.
 
-use super::lazy::Expression;
+use super::lazy::{Expression, Stored};
 use super::onnx::{Attributes, floats, integers};
 use super::{Held, Imported, Importer, Taken, name_of};
 use crate::engine::ElementKind;
@@ -22,7 +22,7 @@ pub fn number(held: &Held) -> Option<f32> {
             floats(constant).ok().map(|floats| floats[0])
         }
         Held::Lazy(lazy) => match &lazy.expression {
-            Expression::Weights { stored, scale, zero_point, .. } if stored.len() == 1 => {
+            Expression::Weights { stored: Stored::Read(stored), scale, zero_point, .. } if stored.len() == 1 => {
                 let stored = super::onnx::integers_32(stored).ok()?;
                 Some((stored[0] - zero_point[0]) as f32 * scale[0])
             }

@@ -25,7 +25,7 @@ pub enum Expression {
     Dequantized(ValueId, Quant),
     /// The same of a constant, with a scale and zero point for each place along `axis`, or for all.
     Weights {
-        stored: Constant,
+        stored: Stored,
         scale: Vec<f32>,
         zero_point: Vec<i32>,
         axis: usize,
@@ -48,6 +48,14 @@ pub enum Expression {
     Softmax(Rc<Lazy>, usize),
     /// Elements moved; quantization is element by element, so it may come before or after.
     Moved(Rc<Lazy>, Movement),
+}
+
+/// The elements of weights: large ones stay in the file's form until the op that takes them is made.
+#[derive(Clone)]
+pub enum Stored {
+    Read(Constant),
+    /// An initializer of the file, by its place.
+    Initializer(usize),
 }
 
 /// Which op accumulates.
@@ -200,11 +208,12 @@ impl Importer<'_> {
         match &lazy.expression {
             Expression::Dequantized(value, q) => Ok(Some((*value, *q))),
             Expression::Weights { stored, scale, zero_point, .. } if scale.len() == 1 => {
+                let stored = self.elements(stored)?;
                 let kind = super::onnx::kind(stored.datum_type())?;
                 if !matches!(kind, ElementKind::U8 | ElementKind::I8) {
                     return Ok(None);
                 }
-                let bytes = super::onnx::raw_bytes(stored)?.into();
+                let bytes = super::onnx::raw_bytes(&stored)?.into();
                 let value = self.push(&lazy.name, Op::Constant(bytes), &[], kind, stored.shape())?;
                 Ok(Some((value, Quant { scale: scale[0], zero_point: zero_point[0], kind })))
             }
@@ -287,7 +296,8 @@ impl Importer<'_> {
                 self.push(name, op, &[*value], float, shape)
             }
             Expression::Weights { stored, scale, zero_point, axis } => {
-                let bytes = super::onnx::raw_bytes(stored)?.into();
+                let stored = self.elements(stored)?;
+                let bytes = super::onnx::raw_bytes(&stored)?.into();
                 let kind = super::onnx::kind(stored.datum_type())?;
                 let value = self.push(name, Op::Constant(bytes), &[], kind, stored.shape())?;
                 let (scale, zero_point, axis) = (scale.clone(), zero_point.clone(), *axis);

@@ -31,15 +31,21 @@ mod window;
 
 use super::ElementKind;
 use super::graph::{Graph, Op, ValueId};
-use lazy::{Expression, Lazy};
+use lazy::{Expression, Lazy, Stored};
 use onnx::{Constant, kind, raw_bytes};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
-use tract_onnx::pb::{ModelProto, NodeProto};
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::{ModelProto, NodeProto, TensorProto};
+use tract_onnx::prelude::DatumType;
 
 /// The most elements that one value may have; more is taken for a damaged file.
 const MOST_ELEMENTS: usize = 1 << 27;
+
+/// Initializers up to this many bytes are read when the import begins; larger ones, where the weights are, each time
+/// that a node needs them: so no more than one layer's weights lie twice in memory.
+const READ_AT_ONCE: usize = 1024;
 
 /// A tensor of the file, as far as it is known while walking.
 #[derive(Clone)]
@@ -97,6 +103,9 @@ pub struct Importer<'a> {
     /// Reshaped values by what they were before.
     reshaped: HashMap<ValueId, ValueId>,
     proto: &'a ModelProto,
+    initializers: &'a [TensorProto],
+    /// Initializers that are read when a node needs them, by their places.
+    large: HashMap<&'a str, usize>,
     opset: i64,
 }
 
@@ -117,11 +126,17 @@ pub fn import(proto: &ModelProto, inputs: &[(String, ElementKind, Vec<usize>)]) 
         tables: HashMap::new(),
         reshaped: HashMap::new(),
         proto,
+        initializers: &onnx.initializer,
+        large: HashMap::new(),
         opset,
     };
-    for tensor in &onnx.initializer {
-        let constant = island::constant(tensor).map_err(|e| format!("initializer \"{}\": {e}", tensor.name))?;
-        importer.held.insert(&tensor.name, Held::Constant(Arc::new(constant)));
+    for (place, tensor) in onnx.initializer.iter().enumerate() {
+        if tensor.raw_data.len() > READ_AT_ONCE {
+            importer.large.insert(&tensor.name, place);
+        } else {
+            let constant = importer.read(place)?;
+            importer.held.insert(&tensor.name, Held::Constant(constant));
+        }
     }
     for (name, kind, shape) in inputs {
         let id = importer.new_value(name, *kind, shape)?;
@@ -129,7 +144,8 @@ pub fn import(proto: &ModelProto, inputs: &[(String, ElementKind, Vec<usize>)]) 
         let name = onnx.input.iter().find(|input| input.name == *name).map_or("", |input| &input.name);
         importer.held.insert(name, Held::Value(id));
     }
-    for node in in_order(&onnx.node, &importer.held)? {
+    let known = importer.held.keys().chain(importer.large.keys()).copied().collect();
+    for node in in_order(&onnx.node, known)? {
         importer.node(node).map_err(|refused| refused.within(&describe(node)))?;
     }
     for output in &onnx.output {
@@ -142,8 +158,7 @@ pub fn import(proto: &ModelProto, inputs: &[(String, ElementKind, Vec<usize>)]) 
 }
 
 /// Nodes sorted so that each follows what it reads; the file's order where that is so already, as ONNX demands.
-fn in_order<'a>(nodes: &'a [NodeProto], known: &HashMap<&str, Held>) -> Result<Vec<&'a NodeProto>, String> {
-    let mut known: std::collections::HashSet<&str> = known.keys().copied().collect();
+fn in_order<'a>(nodes: &'a [NodeProto], mut known: HashSet<&'a str>) -> Result<Vec<&'a NodeProto>, String> {
     let mut waiting: Vec<&NodeProto> = nodes.iter().collect();
     let mut order = Vec::with_capacity(nodes.len());
     while !waiting.is_empty() {
@@ -209,7 +224,42 @@ impl<'a> Importer<'a> {
 
     /// What a name stands for.
     pub fn get(&self, name: &str) -> Imported<Held> {
-        self.held.get(name).cloned().ok_or_else(|| format!("\"{name}\" comes from nowhere").into())
+        match (self.held.get(name), self.large.get(name)) {
+            (Some(held), _) => Ok(held.clone()),
+            (None, Some(&place)) => Ok(Held::Constant(self.read(place)?)),
+            (None, None) => Err(format!("\"{name}\" comes from nowhere").into()),
+        }
+    }
+
+    /// An initializer of the file.
+    fn read(&self, place: usize) -> Imported<Constant> {
+        let tensor = self.initializer(place);
+        let constant = island::constant(tensor).map_err(|e| format!("initializer \"{}\": {e}", tensor.name))?;
+        Ok(Arc::new(constant))
+    }
+
+    fn initializer(&self, place: usize) -> &'a TensorProto {
+        &self.initializers[place]
+    }
+
+    /// The kind of weights' elements.
+    pub fn kind_of_stored(&self, stored: &Stored) -> Imported<ElementKind> {
+        Ok(match stored {
+            Stored::Read(constant) => kind(constant.datum_type())?,
+            Stored::Initializer(place) => {
+                let stated = self.initializer(*place).data_type;
+                let known = DataType::try_from(stated).ok().and_then(|t| DatumType::try_from(t).ok());
+                kind(known.ok_or_else(|| format!("elements of type {stated} of ONNX"))?)?
+            }
+        })
+    }
+
+    /// The elements of weights.
+    pub fn elements(&self, stored: &Stored) -> Imported<Constant> {
+        match stored {
+            Stored::Read(constant) => Ok(Arc::clone(constant)),
+            Stored::Initializer(place) => self.read(*place),
+        }
     }
 
     /// Input `index` of a node, where it has one.
@@ -223,6 +273,21 @@ impl<'a> Importer<'a> {
     /// Input `index` of a node, which it must have.
     pub fn needed(&self, node: &NodeProto, index: usize) -> Imported<Held> {
         self.input(node, index)?.ok_or_else(|| format!("input {index} is missing").into())
+    }
+
+    /// Input `index` and its shape, where it is known at load; large initializers are not read yet.
+    pub fn stored(&self, node: &NodeProto, index: usize) -> Imported<Option<(Stored, Vec<usize>)>> {
+        let name = node.input.get(index).map_or("", String::as_str);
+        if let (None, Some(&place)) = (self.held.get(name), self.large.get(name)) {
+            // Not negative: checked when the file was parsed.
+            let shape = self.initializer(place).dims.iter().map(|&dim| dim as usize).collect();
+            return Ok(Some((Stored::Initializer(place), shape)));
+        }
+        let constant = self.known(node, index)?;
+        Ok(constant.map(|constant| {
+            let shape = constant.shape().to_vec();
+            (Stored::Read(constant), shape)
+        }))
     }
 
     /// Input `index`, where it is known at load.
@@ -304,8 +369,10 @@ impl<'a> Importer<'a> {
     }
 
     fn all_constant(&self, node: &NodeProto) -> bool {
-        let constant =
-            |name: &String| name.is_empty() || matches!(self.held.get(name.as_str()), Some(Held::Constant(_)));
+        let constant = |name: &String| match self.held.get(name.as_str()) {
+            Some(held) => matches!(held, Held::Constant(_)),
+            None => name.is_empty() || self.large.contains_key(name.as_str()),
+        };
         !node.input.is_empty() && node.input.iter().all(constant)
     }
 

@@ -59,6 +59,12 @@ fn elements<T: tract_onnx::prelude::Datum + Copy>(constant: &Tensor) -> Result<V
     Ok(view.iter().copied().collect())
 }
 
+/// The elements in place, row-major.
+pub fn as_slice<T: tract_onnx::prelude::Datum>(constant: &Tensor) -> Result<&[T], String> {
+    let view = constant.to_plain_array_view::<T>().map_err(|e| e.to_string())?;
+    view.to_slice().ok_or_else(|| "its elements do not lie in a row".into())
+}
+
 /// The elements as they lie in memory.
 pub fn raw_bytes(constant: &Tensor) -> Result<Vec<u8>, String> {
     Ok(match constant.datum_type() {

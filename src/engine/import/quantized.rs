@@ -1,6 +1,6 @@
 //! Q, DQ, the QLinear ops and dynamic quantization.
 
-use super::lazy::{Expression, Lazy};
+use super::lazy::{Expression, Lazy, Stored};
 use super::onnx::{Attributes, floats, integers_32, kind};
 use super::{Held, Imported, Importer, Taken, name_of};
 use crate::engine::ElementKind;
@@ -19,7 +19,8 @@ pub fn checked_scales(scales: Vec<f32>) -> Result<Vec<f32>, String> {
     }
 }
 
-fn is_byte(kind: ElementKind) -> bool {
+/// Whether a tensor of this kind is quantized.
+pub fn is_byte(kind: ElementKind) -> bool {
     matches!(kind, ElementKind::U8 | ElementKind::I8)
 }
 
@@ -73,16 +74,19 @@ impl<'a> Importer<'a> {
     }
 
     pub(super) fn dequantize_linear(&mut self, node: &'a NodeProto) -> Imported<Taken> {
-        let held = self.needed(node, 0)?;
-        let shape = self.shape(&held);
-        let Some(scale) = self.known(node, 1)? else { return self.dequantize_dynamic(node, &held, shape) };
+        let stored = self.stored(node, 0)?;
+        let shape = match &stored {
+            Some((_, shape)) => shape.clone(),
+            None => self.shape(&self.needed(node, 0)?),
+        };
+        let Some(scale) = self.known(node, 1)? else { return self.dequantize_dynamic(node, shape) };
         if !matches!(scale.datum_type(), tract_onnx::prelude::DatumType::F32) {
             return Ok(Taken::No);
         }
         let scale = checked_scales(floats(&scale)?)?;
         let zero_point = match self.input(node, 2)? {
             Some(Held::Constant(constant)) => integers_32(&constant)?,
-            Some(_) => return self.dequantize_dynamic(node, &held, shape),
+            Some(_) => return self.dequantize_dynamic(node, shape),
             None => vec![0; scale.len()],
         };
         if zero_point.len() != scale.len() {
@@ -92,12 +96,11 @@ impl<'a> Importer<'a> {
         if scale.len() > 1 && (node.int("block_size", 0) != 0 || shape[axis] != scale.len()) {
             return Ok(Taken::No);
         }
-        match held {
-            Held::Constant(stored) => {
-                kind(stored.datum_type())?;
-                let weights = Expression::Weights { stored, scale, zero_point, axis };
-                self.expression(node, weights, shape)
-            }
+        if let Some((stored, _)) = stored {
+            self.kind_of_stored(&stored)?;
+            return self.expression(node, Expression::Weights { stored, scale, zero_point, axis }, shape);
+        }
+        match self.needed(node, 0)? {
             Held::Value(id) => {
                 let kind = self.graph.values[id].kind;
                 if scale.len() == 1 && is_byte(kind) {
@@ -108,7 +111,7 @@ impl<'a> Importer<'a> {
                 let value = self.push(&name_of(node), op, &[id], ElementKind::F32, &shape)?;
                 self.done(node, Held::Value(value))
             }
-            Held::Lazy(_) => Err("its input is not quantized".into()),
+            Held::Constant(_) | Held::Lazy(_) => Err("its input is not quantized".into()),
         }
     }
 
@@ -134,14 +137,15 @@ impl<'a> Importer<'a> {
     }
 
     /// With a scale that is computed: `(x - zero_point) * scale` in floats.
-    fn dequantize_dynamic(&mut self, node: &'a NodeProto, held: &Held, shape: Vec<usize>) -> Imported<Taken> {
+    fn dequantize_dynamic(&mut self, node: &'a NodeProto, shape: Vec<usize>) -> Imported<Taken> {
         let name = name_of(node);
+        let held = self.needed(node, 0)?;
         let scale = self.needed(node, 1)?;
         if self.shape(&scale).iter().product::<usize>() != 1 {
             return Ok(Taken::No);
         }
         let float = ElementKind::F32;
-        let x = self.compute(held)?;
+        let x = self.compute(&held)?;
         let mut x = self.push(&name, Op::Float(FloatOp::Cast), &[x], float, &shape)?;
         if let Some(zero_point) = self.input(node, 2)? {
             let zero_shape = self.shape(&zero_point);
@@ -156,16 +160,16 @@ impl<'a> Importer<'a> {
 
     /// The operand of a QLinear op at inputs `at`, `at + 1` (scale) and `at + 2` (zero point).
     fn operand(&mut self, node: &'a NodeProto, at: usize) -> Imported<Rc<Lazy>> {
-        let held = self.needed(node, at)?;
-        let shape = self.shape(&held);
         let scale = checked_scales(floats(&*self.parameter(node, at + 1, "scale")?)?)?;
         let zero_point = self.zero_points(node, at + 2, scale.len())?;
+        if let Some((stored, shape)) = self.stored(node, at)? {
+            let axis = usize::from(scale.len() > 1 && scale.len() == *shape.last().unwrap_or(&0) && shape.len() == 2);
+            let weights = Expression::Weights { stored, scale, zero_point, axis };
+            return Ok(Lazy::new(&name_of(node), weights, shape));
+        }
+        let held = self.needed(node, at)?;
+        let shape = self.shape(&held);
         let expression = match held {
-            Held::Constant(stored) => {
-                let axis =
-                    usize::from(scale.len() > 1 && scale.len() == *shape.last().unwrap_or(&0) && shape.len() == 2);
-                Expression::Weights { stored, scale, zero_point, axis }
-            }
             Held::Value(id) if scale.len() == 1 && is_byte(self.graph.values[id].kind) => {
                 let kind = self.graph.values[id].kind;
                 Expression::Dequantized(id, Quant { scale: scale[0], zero_point: zero_point[0], kind })
@@ -311,6 +315,7 @@ impl<'a> Importer<'a> {
                 let shape = stored.shape().to_vec();
                 let axis = if node.op_type == "ConvInteger" { 0 } else { shape.len().saturating_sub(1) };
                 let scale = vec![1.0; zero.len()];
+                let stored = Stored::Read(stored);
                 let w = Lazy::new(&name, Expression::Weights { stored, scale, zero_point: zero, axis }, shape);
                 if node.op_type == "ConvInteger" {
                     let (expression, shape) = self.accumulated(node, &x, &w, None)?;

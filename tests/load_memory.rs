@@ -1,0 +1,29 @@
+//! What loading a model holds at its peak: the file as it was parsed, the weights as they are packed, and little else.
+
+mod common;
+
+use lineside::engine::Model;
+use lineside::memory::{CountingAllocator, heap_use, reset_peak};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+#[test]
+fn weights_lie_in_memory_twice_at_most() {
+    let path = common::root().join("models/inspect-demo/model.onnx");
+    let file = std::fs::metadata(&path).unwrap().len() as usize;
+    let before = heap_use().in_use;
+    // Names, shapes and nodes, of which the file's format takes less than what is parsed from it.
+    let rest = 1 << 20;
+
+    reset_peak();
+    let model = Model::load(&path).unwrap();
+    let parsed = heap_use().peak - before;
+    assert!(parsed <= file + rest, "{parsed} bytes to parse a file of {file}");
+
+    reset_peak();
+    let plan = model.plan_with(&[], "scalar").unwrap();
+    let planned = heap_use().peak - before;
+    assert!(planned <= 2 * file + rest, "{planned} bytes to plan a file of {file}");
+    assert!(plan.memory().weights_bytes as usize > file / 2, "a file of weights shows it");
+}
