@@ -29,7 +29,7 @@ struct Shared {
 }
 
 /// Marks the pool as failed where its thread unwinds.
-struct Witness<'a>(&'a Shared);
+pub struct Witness<'a>(&'a Shared);
 
 impl Drop for Witness<'_> {
     fn drop(&mut self) {
@@ -98,10 +98,24 @@ impl Pool {
     /// Where one of them has failed.
     pub fn meet(&self, step: usize) -> Result<(), String> {
         self.shared.meet(step);
+        self.sound()
+    }
+
+    /// Whether every thread is still there: where one has failed, the others may be at work in the arena yet, and no
+    /// run may begin.
+    ///
+    /// # Errors
+    /// Where one of them has failed.
+    pub fn sound(&self) -> Result<(), String> {
         match self.shared.failed.load(Ordering::Acquire) {
             true => Err("a thread of the engine has failed".into()),
             false => Ok(()),
         }
+    }
+
+    /// For the caller's own share of a run: nobody waits for a caller that unwinds.
+    pub fn witness(&self) -> Witness<'_> {
+        Witness(&self.shared)
     }
 
     pub fn threads(&self) -> usize {
@@ -135,6 +149,106 @@ fn work(shared: &Shared, plan: &Plan, context: &Context) {
                 let _ = step.run(context);
             }
             shared.meet((run - 1) * plan.steps.len() + i);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::graph::{Graph, Op};
+    use crate::engine::kernels::conv::{ConvStep, DepthwiseStep, Packed, PackedDepthwise, Unpacked, UnpackedDepthwise};
+    use crate::engine::kernels::memory::Memory;
+    use crate::engine::kernels::{AddStep, Kernels};
+    use crate::engine::{ElementKind, EngineError, Plan, Session};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::{Arc, mpsc};
+    use std::time::Duration;
+
+    /// Kernels of which the sum fails in one of the threads.
+    struct Failing(usize);
+
+    impl Kernels for Failing {
+        fn name(&self) -> &'static str {
+            "failing"
+        }
+        fn signed(&self) -> bool {
+            false
+        }
+        fn add(&self, _: &AddStep, _: Memory, (part, _): (usize, usize)) {
+            assert!(part != self.0, "this thread fails, as the test wants it");
+        }
+        fn pack(&self, _: &Unpacked) -> Packed {
+            unreachable!("there are sums only")
+        }
+        fn conv(&self, _: &ConvStep, _: Memory, _: (usize, usize)) {}
+        fn pack_depthwise(&self, _: &UnpackedDepthwise) -> PackedDepthwise {
+            unreachable!("there are sums only")
+        }
+        fn depthwise(&self, _: &DepthwiseStep, _: Memory, _: (usize, usize)) {}
+    }
+
+    /// Three sums, one after the other.
+    fn plan(failing: usize) -> Plan {
+        let mut graph = Graph::default();
+        let shape = [1, 4, 8, 8];
+        let mut value = graph.value("x", ElementKind::U8, &shape);
+        graph.inputs.push(value);
+        for _ in 0..3 {
+            let sum = Op::Add { ratios: [0.5; 2], fixed: 0.0, low: 0, high: 255 };
+            value = graph.push("sum", sum, &[value, value], ElementKind::U8, &shape);
+        }
+        graph.outputs.push(value);
+        Plan::new(graph, Box::leak(Box::new(Failing(failing)))).unwrap()
+    }
+
+    /// Runs `test` and fails where it does not come to an end.
+    fn ends(test: impl FnOnce() + Send + 'static) {
+        let (done, ended) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            test();
+            let _ = done.send(());
+        });
+        match ended.recv_timeout(Duration::from_secs(60)) {
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("it hangs"),
+            _ => thread.join().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_thread_that_fails_ends_this_run_and_every_later_one_with_an_error() {
+        for threads in [2, 4] {
+            for failing in 1..threads {
+                ends(move || {
+                    let mut session = Session::with_threads(Arc::new(plan(failing)), threads).unwrap();
+                    for _ in 0..3 {
+                        let error = session.run().unwrap_err();
+                        assert!(matches!(error, EngineError::Run(_)), "{error}");
+                    }
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_a_caller_that_fails() {
+        for threads in [1, 2, 4] {
+            ends(move || {
+                let mut session = Session::with_threads(Arc::new(plan(0)), threads).unwrap();
+                assert!(catch_unwind(AssertUnwindSafe(|| session.run())).is_err());
+                assert!(threads == 1 || session.run().is_err());
+            });
+        }
+    }
+
+    #[test]
+    fn sound_threads_run_again_and_again() {
+        for threads in [2, 3] {
+            ends(move || {
+                let mut session = Session::with_threads(Arc::new(plan(usize::MAX)), threads).unwrap();
+                for _ in 0..100 {
+                    session.run().unwrap();
+                }
+            });
         }
     }
 }

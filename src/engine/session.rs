@@ -123,6 +123,8 @@ impl Session {
     fn run_with(&mut self, mut after: impl FnMut(usize)) -> Result<(), EngineError> {
         let plan = &*self.plan;
         let context = Context { kernels: plan.kernels, memory: self.memory, part: (0, 1) };
+        self.pool.as_ref().map_or(Ok(()), Pool::sound).map_err(EngineError::Run)?;
+        let _witness = self.pool.as_ref().map(Pool::witness);
         for (tensor, place) in self.inputs.iter().zip(&plan.input_places) {
             put(tensor, place, &context);
         }
