@@ -11,13 +11,14 @@ struct Line([u8; 64]);
 
 /// Bytes aligned to 64, zero at first.
 pub struct Aligned {
-    lines: Box<[Line]>,
+    /// A list, not a box: to move a box is to say that nothing else points into it, and [`Memory`] does.
+    lines: Vec<Line>,
     len: usize,
 }
 
 impl Aligned {
     pub fn zeroed(len: usize) -> Aligned {
-        Aligned { lines: vec![Line([0; 64]); len.div_ceil(64)].into_boxed_slice(), len }
+        Aligned { lines: vec![Line([0; 64]); len.div_ceil(64)], len }
     }
 
     pub fn len(&self) -> usize {
