@@ -96,6 +96,24 @@ fn every_multiplication_of_a_quantized_network_is_in_integers() {
 }
 
 #[test]
+fn quantized_networks_run_in_floats_for_comparison() {
+    for folder in folders() {
+        let expected = arrays(&folder, "output");
+        let shapes: Vec<Vec<usize>> = arrays(&folder, "input").iter().map(|input| input.shape().to_vec()).collect();
+        let floats = Model::load(&folder.join("model.onnx")).unwrap().in_floats();
+        if folder.to_str().unwrap().ends_with("_dynamic") {
+            assert!(floats.is_err(), "{}", folder.display());
+            continue;
+        }
+        let mut session = Session::new(Arc::new(floats.unwrap().plan(&shapes).unwrap())).unwrap();
+        session.run().unwrap();
+        // The numbers may differ: a quantizer drops what the range of an output implies.
+        assert_eq!(session.outputs()[0].shape(), expected[0].shape(), "{}", folder.display());
+        assert_eq!(session.plan().integer_coverage(), 0.0, "{}", folder.display());
+    }
+}
+
+#[test]
 fn a_run_allocates_nothing() {
     let bundles = ["inspect-demo", "superres-x3"].map(|name| common::root().join("models").join(name));
     let mut sessions: Vec<(PathBuf, Session)> = Vec::new();

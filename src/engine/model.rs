@@ -110,11 +110,11 @@ impl Model {
         self.plan_on(shapes, kernels)
     }
 
-    /// The fp32 network that a QDQ model was quantized from, as far as the model still holds it, for comparison. Inputs
+    /// The fp32 network that the model was quantized from, as far as the model still holds it, for comparison. Inputs
     /// and outputs of bytes become floats.
     ///
     /// # Errors
-    /// [`EngineError::Unsupported`] for models in another form.
+    /// [`EngineError::Unsupported`] for ops without a known float form, those of dynamic quantization among them.
     pub fn in_floats(&self) -> Result<Model, EngineError> {
         let proto = guarded_string(|| import::fp32::in_floats(&self.proto)).map_err(EngineError::Unsupported)?;
         Ok(Model { proto })

@@ -14,7 +14,7 @@
 //! | `elementwise` | unary functions, Add, Mul, normalisation, softmax |
 //! | `movement` | reshape, transpose, concat, split, slice, pad, depth to space |
 //! | `window` | pools, means, resizing |
-//! | `fp32` | nothing: gives the float network that a QDQ model came from, for comparison |
+//! | `fp32` | nothing: gives the float network that a quantized model came from, for comparison |
 //! | `island` | what runs through tract, and constants that tract folds |
 
 mod convolution;

@@ -100,6 +100,21 @@ fn the_sound_model_runs() {
 }
 
 #[test]
+fn a_model_of_qlinear_ops_in_floats() {
+    let mut model = model();
+    let stored = ["x", "x_scale", "x_zero", "w", "w_scale", "w_zero", "y_scale", "x_zero", "bias"];
+    graph(&mut model).node = vec![node("QLinearConv", &stored, "y")];
+    let bias = TensorProto { data_type: DataType::Int32 as i32, int32_data: vec![8], ..floats("bias", &[1], &[]) };
+    graph(&mut model).initializer.push(bias);
+    let floats = Model::from_proto(model).in_floats().unwrap();
+    let mut session = Session::new(Arc::new(floats.plan(&[]).unwrap())).unwrap();
+    session.input_mut::<f32>(0).unwrap().copy_from_slice(&[0.0, 1.0, 2.0, 4.0, 0.0, 0.0, 4.0, 8.0]);
+    session.run().unwrap();
+    // 0.25 (2 a - b) + 8 * 0.5 * 0.25
+    assert_eq!(session.output::<f32>(0).unwrap(), &[1.0, 1.5, 1.0, 1.0]);
+}
+
+#[test]
 fn scales_that_are_no_scales() {
     for bad in [0.0, -1.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         for name in ["x_scale", "w_scale", "y_scale"] {
