@@ -20,7 +20,7 @@ pub const PATCH: usize = 36;
 pub const INVERSE_OF_9: i32 = 954_437_177;
 
 /// Bytes of transformed input that one group of tiles may take; they stay in the second-level cache.
-const GROUP: usize = 256 << 10;
+const GROUP: usize = 128 << 10;
 
 /// The steps of the method for one width of panels.
 pub struct Method {
