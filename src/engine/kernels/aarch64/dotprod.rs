@@ -317,14 +317,14 @@ impl Kernels for Dotprod {
     fn split(&self, outputs: usize) -> usize {
         let vectors = outputs.div_ceil(4);
         // Whole panels of four vectors; what is left over is a panel of its own.
-        if vectors <= 4 || vectors % 4 == 0 || vectors % 3 == 0 { outputs } else { outputs / 16 * 16 }
+        if vectors <= 4 || vectors.is_multiple_of(4) || vectors.is_multiple_of(3) { outputs } else { outputs / 16 * 16 }
     }
 
     fn pack(&self, weights: &Unpacked) -> Packed {
         let vectors = weights.outputs.div_ceil(4);
         let panel = match vectors {
             1..4 => vectors,
-            _ if vectors % 4 != 0 && vectors % 3 == 0 => 3,
+            _ if !vectors.is_multiple_of(4) && vectors.is_multiple_of(3) => 3,
             _ => 4,
         };
         weights.pack(4 * panel, 4)

@@ -243,7 +243,7 @@ macro_rules! winograd_methods {
 
         #[target_feature(enable = $features)]
         unsafe fn input(rows: &[*const u8; 6], columns: &[usize; 6], channels: usize, u: *mut i16, step: usize) {
-            // SAFETY: passed on to the caller, here and below.
+            // SAFETY: passed on to the caller.
             unsafe { winograd::input::<$simd>(rows, columns, channels, u, step) }
         }
 
@@ -254,6 +254,7 @@ macro_rules! winograd_methods {
             weights: *const i16,
             m: *mut i32,
         ) {
+            // SAFETY: passed on to the caller.
             unsafe { winograd::products::<$simd, TILES, NV>(u, channels, weights, m) }
         }
 
@@ -265,6 +266,7 @@ macro_rules! winograd_methods {
             ending: $crate::engine::kernels::conv::Ending,
             y: &Pixels,
         ) {
+            // SAFETY: passed on to the caller.
             unsafe { winograd::output::<$simd, NV>(m, step, numbers, ending, y) }
         }
 
