@@ -177,6 +177,7 @@ mod tests {
         fn add(&self, _: &AddStep, _: Memory, (part, _): (usize, usize)) {
             assert!(part != self.0, "this thread fails, as the test wants it");
         }
+        unsafe fn sum(&self, _: &AddStep, _: [*const u8; 2], _: *mut u8, _: usize) {}
         fn pack(&self, _: &Unpacked) -> Packed {
             unreachable!("there are sums only")
         }

@@ -4,7 +4,9 @@
 //! not dilated, a whole kernel row is one run. Weights are packed in panels of `panel` outputs: for each panel, tap and
 //! group of `group` bytes, the outputs' bytes side by side. Nothing is copied or expanded.
 
-use super::memory::{Aligned, Memory, share};
+use super::memory::{Aligned, Memory, View, share};
+use super::{AddStep, Kernels};
+use std::ops::Range;
 
 /// The last step from an accumulator to what is stored.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,6 +49,33 @@ pub struct ConvStep {
     pub packed: Packed,
     /// Where the threads' scratch lies, one after the other.
     pub scratch: usize,
+    /// A sum that each tile's bytes go into while they are in the cache.
+    pub sum: Option<AddStep>,
+}
+
+impl ConvStep {
+    /// Its output as a sum sees an operand.
+    pub fn output(&self) -> View {
+        let ([n, h, w], [image, row, pixel]) = (self.dims, self.y_steps);
+        View { at: self.y, dims: [n, h, w, self.outputs], strides: [image, row, pixel, self.ending.bytes()] }
+    }
+
+    /// Computes the sum, if there is one, of some outputs of `count` pixels of a row.
+    pub fn finish_sum(
+        &self,
+        kernels: &dyn Kernels,
+        memory: Memory,
+        [image, row, column]: [usize; 3],
+        count: usize,
+        outputs: Range<usize>,
+    ) {
+        let Some(sum) = &self.sum else { return };
+        for column in column..column + count {
+            let at = |view: &View| memory.at(view.pixel(image, row, column) + outputs.start);
+            // SAFETY: pixels of the step's checked views.
+            unsafe { kernels.sum(sum, [at(&sum.a), at(&sum.b)], at(&sum.y), outputs.len()) };
+        }
+    }
 }
 
 /// Weights in a kernel's own order, with what comes after the product.
@@ -158,6 +187,7 @@ const BLOCK: usize = 16 << 10;
 
 /// Cuts a thread's share of a convolution into tiles of at most `most` pixels.
 pub fn for_each_tile(
+    kernels: &dyn Kernels,
     step: &ConvStep,
     memory: Memory,
     (part, parts): (usize, usize),
@@ -201,6 +231,7 @@ pub fn for_each_tile(
             for i in 0..tiles {
                 let count = share(end - start, i, tiles).len();
                 tile.pixels = count;
+                let mut sums = place;
                 let mut at = 0;
                 while at < count {
                     let here = (count - at).min(columns - place.column);
@@ -214,6 +245,14 @@ pub fn for_each_tile(
                     place.advance(here, step.dims);
                 }
                 run(&tile);
+                let mut left = if step.sum.is_some() { count } else { 0 };
+                while left > 0 {
+                    let here = left.min(columns - sums.column);
+                    let pixel = [sums.image, sums.row, sums.column];
+                    step.finish_sum(kernels, memory, pixel, here, first..first + tile.outputs);
+                    left -= here;
+                    sums.advance(here, step.dims);
+                }
             }
         }
         start = end;
@@ -221,6 +260,7 @@ pub fn for_each_tile(
 }
 
 /// A pixel of the output.
+#[derive(Clone, Copy)]
 struct Place {
     image: usize,
     row: usize,

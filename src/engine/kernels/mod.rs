@@ -77,8 +77,22 @@ pub trait Kernels: Sync {
     /// Runs a thread's share of a depthwise convolution.
     fn depthwise(&self, step: &DepthwiseStep, memory: Memory, part: (usize, usize));
 
+    /// `count` elements of a sum that lie side by side; `y` may be one of the operands.
+    ///
+    /// # Safety
+    /// The pointers must be valid for as many bytes.
+    unsafe fn sum(&self, step: &AddStep, x: [*const u8; 2], y: *mut u8, count: usize);
+
     /// Runs a thread's share of a sum.
-    fn add(&self, step: &AddStep, memory: Memory, part: (usize, usize));
+    fn add(&self, step: &AddStep, memory: Memory, part: (usize, usize)) {
+        if step.a.strides[3] != 1 || step.b.strides[3] != 1 {
+            return scalar::add(step, memory, part);
+        }
+        scalar::for_each_row(&step.y, &[step.a, step.b], part, |y, [a, b], count| {
+            // SAFETY: the offsets are rows of checked views.
+            unsafe { self.sum(step, [memory.at(a), memory.at(b)], memory.at(y), count) }
+        });
+    }
 
     /// Floats to bytes.
     fn quantize(&self, x: &[f32], y: &mut [u8], scaling: Scaling) {

@@ -65,7 +65,7 @@ impl Kernels for Scalar {
 
     fn conv(&self, step: &ConvStep, memory: Memory, part: (usize, usize)) {
         let element = step.ending.bytes();
-        for_each_tile(step, memory, part, 4, |tile| {
+        for_each_tile(self, step, memory, part, 4, |tile| {
             for pixel in 0..tile.pixels {
                 for o in 0..tile.outputs {
                     // SAFETY: the tile's pointers and counts come from a checked step; runs may read up to three bytes
@@ -127,25 +127,30 @@ impl Kernels for Scalar {
         });
     }
 
-    fn add(&self, step: &AddStep, memory: Memory, part: (usize, usize)) {
-        for_each_row(&step.y, &[step.a, step.b], part, |y, [a, b], count| {
-            let (a_step, b_step) = (step.a.strides[3], step.b.strides[3]);
-            for i in 0..count {
-                // SAFETY: within rows of checked views.
-                unsafe {
-                    let a = stored(*memory.at(a + i * a_step), SIGNED) - step.shifts[0];
-                    let b = stored(*memory.at(b + i * b_step), SIGNED) - step.shifts[1];
-                    *memory.at(y + i) = sum(a, b, step) as u8;
-                }
-            }
-        });
+    unsafe fn sum(&self, step: &AddStep, [a, b]: [*const u8; 2], y: *mut u8, count: usize) {
+        for i in 0..count {
+            // SAFETY: promised by the caller.
+            unsafe { *y.add(i) = element(*a.add(i), *b.add(i), step) };
+        }
     }
 }
 
+/// A thread's share of a sum whose operands may repeat along a pixel's channels.
+pub fn add(step: &AddStep, memory: Memory, part: (usize, usize)) {
+    for_each_row(&step.y, &[step.a, step.b], part, |y, [a, b], count| {
+        let (a_step, b_step) = (step.a.strides[3], step.b.strides[3]);
+        for i in 0..count {
+            // SAFETY: within rows of checked views.
+            unsafe { *memory.at(y + i) = element(*memory.at(a + i * a_step), *memory.at(b + i * b_step), step) };
+        }
+    });
+}
+
 /// One element of a sum, as it is stored.
-pub fn sum(a: i32, b: i32, step: &AddStep) -> i32 {
+fn element(a: u8, b: u8, step: &AddStep) -> u8 {
+    let (a, b) = (stored(a, SIGNED) - step.shifts[0], stored(b, SIGNED) - step.shifts[1]);
     let real = (a as f32).mul_add(step.ratios[0], (b as f32).mul_add(step.ratios[1], step.fixed));
-    round(real, 0, step.low, step.high) + step.shifts[2]
+    (round(real, 0, step.low, step.high) + step.shifts[2]) as u8
 }
 
 /// Calls `run` with the offsets of the longest stretches of `y` and its operands that can be walked element by element:

@@ -248,6 +248,79 @@ fn check_convolution(case: &Case) {
     check(build, &[tensor(case.kinds[0], &x_shape, x.clone())], &expected);
 }
 
+/// A sum right after a convolution is computed with it, tile by tile, over pictures large enough for every way.
+#[test]
+fn sums_in_convolutions_follow_their_definition() {
+    use crate::engine::step::Step;
+    let kinds = [ElementKind::U8, ElementKind::I8];
+    for (seed, (kernel, channels, size)) in [(3, 40, 21), (3, 24, 23), (1, 50, 9), (3, 17, 6)].into_iter().enumerate() {
+        let case = Case {
+            n: 2,
+            channels: [channels, channels],
+            groups: 1,
+            size: [size, size + 1],
+            kernel: [kernel, kernel],
+            stride: [1, 1],
+            dilation: [1, 1],
+            pads: [kernel / 2; 4],
+            kinds,
+            zero_points: [131, -7],
+            scale: 1.0,
+            extremes: false,
+            seed: seed as u64 + 77,
+            ending: 0,
+            transposed: false,
+            zero_weights: 0,
+        };
+        let out = case.output().unwrap();
+        let shape = [2, channels, out[0], out[1]];
+        let x = bytes(case.seed, shape.iter().product(), false);
+        let weights = bytes(!case.seed, channels * channels * kernel * kernel, false);
+        let weights: Vec<i32> = weights.into_iter().map(|b| i32::from(b as i8)).collect();
+        let bias: Vec<i32> = (0..channels as i32).map(|o| o * 500 - 3000).collect();
+        let (multiplier, ratios, fixed) = (0.002, [0.7, 0.31], -11.25);
+        let y = defined(&case, &x, &weights, &bias, out).into_iter().zip(&x).map(|(acc, &x)| {
+            let a = number(kinds[1], requantized(acc, multiplier, case.zero_points[1], -128, 127)) as f32;
+            let real = a.mul_add(ratios[0], f32::from(x).mul_add(ratios[1], fixed));
+            (real.round_ties_even() as i32).clamp(0, 255) as u8
+        });
+        let expected = Tensor::new(shape.to_vec(), y.collect()).unwrap();
+        let build = || {
+            let mut graph = Graph::default();
+            let input = graph.value("x", kinds[0], &shape);
+            graph.inputs.push(input);
+            let conv = Conv {
+                weights: Weights { first: weights.iter().map(|&w| w as i8).collect(), second: None },
+                outputs: channels,
+                inputs: channels,
+                groups: 1,
+                kernel: case.kernel,
+                stride: [1, 1],
+                dilation: [1, 1],
+                pads: case.pads,
+                zero_point: ZeroPoint::Known(case.zero_points[0]),
+                bias: bias.clone(),
+                finish: Finish::Bytes {
+                    multiplier: vec![multiplier; channels],
+                    zero_point: case.zero_points[1],
+                    low: -128,
+                    high: 127,
+                },
+            };
+            let output = graph.push("conv", Op::Conv(conv), &[input], kinds[1], &shape);
+            let add = Op::Add { ratios, fixed, low: 0, high: 255 };
+            let sum = graph.push("add", add, &[output, input], ElementKind::U8, &shape);
+            graph.outputs.push(sum);
+            graph
+        };
+        for set in available() {
+            let plan = Plan::new(build(), set).unwrap();
+            assert!(!plan.steps.iter().any(|step| matches!(step, Step::Add(_))), "{} {kernel} {channels}", set.name());
+        }
+        check(build, &[Tensor::new(shape.to_vec(), x.clone()).unwrap()], &expected);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: if cfg!(target_arch = "x86_64") { 24 } else { 12 }, ..ProptestConfig::default() })]
 

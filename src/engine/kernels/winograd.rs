@@ -10,6 +10,7 @@
 //! Transformed bytes need 16 bits and transformed weights 14, so that products take 16-bit multiplications: a quarter of
 //! them at half the rate or better, and eight times the memory for weights.
 
+use super::Kernels;
 use super::conv::{ConvStep, Ending, Packed, Unpacked, Way};
 use super::memory::{Aligned, Memory, share};
 
@@ -126,7 +127,7 @@ pub fn scratch_bytes(packed: &Packed) -> usize {
 }
 
 /// Runs a thread's share: groups of tiles, for each all panels of outputs.
-pub fn run(method: &Method, step: &ConvStep, memory: Memory, (part, parts): (usize, usize)) {
+pub fn run(kernels: &dyn Kernels, method: &Method, step: &ConvStep, memory: Memory, (part, parts): (usize, usize)) {
     let Way::Winograd { channels, tiles: group } = step.packed.way else { return };
     let scratch = memory.at(step.scratch + part * scratch_bytes(&step.packed).next_multiple_of(64));
     let u = scratch.cast::<i16>();
@@ -176,6 +177,10 @@ pub fn run(method: &Method, step: &ConvStep, memory: Memory, (part, parts): (usi
                     };
                     // SAFETY: existing outputs of a checked step.
                     unsafe { (method.output)(m.add(tile * panel), block.len() * panel, numbers, step.ending, &y) };
+                    for i in 0..if step.sum.is_some() { y.counts[0] } else { 0 } {
+                        let pixel = [place.image, row + i, column];
+                        step.finish_sum(kernels, memory, pixel, y.counts[1], first..first + y.outputs);
+                    }
                     place.advance(across);
                 }
             }

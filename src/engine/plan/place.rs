@@ -313,7 +313,13 @@ impl Shares {
         }
         for node in &graph.nodes {
             let ([x, ..], [y, ..]) = (&node.inputs[..], &node.outputs[..]) else { continue };
-            let (x, y) = (*x, *y);
+            let (mut x, y) = (*x, *y);
+            // A sum takes the place of its second operand where the first is needed elsewhere.
+            if let (Op::Add { .. }, [a, b]) = (&node.op, &node.inputs[..])
+                && (readers[*a] > 1 || shared[*a])
+            {
+                x = if a == b { x } else { *b };
+            }
             if shared[y] || constant[x] {
                 continue;
             }
@@ -328,7 +334,7 @@ impl Shares {
                 Op::Lut(_) if same_form && alone => Some(0),
                 Op::Add { .. } if same_form && alone && graph.values[x].shape == graph.values[y].shape => {
                     // Not where both operands are the same value.
-                    (node.inputs.get(1) != Some(&x)).then_some(0)
+                    (node.inputs[0] != node.inputs[1]).then_some(0)
                 }
                 _ => None,
             };

@@ -332,7 +332,7 @@ impl Kernels for Dotprod {
 
     fn conv(&self, step: &ConvStep, memory: Memory, part: (usize, usize)) {
         let tiles = TILES[step.packed.panel / 4 - 1];
-        for_each_tile(step, memory, part, tiles.len(), |tile| {
+        for_each_tile(self, step, memory, part, tiles.len(), |tile| {
             // SAFETY: the set is offered only where the CPU has `sdot`; steps are checked when planned.
             unsafe { tiles[tile.pixels - 1](tile) }
         });
@@ -365,8 +365,9 @@ impl Kernels for Dotprod {
         });
     }
 
-    fn add(&self, step: &AddStep, memory: Memory, part: (usize, usize)) {
-        finish::add(step, memory, part);
+    unsafe fn sum(&self, step: &AddStep, x: [*const u8; 2], y: *mut u8, count: usize) {
+        // SAFETY: promised by the caller.
+        unsafe { finish::row(step, x, y, count) }
     }
 
     fn quantize(&self, x: &[f32], y: &mut [u8], scaling: Scaling) {

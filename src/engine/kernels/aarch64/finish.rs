@@ -1,7 +1,6 @@
 //! From accumulators to bytes, and sums, for every set.
 
 use crate::engine::kernels::conv::Ending;
-use crate::engine::kernels::memory::Memory;
 use crate::engine::kernels::{AddStep, scalar};
 use std::arch::aarch64::*;
 
@@ -150,21 +149,11 @@ pub unsafe fn words(acc: &[i32], scale: *const f32, ending: Ending, y: *mut u8, 
     }
 }
 
-/// Runs a sum.
-pub fn add(step: &AddStep, memory: Memory, part: (usize, usize)) {
-    use crate::engine::kernels::Kernels;
-    if step.a.strides[3] != 1 || step.b.strides[3] != 1 {
-        return scalar::Scalar.add(step, memory, part);
-    }
-    scalar::for_each_row(&step.y, &[step.a, step.b], part, |y, [a, b], count| {
-        // SAFETY: rows of checked views.
-        unsafe { row(step, memory.at(a), memory.at(b), memory.at(y), count) }
-    });
-}
-
+/// Elements of a sum that lie side by side.
+///
 /// # Safety
 /// The pointers must be valid for `count` bytes.
-unsafe fn row(step: &AddStep, a: *const u8, b: *const u8, y: *mut u8, count: usize) {
+pub unsafe fn row(step: &AddStep, [a, b]: [*const u8; 2], y: *mut u8, count: usize) {
     // SAFETY: promised by the caller; the rest of a row goes through buffers of eight bytes.
     unsafe {
         let mut i = 0;

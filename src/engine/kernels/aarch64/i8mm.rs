@@ -151,7 +151,7 @@ impl Kernels for I8mm {
     }
 
     fn conv(&self, step: &ConvStep, memory: Memory, part: (usize, usize)) {
-        for_each_tile(step, memory, part, TILES.len(), |tile| {
+        for_each_tile(self, step, memory, part, TILES.len(), |tile| {
             // SAFETY: the set is offered only where the CPU has `smmla`; steps are checked when planned.
             unsafe { TILES[tile.pixels - 1](tile) }
         });
@@ -165,8 +165,9 @@ impl Kernels for I8mm {
         Dotprod.depthwise(step, memory, part);
     }
 
-    fn add(&self, step: &AddStep, memory: Memory, part: (usize, usize)) {
-        Dotprod.add(step, memory, part);
+    unsafe fn sum(&self, step: &AddStep, x: [*const u8; 2], y: *mut u8, count: usize) {
+        // SAFETY: promised by the caller.
+        unsafe { Dotprod.sum(step, x, y, count) }
     }
 
     fn quantize(&self, x: &[f32], y: &mut [u8], scaling: Scaling) {

@@ -257,10 +257,10 @@ impl Kernels for Neon {
 
     fn conv(&self, step: &ConvStep, memory: Memory, part: (usize, usize)) {
         if let Way::Winograd { .. } = step.packed.way {
-            return winograd::run(&METHOD, step, memory, part);
+            return winograd::run(self, &METHOD, step, memory, part);
         }
         let tiles = if step.packed.widen_at_once { &SINGLE } else { &PAIRED };
-        for_each_tile(step, memory, part, tiles.len(), |tile| {
+        for_each_tile(self, step, memory, part, tiles.len(), |tile| {
             // SAFETY: NEON is part of every aarch64 CPU; steps are checked when planned.
             unsafe { tiles[tile.pixels - 1](tile) }
         });
@@ -287,8 +287,9 @@ impl Kernels for Neon {
         });
     }
 
-    fn add(&self, step: &AddStep, memory: Memory, part: (usize, usize)) {
-        finish::add(step, memory, part);
+    unsafe fn sum(&self, step: &AddStep, x: [*const u8; 2], y: *mut u8, count: usize) {
+        // SAFETY: promised by the caller.
+        unsafe { finish::row(step, x, y, count) }
     }
 
     fn quantize(&self, x: &[f32], y: &mut [u8], scaling: Scaling) {

@@ -436,11 +436,11 @@ impl<S: Simd> Kernels for Set<S> {
             Way::Columns(columns) => return super::thin::run(self, step, columns, memory, part),
             Way::Winograd { .. } => {
                 let method = self.winograd.iter().find(|method| method.panel == step.packed.panel);
-                return method.into_iter().for_each(|method| winograd::run(method, step, memory, part));
+                return method.into_iter().for_each(|method| winograd::run(self, method, step, memory, part));
             }
         }
         let tiles = self.tiles[step.packed.panel / S::LANES - 1];
-        for_each_tile(step, memory, part, tiles.len(), |tile| {
+        for_each_tile(self, step, memory, part, tiles.len(), |tile| {
             // SAFETY: a set is offered only where the CPU has its features; steps are checked when planned.
             unsafe { tiles[tile.pixels - 1](tile) }
         });
@@ -487,16 +487,10 @@ impl<S: Simd> Kernels for Set<S> {
         });
     }
 
-    fn add(&self, step: &AddStep, memory: Memory, part: (usize, usize)) {
-        if step.a.strides[3] != 1 || step.b.strides[3] != 1 {
-            return scalar::Scalar.add(step, memory, part);
-        }
+    unsafe fn sum(&self, step: &AddStep, x: [*const u8; 2], y: *mut u8, count: usize) {
         let AddStep { shifts, ratios, fixed, low, high, .. } = *step;
-        let numbers = Sum { shifts, ratios, fixed, low, high };
-        scalar::for_each_row(&step.y, &[step.a, step.b], part, |y, [a, b], count| {
-            // SAFETY: as in `conv`; the offsets are rows of checked views.
-            unsafe { (self.sum)([memory.at(a), memory.at(b)], memory.at(y), count, &numbers) }
-        });
+        // SAFETY: as in `conv`; the pointers are promised by the caller.
+        unsafe { (self.sum)(x, y, count, &Sum { shifts, ratios, fixed, low, high }) }
     }
 
     fn quantize(&self, x: &[f32], y: &mut [u8], scaling: Scaling) {

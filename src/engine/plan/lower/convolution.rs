@@ -170,6 +170,7 @@ impl Lowering {
                 ending,
                 packed,
                 scratch: self.layout.arena_bytes.next_multiple_of(64),
+                sum: None,
             }));
         }
         let rows = y.dims[0] * y.dims[1] * y.dims[2];
