@@ -50,7 +50,7 @@ pub struct ConvStep {
     /// Where the threads' scratch lies, one after the other.
     pub scratch: usize,
     /// A sum that each tile's bytes go into while they are in the cache.
-    pub sum: Option<AddStep>,
+    pub sum: Option<Box<AddStep>>,
 }
 
 impl ConvStep {

@@ -470,7 +470,7 @@ impl Lowering {
         for step in &mut self.steps[at..at + count] {
             if let Step::Conv(conv) = step {
                 let part = |view: View| View { at: view.at + conv.y - output.at, ..view };
-                conv.sum = Some(AddStep { a: part(sum.a), b: part(sum.b), y: part(sum.y), ..sum });
+                conv.sum = Some(Box::new(AddStep { a: part(sum.a), b: part(sum.b), y: part(sum.y), ..sum }));
             }
         }
         self.steps[at..].rotate_left(count);
