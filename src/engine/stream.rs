@@ -69,8 +69,8 @@ mod tests {
 
     #[test]
     fn every_byte_comes_once_and_in_order() {
-        let bytes: Vec<u8> = (0..3 * PIECE + 5).map(|i| (i % 251) as u8).collect();
-        for step in [1, 7, PIECE - 1, PIECE, PIECE + 1, bytes.len()] {
+        let bytes: Vec<u8> = (0..2 * PIECE + 5).map(|i| (i % 251) as u8).collect();
+        for step in [13, PIECE - 1, PIECE, PIECE + 1, bytes.len()] {
             let mut stream = Stream::new(&bytes[..], bytes.len());
             let mut found = Vec::new();
             while stream.has_remaining() {

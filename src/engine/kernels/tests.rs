@@ -16,7 +16,9 @@ use std::sync::Arc;
 fn check(build: impl Fn() -> Graph, inputs: &[Tensor], expected: &Tensor) {
     for set in available() {
         let plan = Plan::new(build(), set).unwrap();
-        let mut session = Session::new(Arc::new(plan)).unwrap();
+        // Miri finds threads that meet at the same bytes.
+        let threads = if cfg!(miri) { 2 } else { 1 };
+        let mut session = Session::with_threads(Arc::new(plan), threads).unwrap();
         for (i, input) in inputs.iter().enumerate() {
             session.set_input(i, input.clone()).unwrap();
         }
@@ -322,7 +324,7 @@ fn sums_in_convolutions_follow_their_definition() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(target_arch = "x86_64") { 24 } else { 12 }, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 1 } else if cfg!(target_arch = "x86_64") { 24 } else { 12 }, ..ProptestConfig::default() })]
 
     // Sizes at which 3×3 layers go by Winograd's filtering on every set that has it.
     #[test]
@@ -343,8 +345,15 @@ proptest! {
     }
 }
 
+/// Miri and QEMU are slow.
+const CASES: u32 = match () {
+    () if cfg!(miri) => 3,
+    () if cfg!(target_arch = "x86_64") => 2000,
+    () => 200,
+};
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(target_arch = "x86_64") { 2000 } else { 200 }, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: CASES, ..ProptestConfig::default() })]
 
     #[test]
     fn convolutions_follow_their_definition(case in cases()) {
