@@ -70,10 +70,13 @@ impl ConvStep {
         outputs: Range<usize>,
     ) {
         let Some(sum) = &self.sum else { return };
-        for column in column..column + count {
+        // Whole pixels without gaps are one stretch.
+        let dense = [sum.a, sum.b, sum.y].iter().all(|view| view.strides[2] == outputs.len());
+        let (stretches, len) = if dense { (1, count * outputs.len()) } else { (count, outputs.len()) };
+        for column in column..column + stretches {
             let at = |view: &View| memory.at(view.pixel(image, row, column) + outputs.start);
             // SAFETY: pixels of the step's checked views.
-            unsafe { kernels.sum(sum, [at(&sum.a), at(&sum.b)], at(&sum.y), outputs.len()) };
+            unsafe { kernels.sum(sum, [at(&sum.a), at(&sum.b)], at(&sum.y), len) };
         }
     }
 }
