@@ -196,12 +196,15 @@ impl Lowering {
             })
             .collect();
         let scale = if scale.is_empty() { vec![1.0; conv.outputs] } else { scale.to_vec() };
+        let side_by_side = (conv.stride[1] == 1 && conv.dilation[1] == 1).then_some(pixel);
+        // Where pixels share no columns, rows need not be kept apart: all taps are one row, and its last quad alone is padded.
+        let kernel = if side_by_side.is_some() { conv.kernel } else { [1, count] };
         let unpacked = UnpackedDepthwise {
             channels: conv.outputs,
             taps: count,
-            kernel: conv.kernel,
+            kernel,
             offsets: &taps,
-            side_by_side: (conv.stride[1] == 1 && conv.dilation[1] == 1).then_some(pixel),
+            side_by_side,
             weight: &weight,
             bias: &bias,
             scale: &scale,
@@ -212,7 +215,7 @@ impl Lowering {
             x: x.at - top * row - left * pixel,
             x_steps: [image, row * conv.stride[0], pixel * conv.stride[1]],
             kernel_row: row * conv.dilation[0],
-            kernel_rows: height,
+            kernel_rows: kernel[0],
             taps,
             y: y.at,
             y_steps: [y.strides[0], y.strides[1], y.strides[2]],
