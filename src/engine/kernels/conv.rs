@@ -6,7 +6,6 @@
 
 use super::memory::{Aligned, Memory, View, share};
 use super::{AddStep, Kernels};
-use std::ops::Range;
 
 /// The last step from an accumulator to what is stored.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,7 +48,7 @@ pub struct ConvStep {
     pub packed: Packed,
     /// Where the threads' scratch lies, one after the other.
     pub scratch: usize,
-    /// A sum that each tile's bytes go into while they are in the cache.
+    /// A sum that the output goes into while it is in the cache.
     pub sum: Option<Box<AddStep>>,
 }
 
@@ -60,21 +59,14 @@ impl ConvStep {
         View { at: self.y, dims: [n, h, w, self.outputs], strides: [image, row, pixel, self.ending.bytes()] }
     }
 
-    /// Computes the sum, if there is one, of some outputs of `count` pixels of a row.
-    pub fn finish_sum(
-        &self,
-        kernels: &dyn Kernels,
-        memory: Memory,
-        [image, row, column]: [usize; 3],
-        count: usize,
-        outputs: Range<usize>,
-    ) {
+    /// Computes the sum, if there is one, of `count` pixels of a row.
+    pub fn finish_sum(&self, kernels: &dyn Kernels, memory: Memory, [image, row, column]: [usize; 3], count: usize) {
         let Some(sum) = &self.sum else { return };
         // Whole pixels without gaps are one stretch.
-        let dense = [sum.a, sum.b, sum.y].iter().all(|view| view.strides[2] == outputs.len());
-        let (stretches, len) = if dense { (1, count * outputs.len()) } else { (count, outputs.len()) };
+        let dense = [sum.a, sum.b, sum.y].iter().all(|view| view.strides[2] == self.outputs);
+        let (stretches, len) = if dense { (1, count * self.outputs) } else { (count, self.outputs) };
         for column in column..column + stretches {
-            let at = |view: &View| memory.at(view.pixel(image, row, column) + outputs.start);
+            let at = |view: &View| memory.at(view.pixel(image, row, column));
             // SAFETY: pixels of the step's checked views.
             unsafe { kernels.sum(sum, [at(&sum.a), at(&sum.b)], at(&sum.y), len) };
         }
@@ -202,7 +194,11 @@ pub fn for_each_tile(
     let packed = &step.packed;
     let panels = step.outputs.div_ceil(packed.panel);
     let block = (BLOCK / packed.panel_bytes.max(1)).max(1);
-    let chunk = if panels <= block { mine.len() } else { (CHUNK * columns / step.x_steps[1].max(1)).max(4 * most) };
+    let chunk = if panels <= block && step.sum.is_none() {
+        mine.len()
+    } else {
+        (CHUNK * columns / step.x_steps[1].max(1)).max(4 * most)
+    };
     let element = step.ending.bytes();
     let mut tile = Tile {
         x: [std::ptr::null(); MOST_PIXELS],
@@ -234,7 +230,6 @@ pub fn for_each_tile(
             for i in 0..tiles {
                 let count = share(end - start, i, tiles).len();
                 tile.pixels = count;
-                let mut sums = place;
                 let mut at = 0;
                 while at < count {
                     let here = (count - at).min(columns - place.column);
@@ -248,15 +243,15 @@ pub fn for_each_tile(
                     place.advance(here, step.dims);
                 }
                 run(&tile);
-                let mut left = if step.sum.is_some() { count } else { 0 };
-                while left > 0 {
-                    let here = left.min(columns - sums.column);
-                    let pixel = [sums.image, sums.row, sums.column];
-                    step.finish_sum(kernels, memory, pixel, here, first..first + tile.outputs);
-                    left -= here;
-                    sums.advance(here, step.dims);
-                }
             }
+        }
+        let mut place = Place::of(start, step.dims);
+        let mut left = if step.sum.is_some() { end - start } else { 0 };
+        while left > 0 {
+            let here = left.min(columns - place.column);
+            step.finish_sum(kernels, memory, [place.image, place.row, place.column], here);
+            left -= here;
+            place.advance(here, step.dims);
         }
         start = end;
     }

@@ -177,13 +177,17 @@ pub fn run(kernels: &dyn Kernels, method: &Method, step: &ConvStep, memory: Memo
                     };
                     // SAFETY: existing outputs of a checked step.
                     unsafe { (method.output)(m.add(tile * panel), block.len() * panel, numbers, step.ending, &y) };
-                    for i in 0..if step.sum.is_some() { y.counts[0] } else { 0 } {
-                        let pixel = [place.image, row + i, column];
-                        step.finish_sum(kernels, memory, pixel, y.counts[1], first..first + y.outputs);
-                    }
                     place.advance(across);
                 }
             }
+        }
+        let mut place = first_place;
+        for _ in 0..if step.sum.is_some() { count } else { 0 } {
+            let (row, column) = (place.row * 4, place.column * 4);
+            for row in row..rows.min(row + 4) {
+                step.finish_sum(kernels, memory, [place.image, row, column], (columns - column).min(4));
+            }
+            place.advance(across);
         }
     }
 }
