@@ -99,8 +99,8 @@ pub enum Way {
     /// Few outputs: products of this many kernel columns are kept apart.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     Columns(usize),
-    /// By [`super::winograd`]: channels of a patch and tiles of a group in the scratch.
-    Winograd { channels: usize, tiles: usize },
+    /// By [`super::winograd`]: channels of a patch and tiles of a group, and the bytes of scratch for them.
+    Winograd { channels: usize, tiles: usize, scratch: usize },
 }
 
 /// What a kernel packs.

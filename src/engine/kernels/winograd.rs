@@ -102,7 +102,9 @@ pub fn pack(method: &Method, from: &Unpacked) -> Option<Packed> {
     }
     let most = method.products.len();
     let tiles = (GROUP / (PATCH * channels * 2) / most).max(1) * most;
-    let way = Way::Winograd { channels, tiles };
+    // Patches of a group, products of as many tiles as are computed at once.
+    let scratch = (PATCH * (tiles * channels * 2 + most * method.panel * 4)).next_multiple_of(64);
+    let way = Way::Winograd { channels, tiles, scratch };
     Some(Packed { weights, bias, scale, panel: method.panel, groups: 0, panel_bytes, way, widen_at_once: false })
 }
 
@@ -122,14 +124,13 @@ fn transformed(kernel: impl Fn(usize, usize) -> i32) -> [i16; PATCH] {
 
 /// Bytes that a thread needs for its patches and products.
 pub fn scratch_bytes(packed: &Packed) -> usize {
-    let Way::Winograd { channels, tiles } = packed.way else { return 0 };
-    PATCH * tiles * (channels * 2 + packed.panel * 4)
+    if let Way::Winograd { scratch, .. } = packed.way { scratch } else { 0 }
 }
 
 /// Runs a thread's share: groups of tiles, for each all panels of outputs.
 pub fn run(kernels: &dyn Kernels, method: &Method, step: &ConvStep, memory: Memory, (part, parts): (usize, usize)) {
-    let Way::Winograd { channels, tiles: group } = step.packed.way else { return };
-    let scratch = memory.at(step.scratch + part * scratch_bytes(&step.packed).next_multiple_of(64));
+    let Way::Winograd { channels, tiles: group, scratch } = step.packed.way else { return };
+    let scratch = memory.at(step.scratch + part * scratch);
     let u = scratch.cast::<i16>();
     let m = scratch.wrapping_add(PATCH * group * channels * 2).cast::<i32>();
     let (panel, element) = (step.packed.panel, step.ending.bytes());
