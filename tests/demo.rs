@@ -73,6 +73,34 @@ fn eval_tells_the_shipped_defects_from_the_normal_frames() {
     assert_eq!(json["threshold"], 0.5);
 }
 
+/// Sub-folders of the defects are kinds; intervals hold their figures.
+#[test]
+fn eval_tells_kinds_of_defect_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(root().join(DEFECT)).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let kind = if name.contains("scratch") { "scratch" } else { "other" };
+        std::fs::create_dir_all(folder.path().join(kind)).unwrap();
+        std::fs::copy(&path, folder.path().join(kind).join(name)).unwrap();
+    }
+    let defect = folder.path().to_str().unwrap();
+    let json = succeed(&["eval", "inspect-demo", "--normal", NORMAL, "--defect", defect, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let kinds = json["kinds"].as_array().unwrap();
+    let named: Vec<(&str, u64)> =
+        kinds.iter().map(|kind| (kind["kind"].as_str().unwrap(), kind["n"].as_u64().unwrap())).collect();
+    assert_eq!(named, [("other", 6), ("scratch", 2)]);
+    assert!(kinds.iter().all(|kind| kind["auroc"] == 1.0 && kind["found"] == kind["n"]), "{json}");
+    assert_eq!(json["auroc_interval"], serde_json::json!([1.0, 1.0]));
+    assert_eq!(json["recall_at_false_alarms"]["0.05"], 1.0);
+    let lines = succeed(&["eval", "inspect-demo", "--normal", NORMAL, "--defect", defect]);
+    assert!(
+        lines.contains("scratch") && lines.contains("2 of 2 found") && lines.contains("false alarms: 100"),
+        "{lines}"
+    );
+}
+
 #[test]
 fn check_prints_a_bill_that_adds_up() {
     let folder = tempfile::tempdir().unwrap();

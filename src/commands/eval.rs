@@ -4,9 +4,10 @@ use super::{WrongArguments, percentile, read_picture};
 use crate::bundle::{self, Bundle, Task};
 use crate::picture::{Filter, Picture, Resizer};
 use crate::source::picture_files;
-use crate::task::anomaly::{Inspector, Verdict, auroc, f1};
+use crate::task::anomaly::{Inspector, Verdict, auroc, f1, interval, recall_at};
 use crate::task::super_resolution::{Enlarger, enlarge_bicubic, psnr_y, ssim_y};
 use anyhow::Context;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,7 +20,7 @@ pub struct Arguments {
     /// Anomaly: a folder of normal pictures
     #[arg(long, value_name = "DIR")]
     normal: Option<PathBuf>,
-    /// Anomaly: a folder of pictures with defects
+    /// Anomaly: a folder of pictures with defects; sub-folders are kinds of defect
     #[arg(long, value_name = "DIR")]
     defect: Option<PathBuf>,
     /// Super-resolution: a folder of large pictures
@@ -56,23 +57,44 @@ struct Scored {
     ms: f64,
 }
 
-fn anomaly(bundle: &Bundle, normal: &Path, defect: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
+/// False alarms, as shares of the normal pictures, at which the defects found are told.
+const SHARES: [f64; 3] = [0.01, 0.05, 0.1];
+
+fn anomaly(bundle: &Bundle, normal: &Path, defects: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
     let mut inspector = Inspector::new(bundle, None)?;
     let threshold = bundle.manifest().anomaly.as_ref().map_or(0.5, |section| section.threshold);
     let normal = scored(&mut inspector, normal)?;
-    let defect = defect.map(|folder| scored(&mut inspector, folder)).transpose()?.unwrap_or_default();
-    let scores = |rows: &[Scored]| rows.iter().map(|row| row.score).collect::<Vec<f64>>();
+    let defect = defects.map(|folder| scored(&mut inspector, folder)).transpose()?.unwrap_or_default();
     let mut times: Vec<f64> = normal.iter().chain(&defect).map(|row| row.ms).collect();
     times.sort_by(f64::total_cmp);
     let p50 = percentile(&times, 0.5);
-    let area = auroc(&scores(&normal), &scores(&defect));
-    let f1 = f1(&scores(&normal), &scores(&defect), threshold);
+    let scores = |rows: &[Scored]| rows.iter().map(|row| row.score).collect::<Vec<f64>>();
+    let (normal_scores, defect_scores) = (scores(&normal), scores(&defect));
+    let (area, spread) = (auroc(&normal_scores, &defect_scores), interval(&normal_scores, &defect_scores, auroc));
+    let some_f1 = |normal: &[f64], defect: &[f64]| (!defect.is_empty()).then(|| f1(normal, defect, threshold));
+    let f1_interval = interval(&normal_scores, &defect_scores, some_f1);
+    let f1 = f1(&normal_scores, &defect_scores, threshold);
+    let found = SHARES.map(|share| recall_at(&normal_scores, &defect_scores, share));
+    let kinds = by_kind(defects.unwrap_or(Path::new("")), &defect)
+        .into_iter()
+        .map(|(kind, scores)| Kind {
+            kind,
+            n: scores.len(),
+            auroc: auroc(&normal_scores, &scores),
+            auroc_interval: interval(&normal_scores, &scores, auroc),
+            found: scores.iter().filter(|score| **score >= threshold).count(),
+        })
+        .collect::<Vec<Kind>>();
     let false_alarms: Vec<&Scored> = normal.iter().filter(|row| row.score >= threshold).collect();
     let misses: Vec<&Scored> = defect.iter().filter(|row| row.score < threshold).collect();
     let names = |rows: &[&Scored]| rows.iter().map(|row| row.file.display().to_string()).collect::<Vec<String>>();
     if json {
+        let found: BTreeMap<String, Option<f64>> =
+            SHARES.iter().zip(found).map(|(share, found)| (share.to_string(), found)).collect();
         super::print_json(&serde_json::json!({
-            "auroc": area, "f1": (!defect.is_empty()).then_some(f1), "threshold": threshold,
+            "auroc": area, "auroc_interval": spread,
+            "f1": (!defect.is_empty()).then_some(f1), "f1_interval": f1_interval, "threshold": threshold,
+            "recall_at_false_alarms": found, "kinds": kinds,
             "n_normal": normal.len(), "n_defect": defect.len(), "p50_ms": p50,
             "false_alarms": names(&false_alarms), "misses": names(&misses),
         }))?;
@@ -80,8 +102,17 @@ fn anomaly(bundle: &Bundle, normal: &Path, defect: Option<&Path>, json: bool) ->
     }
     let mut out = std::io::stdout().lock();
     writeln!(out, "{} normal, {} with defects, threshold {threshold}", normal.len(), defect.len())?;
+    let between =
+        |interval: Option<[f64; 2]>| interval.map_or(String::new(), |[low, high]| format!(" ({low:.4} to {high:.4})"));
     if let Some(area) = area {
-        writeln!(out, "AUROC {area:.4}   F1 {f1:.4}")?;
+        writeln!(out, "AUROC {area:.4}{}   F1 {f1:.4}{}; in brackets 95 %", between(spread), between(f1_interval))?;
+    }
+    if let [Some(a), Some(b), Some(c)] = found.map(|found| found.map(|share| share * 100.0)) {
+        writeln!(out, "defects found at 1, 5, 10 % false alarms: {a:.0}, {b:.0}, {c:.0} %")?;
+    }
+    for Kind { kind, n, auroc, auroc_interval, found } in &kinds {
+        let area = auroc.unwrap_or_default();
+        writeln!(out, "  {kind:<16} AUROC {area:.4}{}   {found} of {n} found", between(*auroc_interval))?;
     }
     writeln!(out, "{} false alarms, {} misses, {p50:.1} ms a picture (median)", false_alarms.len(), misses.len())?;
     for (word, rows) in [("false alarm", &false_alarms), ("miss", &misses)] {
@@ -90,6 +121,30 @@ fn anomaly(bundle: &Bundle, normal: &Path, defect: Option<&Path>, json: bool) ->
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// One kind of defect against all normal pictures.
+#[derive(serde::Serialize)]
+struct Kind {
+    kind: String,
+    n: usize,
+    auroc: Option<f64>,
+    auroc_interval: Option<[f64; 2]>,
+    /// At the bundle's threshold.
+    found: usize,
+}
+
+/// Scores by the sub-folder of `folder` that a picture lies in; nothing where there are no sub-folders.
+fn by_kind(folder: &Path, rows: &[Scored]) -> BTreeMap<String, Vec<f64>> {
+    let mut kinds: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for row in rows {
+        let inside = row.file.strip_prefix(folder).unwrap_or(&row.file);
+        let mut parts = inside.components();
+        if let (Some(kind), Some(_)) = (parts.next(), parts.next()) {
+            kinds.entry(kind.as_os_str().to_string_lossy().into_owned()).or_default().push(row.score);
+        }
+    }
+    kinds
 }
 
 /// Judges every picture of a folder; one that cannot be judged ends the evaluation: its figures would be of other data.

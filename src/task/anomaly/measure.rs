@@ -29,9 +29,83 @@ pub fn f1(normal: &[f64], defect: &[f64], threshold: f64) -> f64 {
     if sum == 0.0 { 0.0 } else { 2.0 * true_positives / sum }
 }
 
+/// The share of defects found where at most `share` of the normal frames raise an alarm: called is what scores higher than
+/// the best of the others. `None` where one of the two is empty.
+pub fn recall_at(normal: &[f64], defect: &[f64], share: f64) -> Option<f64> {
+    if normal.is_empty() || defect.is_empty() {
+        return None;
+    }
+    let mut sorted = normal.to_vec();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let allowed = (share * normal.len() as f64 + 1e-9).floor() as usize;
+    let bound = sorted.get(allowed).copied().unwrap_or(f64::NEG_INFINITY);
+    Some(defect.iter().filter(|score| **score > bound).count() as f64 / defect.len() as f64)
+}
+
+/// How often a statistic is drawn again for its interval.
+const DRAWS: usize = 1000;
+
+/// The interval that holds 95 % of a statistic's values over scores drawn again, with replacement, from each of the two sets
+/// (percentile bootstrap, Efron and Tibshirani 1993, chapter 13). The draws are the same in every run.
+pub fn interval(normal: &[f64], defect: &[f64], statistic: impl Fn(&[f64], &[f64]) -> Option<f64>) -> Option<[f64; 2]> {
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    // SplitMix64 (Steele, Lea and Flood 2014).
+    let mut random = move || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    };
+    let mut draw = |scores: &[f64], drawn: &mut Vec<f64>| {
+        drawn.clear();
+        drawn.extend((0..scores.len()).map(|_| scores[(random() % scores.len().max(1) as u64) as usize]));
+    };
+    let (mut normals, mut defects) = (Vec::new(), Vec::new());
+    let mut values = Vec::with_capacity(DRAWS);
+    for _ in 0..DRAWS {
+        draw(normal, &mut normals);
+        draw(defect, &mut defects);
+        values.push(statistic(&normals, &defects)?);
+    }
+    values.sort_by(f64::total_cmp);
+    Some([values[DRAWS / 40], values[DRAWS - 1 - DRAWS / 40]])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn recall_keeps_to_the_alarms_that_are_allowed() {
+        let normal: Vec<f64> = (0..20).map(f64::from).collect();
+        let defect = [0.5, 17.5, 18.5, 19.5];
+        assert_eq!(recall_at(&normal, &defect, 0.0), Some(0.25));
+        assert_eq!(recall_at(&normal, &defect, 0.05), Some(0.5));
+        assert_eq!(recall_at(&normal, &defect, 0.1), Some(0.75));
+        assert_eq!(recall_at(&normal, &defect, 1.0), Some(1.0));
+        // A tie with a normal frame that may not be called is not called either.
+        assert_eq!(recall_at(&[1.0, 1.0], &[1.0, 2.0], 0.5), Some(0.5));
+        assert_eq!(recall_at(&[], &defect, 0.1), None);
+    }
+
+    #[test]
+    fn intervals_hold_the_value_and_shrink_with_more_scores() {
+        let scores = |count: usize, shift: f64| -> Vec<f64> {
+            (0..count).map(|i| (i as f64 * 0.618_034).fract() + shift).collect()
+        };
+        let mut widths = Vec::new();
+        for count in [20, 200] {
+            let (normal, defect) = (scores(count, 0.0), scores(count, 0.3));
+            let area = auroc(&normal, &defect).unwrap();
+            let [low, high] = interval(&normal, &defect, auroc).unwrap();
+            assert!(low < area && area < high, "{low} {area} {high}");
+            widths.push(high - low);
+        }
+        // As the square root of the number of scores: 3.2 times.
+        assert!((2.0..5.0).contains(&(widths[0] / widths[1])), "{widths:?}");
+        assert_eq!(interval(&[0.1; 5], &[0.9; 5], auroc), Some([1.0, 1.0]));
+        assert_eq!(interval(&[], &[0.9], auroc), None);
+    }
 
     #[test]
     fn auroc_counts_pairs_won() {

@@ -6,7 +6,7 @@ mod measure;
 
 pub use bank::Bank;
 pub use heatmap::Region;
-pub use measure::{auroc, f1};
+pub use measure::{auroc, f1, interval, recall_at};
 
 use super::TaskError;
 use crate::bundle::{Bundle, Task};
