@@ -94,7 +94,14 @@ fn eval_tells_kinds_of_defect_apart() {
     assert!(kinds.iter().all(|kind| kind["auroc"] == 1.0 && kind["found"] == kind["n"]), "{json}");
     assert_eq!(json["auroc_interval"], serde_json::json!([1.0, 1.0]));
     assert_eq!(json["recall_at_false_alarms"]["0.05"], 1.0);
-    let lines = succeed(&["eval", "inspect-demo", "--normal", NORMAL, "--defect", defect]);
+    let sheet = folder.path().join("sheet.png");
+    let with_sheet =
+        ["eval", "inspect-demo", "--normal", NORMAL, "--defect", defect, "--sheet", sheet.to_str().unwrap()];
+    let lines = succeed(&with_sheet);
+    let png = std::fs::read(&sheet).unwrap();
+    let side = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());
+    // Twelve normal and eight defect pictures, four in a row.
+    assert!(side(16) >= 4 * 240 && side(20) > 5 * 100, "{} by {}", side(16), side(20));
     assert!(
         lines.contains("scratch") && lines.contains("2 of 2 found") && lines.contains("false alarms: 100"),
         "{lines}"

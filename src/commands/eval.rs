@@ -1,6 +1,6 @@
 //! `lineside eval`: how well a bundle does on pictures whose answer is known.
 
-use super::{WrongArguments, percentile, read_picture};
+use super::{WrongArguments, percentile, read_picture, sheet};
 use crate::bundle::{self, Bundle, Task};
 use crate::picture::{Filter, Picture, Resizer};
 use crate::source::picture_files;
@@ -29,6 +29,9 @@ pub struct Arguments {
     /// Super-resolution: the same pictures, small, in the same order; without it they are made by bicubic reduction
     #[arg(long, value_name = "DIR", requires = "hr")]
     lr: Option<PathBuf>,
+    /// Anomaly: writes a sheet (PNG) of the normal pictures that score highest and the defects that score lowest
+    #[arg(long, value_name = "FILE", requires = "normal")]
+    sheet: Option<PathBuf>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -37,7 +40,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let bundle = bundle::find(&arguments.bundle)?;
     match (bundle.manifest().task, &arguments.normal, &arguments.hr) {
-        (Task::Anomaly, Some(normal), None) => anomaly(&bundle, normal, arguments.defect.as_deref(), arguments.json),
+        (Task::Anomaly, Some(normal), None) => anomaly(&bundle, normal, arguments),
         (Task::SuperResolution, None, Some(hr)) => {
             super_resolution(bundle, hr, arguments.lr.as_deref(), arguments.json)
         }
@@ -60,7 +63,8 @@ struct Scored {
 /// False alarms, as shares of the normal pictures, at which the defects found are told.
 const SHARES: [f64; 3] = [0.01, 0.05, 0.1];
 
-fn anomaly(bundle: &Bundle, normal: &Path, defects: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
+fn anomaly(bundle: &Bundle, normal: &Path, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let defects = arguments.defect.as_deref();
     let mut inspector = Inspector::new(bundle, None)?;
     let threshold = bundle.manifest().anomaly.as_ref().map_or(0.5, |section| section.threshold);
     let normal = scored(&mut inspector, normal)?;
@@ -88,7 +92,10 @@ fn anomaly(bundle: &Bundle, normal: &Path, defects: Option<&Path>, json: bool) -
     let false_alarms: Vec<&Scored> = normal.iter().filter(|row| row.score >= threshold).collect();
     let misses: Vec<&Scored> = defect.iter().filter(|row| row.score < threshold).collect();
     let names = |rows: &[&Scored]| rows.iter().map(|row| row.file.display().to_string()).collect::<Vec<String>>();
-    if json {
+    if let Some(path) = &arguments.sheet {
+        sheet::write(path, &mut inspector, &closest(&normal, &defect))?;
+    }
+    if arguments.json {
         let found: BTreeMap<String, Option<f64>> =
             SHARES.iter().zip(found).map(|(share, found)| (share.to_string(), found)).collect();
         super::print_json(&serde_json::json!({
@@ -121,6 +128,23 @@ fn anomaly(bundle: &Bundle, normal: &Path, defects: Option<&Path>, json: bool) -
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Pictures of a sheet from each of the two sets.
+const ON_SHEET: usize = 12;
+
+/// The normal pictures that score highest, then the defects that score lowest: errors first.
+fn closest<'a>(normal: &'a [Scored], defect: &'a [Scored]) -> Vec<(&'a Path, String)> {
+    let picked = |rows: &'a [Scored], word: &str, highest: bool| {
+        let mut rows: Vec<&Scored> = rows.iter().collect();
+        rows.sort_by(|a, b| if highest { b.score.total_cmp(&a.score) } else { a.score.total_cmp(&b.score) });
+        let caption = |row: &Scored| {
+            let name = row.file.file_name().unwrap_or_default().to_string_lossy();
+            format!("{word} {:.3} {}", row.score, name.chars().take(22).collect::<String>())
+        };
+        rows.into_iter().take(ON_SHEET).map(|row| (row.file.as_path(), caption(row))).collect::<Vec<_>>()
+    };
+    [picked(normal, "normal", true), picked(defect, "defect", false)].concat()
 }
 
 /// One kind of defect against all normal pictures.

@@ -9,6 +9,7 @@ mod infer;
 mod parity;
 mod run;
 mod setup;
+mod sheet;
 mod upscale;
 
 use crate::bundle::BundleError;

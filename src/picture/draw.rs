@@ -82,6 +82,23 @@ pub fn side_by_side(pictures: &[(&Picture, &str)]) -> Picture {
     sheet
 }
 
+/// Puts pictures below each other on a dark ground; the result is RGB.
+pub fn stacked(pictures: &[Picture]) -> Picture {
+    let width = pictures.iter().map(Picture::width).max().unwrap_or(0);
+    let height = (pictures.iter().map(|picture| picture.height() + GAP).sum::<usize>()).saturating_sub(GAP);
+    let mut sheet = Picture::new(Layout::Rgb, width, height);
+    fill(&mut sheet, Rect { x: 0, y: 0, width, height }, Colour::DARK);
+    let (mut rgb, mut top) = (Picture::default(), 0);
+    for picture in pictures {
+        rgb_into(picture, &mut rgb);
+        for y in 0..rgb.height() {
+            sheet.row_mut(top + y)[..rgb.width() * 3].copy_from_slice(rgb.row(y));
+        }
+        top += rgb.height() + GAP;
+    }
+    sheet
+}
+
 fn fill(picture: &mut Picture, rect: Rect, colour: Colour) {
     let rect = rect.clamp_to(picture.width(), picture.height());
     let bytes = colour_bytes(picture.layout(), colour);
@@ -146,6 +163,19 @@ impl DrawTarget for Canvas<'_> {
 mod tests {
     use super::*;
     use crate::picture::golden::synthetic;
+
+    #[test]
+    fn stacked_pictures_keep_their_rows() {
+        let mut top = Picture::new(Layout::Grey, 2, 1);
+        top.row_mut(0).copy_from_slice(&[10, 20]);
+        let mut bottom = Picture::new(Layout::Rgb, 3, 2);
+        bottom.row_mut(1)[6..].copy_from_slice(&[1, 2, 3]);
+        let sheet = stacked(&[top, bottom]);
+        assert_eq!((sheet.width(), sheet.height()), (3, 1 + GAP + 2));
+        assert_eq!(sheet.row(0)[3..6], [20, 20, 20]);
+        assert_eq!(sheet.row(1 + GAP + 1)[6..], [1, 2, 3]);
+        assert!(stacked(&[]).is_empty());
+    }
 
     #[test]
     fn frame_covers_its_lines_and_nothing_else() {

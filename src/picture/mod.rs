@@ -30,7 +30,7 @@ mod taps;
 mod golden;
 
 pub use colour::{luma_into, merge_ycbcr, rgb_into, split_ycbcr};
-pub use draw::{Colour, frame_box, label, side_by_side};
+pub use draw::{Colour, frame_box, label, side_by_side, stacked};
 pub use file::decode_file;
 pub use format::{PixelFormat, Range, RawFrame, decode_into};
 pub use heat::heatmap_over;

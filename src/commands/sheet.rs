@@ -1,0 +1,34 @@
+//! A sheet of small pictures with their heatmaps: what to look at after an evaluation.
+
+use super::read_picture;
+use crate::picture::{Picture, Resizer, side_by_side, stacked, write_png};
+use crate::sink::{annotated, write_durably};
+use crate::task::anomaly::{Inspector, Verdict};
+use anyhow::Context;
+use std::path::Path;
+
+/// Pictures in a row, and the width of each in pixels.
+const COLUMNS: usize = 4;
+const WIDTH: usize = 240;
+
+/// Judges the pictures once more and writes them in the order given, each under its caption.
+pub fn write(path: &Path, inspector: &mut Inspector, pictures: &[(&Path, String)]) -> anyhow::Result<()> {
+    let mut small = Vec::new();
+    let (mut picture, mut verdict) = (Picture::default(), Verdict::default());
+    for (file, _) in pictures {
+        let named = || file.display().to_string();
+        read_picture(file, &mut picture)?;
+        let size = (picture.width(), picture.height());
+        inspector.prepare(&picture).and_then(|()| inspector.judge(size, &mut verdict)).with_context(named)?;
+        let seen = annotated(&picture, &verdict).with_context(named)?;
+        let height = (seen.height() * WIDTH).div_ceil(seen.width()).clamp(1, 2 * WIDTH);
+        let mut reduced = Picture::default();
+        Resizer::fit(seen.layout(), size, (WIDTH, height))?.run(&seen, &mut reduced).with_context(named)?;
+        small.push(reduced);
+    }
+    let captioned: Vec<(&Picture, &str)> =
+        small.iter().zip(pictures).map(|(picture, (_, caption))| (picture, caption.as_str())).collect();
+    let rows: Vec<Picture> = captioned.chunks(COLUMNS).map(side_by_side).collect();
+    write_durably(path, |out| write_png(out, &stacked(&rows)).map_err(std::io::Error::other))
+        .with_context(|| format!("{}: cannot write the sheet", path.display()))
+}
