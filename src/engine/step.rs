@@ -4,8 +4,10 @@ use super::ElementKind;
 use super::float::{self, FloatOp, Island};
 use super::graph::Quant;
 use super::kernels::conv::{ConvStep, DepthwiseStep};
+use super::kernels::copy::CopyStep;
 use super::kernels::memory::{Memory, View, share};
-use super::kernels::portable::{self, BilinearStep, CopyStep, HaloStep, MatMulStep, MulStep, PoolStep, Scaling};
+use super::kernels::portable::{self, BilinearStep, HaloStep, MatMulStep, MulStep, PoolStep};
+use super::kernels::scaling::{Scaling, dynamic_range};
 use super::kernels::{AddStep, Kernels};
 use super::unary::Unary;
 use std::ops::Range;
@@ -210,7 +212,7 @@ impl Step {
             }
             Step::DynamicQuantize { x, y, scale, zero_point } => {
                 let floats = x.floats(memory);
-                let (found, zero) = portable::dynamic_range(floats);
+                let (found, zero) = dynamic_range(floats);
                 memory.write::<f32>(*scale, 1)[0] = found;
                 let flip = if signed { 0x80 } else { 0 };
                 memory.write::<u8>(*zero_point, 1)[0] = zero ^ flip;

@@ -257,16 +257,17 @@ pub fn for_each_tile(
     }
 }
 
-/// A pixel of the output.
+/// A pixel of the output, or a tile of pixels.
 #[derive(Clone, Copy)]
-struct Place {
-    image: usize,
-    row: usize,
-    column: usize,
+pub struct Place {
+    pub image: usize,
+    pub row: usize,
+    pub column: usize,
 }
 
 impl Place {
-    fn of(index: usize, [_, rows, columns]: [usize; 3]) -> Place {
+    /// The one of that index, among so many images, rows and columns.
+    pub fn of(index: usize, [_, rows, columns]: [usize; 3]) -> Place {
         Place { image: index / columns / rows, row: index / columns % rows, column: index % columns }
     }
 
@@ -275,7 +276,7 @@ impl Place {
     }
 
     /// Within the row, or to the start of the next.
-    fn advance(&mut self, pixels: usize, [_, rows, columns]: [usize; 3]) {
+    pub fn advance(&mut self, pixels: usize, [_, rows, columns]: [usize; 3]) {
         self.column += pixels;
         if self.column == columns {
             self.column = 0;

@@ -6,6 +6,8 @@
 //! | `conv` | what every convolution kernel shares: packing, cutting into tiles |
 //! | `scalar` | the oracle: every kernel, in plain Rust |
 //! | `winograd` | 3×3 convolutions with fewer multiplications, for sets without dot products |
+//! | `copy` | elements moved from one arrangement to another |
+//! | `scaling` | between floats and bytes |
 //! | `portable` | ops whose time does not matter enough for kernels of their own |
 //! | `x86_64/`, `aarch64/` | kernels by instruction set |
 //!
@@ -17,9 +19,11 @@
 #![allow(clippy::needless_range_loop)]
 
 pub mod conv;
+pub mod copy;
 pub mod memory;
 pub mod portable;
 mod scalar;
+pub mod scaling;
 #[cfg(test)]
 mod tests;
 pub mod winograd;
@@ -35,7 +39,7 @@ use x86_64 as arch;
 
 use conv::{ConvStep, DepthwiseStep, Packed, PackedDepthwise, Unpacked, UnpackedDepthwise};
 use memory::{Memory, View};
-use portable::Scaling;
+use scaling::Scaling;
 
 /// A sum of two quantized tensors, in their own numbers: `clamp(round_half_even(fma(a, ratio_a, fma(b, ratio_b, fixed))), low, high)`.
 #[derive(Debug, Clone, Copy)]
@@ -95,13 +99,13 @@ pub trait Kernels: Sync {
     }
 
     /// Floats to bytes.
-    fn quantize(&self, x: &[f32], y: &mut [u8], scaling: Scaling) {
-        portable::quantize(x, y, scaling);
+    fn quantize(&self, x: &[f32], y: &mut [u8], by: Scaling) {
+        scaling::quantize(x, y, by);
     }
 
     /// Bytes to floats.
-    fn dequantize(&self, x: &[u8], y: &mut [f32], scaling: Scaling) {
-        portable::dequantize(x, y, scaling);
+    fn dequantize(&self, x: &[u8], y: &mut [f32], by: Scaling) {
+        scaling::dequantize(x, y, by);
     }
 }
 

@@ -498,7 +498,7 @@ proptest! {
 /// Bytes made without dividing are those of the division, at and beside every boundary between two of them too.
 #[test]
 fn quantizing_follows_its_definition() {
-    use super::portable::{Scaling, quantize};
+    use super::scaling::{Scaling, quantize};
     let scales = [1.0, 1.0 / 255.0, 0.1, 3e-5, 7.77e4, 1e-30, f32::from_bits(0x3fff_ffff), f32::from_bits(0x3dcc_ccce)];
     let random = bytes(11, 4 * 500, false);
     let random = random.chunks(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], 0x3c + (b[3] & 1)]));
@@ -530,8 +530,8 @@ fn copies_follow_their_definition() {
 }
 
 fn copies_of(shape: [usize; 4]) {
+    use super::copy::CopyStep;
     use super::memory::Aligned;
-    use super::portable::CopyStep;
     let orders = [[0, 1, 2, 3], [0, 2, 3, 1], [3, 1, 0, 2], [1, 0, 3, 2], [2, 3, 0, 1]];
     let steps = |order: [usize; 4], gap: usize| {
         let mut steps = [0; 4];

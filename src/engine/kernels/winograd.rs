@@ -11,7 +11,7 @@
 //! them at half the rate or better, and eight times the memory for weights.
 
 use super::Kernels;
-use super::conv::{ConvStep, Ending, Packed, Unpacked, Way};
+use super::conv::{ConvStep, Ending, Packed, Place, Unpacked, Way};
 use super::memory::{Aligned, Memory, share};
 
 /// Places of a patch.
@@ -135,8 +135,8 @@ pub fn run(kernels: &dyn Kernels, method: &Method, step: &ConvStep, memory: Memo
     let m = scratch.wrapping_add(PATCH * group * channels * 2).cast::<i32>();
     let (panel, element) = (step.packed.panel, step.ending.bytes());
     let [images, rows, columns] = step.dims;
-    let across = [rows.div_ceil(4), columns.div_ceil(4)];
-    let mine = share(images * across[0] * across[1], part, parts);
+    let across = [images, rows.div_ceil(4), columns.div_ceil(4)];
+    let mine = share(across.iter().product(), part, parts);
     let mut place = Place::of(mine.start, across);
     for start in mine.clone().step_by(group) {
         let count = group.min(mine.end - start);
@@ -150,7 +150,7 @@ pub fn run(kernels: &dyn Kernels, method: &Method, step: &ConvStep, memory: Memo
             // SAFETY: a set is offered only where the CPU has its features; the patch lies within the input and its halo,
             // and channels beyond the last, which meet weights of zero, within the arena and its slack.
             unsafe { (method.input)(&x, &offsets, channels, u.add(tile * channels), group * channels) };
-            place.advance(across);
+            place.advance(1, across);
         }
         for first in (0..step.outputs).step_by(panel) {
             let weights = step.packed.weights.as_ptr().wrapping_add(first / panel * step.packed.panel_bytes);
@@ -178,7 +178,7 @@ pub fn run(kernels: &dyn Kernels, method: &Method, step: &ConvStep, memory: Memo
                     };
                     // SAFETY: existing outputs of a checked step.
                     unsafe { (method.output)(m.add(tile * panel), block.len() * panel, numbers, step.ending, &y) };
-                    place.advance(across);
+                    place.advance(1, across);
                 }
             }
         }
@@ -188,31 +188,7 @@ pub fn run(kernels: &dyn Kernels, method: &Method, step: &ConvStep, memory: Memo
             for row in row..rows.min(row + 4) {
                 step.finish_sum(kernels, memory, [place.image, row, column], (columns - column).min(4));
             }
-            place.advance(across);
-        }
-    }
-}
-
-/// A tile of the output.
-#[derive(Clone, Copy)]
-struct Place {
-    image: usize,
-    row: usize,
-    column: usize,
-}
-
-impl Place {
-    fn of(index: usize, [rows, columns]: [usize; 2]) -> Place {
-        Place { image: index / columns / rows, row: index / columns % rows, column: index % columns }
-    }
-
-    fn advance(&mut self, [rows, columns]: [usize; 2]) {
-        self.column += 1;
-        if self.column == columns {
-            (self.column, self.row) = (0, self.row + 1);
-        }
-        if self.row == rows {
-            (self.row, self.image) = (0, self.image + 1);
+            place.advance(1, across);
         }
     }
 }

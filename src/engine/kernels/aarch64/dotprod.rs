@@ -9,7 +9,7 @@ use crate::engine::kernels::conv::{
     for_each_tile,
 };
 use crate::engine::kernels::memory::{Aligned, Memory};
-use crate::engine::kernels::portable::{self, Scaling};
+use crate::engine::kernels::scaling::{Scaling, quantize_by_reciprocal};
 use crate::engine::kernels::{AddStep, Kernels};
 use std::arch::aarch64::*;
 use std::arch::asm;
@@ -371,6 +371,6 @@ impl Kernels for Dotprod {
     }
 
     fn quantize(&self, x: &[f32], y: &mut [u8], scaling: Scaling) {
-        portable::quantize_by_reciprocal(x, y, scaling);
+        quantize_by_reciprocal(x, y, scaling);
     }
 }

@@ -9,7 +9,7 @@ use crate::engine::kernels::conv::{
     ConvStep, DepthwiseStep, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise, Way, for_each_tile,
 };
 use crate::engine::kernels::memory::{Aligned, Memory};
-use crate::engine::kernels::portable::Scaling;
+use crate::engine::kernels::scaling::Scaling;
 use crate::engine::kernels::{AddStep, Kernels};
 use std::arch::aarch64::*;
 use std::arch::asm;

@@ -11,7 +11,7 @@ use crate::engine::kernels::conv::{
     for_each_tile,
 };
 use crate::engine::kernels::memory::{Aligned, Memory};
-use crate::engine::kernels::portable::{self, Scaling};
+use crate::engine::kernels::scaling::{Scaling, quantize_by_reciprocal};
 use crate::engine::kernels::{AddStep, Kernels, winograd};
 use std::arch::aarch64::*;
 
@@ -293,6 +293,6 @@ impl Kernels for Neon {
     }
 
     fn quantize(&self, x: &[f32], y: &mut [u8], scaling: Scaling) {
-        portable::quantize_by_reciprocal(x, y, scaling);
+        quantize_by_reciprocal(x, y, scaling);
     }
 }

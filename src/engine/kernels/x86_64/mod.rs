@@ -6,11 +6,13 @@
 //! | `avx512vnni`, `avxvnni`, `avx2` | those operations on each instruction set, and its kernel table |
 //! | `thin` | convolutions with few outputs |
 //! | `winograd` | 3×3 convolutions with fewer multiplications, for AVX2 |
-//! | `tile` | convolution, depthwise convolution and sums over any of them |
+//! | `depthwise` | depthwise convolution over any of them |
+//! | `tile` | convolution and sums over any of them |
 
 mod avx2;
 mod avx512vnni;
 mod avxvnni;
+mod depthwise;
 mod simd;
 mod thin;
 mod tile;
