@@ -92,6 +92,9 @@ pub struct Anomaly {
     pub bundle: String,
     /// Replaces the bundle's threshold, 0..1.
     pub threshold: Option<Spanned<f64>>,
+    /// How many of 1000 normal frames may raise an alarm; sets the threshold. A score is the share of normal frames that
+    /// score lower, so the two say the same.
+    pub false_alarms: Option<Spanned<f64>>,
     /// A frame that differs from the one before by less than this many grey levels, on average, gets its verdict.
     /// 0: every frame is judged by itself.
     pub skip_similar: Spanned<f64>,
@@ -137,6 +140,14 @@ pub struct Engine {
     pub allow_float: bool,
 }
 
+impl Anomaly {
+    /// The threshold that replaces the bundle's, where there is one.
+    pub fn wanted_threshold(&self) -> Option<f64> {
+        let rate = self.false_alarms.as_ref().map(|rate| 1.0 - rate.get_ref() / 1000.0);
+        self.threshold.as_ref().map(|threshold| *threshold.get_ref()).or(rate)
+    }
+}
+
 impl Default for Budget {
     fn default() -> Self {
         Budget { memory: ByteSize::mib(192) }
@@ -145,7 +156,12 @@ impl Default for Budget {
 
 impl Default for Anomaly {
     fn default() -> Self {
-        Anomaly { bundle: "inspect-demo".into(), threshold: None, skip_similar: Spanned::new(0..0, 0.0) }
+        Anomaly {
+            bundle: "inspect-demo".into(),
+            threshold: None,
+            false_alarms: None,
+            skip_similar: Spanned::new(0..0, 0.0),
+        }
     }
 }
 
@@ -245,8 +261,14 @@ impl Config {
                 .or_else(|| outside(&pattern.height, "source.pattern.height", 32, 8192)),
         };
         let threshold = self.anomaly.threshold.as_ref();
+        let false_alarms = self.anomaly.false_alarms.as_ref();
         source
             .or_else(|| threshold.and_then(|value| outside(value, "anomaly.threshold", 0.0, 1.0)))
+            .or_else(|| false_alarms.and_then(|value| outside(value, "anomaly.false_alarms", 0.01, 500.0)))
+            .or_else(|| {
+                let both = threshold.and(false_alarms)?;
+                Some((both.span().start, "anomaly.threshold is given too: the one sets the other, give one".into()))
+            })
             .or_else(|| outside(&self.anomaly.skip_similar, "anomaly.skip_similar", 0.0, 255.0))
             .or_else(|| outside(&self.super_resolution.spot, "super_resolution.spot", 16, 512))
     }
@@ -265,6 +287,9 @@ mod tests {
         let config = Config::parse("[source.pattern]\nfps = 5.0\n", Path::new("line.toml")).unwrap();
         assert_eq!(config.budget.memory, ByteSize::mib(192));
         assert_eq!(config.super_resolution.when, When::Anomaly);
+        assert_eq!(config.anomaly.wanted_threshold(), None);
+        let text = "[source.pattern]\n[anomaly]\nfalse_alarms = 5\n";
+        assert_eq!(Config::parse(text, Path::new("line.toml")).unwrap().anomaly.wanted_threshold(), Some(0.995));
         assert!(matches!(config.source, Source::Pattern(pattern) if *pattern.width.get_ref() == 640));
     }
 
@@ -284,6 +309,14 @@ mod tests {
             (
                 &format!("{pattern}[anomaly]\nthreshold = 7\n"),
                 "line.toml:3: anomaly.threshold must lie in 0..1, found 7",
+            ),
+            (
+                &format!("{pattern}[anomaly]\nfalse_alarms = 1000\n"),
+                "line.toml:3: anomaly.false_alarms must lie in 0.01..500, found 1000",
+            ),
+            (
+                &format!("{pattern}[anomaly]\nthreshold = 0.5\nfalse_alarms = 5\n"),
+                "line.toml:4: anomaly.threshold is given too",
             ),
             (&format!("{pattern}[budget]\nmemory = \"many\"\n"), "line.toml:3: "),
             (&format!("{pattern}[super_resolution]\nwhen = \"often\"\n"), "line.toml:3: unknown variant `often`"),

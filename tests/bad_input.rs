@@ -36,19 +36,32 @@ fn a_bundle_with_a_wrong_hash() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = folder.path().join("mine");
     copy_folder(&root().join("models/inspect-demo"), &bundle);
-    let bank = bundle.join("bank.bin");
-    let mut bytes = std::fs::read(&bank).unwrap();
+    let statistics = bundle.join("scorer-0.npy");
+    let mut bytes = std::fs::read(&statistics).unwrap();
     bytes[100] ^= 1;
-    std::fs::write(&bank, bytes).unwrap();
+    std::fs::write(&statistics, bytes).unwrap();
     let normal = arg(&bundle).to_string() + "/frames/normal";
     refuse(
         &["eval", arg(&bundle), "--normal", &normal],
         78,
-        &["mine/bank.bin", "SHA-256 is", "install the bundle again"],
+        &["mine/scorer-0.npy", "SHA-256 is", "install the bundle again"],
     );
-    std::fs::remove_file(&bank).unwrap();
-    refuse(&["eval", arg(&bundle), "--normal", &normal], 78, &["mine/bank.bin", "No such file"]);
+    std::fs::remove_file(&statistics).unwrap();
+    refuse(&["eval", arg(&bundle), "--normal", &normal], 78, &["mine/scorer-0.npy", "No such file"]);
     refuse(&["parity", "no-such-bundle"], 78, &["no bundle \"no-such-bundle\": looked for"]);
+
+    // The backbone gives four outputs; here its golden vectors state one.
+    let backbone = folder.path().join("backbone");
+    copy_folder(&root().join("models/backbone-lite0"), &backbone);
+    let manifest = std::fs::read_to_string(backbone.join("bundle.toml")).unwrap();
+    let short =
+        manifest.replace(", \"golden/0.block10.npy\", \"golden/0.block14.npy\", \"golden/0.block15.npy\"]", "]");
+    std::fs::write(backbone.join("bundle.toml"), short).unwrap();
+    refuse(
+        &["parity", arg(&backbone)],
+        78,
+        &["backbone/bundle.toml: golden/0.input.npy has 1 outputs stated, the model gives 4"],
+    );
 }
 
 #[test]
@@ -60,6 +73,7 @@ fn a_configuration_with_mistakes() {
         ("[source.pattern]\nheight = 0\n", "line.toml:2: source.pattern.height must lie in 32..8192, found 0"),
         ("[source.pattern]\n[budget]\nmemory = \"1 MiB\"\n", "budget.memory is 1.0 MiB, but"),
         ("[source.pattern]\n[anomaly]\nbundle = \"superres-x3\"\n", "task is not \"anomaly\""),
+        ("[source.pattern]\n[anomaly]\nbundle = \"backbone-lite0\"\n", "task is not \"anomaly\""),
     ];
     for (toml, expected) in cases {
         let path = config(folder.path(), toml);
@@ -71,6 +85,7 @@ fn a_configuration_with_mistakes() {
     assert_eq!(run(&["run", "--frames", "many"]).status.code(), Some(2));
     assert_eq!(run(&["fly"]).status.code(), Some(2));
     refuse(&["eval", "superres-x3", "--normal", "models"], 2, &["give --hr DIR"]);
+    refuse(&["eval", "backbone-lite0", "--normal", "models"], 2, &["is a backbone and judges nothing by itself"]);
 }
 
 #[test]

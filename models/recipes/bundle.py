@@ -33,14 +33,17 @@ def rehash(folder: Path):
     path.write_text(head + files_table(folder), encoding="utf-8")
 
 
-def golden(folder: Path, n: int, given: np.ndarray, expected: np.ndarray, tolerance: int) -> dict:
-    """Saves golden vector `n` as npy (version 1, C order); returns its [[golden]] entry. `tolerance` is in LSB."""
-    entry = {"input": f"golden/{n}.input.npy", "output": f"golden/{n}.output.npy", "tolerance": tolerance}
+def golden(folder: Path, n: int, given: np.ndarray, expected, tolerance: int) -> dict:
+    """Saves golden vector `n` as npy (version 1, C order); returns its [[golden]] entry. `expected` is the output, or,
+    of a model with several, the outputs by name in the model's order. `tolerance` is in LSB."""
+    outputs = expected if isinstance(expected, dict) else {"output": expected}
+    arrays = {f"golden/{n}.{name}.npy": array for name, array in {"input": given, **outputs}.items()}
     (folder / "golden").mkdir(parents=True, exist_ok=True)
-    for array, name in ((given, entry["input"]), (expected, entry["output"])):
-        with open(folder / name, "wb") as out:
+    for file, array in arrays.items():
+        with open(folder / file, "wb") as out:
             np.lib.format.write_array(out, np.ascontiguousarray(array), version=(1, 0))
-    return entry
+    given_file, *files = arrays
+    return {"input": given_file, "output": files if isinstance(expected, dict) else files[0], "tolerance": tolerance}
 
 
 def files_table(folder: Path) -> str:
@@ -75,7 +78,9 @@ def literal(value) -> str:
         return str(int(value))
     if isinstance(value, (float, np.floating)):
         return repr(float(value))
-    raise TypeError(f"a manifest holds text, numbers and booleans, not {value!r}")
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]"
+    raise TypeError(f"a manifest holds text, numbers, booleans and lists of them, not {value!r}")
 
 
 def quoted(text: str) -> str:

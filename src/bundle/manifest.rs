@@ -1,7 +1,7 @@
 //! `bundle.toml`: what the model is for, what it takes, what it was measured to do, and the hash of every file.
 
 use super::BundleError;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
@@ -9,7 +9,7 @@ use std::path::{Component, Path};
 const FORMAT: u32 = 1;
 
 /// The contents of `bundle.toml`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Version of this file's form; 1.
@@ -29,8 +29,10 @@ pub struct Manifest {
     /// What the model takes.
     pub input: InputSection,
     /// Present where `task = "anomaly"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub anomaly: Option<AnomalySection>,
     /// Present where `task = "super-resolution"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub super_resolution: Option<SuperResolutionSection>,
     /// Inputs with the outputs that they must give.
     #[serde(default)]
@@ -43,29 +45,33 @@ pub struct Manifest {
 }
 
 /// What a bundle's model answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Task {
     /// Is this frame normal, and where not?
     Anomaly,
     /// The same picture, larger.
     SuperResolution,
+    /// Nothing by itself: features from which other bundles are taught.
+    Backbone,
 }
 
 /// What a model takes.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputSection {
     /// Width in pixels; absent where the model takes any.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<usize>,
     /// Height in pixels; absent where the model takes any.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub height: Option<usize>,
     /// Which channels.
     pub channels: Channels,
 }
 
 /// The channels of a model's input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Channels {
     /// Red, green and blue planes.
@@ -74,20 +80,87 @@ pub enum Channels {
     Luma,
 }
 
-/// Statistics of normal and what follows from them.
-#[derive(Debug, Clone, Deserialize)]
+/// Statistics of normal, as `lineside teach` wrote them, and what follows from them.
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnomalySection {
-    /// The file of the memory bank.
-    pub bank: String,
-    /// The squared distance at which the score is 0.5.
-    pub half_distance: u32,
+    /// The sides of the squares in which the backbone sees a frame, in pixels.
+    pub views: Vec<usize>,
     /// The score from which on a frame counts as defect, 0..1.
     pub threshold: f64,
+    /// The file of the distribution of sums on normal frames, from which a sum becomes a score.
+    pub calibration: String,
+    /// What the heatmap shows.
+    pub heat: HeatSection,
+    /// The scorers whose values are summed up.
+    pub scorer: Vec<ScorerSection>,
+}
+
+impl Method {
+    /// Its name in bundles and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Contrast => "contrast",
+            Method::Detail => "detail",
+            Method::Gaussian => "gaussian",
+            Method::Bank => "bank",
+            Method::Subspace => "subspace",
+            Method::Linear => "linear",
+        }
+    }
+}
+
+/// What the heatmap shows.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeatSection {
+    /// The scorer whose distances are shown, counted from 0.
+    pub scorer: usize,
+    /// The file of the squared distances, in 256ths, that are shown half hot, one a cell.
+    pub half_distances: String,
+}
+
+/// One scorer, its statistics and its part in the sum `weight · (value - median) / spread`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScorerSection {
+    /// How it scores.
+    pub method: Method,
+    /// The view that it looks at, counted from 0.
+    pub view: usize,
+    /// The file of its statistics.
+    pub statistics: String,
+    /// Share of a frame's cells whose distance is the frame's; for methods that look at places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top: Option<f64>,
+    /// The median of its values on normal frames.
+    pub median: f64,
+    /// The spread of its values on normal frames.
+    pub spread: f64,
+    /// Its weight in the sum; 0 where it is only shown.
+    pub weight: f64,
+}
+
+/// How a scorer scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Places: distances along the directions that tell defects from normal.
+    Contrast,
+    /// The same, from the features of the finest grid alone.
+    Detail,
+    /// Places: distances along the directions in which normal places vary least (Mahalanobis).
+    Gaussian,
+    /// Places: distances to the nearest of a few normal places.
+    Bank,
+    /// The whole frame: the distance of pooled features along the directions that tell defects from normal.
+    Subspace,
+    /// The whole frame: a weighted sum of pooled features.
+    Linear,
 }
 
 /// How a super-resolution model enlarges.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SuperResolutionSection {
     /// Output pixels per input pixel, along each axis.
@@ -96,16 +169,36 @@ pub struct SuperResolutionSection {
     pub receptive_field: usize,
 }
 
-/// An input and the output that it must give.
-#[derive(Debug, Clone, Deserialize)]
+/// An input and the outputs that it must give.
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Golden {
     /// The input's `.npy`.
     pub input: String,
-    /// The expected output's `.npy`.
-    pub output: String,
+    /// What the model must give.
+    pub output: Outputs,
     /// The largest difference allowed, in LSB of the output.
     pub tolerance: u32,
+}
+
+/// The `.npy` of each of a model's outputs, in the model's order; a model with one output needs no list.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(untagged, expecting = "expected the file of the output, or a list with one for each output")]
+pub enum Outputs {
+    /// The file of the only output.
+    One(String),
+    /// A file for each output.
+    Each(Vec<String>),
+}
+
+impl Outputs {
+    /// The files, one for each output.
+    pub fn files(&self) -> &[String] {
+        match self {
+            Outputs::One(file) => std::slice::from_ref(file),
+            Outputs::Each(files) => files,
+        }
+    }
 }
 
 impl Manifest {
@@ -131,8 +224,8 @@ impl Manifest {
         if let Some(name) = self.files.keys().find(|name| !stays_inside(name)) {
             return Some(format!("[files] \"{name}\" points outside the bundle"));
         }
-        let named = self.golden.iter().flat_map(|golden| [&golden.input, &golden.output]);
-        let named = named.chain([&self.model]).chain(self.anomaly.as_ref().map(|anomaly| &anomaly.bank));
+        let named = self.golden.iter().flat_map(|golden| golden.output.files().iter().chain([&golden.input]));
+        let named = named.chain([&self.model]).chain(self.anomaly.iter().flat_map(AnomalySection::files));
         for name in named {
             if !self.files.contains_key(name) {
                 return Some(format!("[files] has no hash for \"{name}\""));
@@ -146,13 +239,7 @@ impl Manifest {
                 if !(0.0..=1.0).contains(&anomaly.threshold) {
                     return Some(format!("anomaly.threshold must lie in 0..1, found {}", anomaly.threshold));
                 }
-                if anomaly.half_distance == 0 {
-                    return Some("anomaly.half_distance must be over 0".into());
-                }
-                match (self.input.width, self.input.height) {
-                    (Some(1..), Some(1..)) => None,
-                    _ => Some("task = \"anomaly\" needs input.width and input.height, both over 0".into()),
-                }
+                anomaly.problem()
             }
             Task::SuperResolution => match &self.super_resolution {
                 None => Some("task = \"super-resolution\" needs a section [super_resolution]".into()),
@@ -165,7 +252,36 @@ impl Manifest {
                 )),
                 Some(_) => None,
             },
+            Task::Backbone if self.anomaly.is_some() => {
+                Some("task = \"backbone\" judges nothing: a section [anomaly] does not belong here".into())
+            }
+            Task::Backbone => match self.input {
+                InputSection { width: None, height: None, channels: Channels::Rgb } => None,
+                _ => Some("task = \"backbone\" takes pictures of any size: [input] is channels = \"rgb\" alone".into()),
+            },
         }
+    }
+}
+
+impl AnomalySection {
+    /// The files that it names.
+    fn files(&self) -> impl Iterator<Item = &String> {
+        self.scorer.iter().map(|scorer| &scorer.statistics).chain([&self.calibration, &self.heat.half_distances])
+    }
+
+    fn problem(&self) -> Option<String> {
+        if self.views.is_empty() || self.views.iter().any(|side| !(32..=1024).contains(side) || side % 32 != 0) {
+            return Some(format!("anomaly.views must be multiples of 32 in 32..1024, found {:?}", self.views));
+        }
+        if self.heat.scorer >= self.scorer.len() {
+            return Some(format!("anomaly.heat.scorer = {}, but there are {}", self.heat.scorer, self.scorer.len()));
+        }
+        let bad = self.scorer.iter().position(|scorer| {
+            let top = scorer.top.unwrap_or(1.0);
+            let sound = scorer.median.is_finite() && scorer.weight.is_finite() && scorer.spread.is_normal();
+            !(sound && scorer.spread > 0.0 && top > 0.0 && top <= 1.0 && scorer.view < self.views.len())
+        })?;
+        Some(format!("[[anomaly.scorer]] number {bad}: view, top, median, spread or weight is out of range"))
     }
 }
 
@@ -186,16 +302,27 @@ description = "d"
 licence = "MIT"
 model = "model.onnx"
 [input]
-width = 8
-height = 8
 channels = "rgb"
 [anomaly]
-bank = "bank.bin"
-half_distance = 7
+views = [64, 32]
 threshold = 0.5
+calibration = "calibration.npy"
+[anomaly.heat]
+scorer = 0
+half_distances = "heat.npy"
+[[anomaly.scorer]]
+method = "contrast"
+view = 1
+statistics = "scorer.npy"
+top = 0.05
+median = 1.0
+spread = 0.5
+weight = 1.0
 [files]
 "model.onnx" = "00"
-"bank.bin" = "00"
+"calibration.npy" = "00"
+"heat.npy" = "00"
+"scorer.npy" = "00"
 "#;
 
     fn refusal(text: &str) -> String {
@@ -205,7 +332,22 @@ threshold = 0.5
     #[test]
     fn a_good_manifest_parses() {
         let manifest = Manifest::parse(GOOD, Path::new("b/bundle.toml")).unwrap();
-        assert_eq!(manifest.anomaly.unwrap().half_distance, 7);
+        assert_eq!(manifest.anomaly.as_ref().unwrap().heat.half_distances, "heat.npy");
+        let written = toml::to_string(&manifest).unwrap();
+        let again = Manifest::parse(&written, Path::new("b/bundle.toml")).unwrap();
+        assert_eq!(toml::to_string(&again).unwrap(), written);
+    }
+
+    #[test]
+    fn golden_outputs_are_one_file_or_one_for_each_output() {
+        for (output, files) in [
+            ("\"calibration.npy\"", &["calibration.npy"][..]),
+            ("[\"calibration.npy\", \"model.onnx\"]", &["calibration.npy", "model.onnx"]),
+        ] {
+            let golden = format!("[[golden]]\ninput = \"calibration.npy\"\noutput = {output}\ntolerance = 0\n[files]");
+            let manifest = Manifest::parse(&GOOD.replace("[files]", &golden), Path::new("b/bundle.toml")).unwrap();
+            assert_eq!(manifest.golden[0].output.files(), files);
+        }
     }
 
     #[test]
@@ -213,13 +355,32 @@ threshold = 0.5
         let cases = [
             (("format = 1", "format = 2"), "b/bundle.toml: format = 2: this program reads format 1"),
             (("threshold = 0.5", "threshold = 7"), "anomaly.threshold must lie in 0..1, found 7"),
-            (("half_distance = 7", "half_distance = 0"), "half_distance must be over 0"),
+            (("\"heat.npy\" = \"00\"", ""), "no hash for \"heat.npy\""),
             (("version = \"1\"", "version = 1"), "b/bundle.toml:4: invalid type"),
             (("licence = \"MIT\"", "license = \"MIT\""), "b/bundle.toml:7: unknown field `license`"),
-            (("\"bank.bin\" = \"00\"", "\"../bank.bin\" = \"00\""), "\"../bank.bin\" points outside the bundle"),
-            (("\"bank.bin\" = \"00\"", ""), "no hash for \"bank.bin\""),
-            (("width = 8", "width = 0"), "needs input.width and input.height, both over 0"),
+            (("\"scorer.npy\" = \"00\"", "\"../x.npy\" = \"00\""), "\"../x.npy\" points outside the bundle"),
+            (("\"scorer.npy\" = \"00\"", ""), "no hash for \"scorer.npy\""),
+            (("\"calibration.npy\" = \"00\"", ""), "no hash for \"calibration.npy\""),
+            (
+                ("views = [64, 32]", "views = [64, 33]"),
+                "anomaly.views must be multiples of 32 in 32..1024, found [64, 33]",
+            ),
+            (("scorer = 0", "scorer = 1"), "anomaly.heat.scorer = 1, but there are 1"),
+            (
+                ("view = 1", "view = 2"),
+                "[[anomaly.scorer]] number 0: view, top, median, spread or weight is out of range",
+            ),
+            (("spread = 0.5", "spread = nan"), "number 0: view, top, median, spread or weight is out of range"),
             (("task = \"anomaly\"", "task = \"super-resolution\""), "needs a section [super_resolution]"),
+            (("task = \"anomaly\"", "task = \"backbone\""), "a section [anomaly] does not belong here"),
+            (
+                ("[files]", "[[golden]]\ninput = \"calibration.npy\"\noutput = 7\ntolerance = 0\n[files]"),
+                "expected the file of",
+            ),
+            (
+                ("[files]", "[[golden]]\ninput = \"calibration.npy\"\noutput = [\"a\"]\ntolerance = 0\n[files]"),
+                "no hash for \"a\"",
+            ),
         ];
         for ((from, to), expected) in cases {
             let said = refusal(&GOOD.replace(from, to));

@@ -1,10 +1,15 @@
 //! A model with all that it needs: a folder with `bundle.toml`, whose hashes name every other file in it.
 
+mod draft;
 mod find;
 mod manifest;
 
+pub use draft::Draft;
 pub use find::{all, find, search_path};
-pub use manifest::{AnomalySection, Channels, Golden, InputSection, Manifest, SuperResolutionSection, Task};
+pub use manifest::{
+    AnomalySection, Channels, Golden, HeatSection, InputSection, Manifest, Method, Outputs, ScorerSection,
+    SuperResolutionSection, Task,
+};
 
 use crate::engine::{Model, Tensor, npy};
 use sha2::{Digest, Sha256};
@@ -106,17 +111,18 @@ impl Bundle {
         BundleError::bad(&self.folder.join(name), problem)
     }
 
-    /// Input and expected output of a golden vector.
+    /// Input and expected outputs of a golden vector.
     ///
     /// # Errors
     /// [`BundleError::Bad`] where one of the arrays cannot be read.
-    pub fn golden(&self, golden: &Golden) -> Result<(Tensor, Tensor), BundleError> {
-        let array = |name: &str| npy::read(&self.read(name)?).map_err(|e| self.blame(name, e));
-        Ok((array(&golden.input)?, array(&golden.output)?))
+    pub fn golden(&self, golden: &Golden) -> Result<(Tensor, Vec<Tensor>), BundleError> {
+        let array = |name: &String| npy::read(&self.read(name)?).map_err(|e| self.blame(name, e));
+        Ok((array(&golden.input)?, golden.output.files().iter().map(array).collect::<Result<_, _>>()?))
     }
 }
 
-fn sha256(bytes: &[u8]) -> String {
+/// SHA-256 of some bytes, hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

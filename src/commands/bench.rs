@@ -1,8 +1,10 @@
 //! `lineside bench`: how long a model takes on this CPU, and what it holds in memory.
 
 use super::{WrongArguments, percentile};
-use crate::bundle::{self, Manifest};
+use crate::bundle::{self, Manifest, Task};
 use crate::engine::{Model, Session, measured_peak};
+use crate::picture::{Layout, Picture};
+use crate::task::anomaly::Inspector;
 use anyhow::Context;
 use std::io::Write;
 use std::path::Path;
@@ -67,6 +69,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         None => None,
     };
 
+    let verdict = verdict(arguments)?;
+
     if arguments.json {
         let ops: Vec<_> = plan.ops().iter().zip(&ops).map(|(op, ms)| {
             serde_json::json!({ "name": op.name, "op": op.op, "macs": op.macs, "in_integers": op.in_integers, "ms": ms })
@@ -77,6 +81,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             "arena_bytes": memory.arena_bytes, "weights_bytes": memory.weights_bytes,
             "kernel": plan.kernel(), "threads": arguments.threads, "ops": ops, "load_ms": load_ms,
             "peak_macs_per_second": arguments.ops.then_some(peak), "fp32_p50_ms": fp32,
+            "verdict_p50_ms": verdict.as_ref().map(|v| v.whole), "views_p50_ms": verdict.as_ref().map(|v| v.views),
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -103,6 +108,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         bytesize::ByteSize(memory.weights_bytes)
     )?;
     writeln!(out, "loaded and run once in {load_ms:.0} ms")?;
+    if let Some(Verdicts { whole, views }) = verdict {
+        writeln!(
+            out,
+            "verdict on a frame of 640x480: p50 {whole:.3} ms, {:.2} times its backbone runs ({views:.3} ms)",
+            whole / views
+        )?;
+    }
     if let Some(fp32) = fp32 {
         writeln!(out, "the same network in fp32 through tract: p50 {fp32:.3} ms, {:.1} times as long", fp32 / p50)?;
     }
@@ -157,6 +169,43 @@ fn load(arguments: &Arguments) -> anyhow::Result<(Model, Vec<Vec<usize>>)> {
     Ok((model, shapes))
 }
 
+/// Medians in milliseconds.
+struct Verdicts {
+    /// From a frame of 640×480 to its verdict.
+    whole: f64,
+    /// What the backbone takes of it, over all views.
+    views: f64,
+}
+
+/// Times verdicts where the model is a bundle that gives them.
+fn verdict(arguments: &Arguments) -> anyhow::Result<Option<Verdicts>> {
+    if Path::new(&arguments.model).is_file() {
+        return Ok(None);
+    }
+    let bundle = bundle::find(&arguments.model)?;
+    if bundle.manifest().task != Task::Anomaly {
+        return Ok(None);
+    }
+    let mut inspector = Inspector::new(&bundle, None)?;
+    let mut frame = Picture::new(Layout::Rgb, 640, 480);
+    frame.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * i / 7 % 251) as u8);
+    let (mut whole, mut views, mut answer) = (Vec::new(), Vec::new(), Default::default());
+    let started = Instant::now();
+    while match arguments.runs {
+        Some(runs) => (whole.len() as u64) < runs,
+        None => whole.len() < 5 || started.elapsed() < Duration::from_secs(2),
+    } {
+        let start = Instant::now();
+        inspector.prepare(&frame)?;
+        let spent = inspector.judge_timed((640, 480), &mut answer)?;
+        whole.push(start.elapsed().as_secs_f64() * 1e3);
+        views.push(spent.as_secs_f64() * 1e3);
+    }
+    whole.sort_by(f64::total_cmp);
+    views.sort_by(f64::total_cmp);
+    Ok(Some(Verdicts { whole: percentile(&whole, 0.5), views: percentile(&views, 0.5) }))
+}
+
 /// Times of single runs in milliseconds, sorted.
 fn timed(session: &mut Session, runs: Option<u64>) -> anyhow::Result<Vec<f64>> {
     let mut times = Vec::new();
@@ -173,11 +222,17 @@ fn timed(session: &mut Session, runs: Option<u64>) -> anyhow::Result<Vec<f64>> {
     Ok(times)
 }
 
-/// A bundle's own input, or a frame of 320×240 where it takes any size.
+/// A bundle's own input, its first view, or a frame of 320×240 where it takes any size; a backbone takes multiples of 32.
 fn default_shape(manifest: &Manifest) -> Vec<usize> {
     let channels = match manifest.input.channels {
         bundle::Channels::Rgb => 3,
         bundle::Channels::Luma => 1,
     };
-    vec![1, channels, manifest.input.height.unwrap_or(240), manifest.input.width.unwrap_or(320)]
+    let view = manifest.anomaly.as_ref().and_then(|anomaly| anomaly.views.first().copied());
+    let (width, height) = match (view, manifest.task) {
+        (Some(side), _) => (side, side),
+        (None, Task::Backbone) => (320, 320),
+        (None, _) => (320, 240),
+    };
+    vec![1, channels, manifest.input.height.unwrap_or(height), manifest.input.width.unwrap_or(width)]
 }

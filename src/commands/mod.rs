@@ -6,10 +6,13 @@ mod bench;
 mod check;
 mod eval;
 mod infer;
+mod masks;
 mod parity;
+mod progress;
 mod run;
 mod setup;
 mod sheet;
+mod teach;
 mod upscale;
 
 use crate::bundle::BundleError;
@@ -37,6 +40,8 @@ enum Command {
     Run(run::Arguments),
     /// Validate config, bundles and budget on this board; starts nothing
     Check(check::Arguments),
+    /// Learn what is normal from pictures of good parts
+    Teach(teach::Arguments),
     /// How well a bundle does on labelled pictures
     Eval(eval::Arguments),
     /// Enlarge a picture, or all pictures of a folder, by super-resolution
@@ -58,6 +63,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Teach(arguments) => teach::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Upscale(arguments) => upscale::run(&arguments),
         Command::Infer(arguments) => infer::run(&arguments),

@@ -18,6 +18,7 @@ pub struct Arguments {
 #[derive(serde::Serialize)]
 struct Row {
     bundle: String,
+    /// The file of the output that is stated.
     golden: String,
     kernel: &'static str,
     /// Largest difference to the stated output, in LSB; null where type or shape differ.
@@ -67,15 +68,23 @@ fn hold(bundle: &Bundle) -> anyhow::Result<Vec<Row>> {
             let mut session = Session::new(Arc::new(plan)).map_err(blame)?;
             session.set_input(0, input.clone()).map_err(|e| bundle.blame(&golden.input, e))?;
             session.run().map_err(blame)?;
-            let difference = session.outputs().first().and_then(|output| output.largest_difference(&expected));
-            rows.push(Row {
-                bundle: manifest.name.clone(),
-                golden: golden.input.clone(),
-                kernel,
-                difference,
-                tolerance: golden.tolerance,
-                agrees: difference.is_some_and(|difference| difference <= f64::from(golden.tolerance)),
-            });
+            let outputs = session.outputs();
+            if outputs.len() != expected.len() {
+                let (stated, given) = (expected.len(), outputs.len());
+                let problem = format!("{} has {stated} outputs stated, the model gives {given}", golden.input);
+                return Err(bundle.blame("bundle.toml", problem).into());
+            }
+            for ((file, expected), output) in golden.output.files().iter().zip(&expected).zip(outputs) {
+                let difference = output.largest_difference(expected);
+                rows.push(Row {
+                    bundle: manifest.name.clone(),
+                    golden: file.clone(),
+                    kernel,
+                    difference,
+                    tolerance: golden.tolerance,
+                    agrees: difference.is_some_and(|difference| difference <= f64::from(golden.tolerance)),
+                });
+            }
         }
     }
     Ok(rows)

@@ -2,6 +2,7 @@
 
 use crate::bundle::{self, Bundle};
 use crate::config::{Config, Source, When};
+use crate::engine::Plan;
 use crate::memory::{Bill, heap_use, reset_peak};
 use crate::picture::{Layout, Picture};
 use crate::pipeline::{self, Pipeline};
@@ -43,13 +44,13 @@ pub fn prepare(config: &Config) -> anyhow::Result<Ready> {
     bill.add("program", std::env::current_exe().and_then(std::fs::metadata).map_or(0, |file| file.len()));
 
     let anomaly = bundle::find(&config.anomaly.bundle)?;
-    let threshold = config.anomaly.threshold.as_ref().map(|threshold| *threshold.get_ref());
-    let mut inspector = Inspector::new(&anomaly, threshold)?;
-    allow_float(config, &anomaly, inspector.plan().integer_coverage())?;
-    let memory = inspector.plan().memory();
-    bill.add(format!("{} weights", config.anomaly.bundle), memory.weights_bytes);
-    bill.add(format!("{} memory bank", config.anomaly.bundle), inspector.bank_bytes() as u64);
-    bill.add(format!("{} arena", config.anomaly.bundle), memory.arena_bytes);
+    let mut inspector = Inspector::new(&anomaly, config.anomaly.wanted_threshold())?;
+    let coverage = inspector.plans().map(Plan::integer_coverage).fold(1.0, f64::min);
+    allow_float(config, &anomaly, coverage)?;
+    let sum = |bytes: fn(crate::engine::Memory) -> u64| inspector.plans().map(|plan| bytes(plan.memory())).sum();
+    bill.add(format!("{} weights", config.anomaly.bundle), sum(|memory| memory.weights_bytes));
+    bill.add(format!("{} statistics", config.anomaly.bundle), inspector.statistics_bytes() as u64);
+    bill.add(format!("{} arena", config.anomaly.bundle), sum(|memory| memory.arena_bytes));
     let probe = Picture::new(Layout::Rgb, 64, 48);
     inspector.prepare(&probe)?;
     inspector.judge((64, 48), &mut Verdict::default())?;

@@ -3,7 +3,7 @@
 use super::picture::{Layout, Picture};
 
 /// Gradients, hard edges and noise: what fixed-point code can get wrong.
-pub(super) fn synthetic(layout: Layout, width: usize, height: usize) -> Picture {
+pub(crate) fn synthetic(layout: Layout, width: usize, height: usize) -> Picture {
     let mut picture = Picture::new(layout, width, height);
     let channels = layout.channels();
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
@@ -28,7 +28,7 @@ pub(super) fn synthetic(layout: Layout, width: usize, height: usize) -> Picture 
 }
 
 /// FNV-1a, 64 bits, of all bytes.
-pub(super) fn checksum(picture: &Picture) -> u64 {
+pub(crate) fn checksum(picture: &Picture) -> u64 {
     picture
         .data()
         .iter()

@@ -27,7 +27,7 @@ mod resize;
 mod taps;
 
 #[cfg(test)]
-mod golden;
+pub(crate) mod golden;
 
 pub use colour::{luma_into, merge_ycbcr, rgb_into, split_ycbcr};
 pub use draw::{Colour, frame_box, label, side_by_side, stacked};

@@ -261,7 +261,7 @@ impl Inspection<'_> {
         let picture = &frame.picture;
         self.inspector.prepare(picture)?;
         let size = (picture.width(), picture.height());
-        if judged && self.skip_similar > 0.0 && self.inspector.change()? < self.skip_similar {
+        if judged && self.skip_similar > 0.0 && self.inspector.change() < self.skip_similar {
             self.inspector.repeat(size, &mut report.verdict);
             return Ok(Fate::SkippedSimilar);
         }

@@ -1,8 +1,6 @@
 //! Pictures for people: the frame with what was seen in it, and the spot from nearer.
 
-use crate::picture::{
-    Colour, Filter, Layout, Picture, PictureError, Resizer, frame_box, heatmap_over, label, rgb_into, side_by_side,
-};
+use crate::picture::{Colour, Picture, PictureError, frame_box, heatmap_over, label, rgb_into, side_by_side};
 use crate::task::TaskError;
 use crate::task::anomaly::Verdict;
 use crate::task::super_resolution::enlarge_bicubic;
@@ -18,9 +16,7 @@ pub fn annotated(frame: &Picture, verdict: &Verdict) -> Result<Picture, PictureE
     let mut picture = Picture::default();
     rgb_into(frame, &mut picture);
     let mut heat = Picture::default();
-    let size = (frame.width(), frame.height());
-    Resizer::new(Filter::Bilinear, Layout::Grey, (verdict.heat.width(), verdict.heat.height()), size)?
-        .run(&verdict.heat, &mut heat)?;
+    verdict.heat_over((frame.width(), frame.height()), &mut heat)?;
     heatmap_over(&mut picture, &heat)?;
     for region in &verdict.regions {
         frame_box(&mut picture, region.area, ALARM, 2);

@@ -11,26 +11,7 @@ pub struct Region {
     pub score: f64,
 }
 
-/// Averages each channel over its 3×3 neighbourhood, edges repeated: `(sum + 4) / 9`.
-/// `planes` is `[C, H, W]`; the result is `[H, W, C]`, one row of features a cell.
-pub fn smooth_into_cells(planes: &[u8], channels: usize, height: usize, width: usize, cells: &mut [u8]) {
-    for (channel, plane) in planes.chunks_exact(width * height).enumerate() {
-        for y in 0..height {
-            let rows = [y.saturating_sub(1), y, (y + 1).min(height - 1)];
-            for x in 0..width {
-                let columns = [x.saturating_sub(1), x, (x + 1).min(width - 1)];
-                let sum: u32 = rows
-                    .iter()
-                    .flat_map(|row| columns.iter().map(move |column| row * width + column))
-                    .map(|at| u32::from(plane[at]))
-                    .sum();
-                cells[(y * width + x) * channels + channel] = ((sum + 4) / 9) as u8;
-            }
-        }
-    }
-}
-
-/// `distance / (distance + half)`: 0 for a cell that is in the bank, 0.5 at `half`, towards 1 far from it.
+/// `distance / (distance + half)`: 0 for a cell as normal as can be, 0.5 at `half`, towards 1 far from it.
 pub fn score(distance: u32, half: u32) -> f64 {
     f64::from(distance) / (f64::from(distance) + f64::from(half))
 }
@@ -126,19 +107,6 @@ impl Grid {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn smoothing_repeats_the_edge_and_rounds() {
-        let plane = [0u8, 0, 0, 0, 9, 0, 0, 0, 0];
-        let mut cells = [0u8; 9];
-        smooth_into_cells(&plane, 1, 3, 3, &mut cells);
-        assert_eq!(cells, [1; 9]);
-        let corner = [255u8, 0, 0, 0];
-        let mut cells = [0u8; 4];
-        smooth_into_cells(&corner, 1, 2, 2, &mut cells);
-        // The corner pixel is seen 4, 2, 2 and 1 times.
-        assert_eq!(cells, [(4 * 255 + 4) / 9, (2 * 255 + 4) / 9, (2 * 255 + 4) / 9, (255 + 4) / 9].map(|v| v as u8));
-    }
 
     #[test]
     fn heat_is_the_score_as_a_byte() {

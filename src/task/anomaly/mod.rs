@@ -1,27 +1,48 @@
-//! Is this frame normal, and where not? A frozen INT8 backbone, then distances to what was seen on normal parts.
+//! Is this frame normal, and where not? A frozen INT8 backbone sees the frame at a few sizes; scorers, taught on normal
+//! parts, tell how far what it saw is from them.
+//!
+//! ```text
+//! frame -- view (each size) --+-- pooled --> scorers that judge the whole --+
+//!                             +-- cells ---> scorers that judge places -----+--> sum -- calibration --> score 0..1
+//!                                                                   +--> heatmap, regions
+//! ```
 
-mod bank;
+mod calibration;
+mod cells;
 mod heatmap;
 mod measure;
+mod pixels;
+mod pooled;
+mod scorer;
+pub mod teach;
+mod view;
 
-pub use bank::Bank;
 pub use heatmap::Region;
 pub use measure::{auroc, f1, interval, recall_at};
+pub use pixels::Pixels;
 
 use super::TaskError;
-use crate::bundle::{Bundle, Task};
-use crate::engine::{EngineError, Plan, Session};
-use crate::picture::{Layout, Picture, Resizer};
-use heatmap::{Grid, Scratch, find_regions, heat, score, smooth_into_cells};
-use std::sync::Arc;
+use crate::bundle::{Bundle, BundleError, Task};
+use crate::engine::{Plan, npy};
+use crate::picture::{Filter, Layout, Picture, PictureError, Resizer};
+use calibration::Calibration;
+use cells::Cells;
+use heatmap::{Grid, Scratch, find_regions, heat};
+use pooled::pool;
+use scorer::{Matrix, Seen, Sum, rebuild};
+use std::time::{Duration, Instant};
+use view::View;
 
 /// Below this many pixels a side a frame holds nothing that could be judged.
 const LEAST_SIDE: usize = 32;
 
+/// The distance that is half hot, once each cell is held to what is usual in its place.
+const HALF_HOT: u32 = 4096;
+
 /// The answer for one frame. Reused from frame to frame.
 #[derive(Default)]
 pub struct Verdict {
-    /// How far from normal, 0..1; 0.5 at the bundle's half distance.
+    /// The share of normal frames that score lower, 0..1.
     pub score: f64,
     /// The score from which on a frame counts as defect.
     pub threshold: f64,
@@ -31,25 +52,44 @@ pub struct Verdict {
     pub regions: Vec<Region>,
     /// The centre of the hottest cell, in frame coordinates `(x, y)`.
     pub peak: (usize, usize),
-    /// The heat of each cell of the feature grid, one byte a cell, 128 at score 0.5.
+    /// The heat of each cell of the feature grid, one byte a cell: 128 is what hardly any normal frame reaches.
     pub heat: Picture,
+}
+
+impl Verdict {
+    /// The heat of each pixel of a frame of the given size: that of the cells, enlarged bilinearly.
+    ///
+    /// # Errors
+    /// [`PictureError`] where there is no heat or the frame has no pixels.
+    pub fn heat_over(&self, frame_size: (usize, usize), out: &mut Picture) -> Result<(), PictureError> {
+        let cells = (self.heat.width(), self.heat.height());
+        Resizer::new(Filter::Bilinear, Layout::Grey, cells, frame_size)?.run(&self.heat, out)
+    }
 }
 
 /// Judges frames by one bundle.
 pub struct Inspector {
-    session: Session,
-    bank: Bank,
-    half: u32,
-    least: u32,
+    views: Vec<View>,
+    /// By view: what the scorers look at.
+    needs: Vec<Needs>,
+    seen: Seen,
+    sum: Sum,
+    calibration: Calibration,
+    shown: usize,
+    /// By cell: the distance that is shown half hot.
+    half: Vec<f32>,
+    /// By cell: the distance, where [`HALF_HOT`] is half hot.
+    relative: Vec<u32>,
     threshold: f64,
-    grid: (usize, usize),
-    resizer: Option<(Resizer, usize, usize, Layout)>,
-    fitted: Picture,
+    score: f64,
     previous: Vec<u8>,
-    cells: Vec<u8>,
-    distances: Vec<u32>,
     scratch: Scratch,
-    input: (usize, usize),
+}
+
+#[derive(Clone, Copy, Default)]
+struct Needs {
+    cells: bool,
+    pooled: bool,
 }
 
 impl Inspector {
@@ -59,94 +99,87 @@ impl Inspector {
     /// [`TaskError::Bundle`] where the bundle is of another task or its parts do not fit each other.
     pub fn new(bundle: &Bundle, threshold: Option<f64>) -> Result<Inspector, TaskError> {
         let manifest = bundle.manifest();
-        let (Task::Anomaly, Some(section), Some(width), Some(height)) =
-            (manifest.task, &manifest.anomaly, manifest.input.width, manifest.input.height)
-        else {
+        let (Task::Anomaly, Some(section)) = (manifest.task, &manifest.anomaly) else {
             return Err(bundle
                 .blame("bundle.toml", "task is not \"anomaly\"; name a bundle that was made for it")
                 .into());
         };
-        let bank = Bank::parse(&bundle.read(&section.bank)?).map_err(|e| bundle.blame(&section.bank, e))?;
-        let blame_model = |e: EngineError| bundle.blame(&manifest.model, e);
-        let plan = bundle.model()?.plan(&[vec![1, 3, height, width]]).map_err(blame_model)?;
-        let grid = match plan.outputs().first().map(|output| output.shape.as_slice()) {
-            Some(&[1, channels, rows, columns]) if channels == bank.channels() && rows * columns > 0 => (columns, rows),
-            Some(other) => {
-                let problem = format!("gives features {other:?}, the memory bank has {} channels", bank.channels());
-                return Err(bundle.blame(&manifest.model, problem).into());
-            }
-            None => return Err(bundle.blame(&manifest.model, "has no output").into()),
-        };
-        let threshold = threshold.unwrap_or(section.threshold);
-        let cells = grid.0 * grid.1;
+        let mut views = Vec::new();
+        let mut seen = Seen { pooled: Vec::new(), cells: Vec::new() };
+        for &side in &section.views {
+            let blame = |problem| bundle.blame(&manifest.model, problem);
+            let view = View::new(bundle.model()?, side).map_err(blame)?;
+            seen.cells.push(Cells::new(view.layers()).map_err(blame)?);
+            seen.pooled.push(Vec::new());
+            views.push(view);
+        }
+        let (mut sum, mut needs) = (Sum::default(), vec![Needs::default(); views.len()]);
+        for part in &section.scorer {
+            let matrix = matrix(bundle, &part.statistics)?;
+            let scorer = rebuild(part, views[part.view].layers(), &matrix);
+            let scorer = scorer.map_err(|problem| bundle.blame(&part.statistics, problem))?;
+            let needs = &mut needs[part.view];
+            *(if scorer.distances().is_some() { &mut needs.cells } else { &mut needs.pooled }) = true;
+            sum.push(scorer, part);
+        }
+        if sum.scorers().nth(section.heat.scorer).is_none_or(|scorer| scorer.distances().is_none()) {
+            return Err(bundle.blame("bundle.toml", "anomaly.heat.scorer does not look at places").into());
+        }
+        let half = matrix(bundle, &section.heat.half_distances)?.values;
+        let shown = &section.scorer[section.heat.scorer];
+        let (width, height) = seen.cells[shown.view].grid();
+        if half.len() != width * height || !half.iter().all(|half| *half > 0.0) {
+            let problem = format!("a number over 0 is expected for each of {width}x{height} cells");
+            return Err(bundle.blame(&section.heat.half_distances, problem).into());
+        }
+        let calibration = Calibration::from_matrix(&matrix(bundle, &section.calibration)?);
         Ok(Inspector {
-            session: Session::new(Arc::new(plan)).map_err(blame_model)?,
-            cells: vec![0; cells * bank.channels()],
-            distances: vec![0; cells],
-            bank,
-            half: section.half_distance,
-            least: least_distance(threshold, section.half_distance),
-            threshold,
-            grid,
-            resizer: None,
-            fitted: Picture::default(),
+            views,
+            needs,
+            seen,
+            sum,
+            calibration: calibration.map_err(|problem| bundle.blame(&section.calibration, problem))?,
+            shown: section.heat.scorer,
+            relative: vec![0; half.len()],
+            half,
+            threshold: threshold.unwrap_or(section.threshold),
+            score: 0.0,
             previous: Vec::new(),
             scratch: Scratch::default(),
-            input: (width, height),
         })
     }
 
-    /// The plan of the backbone.
-    pub fn plan(&self) -> &Plan {
-        self.session.plan()
+    /// The plans of the backbone, one a view.
+    pub fn plans(&self) -> impl Iterator<Item = &Plan> {
+        self.views.iter().map(View::plan)
     }
 
-    /// Bytes of the memory bank.
-    pub fn bank_bytes(&self) -> usize {
-        self.bank.bytes()
+    /// Bytes of the statistics of normal.
+    pub fn statistics_bytes(&self) -> usize {
+        self.sum.scorers().map(scorer::Scorer::bytes).sum()
     }
 
-    /// Resizes the frame to the backbone's input.
+    /// Resizes the frame to the backbone's views.
     ///
     /// # Errors
     /// [`TaskError::TooSmall`] for a frame that holds nothing to judge, [`TaskError::Picture`] where it cannot be resized.
     pub fn prepare(&mut self, frame: &Picture) -> Result<(), TaskError> {
-        let (width, height, layout) = (frame.width(), frame.height(), frame.layout());
+        let (width, height) = (frame.width(), frame.height());
         if width < LEAST_SIDE || height < LEAST_SIDE {
             return Err(TaskError::TooSmall { width, height, least: LEAST_SIDE });
         }
-        let resizer = match &mut self.resizer {
-            Some((resizer, w, h, l)) if (*w, *h, *l) == (width, height, layout) => resizer,
-            stale => {
-                let resizer = Resizer::fit(layout, (width, height), self.input)?;
-                &mut stale.insert((resizer, width, height, layout)).0
-            }
-        };
-        resizer.run(frame, &mut self.fitted)?;
-        let plane = self.input.0 * self.input.1;
-        let planes = self.session.input_mut::<u8>(0)?;
-        match layout {
-            Layout::Grey => planes.chunks_exact_mut(plane).for_each(|to| to.copy_from_slice(self.fitted.data())),
-            Layout::Rgb => {
-                for (channel, to) in planes.chunks_exact_mut(plane).enumerate() {
-                    for (to, pixel) in to.iter_mut().zip(self.fitted.data().chunks_exact(3)) {
-                        *to = pixel[channel];
-                    }
-                }
-            }
-        }
-        Ok(())
+        Ok(view::prepare(&mut self.views, frame)?)
     }
 
-    /// Mean absolute difference of the frame prepared last to the one judged last, in grey levels of the backbone's
-    /// input; infinite before the first verdict.
-    ///
-    /// # Errors
-    /// [`TaskError::Engine`] where the backbone's input is not of bytes.
-    pub fn change(&mut self) -> Result<f64, TaskError> {
-        let planes = self.session.input_mut::<u8>(0)?;
-        let sum: u64 = planes.iter().zip(&self.previous).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
-        Ok(if self.previous.is_empty() { f64::INFINITY } else { sum as f64 / self.previous.len() as f64 })
+    /// Mean absolute difference of the frame prepared last to the one judged last, in grey levels of the first view;
+    /// infinite before the first verdict, and where one frame is grey and the other is not.
+    pub fn change(&self) -> f64 {
+        let now = self.views[0].fitted().data();
+        if now.len() != self.previous.len() {
+            return f64::INFINITY;
+        }
+        let sum: u64 = now.iter().zip(&self.previous).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+        sum as f64 / now.len() as f64
     }
 
     /// Judges the frame that was prepared last; `frame_size` is its size before resizing.
@@ -154,61 +187,71 @@ impl Inspector {
     /// # Errors
     /// [`TaskError::Engine`] where the backbone fails.
     pub fn judge(&mut self, frame_size: (usize, usize), verdict: &mut Verdict) -> Result<(), TaskError> {
-        self.session.run()?;
-        self.previous.clear();
-        self.previous.extend_from_slice(self.session.input_mut::<u8>(0)?);
-        let features = self.session.output::<u8>(0)?;
-        let (columns, rows) = self.grid;
-        smooth_into_cells(features, self.bank.channels(), rows, columns, &mut self.cells);
-        let cells = self.cells.chunks_exact(self.bank.channels());
-        for (cell, distance) in cells.zip(&mut self.distances) {
-            *distance = self.bank.distance(cell);
-        }
-        self.repeat(frame_size, verdict);
-        Ok(())
+        self.judge_timed(frame_size, verdict).map(|_| ())
     }
 
-    /// The verdict that follows from the distances of the frame judged last, for a frame of the given size.
-    pub fn repeat(&mut self, frame_size: (usize, usize), verdict: &mut Verdict) {
-        let (columns, rows) = self.grid;
-        let grid = Grid { width: columns, height: rows, frame_width: frame_size.0, frame_height: frame_size.1 };
-        verdict.heat.reshape(Layout::Grey, columns, rows);
-        let mut hottest = (0, 0);
-        for (cell, (&distance, pixel)) in self.distances.iter().zip(verdict.heat.data_mut()).enumerate() {
-            *pixel = heat(distance, self.half);
-            if distance > hottest.1 {
-                hottest = (cell, distance);
+    /// The same; tells what time of it the backbone took.
+    ///
+    /// # Errors
+    /// As [`Inspector::judge`].
+    pub fn judge_timed(&mut self, frame_size: (usize, usize), verdict: &mut Verdict) -> Result<Duration, TaskError> {
+        let mut backbone = Duration::ZERO;
+        for (at, (view, needs)) in self.views.iter_mut().zip(&self.needs).enumerate() {
+            let start = Instant::now();
+            view.run()?;
+            backbone += start.elapsed();
+            if needs.pooled {
+                pool(view.features(), &mut self.seen.pooled[at]);
+            }
+            if needs.cells {
+                self.seen.cells[at].fill(view.features());
             }
         }
-        verdict.score = score(hottest.1, self.half);
-        verdict.threshold = self.threshold;
-        verdict.defect = hottest.1 >= self.least;
-        verdict.peak = grid.centre(hottest.0);
-        find_regions(&grid, &self.distances, self.least, self.half, &mut self.scratch, &mut verdict.regions);
+        self.previous.clear();
+        self.previous.extend_from_slice(self.views[0].fitted().data());
+        self.score = self.calibration.score(self.sum.score(&self.seen));
+        self.repeat(frame_size, verdict);
+        Ok(backbone)
     }
-}
 
-/// The smallest distance whose score reaches `threshold`: so that frames and cells are decided on integers alone.
-fn least_distance(threshold: f64, half: u32) -> u32 {
-    let (mut low, mut high) = (0u32, u32::MAX);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if score(middle, half) >= threshold { high = middle } else { low = middle + 1 }
-    }
-    low
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_least_distance_is_where_the_score_reaches_the_threshold() {
-        assert_eq!(least_distance(0.5, 1000), 1000);
-        assert_eq!(least_distance(0.0, 1000), 0);
-        for threshold in [0.1, 0.25, 0.7, 0.99] {
-            let least = least_distance(threshold, 777);
-            assert!(score(least, 777) >= threshold && score(least - 1, 777) < threshold);
+    /// The verdict on the frame judged last, for a frame of the given size.
+    pub fn repeat(&mut self, frame_size: (usize, usize), verdict: &mut Verdict) {
+        let shown = self.sum.scorers().nth(self.shown);
+        let (Some(distances), Some(view)) = (shown.and_then(|s| s.distances()), shown.map(|s| s.view())) else {
+            return;
+        };
+        let (width, height) = self.seen.cells[view].grid();
+        let grid = Grid { width, height, frame_width: frame_size.0, frame_height: frame_size.1 };
+        verdict.heat.reshape(Layout::Grey, width, height);
+        let mut hottest = (0, 0);
+        let pixels = verdict.heat.data_mut().iter_mut();
+        for (cell, ((&distance, half), (relative, pixel))) in
+            distances.iter().zip(&self.half).zip(self.relative.iter_mut().zip(pixels)).enumerate()
+        {
+            *relative = (distance as f32 / half * HALF_HOT as f32) as u32;
+            *pixel = heat(*relative, HALF_HOT);
+            if *relative > hottest.1 {
+                hottest = (cell, *relative);
+            }
         }
+        verdict.score = self.score;
+        verdict.threshold = self.threshold;
+        verdict.defect = self.score >= self.threshold;
+        verdict.peak = grid.centre(hottest.0);
+        verdict.regions.clear();
+        if verdict.defect {
+            // A frame that is a defect by the sum of all scorers has a place, even if this one finds none very hot.
+            let least = if hottest.1 > HALF_HOT { HALF_HOT.max(hottest.1 / 2) } else { hottest.1.max(1) };
+            find_regions(&grid, &self.relative, least, HALF_HOT, &mut self.scratch, &mut verdict.regions);
+        }
+    }
+}
+
+/// Reads a matrix of floats.
+fn matrix(bundle: &Bundle, name: &str) -> Result<Matrix, BundleError> {
+    let tensor = npy::read(&bundle.read(name)?).map_err(|e| bundle.blame(name, e))?;
+    match (tensor.values::<f32>(), tensor.shape()) {
+        (Some(values), &[_, columns]) if columns > 0 => Ok(Matrix { columns, values: values.to_vec() }),
+        _ => Err(bundle.blame(name, format!("holds {tensor}: a matrix of f32 is expected"))),
     }
 }

@@ -1,0 +1,154 @@
+//! Writing a bundle so that its name shows the old one or the new one, whole, and nothing between.
+
+use super::{Manifest, sha256};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// A bundle that is being written beside the place where it will lie. Dropped unfinished, it leaves no trace.
+pub struct Draft {
+    target: PathBuf,
+    folder: PathBuf,
+    files: BTreeMap<String, String>,
+}
+
+impl Draft {
+    /// Begins a bundle that will lie at `target`.
+    ///
+    /// # Errors
+    /// Where `target` is something else than a bundle or an empty folder, or its place cannot be written to.
+    pub fn begin(target: &Path) -> io::Result<Draft> {
+        let taken = match fs::read_dir(target) {
+            Ok(mut entries) => entries.next().is_some() && !target.join("bundle.toml").is_file(),
+            Err(_) => target.symlink_metadata().is_ok(),
+        };
+        if taken {
+            return Err(io::Error::other("is there already and is no bundle: name another place"));
+        }
+        let folder = beside(target, "new")?;
+        // Left by a power cut.
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir_all(&folder)?;
+        Ok(Draft { target: target.to_path_buf(), folder, files: BTreeMap::new() })
+    }
+
+    /// Puts a file into the bundle.
+    ///
+    /// # Errors
+    /// What cannot be written.
+    pub fn add(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        write_synced(&self.folder.join(name), bytes)?;
+        self.files.insert(name.into(), sha256(bytes));
+        Ok(())
+    }
+
+    /// Writes the manifest with the hashes of all files and puts the bundle in its place. A bundle that lay there is
+    /// replaced.
+    ///
+    /// # Errors
+    /// What cannot be written or renamed; the bundle that lay there is then still there.
+    pub fn finish(self, mut manifest: Manifest) -> io::Result<()> {
+        manifest.files = self.files.clone();
+        let text = toml::to_string(&manifest).map_err(io::Error::other)?;
+        write_synced(&self.folder.join("bundle.toml"), text.as_bytes())?;
+        File::open(&self.folder)?.sync_all()?;
+        let old = beside(&self.target, "old")?;
+        if self.target.exists() {
+            if old.exists() {
+                fs::remove_dir_all(&old)?;
+            }
+            fs::rename(&self.target, &old)?;
+        }
+        if let Err(error) = fs::rename(&self.folder, &self.target) {
+            let _ = fs::rename(&old, &self.target);
+            return Err(error);
+        }
+        let parent = self.target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(parent)?.sync_all()?;
+        if old.exists() {
+            fs::remove_dir_all(&old)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Gone already where it was finished.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// `.NAME.suffix` in the same folder.
+fn beside(target: &Path, suffix: &str) -> io::Result<PathBuf> {
+    let name = target.file_name().ok_or_else(|| io::Error::other("is no name for a bundle"))?;
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(".");
+    hidden.push(suffix);
+    Ok(target.with_file_name(hidden))
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::Bundle;
+
+    fn manifest(version: &str) -> Manifest {
+        let text = format!(
+            "format = 1\nname = 'x'\nversion = '{version}'\ntask = 'super-resolution'\ndescription = 'd'\nlicence = 'MIT'\n\
+             model = 'm'\n[input]\nchannels = 'luma'\n[super_resolution]\nscale = 2\nreceptive_field = 1\n[files]\nm = '00'"
+        );
+        Manifest::parse(&text, Path::new("bundle.toml")).unwrap()
+    }
+
+    #[test]
+    fn a_finished_draft_replaces_the_old_bundle_and_leaves_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("x");
+        for version in ["1", "2"] {
+            let mut draft = Draft::begin(&target).unwrap();
+            draft.add("m", b"model").unwrap();
+            draft.add("golden/a.npy", version.as_bytes()).unwrap();
+            draft.finish(manifest(version)).unwrap();
+            assert_eq!(Bundle::open(&target).unwrap().manifest().version, version);
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_unfinished_draft_leaves_the_old_bundle_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("x");
+        let mut draft = Draft::begin(&target).unwrap();
+        draft.add("m", b"model").unwrap();
+        draft.finish(manifest("1")).unwrap();
+        let mut draft = Draft::begin(&target).unwrap();
+        draft.add("m", b"half").unwrap();
+        drop(draft);
+        assert_eq!(Bundle::open(&target).unwrap().manifest().version, "1");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_no_bundle_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("letter.txt"), "dear").unwrap();
+        assert!(Draft::begin(folder.path()).is_err_and(|e| e.to_string().contains("no bundle")));
+        assert!(Draft::begin(&folder.path().join("letter.txt")).is_err());
+        assert!(Draft::begin(&folder.path().join("new")).is_ok());
+    }
+}

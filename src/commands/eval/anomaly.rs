@@ -1,0 +1,208 @@
+//! How well frames are judged: by the frame, and with masks by the pixel.
+
+use super::Arguments;
+use crate::bundle::Bundle;
+use crate::commands::{masks, percentile, print_json, read_picture, sheet};
+use crate::picture::Picture;
+use crate::source::picture_files;
+use crate::task::anomaly::{Inspector, Pixels, Verdict, auroc, f1, interval, recall_at};
+use anyhow::Context;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+struct Scored {
+    file: PathBuf,
+    score: f64,
+    ms: f64,
+}
+
+/// False alarms, as shares of the normal pictures, at which the defects found are told.
+const SHARES: [f64; 3] = [0.01, 0.05, 0.1];
+
+pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let defects = arguments.defect.as_deref();
+    let mut inspector = Inspector::new(bundle, None)?;
+    let threshold = bundle.manifest().anomaly.as_ref().map_or(0.5, |section| section.threshold);
+    let mut masks = arguments.masks.as_deref().map(Masks::new);
+    let normal = scored(&mut inspector, normal, |_, size, verdict| match &mut masks {
+        Some(masks) => masks.add_normal(size, verdict),
+        None => Ok(()),
+    })?;
+    let defect = defects.map(|folder| {
+        scored(&mut inspector, folder, |file, size, verdict| match &mut masks {
+            Some(masks) => masks.add_defect(folder, file, size, verdict),
+            None => Ok(()),
+        })
+    });
+    let defect = defect.transpose()?.unwrap_or_default();
+    let pixels = masks.map(|masks| masks.pixels);
+    let unmarked = pixels.as_ref().map_or(0, Pixels::unmarked);
+    let (pixel_auroc, pro) = (pixels.as_ref().and_then(Pixels::auroc), pixels.as_ref().and_then(Pixels::pro));
+    let mut times: Vec<f64> = normal.iter().chain(&defect).map(|row| row.ms).collect();
+    times.sort_by(f64::total_cmp);
+    let p50 = percentile(&times, 0.5);
+    let scores = |rows: &[Scored]| rows.iter().map(|row| row.score).collect::<Vec<f64>>();
+    let (normal_scores, defect_scores) = (scores(&normal), scores(&defect));
+    let (area, spread) = (auroc(&normal_scores, &defect_scores), interval(&normal_scores, &defect_scores, auroc));
+    let some_f1 = |normal: &[f64], defect: &[f64]| (!defect.is_empty()).then(|| f1(normal, defect, threshold));
+    let f1_interval = interval(&normal_scores, &defect_scores, some_f1);
+    let f1 = f1(&normal_scores, &defect_scores, threshold);
+    let found = SHARES.map(|share| recall_at(&normal_scores, &defect_scores, share));
+    let kinds = by_kind(defects.unwrap_or(Path::new("")), &defect)
+        .into_iter()
+        .map(|(kind, scores)| Kind {
+            kind,
+            n: scores.len(),
+            auroc: auroc(&normal_scores, &scores),
+            auroc_interval: interval(&normal_scores, &scores, auroc),
+            found: scores.iter().filter(|score| **score >= threshold).count(),
+        })
+        .collect::<Vec<Kind>>();
+    let false_alarms: Vec<&Scored> = normal.iter().filter(|row| row.score >= threshold).collect();
+    let misses: Vec<&Scored> = defect.iter().filter(|row| row.score < threshold).collect();
+    let names = |rows: &[&Scored]| rows.iter().map(|row| row.file.display().to_string()).collect::<Vec<String>>();
+    if let Some(path) = &arguments.sheet {
+        sheet::write(path, &mut inspector, &closest(&normal, &defect))?;
+    }
+    if arguments.json {
+        let found: BTreeMap<String, Option<f64>> =
+            SHARES.iter().zip(found).map(|(share, found)| (share.to_string(), found)).collect();
+        print_json(&serde_json::json!({
+            "auroc": area, "auroc_interval": spread,
+            "f1": (!defect.is_empty()).then_some(f1), "f1_interval": f1_interval, "threshold": threshold,
+            "recall_at_false_alarms": found, "kinds": kinds, "pixel_auroc": pixel_auroc, "pro": pro,
+            "n_unmarked": unmarked,
+            "n_normal": normal.len(), "n_defect": defect.len(), "p50_ms": p50,
+            "false_alarms": names(&false_alarms), "misses": names(&misses),
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{} normal, {} with defects, threshold {threshold}", normal.len(), defect.len())?;
+    let between =
+        |interval: Option<[f64; 2]>| interval.map_or(String::new(), |[low, high]| format!(" ({low:.4} to {high:.4})"));
+    if let Some(area) = area {
+        writeln!(out, "AUROC {area:.4}{}   F1 {f1:.4}{}; in brackets 95 %", between(spread), between(f1_interval))?;
+    }
+    if let [Some(a), Some(b), Some(c)] = found.map(|found| found.map(|share| share * 100.0)) {
+        writeln!(out, "defects found at 1, 5, 10 % false alarms: {a:.0}, {b:.0}, {c:.0} %")?;
+    }
+    if let (Some(area), Some(pro)) = (pixel_auroc, pro) {
+        writeln!(out, "by pixels: AUROC {area:.4}   PRO {pro:.4}, to 30 % false positives")?;
+    }
+    if unmarked > 0 {
+        writeln!(out, "left out of the figures by pixels: {unmarked} whose masks mark nothing over 127")?;
+    }
+    for Kind { kind, n, auroc, auroc_interval, found } in &kinds {
+        let area = auroc.unwrap_or_default();
+        writeln!(out, "  {kind:<16} AUROC {area:.4}{}   {found} of {n} found", between(*auroc_interval))?;
+    }
+    writeln!(out, "{} false alarms, {} misses, {p50:.1} ms a picture (median)", false_alarms.len(), misses.len())?;
+    for (word, rows) in [("false alarm", &false_alarms), ("miss", &misses)] {
+        for row in rows.iter() {
+            writeln!(out, "{word}  {:.4}  {}", row.score, row.file.display())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Pictures of a sheet from each of the two sets.
+const ON_SHEET: usize = 12;
+
+/// The normal pictures that score highest, then the defects that score lowest: errors first.
+fn closest<'a>(normal: &'a [Scored], defect: &'a [Scored]) -> Vec<(&'a Path, String)> {
+    let picked = |rows: &'a [Scored], word: &str, highest: bool| {
+        let mut rows: Vec<&Scored> = rows.iter().collect();
+        rows.sort_by(|a, b| if highest { b.score.total_cmp(&a.score) } else { a.score.total_cmp(&b.score) });
+        let caption = |row: &Scored| {
+            let name = row.file.file_name().unwrap_or_default().to_string_lossy();
+            format!("{word} {:.3} {}", row.score, name.chars().take(22).collect::<String>())
+        };
+        rows.into_iter().take(ON_SHEET).map(|row| (row.file.as_path(), caption(row))).collect::<Vec<_>>()
+    };
+    [picked(normal, "normal", true), picked(defect, "defect", false)].concat()
+}
+
+/// One kind of defect against all normal pictures.
+#[derive(serde::Serialize)]
+struct Kind {
+    kind: String,
+    n: usize,
+    auroc: Option<f64>,
+    auroc_interval: Option<[f64; 2]>,
+    /// At the bundle's threshold.
+    found: usize,
+}
+
+/// Scores by the sub-folder of `folder` that a picture lies in; nothing where there are no sub-folders.
+fn by_kind(folder: &Path, rows: &[Scored]) -> BTreeMap<String, Vec<f64>> {
+    let mut kinds: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for row in rows {
+        let inside = row.file.strip_prefix(folder).unwrap_or(&row.file);
+        let mut parts = inside.components();
+        if let (Some(kind), Some(_)) = (parts.next(), parts.next()) {
+            kinds.entry(kind.as_os_str().to_string_lossy().into_owned()).or_default().push(row.score);
+        }
+    }
+    kinds
+}
+
+/// Pixels tallied against the masks in a folder.
+struct Masks<'a> {
+    folder: &'a Path,
+    pixels: Pixels,
+    heat: Picture,
+    mask: Picture,
+}
+
+impl Masks<'_> {
+    fn new(folder: &Path) -> Masks<'_> {
+        Masks { folder, pixels: Pixels::default(), heat: Picture::default(), mask: Picture::default() }
+    }
+
+    fn add_normal(&mut self, size: (usize, usize), verdict: &Verdict) -> anyhow::Result<()> {
+        verdict.heat_over(size, &mut self.heat)?;
+        self.pixels.add_normal(&self.heat);
+        Ok(())
+    }
+
+    /// `file` is a picture in the folder of defects.
+    fn add_defect(
+        &mut self,
+        defects: &Path,
+        file: &Path,
+        size: (usize, usize),
+        verdict: &Verdict,
+    ) -> anyhow::Result<()> {
+        masks::read(defects, self.folder, file, size, &mut self.mask)?;
+        verdict.heat_over(size, &mut self.heat)?;
+        Ok(self.pixels.add(&self.heat, &self.mask)?)
+    }
+}
+
+/// Judges every picture of a folder; one that cannot be judged ends the evaluation: its figures would be of other data.
+/// `seen` gets each picture's file, size and verdict.
+fn scored(
+    inspector: &mut Inspector,
+    folder: &Path,
+    mut seen: impl FnMut(&Path, (usize, usize), &Verdict) -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<Scored>> {
+    let mut picture = Picture::default();
+    let mut verdict = Verdict::default();
+    let judge = |file: PathBuf| {
+        read_picture(&file, &mut picture)?;
+        let size = (picture.width(), picture.height());
+        let start = Instant::now();
+        inspector
+            .prepare(&picture)
+            .and_then(|()| inspector.judge(size, &mut verdict))
+            .with_context(|| file.display().to_string())?;
+        let ms = start.elapsed().as_secs_f64() * 1e3;
+        seen(&file, size, &verdict)?;
+        Ok(Scored { file, score: verdict.score, ms })
+    };
+    picture_files(folder).map_err(anyhow::Error::msg)?.into_iter().map(judge).collect()
+}

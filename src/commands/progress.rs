@@ -1,0 +1,37 @@
+//! How far a long command is: a bar with the time left on a terminal, a line each tenth elsewhere.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use std::cell::Cell;
+
+/// A task that is told how far it is.
+pub struct Progress {
+    bar: ProgressBar,
+    what: &'static str,
+    total: u64,
+    tenths: Cell<u64>,
+}
+
+impl Progress {
+    /// A task of `total` steps.
+    pub fn new(what: &'static str, total: u64) -> Progress {
+        let bar = ProgressBar::new(total).with_message(what);
+        if let Ok(style) = ProgressStyle::with_template("{msg:9} {wide_bar} {percent:>3} %, {eta} left ") {
+            bar.set_style(style);
+        }
+        Progress { bar, what, total, tenths: Cell::new(0) }
+    }
+
+    /// `done` steps are done.
+    pub fn at(&self, done: u64) {
+        self.bar.set_position(done);
+        let tenths = 10 * done / self.total.max(1);
+        if self.bar.is_hidden() && tenths > self.tenths.replace(tenths) {
+            log::info!(percent = 10 * tenths, seconds_left = self.bar.eta().as_secs(); "{}", self.what);
+        }
+    }
+
+    /// All steps are done: the bar goes.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

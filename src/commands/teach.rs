@@ -1,0 +1,213 @@
+//! `lineside teach`: the board learns what is normal from pictures of good parts, and writes it down as a bundle.
+
+use super::MAX_PIXELS;
+use super::progress::Progress;
+use crate::bundle::{self, Bundle, Draft, InputSection, Manifest, Task, sha256};
+use crate::engine::{Tensor, npy};
+use crate::picture::{Picture, decode_file};
+use crate::source::picture_files;
+use crate::task::anomaly::teach::{Advice, Taught, TeachError, Teacher, advise};
+use anyhow::Context;
+use std::collections::{BTreeMap, HashSet};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A folder of pictures of good parts
+    #[arg(long, value_name = "DIR")]
+    normal: PathBuf,
+    /// The bundle to write; one that lies there is replaced
+    #[arg(long, value_name = "BUNDLE")]
+    out: PathBuf,
+    /// False alarms that may come of 1000 normal frames
+    #[arg(long, value_name = "N", default_value_t = 10.0, value_parser = rate)]
+    false_alarms: f64,
+    /// The most pictures to learn from
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    frames: u64,
+    /// The bundle of the backbone
+    #[arg(long, value_name = "BUNDLE", default_value = "backbone-lite0")]
+    backbone: String,
+    /// Threads that share the work; without it, as many as the CPU has cores, 4 at most
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=64))]
+    threads: Option<u64>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok().filter(|rate| (0.01..=500.0).contains(rate));
+    rate.ok_or_else(|| "expected a number in 0.01..500".into())
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let start = Instant::now();
+    let backbone = bundle::find(&arguments.backbone)?;
+    let mut files = picture_files(&arguments.normal).map_err(anyhow::Error::msg)?;
+    files.truncate(arguments.frames as usize);
+    // Before any work: a place that cannot be written to should be known now.
+    let cannot_write = || format!("{}: cannot write the bundle", arguments.out.display());
+    drop(Draft::begin(&arguments.out).with_context(cannot_write)?);
+    let mut notes = arguments.out.clone().into_os_string();
+    notes.push(".teaching");
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
+    let threads = arguments.threads.map_or(cores, |threads| threads as usize);
+    let begin = || Teacher::new(&backbone, files.len(), Path::new(&notes), threads);
+    let mut teacher = begin()?;
+    let (mut shown, mut left_out) = show(&mut teacher, &files)?;
+    if teacher.pictures().iter().any(|picture| !shown.contains(&picture.key)) {
+        log::info!("the notes tell of pictures that are gone: looking anew");
+        teacher.discard_notes()?;
+        teacher = begin()?;
+        (shown, left_out) = show(&mut teacher, &files)?;
+    }
+    drop(shown);
+    let Advice { grouping, warnings, refusal } = advise(teacher.pictures());
+    for warning in left_out.iter().chain(&warnings) {
+        log::warn!("{warning}");
+    }
+    if let Some(refusal) = refusal {
+        anyhow::bail!("cannot learn from {}: {refusal}", arguments.normal.display());
+    }
+    let share = arguments.false_alarms / 1000.0;
+    let progress = Progress::new("learning", 1000);
+    let taught = teacher.learn(&grouping, share, |done| progress.at((1000.0 * done) as u64))?;
+    progress.finish();
+    for name in taught.outliers.iter().map(|&picture| &teacher.pictures()[picture].name) {
+        log::warn!("{name}: looks unlike the other pictures; if it is no good part, take it out and teach again");
+    }
+    write(arguments, &backbone, &teacher, &taught).with_context(cannot_write)?;
+    let pictures = teacher.pictures().len();
+    teacher.discard_notes()?;
+    report(arguments, &taught, pictures, grouping.different(), start)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows the teacher every picture that it has no note of; returns the keys of all, and what was left out.
+fn show(teacher: &mut Teacher, files: &[PathBuf]) -> anyhow::Result<(HashSet<String>, Vec<String>)> {
+    let noted: HashSet<String> = teacher.pictures().iter().map(|picture| picture.key.clone()).collect();
+    if !noted.is_empty() {
+        log::info!(pictures = noted.len(); "going on where teaching stopped");
+    }
+    let progress = Progress::new("looking", files.len() as u64);
+    let (mut picture, mut shown, mut left_out) = (Picture::default(), HashSet::new(), Vec::new());
+    for (i, file) in files.iter().enumerate() {
+        progress.at(i as u64);
+        let name = file.display().to_string();
+        let bytes = match std::fs::read(file) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                left_out.push(format!("{name}: {error}; left out"));
+                continue;
+            }
+        };
+        let key = sha256(&bytes);
+        if !shown.insert(key.clone()) {
+            left_out.push(format!("{name}: the same file as one before; left out"));
+        } else if !noted.contains(&key) {
+            if let Err(error) = decode_file(&bytes, MAX_PIXELS, &mut picture) {
+                left_out.push(format!("{name}: {error}; left out"));
+                continue;
+            }
+            match teacher.show(name.clone(), key, &picture) {
+                Err(TeachError::TooSmall { .. }) => left_out.push(format!("{name}: too small to be judged; left out")),
+                other => other.with_context(|| name)?,
+            }
+        }
+    }
+    progress.finish();
+    Ok((shown, left_out))
+}
+
+fn write(arguments: &Arguments, backbone: &Bundle, teacher: &Teacher, taught: &Taught) -> anyhow::Result<()> {
+    let mut draft = Draft::begin(&arguments.out)?;
+    let from = backbone.manifest();
+    // The backbone comes along: a bundle must mean the same after the next update of the board.
+    for name in from.files.keys() {
+        if *name == from.model || name == "NOTICE" || name.starts_with("golden/") {
+            draft.add(name, &backbone.read(name)?)?;
+        }
+    }
+    let array = |columns: usize, values: &[f32]| -> anyhow::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        npy::write(&mut bytes, &Tensor::new(vec![values.len() / columns.max(1), columns], values.to_vec())?)?;
+        Ok(bytes)
+    };
+    let mut section = taught.section(1.0 - arguments.false_alarms / 1000.0);
+    for (i, (scorer, matrix)) in section.scorer.iter_mut().zip(taught.matrices()).enumerate() {
+        scorer.statistics = format!("scorer-{i}.npy");
+        draft.add(&scorer.statistics, &array(matrix.columns, &matrix.values)?)?;
+    }
+    let (calibration, half) = (taught.calibration.to_matrix(), &taught.half_distances);
+    draft.add(&section.calibration, &array(calibration.columns, &calibration.values)?)?;
+    draft.add(&section.heat.half_distances, &array(half.columns, &half.values)?)?;
+    draft.add("baseline.json", serde_json::to_string(&taught.baseline(teacher.pictures()))?.as_bytes())?;
+    let measured = BTreeMap::from([
+        ("pictures".to_string(), toml::Value::Integer(teacher.pictures().len() as i64)),
+        ("auroc_synthetic".to_string(), toml::Value::Float(taught.auroc)),
+        ("false_alarms_asked".to_string(), toml::Value::Float(arguments.false_alarms)),
+        ("false_alarms_low".to_string(), toml::Value::Float(1000.0 * taught.confidence[0])),
+        ("false_alarms_high".to_string(), toml::Value::Float(1000.0 * taught.confidence[1])),
+    ]);
+    let name = arguments.out.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    draft.finish(Manifest {
+        format: from.format,
+        name: name.clone(),
+        version: jiff::Timestamp::now().strftime("%Y%m%d.%H%M%S").to_string(),
+        task: Task::Anomaly,
+        description: format!("Taught with {} pictures of good parts", teacher.pictures().len()),
+        licence: format!("{} (backbone); the statistics are yours", from.licence),
+        model: from.model.clone(),
+        input: InputSection { width: None, height: None, channels: from.input.channels },
+        anomaly: Some(section),
+        super_resolution: None,
+        golden: from.golden.clone(),
+        measured,
+        files: BTreeMap::new(),
+    })?;
+    Ok(())
+}
+
+fn report(
+    arguments: &Arguments,
+    taught: &Taught,
+    pictures: usize,
+    clusters: usize,
+    start: Instant,
+) -> anyhow::Result<()> {
+    let asked = arguments.false_alarms;
+    let [low, high] = taught.confidence.map(|share| 1000.0 * share);
+    let threshold = 1.0 - asked / 1000.0;
+    let seconds = start.elapsed().as_secs_f64();
+    if arguments.json {
+        let candidates: Vec<_> = taught
+            .candidates
+            .iter()
+            .map(|c| serde_json::json!({ "method": c.method, "auroc_synthetic": c.auroc, "chosen": c.chosen }))
+            .collect();
+        return super::print_json(&serde_json::json!({
+            "pictures": pictures, "groups": clusters, "seconds": seconds, "threshold": threshold,
+            "false_alarms": asked, "false_alarms_interval": [low, high],
+            "auroc_synthetic": taught.auroc, "candidates": candidates, "out": arguments.out,
+        }));
+    }
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "taught with {pictures} pictures in {clusters} groups of alike ones, in {seconds:.0} s")?;
+    writeln!(out, "held-out pictures told from the same with painted defects (AUROC):")?;
+    for candidate in &taught.candidates {
+        let chosen = if candidate.chosen { "in the verdict" } else { "" };
+        writeln!(out, "  {:<10} {:.4}  {chosen}", candidate.method.name(), candidate.auroc)?;
+    }
+    writeln!(out, "  {:<10} {:.4}", "verdict", taught.auroc)?;
+    writeln!(
+        out,
+        "threshold {threshold}: {asked} false alarms in 1000 normal frames; {low:.1} to {high:.1} with 95 % confidence"
+    )?;
+    let path = arguments.out.display();
+    writeln!(out, "written: {path}; how it does: lineside eval {path} --normal DIR --defect DIR")?;
+    Ok(())
+}

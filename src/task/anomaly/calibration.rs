@@ -1,0 +1,132 @@
+//! From the sum of the scorers to a score with a meaning: the share of normal frames that score lower.
+//!
+//! The share is read off the sums of frames that were held out when the bundle was taught. Over the highest tenth of
+//! them, where single frames would decide, an exponential tail takes over (the excess over a high quantile is close to
+//! a generalised Pareto distribution, Pickands 1975; exponential is its middle case), so that a threshold of one false
+//! alarm in a thousand frames can be set from a few hundred.
+
+use super::scorer::Matrix;
+
+/// Where the tail begins, as a share of the normal frames.
+const BODY: f64 = 0.9;
+
+/// Quantiles that are kept.
+const QUANTILES: usize = 91;
+
+/// The distribution of sums on normal frames.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Calibration {
+    /// Sums that 0, 1, … 90 % of the normal frames do not reach.
+    quantiles: Vec<f64>,
+    /// Mean excess over the last of them.
+    tail: f64,
+}
+
+impl Calibration {
+    /// From the sums of held-out normal frames.
+    pub fn fit(sums: &[f64]) -> Calibration {
+        let mut sorted = sums.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let last = sorted.len().saturating_sub(1) as f64;
+        let at = |share: f64| {
+            let (low, part) = ((share * last).floor(), (share * last).fract());
+            let value = |index: f64| sorted.get(index as usize).copied().unwrap_or(0.0);
+            value(low) + part * (value((low + 1.0).min(last)) - value(low))
+        };
+        let quantiles: Vec<f64> =
+            (0..QUANTILES).map(|i| f64::from(at(BODY * i as f64 / (QUANTILES - 1) as f64) as f32)).collect();
+        let from = quantiles[QUANTILES - 1];
+        let over: Vec<f64> = sorted.iter().filter(|sum| **sum > from).map(|sum| sum - from).collect();
+        let mean = over.iter().sum::<f64>() / over.len().max(1) as f64;
+        // At least a hundredth of the body's width: frames that are all alike leave no tail to measure.
+        let tail = f64::from(mean.max(0.01 * (from - quantiles[0])).max(1e-3) as f32);
+        Calibration { quantiles, tail }
+    }
+
+    /// As a bundle stores it: the quantiles, then the tail.
+    pub fn to_matrix(&self) -> Matrix {
+        let values: Vec<f32> = self.quantiles.iter().chain([&self.tail]).map(|&value| value as f32).collect();
+        Matrix { columns: values.len(), values }
+    }
+
+    /// From what a bundle stores.
+    ///
+    /// # Errors
+    /// One line that says what is wrong with it.
+    pub fn from_matrix(matrix: &Matrix) -> Result<Calibration, String> {
+        let mut quantiles: Vec<f64> = matrix.values.iter().map(|&value| f64::from(value)).collect();
+        let tail = quantiles.pop().unwrap_or(0.0);
+        if quantiles.len() != QUANTILES || !quantiles.is_sorted() || !(tail.is_finite() && tail > 0.0) {
+            return Err(format!("{QUANTILES} rising quantiles and a tail over 0 are expected"));
+        }
+        Ok(Calibration { quantiles, tail })
+    }
+
+    /// The share of normal frames whose sum is lower, 0..1.
+    pub fn score(&self, sum: f64) -> f64 {
+        let above = self.quantiles.partition_point(|quantile| *quantile <= sum);
+        if above == 0 {
+            return 0.0;
+        }
+        if above == self.quantiles.len() {
+            let excess = sum - self.quantiles[above - 1];
+            return 1.0 - (1.0 - BODY) * libm::exp(-excess / self.tail);
+        }
+        let (low, high) = (self.quantiles[above - 1], self.quantiles[above]);
+        BODY * ((above - 1) as f64 + (sum - low) / (high - low)) / (QUANTILES - 1) as f64
+    }
+
+    /// The sum whose score is `score`: what [`Calibration::score`] undoes.
+    pub fn sum_at(&self, score: f64) -> f64 {
+        if score >= BODY {
+            let left = ((1.0 - score) / (1.0 - BODY)).max(f64::MIN_POSITIVE);
+            return self.quantiles[self.quantiles.len() - 1] - self.tail * libm::log(left);
+        }
+        let place = (score / BODY).max(0.0) * (QUANTILES - 1) as f64;
+        let (below, part) = (place as usize, place.fract());
+        self.quantiles[below] + part * (self.quantiles[below + 1] - self.quantiles[below])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_score_is_the_share_of_normal_frames_below() {
+        let sums: Vec<f64> = (0..=1000).map(f64::from).collect();
+        let calibration = Calibration::fit(&sums);
+        for (sum, score) in [(-5.0, 0.0), (0.0, 0.0), (255.0, 0.255), (500.0, 0.5), (900.0, 0.9)] {
+            assert!((calibration.score(sum) - score).abs() < 1e-6, "{sum}: {}", calibration.score(sum));
+        }
+        assert!(calibration.score(901.0) > calibration.score(900.0));
+        for score in [0.0, 0.3, 0.899, 0.9, 0.99, 0.9999] {
+            assert!((calibration.score(calibration.sum_at(score)) - score).abs() < 1e-6, "{score}");
+        }
+        assert!(calibration.score(1e9) <= 1.0);
+    }
+
+    #[test]
+    fn the_tail_of_an_exponential_is_told_right() {
+        // Quantiles of an exponential distribution with mean 2: the share above x is exp(-x / 2).
+        let sums: Vec<f64> = (0..2000).map(|i| -2.0 * (1.0 - (f64::from(i) + 0.5) / 2000.0).ln()).collect();
+        let calibration = Calibration::fit(&sums);
+        for share in [0.05, 0.01, 0.001, 0.0001] {
+            let told = 1.0 - calibration.score(-2.0 * f64::ln(share));
+            assert!((told / share - 1.0).abs() < 0.05, "{share}: {told}");
+        }
+    }
+
+    #[test]
+    fn frames_that_are_all_alike_still_give_a_scale() {
+        let calibration = Calibration::fit(&[3.0; 40]);
+        assert!(calibration.score(2.9) < 0.5 && calibration.score(3.1) > 0.99);
+    }
+
+    #[test]
+    fn it_is_stored_and_read_back_to_the_last_bit() {
+        let calibration = Calibration::fit(&[0.1, 0.7, 0.2, 5.3, 2.2, 9.1]);
+        assert_eq!(Calibration::from_matrix(&calibration.to_matrix()).unwrap(), calibration);
+        assert!(Calibration::from_matrix(&Matrix { columns: 2, values: vec![0.0, 1.0] }).is_err());
+    }
+}

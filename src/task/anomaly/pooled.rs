@@ -1,0 +1,119 @@
+//! What a frame looks like as a whole: of each feature its mean, its highest value, and the logarithms of its spread over
+//! the frame, over the means of rows, and over the means of columns.
+
+use super::view::{Features, Layer};
+
+/// Added to a spread before its logarithm is taken, in steps of the features' bytes: a flat feature stays finite.
+const LEAST_SPREAD: f64 = 0.25;
+
+/// Values for each channel, in the order of [`Statistic`].
+pub const STATISTICS: usize = 5;
+
+/// What a pooled value tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statistic {
+    /// The mean, in 256ths of a byte step.
+    Mean,
+    /// The highest value, in 256ths of a byte step.
+    Highest,
+    /// `8192 · (ln(spread + 1/4) + 2)`.
+    Spread,
+    /// The same of the spread of the means of rows.
+    Rows,
+    /// The same of the spread of the means of columns.
+    Columns,
+}
+
+impl Statistic {
+    /// What the pooled value at `index` tells.
+    pub fn at(index: usize) -> Statistic {
+        match index % STATISTICS {
+            0 => Statistic::Mean,
+            1 => Statistic::Highest,
+            2 => Statistic::Spread,
+            3 => Statistic::Rows,
+            _ => Statistic::Columns,
+        }
+    }
+}
+
+/// How many values [`pool`] gives for these layers.
+pub fn pooled_len(layers: &[Layer]) -> usize {
+    STATISTICS * layers.iter().map(|layer| layer.channels).sum::<usize>()
+}
+
+/// Puts `[channels of all layers, STATISTICS]` values into `out`. Sums are integers and the logarithm is libm's, so they are
+/// the same on every CPU.
+pub fn pool(features: Features<'_>, out: &mut Vec<u16>) {
+    out.clear();
+    for (layer, planes) in features.iter() {
+        let Layer { rows, columns, .. } = layer;
+        for plane in planes.chunks_exact(layer.plane()) {
+            let (mut sums, mut highest) = (Sums::default(), 0u8);
+            let mut by_row = Sums::default();
+            for row in plane.chunks_exact(columns) {
+                let sum = row.iter().map(|&value| u32::from(value)).sum::<u32>();
+                let squares = row.iter().map(|&value| u32::from(value) * u32::from(value)).sum::<u32>();
+                sums.add(u64::from(sum), u64::from(squares));
+                by_row.add(u64::from(sum), u64::from(sum) * u64::from(sum));
+                highest = row.iter().fold(highest, |a, &b| a.max(b));
+            }
+            let mut by_column = Sums::default();
+            for column in 0..columns {
+                let sum = plane[column..].iter().step_by(columns).map(|&value| u64::from(value)).sum::<u64>();
+                by_column.add(sum, sum * sum);
+            }
+            let count = layer.plane() as u64;
+            out.push(((256 * sums.sum + count / 2) / count) as u16);
+            out.push(256 * u16::from(highest));
+            out.push(logarithm(sums.spread(count)));
+            out.push(logarithm(by_row.spread(rows as u64) / columns as f64));
+            out.push(logarithm(by_column.spread(columns as u64) / rows as f64));
+        }
+    }
+}
+
+#[derive(Default)]
+struct Sums {
+    sum: u64,
+    squares: u64,
+}
+
+impl Sums {
+    fn add(&mut self, sum: u64, squares: u64) {
+        self.sum += sum;
+        self.squares += squares;
+    }
+
+    /// The standard deviation of `count` values.
+    fn spread(&self, count: u64) -> f64 {
+        ((count * self.squares - self.sum * self.sum) as f64 / (count * count) as f64).sqrt()
+    }
+}
+
+/// Between 5000 and 57 000: a spread of bytes is at most 127.5.
+fn logarithm(spread: f64) -> u16 {
+    (8192.0 * (libm::log(spread + LEAST_SPREAD) + 2.0) + 0.5) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mean_peak_and_spreads() {
+        let layers = [Layer { channels: 2, rows: 2, columns: 2 }];
+        let mut out = Vec::new();
+        pool(Features { layers: &layers, bytes: &[0, 0, 8, 8, 5, 5, 5, 5] }, &mut out);
+        assert_eq!(out.len(), pooled_len(&layers));
+        let close = |value: u16, spread: f64| {
+            assert!((f64::from(value) / 8192.0 - 2.0 - (spread + 0.25).ln()).abs() < 1e-4, "{value} {spread}");
+        };
+        assert_eq!(out[..2], [4 * 256, 8 * 256]);
+        close(out[2], 4.0);
+        close(out[3], 4.0);
+        close(out[4], 0.0);
+        assert_eq!(out[5..7], [5 * 256, 5 * 256]);
+        out[7..].iter().for_each(|&value| close(value, 0.0));
+    }
+}

@@ -1,0 +1,158 @@
+//! A frame as the backbone sees it at one input size: its features, as bytes.
+
+use crate::engine::{EngineError, Model, Plan, Session};
+use crate::picture::{Layout, Picture, PictureError, Resizer};
+use std::sync::Arc;
+
+/// One layer of features: bytes `[channels, rows, columns]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layer {
+    /// Feature planes.
+    pub channels: usize,
+    /// Height of a plane.
+    pub rows: usize,
+    /// Width of a plane.
+    pub columns: usize,
+}
+
+impl Layer {
+    /// Values in a plane.
+    pub fn plane(&self) -> usize {
+        self.rows * self.columns
+    }
+}
+
+/// The backbone, planned for squares of one size. A frame is squeezed into the square, whatever its shape.
+pub struct View {
+    session: Session,
+    side: usize,
+    layers: Vec<Layer>,
+    resizer: Option<(Resizer, Shape)>,
+    fitted: Picture,
+    bytes: Vec<u8>,
+}
+
+type Shape = (usize, usize, Layout);
+
+impl View {
+    /// Plans `model` for squares of `side` pixels.
+    ///
+    /// # Errors
+    /// One line, where the model does not take RGB planes of bytes or gives anything but planes of bytes.
+    pub fn new(model: Model, side: usize) -> Result<View, String> {
+        View::with_threads(model, side, 1)
+    }
+
+    /// The same, with runs that are shared by a number of threads.
+    ///
+    /// # Errors
+    /// As [`View::new`].
+    pub fn with_threads(model: Model, side: usize, threads: usize) -> Result<View, String> {
+        let plan = model.plan(&[vec![1, 3, side, side]]).map_err(|e| e.to_string())?;
+        let layers = plan.outputs().iter().map(|output| match output.shape[..] {
+            [1, channels, rows, columns] if channels * rows * columns > 0 => Ok(Layer { channels, rows, columns }),
+            _ => Err(format!("output \"{}\" is {:?}: planes of features are expected", output.name, output.shape)),
+        });
+        let layers = layers.collect::<Result<Vec<Layer>, String>>()?;
+        let mut session = Session::with_threads(Arc::new(plan), threads).map_err(|e| e.to_string())?;
+        session.input_mut::<u8>(0).map_err(|e| e.to_string())?;
+        for index in 0..layers.len() {
+            session.output::<u8>(index).map_err(|e| e.to_string())?;
+        }
+        let bytes = vec![0; layers.iter().map(|layer| layer.channels * layer.plane()).sum()];
+        Ok(View { session, side, layers, resizer: None, fitted: Picture::default(), bytes })
+    }
+
+    /// The layers that the backbone gives, in its order.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// The backbone's plan.
+    pub fn plan(&self) -> &Plan {
+        self.session.plan()
+    }
+
+    /// Squeezes the frame into the square.
+    ///
+    /// # Errors
+    /// [`PictureError`] for a frame without pixels.
+    pub fn prepare(&mut self, frame: &Picture) -> Result<(), PictureError> {
+        let shape = (frame.width(), frame.height(), frame.layout());
+        let resizer = match &mut self.resizer {
+            Some((resizer, known)) if *known == shape => resizer,
+            stale => {
+                let resizer = Resizer::fit(shape.2, (shape.0, shape.1), (self.side, self.side))?;
+                &mut stale.insert((resizer, shape)).0
+            }
+        };
+        resizer.run(frame, &mut self.fitted)
+    }
+
+    /// The frame that was prepared last, `[side, side, channels]`.
+    pub fn fitted(&self) -> &Picture {
+        &self.fitted
+    }
+
+    /// Runs the backbone on the frame that was prepared last.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the model fails.
+    pub fn run(&mut self) -> Result<(), EngineError> {
+        let plane = self.side * self.side;
+        let planes = self.session.input_mut::<u8>(0)?;
+        for (channel, to) in planes.chunks_exact_mut(plane).enumerate() {
+            match self.fitted.layout() {
+                Layout::Grey => to.copy_from_slice(self.fitted.data()),
+                Layout::Rgb => {
+                    for (to, pixel) in to.iter_mut().zip(self.fitted.data().as_chunks::<3>().0) {
+                        *to = pixel[channel];
+                    }
+                }
+            }
+        }
+        self.session.run()?;
+        self.bytes.clear();
+        for index in 0..self.layers.len() {
+            self.bytes.extend_from_slice(self.session.output::<u8>(index)?);
+        }
+        Ok(())
+    }
+
+    /// The features of the last run.
+    pub fn features(&self) -> Features<'_> {
+        Features { layers: &self.layers, bytes: &self.bytes }
+    }
+}
+
+/// Squeezes the frame into every view: into the first, and from there into those that are smaller, which is quicker and
+/// looks the same.
+///
+/// # Errors
+/// As [`View::prepare`].
+pub fn prepare(views: &mut [View], frame: &Picture) -> Result<(), PictureError> {
+    let Some((first, others)) = views.split_first_mut() else { return Ok(()) };
+    first.prepare(frame)?;
+    others.iter_mut().try_for_each(|view| view.prepare(if view.side < first.side { &first.fitted } else { frame }))
+}
+
+/// Features of one frame in one view: the planes of all layers, one after the other.
+#[derive(Clone, Copy)]
+pub struct Features<'a> {
+    /// The layers.
+    pub layers: &'a [Layer],
+    /// Their planes.
+    pub bytes: &'a [u8],
+}
+
+impl<'a> Features<'a> {
+    /// Each layer with its planes.
+    pub fn iter(&self) -> impl Iterator<Item = (Layer, &'a [u8])> {
+        let mut rest = self.bytes;
+        self.layers.iter().map(move |layer| {
+            let (planes, after) = rest.split_at((layer.channels * layer.plane()).min(rest.len()));
+            rest = after;
+            (*layer, planes)
+        })
+    }
+}

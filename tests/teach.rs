@@ -1,0 +1,170 @@
+//! `lineside teach`: what an engineer does at the line, and what can go wrong there.
+
+mod common;
+
+use common::{arg, lineside, refuse, root, succeed};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const NORMAL: &str = "models/inspect-demo/frames/normal";
+const DEFECT: &str = "models/inspect-demo/frames/defect";
+
+/// A folder with the first `count` normal frames of the demo line.
+fn frames(folder: &Path, count: usize) -> PathBuf {
+    let to = folder.join("normal");
+    std::fs::create_dir_all(&to).unwrap();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(root().join(NORMAL)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    for file in &files[..count] {
+        std::fs::copy(file, to.join(file.file_name().unwrap())).unwrap();
+    }
+    to
+}
+
+fn output_of(arguments: &[&str]) -> (bool, String) {
+    let output = lineside().args(arguments).output().unwrap();
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    (output.status.success(), text)
+}
+
+#[test]
+fn what_was_taught_finds_the_defects() {
+    let folder = tempfile::tempdir().unwrap();
+    let normal = frames(folder.path(), 16);
+    let out = folder.path().join("flange");
+    let (ok, said) = output_of(&["teach", "--normal", arg(&normal), "--out", arg(&out)]);
+    assert!(ok, "{said}");
+    for expected in ["taught with 16 pictures", "in the verdict", "false alarms in 1000", "with 95 % confidence"] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    // Fewer than thirty: it says so.
+    assert!(said.contains("level=warn"), "{said}");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "the bundle, the pictures and nothing else: {left:?}");
+
+    let held_out = folder.path().join("held-out");
+    std::fs::create_dir_all(&held_out).unwrap();
+    for entry in std::fs::read_dir(root().join(NORMAL)).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap();
+        if !normal.join(name).exists() {
+            std::fs::copy(&path, held_out.join(name)).unwrap();
+        }
+    }
+    let json = succeed(&["eval", arg(&out), "--normal", arg(&held_out), "--defect", DEFECT, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(json["auroc"].as_f64().unwrap() > 0.9, "{json}");
+    let parity: serde_json::Value = serde_json::from_str(&succeed(&["parity", arg(&out), "--json"])).unwrap();
+    assert_eq!(parity["agrees"], true);
+    assert!(std::fs::metadata(out.join("model.onnx")).unwrap().len() < 16 << 20);
+}
+
+#[test]
+fn teaching_goes_on_where_it_was_stopped_and_comes_to_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let normal = frames(folder.path(), 12);
+    let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
+    succeed(&["teach", "--normal", arg(&normal), "--out", arg(&whole), "--json"]);
+    let mut child = lineside()
+        .args(["teach", "--normal", arg(&normal), "--out", arg(&broken)])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let notes = folder.path().join("broken.teaching/pictures.jsonl");
+    // Killed once it has seen a few pictures.
+    let seen = || std::fs::read_to_string(&notes).map_or(0, |text| text.lines().count());
+    for _ in 0..2000 {
+        if seen() >= 4 || child.try_wait().unwrap().is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(seen() >= 4 && !broken.exists(), "{}", seen());
+    let (ok, said) = output_of(&["teach", "--normal", arg(&normal), "--out", arg(&broken)]);
+    assert!(ok && said.contains("going on where teaching stopped"), "{said}");
+    for file in ["scorer-0.npy", "calibration.npy", "baseline.json"] {
+        assert!(std::fs::read(whole.join(file)).unwrap() == std::fs::read(broken.join(file)).unwrap(), "{file}");
+    }
+}
+
+#[test]
+fn a_picture_that_was_taken_out_is_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let normal = frames(folder.path(), 9);
+    let out = folder.path().join("flange");
+    let (ok, said) = output_of(&["teach", "--normal", arg(&normal), "--out", arg(&out)]);
+    // Too few; the notes stay.
+    assert!(!ok && folder.path().join("flange.teaching").exists(), "{said}");
+    std::fs::remove_file(normal.join("part-01.jpg")).unwrap();
+    let all = frames(folder.path(), 13);
+    std::fs::remove_file(all.join("part-01.jpg")).unwrap();
+    let (ok, said) = output_of(&["teach", "--normal", arg(&normal), "--out", arg(&out)]);
+    assert!(ok && said.contains("taught with 12 pictures"), "{said}");
+}
+
+#[test]
+fn pictures_that_cannot_be_used_are_named_and_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let normal = frames(folder.path(), 11);
+    std::fs::write(normal.join("letter.jpg"), "dear sir").unwrap();
+    let good = std::fs::read(root().join(NORMAL).join("part-01.jpg")).unwrap();
+    std::fs::write(normal.join("cut.jpg"), &good[..good.len() / 2]).unwrap();
+    std::fs::write(normal.join("twice.jpg"), &good).unwrap();
+    std::fs::write(normal.join("notes.txt"), "not a picture, and not called one").unwrap();
+    let out = folder.path().join("flange");
+    let (ok, said) = output_of(&["teach", "--normal", arg(&normal), "--out", arg(&out)]);
+    assert!(ok, "{said}");
+    for expected in
+        ["letter.jpg: not a PNG or JPEG", "cut.jpg: ", "twice.jpg: the same file", "taught with 11 pictures"]
+    {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+}
+
+#[test]
+fn what_cannot_be_taught_is_refused_in_one_line_and_leaves_the_old_bundle() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("flange");
+    let empty = folder.path().join("empty");
+    std::fs::create_dir_all(&empty).unwrap();
+    let teach = |normal: &Path, code: i32, expected: &[&str]| {
+        refuse(&["teach", "--normal", arg(normal), "--out", arg(&out)], code, expected);
+    };
+    teach(&empty, 1, &["empty: no picture in it"]);
+    teach(&folder.path().join("none"), 1, &["none: cannot read this folder"]);
+
+    std::fs::create_dir_all(&out).unwrap();
+    std::fs::write(out.join("letter.txt"), "dear").unwrap();
+    teach(&root().join(NORMAL), 1, &["cannot write the bundle", "is no bundle: name another place"]);
+    assert!(out.join("letter.txt").exists());
+    std::fs::remove_dir_all(&out).unwrap();
+
+    let one = frames(folder.path(), 1);
+    let (ok, said) = output_of(&["teach", "--normal", arg(&one), "--out", arg(&out)]);
+    assert!(!ok && said.contains("cannot learn from") && !out.exists(), "{said}");
+
+    // A backbone that was changed; a bundle from a newer program.
+    let backbone = folder.path().join("backbone");
+    common::copy_folder(&root().join("models/backbone-lite0"), &backbone);
+    let manifest = std::fs::read_to_string(backbone.join("bundle.toml")).unwrap();
+    std::fs::write(backbone.join("bundle.toml"), manifest.replace("format = 1", "format = 9")).unwrap();
+    let with = |code: i32, expected: &[&str]| {
+        let normal = root().join(NORMAL);
+        refuse(&["teach", "--normal", arg(&normal), "--out", arg(&out), "--backbone", arg(&backbone)], code, expected);
+    };
+    with(78, &["format = 9: this program reads format 1"]);
+    std::fs::write(backbone.join("bundle.toml"), manifest).unwrap();
+    std::fs::write(backbone.join("NOTICE"), "changed").unwrap();
+    with(78, &["backbone/NOTICE", "SHA-256 is"]);
+    refuse(
+        &["teach", "--normal", NORMAL, "--out", arg(&out), "--backbone", "superres-x3"],
+        1,
+        &["superres-x3", "is no backbone"],
+    );
+    let (ok, said) = output_of(&["teach", "--normal", NORMAL, "--out", arg(&out), "--false-alarms", "0"]);
+    assert!(!ok && said.contains("0.01..500"), "{said}");
+}
