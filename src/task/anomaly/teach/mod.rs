@@ -24,9 +24,10 @@ mod pooled;
 mod quality;
 mod subspace;
 mod synthetic;
+mod taught;
 mod teacher;
 
 pub use advice::{Advice, Grouping, advise};
-pub use learn::{Candidate, Statistics, Taught};
 pub use notebook::Picture as TaughtPicture;
+pub use taught::{Candidate, Statistics, Taught};
 pub use teacher::{TeachError, Teacher};

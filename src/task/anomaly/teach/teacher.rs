@@ -1,10 +1,11 @@
 //! The teacher: shows pictures to the backbone, notes what it saw, and learns from its notes what a verdict needs.
 
 use super::advice::Grouping;
-use super::learn::{PLACES, Taught, VIEWS, WHOLE, learn};
+use super::learn::{PLACES, VIEWS, WHOLE, learn};
 use super::notebook::{self, Form, Notebook, Sight};
 use super::quality::Gauge;
 use super::synthetic::{Kind, Painter};
+use super::taught::Taught;
 use crate::bundle::{Bundle, Task};
 use crate::engine::EngineError;
 use crate::picture::{Filter, Picture, PictureError, Resizer};
