@@ -77,6 +77,7 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &Arguments) -> anyh
             "n_unmarked": unmarked,
             "n_normal": normal.len(), "n_defect": defect.len(), "p50_ms": p50,
             "false_alarms": names(&false_alarms), "misses": names(&misses),
+            "scores": { "normal": normal_scores, "defect": defect_scores },
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
