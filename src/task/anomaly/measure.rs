@@ -1,5 +1,8 @@
 //! How well scores tell defects from normal frames.
 
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
 /// Area under the ROC curve: the share of (defect, normal) pairs in which the defect scores higher, ties counted half
 /// (the Mann–Whitney statistic, Hanley & McNeil 1982). `None` where one of the two is empty.
 pub fn auroc(normal: &[f64], defect: &[f64]) -> Option<f64> {
@@ -48,17 +51,10 @@ const DRAWS: usize = 1000;
 /// The interval that holds 95 % of a statistic's values over scores drawn again, with replacement, from each of the two sets
 /// (percentile bootstrap, Efron and Tibshirani 1993, chapter 13). The draws are the same in every run.
 pub fn interval(normal: &[f64], defect: &[f64], statistic: impl Fn(&[f64], &[f64]) -> Option<f64>) -> Option<[f64; 2]> {
-    let mut state = 0x9e37_79b9_7f4a_7c15u64;
-    // SplitMix64 (Steele, Lea and Flood 2014).
-    let mut random = move || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    };
+    let mut random = SplitMix64::seed_from_u64(0);
     let mut draw = |scores: &[f64], drawn: &mut Vec<f64>| {
         drawn.clear();
-        drawn.extend((0..scores.len()).map(|_| scores[(random() % scores.len().max(1) as u64) as usize]));
+        drawn.extend((0..scores.len()).map(|_| scores[(random.next_u64() % scores.len().max(1) as u64) as usize]));
     };
     let (mut normals, mut defects) = (Vec::new(), Vec::new());
     let mut values = Vec::with_capacity(DRAWS);

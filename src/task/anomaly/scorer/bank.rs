@@ -1,7 +1,7 @@
 //! The memory bank: cells seen on normal parts. A cell's distance is that to its nearest (PatchCore, Roth et al. 2022),
 //! in exact integers.
 
-use super::patch::{FRACTION, log_of_highest};
+use super::places::{FRACTION, Places};
 use super::{Matrix, Scorer, Seen, dot};
 use crate::task::anomaly::cells::UNIT;
 
@@ -10,16 +10,13 @@ const LARGEST: f32 = 8.0 * UNIT - 1.0;
 
 /// Cells to which those of a frame are held.
 pub struct Bank {
-    view: usize,
+    places: Places,
     channels: usize,
-    top: f64,
     /// `[rows, channels]`
     rows: Vec<i16>,
     /// `|row|²`
     squares: Vec<i32>,
     clipped: Vec<i16>,
-    distances: Vec<u32>,
-    sorted: Vec<u32>,
 }
 
 impl Bank {
@@ -37,16 +34,15 @@ impl Bank {
         let clip = |value: &f32| (value * UNIT).round_ties_even().clamp(-LARGEST, LARGEST) as i16;
         let rows: Vec<i16> = matrix.values.iter().map(clip).collect();
         let squares = rows.chunks_exact(channels).map(|row| dot(row, row)).collect();
-        let (clipped, distances, sorted) = (vec![0; channels], Vec::new(), Vec::new());
-        Ok(Bank { view, channels, top, rows, squares, clipped, distances, sorted })
+        Ok(Bank { places: Places::new(view, top), channels, rows, squares, clipped: vec![0; channels] })
     }
 }
 
 impl Scorer for Bank {
     fn score(&mut self, seen: &Seen) -> f64 {
         let limit = LARGEST as i16;
-        self.distances.clear();
-        for cell in seen.cells[self.view].iter() {
+        self.places.distances.clear();
+        for cell in seen.cells[self.places.view].iter() {
             for (clipped, &value) in self.clipped.iter_mut().zip(cell) {
                 *clipped = value.clamp(-limit, limit);
             }
@@ -55,18 +51,17 @@ impl Scorer for Bank {
             let nearest = rows.map(|(row, square)| square - 2 * dot(row, &self.clipped)).min().unwrap_or(0);
             // In squared spreads it is over UNIT²; in 256ths of them this many times more.
             let share = (FRACTION / (UNIT * UNIT)) as f64;
-            self.distances.push(((own + nearest).max(0) as f64 * share) as u32);
+            self.places.distances.push(((own + nearest).max(0) as f64 * share) as u32);
         }
-        self.sorted.clone_from(&self.distances);
-        log_of_highest(&mut self.sorted, self.top)
+        self.places.score()
     }
 
     fn distances(&self) -> Option<&[u32]> {
-        Some(&self.distances)
+        Some(&self.places.distances)
     }
 
     fn view(&self) -> usize {
-        self.view
+        self.places.view
     }
 
     fn bytes(&self) -> usize {
@@ -91,8 +86,8 @@ mod tests {
         bank.score(&seen);
         let own = f32::from(seen.cells[0].iter().next().unwrap()[0]) / UNIT;
         let expected = rows.iter().map(|row| (row - own) * (row - own)).fold(f32::INFINITY, f32::min);
-        assert!((bank.distances[0] as f32 / FRACTION - expected).abs() < 1.0 / 64.0);
-        assert_eq!(bank.distances[1..], [0; 3]);
+        assert!((bank.places.distances[0] as f32 / FRACTION - expected).abs() < 1.0 / 64.0);
+        assert_eq!(bank.places.distances[1..], [0; 3]);
         seen.cells[0].fill(Features { layers: &layers, bytes: &[9; 4] });
         assert!(bank.score(&seen).is_finite());
     }

@@ -4,6 +4,7 @@
 mod bank;
 mod linear;
 mod patch;
+mod places;
 mod subspace;
 mod sum;
 
@@ -73,8 +74,7 @@ impl Matrix {
     }
 }
 
-/// Four integer dot products of `a` with neighbouring rows would share its loads; compilers do one well: 16-bit products,
-/// added in pairs (`pmaddwd`, `smlal`).
+/// The integer dot product, in a form of which compilers make 16-bit products added in pairs (`pmaddwd`, `smlal`).
 fn dot(a: &[i16], b: &[i16]) -> i32 {
     let (blocks_a, rest_a) = a.as_chunks::<32>();
     let (blocks_b, rest_b) = b.as_chunks::<32>();

@@ -3,28 +3,23 @@
 //! `d² = Σ_k (u_k · (z - m))²`, where the rows `u_k` were found when the bundle was taught (teach/contrast.rs). A frame's
 //! score is `ln(mean of its highest d)` over a share of the cells.
 
+use super::places::{FRACTION, Places};
 use super::{Matrix, Scorer, Seen, dot};
 use crate::task::anomaly::cells::{Cells, UNIT};
-
-/// Fraction bits of a squared distance.
-pub const FRACTION: f32 = 256.0;
 
 /// Largest whole number in a stored direction. With it a product of direction and cell stays within i32: see `new`.
 const LARGEST: f32 = 2047.0;
 
 /// Distances of cells along a few directions.
 pub struct Patch {
-    view: usize,
+    places: Places,
     channels: usize,
-    top: f64,
     /// Directions `[K, channels]`, each scaled to whole numbers of its own unit.
     directions: Vec<i16>,
     /// `u_k · m`, in the direction's and the cells' units.
     offsets: Vec<i32>,
     /// What a unit of the direction times a unit of the cells is worth.
     units: Vec<f32>,
-    distances: Vec<u32>,
-    sorted: Vec<u32>,
 }
 
 impl Patch {
@@ -36,20 +31,16 @@ impl Patch {
         if let Some(problem) = matrix.problem(channels, 2) {
             return Err(problem);
         }
-        // |z| <= sqrt(cells) spreads of UNIT steps, so over C channels |z|·|u| <= sqrt(1600·C)·UNIT·sqrt(C)·LARGEST,
-        // which is below 2^31 up to 400 channels in the worst case of every channel at its limit in one cell, and wraps
-        // the same way on every CPU beyond it.
+        // No value is over sqrt(cells) spreads: with 64 cells of 704 channels a product is at most
+        // 8 · UNIT · sqrt(704) · LARGEST · sqrt(704) < 2^31. What is larger wraps, the same way on every CPU.
         let mut rows = matrix.rows();
         let mean = rows.next().unwrap_or_default();
         let mut patch = Patch {
-            view,
+            places: Places::new(view, top),
             channels,
-            top,
             directions: Vec::with_capacity(rows.len() * channels),
             offsets: Vec::with_capacity(rows.len()),
             units: Vec::with_capacity(rows.len()),
-            distances: Vec::new(),
-            sorted: Vec::new(),
         };
         for row in rows {
             let largest = row.iter().fold(0f32, |largest, value| largest.max(value.abs())).max(f32::MIN_POSITIVE);
@@ -66,7 +57,7 @@ impl Patch {
 
     /// The squared distance of each cell, in 256ths.
     fn measure(&mut self, cells: &Cells) {
-        self.distances.clear();
+        self.places.distances.clear();
         for cell in cells.iter() {
             let mut sum = 0f32;
             let directions = self.directions.chunks_exact(self.channels);
@@ -74,24 +65,23 @@ impl Patch {
                 let along = dot(direction, cell).wrapping_sub(*offset) as f32 * unit;
                 sum += along * along;
             }
-            self.distances.push((sum * FRACTION) as u32);
+            self.places.distances.push((sum * FRACTION) as u32);
         }
     }
 }
 
 impl Scorer for Patch {
     fn score(&mut self, seen: &Seen) -> f64 {
-        self.measure(&seen.cells[self.view]);
-        self.sorted.clone_from(&self.distances);
-        log_of_highest(&mut self.sorted, self.top)
+        self.measure(&seen.cells[self.places.view]);
+        self.places.score()
     }
 
     fn distances(&self) -> Option<&[u32]> {
-        Some(&self.distances)
+        Some(&self.places.distances)
     }
 
     fn view(&self) -> usize {
-        self.view
+        self.places.view
     }
 
     fn bytes(&self) -> usize {
@@ -99,28 +89,9 @@ impl Scorer for Patch {
     }
 }
 
-/// `ln(mean of sqrt(distance))` over the highest `top` of the distances, one at least.
-pub fn log_of_highest(distances: &mut [u32], top: f64) -> f64 {
-    let count = ((distances.len() as f64 * top).round() as usize).clamp(1, distances.len().max(1));
-    // Sorted, so that they are added in the same order everywhere.
-    distances.sort_unstable_by(|a, b| b.cmp(a));
-    let highest = distances.iter().take(count);
-    let sum: f64 = highest.map(|&distance| (f64::from(distance) / f64::from(FRACTION)).sqrt()).sum();
-    libm::log(sum / count as f64 + 1e-6)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_score_is_the_logarithm_of_the_farthest() {
-        let square = |distance: u32| distance * distance * 256;
-        let mut distances = vec![square(1), square(9), square(3), square(7)];
-        assert!((log_of_highest(&mut distances.clone(), 0.05) - 9f64.ln()).abs() < 1e-5);
-        assert!((log_of_highest(&mut distances.clone(), 0.5) - 8f64.ln()).abs() < 1e-5);
-        assert!((log_of_highest(&mut distances, 1.0) - 5f64.ln()).abs() < 1e-5);
-    }
 
     #[test]
     fn matrices_that_do_not_fit_are_refused() {

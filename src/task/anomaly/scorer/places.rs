@@ -1,0 +1,48 @@
+//! What every scorer of places shares: a distance for each cell, and from them the frame's score.
+
+/// Fraction bits of a squared distance.
+pub const FRACTION: f32 = 256.0;
+
+/// The distances of the cells of one frame.
+pub struct Places {
+    /// The view whose cells are looked at.
+    pub view: usize,
+    /// The share of the cells whose distance is the frame's.
+    top: f64,
+    /// Squared distances, in 256ths.
+    pub distances: Vec<u32>,
+    sorted: Vec<u32>,
+}
+
+impl Places {
+    /// No cell yet.
+    pub fn new(view: usize, top: f64) -> Places {
+        Places { view, top, distances: Vec::new(), sorted: Vec::new() }
+    }
+
+    /// `ln(mean distance)` over the cells that are farthest, one at least.
+    pub fn score(&mut self) -> f64 {
+        self.sorted.clone_from(&self.distances);
+        // Sorted, so that they are added in the same order everywhere.
+        self.sorted.sort_unstable_by(|a, b| b.cmp(a));
+        let cells = self.sorted.len();
+        let count = ((cells as f64 * self.top).round() as usize).clamp(1, cells.max(1));
+        let farthest = self.sorted.iter().take(count);
+        let sum: f64 = farthest.map(|&distance| (f64::from(distance) / f64::from(FRACTION)).sqrt()).sum();
+        libm::log(sum / count as f64 + 1e-6)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_score_is_the_logarithm_of_the_farthest() {
+        for (top, mean) in [(0.05, 9f64), (0.5, 8.0), (1.0, 5.0)] {
+            let mut places = Places::new(0, top);
+            places.distances = [1u32, 9, 3, 7].map(|distance| distance * distance * 256).to_vec();
+            assert!((places.score() - mean.ln()).abs() < 1e-5, "{top}");
+        }
+    }
+}
