@@ -95,9 +95,9 @@ class Quantized:
     bias: np.ndarray | None = None  # i32
 
 
-def quantize(layers, stacks, ranges=None):
+def quantize(layers, stacks):
     """Walks the float and the INT8 network side by side over stacks of pictures, u8 [N, 3, H, W], one for each size; a
-    stack weighs as much as another. `ranges` names the outputs whose range is not `best_range`."""
+    stack weighs as much as another."""
     images = [real_picture(stack) for stack in stacks]
     exact, rounded = {"image": images}, {"image": images}
     result = {"image": Quantized(1 / 128, 127)}
@@ -119,10 +119,7 @@ def quantize(layers, stacks, ranges=None):
             stored = (to_numpy(weight, np.int8), to_numpy(weight_scale), to_numpy(steps, np.int32))
         if layer.relu6:
             wanted, got = [w.clamp(0, 6) for w in wanted], [g.clamp(0, 6) for g in got]
-        if ranges and layer.output in ranges:
-            scale, zero_point = ranges[layer.output](wanted)
-        else:
-            scale, zero_point = best_range(got)
+        scale, zero_point = best_range(got)
         result[layer.output] = Quantized(scale, zero_point, *stored)
         exact[layer.output], rounded[layer.output] = wanted, [round_to(g, scale, zero_point) for g in got]
         for name in layer.inputs:
@@ -177,10 +174,9 @@ def best_range(stacks):
     return best[1:]
 
 
-def write_onnx(layers, quantized, path, features, size=("height", "width"), joined=False):
-    """QDQ, standard ONNX alone: every tensor between two layers is u8. Each feature layer is an output of its own, or
-    all of them together, `joined` along the channels, are the output "features". `size` is a fixed (height, width) or
-    the names of open ones."""
+def write_onnx(layers, quantized, path, features):
+    """QDQ, standard ONNX alone: every tensor between two layers is u8. Each of `features` is an output; height and width
+    stay open."""
     nodes, constants = [], {}
 
     def constant(name, values):
@@ -231,22 +227,16 @@ def write_onnx(layers, quantized, path, features, size=("height", "width"), join
                 )
             )
         nodes.append(helper.make_node("QuantizeLinear", [real, *zero_point_and_scale(name)], [name]))
-    channels = {name: layer_channels(layers, name) for name in features}
-    if joined:
-        nodes.append(helper.make_node("Concat", list(features), ["features"], axis=1))
-        channels = {"features": sum(channels.values())}
-    strides = {name: 16 if joined else layer_stride(layers, name) for name in channels}
 
     def tensor(name, count, stride):
-        sides = [side // stride if isinstance(side, int) else f"{side}/{stride}" for side in size]
-        sides = list(size) if stride == 1 else sides
+        sides = ["height", "width"] if stride == 1 else [f"height/{stride}", f"width/{stride}"]
         return helper.make_tensor_value_info(name, TensorProto.UINT8, [1, count, *sides])
 
     graph = helper.make_graph(
         nodes,
         "efficientnet-lite0-features",
         [tensor("image", 3, 1)],
-        [tensor(name, count, strides[name]) for name, count in channels.items()],
+        [tensor(name, layer_channels(layers, name), layer_stride(layers, name)) for name in features],
         list(constants.values()),
     )
     opset = [helper.make_opsetid("", 17)]
