@@ -10,6 +10,11 @@ const COARSE: f64 = 6.0;
 /// One unit is a pixel where the short side has no more than this many: about what a network is shown.
 const UNIT_SIDE: f64 = 320.0;
 
+/// The unit of a picture of a size (width, height), pixels; at least 1.
+pub(super) fn unit(size: (usize, usize)) -> f64 {
+    (size.0.min(size.1) as f64 / UNIT_SIDE).max(1.0)
+}
+
 /// The picture that gets a defect, and what must be known of it.
 pub(super) struct Frame<'a> {
     pub source: &'a Picture,
@@ -43,8 +48,7 @@ impl<'a> Frame<'a> {
             mean[channel] = sum as f64 / count;
             deviation[channel] = (squares as f64 / count - mean[channel] * mean[channel]).max(0.0).sqrt();
         }
-        let side = size.0.min(size.1) as f64;
-        Frame { source, donor, mean, deviation, size, side, unit: (side / UNIT_SIDE).max(1.0) }
+        Frame { source, donor, mean, deviation, size, side: size.0.min(size.1) as f64, unit: unit(size) }
     }
 
     /// The mean of each channel within `reach` pixels of a place.

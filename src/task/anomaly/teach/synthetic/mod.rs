@@ -5,6 +5,7 @@
 //! random.rs --> noise.rs --> shapes.rs ----- where: a soft mask, 0..1
 //!                                 \-- kinds.rs, faint.rs --> fill.rs (blur.rs) --> the picture with its defect
 //!                                       what: how the pixels under the mask change
+//! labelled defects --> transplant.rs (blur.rs) --> the picture with one of them
 //! ```
 //!
 //! All lengths are in pixels of the picture itself; those that are not a share of its short side grow with it, so that
@@ -20,8 +21,11 @@ mod random;
 mod shapes;
 #[cfg(test)]
 mod tests;
+mod transplant;
 
-use crate::picture::{Layout, Picture, luma_into, rgb_into};
+pub use transplant::Transplanter;
+
+use crate::picture::{Layout, Picture, Rect, luma_into, rgb_into};
 use fill::{Frame, Layers};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use random::Random;
@@ -82,9 +86,9 @@ pub struct Painter {
 }
 
 impl Painter {
-    /// Copies `source` to `out` and paints a defect into it; whether one could be painted. `mask` becomes grey, of the same
-    /// size, 255 where the defect is and 0 elsewhere. `donor` is another picture of any size and layout, from which a
-    /// piece may be pasted.
+    /// Copies `source` to `out` and paints a defect into it; whether one could be painted. `mask` becomes grey, of the
+    /// same size, 255 where the defect is and 0 elsewhere. `donor` is another picture of any size and layout, from
+    /// which a piece may be pasted.
     ///
     /// Where none can be drawn that would be seen (black on black), `out` is then the source and `mask` all 0.
     pub fn paint(
@@ -96,18 +100,7 @@ impl Painter {
         out: &mut Picture,
         mask: &mut Picture,
     ) -> bool {
-        let donor = match (donor.is_empty(), source.layout(), donor.layout()) {
-            (true, _, _) => source,
-            (_, Layout::Grey, Layout::Rgb) => {
-                luma_into(donor, &mut self.donor);
-                &self.donor
-            }
-            (_, Layout::Rgb, Layout::Grey) => {
-                rgb_into(donor, &mut self.donor);
-                &self.donor
-            }
-            _ => donor,
-        };
+        let donor = if donor.is_empty() { source } else { in_layout(donor, source.layout(), &mut self.donor) };
         out.copy_from(source);
         mask.reshape(Layout::Grey, source.width(), source.height());
         mask.data_mut().fill(0);
@@ -124,7 +117,7 @@ impl Painter {
                 self.layers.blend(channel, out);
             }
             self.layers.mask.write_above(defect.cut, mask);
-            let (pixels, change) = change_under(mask, source, out);
+            let (pixels, change) = change_under(mask, self.layers.mask.area, source, out);
             if pixels >= LEAST_PIXELS && change > least {
                 return true;
             }
@@ -135,14 +128,28 @@ impl Painter {
     }
 }
 
-/// The number of pixels under the mask, and their mean absolute change in grey levels.
-fn change_under(mask: &Picture, before: &Picture, after: &Picture) -> (u64, f64) {
+/// The picture in a layout: itself, or converted in the buffer.
+fn in_layout<'a>(picture: &'a Picture, layout: Layout, buffer: &'a mut Picture) -> &'a Picture {
+    match (picture.layout(), layout) {
+        (Layout::Rgb, Layout::Grey) => luma_into(picture, buffer),
+        (Layout::Grey, Layout::Rgb) => rgb_into(picture, buffer),
+        _ => return picture,
+    }
+    buffer
+}
+
+/// The number of pixels under the mask, which marks none outside an area, and their mean absolute change, grey levels.
+fn change_under(mask: &Picture, area: Rect, before: &Picture, after: &Picture) -> (u64, f64) {
     let channels = before.channels();
-    let pixels = before.data().chunks_exact(channels).zip(after.data().chunks_exact(channels));
     let (mut count, mut sum) = (0, 0);
-    for ((before, after), _) in pixels.zip(mask.data()).filter(|(_, mask)| **mask > 0) {
-        count += 1;
-        sum += before.iter().zip(after).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>();
+    for y in area.y..area.bottom() {
+        let pixels =
+            |picture| Picture::row(picture, y)[area.x * channels..area.right() * channels].chunks_exact(channels);
+        let marks = &mask.row(y)[area.x..area.right()];
+        for ((before, after), _) in pixels(before).zip(pixels(after)).zip(marks).filter(|(_, mark)| **mark > 0) {
+            count += 1;
+            sum += before.iter().zip(after).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>();
+        }
     }
     (count, sum as f64 / (count * channels as u64).max(1) as f64)
 }

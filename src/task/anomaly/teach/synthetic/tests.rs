@@ -1,4 +1,5 @@
 use super::*;
+use crate::picture::Rect;
 use crate::picture::golden::{checksum, synthetic};
 use rand_xoshiro::rand_core::SeedableRng;
 
@@ -18,7 +19,7 @@ fn painted(source: &Picture, donor: &Picture, count: u64) -> Vec<(Kind, bool, Pi
 }
 
 /// A part in soft light with grain, as a camera sees it.
-fn part(layout: Layout, width: usize, height: usize) -> Picture {
+pub(super) fn part(layout: Layout, width: usize, height: usize) -> Picture {
     let mut picture = synthetic(layout, width, height);
     let channels = layout.channels();
     for y in 0..height {
@@ -35,7 +36,7 @@ fn every_kind_can_be_seen_and_what_is_around_stays() {
         let (source, donor) = (part(layout, 200, 150), synthetic(Layout::Grey, 90, 120));
         for (kind, seen, out, mask) in painted(&source, &donor, 12) {
             assert!(seen, "{kind:?}");
-            let (count, change) = change_under(&mask, &source, &out);
+            let (count, change) = change_under(&mask, Rect { x: 0, y: 0, width: 200, height: 150 }, &source, &out);
             assert!(count >= 6 && change > 0.3, "{kind:?}: {count} pixels changed by {change}");
             // Soft edges reach past the mask. Those of shade cross the frame, and a stain has patches too faint to be
             // marked.
