@@ -102,17 +102,54 @@ impl Resizer {
 /// The weighted sum of the source rows from `first` on, with [`ROW_BITS`] fraction bits.
 fn blend_rows(src: &Picture, first: usize, weights: &[i16], out: &mut [i16]) {
     const SHIFT: u32 = WEIGHT_BITS - ROW_BITS;
-    for (block, out) in out.chunks_mut(BLOCK).enumerate() {
-        let mut sums = [1 << (SHIFT - 1); BLOCK];
-        for (y, &weight) in (first..).zip(weights) {
-            let row = &src.row(y)[block * BLOCK..][..out.len()];
-            for (sum, &byte) in sums.iter_mut().zip(row) {
-                *sum += i32::from(weight) * i32::from(byte);
+    match *weights {
+        [weight] => blend([src.row(first)], [weight], out),
+        [a, b] if a >= 0 && b >= 0 => {
+            blend_two([src.row(first), src.row(first + 1)], [a, b].map(i16::cast_unsigned), out);
+        }
+        [a, b] => blend([src.row(first), src.row(first + 1)], [a, b], out),
+        [a, b, c] => blend([src.row(first), src.row(first + 1), src.row(first + 2)], [a, b, c], out),
+        _ => {
+            for (block, out) in out.chunks_mut(BLOCK).enumerate() {
+                let mut sums = [1 << (SHIFT - 1); BLOCK];
+                for (y, &weight) in (first..).zip(weights) {
+                    let row = &src.row(y)[block * BLOCK..][..out.len()];
+                    for (sum, &byte) in sums.iter_mut().zip(row) {
+                        *sum += i32::from(weight) * i32::from(byte);
+                    }
+                }
+                for (out, sum) in out.iter_mut().zip(sums) {
+                    *out = (sum >> SHIFT) as i16;
+                }
             }
         }
-        for (out, sum) in out.iter_mut().zip(sums) {
-            *out = (sum >> SHIFT) as i16;
+    }
+}
+
+/// The same for a known number of rows: sums stay in registers.
+fn blend<const N: usize>(rows: [&[u8]; N], weights: [i16; N], out: &mut [i16]) {
+    const SHIFT: u32 = WEIGHT_BITS - ROW_BITS;
+    let rows = rows.map(|row| &row[..out.len()]);
+    for (i, out) in out.iter_mut().enumerate() {
+        let mut sum = 1 << (SHIFT - 1);
+        for (row, weight) in rows.iter().zip(weights) {
+            sum += i32::from(weight) * i32::from(row[i]);
         }
+        *out = (sum >> SHIFT) as i16;
+    }
+}
+
+/// The same for two rows and weights that are not negative, in 16 bits, of which twice as many fit into a register: a weight
+/// is told in 128ths and a rest. Weights add up to 2¹⁴, so `high` is at most 255 · 128, and `low` 2 · 255 · 127.
+fn blend_two(rows: [&[u8]; 2], weights: [u16; 2], out: &mut [i16]) {
+    const { assert!(WEIGHT_BITS - ROW_BITS == 8) };
+    let [a, b] = rows.map(|row| &row[..out.len()]);
+    let ([high_a, high_b], [low_a, low_b]) = (weights.map(|weight| weight >> 7), weights.map(|weight| weight & 127));
+    for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+        let (a, b) = (u16::from(a), u16::from(b));
+        let (high, low) = (a * high_a + b * high_b, a * low_a + b * low_b);
+        // (128 high + low + 128) >> 8
+        *out = ((high + ((low + 128) >> 7)) >> 1) as i16;
     }
 }
 
