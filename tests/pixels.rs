@@ -2,8 +2,7 @@
 
 mod common;
 
-use common::{arg, refuse, root, succeed};
-use std::path::Path;
+use common::{arg, refuse, root, succeed, write_mask};
 
 const NORMAL: &str = "models/inspect-demo/frames/normal";
 const DEFECT: &str = "models/inspect-demo/frames/defect";
@@ -14,15 +13,6 @@ const DRAWN: [(&str, [u32; 4]); 3] = [
     ("part-12-missing", [75, 38, 112, 76]),
     ("part-27-stain", [150, 154, 197, 208]),
 ];
-
-/// A mask of 320×240 pixels that is white inside the box.
-fn write_mask(path: &Path, [left, top, right, bottom]: [u32; 4]) {
-    let mut encoder = png::Encoder::new(std::fs::File::create(path).unwrap(), 320, 240);
-    encoder.set_color(png::ColorType::Grayscale);
-    let inside = |x, y| (left..right).contains(&x) && (top..bottom).contains(&y);
-    let bytes: Vec<u8> = (0..320 * 240).map(|i| if inside(i % 320, i / 320) { 255 } else { 0 }).collect();
-    encoder.write_header().unwrap().write_image_data(&bytes).unwrap();
-}
 
 #[test]
 fn heat_lies_on_the_demos_defects() {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{arg, lineside, refuse, root, succeed};
+use common::{arg, lineside, refuse, root, succeed, write_mask};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ fn teaching_goes_on_where_it_was_stopped_and_comes_to_the_same() {
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    let notes = folder.path().join("broken.teaching/pictures.jsonl");
+    let notes = folder.path().join("broken.teaching/normal/pictures.jsonl");
     // Killed once it has seen a few pictures.
     let seen = || std::fs::read_to_string(&notes).map_or(0, |text| text.lines().count());
     for _ in 0..2000 {
@@ -167,4 +167,86 @@ fn what_cannot_be_taught_is_refused_in_one_line_and_leaves_the_old_bundle() {
     );
     let (ok, said) = output_of(&["teach", "--normal", NORMAL, "--out", arg(&out), "--false-alarms", "0"]);
     assert!(!ok && said.contains("0.01..500"), "{said}");
+}
+
+/// Where `models/recipes/demo_line.py` drew some of the shipped defects: left, top, right, bottom.
+const DRAWN: [(&str, &str, [u32; 4]); 3] = [
+    ("stain", "part-09-stain", [77, 138, 121, 177]),
+    ("missing", "part-12-missing", [75, 38, 112, 76]),
+    ("stain", "part-27-stain", [150, 154, 197, 208]),
+];
+
+/// Folders of labelled defects, by kind, and of their masks.
+fn labelled(folder: &Path) -> (PathBuf, PathBuf) {
+    let (defects, masks) = (folder.join("defects"), folder.join("masks"));
+    for (kind, name, drawn) in DRAWN {
+        std::fs::create_dir_all(defects.join(kind)).unwrap();
+        std::fs::create_dir_all(masks.join(kind)).unwrap();
+        let file = format!("{name}.jpg");
+        std::fs::copy(root().join(DEFECT).join(&file), defects.join(kind).join(&file)).unwrap();
+        write_mask(&masks.join(kind).join(format!("{name}.png")), drawn);
+    }
+    (defects, masks)
+}
+
+#[test]
+fn labelled_defects_help_and_what_they_gained_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let normal = frames(folder.path(), 16);
+    let (defects, masks) = labelled(folder.path());
+    let out = folder.path().join("flange");
+    let arguments = ["teach", "--normal", arg(&normal), "--defects", arg(&defects), "--out", arg(&out)];
+    let (ok, said) = output_of(&[&arguments[..], &["--masks", arg(&masks)]].concat());
+    assert!(ok, "{said}");
+    for expected in ["3 labelled defects, held out in turn: AUROC", "without their help", "stain", "of 2 found"] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    let manifest = std::fs::read_to_string(out.join("bundle.toml")).unwrap();
+    assert!(manifest.contains("labelled_defects = 3") && manifest.contains("auroc_labelled"), "{manifest}");
+
+    // Other statistics than without, and others again without masks; with the same input the same.
+    let taught = |name: &str, more: &[&str]| {
+        let out = folder.path().join(name);
+        let json = succeed(&[&["teach", "--normal", arg(&normal), "--out", arg(&out), "--json"], more].concat());
+        let statistics = std::fs::read(out.join("scorer-0.npy")).unwrap();
+        (serde_json::from_str::<serde_json::Value>(&json).unwrap(), statistics)
+    };
+    let (json, plain) = taught("plain", &[]);
+    assert!(json["labelled"].is_null(), "{json}");
+    let (json, unmasked) = taught("unmasked", &["--defects", arg(&defects)]);
+    assert_eq!((&json["labelled"]["count"], &json["labelled"]["by_kind"]["stain"]), (&3.into(), &2.into()), "{json}");
+    let (json, again) = taught("again", &["--defects", arg(&defects), "--masks", arg(&masks)]);
+    assert_eq!(again, std::fs::read(out.join("scorer-0.npy")).unwrap());
+    // Without masks nobody knows which cells are a defect's.
+    assert!(plain == unmasked && (plain != again || json["labelled"]["helped"] == false), "{json}");
+}
+
+#[test]
+fn labels_that_contradict_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let normal = frames(folder.path(), 12);
+    let (defects, masks) = labelled(folder.path());
+    let out = folder.path().join("flange");
+    let teach = |more: &[&str]| {
+        let (ok, said) = output_of(&[&["teach", "--normal", arg(&normal), "--out", arg(&out)], more].concat());
+        assert!(!ok && !out.exists(), "{said}");
+        said
+    };
+    let said = teach(&["--masks", arg(&masks)]);
+    assert!(said.contains("--defects"), "{said}");
+    let missing = masks.join("stain/part-27-stain.png");
+    std::fs::remove_file(&missing).unwrap();
+    let said = teach(&["--defects", arg(&defects), "--masks", arg(&masks)]);
+    assert!(said.contains("part-27-stain.jpg: no mask") && said.contains("part-27-stain.png is missing"), "{said}");
+    // The notes of that run are of no harm.
+    std::fs::copy(normal.join("part-02.jpg"), defects.join("stain/other.jpg")).unwrap();
+    let said = teach(&["--defects", arg(&defects)]);
+    assert!(
+        said.contains("other.jpg: the same picture is among the good parts") && said.contains("part-02.jpg"),
+        "{said}"
+    );
+    let empty = folder.path().join("empty");
+    std::fs::create_dir_all(&empty).unwrap();
+    let said = teach(&["--defects", arg(&empty)]);
+    assert!(said.contains("empty: no picture in it"), "{said}");
 }

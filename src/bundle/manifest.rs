@@ -101,7 +101,6 @@ impl Method {
     pub fn name(self) -> &'static str {
         match self {
             Method::Contrast => "contrast",
-            Method::Detail => "detail",
             Method::Gaussian => "gaussian",
             Method::Bank => "bank",
             Method::Subspace => "subspace",
@@ -147,8 +146,6 @@ pub struct ScorerSection {
 pub enum Method {
     /// Places: distances along the directions that tell defects from normal.
     Contrast,
-    /// The same, from the features of the finest grid alone.
-    Detail,
     /// Places: distances along the directions in which normal places vary least (Mahalanobis).
     Gaussian,
     /// Places: distances to the nearest of a few normal places.

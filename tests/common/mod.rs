@@ -94,3 +94,12 @@ pub fn data(inside: &str) -> PathBuf {
     let folder = std::env::var_os("LINESIDE_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from);
     folder.join(inside)
 }
+
+/// A mask of 320×240 pixels that is white inside the box.
+pub fn write_mask(path: &Path, [left, top, right, bottom]: [u32; 4]) {
+    let mut encoder = png::Encoder::new(std::fs::File::create(path).unwrap(), 320, 240);
+    encoder.set_color(png::ColorType::Grayscale);
+    let inside = |x, y| (left..right).contains(&x) && (top..bottom).contains(&y);
+    let bytes: Vec<u8> = (0..320 * 240).map(|i| if inside(i % 320, i / 320) { 255 } else { 0 }).collect();
+    encoder.write_header().unwrap().write_image_data(&bytes).unwrap();
+}

@@ -6,15 +6,16 @@
 //! integers, and what is float is one division, one square root and one product, each rounded by IEEE 754.
 
 use super::view::{Features, Layer};
+use std::ops::Range;
 
 /// Steps in one spread.
 pub const UNIT: f32 = 64.0;
 
 /// The mean of up to nine bytes is told in 36ths: 4, 6 and 9 divide it.
-const SHARE: u32 = 36;
+const SHARE: u16 = 36;
 
 /// A quarter of a byte step, in 36ths: a feature that is flat over the frame stays small.
-const LEAST_SPREAD: u32 = SHARE / 4;
+const LEAST_SPREAD: u16 = SHARE / 4;
 
 /// Adding it to a small float leaves the float, rounded half to even, in the lowest bits.
 const ROUND: f32 = 12_582_912.0;
@@ -23,11 +24,31 @@ const ROUND: f32 = 12_582_912.0;
 pub struct Cells {
     grid: (usize, usize),
     channels: usize,
+    groups: Vec<Group>,
     values: Vec<i16>,
-    sums: Vec<u32>,
-    means: Vec<u32>,
-    plane: Vec<i16>,
-    larger: Vec<i16>,
+    sums: Vec<u16>,
+    means: Vec<u16>,
+    planes: Vec<i16>,
+}
+
+/// Planes that are turned into places at once: a place then gets whole parts of a cache line.
+const AT_ONCE: usize = 8;
+
+/// Values of layers with the same grid, before they are enlarged to that of the cells.
+pub struct Group {
+    /// Columns and rows.
+    pub grid: (usize, usize),
+    /// Where its values stand in a cell.
+    pub channels: Range<usize>,
+    /// `[rows, columns, channels]`
+    values: Vec<i16>,
+}
+
+impl Group {
+    /// The values of each place, row by row.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[i16]> {
+        self.values.chunks_exact(self.channels.len())
+    }
 }
 
 impl Cells {
@@ -38,6 +59,7 @@ impl Cells {
     pub fn new(layers: &[Layer]) -> Result<Cells, String> {
         let first = layers.first().ok_or("no layer")?;
         let (columns, rows) = (first.columns, first.rows);
+        let (mut groups, mut channels): (Vec<Group>, usize) = (Vec::new(), 0);
         for layer in layers {
             let same = (layer.columns, layer.rows) == (columns, rows);
             if !same && (2 * layer.columns, 2 * layer.rows) != (columns, rows) {
@@ -46,17 +68,26 @@ impl Cells {
                     layer.columns, layer.rows
                 ));
             }
+            let grid = (layer.columns, layer.rows);
+            let end = channels + layer.channels;
+            match groups.last_mut() {
+                Some(group) if group.grid == grid => group.channels.end = end,
+                _ => groups.push(Group { grid, channels: channels..end, values: Vec::new() }),
+            }
+            channels = end;
         }
-        let channels = layers.iter().map(|layer| layer.channels).sum();
+        for group in &mut groups {
+            group.values.resize(group.grid.0 * group.grid.1 * group.channels.len(), 0);
+        }
         let cells = columns * rows;
         Ok(Cells {
             grid: (columns, rows),
             channels,
-            values: vec![0; cells * channels],
+            groups,
+            values: Vec::new(),
             sums: vec![0; columns],
             means: vec![0; cells],
-            plane: vec![0; cells],
-            larger: vec![0; cells],
+            planes: vec![0; cells * AT_ONCE],
         })
     }
 
@@ -70,36 +101,82 @@ impl Cells {
         self.channels
     }
 
-    /// Each cell's values, row by row.
+    /// The values of layers that share a grid: what is linear in a cell's values can be computed there, on fewer places,
+    /// and be enlarged afterwards.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// Each cell's values, row by row; nothing before [`Cells::join`].
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[i16]> {
         self.values.chunks_exact(self.channels)
     }
 
-    /// Computes the cells of a frame.
+    /// Computes the values of a frame.
     pub fn fill(&mut self, features: Features<'_>) {
-        let mut channel = 0;
+        let (mut channel, mut at) = (0, 0);
         for (layer, planes) in features.iter() {
-            for plane in planes.chunks_exact(layer.plane()) {
-                let means = &mut self.means[..layer.plane()];
-                average(plane, layer, &mut self.sums, means);
-                relate(means, &mut self.plane[..layer.plane()]);
-                let full = if layer.columns == self.grid.0 {
-                    &self.plane
-                } else {
-                    enlarge(&self.plane, layer, &mut self.larger);
-                    &self.larger
-                };
-                for (cell, &value) in self.values.chunks_exact_mut(self.channels).zip(full) {
-                    cell[channel] = value;
+            while self.groups.get(at).is_some_and(|group| group.channels.end <= channel) {
+                at += 1;
+            }
+            let Some(group) = self.groups.get_mut(at) else { return };
+            let (places, each) = (layer.plane(), group.channels.len());
+            for some in planes.chunks(places * AT_ONCE) {
+                let count = some.len() / places;
+                for (plane, out) in some.chunks_exact(places).zip(self.planes.chunks_exact_mut(places)) {
+                    let means = &mut self.means[..places];
+                    average(plane, layer, &mut self.sums, means);
+                    relate(means, out);
                 }
-                channel += 1;
+                let own = channel - group.channels.start;
+                for (place, values) in group.values.chunks_exact_mut(each).enumerate() {
+                    for (plane, value) in values[own..own + count].iter_mut().enumerate() {
+                        *value = self.planes[plane * places + place];
+                    }
+                }
+                channel += count;
+            }
+        }
+    }
+
+    /// Brings all groups to one grid, so that there are cells.
+    pub fn join(&mut self) {
+        self.values.resize(self.grid.0 * self.grid.1 * self.channels, 0);
+        for group in &self.groups {
+            let cells = self.values.chunks_exact_mut(self.channels).map(|cell| &mut cell[group.channels.clone()]);
+            if group.grid == self.grid {
+                cells.zip(group.iter()).for_each(|(cell, values)| cell.copy_from_slice(values));
+                continue;
+            }
+            let each = group.channels.len();
+            for (cell, from) in cells.zip(enlarged(group.grid)) {
+                let [a, b, c, d] = from.map(|place| &group.values[place * each..][..each]);
+                for (i, to) in cell.iter_mut().enumerate() {
+                    let [a, b, c, d] = [a[i], b[i], c[i], d[i]].map(i32::from);
+                    *to = ((3 * (3 * a + b) + 3 * c + d + 8) >> 4) as i16;
+                }
             }
         }
     }
 }
 
-/// The mean of each 3×3 neighbourhood, in 36ths; at the border of what there is of it.
-fn average(plane: &[u8], layer: Layer, sums: &mut [u32], out: &mut [u32]) {
+/// Twice the size: each new place lies a quarter of a step from its nearest old one. For each of them, row by row, the four
+/// old ones around it, of which it takes 9, 3, 3 and 1 of 16 parts.
+pub fn enlarged((columns, rows): (usize, usize)) -> impl Iterator<Item = [usize; 4]> {
+    // The two old places that a new one lies between, the nearer first.
+    let between = |at: usize, end: usize| {
+        let near = at / 2;
+        (near, if at.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(end - 1) })
+    };
+    (0..4 * columns * rows).map(move |place| {
+        let (left, right) = between(place % (2 * columns), columns);
+        let (near, far) = between(place / (2 * columns), rows);
+        [near * columns + left, near * columns + right, far * columns + left, far * columns + right]
+    })
+}
+
+/// The mean of each 3×3 neighbourhood, in 36ths; at the border of what there is of it. The highest is 36 · 255.
+fn average(plane: &[u8], layer: Layer, sums: &mut [u16], out: &mut [u16]) {
     let Layer { rows, columns, .. } = layer;
     let last = columns - 1;
     for (y, out) in out.chunks_exact_mut(columns).enumerate() {
@@ -108,11 +185,11 @@ fn average(plane: &[u8], layer: Layer, sums: &mut [u32], out: &mut [u32]) {
         sums.fill(0);
         for row in plane[top * columns..bottom * columns].chunks_exact(columns) {
             for (sum, &value) in sums.iter_mut().zip(row) {
-                *sum += u32::from(value);
+                *sum += u16::from(value);
             }
         }
         // 36 divides by every number of neighbours there can be.
-        let high = (bottom - top) as u32;
+        let high = (bottom - top) as u16;
         let (share, share_of_two) = (SHARE / (3 * high), SHARE / (2 * high));
         for (out, near) in out.iter_mut().skip(1).zip(sums.windows(3)) {
             *out = (near[0] + near[1] + near[2]) * share;
@@ -127,36 +204,21 @@ fn average(plane: &[u8], layer: Layer, sums: &mut [u32], out: &mut [u32]) {
 }
 
 /// `(value - mean) / (spread + a quarter of a byte step)` in [`UNIT`]ths.
-fn relate(values: &[u32], out: &mut [i16]) {
+fn relate(values: &[u16], out: &mut [i16]) {
     let count = values.len() as u64;
-    let sum: u64 = values.iter().map(|&value| u64::from(value)).sum();
-    let squares: u64 = values.iter().map(|&value| u64::from(value) * u64::from(value)).sum();
+    let (mut sum, mut squares) = (0, 0);
+    // So many squares add up to less than 2^32.
+    for some in values.chunks(32) {
+        sum += u64::from(some.iter().map(|&value| u32::from(value)).sum::<u32>());
+        squares += u64::from(some.iter().map(|&value| u32::from(value) * u32::from(value)).sum::<u32>());
+    }
     let mean = sum as f64 / count as f64;
     // Exact: both products are integers below 2^53.
     let variance = (count * squares - sum * sum) as f64 / (count * count) as f64;
     let scale = (f64::from(UNIT) / (variance.sqrt() + f64::from(LEAST_SPREAD))) as f32;
     let mean = mean as f32;
     for (out, &value) in out.iter_mut().zip(values) {
-        *out = ((value as f32 - mean) * scale + ROUND).to_bits() as i16;
-    }
-}
-
-/// Twice the size: each new value lies a quarter of a step from its nearest old one.
-fn enlarge(plane: &[i16], layer: Layer, out: &mut [i16]) {
-    let Layer { rows, columns, .. } = layer;
-    // The two old places that a new one lies between, the nearer first.
-    let between = |at: usize, end: usize| {
-        let near = at / 2;
-        (near, if at.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(end - 1) })
-    };
-    for (y, out) in out.chunks_exact_mut(2 * columns).enumerate() {
-        let (near, far) = between(y, rows);
-        let (near, far) = (&plane[near * columns..][..columns], &plane[far * columns..][..columns]);
-        for (x, out) in out.iter_mut().enumerate() {
-            let (left, right) = between(x, columns);
-            let row = |row: &[i16]| 3 * i32::from(row[left]) + i32::from(row[right]);
-            *out = ((3 * row(near) + row(far) + 8) >> 4) as i16;
-        }
+        *out = ((f32::from(value) - mean) * scale + ROUND).to_bits() as i16;
     }
 }
 
@@ -196,6 +258,7 @@ mod tests {
         let cells = |bytes: &[u8]| {
             let mut cells = Cells::new(&layers).unwrap();
             cells.fill(Features { layers: &layers, bytes });
+            cells.join();
             cells.values
         };
         assert_eq!(cells(&pattern), cells(&brighter));
@@ -204,8 +267,10 @@ mod tests {
 
     #[test]
     fn enlarging_keeps_a_slope() {
-        let mut out = [0; 16];
-        enlarge(&[0, 64, 0, 64], layer(1, 2, 2), &mut out);
+        let plane = [0i32, 64, 0, 64];
+        let parts =
+            |from: [usize; 4]| from.iter().zip([9, 3, 3, 1]).map(|(&place, part)| plane[place] * part).sum::<i32>();
+        let out: Vec<i32> = enlarged((2, 2)).map(|from| parts(from) / 16).collect();
         assert_eq!(out[..4], [0, 16, 48, 64]);
         assert_eq!(out[4..8], out[..4]);
     }

@@ -22,7 +22,7 @@ pub use measure::{auroc, f1, interval, recall_at};
 pub use pixels::Pixels;
 
 use super::TaskError;
-use crate::bundle::{Bundle, BundleError, Task};
+use crate::bundle::{Bundle, BundleError, Method, Task};
 use crate::engine::{Plan, npy};
 use crate::picture::{Filter, Layout, Picture, PictureError, Resizer};
 use calibration::Calibration;
@@ -89,6 +89,8 @@ pub struct Inspector {
 #[derive(Clone, Copy, Default)]
 struct Needs {
     cells: bool,
+    /// The cells joined, not group by group.
+    joined: bool,
     pooled: bool,
 }
 
@@ -120,6 +122,7 @@ impl Inspector {
             let scorer = scorer.map_err(|problem| bundle.blame(&part.statistics, problem))?;
             let needs = &mut needs[part.view];
             *(if scorer.distances().is_some() { &mut needs.cells } else { &mut needs.pooled }) = true;
+            needs.joined |= part.method == Method::Bank;
             sum.push(scorer, part);
         }
         if sum.scorers().nth(section.heat.scorer).is_none_or(|scorer| scorer.distances().is_none()) {
@@ -205,6 +208,9 @@ impl Inspector {
             }
             if needs.cells {
                 self.seen.cells[at].fill(view.features());
+            }
+            if needs.joined {
+                self.seen.cells[at].join();
             }
         }
         self.previous.clear();

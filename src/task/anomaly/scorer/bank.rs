@@ -80,6 +80,7 @@ mod tests {
         let layers = [Layer { channels: 1, rows: 1, columns: 4 }];
         let mut cells = Cells::new(&layers).unwrap();
         cells.fill(Features { layers: &layers, bytes: &[0, 0, 200, 200] });
+        cells.join();
         let rows: Vec<f32> = cells.iter().skip(1).map(|cell| f32::from(cell[0]) / UNIT).collect();
         let mut seen = Seen { pooled: Vec::new(), cells: vec![cells] };
         let mut bank = Bank::new(0, 1, 1.0, &Matrix { columns: 1, values: rows.clone() }).unwrap();

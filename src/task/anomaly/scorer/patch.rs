@@ -1,11 +1,12 @@
 //! Places: each cell's distance from the mean cell along the directions that tell defects from normal.
 //!
-//! `d² = Σ_k (u_k · (z - m))²`, where the rows `u_k` were found when the bundle was taught (teach/contrast.rs). A frame's
-//! score is `ln(mean of its highest d)` over a share of the cells.
+//! `d² = Σ_k (u_k · (z - m))²`, where the rows `u_k` were found when the bundle was taught (teach/directions.rs). A frame's
+//! score is `ln(mean of its highest d)` over a share of the cells. What layers on half the grid have along a direction is
+//! computed there and then enlarged: the same but for rounding, for a quarter of the work.
 
 use super::places::{FRACTION, Places};
 use super::{Matrix, Scorer, Seen, dot};
-use crate::task::anomaly::cells::{Cells, UNIT};
+use crate::task::anomaly::cells::{Cells, UNIT, enlarged};
 
 /// Largest whole number in a stored direction. With it a product of direction and cell stays within i32: see `new`.
 const LARGEST: f32 = 2047.0;
@@ -18,8 +19,12 @@ pub struct Patch {
     directions: Vec<i16>,
     /// `u_k · m`, in the direction's and the cells' units.
     offsets: Vec<i32>,
-    /// What a unit of the direction times a unit of the cells is worth.
+    /// What a 16th of a unit of the direction times a unit of the cells is worth.
     units: Vec<f32>,
+    /// How far each cell lies along each direction, in 16ths of those units.
+    along: Vec<i64>,
+    /// The same of one group of layers, on its own grid.
+    coarse: Vec<i32>,
 }
 
 impl Patch {
@@ -31,8 +36,8 @@ impl Patch {
         if let Some(problem) = matrix.problem(channels, 2) {
             return Err(problem);
         }
-        // No value is over sqrt(cells) spreads: with 64 cells of 704 channels a product is at most
-        // 8 · UNIT · sqrt(704) · LARGEST · sqrt(704) < 2^31. What is larger wraps, the same way on every CPU.
+        // No value is over sqrt(cells) spreads: with 400 places of 192 channels, or 100 of 512, a product is at most
+        // sqrt(places) · UNIT · LARGEST · channels < 2^31. What is larger wraps, the same way on every CPU.
         let mut rows = matrix.rows();
         let mean = rows.next().unwrap_or_default();
         let mut patch = Patch {
@@ -41,6 +46,8 @@ impl Patch {
             directions: Vec::with_capacity(rows.len() * channels),
             offsets: Vec::with_capacity(rows.len()),
             units: Vec::with_capacity(rows.len()),
+            along: Vec::new(),
+            coarse: Vec::new(),
         };
         for row in rows {
             let largest = row.iter().fold(0f32, |largest, value| largest.max(value.abs())).max(f32::MIN_POSITIVE);
@@ -50,19 +57,43 @@ impl Patch {
             let along = patch.directions[from..].iter().zip(mean);
             let offset: f64 = along.map(|(&u, &m)| f64::from(u) * f64::from(m * UNIT)).sum();
             patch.offsets.push(offset.round_ties_even() as i32);
-            patch.units.push(1.0 / (scale * UNIT));
+            patch.units.push(1.0 / (16.0 * scale * UNIT));
         }
         Ok(patch)
     }
 
     /// The squared distance of each cell, in 256ths.
     fn measure(&mut self, cells: &Cells) {
+        let count = self.offsets.len();
+        self.along.clear();
+        self.along.resize(cells.grid().0 * cells.grid().1 * count, 0);
+        for group in cells.groups() {
+            let channels = group.channels.clone();
+            self.coarse.clear();
+            for place in group.iter() {
+                let directions = self.directions.chunks_exact(self.channels);
+                self.coarse.extend(directions.map(|direction| dot(&direction[channels.clone()], place)));
+            }
+            let along = self.along.chunks_exact_mut(count);
+            if group.grid == cells.grid() {
+                for (along, own) in along.flatten().zip(&self.coarse) {
+                    *along += 16 * i64::from(*own);
+                }
+            } else {
+                for (along, from) in along.zip(enlarged(group.grid)) {
+                    let [a, b, c, d] = from.map(|place| &self.coarse[place * count..][..count]);
+                    for (k, along) in along.iter_mut().enumerate() {
+                        let [a, b, c, d] = [a[k], b[k], c[k], d[k]].map(i64::from);
+                        *along += 3 * (3 * a + b) + 3 * c + d;
+                    }
+                }
+            }
+        }
         self.places.distances.clear();
-        for cell in cells.iter() {
+        for along in self.along.chunks_exact(count) {
             let mut sum = 0f32;
-            let directions = self.directions.chunks_exact(self.channels);
-            for ((direction, offset), unit) in directions.zip(&self.offsets).zip(&self.units) {
-                let along = dot(direction, cell).wrapping_sub(*offset) as f32 * unit;
+            for ((along, offset), unit) in along.iter().zip(&self.offsets).zip(&self.units) {
+                let along = (along - 16 * i64::from(*offset)) as f32 * unit;
                 sum += along * along;
             }
             self.places.distances.push((sum * FRACTION) as u32);

@@ -46,7 +46,7 @@ pub fn rebuild(section: &ScorerSection, layers: &[Layer], matrix: &Matrix) -> Re
     let channels = layers.iter().map(|layer| layer.channels).sum();
     let (view, top) = (section.view, section.top.unwrap_or(1.0));
     Ok(match section.method {
-        Method::Contrast | Method::Detail | Method::Gaussian => Box::new(Patch::new(view, channels, top, matrix)?),
+        Method::Contrast | Method::Gaussian => Box::new(Patch::new(view, channels, top, matrix)?),
         Method::Bank => Box::new(Bank::new(view, channels, top, matrix)?),
         Method::Subspace => Box::new(Subspace::new(view, pooled_len(layers), matrix)?),
         Method::Linear => Box::new(Linear::new(view, pooled_len(layers), matrix)?),

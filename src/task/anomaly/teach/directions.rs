@@ -1,7 +1,7 @@
 //! The directions along which a cell is measured, by a generalised eigenproblem: `A u = λ (S + T) u` with
 //! `uᵀ (S + T) u = 1`, where S is the covariance of normal cells and T a little of its mean on the diagonal.
 //!
-//! - Contrast: A is the second moment of synthetic defects' cells about the normal mean. The first directions are those in
+//! - Contrast: A is the second moment of defects' cells about the normal mean, painted ones and labelled ones. The first directions are those in
 //!   which defects are farthest from normal, in spreads of normal (Fukunaga 1990, section 10.2; the two-class case of
 //!   "generalised eigenvectors" for discriminative features, Karampatziakis and Mineiro 2014).
 //! - Gaussian: A is the identity. The first directions are those in which normal cells vary least; distances along them are
@@ -15,14 +15,18 @@ use nalgebra::{Cholesky, DMatrix, SymmetricEigen};
 /// AUROC on unseen parts (docs/anomaly.md).
 const RIDGE: f64 = 0.3;
 
-/// Rows `m, u_1, …, u_K` for [`Patch`](crate::task::anomaly::scorer::Patch), by contrast; of the channels of a cell only
-/// the first `used` count.
+/// Rows `m, u_1, …, u_K` for [`Patch`](crate::task::anomaly::scorer::Patch), by contrast with several sorts of defects, each
+/// with its weight.
 ///
 /// # Errors
 /// One line, where the normal cells have no spread.
-pub fn contrast(normal: &Moments, defect: &Moments, count: usize, used: usize) -> Result<Matrix, String> {
-    let second = defect.about(&normal.mean());
-    solve(normal, second, count, used)
+pub fn contrast(normal: &Moments, defects: &[(f64, &Moments)], count: usize) -> Result<Matrix, String> {
+    let mean = normal.mean();
+    let mut second = DMatrix::zeros(mean.len(), mean.len());
+    for (weight, defect) in defects.iter().filter(|(weight, _)| *weight > 0.0) {
+        second += defect.about(&mean) * *weight;
+    }
+    solve(normal, second, count)
 }
 
 /// The same without any defect.
@@ -30,18 +34,15 @@ pub fn contrast(normal: &Moments, defect: &Moments, count: usize, used: usize) -
 /// # Errors
 /// As [`contrast`].
 pub fn gaussian(normal: &Moments, count: usize) -> Result<Matrix, String> {
-    let channels = normal.mean().len();
-    solve(normal, DMatrix::identity(channels, channels), count, channels)
+    solve(normal, DMatrix::identity(normal.channels(), normal.channels()), count)
 }
 
-fn solve(normal: &Moments, wanted: DMatrix<f64>, count: usize, used: usize) -> Result<Matrix, String> {
+fn solve(normal: &Moments, mut wanted: DMatrix<f64>, count: usize) -> Result<Matrix, String> {
     let mean = normal.mean();
     let channels = mean.len();
-    let used = used.min(channels);
-    let mut covariance = normal.about(&mean).view((0, 0), (used, used)).into_owned();
-    let mut wanted = wanted.view((0, 0), (used, used)).into_owned();
-    let ridge = RIDGE * covariance.trace() / used as f64;
-    for i in 0..used {
+    let mut covariance = normal.about(&mean);
+    let ridge = RIDGE * covariance.trace() / channels as f64;
+    for i in 0..channels {
         covariance[(i, i)] += ridge;
         wanted[(i, i)] += ridge;
     }
@@ -53,13 +54,12 @@ fn solve(normal: &Moments, wanted: DMatrix<f64>, count: usize, used: usize) -> R
     // Symmetric but for rounding.
     whitened = (&whitened + whitened.transpose()) * 0.5;
     let eigen = SymmetricEigen::new(whitened);
-    let mut order: Vec<usize> = (0..used).collect();
+    let mut order: Vec<usize> = (0..channels).collect();
     order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
     let mut values: Vec<f32> = mean.iter().map(|&value| value as f32).collect();
     for &index in order.iter().take(count) {
         let direction = factor.tr_solve_lower_triangular(&eigen.eigenvectors.column(index)).ok_or_else(singular)?;
         values.extend(direction.iter().map(|&value| value as f32));
-        values.resize(values.len() + channels - used, 0.0);
     }
     Ok(Matrix { columns: channels, values })
 }
@@ -80,16 +80,12 @@ mod tests {
 
     #[test]
     fn the_first_direction_is_where_defects_are_farthest_from_normal() {
-        let matrix = contrast(&cells([0, 0]), &cells([0, 3000]), 1, 2).unwrap();
+        let matrix = contrast(&cells([0, 0]), &[(1.0, &cells([0, 3000]))], 1).unwrap();
         let row = matrix.rows().nth(1).unwrap();
         assert!(row[1].abs() > 10.0 * row[0].abs(), "{row:?}");
-        let matrix = contrast(&cells([0, 0]), &cells([500, 0]), 1, 2).unwrap();
+        let matrix = contrast(&cells([0, 0]), &[(1.0, &cells([500, 0]))], 1).unwrap();
         let row = matrix.rows().nth(1).unwrap();
         assert!(row[0].abs() > 10.0 * row[1].abs(), "{row:?}");
-        // Confined to the first value, it finds nothing else.
-        let matrix = contrast(&cells([0, 0]), &cells([0, 3000]), 1, 1).unwrap();
-        let row = matrix.rows().nth(1).unwrap();
-        assert!(row[0] != 0.0 && row[1] == 0.0, "{row:?}");
     }
 
     #[test]

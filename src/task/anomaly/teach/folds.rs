@@ -54,6 +54,13 @@ pub fn folds(groups: &[usize], folds: usize) -> Vec<usize> {
     groups.iter().map(|&group| places[group]).collect()
 }
 
+/// For each labelled defect the fold in which it is held out, one of those that `used` names: groups stay whole and take
+/// turns, so that a kind of defect, whose pictures come one after the other, is spread over all folds.
+pub fn spread(groups: &[usize], used: &[usize]) -> Vec<usize> {
+    let folds = used.iter().max().map_or(1, |last| last + 1);
+    groups.iter().map(|group| group % folds).collect()
+}
+
 /// What is left of each thumbnail without what all have in common, in steps of 1/[`STEPS`] of its standard deviation.
 fn patterns(thumbnails: &[Picture]) -> Vec<Vec<i8>> {
     let mut planes: Vec<Vec<f64>> = thumbnails

@@ -1,27 +1,29 @@
-//! Weights of pooled features that tell normal pictures from synthetic defects: logistic regression with a penalty on the
-//! weights, `½ mean ln(1 + e^s) over normal + ½ mean ln(1 + e^-s) over defects + 0.15 |w|²`, by L-BFGS (Liu and Nocedal
-//! 1989). No chance in it: the same pictures give the same weights.
+//! Weights of pooled features that tell normal pictures from defects: logistic regression with a penalty on the weights,
+//! `½ mean ln(1 + e^s) over normal + ½ mean ln(1 + e^-s) over defects + p |w|²`, by L-BFGS (Liu and Nocedal 1989). Defects
+//! of several sorts share their half. No chance in it: the same pictures give the same weights.
 
+use super::lessons::Part;
 use super::pooled::Standard;
 use crate::task::anomaly::pooled::Statistic;
 use crate::task::anomaly::scorer::{CLIP, Matrix};
 use nalgebra::{DMatrix, DVector};
 
-/// Times |w|².
-const PENALTY: f32 = 0.15;
 const STEPS: usize = 60;
 /// Steps that L-BFGS remembers.
 const MEMORY: usize = 10;
 
 /// Rows mean, 1 / spread, weight for [`Linear`](crate::task::anomaly::scorer::Linear), from pooled values of normal pictures
-/// and of synthetic defects.
-pub fn logistic(normal: &[&[u16]], defect: &[&[u16]]) -> Matrix {
+/// and of defects; `penalty` is times |w|².
+pub fn logistic(normal: &[&[u16]], defects: &[Part<&[u16]>], penalty: f32) -> Matrix {
     let used = [Statistic::Mean, Statistic::Highest, Statistic::Spread];
     let standard = Standard::of(normal, |statistic| used.contains(&statistic));
-    let loss = Loss {
-        normal: standard.apply(normal).map(|value| value.clamp(-CLIP, CLIP)),
-        defect: standard.apply(defect).map(|value| value.clamp(-CLIP, CLIP)),
+    let rows = |sign: f32, share: f64, pictures: &[&[u16]]| Rows {
+        pictures: standard.apply(pictures).map(|value| value.clamp(-CLIP, CLIP)),
+        sign,
+        share: (share / pictures.len().max(1) as f64) as f32,
     };
+    let mut loss = Loss { rows: vec![rows(1.0, 0.5, normal)], penalty };
+    loss.rows.extend(defects.iter().map(|part| rows(-1.0, 0.5 * part.weight, &part.rows)));
     let values = standard.means.len();
     // The last is the bias; a score does not need it.
     let weights = minimum(&loss, DVector::zeros(values + 1));
@@ -29,9 +31,17 @@ pub fn logistic(normal: &[&[u16]], defect: &[&[u16]]) -> Matrix {
 }
 
 struct Loss {
+    rows: Vec<Rows>,
+    penalty: f32,
+}
+
+struct Rows {
     /// `[pictures, values]`
-    normal: DMatrix<f32>,
-    defect: DMatrix<f32>,
+    pictures: DMatrix<f32>,
+    /// 1 where a high sum is wrong, -1 where a low one is.
+    sign: f32,
+    /// What each picture counts.
+    share: f32,
 }
 
 impl Loss {
@@ -40,16 +50,15 @@ impl Loss {
         let values = w.len() - 1;
         let weights = w.rows(0, values).into_owned();
         let mut slope = DVector::zeros(values + 1);
-        slope.rows_mut(0, values).copy_from(&(&weights * (2.0 * PENALTY)));
-        let mut loss = f64::from(PENALTY * weights.norm_squared());
-        for (pictures, sign) in [(&self.normal, 1.0f32), (&self.defect, -1.0)] {
-            let share = 0.5 / pictures.nrows().max(1) as f32;
+        slope.rows_mut(0, values).copy_from(&(&weights * (2.0 * self.penalty)));
+        let mut loss = f64::from(self.penalty * weights.norm_squared());
+        for Rows { pictures, sign, share } in &self.rows {
             let sums = pictures * &weights;
             let mut pull = DVector::zeros(sums.len());
             for (pull, sum) in pull.iter_mut().zip(sums.iter()) {
                 let against = f64::from(sign * (sum + w[values]));
                 // ln(1 + e^x) without overflow.
-                loss += f64::from(share) * (against.max(0.0) + libm::log1p(libm::exp(-against.abs())));
+                loss += f64::from(*share) * (against.max(0.0) + libm::log1p(libm::exp(-against.abs())));
                 *pull = sign * share / (1.0 + libm::exp(-against)) as f32;
             }
             let mut part = slope.rows_mut(0, values);
@@ -131,7 +140,7 @@ mod tests {
         let (normal, defect) = (pictures(0, 1), pictures(1500, 2));
         let normal: Vec<&[u16]> = normal.iter().map(|row| &row[..]).collect();
         let defect: Vec<&[u16]> = defect.iter().map(|row| &row[..]).collect();
-        let matrix = logistic(&normal, &defect);
+        let matrix = logistic(&normal, &[Part { weight: 1.0, rows: defect }], 0.15);
         let weights = matrix.rows().nth(2).unwrap();
         let others = weights.iter().enumerate().filter(|(i, _)| *i != 5).map(|(_, w)| w.abs()).fold(0.0, f32::max);
         assert!(weights[5] > 3.0 * others, "{weights:?}");
@@ -145,7 +154,8 @@ mod tests {
             let all: Vec<&[u16]> = normal.iter().map(|row| &row[..]).collect();
             Standard::of(&all, |_| true).apply(&slices)
         };
-        let loss = Loss { normal: rows(&normal), defect: rows(&defect) };
+        let part = |sign, pictures: &[Vec<u16>]| Rows { pictures: rows(pictures), sign, share: 0.005 };
+        let loss = Loss { rows: vec![part(1.0, &normal), part(-1.0, &defect)], penalty: 0.15 };
         let w = minimum(&loss, DVector::zeros(21));
         assert!(loss.at(&w).1.norm() < 1e-3, "{}", loss.at(&w).1.norm());
         // Nowhere near is it less.

@@ -3,11 +3,12 @@
 //! ```text
 //! pictures --+-- quality/ --------------------------------> findings: is this set fit to learn from?
 //!            +-- synthetic/, the backbone -- notebook.rs --> sights of each picture, and of it with painted defects
-//! notebook --+-- folds.rs --------------------------------> near-duplicates, and which pictures are held out together
-//!            +-- moments.rs, directions.rs --+
-//!            +-- coreset.rs -----------------+-- candidates, each taught without one fold and tried on it
-//!            +-- logistic.rs, subspace.rs ---+
-//! candidates -- choose.rs --> the sum that tells synthetic defects best -- false_alarms.rs --> threshold, and how sure it is
+//! labelled defects -- synthetic/transplant.rs -- notebook.rs --> sights of each, and of normal pictures that it is set into
+//! notebooks -+-- folds.rs --------------------------------> near-duplicates, and which pictures are held out together
+//!            +-- notes.rs, lessons.rs --+-- moments.rs, directions.rs --+
+//!                                       +-- coreset.rs -----------------+-- candidates, taught without one fold
+//!                                       +-- logistic.rs, subspace.rs ---+      and tried on it: learn.rs
+//! candidates -- choose.rs --> the sum that tells defects best -- false_alarms.rs --> threshold, and how sure it is
 //! ```
 
 mod advice;
@@ -17,9 +18,11 @@ mod directions;
 mod false_alarms;
 mod folds;
 mod learn;
+mod lessons;
 mod logistic;
 mod moments;
 mod notebook;
+mod notes;
 mod pooled;
 mod quality;
 mod subspace;
@@ -29,5 +32,5 @@ mod teacher;
 
 pub use advice::{Advice, Grouping, advise};
 pub use notebook::Picture as TaughtPicture;
-pub use taught::{Candidate, Statistics, Taught};
-pub use teacher::{TeachError, Teacher};
+pub use taught::{Candidate, Gain, Statistics, Taught};
+pub use teacher::{Labelled, TeachError, Teacher};

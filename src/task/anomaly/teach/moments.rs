@@ -49,6 +49,11 @@ impl Moments {
         self.waiting = 0;
     }
 
+    /// Values of a cell.
+    pub fn channels(&self) -> usize {
+        self.sum.len()
+    }
+
     /// Number of cells in the sums.
     pub fn count(&self) -> f64 {
         self.count

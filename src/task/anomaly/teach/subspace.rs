@@ -1,10 +1,11 @@
-//! Directions of pooled features in which synthetic defects move a picture farthest, in spreads of normal: the largest
-//! eigenvectors of `D v = λ S v`, where D is the second moment of (painted picture - the same picture unpainted) and S the
-//! covariance of normal pictures plus a tenth of the identity.
+//! Directions of pooled features in which defects move a picture farthest, in spreads of normal: the largest
+//! eigenvectors of `D v = λ S v`, where D is the second moment of (picture with a defect - the same picture without, or the
+//! mean of normal pictures where there is none) and S the covariance of normal pictures plus a tenth of the identity.
 //!
 //! There are more values than pictures, so S is never formed. Block iteration (Saad 2011, section 5.2) needs only products
 //! with it and its inverse, and the inverse is that of a matrix as large as there are pictures (Woodbury's identity).
 
+use super::lessons::{Changed, Part};
 use super::pooled::Standard;
 use crate::task::anomaly::pooled::Statistic;
 use crate::task::anomaly::scorer::Matrix;
@@ -21,19 +22,17 @@ const ROUNDS: usize = 10;
 /// Of the largest eigenvalue: below it `f32` knows no direction.
 const LEAST_SHARE: f32 = 1e-5;
 
-/// Rows mean, 1 / spread, directions, for [`Subspace`](crate::task::anomaly::scorer::Subspace). `painted` gives pairs of
-/// painted and unpainted picture.
+/// Rows mean, 1 / spread, directions, for [`Subspace`](crate::task::anomaly::scorer::Subspace).
 ///
 /// # Errors
 /// One line, where the pictures do not differ.
-pub fn subspace(normal: &[&[u16]], painted: &[(&[u16], &[u16])]) -> Result<Matrix, String> {
+pub fn subspace(normal: &[&[u16]], defects: &[Part<Changed<'_>>]) -> Result<Matrix, String> {
     let same = || "painted defects change nothing in what the backbone sees of these pictures".to_string();
     let standard = Standard::of(normal, |statistic| statistic != Statistic::Spread);
     let values = standard.means.len();
     let z = standard.apply(normal);
-    let mut moves = standard.apply(&painted.iter().map(|pair| pair.0).collect::<Vec<_>>());
-    moves -= standard.apply(&painted.iter().map(|pair| pair.1).collect::<Vec<_>>());
-    let (n, m) = (z.nrows() as f32, moves.nrows().max(1) as f32);
+    let moves = moves(&standard, defects);
+    let n = z.nrows() as f32;
 
     // S = Z'Z / n + r: S⁻¹ y = (y - Z' (n r + Z Z')⁻¹ Z y) / r.
     let mut gram = &z * z.transpose();
@@ -43,7 +42,7 @@ pub fn subspace(normal: &[&[u16]], painted: &[(&[u16], &[u16])]) -> Result<Matri
     let gram = Cholesky::new(gram).ok_or_else(same)?;
     let solve = |y: &DMatrix<f32>| (y - z.tr_mul(&gram.solve(&(&z * y)))) / RIDGE;
     let normal_moment = |y: &DMatrix<f32>| z.tr_mul(&(&z * y)) / n + y * RIDGE;
-    let defect_moment = |y: &DMatrix<f32>| moves.tr_mul(&(&moves * y)) / m;
+    let defect_moment = |y: &DMatrix<f32>| moves.tr_mul(&(&moves * y));
 
     let mut random = SplitMix64::seed_from_u64(0);
     let block = BLOCK.min(values);
@@ -74,6 +73,22 @@ pub fn subspace(normal: &[&[u16]], painted: &[(&[u16], &[u16])]) -> Result<Matri
     Ok(Matrix { columns: values, values: rows })
 }
 
+/// How far each defect moves its picture, `[defects, values]`, scaled so that squares add up to the parts' weights.
+fn moves(standard: &Standard, defects: &[Part<Changed<'_>>]) -> DMatrix<f32> {
+    let rows = defects.iter().flat_map(|part| {
+        let scale = (part.weight / part.rows.len().max(1) as f64).sqrt() as f32;
+        part.rows.iter().map(move |row| (scale, row))
+    });
+    let mut moves = DMatrix::zeros(defects.iter().map(|part| part.rows.len()).sum(), standard.means.len());
+    for (mut to, (scale, (with, without))) in moves.row_iter_mut().zip(rows) {
+        for (value, to) in to.iter_mut().enumerate() {
+            let from = without.map_or(standard.means[value], |without| f32::from(without[value]));
+            *to = (f32::from(with[value]) - from) * standard.scales[value] * scale;
+        }
+    }
+    moves
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,8 +103,8 @@ mod tests {
             .map(|row| row.iter().enumerate().map(|(i, v)| if i == 5 { v + 900 } else { v + (i % 3) as u16 }).collect())
             .collect();
         let rows: Vec<&[u16]> = normal.iter().map(|row| &row[..]).collect();
-        let pairs: Vec<(&[u16], &[u16])> = painted.iter().map(|row| &row[..]).zip(rows.iter().copied()).collect();
-        let matrix = subspace(&rows, &pairs).unwrap();
+        let pairs = painted.iter().zip(&rows).map(|(painted, row)| (&painted[..], Some(*row))).collect();
+        let matrix = subspace(&rows, &[Part { weight: 1.0, rows: pairs }]).unwrap();
         let first = matrix.rows().nth(2).unwrap();
         // S couples the values a little through 60 pictures; the defect's own stands out.
         let others = first.iter().enumerate().filter(|(i, _)| *i != 5).map(|(_, v)| v.abs()).fold(0.0, f32::max);

@@ -5,6 +5,7 @@ use super::notebook::Picture;
 use crate::bundle::{AnomalySection, HeatSection, Method, ScorerSection};
 use crate::task::anomaly::calibration::Calibration;
 use crate::task::anomaly::scorer::Matrix;
+use std::collections::BTreeMap;
 
 /// Share of the normal frames that show no cell more than half hot.
 const HALF_HOT: f64 = 0.99;
@@ -17,6 +18,34 @@ pub struct Candidate {
     pub auroc: f64,
     /// Whether it is part of the verdict.
     pub chosen: bool,
+}
+
+/// What labelled defects were good for.
+pub struct Gain {
+    /// Area under the ROC curve of the verdict, held-out normal pictures against held-out labelled defects, taught without
+    /// their help.
+    pub without: f64,
+    /// The same, taught with it.
+    pub with: f64,
+    /// Whether the verdict is taught with it.
+    pub helped: bool,
+    /// By label: what people call its kind.
+    pub kinds: Vec<String>,
+    /// By label: its sum when it was held out.
+    pub sums: Vec<f64>,
+}
+
+impl Gain {
+    /// By kind: how many are found from a score on, and how many there are.
+    pub fn found(&self, calibration: &Calibration, threshold: f64) -> BTreeMap<&str, (usize, usize)> {
+        let mut found = BTreeMap::new();
+        for (kind, &sum) in self.kinds.iter().zip(&self.sums) {
+            let (hits, all) = found.entry(kind.as_str()).or_insert((0, 0));
+            *hits += usize::from(calibration.score(sum) >= threshold);
+            *all += 1;
+        }
+        found
+    }
 }
 
 /// A scorer and its statistics.
@@ -37,6 +66,10 @@ pub struct Taught {
     pub half_distances: Matrix,
     /// From sum to score.
     pub calibration: Calibration,
+    /// The score from which on a frame counts as defect.
+    pub threshold: f64,
+    /// What labelled defects were good for, where there are any.
+    pub gain: Option<Gain>,
     /// The sums of the pictures when they were held out, in their order.
     pub sums: Vec<f64>,
     /// Pictures that look unlike all others, by number.
@@ -51,10 +84,10 @@ pub struct Taught {
 
 impl Taught {
     /// The manifest's section, without the files of the scorers.
-    pub fn section(&self, threshold: f64) -> AnomalySection {
+    pub fn section(&self) -> AnomalySection {
         AnomalySection {
             views: VIEWS.to_vec(),
-            threshold,
+            threshold: self.threshold,
             calibration: "calibration.npy".into(),
             heat: HeatSection { scorer: self.shown, half_distances: "heat.npy".into() },
             scorer: self.scorers.iter().map(|scorer| scorer.section.clone()).collect(),
@@ -104,6 +137,14 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
+/// The score that a `share` of the normal frames reaches; or, where no more labelled defects are lost by it, the middle
+/// between that and the lowest of them that is over it: false alarms that buy nothing.
+pub fn threshold(calibration: &Calibration, labelled: &[f64], share: f64) -> f64 {
+    let allowed = calibration.sum_at(1.0 - share);
+    let lowest = labelled.iter().copied().filter(|sum| *sum > allowed).fold(f64::INFINITY, f64::min);
+    if lowest.is_finite() { calibration.score((allowed + lowest) / 2.0) } else { 1.0 - share }
+}
+
 /// Sums so far over the median that no tail of normal pictures explains: over eight times what half of them stay within
 /// (the median absolute deviation; a normal distribution exceeds it in one of thirty million).
 pub fn outliers(sums: &[f64]) -> Vec<usize> {
@@ -139,6 +180,17 @@ mod tests {
         sums[7] = 40.0;
         sums[8] = -40.0;
         assert_eq!(outliers(&sums), [7]);
+    }
+
+    #[test]
+    fn a_threshold_is_raised_where_that_loses_no_labelled_defect() {
+        let calibration = Calibration::fit(&(0..=1000).map(f64::from).collect::<Vec<f64>>());
+        let of = |labelled: &[f64]| threshold(&calibration, labelled, 0.01);
+        let allowed = calibration.sum_at(0.99);
+        assert_eq!(of(&[]), 0.99);
+        assert_eq!(of(&[allowed - 10.0]), 0.99);
+        let raised = of(&[allowed - 10.0, allowed + 500.0, allowed + 300.0]);
+        assert!((calibration.sum_at(raised) - (allowed + 150.0)).abs() < 1e-6, "{raised}");
     }
 
     #[test]

@@ -1,15 +1,18 @@
 //! `lineside teach`: the board learns what is normal from pictures of good parts, and writes it down as a bundle.
 
+mod defects;
+mod report;
+
 use super::MAX_PIXELS;
 use super::progress::Progress;
 use crate::bundle::{self, Bundle, Draft, InputSection, Manifest, Task, sha256};
 use crate::engine::{Tensor, npy};
 use crate::picture::{Picture, decode_file};
 use crate::source::picture_files;
-use crate::task::anomaly::teach::{Advice, Taught, TeachError, Teacher, advise};
+use crate::task::anomaly::teach::{Advice, Taught, TaughtPicture, TeachError, Teacher, advise};
 use anyhow::Context;
-use std::collections::{BTreeMap, HashSet};
-use std::io::Write;
+use defects::Defects;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -19,6 +22,12 @@ pub struct Arguments {
     /// A folder of pictures of good parts
     #[arg(long, value_name = "DIR")]
     normal: PathBuf,
+    /// A folder of pictures of known defects, which then help; names of sub-folders are kinds of defect
+    #[arg(long, value_name = "DIR")]
+    defects: Option<PathBuf>,
+    /// A folder of masks for --defects, over 127 where the defect is: as DIR/KIND/NAME.jpg, so KIND/NAME.png here
+    #[arg(long, value_name = "DIR", requires = "defects")]
+    masks: Option<PathBuf>,
     /// The bundle to write; one that lies there is replaced
     #[arg(long, value_name = "BUNDLE")]
     out: PathBuf,
@@ -49,6 +58,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let backbone = bundle::find(&arguments.backbone)?;
     let mut files = picture_files(&arguments.normal).map_err(anyhow::Error::msg)?;
     files.truncate(arguments.frames as usize);
+    let defects = Defects::of(arguments)?;
     // Before any work: a place that cannot be written to should be known now.
     let cannot_write = || format!("{}: cannot write the bundle", arguments.out.display());
     drop(Draft::begin(&arguments.out).with_context(cannot_write)?);
@@ -56,16 +66,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     notes.push(".teaching");
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
     let threads = arguments.threads.map_or(cores, |threads| threads as usize);
-    let begin = || Teacher::new(&backbone, files.len(), Path::new(&notes), threads);
+    let begin = || Teacher::new(&backbone, (files.len(), defects.len()), Path::new(&notes), threads);
     let mut teacher = begin()?;
     let (mut shown, mut left_out) = show(&mut teacher, &files)?;
-    if teacher.pictures().iter().any(|picture| !shown.contains(&picture.key)) {
+    let gone = |noted: &[TaughtPicture], there: &dyn Fn(&str) -> bool| noted.iter().any(|p| !there(&p.key));
+    if gone(teacher.pictures(), &|key| shown.contains_key(key)) || gone(teacher.defects(), &|key| defects.has(key)) {
         log::info!("the notes tell of pictures that are gone: looking anew");
         teacher.discard_notes()?;
         teacher = begin()?;
         (shown, left_out) = show(&mut teacher, &files)?;
     }
-    drop(shown);
     let Advice { grouping, warnings, refusal } = advise(teacher.pictures());
     for warning in left_out.iter().chain(&warnings) {
         log::warn!("{warning}");
@@ -73,6 +83,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(refusal) = refusal {
         anyhow::bail!("cannot learn from {}: {refusal}", arguments.normal.display());
     }
+    defects.show(&mut teacher, &shown)?;
+    drop(shown);
     let share = arguments.false_alarms / 1000.0;
     let progress = Progress::new("learning", 1000);
     let taught = teacher.learn(&grouping, share, |done| progress.at((1000.0 * done) as u64))?;
@@ -83,18 +95,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     write(arguments, &backbone, &teacher, &taught).with_context(cannot_write)?;
     let pictures = teacher.pictures().len();
     teacher.discard_notes()?;
-    report(arguments, &taught, pictures, grouping.different(), start)?;
+    report::print(arguments, &taught, pictures, grouping.different(), start)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Shows the teacher every picture that it has no note of; returns the keys of all, and what was left out.
-fn show(teacher: &mut Teacher, files: &[PathBuf]) -> anyhow::Result<(HashSet<String>, Vec<String>)> {
+/// Shows the teacher every picture that it has no note of; returns all of them by key, and what was left out.
+fn show(teacher: &mut Teacher, files: &[PathBuf]) -> anyhow::Result<(HashMap<String, PathBuf>, Vec<String>)> {
     let noted: HashSet<String> = teacher.pictures().iter().map(|picture| picture.key.clone()).collect();
     if !noted.is_empty() {
         log::info!(pictures = noted.len(); "going on where teaching stopped");
     }
     let progress = Progress::new("looking", files.len() as u64);
-    let (mut picture, mut shown, mut left_out) = (Picture::default(), HashSet::new(), Vec::new());
+    let (mut picture, mut shown, mut left_out) = (Picture::default(), HashMap::new(), Vec::new());
     for (i, file) in files.iter().enumerate() {
         progress.at(i as u64);
         let name = file.display().to_string();
@@ -106,7 +118,7 @@ fn show(teacher: &mut Teacher, files: &[PathBuf]) -> anyhow::Result<(HashSet<Str
             }
         };
         let key = sha256(&bytes);
-        if !shown.insert(key.clone()) {
+        if shown.insert(key.clone(), file.clone()).is_some() {
             left_out.push(format!("{name}: the same file as one before; left out"));
         } else if !noted.contains(&key) {
             if let Err(error) = decode_file(&bytes, MAX_PIXELS, &mut picture) {
@@ -137,7 +149,7 @@ fn write(arguments: &Arguments, backbone: &Bundle, teacher: &Teacher, taught: &T
         npy::write(&mut bytes, &Tensor::new(vec![values.len() / columns.max(1), columns], values.to_vec())?)?;
         Ok(bytes)
     };
-    let mut section = taught.section(1.0 - arguments.false_alarms / 1000.0);
+    let mut section = taught.section();
     for (i, (scorer, matrix)) in section.scorer.iter_mut().zip(taught.matrices()).enumerate() {
         scorer.statistics = format!("scorer-{i}.npy");
         draft.add(&scorer.statistics, &array(matrix.columns, &matrix.values)?)?;
@@ -146,13 +158,18 @@ fn write(arguments: &Arguments, backbone: &Bundle, teacher: &Teacher, taught: &T
     draft.add(&section.calibration, &array(calibration.columns, &calibration.values)?)?;
     draft.add(&section.heat.half_distances, &array(half.columns, &half.values)?)?;
     draft.add("baseline.json", serde_json::to_string(&taught.baseline(teacher.pictures()))?.as_bytes())?;
-    let measured = BTreeMap::from([
+    let mut measured = BTreeMap::from([
         ("pictures".to_string(), toml::Value::Integer(teacher.pictures().len() as i64)),
         ("auroc_synthetic".to_string(), toml::Value::Float(taught.auroc)),
         ("false_alarms_asked".to_string(), toml::Value::Float(arguments.false_alarms)),
         ("false_alarms_low".to_string(), toml::Value::Float(1000.0 * taught.confidence[0])),
         ("false_alarms_high".to_string(), toml::Value::Float(1000.0 * taught.confidence[1])),
     ]);
+    if let Some(gain) = &taught.gain {
+        measured.insert("labelled_defects".into(), toml::Value::Integer(gain.sums.len() as i64));
+        measured
+            .insert("auroc_labelled".into(), toml::Value::Float(if gain.helped { gain.with } else { gain.without }));
+    }
     let name = arguments.out.file_name().unwrap_or_default().to_string_lossy().into_owned();
     draft.finish(Manifest {
         format: from.format,
@@ -169,45 +186,5 @@ fn write(arguments: &Arguments, backbone: &Bundle, teacher: &Teacher, taught: &T
         measured,
         files: BTreeMap::new(),
     })?;
-    Ok(())
-}
-
-fn report(
-    arguments: &Arguments,
-    taught: &Taught,
-    pictures: usize,
-    clusters: usize,
-    start: Instant,
-) -> anyhow::Result<()> {
-    let asked = arguments.false_alarms;
-    let [low, high] = taught.confidence.map(|share| 1000.0 * share);
-    let threshold = 1.0 - asked / 1000.0;
-    let seconds = start.elapsed().as_secs_f64();
-    if arguments.json {
-        let candidates: Vec<_> = taught
-            .candidates
-            .iter()
-            .map(|c| serde_json::json!({ "method": c.method, "auroc_synthetic": c.auroc, "chosen": c.chosen }))
-            .collect();
-        return super::print_json(&serde_json::json!({
-            "pictures": pictures, "groups": clusters, "seconds": seconds, "threshold": threshold,
-            "false_alarms": asked, "false_alarms_interval": [low, high],
-            "auroc_synthetic": taught.auroc, "candidates": candidates, "out": arguments.out,
-        }));
-    }
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "taught with {pictures} pictures in {clusters} groups of alike ones, in {seconds:.0} s")?;
-    writeln!(out, "held-out pictures told from the same with painted defects (AUROC):")?;
-    for candidate in &taught.candidates {
-        let chosen = if candidate.chosen { "in the verdict" } else { "" };
-        writeln!(out, "  {:<10} {:.4}  {chosen}", candidate.method.name(), candidate.auroc)?;
-    }
-    writeln!(out, "  {:<10} {:.4}", "verdict", taught.auroc)?;
-    writeln!(
-        out,
-        "threshold {threshold}: {asked} false alarms in 1000 normal frames; {low:.1} to {high:.1} with 95 % confidence"
-    )?;
-    let path = arguments.out.display();
-    writeln!(out, "written: {path}; how it does: lineside eval {path} --normal DIR --defect DIR")?;
     Ok(())
 }
