@@ -4,9 +4,9 @@ mod common;
 
 use common::{arg, refuse, root, succeed};
 use lineside::bundle::Bundle;
-use lineside::picture::{Layout, Picture, Rect, decode_file, write_png};
-use lineside::task::super_resolution::Enlarger;
-use std::path::Path;
+use lineside::picture::{Form, Layout, Picture, Rect, RowReader, decode_file, write_png, write_png_rows};
+use lineside::task::super_resolution::{Enlarger, spot};
+use std::path::{Path, PathBuf};
 
 fn save(path: &Path, picture: &Picture) {
     write_png(std::fs::File::create(path).unwrap(), picture).unwrap();
@@ -68,24 +68,192 @@ fn grey_in_colour_stays_grey_and_flat_stays_flat() {
     assert!(worst <= 3, "a flat picture must stay flat up to its very edge, found {worst} steps");
 }
 
+/// The super-resolution bundles that are shipped.
+fn bundles() -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(root().join("models"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.file_name().unwrap().to_str().unwrap().starts_with("superres-") && path.join("model.onnx").is_file()
+        })
+        .collect();
+    found.sort();
+    assert!(!found.is_empty());
+    found
+}
+
+fn enlarger(bundle: &Path) -> Enlarger {
+    Enlarger::new(Bundle::open(bundle).unwrap()).unwrap()
+}
+
+/// Whatever tiles, bands, threads or parts a picture is enlarged in: the bytes are those of one tile that holds it all.
 #[test]
-fn a_part_enlarged_by_itself_equals_the_same_part_of_the_whole() {
-    let mut enlarger = Enlarger::new(Bundle::open(&root().join("models/superres-x3")).unwrap()).unwrap();
-    // Wider and higher than a tile, so that the whole has seams.
-    let picture = textured(Layout::Rgb, 330, 190);
-    let mut large = Picture::default();
-    enlarger.enlarge(&picture, &mut large).unwrap();
-    let area = Rect { x: 120, y: 60, width: 96, height: 96 };
-    let mut part = Picture::default();
-    enlarger.enlarge_area(&picture, area, &mut part).unwrap();
-    let mut same = Picture::default();
-    large.crop_into(Rect { x: 360, y: 180, width: 288, height: 288 }, &mut same);
-    // Chroma is bicubic over the part alone, so its outermost pixels differ.
-    let mut worst = 0;
-    for y in 9..279 {
-        for (a, b) in part.row(y)[27..279 * 3].iter().zip(&same.row(y)[27..279 * 3]) {
-            worst = worst.max(a.abs_diff(*b));
+fn how_a_picture_is_cut_does_not_show() {
+    for bundle in bundles() {
+        for layout in [Layout::Grey, Layout::Rgb] {
+            let picture = textured(layout, 330, 190);
+            let mut whole = Picture::default();
+            enlarger(&bundle).with_tile(10_000).enlarge(&picture, &mut whole).unwrap();
+            let same = |other: &Picture, how: &str| assert!(*other == whole, "{} {layout:?}: {how}", bundle.display());
+            let mut other = Picture::default();
+            for tile in [1, 97, 256] {
+                enlarger(&bundle).with_tile(tile).enlarge(&picture, &mut other).unwrap();
+                same(&other, &format!("tiles of {tile}"));
+            }
+            for threads in [2, 3] {
+                enlarger(&bundle).with_threads(threads).enlarge(&picture, &mut other).unwrap();
+                same(&other, &format!("{threads} threads"));
+            }
+            let mut rows = Vec::new();
+            let mut by_rows = enlarger(&bundle).with_tile(100);
+            let give = |row: &[u8]| {
+                rows.extend(row);
+                Ok(())
+            };
+            by_rows.enlarge_rows(&mut RowReader::of(picture.clone()), give).unwrap();
+            same(&Picture::from_data(layout, whole.width(), whole.height(), rows).unwrap(), "row by row");
         }
     }
-    assert_eq!(worst, 0);
+}
+
+/// Spots in all corners, at all edges and inside: of one size, and the same pixels as in the enlarged whole.
+#[test]
+fn a_spot_is_the_same_part_of_the_whole_wherever_it_lies() {
+    for bundle in bundles() {
+        let mut enlarger = enlarger(&bundle);
+        let scale = enlarger.scale();
+        for layout in [Layout::Grey, Layout::Rgb] {
+            let picture = textured(layout, 330, 190);
+            let (mut whole, mut part, mut same) = Default::default();
+            enlarger.enlarge(&picture, &mut whole).unwrap();
+            for y in [0, 1, 50, 95, 141, 188, 189] {
+                for x in [0, 2, 47, 165, 281, 282, 329] {
+                    let area = spot((x, y), 96, &picture);
+                    assert!(
+                        area.x <= x && x < area.right() && area.y <= y && y < area.bottom(),
+                        "{area:?} holds {x} {y}"
+                    );
+                    enlarger.enlarge_area(&picture, area, &mut part).unwrap();
+                    assert_eq!((part.width(), part.height()), (96 * scale, 96 * scale));
+                    let of_whole = Rect { x: area.x * scale, y: area.y * scale, width: 96 * scale, height: 96 * scale };
+                    whole.crop_into(of_whole, &mut same);
+                    assert!(part == same, "{} {layout:?} at {x} {y}", bundle.display());
+                }
+            }
+        }
+    }
+    let small = textured(Layout::Rgb, 40, 30);
+    let area = spot((39, 29), 96, &small);
+    assert_eq!((area.width, area.height), (40, 30), "a frame smaller than the spot is enlarged whole");
+}
+
+/// Opacity goes by bicubic, whatever lies beneath; where it is the same everywhere it stays so.
+#[test]
+fn opacity_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, out) = (folder.path().join("a.png"), folder.path().join("b.png"));
+    for layout in [Layout::Grey, Layout::Rgb] {
+        let plain = textured(layout, 50, 40);
+        let colours = plain.channels();
+        let form = Form { layout, alpha: true };
+        let with_opacity = |opacity: &dyn Fn(usize, usize) -> u8| {
+            let pixels = plain.data().chunks_exact(colours).enumerate();
+            let bytes: Vec<u8> = pixels.flat_map(|(i, pixel)| [pixel, &[opacity(i % 50, i / 50)]].concat()).collect();
+            let file = std::fs::File::create(&path).unwrap();
+            write_png_rows(file, form, (50, 40), |rows| rows.write(&bytes)).unwrap();
+            succeed(&["upscale", arg(&path), arg(&out)]);
+            let mut reader = RowReader::open(std::fs::File::open(&out).unwrap(), 1 << 20, 0).unwrap();
+            assert_eq!((reader.form(), reader.width(), reader.height()), (form, 150, 120));
+            let mut large = vec![0; 150 * 120 * (colours + 1)];
+            large.chunks_exact_mut(150 * (colours + 1)).for_each(|row| reader.next(row).unwrap());
+            large
+        };
+        let flat = with_opacity(&|_, _| 77);
+        assert!(flat.chunks_exact(colours + 1).all(|pixel| pixel[colours] == 77));
+        save(&path, &plain);
+        succeed(&["upscale", arg(&path), arg(&out)]);
+        let colour: Vec<u8> = flat.chunks_exact(colours + 1).flat_map(|pixel| &pixel[..colours]).copied().collect();
+        assert!(colour == load(&out).data(), "colour is enlarged as without opacity");
+        let edge = with_opacity(&|x, _| if x < 25 { 255 } else { 0 });
+        let row: Vec<u8> = edge[..150 * (colours + 1)].chunks_exact(colours + 1).map(|pixel| pixel[colours]).collect();
+        assert!(row[..70].iter().all(|a| *a == 255) && row[80..].iter().all(|a| *a == 0), "{row:?}");
+    }
+}
+
+#[test]
+fn sixteen_bits_are_said_to_become_eight() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, out) = (folder.path().join("deep.png"), folder.path().join("out.png"));
+    let mut encoder = png::Encoder::new(std::fs::File::create(&path).unwrap(), 20, 20);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::Sixteen);
+    let deep: Vec<u8> = (0..400u16).flat_map(|i| (i * 160).to_be_bytes()).collect();
+    encoder.write_header().unwrap().write_image_data(&deep).unwrap();
+    let output = common::run(&["upscale", arg(&path), arg(&out)]);
+    let said = common::text(&output.stderr);
+    assert!(output.status.success() && said.contains("record=depth_reduced"), "{said}");
+    assert!(said.contains("bits=16 written_bits=8"), "{said}");
+    let large = load(&out);
+    assert_eq!((large.layout(), large.width()), (Layout::Grey, 60));
+
+    refuse(&["upscale", arg(&path), arg(&folder.path().join("out.jpg"))], 2, &["out.jpg: pictures are written as PNG"]);
+}
+
+/// Peak memory of the whole process, as the kernel saw it, for 12 megapixels in colour.
+#[test]
+fn twelve_megapixels_fit_into_64_mebibytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, out) = (folder.path().join("large.png"), folder.path().join("out.png"));
+    let (width, height) = (4000, 3000);
+    let file = std::io::BufWriter::new(std::fs::File::create(&path).unwrap());
+    let mut row = vec![0; 3 * width];
+    write_png_rows(file, Form { layout: Layout::Rgb, alpha: false }, (width, height), |rows| {
+        (0..height).try_for_each(|y| {
+            for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
+                pixel.copy_from_slice(&[(x / 16) as u8, (y / 12) as u8, ((x ^ y) & 31) as u8]);
+            }
+            rows.write(&row)
+        })
+    })
+    .unwrap();
+    for bundle in bundles() {
+        let name = bundle.file_name().unwrap().to_str().unwrap();
+        // The others of a scale have no larger output, and tiles of the same size.
+        let Some(scale) = name.strip_prefix("superres-x").and_then(|scale| scale.parse::<u32>().ok()) else { continue };
+        let output = common::lineside()
+            .args(["upscale", "--bundle", name, arg(&path), arg(&out)])
+            .env("LINESIDE_LOG", "debug")
+            .output()
+            .unwrap();
+        let said = common::text(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        let line = said.lines().find(|line| line.contains("record=enlarged")).unwrap();
+        let peak: u64 = line.split("peak_rss_bytes=").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+        eprintln!("{name}: {:.1} MiB at most", peak as f64 / f64::from(1 << 20));
+        assert!(peak > 1 << 20 && peak < 64 << 20, "{line}");
+        let reader = RowReader::open(std::fs::File::open(&out).unwrap(), usize::MAX, 0).unwrap();
+        assert_eq!((reader.width(), reader.height()), (width * scale as usize, height * scale as usize));
+    }
+}
+
+/// A run that is killed leaves the picture that was there.
+#[test]
+fn a_killed_run_leaves_the_old_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, out) = (folder.path().join("large.png"), folder.path().join("out.png"));
+    save(&path, &textured(Layout::Rgb, 3000, 2000));
+    save(&out, &textured(Layout::Grey, 9, 9));
+    let mut child = common::lineside().args(["upscale", arg(&path), arg(&out)]).spawn().unwrap();
+    let part = folder.path().join(".out.png.part");
+    while std::fs::metadata(&part).map_or(0, |file| file.len()) < 1 << 16 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(load(&out), textured(Layout::Grey, 9, 9));
+    save(&path, &textured(Layout::Rgb, 30, 20));
+    succeed(&["upscale", arg(&path), arg(&out)]);
+    assert_eq!((load(&out).width(), load(&out).height()), (90, 60));
+    assert!(!part.exists());
 }

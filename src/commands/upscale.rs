@@ -1,14 +1,22 @@
 //! `lineside upscale`: one picture or a folder, enlarged by super-resolution.
 
+use super::{MAX_PIXELS, WrongArguments};
 use crate::bundle;
-use crate::picture::{Picture, write_png};
+use crate::memory::peak_resident_bytes;
+use crate::picture::{PictureError, RowReader, write_png_rows};
 use crate::sink::write_durably;
 use crate::source::picture_files;
+use crate::task::TaskError;
 use crate::task::super_resolution::Enlarger;
 use anyhow::Context;
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
+
+/// The most pixels of a picture that passes through row by row: what a finger's slip should not begin.
+const MAX_PIXELS_BY_ROWS: usize = 1_000_000_000;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -19,11 +27,19 @@ pub struct Arguments {
     /// The super-resolution bundle
     #[arg(long, default_value = "superres-x3")]
     bundle: String,
+    /// Threads that share the network's rows; the picture is the same for any number
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    threads: u32,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let mut enlarger = Enlarger::new(bundle::find(&arguments.bundle)?)?;
+    let mut enlarger = Enlarger::new(bundle::find(&arguments.bundle)?)?.with_threads(arguments.threads as usize);
     if !arguments.input.is_dir() {
+        let extension = arguments.output.extension().unwrap_or_default();
+        if !extension.eq_ignore_ascii_case("png") {
+            let output = arguments.output.display();
+            return Err(WrongArguments(format!("{output}: pictures are written as PNG: end its name in .png")).into());
+        }
         enlarge(&mut enlarger, &arguments.input, &arguments.output)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -48,11 +64,40 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// From file to file in bands of rows: neither picture need fit into memory, except where the input is a JPEG or
+/// interlaced.
 fn enlarge(enlarger: &mut Enlarger, input: &Path, output: &Path) -> anyhow::Result<()> {
-    let mut picture = Picture::default();
-    super::read_picture(input, &mut picture)?;
-    let mut large = Picture::default();
-    enlarger.enlarge(&picture, &mut large).with_context(|| input.display().to_string())?;
-    write_durably(output, |out| write_png(out, &large).map_err(std::io::Error::other))
-        .with_context(|| output.display().to_string())
+    let name = || input.display().to_string();
+    let file = File::open(input).with_context(name)?;
+    let mut reader = RowReader::open(file, MAX_PIXELS_BY_ROWS, MAX_PIXELS).with_context(name)?;
+    if reader.is_deep() {
+        log::warn!(picture = name().as_str(), bits = 16, written_bits = 8; "depth_reduced");
+    }
+    let started = Instant::now();
+    let (width, height, scale) = (reader.width(), reader.height(), enlarger.scale());
+    // Before the output is begun: what is wrong with a bundle is no fault of the picture.
+    enlarger.plan_for(width, height)?;
+    let mut lost = None;
+    let written = write_durably(output, |out| {
+        let large = (width * scale, height * scale);
+        write_png_rows(out, reader.form(), large, |writer| {
+            enlarger.enlarge_rows(&mut reader, |row| Ok(writer.write(row)?))
+        })
+        .map_err(|error| {
+            lost = Some(error);
+            std::io::Error::other("not written")
+        })
+    });
+    match lost {
+        Some(error @ TaskError::Picture(PictureError::Write(_))) => {
+            Err(error).with_context(|| output.display().to_string())
+        }
+        Some(error) => Err(error).with_context(name),
+        None => written.with_context(|| output.display().to_string()),
+    }?;
+    log::debug!(
+        picture = name().as_str(), width = width, height = height, scale = scale,
+        ms = started.elapsed().as_millis() as u64, peak_rss_bytes = peak_resident_bytes().unwrap_or(0); "enlarged"
+    );
+    Ok(())
 }

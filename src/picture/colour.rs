@@ -138,11 +138,15 @@ pub fn split_ycbcr(picture: &Picture, y: &mut Picture, cb: &mut Picture, cr: &mu
             cr.data_mut().fill(128);
         }
         Layout::Rgb => {
-            let planes = y.data_mut().iter_mut().zip(cb.data_mut()).zip(cr.data_mut());
-            for (((y, cb), cr), rgb) in planes.zip(picture.data().chunks_exact(3)) {
-                [*y, *cb, *cr] = rgb_to_ycbcr(rgb[0], rgb[1], rgb[2]);
-            }
+            split_row(picture.data(), y.data_mut(), cb.data_mut(), cr.data_mut());
         }
+    }
+}
+
+/// Splits RGB pixels that follow each other into full-range Y, Cb and Cr.
+pub fn split_row(rgb: &[u8], y: &mut [u8], cb: &mut [u8], cr: &mut [u8]) {
+    for (((y, cb), cr), rgb) in y.iter_mut().zip(cb).zip(cr).zip(rgb.chunks_exact(3)) {
+        [*y, *cb, *cr] = rgb_to_ycbcr(rgb[0], rgb[1], rgb[2]);
     }
 }
 
@@ -155,12 +159,16 @@ pub fn merge_ycbcr(y: &Picture, cb: &Picture, cr: &Picture, out: &mut Picture) -
         expect_grey(what, plane, y.width(), y.height())?;
     }
     out.reshape(Layout::Rgb, y.width(), y.height());
+    merge_row(y.data(), cb.data(), cr.data(), out.data_mut());
+    Ok(())
+}
+
+/// Joins full-range Y, Cb and Cr of pixels that follow each other into RGB.
+pub fn merge_row(y: &[u8], cb: &[u8], cr: &[u8], rgb: &mut [u8]) {
     let inverse = Inverse::of(Range::Full);
-    let planes = y.data().iter().zip(cb.data()).zip(cr.data());
-    for (rgb, ((&y, &cb), &cr)) in out.data_mut().chunks_exact_mut(3).zip(planes) {
+    for (rgb, ((&y, &cb), &cr)) in rgb.chunks_exact_mut(3).zip(y.iter().zip(cb).zip(cr)) {
         rgb.copy_from_slice(&inverse.rgb(y, inverse.chroma(cb, cr)));
     }
-    Ok(())
 }
 
 /// Refuses a picture that is not grey or not of the given size.

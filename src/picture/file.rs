@@ -33,13 +33,18 @@ const OTHERS: [(&[u8], &str); 12] = [
 ///
 /// After an error what `out` holds is left open.
 pub fn decode_file(bytes: &[u8], limit_pixels: usize, out: &mut Picture) -> Result<(), PictureError> {
-    if bytes.starts_with(b"\x89PNG\r\n\x1A\n") {
+    if is_png(bytes) {
         decode_png(bytes, limit_pixels, out)
     } else if bytes.starts_with(b"\xFF\xD8") {
         decode_jpeg(bytes, Range::Full, limit_pixels, out)
     } else {
         Err(PictureError::UnknownFile(looks_like(bytes)))
     }
+}
+
+/// Whether a file that begins with these bytes is a PNG.
+pub(super) fn is_png(start: &[u8]) -> bool {
+    start.starts_with(b"\x89PNG\r\n\x1A\n")
 }
 
 fn looks_like(bytes: &[u8]) -> String {

@@ -24,12 +24,13 @@ mod jpeg_stream;
 mod picture;
 mod png;
 mod resize;
+mod rows;
 mod taps;
 
 #[cfg(test)]
 pub(crate) mod golden;
 
-pub use colour::{luma_into, merge_ycbcr, rgb_into, split_ycbcr};
+pub use colour::{luma_into, merge_row, merge_ycbcr, rgb_into, split_row, split_ycbcr};
 pub use draw::{Colour, frame_box, label, side_by_side, stacked};
 pub use file::decode_file;
 pub use format::{PixelFormat, Range, RawFrame, decode_into};
@@ -37,6 +38,7 @@ pub use heat::heatmap_over;
 pub use picture::{Layout, Picture, Rect};
 pub use png::write_png;
 pub use resize::Resizer;
+pub use rows::{Form, RowReader, RowWriter, write_png_rows};
 pub use taps::Filter;
 
 /// What can be wrong with a picture or with the bytes it should come from.

@@ -88,6 +88,11 @@ impl Picture {
         &self.data
     }
 
+    /// The bytes themselves, without the picture.
+    pub fn into_data(self) -> Vec<u8> {
+        self.data
+    }
+
     /// All bytes, to be written.
     pub fn data_mut(&mut self) -> &mut [u8] {
         &mut self.data

@@ -1,45 +1,70 @@
 //! PNG: read as grey or RGB of 8 bits, and written.
 
-use std::io::{Cursor, Write};
+use std::io::{BufRead, Cursor, Seek, Write};
 
-use ::png::{BitDepth, ColorType, Compression, Decoder, DecodingError, Encoder, Transformations};
+use ::png::{BitDepth, ColorType, Decoder, DecodingError, Reader, Transformations};
 
 use super::PictureError;
 use super::picture::{Layout, Picture, check_size};
+use super::rows::{Form, write_png_rows};
 
 /// Decodes a PNG of at most `limit` pixels. Palettes and 1, 2 and 4 bits are expanded, 16 bits are rounded to 8, an
 /// alpha channel is dropped where it is opaque everywhere; of an animation the first picture is taken.
 pub(super) fn decode_png(png: &[u8], limit: usize, out: &mut Picture) -> Result<(), PictureError> {
-    let mut decoder = Decoder::new(Cursor::new(png));
+    let (mut reader, ..) = open(Cursor::new(png), limit)?;
+    let Whole { form, width, height, mut bytes } = decode_whole(&mut reader)?;
+    if form.alpha {
+        bytes = without_alpha(bytes, form.layout.channels())?;
+    }
+    *out = Picture::from_data(form.layout, width, height, bytes)?;
+    Ok(())
+}
+
+/// Reads up to the pixels: the reader, width and height.
+pub(super) fn open<R: BufRead + Seek>(png: R, limit: usize) -> Result<(Reader<R>, usize, usize), PictureError> {
+    let mut decoder = Decoder::new(png);
     decoder.set_transformations(Transformations::EXPAND);
     decoder.ignore_checksums(false);
     decoder.set_ignore_text_chunk(true);
     let header = decoder.read_header_info().map_err(broken)?;
     let (width, height) = (header.width as usize, header.height as usize);
     check_size(width, height, limit)?;
-    let mut reader = decoder.read_info().map_err(broken)?;
-    let too_large = PictureError::TooLarge { width, height, limit };
-    let mut raw = vec![0; reader.output_buffer_size().ok_or(too_large)?];
-    let info = reader.next_frame(&mut raw).map_err(broken)?;
-    raw.truncate(info.buffer_size());
+    Ok((decoder.read_info().map_err(broken)?, width, height))
+}
 
+/// A decoded picture, alpha and all.
+pub(super) struct Whole {
+    pub form: Form,
+    pub width: usize,
+    pub height: usize,
+    pub bytes: Vec<u8>,
+}
+
+/// Decodes all rows at once.
+pub(super) fn decode_whole<R: BufRead + Seek>(reader: &mut Reader<R>) -> Result<Whole, PictureError> {
+    let (width, height) = (reader.info().width as usize, reader.info().height as usize);
+    let too_large = PictureError::TooLarge { width, height, limit: usize::MAX };
+    let mut bytes = vec![0; reader.output_buffer_size().ok_or(too_large)?];
+    let info = reader.next_frame(&mut bytes).map_err(broken)?;
+    bytes.truncate(info.buffer_size());
     if info.bit_depth == BitDepth::Sixteen {
-        raw = raw.chunks_exact(2).map(|pair| round_to_8_bits(u16::from_be_bytes([pair[0], pair[1]]))).collect();
+        bytes = bytes.chunks_exact(2).map(|pair| round_to_8_bits(u16::from_be_bytes([pair[0], pair[1]]))).collect();
     }
-    let (layout, has_alpha) = match info.color_type {
+    Ok(Whole { form: form_of(info.color_type), width: info.width as usize, height: info.height as usize, bytes })
+}
+
+/// What the decoder's rows consist of, palettes expanded.
+pub(super) fn form_of(colour: ColorType) -> Form {
+    let (layout, alpha) = match colour {
         ColorType::Grayscale => (Layout::Grey, false),
         ColorType::GrayscaleAlpha => (Layout::Grey, true),
         ColorType::Rgba => (Layout::Rgb, true),
         ColorType::Rgb | ColorType::Indexed => (Layout::Rgb, false),
     };
-    if has_alpha {
-        raw = without_alpha(raw, layout.channels())?;
-    }
-    *out = Picture::from_data(layout, info.width as usize, info.height as usize, raw)?;
-    Ok(())
+    Form { layout, alpha }
 }
 
-fn round_to_8_bits(value: u16) -> u8 {
+pub(super) fn round_to_8_bits(value: u16) -> u8 {
     ((u32::from(value) * 255 + 32_767) / 65_535) as u8
 }
 
@@ -50,7 +75,7 @@ fn without_alpha(raw: Vec<u8>, colours: usize) -> Result<Vec<u8>, PictureError> 
     Ok(raw.chunks_exact(colours + 1).flat_map(|pixel| &pixel[..colours]).copied().collect())
 }
 
-fn broken(error: DecodingError) -> PictureError {
+pub(super) fn broken(error: DecodingError) -> PictureError {
     PictureError::Broken { kind: "PNG", reason: error.to_string() }
 }
 
@@ -59,27 +84,15 @@ fn broken(error: DecodingError) -> PictureError {
 /// # Errors
 /// [`PictureError::Empty`] for a picture without pixels, [`PictureError::Write`] when the writer fails.
 pub fn write_png(writer: impl Write, picture: &Picture) -> Result<(), PictureError> {
-    let (width, height) = (picture.width(), picture.height());
-    check_size(width, height, usize::MAX)?;
-    let too_large = |_| PictureError::TooLarge { width, height, limit: u32::MAX as usize };
-    let mut encoder =
-        Encoder::new(writer, u32::try_from(width).map_err(too_large)?, u32::try_from(height).map_err(too_large)?);
-    encoder.set_color(match picture.layout() {
-        Layout::Grey => ColorType::Grayscale,
-        Layout::Rgb => ColorType::Rgb,
-    });
-    encoder.set_depth(BitDepth::Eight);
-    encoder.set_compression(Compression::Fast);
-    let failed = |error: ::png::EncodingError| PictureError::Write(error.to_string());
-    let mut writer = encoder.write_header().map_err(failed)?;
-    writer.write_image_data(picture.data()).map_err(failed)?;
-    writer.finish().map_err(failed)
+    let form = Form { layout: picture.layout(), alpha: false };
+    write_png_rows(writer, form, (picture.width(), picture.height()), |rows| rows.write(picture.data()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::picture::golden::synthetic;
+    use ::png::Encoder;
 
     const LIMIT: usize = 1 << 20;
 

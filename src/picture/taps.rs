@@ -60,6 +60,11 @@ impl Taps {
         self.count
     }
 
+    /// Of output `i`: first source index and weights.
+    pub fn of(&self, i: usize) -> (usize, &[i16]) {
+        (self.first[i], &self.weights[i * self.count..][..self.count])
+    }
+
     /// Of each output in order: first source index and weights.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &[i16])> {
         self.first.iter().copied().zip(self.weights.chunks_exact(self.count))
@@ -69,8 +74,11 @@ impl Taps {
 /// Source index (may lie outside the picture) and weight of all that goes into output `i`.
 fn window(filter: Filter, src: usize, dst: usize, i: usize) -> Vec<(i64, f64)> {
     let scale = src as f64 / dst as f64;
-    // Centre of the output pixel, in source pixels counted between centres.
-    let centre = ((2 * i + 1) * src) as f64 / (2 * dst) as f64 - 0.5;
+    // Centre of the output pixel, in source pixels counted between centres: a whole number and a rest, so that the
+    // weights follow from the rest alone. Enlarged by a whole number, a part of a picture then has the weights that the
+    // whole picture has there.
+    let whole = ((2 * i + 1) * src / (2 * dst)) as i64;
+    let rest = ((2 * i + 1) * src % (2 * dst)) as f64 / (2 * dst) as f64 - 0.5;
     match filter {
         Filter::Area => {
             // In units of 1/dst of a source pixel everything here is a whole number.
@@ -79,14 +87,14 @@ fn window(filter: Filter, src: usize, dst: usize, i: usize) -> Vec<(i64, f64)> {
             (from / dst..to.div_ceil(dst)).map(|j| (j as i64, overlap(j))).collect()
         }
         Filter::Bilinear => {
-            let left = centre.floor();
-            vec![(left as i64, 1.0 - (centre - left)), (left as i64 + 1, centre - left)]
+            let left = rest.floor();
+            vec![(whole + left as i64, 1.0 - (rest - left)), (whole + left as i64 + 1, rest - left)]
         }
         Filter::Bicubic => {
             let stretch = scale.max(1.0);
-            let from = (centre - 2.0 * stretch).floor() as i64;
-            let to = (centre + 2.0 * stretch).ceil() as i64;
-            (from..=to).map(|j| (j, keys_cubic((j as f64 - centre) / stretch))).collect()
+            let from = (rest - 2.0 * stretch).floor() as i64;
+            let to = (rest + 2.0 * stretch).ceil() as i64;
+            (from..=to).map(|j| (whole + j, keys_cubic((j as f64 - rest) / stretch))).collect()
         }
     }
 }

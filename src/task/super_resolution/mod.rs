@@ -1,36 +1,53 @@
-//! The same picture, larger: luma through the network, chroma by fixed-point bicubic.
+//! The same picture, larger: luma through the network, chroma and opacity by fixed-point bicubic.
 //!
-//! Pictures of any size pass through in tiles with a halo as wide as the network's receptive field, so that memory is
-//! fixed and the tiles' seams lie where both sides computed the same.
+//! Pictures of any size pass through in tiles with a halo as wide as the network's receptive field, and from file to
+//! file in bands of rows, so that memory is fixed. Every pixel has around it what it depends on, so it is the same in
+//! whatever tile, band or part of the picture it was computed.
 
 mod measure;
+mod tiles;
+mod window;
 
 pub use measure::{psnr_y, ssim_y};
 
 use super::TaskError;
 use crate::bundle::{Bundle, Channels, SuperResolutionSection, Task};
 use crate::engine::{EngineError, Plan, Session};
-use crate::picture::{Filter, Layout, Picture, Rect, Resizer, merge_ycbcr, split_ycbcr};
+use crate::picture::{Filter, Form, Layout, Picture, Rect, Resizer, RowReader, merge_row};
 use std::sync::Arc;
+use tiles::{kept, stretches};
+use window::Window;
 
 /// The largest tile, in input pixels a side, halo included.
-const TILE: usize = 160;
+const TILE: usize = 256;
+/// The most bytes of enlarged luma that a band of rows may have, unless 16 rows have more.
+const BAND: usize = 4 << 20;
+/// How far a bicubic pixel looks, in input pixels.
+const BICUBIC_REACH: usize = 2;
 
 /// Enlarges pictures by one bundle.
 pub struct Enlarger {
     bundle: Bundle,
     section: SuperResolutionSection,
-    tile: Option<(usize, usize, Session)>,
+    threads: usize,
+    tile: usize,
+    session: Option<((usize, usize), Session)>,
     work: Work,
 }
 
-/// Pictures on the way through an enlarger; reused.
+/// Buffers of an enlarger; reused.
 #[derive(Default)]
 struct Work {
-    grown: Picture,
+    window: Window,
+    /// Enlarged luma of a band.
+    luma: Picture,
+    /// Bicubic for planes of this size, margins included.
+    bicubic: Option<((usize, usize), Resizer)>,
+    /// Planes of a band that go by bicubic, with their margins, and a row of each, enlarged.
     planes: [Picture; 3],
-    chroma: Picture,
-    large: [Picture; 3],
+    rows: [Vec<u8>; 3],
+    colour: Vec<u8>,
+    pixels: Vec<u8>,
 }
 
 impl Enlarger {
@@ -46,7 +63,17 @@ impl Enlarger {
             let problem = "task is not \"super-resolution\" on luma; name a bundle that was made for it";
             return Err(bundle.blame("bundle.toml", problem).into());
         };
-        Ok(Enlarger { section, bundle, tile: None, work: Work::default() })
+        Ok(Enlarger { section, bundle, threads: 1, tile: TILE, session: None, work: Work::default() })
+    }
+
+    /// The same, with the network's rows shared by `threads` threads. The bytes are the same for any number.
+    pub fn with_threads(self, threads: usize) -> Enlarger {
+        Enlarger { threads: threads.max(1), session: None, ..self }
+    }
+
+    /// The same, with tiles of at most `tile` pixels a side, halo included. The bytes are the same for any number.
+    pub fn with_tile(self, tile: usize) -> Enlarger {
+        Enlarger { tile, session: None, ..self }
     }
 
     /// Output pixels per input pixel, along each axis.
@@ -64,8 +91,7 @@ impl Enlarger {
     /// # Errors
     /// [`TaskError::Bundle`] where the network cannot be planned.
     pub fn plan_for(&mut self, width: usize, height: usize) -> Result<&Plan, TaskError> {
-        let halo = self.section.receptive_field;
-        Ok(self.session(tile_side(width, halo), tile_side(height, halo))?.plan())
+        Ok(self.session(self.kept(width, height))?.plan())
     }
 
     /// Enlarges a picture, grey or RGB, into `large`, which is reshaped to `scale` times its size.
@@ -76,90 +102,168 @@ impl Enlarger {
         self.enlarge_area(picture, whole(picture), large)
     }
 
-    /// Enlarges a part of a picture. The network sees the pixels around the part too, so that the part has no border.
+    /// Enlarges a part of a picture: the same pixels as in the enlarged whole. Once areas of one size have been
+    /// enlarged, others of that size take no memory.
     ///
     /// # Errors
     /// As [`Enlarger::enlarge`].
     pub fn enlarge_area(&mut self, picture: &Picture, area: Rect, large: &mut Picture) -> Result<(), TaskError> {
-        let halo = self.section.receptive_field;
-        let grown = Rect {
-            x: area.x.saturating_sub(halo),
-            y: area.y.saturating_sub(halo),
-            width: area.width + 2 * halo,
-            height: area.height + 2 * halo,
-        };
-        let grown = grown.clamp_to(picture.width(), picture.height());
-        let inner = Rect { x: area.x - grown.x, y: area.y - grown.y, ..area };
+        let area = area.clamp_to(picture.width(), picture.height());
         let mut work = std::mem::take(&mut self.work);
-        picture.crop_into(grown, &mut work.grown);
-        let result = match picture.layout() {
-            Layout::Grey => self.enlarge_luma(&work.grown, inner, large),
-            Layout::Rgb => self.enlarge_colour(&mut work, inner, large),
-        };
+        work.window.take(picture, area, self.margin());
+        large.reshape(picture.layout(), area.width * self.scale(), area.height * self.scale());
+        let kept = self.kept(area.width, area.height);
+        let mut done = 0;
+        let result = stretches(area.height, kept.1).try_for_each(|(start, height)| {
+            let band = Rect { y: area.y + start, height, ..area };
+            self.enlarge_band(&mut work, band, kept, &mut |row| {
+                large.row_mut(done).copy_from_slice(row);
+                done += 1;
+                Ok(())
+            })
+        });
         self.work = work;
         result
     }
 
-    fn enlarge_colour(&mut self, work: &mut Work, inner: Rect, large: &mut Picture) -> Result<(), TaskError> {
-        let [y, cb, cr] = &mut work.planes;
-        let [large_y, large_cb, large_cr] = &mut work.large;
-        split_ycbcr(&work.grown, y, cb, cr);
-        self.enlarge_luma(y, inner, large_y)?;
-        for (plane, large) in [(cb, &mut *large_cb), (cr, &mut *large_cr)] {
-            plane.crop_into(inner, &mut work.chroma);
-            enlarge_bicubic(&work.chroma, self.section.scale, large)?;
-        }
-        Ok(merge_ycbcr(large_y, large_cb, large_cr, large)?)
+    /// Enlarges a picture row by row, alpha too: `give` gets the rows in the form of the reader's, from top to bottom.
+    /// What is held does not grow with the picture's height.
+    ///
+    /// # Errors
+    /// As [`Enlarger::enlarge`], [`TaskError::Picture`] where a row cannot be read, and what `give` fails with.
+    pub fn enlarge_rows(
+        &mut self,
+        reader: &mut RowReader,
+        mut give: impl FnMut(&[u8]) -> Result<(), TaskError>,
+    ) -> Result<(), TaskError> {
+        let (width, height, margin) = (reader.width(), reader.height(), self.margin());
+        let kept = self.kept(width, height);
+        let mut work = std::mem::take(&mut self.work);
+        work.window.begin(reader, kept.1 + 2 * margin);
+        let result = stretches(height, kept.1).try_for_each(|(y, rows)| {
+            work.window.advance(reader, y.saturating_sub(margin), (y + rows + margin).min(height))?;
+            self.enlarge_band(&mut work, Rect { x: 0, y, width, height: rows }, kept, &mut give)
+        });
+        self.work = work;
+        result
     }
 
-    /// Enlarges the part `inner` of one plane of luma. Where the halo leaves the plane its edge is repeated.
-    fn enlarge_luma(&mut self, luma: &Picture, inner: Rect, large: &mut Picture) -> Result<(), TaskError> {
-        let scale = self.section.scale;
+    /// Pixels around a part that its enlargement depends on.
+    fn margin(&self) -> usize {
+        self.section.receptive_field.max(BICUBIC_REACH)
+    }
+
+    /// Pixels that a tile keeps of a picture of this size, across and down.
+    fn kept(&self, width: usize, height: usize) -> (usize, usize) {
         let halo = self.section.receptive_field;
-        let (tile_width, tile_height) = (tile_side(inner.width, halo), tile_side(inner.height, halo));
-        let session = self.session(tile_width, tile_height)?;
-        large.reshape(Layout::Grey, inner.width * scale, inner.height * scale);
-        let inside = |at: usize, length: usize| at.saturating_sub(halo).min(length - 1);
-        for down in tiles(inner.height, tile_height, halo) {
-            for across in tiles(inner.width, tile_width, halo) {
-                let input = session.input_mut::<u8>(0)?;
-                for (y, row) in input.chunks_exact_mut(tile_width).enumerate() {
-                    let from = luma.row(inside(inner.y + down.start + y, luma.height()));
-                    for (x, pixel) in row.iter_mut().enumerate() {
-                        *pixel = from[inside(inner.x + across.start + x, luma.width())];
-                    }
+        let across = kept(width, halo, self.tile);
+        let rows = BAND / (width * self.scale() * self.scale()).max(1);
+        (across, kept(height, halo, self.tile.min(rows + 2 * halo)))
+    }
+
+    /// Enlarges a band of what the window holds, no higher than a tile.
+    fn enlarge_band(
+        &mut self,
+        work: &mut Work,
+        band: Rect,
+        kept: (usize, usize),
+        give: &mut dyn FnMut(&[u8]) -> Result<(), TaskError>,
+    ) -> Result<(), TaskError> {
+        let Work { window, luma, bicubic, planes, rows, colour, pixels } = work;
+        self.enlarge_luma(window, band, kept, luma)?;
+        let scale = self.section.scale;
+        let Form { layout, alpha } = window.form();
+        let others = window.form().channels() - 1;
+        for (i, plane) in planes.iter_mut().enumerate().take(others) {
+            window.mirrored_into(i + 1, band, BICUBIC_REACH, plane);
+        }
+        let (margin, width) = (BICUBIC_REACH * scale, band.width * scale);
+        let padded = (band.width + 2 * BICUBIC_REACH, band.height + 2 * BICUBIC_REACH);
+        if others > 0 && bicubic.as_ref().is_none_or(|(size, _)| *size != padded) {
+            let to = (padded.0 * scale, padded.1 * scale);
+            *bicubic = Some((padded, Resizer::new(Filter::Bicubic, Layout::Grey, padded, to)?));
+        }
+        rows.iter_mut().take(others).for_each(|row| row.resize(padded.0 * scale, 0));
+        colour.resize(width * layout.channels(), 0);
+        pixels.resize(width * (layout.channels() + usize::from(alpha)), 0);
+        for y in 0..luma.height() {
+            if let Some((_, bicubic)) = bicubic {
+                for (plane, row) in planes.iter().zip(&mut *rows).take(others) {
+                    bicubic.run_row(plane, y + margin, row)?;
                 }
-                session.run()?;
-                let output = session.output::<u8>(0)?;
-                let (left, right) = (across.keep.0 * scale, across.keep.1 * scale);
-                for y in down.keep.0 * scale..down.keep.1 * scale {
-                    let row = (y + halo * scale - down.start * scale) * tile_width * scale;
-                    let from = row + left + halo * scale - across.start * scale;
-                    large.row_mut(y)[left..right].copy_from_slice(&output[from..from + right - left]);
+            }
+            let [cb, cr, _] = &*rows;
+            let coloured = match layout {
+                Layout::Grey => luma.row(y),
+                Layout::Rgb => {
+                    merge_row(luma.row(y), &cb[margin..], &cr[margin..], colour);
+                    &*colour
                 }
+            };
+            if !alpha {
+                give(coloured)?;
+                continue;
+            }
+            let channels = layout.channels();
+            let opacity = &rows[others - 1][margin..];
+            for ((pixel, colour), opacity) in
+                pixels.chunks_exact_mut(channels + 1).zip(coloured.chunks_exact(channels)).zip(opacity)
+            {
+                pixel[..channels].copy_from_slice(colour);
+                pixel[channels] = *opacity;
+            }
+            give(pixels)?;
+        }
+        Ok(())
+    }
+
+    /// Sends the luma of a band through the network, tile by tile.
+    fn enlarge_luma(
+        &mut self,
+        window: &Window,
+        band: Rect,
+        kept: (usize, usize),
+        luma: &mut Picture,
+    ) -> Result<(), TaskError> {
+        let SuperResolutionSection { scale, receptive_field: halo } = self.section;
+        let session = self.session(kept)?;
+        let (tile_width, border) = (kept.0 + 2 * halo, halo * scale);
+        luma.reshape(Layout::Grey, band.width * scale, band.height * scale);
+        let before = |at: usize| at as isize - halo as isize;
+        for (start, width) in stretches(band.width, kept.0) {
+            let input = session.input_mut::<u8>(0)?;
+            for (row, y) in input.chunks_exact_mut(tile_width).zip(before(band.y)..) {
+                window.luma_into(before(band.x + start), y, row);
+            }
+            session.run()?;
+            let output = session.output::<u8>(0)?;
+            for y in 0..band.height * scale {
+                let from = &output[(border + y) * tile_width * scale + border..][..width * scale];
+                luma.row_mut(y)[start * scale..][..width * scale].copy_from_slice(from);
             }
         }
         Ok(())
     }
 
-    /// The network planned for tiles of this size; planned anew only where the size changes.
-    fn session(&mut self, width: usize, height: usize) -> Result<&mut Session, TaskError> {
-        let planned = match self.tile.take() {
-            Some(tile) if (tile.0, tile.1) == (width, height) => tile,
+    /// The network planned for tiles that keep so many pixels; planned anew only where their number changes.
+    fn session(&mut self, kept: (usize, usize)) -> Result<&mut Session, TaskError> {
+        let planned = match self.session.take() {
+            Some(planned) if planned.0 == kept => planned,
             _ => {
+                let SuperResolutionSection { scale, receptive_field: halo } = self.section;
+                let (width, height) = (kept.0 + 2 * halo, kept.1 + 2 * halo);
                 let file = &self.bundle.manifest().model;
                 let blame = |e: EngineError| self.bundle.blame(file, e);
                 let plan = self.bundle.model()?.plan(&[vec![1, 1, height, width]]).map_err(blame)?;
-                let scale = self.section.scale;
                 let expected = [1, 1, height * scale, width * scale];
                 if plan.outputs().first().map(|output| output.shape.as_slice()) != Some(&expected[..]) {
                     let problem = format!("does not enlarge {width}x{height} by {scale}");
                     return Err(self.bundle.blame(file, problem).into());
                 }
-                (width, height, Session::new(Arc::new(plan)).map_err(blame)?)
+                (kept, Session::with_threads(Arc::new(plan), self.threads).map_err(blame)?)
             }
         };
-        Ok(&mut self.tile.insert(planned).2)
+        Ok(&mut self.session.insert(planned).1)
     }
 }
 
@@ -174,7 +278,7 @@ pub fn enlarge_bicubic(picture: &Picture, scale: usize, large: &mut Picture) -> 
     Ok(())
 }
 
-/// The square around `centre` that is enlarged, inside a picture of the given size.
+/// The square around `centre` that is enlarged, shifted to lie inside a picture of the given size.
 pub fn spot(centre: (usize, usize), side: usize, picture: &Picture) -> Rect {
     Rect::around(centre.0, centre.1, side, side, picture.width(), picture.height())
 }
@@ -182,52 +286,4 @@ pub fn spot(centre: (usize, usize), side: usize, picture: &Picture) -> Rect {
 /// The whole of a picture.
 pub fn whole(picture: &Picture) -> Rect {
     Rect { x: 0, y: 0, width: picture.width(), height: picture.height() }
-}
-
-/// The side of the tiles for a picture of this side.
-fn tile_side(length: usize, halo: usize) -> usize {
-    (length + 2 * halo).min(TILE)
-}
-
-/// One tile along one axis: the first pixel it reads, counted from `halo` before the picture, and the pixels of the
-/// picture whose enlargement it keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Tile {
-    start: usize,
-    keep: (usize, usize),
-}
-
-/// Tiles of `tile` pixels, halo included, that cover `length`. Every kept pixel has its whole receptive field inside
-/// its tile, so it does not show where the tiles lie.
-fn tiles(length: usize, tile: usize, halo: usize) -> impl Iterator<Item = Tile> {
-    let mut done = 0;
-    std::iter::from_fn(move || {
-        if done >= length {
-            return None;
-        }
-        let start = done.min(length + 2 * halo - tile);
-        let keep = (done, start + tile - 2 * halo);
-        done = keep.1;
-        Some(Tile { start, keep })
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tiles_cover_every_pixel_once_with_a_whole_halo() {
-        for (length, halo) in [(1, 5), (150, 5), (151, 5), (160, 5), (1000, 5), (20000, 8), (33, 15), (7, 64)] {
-            let tile = tile_side(length, halo);
-            let mut next = 0;
-            for Tile { start, keep: (from, to) } in tiles(length, tile, halo) {
-                assert_eq!(from, next, "{length}");
-                assert!(to > from && start + tile <= length + 2 * halo, "{length}: inside");
-                assert!(start <= from && to + 2 * halo <= start + tile, "{length}: whole halo");
-                next = to;
-            }
-            assert_eq!(next, length);
-        }
-    }
 }

@@ -1,0 +1,191 @@
+//! The part of a picture that is being enlarged, as planes, with what the enlarged pixels depend on around it.
+
+use crate::picture::{Form, Layout, Picture, PictureError, Rect, RowReader, split_row};
+
+/// Planes of a part of a picture: luma, then Cb and Cr of a colour picture, then opacity where there is any.
+#[derive(Default)]
+pub(super) struct Window {
+    form: Form,
+    /// The picture's width and height.
+    size: (usize, usize),
+    /// What of the picture is here; it lies in the first rows of the planes.
+    held: Rect,
+    planes: [Picture; 4],
+    row: Vec<u8>,
+    colour: Vec<u8>,
+}
+
+impl Window {
+    /// What a pixel consists of.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Holds `area` of a picture and `margin` pixels around it, as far as the picture goes.
+    pub fn take(&mut self, picture: &Picture, area: Rect, margin: usize) {
+        let form = Form { layout: picture.layout(), alpha: false };
+        let held = Rect {
+            x: area.x.saturating_sub(margin),
+            y: area.y.saturating_sub(margin),
+            width: (area.width + margin).saturating_add(area.x.min(margin)),
+            height: (area.height + margin).saturating_add(area.y.min(margin)),
+        };
+        let held = held.clamp_to(picture.width(), picture.height());
+        self.shape(form, (picture.width(), picture.height()), held.width, held.height);
+        self.held = held;
+        let channels = picture.channels();
+        for y in 0..held.height {
+            let from = &picture.row(held.y + y)[held.x * channels..held.right() * channels];
+            split(&mut self.planes, form.layout, y, from);
+        }
+    }
+
+    /// Begins with a picture that comes row by row, of which at most `rows` are held at a time.
+    pub fn begin(&mut self, reader: &RowReader, rows: usize) {
+        let (width, height) = (reader.width(), reader.height());
+        self.shape(reader.form(), (width, height), width, rows.min(height));
+        self.held = Rect { x: 0, y: 0, width, height: 0 };
+        self.row.resize(width * reader.form().channels(), 0);
+        self.colour.resize(width * reader.form().layout.channels(), 0);
+    }
+
+    /// Holds the rows from `top` to `bottom`: lets go of those above and reads on.
+    ///
+    /// # Errors
+    /// [`PictureError`] where a row cannot be read.
+    pub fn advance(&mut self, reader: &mut RowReader, top: usize, bottom: usize) -> Result<(), PictureError> {
+        let Window { form, held, planes, row, colour, .. } = self;
+        let width = held.width;
+        let gone = top.saturating_sub(held.y).min(held.height);
+        for plane in planes.iter_mut().take(form.channels()) {
+            plane.data_mut().copy_within(gone * width..held.height * width, 0);
+        }
+        held.y += gone;
+        held.height -= gone;
+        while held.bottom() < bottom {
+            reader.next(row)?;
+            if form.alpha {
+                let channels = form.channels();
+                let opacity = planes[channels - 1].row_mut(held.height);
+                for ((pixel, opacity), colour) in
+                    row.chunks_exact(channels).zip(opacity).zip(colour.chunks_exact_mut(channels - 1))
+                {
+                    colour.copy_from_slice(&pixel[..channels - 1]);
+                    *opacity = pixel[channels - 1];
+                }
+                split(planes, form.layout, held.height, colour);
+            } else {
+                split(planes, form.layout, held.height, row);
+            }
+            held.height += 1;
+        }
+        Ok(())
+    }
+
+    /// Copies luma from a place, which may lie outside: there the nearest pixel that is held is repeated, at the
+    /// picture's edge the edge.
+    pub fn luma_into(&self, x: isize, y: isize, out: &mut [u8]) {
+        let inside =
+            |at: isize, first: usize, length: usize| at.saturating_sub_unsigned(first).clamp(0, length as isize - 1);
+        let row = &self.planes[0].row(inside(y, self.held.y, self.held.height) as usize)[..self.held.width];
+        for (at, pixel) in (x..).zip(out) {
+            *pixel = row[inside(at, self.held.x, self.held.width) as usize];
+        }
+    }
+
+    /// Copies `area` of a plane with `margin` pixels around; over the picture's edge the picture is mirrored, as
+    /// bicubic enlarging has it. The window holds at least the margin.
+    pub fn mirrored_into(&self, plane: usize, area: Rect, margin: usize, out: &mut Picture) {
+        out.reshape(Layout::Grey, area.width + 2 * margin, area.height + 2 * margin);
+        let near = |at: usize, i: usize, length: usize, first: usize, count: usize| {
+            let at = mirrored((at + i) as i64 - margin as i64, length);
+            at.saturating_sub(first).min(count - 1)
+        };
+        for y in 0..out.height() {
+            let from = self.planes[plane].row(near(area.y, y, self.size.1, self.held.y, self.held.height));
+            for (x, pixel) in out.row_mut(y).iter_mut().enumerate() {
+                *pixel = from[near(area.x, x, self.size.0, self.held.x, self.held.width)];
+            }
+        }
+    }
+
+    fn shape(&mut self, form: Form, size: (usize, usize), width: usize, height: usize) {
+        (self.form, self.size) = (form, size);
+        for plane in self.planes.iter_mut().take(form.channels()) {
+            plane.reshape(Layout::Grey, width, height);
+        }
+    }
+}
+
+/// Writes row `y` of the planes of colour.
+fn split(planes: &mut [Picture; 4], layout: Layout, y: usize, row: &[u8]) {
+    let [luma, cb, cr, _] = planes;
+    match layout {
+        Layout::Grey => luma.row_mut(y).copy_from_slice(row),
+        Layout::Rgb => split_row(row, luma.row_mut(y), cb.row_mut(y), cr.row_mut(y)),
+    }
+}
+
+/// … 1 0 | 0 1 2 … last | last …: the period is two pictures.
+fn mirrored(at: i64, length: usize) -> usize {
+    let at = at.rem_euclid(2 * length as i64);
+    at.min(2 * length as i64 - 1 - at) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbered(width: usize, height: usize) -> Picture {
+        Picture::from_data(Layout::Grey, width, height, (0..width * height).map(|i| i as u8).collect()).unwrap()
+    }
+
+    #[test]
+    fn edges_are_repeated_for_luma_and_mirrored_for_the_rest() {
+        let mut window = Window::default();
+        let picture = numbered(5, 3);
+        window.take(&picture, Rect { x: 0, y: 0, width: 5, height: 3 }, 2);
+        let mut row = [0; 9];
+        window.luma_into(-2, -9, &mut row);
+        assert_eq!(row, [0, 0, 0, 1, 2, 3, 4, 4, 4]);
+        window.luma_into(-2, 2, &mut row);
+        assert_eq!(row, [10, 10, 10, 11, 12, 13, 14, 14, 14]);
+        let mut plane = Picture::default();
+        window.mirrored_into(0, Rect { x: 0, y: 0, width: 5, height: 3 }, 2, &mut plane);
+        assert_eq!((plane.width(), plane.height()), (9, 7));
+        assert_eq!(plane.row(0), [6, 5, 5, 6, 7, 8, 9, 9, 8]);
+        assert_eq!(plane.row(6), [6, 5, 5, 6, 7, 8, 9, 9, 8]);
+        let mut one = Window::default();
+        one.take(&numbered(1, 1), Rect { x: 0, y: 0, width: 1, height: 1 }, 2);
+        one.mirrored_into(0, Rect { x: 0, y: 0, width: 1, height: 1 }, 2, &mut plane);
+        assert_eq!(plane.data(), [0; 25]);
+    }
+
+    #[test]
+    fn a_part_holds_what_lies_around_it() {
+        let mut window = Window::default();
+        window.take(&numbered(9, 9), Rect { x: 3, y: 0, width: 2, height: 2 }, 2);
+        assert_eq!(window.held, Rect { x: 1, y: 0, width: 6, height: 4 });
+        let mut row = [0; 6];
+        window.luma_into(1, 3, &mut row);
+        assert_eq!(row, [28, 29, 30, 31, 32, 33]);
+        window.take(&numbered(9, 9), Rect { x: 7, y: 7, width: 2, height: 2 }, 30);
+        assert_eq!(window.held, Rect { x: 0, y: 0, width: 9, height: 9 });
+    }
+
+    #[test]
+    fn rows_come_and_go() {
+        let mut reader = RowReader::of(numbered(4, 20));
+        let mut window = Window::default();
+        window.begin(&reader, 7);
+        for (top, bottom) in [(0, 5), (1, 8), (6, 13), (13, 20)] {
+            window.advance(&mut reader, top, bottom).unwrap();
+            let mut row = [0; 4];
+            for y in top..bottom {
+                window.luma_into(0, y as isize, &mut row);
+                assert_eq!(row[0], 4 * y as u8);
+            }
+        }
+        assert!(window.advance(&mut reader, 20, 21).is_err());
+    }
+}
