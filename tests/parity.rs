@@ -5,6 +5,7 @@
 mod common;
 
 use common::{outside, root, succeed, text};
+use lineside::picture::{Form, Layout, write_png_rows};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -95,6 +96,28 @@ fn scores_are_equal_to_the_last_bit_on_every_core() {
     for core in CORES {
         let Some(json) = on_core(core, &eval, folder.path()) else { return };
         assert_eq!(here, scores(&json), "{core}");
+    }
+}
+
+/// A picture with opacity enlarged, and a camera's noise, blur and JPEG with what enlarging makes of them.
+#[test]
+fn enlarged_pictures_and_cameras_are_the_same_on_every_core() {
+    let folder = tempfile::tempdir().unwrap();
+    let (large, picture) = (folder.path().join("large"), folder.path().join("small.png"));
+    std::fs::create_dir(&large).unwrap();
+    std::fs::copy(root().join("models/inspect-demo/frames/normal/part-01.jpg"), large.join("a.jpg")).unwrap();
+    let bytes: Vec<u8> = (0..61 * 47 * 4u32).map(|i| (i * i / 61 % 253) as u8).collect();
+    let form = Form { layout: Layout::Rgb, alpha: true };
+    write_png_rows(std::fs::File::create(&picture).unwrap(), form, (61, 47), |rows| rows.write(&bytes)).unwrap();
+    let (here, there) = (folder.path().join("here.png"), folder.path().join("there.png"));
+    let upscale = |to| ["upscale", common::arg(&picture), to];
+    let eval = ["eval", "superres", "--hr", common::arg(&large), "--degrade", "camera", "--json"];
+    succeed(&upscale(common::arg(&here)));
+    let figures = succeed(&eval);
+    for core in CORES {
+        let Some(_) = on_core(core, &upscale(common::arg(&there)), folder.path()) else { return };
+        assert!(std::fs::read(&there).unwrap() == std::fs::read(&here).unwrap(), "{core}");
+        assert_eq!(on_core(core, &eval, folder.path()).unwrap(), figures, "{core}");
     }
 }
 

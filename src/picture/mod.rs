@@ -19,6 +19,7 @@ mod file;
 mod format;
 mod heat;
 mod jpeg;
+mod jpeg_loss;
 mod jpeg_stream;
 #[allow(clippy::module_inception)] // the room's central type bears the room's name
 mod picture;
@@ -35,6 +36,7 @@ pub use draw::{Colour, frame_box, label, side_by_side, stacked};
 pub use file::decode_file;
 pub use format::{PixelFormat, Range, RawFrame, decode_into};
 pub use heat::heatmap_over;
+pub use jpeg_loss::lose_as_jpeg;
 pub use picture::{Layout, Picture, Rect};
 pub use png::write_png;
 pub use resize::Resizer;

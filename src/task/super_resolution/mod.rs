@@ -4,10 +4,12 @@
 //! file in bands of rows, so that memory is fixed. Every pixel has around it what it depends on, so it is the same in
 //! whatever tile, band or part of the picture it was computed.
 
+mod camera;
 mod measure;
 mod tiles;
 mod window;
 
+pub use camera::photograph;
 pub use measure::{psnr_y, ssim_y};
 
 use super::TaskError;

@@ -1,0 +1,150 @@
+//! How close enlarged pictures come to the originals, beside bicubic and beside other bundles.
+
+mod grid;
+mod pairs;
+
+use super::Arguments;
+use crate::bundle::{self, Bundle};
+use crate::commands::{WrongArguments, print_json};
+use crate::picture::Picture;
+use crate::task::super_resolution::{Enlarger, enlarge_bicubic, psnr_y, ssim_y};
+use anyhow::Context;
+use grid::Grid;
+use pairs::Pairs;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// The word that stands for the shipped bundle of a scale.
+pub(super) const SHIPPED: &str = "superres";
+
+/// The scale that is meant where none is given.
+const USUAL_SCALE: usize = 3;
+
+/// The shipped bundle's name for a scale.
+pub(super) fn shipped(scale: Option<usize>) -> String {
+    format!("{SHIPPED}-x{}", scale.unwrap_or(USUAL_SCALE))
+}
+
+/// How near one way of enlarging comes to the original.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+struct Quality {
+    psnr_y: f64,
+    ssim: f64,
+}
+
+/// One picture: its file, bicubic, and each bundle in the order given.
+struct Row {
+    file: String,
+    bicubic: Quality,
+    by: Vec<Quality>,
+}
+
+pub(super) fn run(bundle: Bundle, hr: &Path, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let mut enlargers = vec![Enlarger::new(bundle)?];
+    for name in &arguments.beside {
+        enlargers.push(Enlarger::new(bundle::find(name)?)?);
+    }
+    let scale = enlargers[0].scale();
+    let wanted = arguments.scale.unwrap_or(scale);
+    if let Some(other) = enlargers.iter().find(|enlarger| enlarger.scale() != wanted) {
+        let (name, its) = (&other.bundle().manifest().name, other.scale());
+        return Err(
+            WrongArguments(format!("{name} enlarges {its} times, not {wanted}: give bundles of one scale")).into()
+        );
+    }
+    let pairs = Pairs::open(hr, scale, arguments)?;
+    let names: Vec<String> = enlargers.iter().map(|enlarger| enlarger.bundle().manifest().name.clone()).collect();
+    let mut grid = arguments.sheet.as_ref().map(|_| Grid::default());
+    let mut rows = Vec::new();
+    for index in 0..pairs.len() {
+        let (original, small) = pairs.read(index)?;
+        let file = pairs.file(index);
+        let quality = |enlarged: &Picture| {
+            let too_small = || format!("{}: too small to be measured", file.display());
+            let psnr_y = psnr_y(&original, enlarged, scale).with_context(too_small)?;
+            anyhow::Ok(Quality { psnr_y, ssim: ssim_y(&original, enlarged, scale).with_context(too_small)? })
+        };
+        let mut enlarged = vec![Picture::default(); 1 + enlargers.len()];
+        enlarge_bicubic(&small, scale, &mut enlarged[0])?;
+        for (enlarger, large) in enlargers.iter_mut().zip(&mut enlarged[1..]) {
+            enlarger.enlarge(&small, large).with_context(|| file.display().to_string())?;
+        }
+        let bicubic = quality(&enlarged[0])?;
+        let by = enlarged[1..].iter().map(quality).collect::<anyhow::Result<Vec<Quality>>>()?;
+        let row = Row { file: file.file_name().unwrap_or_default().to_string_lossy().into_owned(), bicubic, by };
+        if let Some(grid) = &mut grid {
+            let captions = std::iter::once("bicubic").chain(names.iter().map(String::as_str));
+            let figures = std::iter::once(&row.bicubic).chain(&row.by).map(|quality| quality.psnr_y);
+            let captions: Vec<String> = captions.zip(figures).map(|(name, psnr)| format!("{name} {psnr:.2}")).collect();
+            grid.add(&original, &enlarged, &captions);
+        }
+        rows.push(row);
+    }
+    if let (Some(grid), Some(path)) = (&grid, &arguments.sheet) {
+        grid.write(path)?;
+    }
+    let mean = |of: &dyn Fn(&Row) -> Quality| {
+        let mean = |value: fn(Quality) -> f64| rows.iter().map(|row| value(of(row))).sum::<f64>() / rows.len() as f64;
+        Quality { psnr_y: mean(|quality| quality.psnr_y), ssim: mean(|quality| quality.ssim) }
+    };
+    let by = (0..names.len()).map(|way| mean(&|row| row.by[way])).collect();
+    let mean = Row { file: "mean".into(), bicubic: mean(&|row| row.bicubic), by };
+    if arguments.json {
+        print_json(&document(&rows, &mean, &names, scale, &pairs.describe()))?;
+    } else {
+        print_table(&rows, &mean, &names, scale, &pairs.describe())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn document(rows: &[Row], mean: &Row, names: &[String], scale: usize, small: &str) -> serde_json::Value {
+    let figures = |row: &Row| {
+        let beside: Vec<serde_json::Value> = names[1..]
+            .iter()
+            .zip(&row.by[1..])
+            .map(|(name, by)| serde_json::json!({ "bundle": name, "psnr_y": by.psnr_y, "ssim": by.ssim }))
+            .collect();
+        let mut value = serde_json::json!({
+            "psnr_y": row.by[0].psnr_y, "ssim": row.by[0].ssim,
+            "bicubic_psnr_y": row.bicubic.psnr_y, "bicubic_ssim": row.bicubic.ssim,
+        });
+        if !beside.is_empty() {
+            value["beside"] = beside.into();
+        }
+        value
+    };
+    let mut value = figures(mean);
+    value["bundle"] = names[0].clone().into();
+    value["scale"] = scale.into();
+    value["small"] = small.into();
+    value["n"] = rows.len().into();
+    let pictures = rows.iter().map(|row| {
+        let mut value = figures(row);
+        value["file"] = row.file.clone().into();
+        value
+    });
+    value["pictures"] = pictures.collect();
+    value
+}
+
+fn print_table(rows: &[Row], mean: &Row, names: &[String], scale: usize, small: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "PSNR (dB) and SSIM of luma, x{scale}; small pictures: {small}")?;
+    let columns: Vec<String> = std::iter::once("bicubic".into()).chain(names.iter().cloned()).collect();
+    let width = |name: &String| name.len().max(14);
+    write!(out, "{:<24}", "")?;
+    for name in &columns {
+        write!(out, "  {name:>width$}", width = width(name))?;
+    }
+    writeln!(out)?;
+    for row in rows.iter().chain([mean]) {
+        write!(out, "{:<24}", row.file)?;
+        for (name, quality) in columns.iter().zip(std::iter::once(&row.bicubic).chain(&row.by)) {
+            let figures = format!("{:.2} {:.4}", quality.psnr_y, quality.ssim);
+            write!(out, "  {figures:>width$}", width = width(name))?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! Large pictures, each with the small one that is enlarged again.
+
+use crate::commands::eval::Arguments;
+use crate::commands::read_picture;
+use crate::picture::{Filter, Picture, Rect, Resizer};
+use crate::source::picture_files;
+use crate::task::super_resolution::photograph;
+use anyhow::Context;
+use std::path::{Path, PathBuf};
+
+/// The pictures of an evaluation.
+pub struct Pairs {
+    large: Vec<PathBuf>,
+    small: Small,
+    scale: usize,
+}
+
+/// Where the small pictures come from.
+enum Small {
+    /// A set's own.
+    Files(PathBuf, Vec<PathBuf>),
+    /// Reduced by antialiased fixed-point bicubic, as `imresize` does it up to rounding.
+    Bicubic,
+    /// As a camera would take them.
+    Camera { seed: u32 },
+}
+
+impl Pairs {
+    /// Large pictures in `hr`, or in `hr/xS/HR`, where benchmark sets keep them; small ones as the arguments say, else
+    /// from the folder `LR` beside a folder `HR`, else made by bicubic reduction.
+    pub fn open(hr: &Path, scale: usize, arguments: &Arguments) -> anyhow::Result<Pairs> {
+        let of_set = hr.join(format!("x{scale}")).join("HR");
+        let hr = if of_set.is_dir() { of_set } else { hr.to_path_buf() };
+        let large = picture_files(&hr).map_err(anyhow::Error::msg)?;
+        let beside = hr.with_file_name("LR");
+        let beside = (hr.ends_with("HR") && beside.is_dir()).then_some(beside);
+        let small = match (&arguments.degrade, arguments.lr.clone().or(beside)) {
+            (Some(_), _) => Small::Camera { seed: arguments.seed },
+            (None, None) => Small::Bicubic,
+            (None, Some(folder)) => {
+                let small = picture_files(&folder).map_err(anyhow::Error::msg)?;
+                anyhow::ensure!(
+                    small.len() == large.len(),
+                    "{} large pictures, but {} small ones in {}",
+                    large.len(),
+                    small.len(),
+                    folder.display()
+                );
+                Small::Files(folder, small)
+            }
+        };
+        Ok(Pairs { large, small, scale })
+    }
+
+    /// Number of pairs.
+    pub fn len(&self) -> usize {
+        self.large.len()
+    }
+
+    /// The file of a large picture.
+    pub fn file(&self, index: usize) -> &Path {
+        &self.large[index]
+    }
+
+    /// Where the small pictures come from, for people.
+    pub fn describe(&self) -> String {
+        match &self.small {
+            Small::Files(folder, _) => folder.display().to_string(),
+            Small::Bicubic => "made by bicubic reduction".into(),
+            Small::Camera { seed } => format!("made as by a camera, seed {seed}"),
+        }
+    }
+
+    /// The large picture, cut to a multiple of the scale, and the small one.
+    pub fn read(&self, index: usize) -> anyhow::Result<(Picture, Picture)> {
+        let file = &self.large[index];
+        let mut original = Picture::default();
+        read_picture(file, &mut original)?;
+        let original = cut_to_multiple(&original, self.scale).with_context(|| file.display().to_string())?;
+        let (width, height) = (original.width() / self.scale, original.height() / self.scale);
+        let mut small = Picture::default();
+        match &self.small {
+            Small::Files(_, files) => {
+                read_picture(&files[index], &mut small)?;
+                anyhow::ensure!(
+                    (small.width(), small.height()) == (width, height),
+                    "{}: {}x{}, but {} reduced by {} is {width}x{height}",
+                    files[index].display(),
+                    small.width(),
+                    small.height(),
+                    file.display(),
+                    self.scale
+                );
+            }
+            Small::Bicubic => {
+                let size = (original.width(), original.height());
+                Resizer::new(Filter::Bicubic, original.layout(), size, (width, height))?.run(&original, &mut small)?;
+            }
+            Small::Camera { seed } => small = photograph(&original, self.scale, *seed, index as u32)?,
+        }
+        Ok((original, small))
+    }
+}
+
+/// Cuts right and bottom so that both sides divide by `scale`, as the literature does.
+fn cut_to_multiple(picture: &Picture, scale: usize) -> anyhow::Result<Picture> {
+    let (width, height) = (picture.width() / scale * scale, picture.height() / scale * scale);
+    anyhow::ensure!(width > 2 * scale && height > 2 * scale, "too small to be measured");
+    let mut cut = Picture::default();
+    picture.crop_into(Rect { x: 0, y: 0, width, height }, &mut cut);
+    Ok(cut)
+}
