@@ -1,5 +1,6 @@
 //! The TOML file: types, defaults, and validation that names file and line in every error.
 
+use crate::task::super_resolution::LEAST_SPOT;
 use bytesize::ByteSize;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -110,6 +111,9 @@ pub struct SuperResolution {
     pub when: When,
     /// Side of the square around the hottest place that is enlarged, in pixels.
     pub spot: Spanned<usize>,
+    /// How long enlarging may take for a frame, in milliseconds; a spot that takes longer on this machine is made
+    /// smaller. Absent: what the source's pace leaves after the verdict; without a pace, any time.
+    pub max_ms: Option<Spanned<f64>>,
 }
 
 /// When to enlarge.
@@ -148,6 +152,17 @@ impl Anomaly {
     }
 }
 
+impl Source {
+    /// Frames a second, where the source has a pace.
+    pub fn fps(&self) -> Option<f64> {
+        let fps = match self {
+            Source::Folder(folder) => &folder.fps,
+            Source::Pattern(pattern) => &pattern.fps,
+        };
+        fps.as_ref().map(|fps| *fps.get_ref())
+    }
+}
+
 impl Default for Budget {
     fn default() -> Self {
         Budget { memory: ByteSize::mib(192) }
@@ -167,7 +182,7 @@ impl Default for Anomaly {
 
 impl Default for SuperResolution {
     fn default() -> Self {
-        SuperResolution { bundle: "superres-x3".into(), when: When::Anomaly, spot: pixels::<96>() }
+        SuperResolution { bundle: "superres-x3".into(), when: When::Anomaly, spot: pixels::<96>(), max_ms: None }
     }
 }
 
@@ -270,7 +285,8 @@ impl Config {
                 Some((both.span().start, "anomaly.threshold is given too: the one sets the other, give one".into()))
             })
             .or_else(|| outside(&self.anomaly.skip_similar, "anomaly.skip_similar", 0.0, 255.0))
-            .or_else(|| outside(&self.super_resolution.spot, "super_resolution.spot", 16, 512))
+            .or_else(|| outside(&self.super_resolution.spot, "super_resolution.spot", LEAST_SPOT, 512))
+            .or_else(|| outside(self.super_resolution.max_ms.as_ref()?, "super_resolution.max_ms", 0.1, 60_000.0))
     }
 }
 
@@ -320,6 +336,10 @@ mod tests {
             ),
             (&format!("{pattern}[budget]\nmemory = \"many\"\n"), "line.toml:3: "),
             (&format!("{pattern}[super_resolution]\nwhen = \"often\"\n"), "line.toml:3: unknown variant `often`"),
+            (
+                &format!("{pattern}[super_resolution]\nmax_ms = 0\n"),
+                "line.toml:3: super_resolution.max_ms must lie in 0.1..60000, found 0",
+            ),
             (&format!("{pattern}[super_resolution]\nspot = 0\n"), "super_resolution.spot must lie in 16..512, found 0"),
         ];
         for (text, expected) in cases {

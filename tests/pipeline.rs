@@ -68,6 +68,75 @@ fn similar_frames_get_the_verdict_of_the_one_before() {
     assert_eq!(words, ["normal", "normal", "DEFECT", "normal"]);
 }
 
+/// The spot is made smaller until it is enlarged in the time there is; what is asked for and what is done is told.
+#[test]
+fn the_spot_fits_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = folder.path().join("results");
+    let with = |spot: usize, max_ms: &str| {
+        let text = format!(
+            "[source.pattern]\nwidth = 160\nheight = 120\nframes = 12\n[output]\nfolder = {results:?}\n\
+             [anomaly]\nthreshold = 0.0\n[super_resolution]\nspot = {spot}\n{max_ms}\n"
+        );
+        config(folder.path(), &text)
+    };
+    // Nothing is as fast as this: the least spot.
+    let output = lineside().args(["run", arg(&with(512, "max_ms = 0.1"))]).output().unwrap();
+    let (stdout, logs) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{logs}");
+    let said = logs.lines().find(|line| line.contains("record=enlarging_limited")).expect(&logs);
+    assert!(said.contains("wanted=512x512") && said.contains("max_ms=0.1"), "{said}");
+    let side: u32 = said.split("area=").nth(1).unwrap().split('x').next().unwrap().parse().unwrap();
+    assert!((16..=120).contains(&side), "{said}");
+    assert!(stdout.contains("12 enlarged in "), "{stdout}");
+    let spots: Vec<_> =
+        records(&results).iter().filter_map(|r| r["files"]["spot"].as_str().map(String::from)).collect();
+    assert_eq!(spots.len(), 12);
+    let sizes: std::collections::BTreeSet<(u32, u32)> =
+        spots.iter().map(|file| png_size(&results.join(file))).collect();
+    assert_eq!(sizes.len(), 1, "all spots of a run have one size: {sizes:?}");
+
+    let json: serde_json::Value =
+        serde_json::from_str(&succeed(&["check", arg(&with(48, "max_ms = 60000")), "--json"])).unwrap();
+    assert_eq!((&json["enlarging"]["spot"], &json["enlarging"]["max_ms"]), (&48.into(), &60_000.0.into()), "{json}");
+    assert!(json["enlarging"]["ms"].as_f64().unwrap() > 0.0);
+    assert!(succeed(&["check", arg(&with(48, ""))]).contains("enlarges the spot, 48x48, in "));
+}
+
+/// Whole frames at the source's pace; what is left of a frame's time after the verdict is the limit.
+#[test]
+fn small_frames_are_enlarged_always_and_the_rate_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = folder.path().join("results");
+    let path = config(
+        folder.path(),
+        &format!(
+            "[source.pattern]\nwidth = 160\nheight = 120\nframes = 8\nfps = 4.0\ndefect_every = 0\n\
+             [output]\nfolder = {results:?}\n[super_resolution]\nwhen = \"always\"\n"
+        ),
+    );
+    let output = lineside().args(["run", arg(&path)]).output().unwrap();
+    let (stdout, logs) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{logs}");
+    let start = logs.lines().find(|line| line.contains("record=enlarging ")).expect(&logs);
+    assert!(start.contains("area=frame "), "{start}");
+    let max_ms: f64 = start.split("max_ms=").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!((62.5..250.0).contains(&max_ms), "{start}");
+    let stop = logs.lines().find(|line| line.contains("record=stop")).unwrap();
+    let count = |key: &str| -> u64 { stop.split(key).nth(1).unwrap().split(' ').next().unwrap().parse().unwrap() };
+    assert_eq!(count(" enlarged="), count(" inspected="), "{stop}");
+    assert!(stdout.contains(" a second), "), "{stdout}");
+    let pictures = std::fs::read_dir(&results)
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().ends_with("-x3.png"));
+    assert_eq!(pictures.count() as u64, count(" enlarged="));
+}
+
+fn png_size(path: &Path) -> (u32, u32) {
+    let reader = png::Decoder::new(BufReader::new(std::fs::File::open(path).unwrap())).read_info().unwrap();
+    (reader.info().width, reader.info().height)
+}
+
 #[test]
 fn a_signal_stops_it_in_order() {
     for signal in ["TERM", "INT"] {

@@ -5,6 +5,7 @@ use crate::bundle::{self, Manifest, Task};
 use crate::engine::{Model, Session, measured_peak};
 use crate::picture::{Layout, Picture};
 use crate::task::anomaly::Inspector;
+use crate::task::super_resolution::Enlarger;
 use anyhow::Context;
 use std::io::Write;
 use std::path::Path;
@@ -70,6 +71,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
 
     let verdict = verdict(arguments)?;
+    let frames = frames(arguments)?;
 
     if arguments.json {
         let ops: Vec<_> = plan.ops().iter().zip(&ops).map(|(op, ms)| {
@@ -81,6 +83,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             "arena_bytes": memory.arena_bytes, "weights_bytes": memory.weights_bytes,
             "kernel": plan.kernel(), "threads": arguments.threads, "ops": ops, "load_ms": load_ms,
             "peak_macs_per_second": arguments.ops.then_some(peak), "fp32_p50_ms": fp32,
+            "frames": frames,
             "verdict_p50_ms": verdict.as_ref().map(|v| v.whole), "views_p50_ms": verdict.as_ref().map(|v| v.views),
         }))?;
         return Ok(ExitCode::SUCCESS);
@@ -114,6 +117,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             "verdict on a frame of 640x480: p50 {whole:.3} ms, {:.2} times its backbone runs ({views:.3} ms)",
             whole / views
         )?;
+    }
+    for Frames { width, height, p50_ms, per_second } in &frames {
+        let size = format!("{width}x{height}");
+        writeln!(out, "frames of {size:>7} in colour, enlarged whole: p50 {p50_ms:>8.3} ms, {per_second:.0} a second")?;
     }
     if let Some(fp32) = fp32 {
         writeln!(out, "the same network in fp32 through tract: p50 {fp32:.3} ms, {:.1} times as long", fp32 / p50)?;
@@ -204,6 +211,29 @@ fn verdict(arguments: &Arguments) -> anyhow::Result<Option<Verdicts>> {
     whole.sort_by(f64::total_cmp);
     views.sort_by(f64::total_cmp);
     Ok(Some(Verdicts { whole: percentile(&whole, 0.5), views: percentile(&views, 0.5) }))
+}
+
+/// Frames of one size, enlarged whole.
+#[derive(serde::Serialize)]
+struct Frames {
+    width: usize,
+    height: usize,
+    p50_ms: f64,
+    per_second: f64,
+}
+
+/// Times frames in colour, chroma and all, where the model is a bundle that enlarges them.
+fn frames(arguments: &Arguments) -> anyhow::Result<Vec<Frames>> {
+    if Path::new(&arguments.model).is_file() || bundle::find(&arguments.model)?.manifest().task != Task::SuperResolution
+    {
+        return Ok(Vec::new());
+    }
+    let mut enlarger = Enlarger::new(bundle::find(&arguments.model)?)?.with_threads(arguments.threads as usize);
+    let timed = |(width, height)| {
+        let p50_ms = enlarger.time_of(width, height)?.as_secs_f64() * 1e3;
+        anyhow::Ok(Frames { width, height, p50_ms, per_second: 1e3 / p50_ms })
+    };
+    [(96, 96), (160, 120), (320, 240), (640, 480)].into_iter().map(timed).collect()
 }
 
 /// Times of single runs in milliseconds, sorted.

@@ -22,6 +22,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         super::print_json(&serde_json::json!({
             "source": ready.source,
             "bundles": ready.bundles,
+            "enlarging": ready.enlarging,
             "bill": ready.bill,
             "bill_bytes": ready.bill.total(),
             "budget_bytes": budget.as_u64(),
@@ -32,6 +33,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     writeln!(out, "source   {}", ready.source)?;
     for bundle in &ready.bundles {
         writeln!(out, "bundle   {bundle}")?;
+    }
+    if let Some(enlarging) = &ready.enlarging {
+        writeln!(out, "enlarges {enlarging}")?;
     }
     writeln!(out, "output   {}", ready.output.display())?;
     writeln!(out, "memory\n{}", ready.bill)?;

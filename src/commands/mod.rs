@@ -4,6 +4,7 @@
 
 mod bench;
 mod check;
+mod enlarging;
 mod eval;
 mod infer;
 mod masks;

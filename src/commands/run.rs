@@ -22,7 +22,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::on_signals().context("cannot watch for signals")?;
     let config = configuration(arguments.config.as_deref())?;
-    let Ready { mut pipeline, bill, source, bundles, output } = prepare(&config)?;
+    let Ready { mut pipeline, bill, source, bundles, enlarging, output } = prepare(&config)?;
     pipeline.frames = arguments.frames;
     let scale = pipeline.enlarger.as_ref().map_or(1, |enlarger| enlarger.scale());
 
@@ -40,9 +40,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         bill_bytes = bill.total(), budget_bytes = config.budget.memory.as_u64(), output = output.display().to_string().as_str();
         "start"
     );
+    if let Some(enlarging) = &enlarging {
+        enlarging.log();
+    }
 
-    let mut writer =
-        Writer { events, folder: output.clone(), scale, out: std::io::stdout(), unwritten: 0, reader_gone: false };
+    let mut writer = Writer {
+        events,
+        folder: output.clone(),
+        scale,
+        out: std::io::stdout(),
+        unwritten: 0,
+        late_told: false,
+        reader_gone: false,
+    };
     let ending = pipeline.run(&shutdown, &mut writer, &mut log_status)?;
     let Writer { mut events, unwritten, reader_gone, .. } = writer;
     let stop = StopRecord { time: jiff::Timestamp::now(), reason: ending.reason, frames: ending.status.counts };
@@ -53,6 +63,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         reason = ending.reason, captured = ending.status.counts.captured, inspected = ending.status.counts.inspected,
         skipped_similar = ending.status.counts.skipped_similar, dropped_stale = ending.status.counts.dropped_stale,
         failed = ending.status.counts.failed, defects = ending.status.defects,
+        enlarged = ending.status.enlarging.done, enlarged_late = ending.status.enlarging.late,
+        enlarge_mean_ms = hundredths(ending.status.enlarging.mean_ms()),
         peak_rss_bytes = peak_resident_bytes().unwrap_or(0), allocs_since_sealed = sealed_allocations(); "stop"
     );
     if !reader_gone {
@@ -71,15 +83,22 @@ fn log_status(status: &Status, fps: f64) {
         captured = counts.captured, inspected = counts.inspected, skipped_similar = counts.skipped_similar,
         dropped_stale = counts.dropped_stale, failed = counts.failed, defects = status.defects,
         fps = (fps * 10.0).round() / 10.0, score = status.score,
-        latency_mean_ms = (status.mean_latency_ms() * 100.0).round() / 100.0,
-        latency_max_ms = (status.longest_latency.as_secs_f64() * 1e5).round() / 100.0,
+        latency_mean_ms = hundredths(status.mean_latency_ms()),
+        latency_max_ms = hundredths(status.longest_latency.as_secs_f64() * 1e3),
+        enlarged = status.enlarging.done, enlarged_late = status.enlarging.late,
+        enlarge_mean_ms = hundredths(status.enlarging.mean_ms()),
+        enlarge_max_ms = hundredths(status.enlarging.longest.as_secs_f64() * 1e3),
         rss_bytes = resident_bytes().unwrap_or(0), allocs_since_sealed = sealed_allocations();
         "status"
     );
 }
 
+fn hundredths(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
+
 fn summary(ending: &Ending, output: &Path) -> std::io::Result<()> {
-    let Status { counts, defects, longest_latency, .. } = ending.status;
+    let Status { counts, defects, longest_latency, enlarging, .. } = ending.status;
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
@@ -93,6 +112,17 @@ fn summary(ending: &Ending, output: &Path) -> std::io::Result<()> {
         ending.status.mean_latency_ms(),
         longest_latency.as_secs_f64() * 1e3
     )?;
+    if enlarging.done > 0 {
+        writeln!(
+            out,
+            "{} enlarged in {:.1} ms on average ({:.0} a second), {:.1} ms at most; {} took longer than they may",
+            enlarging.done,
+            enlarging.mean_ms(),
+            1e3 / enlarging.mean_ms(),
+            enlarging.longest.as_secs_f64() * 1e3,
+            enlarging.late
+        )?;
+    }
     writeln!(out, "records and pictures: {}", output.display())
 }
 
@@ -103,6 +133,7 @@ struct Writer {
     scale: usize,
     out: Stdout,
     unwritten: u64,
+    late_told: bool,
     reader_gone: bool,
 }
 
@@ -120,6 +151,11 @@ impl Reporter for Writer {
         self.print(&format!("{:<28} {word}  score {:.4}  {latency:6.1} ms  {place}", report.name, verdict.score));
         if let Some(reason) = &report.spot_failure {
             log::error!(frame = report.name.as_str(), error = reason.as_str(); "enlarging_failed");
+        }
+        if let (Some(late), false) = (report.late, self.late_told) {
+            // Once a run: how many more there were, the status says.
+            self.late_told = true;
+            log::warn!(frame = report.name.as_str(), ms = hundredths(late.as_secs_f64() * 1e3); "enlarging_late");
         }
         if !verdict.defect && report.spot.is_none() {
             return;

@@ -1,5 +1,6 @@
 //! From a configuration to a pipeline that is ready to run, and the bill for it. `run` and `check` share it.
 
+use super::enlarging::{self, Enlarging};
 use crate::bundle::{self, Bundle};
 use crate::config::{Config, Source, When};
 use crate::engine::Plan;
@@ -18,6 +19,7 @@ pub struct Ready {
     pub bill: Bill,
     pub source: String,
     pub bundles: Vec<String>,
+    pub enlarging: Option<Enlarging>,
     pub output: PathBuf,
 }
 
@@ -56,21 +58,27 @@ pub fn prepare(config: &Config) -> anyhow::Result<Ready> {
     inspector.judge((64, 48), &mut Verdict::default())?;
 
     let mut bundles = vec![identity(&anomaly)];
-    let spot = *config.super_resolution.spot.get_ref();
-    let mut enlarged = 0;
+    let (mut enlarging, mut enlarged) = (None, 0);
     let enlarger = match config.super_resolution.when {
         When::Never => None,
         when => {
             let superres = bundle::find(&config.super_resolution.bundle)?;
             bundles.push(identity(&superres));
             let mut enlarger = Enlarger::new(superres)?;
-            let coverage = enlarger.plan_for(spot, spot)?.integer_coverage();
+            let fitted = enlarging::fit(config, source.as_ref(), &mut inspector, &mut enlarger)?;
+            enlarging = Some(fitted);
+            let (width, height) = match (when, source.frame_size()) {
+                (When::Always, Some(size)) => size,
+                // As if square: what counts is the number of pixels.
+                (When::Always, None) => (pixels.isqrt() as usize, pixels.isqrt() as usize),
+                _ => (fitted.side(), fitted.side()),
+            };
+            let coverage = enlarger.plan_for(width, height)?.integer_coverage();
             allow_float(config, enlarger.bundle(), coverage)?;
-            let memory = enlarger.plan_for(spot, spot)?.memory();
+            let memory = enlarger.plan_for(width, height)?.memory();
             bill.add(format!("{} weights", config.super_resolution.bundle), memory.weights_bytes);
             bill.add(format!("{} arena", config.super_resolution.bundle), memory.arena_bytes);
-            enlarger.enlarge(&Picture::new(Layout::Rgb, spot, spot), &mut Picture::default())?;
-            let area = if when == When::Always { pixels } else { (spot * spot) as u64 };
+            let area = if when == When::Always { pixels } else { (width * height) as u64 };
             let scale = enlarger.scale() as u64;
             // Small and large pixels in each report, and twice the planes of luma and chroma inside the enlarger.
             enlarged = area * FRAME_BYTES as u64 * (1 + scale * scale);
@@ -96,12 +104,14 @@ pub fn prepare(config: &Config) -> anyhow::Result<Ready> {
             inspector,
             enlarger,
             when: config.super_resolution.when,
-            spot,
+            spot: enlarging.map_or(0, |enlarging| enlarging.side()),
+            enlarging_limit: enlarging.and_then(|enlarging| enlarging.limit()),
             skip_similar: *config.anomaly.skip_similar.get_ref(),
             frames: None,
         },
         bill,
         bundles,
+        enlarging,
         output: config.output.folder.clone(),
     })
 }

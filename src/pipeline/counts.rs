@@ -48,6 +48,21 @@ pub struct Status {
     pub total_latency: Duration,
     /// The longest frame-to-verdict time.
     pub longest_latency: Duration,
+    /// Enlargements.
+    pub enlarging: Enlarging,
+}
+
+/// What enlarging took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Enlarging {
+    /// Spots or frames that were enlarged.
+    pub done: u64,
+    /// Those of them that took longer than they may.
+    pub late: u64,
+    /// The sum of their times.
+    pub total: Duration,
+    /// The longest.
+    pub longest: Duration,
 }
 
 impl Progress {
@@ -72,6 +87,15 @@ impl Progress {
         state.longest_latency = state.longest_latency.max(latency);
     }
 
+    /// Notes an enlargement.
+    pub fn enlarged(&self, time: Duration, late: bool) {
+        let enlarging = &mut self.lock().enlarging;
+        enlarging.done += 1;
+        enlarging.late += u64::from(late);
+        enlarging.total += time;
+        enlarging.longest = enlarging.longest.max(time);
+    }
+
     /// What was done so far.
     pub fn status(&self) -> Status {
         *self.lock()
@@ -80,6 +104,13 @@ impl Progress {
     fn lock(&self) -> MutexGuard<'_, Status> {
         // A panic between two additions leaves numbers, not broken memory: read on.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Enlarging {
+    /// The mean time in milliseconds; 0 before the first.
+    pub fn mean_ms(&self) -> f64 {
+        if self.done == 0 { 0.0 } else { self.total.as_secs_f64() * 1e3 / self.done as f64 }
     }
 }
 

@@ -10,7 +10,7 @@ mod report;
 mod run;
 mod shutdown;
 
-pub use counts::{Counts, Progress, Status};
+pub use counts::{Counts, Enlarging, Progress, Status};
 pub use newest_frame::NewestFrame;
 pub use report::Report;
 pub use run::{Ending, Pipeline, QUEUE, Reporter, STACK, THREADS};

@@ -19,6 +19,8 @@ pub struct Report {
     pub frame: Picture,
     /// The pixels that were enlarged and their enlargement, where there is one.
     pub spot: Option<(Picture, Picture)>,
+    /// How long enlarging took, where that was longer than it may take.
+    pub late: Option<Duration>,
     /// A spot that is not used for this frame but whose buffers are kept for the next.
     pub(super) idle_spot: Option<(Picture, Picture)>,
     /// Why the enlargement failed, where it did.
@@ -37,5 +39,6 @@ impl Report {
             self.idle_spot = Some(buffers);
         }
         self.spot_failure = None;
+        self.late = None;
     }
 }

@@ -34,6 +34,8 @@ pub struct Pipeline {
     pub when: When,
     /// Side of the enlarged square, in pixels.
     pub spot: usize,
+    /// How long enlarging may take for a frame; longer is told.
+    pub enlarging_limit: Option<Duration>,
     /// Frames that differ by less than this, in grey levels, get the verdict of the one before; 0: none does.
     pub skip_similar: f64,
     /// Ends after this many frames from the source.
@@ -77,7 +79,8 @@ impl Pipeline {
         reporter: &mut dyn Reporter,
         on_status: &mut dyn FnMut(&Status, f64),
     ) -> std::io::Result<Ending> {
-        let Pipeline { mut source, mut inspector, mut enlarger, when, spot, skip_similar, frames } = self;
+        let Pipeline { mut source, mut inspector, mut enlarger, when, spot, enlarging_limit, skip_similar, frames } =
+            self;
         let live = source.is_live();
         let slot = NewestFrame::default();
         let progress = Progress::default();
@@ -99,7 +102,8 @@ impl Pipeline {
                 // If inspection ends early the capture thread must not wait for an empty slot for ever.
                 let _stop = StopAtEnd(shutdown);
                 let enlarger = enlarger.as_mut();
-                let mut inspection = Inspection { inspector: &mut inspector, enlarger, when, spot, skip_similar, live };
+                let mut inspection =
+                    Inspection { inspector: &mut inspector, enlarger, when, spot, enlarging_limit, skip_similar, live };
                 inspection.run(slot, progress, &used, &to_writer);
             })?;
             let writer = thread(scope, "writer", move || write(reporter, &messages, &give_back))?;
@@ -211,6 +215,7 @@ struct Inspection<'a> {
     enlarger: Option<&'a mut Enlarger>,
     when: When,
     spot: usize,
+    enlarging_limit: Option<Duration>,
     skip_similar: f64,
     live: bool,
 }
@@ -240,7 +245,7 @@ impl Inspection<'_> {
                     judged = true;
                     progress.verdict(report.verdict.score, report.verdict.defect, report.latency);
                     progress.frame(fate);
-                    self.enlarge(&frame, &mut report);
+                    self.enlarge(&frame, &mut report, progress);
                     Message::Verdict(report)
                 }
                 Err(error) => {
@@ -269,7 +274,7 @@ impl Inspection<'_> {
         Ok(Fate::Inspected)
     }
 
-    fn enlarge(&mut self, frame: &Frame, report: &mut Report) {
+    fn enlarge(&mut self, frame: &Frame, report: &mut Report, progress: &Progress) {
         let picture = &frame.picture;
         report.without_spot();
         if report.verdict.defect {
@@ -284,8 +289,14 @@ impl Inspection<'_> {
         let Some(enlarger) = &mut self.enlarger else { return };
         let (mut small, mut large) = report.spot_buffers();
         picture.crop_into(area, &mut small);
+        let started = Instant::now();
         match enlarger.enlarge_area(picture, area, &mut large) {
-            Ok(()) => report.spot = Some((small, large)),
+            Ok(()) => {
+                let time = started.elapsed();
+                report.late = self.enlarging_limit.is_some_and(|limit| time > limit).then_some(time);
+                progress.enlarged(time, report.late.is_some());
+                report.spot = Some((small, large));
+            }
             Err(error) => report.spot_failure = Some(error.to_string()),
         }
     }

@@ -58,6 +58,11 @@ pub trait FrameSource: Send {
     /// The most pixels that a frame of this source may have.
     fn max_pixels(&self) -> usize;
 
+    /// Width and height of its frames, where all have the same and it is known.
+    fn frame_size(&self) -> Option<(usize, usize)> {
+        None
+    }
+
     /// One line for the log.
     fn describe(&self) -> String;
 }

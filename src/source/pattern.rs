@@ -110,6 +110,10 @@ impl FrameSource for PatternSource {
         self.width * self.height
     }
 
+    fn frame_size(&self) -> Option<(usize, usize)> {
+        Some((self.width, self.height))
+    }
+
     fn describe(&self) -> String {
         format!("pattern {}x{} seed {}", self.width, self.height, self.seed)
     }

@@ -5,11 +5,13 @@
 //! whatever tile, band or part of the picture it was computed.
 
 mod camera;
+mod fit;
 mod measure;
 mod tiles;
 mod window;
 
 pub use camera::photograph;
+pub use fit::LEAST_SPOT;
 pub use measure::{psnr_y, ssim_y};
 
 use super::TaskError;

@@ -1,0 +1,92 @@
+//! How large a spot can be enlarged in the time that there is for it.
+
+use super::Enlarger;
+use crate::picture::{Layout, Picture, Rect};
+use crate::task::TaskError;
+use std::time::{Duration, Instant};
+
+/// The smallest spot, in pixels a side: less shows nothing.
+pub const LEAST_SPOT: usize = 16;
+
+/// Sides that are tried are multiples of this.
+const STEP: usize = 8;
+/// Runs whose median is the time.
+const RUNS: usize = 5;
+
+impl Enlarger {
+    /// The side of the largest square, at most `side` pixels, that this machine enlarges within `limit`, and the time it
+    /// takes, in colour. Where even the smallest takes longer, the smallest and its time.
+    ///
+    /// # Errors
+    /// As [`Enlarger::enlarge`].
+    pub fn fit_spot(&mut self, side: usize, limit: Option<Duration>) -> Result<(usize, Duration), TaskError> {
+        fitted(side, limit, |side| self.time_of(side, side))
+    }
+
+    /// How long a colour picture of this size takes, once everything is planned: the median of five runs.
+    ///
+    /// # Errors
+    /// As [`Enlarger::enlarge`].
+    pub fn time_of(&mut self, width: usize, height: usize) -> Result<Duration, TaskError> {
+        // Around the part lie pixels that are looked at, too.
+        let margin = self.margin();
+        let mut picture = Picture::new(Layout::Rgb, width + 2 * margin, height + 2 * margin);
+        picture.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * i / 7 % 251) as u8);
+        let area = Rect { x: margin, y: margin, width, height };
+        let mut large = Picture::default();
+        self.enlarge_area(&picture, area, &mut large)?;
+        let mut times = [Duration::ZERO; RUNS];
+        for time in &mut times {
+            let start = Instant::now();
+            self.enlarge_area(&picture, area, &mut large)?;
+            *time = start.elapsed();
+        }
+        times.sort();
+        Ok(times[RUNS / 2])
+    }
+}
+
+/// Shrinks `side` until its time is within the limit: by the area that would fit, and at least by a step.
+fn fitted<E>(
+    mut side: usize,
+    limit: Option<Duration>,
+    mut time_of: impl FnMut(usize) -> Result<Duration, E>,
+) -> Result<(usize, Duration), E> {
+    loop {
+        let time = time_of(side)?;
+        let Some(limit) = limit.filter(|limit| time > *limit && side > LEAST_SPOT) else { return Ok((side, time)) };
+        let share = (limit.as_secs_f64() / time.as_secs_f64()).sqrt();
+        let wanted = (side as f64 * share) as usize / STEP * STEP;
+        side = wanted.min((side - 1) / STEP * STEP).max(LEAST_SPOT);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+
+    /// A machine that takes so many nanoseconds a pixel, and some for each run.
+    fn fit(side: usize, limit_us: u64, ns_a_pixel: u64, ns_a_run: u64) -> (usize, usize) {
+        let mut tries = 0;
+        let limit = Some(Duration::from_micros(limit_us));
+        let (side, time) = fitted::<Infallible>(side, limit, |side| {
+            tries += 1;
+            Ok(Duration::from_nanos(ns_a_run + ns_a_pixel * (side * side) as u64))
+        })
+        .unwrap();
+        assert!(time <= Duration::from_micros(limit_us) || side == LEAST_SPOT);
+        (side, tries)
+    }
+
+    #[test]
+    fn the_spot_shrinks_as_far_as_it_must_and_no_further() {
+        assert_eq!(fit(96, 1000, 100, 0), (96, 1), "it fits");
+        assert_eq!(fit(100, 900, 100, 0), (88, 2), "the next step below 94.9");
+        assert_eq!(fit(96, 500, 100, 200_000), (48, 4), "54.8 would fit without what a run costs in itself");
+        assert_eq!(fit(96, 1, 100, 0).0, LEAST_SPOT);
+        assert_eq!(fit(17, 1, 100, 0).0, LEAST_SPOT);
+        let unlimited = fitted::<Infallible>(512, None, |_| Ok(Duration::from_secs(9))).unwrap();
+        assert_eq!(unlimited, (512, Duration::from_secs(9)));
+    }
+}
