@@ -174,6 +174,25 @@ fn opacity_is_kept() {
         succeed(&["upscale", arg(&path), arg(&out)]);
         let colour: Vec<u8> = flat.chunks_exact(colours + 1).flat_map(|pixel| &pixel[..colours]).copied().collect();
         assert!(colour == load(&out).data(), "colour is enlarged as without opacity");
+        // What lies under transparent pixels does not shine through where opacity begins.
+        let disc = |i: usize| (i % 50).abs_diff(25).pow(2) + (i / 50).abs_diff(20).pow(2) < 150;
+        let bytes: Vec<u8> = (0..2000).flat_map(|i| vec![if disc(i) { 200 } else { 0 }; colours + 1]).collect();
+        let file = std::fs::File::create(&path).unwrap();
+        write_png_rows(file, form, (50, 40), |rows| rows.write(&bytes)).unwrap();
+        for (tile, what) in [(256, "at once"), (1, "in bands of 16 rows")] {
+            let mut large = Vec::new();
+            let mut reader = RowReader::open(std::fs::File::open(&path).unwrap(), 1 << 20, 0).unwrap();
+            let mut enlarger = enlarger(&root().join("models/superres-x3")).with_tile(tile);
+            let give = |row: &[u8]| {
+                large.extend(row);
+                Ok(())
+            };
+            enlarger.enlarge_rows(&mut reader, give).unwrap();
+            let visible: Vec<&[u8]> = large.chunks_exact(colours + 1).filter(|pixel| pixel[colours] > 0).collect();
+            assert!(visible.len() > 9 * 400 && visible.iter().any(|pixel| pixel[colours] < 100));
+            let worst = visible.iter().flat_map(|pixel| &pixel[..colours]).map(|v| v.abs_diff(200)).max().unwrap();
+            assert!(worst <= 4, "{layout:?} {what}: {worst} steps from the disc's colour");
+        }
         let edge = with_opacity(&|x, _| if x < 25 { 255 } else { 0 });
         let row: Vec<u8> = edge[..150 * (colours + 1)].chunks_exact(colours + 1).map(|pixel| pixel[colours]).collect();
         assert!(row[..70].iter().all(|a| *a == 255) && row[80..].iter().all(|a| *a == 0), "{row:?}");
@@ -203,12 +222,11 @@ fn sixteen_bits_are_said_to_become_eight() {
 #[test]
 fn twelve_megapixels_fit_into_64_mebibytes() {
     let folder = tempfile::tempdir().unwrap();
-    let (path, out) = (folder.path().join("large.png"), folder.path().join("out.png"));
-    let (width, height) = (4000, 3000);
+    let path = folder.path().join("large.png");
+    let mut row = vec![0; 3 * WIDTH];
     let file = std::io::BufWriter::new(std::fs::File::create(&path).unwrap());
-    let mut row = vec![0; 3 * width];
-    write_png_rows(file, Form { layout: Layout::Rgb, alpha: false }, (width, height), |rows| {
-        (0..height).try_for_each(|y| {
+    write_png_rows(file, Form { layout: Layout::Rgb, alpha: false }, (WIDTH, HEIGHT), |rows| {
+        (0..HEIGHT).try_for_each(|y| {
             for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
                 pixel.copy_from_slice(&[(x / 16) as u8, (y / 12) as u8, ((x ^ y) & 31) as u8]);
             }
@@ -216,24 +234,61 @@ fn twelve_megapixels_fit_into_64_mebibytes() {
         })
     })
     .unwrap();
+    let jpeg = folder.path().join("large.jpg");
+    std::fs::write(&jpeg, grey_jpeg(WIDTH, HEIGHT)).unwrap();
+    fits(&jpeg, "superres-x3");
     for bundle in bundles() {
         let name = bundle.file_name().unwrap().to_str().unwrap();
         // The others of a scale have no larger output, and tiles of the same size.
-        let Some(scale) = name.strip_prefix("superres-x").and_then(|scale| scale.parse::<u32>().ok()) else { continue };
-        let output = common::lineside()
-            .args(["upscale", "--bundle", name, arg(&path), arg(&out)])
-            .env("LINESIDE_LOG", "debug")
-            .output()
-            .unwrap();
-        let said = common::text(&output.stderr);
-        assert!(output.status.success(), "{said}");
-        let line = said.lines().find(|line| line.contains("record=enlarged")).unwrap();
-        let peak: u64 = line.split("peak_rss_bytes=").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
-        eprintln!("{name}: {:.1} MiB at most", peak as f64 / f64::from(1 << 20));
-        assert!(peak > 1 << 20 && peak < 64 << 20, "{line}");
-        let reader = RowReader::open(std::fs::File::open(&out).unwrap(), usize::MAX, 0).unwrap();
-        assert_eq!((reader.width(), reader.height()), (width * scale as usize, height * scale as usize));
+        if name.strip_prefix("superres-x").is_some_and(|scale| scale.parse::<u32>().is_ok()) {
+            fits(&path, name);
+        }
     }
+}
+
+const WIDTH: usize = 4000;
+const HEIGHT: usize = 3000;
+
+fn fits(path: &Path, bundle: &str) {
+    let out = path.with_file_name("out.png");
+    let output = common::lineside()
+        .args(["upscale", "--bundle", bundle, arg(path), arg(&out)])
+        .env("LINESIDE_LOG", "debug")
+        .output()
+        .unwrap();
+    let said = common::text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let line = said.lines().find(|line| line.contains("record=enlarged")).unwrap();
+    let peak: u64 = line.split("peak_rss_bytes=").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    eprintln!("{bundle}, {}: {:.1} MiB at most", path.display(), peak as f64 / f64::from(1 << 20));
+    assert!(peak > 1 << 20 && peak < 64 << 20, "{line}");
+    let scale = Bundle::open(&root().join("models").join(bundle)).unwrap().manifest().super_resolution.unwrap().scale;
+    let reader = RowReader::open(std::fs::File::open(&out).unwrap(), usize::MAX, 0).unwrap();
+    assert_eq!((reader.width(), reader.height()), (WIDTH * scale, HEIGHT * scale));
+}
+
+/// A baseline JPEG in YCbCr, all middle grey: every block is "no change, end of block", a bit each.
+fn grey_jpeg(width: usize, height: usize) -> Vec<u8> {
+    let segment = |marker: u8, payload: &[u8]| {
+        let length = (payload.len() as u16 + 2).to_be_bytes();
+        [&[0xFF, marker][..], &length, payload].concat()
+    };
+    let [h1, h0] = (height as u16).to_be_bytes();
+    let [w1, w0] = (width as u16).to_be_bytes();
+    // One code of one bit, 0, for the symbol 0: of the DC table, then of the AC table.
+    let table = |class: u8| segment(0xC4, &[&[class, 1][..], &[0; 15], &[0]].concat());
+    let blocks = 3 * width.div_ceil(8) * height.div_ceil(8);
+    [
+        vec![0xFF, 0xD8],
+        segment(0xDB, &[&[0][..], &[1; 64]].concat()),
+        segment(0xC0, &[8, h1, h0, w1, w0, 3, 1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0]),
+        table(0x00),
+        table(0x10),
+        segment(0xDA, &[3, 1, 0, 2, 0, 3, 0, 0, 63, 0]),
+        vec![0; (2 * blocks).div_ceil(8)],
+        vec![0xFF, 0xD9],
+    ]
+    .concat()
 }
 
 /// A run that is killed leaves the picture that was there.

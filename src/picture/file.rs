@@ -35,7 +35,7 @@ const OTHERS: [(&[u8], &str); 12] = [
 pub fn decode_file(bytes: &[u8], limit_pixels: usize, out: &mut Picture) -> Result<(), PictureError> {
     if is_png(bytes) {
         decode_png(bytes, limit_pixels, out)
-    } else if bytes.starts_with(b"\xFF\xD8") {
+    } else if is_jpeg(bytes) {
         decode_jpeg(bytes, Range::Full, limit_pixels, out)
     } else {
         Err(PictureError::UnknownFile(looks_like(bytes)))
@@ -45,6 +45,11 @@ pub fn decode_file(bytes: &[u8], limit_pixels: usize, out: &mut Picture) -> Resu
 /// Whether a file that begins with these bytes is a PNG.
 pub(super) fn is_png(start: &[u8]) -> bool {
     start.starts_with(b"\x89PNG\r\n\x1A\n")
+}
+
+/// Whether a file that begins with these bytes is a JPEG.
+pub(super) fn is_jpeg(start: &[u8]) -> bool {
+    start.starts_with(b"\xFF\xD8")
 }
 
 fn looks_like(bytes: &[u8]) -> String {

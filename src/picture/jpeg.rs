@@ -23,7 +23,16 @@ const LONGEST_SIDE: usize = 65_500;
 /// Decodes a whole JPEG of at most `limit` pixels: to grey when it holds luma only, otherwise to RGB. EXIF orientation
 /// is not applied. A picture that is cut short is an error, never a picture with a grey rest.
 pub(super) fn decode_jpeg(jpeg: &[u8], range: Range, limit: usize, out: &mut Picture) -> Result<(), PictureError> {
-    let stream = plain_stream(jpeg)?;
+    decode_stream(plain_stream(jpeg)?, range, limit, out)
+}
+
+/// The same from a stream that was made plain: the file itself need not be there any more.
+pub(super) fn decode_stream(
+    stream: PlainStream,
+    range: Range,
+    limit: usize,
+    out: &mut Picture,
+) -> Result<(), PictureError> {
     check_size(stream.width, stream.height, limit)?;
     let layout = match stream.components {
         1 => Layout::Grey,

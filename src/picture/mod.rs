@@ -13,6 +13,7 @@
 //!
 //! The room depends on no other room.
 
+mod bicubic;
 mod colour;
 mod draw;
 mod file;
@@ -31,6 +32,7 @@ mod taps;
 #[cfg(test)]
 pub(crate) mod golden;
 
+pub use bicubic::BicubicRows;
 pub use colour::{luma_into, merge_row, merge_ycbcr, rgb_into, split_row, split_ycbcr};
 pub use draw::{Colour, frame_box, label, side_by_side, stacked};
 pub use file::decode_file;

@@ -71,30 +71,6 @@ impl Resizer {
     /// # Errors
     /// [`PictureError::SizeMismatch`] or [`PictureError::LayoutMismatch`] when `src` is not what was planned for.
     pub fn run(&mut self, src: &Picture, dst: &mut Picture) -> Result<(), PictureError> {
-        self.check(src)?;
-        dst.reshape(self.layout, self.columns.outputs(), self.rows.outputs());
-        for y in 0..self.rows.outputs() {
-            self.make_row(src, y, dst.row_mut(y));
-        }
-        Ok(())
-    }
-
-    /// Makes row `y` of the resized picture alone.
-    ///
-    /// # Errors
-    /// As [`Resizer::run`], and [`PictureError::BufferLength`] when `row` is not as long as a row of the result, or there
-    /// is no such row.
-    pub fn run_row(&mut self, src: &Picture, y: usize, row: &mut [u8]) -> Result<(), PictureError> {
-        self.check(src)?;
-        let expected = self.columns.outputs() * self.layout.channels();
-        if row.len() != expected || y >= self.rows.outputs() {
-            return Err(PictureError::BufferLength { what: "resized row", expected, actual: row.len() });
-        }
-        self.make_row(src, y, row);
-        Ok(())
-    }
-
-    fn check(&self, src: &Picture) -> Result<(), PictureError> {
         let what = "picture to resize";
         if src.layout() != self.layout {
             let (expected, actual) = (self.layout.channels(), src.channels());
@@ -104,28 +80,27 @@ impl Resizer {
             let ((width, height), (actual_width, actual_height)) = (self.src, (src.width(), src.height()));
             return Err(PictureError::SizeMismatch { what, width, height, actual_width, actual_height });
         }
+        dst.reshape(self.layout, self.columns.outputs(), self.rows.outputs());
+        for (y, (first, weights)) in self.rows.iter().enumerate() {
+            blend_rows(src, first, weights, &mut self.blended);
+            let resample = match (self.layout, self.columns.count()) {
+                (Layout::Grey, 1) => resample_row::<1, 1>,
+                (Layout::Grey, 2) => resample_row::<1, 2>,
+                (Layout::Grey, 4) => resample_row::<1, 4>,
+                (Layout::Grey, _) => resample_row_of_many::<1>,
+                (Layout::Rgb, 1) => resample_row::<3, 1>,
+                (Layout::Rgb, 2) => resample_row::<3, 2>,
+                (Layout::Rgb, 4) => resample_row::<3, 4>,
+                (Layout::Rgb, _) => resample_row_of_many::<3>,
+            };
+            resample(&self.blended, &self.columns, dst.row_mut(y));
+        }
         Ok(())
-    }
-
-    fn make_row(&mut self, src: &Picture, y: usize, row: &mut [u8]) {
-        let (first, weights) = self.rows.of(y);
-        blend_rows(src, first, weights, &mut self.blended);
-        let resample = match (self.layout, self.columns.count()) {
-            (Layout::Grey, 1) => resample_row::<1, 1>,
-            (Layout::Grey, 2) => resample_row::<1, 2>,
-            (Layout::Grey, 4) => resample_row::<1, 4>,
-            (Layout::Grey, _) => resample_row_of_many::<1>,
-            (Layout::Rgb, 1) => resample_row::<3, 1>,
-            (Layout::Rgb, 2) => resample_row::<3, 2>,
-            (Layout::Rgb, 4) => resample_row::<3, 4>,
-            (Layout::Rgb, _) => resample_row_of_many::<3>,
-        };
-        resample(&self.blended, &self.columns, row);
     }
 }
 
 /// The weighted sum of the source rows from `first` on, with [`ROW_BITS`] fraction bits.
-fn blend_rows(src: &Picture, first: usize, weights: &[i16], out: &mut [i16]) {
+pub(super) fn blend_rows(src: &Picture, first: usize, weights: &[i16], out: &mut [i16]) {
     const SHIFT: u32 = WEIGHT_BITS - ROW_BITS;
     match *weights {
         [weight] => blend([src.row(first)], [weight], out),
@@ -194,16 +169,22 @@ fn resample_row<const C: usize, const N: usize>(blended: &[i16], columns: &Taps,
 
 #[inline(always)]
 fn resample_pixel<const C: usize>(pixels: &[i16], weights: &[i16], out: &mut [u8]) {
-    const SHIFT: u32 = WEIGHT_BITS + ROW_BITS;
-    let mut sums = [1 << (SHIFT - 1); C];
+    let mut sums = [0; C];
     for (pixel, &weight) in pixels.chunks_exact(C).zip(weights) {
         for (sum, &value) in sums.iter_mut().zip(pixel) {
             *sum += i32::from(weight) * i32::from(value);
         }
     }
     for (out, sum) in out.iter_mut().zip(sums) {
-        *out = (sum >> SHIFT).clamp(0, 255) as u8;
+        *out = rounded(sum);
     }
+}
+
+/// A weighted sum of blended values as a byte.
+#[inline(always)]
+pub(super) fn rounded(sum: i32) -> u8 {
+    const SHIFT: u32 = WEIGHT_BITS + ROW_BITS;
+    ((sum + (1 << (SHIFT - 1))) >> SHIFT).clamp(0, 255) as u8
 }
 
 #[cfg(test)]

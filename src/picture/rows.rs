@@ -9,7 +9,10 @@ use std::io::{BufReader, Read, Seek, Write};
 use ::png::{BitDepth, ColorType, Compression, Encoder, Reader};
 
 use super::PictureError;
-use super::file::{decode_file, is_png};
+use super::file::{decode_file, is_jpeg, is_png};
+use super::format::Range;
+use super::jpeg::decode_stream;
+use super::jpeg_stream::plain_stream;
 use super::picture::{Layout, Picture, check_size};
 use super::png::{broken, decode_whole, form_of, open, round_to_8_bits};
 
@@ -66,7 +69,14 @@ impl RowReader {
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes).map_err(failed)?;
             let mut picture = Picture::default();
-            decode_file(&bytes, limit.min(held), &mut picture)?;
+            if is_jpeg(&start) {
+                let stream = plain_stream(&bytes)?;
+                // Pixels and two copies of the file would be one copy too many.
+                drop(bytes);
+                decode_stream(stream, Range::Full, limit.min(held), &mut picture)?;
+            } else {
+                decode_file(&bytes, limit.min(held), &mut picture)?;
+            }
             return Ok(RowReader::of(picture));
         }
         let (mut reader, width, height) = open(BufReader::new(file), limit)?;

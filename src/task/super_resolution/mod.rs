@@ -4,6 +4,7 @@
 //! file in bands of rows, so that memory is fixed. Every pixel has around it what it depends on, so it is the same in
 //! whatever tile, band or part of the picture it was computed.
 
+mod bleed;
 mod camera;
 mod fit;
 mod measure;
@@ -17,7 +18,7 @@ pub use measure::{psnr_y, ssim_y};
 use super::TaskError;
 use crate::bundle::{Bundle, Channels, SuperResolutionSection, Task};
 use crate::engine::{EngineError, Plan, Session};
-use crate::picture::{Filter, Form, Layout, Picture, Rect, Resizer, RowReader, merge_row};
+use crate::picture::{BicubicRows, Filter, Form, Layout, Picture, Rect, Resizer, RowReader, merge_row};
 use std::sync::Arc;
 use tiles::{kept, stretches};
 use window::Window;
@@ -26,8 +27,6 @@ use window::Window;
 const TILE: usize = 256;
 /// The most bytes of enlarged luma that a band of rows may have, unless 16 rows have more.
 const BAND: usize = 4 << 20;
-/// How far a bicubic pixel looks, in input pixels.
-const BICUBIC_REACH: usize = 2;
 
 /// Enlarges pictures by one bundle.
 pub struct Enlarger {
@@ -36,6 +35,7 @@ pub struct Enlarger {
     threads: usize,
     tile: usize,
     session: Option<((usize, usize), Session)>,
+    bicubic: BicubicRows,
     work: Work,
 }
 
@@ -45,8 +45,6 @@ struct Work {
     window: Window,
     /// Enlarged luma of a band.
     luma: Picture,
-    /// Bicubic for planes of this size, margins included.
-    bicubic: Option<((usize, usize), Resizer)>,
     /// Planes of a band that go by bicubic, with their margins, and a row of each, enlarged.
     planes: [Picture; 3],
     rows: [Vec<u8>; 3],
@@ -67,7 +65,8 @@ impl Enlarger {
             let problem = "task is not \"super-resolution\" on luma; name a bundle that was made for it";
             return Err(bundle.blame("bundle.toml", problem).into());
         };
-        Ok(Enlarger { section, bundle, threads: 1, tile: TILE, session: None, work: Work::default() })
+        let bicubic = BicubicRows::new(section.scale);
+        Ok(Enlarger { section, bundle, threads: 1, tile: TILE, session: None, bicubic, work: Work::default() })
     }
 
     /// The same, with the network's rows shared by `threads` threads. The bytes are the same for any number.
@@ -140,12 +139,16 @@ impl Enlarger {
         reader: &mut RowReader,
         mut give: impl FnMut(&[u8]) -> Result<(), TaskError>,
     ) -> Result<(), TaskError> {
-        let (width, height, margin) = (reader.width(), reader.height(), self.margin());
+        let (width, height) = (reader.width(), reader.height());
+        // Opacity reaches so far from what can be seen, and what is seen there depends on so much around it.
+        let hidden = BicubicRows::MARGIN + self.margin();
+        let margin = self.margin() + if reader.form().alpha { hidden } else { 0 };
         let kept = self.kept(width, height);
         let mut work = std::mem::take(&mut self.work);
         work.window.begin(reader, kept.1 + 2 * margin);
         let result = stretches(height, kept.1).try_for_each(|(y, rows)| {
             work.window.advance(reader, y.saturating_sub(margin), (y + rows + margin).min(height))?;
+            work.window.reveal(hidden);
             self.enlarge_band(&mut work, Rect { x: 0, y, width, height: rows }, kept, &mut give)
         });
         self.work = work;
@@ -154,7 +157,7 @@ impl Enlarger {
 
     /// Pixels around a part that its enlargement depends on.
     fn margin(&self) -> usize {
-        self.section.receptive_field.max(BICUBIC_REACH)
+        self.section.receptive_field.max(BicubicRows::MARGIN)
     }
 
     /// Pixels that a tile keeps of a picture of this size, across and down.
@@ -173,34 +176,27 @@ impl Enlarger {
         kept: (usize, usize),
         give: &mut dyn FnMut(&[u8]) -> Result<(), TaskError>,
     ) -> Result<(), TaskError> {
-        let Work { window, luma, bicubic, planes, rows, colour, pixels } = work;
+        let Work { window, luma, planes, rows, colour, pixels } = work;
         self.enlarge_luma(window, band, kept, luma)?;
         let scale = self.section.scale;
         let Form { layout, alpha } = window.form();
         let others = window.form().channels() - 1;
         for (i, plane) in planes.iter_mut().enumerate().take(others) {
-            window.mirrored_into(i + 1, band, BICUBIC_REACH, plane);
+            window.mirrored_into(i + 1, band, BicubicRows::MARGIN, plane);
         }
-        let (margin, width) = (BICUBIC_REACH * scale, band.width * scale);
-        let padded = (band.width + 2 * BICUBIC_REACH, band.height + 2 * BICUBIC_REACH);
-        if others > 0 && bicubic.as_ref().is_none_or(|(size, _)| *size != padded) {
-            let to = (padded.0 * scale, padded.1 * scale);
-            *bicubic = Some((padded, Resizer::new(Filter::Bicubic, Layout::Grey, padded, to)?));
-        }
-        rows.iter_mut().take(others).for_each(|row| row.resize(padded.0 * scale, 0));
+        let width = band.width * scale;
+        rows.iter_mut().take(others).for_each(|row| row.resize(width, 0));
         colour.resize(width * layout.channels(), 0);
         pixels.resize(width * (layout.channels() + usize::from(alpha)), 0);
         for y in 0..luma.height() {
-            if let Some((_, bicubic)) = bicubic {
-                for (plane, row) in planes.iter().zip(&mut *rows).take(others) {
-                    bicubic.run_row(plane, y + margin, row)?;
-                }
+            for (plane, row) in planes.iter().zip(&mut *rows).take(others) {
+                self.bicubic.row(plane, y, row)?;
             }
             let [cb, cr, _] = &*rows;
             let coloured = match layout {
                 Layout::Grey => luma.row(y),
                 Layout::Rgb => {
-                    merge_row(luma.row(y), &cb[margin..], &cr[margin..], colour);
+                    merge_row(luma.row(y), cb, cr, colour);
                     &*colour
                 }
             };
@@ -209,7 +205,7 @@ impl Enlarger {
                 continue;
             }
             let channels = layout.channels();
-            let opacity = &rows[others - 1][margin..];
+            let opacity = &rows[others - 1];
             for ((pixel, colour), opacity) in
                 pixels.chunks_exact_mut(channels + 1).zip(coloured.chunks_exact(channels)).zip(opacity)
             {

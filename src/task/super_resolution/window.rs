@@ -1,5 +1,6 @@
 //! The part of a picture that is being enlarged, as planes, with what the enlarged pixels depend on around it.
 
+use super::bleed::bleed;
 use crate::picture::{Form, Layout, Picture, PictureError, Rect, RowReader, split_row};
 
 /// Planes of a part of a picture: luma, then Cb and Cr of a colour picture, then opacity where there is any.
@@ -11,6 +12,9 @@ pub(super) struct Window {
     /// What of the picture is here; it lies in the first rows of the planes.
     held: Rect,
     planes: [Picture; 4],
+    /// The planes of colour as they are enlarged, where there is opacity.
+    revealed: [Picture; 3],
+    known: Vec<u8>,
     row: Vec<u8>,
     colour: Vec<u8>,
 }
@@ -82,12 +86,28 @@ impl Window {
         Ok(())
     }
 
+    /// Gives transparent pixels the colour of what can be seen beside them, `steps` pixels deep. What is held has to reach
+    /// so much further than what is looked at.
+    pub fn reveal(&mut self, steps: usize) {
+        if !self.form.alpha {
+            return;
+        }
+        let colours = self.form.layout.channels();
+        let revealed = &mut self.revealed[..colours];
+        revealed.iter_mut().zip(&self.planes).for_each(|(revealed, plane)| revealed.copy_from(plane));
+        bleed(revealed, &self.planes[colours], self.held.height, steps, &mut self.known);
+    }
+
+    fn plane(&self, index: usize) -> &Picture {
+        if self.form.alpha && index < self.form.layout.channels() { &self.revealed[index] } else { &self.planes[index] }
+    }
+
     /// Copies luma from a place, which may lie outside: there the nearest pixel that is held is repeated, at the
     /// picture's edge the edge.
     pub fn luma_into(&self, x: isize, y: isize, out: &mut [u8]) {
         let inside =
             |at: isize, first: usize, length: usize| at.saturating_sub_unsigned(first).clamp(0, length as isize - 1);
-        let row = &self.planes[0].row(inside(y, self.held.y, self.held.height) as usize)[..self.held.width];
+        let row = &self.plane(0).row(inside(y, self.held.y, self.held.height) as usize)[..self.held.width];
         for (at, pixel) in (x..).zip(out) {
             *pixel = row[inside(at, self.held.x, self.held.width) as usize];
         }
@@ -102,7 +122,7 @@ impl Window {
             at.saturating_sub(first).min(count - 1)
         };
         for y in 0..out.height() {
-            let from = self.planes[plane].row(near(area.y, y, self.size.1, self.held.y, self.held.height));
+            let from = self.plane(plane).row(near(area.y, y, self.size.1, self.held.y, self.held.height));
             for (x, pixel) in out.row_mut(y).iter_mut().enumerate() {
                 *pixel = from[near(area.x, x, self.size.0, self.held.x, self.held.width)];
             }
