@@ -291,6 +291,21 @@ fn grey_jpeg(width: usize, height: usize) -> Vec<u8> {
     .concat()
 }
 
+#[test]
+fn a_damaged_picture_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, out) = (folder.path().join("cut.png"), folder.path().join("out.png"));
+    save(&path, &textured(Layout::Rgb, 600, 500));
+    let whole = std::fs::read(&path).unwrap();
+    for share in [0, 1, 50, 99] {
+        std::fs::write(&path, &whole[..whole.len() * share / 100]).unwrap();
+        refuse(&["upscale", arg(&path), arg(&out)], 1, &["cut.png: "]);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "{share} %");
+    }
+    std::fs::write(&path, &whole).unwrap();
+    refuse(&["upscale", arg(&path), arg(&folder.path().join("none/out.png"))], 1, &["none/out.png: No such file"]);
+}
+
 /// A run that is killed leaves the picture that was there.
 #[test]
 fn a_killed_run_leaves_the_old_picture() {

@@ -67,13 +67,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 /// From file to file in bands of rows: neither picture need fit into memory, except where the input is a JPEG or
 /// interlaced.
 fn enlarge(enlarger: &mut Enlarger, input: &Path, output: &Path) -> anyhow::Result<()> {
+    let started = Instant::now();
     let name = || input.display().to_string();
     let file = File::open(input).with_context(name)?;
     let mut reader = RowReader::open(file, MAX_PIXELS_BY_ROWS, MAX_PIXELS).with_context(name)?;
     if reader.is_deep() {
         log::warn!(picture = name().as_str(), bits = 16, written_bits = 8; "depth_reduced");
     }
-    let started = Instant::now();
     let (width, height, scale) = (reader.width(), reader.height(), enlarger.scale());
     // Before the output is begun: what is wrong with a bundle is no fault of the picture.
     enlarger.plan_for(width, height)?;
