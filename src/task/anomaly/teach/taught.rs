@@ -138,11 +138,12 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// The score that a `share` of the normal frames reaches; or, where no more labelled defects are lost by it, the middle
-/// between that and the lowest of them that is over it: false alarms that buy nothing.
+/// between that and the lowest of them that is over it: false alarms that buy nothing. No higher than for a tenth of the
+/// share: defects to come may be fainter than those that are known.
 pub fn threshold(calibration: &Calibration, labelled: &[f64], share: f64) -> f64 {
-    let allowed = calibration.sum_at(1.0 - share);
+    let [allowed, highest] = [share, share / 10.0].map(|share| calibration.sum_at(1.0 - share));
     let lowest = labelled.iter().copied().filter(|sum| *sum > allowed).fold(f64::INFINITY, f64::min);
-    if lowest.is_finite() { calibration.score((allowed + lowest) / 2.0) } else { 1.0 - share }
+    if lowest.is_finite() { calibration.score(((allowed + lowest) / 2.0).min(highest)) } else { 1.0 - share }
 }
 
 /// Sums so far over the median that no tail of normal pictures explains: over eight times what half of them stay within
@@ -189,8 +190,9 @@ mod tests {
         let allowed = calibration.sum_at(0.99);
         assert_eq!(of(&[]), 0.99);
         assert_eq!(of(&[allowed - 10.0]), 0.99);
-        let raised = of(&[allowed - 10.0, allowed + 500.0, allowed + 300.0]);
-        assert!((calibration.sum_at(raised) - (allowed + 150.0)).abs() < 1e-6, "{raised}");
+        let raised = of(&[allowed - 10.0, allowed + 500.0, allowed + 100.0]);
+        assert!((calibration.sum_at(raised) - (allowed + 50.0)).abs() < 1e-6, "{raised}");
+        assert!((of(&[allowed + 5000.0]) - 0.999).abs() < 1e-9);
     }
 
     #[test]
