@@ -21,7 +21,7 @@ install() {
 missing=()
 while read -r package; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
-done < "$here/packages.txt"
+done < <(cat "$here/packages.txt" "$here/test-packages.txt")
 if [ ${#missing[@]} -gt 0 ]; then
     say "installing ${missing[*]}"
     install "${missing[@]}"

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`commands`] | one file a subcommand: reads arguments, calls the rooms below, prints |
 //! | [`config`] | the TOML file: types, defaults, validation |
+//! | [`service`] | what the process tells systemd, and is told by it |
 //! | [`pipeline`] | threads and queues: capture → newest-frame slot → inspection → bounded queue → sinks |
 //! | [`source`] | where frames come from |
 //! | [`task`] | what is asked of a frame: is it normal, and what does the spot look like from nearer |
@@ -29,6 +30,7 @@ pub mod memory;
 pub mod picture;
 pub mod pipeline;
 pub mod record;
+pub mod service;
 pub mod sink;
 pub mod source;
 pub mod task;

@@ -6,12 +6,14 @@
 
 mod counts;
 mod newest_frame;
+mod pulse;
 mod report;
 mod run;
 mod shutdown;
 
 pub use counts::{Counts, Enlarging, Progress, Status};
-pub use newest_frame::NewestFrame;
+pub use newest_frame::{NewestFrame, Taken};
+pub use pulse::{Part, Pulse, Watch};
 pub use report::Report;
-pub use run::{Ending, Pipeline, QUEUE, Reporter, STACK, THREADS};
+pub use run::{Ending, Overseer, Pipeline, QUEUE, Reporter, STACK, THREADS};
 pub use shutdown::Shutdown;

@@ -10,6 +10,16 @@ pub struct NewestFrame {
     changed: Condvar,
 }
 
+/// What came of waiting for a frame.
+pub enum Taken {
+    /// The newest frame.
+    Frame(Frame),
+    /// There is none yet; ask again.
+    NotYet,
+    /// There is none any more.
+    Closed,
+}
+
 struct State {
     waiting: Option<Frame>,
     spare: Vec<Frame>,
@@ -82,18 +92,19 @@ impl NewestFrame {
         self.lock().ended
     }
 
-    /// The newest frame, as soon as there is one; `None` once the slot is closed and empty.
-    pub fn take(&self) -> Option<Frame> {
+    /// The newest frame, as soon as there is one, but no later than 100 ms from now.
+    pub fn take(&self) -> Taken {
         let mut state = self.lock();
-        loop {
-            if let Some(frame) = state.waiting.take() {
+        if state.waiting.is_none() && !state.closed {
+            state = self.changed.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        match state.waiting.take() {
+            Some(frame) => {
                 self.changed.notify_all();
-                return Some(frame);
+                Taken::Frame(frame)
             }
-            if state.closed {
-                return None;
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            None if state.closed => Taken::Closed,
+            None => Taken::NotYet,
         }
     }
 
@@ -113,6 +124,13 @@ mod tests {
         frame
     }
 
+    fn take(slot: &NewestFrame) -> Option<String> {
+        let Taken::Frame(frame) = slot.take() else { return None };
+        let name = frame.name.clone();
+        slot.give_back(frame);
+        Some(name)
+    }
+
     #[test]
     fn only_the_newest_frame_waits() {
         let slot = NewestFrame::default();
@@ -120,12 +138,13 @@ mod tests {
         assert!(slot.put_newest(named(&slot, "2")));
         let Err(refused) = slot.put_when_empty(named(&slot, "3")) else { panic!("the slot was full") };
         slot.give_back(refused);
-        let taken = slot.take().unwrap();
-        assert_eq!(taken.name, "2");
-        slot.give_back(taken);
+        assert_eq!(take(&slot), Some("2".into()));
         assert!(slot.put_when_empty(named(&slot, "4")).is_ok());
+        assert_eq!(take(&slot), Some("4".into()));
+        assert!(matches!(slot.take(), Taken::NotYet));
+        assert!(!slot.put_newest(named(&slot, "5")));
         slot.close();
-        assert_eq!(slot.take().unwrap().name, "4");
-        assert!(slot.take().is_none());
+        assert_eq!(take(&slot), Some("5".into()));
+        assert!(matches!(slot.take(), Taken::Closed));
     }
 }

@@ -1,7 +1,7 @@
 //! Starts the three threads, waits for their end, and tells how it came.
 
 use super::counts::Fate;
-use super::{NewestFrame, Progress, Report, Shutdown, Status};
+use super::{NewestFrame, Part, Progress, Pulse, Report, Shutdown, Status, Taken};
 use crate::config::When;
 use crate::memory::seal_this_thread;
 use crate::source::{Frame, FrameSource, Next};
@@ -50,6 +50,16 @@ pub trait Reporter: Send {
     fn failed(&mut self, name: &str, reason: &str);
 }
 
+/// What looks after a run, on the thread that started it.
+pub trait Overseer {
+    /// Every ten seconds; `fps` are frames captured a second since the last time.
+    fn status(&mut self, status: &Status, fps: f64);
+
+    /// Many times a second. `alive` says whether every thread has got on since it was last true. To end the run, ask
+    /// `shutdown`.
+    fn look(&mut self, status: &Status, alive: bool, shutdown: &Shutdown);
+}
+
 /// How a run ended.
 #[derive(Debug)]
 pub struct Ending {
@@ -69,7 +79,7 @@ enum Message {
 
 impl Pipeline {
     /// Runs until the source ends or a stop is asked for. Every frame taken from the source has found its fate, and
-    /// every verdict has reached `reporter`, when this returns.
+    /// every verdict has reached `reporter`, when this returns; `overseer` looks after it meanwhile.
     ///
     /// # Errors
     /// Where a thread cannot be started.
@@ -77,13 +87,14 @@ impl Pipeline {
         self,
         shutdown: &Shutdown,
         reporter: &mut dyn Reporter,
-        on_status: &mut dyn FnMut(&Status, f64),
+        overseer: &mut dyn Overseer,
     ) -> std::io::Result<Ending> {
         let Pipeline { mut source, mut inspector, mut enlarger, when, spot, enlarging_limit, skip_similar, frames } =
             self;
         let live = source.is_live();
         let slot = NewestFrame::default();
         let progress = Progress::default();
+        let pulse = Pulse::default();
         let (to_writer, messages) = sync_channel(QUEUE);
         let (give_back, used) = sync_channel(QUEUE + 1);
         for _ in 0..=QUEUE {
@@ -93,10 +104,10 @@ impl Pipeline {
         let failures = to_writer.clone();
         let faulty = std::thread::scope(|scope| {
             // Each thread owns its ends of the queues, so that they close when it ends, in order or not.
-            let (slot, progress) = (&slot, &progress);
+            let (slot, progress, pulse) = (&slot, &progress, &pulse);
             let capture = thread(scope, "capture", move || {
                 let _close = CloseAtEnd(slot);
-                capture(source.as_mut(), slot, progress, shutdown, frames, &failures);
+                capture(source.as_mut(), slot, progress, pulse, shutdown, frames, &failures);
             })?;
             let inspection = thread(scope, "inspection", move || {
                 // If inspection ends early the capture thread must not wait for an empty slot for ever.
@@ -104,17 +115,23 @@ impl Pipeline {
                 let enlarger = enlarger.as_mut();
                 let mut inspection =
                     Inspection { inspector: &mut inspector, enlarger, when, spot, enlarging_limit, skip_similar, live };
-                inspection.run(slot, progress, &used, &to_writer);
+                inspection.run(slot, progress, pulse, &used, &to_writer);
             })?;
             let writer = thread(scope, "writer", move || write(reporter, &messages, &give_back))?;
             let mut last = (Instant::now(), 0);
+            let mut watch = pulse.watch();
             let threads: [&ScopedJoinHandle<()>; 3] = [&capture, &inspection, &writer];
             while !threads.iter().all(|thread| thread.is_finished()) {
                 std::thread::park_timeout(Duration::from_millis(20));
+                let alive = watch.all_beat(|part| match part {
+                    Part::Capture => capture.is_finished(),
+                    Part::Inspection => inspection.is_finished(),
+                });
+                overseer.look(&progress.status(), alive, shutdown);
                 if last.0.elapsed() >= STATUS_EVERY {
                     let status = progress.status();
                     let fps = (status.counts.captured - last.1) as f64 / last.0.elapsed().as_secs_f64();
-                    on_status(&status, fps);
+                    overseer.status(&status, fps);
                     last = (Instant::now(), status.counts.captured);
                 }
             }
@@ -161,6 +178,7 @@ fn capture(
     source: &mut dyn FrameSource,
     slot: &NewestFrame,
     progress: &Progress,
+    pulse: &Pulse,
     shutdown: &Shutdown,
     frames: Option<u64>,
     failures: &SyncSender<Message>,
@@ -169,6 +187,7 @@ fn capture(
     let live = source.is_live();
     let mut given = 0;
     while !shutdown.is_asked() && frames.is_none_or(|frames| given < frames) {
+        pulse.beat(Part::Capture);
         let mut frame = slot.spare();
         match source.next(&mut frame) {
             Next::Frame => {
@@ -177,7 +196,7 @@ fn capture(
                     if slot.put_newest(frame) {
                         progress.frame(Fate::DroppedStale);
                     }
-                } else if let Some(kept) = put_patiently(slot, frame, shutdown) {
+                } else if let Some(kept) = put_patiently(slot, frame, pulse, shutdown) {
                     slot.give_back(kept);
                     progress.frame(Fate::DroppedStale);
                 }
@@ -200,8 +219,9 @@ fn capture(
 }
 
 /// Waits for the slot; gives the frame back where a stop comes first.
-fn put_patiently(slot: &NewestFrame, mut frame: Frame, shutdown: &Shutdown) -> Option<Frame> {
+fn put_patiently(slot: &NewestFrame, mut frame: Frame, pulse: &Pulse, shutdown: &Shutdown) -> Option<Frame> {
     while let Err(back) = slot.put_when_empty(frame) {
+        pulse.beat(Part::Capture);
         if shutdown.is_asked() {
             return Some(back);
         }
@@ -225,13 +245,20 @@ impl Inspection<'_> {
         &mut self,
         slot: &NewestFrame,
         progress: &Progress,
+        pulse: &Pulse,
         used: &Receiver<Box<Report>>,
         to_writer: &SyncSender<Message>,
     ) {
         seal_this_thread();
         let mut judged = false;
         let mut free = Instant::now();
-        while let Some(frame) = slot.take() {
+        loop {
+            pulse.beat(Part::Inspection);
+            let frame = match slot.take() {
+                Taken::Frame(frame) => frame,
+                Taken::NotYet => continue,
+                Taken::Closed => return,
+            };
             let Ok(mut report) = used.recv() else { return };
             // A source without a pace of its own runs ahead of inspection; its waiting is not inspection's time.
             let begun = if self.live { frame.captured } else { frame.captured.max(free) };

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     asked: Arc<AtomicBool>,
+    /// The same wish for more than this run.
+    signalled: Arc<AtomicBool>,
 }
 
 impl Shutdown {
@@ -19,19 +21,29 @@ impl Shutdown {
         let shutdown = Shutdown::default();
         for signal in [SIGINT, SIGTERM] {
             // In this order: the second signal finds the flag that the first one set.
-            signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&shutdown.asked))?;
-            signal_hook::flag::register(signal, Arc::clone(&shutdown.asked))?;
+            signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&shutdown.signalled))?;
+            signal_hook::flag::register(signal, Arc::clone(&shutdown.signalled))?;
         }
         Ok(shutdown)
     }
 
-    /// Asks every thread to stop.
+    /// Another run, which the same signals end; to ask this one to stop does not stop the other.
+    pub fn another(&self) -> Shutdown {
+        Shutdown { asked: Arc::default(), signalled: Arc::clone(&self.signalled) }
+    }
+
+    /// Asks every thread of this run to stop.
     pub fn ask(&self) {
         self.asked.store(true, Relaxed);
     }
 
-    /// Whether a stop was asked for.
+    /// Whether a stop was asked for, by a signal or for this run.
     pub fn is_asked(&self) -> bool {
-        self.asked.load(Relaxed)
+        self.asked.load(Relaxed) || self.is_signalled()
+    }
+
+    /// Whether a signal asked for it: no run is to follow.
+    pub fn is_signalled(&self) -> bool {
+        self.signalled.load(Relaxed)
     }
 }
