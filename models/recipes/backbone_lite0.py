@@ -16,7 +16,7 @@ from PIL import Image
 import demo_line
 from backbone import backbone, fidelity, multiplications, quantize, write_onnx
 from bundle import golden, write_bundle
-from superres_pictures import wallpapers
+from superres_pictures import LOMIRI, wallpapers
 
 HERE = Path(__file__).parent
 BUNDLE = HERE.parent / "backbone-lite0"
@@ -33,7 +33,7 @@ def photographs():
     """Name and picture: those that scikit-image ships, and wallpapers."""
     for name in SHIPPED_BY_SCIKIT_IMAGE:
         yield name, demo_line.open_photograph(name).convert("RGB")
-    for path in sorted(wallpapers()):
+    for path in sorted(wallpapers(LOMIRI)):
         picture = Image.open(path).convert("RGB")
         picture.thumbnail((1024, 1024), Image.BOX)
         yield path.stem.split("_")[0], picture

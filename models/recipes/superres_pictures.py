@@ -1,86 +1,124 @@
-"""Training pairs for superres-x3: luma bytes of pictures and what is left of them at a third of the size."""
+"""Training pairs for super-resolution: luma bytes of pictures and what is left of them at a fraction of the size."""
 
 import os
 import subprocess
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-SCALE = 3
-PATCH = 36  # low-res pixels along an edge
+PATCH = 40  # low-resolution pixels along an edge
 STRIDE = 8
-# Patches that bicubic already restores to within this (squared LSB) teach nothing: skies, walls.
-DULL = 8.0
+# Every so manieth picture of BSD200 is held back from training, to choose by.
+HELD_BACK = 10
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "lineside/recipes"
 DATA = Path(os.environ["LINESIDE_DATA"])
-WALLPAPERS = ("lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04")
+LOMIRI = ("lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04")
+UKUI = ("ukui-wallpapers",)
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """How small pictures come from large ones."""
+
+    reduce: callable  # of (high, scale), PIL images in RGB or luma
+    takes: int = 1  # of each picture, where no two come out alike
+    # Patches that bicubic already restores to within this (squared LSB) teach nothing: skies, walls.
+    dull: float = 8.0
 
 
 @dataclass
 class Source:
-    """Pictures of one kind: pairs of (low, high), and the patches worth learning from: (index of the pair, y, x)."""
+    """Pictures of one kind: pairs of (low, high), the patches worth learning from: (index of the pair, y, x), and how
+    many of these a batch takes."""
 
     pairs: list
     patches: np.ndarray
+    scale: int
+    share: int
 
-    def draw(self, count, rng):
-        for n, y, x in self.patches[rng.integers(len(self.patches), size=count)]:
-            low, high = self.pairs[n]
+    def draw(self, rng):
+        for n, y, x in self.patches[rng.integers(len(self.patches), size=self.share)]:
             turn, flip = rng.integers(4), rng.integers(2)
-            yield tuple(turned(cut(side, y, x, times), turn, flip) for side, times in ((low, 1), (high, SCALE)))
+            low, high = self.pairs[n]
+            yield tuple(turned(cut(side, y, x, times), turn, flip) for side, times in ((low, 1), (high, self.scale)))
 
 
-def sources():
-    """T91 and BSD200 as they are and smaller; wallpapers much smaller, for photographs at full size are soft."""
-    superres = DATA / "superres-train"
-    return [
-        source(pictures(superres / "T91"), (1.0, 0.8, 0.6)),
-        source(pictures(superres / "BSD200"), (1.0, 0.8, 0.6)),
-        source(wallpapers(), (0.5, 0.25)),
-    ]
+class Pictures:
+    """What a network for one scale learns from, and what it is judged by meanwhile; gathered when first asked for."""
+
+    def __init__(self, scale, reduction):
+        self.scale, self.reduction = scale, reduction
+
+    @cached_property
+    def sources(self):
+        """T91 and BSD200 as they are and smaller; wallpapers much smaller, for photographs at full size are soft."""
+        kinds = [
+            (opened(pictures(DATA / "superres-train/T91")), (1.0, 0.8, 0.6), 5),
+            (opened(berkeley()[0]), (1.0, 0.8, 0.6), 7),
+            (opened(wallpapers(LOMIRI + UKUI)), (0.5, 0.25), 4),
+        ]
+        return [source(images, factors, share, self.scale, self.reduction) for images, factors, share in kinds]
+
+    @cached_property
+    def held_back(self):
+        return [pair(image, 1.0, self.scale, self.reduction.reduce) for image in opened(berkeley()[1])]
+
+    def batch(self, rng):
+        """Bytes [N, 1, H, W]: (low, high)."""
+        drawn = [sides for source in self.sources for sides in source.draw(rng)]
+        return tuple(np.stack(side)[:, None] for side in zip(*drawn))
 
 
-def batch(sources, count, rng):
-    """A third of the batch from each source, as float32 [count, 1, H, W] in 0..1: (low, high)."""
-    drawn = [sides for s in sources for sides in s.draw(count // len(sources), rng)]
-    return tuple(np.stack(side)[:, None].astype(np.float32) / 255 for side in zip(*drawn))
+def berkeley():
+    """Paths of BSD200: (to learn from, held back)."""
+    paths = pictures(DATA / "superres-train/BSD200")
+    return [path for n, path in enumerate(paths) if n % HELD_BACK], paths[::HELD_BACK]
 
 
-def source(paths, factors):
+def source(images, factors, share, scale, reduction):
     pairs, patches = [], []
-    for path in paths:
-        luma = Image.open(path).convert("L")
-        for factor in factors:
-            low, high = pair(luma, factor)
-            patches += [(len(pairs), y, x) for y, x in worthwhile(lost(low, high))]
-            pairs.append((np.asarray(low), np.asarray(high)))
-    return Source(pairs, np.array(patches))
+    for image in images:
+        for factor in factors * reduction.takes:
+            low, high = pair(image, factor, scale, reduction.reduce)
+            patches += [(len(pairs), y, x) for y, x in worthwhile(lost(high, scale), reduction.dull)]
+            pairs.append((low, high))
+    return Source(pairs, np.array(patches), scale, share)
 
 
-def worthwhile(loss):
+def worthwhile(loss, dull):
     """Corners (y, x) of the patches that are not dull."""
     height, width = loss.shape
+    sums = np.pad(loss.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     for y in range(0, height - PATCH + 1, STRIDE):
         for x in range(0, width - PATCH + 1, STRIDE):
-            if loss[y : y + PATCH, x : x + PATCH].mean() > DULL:
+            total = sums[y + PATCH, x + PATCH] - sums[y, x + PATCH] - sums[y + PATCH, x] + sums[y, x]
+            if total > dull * PATCH**2:
                 yield y, x
 
 
-def pair(luma, factor):
-    """The picture at `factor` of its size, cut to a multiple of the scale, and that at a third."""
-    width, height = (int(edge * factor) // SCALE for edge in luma.size)
-    high = luma.resize((int(luma.width * factor), int(luma.height * factor)), Image.BICUBIC)
-    high = high.crop((0, 0, width * SCALE, height * SCALE))
-    return high.resize((width, height), Image.BICUBIC), high
+def pair(image, factor, scale, reduce):
+    """Luma of the picture at `factor` of its size, cut to a multiple of the scale, and of that reduced."""
+    image = image.resize((int(image.width * factor), int(image.height * factor)), Image.BICUBIC)
+    high = image.crop((0, 0, image.width // scale * scale, image.height // scale * scale))
+    return np.asarray(reduce(high, scale).convert("L")), np.asarray(high.convert("L"))
 
 
-def lost(low, high):
-    """Squared error of bicubic enlargement, averaged under each low-res pixel."""
-    error = np.asarray(low.resize(high.size, Image.BICUBIC), np.float32) - np.asarray(high, np.float32)
-    return (error**2).reshape(low.height, SCALE, low.width, SCALE).mean((1, 3))
+def bicubic(high, scale):
+    """Luma by an antialiased bicubic filter, as the literature does it."""
+    return high.convert("L").resize((high.width // scale, high.height // scale), Image.BICUBIC)
+
+
+def lost(high, scale):
+    """Squared error of bicubic reduction and enlargement, averaged under each low-resolution pixel."""
+    height, width = (edge // scale for edge in high.shape)
+    image = Image.fromarray(high)
+    there_and_back = image.resize((width, height), Image.BICUBIC).resize(image.size, Image.BICUBIC)
+    error = np.asarray(there_and_back, np.float32) - high
+    return (error**2).reshape(height, scale, width, scale).mean((1, 3))
 
 
 def cut(picture, y, x, times):
@@ -92,20 +130,25 @@ def turned(patch, turn, flip):
     return patch[:, ::-1] if flip else patch
 
 
+def opened(paths):
+    for path in paths:
+        yield Image.open(path).convert("RGB")
+
+
 def pictures(folder):
-    found = sorted(p for p in folder.rglob("*") if p.suffix in (".png", ".jpg", ".bmp"))
+    found = sorted(p for p in folder.rglob("*") if p.suffix in (".png", ".jpg", ".bmp") and p.is_file())
     if not found:
         raise SystemExit(f"{folder}: no pictures; set LINESIDE_DATA")
     return found
 
 
-def wallpapers():
+def wallpapers(packages):
     """Photographs from Debian packages, unpacked into the cache; nothing is installed."""
     folder = CACHE / "wallpapers"
-    for package in WALLPAPERS:
+    for package in packages:
         if not (folder / package).exists():
             folder.mkdir(parents=True, exist_ok=True)
             subprocess.run(["apt-get", "download", package], cwd=folder, check=True)
             (deb,) = folder.glob(f"{package}_*.deb")
             subprocess.run(["dpkg", "-x", deb, folder / package], check=True)
-    return [p for package in WALLPAPERS for p in pictures(folder / package)]
+    return [p for package in packages for p in pictures(folder / package)]

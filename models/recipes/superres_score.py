@@ -1,26 +1,25 @@
-"""PSNR-Y on Set5 and Set14 ×3 by the literature's protocol, through what the runtime does with a colour picture."""
+"""PSNR and SSIM of luma by the literature's protocol, through what the runtime does with a colour picture."""
 
 import numpy as np
 from PIL import Image
+from skimage.metrics import structural_similarity
 
-from superres_pictures import DATA, SCALE
 
-
-def score(enlarge, name):
-    """Mean PSNR-Y in dB over the set `name`. `enlarge` takes luma bytes [H, W] and returns them [3H, 3W]."""
-    folder = DATA / "superres-eval" / name / f"x{SCALE}"
+def score(enlarge, high, low, scale):
+    """Mean (PSNR in dB, SSIM) over the pictures of two folders. `enlarge` takes luma bytes [H, W], returns larger ones."""
     figures = []
-    for path in sorted((folder / "LR").glob("*.png")):
+    for path, large in zip(sorted(low.glob("*.png")), sorted(high.glob("*.png")), strict=True):
         y, cb, cr = split(np.asarray(Image.open(path).convert("RGB")))
-        enlarged = joined(enlarge(y), bicubic(cb), bicubic(cr))
-        high = np.asarray(Image.open(folder / "HR" / path.name.replace("_LR", "_HR")).convert("RGB"))
-        figures.append(psnr_y(enlarged, high[: enlarged.shape[0], : enlarged.shape[1]]))
-    return float(np.mean(figures))
+        enlarged = studio_luma(joined(enlarge(y), bicubic(cb, scale), bicubic(cr, scale)))
+        wanted = studio_luma(np.asarray(Image.open(large).convert("RGB")))
+        wanted = wanted[: enlarged.shape[0], : enlarged.shape[1]]
+        figures.append((luma_psnr(enlarged, wanted, scale), luma_ssim(enlarged, wanted, scale)))
+    return tuple(float(mean) for mean in np.mean(figures, axis=0))
 
 
-def bicubic(plane):
+def bicubic(plane, scale):
     height, width = plane.shape
-    return np.asarray(Image.fromarray(plane).resize((width * SCALE, height * SCALE), Image.BICUBIC))
+    return np.asarray(Image.fromarray(plane).resize((width * scale, height * scale), Image.BICUBIC))
 
 
 def split(rgb):
@@ -40,10 +39,16 @@ def to_bytes(values):
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
-def psnr_y(a, b):
-    """On studio-range BT.601 luma of RGB bytes; a border as wide as the scale is left out; the peak is 255."""
-    error = (studio_luma(a) - studio_luma(b))[SCALE:-SCALE, SCALE:-SCALE]
+def luma_psnr(a, b, scale):
+    """Of luma planes; a border as wide as the scale is left out; the peak is 255."""
+    error = (a.astype(np.float64) - b)[scale:-scale, scale:-scale]
     return 10 * np.log10(255**2 / np.mean(error**2))
+
+
+def luma_ssim(a, b, scale):
+    """Wang et al. 2004: a Gaussian window of 11 × 11 with σ = 1.5, the border left out likewise."""
+    a, b = (plane[scale:-scale, scale:-scale].astype(np.float64) for plane in (a, b))
+    return structural_similarity(a, b, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
 
 
 def studio_luma(rgb):

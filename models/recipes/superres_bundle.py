@@ -1,0 +1,200 @@
+"""From a trained network to its bundle: the model, golden vectors, figures and the card."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from string import Template
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from bundle import golden, write_bundle
+from superres_camera import Camera
+from superres_onnx import to_onnx
+from superres_pictures import CACHE, DATA, berkeley
+from superres_score import bicubic, score
+from superres_train import SEED, enlarger
+
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parents[1]
+SETS = ("Set5", "Set14")
+HELD_BACK = "held back"
+
+# What the papers report: PSNR in dB and, where given, SSIM, of their best weights.
+PAPERS = {
+    2: {"FSRCNN, paper": {"Set5": (37.00, 0.9558), "Set14": (32.63, 0.9088)}},
+    3: {
+        "ESPCN, paper": {"Set5": (33.13, None), "Set14": (29.49, None)},
+        "FSRCNN, paper": {"Set5": (33.16, 0.9140), "Set14": (29.43, 0.8242)},
+    },
+    4: {
+        "ESPCN, paper": {"Set5": (30.90, None), "Set14": (27.73, None)},
+        "FSRCNN, paper": {"Set5": (30.71, 0.8657), "Set14": (27.59, 0.7535)},
+    },
+}
+
+
+def write(name, recipe, net, integers, seconds):
+    folder = HERE.parent / name
+    folder.mkdir(exist_ok=True)
+    onnx.save(to_onnx(integers, name), folder / "model.onnx")
+    session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    write_bundle(folder, manifest(folder, recipe, net, session, {}))
+    lineside("parity", folder)
+
+    sets = held_back(recipe) if by_camera(recipe) else literature(recipe.scale)
+    figures = measured(folder, recipe, net, sets)
+    (folder / "CARD.md").write_text(card(name, recipe, net, figures, seconds), encoding="utf-8")
+    write_bundle(folder, manifest(folder, recipe, net, session, figures))
+    print(table(figures))
+
+
+def by_camera(recipe):
+    return isinstance(recipe.reduction.reduce, Camera)
+
+
+# --- figures --------------------------------------------------------------------------------------------------------
+
+
+def measured(folder, recipe, net, sets):
+    """{way: {set: (PSNR, SSIM)}}."""
+    scale = recipe.scale
+    ways = {
+        "bicubic": lambda high, low: score(lambda luma: bicubic(luma, scale), high, low, scale),
+        "fp32": lambda high, low: score(enlarger(net), high, low, scale),
+        "INT8": lambda high, low: by_lineside(folder, high, low),
+    }
+    if by_camera(recipe):
+        other = HERE.parent / recipe.start
+        ways = {f"INT8 of {other.name}": lambda high, low: by_lineside(other, high, low)} | ways
+    figures = {way: {name: figure(*pair) for name, pair in sets.items()} for way, figure in ways.items()}
+    if not by_camera(recipe):
+        figures = {"bicubic": figures.pop("bicubic")} | PAPERS[scale] | figures
+    return figures
+
+
+def by_lineside(folder, high, low):
+    report = lineside("eval", folder, "--hr", high, "--lr", low)
+    return report["psnr_y"], report["ssim"]
+
+
+def program():
+    """The lineside binary. A recipe asks for it first, so as not to train for hours and then miss it."""
+    binary = Path(os.environ.get("LINESIDE_BIN", PROJECT / "target/release/lineside"))
+    if not binary.is_file():
+        raise SystemExit(f"{binary}: no such program; build lineside, or name it in LINESIDE_BIN, and run this again")
+    return str(binary)
+
+
+def lineside(*arguments):
+    command = [program(), *map(str, arguments), "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, cwd=PROJECT)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}: exit code {done.returncode}")
+    return json.loads(done.stdout)
+
+
+def literature(scale):
+    """Folders of the sets' pictures: (large, small)."""
+    folders = {name: DATA / "superres-eval" / name / f"x{scale}" for name in SETS}
+    return {name: (folder / "HR", folder / "LR") for name, folder in folders.items()}
+
+
+def held_back(recipe):
+    """The pictures that are held back from training, seen by a camera; likewise."""
+    folder = CACHE / "held-back" / f"x{recipe.scale}"
+    camera = Camera(SEED)
+    for side in ("HR", "LR"):
+        (folder / side).mkdir(parents=True, exist_ok=True)
+    for path in berkeley()[1]:
+        high = Image.open(path).convert("RGB")
+        high = high.crop((0, 0, high.width // recipe.scale * recipe.scale, high.height // recipe.scale * recipe.scale))
+        high.save(folder / "HR" / path.name)
+        camera(high, recipe.scale).save(folder / "LR" / path.name)
+    return {HELD_BACK: (folder / "HR", folder / "LR")}
+
+
+# --- the bundle -----------------------------------------------------------------------------------------------------
+
+
+def manifest(folder, recipe, net, session, figures):
+    vectors = [pixels[None, None] for pixels in (texture(24, 32), extremes(17, 23))]
+    taken = "as a camera saw them" if by_camera(recipe) else "reduced by a bicubic filter"
+    return {
+        "format": 1,
+        "name": folder.name,
+        "version": "0.2.0",
+        "task": "super-resolution",
+        "description": f"Enlarges pictures {recipe.scale} times, {taken}: luma by {len(net.convs)} convolutions in INT8",
+        "licence": "MIT OR Apache-2.0",
+        "model": "model.onnx",
+        "input": {"channels": "luma"},
+        "super_resolution": {"scale": recipe.scale, "receptive_field": net.radius},
+        "golden": [
+            golden(folder, n, low, session.run(None, {"luma": low})[0], tolerance=0) for n, low in enumerate(vectors)
+        ],
+        "measured": {
+            f"{name.lower().replace(' ', '_')}_{figure}{suffix}": round(value, 3 if figure == "psnr_y" else 4)
+            for way, suffix in (("INT8", ""), ("fp32", "_fp32"), ("bicubic", "_bicubic"))
+            for name, values in figures.get(way, {}).items()
+            for figure, value in zip(("psnr_y", "ssim"), values)
+        },
+    }
+
+
+def texture(height, width):
+    """Luma bytes like those of a photograph: a gradient, blurred noise, a hard edge and a fine grid."""
+    rng = np.random.default_rng(SEED)
+    y, x = np.mgrid[:height, :width]
+    noise = torch.from_numpy(rng.normal(0, 60, (1, 1, height + 4, width + 4)))
+    soft = F.avg_pool2d(noise, 5, stride=1)[0, 0].numpy()
+    edge = np.where(x * 3 + y * 2 > width * 2, 70, 0)
+    grid = np.where(y > height * 2 // 3, 25 * ((x // 2 + y) % 2), 0)
+    return (60 + 2 * y + soft + edge + grid).round().clip(0, 255).astype(np.uint8)
+
+
+def extremes(height, width):
+    """Noise of 0 and 255 only, which drives accumulators and clamps far."""
+    return np.random.default_rng(SEED).choice(np.array([0, 255], np.uint8), (height, width))
+
+
+# --- the card -------------------------------------------------------------------------------------------------------
+
+
+def card(name, recipe, net, figures, seconds):
+    channels = [net.convs[0].in_channels, *(conv.out_channels for conv in net.convs)]
+    blanks = {
+        "name": name,
+        "scale": recipe.scale,
+        "channels": " → ".join(map(str, channels)),
+        "layers": len(net.convs),
+        "macs": f"{net.macs:,}",
+        "copies": recipe.scale**2,
+        "sees": 2 * net.radius + 1,
+        "table": table(figures),
+        "steps": f"{recipe.steps:,}",
+        "integer_steps": f"{recipe.integer_steps:,}",
+        "minutes": round(seconds[0] / 60),
+        "integer_minutes": round(seconds[1] / 60),
+        "seed": SEED,
+        "start": f", beginning with the network of {recipe.start} but for the last layer" if recipe.start else "",
+    }
+    template = HERE / ("superres_camera.card.md" if by_camera(recipe) else "superres.card.md")
+    return Template(template.read_text(encoding="utf-8")).substitute(blanks)
+
+
+def table(figures):
+    sets = list(next(iter(figures.values())))
+    head = "| | " + " | ".join(f"{name}, dB | SSIM" for name in sets) + " |\n|---|" + "---|---|" * len(sets) + "\n"
+    rows = (f"| {way} | " + " | ".join(map(cells, values.values())) + " |" for way, values in figures.items())
+    return head + "\n".join(rows)
+
+
+def cells(figure):
+    psnr, ssim = figure
+    return f"{psnr:.2f} | " + ("–" if ssim is None else f"{ssim:.4f}")
