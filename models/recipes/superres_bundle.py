@@ -17,7 +17,7 @@ from bundle import golden, write_bundle
 from superres_camera import Camera
 from superres_onnx import to_onnx
 from superres_pictures import CACHE, DATA, berkeley
-from superres_score import bicubic, score
+from superres_score import score
 from superres_train import SEED, enlarger
 
 HERE = Path(__file__).resolve().parent
@@ -63,24 +63,22 @@ def by_camera(recipe):
 
 def measured(folder, recipe, net, sets):
     """{way: {set: (PSNR, SSIM)}}."""
-    scale = recipe.scale
-    ways = {
-        "bicubic": lambda high, low: score(lambda luma: bicubic(luma, scale), high, low, scale),
-        "fp32": lambda high, low: score(enlarger(net), high, low, scale),
-        "INT8": lambda high, low: by_lineside(folder, high, low),
-    }
-    if by_camera(recipe):
-        other = HERE.parent / recipe.start
-        ways = {f"INT8 of {other.name}": lambda high, low: by_lineside(other, high, low)} | ways
-    figures = {way: {name: figure(*pair) for name, pair in sets.items()} for way, figure in ways.items()}
+    figures = {"bicubic": {}, "fp32": {}, "INT8": {}}
+    for name, (high, low) in sets.items():
+        report = lineside("eval", folder, "--hr", high, "--lr", low)
+        figures["bicubic"][name] = (report["bicubic_psnr_y"], report["bicubic_ssim"])
+        figures["fp32"][name] = score(enlarger(net), high, low, recipe.scale)
+        figures["INT8"][name] = (report["psnr_y"], report["ssim"])
+    return {"bicubic": figures.pop("bicubic")} | others(recipe, sets) | figures
+
+
+def others(recipe, sets):
+    """What the network is held against."""
     if not by_camera(recipe):
-        figures = {"bicubic": figures.pop("bicubic")} | PAPERS[scale] | figures
-    return figures
-
-
-def by_lineside(folder, high, low):
-    report = lineside("eval", folder, "--hr", high, "--lr", low)
-    return report["psnr_y"], report["ssim"]
+        return PAPERS[recipe.scale]
+    start = HERE.parent / recipe.start
+    reports = {name: lineside("eval", start, "--hr", high, "--lr", low) for name, (high, low) in sets.items()}
+    return {f"INT8 of {recipe.start}": {name: (report["psnr_y"], report["ssim"]) for name, report in reports.items()}}
 
 
 def program():
