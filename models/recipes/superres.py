@@ -44,7 +44,7 @@ RECIPES = {
     "superres-camera": Recipe(3, FAST, 5_000, 1_500, start="superres-x3", reduction=CAMERA),
     "superres-x2": Recipe(2, FAST, 5_000, 1_500, start="superres-x3"),
     "superres-x4": Recipe(4, FAST, 5_000, 1_500, start="superres-x3"),
-    "superres-camera-fine": Recipe(3, FINE, 5_000, 1_500, start="superres-x3-fine", reduction=CAMERA),
+    "superres-camera-fine": Recipe(3, FINE, 4_000, 500, start="superres-x3-fine", reduction=CAMERA),
     "superres-x2-fine": Recipe(2, FINE, 5_000, 1_500, start="superres-x3-fine"),
     "superres-x4-fine": Recipe(4, FINE, 5_000, 1_500, start="superres-x3-fine"),
 }
