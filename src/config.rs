@@ -182,7 +182,7 @@ impl Default for Anomaly {
 
 impl Default for SuperResolution {
     fn default() -> Self {
-        SuperResolution { bundle: "superres-x3".into(), when: When::Anomaly, spot: pixels::<96>(), max_ms: None }
+        SuperResolution { bundle: "superres-camera".into(), when: When::Anomaly, spot: pixels::<96>(), max_ms: None }
     }
 }
 
