@@ -231,6 +231,7 @@ fn a_status_line_every_ten_seconds_adds_up() {
         // 40 a second for 10 s, fewer on a busy machine.
         assert!((40..=480).contains(&count("captured")), "{record}");
         assert!(count("rss_bytes") > 1_000_000);
-        assert!(record["allocs_since_sealed"].is_number());
+        // One or two by each thread that waits for another the first time.
+        assert!(count("allocs_since_sealed") <= 6, "{record}");
     }
 }

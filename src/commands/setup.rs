@@ -53,9 +53,10 @@ pub fn prepare(config: &Config) -> anyhow::Result<Ready> {
     bill.add(format!("{} weights", config.anomaly.bundle), sum(|memory| memory.weights_bytes));
     bill.add(format!("{} statistics", config.anomaly.bundle), inspector.statistics_bytes() as u64);
     bill.add(format!("{} arena", config.anomaly.bundle), sum(|memory| memory.arena_bytes));
-    let probe = Picture::new(Layout::Rgb, 64, 48);
-    inspector.prepare(&probe)?;
-    inspector.judge((64, 48), &mut Verdict::default())?;
+    // In the size of the frames, so that what depends on it is made now and not while the line runs.
+    let size = source.frame_size().unwrap_or((64, 48));
+    inspector.prepare(&Picture::new(Layout::Rgb, size.0, size.1))?;
+    inspector.judge(size, &mut Verdict::default())?;
 
     let mut bundles = vec![identity(&anomaly)];
     let (mut enlarging, mut enlarged) = (None, 0);

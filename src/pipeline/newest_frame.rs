@@ -30,15 +30,14 @@ struct State {
 /// How long a wait lasts before the caller looks for a stop.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-impl Default for NewestFrame {
-    fn default() -> Self {
-        let state =
-            State { waiting: None, spare: (0..3).map(|_| Frame::default()).collect(), closed: false, ended: false };
+impl NewestFrame {
+    /// An empty slot. Where the size of the frames is known their buffers are made now.
+    pub fn new(frame_size: Option<(usize, usize)>) -> Self {
+        let spare = (0..3).map(|_| Frame::of_size(frame_size)).collect();
+        let state = State { waiting: None, spare, closed: false, ended: false };
         NewestFrame { state: Mutex::new(state), changed: Condvar::new() }
     }
-}
 
-impl NewestFrame {
     /// A frame to fill. There always is one: at most one waits and one is inspected.
     pub fn spare(&self) -> Frame {
         self.lock().spare.pop().unwrap_or_default()
@@ -133,7 +132,7 @@ mod tests {
 
     #[test]
     fn only_the_newest_frame_waits() {
-        let slot = NewestFrame::default();
+        let slot = NewestFrame::new(None);
         assert!(!slot.put_newest(named(&slot, "1")));
         assert!(slot.put_newest(named(&slot, "2")));
         let Err(refused) = slot.put_when_empty(named(&slot, "3")) else { panic!("the slot was full") };

@@ -1,6 +1,6 @@
 //! What goes from inspection to the writer: a verdict with copies of the pixels that it needs. Reused.
 
-use crate::picture::Picture;
+use crate::picture::{Layout, Picture};
 use crate::task::anomaly::Verdict;
 use std::time::Duration;
 
@@ -28,6 +28,20 @@ pub struct Report {
 }
 
 impl Report {
+    /// Makes the buffers for frames of a size, and for spots of `spot` pixels a side that are enlarged `scale` times.
+    pub(super) fn make_room(&mut self, (width, height): (usize, usize), spot: Option<(usize, usize)>) {
+        self.name.reserve(64);
+        self.verdict.regions.reserve(64);
+        self.frame.reshape(Layout::Rgb, width, height);
+        if let Some((side, scale)) = spot {
+            let side = side.min(width).min(height);
+            let mut buffers = <(Picture, Picture)>::default();
+            buffers.0.reshape(Layout::Rgb, side, side);
+            buffers.1.reshape(Layout::Rgb, side * scale, side * scale);
+            self.idle_spot = Some(buffers);
+        }
+    }
+
     /// The spot's buffers, to be filled.
     pub(super) fn spot_buffers(&mut self) -> (Picture, Picture) {
         self.spot.take().or(self.idle_spot.take()).unwrap_or_default()

@@ -91,15 +91,21 @@ impl Pipeline {
     ) -> std::io::Result<Ending> {
         let Pipeline { mut source, mut inspector, mut enlarger, when, spot, enlarging_limit, skip_similar, frames } =
             self;
-        let live = source.is_live();
-        let slot = NewestFrame::default();
+        let (live, frame_size) = (source.is_live(), source.frame_size());
+        let slot = NewestFrame::new(frame_size);
         let progress = Progress::default();
         let pulse = Pulse::default();
         let (to_writer, messages) = sync_channel(QUEUE);
         let (give_back, used) = sync_channel(QUEUE + 1);
         for _ in 0..=QUEUE {
+            let mut report = Box::<Report>::default();
+            if let Some(size) = frame_size {
+                let scale = enlarger.as_ref().map(|enlarger| enlarger.scale());
+                report.make_room(size, scale.map(|scale| (spot, scale)).filter(|_| when == When::Anomaly));
+                inspector.repeat(size, &mut report.verdict);
+            }
             // The channel was made to hold exactly these.
-            let _ = give_back.try_send(Box::<Report>::default());
+            let _ = give_back.try_send(report);
         }
         let failures = to_writer.clone();
         let faulty = std::thread::scope(|scope| {

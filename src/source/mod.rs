@@ -21,6 +21,17 @@ pub struct Frame {
     pub wall: jiff::Timestamp,
 }
 
+impl Frame {
+    /// A frame whose buffers have room for a picture of `width` × `height` pixels in colour, where that is known.
+    pub fn of_size(size: Option<(usize, usize)>) -> Frame {
+        let mut frame = Frame { name: String::with_capacity(64), ..Frame::default() };
+        if let Some((width, height)) = size {
+            frame.picture.reshape(crate::picture::Layout::Rgb, width, height);
+        }
+        frame
+    }
+}
+
 impl Default for Frame {
     fn default() -> Self {
         let (captured, wall) = (Instant::now(), jiff::Timestamp::now());

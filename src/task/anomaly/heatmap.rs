@@ -74,6 +74,13 @@ pub struct Scratch {
     seen: Vec<bool>,
 }
 
+impl Scratch {
+    /// Scratch for a grid of so many cells.
+    pub fn for_cells(cells: usize) -> Scratch {
+        Scratch { todo: Vec::with_capacity(cells), seen: Vec::with_capacity(cells) }
+    }
+}
+
 /// The feature grid laid over a frame.
 #[derive(Debug, Clone, Copy)]
 pub struct Grid {

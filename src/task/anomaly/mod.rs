@@ -144,11 +144,11 @@ impl Inspector {
             calibration: calibration.map_err(|problem| bundle.blame(&section.calibration, problem))?,
             shown: section.heat.scorer,
             relative: vec![0; half.len()],
+            scratch: Scratch::for_cells(half.len()),
             half,
             threshold: threshold.unwrap_or(section.threshold),
             score: 0.0,
             previous: Vec::new(),
-            scratch: Scratch::default(),
         })
     }
 
