@@ -12,6 +12,7 @@
 //! | [`task`] | what is asked of a frame: is it normal, and what does the spot look like from nearer |
 //! | [`sink`] | where verdicts go |
 //! | [`record`] | how a log record is written |
+//! | [`board`] | what the board has: GPIO lines, permissions |
 //! | [`bundle`] | a model with all that it needs: manifest, hashes, golden vectors |
 //! | [`engine`] | INT8 inference |
 //! | [`memory`] | the budget and the counting allocator |
@@ -22,6 +23,7 @@
 // Nothing that comes from outside may end the process; tests may.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod board;
 pub mod bundle;
 pub mod commands;
 pub mod config;

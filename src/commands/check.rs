@@ -1,5 +1,6 @@
 //! `lineside check`: everything that `run` would need, tried on this board, and the bill of its memory.
 
+use super::board::Purpose;
 use super::setup::{configuration, prepare};
 use std::io::Write;
 use std::path::PathBuf;
@@ -16,11 +17,12 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let config = configuration(arguments.config.as_deref())?;
-    let ready = prepare(&config)?;
+    let ready = prepare(&config, Purpose::Check)?;
     let budget = config.budget.memory;
     if arguments.json {
         super::print_json(&serde_json::json!({
             "source": ready.source,
+            "lines": ready.lines,
             "bundles": ready.bundles,
             "enlarging": ready.enlarging,
             "bill": ready.bill,
@@ -31,6 +33,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     let mut out = std::io::stdout().lock();
     writeln!(out, "source   {}", ready.source)?;
+    for line in &ready.lines {
+        writeln!(out, "{line}")?;
+    }
     for bundle in &ready.bundles {
         writeln!(out, "bundle   {bundle}")?;
     }

@@ -3,7 +3,9 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong arguments, 78 bad configuration or bundle (`EX_CONFIG` of sysexits.h).
 
 mod bench;
+mod board;
 mod check;
+mod devices;
 mod enlarging;
 mod eval;
 mod infer;
@@ -39,8 +41,10 @@ pub struct Cli {
 enum Command {
     /// Inspect frames; without CONFIG the demo on shipped frames, results under ./lineside-out/
     Run(run::Arguments),
-    /// Validate config, bundles and budget on this board; starts nothing
+    /// Validate config, bundles, budget, camera and lines on this board; starts nothing
     Check(check::Arguments),
+    /// Show the cameras and GPIO lines of this board
+    Devices(devices::Arguments),
     /// Learn what is normal from pictures of good parts
     Teach(teach::Arguments),
     /// How well a bundle does on labelled pictures
@@ -64,6 +68,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Devices(arguments) => devices::run(&arguments),
         Command::Teach(arguments) => teach::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Upscale(arguments) => upscale::run(&arguments),

@@ -1,5 +1,6 @@
 //! From a configuration to a pipeline that is ready to run, and the bill for it. `run` and `check` share it.
 
+use super::board::{self, Purpose};
 use super::enlarging::{self, Enlarging};
 use crate::bundle::{self, Bundle};
 use crate::config::{Config, Source, When};
@@ -7,6 +8,7 @@ use crate::engine::Plan;
 use crate::memory::{Bill, heap_use, reset_peak};
 use crate::picture::{Layout, Picture};
 use crate::pipeline::{self, Pipeline};
+use crate::source::camera;
 use crate::source::{FolderSource, FrameSource, PatternSource};
 use crate::task::anomaly::{Inspector, Verdict};
 use crate::task::super_resolution::Enlarger;
@@ -18,6 +20,7 @@ pub struct Ready {
     pub pipeline: Pipeline,
     pub bill: Bill,
     pub source: String,
+    pub lines: Vec<String>,
     pub bundles: Vec<String>,
     pub enlarging: Option<Enlarging>,
     pub output: PathBuf,
@@ -25,6 +28,8 @@ pub struct Ready {
 
 /// Bytes of a decoded pixel.
 const FRAME_BYTES: usize = 3;
+/// Bytes of a camera's pixel, at most: YUYV, and what drivers set aside for a JPEG.
+const RAW_BYTES: u64 = 2;
 /// What reading one file may hold beside its pixels: the file's bytes and the decoder's state.
 const DECODER_BYTES: u64 = 4 << 20;
 
@@ -38,9 +43,10 @@ pub fn configuration(path: Option<&Path>) -> anyhow::Result<Config> {
 
 /// Opens the source, loads the bundles, runs each model once, and adds up the bill. Refuses what is over budget and
 /// what would run in floats unasked.
-pub fn prepare(config: &Config) -> anyhow::Result<Ready> {
+pub fn prepare(config: &Config, purpose: Purpose) -> anyhow::Result<Ready> {
     reset_peak();
-    let source = open_source(&config.source)?;
+    let source = board::triggered(config, open_source(config, purpose)?)?;
+    let signals = board::signals(config)?;
     let pixels = source.max_pixels() as u64;
     let mut bill = Bill::default();
     bill.add("program", std::env::current_exe().and_then(std::fs::metadata).map_or(0, |file| file.len()));
@@ -90,6 +96,9 @@ pub fn prepare(config: &Config) -> anyhow::Result<Ready> {
     let frame = pixels * FRAME_BYTES as u64;
     let reports = pipeline::QUEUE as u64 + 1;
     bill.add("frames (3 in turn, 1 in the decoder)", 4 * frame + DECODER_BYTES);
+    if let Source::Camera(_) = &config.source {
+        bill.add("camera's buffers", u64::from(camera::BUFFERS) * pixels * RAW_BYTES);
+    }
     bill.add("verdicts for the writer", reports * (frame + enlarged));
     bill.add("pictures being written", 2 * frame + 3 * enlarged);
     bill.add("stacks", ((pipeline::THREADS + 1) * pipeline::STACK) as u64);
@@ -100,6 +109,7 @@ pub fn prepare(config: &Config) -> anyhow::Result<Ready> {
 
     Ok(Ready {
         source: source.describe(),
+        lines: signals.told,
         pipeline: Pipeline {
             source,
             inspector,
@@ -109,6 +119,7 @@ pub fn prepare(config: &Config) -> anyhow::Result<Ready> {
             enlarging_limit: enlarging.and_then(|enlarging| enlarging.limit()),
             skip_similar: *config.anomaly.skip_similar.get_ref(),
             frames: None,
+            signals: signals.lines,
         },
         bill,
         bundles,
@@ -117,8 +128,10 @@ pub fn prepare(config: &Config) -> anyhow::Result<Ready> {
     })
 }
 
-fn open_source(source: &Source) -> anyhow::Result<Box<dyn FrameSource>> {
-    Ok(match source {
+/// Opens the source that a configuration names.
+pub fn open_source(config: &Config, purpose: Purpose) -> anyhow::Result<Box<dyn FrameSource>> {
+    Ok(match &config.source {
+        Source::Camera(section) => board::open_camera(config, section, purpose)?,
         Source::Folder(folder) => {
             let fps = folder.fps.as_ref().map(|fps| *fps.get_ref());
             let max_pixels = (folder.max_megapixels.get_ref() * 1e6) as usize;

@@ -1,5 +1,6 @@
 //! Frames by fate, and how long verdicts took.
 
+use crate::source::Condition;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub struct Status {
     pub longest_latency: Duration,
     /// Enlargements.
     pub enlarging: Enlarging,
+    /// How the source is doing.
+    pub source: Condition,
 }
 
 /// What enlarging took.
@@ -76,6 +79,15 @@ impl Progress {
             Fate::DroppedStale => counts.dropped_stale += 1,
             Fate::Failed => counts.failed += 1,
         }
+    }
+
+    /// Notes how the source is doing; frames that it passed over since the last time count as stale.
+    pub fn source(&self, condition: Condition) {
+        let mut state = self.lock();
+        let passed_over = condition.passed_over - state.source.passed_over;
+        state.counts.captured += passed_over;
+        state.counts.dropped_stale += passed_over;
+        state.source = condition;
     }
 
     /// Notes a verdict.

@@ -10,16 +10,6 @@ pub struct NewestFrame {
     changed: Condvar,
 }
 
-/// What came of waiting for a frame.
-pub enum Taken {
-    /// The newest frame.
-    Frame(Frame),
-    /// There is none yet; ask again.
-    NotYet,
-    /// There is none any more.
-    Closed,
-}
-
 struct State {
     waiting: Option<Frame>,
     spare: Vec<Frame>,
@@ -29,6 +19,16 @@ struct State {
 
 /// How long a wait lasts before the caller looks for a stop.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// What came of waiting for a frame.
+pub enum Taken {
+    /// The newest frame.
+    Frame(Frame),
+    /// None in time.
+    Nothing,
+    /// None, and none will come.
+    Closed,
+}
 
 impl NewestFrame {
     /// An empty slot. Where the size of the frames is known their buffers are made now.
@@ -91,19 +91,18 @@ impl NewestFrame {
         self.lock().ended
     }
 
-    /// The newest frame, as soon as there is one, but no later than 100 ms from now.
-    pub fn take(&self) -> Taken {
-        let mut state = self.lock();
-        if state.waiting.is_none() && !state.closed {
-            state = self.changed.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
-        }
+    /// The newest frame, as soon as there is one, but waits no longer than `patience`.
+    pub fn take(&self, patience: Duration) -> Taken {
+        let nothing = |state: &mut State| state.waiting.is_none() && !state.closed;
+        let waited = self.changed.wait_timeout_while(self.lock(), patience, nothing);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
         match state.waiting.take() {
             Some(frame) => {
                 self.changed.notify_all();
                 Taken::Frame(frame)
             }
             None if state.closed => Taken::Closed,
-            None => Taken::NotYet,
+            None => Taken::Nothing,
         }
     }
 
@@ -123,27 +122,24 @@ mod tests {
         frame
     }
 
-    fn take(slot: &NewestFrame) -> Option<String> {
-        let Taken::Frame(frame) = slot.take() else { return None };
-        let name = frame.name.clone();
-        slot.give_back(frame);
-        Some(name)
-    }
-
     #[test]
     fn only_the_newest_frame_waits() {
         let slot = NewestFrame::new(None);
+        let taken = || match slot.take(Duration::from_millis(1)) {
+            Taken::Frame(frame) => Some(frame),
+            _ => None,
+        };
+        assert!(taken().is_none() && matches!(slot.take(Duration::ZERO), Taken::Nothing));
         assert!(!slot.put_newest(named(&slot, "1")));
         assert!(slot.put_newest(named(&slot, "2")));
         let Err(refused) = slot.put_when_empty(named(&slot, "3")) else { panic!("the slot was full") };
         slot.give_back(refused);
-        assert_eq!(take(&slot), Some("2".into()));
+        let second = taken().unwrap();
+        assert_eq!(second.name, "2");
+        slot.give_back(second);
         assert!(slot.put_when_empty(named(&slot, "4")).is_ok());
-        assert_eq!(take(&slot), Some("4".into()));
-        assert!(matches!(slot.take(), Taken::NotYet));
-        assert!(!slot.put_newest(named(&slot, "5")));
         slot.close();
-        assert_eq!(take(&slot), Some("5".into()));
-        assert!(matches!(slot.take(), Taken::Closed));
+        assert_eq!(taken().unwrap().name, "4");
+        assert!(matches!(slot.take(PATIENCE), Taken::Closed));
     }
 }

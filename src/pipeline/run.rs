@@ -4,6 +4,7 @@ use super::counts::Fate;
 use super::{NewestFrame, Part, Progress, Pulse, Report, Shutdown, Status, Taken};
 use crate::config::When;
 use crate::memory::seal_this_thread;
+use crate::sink::Signal;
 use crate::source::{Frame, FrameSource, Next};
 use crate::task::TaskError;
 use crate::task::anomaly::Inspector;
@@ -21,6 +22,8 @@ pub const THREADS: usize = 3;
 
 /// How often the status is reported.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
+/// How late an alarm may end where no frame comes.
+const TICK: Duration = Duration::from_millis(10);
 
 /// A line under inspection: a source, what judges its frames, and what enlarges the spot.
 pub struct Pipeline {
@@ -40,6 +43,8 @@ pub struct Pipeline {
     pub skip_similar: f64,
     /// Ends after this many frames from the source.
     pub frames: Option<u64>,
+    /// Lines that follow the verdicts.
+    pub signals: Vec<Box<dyn Signal>>,
 }
 
 /// What is done with each verdict, on the writer thread.
@@ -89,8 +94,8 @@ impl Pipeline {
         reporter: &mut dyn Reporter,
         overseer: &mut dyn Overseer,
     ) -> std::io::Result<Ending> {
-        let Pipeline { mut source, mut inspector, mut enlarger, when, spot, enlarging_limit, skip_similar, frames } =
-            self;
+        let Pipeline { mut source, mut inspector, mut enlarger, .. } = self;
+        let Pipeline { when, spot, enlarging_limit, skip_similar, frames, signals, .. } = self;
         let (live, frame_size) = (source.is_live(), source.frame_size());
         let slot = NewestFrame::new(frame_size);
         let progress = Progress::default();
@@ -119,8 +124,9 @@ impl Pipeline {
                 // If inspection ends early the capture thread must not wait for an empty slot for ever.
                 let _stop = StopAtEnd(shutdown);
                 let enlarger = enlarger.as_mut();
+                let inspector = &mut inspector;
                 let mut inspection =
-                    Inspection { inspector: &mut inspector, enlarger, when, spot, enlarging_limit, skip_similar, live };
+                    Inspection { inspector, enlarger, when, spot, enlarging_limit, skip_similar, live, signals };
                 inspection.run(slot, progress, pulse, &used, &to_writer);
             })?;
             let writer = thread(scope, "writer", move || write(reporter, &messages, &give_back))?;
@@ -191,6 +197,8 @@ fn capture(
 ) {
     seal_this_thread();
     let live = source.is_live();
+    // What waited while models were loaded is old by now.
+    source.pass_time();
     let mut given = 0;
     while !shutdown.is_asked() && frames.is_none_or(|frames| given < frames) {
         pulse.beat(Part::Capture);
@@ -214,6 +222,11 @@ fn capture(
                 // The writer is gone only where the run is ending in disorder.
                 let _ = failures.send(Message::Failed { name, reason });
             }
+            Next::FailedAgain => {
+                given += 1;
+                slot.give_back(frame);
+                progress.frame(Fate::Failed);
+            }
             Next::NotYet => slot.give_back(frame),
             Next::Ended => {
                 slot.give_back(frame);
@@ -221,6 +234,7 @@ fn capture(
                 return;
             }
         }
+        progress.source(source.condition());
     }
 }
 
@@ -244,6 +258,7 @@ struct Inspection<'a> {
     enlarging_limit: Option<Duration>,
     skip_similar: f64,
     live: bool,
+    signals: Vec<Box<dyn Signal>>,
 }
 
 impl Inspection<'_> {
@@ -260,15 +275,24 @@ impl Inspection<'_> {
         let mut free = Instant::now();
         loop {
             pulse.beat(Part::Inspection);
-            let frame = match slot.take() {
+            let frame = match slot.take(TICK) {
                 Taken::Frame(frame) => frame,
-                Taken::NotYet => continue,
+                Taken::Nothing => {
+                    let now = Instant::now();
+                    self.signals.iter_mut().for_each(|signal| signal.tick(now));
+                    continue;
+                }
                 Taken::Closed => return,
             };
             let Ok(mut report) = used.recv() else { return };
             // A source without a pace of its own runs ahead of inspection; its waiting is not inspection's time.
             let begun = if self.live { frame.captured } else { frame.captured.max(free) };
             let result = self.judge(&frame, judged, &mut report);
+            if result.is_ok() {
+                // At once: everything else may take its time.
+                let (defect, now) = (report.verdict.defect, Instant::now());
+                self.signals.iter_mut().for_each(|signal| signal.verdict(defect, now));
+            }
             report.name.clear();
             report.name.push_str(&frame.name);
             report.wall = frame.wall;

@@ -1,9 +1,11 @@
-//! Where verdicts go: records in `events.jsonl`, pictures beside it.
+//! Where verdicts go: the alarm line, records in `events.jsonl`, pictures beside it.
 
+mod alarm;
 mod durable;
 mod events;
 mod snapshot;
 
+pub use alarm::{Active, Alarm, Heartbeat, Signal};
 pub use durable::write_durably;
 pub use events::{Event, EventLog, Files, StartRecord, StopRecord};
 pub use snapshot::{annotated, spot_beside_bicubic};

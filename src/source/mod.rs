@@ -1,10 +1,13 @@
 //! Where frames come from.
 
+pub mod camera;
 mod folder;
 mod pattern;
+mod triggered;
 
 pub use folder::{FolderSource, picture_files};
 pub use pattern::PatternSource;
+pub use triggered::{Edge, Trigger, Triggered};
 
 use crate::picture::Picture;
 use std::time::{Duration, Instant};
@@ -51,16 +54,61 @@ pub enum Next {
         /// One line that says what is wrong with it.
         reason: String,
     },
+    /// As before: one more frame could not be had. It counts, but the reason was told already.
+    FailedAgain,
     /// Nothing within the time that a call may take; ask again.
     NotYet,
     /// There are no more frames.
     Ended,
 }
 
+/// How a source is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Condition {
+    /// Whether frames come.
+    pub state: State,
+    /// Frames that were passed over so far, because a newer one was there.
+    pub passed_over: u64,
+    /// How often it came back after it had been away.
+    pub restarts: u64,
+}
+
+/// Whether frames come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum State {
+    /// They come.
+    #[default]
+    Flowing,
+    /// They come, but have not changed for too long.
+    Frozen,
+    /// There are none; the source tries to get some again.
+    Away,
+}
+
+impl State {
+    /// One word for the log.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Flowing => "flowing",
+            State::Frozen => "frozen",
+            State::Away => "away",
+        }
+    }
+}
+
 /// A source of frames.
 pub trait FrameSource: Send {
-    /// Fills `frame` with the next picture. Returns within about 100 ms, so that a stop is noticed.
+    /// Fills `frame` with the next picture. Returns within about 100 ms, so that a stop is noticed; only opening a camera
+    /// may take its driver longer.
     fn next(&mut self, frame: &mut Frame) -> Next;
+
+    /// Called while no frame is wanted, so that the next one is a new one. Does not wait.
+    fn pass_time(&mut self) {}
+
+    /// How it is doing.
+    fn condition(&self) -> Condition {
+        Condition::default()
+    }
 
     /// Whether frames come at their own pace: then a frame that is not inspected in time is dropped for a newer one.
     /// Otherwise every frame is inspected, and the source waits.

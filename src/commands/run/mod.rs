@@ -2,6 +2,7 @@
 
 mod writer;
 
+use super::board::Purpose;
 use super::setup::{Ready, configuration, prepare};
 use crate::config::Config;
 use crate::memory::{peak_resident_bytes, resident_bytes, sealed_allocations};
@@ -27,7 +28,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::on_signals().context("cannot watch for signals")?;
     let reload = Reload::on_signal().context("cannot watch for signals")?;
     let mut config = configuration(arguments.config.as_deref())?;
-    let mut ready = prepare(&config)?;
+    let mut ready = prepare(&config, Purpose::Run)?;
     let mut manager = Manager::new();
     let mut frames = arguments.frames;
     loop {
@@ -37,12 +38,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let ended = run_once(&config, ready, &shutdown.another(), &mut watch)?;
         let Some(next) = watch.next.filter(|_| !shutdown.is_signalled()) else { return ended.result() };
         frames = frames.map(|frames| frames.saturating_sub(ended.ending.status.counts.captured));
-        (config, ready) = match prepare(&next) {
+        (config, ready) = match prepare(&next, Purpose::Run) {
             Ok(ready) => (next, ready),
             Err(error) => {
                 refuse_reload(&manager, &error);
                 let again = "the configuration in use until now does not start any more either";
-                let ready = prepare(&config).context(again)?;
+                let ready = prepare(&config, Purpose::Run).context(again)?;
                 (config, ready)
             }
         };
@@ -51,7 +52,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 /// One run with one configuration, from its start record to its stop record.
 fn run_once(config: &Config, ready: Ready, shutdown: &Shutdown, watch: &mut Oversight) -> anyhow::Result<Ended> {
-    let Ready { pipeline, bill, source, bundles, enlarging, output } = ready;
+    let Ready { pipeline, bill, source, bundles, enlarging, output, .. } = ready;
     let scale = pipeline.enlarger.as_ref().map_or(1, |enlarger| enlarger.scale());
     let unwritable = || format!("{}: cannot write results there (output.folder)", output.display());
     let mut events = EventLog::open(&output).with_context(unwritable)?;
@@ -88,7 +89,8 @@ fn run_once(config: &Config, ready: Ready, shutdown: &Shutdown, watch: &mut Over
         failed = ending.status.counts.failed, defects = ending.status.defects,
         enlarged = ending.status.enlarging.done, enlarged_late = ending.status.enlarging.late,
         enlarge_mean_ms = hundredths(ending.status.enlarging.mean_ms()),
-        peak_rss_bytes = peak_resident_bytes().unwrap_or(0), allocs_since_sealed = sealed_allocations(); "stop"
+        restarts = ending.status.source.restarts, peak_rss_bytes = peak_resident_bytes().unwrap_or(0),
+        allocs_since_sealed = sealed_allocations(); "stop"
     );
     if !reader_gone {
         summary(&ending, &output)?;
@@ -174,6 +176,7 @@ fn log_status(status: &Status, fps: f64) {
         enlarged = status.enlarging.done, enlarged_late = status.enlarging.late,
         enlarge_mean_ms = hundredths(status.enlarging.mean_ms()),
         enlarge_max_ms = hundredths(status.enlarging.longest.as_secs_f64() * 1e3),
+        source = status.source.state.word(), restarts = status.source.restarts,
         rss_bytes = resident_bytes().unwrap_or(0), allocs_since_sealed = sealed_allocations();
         "status"
     );

@@ -1,5 +1,11 @@
 //! The TOML file: types, defaults, and validation that names file and line in every error.
 
+mod camera;
+mod lines;
+
+pub use camera::{Camera, Control, Format};
+pub use lines::{Alarm, Edge, Heartbeat, Idle, Trigger};
+
 use crate::task::super_resolution::LEAST_SPOT;
 use bytesize::ByteSize;
 use serde::Deserialize;
@@ -27,6 +33,22 @@ pub struct Config {
     /// How models are run.
     #[serde(default)]
     pub engine: Engine,
+    /// The line that a defect raises.
+    pub alarm: Option<Alarm>,
+    /// The line that toggles with every frame that is judged.
+    pub heartbeat: Option<Heartbeat>,
+    /// The line that asks for a frame.
+    pub trigger: Option<Trigger>,
+    #[serde(skip)]
+    origin: Origin,
+}
+
+/// Where a configuration stands, so that what is found out later can name the line, too.
+#[derive(Debug, Default)]
+struct Origin {
+    path: PathBuf,
+    /// The bytes at which lines end.
+    ends: Vec<usize>,
 }
 
 /// What the process may take.
@@ -45,6 +67,8 @@ pub enum Source {
     Folder(Folder),
     /// The synthetic line.
     Pattern(Pattern),
+    /// A camera.
+    Camera(Camera),
 }
 
 /// A folder of pictures.
@@ -158,6 +182,7 @@ impl Source {
         let fps = match self {
             Source::Folder(folder) => &folder.fps,
             Source::Pattern(pattern) => &pattern.fps,
+            Source::Camera(camera) => return Some(*camera.fps.get_ref()),
         };
         fps.as_ref().map(|fps| *fps.get_ref())
     }
@@ -228,18 +253,23 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
-        let at = |start: usize, problem: String| {
-            let line = 1 + text.bytes().take(start).filter(|byte| *byte == b'\n').count();
-            ConfigError { place: format!("{}:{line}", path.display()), problem }
-        };
-        let config: Config = toml::from_str(text).map_err(|e| {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
+        let origin = Origin { path: path.into(), ends };
+        let parsed = toml::from_str::<Config>(text);
+        let mut config = parsed.map_err(|e| {
             let start = e.span().map_or(0, |span| span.start);
-            at(start, e.message().replace('\n', " "))
+            origin.blame(start, e.message().replace('\n', " "))
         })?;
+        config.origin = origin;
         match config.problem() {
-            Some((start, problem)) => Err(at(start, problem)),
+            Some((start, problem)) => Err(config.origin.blame(start, problem)),
             None => Ok(config),
         }
+    }
+
+    /// The error of a value that this board cannot serve; names file and line.
+    pub fn blame<T>(&self, value: &Spanned<T>, problem: impl std::fmt::Display) -> ConfigError {
+        self.origin.blame(value.span().start, problem.to_string())
     }
 
     /// What `lineside run` does without a configuration: the shipped frames, once.
@@ -252,21 +282,15 @@ impl Config {
             super_resolution: SuperResolution::default(),
             output: Output::default(),
             engine: Engine { allow_float: false },
+            alarm: None,
+            heartbeat: None,
+            trigger: None,
+            origin: Origin::default(),
         }
     }
 
     /// The first value that is out of range: where it stands, and what is wrong with it.
-    fn problem(&self) -> Option<(usize, String)> {
-        fn outside<T: PartialOrd + std::fmt::Display>(
-            value: &Spanned<T>,
-            key: &str,
-            low: T,
-            high: T,
-        ) -> Option<(usize, String)> {
-            let found = value.get_ref();
-            let inside = *found >= low && *found <= high;
-            (!inside).then(|| (value.span().start, format!("{key} must lie in {low}..{high}, found {found}")))
-        }
+    fn problem(&self) -> Option<Outside> {
         let fps = |fps: &Option<Spanned<f64>>, key| fps.as_ref().and_then(|fps| outside(fps, key, 0.01, 1000.0));
         let source = match &self.source {
             Source::Folder(folder) => fps(&folder.fps, "source.folder.fps")
@@ -274,6 +298,7 @@ impl Config {
             Source::Pattern(pattern) => fps(&pattern.fps, "source.pattern.fps")
                 .or_else(|| outside(&pattern.width, "source.pattern.width", 32, 8192))
                 .or_else(|| outside(&pattern.height, "source.pattern.height", 32, 8192)),
+            Source::Camera(camera) => camera.problem(),
         };
         let threshold = self.anomaly.threshold.as_ref();
         let false_alarms = self.anomaly.false_alarms.as_ref();
@@ -287,12 +312,33 @@ impl Config {
             .or_else(|| outside(&self.anomaly.skip_similar, "anomaly.skip_similar", 0.0, 255.0))
             .or_else(|| outside(&self.super_resolution.spot, "super_resolution.spot", LEAST_SPOT, 512))
             .or_else(|| outside(self.super_resolution.max_ms.as_ref()?, "super_resolution.max_ms", 0.1, 60_000.0))
+            .or_else(|| self.line_problem())
+    }
+}
+
+/// Where a value stands that is out of range, and what is wrong with it.
+type Outside = (usize, String);
+
+fn outside<T: PartialOrd + std::fmt::Display>(value: &Spanned<T>, key: &str, low: T, high: T) -> Option<Outside> {
+    let found = value.get_ref();
+    let inside = *found >= low && *found <= high;
+    (!inside).then(|| (value.span().start, format!("{key} must lie in {low}..{high}, found {found}")))
+}
+
+impl Origin {
+    fn blame(&self, start: usize, problem: String) -> ConfigError {
+        let line = 1 + self.ends.partition_point(|end| *end < start);
+        ConfigError { place: format!("{}:{line}", self.path.display()), problem }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::board::LineName;
+    use crate::picture::PixelFormat;
+    use crate::sink::Active;
+    use crate::source::camera::Setting;
 
     fn refusal(text: &str) -> String {
         Config::parse(text, Path::new("line.toml")).unwrap_err().to_string()
@@ -310,8 +356,27 @@ mod tests {
     }
 
     #[test]
+    fn a_camera_and_lines_are_read() {
+        let text = "[source.camera]\ndevice = \"/dev/video0\"\nformat = \"mjpeg\"\n[source.camera.controls]\nexposure = 120\n\
+                    focus = \"auto\"\n[alarm]\nchip = \"gpiochip0\"\nline = 17\nactive = \"low\"\nidle = \"on\"\n[trigger]\n\
+                    line = \"PART\"\nedge = \"falling\"\n";
+        let config = Config::parse(text, Path::new("line.toml")).unwrap();
+        assert_eq!(config.source.fps(), Some(10.0));
+        let Source::Camera(camera) = &config.source else { panic!("no camera") };
+        let controls: Vec<_> =
+            camera.controls.iter().map(|(key, control)| (key.get_ref().as_str(), control.0)).collect();
+        assert_eq!(controls, [("exposure", Setting::Value(120)), ("focus", Setting::Auto)]);
+        assert_eq!(camera.format.map(Format::pixel_format), Some(PixelFormat::Mjpeg));
+        let alarm = config.alarm.as_ref().unwrap();
+        assert_eq!((alarm.line.get_ref(), alarm.active, alarm.idle), (&LineName::Number(17), Active::Low, Idle::On));
+        assert_eq!(config.trigger.as_ref().unwrap().edge, Edge::Falling);
+        assert_eq!(config.blame(&alarm.line, "no such line").to_string(), "line.toml:9: no such line");
+    }
+
+    #[test]
     fn each_mistake_is_named_with_file_and_line() {
         let pattern = "[source.pattern]\n";
+        let camera = "[source.camera]\ndevice = \"0\"\n";
         let cases = [
             ("[source.pattern]\nwidht = 3\n", "line.toml:2: unknown field `widht`"),
             ("[source.pattern]\nwidth = \"3\"\n", "line.toml:2: invalid type: string \"3\""),
@@ -319,7 +384,38 @@ mod tests {
             ("[source.pattern]\n\nfps = -1\n", "line.toml:3: source.pattern.fps must lie in 0.01..1000, found -1"),
             ("[source.pattern]\nfps = nan\n", "source.pattern.fps must lie in 0.01..1000, found NaN"),
             ("[source.folder]\n", "missing field `path`"),
-            ("[source.camera]\n", "line.toml:1: unknown variant `camera`"),
+            ("[source.telescope]\n", "line.toml:1: unknown variant `telescope`"),
+            ("[source.camera]\n", "line.toml:1: missing field `device`"),
+            (&format!("{camera}fps = 0\n"), "line.toml:3: source.camera.fps must lie in 0.01..1000, found 0"),
+            (&format!("{camera}frozen_s = -1\n"), "line.toml:3: source.camera.frozen_s must lie in 0..86400, found -1"),
+            (&format!("{camera}format = \"h264\"\n"), "line.toml:3: unknown variant `h264`"),
+            (
+                &format!("{camera}[source.camera.controls]\nshutter = 5\n"),
+                "line.toml:4: source.camera.controls has no \"shutter\"; there is exposure",
+            ),
+            (
+                &format!("{camera}[source.camera.controls]\nexposure = \"long\"\n"),
+                "line.toml:4: invalid value: string \"long\", expected a whole number or \"auto\"",
+            ),
+            (
+                &format!("{camera}[source.camera.controls]\nzoom = \"auto\"\n"),
+                "line.toml:4: source.camera.controls.zoom takes a number",
+            ),
+            (&format!("{pattern}[alarm]\n"), "line.toml:2: missing field `line`"),
+            (
+                &format!("{pattern}[alarm]\nline = 3\n"),
+                "line.toml:3: alarm.line is number 3 of which chip? set alarm.chip, too",
+            ),
+            (&format!("{pattern}[alarm]\nline = -3\n"), "line.toml:3: invalid value: integer `-3`"),
+            (
+                &format!("{pattern}[alarm]\nline = \"A\"\nhold_ms = 0\n"),
+                "line.toml:4: alarm.hold_ms must lie in 1..3600000, found 0",
+            ),
+            (&format!("{pattern}[alarm]\nline = \"A\"\nactive = \"up\"\n"), "line.toml:4: unknown variant `up`"),
+            (
+                &format!("{pattern}[alarm]\nline = \"A\"\n[trigger]\nline = \"A\"\n"),
+                "line.toml:5: trigger.line is the line of alarm, too",
+            ),
             ("", "missing field `source`"),
             ("[source", "line.toml:1: "),
             (

@@ -1,0 +1,267 @@
+//! GPIO lines by the kernel's character device: found by chip and number or by name, opened as outputs or for their edges.
+
+use super::permission::who_may_use;
+use embedded_hal::digital::PinState;
+use gpiocdev::line::{EdgeDetection, EventClock, Value};
+use gpiocdev::{Request, chip::Chip};
+use gpiocdev_embedded_hal::OutputPin;
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Who uses a line, as `lineside devices` and `gpioinfo` show it.
+const CONSUMER: &str = "lineside";
+
+/// A line on its chip, or anywhere by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LineName {
+    /// The number on its chip.
+    Number(u32),
+    /// The name that the board gives it.
+    Name(String),
+}
+
+/// Where a line is.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The chip's path, name (`gpiochip0`) or label (`pinctrl-bcm2711`); without it a named line is looked for everywhere.
+    pub chip: Option<&'a str>,
+    /// The line.
+    pub line: &'a LineName,
+}
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.line {
+            LineName::Number(number) => write!(f, "line {number}")?,
+            LineName::Name(name) => write!(f, "line {name:?}")?,
+        }
+        self.chip.map_or(Ok(()), |chip| write!(f, " of {chip}"))
+    }
+}
+
+/// Why a line cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct GpioError {
+    text: String,
+    /// Whether it stays so until somebody changes the configuration or the board.
+    pub lasting: bool,
+}
+
+fn lasting(text: String) -> GpioError {
+    GpioError { text, lasting: true }
+}
+
+/// A chip with its lines.
+#[derive(Debug, serde::Serialize)]
+pub struct GpioChip {
+    /// Its path.
+    pub path: PathBuf,
+    /// What it is.
+    pub label: String,
+    /// Its lines, or why they cannot be told.
+    pub lines: Result<Vec<GpioLine>, String>,
+}
+
+/// A line.
+#[derive(Debug, serde::Serialize)]
+pub struct GpioLine {
+    /// Its number on the chip.
+    pub number: u32,
+    /// Its name; empty where the board gives none.
+    pub name: String,
+    /// Whether it is an output now.
+    pub output: bool,
+    /// Who uses it; `None` where it is free.
+    pub used_by: Option<String>,
+}
+
+/// All chips of this board; none where the kernel knows none.
+pub fn chips() -> Vec<GpioChip> {
+    let mut paths = gpiocdev::chip::chips().unwrap_or_default();
+    paths.sort_by(|a, b| gpiocdev::chip::path_compare(a, b));
+    paths.into_iter().map(|path| look_at(&path)).collect()
+}
+
+fn look_at(path: &Path) -> GpioChip {
+    let told = Chip::from_path(path).and_then(|chip| {
+        let info = chip.info()?;
+        let lines = chip.line_info_iter()?.collect::<gpiocdev::Result<Vec<_>>>()?;
+        Ok((info.label, lines))
+    });
+    match told {
+        Ok((label, lines)) => {
+            let line = |line: gpiocdev::line::Info| GpioLine {
+                number: line.offset,
+                name: line.name,
+                output: line.direction == gpiocdev::line::Direction::Output,
+                used_by: line.used.then_some(line.consumer),
+            };
+            GpioChip { path: path.into(), label, lines: Ok(lines.into_iter().map(line).collect()) }
+        }
+        Err(error) => GpioChip { path: path.into(), label: String::new(), lines: Err(reason(&error, path)) },
+    }
+}
+
+/// Opens a line as an output that is at `level` from the first moment on.
+///
+/// # Errors
+/// One line that says what is wrong with the place, or who uses the line.
+pub fn output(place: Place, level: PinState) -> Result<OutputPin, GpioError> {
+    let (chip, number) = find(place)?;
+    let value = if level == PinState::High { Value::Active } else { Value::Inactive };
+    let request =
+        Request::builder().with_consumer(CONSUMER).on_chip(&chip).with_line(number).as_output(value).request();
+    let request = request.map_err(|error| refused(&chip, number, &error))?;
+    OutputPin::try_from(request).map_err(|error| lasting(error.to_string()))
+}
+
+/// The rising or falling edges of a line.
+pub struct Edges {
+    request: Request,
+    place: String,
+}
+
+/// Edges that are read in one go.
+const EVENTS: usize = 16;
+/// Words of an event of the kernel's second interface (`gpio_v2_line_event`).
+const WORDS: usize = 6;
+
+impl Edges {
+    /// Opens a line as an input and watches for its rising edges, or its falling ones. Levels that last for less than
+    /// `debounce` do not count.
+    ///
+    /// # Errors
+    /// As [`output`].
+    pub fn open(place: Place, rising: bool, debounce: Duration) -> Result<Edges, GpioError> {
+        let (chip, number) = find(place)?;
+        let edge = if rising { EdgeDetection::RisingEdge } else { EdgeDetection::FallingEdge };
+        let mut builder = Request::builder();
+        builder.with_consumer(CONSUMER).on_chip(&chip).with_line(number).as_input();
+        builder.with_edge_detection(edge).with_event_clock(EventClock::Monotonic);
+        if !debounce.is_zero() {
+            builder.with_debounce_period(debounce);
+        }
+        let request = builder.request().map_err(|error| refused(&chip, number, &error))?;
+        Ok(Edges { request, place: format!("{} line {number}", chip.display()) })
+    }
+
+    /// Waits for edges: the time of the newest, in nanoseconds of the monotonic clock, and how many there were; `None`
+    /// where there was none in time.
+    ///
+    /// # Errors
+    /// One line, where the line is gone.
+    pub fn wait(&mut self, time: Duration) -> Result<Option<(u64, u64)>, String> {
+        let failed = |error: gpiocdev::Error| format!("{}: {error}", self.place);
+        let (mut newest, mut edges, mut patience) = (None, 0, time);
+        while self.request.wait_edge_event(patience).map_err(failed)? {
+            let mut words = [0; EVENTS * WORDS];
+            let read = self.request.read_edge_events_into_slice(&mut words).map_err(failed)?;
+            for event in words[..read].chunks_exact(WORDS) {
+                newest = Some(self.request.edge_event_from_slice(event).map_err(failed)?.timestamp_ns);
+                edges += 1;
+            }
+            patience = Duration::ZERO;
+        }
+        Ok(newest.map(|newest| (newest, edges)))
+    }
+
+    /// Which line it is.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+}
+
+/// The path of the chip and the line's number on it.
+fn find(place: Place) -> Result<(PathBuf, u32), GpioError> {
+    let chips = chips();
+    let named = |chip: &GpioChip, name: &str| {
+        chip.path == Path::new(name) || chip.path.file_name().is_some_and(|file| file == name) || chip.label == name
+    };
+    let mut candidates: Vec<&GpioChip> = match place.chip {
+        Some(name) => chips.iter().filter(|chip| named(chip, name)).collect(),
+        None => chips.iter().collect(),
+    };
+    if candidates.is_empty() {
+        let there: Vec<_> = chips.iter().map(|chip| chip.path.display().to_string()).collect();
+        let there = if there.is_empty() { "none".into() } else { there.join(", ") };
+        return Err(lasting(format!("no GPIO chip {}; there is {there}", place.chip.unwrap_or("at all"))));
+    }
+    if let Some(told) = candidates.iter().find_map(|chip| chip.lines.as_ref().err()) {
+        // Another user may open what this one may not: not for ever, so the service may be started again.
+        let readable = candidates.iter().any(|chip| chip.lines.is_ok());
+        if !readable {
+            return Err(GpioError { text: told.clone(), lasting: false });
+        }
+    }
+    candidates.retain(|chip| chip.lines.is_ok());
+    match place.line {
+        LineName::Number(number) => {
+            let chip = candidates[0];
+            let lines = chip.lines.as_ref().map_or(0, Vec::len);
+            if *number as usize >= lines {
+                let path = chip.path.display();
+                return Err(lasting(format!("{path} has lines 0..{}, no {number}", lines.saturating_sub(1))));
+            }
+            Ok((chip.path.clone(), *number))
+        }
+        LineName::Name(name) => {
+            let mut found = candidates.iter().flat_map(|chip| {
+                let lines = chip.lines.iter().flatten().filter(|line| line.name == *name);
+                lines.map(|line| (chip.path.clone(), line.number))
+            });
+            let none = || lasting(format!("no GPIO line is called {name:?}; `lineside devices` lists them"));
+            let first = found.next().ok_or_else(none)?;
+            match found.next() {
+                None => Ok(first),
+                Some((other, _)) => Err(lasting(format!(
+                    "line {name:?} is on {} and on {}: name the chip, too",
+                    first.0.display(),
+                    other.display()
+                ))),
+            }
+        }
+    }
+}
+
+/// Why a line that is there was refused: mostly because something has it.
+fn refused(chip: &Path, number: u32, error: &gpiocdev::Error) -> GpioError {
+    let place = format!("{} line {number}", chip.display());
+    let user = look_at(chip).lines.ok().and_then(|lines| lines.into_iter().find(|line| line.number == number)?.used_by);
+    let text = match user {
+        Some(user) if user.is_empty() => format!("{place} is in use by something that gives no name"),
+        Some(user) => format!("{place} is in use by {user:?}"),
+        None => format!("{place}: {}", reason(error, chip)),
+    };
+    GpioError { text, lasting: false }
+}
+
+fn reason(error: &gpiocdev::Error, path: &Path) -> String {
+    match error {
+        gpiocdev::Error::Os(errno) if matches!(errno.0, libc::EACCES | libc::EPERM) => {
+            format!("{}: {}", path.display(), who_may_use(path))
+        }
+        _ => error.to_string(),
+    }
+}
+
+impl<'de> Deserialize<'de> for LineName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberOrName;
+        impl Visitor<'_> for NumberOrName {
+            type Value = LineName;
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("a line's number on its chip, or its name")
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<LineName, E> {
+                let wrong = |_| E::invalid_value(de::Unexpected::Signed(number), &self);
+                u32::try_from(number).map(LineName::Number).map_err(wrong)
+            }
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<LineName, E> {
+                Ok(LineName::Name(name.into()))
+            }
+        }
+        deserializer.deserialize_any(NumberOrName)
+    }
+}

@@ -1,0 +1,127 @@
+//! `[source.camera]`.
+
+use super::{Outside, outside, pixels};
+use crate::picture::PixelFormat;
+use crate::source::camera::{Setting, control_keys};
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+use std::collections::BTreeMap;
+use toml::Spanned;
+
+/// A camera.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Camera {
+    /// Its path, the last part of its path under `/dev/v4l`, or its number.
+    pub device: Spanned<String>,
+    /// Width of a frame in pixels, exactly.
+    #[serde(default = "pixels::<640>")]
+    pub width: Spanned<usize>,
+    /// Height of a frame in pixels, exactly.
+    #[serde(default = "pixels::<480>")]
+    pub height: Spanned<usize>,
+    /// Frames a second, at least; a slower camera gives its fastest.
+    #[serde(default = "ten_hertz")]
+    pub fps: Spanned<f64>,
+    /// This format and no other; absent: the best that reaches `fps`.
+    pub format: Option<Format>,
+    /// After how many seconds a picture that stays bit-identical counts as frozen; 0: never.
+    #[serde(default = "ten_seconds")]
+    pub frozen_s: Spanned<f64>,
+    /// Values, or `"auto"`, of the camera's controls.
+    #[serde(default)]
+    pub controls: BTreeMap<Spanned<String>, Control>,
+}
+
+/// A camera's pixel format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)] // as in `PixelFormat`
+pub enum Format {
+    Yuyv,
+    Nv12,
+    Mjpeg,
+    Grey,
+}
+
+/// The value of a camera's control.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Control(pub Setting);
+
+impl Format {
+    /// As the source knows it.
+    pub fn pixel_format(self) -> PixelFormat {
+        match self {
+            Format::Yuyv => PixelFormat::Yuyv,
+            Format::Nv12 => PixelFormat::Nv12,
+            Format::Mjpeg => PixelFormat::Mjpeg,
+            Format::Grey => PixelFormat::Grey,
+        }
+    }
+}
+
+impl Camera {
+    /// A camera with nothing said but its name.
+    pub fn of_device(device: &str) -> Camera {
+        Camera {
+            device: Spanned::new(0..0, device.into()),
+            width: pixels::<640>(),
+            height: pixels::<480>(),
+            fps: ten_hertz(),
+            format: None,
+            frozen_s: ten_seconds(),
+            controls: BTreeMap::new(),
+        }
+    }
+
+    /// The first value that is out of range.
+    pub(super) fn problem(&self) -> Option<Outside> {
+        outside(&self.fps, "source.camera.fps", 0.01, 1000.0)
+            .or_else(|| outside(&self.width, "source.camera.width", 32, 8192))
+            .or_else(|| outside(&self.height, "source.camera.height", 32, 8192))
+            .or_else(|| outside(&self.frozen_s, "source.camera.frozen_s", 0.0, 86_400.0))
+            .or_else(|| self.controls.iter().find_map(|(key, control)| control_problem(key, *control)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Control {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberOrAuto;
+        impl Visitor<'_> for NumberOrAuto {
+            type Value = Control;
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("a whole number or \"auto\"")
+            }
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Control, E> {
+                let value = i32::try_from(value).map_err(|_| E::invalid_value(de::Unexpected::Signed(value), &self))?;
+                Ok(Control(Setting::Value(value)))
+            }
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Control, E> {
+                if word == "auto" {
+                    Ok(Control(Setting::Auto))
+                } else {
+                    Err(E::invalid_value(de::Unexpected::Str(word), &self))
+                }
+            }
+        }
+        deserializer.deserialize_any(NumberOrAuto)
+    }
+}
+
+fn ten_hertz() -> Spanned<f64> {
+    Spanned::new(0..0, 10.0)
+}
+
+fn ten_seconds() -> Spanned<f64> {
+    Spanned::new(0..0, 10.0)
+}
+
+fn control_problem(key: &Spanned<String>, control: Control) -> Option<Outside> {
+    let at = key.span().start;
+    let Some((name, may_be_auto)) = control_keys().find(|(name, _)| name == key.get_ref()) else {
+        let known: Vec<_> = control_keys().map(|(name, _)| name).collect();
+        let problem = format!("source.camera.controls has no {:?}; there is {}", key.get_ref(), known.join(", "));
+        return Some((at, problem));
+    };
+    let automatic = control == Control(Setting::Auto);
+    (automatic && !may_be_auto).then(|| (at, format!("source.camera.controls.{name} takes a number, not \"auto\"")))
+}

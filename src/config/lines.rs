@@ -1,0 +1,130 @@
+//! `[alarm]`, `[heartbeat]` and `[trigger]`: the board's lines.
+
+use super::{Config, Outside, outside};
+use crate::board::{LineName, Place};
+use crate::sink::Active;
+use serde::Deserialize;
+use toml::Spanned;
+
+/// The line that a defect raises.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alarm {
+    /// The GPIO chip; not needed for a line with a name.
+    pub chip: Option<String>,
+    /// The line's number on the chip, or its name.
+    pub line: Spanned<LineName>,
+    /// The level that means "alarm".
+    #[serde(default)]
+    pub active: Active,
+    /// How long it lasts after the last defect, in milliseconds.
+    #[serde(default = "half_a_second")]
+    pub hold_ms: Spanned<f64>,
+    /// How it stands while nobody inspects: before the first verdict and after the end.
+    #[serde(default)]
+    pub idle: Idle,
+}
+
+/// How the alarm stands while nobody inspects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Idle {
+    /// As if all parts were good.
+    #[default]
+    Off,
+    /// As if a part were bad.
+    On,
+}
+
+/// The line that toggles with every frame that is judged.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Heartbeat {
+    /// The GPIO chip; not needed for a line with a name.
+    pub chip: Option<String>,
+    /// The line's number on the chip, or its name.
+    pub line: Spanned<LineName>,
+}
+
+/// The line that asks for a frame.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trigger {
+    /// The GPIO chip; not needed for a line with a name.
+    pub chip: Option<String>,
+    /// The line's number on the chip, or its name.
+    pub line: Spanned<LineName>,
+    /// The edge that counts.
+    #[serde(default)]
+    pub edge: Edge,
+    /// Levels that last for less than this do not count, in milliseconds.
+    #[serde(default = "zero")]
+    pub debounce_ms: Spanned<f64>,
+}
+
+/// An edge of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Edge {
+    /// From low to high.
+    #[default]
+    Rising,
+    /// From high to low.
+    Falling,
+}
+
+impl Alarm {
+    /// Where the line is.
+    pub fn place(&self) -> Place<'_> {
+        Place { chip: self.chip.as_deref(), line: self.line.get_ref() }
+    }
+}
+
+impl Heartbeat {
+    /// Where the line is.
+    pub fn place(&self) -> Place<'_> {
+        Place { chip: self.chip.as_deref(), line: self.line.get_ref() }
+    }
+}
+
+impl Trigger {
+    /// Where the line is.
+    pub fn place(&self) -> Place<'_> {
+        Place { chip: self.chip.as_deref(), line: self.line.get_ref() }
+    }
+}
+
+fn half_a_second() -> Spanned<f64> {
+    Spanned::new(0..0, 500.0)
+}
+
+fn zero() -> Spanned<f64> {
+    Spanned::new(0..0, 0.0)
+}
+
+impl Config {
+    /// The first value of the lines that is out of range, a line without a place, or one that is to serve two ends.
+    pub(super) fn line_problem(&self) -> Option<Outside> {
+        let hold = self.alarm.as_ref().map(|alarm| (&alarm.hold_ms, "alarm.hold_ms", 1.0, 3_600_000.0));
+        let debounce = self.trigger.as_ref().map(|t| (&t.debounce_ms, "trigger.debounce_ms", 0.0, 10_000.0));
+        let mut times = [hold, debounce].into_iter().flatten();
+        if let Some(problem) = times.find_map(|(value, key, low, high)| outside(value, key, low, high)) {
+            return Some(problem);
+        }
+        let alarm = self.alarm.as_ref().map(|alarm| ("alarm", &alarm.line, &alarm.chip));
+        let heartbeat = self.heartbeat.as_ref().map(|heartbeat| ("heartbeat", &heartbeat.line, &heartbeat.chip));
+        let trigger = self.trigger.as_ref().map(|trigger| ("trigger", &trigger.line, &trigger.chip));
+        let lines: Vec<_> = [alarm, heartbeat, trigger].into_iter().flatten().collect();
+        for (i, (table, line, chip)) in lines.iter().enumerate() {
+            let at = line.span().start;
+            if let (LineName::Number(number), None) = (line.get_ref(), chip) {
+                return Some((at, format!("{table}.line is number {number} of which chip? set {table}.chip, too")));
+            }
+            let taken = lines[..i].iter().find(|(_, other, on)| other.get_ref() == line.get_ref() && on == chip);
+            if let Some((other, ..)) = taken {
+                return Some((at, format!("{table}.line is the line of {other}, too: each needs its own")));
+            }
+        }
+        None
+    }
+}

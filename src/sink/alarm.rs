@@ -1,0 +1,262 @@
+//! Lines that go out: the alarm, and the heartbeat that says that somebody looks.
+//!
+//! They are set in the inspection thread, in the same moment as the verdict, before anything is enlarged, printed or
+//! written. Any output pin will do ([`embedded_hal::digital::OutputPin`]).
+//!
+//! When the process dies the kernel closes its lines. What they are then the kernel leaves to the GPIO driver: most keep
+//! the level, some make the line an input, and a resistor decides. So an alarm line alone cannot tell "all is well" from
+//! "nobody looks": only the heartbeat can, which stops.
+
+use embedded_hal::digital::{OutputPin, PinState};
+use std::time::{Duration, Instant};
+
+/// A line that follows inspection.
+pub trait Signal: Send {
+    /// A frame was judged.
+    fn verdict(&mut self, defect: bool, now: Instant);
+
+    /// Called again and again, verdict or not.
+    fn tick(&mut self, now: Instant);
+}
+
+/// Which level of a line means "on".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Active {
+    /// High.
+    #[default]
+    High,
+    /// Low: through a transistor or relay board that inverts.
+    Low,
+}
+
+impl Active {
+    /// The level of a line that is on, or off.
+    pub fn level(self, on: bool) -> PinState {
+        PinState::from(on == (self == Active::High))
+    }
+}
+
+/// A pin as a line that is on or off. A pin that cannot be set is told once, and tried again.
+struct Line<P> {
+    pin: P,
+    active: Active,
+    /// What the pin was last set to; `None` where that failed.
+    shown: Option<bool>,
+    told: bool,
+    name: &'static str,
+}
+
+impl<P: OutputPin> Line<P> {
+    fn show(&mut self, on: bool) {
+        if self.shown == Some(on) {
+            return;
+        }
+        match self.pin.set_state(self.active.level(on)) {
+            Ok(()) => {
+                if std::mem::take(&mut self.told) {
+                    log::info!(line = self.name; "line_works_again");
+                }
+                self.shown = Some(on);
+            }
+            Err(error) => {
+                self.shown = None;
+                if !std::mem::replace(&mut self.told, true) {
+                    log::error!(line = self.name, error = format!("{error:?}").as_str(); "line_not_set");
+                }
+            }
+        }
+    }
+}
+
+/// The alarm line: on from a defect until `hold` after the last one.
+pub struct Alarm<P: OutputPin> {
+    line: Line<P>,
+    hold: Duration,
+    safe: bool,
+    /// On until then; `None` while nothing was judged.
+    until: Option<Instant>,
+    judged: bool,
+}
+
+impl<P: OutputPin> Alarm<P> {
+    /// An alarm on `pin`. `safe` is how it stands before the first verdict and after the end: on or off.
+    pub fn new(pin: P, active: Active, hold: Duration, safe: bool) -> Self {
+        let mut line = Line { pin, active, shown: None, told: false, name: "alarm" };
+        line.show(safe);
+        Alarm { line, hold, safe, until: None, judged: false }
+    }
+}
+
+impl<P: OutputPin + Send> Signal for Alarm<P> {
+    fn verdict(&mut self, defect: bool, now: Instant) {
+        self.judged = true;
+        if defect {
+            self.until = Some(now + self.hold);
+        }
+        self.tick(now);
+    }
+
+    fn tick(&mut self, now: Instant) {
+        if self.judged {
+            self.line.show(self.until.is_some_and(|until| now < until));
+        }
+    }
+}
+
+impl<P: OutputPin> Drop for Alarm<P> {
+    /// Also where the inspection thread panics: nobody looks any more.
+    fn drop(&mut self) {
+        self.line.show(self.safe);
+    }
+}
+
+/// The heartbeat line: toggles with every frame that was judged. It stands still when the camera is away, when a model
+/// hangs, when the disk blocks inspection and when the process is dead.
+pub struct Heartbeat<P> {
+    line: Line<P>,
+    on: bool,
+}
+
+impl<P: OutputPin> Heartbeat<P> {
+    /// A heartbeat on `pin`, off until the first verdict.
+    pub fn new(pin: P, active: Active) -> Self {
+        let mut line = Line { pin, active, shown: None, told: false, name: "heartbeat" };
+        line.show(false);
+        Heartbeat { line, on: false }
+    }
+}
+
+impl<P: OutputPin + Send> Signal for Heartbeat<P> {
+    fn verdict(&mut self, _: bool, _: Instant) {
+        self.on = !self.on;
+        self.line.show(self.on);
+    }
+
+    fn tick(&mut self, _: Instant) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    /// Remembers every level; fails when told to.
+    #[derive(Clone, Default)]
+    struct MockPin(Arc<Mutex<(Vec<PinState>, bool)>>);
+
+    #[derive(Debug)]
+    struct Broken;
+
+    impl embedded_hal::digital::Error for Broken {
+        fn kind(&self) -> embedded_hal::digital::ErrorKind {
+            embedded_hal::digital::ErrorKind::Other
+        }
+    }
+
+    impl embedded_hal::digital::ErrorType for MockPin {
+        type Error = Broken;
+    }
+
+    impl OutputPin for MockPin {
+        fn set_low(&mut self) -> Result<(), Broken> {
+            self.set_state(PinState::Low)
+        }
+
+        fn set_high(&mut self) -> Result<(), Broken> {
+            self.set_state(PinState::High)
+        }
+
+        fn set_state(&mut self, state: PinState) -> Result<(), Broken> {
+            let mut mock = self.0.lock().unwrap();
+            if mock.1 {
+                return Err(Broken);
+            }
+            mock.0.push(state);
+            Ok(())
+        }
+    }
+
+    impl MockPin {
+        fn levels(&self) -> Vec<PinState> {
+            self.0.lock().unwrap().0.clone()
+        }
+
+        fn is_broken(&self, broken: bool) {
+            self.0.lock().unwrap().1 = broken;
+        }
+    }
+
+    const HOLD: Duration = Duration::from_millis(500);
+    use PinState::{High, Low};
+
+    #[test]
+    fn the_alarm_is_on_at_once_and_until_the_hold_time_after_the_last_defect() {
+        let (pin, start) = (MockPin::default(), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut alarm = Alarm::new(pin.clone(), Active::High, HOLD, false);
+        assert_eq!(pin.levels(), [Low]);
+        alarm.verdict(false, at(0));
+        alarm.verdict(true, at(100));
+        assert_eq!(pin.levels(), [Low, High]);
+        alarm.verdict(false, at(200));
+        alarm.verdict(true, at(300));
+        alarm.tick(at(799));
+        assert_eq!(pin.levels(), [Low, High], "held from the last defect on, and set no more often than it changes");
+        // No frame comes any more; time passes all the same.
+        alarm.tick(at(800));
+        assert_eq!(pin.levels(), [Low, High, Low]);
+        alarm.verdict(true, at(900));
+        drop(alarm);
+        assert_eq!(pin.levels(), [Low, High, Low, High, Low]);
+    }
+
+    #[test]
+    fn active_low_turns_levels_round_and_safe_may_mean_on() {
+        let (pin, now) = (MockPin::default(), Instant::now());
+        let mut alarm = Alarm::new(pin.clone(), Active::Low, HOLD, true);
+        alarm.tick(now + HOLD * 9);
+        assert_eq!(pin.levels(), [Low], "on until the first verdict");
+        alarm.verdict(false, now);
+        assert_eq!(pin.levels(), [Low, High]);
+        drop(alarm);
+        assert_eq!(pin.levels(), [Low, High, Low]);
+    }
+
+    #[test]
+    fn a_panic_leaves_the_line_safe() {
+        let pin = MockPin::default();
+        let mut alarm = Alarm::new(pin.clone(), Active::High, HOLD, false);
+        let panicked = std::thread::spawn(move || {
+            alarm.verdict(true, Instant::now());
+            panic!("a fault of this program");
+        });
+        assert!(panicked.join().is_err());
+        assert_eq!(pin.levels(), [Low, High, Low]);
+    }
+
+    #[test]
+    fn a_pin_that_fails_is_tried_again() {
+        let (pin, now) = (MockPin::default(), Instant::now());
+        let mut alarm = Alarm::new(pin.clone(), Active::High, HOLD, false);
+        pin.is_broken(true);
+        alarm.verdict(true, now);
+        alarm.tick(now);
+        assert_eq!(pin.levels(), [Low]);
+        pin.is_broken(false);
+        alarm.tick(now);
+        assert_eq!(pin.levels(), [Low, High]);
+    }
+
+    #[test]
+    fn the_heartbeat_toggles_with_verdicts_and_only_then() {
+        let (pin, now) = (MockPin::default(), Instant::now());
+        let mut heartbeat = Heartbeat::new(pin.clone(), Active::High);
+        for frame in 0..4 {
+            heartbeat.tick(now);
+            heartbeat.verdict(frame == 2, now);
+        }
+        heartbeat.tick(now + HOLD * 9);
+        assert_eq!(pin.levels(), [Low, High, Low, High, Low]);
+    }
+}

@@ -1,0 +1,256 @@
+//! A camera made of a script and a clock that moves only when somebody waits.
+
+use super::device::{Agreed, Device, Filled, Limits, Mode, Port, Rates, Size};
+use super::fault::{Fault, Kind};
+use crate::picture::{PixelFormat, Range};
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// What a camera sends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Content {
+    /// A picture that changes.
+    Moving,
+    /// The same picture for ever.
+    Same,
+    /// Fewer bytes than a frame has.
+    Short,
+    /// Marked as damaged by the driver.
+    Damaged,
+}
+
+/// The world of a test: the clock, and what is plugged in.
+pub struct World(Arc<Mutex<Things>>);
+
+pub struct Things {
+    pub now: Instant,
+    /// Plugged in.
+    pub present: bool,
+    /// Another program has it.
+    pub busy: bool,
+    /// Between frames; `None`: it is silent.
+    pub period: Option<Duration>,
+    pub content: Content,
+    pub offers: Vec<(PixelFormat, Size, Rates)>,
+    pub tells_sizes: bool,
+    /// Number, least, most.
+    pub controls: Vec<(u32, i32, i32)>,
+    pub controls_set: Vec<(u32, i32)>,
+    /// Devices that are open now, and were opened at all.
+    pub open: usize,
+    pub opened: usize,
+    pub opening_times: Vec<Instant>,
+    /// Frames that found no free buffer.
+    pub lost: u64,
+    sent: u64,
+    due: Instant,
+}
+
+impl World {
+    /// A camera with YUYV 8x4 at 10 frames a second.
+    pub fn new() -> World {
+        let now = Instant::now();
+        let rates = Rates::List(vec![super::device::Interval { numerator: 1, denominator: 10 }]);
+        World(Arc::new(Mutex::new(Things {
+            now,
+            present: true,
+            busy: false,
+            period: Some(Duration::from_millis(100)),
+            content: Content::Moving,
+            offers: vec![(PixelFormat::Yuyv, Size::One([8, 4]), rates)],
+            tells_sizes: true,
+            controls: Vec::new(),
+            controls_set: Vec::new(),
+            open: 0,
+            opened: 0,
+            opening_times: Vec::new(),
+            lost: 0,
+            sent: 0,
+            due: now,
+        })))
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Things> {
+        self.0.lock().unwrap()
+    }
+
+    pub fn port(&self) -> FakePort {
+        FakePort(World(Arc::clone(&self.0)))
+    }
+}
+
+pub struct FakePort(World);
+
+impl Port for FakePort {
+    type Device = FakeDevice;
+
+    fn open(&mut self) -> Result<FakeDevice, Fault> {
+        let mut things = self.0.lock();
+        let now = things.now;
+        things.opening_times.push(now);
+        if !things.present {
+            return Err(Fault::new(Kind::Missing, "cam", "no such camera"));
+        }
+        drop(things);
+        Ok(FakeDevice::open(&self.0))
+    }
+
+    fn is_present(&self) -> bool {
+        self.0.lock().present
+    }
+
+    fn now(&self) -> Instant {
+        self.0.lock().now
+    }
+
+    fn sleep(&self, time: Duration) {
+        self.0.lock().now += time;
+    }
+
+    fn name(&self) -> &str {
+        "cam"
+    }
+}
+
+/// It checks what is asked of every driver of buffers: each is given back once, and none is used that is not ours.
+pub struct FakeDevice {
+    world: World,
+    bytes: Vec<Vec<u8>>,
+    queued: VecDeque<u32>,
+    filled: VecDeque<Filled>,
+    taken: HashSet<u32>,
+    streaming: bool,
+}
+
+impl FakeDevice {
+    pub fn open(world: &World) -> FakeDevice {
+        let mut things = world.lock();
+        things.open += 1;
+        things.opened += 1;
+        assert_eq!(things.open, 1, "opened twice at once");
+        drop(things);
+        let world = World(Arc::clone(&world.0));
+        let (bytes, queued, filled) = (Vec::new(), VecDeque::new(), VecDeque::new());
+        FakeDevice { world, bytes, queued, filled, taken: HashSet::new(), streaming: false }
+    }
+
+    /// Frames that were due until now, each into a free buffer or nowhere.
+    fn fill(&mut self) {
+        let mut things = self.world.lock();
+        while let Some(period) = things.period
+            && self.streaming
+            && things.due <= things.now
+        {
+            let captured = things.due;
+            things.due += period;
+            things.sent += 1;
+            let Some(index) = self.queued.pop_front() else {
+                things.lost += 1;
+                continue;
+            };
+            let level = if things.content == Content::Same { 7 } else { things.sent as u8 };
+            let bytes = &mut self.bytes[index as usize];
+            bytes.fill(level);
+            let length = if things.content == Content::Short { 5 } else { bytes.len() };
+            let damaged = things.content == Content::Damaged;
+            self.filled.push_back(Filled { index, length, age: things.now - captured, damaged });
+        }
+    }
+
+    fn gone(&self) -> Result<(), Fault> {
+        match self.world.lock().present {
+            true => Ok(()),
+            false => Err(Fault::new(Kind::Missing, "cam", "unplugged")),
+        }
+    }
+}
+
+impl Drop for FakeDevice {
+    fn drop(&mut self) {
+        self.world.lock().open -= 1;
+    }
+}
+
+impl Device for FakeDevice {
+    fn formats(&mut self) -> Result<Vec<PixelFormat>, Fault> {
+        Ok(self.world.lock().offers.iter().map(|(format, ..)| *format).collect())
+    }
+
+    fn sizes(&mut self, format: PixelFormat) -> Result<Vec<Size>, Fault> {
+        let things = self.world.lock();
+        let sizes = things.offers.iter().filter(|offer| offer.0 == format && things.tells_sizes);
+        Ok(sizes.map(|(_, size, _)| *size).collect())
+    }
+
+    fn rates(&mut self, format: PixelFormat, _: u32, _: u32) -> Result<Rates, Fault> {
+        let things = self.world.lock();
+        let rates = things.offers.iter().find(|offer| offer.0 == format).map(|(_, _, rates)| rates.clone());
+        Ok(rates.unwrap_or(Rates::List(vec![])))
+    }
+
+    fn set_mode(&mut self, mode: &Mode) -> Result<Agreed, Fault> {
+        self.gone()?;
+        if self.world.lock().busy {
+            return Err(Fault::new(Kind::Busy, "cam", "another program uses it"));
+        }
+        let fps = mode.interval.and_then(|interval| interval.fps());
+        let (width, height) = (mode.width, mode.height);
+        Ok(Agreed { format: Some(mode.format), range: Range::Limited, width, height, stride: None, fps })
+    }
+
+    fn control(&mut self, id: u32) -> Result<Option<Limits>, Fault> {
+        let things = self.world.lock();
+        let found = things.controls.iter().find(|control| control.0 == id);
+        Ok(found.map(|&(_, least, most)| Limits { least, most }))
+    }
+
+    fn set_control(&mut self, id: u32, value: i32) -> Result<(), Fault> {
+        self.world.lock().controls_set.push((id, value));
+        Ok(())
+    }
+
+    fn start(&mut self, buffers: u32) -> Result<(), Fault> {
+        self.gone()?;
+        self.bytes = vec![vec![0; 8 * 4 * 2]; buffers as usize];
+        self.queued = (0..buffers).collect();
+        self.streaming = true;
+        let mut things = self.world.lock();
+        things.due = things.now + things.period.unwrap_or_default();
+        Ok(())
+    }
+
+    fn wait(&mut self, time: Duration) -> Result<bool, Fault> {
+        self.gone()?;
+        self.fill();
+        if self.filled.is_empty() {
+            let mut things = self.world.lock();
+            let due = things.period.map(|_| things.due.saturating_duration_since(things.now));
+            things.now += due.filter(|due| *due <= time).unwrap_or(time);
+            drop(things);
+            self.fill();
+        }
+        Ok(!self.filled.is_empty())
+    }
+
+    fn take(&mut self) -> Result<Option<Filled>, Fault> {
+        self.gone()?;
+        let filled = self.filled.pop_front();
+        if let Some(filled) = &filled {
+            assert!(self.taken.insert(filled.index), "buffer {} was taken twice", filled.index);
+        }
+        Ok(filled)
+    }
+
+    fn bytes(&self, filled: &Filled) -> &[u8] {
+        assert!(self.taken.contains(&filled.index), "buffer {} is the driver's", filled.index);
+        &self.bytes[filled.index as usize][..filled.length]
+    }
+
+    fn give_back(&mut self, filled: Filled) -> Result<(), Fault> {
+        assert!(self.taken.remove(&filled.index), "buffer {} was given back twice", filled.index);
+        self.gone()?;
+        self.queued.push_back(filled.index);
+        Ok(())
+    }
+}

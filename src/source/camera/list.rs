@@ -1,0 +1,91 @@
+//! What cameras there are.
+
+use super::choose::format_name;
+use super::device::{Device, Rates, Size};
+use super::fault::Fault;
+use super::v4l2::V4l2;
+use std::path::{Path, PathBuf};
+
+/// A device of the system that may be a camera.
+#[derive(Debug, serde::Serialize)]
+pub struct Found {
+    /// `/dev/videoN`.
+    pub path: PathBuf,
+    /// Names under `/dev/v4l/by-id` and `/dev/v4l/by-path`, which stay when the number changes.
+    pub stable: Vec<PathBuf>,
+    /// What it offers, or why it cannot be told.
+    pub about: Result<About, String>,
+}
+
+/// What a camera is and offers.
+#[derive(Debug, serde::Serialize)]
+pub struct About {
+    /// What it calls itself.
+    pub card: String,
+    /// The kernel's driver.
+    pub driver: String,
+    /// Where it is plugged in.
+    pub bus: String,
+    /// What can be decoded.
+    pub offers: Vec<Offer>,
+    /// Formats, by their four letters, that cannot be decoded.
+    pub other_formats: Vec<String>,
+}
+
+/// A format in a size.
+#[derive(Debug, serde::Serialize)]
+pub struct Offer {
+    /// Four letters.
+    pub format: &'static str,
+    /// Pixels.
+    pub size: Size,
+    /// Frames a second; of a range the ends.
+    pub fps: Vec<f64>,
+}
+
+/// All video devices, by number.
+pub fn found() -> Vec<Found> {
+    let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix("video")?.parse::<u32>().ok();
+    let mut paths: Vec<(u32, PathBuf)> =
+        files_in("/dev").into_iter().filter_map(|path| Some((number(&path)?, path))).collect();
+    paths.sort();
+    let links: Vec<PathBuf> = ["/dev/v4l/by-id", "/dev/v4l/by-path"].into_iter().flat_map(files_in).collect();
+    let look = |(_, path): (u32, PathBuf)| {
+        let leads_here = |link: &&PathBuf| std::fs::canonicalize(link).is_ok_and(|end| end == path);
+        let stable = links.iter().filter(leads_here).cloned().collect();
+        let about = about(&path).map_err(|fault| fault.text);
+        Found { path, stable, about }
+    };
+    paths.into_iter().map(look).collect()
+}
+
+fn files_in(folder: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    paths
+}
+
+fn about(path: &Path) -> Result<About, Fault> {
+    let mut device = V4l2::open(path, &path.display().to_string())?;
+    let card = device.card()?;
+    let mut offers = Vec::new();
+    for format in device.formats()? {
+        for size in device.sizes(format)? {
+            let [width, height] = match size {
+                Size::One(size) => size,
+                Size::Range { most, .. } => most,
+            };
+            let intervals = match device.rates(format, width, height)? {
+                Rates::List(intervals) => intervals,
+                Rates::Range(shortest, longest) => vec![longest, shortest],
+            };
+            let fps = intervals.into_iter().filter_map(|interval| Some((interval.fps()? * 100.0).round() / 100.0));
+            offers.push(Offer { format: format_name(format), size, fps: fps.collect() });
+        }
+    }
+    let decodable = ["YUYV", "NV12", "MJPG", "JPEG", "GREY"];
+    let mut other_formats = device.fourccs()?;
+    other_formats.retain(|letters| !decodable.contains(&letters.as_str()));
+    Ok(About { card: card.card, driver: card.driver, bus: card.bus, offers, other_formats })
+}

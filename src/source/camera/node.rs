@@ -1,0 +1,70 @@
+//! Where a camera is plugged in, by the name that the user gave it.
+
+use super::device::Port;
+use super::fault::Fault;
+use super::v4l2::V4l2;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A device of the system, by the name that the user gave it.
+pub struct NodePort {
+    name: String,
+    candidates: Vec<PathBuf>,
+}
+
+impl NodePort {
+    /// `name` is a path (`/dev/video0`, `/dev/v4l/by-id/…`, `/dev/v4l/by-path/…`), the last part of one, or a number.
+    pub fn new(name: &str) -> NodePort {
+        let candidates = if name.contains('/') {
+            vec![PathBuf::from(name)]
+        } else if name.bytes().all(|byte| byte.is_ascii_digit()) {
+            vec![PathBuf::from(format!("/dev/video{name}"))]
+        } else {
+            ["/dev/v4l/by-id", "/dev/v4l/by-path", "/dev"].iter().map(|folder| Path::new(folder).join(name)).collect()
+        };
+        // A number alone would say little in a message.
+        let name = if candidates.len() == 1 { candidates[0].display().to_string() } else { name.to_string() };
+        NodePort { name, candidates }
+    }
+}
+
+impl Port for NodePort {
+    type Device = V4l2;
+
+    fn open(&mut self) -> Result<V4l2, Fault> {
+        let path = self.candidates.iter().find(|path| path.exists()).or(self.candidates.first());
+        V4l2::open(path.map_or(Path::new(""), PathBuf::as_path), &self.name)
+    }
+
+    fn is_present(&self) -> bool {
+        self.candidates.iter().any(|path| path.exists())
+    }
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn sleep(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_camera_is_named_by_path_link_or_number() {
+        let candidates = |name| NodePort::new(name).candidates;
+        assert_eq!(candidates("/dev/video7"), [Path::new("/dev/video7")]);
+        assert_eq!(candidates("7"), [Path::new("/dev/video7")]);
+        assert_eq!(NodePort::new("7").name(), "/dev/video7");
+        assert_eq!(candidates("usb-A_Camera-video-index0")[0], Path::new("/dev/v4l/by-id/usb-A_Camera-video-index0"));
+        assert!(!NodePort::new("no-such-camera").is_present());
+        assert!(NodePort::new("null").is_present());
+    }
+}

@@ -1,0 +1,219 @@
+//! One frame for each edge of a trigger line, instead of free running.
+
+use super::{Condition, Frame, FrameSource, Next};
+use std::time::{Duration, Instant};
+
+/// How long one wait for an edge lasts: the source is looked after in between.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// A frame that was captured after the edge comes within this time, or never.
+const LATEST: Duration = Duration::from_secs(2);
+
+/// Edges of a line.
+pub trait Trigger: Send {
+    /// Waits for edges; `None` where none came in time.
+    ///
+    /// # Errors
+    /// One line, where the line is gone.
+    fn wait(&mut self, time: Duration) -> Result<Option<Edge>, String>;
+
+    /// Which line it is.
+    fn place(&self) -> &str;
+}
+
+/// The newest edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edge {
+    /// When it was.
+    pub at: Instant,
+    /// Edges before it for which there is no time any more.
+    pub missed: u64,
+}
+
+/// Gives of a source's frames the first that was captured after each edge.
+pub struct Triggered<T> {
+    source: Box<dyn FrameSource>,
+    trigger: T,
+    wanted: Option<Instant>,
+    missed: u64,
+    /// What the trigger's failure was, while it lasts.
+    failure: Option<String>,
+}
+
+impl<T: Trigger> Triggered<T> {
+    /// `source`, by `trigger`.
+    pub fn new(source: Box<dyn FrameSource>, trigger: T) -> Self {
+        Triggered { source, trigger, wanted: None, missed: 0, failure: None }
+    }
+
+    fn look_for_edge(&mut self) {
+        let patience = if self.wanted.is_some() { Duration::ZERO } else { PATIENCE };
+        match self.trigger.wait(patience) {
+            Ok(None) => self.failure = None,
+            Ok(Some(edge)) => {
+                self.failure = None;
+                self.missed += edge.missed + u64::from(self.wanted.is_some());
+                self.wanted = Some(edge.at);
+                // What was captured before the edge is of no use.
+                self.source.pass_time();
+            }
+            Err(failure) => {
+                if self.failure.as_ref() != Some(&failure) {
+                    log::error!(line = self.trigger.place(), error = failure.as_str(); "trigger_failed");
+                    self.failure = Some(failure);
+                }
+                std::thread::sleep(PATIENCE);
+            }
+        }
+    }
+}
+
+impl<T: Trigger> FrameSource for Triggered<T> {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        self.look_for_edge();
+        let Some(edge) = self.wanted else {
+            self.source.pass_time();
+            return Next::NotYet;
+        };
+        match self.source.next(frame) {
+            Next::Frame if frame.captured < edge => Next::NotYet,
+            Next::NotYet if edge.elapsed() > LATEST => {
+                self.wanted = None;
+                let reason = format!("no frame within {} s of the trigger", LATEST.as_secs());
+                Next::Failed { name: "trigger".into(), reason }
+            }
+            Next::NotYet => Next::NotYet,
+            // The part is there now; a frame that failed does not come again.
+            given => {
+                self.wanted = None;
+                given
+            }
+        }
+    }
+
+    fn pass_time(&mut self) {
+        self.source.pass_time();
+    }
+
+    fn condition(&self) -> Condition {
+        Condition { passed_over: self.missed, ..self.source.condition() }
+    }
+
+    fn is_live(&self) -> bool {
+        self.source.is_live()
+    }
+
+    fn max_pixels(&self) -> usize {
+        self.source.max_pixels()
+    }
+
+    fn frame_size(&self) -> Option<(usize, usize)> {
+        self.source.frame_size()
+    }
+
+    fn describe(&self) -> String {
+        format!("{}, by the trigger at {}", self.source.describe(), self.trigger.place())
+    }
+}
+
+impl Trigger for crate::board::Edges {
+    fn wait(&mut self, time: Duration) -> Result<Option<Edge>, String> {
+        let edges = crate::board::Edges::wait(self, time)?;
+        Ok(edges.map(|(newest, edges)| {
+            let now = Instant::now();
+            Edge { at: now.checked_sub(super::camera::age_of(newest)).unwrap_or(now), missed: edges - 1 }
+        }))
+    }
+
+    fn place(&self) -> &str {
+        crate::board::Edges::place(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+
+    /// What each wait for an edge gives.
+    struct Script(VecDeque<Result<Option<Edge>, String>>);
+
+    impl Trigger for Script {
+        fn wait(&mut self, _: Duration) -> Result<Option<Edge>, String> {
+            self.0.pop_front().unwrap_or(Ok(None))
+        }
+
+        fn place(&self) -> &str {
+            "line 4"
+        }
+    }
+
+    /// A camera whose frames were captured at given times.
+    struct Belt(VecDeque<Option<Instant>>);
+
+    impl FrameSource for Belt {
+        fn next(&mut self, frame: &mut Frame) -> Next {
+            match self.0.pop_front() {
+                Some(Some(captured)) => {
+                    frame.captured = captured;
+                    Next::Frame
+                }
+                _ => Next::NotYet,
+            }
+        }
+
+        fn is_live(&self) -> bool {
+            true
+        }
+
+        fn max_pixels(&self) -> usize {
+            1
+        }
+
+        fn describe(&self) -> String {
+            "belt".into()
+        }
+    }
+
+    fn triggered(edges: Vec<Result<Option<Edge>, String>>, frames: Vec<Option<Instant>>) -> Triggered<Script> {
+        Triggered::new(Box::new(Belt(frames.into())), Script(edges.into()))
+    }
+
+    #[test]
+    fn each_edge_gives_one_frame_captured_after_it() {
+        let now = Instant::now();
+        let at = |ms: u64| now + Duration::from_millis(ms);
+        let edge = |ms| Ok(Some(Edge { at: at(ms), missed: 0 }));
+        // Two frames are older than the edge, the third is its own; the fourth nobody asked for.
+        let frames = vec![Some(at(5)), Some(at(9)), Some(at(12)), Some(at(20))];
+        let mut source = triggered(vec![Ok(None), edge(10)], frames);
+        let mut frame = Frame::default();
+        let given: Vec<bool> = (0..6).map(|_| source.next(&mut frame) == Next::Frame).collect();
+        assert_eq!(given, [false, false, false, true, false, false]);
+        assert_eq!(frame.captured, at(12));
+        assert_eq!(source.condition().passed_over, 0);
+        assert_eq!(source.describe(), "belt, by the trigger at line 4");
+    }
+
+    #[test]
+    fn edges_that_come_too_fast_are_counted_as_missed() {
+        let now = Instant::now();
+        let edge = |ms, missed| Ok(Some(Edge { at: now + Duration::from_millis(ms), missed }));
+        let mut source = triggered(vec![edge(0, 2), edge(30, 0)], vec![None, Some(now + Duration::from_millis(40))]);
+        let mut frame = Frame::default();
+        assert_eq!(source.next(&mut frame), Next::NotYet);
+        assert_eq!(source.next(&mut frame), Next::Frame);
+        assert_eq!(source.condition().passed_over, 3);
+    }
+
+    #[test]
+    fn a_part_of_which_no_frame_comes_counts_as_failed_and_a_lost_line_does_no_harm() {
+        let long_ago = Instant::now().checked_sub(LATEST + Duration::from_secs(1)).unwrap();
+        let edge = Ok(Some(Edge { at: long_ago, missed: 0 }));
+        let mut source = triggered(vec![Err("gone".into()), Err("gone".into()), edge], vec![]);
+        let mut frame = Frame::default();
+        assert_eq!(source.next(&mut frame), Next::NotYet);
+        assert_eq!(source.next(&mut frame), Next::NotYet);
+        assert!(matches!(source.next(&mut frame), Next::Failed { reason, .. } if reason.contains("within 2 s")));
+        assert_eq!(source.next(&mut frame), Next::NotYet);
+    }
+}

@@ -1,0 +1,64 @@
+//! The commands that look at the board, on machines that have no camera and no line; where there are some, other names are
+//! asked for. Real ones are not needed for this.
+
+mod common;
+
+use common::{arg, config, lineside, refuse, succeed, text};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+const NO_CAMERA: &str =
+    "[source.camera]\ndevice = \"/dev/v4l/by-id/no-such-camera\"\n[super_resolution]\nwhen = \"never\"\n";
+
+#[test]
+fn devices_are_listed_even_where_there_are_none() {
+    let said = succeed(&["devices"]);
+    assert!(said.contains("camera") && said.contains("GPIO chip"), "{said}");
+    let json: serde_json::Value = serde_json::from_str(&succeed(&["devices", "--json"])).unwrap();
+    assert!(json["cameras"].is_array() && json["gpio_chips"].is_array(), "{json}");
+}
+
+#[test]
+fn check_refuses_what_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |toml: &str, code: i32, part: &str| {
+        refuse(&["check", arg(&config(folder.path(), toml))], code, &[part]);
+    };
+    check(NO_CAMERA, 1, "line.toml:2: /dev/v4l/by-id/no-such-camera: no such camera: plug it in");
+    check("[source.camera]\ndevice = \"/dev/null\"\n", 78, "line.toml:2: /dev/null: it is not a camera");
+    check(
+        "[source.pattern]\n[alarm]\nchip = \"gpiochip99\"\nline = 1\n",
+        78,
+        "line.toml:4: no GPIO chip gpiochip99; there is",
+    );
+    for table in ["alarm", "heartbeat", "trigger"] {
+        let toml = format!("[source.pattern]\n[{table}]\nchip = \"gpiochip99\"\nline = \"no such line\"\n");
+        check(&toml, 78, "line.toml:4: no GPIO chip gpiochip99");
+    }
+}
+
+/// A run without its camera waits for it, says so once, and stops when it is told to.
+#[test]
+fn run_waits_for_a_camera_that_is_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = folder.path().join("out");
+    let path = config(folder.path(), &format!("{NO_CAMERA}[output]\nfolder = {results:?}\n"));
+    let mut run = lineside();
+    run.args(["run", arg(&path)]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = run.spawn().unwrap();
+    let started = Instant::now();
+    while !results.join("events.jsonl").exists() {
+        assert!(started.elapsed() < Duration::from_secs(60), "it did not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // Long enough for several tries.
+    std::thread::sleep(Duration::from_millis(1200));
+    let asked = Instant::now();
+    assert!(std::process::Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said.matches("record=camera_lost").count(), 1, "{said}");
+    assert!(said.contains("no-such-camera: no such camera: plug it in"), "{said}");
+}
