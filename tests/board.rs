@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{arg, config, lineside, refuse, succeed, text};
+use common::{arg, config, lineside, refuse, run, succeed, text};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,13 @@ fn check_refuses_what_is_not_there() {
         let toml = format!("[source.pattern]\n[{table}]\nchip = \"gpiochip99\"\nline = \"no such line\"\n");
         check(&toml, 78, "line.toml:4: no GPIO chip gpiochip99");
     }
+    let out = folder.path().join("taught");
+    refuse(&["teach", "--camera", "/dev/no-such-camera", "--out", arg(&out)], 1, &["no such camera"]);
+    let pattern = config(folder.path(), "[source.pattern]\n");
+    refuse(&["teach", "--camera", arg(&pattern), "--out", arg(&out)], 1, &["it has no [source.camera]"]);
+    assert_eq!(run(&["teach", "--camera", "0", "--normal", "x", "--out", arg(&out)]).status.code(), Some(2));
+    assert_eq!(run(&["teach", "--out", arg(&out)]).status.code(), Some(2));
+    assert_eq!(run(&["teach", "--normal", "x", "--every", "2", "--out", arg(&out)]).status.code(), Some(2));
 }
 
 /// A run without its camera waits for it, says so once, and stops when it is told to.

@@ -1,6 +1,7 @@
 //! `lineside teach`: the board learns what is normal from pictures of good parts, and writes it down as a bundle.
 
 mod defects;
+mod record;
 mod report;
 
 use super::MAX_PIXELS;
@@ -12,16 +13,24 @@ use crate::source::picture_files;
 use crate::task::anomaly::teach::{Advice, Taught, TaughtPicture, TeachError, Teacher, advise};
 use anyhow::Context;
 use defects::Defects;
+use record::record;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
 pub struct Arguments {
     /// A folder of pictures of good parts
-    #[arg(long, value_name = "DIR")]
-    normal: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "camera", conflicts_with = "camera")]
+    normal: Option<PathBuf>,
+    /// A camera that sees good parts: its path, or a configuration (.toml) whose [source.camera] is used, and its trigger.
+    /// Pictures go to BUNDLE.frames
+    #[arg(long, value_name = "DEV")]
+    camera: Option<String>,
+    /// Seconds from one picture of the camera to the next
+    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = pause, conflicts_with = "normal")]
+    every: f64,
     /// A folder of pictures of known defects, which then help; names of sub-folders are kinds of defect
     #[arg(long, value_name = "DIR")]
     defects: Option<PathBuf>,
@@ -34,9 +43,9 @@ pub struct Arguments {
     /// False alarms that may come of 1000 normal frames
     #[arg(long, value_name = "N", default_value_t = 10.0, value_parser = rate)]
     false_alarms: f64,
-    /// The most pictures to learn from
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=1000))]
-    frames: u64,
+    /// The most pictures to learn from; of a camera, how many [default: 1000, of a camera 200]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    frames: Option<u64>,
     /// The bundle of the backbone
     #[arg(long, value_name = "BUNDLE", default_value = "backbone-lite0")]
     backbone: String,
@@ -53,20 +62,46 @@ fn rate(text: &str) -> Result<f64, String> {
     rate.ok_or_else(|| "expected a number in 0.01..500".into())
 }
 
+fn pause(text: &str) -> Result<f64, String> {
+    let pause = text.parse::<f64>().ok().filter(|pause| (0.0..=3600.0).contains(pause));
+    pause.ok_or_else(|| "expected seconds in 0..3600".into())
+}
+
+impl Arguments {
+    /// The folder of pictures of good parts; a camera's are recorded first.
+    fn pictures(&self) -> anyhow::Result<PathBuf> {
+        match (&self.normal, &self.camera) {
+            (None, Some(camera)) => {
+                let folder = beside(&self.out, ".frames");
+                record(camera, &folder, self.frames.unwrap_or(200), Duration::from_secs_f64(self.every))?;
+                Ok(folder)
+            }
+            (normal, _) => Ok(normal.clone().unwrap_or_default()),
+        }
+    }
+}
+
+/// `out` with something after its name.
+fn beside(out: &Path, end: &str) -> PathBuf {
+    let mut path = out.to_path_buf().into_os_string();
+    path.push(end);
+    path.into()
+}
+
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let backbone = bundle::find(&arguments.backbone)?;
-    let mut files = picture_files(&arguments.normal).map_err(anyhow::Error::msg)?;
-    files.truncate(arguments.frames as usize);
     let defects = Defects::of(arguments)?;
     // Before any work: a place that cannot be written to should be known now.
     let cannot_write = || format!("{}: cannot write the bundle", arguments.out.display());
     drop(Draft::begin(&arguments.out).with_context(cannot_write)?);
-    let mut notes = arguments.out.clone().into_os_string();
-    notes.push(".teaching");
+    let normal = arguments.pictures()?;
+    let mut files = picture_files(&normal).map_err(anyhow::Error::msg)?;
+    files.truncate(arguments.frames.unwrap_or(1000) as usize);
+    let notes = beside(&arguments.out, ".teaching");
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
     let threads = arguments.threads.map_or(cores, |threads| threads as usize);
-    let begin = || Teacher::new(&backbone, (files.len(), defects.len()), Path::new(&notes), threads);
+    let begin = || Teacher::new(&backbone, (files.len(), defects.len()), &notes, threads);
     let mut teacher = begin()?;
     let (mut shown, mut left_out) = show(&mut teacher, &files)?;
     let gone = |noted: &[TaughtPicture], there: &dyn Fn(&str) -> bool| noted.iter().any(|p| !there(&p.key));
@@ -81,7 +116,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         log::warn!("{warning}");
     }
     if let Some(refusal) = refusal {
-        anyhow::bail!("cannot learn from {}: {refusal}", arguments.normal.display());
+        anyhow::bail!("cannot learn from {}: {refusal}", normal.display());
     }
     defects.show(&mut teacher, &shown)?;
     drop(shown);

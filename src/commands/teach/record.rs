@@ -1,0 +1,85 @@
+//! Pictures of good parts, taken by the camera that will look at the line.
+//!
+//! They are kept as files: what a bundle has learned from can be looked at, and taught again.
+
+use crate::commands::board::{Purpose, triggered};
+use crate::commands::progress::Progress;
+use crate::commands::setup::open_source;
+use crate::config::{self, Config, Source};
+use crate::picture::write_png;
+use crate::sink::write_durably;
+use crate::source::{Frame, Next};
+use anyhow::Context;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Records until `folder` holds `frames` pictures, one every `every`; a run that was cut goes on. `camera` is a device, or a
+/// configuration whose camera, and trigger, are used.
+///
+/// # Errors
+/// Where the camera does not work now, or a picture cannot be written.
+pub fn record(camera: &str, folder: &Path, frames: u64, every: Duration) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let path = |number: u64| -> PathBuf { folder.join(format!("good-{number:04}.png")) };
+    let mut number = (1..=frames).find(|number| !path(*number).exists()).unwrap_or(frames + 1);
+    if number > frames {
+        return Ok(());
+    }
+    let config = configuration(camera)?;
+    let mut source = triggered(&config, open_source(&config, Purpose::Check)?)?;
+    log::info!(source = source.describe().as_str(), folder = folder.display().to_string().as_str(), from = number, to = frames; "recording");
+    let progress = Progress::new("recording", frames);
+    let (mut frame, mut due) = (Frame::default(), Instant::now());
+    while number <= frames {
+        progress.at(number - 1);
+        let now = Instant::now();
+        if now < due {
+            source.pass_time();
+            std::thread::sleep((due - now).min(Duration::from_millis(20)));
+            continue;
+        }
+        match source.next(&mut frame) {
+            Next::Frame => {
+                let path = path(number);
+                let written = write_durably(&path, |out| write_png(out, &frame.picture).map_err(std::io::Error::other));
+                written.with_context(|| path.display().to_string())?;
+                number += 1;
+                due = now + every;
+            }
+            Next::Failed { name, reason } => {
+                log::warn!(frame = name.as_str(), reason = reason.as_str(); "frame_failed")
+            }
+            Next::FailedAgain | Next::NotYet => {}
+            Next::Ended => break,
+        }
+    }
+    progress.finish();
+    Ok(())
+}
+
+fn configuration(camera: &str) -> anyhow::Result<Config> {
+    if !camera.ends_with(".toml") {
+        let mut config = Config::demo(PathBuf::new());
+        config.source = Source::Camera(config::Camera::of_device(camera));
+        return Ok(config);
+    }
+    let config = Config::load(Path::new(camera))?;
+    anyhow::ensure!(matches!(config.source, Source::Camera(_)), "{camera}: it has no [source.camera] to teach from");
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_recorded_already_needs_no_camera() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 1..=3 {
+            std::fs::write(folder.path().join(format!("good-{number:04}.png")), "").unwrap();
+        }
+        record("/dev/no-such-camera", folder.path(), 3, Duration::ZERO).unwrap();
+        let problem = record("/dev/no-such-camera", folder.path(), 4, Duration::ZERO).unwrap_err();
+        assert!(format!("{problem:#}").contains("/dev/no-such-camera: no such camera"), "{problem:#}");
+    }
+}
