@@ -11,6 +11,7 @@
 //! | [`source`] | where frames come from |
 //! | [`task`] | what is asked of a frame: is it normal, and what does the spot look like from nearer |
 //! | [`sink`] | where verdicts go |
+//! | [`times`] | how long a thread waits, and the watchdog, from one constant |
 //! | [`record`] | how a log record is written |
 //! | [`board`] | what the board has: GPIO lines, permissions |
 //! | [`bundle`] | a model with all that it needs: manifest, hashes, golden vectors |
@@ -36,3 +37,4 @@ pub mod service;
 pub mod sink;
 pub mod source;
 pub mod task;
+pub mod times;

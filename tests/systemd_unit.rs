@@ -4,7 +4,7 @@ mod common;
 
 use common::root;
 use lineside::config::Budget;
-use lineside::service::times;
+use lineside::times;
 use std::process::Command;
 
 /// The value of a directive of the unit.

@@ -18,7 +18,7 @@ struct State {
 }
 
 /// How long a wait lasts before the caller looks for a stop.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = crate::times::BEAT;
 
 /// What came of waiting for a frame.
 pub enum Taken {

@@ -1,7 +1,7 @@
 //! Tells the manager what the service does (`sd_notify(3)`).
 
-use super::times::{FEED, STATUS};
 use crate::pipeline::Status;
+use crate::times::{FEED, STATUS};
 use sd_notify::NotifyState;
 use std::time::{Duration, Instant};
 

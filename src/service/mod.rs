@@ -11,7 +11,6 @@
 
 mod manager;
 mod reload;
-pub mod times;
 
 pub use manager::Manager;
 pub use reload::Reload;

@@ -50,9 +50,9 @@ use std::time::{Duration, Instant};
 /// Buffers that the driver fills in turn: one is decoded, one is being filled, two are spare for a slow moment.
 pub const BUFFERS: u32 = 4;
 /// How long a call may wait.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = crate::times::BEAT;
 /// Without a whole frame for this long a camera counts as silent (or damaged). Found within 2 s with a call's patience.
-const SILENCE: Duration = Duration::from_millis(1700);
+const SILENCE: Duration = crate::times::SILENT_SOURCE;
 /// A slow camera may take this many of its intervals.
 const INTERVALS: f64 = 3.0;
 /// A camera that streamed this long is well again: the next outage waits briefly at first.

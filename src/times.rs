@@ -17,8 +17,8 @@ pub const FEED: Duration = Duration::from_millis(10 * BEAT.as_millis() as u64);
 /// How often the status text is renewed.
 pub const STATUS: Duration = Duration::from_millis(20 * BEAT.as_millis() as u64);
 
-/// The longest that a source may keep the capture thread: a camera that sends nothing is told after so long.
-pub const SILENT_SOURCE: Duration = Duration::from_millis(20 * BEAT.as_millis() as u64);
+/// Without a whole frame for so long a camera counts as silent: with a call's wait, it is told within two seconds.
+pub const SILENT_SOURCE: Duration = Duration::from_millis(17 * BEAT.as_millis() as u64);
 
 /// The longest that a frame may take to be inspected, enlarged and handed on; what takes longer is stuck.
 pub const INSPECTION: Duration = Duration::from_millis(15 * BEAT.as_millis() as u64);
