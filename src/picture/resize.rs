@@ -7,6 +7,7 @@
 use super::PictureError;
 use super::picture::{Layout, Picture};
 use super::taps::{Filter, Taps, WEIGHT_BITS};
+use multiversion::multiversion;
 
 /// Fraction bits between the two steps. Keys' cubic can reach 1.13 * 255, which leaves 6 in an `i16`.
 const ROW_BITS: u32 = 6;
@@ -22,6 +23,8 @@ pub struct Resizer {
     rows: Taps,
     /// One blended row, `[source width, channels]`.
     blended: Vec<i16>,
+    /// The same in bytes, each with its neighbour's.
+    pairs: Vec<u8>,
 }
 
 impl Resizer {
@@ -63,6 +66,7 @@ impl Resizer {
             columns: Taps::new(filters.0, src.0, dst.0),
             rows: Taps::new(filters.1, src.1, dst.1),
             blended: vec![0; src.0 * layout.channels()],
+            pairs: vec![0; src.0 * layout.channels()],
         })
     }
 
@@ -83,13 +87,20 @@ impl Resizer {
         dst.reshape(self.layout, self.columns.outputs(), self.rows.outputs());
         for (y, (first, weights)) in self.rows.iter().enumerate() {
             blend_rows(src, first, weights, &mut self.blended);
+            if self.columns.halve() {
+                mean_of_pairs(&self.blended, self.layout.channels(), &mut self.pairs);
+                every_second(&self.pairs, self.layout, dst.row_mut(y));
+                continue;
+            }
             let resample = match (self.layout, self.columns.count()) {
                 (Layout::Grey, 1) => resample_row::<1, 1>,
                 (Layout::Grey, 2) => resample_row::<1, 2>,
+                (Layout::Grey, 3) => resample_row::<1, 3>,
                 (Layout::Grey, 4) => resample_row::<1, 4>,
                 (Layout::Grey, _) => resample_row_of_many::<1>,
                 (Layout::Rgb, 1) => resample_row::<3, 1>,
                 (Layout::Rgb, 2) => resample_row::<3, 2>,
+                (Layout::Rgb, 3) => resample_row::<3, 3>,
                 (Layout::Rgb, 4) => resample_row::<3, 4>,
                 (Layout::Rgb, _) => resample_row_of_many::<3>,
             };
@@ -127,6 +138,7 @@ pub(super) fn blend_rows(src: &Picture, first: usize, weights: &[i16], out: &mut
 }
 
 /// The same for a known number of rows: sums stay in registers.
+#[multiversion(targets("x86_64+avx512bw+avx512vl", "x86_64+avx2"))]
 fn blend<const N: usize>(rows: [&[u8]; N], weights: [i16; N], out: &mut [i16]) {
     const SHIFT: u32 = WEIGHT_BITS - ROW_BITS;
     let rows = rows.map(|row| &row[..out.len()]);
@@ -141,6 +153,7 @@ fn blend<const N: usize>(rows: [&[u8]; N], weights: [i16; N], out: &mut [i16]) {
 
 /// The same for two rows and weights that are not negative, in 16 bits, of which twice as many fit into a register: a weight
 /// is told in 128ths and a rest. Weights add up to 2¹⁴, so `high` is at most 255 · 128, and `low` 2 · 255 · 127.
+#[multiversion(targets("x86_64+avx512bw+avx512vl", "x86_64+avx2"))]
 fn blend_two(rows: [&[u8]; 2], weights: [u16; 2], out: &mut [i16]) {
     const { assert!(WEIGHT_BITS - ROW_BITS == 8) };
     let [a, b] = rows.map(|row| &row[..out.len()]);
@@ -154,6 +167,7 @@ fn blend_two(rows: [&[u8]; 2], weights: [u16; 2], out: &mut [i16]) {
 }
 
 /// The weighted sums along a row of `C` channels, rounded to bytes.
+#[multiversion(targets("x86_64+avx512bw+avx512vl", "x86_64+avx2"))]
 fn resample_row_of_many<const C: usize>(blended: &[i16], columns: &Taps, out: &mut [u8]) {
     for ((first, weights), out) in columns.iter().zip(out.chunks_exact_mut(C)) {
         resample_pixel::<C>(&blended[first * C..], weights, out);
@@ -161,9 +175,40 @@ fn resample_row_of_many<const C: usize>(blended: &[i16], columns: &Taps, out: &m
 }
 
 /// The same for `N` taps each: with their number known the compiler unrolls the loop over them.
+#[multiversion(targets("x86_64+avx512bw+avx512vl", "x86_64+avx2"))]
 fn resample_row<const C: usize, const N: usize>(blended: &[i16], columns: &Taps, out: &mut [u8]) {
     for ((first, weights), out) in columns.iter().zip(out.chunks_exact_mut(C)) {
         resample_pixel::<C>(&blended[first * C..][..N * C], &weights[..N], out);
+    }
+}
+
+/// The rounded mean of each pixel and its right neighbour. Halving needs every second of them, but so they are sums of two
+/// stretches of memory. The area filter's blended rows are not negative and at most 255 · 64, so two of them fit an `i16`.
+#[multiversion(targets("x86_64+avx512bw+avx512vl", "x86_64+avx2"))]
+fn mean_of_pairs(blended: &[i16], channels: usize, out: &mut [u8]) {
+    const SHIFT: u32 = ROW_BITS + 1;
+    let right = &blended[channels..];
+    for ((out, &a), &b) in out.iter_mut().zip(blended).zip(right) {
+        *out = ((a + b + (1 << (SHIFT - 1))) >> SHIFT) as u8;
+    }
+}
+
+/// Every second pixel of a row.
+fn every_second(row: &[u8], layout: Layout, out: &mut [u8]) {
+    match layout {
+        Layout::Grey => {
+            for (out, [byte, _]) in out.iter_mut().zip(row.as_chunks().0) {
+                *out = *byte;
+            }
+        }
+        Layout::Rgb => {
+            // Three bytes are moved as four, the fourth written over by the next; all but the last.
+            let last = out.len() - 3;
+            for (x, pixels) in (0..last).step_by(3).zip(row.as_chunks::<6>().0) {
+                out[x..x + 4].copy_from_slice(&pixels[..4]);
+            }
+            out[last..].copy_from_slice(&row[2 * last..][..3]);
+        }
     }
 }
 
@@ -296,18 +341,19 @@ mod tests {
 
     #[test]
     fn area_by_a_whole_number_is_the_rounded_mean() {
-        for ratio in [2, 3, 4, 8] {
-            let src = synthetic(Layout::Grey, 12 * ratio, 9 * ratio);
+        for (ratio, layout) in [2, 3, 4, 8].into_iter().flat_map(|r| [(r, Layout::Grey), (r, Layout::Rgb)]) {
+            let channels = layout.channels();
+            let src = synthetic(layout, 12 * ratio, 9 * ratio);
             let small = resize(Filter::Area, &src, 12, 9);
-            for y in 0..9 {
-                for x in 0..12 {
-                    let sum: usize = (0..ratio)
-                        .flat_map(|dy| src.row(y * ratio + dy)[x * ratio..][..ratio].iter())
-                        .map(|&v| usize::from(v))
-                        .sum();
-                    let area = ratio * ratio;
-                    assert_eq!(usize::from(small.row(y)[x]), (2 * sum + area) / (2 * area), "1/{ratio} at {x} {y}");
-                }
+            for (y, i) in (0..9).flat_map(|y| (0..12 * channels).map(move |i| (y, i))) {
+                let (x, channel) = (i / channels, i % channels);
+                let sum: usize = (0..ratio * ratio)
+                    .map(|at| (y * ratio + at / ratio, x * ratio + at % ratio))
+                    .map(|(y, x)| usize::from(src.row(y)[x * channels + channel]))
+                    .sum();
+                let area = ratio * ratio;
+                let mean = (2 * sum + area) / (2 * area);
+                assert_eq!(usize::from(small.row(y)[i]), mean, "{layout:?}, 1/{ratio} at {x} {y}");
             }
         }
     }

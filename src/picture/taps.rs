@@ -33,6 +33,7 @@ pub(super) struct Taps {
     count: usize,
     first: Vec<usize>,
     weights: Vec<i16>,
+    halve: bool,
 }
 
 impl Taps {
@@ -41,13 +42,15 @@ impl Taps {
         let windows: Vec<(usize, Vec<i16>)> =
             (0..dst).map(|i| quantize(&fold(filter, src, &window(filter, src, dst, i)))).collect();
         let count = windows.iter().map(|(_, weights)| weights.len()).max().unwrap_or(0);
-        let mut taps = Taps { count, first: Vec::with_capacity(dst), weights: vec![0; count * dst] };
+        let mut taps = Taps { count, first: Vec::with_capacity(dst), weights: vec![0; count * dst], halve: false };
         for ((start, weights), slot) in windows.iter().zip(taps.weights.chunks_exact_mut(count)) {
             let first = (*start).min(src - count);
             slot[start - first..][..weights.len()].copy_from_slice(weights);
             taps.first.push(first);
         }
-        taps
+        const HALF: i16 = 1 << (WEIGHT_BITS - 1);
+        let halve = taps.iter().enumerate().all(|(i, (first, weights))| first == 2 * i && *weights == [HALF; 2]);
+        Taps { halve, ..taps }
     }
 
     /// Number of outputs.
@@ -58,6 +61,11 @@ impl Taps {
     /// Taps of each output.
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// Whether each output is the mean of two neighbours of its own.
+    pub fn halve(&self) -> bool {
+        self.halve
     }
 
     /// Of output `i`: first source index and weights.

@@ -5,14 +5,13 @@
 //! half the grid are enlarged to it bilinearly. Values are whole numbers of [`UNIT`]ths, the same on every CPU: sums are
 //! integers, and what is float is one division, one square root and one product, each rounded by IEEE 754.
 
+use super::averages::{Averages, SHARE};
 use super::view::{Features, Layer};
+use multiversion::multiversion;
 use std::ops::Range;
 
 /// Steps in one spread.
 pub const UNIT: f32 = 64.0;
-
-/// The mean of up to nine bytes is told in 36ths: 4, 6 and 9 divide it.
-const SHARE: u16 = 36;
 
 /// A quarter of a byte step, in 36ths: a feature that is flat over the frame stays small.
 const LEAST_SPREAD: u16 = SHARE / 4;
@@ -26,8 +25,6 @@ pub struct Cells {
     channels: usize,
     groups: Vec<Group>,
     values: Vec<i16>,
-    sums: Vec<u16>,
-    means: Vec<u16>,
     planes: Vec<i16>,
 }
 
@@ -42,6 +39,7 @@ pub struct Group {
     pub channels: Range<usize>,
     /// `[rows, columns, channels]`
     values: Vec<i16>,
+    averages: Averages,
 }
 
 impl Group {
@@ -72,23 +70,19 @@ impl Cells {
             let end = channels + layer.channels;
             match groups.last_mut() {
                 Some(group) if group.grid == grid => group.channels.end = end,
-                _ => groups.push(Group { grid, channels: channels..end, values: Vec::new() }),
+                _ => {
+                    let averages = Averages::new(layer.rows, layer.columns);
+                    groups.push(Group { grid, channels: channels..end, values: Vec::new(), averages });
+                }
             }
             channels = end;
         }
         for group in &mut groups {
             group.values.resize(group.grid.0 * group.grid.1 * group.channels.len(), 0);
         }
-        let cells = columns * rows;
-        Ok(Cells {
-            grid: (columns, rows),
-            channels,
-            groups,
-            values: Vec::new(),
-            sums: vec![0; columns],
-            means: vec![0; cells],
-            planes: vec![0; cells * AT_ONCE],
-        })
+        let largest = groups.iter().map(|group| group.averages.len()).max().unwrap_or(0);
+        let planes = vec![0; largest * AT_ONCE];
+        Ok(Cells { grid: (columns, rows), channels, groups, values: Vec::new(), planes })
     }
 
     /// Columns and rows.
@@ -120,18 +114,20 @@ impl Cells {
                 at += 1;
             }
             let Some(group) = self.groups.get_mut(at) else { return };
-            let (places, each) = (layer.plane(), group.channels.len());
-            for some in planes.chunks(places * AT_ONCE) {
-                let count = some.len() / places;
-                for (plane, out) in some.chunks_exact(places).zip(self.planes.chunks_exact_mut(places)) {
-                    let means = &mut self.means[..places];
-                    average(plane, layer, &mut self.sums, means);
-                    relate(means, out);
+            let (each, averages) = (group.channels.len(), &mut group.averages);
+            let (length, width) = (averages.len(), averages.width());
+            for some in planes.chunks(layer.plane() * AT_ONCE) {
+                let count = some.len() / layer.plane();
+                for (plane, out) in some.chunks_exact(layer.plane()).zip(self.planes.chunks_exact_mut(length)) {
+                    relate(averages.of(plane), layer.plane(), out);
                 }
                 let own = channel - group.channels.start;
-                for (place, values) in group.values.chunks_exact_mut(each).enumerate() {
-                    for (plane, value) in values[own..own + count].iter_mut().enumerate() {
-                        *value = self.planes[plane * places + place];
+                for (row, values) in group.values.chunks_exact_mut(each * layer.columns).enumerate() {
+                    for (place, values) in (row * width..).zip(values.chunks_exact_mut(each)) {
+                        for (value, plane) in values[own..own + count].iter_mut().zip(self.planes.chunks_exact(length))
+                        {
+                            *value = plane[place];
+                        }
                     }
                 }
                 channel += count;
@@ -175,37 +171,10 @@ pub fn enlarged((columns, rows): (usize, usize)) -> impl Iterator<Item = [usize;
     })
 }
 
-/// The mean of each 3×3 neighbourhood, in 36ths; at the border of what there is of it. The highest is 36 · 255.
-fn average(plane: &[u8], layer: Layer, sums: &mut [u16], out: &mut [u16]) {
-    let Layer { rows, columns, .. } = layer;
-    let last = columns - 1;
-    for (y, out) in out.chunks_exact_mut(columns).enumerate() {
-        let (top, bottom) = (y.saturating_sub(1), (y + 2).min(rows));
-        let sums = &mut sums[..columns];
-        sums.fill(0);
-        for row in plane[top * columns..bottom * columns].chunks_exact(columns) {
-            for (sum, &value) in sums.iter_mut().zip(row) {
-                *sum += u16::from(value);
-            }
-        }
-        // 36 divides by every number of neighbours there can be.
-        let high = (bottom - top) as u16;
-        let (share, share_of_two) = (SHARE / (3 * high), SHARE / (2 * high));
-        for (out, near) in out.iter_mut().skip(1).zip(sums.windows(3)) {
-            *out = (near[0] + near[1] + near[2]) * share;
-        }
-        if last == 0 {
-            out[0] = sums[0] * (SHARE / high);
-        } else {
-            out[0] = (sums[0] + sums[1]) * share_of_two;
-            out[last] = (sums[last - 1] + sums[last]) * share_of_two;
-        }
-    }
-}
-
-/// `(value - mean) / (spread + a quarter of a byte step)` in [`UNIT`]ths.
-fn relate(values: &[u16], out: &mut [i16]) {
-    let count = values.len() as u64;
+/// `(value - mean) / (spread + a quarter of a byte step)` in [`UNIT`]ths, for `count` values among zeros.
+#[multiversion(targets("x86_64+avx512bw+avx512vl", "x86_64+avx2"))]
+fn relate(values: &[u16], count: usize, out: &mut [i16]) {
+    let count = count as u64;
     let (mut sum, mut squares) = (0, 0);
     // So many squares add up to less than 2^32.
     for some in values.chunks(32) {
@@ -231,22 +200,12 @@ mod tests {
     }
 
     #[test]
-    fn averages_take_what_there_is_at_the_border() {
-        let mut out = [0; 9];
-        average(&[0, 0, 0, 0, 36, 0, 0, 0, 0], layer(1, 3, 3), &mut [0; 3], &mut out);
-        assert_eq!(out, [324, 216, 324, 216, 144, 216, 324, 216, 324]);
-        let mut one = [0];
-        average(&[7], layer(1, 1, 1), &mut [0], &mut one);
-        assert_eq!(one, [7 * SHARE]);
-    }
-
-    #[test]
     fn cells_are_told_in_spreads_of_their_own_frame() {
         // Mean 72, spread 27, and 9 for the quarter step: 27 / 36 of a spread of 64 units.
         let mut out = [0; 4];
-        relate(&[45, 45, 99, 99], &mut out);
+        relate(&[45, 45, 99, 99], 4, &mut out);
         assert_eq!(out, [-48, -48, 48, 48]);
-        relate(&[500; 4], &mut out);
+        relate(&[500; 4], 4, &mut out);
         assert_eq!(out, [0; 4]);
     }
 

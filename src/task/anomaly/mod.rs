@@ -7,6 +7,7 @@
 //!                                                                   +--> heatmap, regions
 //! ```
 
+mod averages;
 mod calibration;
 mod cells;
 mod heatmap;

@@ -2,9 +2,13 @@
 //! the frame, over the means of rows, and over the means of columns.
 
 use super::view::{Features, Layer};
+use multiversion::multiversion;
 
 /// Added to a spread before its logarithm is taken, in steps of the features' bytes: a flat feature stays finite.
 const LEAST_SPREAD: f64 = 0.25;
+
+/// Columns that are added up at a time.
+const BLOCK: usize = 32;
 
 /// Values for each channel, in the order of [`Statistic`].
 pub const STATISTICS: usize = 5;
@@ -49,20 +53,7 @@ pub fn pool(features: Features<'_>, out: &mut Vec<u16>) {
     for (layer, planes) in features.iter() {
         let Layer { rows, columns, .. } = layer;
         for plane in planes.chunks_exact(layer.plane()) {
-            let (mut sums, mut highest) = (Sums::default(), 0u8);
-            let mut by_row = Sums::default();
-            for row in plane.chunks_exact(columns) {
-                let sum = row.iter().map(|&value| u32::from(value)).sum::<u32>();
-                let squares = row.iter().map(|&value| u32::from(value) * u32::from(value)).sum::<u32>();
-                sums.add(u64::from(sum), u64::from(squares));
-                by_row.add(u64::from(sum), u64::from(sum) * u64::from(sum));
-                highest = row.iter().fold(highest, |a, &b| a.max(b));
-            }
-            let mut by_column = Sums::default();
-            for column in 0..columns {
-                let sum = plane[column..].iter().step_by(columns).map(|&value| u64::from(value)).sum::<u64>();
-                by_column.add(sum, sum * sum);
-            }
+            let Seen { all: sums, by_row, by_column, highest } = add_up(plane, columns);
             let count = layer.plane() as u64;
             out.push(((256 * sums.sum + count / 2) / count) as u16);
             out.push(256 * u16::from(highest));
@@ -71,6 +62,44 @@ pub fn pool(features: Features<'_>, out: &mut Vec<u16>) {
             out.push(logarithm(by_column.spread(columns as u64) / rows as f64));
         }
     }
+}
+
+/// Sums over a plane.
+#[derive(Default)]
+struct Seen {
+    all: Sums,
+    by_row: Sums,
+    by_column: Sums,
+    highest: u8,
+}
+
+#[multiversion(targets("x86_64+avx512bw+avx512vl", "x86_64+avx2"))]
+fn add_up(plane: &[u8], columns: usize) -> Seen {
+    let mut seen = Seen::default();
+    for row in plane.chunks_exact(columns) {
+        let (mut sum, mut squares, mut highest) = (0u32, 0u32, 0u8);
+        for &value in row {
+            sum += u32::from(value);
+            squares += u32::from(value) * u32::from(value);
+            highest = highest.max(value);
+        }
+        seen.all.add(u64::from(sum), u64::from(squares));
+        seen.by_row.add(u64::from(sum), u64::from(sum) * u64::from(sum));
+        seen.highest = seen.highest.max(highest);
+    }
+    // A block of columns at a time, so that their sums stay in registers.
+    for from in (0..columns).step_by(BLOCK) {
+        let mut sums = [0u32; BLOCK];
+        for row in plane.chunks_exact(columns) {
+            for (sum, &value) in sums.iter_mut().zip(&row[from..]) {
+                *sum += u32::from(value);
+            }
+        }
+        for &sum in sums.iter().take(columns - from) {
+            seen.by_column.add(u64::from(sum), u64::from(sum) * u64::from(sum));
+        }
+    }
+    seen
 }
 
 #[derive(Default)]

@@ -2,6 +2,7 @@
 
 use crate::engine::{EngineError, Model, Plan, Session};
 use crate::picture::{Layout, Picture, PictureError, Resizer};
+use multiversion::multiversion;
 use std::sync::Arc;
 
 /// One layer of features: bytes `[channels, rows, columns]`.
@@ -104,11 +105,7 @@ impl View {
         for (channel, to) in planes.chunks_exact_mut(plane).enumerate() {
             match self.fitted.layout() {
                 Layout::Grey => to.copy_from_slice(self.fitted.data()),
-                Layout::Rgb => {
-                    for (to, pixel) in to.iter_mut().zip(self.fitted.data().as_chunks::<3>().0) {
-                        *to = pixel[channel];
-                    }
-                }
+                Layout::Rgb => every_third(&self.fitted.data()[channel..], to),
             }
         }
         self.session.run()?;
@@ -122,6 +119,14 @@ impl View {
     /// The features of the last run.
     pub fn features(&self) -> Features<'_> {
         Features { layers: &self.layers, bytes: &self.bytes }
+    }
+}
+
+/// One channel of pixels in colour.
+#[multiversion(targets("x86_64+avx512bw+avx512vl", "x86_64+avx2"))]
+fn every_third(from: &[u8], to: &mut [u8]) {
+    for (i, to) in to.iter_mut().enumerate() {
+        *to = from[3 * i];
     }
 }
 

@@ -15,6 +15,7 @@ pub use subspace::Subspace;
 pub use sum::{Sum, rebuild};
 
 use super::cells::Cells;
+use multiversion::multiversion;
 
 /// What the backbone saw in one frame, a slot for each view.
 pub struct Seen {
@@ -74,14 +75,17 @@ impl Matrix {
     }
 }
 
-/// The integer dot product, in a form of which compilers make 16-bit products added in pairs (`pmaddwd`, `smlal`).
+/// The integer dot product, in a form of which compilers make 16-bit products added in pairs (`pmaddwd`).
+#[multiversion(targets("x86_64+avx512bw+avx512vl", "x86_64+avx2"))]
 fn dot(a: &[i16], b: &[i16]) -> i32 {
     let (blocks_a, rest_a) = a.as_chunks::<32>();
     let (blocks_b, rest_b) = b.as_chunks::<32>();
-    let mut sums = [0i32; 32];
+    let mut sums = [0i32; 16];
     for (a, b) in blocks_a.iter().zip(blocks_b) {
-        for (sum, (&a, &b)) in sums.iter_mut().zip(a.iter().zip(b)) {
-            *sum = sum.wrapping_add(i32::from(a) * i32::from(b));
+        for (i, sum) in sums.iter_mut().enumerate() {
+            let (even, odd) = (2 * i, 2 * i + 1);
+            let pair = (i32::from(a[even]) * i32::from(b[even])).wrapping_add(i32::from(a[odd]) * i32::from(b[odd]));
+            *sum = sum.wrapping_add(pair);
         }
     }
     let rest = rest_a.iter().zip(rest_b).fold(0i32, |sum, (&a, &b)| sum.wrapping_add(i32::from(a) * i32::from(b)));

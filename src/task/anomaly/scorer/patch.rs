@@ -66,13 +66,17 @@ impl Patch {
     fn measure(&mut self, cells: &Cells) {
         let count = self.offsets.len();
         self.along.clear();
-        self.along.resize(cells.grid().0 * cells.grid().1 * count, 0);
         for group in cells.groups() {
             let channels = group.channels.clone();
             self.coarse.clear();
             for place in group.iter() {
                 let directions = self.directions.chunks_exact(self.channels);
                 self.coarse.extend(directions.map(|direction| dot(&direction[channels.clone()], place)));
+            }
+            if self.along.is_empty() {
+                // The first group has the cells' grid.
+                self.along.extend(self.coarse.iter().map(|own| 16 * i64::from(*own)));
+                continue;
             }
             let along = self.along.chunks_exact_mut(count);
             if group.grid == cells.grid() {

@@ -2,6 +2,7 @@
 //! normal (teach/subspace.rs). The score is `ln |V (x - mean) / spread|`.
 
 use super::{Matrix, Scorer, Seen};
+use multiversion::multiversion;
 
 /// Distances of pooled features along a few directions.
 pub struct Subspace {
@@ -50,6 +51,7 @@ impl Scorer for Subspace {
 }
 
 /// The dot product, in eight sums side by side: an order that is stated and not left to the compiler.
+#[multiversion(targets("x86_64+avx512bw+avx512vl", "x86_64+avx2"))]
 pub fn sum_of_products(a: &[f32], b: &[f32]) -> f64 {
     let mut sums = [0f32; 8];
     for (a, b) in a.chunks(8).zip(b.chunks(8)) {
