@@ -1,36 +1,97 @@
-//! Writes the manual pages and the shells' completions of the program, from the program's own command line:
+//! Writes the manual pages and the shells' completions of the program, from the definition of its command line:
 //! `cargo run --release --example manual -- OUT`. `cross/package` packs them.
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
 use lineside::commands::Cli;
 use std::path::{Path, PathBuf};
+
+const CODES: [(&str, &str); 4] = [
+    ("0", "Done."),
+    ("1", "Failed; one line on stderr says what, and what to do."),
+    ("2", "Wrong arguments."),
+    ("78", "Bad configuration or bundle: the same again would not help, so systemd does not start the service again."),
+];
+
+const ENVIRONMENT: [(&str, &str); 3] = [
+    ("LINESIDE_LOG", "How much is logged: error, warn, info (the default), debug or trace."),
+    ("LINESIDE_BUNDLES", "Folders, separated by colons, in which bundles are looked for before all others."),
+    (
+        "LINESIDE_KERNEL",
+        "The engine's kernel set, of those that lineside-parity(1) names; by default the best that the CPU has. Results \
+         are the same.",
+    ),
+];
+
+const FILES: [(&str, &str); 4] = [
+    ("/etc/lineside/lineside.toml", "The configuration of the service, with every key, its default and its reason."),
+    ("/var/lib/lineside/", "Records and pictures of the service, and bundles taught on this board (bundles/)."),
+    ("/usr/share/lineside/bundles/", "The bundles that are shipped."),
+    ("/usr/lib/systemd/system/lineside.service", "The unit, with a reason beside each directive."),
+];
 
 fn main() -> std::io::Result<()> {
     let Some(out) = std::env::args_os().nth(1).map(PathBuf::from) else {
         eprintln!("manual: which folder to write to?");
         std::process::exit(2);
     };
+    let (man, completions) = (out.join("man"), out.join("completions"));
+    for folder in [&man, &completions] {
+        std::fs::create_dir_all(folder)?;
+    }
     let mut cli = Cli::command().disable_help_subcommand(true);
     cli.build();
-    let man = out.join("man");
-    std::fs::create_dir_all(&man)?;
-    page(&cli, "lineside", &man)?;
+    let commands: Vec<String> = cli.get_subcommands().map(|command| page_name(&cli, command)).collect();
+    page(&cli, &cli, &commands, &man)?;
     for command in cli.get_subcommands() {
-        page(command, &format!("lineside-{}", command.get_name()), &man)?;
+        page(&cli, command, &["lineside".into()], &man)?;
     }
-    let completions = out.join("completions");
-    std::fs::create_dir_all(&completions)?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         clap_complete::generate_to(shell, &mut Cli::command(), "lineside", &completions)?;
     }
     Ok(())
 }
 
+fn page_name(cli: &Command, command: &Command) -> String {
+    format!("{}-{}", cli.get_name(), command.get_name())
+}
+
 /// Writes the page of one command.
-fn page(command: &clap::Command, name: &str, folder: &Path) -> std::io::Result<()> {
+fn page(cli: &Command, command: &Command, also: &[String], folder: &Path) -> std::io::Result<()> {
+    let whole = command.has_subcommands();
+    let name = if whole { cli.get_name().into() } else { page_name(cli, command) };
+    let version = format!("lineside {}", env!("CARGO_PKG_VERSION"));
+    let man = Man::new(command.clone()).title(name.to_uppercase()).source(version).manual("Lineside");
     let mut page = Vec::new();
-    Man::new(command.clone()).render(&mut page)?;
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    let mut roff = Roff::new();
+    if whole {
+        man.render_subcommands_section(&mut page)?;
+        terms(&mut roff, "FILES", &FILES);
+    }
+    terms(&mut roff, "ENVIRONMENT", &ENVIRONMENT);
+    terms(&mut roff, "EXIT STATUS", &CODES);
+    roff.control("SH", ["SEE ALSO"]);
+    for page in also {
+        roff.text([bold(page.as_str()), roman("(1),")]);
+    }
+    roff.text([roman("/usr/share/doc/lineside/operations.md (from a bare board to a running line)")]);
+    roff.to_writer(&mut page)?;
     std::fs::write(folder.join(format!("{name}.1")), page)
+}
+
+/// A section of words, each with what it means.
+fn terms(roff: &mut Roff, title: &str, terms: &[(&str, &str)]) {
+    roff.control("SH", [title]);
+    for (word, meaning) in terms {
+        roff.control("TP", []);
+        roff.text([bold(*word)]);
+        roff.text([roman(*meaning)]);
+    }
 }
