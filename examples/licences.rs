@@ -83,11 +83,24 @@ fn terms(package: &Value) -> Result<(String, String, String), Error> {
                 files.iter().filter(|(name, _)| name.starts_with("NOTICE")).map(|(_, words)| words.as_str()).collect();
             format!("{APACHE}\n\n{}", notices.join("\n"))
         }
-        (_, Some(own)) => own.to_string(),
+        (_, Some(own)) => without_apache(own),
         ("MIT", None) => MIT.lines().filter(|line| !line.starts_with("Copyright")).collect::<Vec<_>>().join("\n"),
         (_, None) => return Err("it ships no text of its licence".into()),
     };
     Ok((licence.into(), words, holders))
+}
+
+/// A text that holds Apache's licence among others, with a word about where that lies on Debian in its stead.
+fn without_apache(words: &str) -> String {
+    let lines: Vec<&str> = words.lines().collect();
+    let begin = lines.iter().position(|line| line.trim() == "Apache License");
+    let end = lines.iter().rposition(|line| line.trim() == "limitations under the License.");
+    match (begin, end) {
+        (Some(begin), Some(end)) if begin < end => {
+            [&lines[..begin], &["Apache License, Version 2.0.", APACHE], &lines[end + 1..]].concat().join("\n")
+        }
+        _ => words.into(),
+    }
 }
 
 /// The files of a package that speak of licences: names in capitals, and what they say.

@@ -1,12 +1,12 @@
 //! Writes the manual pages and the shells' completions of the program, from the definition of its command line:
-//! `cargo run --release --example manual -- OUT`. `cross/package` packs them.
+//! `cargo run --release --example manual -- OUT DATE`. `cross/package` packs them.
 
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use lineside::commands::Cli;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const CODES: [(&str, &str); 4] = [
     ("0", "Done."),
@@ -33,10 +33,12 @@ const FILES: [(&str, &str); 4] = [
 ];
 
 fn main() -> std::io::Result<()> {
-    let Some(out) = std::env::args_os().nth(1).map(PathBuf::from) else {
-        eprintln!("manual: which folder to write to?");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [out, date] = &arguments[..] else {
+        eprintln!("manual: which folder to write to, and which day to state?");
         std::process::exit(2);
     };
+    let out = Path::new(out);
     let (man, completions) = (out.join("man"), out.join("completions"));
     for folder in [&man, &completions] {
         std::fs::create_dir_all(folder)?;
@@ -44,9 +46,9 @@ fn main() -> std::io::Result<()> {
     let mut cli = Cli::command().disable_help_subcommand(true);
     cli.build();
     let commands: Vec<String> = cli.get_subcommands().map(|command| page_name(&cli, command)).collect();
-    page(&cli, &cli, &commands, &man)?;
+    page(&cli, &cli, &commands, date, &man)?;
     for command in cli.get_subcommands() {
-        page(&cli, command, &["lineside".into()], &man)?;
+        page(&cli, command, &["lineside".into()], date, &man)?;
     }
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         clap_complete::generate_to(shell, &mut Cli::command(), "lineside", &completions)?;
@@ -59,11 +61,11 @@ fn page_name(cli: &Command, command: &Command) -> String {
 }
 
 /// Writes the page of one command.
-fn page(cli: &Command, command: &Command, also: &[String], folder: &Path) -> std::io::Result<()> {
+fn page(cli: &Command, command: &Command, also: &[String], date: &str, folder: &Path) -> std::io::Result<()> {
     let whole = command.has_subcommands();
     let name = if whole { cli.get_name().into() } else { page_name(cli, command) };
     let version = format!("lineside {}", env!("CARGO_PKG_VERSION"));
-    let man = Man::new(command.clone()).title(name.to_uppercase()).source(version).manual("Lineside");
+    let man = Man::new(command.clone()).title(name.to_uppercase()).date(date).source(version).manual("Lineside");
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
