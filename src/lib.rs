@@ -13,7 +13,7 @@
 //! | [`sink`] | where verdicts go |
 //! | [`times`] | how long a thread waits, and the watchdog, from one constant |
 //! | [`record`] | how a log record is written |
-//! | [`board`] | what the board has: GPIO lines, permissions |
+//! | [`board`] | what the board has: GPIO lines, sensors of heat, permissions |
 //! | [`bundle`] | a model with all that it needs: manifest, hashes, golden vectors |
 //! | [`engine`] | INT8 inference |
 //! | [`memory`] | the budget and the counting allocator |

@@ -1,6 +1,7 @@
-//! What the board has: GPIO lines, and who may use its devices.
+//! What the board has: GPIO lines, sensors of heat, and who may use its devices.
 
 mod gpio;
+pub mod heat;
 mod permission;
 
 pub use gpio::{Edges, GpioChip, GpioError, GpioLine, LineName, Place, chips, output};
