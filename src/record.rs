@@ -1,9 +1,9 @@
 //! How a log record is written: one line, `key=value` for people and journals or one JSON object for programs.
 //!
 //! A record is a call of `log`'s macros whose message is the record's kind and whose key-values are its fields:
-//! `info!(captured = 7, dropped = 0; "status")`. Logs go to stderr; stdout belongs to the command's result.
+//! `info!(captured = 7, dropped = 0; "status")`. A field that is `None` is left out. Logs go to stderr; stdout belongs to the command's result.
 
-use log::kv::{self, Key, Value, VisitSource};
+use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -59,7 +59,9 @@ struct TextFields<'a>(&'a mut String);
 
 impl<'kvs> VisitSource<'kvs> for TextFields<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
-        push_pair(self.0, key.as_str(), &value.to_string());
+        if !is_none(&value) {
+            push_pair(self.0, key.as_str(), &value.to_string());
+        }
         Ok(())
     }
 }
@@ -68,6 +70,9 @@ struct JsonFields<'a>(&'a mut serde_json::Map<String, serde_json::Value>);
 
 impl<'kvs> VisitSource<'kvs> for JsonFields<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+        if is_none(&value) {
+            return Ok(());
+        }
         let json = if let Some(number) = value.to_u64() {
             number.into()
         } else if let Some(number) = value.to_i64() {
@@ -82,6 +87,23 @@ impl<'kvs> VisitSource<'kvs> for JsonFields<'_> {
         self.0.insert(key.as_str().into(), json);
         Ok(())
     }
+}
+
+/// Whether it is an `Option` without a value.
+fn is_none(value: &Value) -> bool {
+    struct Null(bool);
+    impl VisitValue<'_> for Null {
+        fn visit_any(&mut self, _: Value) -> Result<(), kv::Error> {
+            Ok(())
+        }
+        fn visit_null(&mut self) -> Result<(), kv::Error> {
+            self.0 = true;
+            Ok(())
+        }
+    }
+    let mut null = Null(false);
+    let _ = value.visit(&mut null);
+    null.0
 }
 
 /// A value stands bare where it cannot be misread, else quoted with `\"`, `\\` and `\n` escaped.

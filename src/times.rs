@@ -17,6 +17,9 @@ pub const FEED: Duration = Duration::from_millis(10 * BEAT.as_millis() as u64);
 /// How often the status text is renewed.
 pub const STATUS: Duration = Duration::from_millis(20 * BEAT.as_millis() as u64);
 
+/// How often the board's temperature is read.
+pub const HEAT: Duration = Duration::from_millis(10 * BEAT.as_millis() as u64);
+
 /// Without a whole frame for so long a camera counts as silent: with a call's wait, it is told within two seconds.
 pub const SILENT_SOURCE: Duration = Duration::from_millis(17 * BEAT.as_millis() as u64);
 

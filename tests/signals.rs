@@ -67,6 +67,8 @@ fn lines_follow_every_verdict_and_are_first_to_know() {
         skip_similar: 0.0,
         frames: None,
         signals: vec![Box::new(diary.clone())],
+        relief: Arc::default(),
+        smaller: None,
     };
     let ending = pipeline.run(&Shutdown::default(), &mut diary.clone(), &mut Nobody).unwrap();
     let (line, writer) = (diary.of("line"), diary.of("writer"));

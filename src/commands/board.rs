@@ -1,7 +1,7 @@
 //! From a configuration to what is plugged into the board: camera, alarm, heartbeat, trigger.
 
 use crate::board::{Edges, GpioError, output};
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigError};
 use crate::sink::{Active, Alarm, Heartbeat, Signal};
 use crate::source::camera::{Camera, Fault, Kind, NodePort, Terms, Wish};
 use crate::source::{FrameSource, Triggered};
@@ -41,6 +41,11 @@ pub fn open_camera(
         Purpose::Run => camera.start(),
         Purpose::Check => camera.prove().map(|_| ()),
     };
+    if let Some(smaller) = &config.heat.smaller {
+        let (width, height) = smaller.size();
+        let offered = camera.offers(width as u32, height as u32);
+        offered.map_err(|fault| placed(config.blame(&smaller.width, &fault), fault.kind))?;
+    }
     match opened {
         Err(fault) if purpose == Purpose::Check || fault.is_lasting() => Err(refusal(config, section, &fault)),
         // What is not lasting is told, and tried again, by the camera itself.
@@ -55,7 +60,11 @@ fn refusal(config: &Config, section: &config::Camera, fault: &Fault) -> anyhow::
         Kind::NoSuchMode => config.blame(&section.width, fault),
         _ => config.blame(&section.device, fault),
     };
-    match fault.kind {
+    placed(error, fault.kind)
+}
+
+fn placed(error: ConfigError, kind: Kind) -> anyhow::Error {
+    match kind {
         Kind::NoSuchMode | Kind::BadControl | Kind::NotACamera => error.into(),
         _ => anyhow::Error::msg(error.to_string()),
     }

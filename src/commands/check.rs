@@ -23,6 +23,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         super::print_json(&serde_json::json!({
             "source": ready.source,
             "lines": ready.lines,
+            "heat": ready.heat,
             "bundles": ready.bundles,
             "enlarging": ready.enlarging,
             "bill": ready.bill,
@@ -36,6 +37,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     for line in &ready.lines {
         writeln!(out, "{line}")?;
     }
+    writeln!(out, "heat     {}", ready.heat)?;
     for bundle in &ready.bundles {
         writeln!(out, "bundle   {bundle}")?;
     }

@@ -8,6 +8,7 @@ mod check;
 mod devices;
 mod enlarging;
 mod eval;
+mod heat;
 mod infer;
 mod masks;
 mod parity;

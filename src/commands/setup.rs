@@ -2,18 +2,20 @@
 
 use super::board::{self, Purpose};
 use super::enlarging::{self, Enlarging};
+use super::heat;
 use crate::bundle::{self, Bundle};
 use crate::config::{Config, Source, When};
 use crate::engine::Plan;
 use crate::memory::{Bill, heap_use, reset_peak};
 use crate::picture::{Layout, Picture};
-use crate::pipeline::{self, Pipeline};
+use crate::pipeline::{self, Pipeline, Relief, Smaller};
 use crate::source::camera;
 use crate::source::{FolderSource, FrameSource, PatternSource};
 use crate::task::anomaly::{Inspector, Verdict};
 use crate::task::super_resolution::Enlarger;
 use anyhow::Context;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What a configuration comes to.
 pub struct Ready {
@@ -21,6 +23,7 @@ pub struct Ready {
     pub bill: Bill,
     pub source: String,
     pub lines: Vec<String>,
+    pub heat: String,
     pub bundles: Vec<String>,
     pub enlarging: Option<Enlarging>,
     pub output: PathBuf,
@@ -52,18 +55,9 @@ pub fn prepare(config: &Config, purpose: Purpose) -> anyhow::Result<Ready> {
     bill.add("program", std::env::current_exe().and_then(std::fs::metadata).map_or(0, |file| file.len()));
 
     let anomaly = bundle::find(&config.anomaly.bundle)?;
-    let mut inspector = Inspector::new(&anomaly, config.anomaly.wanted_threshold())?;
-    let coverage = inspector.plans().map(Plan::integer_coverage).fold(1.0, f64::min);
-    allow_float(config, &anomaly, coverage)?;
-    let sum = |bytes: fn(crate::engine::Memory) -> u64| inspector.plans().map(|plan| bytes(plan.memory())).sum();
-    bill.add(format!("{} weights", config.anomaly.bundle), sum(|memory| memory.weights_bytes));
-    bill.add(format!("{} statistics", config.anomaly.bundle), inspector.statistics_bytes() as u64);
-    bill.add(format!("{} arena", config.anomaly.bundle), sum(|memory| memory.arena_bytes));
     // In the size of the frames, so that what depends on it is made now and not while the line runs.
     let size = source.frame_size().unwrap_or((64, 48));
-    inspector.prepare(&Picture::new(Layout::Rgb, size.0, size.1))?;
-    inspector.judge(size, &mut Verdict::default())?;
-
+    let mut inspector = load_inspector(config, &anomaly, size, &mut bill)?;
     let mut bundles = vec![identity(&anomaly)];
     let (mut enlarging, mut enlarged) = (None, 0);
     let enlarger = match config.super_resolution.when {
@@ -93,6 +87,17 @@ pub fn prepare(config: &Config, purpose: Purpose) -> anyhow::Result<Ready> {
             Some(enlarger)
         }
     };
+    let smaller = match &config.heat.smaller {
+        Some(smaller) => {
+            let bundle = bundle::find(&smaller.bundle)?;
+            bundles.push(identity(&bundle));
+            Some(Smaller {
+                size: smaller.size(),
+                inspector: load_inspector(config, &bundle, smaller.size(), &mut bill)?,
+            })
+        }
+        None => None,
+    };
     let frame = pixels * FRAME_BYTES as u64;
     let reports = pipeline::QUEUE as u64 + 1;
     bill.add("frames (3 in turn, 1 in the decoder)", 4 * frame + DECODER_BYTES);
@@ -110,6 +115,7 @@ pub fn prepare(config: &Config, purpose: Purpose) -> anyhow::Result<Ready> {
     Ok(Ready {
         source: source.describe(),
         lines: signals.told,
+        heat: heat::told(config),
         pipeline: Pipeline {
             source,
             inspector,
@@ -120,12 +126,34 @@ pub fn prepare(config: &Config, purpose: Purpose) -> anyhow::Result<Ready> {
             skip_similar: *config.anomaly.skip_similar.get_ref(),
             frames: None,
             signals: signals.lines,
+            relief: Arc::new(Relief::new(*config.heat.every.get_ref() as u32)),
+            smaller,
         },
         bill,
         bundles,
         enlarging,
         output: config.output.folder.clone(),
     })
+}
+
+/// Loads a bundle that judges frames of a size, judges one, and adds what it takes to the bill.
+fn load_inspector(
+    config: &Config,
+    bundle: &Bundle,
+    size: (usize, usize),
+    bill: &mut Bill,
+) -> anyhow::Result<Inspector> {
+    let mut inspector = Inspector::new(bundle, config.anomaly.wanted_threshold())?;
+    let coverage = inspector.plans().map(Plan::integer_coverage).fold(1.0, f64::min);
+    allow_float(config, bundle, coverage)?;
+    let sum = |bytes: fn(crate::engine::Memory) -> u64| inspector.plans().map(|plan| bytes(plan.memory())).sum();
+    let name = &bundle.manifest().name;
+    bill.add(format!("{name} weights"), sum(|memory| memory.weights_bytes));
+    bill.add(format!("{name} statistics"), inspector.statistics_bytes() as u64);
+    bill.add(format!("{name} arena"), sum(|memory| memory.arena_bytes));
+    inspector.prepare(&Picture::new(Layout::Rgb, size.0, size.1))?;
+    inspector.judge(size, &mut Verdict::default())?;
+    Ok(inspector)
 }
 
 /// Opens the source that a configuration names.

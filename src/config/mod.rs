@@ -1,9 +1,11 @@
 //! The TOML file: types, defaults, and validation that names file and line in every error.
 
 mod camera;
+mod heat;
 mod lines;
 
 pub use camera::{Camera, Control, Format};
+pub use heat::{Heat, Smaller};
 pub use lines::{Alarm, Edge, Heartbeat, Idle, Trigger};
 
 use crate::task::super_resolution::LEAST_SPOT;
@@ -39,6 +41,9 @@ pub struct Config {
     pub heartbeat: Option<Heartbeat>,
     /// The line that asks for a frame.
     pub trigger: Option<Trigger>,
+    /// What is given up while the board is too hot.
+    #[serde(default)]
+    pub heat: Heat,
     #[serde(skip)]
     origin: Origin,
 }
@@ -285,6 +290,7 @@ impl Config {
             alarm: None,
             heartbeat: None,
             trigger: None,
+            heat: Heat::default(),
             origin: Origin::default(),
         }
     }
@@ -313,6 +319,7 @@ impl Config {
             .or_else(|| outside(&self.super_resolution.spot, "super_resolution.spot", LEAST_SPOT, 512))
             .or_else(|| outside(self.super_resolution.max_ms.as_ref()?, "super_resolution.max_ms", 0.1, 60_000.0))
             .or_else(|| self.line_problem())
+            .or_else(|| self.heat_problem())
     }
 }
 

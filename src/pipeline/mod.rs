@@ -7,6 +7,7 @@
 mod counts;
 mod newest_frame;
 mod pulse;
+mod relief;
 mod report;
 mod run;
 mod shutdown;
@@ -14,6 +15,7 @@ mod shutdown;
 pub use counts::{Counts, Enlarging, Progress, Status};
 pub use newest_frame::{NewestFrame, Taken};
 pub use pulse::{Part, Pulse, Watch};
+pub use relief::Relief;
 pub use report::Report;
-pub use run::{Ending, Overseer, Pipeline, QUEUE, Reporter, STACK, THREADS};
+pub use run::{Ending, Overseer, Pipeline, QUEUE, Reporter, STACK, Smaller, THREADS};
 pub use shutdown::Shutdown;

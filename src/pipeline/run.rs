@@ -1,7 +1,7 @@
 //! Starts the three threads, waits for their end, and tells how it came.
 
 use super::counts::Fate;
-use super::{NewestFrame, Part, Progress, Pulse, Report, Shutdown, Status, Taken};
+use super::{NewestFrame, Part, Progress, Pulse, Relief, Report, Shutdown, Status, Taken};
 use crate::config::When;
 use crate::memory::seal_this_thread;
 use crate::sink::Signal;
@@ -9,6 +9,8 @@ use crate::source::{Frame, FrameSource, Next};
 use crate::task::TaskError;
 use crate::task::anomaly::Inspector;
 use crate::task::super_resolution::{Enlarger, spot, whole};
+use crate::times::BEAT;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
@@ -45,6 +47,18 @@ pub struct Pipeline {
     pub frames: Option<u64>,
     /// Lines that follow the verdicts.
     pub signals: Vec<Box<dyn Signal>>,
+    /// What is left out while the board is too hot.
+    pub relief: Arc<Relief>,
+    /// What frames may become then.
+    pub smaller: Option<Smaller>,
+}
+
+/// Frames of another size, and what judges them: a bundle that was taught with that size.
+pub struct Smaller {
+    /// Width and height in pixels.
+    pub size: (usize, usize),
+    /// What judges frames of that size.
+    pub inspector: Inspector,
 }
 
 /// What is done with each verdict, on the writer thread.
@@ -95,7 +109,8 @@ impl Pipeline {
         overseer: &mut dyn Overseer,
     ) -> std::io::Result<Ending> {
         let Pipeline { mut source, mut inspector, mut enlarger, .. } = self;
-        let Pipeline { when, spot, enlarging_limit, skip_similar, frames, signals, .. } = self;
+        let Pipeline { when, spot, enlarging_limit, skip_similar, frames, signals, relief, mut smaller, .. } = self;
+        let small = smaller.as_ref().map(|smaller| smaller.size);
         let (live, frame_size) = (source.is_live(), source.frame_size());
         let slot = NewestFrame::new(frame_size);
         let progress = Progress::default();
@@ -115,18 +130,31 @@ impl Pipeline {
         let failures = to_writer.clone();
         let faulty = std::thread::scope(|scope| {
             // Each thread owns its ends of the queues, so that they close when it ends, in order or not.
-            let (slot, progress, pulse) = (&slot, &progress, &pulse);
+            let (slot, progress, pulse, relief) = (&slot, &progress, &pulse, &*relief);
             let capture = thread(scope, "capture", move || {
                 let _close = CloseAtEnd(slot);
-                capture(source.as_mut(), slot, progress, pulse, shutdown, frames, &failures);
+                let mut capture = Capture { slot, progress, pulse, relief, shutdown, live };
+                capture.run(source.as_mut(), small, frames, &failures);
             })?;
             let inspection = thread(scope, "inspection", move || {
                 // If inspection ends early the capture thread must not wait for an empty slot for ever.
                 let _stop = StopAtEnd(shutdown);
                 let enlarger = enlarger.as_mut();
                 let inspector = &mut inspector;
-                let mut inspection =
-                    Inspection { inspector, enlarger, when, spot, enlarging_limit, skip_similar, live, signals };
+                let smaller = smaller.as_mut();
+                let mut inspection = Inspection {
+                    inspector,
+                    smaller,
+                    enlarger,
+                    when,
+                    spot,
+                    enlarging_limit,
+                    skip_similar,
+                    live,
+                    signals,
+                    relief,
+                    judged: None,
+                };
                 inspection.run(slot, progress, pulse, &used, &to_writer);
             })?;
             let writer = thread(scope, "writer", move || write(reporter, &messages, &give_back))?;
@@ -186,72 +214,103 @@ fn thread<'scope, 'env>(
     Builder::new().name(name.into()).stack_size(STACK).spawn_scoped(scope, work)
 }
 
-fn capture(
-    source: &mut dyn FrameSource,
-    slot: &NewestFrame,
-    progress: &Progress,
-    pulse: &Pulse,
-    shutdown: &Shutdown,
-    frames: Option<u64>,
-    failures: &SyncSender<Message>,
-) {
-    seal_this_thread();
-    let live = source.is_live();
-    // What waited while models were loaded is old by now.
-    source.pass_time();
-    let mut given = 0;
-    while !shutdown.is_asked() && frames.is_none_or(|frames| given < frames) {
-        pulse.beat(Part::Capture);
-        let mut frame = slot.spare();
-        match source.next(&mut frame) {
-            Next::Frame => {
-                given += 1;
-                if live {
-                    if slot.put_newest(frame) {
-                        progress.frame(Fate::DroppedStale);
-                    }
-                } else if let Some(kept) = put_patiently(slot, frame, pulse, shutdown) {
-                    slot.give_back(kept);
-                    progress.frame(Fate::DroppedStale);
-                }
-            }
-            Next::Failed { name, reason } => {
-                given += 1;
-                slot.give_back(frame);
-                progress.frame(Fate::Failed);
-                // The writer is gone only where the run is ending in disorder.
-                let _ = failures.send(Message::Failed { name, reason });
-            }
-            Next::FailedAgain => {
-                given += 1;
-                slot.give_back(frame);
-                progress.frame(Fate::Failed);
-            }
-            Next::NotYet => slot.give_back(frame),
-            Next::Ended => {
-                slot.give_back(frame);
-                slot.mark_ended();
-                return;
-            }
-        }
-        progress.source(source.condition());
-    }
+struct Capture<'a> {
+    slot: &'a NewestFrame,
+    progress: &'a Progress,
+    pulse: &'a Pulse,
+    relief: &'a Relief,
+    shutdown: &'a Shutdown,
+    live: bool,
 }
 
-/// Waits for the slot; gives the frame back where a stop comes first.
-fn put_patiently(slot: &NewestFrame, mut frame: Frame, pulse: &Pulse, shutdown: &Shutdown) -> Option<Frame> {
-    while let Err(back) = slot.put_when_empty(frame) {
-        pulse.beat(Part::Capture);
-        if shutdown.is_asked() {
-            return Some(back);
+impl Capture<'_> {
+    /// Takes up to `frames` frames, of the size `smaller` while the board needs relief.
+    fn run(
+        &mut self,
+        source: &mut dyn FrameSource,
+        smaller: Option<(usize, usize)>,
+        frames: Option<u64>,
+        failures: &SyncSender<Message>,
+    ) {
+        seal_this_thread();
+        // What waited while models were loaded is old by now.
+        source.pass_time();
+        let (mut given, mut is_small) = (0, false);
+        while !self.shutdown.is_asked() && frames.is_none_or(|frames| given < frames) {
+            self.pulse.beat(Part::Capture);
+            if smaller.is_some() && self.relief.smaller() != is_small {
+                is_small = !is_small;
+                source.resize(smaller.filter(|_| is_small));
+            }
+            let mut frame = self.slot.spare();
+            match source.next(&mut frame) {
+                Next::Frame => {
+                    given += 1;
+                    self.put(frame);
+                }
+                Next::Failed { name, reason } => {
+                    given += 1;
+                    self.slot.give_back(frame);
+                    self.progress.frame(Fate::Failed);
+                    // The writer is gone only where the run is ending in disorder.
+                    let _ = failures.send(Message::Failed { name, reason });
+                }
+                Next::FailedAgain => {
+                    given += 1;
+                    self.slot.give_back(frame);
+                    self.progress.frame(Fate::Failed);
+                }
+                Next::NotYet => self.slot.give_back(frame),
+                Next::Ended => {
+                    self.slot.give_back(frame);
+                    self.slot.mark_ended();
+                    return;
+                }
+            }
+            self.progress.source(source.condition());
         }
-        frame = back;
     }
-    None
+
+    fn put(&self, frame: Frame) {
+        if !self.live {
+            if let Some(kept) = self.put_patiently(frame) {
+                self.leave_out(kept);
+            }
+        } else if self.relief.leaves_out(Instant::now()) {
+            self.leave_out(frame);
+        } else if self.slot.put_newest(frame) {
+            self.progress.frame(Fate::DroppedStale);
+        }
+    }
+
+    fn leave_out(&self, frame: Frame) {
+        self.slot.give_back(frame);
+        self.progress.frame(Fate::DroppedStale);
+    }
+
+    /// Waits for the slot, and longer where the board needs a rest; gives the frame back where a stop comes first.
+    fn put_patiently(&self, mut frame: Frame) -> Option<Frame> {
+        loop {
+            let rest = self.relief.rest(Instant::now());
+            if rest.is_zero() {
+                self.relief.gives();
+                frame = self.slot.put_when_empty(frame).err()?;
+            } else {
+                std::thread::sleep(rest.min(BEAT));
+                // Nobody was late for this frame.
+                frame.captured = Instant::now();
+            }
+            self.pulse.beat(Part::Capture);
+            if self.shutdown.is_asked() {
+                return Some(frame);
+            }
+        }
+    }
 }
 
 struct Inspection<'a> {
     inspector: &'a mut Inspector,
+    smaller: Option<&'a mut Smaller>,
     enlarger: Option<&'a mut Enlarger>,
     when: When,
     spot: usize,
@@ -259,6 +318,16 @@ struct Inspection<'a> {
     skip_similar: f64,
     live: bool,
     signals: Vec<Box<dyn Signal>>,
+    relief: &'a Relief,
+    /// Who judged the frame before; `None` where nobody could.
+    judged: Option<Judge>,
+}
+
+/// Which inspector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Judge {
+    Usual,
+    OfSmaller,
 }
 
 impl Inspection<'_> {
@@ -271,7 +340,6 @@ impl Inspection<'_> {
         to_writer: &SyncSender<Message>,
     ) {
         seal_this_thread();
-        let mut judged = false;
         let mut free = Instant::now();
         loop {
             pulse.beat(Part::Inspection);
@@ -285,9 +353,10 @@ impl Inspection<'_> {
                 Taken::Closed => return,
             };
             let Ok(mut report) = used.recv() else { return };
+            let taken = Instant::now();
             // A source without a pace of its own runs ahead of inspection; its waiting is not inspection's time.
             let begun = if self.live { frame.captured } else { frame.captured.max(free) };
-            let result = self.judge(&frame, judged, &mut report);
+            let result = self.judge(&frame, &mut report);
             if result.is_ok() {
                 // At once: everything else may take its time.
                 let (defect, now) = (report.verdict.defect, Instant::now());
@@ -299,14 +368,13 @@ impl Inspection<'_> {
             report.latency = begun.elapsed();
             let message = match result {
                 Ok(fate) => {
-                    judged = true;
                     progress.verdict(report.verdict.score, report.verdict.defect, report.latency);
                     progress.frame(fate);
                     self.enlarge(&frame, &mut report, progress);
                     Message::Verdict(report)
                 }
                 Err(error) => {
-                    judged = false;
+                    self.judged = None;
                     progress.frame(Fate::Failed);
                     Message::NotJudged { report, reason: error.to_string() }
                 }
@@ -316,18 +384,23 @@ impl Inspection<'_> {
                 return;
             }
             free = Instant::now();
+            self.relief.inspected(taken, free);
         }
     }
 
-    fn judge(&mut self, frame: &Frame, judged: bool, report: &mut Report) -> Result<Fate, TaskError> {
+    fn judge(&mut self, frame: &Frame, report: &mut Report) -> Result<Fate, TaskError> {
         let picture = &frame.picture;
-        self.inspector.prepare(picture)?;
         let size = (picture.width(), picture.height());
-        if judged && self.skip_similar > 0.0 && self.inspector.change() < self.skip_similar {
-            self.inspector.repeat(size, &mut report.verdict);
+        let smaller = self.smaller.as_mut().filter(|smaller| smaller.size == size);
+        let judge = if smaller.is_some() { Judge::OfSmaller } else { Judge::Usual };
+        let inspector = smaller.map_or(&mut *self.inspector, |smaller| &mut smaller.inspector);
+        inspector.prepare(picture)?;
+        let comparable = self.judged.replace(judge) == Some(judge);
+        if comparable && self.skip_similar > 0.0 && inspector.change() < self.skip_similar {
+            inspector.repeat(size, &mut report.verdict);
             return Ok(Fate::SkippedSimilar);
         }
-        self.inspector.judge(size, &mut report.verdict)?;
+        inspector.judge(size, &mut report.verdict)?;
         Ok(Fate::Inspected)
     }
 
@@ -340,7 +413,7 @@ impl Inspection<'_> {
         }
         let area = match self.when {
             When::Anomaly if report.verdict.defect => spot(report.verdict.peak, self.spot, picture),
-            When::Always => whole(picture),
+            When::Always if report.verdict.defect || !self.relief.only_defects() => whole(picture),
             _ => return,
         };
         let Some(enlarger) = &mut self.enlarger else { return };

@@ -54,8 +54,8 @@ impl Manager {
         }
     }
 
-    /// Renews the line from time to time.
-    pub fn progress(&mut self, status: &Status) {
+    /// Renews the line from time to time; `board` says how the board is, in words.
+    pub fn progress(&mut self, status: &Status, board: impl FnOnce() -> Option<String>) {
         let (since, frames) = match self.told {
             Some((told, _)) if told.elapsed() < STATUS => return,
             Some((told, before)) => (told.elapsed(), status.counts.captured - before.min(status.counts.captured)),
@@ -63,7 +63,9 @@ impl Manager {
         };
         self.told = Some((Instant::now(), status.counts.captured));
         if !since.is_zero() {
-            self.say(&line(status, frames as f64 / since.as_secs_f64()));
+            let line = line(status, frames as f64 / since.as_secs_f64());
+            let board = board().map_or(String::new(), |board| format!("; {board}"));
+            self.say(&(line + &board));
         }
     }
 }

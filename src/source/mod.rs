@@ -105,6 +105,10 @@ pub trait FrameSource: Send {
     /// Called while no frame is wanted, so that the next one is a new one. Does not wait.
     fn pass_time(&mut self) {}
 
+    /// From now on frames of this width and height, or of its own size again: asked while the board is too hot. A source
+    /// that can only give what it has goes on as before.
+    fn resize(&mut self, _size: Option<(usize, usize)>) {}
+
     /// How it is doing.
     fn condition(&self) -> Condition {
         Condition::default()

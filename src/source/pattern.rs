@@ -15,6 +15,8 @@ const STEP: u64 = 12;
 pub struct PatternSource {
     width: usize,
     height: usize,
+    /// The size that it draws now: its own, or a smaller one.
+    size: (usize, usize),
     seed: u64,
     defect_every: u64,
     frames: Option<u64>,
@@ -33,12 +35,12 @@ impl PatternSource {
         fps: Option<f64>,
         frames: Option<u64>,
     ) -> Self {
-        PatternSource { width, height, seed, defect_every, frames, at: 0, pace: Pace::new(fps) }
+        PatternSource { width, height, size: (width, height), seed, defect_every, frames, at: 0, pace: Pace::new(fps) }
     }
 
     fn draw(&self, picture: &mut Picture) {
-        picture.reshape(Layout::Rgb, self.width, self.height);
-        let (width, height) = (self.width as i64, self.height as i64);
+        picture.reshape(Layout::Rgb, self.size.0, self.size.1);
+        let (width, height) = (self.size.0 as i64, self.size.1 as i64);
         let pitch = (height * 5 / 4).max(8);
         let radius = height * 3 / 8;
         let moved = (self.at * STEP) as i64;
@@ -102,6 +104,10 @@ impl FrameSource for PatternSource {
         Next::Frame
     }
 
+    fn resize(&mut self, size: Option<(usize, usize)>) {
+        self.size = size.unwrap_or((self.width, self.height));
+    }
+
     fn is_live(&self) -> bool {
         self.pace.is_live()
     }
@@ -140,5 +146,17 @@ mod tests {
         assert_eq!(once, frames(7, 3));
         assert_ne!(once, frames(8, 3));
         assert_ne!(once[0], once[1]);
+    }
+
+    #[test]
+    fn it_draws_smaller_frames_when_asked_to_and_its_own_size_again() {
+        let mut source = PatternSource::new(64, 48, 7, 2, None, None);
+        let mut frame = Frame::default();
+        for (asked, size) in [(None, (64, 48)), (Some((32, 24)), (32, 24)), (None, (64, 48))] {
+            source.resize(asked);
+            assert_eq!(source.next(&mut frame), Next::Frame);
+            assert_eq!((frame.picture.width(), frame.picture.height()), size);
+            assert_eq!(source.frame_size(), Some((64, 48)), "what buffers are made for");
+        }
     }
 }

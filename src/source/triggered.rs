@@ -94,6 +94,10 @@ impl<T: Trigger> FrameSource for Triggered<T> {
         self.source.pass_time();
     }
 
+    fn resize(&mut self, size: Option<(usize, usize)>) {
+        self.source.resize(size);
+    }
+
     fn condition(&self) -> Condition {
         Condition { passed_over: self.missed, ..self.source.condition() }
     }

@@ -3,6 +3,7 @@
 mod writer;
 
 use super::board::Purpose;
+use super::heat::Watcher;
 use super::setup::{Ready, configuration, prepare};
 use crate::config::Config;
 use crate::memory::{peak_resident_bytes, resident_bytes, sealed_allocations};
@@ -13,6 +14,8 @@ use anyhow::Context;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
 use writer::Writer;
 
 #[derive(clap::Args)]
@@ -34,7 +37,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     loop {
         ready.pipeline.frames = frames;
         let path = arguments.config.as_deref();
-        let mut watch = Oversight { manager: &mut manager, reload: &reload, path, next: None, stopping: false };
+        let mut watch =
+            Oversight { manager: &mut manager, reload: &reload, path, next: None, stopping: false, heat: None };
         let ended = run_once(&config, ready, &shutdown.another(), &mut watch)?;
         let Some(next) = watch.next.filter(|_| !shutdown.is_signalled()) else { return ended.result() };
         frames = frames.map(|frames| frames.saturating_sub(ended.ending.status.counts.captured));
@@ -72,6 +76,7 @@ fn run_once(config: &Config, ready: Ready, shutdown: &Shutdown, watch: &mut Over
         enlarging.log();
     }
 
+    watch.heat = Some(Watcher::new(config, Arc::clone(&pipeline.relief)));
     let mut writer = Writer::new(events, output.clone(), scale);
     watch.manager.ready();
     let mut ending = pipeline.run(shutdown, &mut writer, watch)?;
@@ -125,22 +130,27 @@ struct Oversight<'a> {
     /// What comes after this run.
     next: Option<Config>,
     stopping: bool,
+    /// From the beginning of the run on.
+    heat: Option<Watcher>,
 }
 
 impl Overseer for Oversight<'_> {
     fn status(&mut self, status: &Status, fps: f64) {
-        log_status(status, fps);
+        log_status(status, fps, self.heat.as_ref());
     }
 
     fn look(&mut self, status: &Status, alive: bool, shutdown: &Shutdown) {
         if alive {
             self.manager.alive();
         }
+        if let Some(heat) = &mut self.heat {
+            heat.look(Instant::now());
+        }
         if shutdown.is_signalled() && !self.stopping {
             self.stopping = true;
             self.manager.stopping();
         }
-        self.manager.progress(status);
+        self.manager.progress(status, || self.heat.as_ref()?.in_words());
         if self.reload.take() && !shutdown.is_asked() {
             self.manager.reloading();
             match configuration(self.path) {
@@ -165,8 +175,9 @@ fn refuse_reload(manager: &Manager, error: &anyhow::Error) {
     manager.say(&format!("the new configuration was refused, the old one stays: {error}"));
 }
 
-fn log_status(status: &Status, fps: f64) {
+fn log_status(status: &Status, fps: f64, heat: Option<&Watcher>) {
     let counts = status.counts;
+    let reading = heat.map(|heat| *heat.reading()).unwrap_or_default();
     log::info!(
         captured = counts.captured, inspected = counts.inspected, skipped_similar = counts.skipped_similar,
         dropped_stale = counts.dropped_stale, failed = counts.failed, defects = status.defects,
@@ -177,6 +188,8 @@ fn log_status(status: &Status, fps: f64) {
         enlarge_mean_ms = hundredths(status.enlarging.mean_ms()),
         enlarge_max_ms = hundredths(status.enlarging.longest.as_secs_f64() * 1e3),
         source = status.source.state.word(), restarts = status.source.restarts,
+        temperature_c = reading.temperature, throttled = reading.bits(), undervoltage = reading.undervoltage,
+        heat = heat.and_then(Watcher::rung),
         rss_bytes = resident_bytes().unwrap_or(0), allocs_since_sealed = sealed_allocations();
         "status"
     );

@@ -82,6 +82,8 @@ pub struct Camera<P: Port> {
     told_damage: Option<Instant>,
     passed_over: u64,
     restarts: u64,
+    /// The size that it is asked for now, where that is not its own.
+    smaller: Option<(u32, u32)>,
 }
 
 enum Link<D> {
@@ -118,6 +120,7 @@ impl<P: Port> Camera<P> {
             told_damage: None,
             passed_over: 0,
             restarts: 0,
+            smaller: None,
         }
     }
 
@@ -148,6 +151,16 @@ impl<P: Port> Camera<P> {
         }
     }
 
+    /// Whether it could give frames of another size, too. Looks at its modes only; needs an open camera.
+    ///
+    /// # Errors
+    /// The [`Fault`], where it could not.
+    pub fn offers(&mut self, width: u32, height: u32) -> Result<(), Fault> {
+        let Link::Streaming(streaming) = &mut self.link else { return Ok(()) };
+        let wish = Wish { width, height, ..self.terms.wish };
+        choose(&mut streaming.device, self.port.name(), &wish).map(|_| ())
+    }
+
     /// What the camera agreed to, where it streams.
     pub fn agreed(&self) -> Option<Agreed> {
         match &self.link {
@@ -159,7 +172,9 @@ impl<P: Port> Camera<P> {
     fn open(&mut self) -> Result<Streaming<P::Device>, Fault> {
         let name = self.port.name().to_string();
         let mut device = self.port.open()?;
-        let mode = choose(&mut device, &name, &self.terms.wish)?;
+        let mut wish = self.terms.wish;
+        (wish.width, wish.height) = self.smaller.unwrap_or((wish.width, wish.height));
+        let mode = choose(&mut device, &name, &wish)?;
         let agreed = device.set_mode(&mode)?;
         let same = agreed.format == Some(mode.format) && (agreed.width, agreed.height) == (mode.width, mode.height);
         if !same {
@@ -185,11 +200,22 @@ impl<P: Port> Camera<P> {
 
     /// Closes the camera, tells why, and sets the time of the next try.
     fn lose(&mut self, fault: Fault) {
+        if fault.kind == Kind::NoSuchMode && self.smaller.take().is_some() {
+            // Frames of its own size are better than none.
+            log::warn!(reason = fault.text.as_str(); "camera_not_smaller");
+            self.reopen();
+            return;
+        }
         // Assigning drops the device: streaming stops, buffers are unmapped, the descriptor is closed.
         let now = self.port.now();
         let until = now + self.outage.failed(&fault, now);
         let seen_absent = fault.kind == Kind::Missing && !self.port.is_present();
         self.link = Link::Away { until, seen_absent, fault: Some(fault) };
+    }
+
+    /// Closes the camera, so that the next call opens it anew, at once.
+    fn reopen(&mut self) {
+        self.link = Link::Away { until: self.port.now(), seen_absent: false, fault: None };
     }
 
     /// Waits out a part of the time until the next try; true once it has come, or the camera has.
@@ -380,6 +406,14 @@ impl<P: Port> FrameSource for Camera<P> {
             }
         }
         self.passed_over = passed_over;
+    }
+
+    fn resize(&mut self, size: Option<(usize, usize)>) {
+        self.smaller = size.map(|(width, height)| (width as u32, height as u32));
+        // A camera that is away gets the new size when it comes back.
+        if matches!(self.link, Link::Streaming(_)) {
+            self.reopen();
+        }
     }
 
     fn is_live(&self) -> bool {

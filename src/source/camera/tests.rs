@@ -244,3 +244,45 @@ fn while_nothing_is_wanted_the_camera_stays_fresh() {
     }
     assert_eq!(camera.condition().state, State::Away);
 }
+
+#[test]
+fn smaller_frames_come_after_a_short_break_and_the_usual_ones_again() {
+    let world = World::new();
+    let rates = world.lock().offers[0].2.clone();
+    world.lock().offers.push((PixelFormat::Yuyv, Size::One([4, 2]), rates));
+    let mut camera = camera(&world);
+    until(&mut camera, &world, State::Flowing);
+    camera.offers(4, 2).unwrap();
+    assert!(camera.offers(6, 2).unwrap_err().text.contains("no size 6x2; set width and height to 8x4, 4x2"));
+    let mut frame = Frame::default();
+    for (asked, size) in [(Some((4, 2)), (4, 2)), (None, (8, 4))] {
+        camera.resize(asked);
+        let since = world.lock().now;
+        while camera.next(&mut frame) != Next::Frame {}
+        assert_eq!((frame.picture.width(), frame.picture.height()), size);
+        assert!(seconds(&world, since) < 0.5, "{}", seconds(&world, since));
+        assert_eq!(camera.frame_size(), Some((8, 4)), "what buffers are made for");
+    }
+    // That was no outage; and one while frames are small ends with small ones.
+    assert_eq!((camera.condition().restarts, world.lock().opened), (0, 3));
+    camera.resize(Some((4, 2)));
+    until(&mut camera, &world, State::Flowing);
+    world.lock().present = false;
+    until(&mut camera, &world, State::Away);
+    world.lock().present = true;
+    until(&mut camera, &world, State::Flowing);
+    assert_eq!((camera.agreed().unwrap().width, camera.condition().restarts), (4, 1));
+}
+
+#[test]
+fn a_camera_that_refuses_smaller_frames_gives_its_own() {
+    let world = World::new();
+    let mut camera = camera(&world);
+    until(&mut camera, &world, State::Flowing);
+    camera.resize(Some((4, 2)));
+    assert!(until(&mut camera, &world, State::Flowing) < 1.0);
+    assert_eq!((camera.agreed().unwrap().width, camera.condition().restarts), (8, 0));
+    // It is not asked again until somebody does.
+    watch(&mut camera, &world, 10.0);
+    assert_eq!(world.lock().opened, 3);
+}
