@@ -9,6 +9,7 @@ use crate::engine::Plan;
 use crate::memory::{Bill, heap_use, reset_peak};
 use crate::picture::{Layout, Picture};
 use crate::pipeline::{self, Pipeline, Relief, Smaller};
+use crate::sink::prove_writable;
 use crate::source::camera;
 use crate::source::{FolderSource, FrameSource, PatternSource};
 use crate::task::anomaly::{Inspector, Verdict};
@@ -99,6 +100,9 @@ pub fn prepare(config: &Config, purpose: Purpose) -> anyhow::Result<Ready> {
         None => None,
     };
     let frame = pixels * FRAME_BYTES as u64;
+    if purpose == Purpose::Check {
+        prove_output(config, 2 * frame + 3 * enlarged)?;
+    }
     let reports = pipeline::QUEUE as u64 + 1;
     bill.add("frames (3 in turn, 1 in the decoder)", 4 * frame + DECODER_BYTES);
     if let Source::Camera(_) = &config.source {
@@ -132,8 +136,18 @@ pub fn prepare(config: &Config, purpose: Purpose) -> anyhow::Result<Ready> {
         bill,
         bundles,
         enlarging,
-        output: config.output.folder.clone(),
+        output: config.output.folder.get_ref().clone(),
     })
+}
+
+/// Whether the pictures of one defect could be written now.
+fn prove_output(config: &Config, bytes: u64) -> anyhow::Result<()> {
+    let output = &config.output.folder;
+    let Err(error) = prove_writable(output.get_ref(), bytes as usize) else { return Ok(()) };
+    let problem = format!("{}: cannot write results there (output.folder): {error}", output.get_ref().display());
+    // Not for ever: a disk may be emptied, and a folder given to another user.
+    let is_default = output.span().is_empty();
+    Err(anyhow::Error::msg(if is_default { problem } else { config.blame(output, problem).to_string() }))
 }
 
 /// Loads a bundle that judges frames of a size, judges one, and adds what it takes to the bill.

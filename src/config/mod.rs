@@ -162,7 +162,7 @@ pub enum When {
 #[serde(deny_unknown_fields, default)]
 pub struct Output {
     /// The folder for `events.jsonl` and pictures.
-    pub folder: PathBuf,
+    pub folder: Spanned<PathBuf>,
 }
 
 /// How models are run.
@@ -218,7 +218,7 @@ impl Default for SuperResolution {
 
 impl Default for Output {
     fn default() -> Self {
-        Output { folder: "lineside-out".into() }
+        Output { folder: Spanned::new(0..0, "lineside-out".into()) }
     }
 }
 

@@ -29,9 +29,51 @@ pub fn write_durably(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Resu
     result
 }
 
+/// Whether files of some size can be written into `folder` now, or into the one above it that is there.
+///
+/// # Errors
+/// Why not.
+pub fn prove_writable(folder: &Path, bytes: usize) -> io::Result<()> {
+    let here = Path::new(".");
+    let mut above = folder.ancestors().map(|above| if above.as_os_str().is_empty() { here } else { above });
+    let folder = above.find(|above| above.exists()).unwrap_or(here);
+    let path = folder.join(format!(".lineside-{}.part", std::process::id()));
+    let written = File::create(&path).and_then(|mut file| {
+        let block = [b'-'; 4096];
+        (0..bytes.div_ceil(block.len())).try_for_each(|_| file.write_all(&block))?;
+        file.sync_all()
+    });
+    let removed = std::fs::remove_file(&path);
+    written.and(removed)
+}
+
+/// `stem`, or with a number behind it, so that no file of `folder` is called that and one of `endings`. Names hold a time,
+/// and clocks go back: a board without a battery begins each day anew.
+pub fn free_stem(folder: &Path, stem: String, endings: &[&str]) -> String {
+    let taken = |stem: &str| endings.iter().any(|ending| folder.join(format!("{stem}{ending}")).exists());
+    if !taken(&stem) {
+        return stem;
+    }
+    let mut numbered = (2_u64..).map(|number| format!("{stem}-{number}"));
+    numbered.find(|stem| !taken(stem)).unwrap_or(stem)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_is_taken_gets_a_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let free = || free_stem(folder.path(), "day-a".into(), &[".png", "-x3.png"]);
+        assert_eq!(free(), "day-a");
+        for (file, next) in [("day-a-x3.png", "day-a-2"), ("day-a-2.png", "day-a-3"), ("day-a-4.png", "day-a-3")] {
+            std::fs::write(folder.path().join(file), "").unwrap();
+            assert_eq!(free(), next);
+        }
+        // A folder that is gone has no names that are taken.
+        assert_eq!(free_stem(Path::new("no/such/folder"), "a".into(), &[".png"]), "a");
+    }
 
     #[test]
     fn a_failed_write_leaves_the_old_file_and_nothing_else() {

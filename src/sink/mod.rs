@@ -6,6 +6,6 @@ mod events;
 mod snapshot;
 
 pub use alarm::{Active, Alarm, Heartbeat, Signal};
-pub use durable::write_durably;
+pub use durable::{free_stem, prove_writable, write_durably};
 pub use events::{Event, EventLog, Files, StartRecord, StopRecord};
 pub use snapshot::{annotated, spot_beside_bicubic};

@@ -3,7 +3,7 @@
 use super::hundredths;
 use crate::picture::{Picture, write_png};
 use crate::pipeline::{Report, Reporter};
-use crate::sink::{Event, EventLog, Files, annotated, spot_beside_bicubic, write_durably};
+use crate::sink::{Event, EventLog, Files, annotated, free_stem, spot_beside_bicubic, write_durably};
 use std::io::{Stdout, Write};
 use std::path::PathBuf;
 
@@ -44,7 +44,8 @@ impl Reporter for Writer {
         if !verdict.defect && report.spot.is_none() {
             return;
         }
-        let stem = file_stem(report);
+        let enlarged = format!("-x{}.png", self.scale);
+        let stem = free_stem(&self.folder, file_stem(report), &[".png", &enlarged]);
         let mut files = Files::default();
         if verdict.defect {
             let picture = annotated(&report.frame, verdict).map_err(anyhow::Error::from);
@@ -52,7 +53,7 @@ impl Reporter for Writer {
         }
         if let Some((small, large)) = &report.spot {
             let picture = spot_beside_bicubic(small, large, self.scale).map_err(anyhow::Error::from);
-            files.spot = self.keep(picture, &format!("{stem}-x{}.png", self.scale));
+            files.spot = self.keep(picture, &format!("{stem}{enlarged}"));
         }
         if !verdict.defect {
             return;

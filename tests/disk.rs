@@ -1,0 +1,229 @@
+//! The disk is full, or cannot be written any more, while the line runs: inspection goes on, and results are written again as
+//! soon as they can be. `check` says it before. The disk is a file system in memory that only the program sees: that takes
+//! root; other users are told that this is skipped.
+
+mod common;
+
+use common::{arg, config, lineside, text};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// Whether a process may have file systems of its own.
+fn may_mount() -> bool {
+    let tried = Command::new("unshare").args(["--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).output();
+    if tried.is_ok_and(|output| output.status.success()) {
+        return true;
+    }
+    assert!(std::env::var_os("LINESIDE_REQUIRE_ALL").is_none(), "file systems cannot be mounted: not root?");
+    eprintln!("skipped: file systems cannot be mounted here, that takes root");
+    false
+}
+
+/// The program with a file system of its own at `results`.
+fn with_disk(results: &Path, options: &str, fill: bool, arguments: &[&str]) -> Command {
+    let fill = if fill { "head -c 100M /dev/zero > \"$0/ballast\" 2> /dev/null;" } else { "" };
+    let script = format!("mount -t tmpfs -o {options} tmpfs \"$0\" && {{ {fill} exec \"$@\"; }}");
+    let program = lineside();
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &script, arg(results)]).arg(program.get_program()).args(arguments);
+    command.current_dir(common::root()).env_remove("LINESIDE_LOG").env_remove("LINESIDE_BUNDLES");
+    command
+}
+
+struct Line {
+    process: Child,
+    results: PathBuf,
+    verdicts: Arc<Mutex<usize>>,
+    log: Arc<Mutex<String>>,
+}
+
+impl Line {
+    fn start(results: &Path, options: &str, config: &Path) -> Line {
+        let mut command = with_disk(results, options, false, &["run", arg(config)]);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (verdicts, log) = <(Arc<Mutex<usize>>, Arc<Mutex<String>>)>::default();
+        let (lines, count) = (BufReader::new(process.stdout.take().unwrap()).lines(), Arc::clone(&verdicts));
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                *count.lock().unwrap() += usize::from(line.contains("  score "));
+            }
+        });
+        let (lines, text) = (BufReader::new(process.stderr.take().unwrap()).lines(), Arc::clone(&log));
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                *text.lock().unwrap() += &(line + "\n");
+            }
+        });
+        Line { process, results: results.into(), verdicts, log }
+    }
+
+    /// The folder of results, as the program sees it.
+    fn folder(&self) -> PathBuf {
+        Path::new("/proc")
+            .join(self.process.id().to_string())
+            .join("root")
+            .join(self.results.strip_prefix("/").unwrap())
+    }
+
+    fn pictures(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.folder()).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|ending| ending == "png")).collect()
+    }
+
+    fn until(&self, what: &str, happened: impl Fn() -> bool) {
+        let asked = Instant::now();
+        while !happened() {
+            assert!(asked.elapsed() < Duration::from_secs(60), "{what}: never\n{}", self.log.lock().unwrap());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn log_says(&self, what: &str) {
+        self.until(what, || self.log.lock().unwrap().contains(what));
+    }
+
+    /// Frames are judged at the source's pace, whatever the disk does.
+    fn goes_on(&self) {
+        let count = || *self.verdicts.lock().unwrap();
+        let before = count();
+        std::thread::sleep(Duration::from_secs(2));
+        assert!(count() - before >= 20, "{} verdicts in two seconds of 20 frames each", count() - before);
+    }
+
+    /// A command where the program is.
+    fn inside(&self, arguments: &[&str]) {
+        let id = self.process.id().to_string();
+        let output = Command::new("nsenter").args(["--mount", "--target", &id]).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    }
+
+    /// Stops it within two seconds; gives the records that it left.
+    fn stop(mut self) -> Vec<Result<serde_json::Value, String>> {
+        // Its file system lives as long as this.
+        let folder = File::open(self.folder()).unwrap();
+        let asked = Instant::now();
+        assert!(Command::new("kill").arg(self.process.id().to_string()).status().unwrap().success());
+        self.process.wait().unwrap();
+        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+        let text = std::fs::read_to_string(format!("/proc/self/fd/{}/events.jsonl", folder.as_raw_fd())).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).map_err(|_| line.to_string())).collect()
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Every frame counts as a defect, which leaves a picture.
+fn defects(folder: &Path, results: &Path) -> PathBuf {
+    config(
+        folder,
+        &format!(
+            "[source.pattern]\nwidth = 160\nheight = 120\nfps = 20.0\n[super_resolution]\nwhen = \"never\"\n\
+             [anomaly]\nthreshold = 0.0\n[output]\nfolder = {results:?}\n"
+        ),
+    )
+}
+
+fn places() -> (tempfile::TempDir, PathBuf, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let results = folder.path().join("results");
+    std::fs::create_dir(&results).unwrap();
+    let path = defects(folder.path(), &results);
+    (folder, results, path)
+}
+
+#[test]
+fn a_disk_that_fills_up_stops_no_inspection() {
+    if !may_mount() {
+        return;
+    }
+    let (_folder, results, path) = places();
+    let line = Line::start(&results, "size=1m", &path);
+    line.log_says("No space left on device");
+    line.goes_on();
+    // Nothing half-written has a picture's name, and nothing of it stays.
+    for picture in line.pictures() {
+        let file = BufReader::new(File::open(&picture).unwrap());
+        let mut reader = png::Decoder::new(file).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut pixels).unwrap();
+    }
+    // Somebody makes room; from then on pictures and records are written again.
+    let full = line.pictures();
+    full.iter().for_each(|picture| std::fs::remove_file(picture).unwrap());
+    line.until("new pictures", || !line.pictures().is_empty());
+    line.goes_on();
+    let events = line.stop();
+    // At most the line at which the disk was full is cut.
+    let cut = events.iter().filter(|line| line.is_err()).count();
+    assert!(cut <= 1, "{events:?}");
+    assert!(events.iter().flatten().count() > 20);
+}
+
+#[test]
+fn a_disk_that_cannot_be_written_any_more_stops_no_inspection() {
+    if !may_mount() {
+        return;
+    }
+    let (_folder, results, path) = places();
+    let line = Line::start(&results, "size=50m", &path);
+    line.until("pictures", || !line.pictures().is_empty());
+    // What a failing card becomes: nothing can be made in the folder any more.
+    line.inside(&["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", arg(&results)]);
+    line.log_says("Read-only file system");
+    line.goes_on();
+    line.inside(&["umount", arg(&results)]);
+    let before = line.pictures().len();
+    line.until("new pictures", || line.pictures().len() > before);
+    let log = Arc::clone(&line.log);
+    let events = line.stop();
+    assert!(events.iter().all(Result::is_ok), "{events:?}");
+    assert!(log.lock().unwrap().contains("record=stop "));
+}
+
+#[test]
+fn check_says_before_that_results_cannot_be_written() {
+    if !may_mount() {
+        return;
+    }
+    let (folder, results, path) = places();
+    let refused = |output: Output, parts: &[&str]| {
+        let said = text(&output.stderr);
+        let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("lineside: ")).collect();
+        assert_eq!((output.status.code(), lines.len()), (Some(1), 1), "{said}");
+        parts.iter().for_each(|part| assert!(lines[0].contains(part), "{part:?} is not in {}", lines[0]));
+    };
+    let place = "line.toml:10: ";
+    let cannot = "results: cannot write results there (output.folder): ";
+    let check = |options, fill| with_disk(&results, options, fill, &["check", arg(&path)]).output().unwrap();
+    refused(check("ro", false), &[place, cannot, "Read-only file system"]);
+    refused(check("size=64k", true), &[place, cannot, "No space left on device"]);
+    // Another user's folder.
+    let mut readable = std::fs::metadata(folder.path()).unwrap().permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut readable, 0o755);
+    std::fs::set_permissions(folder.path(), readable).unwrap();
+    let program = folder.path().join("lineside");
+    std::fs::copy(lineside().get_program(), &program).unwrap();
+    let bundles = folder.path().join("models");
+    common::copy_folder(&common::root().join("models/inspect-demo"), &bundles.join("inspect-demo"));
+    let mut other = Command::new("setpriv");
+    other.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&program).args(["check", arg(&path)]);
+    refused(other.env("LINESIDE_BUNDLES", bundles).output().unwrap(), &[place, cannot, "Permission denied"]);
+
+    let whole = check("size=10m", false);
+    assert!(whole.status.success(), "{}", text(&whole.stderr));
+    assert_eq!(std::fs::read_dir(&results).unwrap().count(), 0, "check leaves nothing behind");
+    let nowhere = folder.path().join("not/yet/there");
+    let path = defects(folder.path(), &nowhere);
+    assert!(lineside().args(["check", arg(&path)]).output().unwrap().status.success());
+    assert!(!nowhere.parent().unwrap().exists());
+}
