@@ -4,7 +4,8 @@
 mod common;
 
 use common::{arg, config, lineside, refuse, run, succeed, text};
-use std::process::Stdio;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const NO_CAMERA: &str =
@@ -61,11 +62,45 @@ fn run_waits_for_a_camera_that_is_away() {
     // Long enough for several tries.
     std::thread::sleep(Duration::from_millis(1200));
     let asked = Instant::now();
-    assert!(std::process::Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     let said = text(&output.stderr);
     assert!(output.status.success(), "{said}");
     assert_eq!(said.matches("record=camera_lost").count(), 1, "{said}");
     assert!(said.contains("no-such-camera: no such camera: plug it in"), "{said}");
+}
+
+/// A camera that belongs to a group which this user is not in: the group is named.
+#[test]
+fn who_may_not_use_the_camera_is_told_which_group_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let (camera, program) = (folder.path().join("camera"), folder.path().join("lineside"));
+    // The number of a camera that no machine has; who may open it is decided before that is found out.
+    let made = Command::new("mknod").args(["-m", "660", arg(&camera), "c", "81", "250"]).output();
+    if !made.is_ok_and(|output| output.status.success()) {
+        assert!(std::env::var_os("LINESIDE_REQUIRE_ALL").is_none(), "a device cannot be made: not root?");
+        eprintln!("skipped: a device cannot be made here, that takes root");
+        return;
+    }
+    std::os::unix::fs::chown(&camera, Some(0), Some(44)).unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::copy(lineside().get_program(), &program).unwrap();
+    let path = config(folder.path(), &format!("[source.camera]\ndevice = {camera:?}\n"));
+    for command in ["check", "run"] {
+        let mut other = Command::new("setpriv");
+        other.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&program);
+        let output = other.args([command, arg(&path)]).current_dir("/").output().unwrap();
+        let said = text(&output.stderr);
+        let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("lineside: ")).collect();
+        assert_eq!((output.status.code(), lines.len()), (Some(1), 1), "{said}");
+        let group = std::fs::read_to_string("/etc/group").unwrap();
+        let group = group.lines().find(|line| line.split(':').nth(2) == Some("44")).unwrap_or("44");
+        let group = group.split(':').next().unwrap();
+        let expected = format!(
+            "line.toml:2: {}: no permission: its group is {group}; `usermod -aG {group} USER`",
+            camera.display()
+        );
+        assert!(lines[0].contains(&expected), "{expected:?} is not in {}", lines[0]);
+    }
 }

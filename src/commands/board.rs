@@ -110,3 +110,35 @@ fn blame<T>(config: &Config, value: &Spanned<T>, error: GpioError) -> anyhow::Er
     let placed = config.blame(value, &error);
     if error.lasting { placed.into() } else { anyhow::Error::msg(placed.to_string()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::exit_code;
+    use super::*;
+    use std::path::Path;
+
+    /// What a change of the configuration can mend must not be tried again and again (78); what is mended on the board may
+    /// be (1). The line to look at stands in both.
+    #[test]
+    fn a_fault_of_the_camera_names_its_line_and_tells_whether_to_try_again() {
+        let text = "[source.camera]\ndevice = \"0\"\nwidth = 1280\nheight = 720\n";
+        let config = Config::parse(text, Path::new("line.toml")).unwrap();
+        let config::Source::Camera(section) = &config.source else { panic!("no camera") };
+        let cases = [
+            (Kind::Missing, 2, 1),
+            (Kind::Busy, 2, 1),
+            (Kind::Denied, 2, 1),
+            (Kind::NotACamera, 2, 78),
+            (Kind::NoSuchMode, 3, 78),
+            (Kind::BadControl, 2, 78),
+            (Kind::Silent, 2, 1),
+            (Kind::Damaged, 2, 1),
+            (Kind::Driver, 2, 1),
+        ];
+        for (kind, line, code) in cases {
+            let error = refusal(&config, section, &Fault::new(kind, "/dev/video0", "why"));
+            assert_eq!(error.to_string(), format!("line.toml:{line}: /dev/video0: why"), "{kind:?}");
+            assert_eq!(exit_code(&error), code, "{kind:?}");
+        }
+    }
+}
