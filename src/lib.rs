@@ -12,7 +12,7 @@
 //! | [`task`] | what is asked of a frame: is it normal, and what does the spot look like from nearer |
 //! | [`sink`] | where verdicts go |
 //! | [`times`] | how long a thread waits, and the watchdog, from one constant |
-//! | [`record`] | how a log record is written |
+//! | [`record`] | records, faults that begin and end, and where they go |
 //! | [`board`] | what the board has: GPIO lines, sensors of heat, permissions |
 //! | [`bundle`] | a model with all that it needs: manifest, hashes, golden vectors |
 //! | [`engine`] | INT8 inference |
