@@ -8,6 +8,7 @@
 //! | [`config`] | the TOML file: types, defaults, validation |
 //! | [`service`] | what the process tells systemd, and is told by it |
 //! | [`pipeline`] | threads and queues: capture → newest-frame slot → inspection → bounded queue → sinks |
+//! | [`field`] | what the field tells: times, scores and looks over time, drift |
 //! | [`source`] | where frames come from |
 //! | [`task`] | what is asked of a frame: is it normal, and what does the spot look like from nearer |
 //! | [`sink`] | where verdicts go |
@@ -29,6 +30,7 @@ pub mod bundle;
 pub mod commands;
 pub mod config;
 pub mod engine;
+pub mod field;
 pub mod memory;
 pub mod picture;
 pub mod pipeline;

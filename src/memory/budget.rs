@@ -30,6 +30,12 @@ impl Bill {
         self.items.push(Item { name: name.into(), bytes });
     }
 
+    /// The items in one line: `engine 12345; frames 678`.
+    pub fn line(&self) -> String {
+        let items = self.items.iter().map(|item| format!("{} {}", item.name, item.bytes));
+        items.collect::<Vec<String>>().join("; ")
+    }
+
     /// The sum of all items, in bytes.
     pub fn total(&self) -> u64 {
         self.items.iter().map(|item| item.bytes).sum()
@@ -75,6 +81,7 @@ mod tests {
         assert_eq!(bill.total(), 15 << 20);
         assert!(bill.check(15 << 20).is_ok());
         let refusal = bill.check((15 << 20) - 1).unwrap_err().to_string();
+        assert!(bill.line().starts_with("weights 3145728; stacks 1048576; "), "{}", bill.line());
         assert!(refusal.contains("arena 9.0 MiB, weights 3.0 MiB, frames 2.0 MiB"), "{refusal}");
     }
 }

@@ -105,8 +105,18 @@ pub fn luma_into(picture: &Picture, out: &mut Picture) {
         Layout::Grey => out.copy_from(picture),
         Layout::Rgb => {
             out.reshape(Layout::Grey, picture.width(), picture.height());
-            for (out, rgb) in out.data_mut().iter_mut().zip(picture.data().chunks_exact(3)) {
-                *out = luma(rgb[0], rgb[1], rgb[2]);
+            luma_row(Layout::Rgb, picture.data(), out.data_mut());
+        }
+    }
+}
+
+/// The luma of pixels that lie side by side in a layout.
+pub fn luma_row(layout: Layout, from: &[u8], to: &mut [u8]) {
+    match layout {
+        Layout::Grey => to.copy_from_slice(from),
+        Layout::Rgb => {
+            for (to, &[r, g, b]) in to.iter_mut().zip(from.as_chunks::<3>().0) {
+                *to = luma(r, g, b);
             }
         }
     }

@@ -33,7 +33,7 @@ mod taps;
 pub(crate) mod golden;
 
 pub use bicubic::BicubicRows;
-pub use colour::{luma_into, merge_row, merge_ycbcr, rgb_into, split_row, split_ycbcr};
+pub use colour::{luma_into, luma_row, merge_row, merge_ycbcr, rgb_into, split_row, split_ycbcr};
 pub use draw::{Colour, frame_box, label, side_by_side, stacked};
 pub use file::decode_file;
 pub use format::{PixelFormat, Range, RawFrame, decode_into};

@@ -192,7 +192,7 @@ fn write(arguments: &Arguments, backbone: &Bundle, teacher: &Teacher, taught: &T
     let (calibration, half) = (taught.calibration.to_matrix(), &taught.half_distances);
     draft.add(&section.calibration, &array(calibration.columns, &calibration.values)?)?;
     draft.add(&section.heat.half_distances, &array(half.columns, &half.values)?)?;
-    draft.add("baseline.json", serde_json::to_string(&taught.baseline(teacher.pictures()))?.as_bytes())?;
+    draft.add("baseline.json", taught.baseline(teacher.pictures()).to_json()?.as_bytes())?;
     let mut measured = BTreeMap::from([
         ("pictures".to_string(), toml::Value::Integer(teacher.pictures().len() as i64)),
         ("auroc_synthetic".to_string(), toml::Value::Float(taught.auroc)),

@@ -8,9 +8,11 @@
 //! ```
 
 mod averages;
+mod baseline;
 mod calibration;
 mod cells;
 mod heatmap;
+mod look;
 mod measure;
 mod pixels;
 mod pooled;
@@ -18,7 +20,9 @@ mod scorer;
 pub mod teach;
 mod view;
 
+pub use baseline::{Baseline, Looks};
 pub use heatmap::Region;
+pub use look::Look;
 pub use measure::{auroc, f1, interval, recall_at};
 pub use pixels::Pixels;
 
@@ -29,6 +33,7 @@ use crate::picture::{Filter, Layout, Picture, PictureError, Resizer};
 use calibration::Calibration;
 use cells::Cells;
 use heatmap::{Grid, Scratch, find_regions, heat};
+use look::Eye;
 use pooled::pool;
 use scorer::{Matrix, Seen, Sum, rebuild};
 use std::time::{Duration, Instant};
@@ -84,6 +89,8 @@ pub struct Inspector {
     threshold: f64,
     score: f64,
     previous: Vec<u8>,
+    eye: Eye,
+    look: Look,
     scratch: Scratch,
 }
 
@@ -150,6 +157,8 @@ impl Inspector {
             threshold: threshold.unwrap_or(section.threshold),
             score: 0.0,
             previous: Vec::new(),
+            eye: Eye::new(section.views[0]),
+            look: Look::default(),
         })
     }
 
@@ -172,7 +181,14 @@ impl Inspector {
         if width < LEAST_SIDE || height < LEAST_SIDE {
             return Err(TaskError::TooSmall { width, height, least: LEAST_SIDE });
         }
-        Ok(view::prepare(&mut self.views, frame)?)
+        view::prepare(&mut self.views, frame)?;
+        self.look = self.eye.look(self.views[0].fitted());
+        Ok(())
+    }
+
+    /// What the frame prepared last looks like.
+    pub fn look(&self) -> &Look {
+        &self.look
     }
 
     /// Mean absolute difference of the frame prepared last to the one judged last, in grey levels of the first view;

@@ -22,6 +22,8 @@ pub struct Picture {
     pub key: String,
     /// Light, sharpness, and a small copy.
     pub quality: Quality,
+    /// Its brightness and sharpness, as [`Look`](crate::task::anomaly::Look) has them.
+    pub look: (u32, u32),
     /// What is known of a labelled defect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Label>,
@@ -266,7 +268,7 @@ mod tests {
     fn picture(number: usize) -> Picture {
         let quality =
             Quality { thumbnail: crate::picture::Picture::new(Layout::Grey, SIDE, SIDE), ..Quality::default() };
-        Picture { name: format!("{number}.png"), key: format!("{number}"), quality, label: None }
+        Picture { name: format!("{number}.png"), key: format!("{number}"), quality, look: (5, 7), label: None }
     }
 
     fn sight(number: u8) -> Sight {

@@ -5,6 +5,7 @@ use super::notebook::Picture;
 use crate::bundle::{AnomalySection, HeatSection, Method, ScorerSection};
 use crate::task::anomaly::calibration::Calibration;
 use crate::task::anomaly::scorer::Matrix;
+use crate::task::anomaly::{Baseline, Look, Looks};
 use std::collections::BTreeMap;
 
 /// Share of the normal frames that show no cell more than half hot.
@@ -100,34 +101,21 @@ impl Taught {
     }
 }
 
-/// How normal pictures looked when the bundle was taught: what drift is measured against.
-#[derive(serde::Serialize)]
-pub struct Baseline {
-    /// Held-out pictures.
-    frames: usize,
-    /// Their scores, rising.
-    scores: Vec<f64>,
-    /// Median and median absolute deviation of their brightness, grey levels.
-    brightness: [f64; 2],
-    /// The same of their sharpness.
-    sharpness: [f64; 2],
-}
-
 impl Taught {
     /// What drift is measured against.
     pub fn baseline(&self, pictures: &[Picture]) -> Baseline {
-        let mut scores: Vec<f64> = self.sums.iter().map(|&sum| self.calibration.score(sum)).collect();
-        scores.sort_by(f64::total_cmp);
-        let spread = |figure: fn(&Picture) -> f64| {
-            let values: Vec<f64> = pictures.iter().map(figure).collect();
-            let middle = median(values.clone());
-            [middle, median(values.iter().map(|value| (value - middle).abs()).collect())]
+        let sorted = |values: &mut dyn Iterator<Item = f64>| {
+            let mut values: Vec<f64> = values.collect();
+            values.sort_by(f64::total_cmp);
+            values
         };
+        let looks = pictures.iter().map(|picture| picture.look);
         Baseline {
-            frames: scores.len(),
-            scores,
-            brightness: spread(|picture| picture.quality.mean),
-            sharpness: spread(|picture| picture.quality.sharpness),
+            scores: sorted(&mut self.sums.iter().map(|&sum| self.calibration.score(sum))),
+            looks: Some(Looks {
+                brightness: sorted(&mut looks.clone().map(|look| Look::grey_levels(look.0))),
+                sharpness: sorted(&mut looks.map(|look| Look::thousandths(look.1))),
+            }),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::engine::EngineError;
 use crate::picture::{Filter, Picture, PictureError, Resizer};
 use crate::task::anomaly::LEAST_SIDE;
 use crate::task::anomaly::cells::Cells;
+use crate::task::anomaly::look::Eye;
 use crate::task::anomaly::pooled::{pool, pooled_len};
 use crate::task::anomaly::view::{self, Layer, View};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -21,6 +22,8 @@ use std::path::{Path, PathBuf};
 
 /// Bytes that the notebooks may hold.
 const NOTES: usize = 64 << 20;
+/// What is noted of a picture, in this form: goes up where it changes within a version of the program.
+const NOTED: u32 = 2;
 /// Painted copies of a picture, at most.
 const COPIES: usize = 3;
 /// Normal pictures that a labelled defect is set into, at most, and the share of the notes that these may fill.
@@ -65,6 +68,7 @@ pub struct Teacher {
     painter: Painter,
     transplanter: Transplanter,
     gauge: Gauge,
+    eye: Eye,
     donor: Picture,
     painted: Picture,
     mask: Picture,
@@ -97,7 +101,7 @@ impl Teacher {
         let bytes = |layers: &[Layer]| layers.iter().map(|layer| layer.channels * layer.plane()).sum::<usize>();
         let cells = |(columns, rows): (usize, usize)| columns * rows;
         let form = Form {
-            made_with: format!("{} {} {VIEWS:?}", env!("CARGO_PKG_VERSION"), backbone.fingerprint()),
+            made_with: format!("{} {NOTED} {} {VIEWS:?}", env!("CARGO_PKG_VERSION"), backbone.fingerprint()),
             sights: 1,
             pooled: pooled_len(views[WHOLE].layers()),
             features: bytes(views[PLACES].layers()),
@@ -119,6 +123,7 @@ impl Teacher {
             painter: Painter::default(),
             transplanter: Transplanter::default(),
             gauge: Gauge::default(),
+            eye: Eye::new(VIEWS[WHOLE]),
             donor: Picture::default(),
             painted: Picture::default(),
             mask: Picture::default(),
@@ -143,6 +148,7 @@ impl Teacher {
         let quality = self.measure(picture)?;
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed(&key));
         let mut sights = vec![sight(&mut self.views, picture, None, self.grids, 0)?];
+        let look = self.look();
         // Each copy gets a kind of its own.
         let mut kinds: Vec<u8> = (0..Kind::ALL.len() as u8).collect();
         for copy in 1..self.normal.form().sights {
@@ -154,7 +160,7 @@ impl Teacher {
             sights.push(sight(&mut self.views, &self.painted, Some(mask), self.grids, kind)?);
         }
         self.donor.copy_from(picture);
-        Ok(self.normal.add(notebook::Picture { name, key, quality, label: None }, &sights)?)
+        Ok(self.normal.add(notebook::Picture { name, key, quality, look, label: None }, &sights)?)
     }
 
     /// The normal pictures, by number, that the labelled defect with this key should be set into: other ones for each,
@@ -181,6 +187,7 @@ impl Teacher {
         let quality = self.measure(picture)?;
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed(&key));
         let mut sights = vec![sight(&mut self.views, picture, mask, self.grids, 0)?];
+        let look = self.look();
         // What shows nothing is noted as nothing.
         let unseen = Sight { cover: vec![0; sights[0].cover.len()], ..sights[0].clone() };
         for (_, host) in hosts.iter().take(self.defects.form().sights - 1) {
@@ -191,7 +198,13 @@ impl Teacher {
         }
         sights.resize(self.defects.form().sights, unseen);
         let label = Some(Label { kind, hosts: hosts.iter().map(|(key, _)| key.clone()).collect() });
-        Ok(self.defects.add(notebook::Picture { name, key, quality, label }, &sights)?)
+        Ok(self.defects.add(notebook::Picture { name, key, quality, look, label }, &sights)?)
+    }
+
+    /// What the picture seen last looks like, by the measure that a line in service has.
+    fn look(&mut self) -> (u32, u32) {
+        let look = self.eye.look(self.views[WHOLE].fitted());
+        (look.brightness, look.sharpness)
     }
 
     fn measure(&mut self, picture: &Picture) -> Result<Quality, TeachError> {

@@ -1,0 +1,177 @@
+//! What happened in a stretch of time: how long each stage took, how frames scored and what they looked like.
+
+use super::Histogram;
+use crate::task::anomaly::Look;
+use std::time::Duration;
+
+/// Equal bins of scores 0..1. A fifth as many stand in records.
+pub const SCORE_BINS: usize = 100;
+const RECORDED_BINS: usize = 20;
+
+/// Where a frame's time goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// From capture to verdict.
+    Verdict,
+    /// From capture to the beginning of inspection.
+    Wait,
+    /// Inspection itself.
+    Judge,
+    /// Enlarging.
+    Enlarge,
+    /// Records and pictures, on the writer's thread.
+    Write,
+}
+
+impl Stage {
+    /// All of them.
+    pub const ALL: [Stage; 5] = [Stage::Verdict, Stage::Wait, Stage::Judge, Stage::Enlarge, Stage::Write];
+
+    /// As records call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Stage::Verdict => "verdict",
+            Stage::Wait => "wait",
+            Stage::Judge => "judge",
+            Stage::Enlarge => "enlarge",
+            Stage::Write => "write",
+        }
+    }
+}
+
+/// What is known of a frame that got a verdict.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    /// Its score.
+    pub score: f64,
+    /// How bright it is, as [`Look`] has it.
+    pub brightness: u32,
+    /// How sharp it is, as [`Look`] has it.
+    pub sharpness: u32,
+    /// Whether it shows something else than the frame before that counted: a line at rest shows one part for hours.
+    pub is_other: bool,
+}
+
+/// A stretch of time. Fixed in size; about 80 KiB.
+#[derive(Clone)]
+pub struct Interval {
+    stages: [Histogram; 5],
+    scores: [u32; SCORE_BINS],
+    other_scores: [u32; SCORE_BINS],
+    brightness: Histogram,
+    sharpness: Histogram,
+    /// How long it was, in seconds; set by who ends it.
+    pub seconds: f64,
+    /// Frames captured in it; set by who ends it.
+    pub captured: u64,
+}
+
+impl Interval {
+    /// Nothing happened yet.
+    pub fn new() -> Box<Interval> {
+        Box::new(Interval {
+            stages: [const { Histogram::new() }; 5],
+            scores: [0; SCORE_BINS],
+            other_scores: [0; SCORE_BINS],
+            brightness: Histogram::new(),
+            sharpness: Histogram::new(),
+            seconds: 0.0,
+            captured: 0,
+        })
+    }
+
+    /// A stage took so long.
+    pub fn took(&mut self, stage: Stage, time: Duration) {
+        let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+        self.stages[stage as usize].add(micros);
+    }
+
+    /// A frame got a verdict.
+    pub fn saw(&mut self, seen: &Seen) {
+        // Not a number becomes 0.
+        let bin = ((seen.score * SCORE_BINS as f64) as usize).min(SCORE_BINS - 1);
+        self.scores[bin] += 1;
+        self.other_scores[bin] += u32::from(seen.is_other);
+        self.brightness.add(seen.brightness);
+        self.sharpness.add(seen.sharpness);
+    }
+
+    /// What happened in another, which followed it.
+    pub fn merge(&mut self, other: &Interval) {
+        self.stages.iter_mut().zip(&other.stages).for_each(|(all, more)| all.merge(more));
+        self.scores.iter_mut().zip(&other.scores).for_each(|(all, more)| *all += more);
+        self.other_scores.iter_mut().zip(&other.other_scores).for_each(|(all, more)| *all += more);
+        self.brightness.merge(&other.brightness);
+        self.sharpness.merge(&other.sharpness);
+        self.seconds += other.seconds;
+        self.captured += other.captured;
+    }
+
+    /// Begins anew.
+    pub fn clear(&mut self) {
+        self.stages.iter_mut().for_each(Histogram::clear);
+        (self.scores, self.other_scores) = ([0; SCORE_BINS], [0; SCORE_BINS]);
+        self.brightness.clear();
+        self.sharpness.clear();
+        (self.seconds, self.captured) = (0.0, 0);
+    }
+
+    /// Times of a stage, in microseconds.
+    pub fn stage(&self, stage: Stage) -> &Histogram {
+        &self.stages[stage as usize]
+    }
+
+    /// Scores of the frames that showed something else than the one before.
+    pub fn other_scores(&self) -> &[u32; SCORE_BINS] {
+        &self.other_scores
+    }
+
+    /// Scores in twenty equal bins of 0..1, as in "0,0,3,…".
+    pub fn scores_text(&self) -> String {
+        let bins = self.scores.chunks(SCORE_BINS / RECORDED_BINS).map(|bins| bins.iter().sum::<u32>().to_string());
+        bins.collect::<Vec<String>>().join(",")
+    }
+
+    /// The median brightness of the frames, grey levels; `None` where there was none.
+    pub fn brightness(&self) -> Option<f64> {
+        (self.brightness.count() > 0).then(|| Look::grey_levels(self.brightness.quantile(0.5)))
+    }
+
+    /// The median sharpness of the frames, thousandths; `None` where there was none.
+    pub fn sharpness(&self) -> Option<f64> {
+        (self.sharpness.count() > 0).then(|| Look::thousandths(self.sharpness.quantile(0.5)))
+    }
+
+    /// Frames whose look is known.
+    pub fn frames(&self) -> u64 {
+        self.brightness.count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(score: f64, brightness: u32, is_other: bool) -> Seen {
+        Seen { score, brightness, sharpness: 2 * brightness, is_other }
+    }
+
+    #[test]
+    fn two_stretches_are_one_longer_one() {
+        let (mut first, mut second) = (Interval::new(), Interval::new());
+        first.saw(&seen(0.0, 1600, true));
+        first.saw(&seen(1.0, 1600, false));
+        second.saw(&seen(0.999, 1616, true));
+        second.saw(&seen(f64::NAN, 1632, true));
+        second.took(Stage::Judge, Duration::from_micros(40));
+        (first.seconds, second.seconds) = (10.0, 9.5);
+        first.merge(&second);
+        assert_eq!((first.seconds, first.frames(), first.stage(Stage::Judge).max()), (19.5, 4, 40));
+        assert_eq!(first.scores_text(), "2,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,2");
+        assert_eq!(first.other_scores().iter().sum::<u32>(), 3);
+        assert!((first.brightness().unwrap() - 100.0).abs() < 1.0, "{:?}", first.brightness());
+        first.clear();
+        assert_eq!((first.brightness(), first.sharpness(), first.stage(Stage::Judge).count()), (None, None, 0));
+        assert!(std::mem::size_of::<Interval>() < 80 << 10, "{}", std::mem::size_of::<Interval>());
+    }
+}

@@ -1,0 +1,190 @@
+//! What a frame looks like, in two figures that tell a dirty lens and a dead lamp from new parts: how bright it is and how
+//! sharp. Cheap enough for every frame: of the square that the backbone sees, every fourth row and the one below it.
+
+use crate::picture::{Picture, luma_row};
+
+/// Rows from one that is looked at to the next.
+const EVERY: usize = 4;
+/// The frame is cut into so many squares a side, to see whether anything moved.
+const CELLS: usize = 16;
+/// Two frames show the same when their cells, but for the light, differ by less than this, grey levels (root of the mean
+/// square): the noise of a sensor, averaged over hundreds of pixels. As in `teach/quality/findings.rs`.
+const SAME: f64 = 0.75;
+
+/// What a frame looks like. Whole numbers: the same on every CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// Mean luma, in sixteenths of a grey level.
+    pub brightness: u32,
+    /// Mean absolute difference of neighbouring pixels, in 16000ths of the mean luma: a brighter lamp changes nothing, a
+    /// lens with grease or dust on it makes it less, by blur as by haze. 0 for a black frame.
+    pub sharpness: u32,
+    /// Sum of the luma that was looked at, by cell.
+    cells: [u32; CELLS * CELLS],
+    /// Pixels behind each cell.
+    pixels: u32,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Look { brightness: 0, sharpness: 0, cells: [0; CELLS * CELLS], pixels: 1 }
+    }
+}
+
+impl Look {
+    /// Grey levels of a brightness.
+    pub fn grey_levels(brightness: u32) -> f64 {
+        f64::from(brightness) / 16.0
+    }
+
+    /// Thousandths of a sharpness.
+    pub fn thousandths(sharpness: u32) -> f64 {
+        f64::from(sharpness) / 16.0
+    }
+
+    /// Whether the frame shows something else than another, light and noise aside.
+    pub fn differs_from(&self, other: &Look) -> bool {
+        let differences = self.cells.iter().zip(&other.cells).map(|(&a, &b)| i64::from(a) - i64::from(b));
+        let (sum, squares) = differences.fold((0, 0), |(sum, squares), d| (sum + d, squares + d * d));
+        let count = (CELLS * CELLS) as i64;
+        let limit = SAME * f64::from(self.pixels) * count as f64;
+        (count * squares - sum * sum) as f64 >= limit * limit
+    }
+}
+
+/// Looks at frames; its buffers are used again.
+#[derive(Default)]
+pub struct Eye {
+    row: Vec<u8>,
+    below: Vec<u8>,
+}
+
+impl Eye {
+    /// With buffers for squares of `side` pixels.
+    pub fn new(side: usize) -> Eye {
+        Eye { row: vec![0; side], below: vec![0; side] }
+    }
+
+    /// Looks at a square of the size that it was made for, a multiple of 32.
+    pub fn look(&mut self, square: &Picture) -> Look {
+        let mut look = Look::default();
+        let (width, height) = (square.width(), square.height());
+        if width < 2 * CELLS || height < 2 * CELLS {
+            return look;
+        }
+        self.row.resize(width, 0);
+        self.below.resize(width, 0);
+        let (mut sum, mut differences, mut rows) = (0_u64, 0_u64, 0_u64);
+        for y in (0..height - 1).step_by(EVERY) {
+            luma_row(square.layout(), square.row(y), &mut self.row);
+            luma_row(square.layout(), square.row(y + 1), &mut self.below);
+            rows += 1;
+            let cells = &mut look.cells[y * CELLS / height * CELLS..][..CELLS];
+            for (cell, pixels) in cells.iter_mut().zip(self.row.chunks(width / CELLS)) {
+                let level: u32 = pixels.iter().map(|&pixel| u32::from(pixel)).sum();
+                *cell += level;
+                sum += u64::from(level);
+            }
+            differences += apart(&self.row, &self.below) + apart(&self.row[1..], &self.row[..width - 1]);
+        }
+        let (pixels, pairs) = (rows * width as u64, rows * (2 * width as u64 - 1));
+        look.pixels = (pixels / (CELLS * CELLS) as u64) as u32;
+        look.brightness = (16 * sum / pixels) as u32;
+        look.sharpness = (u128::from(16_000 * differences) * u128::from(pixels))
+            .checked_div(u128::from(pairs) * u128::from(sum))
+            .map_or(0, |sharpness| u32::try_from(sharpness).unwrap_or(u32::MAX));
+        look
+    }
+}
+
+/// Sum of the absolute differences of two rows.
+fn apart(a: &[u8], b: &[u8]) -> u64 {
+    u64::from(a.iter().zip(b).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum::<u32>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::Layout;
+
+    fn look(level: impl Fn(usize, usize) -> u8) -> Look {
+        let data = (0..320 * 320).map(|i| level(i % 320, i / 320)).collect();
+        Eye::new(320).look(&Picture::from_data(Layout::Grey, 320, 320, data).unwrap())
+    }
+
+    fn texture(x: usize, y: usize) -> u8 {
+        60 + ((x * 37 + y * 91 + x * y * 13) % 120) as u8
+    }
+
+    #[test]
+    fn figures_of_simple_frames() {
+        let flat = look(|_, _| 90);
+        assert_eq!((flat.brightness, flat.sharpness), (90 * 16, 0));
+        assert_eq!((look(|_, _| 0).brightness, look(|_, _| 0).sharpness), (0, 0));
+        // Neighbours in a row differ by 100 at a mean of 100, those above each other not at all.
+        let stripes = look(|x, _| 50 + 100 * (x % 2) as u8);
+        assert_eq!(stripes.brightness, 1600);
+        assert_eq!(stripes.sharpness, 16_000 * 319 / 639);
+        // The largest there is: checks.
+        assert_eq!(look(|x, y| 255 * ((x + y) % 2) as u8).sharpness, 2 * 16_000);
+        assert_eq!(Eye::default().look(&Picture::new(Layout::Grey, 8, 8)), Look::default());
+    }
+
+    #[test]
+    fn the_light_does_not_change_sharpness_and_blur_and_haze_do() {
+        let sharp = look(texture);
+        let dim = look(|x, y| texture(x, y) / 3);
+        assert!((f64::from(dim.sharpness) / f64::from(sharp.sharpness) - 1.0).abs() < 0.02, "{dim:?}");
+        assert!((f64::from(dim.brightness) * 3.0 / f64::from(sharp.brightness) - 1.0).abs() < 0.02);
+        let blurred = look(|x, y| {
+            let square = (0..9).map(|i| usize::from(texture(x + i % 3, y + i / 3)));
+            (square.sum::<usize>() / 9) as u8
+        });
+        let hazy = look(|x, y| (texture(x, y) / 2) + 60);
+        assert!(blurred.sharpness * 2 < sharp.sharpness, "{} {}", blurred.sharpness, sharp.sharpness);
+        assert!(hazy.sharpness * 10 < sharp.sharpness * 6, "{} {}", hazy.sharpness, sharp.sharpness);
+    }
+
+    #[test]
+    fn what_moves_differs_and_light_and_noise_do_not() {
+        let part = |x: usize, y: usize, at: usize| {
+            let (dx, dy) = (x.abs_diff(at), y.abs_diff(160));
+            if dx * dx + dy * dy < 90 * 90 { 170 } else { 60 }
+        };
+        let here = look(|x, y| part(x, y, 160));
+        let moved = look(|x, y| part(x, y, 166));
+        let brighter = look(|x, y| part(x, y, 160) + 9);
+        let noisy = look(|x, y| part(x, y, 160) + ((x * 7919 + y * 104_729) % 13) as u8 - 6);
+        assert!(here.differs_from(&moved));
+        assert!(!here.differs_from(&brighter) && !here.differs_from(&noisy) && !here.differs_from(&here));
+    }
+
+    #[test]
+    fn colour_is_seen_as_its_luma() {
+        let mut colour = Picture::new(Layout::Rgb, 64, 64);
+        for (i, rgb) in colour.data_mut().chunks_exact_mut(3).enumerate() {
+            rgb.copy_from_slice(&[i as u8, 200, (i / 7) as u8]);
+        }
+        let mut grey = Picture::default();
+        crate::picture::luma_into(&colour, &mut grey);
+        assert_eq!(Eye::new(64).look(&colour), Eye::new(64).look(&grey));
+    }
+
+    /// The figure of docs/field-log.md: `cargo test --release --lib cost_of_a_look -- --ignored --nocapture`.
+    #[test]
+    #[ignore = "a measurement"]
+    fn cost_of_a_look() {
+        let mut square = Picture::new(Layout::Rgb, 320, 320);
+        square.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * 7919 >> 5) as u8);
+        let mut eye = Eye::new(320);
+        let mut times: Vec<u128> = (0..2000)
+            .map(|_| {
+                let start = std::time::Instant::now();
+                std::hint::black_box(eye.look(std::hint::black_box(&square)));
+                start.elapsed().as_nanos()
+            })
+            .collect();
+        times.sort_unstable();
+        println!("{:.1} us, median of {}", times[times.len() / 2] as f64 / 1e3, times.len());
+    }
+}
