@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{arg, config, lineside, refuse, run, succeed, text};
+use common::{arg, config, lineside, records, refuse, run, succeed, text};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -67,7 +67,10 @@ fn run_waits_for_a_camera_that_is_away() {
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     let said = text(&output.stderr);
     assert!(output.status.success(), "{said}");
-    assert_eq!(said.matches("record=camera_lost").count(), 1, "{said}");
+    assert_eq!(said.matches("record=fault").count(), 1, "{said}");
+    assert!(said.contains("fault=camera state=begin"), "{said}");
+    let fault = records(&results).into_iter().find(|record| record["record"] == "fault").expect("it is kept, too");
+    assert_eq!((&fault["fault"], &fault["state"]), (&"camera".into(), &"begin".into()));
     assert!(said.contains("no-such-camera: no such camera: plug it in"), "{said}");
 }
 

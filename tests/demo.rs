@@ -30,7 +30,7 @@ fn the_demo_finds_the_eight_defects_and_nothing_else() {
     assert_eq!(records.first().unwrap()["record"], "start");
     let stop = records.last().unwrap();
     assert_eq!(stop["record"], "stop");
-    assert_eq!(stop["frames"]["captured"], 32);
+    assert_eq!(stop["captured"], 32);
     let events: Vec<_> = records.iter().filter(|record| record["record"] == "event").collect();
     assert_eq!(events.len(), 8);
     for event in events {

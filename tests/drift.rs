@@ -51,8 +51,8 @@ fn watch(bundle: &Bundle, frames: &[Picture]) -> Vec<Review> {
         for frame in frames {
             inspector.prepare(frame).unwrap();
             inspector.judge((frame.width(), frame.height()), &mut verdict).unwrap();
-            let (brightness, sharpness) = (inspector.look().brightness, inspector.look().sharpness);
-            interval.saw(&Seen { score: verdict.score, brightness, sharpness, is_other: true });
+            let look = Some((inspector.look().brightness, inspector.look().sharpness));
+            interval.saw(&Seen { score: verdict.score, look, is_other: true });
         }
     }
     interval.seconds = 120.0;

@@ -260,7 +260,7 @@ fn a_source_that_waits_slows_down_and_loses_nothing() {
     assert!(lowered > 0 && lowered * 2 < before && lowered * 2 < after, "{before}, then {lowered}, then {after}");
     let status = line.expect("status", 1);
     // Frames do not grow old by the rest.
-    assert!(status["latency_mean_ms"].as_f64().unwrap() < 200.0, "{status}");
+    assert!(status["verdict_p50_ms"].as_f64().unwrap() < 200.0, "{status}");
     let stop = line.stop();
     is_exact(&stop);
     let [captured, inspected, _, stale, _] = counts_of(&stop);

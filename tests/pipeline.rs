@@ -20,8 +20,8 @@ fn line(folder: &Path, source: &str, more: &str) -> std::path::PathBuf {
 
 fn counts(folder: &Path) -> [u64; 5] {
     let records = records(&folder.join("results"));
-    let frames = &records.last().unwrap()["frames"];
-    ["captured", "inspected", "skipped_similar", "dropped_stale", "failed"].map(|key| frames[key].as_u64().unwrap())
+    let stop = records.last().unwrap();
+    ["captured", "inspected", "skipped_similar", "dropped_stale", "failed"].map(|key| stop[key].as_u64().unwrap())
 }
 
 #[test]

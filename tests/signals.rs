@@ -2,7 +2,9 @@
 
 use lineside::bundle::Bundle;
 use lineside::config::When;
+use lineside::field::Interval;
 use lineside::pipeline::{Overseer, Pipeline, Report, Reporter, Shutdown, Status};
+use lineside::record::fault::Cause;
 use lineside::sink::Signal;
 use lineside::source::FolderSource;
 use lineside::task::anomaly::Inspector;
@@ -39,7 +41,7 @@ impl Reporter for Diary {
         self.note("writer", report.verdict.defect);
     }
 
-    fn failed(&mut self, name: &str, reason: &str) {
+    fn failed(&mut self, name: &str, _: Cause, reason: &str) {
         panic!("{name}: {reason}");
     }
 }
@@ -48,7 +50,7 @@ impl Reporter for Diary {
 struct Nobody;
 
 impl Overseer for Nobody {
-    fn status(&mut self, _: &Status, _: f64) {}
+    fn status(&mut self, _: &Status, _: &Interval) {}
     fn look(&mut self, _: &Status, _: bool, _: &Shutdown) {}
 }
 

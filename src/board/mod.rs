@@ -1,8 +1,10 @@
-//! What the board has: GPIO lines, sensors of heat, and who may use its devices.
+//! What the board has: GPIO lines, sensors of heat, and who may use its devices; what it is.
 
 mod gpio;
 pub mod heat;
+mod machine;
 mod permission;
 
 pub use gpio::{Edges, GpioChip, GpioError, GpioLine, LineName, Place, chips, output};
+pub use machine::{Machine, machine};
 pub(crate) use permission::who_may_use;

@@ -3,6 +3,7 @@
 use crate::board::heat::{Ladder, Reading, Rung, Sensors, Step};
 use crate::config::Config;
 use crate::pipeline::Relief;
+use crate::record::{self, Record};
 use crate::times::HEAT;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -75,9 +76,15 @@ impl Watcher {
 
     fn log(&self, step: &Step) {
         let (rung, name, cause) = (self.ladder.number(), self.ladder.name(), step.cause.as_str());
-        let (temperature, throttled) = (self.reading.temperature, self.reading.bits());
         let level = if step.worse { log::Level::Warn } else { log::Level::Info };
-        log::log!(level, rung = rung, name = name, temperature_c = temperature, throttled = throttled, cause = cause; "heat");
+        let record = Record::new(level, "heat")
+            .with("rung", u32::from(rung))
+            .with("name", name)
+            .with_known("temperature_c", self.reading.temperature)
+            .with_known("throttled", self.reading.bits())
+            .with("cause", cause);
+        record::keep(record.clone());
+        record.log();
     }
 }
 

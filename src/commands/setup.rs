@@ -6,13 +6,14 @@ use super::heat;
 use crate::bundle::{self, Bundle};
 use crate::config::{Config, Source, When};
 use crate::engine::Plan;
+use crate::field;
 use crate::memory::{Bill, heap_use, reset_peak};
 use crate::picture::{Layout, Picture};
 use crate::pipeline::{self, Pipeline, Relief, Smaller};
 use crate::sink::prove_writable;
 use crate::source::camera;
 use crate::source::{FolderSource, FrameSource, PatternSource};
-use crate::task::anomaly::{Inspector, Verdict};
+use crate::task::anomaly::{Baseline, Inspector, Verdict};
 use crate::task::super_resolution::Enlarger;
 use anyhow::Context;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,10 @@ pub struct Ready {
     pub bundles: Vec<String>,
     pub enlarging: Option<Enlarging>,
     pub output: PathBuf,
+    /// The kernel set that runs the models.
+    pub kernel: &'static str,
+    /// What drift is measured against, where the bundle tells.
+    pub baseline: Option<Baseline>,
 }
 
 /// Bytes of a decoded pixel.
@@ -59,6 +64,8 @@ pub fn prepare(config: &Config, purpose: Purpose) -> anyhow::Result<Ready> {
     // In the size of the frames, so that what depends on it is made now and not while the line runs.
     let size = source.frame_size().unwrap_or((64, 48));
     let mut inspector = load_inspector(config, &anomaly, size, &mut bill)?;
+    let baseline = Baseline::of(&anomaly)?;
+    let kernel = inspector.plans().next().map_or("", Plan::kernel);
     let mut bundles = vec![identity(&anomaly)];
     let (mut enlarging, mut enlarged) = (None, 0);
     let enlarger = match config.super_resolution.when {
@@ -110,6 +117,7 @@ pub fn prepare(config: &Config, purpose: Purpose) -> anyhow::Result<Ready> {
     }
     bill.add("verdicts for the writer", reports * (frame + enlarged));
     bill.add("pictures being written", 2 * frame + 3 * enlarged);
+    bill.add("times, sketches, drift", field::BYTES as u64);
     bill.add("stacks", ((pipeline::THREADS + 1) * pipeline::STACK) as u64);
     // Loading is the time of the highest heap; what it gave back may stay with the allocator.
     let heap = heap_use();
@@ -137,6 +145,8 @@ pub fn prepare(config: &Config, purpose: Purpose) -> anyhow::Result<Ready> {
         bundles,
         enlarging,
         output: config.output.folder.get_ref().clone(),
+        kernel,
+        baseline,
     })
 }
 

@@ -163,6 +163,8 @@ pub enum When {
 pub struct Output {
     /// The folder for `events.jsonl` and pictures.
     pub folder: Spanned<PathBuf>,
+    /// Bytes that records may take there, all files together; the oldest go first.
+    pub records: Spanned<ByteSize>,
 }
 
 /// How models are run.
@@ -218,7 +220,7 @@ impl Default for SuperResolution {
 
 impl Default for Output {
     fn default() -> Self {
-        Output { folder: Spanned::new(0..0, "lineside-out".into()) }
+        Output { folder: Spanned::new(0..0, "lineside-out".into()), records: Spanned::new(0..0, ByteSize::mib(64)) }
     }
 }
 
@@ -318,6 +320,7 @@ impl Config {
             .or_else(|| outside(&self.anomaly.skip_similar, "anomaly.skip_similar", 0.0, 255.0))
             .or_else(|| outside(&self.super_resolution.spot, "super_resolution.spot", LEAST_SPOT, 512))
             .or_else(|| outside(self.super_resolution.max_ms.as_ref()?, "super_resolution.max_ms", 0.1, 60_000.0))
+            .or_else(|| outside(&self.output.records, "output.records", ByteSize::kib(64), ByteSize::tib(1)))
             .or_else(|| self.line_problem())
             .or_else(|| self.heat_problem())
     }
@@ -442,6 +445,10 @@ mod tests {
             (
                 &format!("{pattern}[super_resolution]\nmax_ms = 0\n"),
                 "line.toml:3: super_resolution.max_ms must lie in 0.1..60000, found 0",
+            ),
+            (
+                &format!("{pattern}[output]\nrecords = \"1 KiB\"\n"),
+                "line.toml:3: output.records must lie in 64.0 KiB..1.0 TiB, found 1.0 KiB",
             ),
             (&format!("{pattern}[super_resolution]\nspot = 0\n"), "super_resolution.spot must lie in 16..512, found 0"),
         ];

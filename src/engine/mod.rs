@@ -36,7 +36,7 @@ mod stream;
 mod tensor;
 mod unary;
 
-pub use model::{Model, StatedInput, kernel_names};
+pub use model::{Model, StatedInput, cpu_features, kernel_names};
 pub use peak::measured_peak;
 pub use plan::{Memory, OpCost, Plan};
 pub use session::{OpTime, Session};

@@ -175,6 +175,11 @@ pub fn kernel_names() -> Vec<&'static str> {
     kernels::available().iter().map(|set| set.name()).collect()
 }
 
+/// What this CPU has of what kernel sets ask for, by name.
+pub fn cpu_features() -> Vec<&'static str> {
+    kernels::features()
+}
+
 /// Whether anything in the graph is quantized; a model without is left to tract as a whole.
 fn has_integer_form(graph: &GraphProto) -> bool {
     let quantized = |name: &str| {

@@ -68,7 +68,7 @@ impl Line {
             let (brightness, sharpness) = (look(BRIGHTNESS, self.light), look(SHARPNESS, self.lens));
             // Parts come and go, so that on a moving line every frame is another.
             let is_other = is_other || !self.rests;
-            interval.saw(&Seen { score: share_below(value), brightness, sharpness, is_other });
+            interval.saw(&Seen { score: share_below(value), look: Some((brightness, sharpness)), is_other });
         }
         interval.seconds = BLOCK_SECONDS;
     }

@@ -44,10 +44,8 @@ impl Stage {
 pub struct Seen {
     /// Its score.
     pub score: f64,
-    /// How bright it is, as [`Look`] has it.
-    pub brightness: u32,
-    /// How sharp it is, as [`Look`] has it.
-    pub sharpness: u32,
+    /// How bright and how sharp it is, as [`Look`] has it; `None` where it was not judged by the line's usual bundle.
+    pub look: Option<(u32, u32)>,
     /// Whether it shows something else than the frame before that counted: a line at rest shows one part for hours.
     pub is_other: bool,
 }
@@ -92,8 +90,10 @@ impl Interval {
         let bin = ((seen.score * SCORE_BINS as f64) as usize).min(SCORE_BINS - 1);
         self.scores[bin] += 1;
         self.other_scores[bin] += u32::from(seen.is_other);
-        self.brightness.add(seen.brightness);
-        self.sharpness.add(seen.sharpness);
+        if let Some((brightness, sharpness)) = seen.look {
+            self.brightness.add(brightness);
+            self.sharpness.add(sharpness);
+        }
     }
 
     /// What happened in another, which followed it.
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     fn seen(score: f64, brightness: u32, is_other: bool) -> Seen {
-        Seen { score, brightness, sharpness: 2 * brightness, is_other }
+        Seen { score, look: Some((brightness, 2 * brightness)), is_other }
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Frames by fate, and how long verdicts took.
 
+use crate::field::{Interval, Seen, Stage};
 use crate::source::Condition;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Frames by fate. A frame counts as captured once its fate is known, so the sum is exact at any time:
 /// `captured = inspected + skipped_similar + dropped_stale + failed`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// All frames that the source gave or should have given.
     pub captured: u64,
@@ -31,9 +32,27 @@ pub enum Fate {
 }
 
 /// What the pipeline has done so far, shared between its threads.
-#[derive(Default)]
 pub struct Progress {
     state: Mutex<Status>,
+    /// Since it was taken last.
+    interval: Mutex<Box<Interval>>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Progress { state: Mutex::default(), interval: Mutex::new(Interval::new()) }
+    }
+}
+
+/// How long a verdict took.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// From capture to verdict.
+    pub verdict: Duration,
+    /// From capture to the beginning of inspection.
+    pub wait: Duration,
+    /// Inspection itself.
+    pub judge: Duration,
 }
 
 /// A snapshot of [`Progress`].
@@ -91,16 +110,23 @@ impl Progress {
     }
 
     /// Notes a verdict.
-    pub fn verdict(&self, score: f64, defect: bool, latency: Duration) {
+    pub fn verdict(&self, seen: &Seen, defect: bool, times: Times) {
+        let mut interval = self.interval();
+        interval.saw(seen);
+        interval.took(Stage::Verdict, times.verdict);
+        interval.took(Stage::Wait, times.wait);
+        interval.took(Stage::Judge, times.judge);
+        drop(interval);
         let mut state = self.lock();
-        state.score = score;
+        state.score = seen.score;
         state.defects += u64::from(defect);
-        state.total_latency += latency;
-        state.longest_latency = state.longest_latency.max(latency);
+        state.total_latency += times.verdict;
+        state.longest_latency = state.longest_latency.max(times.verdict);
     }
 
     /// Notes an enlargement.
     pub fn enlarged(&self, time: Duration, late: bool) {
+        self.interval().took(Stage::Enlarge, time);
         let enlarging = &mut self.lock().enlarging;
         enlarging.done += 1;
         enlarging.late += u64::from(late);
@@ -108,9 +134,23 @@ impl Progress {
         enlarging.longest = enlarging.longest.max(time);
     }
 
+    /// Notes that a verdict was written.
+    pub fn wrote(&self, time: Duration) {
+        self.interval().took(Stage::Write, time);
+    }
+
+    /// Exchanges what happened since the last time for an empty interval.
+    pub fn take(&self, empty: &mut Box<Interval>) {
+        std::mem::swap(&mut *self.interval(), empty);
+    }
+
     /// What was done so far.
     pub fn status(&self) -> Status {
         *self.lock()
+    }
+
+    fn interval(&self) -> MutexGuard<'_, Box<Interval>> {
+        self.interval.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Status> {

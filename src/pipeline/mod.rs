@@ -12,7 +12,7 @@ mod report;
 mod run;
 mod shutdown;
 
-pub use counts::{Counts, Enlarging, Progress, Status};
+pub use counts::{Counts, Enlarging, Progress, Status, Times};
 pub use newest_frame::{NewestFrame, Taken};
 pub use pulse::{Part, Pulse, Watch};
 pub use relief::Relief;

@@ -1,17 +1,19 @@
 //! Starts the three threads, waits for their end, and tells how it came.
 
 use super::counts::Fate;
-use super::{NewestFrame, Part, Progress, Pulse, Relief, Report, Shutdown, Status, Taken};
+use super::{NewestFrame, Part, Progress, Pulse, Relief, Report, Shutdown, Status, Taken, Times};
 use crate::config::When;
+use crate::field::{Interval, Seen};
 use crate::memory::seal_this_thread;
+use crate::record::fault::{self, Cause};
 use crate::sink::Signal;
 use crate::source::{Frame, FrameSource, Next};
 use crate::task::TaskError;
-use crate::task::anomaly::Inspector;
+use crate::task::anomaly::{Inspector, Look};
 use crate::task::super_resolution::{Enlarger, spot, whole};
 use crate::times::BEAT;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
@@ -65,14 +67,16 @@ pub struct Smaller {
 pub trait Reporter: Send {
     /// A frame was judged.
     fn verdict(&mut self, report: &Report);
-    /// A frame could not be had or judged.
-    fn failed(&mut self, name: &str, reason: &str);
+    /// A frame could not be had or judged, or the model failed.
+    fn failed(&mut self, name: &str, cause: Cause, reason: &str);
+    /// After each of these, and ten times a second where there is none.
+    fn tick(&mut self) {}
 }
 
 /// What looks after a run, on the thread that started it.
 pub trait Overseer {
-    /// Every ten seconds; `fps` are frames captured a second since the last time.
-    fn status(&mut self, status: &Status, fps: f64);
+    /// Every ten seconds, and once when all is done; `interval` is what happened since the last time.
+    fn status(&mut self, status: &Status, interval: &Interval);
 
     /// Many times a second. `alive` says whether every thread has got on since it was last true. To end the run, ask
     /// `shutdown`.
@@ -92,7 +96,7 @@ pub struct Ending {
 
 enum Message {
     Verdict(Box<Report>),
-    NotJudged { report: Box<Report>, reason: String },
+    NotJudged { report: Box<Report>, cause: Cause, reason: String },
     Failed { name: String, reason: String },
 }
 
@@ -111,7 +115,7 @@ impl Pipeline {
         let Pipeline { mut source, mut inspector, mut enlarger, .. } = self;
         let Pipeline { when, spot, enlarging_limit, skip_similar, frames, signals, relief, mut smaller, .. } = self;
         let small = smaller.as_ref().map(|smaller| smaller.size);
-        let (live, frame_size) = (source.is_live(), source.frame_size());
+        let (live, by_trigger, frame_size) = (source.is_live(), source.is_triggered(), source.frame_size());
         let slot = NewestFrame::new(frame_size);
         let progress = Progress::default();
         let pulse = Pulse::default();
@@ -151,14 +155,17 @@ impl Pipeline {
                     enlarging_limit,
                     skip_similar,
                     live,
+                    by_trigger,
                     signals,
                     relief,
                     judged: None,
+                    last: None,
                 };
                 inspection.run(slot, progress, pulse, &used, &to_writer);
             })?;
-            let writer = thread(scope, "writer", move || write(reporter, &messages, &give_back))?;
-            let mut last = (Instant::now(), 0);
+            let writer = thread(scope, "writer", move || write(reporter, &messages, &give_back, progress))?;
+            let mut last = Instant::now();
+            let mut stretch = Stretch { interval: Interval::new(), captured: 0 };
             let mut watch = pulse.watch();
             let threads: [&ScopedJoinHandle<()>; 3] = [&capture, &inspection, &writer];
             while !threads.iter().all(|thread| thread.is_finished()) {
@@ -168,13 +175,11 @@ impl Pipeline {
                     Part::Inspection => inspection.is_finished(),
                 });
                 overseer.look(&progress.status(), alive, shutdown);
-                if last.0.elapsed() >= STATUS_EVERY {
-                    let status = progress.status();
-                    let fps = (status.counts.captured - last.1) as f64 / last.0.elapsed().as_secs_f64();
-                    overseer.status(&status, fps);
-                    last = (Instant::now(), status.counts.captured);
+                if last.elapsed() >= STATUS_EVERY {
+                    stretch.tell(progress, &mut last, overseer);
                 }
             }
+            stretch.tell(progress, &mut last, overseer);
             let ends = [capture.join(), inspection.join(), writer.join()];
             std::io::Result::Ok(ends.iter().any(Result::is_err))
         })?;
@@ -186,6 +191,26 @@ impl Pipeline {
             (false, _) => "stop asked for",
         };
         Ok(Ending { status, reason, faulty })
+    }
+}
+
+/// The time from one status to the next.
+struct Stretch {
+    interval: Box<Interval>,
+    /// Frames captured before it.
+    captured: u64,
+}
+
+impl Stretch {
+    /// Ends it, tells what happened in it, and begins the next.
+    fn tell(&mut self, progress: &Progress, begun: &mut Instant, overseer: &mut dyn Overseer) {
+        self.interval.clear();
+        progress.take(&mut self.interval);
+        let status = progress.status();
+        self.interval.seconds = begun.elapsed().as_secs_f64();
+        self.interval.captured = status.counts.captured - self.captured;
+        overseer.status(&status, &self.interval);
+        (*begun, self.captured) = (Instant::now(), status.counts.captured);
     }
 }
 
@@ -259,6 +284,7 @@ impl Capture<'_> {
                     given += 1;
                     self.slot.give_back(frame);
                     self.progress.frame(Fate::Failed);
+                    fault::failed_again(Cause::Frame);
                 }
                 Next::NotYet => self.slot.give_back(frame),
                 Next::Ended => {
@@ -317,10 +343,13 @@ struct Inspection<'a> {
     enlarging_limit: Option<Duration>,
     skip_similar: f64,
     live: bool,
+    by_trigger: bool,
     signals: Vec<Box<dyn Signal>>,
     relief: &'a Relief,
     /// Who judged the frame before; `None` where nobody could.
     judged: Option<Judge>,
+    /// The frame that counted last as one that shows something else than the one before.
+    last: Option<Look>,
 }
 
 /// Which inspector.
@@ -357,6 +386,7 @@ impl Inspection<'_> {
             // A source without a pace of its own runs ahead of inspection; its waiting is not inspection's time.
             let begun = if self.live { frame.captured } else { frame.captured.max(free) };
             let result = self.judge(&frame, &mut report);
+            let judge = taken.elapsed();
             if result.is_ok() {
                 // At once: everything else may take its time.
                 let (defect, now) = (report.verdict.defect, Instant::now());
@@ -368,15 +398,22 @@ impl Inspection<'_> {
             report.latency = begun.elapsed();
             let message = match result {
                 Ok(fate) => {
-                    progress.verdict(report.verdict.score, report.verdict.defect, report.latency);
+                    let times = Times { verdict: report.latency, wait: taken.saturating_duration_since(begun), judge };
+                    progress.verdict(&self.seen(report.verdict.score), report.verdict.defect, times);
                     progress.frame(fate);
+                    fault::well(Cause::Frame);
+                    fault::well(Cause::Bundle);
                     self.enlarge(&frame, &mut report, progress);
                     Message::Verdict(report)
                 }
                 Err(error) => {
                     self.judged = None;
                     progress.frame(Fate::Failed);
-                    Message::NotJudged { report, reason: error.to_string() }
+                    let cause = match error {
+                        TaskError::Picture(_) | TaskError::TooSmall { .. } => Cause::Frame,
+                        TaskError::Bundle(_) | TaskError::Engine(_) => Cause::Bundle,
+                    };
+                    Message::NotJudged { report, cause, reason: error.to_string() }
                 }
             };
             slot.give_back(frame);
@@ -402,6 +439,22 @@ impl Inspection<'_> {
         }
         inspector.judge(size, &mut report.verdict)?;
         Ok(Fate::Inspected)
+    }
+
+    /// What is known of the frame that was judged.
+    fn seen(&mut self, score: f64) -> Seen {
+        let mut seen = Seen { score, look: None, is_other: false };
+        // What another bundle says of smaller frames cannot be held against this one's baseline.
+        if self.judged == Some(Judge::Usual) {
+            let look = self.inspector.look();
+            seen.look = Some((look.brightness, look.sharpness));
+            // A part that triggers is another part, even if it looks the same.
+            seen.is_other = self.by_trigger || self.last.as_ref().is_none_or(|last| look.differs_from(last));
+            if seen.is_other {
+                self.last = Some(*look);
+            }
+        }
+        seen
     }
 
     fn enlarge(&mut self, frame: &Frame, report: &mut Report, progress: &Progress) {
@@ -432,19 +485,29 @@ impl Inspection<'_> {
     }
 }
 
-fn write(reporter: &mut dyn Reporter, messages: &Receiver<Message>, give_back: &SyncSender<Box<Report>>) {
-    while let Ok(message) = messages.recv() {
-        match message {
-            Message::Verdict(report) => {
+fn write(
+    reporter: &mut dyn Reporter,
+    messages: &Receiver<Message>,
+    give_back: &SyncSender<Box<Report>>,
+    progress: &Progress,
+) {
+    loop {
+        match messages.recv_timeout(BEAT) {
+            Ok(Message::Verdict(report)) => {
+                let begun = Instant::now();
                 reporter.verdict(&report);
+                progress.wrote(begun.elapsed());
                 // Inspection may be gone already; its reports then end here.
                 let _ = give_back.try_send(report);
             }
-            Message::NotJudged { report, reason } => {
-                reporter.failed(&report.name, &reason);
+            Ok(Message::NotJudged { report, cause, reason }) => {
+                reporter.failed(&report.name, cause, &reason);
                 let _ = give_back.try_send(report);
             }
-            Message::Failed { name, reason } => reporter.failed(&name, &reason),
+            Ok(Message::Failed { name, reason }) => reporter.failed(&name, Cause::Frame, &reason),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
         }
+        reporter.tick();
     }
 }

@@ -7,6 +7,7 @@
 //! the level, some make the line an input, and a resistor decides. So an alarm line alone cannot tell "all is well" from
 //! "nobody looks": only the heartbeat can, which stops.
 
+use crate::record::fault::{self, Cause};
 use embedded_hal::digital::{OutputPin, PinState};
 use std::time::{Duration, Instant};
 
@@ -44,25 +45,31 @@ struct Line<P> {
     /// What the pin was last set to; `None` where that failed.
     shown: Option<bool>,
     told: bool,
-    name: &'static str,
+    cause: Cause,
 }
 
 impl<P: OutputPin> Line<P> {
+    fn name(&self) -> &'static str {
+        if self.cause == Cause::Alarm { "the alarm" } else { "the heartbeat" }
+    }
+
     fn show(&mut self, on: bool) {
         if self.shown == Some(on) {
             return;
         }
         match self.pin.set_state(self.active.level(on)) {
             Ok(()) => {
-                if std::mem::take(&mut self.told) {
-                    log::info!(line = self.name; "line_works_again");
-                }
+                self.told = false;
+                fault::well(self.cause);
                 self.shown = Some(on);
             }
             Err(error) => {
                 self.shown = None;
-                if !std::mem::replace(&mut self.told, true) {
-                    log::error!(line = self.name, error = format!("{error:?}").as_str(); "line_not_set");
+                // Tried a hundred times a second: the words are made once.
+                if std::mem::replace(&mut self.told, true) {
+                    fault::failed_again(self.cause);
+                } else {
+                    fault::failed(self.cause, &format!("the line of {} cannot be set: {error:?}", self.name()));
                 }
             }
         }
@@ -82,7 +89,7 @@ pub struct Alarm<P: OutputPin> {
 impl<P: OutputPin> Alarm<P> {
     /// An alarm on `pin`. `safe` is how it stands before the first verdict and after the end: on or off.
     pub fn new(pin: P, active: Active, hold: Duration, safe: bool) -> Self {
-        let mut line = Line { pin, active, shown: None, told: false, name: "alarm" };
+        let mut line = Line { pin, active, shown: None, told: false, cause: Cause::Alarm };
         line.show(safe);
         Alarm { line, hold, safe, until: None, judged: false }
     }
@@ -121,7 +128,7 @@ pub struct Heartbeat<P> {
 impl<P: OutputPin> Heartbeat<P> {
     /// A heartbeat on `pin`, off until the first verdict.
     pub fn new(pin: P, active: Active) -> Self {
-        let mut line = Line { pin, active, shown: None, told: false, name: "heartbeat" };
+        let mut line = Line { pin, active, shown: None, told: false, cause: Cause::Heartbeat };
         line.show(false);
         Heartbeat { line, on: false }
     }

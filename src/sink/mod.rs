@@ -3,9 +3,12 @@
 mod alarm;
 mod durable;
 mod events;
+mod previous;
 mod snapshot;
+mod tail;
 
 pub use alarm::{Active, Alarm, Heartbeat, Signal};
 pub use durable::{free_stem, prove_writable, write_durably};
-pub use events::{Event, EventLog, Files, StartRecord, StopRecord};
+pub use events::EventLog;
+pub use previous::previous_run;
 pub use snapshot::{annotated, spot_beside_bicubic};

@@ -118,6 +118,11 @@ pub trait FrameSource: Send {
     /// Otherwise every frame is inspected, and the source waits.
     fn is_live(&self) -> bool;
 
+    /// Whether each frame was asked for because a part came.
+    fn is_triggered(&self) -> bool {
+        false
+    }
+
     /// The most pixels that a frame of this source may have.
     fn max_pixels(&self) -> usize;
 

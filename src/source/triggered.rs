@@ -1,6 +1,7 @@
 //! One frame for each edge of a trigger line, instead of free running.
 
 use super::{Condition, Frame, FrameSource, Next};
+use crate::record::fault::{self, Cause};
 use std::time::{Duration, Instant};
 
 /// How long one wait for an edge lasts: the source is looked after in between.
@@ -35,32 +36,27 @@ pub struct Triggered<T> {
     trigger: T,
     wanted: Option<Instant>,
     missed: u64,
-    /// What the trigger's failure was, while it lasts.
-    failure: Option<String>,
 }
 
 impl<T: Trigger> Triggered<T> {
     /// `source`, by `trigger`.
     pub fn new(source: Box<dyn FrameSource>, trigger: T) -> Self {
-        Triggered { source, trigger, wanted: None, missed: 0, failure: None }
+        Triggered { source, trigger, wanted: None, missed: 0 }
     }
 
     fn look_for_edge(&mut self) {
         let patience = if self.wanted.is_some() { Duration::ZERO } else { PATIENCE };
         match self.trigger.wait(patience) {
-            Ok(None) => self.failure = None,
+            Ok(None) => fault::well(Cause::Trigger),
             Ok(Some(edge)) => {
-                self.failure = None;
+                fault::well(Cause::Trigger);
                 self.missed += edge.missed + u64::from(self.wanted.is_some());
                 self.wanted = Some(edge.at);
                 // What was captured before the edge is of no use.
                 self.source.pass_time();
             }
             Err(failure) => {
-                if self.failure.as_ref() != Some(&failure) {
-                    log::error!(line = self.trigger.place(), error = failure.as_str(); "trigger_failed");
-                    self.failure = Some(failure);
-                }
+                fault::failed(Cause::Trigger, &format!("trigger at {}: {failure}", self.trigger.place()));
                 std::thread::sleep(PATIENCE);
             }
         }
@@ -104,6 +100,10 @@ impl<T: Trigger> FrameSource for Triggered<T> {
 
     fn is_live(&self) -> bool {
         self.source.is_live()
+    }
+
+    fn is_triggered(&self) -> bool {
+        true
     }
 
     fn max_pixels(&self) -> usize {

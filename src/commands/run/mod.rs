@@ -1,22 +1,33 @@
 //! `lineside run`: the service. Without a configuration: the demo on the shipped frames.
 
+mod clock;
+mod records;
 mod writer;
 
 use super::board::Purpose;
 use super::heat::Watcher;
 use super::setup::{Ready, configuration, prepare};
+use crate::board::{Machine, machine};
+use crate::bundle::sha256;
 use crate::config::Config;
-use crate::memory::{peak_resident_bytes, resident_bytes, sealed_allocations};
+use crate::field::{Drift, Interval};
 use crate::pipeline::{Ending, Overseer, Shutdown, Status};
+use crate::record::fault::{self, Cause};
+use crate::record::{self, Record};
 use crate::service::{Manager, Reload};
-use crate::sink::{EventLog, StartRecord, StopRecord};
+use crate::sink::{EventLog, previous_run};
 use anyhow::Context;
+use clock::Clock;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::Instant;
 use writer::Writer;
+
+/// Every how many statuses one is kept in `events.jsonl`, too: every ten minutes.
+const KEPT_STATUS: u64 = 60;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -30,22 +41,22 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::on_signals().context("cannot watch for signals")?;
     let reload = Reload::on_signal().context("cannot watch for signals")?;
-    let mut config = configuration(arguments.config.as_deref())?;
+    let mut service =
+        Service { machine: machine(), manager: Manager::new(), reload, path: arguments.config.as_deref() };
+    let mut config = configuration(service.path)?;
+    let mut kept = service.begin_run();
     let mut ready = prepare(&config, Purpose::Run)?;
-    let mut manager = Manager::new();
     let mut frames = arguments.frames;
     loop {
         ready.pipeline.frames = frames;
-        let path = arguments.config.as_deref();
-        let mut watch =
-            Oversight { manager: &mut manager, reload: &reload, path, next: None, stopping: false, heat: None };
-        let ended = run_once(&config, ready, &shutdown.another(), &mut watch)?;
-        let Some(next) = watch.next.filter(|_| !shutdown.is_signalled()) else { return ended.result() };
+        let (ended, next) = run_once(&config, ready, &shutdown.another(), &mut service, kept)?;
+        let Some(next) = next.filter(|_| !shutdown.is_signalled()) else { return ended.result() };
         frames = frames.map(|frames| frames.saturating_sub(ended.ending.status.counts.captured));
+        kept = service.begin_run();
         (config, ready) = match prepare(&next, Purpose::Run) {
             Ok(ready) => (next, ready),
             Err(error) => {
-                refuse_reload(&manager, &error);
+                refuse_reload(&service.manager, &error);
                 let again = "the configuration in use until now does not start any more either";
                 let ready = prepare(&config, Purpose::Run).context(again)?;
                 (config, ready)
@@ -54,53 +65,80 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// One run with one configuration, from its start record to its stop record.
-fn run_once(config: &Config, ready: Ready, shutdown: &Shutdown, watch: &mut Oversight) -> anyhow::Result<Ended> {
-    let Ready { pipeline, bill, source, bundles, enlarging, output, .. } = ready;
-    let scale = pipeline.enlarger.as_ref().map_or(1, |enlarger| enlarger.scale());
+/// What outlasts a run.
+struct Service<'a> {
+    machine: Machine,
+    manager: Manager,
+    reload: Reload,
+    /// The configuration's file; the demo has none.
+    path: Option<&'a Path>,
+}
+
+impl Service<'_> {
+    /// From now on records and faults belong to a new run; they wait where this gives them until its file is open.
+    fn begin_run(&self) -> Receiver<Record> {
+        let (boot, pid) = (self.machine.boot.as_deref().unwrap_or_default(), std::process::id());
+        let hash = sha256(format!("{boot} {pid} {}", jiff::Timestamp::now().as_nanosecond()).as_bytes());
+        fault::forget();
+        record::begin_run(u32::from_str_radix(&hash[..8], 16).unwrap_or(pid));
+        record::keep_here()
+    }
+}
+
+/// One run with one configuration, from its start record to its stop record; and the configuration that comes after it,
+/// where there is one.
+fn run_once(
+    config: &Config,
+    ready: Ready,
+    shutdown: &Shutdown,
+    service: &mut Service,
+    kept: Receiver<Record>,
+) -> anyhow::Result<(Ended, Option<Config>)> {
+    let output = ready.output.clone();
     let unwritable = || format!("{}: cannot write results there (output.folder)", output.display());
-    let mut events = EventLog::open(&output).with_context(unwritable)?;
-    let start = StartRecord {
-        time: jiff::Timestamp::now(),
-        version: env!("CARGO_PKG_VERSION"),
-        source: &source,
-        bundles: &bundles,
-    };
-    events.append("start", &start).with_context(unwritable)?;
-    log::info!(
-        version = env!("CARGO_PKG_VERSION"), source = source.as_str(), bundles = bundles.join("; ").as_str(),
-        bill_bytes = bill.total(), budget_bytes = config.budget.memory.as_u64(), output = output.display().to_string().as_str();
-        "start"
-    );
+    let previous = previous_run(&output, service.machine.boot.as_deref());
+    let mut events = EventLog::open(&output, config.output.records.get_ref().as_u64()).with_context(unwritable)?;
+    let start = records::start(config, service.path, &ready, &service.machine, previous);
+    events.start(start.clone()).with_context(unwritable)?;
+    start.log();
+    let Ready { pipeline, enlarging, baseline, .. } = ready;
     if let Some(enlarging) = &enlarging {
         enlarging.log();
     }
 
-    watch.heat = Some(Watcher::new(config, Arc::clone(&pipeline.relief)));
-    let mut writer = Writer::new(events, output.clone(), scale);
-    watch.manager.ready();
-    let mut ending = pipeline.run(shutdown, &mut writer, watch)?;
+    let scale = pipeline.enlarger.as_ref().map_or(1, |enlarger| enlarger.scale());
+    let mut writer = Writer::new(events, kept, output.clone(), scale);
+    service.manager.ready();
+    let mut watch = Oversight {
+        service,
+        next: None,
+        stopping: false,
+        heat: Watcher::new(config, Arc::clone(&pipeline.relief)),
+        begun: Instant::now(),
+        statuses: 0,
+        ten_minutes: Interval::new(),
+        drift: Drift::new(baseline.as_ref()),
+        clock: Clock::new(),
+        lost_lines: record::lost(),
+    };
+    let mut ending = pipeline.run(shutdown, &mut writer, &mut watch)?;
     if watch.next.is_some() {
         ending.reason = "a new configuration";
     }
-    let Writer { mut events, unwritten, reader_gone, .. } = writer;
-    let stop = StopRecord { time: jiff::Timestamp::now(), reason: ending.reason, frames: ending.status.counts };
-    if let Err(error) = events.append("stop", &stop) {
-        log::error!(file = events.path().display().to_string().as_str(), error = error.to_string().as_str(); "record_not_written");
+    let uptime = watch.begun.elapsed();
+    let stop = records::stop(&ending, uptime);
+    writer.write_kept();
+    if watch.ten_minutes.seconds > 0.0 {
+        writer.write(&watch.record_of(&ending.status, &watch.ten_minutes));
     }
-    log::info!(
-        reason = ending.reason, captured = ending.status.counts.captured, inspected = ending.status.counts.inspected,
-        skipped_similar = ending.status.counts.skipped_similar, dropped_stale = ending.status.counts.dropped_stale,
-        failed = ending.status.counts.failed, defects = ending.status.defects,
-        enlarged = ending.status.enlarging.done, enlarged_late = ending.status.enlarging.late,
-        enlarge_mean_ms = hundredths(ending.status.enlarging.mean_ms()),
-        restarts = ending.status.source.restarts, peak_rss_bytes = peak_resident_bytes().unwrap_or(0),
-        allocs_since_sealed = sealed_allocations(); "stop"
-    );
+    writer.write(&stop);
+    record::keep_nowhere();
+    stop.log();
+    let Writer { unwritten, reader_gone, .. } = writer;
     if !reader_gone {
         summary(&ending, &output)?;
     }
-    Ok(Ended { ending, unwritten, output })
+    Ok((Ended { ending, unwritten, output }, watch.next))
 }
 
 /// What a run came to.
@@ -121,50 +159,89 @@ impl Ended {
     }
 }
 
-/// Looks after a run: tells the manager how it goes, and takes a new configuration when asked to.
-struct Oversight<'a> {
-    manager: &'a mut Manager,
-    reload: &'a Reload,
-    /// The configuration's file; the demo has none.
-    path: Option<&'a Path>,
+/// Looks after a run: tells the manager and the records how it goes, watches for drift, and takes a new configuration when
+/// asked to.
+struct Oversight<'a, 'b> {
+    service: &'a mut Service<'b>,
     /// What comes after this run.
     next: Option<Config>,
     stopping: bool,
-    /// From the beginning of the run on.
-    heat: Option<Watcher>,
+    heat: Watcher,
+    begun: Instant,
+    statuses: u64,
+    /// Since a status was kept last.
+    ten_minutes: Box<Interval>,
+    drift: Drift,
+    clock: Clock,
+    /// Lines of the log that were lost already.
+    lost_lines: u64,
 }
 
-impl Overseer for Oversight<'_> {
-    fn status(&mut self, status: &Status, fps: f64) {
-        log_status(status, fps, self.heat.as_ref());
+impl Overseer for Oversight<'_, '_> {
+    fn status(&mut self, status: &Status, interval: &Interval) {
+        for review in self.drift.take(interval) {
+            record::keep(review.record());
+            review.record().log();
+        }
+        self.record_of(status, interval).log();
+        self.statuses += 1;
+        self.ten_minutes.merge(interval);
+        if self.statuses.is_multiple_of(KEPT_STATUS) {
+            record::keep(self.record_of(status, &self.ten_minutes));
+            self.ten_minutes.clear();
+        }
     }
 
     fn look(&mut self, status: &Status, alive: bool, shutdown: &Shutdown) {
+        fault::tick();
+        self.clock.look();
+        self.heat.look(Instant::now());
+        self.look_at_log();
+        let Service { manager, reload, path, .. } = &mut self.service;
         if alive {
-            self.manager.alive();
-        }
-        if let Some(heat) = &mut self.heat {
-            heat.look(Instant::now());
+            manager.alive();
         }
         if shutdown.is_signalled() && !self.stopping {
             self.stopping = true;
-            self.manager.stopping();
+            manager.stopping();
         }
-        self.manager.progress(status, || self.heat.as_ref()?.in_words());
-        if self.reload.take() && !shutdown.is_asked() {
-            self.manager.reloading();
-            match configuration(self.path) {
+        manager.progress(status, || {
+            let review = self.drift.cause().map(|cause| format!("review needed: {cause}"));
+            let words: Vec<String> = self.heat.in_words().into_iter().chain(review).collect();
+            (!words.is_empty()).then(|| words.join("; "))
+        });
+        if reload.take() && !shutdown.is_asked() {
+            manager.reloading();
+            match configuration(*path) {
                 Ok(next) => {
-                    log::info!(config = self.path.map_or("", |path| path.to_str().unwrap_or("")); "reload");
+                    log::info!(config = path.map_or("", |path| path.to_str().unwrap_or("")); "reload");
                     self.next = Some(next);
                     shutdown.ask();
                 }
                 // Inspection goes on as if nothing had been asked.
                 Err(error) => {
-                    refuse_reload(self.manager, &error);
-                    self.manager.ready();
+                    refuse_reload(manager, &error);
+                    manager.ready();
                 }
             }
+        }
+    }
+}
+
+impl Oversight<'_, '_> {
+    fn record_of(&self, status: &Status, interval: &Interval) -> Record {
+        records::status(status, interval, self.begun.elapsed(), &self.drift, &self.heat)
+    }
+
+    /// Lines that cannot be written can only be told in `events.jsonl`.
+    fn look_at_log(&mut self) {
+        let lost = record::lost();
+        if lost == self.lost_lines {
+            fault::well(Cause::Log);
+        } else {
+            fault::failed(Cause::Log, &format!("{lost} lines of the log could not be written so far"));
+            // Told itself by a line of the log.
+            self.lost_lines = record::lost();
         }
     }
 }
@@ -173,26 +250,6 @@ fn refuse_reload(manager: &Manager, error: &anyhow::Error) {
     let error = format!("{error:#}");
     log::error!(error = error.as_str(); "reload_refused");
     manager.say(&format!("the new configuration was refused, the old one stays: {error}"));
-}
-
-fn log_status(status: &Status, fps: f64, heat: Option<&Watcher>) {
-    let counts = status.counts;
-    let reading = heat.map(|heat| *heat.reading()).unwrap_or_default();
-    log::info!(
-        captured = counts.captured, inspected = counts.inspected, skipped_similar = counts.skipped_similar,
-        dropped_stale = counts.dropped_stale, failed = counts.failed, defects = status.defects,
-        fps = (fps * 10.0).round() / 10.0, score = status.score,
-        latency_mean_ms = hundredths(status.mean_latency_ms()),
-        latency_max_ms = hundredths(status.longest_latency.as_secs_f64() * 1e3),
-        enlarged = status.enlarging.done, enlarged_late = status.enlarging.late,
-        enlarge_mean_ms = hundredths(status.enlarging.mean_ms()),
-        enlarge_max_ms = hundredths(status.enlarging.longest.as_secs_f64() * 1e3),
-        source = status.source.state.word(), restarts = status.source.restarts,
-        temperature_c = reading.temperature, throttled = reading.bits(), undervoltage = reading.undervoltage,
-        heat = heat.and_then(Watcher::rung),
-        rss_bytes = resident_bytes().unwrap_or(0), allocs_since_sealed = sealed_allocations();
-        "status"
-    );
 }
 
 fn hundredths(value: f64) -> f64 {

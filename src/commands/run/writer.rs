@@ -1,22 +1,25 @@
 //! What a run leaves behind: a line for each verdict, records, and pictures of defects.
 
-use super::hundredths;
+use super::{hundredths, records};
 use crate::picture::{Picture, write_png};
 use crate::pipeline::{Report, Reporter};
-use crate::sink::{Event, EventLog, Files, annotated, free_stem, spot_beside_bicubic, write_durably};
+use crate::record::Record;
+use crate::record::fault::{self, Cause};
+use crate::sink::{EventLog, annotated, free_stem, spot_beside_bicubic, write_durably};
 use std::io::{Stdout, Write};
 use std::path::PathBuf;
+use std::sync::mpsc::Receiver;
 
 /// Prints each verdict, records defects and writes their pictures.
 pub(super) struct Writer {
-    /// Records.
-    pub(super) events: EventLog,
+    events: EventLog,
+    /// Records of others, to be written, too.
+    kept: Receiver<Record>,
     folder: PathBuf,
     scale: usize,
     out: Stdout,
     /// Results that could not be written.
     pub(super) unwritten: u64,
-    late_told: bool,
     /// Whether nobody watches any more.
     pub(super) reader_gone: bool,
 }
@@ -33,64 +36,77 @@ impl Reporter for Writer {
         };
         let latency = report.latency.as_secs_f64() * 1e3;
         self.print(&format!("{:<28} {word}  score {:.4}  {latency:6.1} ms  {place}", report.name, verdict.score));
-        if let Some(reason) = &report.spot_failure {
-            log::error!(frame = report.name.as_str(), error = reason.as_str(); "enlarging_failed");
-        }
-        if let (Some(late), false) = (report.late, self.late_told) {
-            // Once a run: how many more there were, the status says.
-            self.late_told = true;
-            log::warn!(frame = report.name.as_str(), ms = hundredths(late.as_secs_f64() * 1e3); "enlarging_late");
-        }
+        self.tell_enlarging(report);
         if !verdict.defect && report.spot.is_none() {
             return;
         }
         let enlarged = format!("-x{}.png", self.scale);
         let stem = free_stem(&self.folder, file_stem(report), &[".png", &enlarged]);
-        let mut files = Files::default();
+        let (mut annotated_file, mut spot_file) = (String::new(), String::new());
         if verdict.defect {
             let picture = annotated(&report.frame, verdict).map_err(anyhow::Error::from);
-            files.annotated = self.keep(picture, &format!("{stem}.png"));
+            annotated_file = self.keep(picture, &format!("{stem}.png"));
         }
         if let Some((small, large)) = &report.spot {
             let picture = spot_beside_bicubic(small, large, self.scale).map_err(anyhow::Error::from);
-            files.spot = self.keep(picture, &format!("{stem}{enlarged}"));
+            spot_file = self.keep(picture, &format!("{stem}{enlarged}"));
         }
-        if !verdict.defect {
-            return;
-        }
-        let regions: Vec<[usize; 4]> =
-            verdict.regions.iter().map(|r| [r.area.x, r.area.y, r.area.width, r.area.height]).collect();
-        let event = Event {
-            time: report.wall,
-            frame: &report.name,
-            score: verdict.score,
-            threshold: verdict.threshold,
-            regions: &regions,
-            latency_ms: latency,
-            files: &files,
-        };
-        log::info!(frame = report.name.as_str(), score = verdict.score, threshold = verdict.threshold, picture = files.annotated.as_str(); "defect");
-        if let Err(error) = self.events.append("event", &event) {
-            self.unwritten += 1;
-            log::error!(file = self.events.path().display().to_string().as_str(), error = error.to_string().as_str(); "record_not_written");
+        if verdict.defect {
+            let event = records::event(report, annotated_file, spot_file);
+            self.write(&event);
+            event.log();
         }
     }
 
-    fn failed(&mut self, name: &str, reason: &str) {
+    fn failed(&mut self, name: &str, cause: Cause, reason: &str) {
         self.print(&format!("{name:<28} FAILED  {reason}"));
-        log::warn!(frame = name, reason = reason; "frame_failed");
-        let record = serde_json::json!({ "time": jiff::Timestamp::now(), "frame": name, "reason": reason });
-        if let Err(error) = self.events.append("frame_failed", &record) {
-            self.unwritten += 1;
-            log::error!(file = self.events.path().display().to_string().as_str(), error = error.to_string().as_str(); "record_not_written");
-        }
+        fault::failed(cause, &format!("{name}: {reason}"));
+    }
+
+    fn tick(&mut self) {
+        self.write_kept();
     }
 }
 
 impl Writer {
     /// Writes into a folder; `scale` is that of enlarged spots.
-    pub(super) fn new(events: EventLog, folder: PathBuf, scale: usize) -> Writer {
-        Writer { events, folder, scale, out: std::io::stdout(), unwritten: 0, late_told: false, reader_gone: false }
+    pub(super) fn new(events: EventLog, kept: Receiver<Record>, folder: PathBuf, scale: usize) -> Writer {
+        Writer { events, kept, folder, scale, out: std::io::stdout(), unwritten: 0, reader_gone: false }
+    }
+
+    /// Writes a record down.
+    pub(super) fn write(&mut self, record: &Record) {
+        match self.events.append(record) {
+            Ok(()) => fault::well(Cause::Records),
+            Err(error) => {
+                self.unwritten += 1;
+                fault::failed(Cause::Records, &format!("{}: {error}", self.events.path().display()));
+            }
+        }
+    }
+
+    /// Writes down what others have to tell.
+    pub(super) fn write_kept(&mut self) {
+        while let Ok(record) = self.kept.try_recv() {
+            self.write(&record);
+        }
+    }
+
+    fn tell_enlarging(&mut self, report: &Report) {
+        match &report.spot_failure {
+            Some(reason) => fault::failed(Cause::Enlarge, &format!("{}: {reason}", report.name)),
+            None if report.spot.is_some() => fault::well(Cause::Enlarge),
+            None => {}
+        }
+        match &report.late {
+            Some(late) => {
+                let ms = hundredths(late.as_secs_f64() * 1e3);
+                let text = format!("{}: {ms} ms, longer than it may take (super_resolution.max_ms)", report.name);
+                fault::failed(Cause::Late, &text);
+            }
+            None if report.spot.is_some() => fault::well(Cause::Late),
+            None => {}
+        }
     }
 
     /// A line for whoever watches. Where nobody does any more, inspection goes on.
@@ -107,10 +123,13 @@ impl Writer {
             Ok(write_durably(&path, |out| write_png(out, &picture).map_err(std::io::Error::other))?)
         });
         match written {
-            Ok(()) => name.to_string(),
+            Ok(()) => {
+                fault::well(Cause::Pictures);
+                name.to_string()
+            }
             Err(error) => {
                 self.unwritten += 1;
-                log::error!(file = path.display().to_string().as_str(), error = error.to_string().as_str(); "picture_not_written");
+                fault::failed(Cause::Pictures, &format!("{}: {error}", path.display()));
                 String::new()
             }
         }

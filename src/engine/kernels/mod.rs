@@ -116,6 +116,11 @@ pub fn available() -> Vec<&'static dyn Kernels> {
     sets
 }
 
+/// What this CPU has of what the sets ask for, by name.
+pub fn features() -> Vec<&'static str> {
+    arch::features()
+}
+
 /// The best set, or the one that `LINESIDE_KERNEL` names.
 ///
 /// # Errors

@@ -40,6 +40,7 @@ pub(crate) use v4l2::age_of;
 
 use super::{Condition, Frame, FrameSource, Next, State};
 use crate::picture::{RawFrame, decode_into};
+use crate::record::fault::{self as faults, Cause};
 use choose::choose;
 use device::Filled;
 use outage::Outage;
@@ -208,7 +209,7 @@ impl<P: Port> Camera<P> {
         }
         // Assigning drops the device: streaming stops, buffers are unmapped, the descriptor is closed.
         let now = self.port.now();
-        let until = now + self.outage.failed(&fault, now);
+        let until = now + self.outage.failed(&fault);
         let seen_absent = fault.kind == Kind::Missing && !self.port.is_present();
         self.link = Link::Away { until, seen_absent, fault: Some(fault) };
     }
@@ -326,7 +327,8 @@ impl<P: Port> Camera<P> {
             let interval = streaming.agreed.fps.map_or(0.0, |fps| INTERVALS / fps);
             streaming.patience = SILENCE.max(Duration::from_secs_f64(interval.min(3600.0)));
             self.restarts += u64::from(self.outage.is_on());
-            tell_mode(self.port.name(), &streaming.agreed, self.outage.ended(now));
+            self.outage.ended();
+            tell_mode(self.port.name(), &streaming.agreed);
         }
         if now - streaming.since >= WELL {
             self.outage.forget();
@@ -337,9 +339,10 @@ impl<P: Port> Camera<P> {
         self.is_alive(now);
         match self.repeat.frame(frame.picture.data(), now) {
             repeat::Told::Froze(seconds) => {
-                log::warn!(camera = self.port.name(), seconds = seconds; "camera_frozen");
+                let text = format!("{}: the picture has not changed for {seconds} s", self.port.name());
+                faults::failed(Cause::Frozen, &text);
             }
-            repeat::Told::Moves => log::info!(camera = self.port.name(); "camera_moves"),
+            repeat::Told::Moves => faults::well(Cause::Frozen),
             repeat::Told::Nothing => {}
         }
     }
@@ -376,12 +379,11 @@ fn drain(device: &mut impl Device, patience: Duration) -> Result<(Option<Filled>
     Ok((newest, older))
 }
 
-fn tell_mode(name: &str, agreed: &Agreed, away: Option<Duration>) {
+fn tell_mode(name: &str, agreed: &Agreed) {
     let size = format!("{}x{}", agreed.width, agreed.height);
     let format = agreed.format.map_or("?", format_name);
     let fps = agreed.fps.map_or_else(|| "unknown".into(), |fps| format!("{fps:.1}"));
-    let away = away.map_or(0.0, |away| (away.as_secs_f64() * 10.0).round() / 10.0);
-    log::info!(camera = name, format = format, size = size.as_str(), fps = fps.as_str(), away_s = away; "camera_streams");
+    log::info!(camera = name, format = format, size = size.as_str(), fps = fps.as_str(); "camera_streams");
 }
 
 impl<P: Port> FrameSource for Camera<P> {

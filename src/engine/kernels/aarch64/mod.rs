@@ -32,3 +32,13 @@ pub fn available() -> Vec<&'static dyn Kernels> {
     sets.push(&neon::Neon);
     sets
 }
+
+/// What this CPU has of what the sets ask for.
+pub fn features() -> Vec<&'static str> {
+    let all = [
+        ("neon", std::arch::is_aarch64_feature_detected!("neon")),
+        ("dotprod", std::arch::is_aarch64_feature_detected!("dotprod")),
+        ("i8mm", std::arch::is_aarch64_feature_detected!("i8mm")),
+    ];
+    all.into_iter().filter_map(|(name, has)| has.then_some(name)).collect()
+}

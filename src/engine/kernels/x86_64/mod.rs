@@ -42,3 +42,17 @@ pub fn available() -> Vec<&'static dyn Kernels> {
     }
     sets
 }
+
+/// What this CPU has of what the sets ask for.
+pub fn features() -> Vec<&'static str> {
+    let all = [
+        ("avx2", is_x86_feature_detected!("avx2")),
+        ("fma", is_x86_feature_detected!("fma")),
+        ("avxvnni", is_x86_feature_detected!("avxvnni")),
+        ("avx512f", is_x86_feature_detected!("avx512f")),
+        ("avx512bw", is_x86_feature_detected!("avx512bw")),
+        ("avx512vl", is_x86_feature_detected!("avx512vl")),
+        ("avx512vnni", is_x86_feature_detected!("avx512vnni")),
+    ];
+    all.into_iter().filter_map(|(name, has)| has.then_some(name)).collect()
+}

@@ -1,0 +1,127 @@
+//! The records of a run. `docs/field-log.md` tells what each field means; a test holds the two together.
+
+use super::hundredths;
+use crate::board::Machine;
+use crate::commands::heat::Watcher;
+use crate::commands::setup::Ready;
+use crate::config::Config;
+use crate::engine::cpu_features;
+use crate::field::{Drift, Interval, Stage};
+use crate::memory::{peak_resident_bytes, resident_bytes, sealed_allocations};
+use crate::pipeline::{Ending, Report, Status};
+use crate::record::{Record, Value, held_back};
+use crate::task::anomaly::Region;
+use std::path::Path;
+use std::time::Duration;
+
+/// What runs where, with what. `previous` is how the last run in the same output folder ended.
+pub fn start(config: &Config, path: Option<&Path>, ready: &Ready, machine: &Machine, previous: &'static str) -> Record {
+    Record::info("start")
+        .with("host", machine.host.as_str())
+        .with("version", env!("CARGO_PKG_VERSION"))
+        .with("source", ready.source.as_str())
+        .with("config", path.map_or("demo".into(), |path| path.display().to_string()))
+        .with("bundles", ready.bundles.join("; "))
+        .with("output", ready.output.display().to_string())
+        .with("budget_bytes", config.budget.memory.as_u64())
+        .with("bill_bytes", ready.bill.total())
+        .with("bill", ready.bill.line())
+        .with_known("board", machine.board.as_deref())
+        .with_known("cpu", machine.cpu.as_deref())
+        .with("cores", machine.cores)
+        .with("cpu_features", cpu_features().join(" "))
+        .with("kernel", ready.kernel)
+        .with("os", machine.os.as_str())
+        .with_known("boot", machine.boot.as_deref())
+        .with("pid", u64::from(std::process::id()))
+        .with("previous", previous)
+}
+
+/// How it goes: totals of the run, and what happened in `interval`.
+pub fn status(status: &Status, interval: &Interval, uptime: Duration, drift: &Drift, heat: &Watcher) -> Record {
+    let mut record =
+        Record::info("status").with("uptime_s", tenths(uptime.as_secs_f64())).with("seconds", tenths(interval.seconds));
+    counts(&mut record, status);
+    // The time between the end of the last frame and that of the run is no time to tell a rate by.
+    let fps = if interval.seconds > 0.1 { interval.captured as f64 / interval.seconds } else { 0.0 };
+    record.add("fps", tenths(fps));
+    record.add("score", status.score);
+    for stage in Stage::ALL {
+        let times = interval.stage(stage);
+        if times.count() > 0 {
+            let word = stage.word();
+            for (name, share) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)] {
+                record.add(format!("{word}_{name}_ms"), milliseconds(times.quantile(share)));
+            }
+            record.add(format!("{word}_max_ms"), milliseconds(times.max()));
+        }
+    }
+    let (distance, reading) = (drift.distance(), heat.reading());
+    record
+        .with("scores", interval.scores_text())
+        .with_known("brightness", interval.brightness().map(tenths))
+        .with_known("sharpness", interval.sharpness().map(tenths))
+        .with_known("drift_ks", distance.map(|(ks, _)| thousandths(ks)))
+        .with_known("drift_median", distance.map(|(_, median)| thousandths(median)))
+        .with("source", status.source.state.word())
+        .with("restarts", status.source.restarts)
+        .with("enlarged", status.enlarging.done)
+        .with("enlarged_late", status.enlarging.late)
+        .with_known("temperature_c", reading.temperature)
+        .with_known("throttled", reading.bits())
+        .with_known("undervoltage", reading.undervoltage)
+        .with_known("heat", heat.rung().map(u32::from))
+        .with_known("rss_bytes", resident_bytes())
+        .with("allocs_since_sealed", sealed_allocations())
+        .with("held_back", held_back())
+}
+
+/// A frame that is not normal; `files` are the names of its pictures, or nothing where there is none.
+pub fn event(report: &Report, annotated: String, spot: String) -> Record {
+    let verdict = &report.verdict;
+    let area = |region: &Region| [region.area.x, region.area.y, region.area.width, region.area.height];
+    Record::info("event")
+        .at(report.wall)
+        .with("frame", report.name.as_str())
+        .with("score", verdict.score)
+        .with("threshold", verdict.threshold)
+        .with("regions", Value::Areas(verdict.regions.iter().map(area).collect()))
+        .with("latency_ms", hundredths(report.latency.as_secs_f64() * 1e3))
+        .with("files", Value::Group(vec![("annotated", annotated), ("spot", spot)]))
+}
+
+/// How it ended.
+pub fn stop(ending: &Ending, uptime: Duration) -> Record {
+    let status = &ending.status;
+    let mut record = Record::info("stop").with("reason", ending.reason).with("uptime_s", tenths(uptime.as_secs_f64()));
+    counts(&mut record, status);
+    record
+        .with("enlarged", status.enlarging.done)
+        .with("enlarged_late", status.enlarging.late)
+        .with("restarts", status.source.restarts)
+        .with_known("peak_rss_bytes", peak_resident_bytes())
+        .with("allocs_since_sealed", sealed_allocations())
+        .with("held_back", held_back())
+}
+
+fn counts(record: &mut Record, status: &Status) {
+    let counts = &status.counts;
+    record.add("captured", counts.captured);
+    record.add("inspected", counts.inspected);
+    record.add("skipped_similar", counts.skipped_similar);
+    record.add("dropped_stale", counts.dropped_stale);
+    record.add("failed", counts.failed);
+    record.add("defects", status.defects);
+}
+
+fn milliseconds(micros: u32) -> f64 {
+    hundredths(f64::from(micros) / 1e3)
+}
+
+fn tenths(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+fn thousandths(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
