@@ -29,6 +29,12 @@ fn the_memory_limit_is_the_default_budget() {
 }
 
 #[test]
+fn records_reach_the_journal() {
+    // stderr goes where stdout goes unless it is said otherwise, and stdout goes nowhere.
+    assert_eq!((value("StandardOutput"), value("StandardError")), ("null".into(), "journal".into()));
+}
+
+#[test]
 fn every_directive_of_the_service_has_a_reason_beside_it() {
     let unit = std::fs::read_to_string(root().join("systemd/lineside.service")).unwrap();
     let mut reason = false;
