@@ -4,6 +4,21 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+/// How the names of files end that are not whole yet; they begin with a dot.
+const UNFINISHED: &str = ".part";
+
+/// Removes pictures that a crash left half written in a folder.
+pub(super) fn remove_unfinished(folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') && name.ends_with(&format!(".png{UNFINISHED}")) {
+            std::fs::remove_file(folder.join(&*name))?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes a file so that its name only ever shows the whole of it: temporary file, fsync, rename, fsync of the folder.
 ///
 /// # Errors
@@ -13,7 +28,7 @@ pub fn write_durably(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Resu
     let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let mut hidden = std::ffi::OsString::from(".");
     hidden.push(name);
-    hidden.push(".part");
+    hidden.push(UNFINISHED);
     let temporary = folder.join(hidden);
     let result = (|| {
         let mut file = BufWriter::new(File::create(&temporary)?);

@@ -56,9 +56,14 @@ impl EventLog {
         Ok(log)
     }
 
+    /// The path of the file that is being written in a folder.
+    pub fn path_in(folder: &Path) -> PathBuf {
+        folder.join(NAME)
+    }
+
     /// The path of the file that is being written.
     pub fn path(&self) -> PathBuf {
-        self.folder.join(NAME)
+        EventLog::path_in(&self.folder)
     }
 
     /// Appends the record with which a run starts. Files that the run begins later start with it, as a record `goes_on`, so
@@ -68,8 +73,13 @@ impl EventLog {
     /// Where it cannot be written.
     pub fn start(&mut self, record: Record) -> io::Result<()> {
         self.append(&record)?;
-        self.head = Some(record);
+        self.go_on(record);
         Ok(())
+    }
+
+    /// Goes on with a run whose start stands in the folder.
+    pub fn go_on(&mut self, start: Record) {
+        self.head = Some(start);
     }
 
     /// Appends one record and waits until it is on the disk.
@@ -88,7 +98,7 @@ impl EventLog {
         }
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
-            // A full disk takes a part of a line. Where even this fails, the next start will cut it off.
+            // A full disk takes a part of a line. Where even this fails, it is cut off when the file is opened again.
             let _ = self.file.set_len(self.length);
             return Err(error);
         }

@@ -4,6 +4,7 @@ mod alarm;
 mod durable;
 mod events;
 mod previous;
+mod run_log;
 mod snapshot;
 mod tail;
 
@@ -11,4 +12,5 @@ pub use alarm::{Active, Alarm, Heartbeat, Signal};
 pub use durable::{free_stem, prove_writable, write_durably};
 pub use events::EventLog;
 pub use previous::previous_run;
+pub use run_log::RunLog;
 pub use snapshot::{annotated, spot_beside_bicubic};

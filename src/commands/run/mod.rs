@@ -15,7 +15,7 @@ use crate::pipeline::{Ending, Overseer, Shutdown, Status};
 use crate::record::fault::{self, Cause};
 use crate::record::{self, Record};
 use crate::service::{Manager, Reload};
-use crate::sink::{EventLog, previous_run};
+use crate::sink::{RunLog, previous_run};
 use anyhow::Context;
 use clock::Clock;
 use std::io::Write;
@@ -97,10 +97,13 @@ fn run_once(
     let output = ready.output.clone();
     let unwritable = || format!("{}: cannot write results there (output.folder)", output.display());
     let previous = previous_run(&output, service.machine.boot.as_deref());
-    let mut events = EventLog::open(&output, config.output.records.get_ref().as_u64()).with_context(unwritable)?;
     let start = records::start(config, service.path, &ready, &service.machine, previous);
-    events.start(start.clone()).with_context(unwritable)?;
+    let budget = config.output.records.get_ref().as_u64();
+    let (events, trouble) = RunLog::begin(&output, budget, start.clone()).with_context(unwritable)?;
     start.log();
+    if let Some(error) = trouble {
+        fault::failed(Cause::Records, &format!("{}: {error}", events.path().display()));
+    }
     let Ready { pipeline, enlarging, baseline, .. } = ready;
     if let Some(enlarging) = &enlarging {
         enlarging.log();

@@ -5,14 +5,14 @@ use crate::picture::{Picture, write_png};
 use crate::pipeline::{Report, Reporter};
 use crate::record::Record;
 use crate::record::fault::{self, Cause};
-use crate::sink::{EventLog, annotated, free_stem, spot_beside_bicubic, write_durably};
+use crate::sink::{RunLog, annotated, free_stem, spot_beside_bicubic, write_durably};
 use std::io::{Stdout, Write};
 use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 
 /// Prints each verdict, records defects and writes their pictures.
 pub(super) struct Writer {
-    events: EventLog,
+    events: RunLog,
     /// Records of others, to be written, too.
     kept: Receiver<Record>,
     folder: PathBuf,
@@ -70,7 +70,7 @@ impl Reporter for Writer {
 
 impl Writer {
     /// Writes into a folder; `scale` is that of enlarged spots.
-    pub(super) fn new(events: EventLog, kept: Receiver<Record>, folder: PathBuf, scale: usize) -> Writer {
+    pub(super) fn new(events: RunLog, kept: Receiver<Record>, folder: PathBuf, scale: usize) -> Writer {
         Writer { events, kept, folder, scale, out: std::io::stdout(), unwritten: 0, reader_gone: false }
     }
 
