@@ -27,9 +27,11 @@ if [ ${#missing[@]} -gt 0 ]; then
     install "${missing[@]}"
 fi
 
-# QEMU 7.2 of Debian 12 shows the host's /proc/cpuinfo to the guest, which then chooses kernels for the wrong CPU.
+# QEMU 7.2 of Debian 12 shows the host's /proc/cpuinfo to the guest, which then chooses kernels for the wrong CPU. Programs
+# run by qemu-user, whole machines (cross/vm) by qemu-system.
 qemu_major() { qemu-aarch64-static --version 2>/dev/null | sed -n '1s/.*version \([0-9]*\).*/\1/p'; }
-if [ "$(qemu_major || true)" = "" ] || [ "$(qemu_major)" -lt 8 ]; then
+has_machines() { command -v qemu-system-aarch64 && command -v qemu-img; } >/dev/null
+if [ "$(qemu_major || true)" = "" ] || [ "$(qemu_major)" -lt 8 ] || ! has_machines; then
     if grep -q '^VERSION_CODENAME=bookworm' /etc/os-release; then
         say "installing QEMU from bookworm-backports"
         if ! grep -rqs 'bookworm-backports' /etc/apt/sources.list /etc/apt/sources.list.d; then
@@ -41,10 +43,10 @@ if [ "$(qemu_major || true)" = "" ] || [ "$(qemu_major)" -lt 8 ]; then
                 "${as_root[@]}" tee /etc/apt/sources.list.d/lineside-backports.list >/dev/null
             updated=
         fi
-        install -t bookworm-backports qemu-user-static
+        install -t bookworm-backports qemu-user-static qemu-system-arm qemu-utils
     else
         say "installing QEMU"
-        install qemu-user
+        install qemu-user qemu-system-arm qemu-utils
         # Debian 13 calls its static build plainly qemu-aarch64.
         if ! command -v qemu-aarch64-static >/dev/null; then
             "${as_root[@]}" ln -s "$(command -v qemu-aarch64)" /usr/local/bin/qemu-aarch64-static

@@ -1,0 +1,130 @@
+//! The GPIO line follows what the camera is shown.
+
+use super::line::{ALARM, BAD, HEARTBEAT, LOOP, LOOP_FPS, RECORDS, WEBCAM, config, restart_with};
+use super::machine::Machine;
+use super::service::{small, without_patience};
+use anyhow::{Context, Result, ensure};
+use std::time::Duration;
+
+/// How often the lines are looked at, and how long a look takes an emulated CPU that has much to do.
+const LOOK: Duration = Duration::from_millis(400);
+
+/// Looks at both lines for $1 milliseconds by the kernel's list of them, which reads the chip; writes the time, by the wall
+/// clock, of every change. Without a fork, so that it hardly takes time of the CPU.
+const WATCH: &str = r#"
+watch() {
+    local base up line alarm heartbeat last_alarm= last_heartbeat= end=$(($(now) + $1))
+    base=$(sed -n 's/^gpiochip0: GPIOs \([0-9]*\)-.*/\1/p' /sys/kernel/debug/gpio)
+    exec 9<> <(:)
+    while read -r up _ </proc/uptime && [ $((10#${up/./} * 10)) -lt $end ]; do
+        alarm=low heartbeat=low
+        while read -r line; do
+            case $line in
+                gpio-$((base + ALARM))\ *' out hi'*) alarm=high ;;
+                gpio-$((base + HEARTBEAT))\ *' out hi'*) heartbeat=high ;;
+            esac
+        done </sys/kernel/debug/gpio
+        [ $alarm = "$last_alarm" ] || echo "$EPOCHREALTIME alarm $alarm"
+        [ $heartbeat = "$last_heartbeat" ] || echo "$EPOCHREALTIME heartbeat $heartbeat"
+        last_alarm=$alarm last_heartbeat=$heartbeat
+        read -rt 0.01 -u 9
+    done
+}
+"#;
+
+/// When a defect was seen and how long the verdict took, seconds.
+struct Defect {
+    seen: f64,
+    latency: f64,
+}
+
+fn defects(machine: &mut Machine) -> Result<Vec<Defect>> {
+    let text = String::from_utf8(machine.file(&format!("{RECORDS}/events.jsonl"))?)?;
+    let mut defects = Vec::new();
+    for line in text.lines() {
+        let record: serde_json::Value = serde_json::from_str(line)?;
+        if record["record"] == "event" {
+            let time: jiff::Timestamp = record["time"].as_str().context("no time")?.parse()?;
+            let latency = record["latency_ms"].as_f64().context("no latency")? / 1e3;
+            defects.push(Defect { seen: time.as_nanosecond() as f64 / 1e9, latency });
+        }
+    }
+    Ok(defects)
+}
+
+pub fn follows_the_parts(machine: &mut Machine) -> Result<String> {
+    machine.run(&format!("systemctl stop lineside; rm -rf {RECORDS}; mkdir -p /var/lib/lineside/bundles"))?;
+    machine.run("cp -r /mnt/line /var/lib/lineside/bundles/ && chmod -R a+rX /var/lib/lineside/bundles")?;
+    without_patience(machine)?;
+    machine.run(LOOP)?;
+    // Shorter than a frame, so that each bad part raises the line anew.
+    restart_with(machine, &config(320, 240, LOOP_FPS, "").replace("hold_ms = 300", "hold_ms = 200"))?;
+    let watch = WATCH.replace("ALARM", &ALARM.to_string()).replace("HEARTBEAT", &HEARTBEAT.to_string());
+    let said = machine.run(&format!("{watch}\necho frames $(inspected); watch 32000; echo frames $(inspected)"))?;
+    machine.run("kill $(cat /run/player); systemctl stop lineside")?;
+
+    let words: Vec<Vec<&str>> = said.lines().map(|line| line.split(' ').collect()).collect();
+    let frames: Vec<f64> =
+        words.iter().filter(|line| line[0] == "frames").filter_map(|line| line[1].parse().ok()).collect();
+    let changes = |line: &str| {
+        let of: Vec<&Vec<&str>> = words.iter().filter(|words| words.len() == 3 && words[1] == line).collect();
+        of.into_iter().map(|words| Ok((words[0].parse::<f64>()?, words[2] == "high"))).collect::<Result<Vec<_>>>()
+    };
+    let inspected = frames.last().context("no frame")? - frames[0];
+    let beats = changes("heartbeat")?.len() as f64 - 1.0;
+    // Once a verdict, and STATUS is up to two seconds old.
+    ensure!((beats - inspected).abs() <= 8.0, "the heartbeat toggled {beats} times in {inspected} frames");
+
+    let defects = defects(machine)?;
+    // How the line stood at the beginning is no change.
+    let rises: Vec<f64> = changes("alarm")?.into_iter().skip(1).filter(|(_, high)| *high).map(|(at, _)| at).collect();
+    ensure!(rises.len() >= 4, "the line rose {} times: {said}", rises.len());
+    let mut delays = Vec::new();
+    for rise in &rises {
+        // The defect whose verdict came last before it.
+        let cause = defects.iter().rev().find(|defect| defect.seen + defect.latency <= rise + LOOK.as_secs_f64());
+        let cause = cause.with_context(|| format!("the line rose at {rise} for no reason"))?;
+        let delay = rise - cause.seen;
+        ensure!(
+            delay > 0.0 && delay <= cause.latency + LOOK.as_secs_f64(),
+            "{delay:.3} s after the frame whose verdict took {:.3} s",
+            cause.latency
+        );
+        delays.push(delay);
+    }
+    delays.sort_by(f64::total_cmp);
+    let [quick, median, longest] = [delays.len() / 4, delays.len() / 2, delays.len() - 1].map(|at| delays[at]);
+    let frame = 1.0 / LOOP_FPS;
+    // What other programs of the machine that emulates take can only be added: the quick ones are the board's own.
+    ensure!(quick <= 2.0 * frame, "{delays:?} s after the frame, a frame is {frame:.3} s");
+    let share = defects.len() as f64 / inspected;
+    ensure!(share < 0.5, "good parts raise no alarm: {} of {inspected} frames are defects", defects.len());
+    Ok(format!(
+        "{} times by {} bad parts in a row of ten, {:.0} ms after the frame (the quickest quarter; \
+         median {:.0}, longest {:.0}), a frame is {:.0} ms; heartbeat toggled {beats} times in {inspected} frames",
+        rises.len(),
+        BAD.len(),
+        quick * 1e3,
+        median * 1e3,
+        longest * 1e3,
+        frame * 1e3
+    ))
+}
+
+/// The data register of the PL061 at its place in the machine; its address bits choose the lines.
+const REGISTER: u64 = 0x0903_0000 + 0x3fc;
+
+pub fn is_seen_from_outside(machine: &mut Machine) -> Result<String> {
+    machine.run(WEBCAM)?;
+    let alarm = |machine: &Machine| Ok::<bool, anyhow::Error>(machine.register(REGISTER)? >> ALARM & 1 == 1);
+    ensure!(!alarm(machine)?, "it is on, and nobody inspects");
+    restart_with(machine, &small().replace("hold_ms = 300", "hold_ms = 60000"))?;
+    ensure!(alarm(machine)?, "every frame is a defect, and it is off");
+    // The process dies, the kernel closes the line.
+    machine.run("systemctl kill -s KILL lineside; dead() { [ \"$(property MainPID)\" = 0 ]; }; within 5 dead; true")?;
+    let killed = alarm(machine)?;
+    machine.run("goes_on 30; systemctl stop lineside")?;
+    ensure!(!alarm(machine)?, "idle is off, and it is on after a stop");
+    let word = if killed { "on" } else { "off" };
+    Ok(format!("on with defects, off after a stop; after SIGKILL this chip leaves it {word}"))
+}

@@ -1,0 +1,83 @@
+//! A camera that goes and comes, and one that falls silent.
+
+use super::journal;
+use super::line::WEBCAM;
+use super::machine::Machine;
+use anyhow::{Context, Result, ensure};
+
+/// A camera's fault is told within this, milliseconds.
+const TOLD: f64 = 2000.0;
+/// Frames come again this long after the camera did.
+const BACK: f64 = 5000.0;
+/// What the journal's stamps may be late by on an emulated board.
+const STAMP: f64 = 500.0;
+
+/// Descriptors and resident KiB of the service.
+fn held(machine: &mut Machine) -> Result<(f64, f64)> {
+    let pid = "$(property MainPID)";
+    // The least of some looks: a picture that is being written has one, too.
+    let looks = format!("for look in 1 2 3 4 5; do ls /proc/{pid}/fd | wc -l; sleep 0.2; done | sort -n | head -n 1");
+    let descriptors = machine.number(&looks)?;
+    Ok((
+        descriptors,
+        machine.number(&format!("sed -n 's/^VmRSS:[[:space:]]*\\([0-9]*\\) kB/\\1/p' /proc/{pid}/status"))?,
+    ))
+}
+
+/// Of the journal since `begun`: when the loss was told, and when frames came again.
+fn outage(machine: &mut Machine, begun: f64) -> Result<(f64, f64)> {
+    let entries = journal::since(machine, begun)?;
+    let first = |record| entries.iter().find(|entry| entry.is(record)).map(|entry| entry.at);
+    let lost = first("camera_lost").with_context(|| format!("no camera_lost: {entries:?}"))?;
+    Ok((lost, first("camera_streams").with_context(|| format!("no camera_streams: {entries:?}"))?))
+}
+
+pub fn goes_and_comes(machine: &mut Machine) -> Result<String> {
+    let pid = machine.run("property MainPID")?;
+    let (mut first, mut last, mut told, mut back) = (None, (0.0, 0.0), 0.0_f64, 0.0_f64);
+    for round in 0..10 {
+        // As a cable that is pulled; then the driver goes, too, as soon as the program lets it.
+        let script = format!(
+            "now; echo vivid.0 >/sys/bus/platform/drivers/vivid/unbind
+             unloaded() {{ modprobe -r vivid 2>/dev/null; }}; within 10 unloaded || exit 1
+             sleep 0.5; ({WEBCAM}) 2>/dev/null; now; goes_on 30 1"
+        );
+        let said = machine.run(&script).with_context(|| format!("round {round}"))?;
+        let times = said.lines().map(str::parse).collect::<Result<Vec<f64>, _>>()?;
+        let [begun, returned] = times[..] else { anyhow::bail!("{said:?}") };
+        let (lost, streams) = outage(machine, begun)?;
+        told = told.max(lost - begun);
+        back = back.max(streams - returned);
+        ensure!(told <= TOLD + STAMP, "round {round}: the loss was told after {told} ms");
+        ensure!(back <= BACK + STAMP, "round {round}: frames came {back} ms after the camera");
+        last = held(machine)?;
+        first = first.or((round == 1).then_some(last));
+    }
+    let first = first.context("two rounds")?;
+    ensure!(first.0 == last.0, "descriptors: {} after two rounds, {} after ten", first.0, last.0);
+    ensure!(last.1 <= first.1 + 1024.0, "resident KiB: {} after two rounds, {} after ten", first.1, last.1);
+    ensure!(machine.run("property MainPID")? == pid, "it was restarted");
+    Ok(format!(
+        "told within {:.1} s, frames within {:.1} s, {} descriptors and {:.1} MiB, as after the second time {:.1}",
+        told / 1e3,
+        back / 1e3,
+        last.0,
+        last.1 / 1024.0,
+        first.1 / 1024.0
+    ))
+}
+
+pub fn falls_silent(machine: &mut Machine) -> Result<String> {
+    let drop = |percent: u32| format!("v4l2-ctl -d 0 -c percentage_of_dropped_buffers={percent}");
+    let begun = machine.number(&format!("now; {}", drop(100)))?;
+    let lost = "journalctl -b -u lineside -q -o cat | grep record=camera_lost | grep -q 'sent nothing'";
+    machine.run(&format!("lost() {{ {lost}; }}; within 20 lost"))?;
+    let returned = machine.number(&format!("{}; now", drop(0)))?;
+    machine.run("goes_on 30 1")?;
+    let (lost, streams) = outage(machine, begun)?;
+    let (told, back) = (lost - begun, streams - returned);
+    // The last frame came up to half a second before.
+    ensure!(told <= TOLD + STAMP, "told after {told} ms");
+    ensure!(back <= BACK + STAMP, "frames came after {back} ms");
+    Ok(format!("told after {:.1} s, frames {:.1} s after its return", told / 1e3, back / 1e3))
+}

@@ -1,0 +1,133 @@
+//! Disks that get full, become read-only, or lose power.
+
+use super::journal;
+use super::line::{RECORDS, WEBCAM, restart_with};
+use super::machine::Machine;
+use super::service::small;
+use anyhow::{Context, Result, ensure};
+use lineside::picture::{Picture, decode_file};
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+
+/// Puts a small file system into the folder that the board sees.
+pub fn prepare(share: &Path) -> Result<()> {
+    let output = Command::new("mkfs.ext4").args(["-q", "small.ext4", "8M"]).current_dir(share).output()?;
+    ensure!(output.status.success(), "mkfs.ext4: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// The lines of `events.jsonl`; `None` is one that is no JSON.
+fn lines(machine: &mut Machine) -> Result<Vec<Option<Value>>> {
+    let text = machine.file(&format!("{RECORDS}/events.jsonl"))?;
+    ensure!(text.ends_with(b"\n"), "the last line is not closed");
+    Ok(text
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).ok())
+        .collect())
+}
+
+/// Waits for a record of the journal with these words.
+fn wait_for(machine: &mut Machine, record: &str, words: &str, begun: f64) -> Result<()> {
+    for _ in 0..60 {
+        if journal::records(machine, record, begun)?.iter().any(|entry| entry.text.contains(words)) {
+            return Ok(());
+        }
+        machine.run("sleep 0.5")?;
+    }
+    anyhow::bail!("no {record} with \"{words}\" in the journal")
+}
+
+/// Runs the service on a file system of its own for its records.
+fn with_records_on(
+    machine: &mut Machine,
+    mount: &str,
+    check: impl FnOnce(&mut Machine) -> Result<String>,
+) -> Result<String> {
+    machine.run(&format!("systemctl stop lineside; rm -rf {RECORDS}; install -d -o lineside -g lineside {RECORDS}"))?;
+    machine.run(&format!("mount {mount} {RECORDS} && chown lineside:lineside {RECORDS}"))?;
+    let checked = restart_with(machine, &small()).and_then(|()| check(machine));
+    machine.run(&format!("systemctl stop lineside; umount {RECORDS}"))?;
+    checked
+}
+
+pub fn gets_full(machine: &mut Machine) -> Result<String> {
+    const FILL: &str = "{ cat /dev/zero >filler; } 2>/dev/null";
+    with_records_on(machine, "-t tmpfs -o size=256k tmpfs", |machine| {
+        let begun = machine.number("now")?;
+        wait_for(machine, "picture_not_written", "No space left", begun)?;
+        // The last bytes: from now on not even a line has room.
+        machine.run(&format!("cd {RECORDS}; {FILL}; true"))?;
+        wait_for(machine, "record_not_written", "No space left", begun)?;
+        machine.run("goes_on 30 4")?;
+        machine.run(&format!(
+            "cd {RECORDS}; rm filler *.png; goes_on 30 4; ls | grep -q png && systemctl stop lineside"
+        ))?;
+        let lines = lines(machine)?;
+        ensure!(lines.iter().all(Option::is_some), "a line is torn: {lines:?}");
+
+        // A board that starts with a full disk inspects all the same; the start is recorded as soon as there is room.
+        machine
+            .run(&format!("cd {RECORDS}; rm *.png events.jsonl; {FILL}; systemctl start lineside && goes_on 30 4"))?;
+        machine.run(&format!(
+            "cd {RECORDS}; test ! -s events.jsonl && rm filler && goes_on 30 4; systemctl stop lineside"
+        ))?;
+        let late = self::lines(machine)?;
+        let first = late.first().and_then(Option::as_ref).context("no record")?;
+        ensure!(first["record"] == "start" && late.len() > 1, "the start comes first, though late: {late:?}");
+        Ok(format!("goes on, starts on it; {} and {} lines whole", lines.len(), late.len()))
+    })
+}
+
+pub fn becomes_read_only(machine: &mut Machine) -> Result<String> {
+    machine.run("cp /mnt/small.ext4 /root/")?;
+    with_records_on(machine, "-o loop /root/small.ext4", |machine| {
+        let begun = machine.number("now")?;
+        // As after a fault of the card.
+        machine.run(&format!("mount -o remount,abort {RECORDS}"))?;
+        wait_for(machine, "record_not_written", "", begun)?;
+        machine.run("goes_on 30 4")?;
+        machine.run("systemctl restart lineside && goes_on 30 4")?;
+        Ok("goes on, starts on it".into())
+    })
+}
+
+/// Defects on the card itself, and a camera that is there from the boot on.
+pub fn is_written_to(machine: &mut Machine) -> Result<String> {
+    machine.run(&format!(
+        "{WEBCAM}; echo vivid >/etc/modules-load.d/vivid.conf
+         echo 'options vivid n_devs=1 node_types=0x1 vid_cap_nr=0' >/etc/modprobe.d/vivid.conf; sync"
+    ))?;
+    restart_with(machine, &small())?;
+    machine.run("goes_on 60 12")?;
+    Ok(format!("{} records", lines(machine)?.len()))
+}
+
+pub fn is_whole(machine: &mut Machine) -> Result<String> {
+    machine.run("within 90 systemctl -q is-active lineside && goes_on 60")?;
+    let lines = lines(machine)?;
+    // A line that was being written is closed, and the next run begins after it.
+    let mut torn = 0;
+    for (at, line) in lines.iter().enumerate() {
+        if line.is_none() {
+            let next = lines.get(at + 1).and_then(Option::as_ref).context("it is the last line")?;
+            ensure!(next["record"] == "start", "a torn line, and then {next}");
+            torn += 1;
+        }
+    }
+    let starts = lines.iter().flatten().filter(|line| line["record"] == "start").count();
+    ensure!(starts >= 2 && torn <= 1, "{starts} starts, {torn} torn lines");
+    let mut whole = 0;
+    for event in lines.iter().flatten().filter(|line| line["record"] == "event") {
+        let name = event["files"]["annotated"].as_str().context("no picture")?;
+        let bytes = machine.file(&format!("{RECORDS}/{name}"))?;
+        let mut picture = Picture::default();
+        decode_file(&bytes, 1 << 20, &mut picture).with_context(|| name.to_string())?;
+        ensure!((picture.width(), picture.height()) == (320, 180), "{name}");
+        whole += 1;
+    }
+    let begun = machine.run(&format!("ls -A {RECORDS} | grep -c '[.]part$'; true"))?;
+    ensure!(begun.trim() == "0", "pictures that were begun: {begun}");
+    Ok(format!("{} lines, {torn} torn and closed, {whole} pictures whole, none half", lines.len()))
+}
