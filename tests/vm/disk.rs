@@ -28,15 +28,17 @@ fn lines(machine: &mut Machine) -> Result<Vec<Option<Value>>> {
         .collect())
 }
 
-/// Waits for a record of the journal with these words.
-fn wait_for(machine: &mut Machine, record: &str, words: &str, begun: f64) -> Result<()> {
+/// Waits until the journal tells of a fault of the disk with all these words.
+fn wait_for(machine: &mut Machine, words: &[&str], begun: f64) -> Result<()> {
     for _ in 0..60 {
-        if journal::records(machine, record, begun)?.iter().any(|entry| entry.text.contains(words)) {
+        let faults = journal::records(machine, "fault", begun)?;
+        let mut of_disk = faults.iter().filter(|entry| entry.value("fault") == Some("disk"));
+        if of_disk.any(|entry| words.iter().all(|words| entry.text.contains(words))) {
             return Ok(());
         }
         machine.run("sleep 0.5")?;
     }
-    anyhow::bail!("no {record} with \"{words}\" in the journal")
+    anyhow::bail!("no fault of the disk with {words:?} in the journal")
 }
 
 /// Runs the service on a file system of its own for its records.
@@ -56,10 +58,10 @@ pub fn gets_full(machine: &mut Machine) -> Result<String> {
     const FILL: &str = "{ cat /dev/zero >filler; } 2>/dev/null";
     with_records_on(machine, "-t tmpfs -o size=256k tmpfs", |machine| {
         let begun = machine.number("now")?;
-        wait_for(machine, "picture_not_written", "No space left", begun)?;
+        wait_for(machine, &[".png", "No space left"], begun)?;
         // The last bytes: from now on not even a line has room.
         machine.run(&format!("cd {RECORDS}; {FILL}; true"))?;
-        wait_for(machine, "record_not_written", "No space left", begun)?;
+        wait_for(machine, &["events.jsonl", "No space left"], begun)?;
         machine.run("goes_on 30 4")?;
         machine.run(&format!(
             "cd {RECORDS}; rm filler *.png; goes_on 30 4; ls | grep -q png && systemctl stop lineside"
@@ -86,7 +88,7 @@ pub fn becomes_read_only(machine: &mut Machine) -> Result<String> {
         let begun = machine.number("now")?;
         // As after a fault of the card.
         machine.run(&format!("mount -o remount,abort {RECORDS}"))?;
-        wait_for(machine, "record_not_written", "", begun)?;
+        wait_for(machine, &["events.jsonl"], begun)?;
         machine.run("goes_on 30 4")?;
         machine.run("systemctl restart lineside && goes_on 30 4")?;
         Ok("goes on, starts on it".into())
