@@ -178,7 +178,7 @@ fn it_climbs_while_hot_and_descends_when_cool_and_every_frame_is_counted() {
     let heat = format!(
         "degrade = true\n{QUICK}every = 4\n[heat.smaller]\nwidth = 80\nheight = 60\nbundle = \"inspect-demo\"\n"
     );
-    let line = Line::start(&line(folder.path(), &board, "fps = 20.0", &heat));
+    let line = Line::start(&line(folder.path(), &board, "fps = 10.0", &heat));
     line.expect("start", 1);
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(line.of_kind("heat").len(), 0);
@@ -272,7 +272,7 @@ fn a_source_that_waits_slows_down_and_loses_nothing() {
 fn without_degrade_heat_is_only_told_and_a_lost_sensor_too() {
     let folder = tempfile::tempdir().unwrap();
     let board = Board::new("80000", "50005");
-    let line = Line::start(&line(folder.path(), &board, "fps = 20.0", QUICK));
+    let line = Line::start(&line(folder.path(), &board, "fps = 10.0", QUICK));
     let hot = line.expect("heat", 1);
     assert_eq!((&hot["rung"], &hot["name"], &hot["level"]), (&0.into(), &"none".into(), &"warn".into()));
     assert_eq!(hot["cause"], "75 °C or more for 2 s; nothing is given up: heat.degrade is off");
