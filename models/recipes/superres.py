@@ -18,7 +18,7 @@ from superres_pictures import CACHE, Pictures, Reduction, bicubic
 from superres_quantize import Integers
 from superres_train import SEED, train_float, train_integers
 
-FAST, FINE = (16, 24, 24, 24, 24), (48,) * 4
+FAST, FINE = (16, 24, 24, 24, 24), (32,) * 7
 FLOAT_RATE, INTEGER_RATE = 3e-3, 5e-4
 CALIBRATION = 12  # batches
 BICUBIC = Reduction(bicubic)
@@ -40,13 +40,13 @@ class Recipe:
 
 RECIPES = {
     "superres-x3": Recipe(3, FAST, 24_000, 3_000),
-    "superres-x3-fine": Recipe(3, FINE, 15_000, 1_500),
+    "superres-x3-fine": Recipe(3, FINE, 40_000, 1_500),
     "superres-camera": Recipe(3, FAST, 5_000, 1_500, start="superres-x3", reduction=CAMERA),
     "superres-x2": Recipe(2, FAST, 5_000, 1_500, start="superres-x3"),
     "superres-x4": Recipe(4, FAST, 5_000, 1_500, start="superres-x3"),
-    "superres-camera-fine": Recipe(3, FINE, 4_000, 500, start="superres-x3-fine", reduction=CAMERA),
-    "superres-x2-fine": Recipe(2, FINE, 5_000, 1_500, start="superres-x3-fine"),
-    "superres-x4-fine": Recipe(4, FINE, 5_000, 1_500, start="superres-x3-fine"),
+    "superres-camera-fine": Recipe(3, FINE, 4_000, 1_000, start="superres-x3-fine", reduction=CAMERA),
+    "superres-x2-fine": Recipe(2, FINE, 4_000, 1_000, start="superres-x3-fine"),
+    "superres-x4-fine": Recipe(4, FINE, 4_000, 1_000, start="superres-x3-fine"),
 }
 
 
