@@ -60,7 +60,7 @@ fn shipped() -> String {
 #[test]
 fn the_shipped_configuration_is_one() {
     let config = Config::parse(&shipped(), Path::new("lineside.toml")).unwrap();
-    assert!(config.output.folder.starts_with("/var/lib/lineside"), "where the unit lets it write");
+    assert!(config.output.folder.get_ref().starts_with("/var/lib/lineside"), "where the unit lets it write");
     assert!(config.alarm.is_none() && config.heartbeat.is_none() && config.trigger.is_none());
     // A reason stands above each key.
     let lines: Vec<String> = shipped().lines().map(String::from).collect();

@@ -175,7 +175,7 @@ mod tests {
     #[ignore = "a measurement"]
     fn cost_of_a_look() {
         let mut square = Picture::new(Layout::Rgb, 320, 320);
-        square.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * 7919 >> 5) as u8);
+        square.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = ((i * 7919) >> 5) as u8);
         let mut eye = Eye::new(320);
         let mut times: Vec<u128> = (0..2000)
             .map(|_| {
