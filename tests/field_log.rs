@@ -297,7 +297,7 @@ fn the_journal_gets_fields_and_nothing_else() {
     std::fs::create_dir(&journal).unwrap();
     let socket = UnixDatagram::bind(journal.join("socket")).unwrap();
     socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-    // As systemd does it: both streams lead to the journal, and the variable names them.
+    // As systemd does it with our unit: stderr leads to the journal, which the variable names, and stdout nowhere.
     let stream = std::fs::File::create(folder.path().join("stream")).unwrap();
     let about = stream.metadata().unwrap();
     let script = "mount -t tmpfs none /run; mkdir -p /run/systemd/journal; mount --bind \"$1\" /run/systemd/journal; \
@@ -305,7 +305,7 @@ fn the_journal_gets_fields_and_nothing_else() {
     let arguments = [arg(&journal), env!("CARGO_BIN_EXE_lineside"), arg(&path)];
     let Some(mut child) = in_namespace(script, &arguments, |command| {
         command.env("JOURNAL_STREAM", format!("{}:{}", about.dev(), about.ino()));
-        command.stdout(stream.try_clone().unwrap()).stderr(stream.try_clone().unwrap());
+        command.stdout(Stdio::null()).stderr(stream.try_clone().unwrap());
     }) else {
         return;
     };
