@@ -22,7 +22,7 @@ fn line(folder: &Path, source: &str, records: &str) -> PathBuf {
         folder,
         &format!(
             "[source.pattern]\nwidth = 160\nheight = 120\n{source}\n[output]\nfolder = {results:?}\n\
-             records = \"{records}\"\n[super_resolution]\nwhen = \"never\"\n[anomaly]\nthreshold = 0.0\n"
+             records = \"{records}\"\nkeep_free = \"0 B\"\n[super_resolution]\nwhen = \"never\"\n[anomaly]\nthreshold = 0.0\n"
         ),
     )
 }

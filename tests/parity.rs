@@ -67,6 +67,13 @@ fn the_demo_comes_to_the_same_verdicts_on_every_core() {
                 let folder = tempfile::tempdir().unwrap();
                 let Some(stdout) = on_core(core, &["run"], folder.path()) else { return };
                 assert_eq!(here, &verdicts(&stdout), "{core}");
+                // Here, what that core has recorded.
+                let told = succeed(&["replay", common::arg(&folder.path().join("lineside-out"))]);
+                assert!(
+                    ["neon", "dotprod", "i8mm"].iter().any(|kernel| told.contains(&format!("kernel {kernel})"))),
+                    "{told}"
+                );
+                assert!(told.contains("8 verdicts: 8 equal to the last bit"), "{core}: {told}");
             });
         }
     });

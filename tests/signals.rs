@@ -67,6 +67,7 @@ fn lines_follow_every_verdict_and_are_first_to_know() {
         spot: 0,
         enlarging_limit: None,
         skip_similar: 0.0,
+        normal_every: 0,
         frames: None,
         signals: vec![Box::new(diary.clone())],
         relief: Arc::default(),

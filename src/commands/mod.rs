@@ -13,6 +13,7 @@ mod infer;
 mod masks;
 mod parity;
 mod progress;
+mod replay;
 mod run;
 mod setup;
 mod sheet;
@@ -48,6 +49,8 @@ enum Command {
     Devices(devices::Arguments),
     /// Learn what is normal from pictures of good parts
     Teach(teach::Arguments),
+    /// Judge a board's events again, here: equal to the last bit, or named
+    Replay(replay::Arguments),
     /// How well a bundle does on labelled pictures
     Eval(eval::Arguments),
     /// Enlarge a picture, or all pictures of a folder, by super-resolution
@@ -71,6 +74,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(arguments) => check::run(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
         Command::Teach(arguments) => teach::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Upscale(arguments) => upscale::run(&arguments),
         Command::Infer(arguments) => infer::run(&arguments),

@@ -136,6 +136,7 @@ pub fn prepare(config: &Config, purpose: Purpose) -> anyhow::Result<Ready> {
             spot: enlarging.map_or(0, |enlarging| enlarging.side()),
             enlarging_limit: enlarging.and_then(|enlarging| enlarging.limit()),
             skip_similar: *config.anomaly.skip_similar.get_ref(),
+            normal_every: *config.output.normal_every.get_ref(),
             frames: None,
             signals: signals.lines,
             relief: Arc::new(Relief::new(*config.heat.every.get_ref() as u32)),

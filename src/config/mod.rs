@@ -165,6 +165,12 @@ pub struct Output {
     pub folder: Spanned<PathBuf>,
     /// Bytes that records may take there, all files together; the oldest go first.
     pub records: Spanned<ByteSize>,
+    /// Bytes that pictures may take there, all together; the oldest of what interests least go first.
+    pub pictures: Spanned<ByteSize>,
+    /// Bytes of the disk that pictures leave free.
+    pub keep_free: Spanned<ByteSize>,
+    /// Of the normal frames that are judged every so many-th is kept, for later teaching; 0: none.
+    pub normal_every: Spanned<u64>,
 }
 
 /// How models are run.
@@ -220,7 +226,13 @@ impl Default for SuperResolution {
 
 impl Default for Output {
     fn default() -> Self {
-        Output { folder: Spanned::new(0..0, "lineside-out".into()), records: Spanned::new(0..0, ByteSize::mib(64)) }
+        Output {
+            folder: Spanned::new(0..0, "lineside-out".into()),
+            records: Spanned::new(0..0, ByteSize::mib(64)),
+            pictures: Spanned::new(0..0, ByteSize::gib(1)),
+            keep_free: Spanned::new(0..0, ByteSize::mib(64)),
+            normal_every: Spanned::new(0..0, 0),
+        }
     }
 }
 
@@ -321,6 +333,9 @@ impl Config {
             .or_else(|| outside(&self.super_resolution.spot, "super_resolution.spot", LEAST_SPOT, 512))
             .or_else(|| outside(self.super_resolution.max_ms.as_ref()?, "super_resolution.max_ms", 0.1, 60_000.0))
             .or_else(|| outside(&self.output.records, "output.records", ByteSize::kib(64), ByteSize::tib(1)))
+            .or_else(|| outside(&self.output.pictures, "output.pictures", ByteSize::mib(1), ByteSize::pib(1)))
+            .or_else(|| outside(&self.output.keep_free, "output.keep_free", ByteSize::b(0), ByteSize::pib(1)))
+            .or_else(|| outside(&self.output.normal_every, "output.normal_every", 0, 1_000_000_000))
             .or_else(|| self.line_problem())
             .or_else(|| self.heat_problem())
     }

@@ -10,6 +10,7 @@ mod baseline;
 mod drift;
 mod histogram;
 mod interval;
+pub mod replay;
 
 pub use drift::{Drift, Review, Statistic};
 pub use histogram::Histogram;

@@ -1,7 +1,9 @@
 //! What goes from inspection to the writer: a verdict with copies of the pixels that it needs. Reused.
 
 use crate::picture::{Layout, Picture};
+use crate::sink::Interest;
 use crate::task::anomaly::Verdict;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The verdict on one frame.
@@ -15,7 +17,13 @@ pub struct Report {
     pub verdict: Verdict,
     /// From capture to verdict.
     pub latency: Duration,
-    /// The frame; only where it counts as defect.
+    /// The fingerprint of the bundle that judged.
+    pub bundle: Arc<str>,
+    /// Whether the verdict is that of the frame before, which this one is like.
+    pub similar: bool,
+    /// Where the frame is to be kept, because it counts as defect or for later teaching: how much it interests.
+    pub interest: Option<Interest>,
+    /// The frame; only where it is to be kept.
     pub frame: Picture,
     /// The pixels that were enlarged and their enlargement, where there is one.
     pub spot: Option<(Picture, Picture)>,

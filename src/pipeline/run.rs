@@ -6,7 +6,7 @@ use crate::config::When;
 use crate::field::{Interval, Seen};
 use crate::memory::seal_this_thread;
 use crate::record::fault::{self, Cause};
-use crate::sink::Signal;
+use crate::sink::{Interest, Signal};
 use crate::source::{Frame, FrameSource, Next};
 use crate::task::TaskError;
 use crate::task::anomaly::{Inspector, Look};
@@ -45,6 +45,8 @@ pub struct Pipeline {
     pub enlarging_limit: Option<Duration>,
     /// Frames that differ by less than this, in grey levels, get the verdict of the one before; 0: none does.
     pub skip_similar: f64,
+    /// Of the normal frames that are judged every so many-th is kept; 0: none.
+    pub normal_every: u64,
     /// Ends after this many frames from the source.
     pub frames: Option<u64>,
     /// Lines that follow the verdicts.
@@ -113,7 +115,8 @@ impl Pipeline {
         overseer: &mut dyn Overseer,
     ) -> std::io::Result<Ending> {
         let Pipeline { mut source, mut inspector, mut enlarger, .. } = self;
-        let Pipeline { when, spot, enlarging_limit, skip_similar, frames, signals, relief, mut smaller, .. } = self;
+        let Pipeline { when, spot, enlarging_limit, skip_similar, normal_every, frames, .. } = self;
+        let Pipeline { signals, relief, mut smaller, .. } = self;
         let small = smaller.as_ref().map(|smaller| smaller.size);
         let (live, by_trigger, frame_size) = (source.is_live(), source.is_triggered(), source.frame_size());
         let slot = NewestFrame::new(frame_size);
@@ -154,12 +157,15 @@ impl Pipeline {
                     spot,
                     enlarging_limit,
                     skip_similar,
+                    normal_every,
                     live,
                     by_trigger,
                     signals,
                     relief,
                     judged: None,
                     last: None,
+                    last_defect: false,
+                    normals: 0,
                 };
                 inspection.run(slot, progress, pulse, &used, &to_writer);
             })?;
@@ -342,6 +348,7 @@ struct Inspection<'a> {
     spot: usize,
     enlarging_limit: Option<Duration>,
     skip_similar: f64,
+    normal_every: u64,
     live: bool,
     by_trigger: bool,
     signals: Vec<Box<dyn Signal>>,
@@ -350,6 +357,10 @@ struct Inspection<'a> {
     judged: Option<Judge>,
     /// The frame that counted last as one that shows something else than the one before.
     last: Option<Look>,
+    /// Whether the frame before counted as defect.
+    last_defect: bool,
+    /// Normal frames that were judged since one was kept.
+    normals: u64,
 }
 
 /// Which inspector.
@@ -399,7 +410,10 @@ impl Inspection<'_> {
             let message = match result {
                 Ok(fate) => {
                     let times = Times { verdict: report.latency, wait: taken.saturating_duration_since(begun), judge };
-                    progress.verdict(&self.seen(report.verdict.score), report.verdict.defect, times);
+                    let seen = self.seen(report.verdict.score);
+                    progress.verdict(&seen, report.verdict.defect, times);
+                    report.similar = fate == Fate::SkippedSimilar;
+                    report.interest = self.interest(report.verdict.defect, report.similar, seen.is_other);
                     progress.frame(fate);
                     fault::well(Cause::Frame);
                     fault::well(Cause::Bundle);
@@ -432,6 +446,7 @@ impl Inspection<'_> {
         let judge = if smaller.is_some() { Judge::OfSmaller } else { Judge::Usual };
         let inspector = smaller.map_or(&mut *self.inspector, |smaller| &mut smaller.inspector);
         inspector.prepare(picture)?;
+        report.bundle = Arc::clone(inspector.bundle());
         let comparable = self.judged.replace(judge) == Some(judge);
         if comparable && self.skip_similar > 0.0 && inspector.change() < self.skip_similar {
             inspector.repeat(size, &mut report.verdict);
@@ -457,10 +472,28 @@ impl Inspection<'_> {
         seen
     }
 
+    /// Whether the frame is to be kept, and how much it interests. What stands still before the lens looks like the frame
+    /// before; smaller frames are not compared.
+    fn interest(&mut self, defect: bool, similar: bool, is_other: bool) -> Option<Interest> {
+        let same = self.last_defect && !is_other && self.judged == Some(Judge::Usual);
+        self.last_defect = defect;
+        if defect {
+            return Some(if same { Interest::Again } else { Interest::Defect });
+        }
+        if similar || self.normal_every == 0 {
+            return None;
+        }
+        self.normals += 1;
+        (self.normals >= self.normal_every).then(|| {
+            self.normals = 0;
+            Interest::Normal
+        })
+    }
+
     fn enlarge(&mut self, frame: &Frame, report: &mut Report, progress: &Progress) {
         let picture = &frame.picture;
         report.without_spot();
-        if report.verdict.defect {
+        if report.interest.is_some() {
             report.frame.reshape(picture.layout(), picture.width(), picture.height());
             report.frame.data_mut().copy_from_slice(picture.data());
         }

@@ -62,33 +62,9 @@ pub fn prove_writable(folder: &Path, bytes: usize) -> io::Result<()> {
     written.and(removed)
 }
 
-/// `stem`, or with a number behind it, so that no file of `folder` is called that and one of `endings`. Names hold a time,
-/// and clocks go back: a board without a battery begins each day anew.
-pub fn free_stem(folder: &Path, stem: String, endings: &[&str]) -> String {
-    let taken = |stem: &str| endings.iter().any(|ending| folder.join(format!("{stem}{ending}")).exists());
-    if !taken(&stem) {
-        return stem;
-    }
-    let mut numbered = (2_u64..).map(|number| format!("{stem}-{number}"));
-    numbered.find(|stem| !taken(stem)).unwrap_or(stem)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_that_is_taken_gets_a_number() {
-        let folder = tempfile::tempdir().unwrap();
-        let free = || free_stem(folder.path(), "day-a".into(), &[".png", "-x3.png"]);
-        assert_eq!(free(), "day-a");
-        for (file, next) in [("day-a-x3.png", "day-a-2"), ("day-a-2.png", "day-a-3"), ("day-a-4.png", "day-a-3")] {
-            std::fs::write(folder.path().join(file), "").unwrap();
-            assert_eq!(free(), next);
-        }
-        // A folder that is gone has no names that are taken.
-        assert_eq!(free_stem(Path::new("no/such/folder"), "a".into(), &[".png"]), "a");
-    }
 
     #[test]
     fn a_failed_write_leaves_the_old_file_and_nothing_else() {

@@ -5,6 +5,7 @@
 //! Whenever the power goes, there are whole lines and nothing else: a line that could not be written to its end is cut off,
 //! at once where the disk is full and at the next start otherwise, and a file is renamed only when the next one is there.
 
+use super::stamp::{is_stamp, stamp};
 use super::tail::{LONGEST, cut_torn_line};
 use crate::record::{Record, json_line};
 use std::fs::{self, File, OpenOptions};
@@ -135,7 +136,7 @@ impl EventLog {
     /// By the time; but after the newest that is there, so that the order of names is that of age even where the clock went
     /// back.
     fn name_of_closed(&self) -> io::Result<String> {
-        let name = |time: jiff::Timestamp| format!("events-{}.jsonl", time.strftime("%Y%m%dT%H%M%S%3fZ"));
+        let name = |time: jiff::Timestamp| format!("events-{}.jsonl", stamp(time));
         let now = jiff::Timestamp::now();
         let Some(newest) = closed_files(&self.folder)?.pop() else { return Ok(name(now)) };
         let newest = newest.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -171,22 +172,24 @@ impl EventLog {
     }
 }
 
+/// The files of records in a folder, the oldest first; the last is being written.
+///
+/// # Errors
+/// Where the folder cannot be read.
+pub fn record_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = closed_files(folder)?;
+    files.extend(Some(EventLog::path_in(folder)).filter(|path| path.is_file()));
+    Ok(files)
+}
+
 /// The closed files in a folder, the oldest first.
-pub(super) fn closed_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+fn closed_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let stamp = name.strip_prefix("events-").and_then(|name| name.strip_suffix(".jsonl"));
-        let ours = stamp.is_some_and(|stamp| {
-            let form = |(at, byte): (usize, u8)| match at {
-                8 => byte == b'T',
-                18 => byte == b'Z',
-                _ => byte.is_ascii_digit(),
-            };
-            stamp.len() == 19 && stamp.bytes().enumerate().all(form)
-        });
-        if ours {
+        if stamp.is_some_and(is_stamp) {
             files.push(path);
         }
     }

@@ -1,16 +1,19 @@
 //! Where verdicts go: the alarm line, records in `events.jsonl`, pictures beside it.
 
 mod alarm;
+mod album;
 mod durable;
 mod events;
 mod previous;
 mod run_log;
 mod snapshot;
+mod stamp;
 mod tail;
 
 pub use alarm::{Active, Alarm, Heartbeat, Signal};
-pub use durable::{free_stem, prove_writable, write_durably};
-pub use events::EventLog;
+pub use album::{Album, Interest, Limits, is_full};
+pub use durable::{prove_writable, write_durably};
+pub use events::{EventLog, record_files};
 pub use previous::previous_run;
 pub use run_log::RunLog;
 pub use snapshot::{annotated, spot_beside_bicubic};

@@ -1,17 +1,15 @@
 //! How the last run in a folder ended, by its records.
 
-use super::events::closed_files;
+use super::events::record_files;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// One word for how the last run that left records in `folder` ended: `clean` with a stop record, `cut` without one in the
 /// same boot of the machine (`boot`), `power` without one in another, `none` where there was no run.
 pub fn previous_run(folder: &Path, boot: Option<&str>) -> &'static str {
-    let closed = closed_files(folder).unwrap_or_default();
-    let files: Vec<PathBuf> = closed.into_iter().chain([folder.join("events.jsonl")]).collect();
-    for path in files.iter().rev() {
-        if let Some(word) = in_file(path, boot) {
+    for path in record_files(folder).unwrap_or_default().into_iter().rev() {
+        if let Some(word) = in_file(&path, boot) {
             return word;
         }
     }

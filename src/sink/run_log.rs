@@ -1,7 +1,6 @@
 //! The records of one run: they begin with its start, as soon as the disk takes it.
 
 use super::EventLog;
-use super::durable::remove_unfinished;
 use crate::record::Record;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,8 +17,8 @@ pub struct RunLog {
 }
 
 impl RunLog {
-    /// Begins a run's records in a folder, with its start record; `budget` is in bytes, as in [`EventLog::open`]. Pictures that
-    /// a crash left half written are removed. Also gives what is wrong with the disk, where that may pass.
+    /// Begins a run's records in a folder, with its start record; `budget` is in bytes, as in [`EventLog::open`]. Also
+    /// gives what is wrong with the disk, where that may pass.
     ///
     /// # Errors
     /// Where the place that was named cannot be written to.
@@ -55,7 +54,6 @@ impl RunLog {
 
     fn open(&mut self) -> io::Result<EventLog> {
         let mut events = EventLog::open(&self.folder, self.budget)?;
-        remove_unfinished(&self.folder)?;
         if self.started {
             events.go_on(self.start.clone());
         } else {
@@ -90,14 +88,12 @@ mod tests {
     }
 
     #[test]
-    fn a_run_begins_with_its_start_and_removes_what_is_half_written() {
+    fn a_run_begins_with_its_start() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join(".half.png.part"), "half").unwrap();
         let (mut log, trouble) = begin(folder.path());
         assert!(trouble.is_none());
         log.append(&Record::info("event")).unwrap();
         assert_eq!(kinds(&log), ["start", "event"]);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

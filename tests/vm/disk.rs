@@ -55,23 +55,23 @@ fn with_records_on(
 }
 
 pub fn gets_full(machine: &mut Machine) -> Result<String> {
-    const FILL: &str = "{ cat /dev/zero >filler; } 2>/dev/null";
+    // Pictures make way for each other and for records; so others fill the disk until there are none left.
+    const FILL: &str = "for n in $(seq 30); do { cat /dev/zero >>filler; } 2>/dev/null; sleep 0.1; done";
     with_records_on(machine, "-t tmpfs -o size=256k tmpfs", |machine| {
         let begun = machine.number("now")?;
+        machine.run(&format!("goes_on 30 4; cd {RECORDS}; {FILL}"))?;
         wait_for(machine, &[".png", "No space left"], begun)?;
         // The last bytes: from now on not even a line has room.
-        machine.run(&format!("cd {RECORDS}; {FILL}; true"))?;
         wait_for(machine, &["events.jsonl", "No space left"], begun)?;
         machine.run("goes_on 30 4")?;
-        machine.run(&format!(
-            "cd {RECORDS}; rm filler *.png; goes_on 30 4; ls | grep -q png && systemctl stop lineside"
-        ))?;
+        machine.run(&format!("cd {RECORDS}; rm filler; goes_on 30 4; ls | grep -q png && systemctl stop lineside"))?;
         let lines = lines(machine)?;
         ensure!(lines.iter().all(Option::is_some), "a line is torn: {lines:?}");
 
         // A board that starts with a full disk inspects all the same; the start is recorded as soon as there is room.
-        machine
-            .run(&format!("cd {RECORDS}; rm *.png events.jsonl; {FILL}; systemctl start lineside && goes_on 30 4"))?;
+        machine.run(&format!(
+            "cd {RECORDS}; rm -f *.png events.jsonl; {FILL}; systemctl start lineside && goes_on 30 4"
+        ))?;
         machine.run(&format!(
             "cd {RECORDS}; test ! -s events.jsonl && rm filler && goes_on 30 4; systemctl stop lineside"
         ))?;

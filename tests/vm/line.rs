@@ -44,7 +44,7 @@ hfp=48,hs=32,hbp=80,vfp=3,vs=5,vbp=7 >/dev/null || exit 1
 pub fn config(width: usize, height: usize, fps: f64, more: &str) -> String {
     format!(
         "[source.camera]\ndevice = \"{CAMERA}\"\nwidth = {width}\nheight = {height}\nfps = {fps:.1}\n\
-         [anomaly]\nbundle = \"line\"\n[super_resolution]\nwhen = \"never\"\n[output]\nfolder = \"{RECORDS}\"\n\
+         [anomaly]\nbundle = \"line\"\n[super_resolution]\nwhen = \"never\"\n[output]\nfolder = \"{RECORDS}\"\nkeep_free = \"0 B\"\n\
          [alarm]\nchip = \"gpiochip0\"\nline = {ALARM}\nhold_ms = 300\n\
          [heartbeat]\nchip = \"gpiochip0\"\nline = {HEARTBEAT}\n{more}"
     )

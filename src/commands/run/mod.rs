@@ -15,7 +15,7 @@ use crate::pipeline::{Ending, Overseer, Shutdown, Status};
 use crate::record::fault::{self, Cause};
 use crate::record::{self, Record};
 use crate::service::{Manager, Reload};
-use crate::sink::{RunLog, previous_run};
+use crate::sink::{Album, Limits, RunLog, previous_run};
 use anyhow::Context;
 use clock::Clock;
 use std::io::Write;
@@ -109,8 +109,13 @@ fn run_once(
         enlarging.log();
     }
 
+    let limits = Limits {
+        bytes: config.output.pictures.get_ref().as_u64(),
+        keep_free: config.output.keep_free.get_ref().as_u64(),
+    };
+    let album = Album::open(&output, limits);
     let scale = pipeline.enlarger.as_ref().map_or(1, |enlarger| enlarger.scale());
-    let mut writer = Writer::new(events, kept, output.clone(), scale);
+    let mut writer = Writer::new(events, kept, album, scale);
     service.manager.ready();
     let mut watch = Oversight {
         service,

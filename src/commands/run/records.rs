@@ -2,6 +2,7 @@
 
 use super::hundredths;
 use crate::board::Machine;
+use crate::bundle::sha256;
 use crate::commands::heat::Watcher;
 use crate::commands::setup::Ready;
 use crate::config::Config;
@@ -77,17 +78,32 @@ pub fn status(status: &Status, interval: &Interval, uptime: Duration, drift: &Dr
 }
 
 /// A frame that is not normal; `files` are the names of its pictures, or nothing where there is none.
-pub fn event(report: &Report, annotated: String, spot: String) -> Record {
+pub fn event(report: &Report, files: Vec<(&'static str, String)>) -> Record {
     let verdict = &report.verdict;
     let area = |region: &Region| [region.area.x, region.area.y, region.area.width, region.area.height];
-    Record::info("event")
+    judged("event", report)
+        .with("regions", Value::Areas(verdict.regions.iter().map(area).collect()))
+        .with("latency_ms", hundredths(report.latency.as_secs_f64() * 1e3))
+        .with("files", Value::Group(files))
+}
+
+/// A normal frame that is kept.
+pub fn kept_normal(report: &Report, frame: String) -> Record {
+    judged("normal", report).with("files", Value::Group(vec![("frame", frame)]))
+}
+
+/// A verdict, and what `lineside replay` needs to come to it again.
+fn judged(kind: &'static str, report: &Report) -> Record {
+    let verdict = &report.verdict;
+    Record::info(kind)
         .at(report.wall)
         .with("frame", report.name.as_str())
         .with("score", verdict.score)
         .with("threshold", verdict.threshold)
-        .with("regions", Value::Areas(verdict.regions.iter().map(area).collect()))
-        .with("latency_ms", hundredths(report.latency.as_secs_f64() * 1e3))
-        .with("files", Value::Group(vec![("annotated", annotated), ("spot", spot)]))
+        .with_known("similar", report.similar.then_some(true))
+        .with("bundle", &*report.bundle)
+        .with("pixels_sha256", sha256(report.frame.data()))
+        .with("verdict_sha256", verdict.fingerprint())
 }
 
 /// How it ended.

@@ -1,13 +1,12 @@
 //! What a run leaves behind: a line for each verdict, records, and pictures of defects.
 
 use super::{hundredths, records};
-use crate::picture::{Picture, write_png};
+use crate::picture::Picture;
 use crate::pipeline::{Report, Reporter};
 use crate::record::Record;
 use crate::record::fault::{self, Cause};
-use crate::sink::{RunLog, annotated, free_stem, spot_beside_bicubic, write_durably};
+use crate::sink::{Album, Interest, RunLog, annotated, is_full, spot_beside_bicubic};
 use std::io::{Stdout, Write};
-use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 
 /// Prints each verdict, records defects and writes their pictures.
@@ -15,7 +14,7 @@ pub(super) struct Writer {
     events: RunLog,
     /// Records of others, to be written, too.
     kept: Receiver<Record>,
-    folder: PathBuf,
+    album: Album,
     scale: usize,
     out: Stdout,
     /// Results that could not be written.
@@ -37,24 +36,13 @@ impl Reporter for Writer {
         let latency = report.latency.as_secs_f64() * 1e3;
         self.print(&format!("{:<28} {word}  score {:.4}  {latency:6.1} ms  {place}", report.name, verdict.score));
         self.tell_enlarging(report);
-        if !verdict.defect && report.spot.is_none() {
-            return;
+        if verdict.defect || report.spot.is_some() {
+            self.keep_pictures(report);
         }
-        let enlarged = format!("-x{}.png", self.scale);
-        let stem = free_stem(&self.folder, file_stem(report), &[".png", &enlarged]);
-        let (mut annotated_file, mut spot_file) = (String::new(), String::new());
-        if verdict.defect {
-            let picture = annotated(&report.frame, verdict).map_err(anyhow::Error::from);
-            annotated_file = self.keep(picture, &format!("{stem}.png"));
-        }
-        if let Some((small, large)) = &report.spot {
-            let picture = spot_beside_bicubic(small, large, self.scale).map_err(anyhow::Error::from);
-            spot_file = self.keep(picture, &format!("{stem}{enlarged}"));
-        }
-        if verdict.defect {
-            let event = records::event(report, annotated_file, spot_file);
-            self.write(&event);
-            event.log();
+        if report.interest == Some(Interest::Normal) {
+            let stem = self.album.stem_of_normal(report.wall, &report.name);
+            let file = self.keep(Ok(&report.frame), format!("{stem}.png"));
+            self.write(&records::kept_normal(report, file));
         }
     }
 
@@ -70,13 +58,17 @@ impl Reporter for Writer {
 
 impl Writer {
     /// Writes into a folder; `scale` is that of enlarged spots.
-    pub(super) fn new(events: RunLog, kept: Receiver<Record>, folder: PathBuf, scale: usize) -> Writer {
-        Writer { events, kept, folder, scale, out: std::io::stdout(), unwritten: 0, reader_gone: false }
+    pub(super) fn new(events: RunLog, kept: Receiver<Record>, album: Album, scale: usize) -> Writer {
+        Writer { events, kept, album, scale, out: std::io::stdout(), unwritten: 0, reader_gone: false }
     }
 
     /// Writes a record down.
     pub(super) fn write(&mut self, record: &Record) {
-        match self.events.append(record) {
+        let appended = self.events.append(record).or_else(|error| {
+            // A picture less is a smaller loss.
+            if is_full(&error) && self.album.give_up_some() { self.events.append(record) } else { Err(error) }
+        });
+        match appended {
             Ok(()) => fault::well(Cause::Records),
             Err(error) => {
                 self.unwritten += 1;
@@ -89,6 +81,27 @@ impl Writer {
     pub(super) fn write_kept(&mut self) {
         while let Ok(record) = self.kept.try_recv() {
             self.write(&record);
+        }
+    }
+
+    /// Writes the frame, what was seen in it and the spot of a defect, with its event; of a normal frame what was enlarged.
+    fn keep_pictures(&mut self, report: &Report) {
+        let verdict = &report.verdict;
+        let (frame, enlarged) = ("-frame.png", format!("-x{}.png", self.scale));
+        let interest = report.interest.filter(|_| verdict.defect).unwrap_or(Interest::Normal);
+        let stem = self.album.stem(report.wall, interest, &report.name, &[".png", frame, &enlarged]);
+        let spot = report.spot.as_ref().map(|(small, large)| {
+            let picture = spot_beside_bicubic(small, large, self.scale).map_err(anyhow::Error::from);
+            self.keep(picture.as_ref(), format!("{stem}{enlarged}"))
+        });
+        if verdict.defect {
+            let frame = self.keep(Ok(&report.frame), format!("{stem}{frame}"));
+            let annotated = annotated(&report.frame, verdict).map_err(anyhow::Error::from);
+            let annotated = self.keep(annotated.as_ref(), format!("{stem}.png"));
+            let files = vec![("annotated", annotated), ("spot", spot.unwrap_or_default()), ("frame", frame)];
+            let event = records::event(report, files);
+            self.write(&event);
+            event.log();
         }
     }
 
@@ -117,30 +130,21 @@ impl Writer {
     }
 
     /// Writes a picture; gives its name, or nothing where it could not be written.
-    fn keep(&mut self, picture: anyhow::Result<Picture>, name: &str) -> String {
-        let path = self.folder.join(name);
-        let written = picture.and_then(|picture| {
-            Ok(write_durably(&path, |out| write_png(out, &picture).map_err(std::io::Error::other))?)
-        });
+    fn keep(&mut self, picture: Result<&Picture, &anyhow::Error>, name: String) -> String {
+        let written = match picture {
+            Ok(picture) => self.album.write(&name, picture).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
         match written {
             Ok(()) => {
                 fault::well(Cause::Pictures);
-                name.to_string()
+                name
             }
             Err(error) => {
                 self.unwritten += 1;
-                fault::failed(Cause::Pictures, &format!("{}: {error}", path.display()));
+                fault::failed(Cause::Pictures, &format!("{}: {error}", self.album.path(&name).display()));
                 String::new()
             }
         }
     }
-}
-
-/// Time and frame name, in characters that every file system takes: `20261121T041500123Z-part-03`.
-fn file_stem(report: &Report) -> String {
-    let time = report.wall.strftime("%Y%m%dT%H%M%S%3fZ").to_string();
-    let name = report.name.rsplit_once('.').map_or(report.name.as_str(), |(stem, _)| stem);
-    let name: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '_' }).collect();
-    format!("{time}-{name}")
 }

@@ -18,6 +18,7 @@ mod pixels;
 mod pooled;
 mod scorer;
 pub mod teach;
+mod verdict;
 mod view;
 
 pub use baseline::{Baseline, Looks};
@@ -25,17 +26,19 @@ pub use heatmap::Region;
 pub use look::Look;
 pub use measure::{auroc, f1, interval, recall_at};
 pub use pixels::Pixels;
+pub use verdict::Verdict;
 
 use super::TaskError;
 use crate::bundle::{Bundle, BundleError, Method, Task};
 use crate::engine::{Plan, npy};
-use crate::picture::{Filter, Layout, Picture, PictureError, Resizer};
+use crate::picture::{Layout, Picture};
 use calibration::Calibration;
 use cells::Cells;
 use heatmap::{Grid, Scratch, find_regions, heat};
 use look::Eye;
 use pooled::pool;
 use scorer::{Matrix, Seen, Sum, rebuild};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use view::View;
 
@@ -45,36 +48,9 @@ const LEAST_SIDE: usize = 32;
 /// The distance that is half hot, once each cell is held to what is usual in its place.
 const HALF_HOT: u32 = 4096;
 
-/// The answer for one frame. Reused from frame to frame.
-#[derive(Default)]
-pub struct Verdict {
-    /// The share of normal frames that score lower, 0..1.
-    pub score: f64,
-    /// The score from which on a frame counts as defect.
-    pub threshold: f64,
-    /// Whether the frame counts as defect.
-    pub defect: bool,
-    /// Where it is not normal, hottest first; empty for a normal frame.
-    pub regions: Vec<Region>,
-    /// The centre of the hottest cell, in frame coordinates `(x, y)`.
-    pub peak: (usize, usize),
-    /// The heat of each cell of the feature grid, one byte a cell: 128 is what hardly any normal frame reaches.
-    pub heat: Picture,
-}
-
-impl Verdict {
-    /// The heat of each pixel of a frame of the given size: that of the cells, enlarged bilinearly.
-    ///
-    /// # Errors
-    /// [`PictureError`] where there is no heat or the frame has no pixels.
-    pub fn heat_over(&self, frame_size: (usize, usize), out: &mut Picture) -> Result<(), PictureError> {
-        let cells = (self.heat.width(), self.heat.height());
-        Resizer::new(Filter::Bilinear, Layout::Grey, cells, frame_size)?.run(&self.heat, out)
-    }
-}
-
 /// Judges frames by one bundle.
 pub struct Inspector {
+    bundle: Arc<str>,
     views: Vec<View>,
     /// By view: what the scorers look at.
     needs: Vec<Needs>,
@@ -108,6 +84,18 @@ impl Inspector {
     /// # Errors
     /// [`TaskError::Bundle`] where the bundle is of another task or its parts do not fit each other.
     pub fn new(bundle: &Bundle, threshold: Option<f64>) -> Result<Inspector, TaskError> {
+        Inspector::load(bundle, threshold, None)
+    }
+
+    /// The same, with a backbone that is computed by the kernel set of a name ([`crate::engine::kernel_names`]).
+    ///
+    /// # Errors
+    /// As [`Inspector::new`].
+    pub fn on_kernel(bundle: &Bundle, threshold: Option<f64>, kernel: &str) -> Result<Inspector, TaskError> {
+        Inspector::load(bundle, threshold, Some(kernel))
+    }
+
+    fn load(bundle: &Bundle, threshold: Option<f64>, kernel: Option<&str>) -> Result<Inspector, TaskError> {
         let manifest = bundle.manifest();
         let (Task::Anomaly, Some(section)) = (manifest.task, &manifest.anomaly) else {
             return Err(bundle
@@ -118,7 +106,12 @@ impl Inspector {
         let mut seen = Seen { pooled: Vec::new(), cells: Vec::new() };
         for &side in &section.views {
             let blame = |problem| bundle.blame(&manifest.model, problem);
-            let view = View::new(bundle.model()?, side).map_err(blame)?;
+            let model = bundle.model()?;
+            let view = match kernel {
+                Some(kernel) => View::on_kernel(model, side, kernel),
+                None => View::new(model, side),
+            };
+            let view = view.map_err(blame)?;
             seen.cells.push(Cells::new(view.layers()).map_err(blame)?);
             seen.pooled.push(Vec::new());
             views.push(view);
@@ -145,6 +138,7 @@ impl Inspector {
         }
         let calibration = Calibration::from_matrix(&matrix(bundle, &section.calibration)?);
         Ok(Inspector {
+            bundle: bundle.fingerprint().into(),
             views,
             needs,
             seen,
@@ -160,6 +154,11 @@ impl Inspector {
             eye: Eye::new(section.views[0]),
             look: Look::default(),
         })
+    }
+
+    /// The fingerprint of the bundle that it judges by.
+    pub fn bundle(&self) -> &Arc<str> {
+        &self.bundle
     }
 
     /// The plans of the backbone, one a view.

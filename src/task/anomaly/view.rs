@@ -35,6 +35,11 @@ pub struct View {
 
 type Shape = (usize, usize, Layout);
 
+/// One picture of red, green and blue planes.
+fn shape(side: usize) -> Vec<usize> {
+    vec![1, 3, side, side]
+}
+
 impl View {
     /// Plans `model` for squares of `side` pixels.
     ///
@@ -44,12 +49,24 @@ impl View {
         View::with_threads(model, side, 1)
     }
 
+    /// The same, computed by the kernel set of a name ([`crate::engine::kernel_names`]).
+    ///
+    /// # Errors
+    /// As [`View::new`], and where this CPU has no such set.
+    pub fn on_kernel(model: Model, side: usize, kernel: &str) -> Result<View, String> {
+        View::of_plan(model.plan_with(&[shape(side)], kernel), side, 1)
+    }
+
     /// The same, with runs that are shared by a number of threads.
     ///
     /// # Errors
     /// As [`View::new`].
     pub fn with_threads(model: Model, side: usize, threads: usize) -> Result<View, String> {
-        let plan = model.plan(&[vec![1, 3, side, side]]).map_err(|e| e.to_string())?;
+        View::of_plan(model.plan(&[shape(side)]), side, threads)
+    }
+
+    fn of_plan(plan: Result<Plan, EngineError>, side: usize, threads: usize) -> Result<View, String> {
+        let plan = plan.map_err(|e| e.to_string())?;
         let layers = plan.outputs().iter().map(|output| match output.shape[..] {
             [1, channels, rows, columns] if channels * rows * columns > 0 => Ok(Layer { channels, rows, columns }),
             _ => Err(format!("output \"{}\" is {:?}: planes of features are expected", output.name, output.shape)),

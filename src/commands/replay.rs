@@ -1,0 +1,121 @@
+//! `lineside replay`: the events of a board judged again, here. They come out equal to the last bit, or are named.
+
+use super::progress::Progress;
+use crate::bundle::{self, Bundle};
+use crate::field::replay::{Judged, Judges, Kind, Maker, Records};
+use anyhow::Context;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The folder of results that a line left, or a copy: events.jsonl and the pictures beside it
+    folder: PathBuf,
+    /// A bundle that judged, by name or folder; those of this machine are found by themselves. May be given several times
+    #[arg(long = "bundle", value_name = "BUNDLE")]
+    bundles: Vec<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// A verdict that is not known to be equal.
+#[derive(serde::Serialize)]
+struct Other {
+    outcome: &'static str,
+    time: String,
+    run: String,
+    frame: String,
+    why: String,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let folder = &arguments.folder;
+    let bundles: Vec<Bundle> = arguments.bundles.iter().map(|name| bundle::find(name)).collect::<Result<_, _>>()?;
+    let (total, boards) = first_look(folder)?;
+    let records = total.record_files;
+    anyhow::ensure!(records > 0, "{}: no events.jsonl in it; name the folder of a line's results", folder.display());
+    anyhow::ensure!(
+        total.judged > 0,
+        "{}: no event in its records ({} lines are no records): nothing to judge again",
+        folder.display(),
+        total.unreadable
+    );
+
+    let mut judges = Judges::new(folder, bundles);
+    let mut records = Records::of(folder)?;
+    let progress = Progress::new("judging", total.judged);
+    let (mut counts, mut others, unknown) = ([0u64; Kind::ALL.len()], Vec::new(), Maker::default());
+    let mut done = 0;
+    while let Some(judged) = records.next_judged()? {
+        let outcome = judges.judge(&judged, records.maker(&judged.run).unwrap_or(&unknown))?;
+        counts[outcome.kind as usize] += 1;
+        if outcome.kind != Kind::Equal {
+            let Judged { time, run, frame, .. } = judged;
+            others.push(Other { outcome: outcome.kind.word(), time, run, frame, why: outcome.why });
+        }
+        done += 1;
+        progress.at(done);
+    }
+    progress.finish();
+
+    let count = |kind: Kind| counts[kind as usize];
+    let faults: u64 = Kind::ALL.into_iter().filter(|kind| kind.is_fault()).map(count).sum();
+    if arguments.json {
+        let words: serde_json::Map<String, serde_json::Value> =
+            Kind::ALL.into_iter().map(|kind| (kind.word().replace(' ', "_"), count(kind).into())).collect();
+        super::print_json(&serde_json::json!({
+            "verdicts": done, "outcomes": words, "unreadable_lines": records.unreadable, "others": others,
+        }))?;
+    } else {
+        let mut out = std::io::stdout().lock();
+        for board in &boards {
+            writeln!(out, "{board}")?;
+        }
+        for Other { outcome, time, frame, why, .. } in &others {
+            writeln!(out, "{outcome:<16} {time} {frame}: {why}")?;
+        }
+        let told: Vec<String> = Kind::ALL
+            .into_iter()
+            .filter(|kind| count(*kind) > 0)
+            .map(|kind| match kind {
+                Kind::Equal => format!("{} equal to the last bit", count(kind)),
+                _ => format!("{} {}", count(kind), kind.word()),
+            })
+            .collect();
+        writeln!(out, "{done} verdicts: {}", told.join(", "))?;
+        if records.unreadable > 0 {
+            writeln!(out, "{} lines are no records, and were left out", records.unreadable)?;
+        }
+    }
+    anyhow::ensure!(faults > 0 || count(Kind::Equal) > 0, "{}: no verdict could be judged again", folder.display());
+    Ok(if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What there is to do.
+struct Total {
+    record_files: usize,
+    judged: u64,
+    unreadable: u64,
+}
+
+/// Counts the verdicts, and says of each kind of board in the records what it was.
+fn first_look(folder: &Path) -> anyhow::Result<(Total, Vec<String>)> {
+    let context = || folder.display().to_string();
+    let record_files = crate::sink::record_files(folder).with_context(context)?.len();
+    let mut records = Records::of(folder).with_context(context)?;
+    let mut judged = 0;
+    while records.next_judged().with_context(context)?.is_some() {
+        judged += 1;
+    }
+    let mut boards: Vec<String> = Vec::new();
+    for Maker { host, version, cpu, kernel, .. } in records.makers() {
+        let cpu = if cpu.is_empty() { "unknown CPU" } else { cpu };
+        let board = format!("{host} ({cpu}, kernel {kernel}), lineside {version}");
+        if !boards.contains(&board) {
+            boards.push(board);
+        }
+    }
+    Ok((Total { record_files, judged, unreadable: records.unreadable }, boards))
+}

@@ -1,0 +1,166 @@
+//! The verdicts in a folder's records, in the order in which they were written.
+
+use crate::sink::record_files;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::vec::IntoIter;
+
+/// The longest line that is read in one go; no record is longer.
+const LONGEST: u64 = 1 << 16;
+
+/// A verdict as it was recorded.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Judged {
+    /// `event` or `normal`.
+    pub record: String,
+    /// When the frame was captured.
+    #[serde(default)]
+    pub time: String,
+    /// The run that it belongs to.
+    #[serde(default)]
+    pub run: String,
+    /// What the source called it.
+    #[serde(default)]
+    pub frame: String,
+    /// The score.
+    pub score: f64,
+    /// The threshold.
+    pub threshold: f64,
+    /// Regions of a defect: x, y, width, height.
+    #[serde(default)]
+    pub regions: Vec<[usize; 4]>,
+    /// Whether the verdict is that of the frame before.
+    #[serde(default)]
+    pub similar: bool,
+    /// The fingerprint of the bundle that judged.
+    pub bundle: Option<String>,
+    /// SHA-256 of the frame's pixels.
+    pub pixels_sha256: Option<String>,
+    /// [`crate::task::anomaly::Verdict::fingerprint`].
+    pub verdict_sha256: Option<String>,
+    /// Its pictures.
+    #[serde(default)]
+    pub files: Files,
+}
+
+/// Names of pictures beside the records.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Files {
+    /// The frame as it was judged; empty where it could not be written.
+    #[serde(default)]
+    pub frame: String,
+}
+
+/// What made a run's verdicts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Maker {
+    /// The machine.
+    #[serde(default)]
+    pub host: String,
+    /// The version of the program.
+    #[serde(default)]
+    pub version: String,
+    /// The CPU.
+    #[serde(default)]
+    pub cpu: String,
+    /// The kernel set.
+    #[serde(default)]
+    pub kernel: String,
+    /// Name, version and fingerprint of each bundle, with semicolons between.
+    #[serde(default)]
+    pub bundles: String,
+}
+
+impl Maker {
+    /// Name and version of the bundle with a fingerprint.
+    pub fn bundle(&self, fingerprint: &str) -> Option<(&str, &str)> {
+        self.bundles.split("; ").find_map(|bundle| {
+            let mut words = bundle.split(' ');
+            let name_and_version = (words.next()?, words.next()?);
+            (words.next()? == fingerprint).then_some(name_and_version)
+        })
+    }
+}
+
+/// Reads them one by one.
+pub struct Records {
+    files: IntoIter<PathBuf>,
+    file: Option<BufReader<File>>,
+    line: Vec<u8>,
+    makers: BTreeMap<String, Maker>,
+    /// Lines, or pieces of lines too long, that are no record.
+    pub unreadable: u64,
+}
+
+#[derive(Deserialize)]
+struct Kind<'a> {
+    #[serde(borrow)]
+    record: std::borrow::Cow<'a, str>,
+    #[serde(default)]
+    run: String,
+}
+
+impl Records {
+    /// Those in `folder`: `events.jsonl` and what was closed before it.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read.
+    pub fn of(folder: &Path) -> io::Result<Records> {
+        let files = record_files(folder)?.into_iter();
+        Ok(Records { files, file: None, line: Vec::new(), makers: BTreeMap::new(), unreadable: 0 })
+    }
+
+    /// The next verdict.
+    ///
+    /// # Errors
+    /// Where a file cannot be read.
+    pub fn next_judged(&mut self) -> io::Result<Option<Judged>> {
+        while self.next_line()? {
+            let Ok(kind) = serde_json::from_slice::<Kind>(&self.line) else {
+                self.unreadable += 1;
+                continue;
+            };
+            match &*kind.record {
+                "start" | "goes_on" => {
+                    // A start that lacks a field tells less; it is no reason to stop.
+                    let maker = serde_json::from_slice(&self.line).unwrap_or_default();
+                    self.makers.insert(kind.run, maker);
+                }
+                "event" | "normal" => match serde_json::from_slice(&self.line) {
+                    Ok(judged) => return Ok(Some(judged)),
+                    Err(_) => self.unreadable += 1,
+                },
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// What made a run's verdicts, as far as it was read.
+    pub fn maker(&self, run: &str) -> Option<&Maker> {
+        self.makers.get(run)
+    }
+
+    /// The runs that began, or went on, in what was read.
+    pub fn makers(&self) -> impl Iterator<Item = &Maker> {
+        self.makers.values()
+    }
+
+    fn next_line(&mut self) -> io::Result<bool> {
+        loop {
+            if self.file.is_none() {
+                let Some(path) = self.files.next() else { return Ok(false) };
+                self.file = Some(BufReader::new(File::open(path)?));
+            }
+            let Some(file) = &mut self.file else { return Ok(false) };
+            self.line.clear();
+            if file.take(LONGEST).read_until(b'\n', &mut self.line)? > 0 {
+                return Ok(true);
+            }
+            self.file = None;
+        }
+    }
+}

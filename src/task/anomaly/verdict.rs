@@ -1,0 +1,88 @@
+//! The answer for one frame.
+
+use super::Region;
+use crate::picture::{Filter, Layout, Picture, PictureError, Rect, Resizer};
+use sha2::{Digest, Sha256};
+
+/// The answer for one frame. Reused from frame to frame.
+#[derive(Default)]
+pub struct Verdict {
+    /// The share of normal frames that score lower, 0..1.
+    pub score: f64,
+    /// The score from which on a frame counts as defect.
+    pub threshold: f64,
+    /// Whether the frame counts as defect.
+    pub defect: bool,
+    /// Where it is not normal, hottest first; empty for a normal frame.
+    pub regions: Vec<Region>,
+    /// The centre of the hottest cell, in frame coordinates `(x, y)`.
+    pub peak: (usize, usize),
+    /// The heat of each cell of the feature grid, one byte a cell: 128 is what hardly any normal frame reaches.
+    pub heat: Picture,
+}
+
+impl Verdict {
+    /// The heat of each pixel of a frame of the given size: that of the cells, enlarged bilinearly.
+    ///
+    /// # Errors
+    /// [`PictureError`] where there is no heat or the frame has no pixels.
+    pub fn heat_over(&self, frame_size: (usize, usize), out: &mut Picture) -> Result<(), PictureError> {
+        let cells = (self.heat.width(), self.heat.height());
+        Resizer::new(Filter::Bilinear, Layout::Grey, cells, frame_size)?.run(&self.heat, out)
+    }
+
+    /// SHA-256 of all of it, hexadecimal: two verdicts have the same one if they are equal to the last bit. Hashed are,
+    /// as 64 bits in little endian, score, threshold, `defect`, the peak's x and y, the number of regions, x, y, width, height
+    /// and score of each, width and height of the heat, and then its bytes.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut number = |bits: u64| hash.update(bits.to_le_bytes());
+        number(self.score.to_bits());
+        number(self.threshold.to_bits());
+        number(u64::from(self.defect));
+        number(self.peak.0 as u64);
+        number(self.peak.1 as u64);
+        number(self.regions.len() as u64);
+        for Region { area: Rect { x, y, width, height }, score } in &self.regions {
+            [*x, *y, *width, *height].into_iter().for_each(|pixels| number(pixels as u64));
+            number(score.to_bits());
+        }
+        number(self.heat.width() as u64);
+        number(self.heat.height() as u64);
+        hash.update(self.heat.data());
+        crate::bundle::hexadecimal(&hash.finalize())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict() -> Verdict {
+        let region = Region { area: Rect { x: 1, y: 2, width: 3, height: 4 }, score: 0.5 };
+        let heat = Picture::from_data(Layout::Grey, 2, 1, vec![7, 9]).unwrap();
+        Verdict { score: 0.75, threshold: 0.5, defect: true, regions: vec![region], peak: (5, 6), heat }
+    }
+
+    #[test]
+    fn every_bit_of_a_verdict_counts() {
+        let changes: [fn(&mut Verdict); 9] = [
+            |v| v.score = f64::from_bits(v.score.to_bits() + 1),
+            |v| v.threshold = 0.25,
+            |v| v.defect = false,
+            |v| v.peak.1 += 1,
+            |v| v.regions[0].area.width += 1,
+            |v| v.regions[0].score = f64::from_bits(v.regions[0].score.to_bits() - 1),
+            |v| v.regions.clear(),
+            |v| v.heat.data_mut()[1] += 1,
+            |v| v.heat = Picture::from_data(Layout::Grey, 1, 2, vec![7, 9]).unwrap(),
+        ];
+        let same = verdict().fingerprint();
+        assert_eq!(same, verdict().fingerprint());
+        for (at, change) in changes.iter().enumerate() {
+            let mut changed = verdict();
+            change(&mut changed);
+            assert_ne!(changed.fingerprint(), same, "change {at}");
+        }
+    }
+}
