@@ -120,6 +120,16 @@ fn what_a_line_left_comes_out_equal_and_what_does_not_is_named() {
         assert!(others[0]["why"].as_str().unwrap().contains(why), "{why:?} is not in {told}");
     }
 
+    // What a record says does not reach a terminal as it is.
+    let copy = folder.path().join("hostile");
+    copy_folder(&results, &copy);
+    change(&copy, |event| {
+        event["frame"] = json!("\u{1b}[2Jx");
+        event["verdict_sha256"] = json!("00");
+    });
+    let told = text(&run(&["replay", arg(&copy)]).stdout);
+    assert!(told.contains("\u{fffd}[2Jx: ") && !told.contains('\u{1b}'), "{told}");
+
     // Lines that are no records are counted, and the rest is read.
     let lines = std::fs::read_to_string(results.join("events.jsonl")).unwrap();
     let long = "x".repeat(200_000);

@@ -73,8 +73,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         for board in &boards {
             writeln!(out, "{board}")?;
         }
-        for Other { outcome, time, frame, why, .. } in &others {
-            writeln!(out, "{outcome:<16} {time} {frame}: {why}")?;
+        // What had to make room may be nearly all; `--json` names that, too.
+        for Other { outcome, time, frame, why, .. } in others.iter().filter(|is| is.outcome != Kind::Gone.word()) {
+            let line = format!("{outcome:<16} {time} {frame}: {why}");
+            // Records may come from anywhere; what they say shall not move a terminal's cursor.
+            let line: String = line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+            writeln!(out, "{line}")?;
         }
         let told: Vec<String> = Kind::ALL
             .into_iter()
