@@ -54,6 +54,16 @@ if [ "$(qemu_major || true)" = "" ] || [ "$(qemu_major)" -lt 8 ] || ! has_machin
     fi
 fi
 
+# The checker of Prometheus' text format; the package around it would also start a server.
+if ! command -v promtool >/dev/null; then
+    say "unpacking promtool from Debian's prometheus"
+    if [ -z "$updated" ]; then "${as_root[@]}" apt-get update -q; updated=1; fi
+    unpacked=$(mktemp -d)
+    (cd "$unpacked" && apt-get download -q prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool)
+    "${as_root[@]}" cp "$unpacked/usr/bin/promtool" /usr/local/bin/
+    rm -r "$unpacked"
+fi
+
 std="$(rustc --print sysroot)/lib/rustlib/$target/lib"
 if [ ! -d "$std" ]; then
     command -v rustup >/dev/null || fail "this Rust has no standard library for $target: use rustup, or install one by hand"

@@ -66,7 +66,12 @@ fn linked(metadata: &Value) -> Result<Vec<&Value>, Error> {
 
 /// A package's licence, its words, and who holds the copyright.
 fn terms(package: &Value) -> Result<(String, String, String), Error> {
-    let offered = text(package, "license")?.replace('/', " OR ");
+    // Terms that hold beside those that are chosen from.
+    let (offered, besides) = match text(package, "license")?.split_once(" AND ") {
+        Some((offered, besides)) => (offered.trim_matches(['(', ')']), Some(besides)),
+        None => (text(package, "license")?, None),
+    };
+    let offered = offered.replace('/', " OR ");
     let offered: Vec<&str> = offered.split(" OR ").map(str::trim).collect();
     let (licence, mark) = *LICENCES
         .iter()
@@ -87,7 +92,10 @@ fn terms(package: &Value) -> Result<(String, String, String), Error> {
         ("MIT", None) => MIT.lines().filter(|line| !line.starts_with("Copyright")).collect::<Vec<_>>().join("\n"),
         (_, None) => return Err("it ships no text of its licence".into()),
     };
-    Ok((licence.into(), words, holders))
+    let Some(besides) = besides else { return Ok((licence.into(), words, holders)) };
+    let file = format!("LICENSE-{}", besides.to_uppercase());
+    let (_, more) = files.iter().find(|(name, _)| *name == file).ok_or_else(|| format!("no {file}: decide here"))?;
+    Ok((format!("{licence} and {besides}"), format!("{words}\n\n{more}"), holders))
 }
 
 /// A text that holds Apache's licence among others, with a word about where that lies on Debian in its stead.

@@ -7,6 +7,7 @@
 //! | [`commands`] | one file a subcommand: reads arguments, calls the rooms below, prints |
 //! | [`config`] | the TOML file: types, defaults, validation |
 //! | [`service`] | what the process tells systemd, and is told by it |
+//! | [`status_page`] | what a browser and Prometheus are shown of a run |
 //! | [`pipeline`] | threads and queues: capture → newest-frame slot → inspection → bounded queue → sinks |
 //! | [`field`] | what the field tells: times, scores and looks over time, drift |
 //! | [`source`] | where frames come from |
@@ -38,5 +39,6 @@ pub mod record;
 pub mod service;
 pub mod sink;
 pub mod source;
+pub mod status_page;
 pub mod task;
 pub mod times;

@@ -74,7 +74,7 @@ fn the_shipped_configuration_is_one() {
 #[test]
 fn what_the_shipped_configuration_calls_a_default_is_one() {
     // Examples of keys that have no default.
-    let examples = ["format", "threshold", "false_alarms", "max_ms", "exposure", "white_balance"];
+    let examples = ["format", "threshold", "false_alarms", "max_ms", "exposure", "white_balance", "token_file"];
     let said = shipped();
     let uncommented = said.lines().map(|line| match line.strip_prefix('#') {
         Some(rest) if !rest.starts_with(' ') => rest,

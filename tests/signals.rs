@@ -70,6 +70,7 @@ fn lines_follow_every_verdict_and_are_first_to_know() {
         normal_every: 0,
         frames: None,
         signals: vec![Box::new(diary.clone())],
+        viewer: None,
         relief: Arc::default(),
         smaller: None,
     };

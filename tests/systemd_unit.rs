@@ -4,7 +4,7 @@ mod common;
 
 use common::root;
 use lineside::config::Budget;
-use lineside::times;
+use lineside::{pipeline, status_page, times};
 use std::process::Command;
 
 /// The value of a directive of the unit.
@@ -61,4 +61,54 @@ fn systemd_finds_little_to_fault() {
         .rsplit_once("Overall exposure level")
         .and_then(|(_, line)| line.split_whitespace().find_map(|word| word.parse::<f64>().ok()));
     assert!(exposure.is_some_and(|exposure| exposure <= 1.5), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn threads_have_room() {
+    // The main thread, the pipeline's, the page's and its visitors'; and the engine's own on a board of many cores.
+    let threads = 1 + pipeline::THREADS + 1 + status_page::CONNECTIONS;
+    assert!(value("TasksMax").parse::<usize>().unwrap() >= threads + 8, "{threads}");
+}
+
+/// The drop-in that docs/operations.md gives for the status page.
+fn drop_in() -> String {
+    let docs = std::fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let (_, section) = docs.split_once("## A page to look at").unwrap();
+    let (_, text) = section.split_once("    [Service]\n").unwrap();
+    let lines = text.lines().take_while(|line| line.starts_with("    ")).map(|line| format!("{}\n", line.trim_start()));
+    format!("[Service]\n{}", lines.collect::<String>())
+}
+
+#[test]
+fn the_drop_in_for_the_status_page_opens_the_network_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let unit = std::fs::read_to_string(root().join("systemd/lineside.service")).unwrap();
+    // The program of the unit is not installed here.
+    let unit = unit.replace("/usr/bin/lineside ", "/bin/true ");
+    let path = folder.path().join("lineside.service");
+    std::fs::write(&path, unit).unwrap();
+    let analyze = |arguments: &[&str]| {
+        let output = Command::new("systemd-analyze").args(arguments).arg(&path).output().ok()?;
+        let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        Some((output.status.success(), format!("{out}{error}")))
+    };
+    let security = ["security", "--offline=true", "--no-pager"];
+    let Some((_, before)) = analyze(&security) else {
+        assert!(std::env::var_os("LINESIDE_REQUIRE_ALL").is_none(), "systemd-analyze is missing");
+        println!("skipped: systemd-analyze is not installed");
+        return;
+    };
+    let overrides = folder.path().join("lineside.service.d");
+    std::fs::create_dir(&overrides).unwrap();
+    std::fs::write(overrides.join("override.conf"), drop_in()).unwrap();
+    let (verified, said) = analyze(&["verify", "--man=no"]).unwrap();
+    assert!(verified && !said.contains("lineside.service"), "{said}");
+    let (_, after) = analyze(&security).unwrap();
+    let changed: Vec<&str> = after
+        .lines()
+        .filter(|line| !before.contains(line) && !line.contains("Overall"))
+        .filter_map(|line| line.split_whitespace().find(|word| word.contains(['=', '_']) || word.len() > 6))
+        .collect();
+    let expected = ["PrivateNetwork=", "IPAddressDeny=", "RestrictAddressFamilies=~AF_(INET|INET6)"];
+    assert!(!changed.is_empty() && changed.iter().all(|name| expected.contains(name)), "{changed:?}: {after}");
 }

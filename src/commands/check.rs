@@ -2,6 +2,7 @@
 
 use super::board::Purpose;
 use super::setup::{configuration, prepare};
+use super::status_page;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,12 +19,14 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let config = configuration(arguments.config.as_deref())?;
     let ready = prepare(&config, Purpose::Check)?;
+    let page = status_page::prove(&config)?;
     let budget = config.budget.memory;
     if arguments.json {
         super::print_json(&serde_json::json!({
             "source": ready.source,
             "lines": ready.lines,
             "heat": ready.heat,
+            "status_page": page,
             "bundles": ready.bundles,
             "enlarging": ready.enlarging,
             "bill": ready.bill,
@@ -38,6 +41,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         writeln!(out, "{line}")?;
     }
     writeln!(out, "heat     {}", ready.heat)?;
+    writeln!(out, "page     {page}")?;
     for bundle in &ready.bundles {
         writeln!(out, "bundle   {bundle}")?;
     }

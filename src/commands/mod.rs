@@ -17,6 +17,7 @@ mod replay;
 mod run;
 mod setup;
 mod sheet;
+mod status_page;
 mod teach;
 mod upscale;
 

@@ -3,6 +3,7 @@
 use super::board::{self, Purpose};
 use super::enlarging::{self, Enlarging};
 use super::heat;
+use super::status_page::{self, Planned};
 use crate::bundle::{self, Bundle};
 use crate::config::{Config, Source, When};
 use crate::engine::Plan;
@@ -10,7 +11,7 @@ use crate::field;
 use crate::memory::{Bill, heap_use, reset_peak};
 use crate::picture::{Layout, Picture};
 use crate::pipeline::{self, Pipeline, Relief, Smaller};
-use crate::sink::prove_writable;
+use crate::sink::{Viewer, prove_writable};
 use crate::source::camera;
 use crate::source::{FolderSource, FrameSource, PatternSource};
 use crate::task::anomaly::{Baseline, Inspector, Verdict};
@@ -26,6 +27,7 @@ pub struct Ready {
     pub source: String,
     pub lines: Vec<String>,
     pub heat: String,
+    pub page: Option<Planned>,
     pub bundles: Vec<String>,
     pub enlarging: Option<Enlarging>,
     pub output: PathBuf,
@@ -119,6 +121,7 @@ pub fn prepare(config: &Config, purpose: Purpose) -> anyhow::Result<Ready> {
     bill.add("pictures being written", 2 * frame + 3 * enlarged);
     bill.add("times, sketches, drift", field::BYTES as u64);
     bill.add("stacks", ((pipeline::THREADS + 1) * pipeline::STACK) as u64);
+    let page = status_page::plan(config, source.as_ref(), &mut bill)?;
     // Loading is the time of the highest heap; what it gave back may stay with the allocator.
     let heap = heap_use();
     bill.add("left over from loading, measured", (heap.peak - heap.in_use) as u64);
@@ -139,9 +142,11 @@ pub fn prepare(config: &Config, purpose: Purpose) -> anyhow::Result<Ready> {
             normal_every: *config.output.normal_every.get_ref(),
             frames: None,
             signals: signals.lines,
+            viewer: page.as_ref().map(|page| page.viewer() as Arc<dyn Viewer>),
             relief: Arc::new(Relief::new(*config.heat.every.get_ref() as u32)),
             smaller,
         },
+        page,
         bill,
         bundles,
         enlarging,

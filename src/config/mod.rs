@@ -3,10 +3,12 @@
 mod camera;
 mod heat;
 mod lines;
+mod status_page;
 
 pub use camera::{Camera, Control, Format};
 pub use heat::{Heat, Smaller};
 pub use lines::{Alarm, Edge, Heartbeat, Idle, Trigger};
+pub use status_page::StatusPage;
 
 use crate::task::super_resolution::LEAST_SPOT;
 use bytesize::ByteSize;
@@ -44,6 +46,8 @@ pub struct Config {
     /// What is given up while the board is too hot.
     #[serde(default)]
     pub heat: Heat,
+    /// A page to look at.
+    pub status_page: Option<StatusPage>,
     #[serde(skip)]
     origin: Origin,
 }
@@ -305,6 +309,7 @@ impl Config {
             heartbeat: None,
             trigger: None,
             heat: Heat::default(),
+            status_page: None,
             origin: Origin::default(),
         }
     }
@@ -338,6 +343,7 @@ impl Config {
             .or_else(|| outside(&self.output.normal_every, "output.normal_every", 0, 1_000_000_000))
             .or_else(|| self.line_problem())
             .or_else(|| self.heat_problem())
+            .or_else(|| self.page_problem())
     }
 }
 

@@ -17,13 +17,14 @@ const PLACES: usize = STEPS * (BITS - STEP_BITS + 1);
 pub struct Histogram {
     counts: [u32; PLACES],
     count: u64,
+    sum: u64,
     max: u32,
 }
 
 impl Histogram {
     /// No value yet.
     pub const fn new() -> Histogram {
-        Histogram { counts: [0; PLACES], count: 0, max: 0 }
+        Histogram { counts: [0; PLACES], count: 0, sum: 0, max: 0 }
     }
 
     /// Counts a value. One of 2^27 or more counts as that, but the largest is known exactly.
@@ -31,6 +32,7 @@ impl Histogram {
         let place = &mut self.counts[place(value)];
         *place = place.saturating_add(1);
         self.count += 1;
+        self.sum += u64::from(value);
         self.max = self.max.max(value);
     }
 
@@ -40,6 +42,7 @@ impl Histogram {
             *count = count.saturating_add(*more);
         }
         self.count += other.count;
+        self.sum += other.sum;
         self.max = self.max.max(other.max);
     }
 
@@ -51,6 +54,17 @@ impl Histogram {
     /// How many values there are.
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// The sum of all values, exactly.
+    pub fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    /// How many values are not above `value`, below 2^27; those within 1/128 of it may count as either.
+    pub fn at_most(&self, value: u32) -> u64 {
+        let below = (0..PLACES).take_while(|&place| middle(place) <= value);
+        below.map(|place| u64::from(self.counts[place])).sum()
     }
 
     /// The largest value, exactly; 0 where there is none.
@@ -144,6 +158,13 @@ mod tests {
                     assert!(error * 128 <= u64::from(exact), "{shape} {count} {share}: {told} for {exact}");
                 }
                 assert_eq!(histogram.max(), *values.last().unwrap());
+                assert_eq!(histogram.sum(), values.iter().map(|&value| u64::from(value)).sum::<u64>());
+                for bound in [0, 20, 63, 2000, 45_000, 5_000_000, 100_000_000] {
+                    let within = |limit: u32| values.iter().filter(|&&value| value <= limit).count() as u64;
+                    let told = histogram.at_most(bound);
+                    let (least, most) = (within(bound - bound / 128), within(bound + bound / 128));
+                    assert!((least..=most).contains(&told), "{shape} {count} {bound}: {told}");
+                }
             }
         }
     }
@@ -161,8 +182,8 @@ mod tests {
             all.add(square);
         }
         one.merge(&two);
-        assert!(one.counts == all.counts && one.count() == 5000 && one.max() == 4999 * 4999);
+        assert!(one.counts == all.counts && one.count() == 5000 && one.max() == 4999 * 4999 && one.sum() == all.sum());
         one.clear();
-        assert_eq!((one.count(), one.max(), one.quantile(0.5)), (0, 0, 0));
+        assert_eq!((one.count(), one.sum(), one.max(), one.quantile(0.5)), (0, 0, 0, 0));
     }
 }

@@ -6,7 +6,7 @@ use crate::config::When;
 use crate::field::{Interval, Seen};
 use crate::memory::seal_this_thread;
 use crate::record::fault::{self, Cause};
-use crate::sink::{Interest, Signal};
+use crate::sink::{Interest, Signal, Viewer};
 use crate::source::{Frame, FrameSource, Next};
 use crate::task::TaskError;
 use crate::task::anomaly::{Inspector, Look};
@@ -51,6 +51,8 @@ pub struct Pipeline {
     pub frames: Option<u64>,
     /// Lines that follow the verdicts.
     pub signals: Vec<Box<dyn Signal>>,
+    /// Who looks on.
+    pub viewer: Option<Arc<dyn Viewer>>,
     /// What is left out while the board is too hot.
     pub relief: Arc<Relief>,
     /// What frames may become then.
@@ -116,7 +118,7 @@ impl Pipeline {
     ) -> std::io::Result<Ending> {
         let Pipeline { mut source, mut inspector, mut enlarger, .. } = self;
         let Pipeline { when, spot, enlarging_limit, skip_similar, normal_every, frames, .. } = self;
-        let Pipeline { signals, relief, mut smaller, .. } = self;
+        let Pipeline { signals, viewer, relief, mut smaller, .. } = self;
         let small = smaller.as_ref().map(|smaller| smaller.size);
         let (live, by_trigger, frame_size) = (source.is_live(), source.is_triggered(), source.frame_size());
         let slot = NewestFrame::new(frame_size);
@@ -161,6 +163,7 @@ impl Pipeline {
                     live,
                     by_trigger,
                     signals,
+                    viewer,
                     relief,
                     judged: None,
                     last: None,
@@ -352,6 +355,7 @@ struct Inspection<'a> {
     live: bool,
     by_trigger: bool,
     signals: Vec<Box<dyn Signal>>,
+    viewer: Option<Arc<dyn Viewer>>,
     relief: &'a Relief,
     /// Who judged the frame before; `None` where nobody could.
     judged: Option<Judge>,
@@ -383,7 +387,7 @@ impl Inspection<'_> {
         let mut free = Instant::now();
         loop {
             pulse.beat(Part::Inspection);
-            let frame = match slot.take(TICK) {
+            let mut frame = match slot.take(TICK) {
                 Taken::Frame(frame) => frame,
                 Taken::Nothing => {
                     let now = Instant::now();
@@ -418,6 +422,9 @@ impl Inspection<'_> {
                     fault::well(Cause::Frame);
                     fault::well(Cause::Bundle);
                     self.enlarge(&frame, &mut report, progress);
+                    if let Some(viewer) = &self.viewer {
+                        viewer.show(&mut frame.picture, &report.verdict, report.latency);
+                    }
                     Message::Verdict(report)
                 }
                 Err(error) => {

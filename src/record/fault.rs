@@ -49,9 +49,11 @@ pub enum Cause {
     Late,
     /// Log lines cannot be written.
     Log,
+    /// The status page cannot be served.
+    Page,
 }
 
-const CAUSES: [Cause; 12] = [
+const CAUSES: [Cause; 13] = [
     Cause::Camera,
     Cause::Frozen,
     Cause::Trigger,
@@ -64,6 +66,7 @@ const CAUSES: [Cause; 12] = [
     Cause::Enlarge,
     Cause::Late,
     Cause::Log,
+    Cause::Page,
 ];
 
 impl Cause {
@@ -78,6 +81,7 @@ impl Cause {
             Cause::Bundle => "bundle",
             Cause::Enlarge | Cause::Late => "enlarge",
             Cause::Log => "log",
+            Cause::Page => "page",
         }
     }
 
@@ -91,7 +95,9 @@ impl Cause {
     /// How long it must be well to be over: states are over at once, what is tried again and again is not.
     fn quiet(self) -> Duration {
         match self {
-            Cause::Camera | Cause::Frozen | Cause::Trigger | Cause::Alarm | Cause::Heartbeat => Duration::ZERO,
+            Cause::Camera | Cause::Frozen | Cause::Trigger | Cause::Alarm | Cause::Heartbeat | Cause::Page => {
+                Duration::ZERO
+            }
             _ => QUIET,
         }
     }

@@ -9,6 +9,7 @@ mod run_log;
 mod snapshot;
 mod stamp;
 mod tail;
+mod viewer;
 
 pub use alarm::{Active, Alarm, Heartbeat, Signal};
 pub use album::{Album, Interest, Limits, is_full};
@@ -17,3 +18,4 @@ pub use events::{EventLog, record_files};
 pub use previous::previous_run;
 pub use run_log::RunLog;
 pub use snapshot::{annotated, spot_beside_bicubic};
+pub use viewer::Viewer;

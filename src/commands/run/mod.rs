@@ -7,6 +7,7 @@ mod writer;
 use super::board::Purpose;
 use super::heat::Watcher;
 use super::setup::{Ready, configuration, prepare};
+use super::status_page;
 use crate::board::{Machine, machine};
 use crate::bundle::sha256;
 use crate::config::Config;
@@ -16,6 +17,7 @@ use crate::record::fault::{self, Cause};
 use crate::record::{self, Record};
 use crate::service::{Manager, Reload};
 use crate::sink::{Album, Limits, RunLog, previous_run};
+use crate::status_page::StatusPage;
 use anyhow::Context;
 use clock::Clock;
 use std::io::Write;
@@ -89,7 +91,7 @@ impl Service<'_> {
 /// where there is one.
 fn run_once(
     config: &Config,
-    ready: Ready,
+    mut ready: Ready,
     shutdown: &Shutdown,
     service: &mut Service,
     kept: Receiver<Record>,
@@ -104,6 +106,7 @@ fn run_once(
     if let Some(error) = trouble {
         fault::failed(Cause::Records, &format!("{}: {error}", events.path().display()));
     }
+    let page = status_page::serve(config, &mut ready).context("cannot start the status page")?;
     let Ready { pipeline, enlarging, baseline, .. } = ready;
     if let Some(enlarging) = &enlarging {
         enlarging.log();
@@ -128,8 +131,10 @@ fn run_once(
         drift: Drift::new(baseline.as_ref()),
         clock: Clock::new(),
         lost_lines: record::lost(),
+        page,
     };
     let mut ending = pipeline.run(shutdown, &mut writer, &mut watch)?;
+    watch.page = None;
     if watch.next.is_some() {
         ending.reason = "a new configuration";
     }
@@ -183,6 +188,8 @@ struct Oversight<'a, 'b> {
     clock: Clock,
     /// Lines of the log that were lost already.
     lost_lines: u64,
+    /// Served as long as the run lasts.
+    page: Option<StatusPage>,
 }
 
 impl Overseer for Oversight<'_, '_> {
@@ -192,6 +199,9 @@ impl Overseer for Oversight<'_, '_> {
             review.record().log();
         }
         self.record_of(status, interval).log();
+        if let Some(page) = &self.page {
+            page.stretch(interval);
+        }
         self.statuses += 1;
         self.ten_minutes.merge(interval);
         if self.statuses.is_multiple_of(KEPT_STATUS) {
@@ -208,6 +218,9 @@ impl Overseer for Oversight<'_, '_> {
         let Service { manager, reload, path, .. } = &mut self.service;
         if alive {
             manager.alive();
+        }
+        if let Some(page) = &self.page {
+            page.tell(status, alive, self.heat.reading(), self.heat.rung());
         }
         if shutdown.is_signalled() && !self.stopping {
             self.stopping = true;

@@ -1,0 +1,145 @@
+//! `[status_page]`: a page to look at, off unless the table is there.
+
+use super::{Config, ConfigError, Outside, outside};
+use serde::Deserialize;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use toml::Spanned;
+
+/// Where the page is, and for whom.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StatusPage {
+    /// Address and port. Beyond loopback a token is required.
+    pub listen: Spanned<SocketAddr>,
+    /// What a visitor has to know.
+    pub token: Option<Spanned<String>>,
+    /// The file whose first line is the token, for a configuration that others may read.
+    pub token_file: Option<Spanned<PathBuf>>,
+    /// Pictures a second in the live view, at most.
+    pub max_fps: Spanned<f64>,
+}
+
+/// Shorter ones can be guessed.
+const LEAST_TOKEN: usize = 16;
+const LONGEST_TOKEN: usize = 128;
+
+impl Default for StatusPage {
+    fn default() -> Self {
+        StatusPage {
+            listen: Spanned::new(0..0, SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
+            token: None,
+            token_file: None,
+            max_fps: Spanned::new(0..0, 5.0),
+        }
+    }
+}
+
+impl Config {
+    /// What a visitor of the status page has to know, where there is something.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where the file with it cannot be read or holds none.
+    pub fn page_token(&self) -> Result<Option<String>, ConfigError> {
+        let Some(page) = &self.status_page else { return Ok(None) };
+        let Some(file) = &page.token_file else { return Ok(page.token.as_ref().map(|token| token.get_ref().clone())) };
+        let path = file.get_ref().display();
+        let text =
+            std::fs::read_to_string(file.get_ref()).map_err(|error| self.blame(file, format!("{path}: {error}")))?;
+        let token = text.lines().next().unwrap_or_default().trim();
+        match token_problem(token) {
+            Some(problem) => Err(self.blame(file, format!("{path}: the first line {problem}"))),
+            None => Ok(Some(token.into())),
+        }
+    }
+
+    /// The first value of `[status_page]` that cannot be.
+    pub(super) fn page_problem(&self) -> Option<Outside> {
+        let page = self.status_page.as_ref()?;
+        if let Some(problem) = outside(&page.max_fps, "status_page.max_fps", 0.1, 30.0) {
+            return Some(problem);
+        }
+        if let (Some(_), Some(file)) = (&page.token, &page.token_file) {
+            return Some((file.span().start, "status_page.token is given too: give one".into()));
+        }
+        if let Some(token) = &page.token
+            && let Some(problem) = token_problem(token.get_ref())
+        {
+            return Some((token.span().start, format!("status_page.token {problem}")));
+        }
+        let open = !page.listen.get_ref().ip().is_loopback() && page.token.is_none() && page.token_file.is_none();
+        let problem =
+            "status_page.listen lets other machines in: set status_page.token_file or token, or listen at 127.0.0.1";
+        open.then(|| (page.listen.span().start, problem.into()))
+    }
+}
+
+/// It has to fit into a header, a cookie and an address as it is.
+fn token_problem(token: &str) -> Option<String> {
+    let fits = token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
+    let right = fits && (LEAST_TOKEN..=LONGEST_TOKEN).contains(&token.len());
+    let problem = format!(
+        "must have {LEAST_TOKEN} to {LONGEST_TOKEN} letters, digits and -._~ only: openssl rand -hex 16 makes one"
+    );
+    (!right).then_some(problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn parse(more: &str) -> Result<Config, String> {
+        let text = format!("[source.pattern]\n[status_page]\n{more}");
+        Config::parse(&text, Path::new("line.toml")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn without_the_table_there_is_no_page() {
+        let config = Config::parse("[source.pattern]\n", Path::new("line.toml")).unwrap();
+        assert!(config.status_page.is_none() && config.page_token().unwrap().is_none());
+        let page = parse("").unwrap().status_page.unwrap();
+        assert_eq!((page.listen.get_ref().to_string().as_str(), *page.max_fps.get_ref()), ("127.0.0.1:8080", 5.0));
+    }
+
+    #[test]
+    fn others_are_let_in_with_a_token_only() {
+        let token = "token = \"0123456789abcdef\"\n";
+        for listen in ["0.0.0.0:80", "192.168.1.5:8080", "[::]:8080"] {
+            let listen = format!("listen = \"{listen}\"\n");
+            let refusal = parse(&listen).unwrap_err();
+            assert!(refusal.starts_with("line.toml:3: status_page.listen lets other machines in"), "{refusal}");
+            assert_eq!(parse(&format!("{listen}{token}")).unwrap().page_token().unwrap().unwrap(), "0123456789abcdef");
+        }
+        assert!(parse("listen = \"[::1]:8080\"\n").is_ok() && parse("listen = \"127.0.0.2:1\"\n").is_ok());
+    }
+
+    #[test]
+    fn mistakes_are_named_with_file_and_line() {
+        let cases = [
+            ("listen = \"localhost\"\n", "line.toml:3: invalid socket address syntax"),
+            ("max_fps = 0\n", "line.toml:3: status_page.max_fps must lie in 0.1..30, found 0"),
+            ("\ntoken = \"short\"\n", "line.toml:4: status_page.token must have 16 to 128"),
+            ("token = \"0123456789abcde;\"\n", "line.toml:3: status_page.token must have 16 to 128"),
+            ("token = \"0123456789abcdef\"\ntoken_file = \"x\"\n", "line.toml:4: status_page.token is given too"),
+            ("port = 3\n", "line.toml:3: unknown field `port`"),
+        ];
+        for (text, expected) in cases {
+            let said = parse(text).unwrap_err();
+            assert!(said.contains(expected), "{text:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_token_may_stand_in_a_file_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let config = parse(&format!("listen = \"0.0.0.0:80\"\ntoken_file = {path:?}\n")).unwrap();
+        let refusal = || config.page_token().unwrap_err().to_string();
+        assert!(refusal().starts_with("line.toml:4: ") && refusal().contains("No such file"), "{}", refusal());
+        std::fs::write(&path, "short\n").unwrap();
+        assert!(refusal().contains("the first line must have 16 to 128"), "{}", refusal());
+        std::fs::write(&path, "0123456789abcdef\nmore\n").unwrap();
+        assert_eq!(config.page_token().unwrap().unwrap(), "0123456789abcdef");
+    }
+}

@@ -1,0 +1,12 @@
+//! Who looks on while a line runs.
+
+use crate::picture::Picture;
+use crate::task::anomaly::Verdict;
+use std::time::Duration;
+
+/// Sees each verdict with its frame, on the inspection thread: so it must not wait, allocate, or take long.
+pub trait Viewer: Send + Sync {
+    /// A frame was judged, `latency` after it was captured. The frame is not needed any more: its buffer may be exchanged
+    /// for another one, in which anything may be.
+    fn show(&self, frame: &mut Picture, verdict: &Verdict, latency: Duration);
+}

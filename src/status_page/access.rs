@@ -1,0 +1,91 @@
+//! Who may see the page: who knows the token; without one, who sits at this machine.
+
+use super::request::Request;
+use sha2::{Digest, Sha256};
+use std::net::IpAddr;
+
+/// The cookie's name.
+pub const COOKIE_NAME: &str = "lineside";
+
+/// What a visitor has to know.
+pub struct Access {
+    token: Option<String>,
+}
+
+impl Access {
+    /// `None`: nothing.
+    pub fn new(token: Option<String>) -> Access {
+        Access { token }
+    }
+
+    /// Whether a request may be answered. Without a token the page is on loopback only, where a page of the web that got
+    /// itself this machine's address (DNS rebinding) is told by the name it calls.
+    pub fn allows(&self, request: &Request) -> bool {
+        if self.token.is_none() {
+            return is_this_machine(&request.host);
+        }
+        let bearer = request.authorization.strip_prefix("Bearer ");
+        let cookies = request.cookie.split(';').filter_map(|cookie| cookie.trim().split_once('='));
+        let cookie = cookies.into_iter().find(|(name, _)| *name == COOKIE_NAME).map(|(_, token)| token);
+        bearer.or(cookie).is_some_and(|token| self.knows(token))
+    }
+
+    /// Whether this is the token. Takes the same time wherever the two differ: their hashes are compared, all bytes of
+    /// them.
+    pub fn knows(&self, told: &str) -> bool {
+        let Some(token) = &self.token else { return false };
+        let (ours, theirs) = (Sha256::digest(token), Sha256::digest(told));
+        ours.iter().zip(theirs.iter()).fold(0, |differs, (a, b)| differs | std::hint::black_box(a ^ b)) == 0
+    }
+}
+
+/// `localhost` or an address, with or without a port.
+fn is_this_machine(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn authorization(value: &str) -> Request {
+        Request { authorization: value.into(), ..Request::default() }
+    }
+
+    fn cookie(value: &str) -> Request {
+        Request { cookie: value.into(), ..Request::default() }
+    }
+
+    fn host(value: &str) -> Request {
+        Request { host: value.into(), ..Request::default() }
+    }
+
+    #[test]
+    fn a_token_comes_in_a_header_or_a_cookie() {
+        let access = Access::new(Some("0123456789abcdef".into()));
+        assert!(access.allows(&authorization("Bearer 0123456789abcdef")));
+        assert!(access.allows(&cookie("a=b; lineside=0123456789abcdef")));
+        for wrong in ["", "0123456789abcdeg", "0123456789abcde", "0123456789abcdef0", "Bearer 0123456789abcdef"] {
+            assert!(!access.allows(&authorization(&format!("Bearer {wrong}"))), "{wrong}");
+            assert!(!access.allows(&cookie(&format!("lineside={wrong}"))), "{wrong}");
+        }
+        assert!(!access.allows(&host("localhost")) && !access.allows(&cookie("x=0123456789abcdef")));
+    }
+
+    #[test]
+    fn without_one_only_this_machine_is_called() {
+        let access = Access::new(None);
+        for name in ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "[::1]"] {
+            assert!(access.allows(&host(name)), "{name}");
+        }
+        for name in ["evil.example", "evil.example:8080", "localhost.evil.example", "", ":8080"] {
+            assert!(!access.allows(&host(name)), "{name}");
+        }
+        assert!(!access.knows(""));
+    }
+}

@@ -1,0 +1,139 @@
+//! One request: read within bounds of bytes and of time, and taken apart.
+
+use super::connection::Connection;
+use std::io::{self, ErrorKind};
+
+/// The longest head of a request. A browser's is below 1 KiB.
+pub const LONGEST_HEAD: usize = 8 << 10;
+/// The most headers.
+const MOST_HEADERS: usize = 48;
+
+/// What is used of a request.
+#[derive(Debug, Default, PartialEq)]
+pub struct Request {
+    /// `GET`, `HEAD`, or what is refused.
+    pub method: String,
+    /// Without the query, as it was sent: not decoded, because no path here needs it.
+    pub path: String,
+    /// Behind the question mark.
+    pub query: String,
+    /// The header `Host`.
+    pub host: String,
+    /// The header `Authorization`.
+    pub authorization: String,
+    /// The header `Cookie`.
+    pub cookie: String,
+}
+
+/// Why there is no request.
+#[derive(Debug)]
+pub enum NoRequest {
+    /// An answer can be given: status and reason.
+    Bad(u16, &'static str),
+    /// Nobody is there any more, or too slow.
+    Gone,
+}
+
+impl Request {
+    /// Reads the head; a body is left where it is.
+    ///
+    /// # Errors
+    /// [`NoRequest`] where it is none, too long, or too slow.
+    pub fn read(connection: &mut Connection) -> Result<Request, NoRequest> {
+        let (mut head, mut have) = (vec![0; LONGEST_HEAD], 0);
+        loop {
+            let read = match connection.read(&mut head[have..]) {
+                Ok(0) => return Err(NoRequest::Gone),
+                Ok(read) => read,
+                Err(error) if is_slow(&error) && have > 0 => return Err(NoRequest::Bad(408, "too slow")),
+                Err(_) => return Err(NoRequest::Gone),
+            };
+            have += read;
+            match parse(&head[..have]) {
+                Ok(Some(request)) => return Ok(request),
+                Ok(None) if have == LONGEST_HEAD => return Err(NoRequest::Bad(431, "the request is too long")),
+                Ok(None) => {}
+                Err((status, reason)) => return Err(NoRequest::Bad(status, reason)),
+            }
+        }
+    }
+
+    /// The value of a parameter of the query.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value)
+    }
+}
+
+fn is_slow(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// `None` while it is not whole.
+fn parse(head: &[u8]) -> Result<Option<Request>, (u16, &'static str)> {
+    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+    let mut parsed = httparse::Request::new(&mut headers);
+    match parsed.parse(head) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(httparse::Error::TooManyHeaders) => return Err((431, "too many headers")),
+        Err(_) => return Err((400, "this is no HTTP request")),
+    }
+    let target = parsed.path.unwrap_or_default();
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let header = |name: &str| {
+        let found = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+        found.and_then(|header| std::str::from_utf8(header.value).ok()).unwrap_or_default().to_string()
+    };
+    Ok(Some(Request {
+        method: parsed.method.unwrap_or_default().into(),
+        path: path.into(),
+        query: query.into(),
+        host: header("host"),
+        authorization: header("authorization"),
+        cookie: header("cookie"),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_request_is_taken_apart() {
+        let head =
+            b"GET /a/b.png?token=x&y=z HTTP/1.1\r\nHOST: here:1\r\ncookie: a=b\r\nAuthorization: Bearer t\r\n\r\n";
+        let request = parse(head).unwrap().unwrap();
+        assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/a/b.png"));
+        assert_eq!(
+            (request.parameter("token"), request.parameter("y"), request.parameter("b")),
+            (Some("x"), Some("z"), None)
+        );
+        assert_eq!((request.host.as_str(), request.cookie.as_str()), ("here:1", "a=b"));
+        assert_eq!(request.authorization, "Bearer t");
+        for end in 0..head.len() {
+            assert_eq!(parse(&head[..end]).unwrap(), None, "{end}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        assert_eq!(parse(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").unwrap_err().0, 400, "TLS");
+        assert_eq!(parse(b"GET / HTTP/9\r\n\r\n").unwrap_err().0, 400);
+        assert_eq!(parse(b"GET /\x00 HTTP/1.1\r\n\r\n").unwrap_err().0, 400);
+        let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(MOST_HEADERS + 1));
+        assert_eq!(parse(many.as_bytes()).unwrap_err().0, 431);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse(&bytes);
+            let _ = parse(&[b"GET / HTTP/1.1\r\n".as_slice(), &bytes].concat());
+        }
+    }
+}

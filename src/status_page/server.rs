@@ -1,0 +1,191 @@
+//! The page's thread: lets visitors in, up to a number, and makes the pictures.
+
+use super::access::Access;
+use super::answer::serve;
+use super::connection::Connection;
+use super::darkroom::{Darkroom, Shelf};
+use super::events::Events;
+use super::told::Told;
+use super::{CONNECTIONS, Facts, Live, Page, SEND_BUFFER, STACK};
+use crate::board::heat::Reading;
+use crate::field::Interval;
+use crate::pipeline::Status;
+use crate::record::fault::{self, Cause};
+use socket2::{Domain, SockRef, Socket, Type};
+use std::io::{self, ErrorKind, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How often the page looks for visitors and frames.
+const LOOK: Duration = Duration::from_millis(20);
+/// Where the address is not there yet, it is tried again after so long.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// A page that is served; until it is dropped.
+pub struct StatusPage {
+    page: Arc<Page>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Someone who is being served.
+struct Visit {
+    thread: JoinHandle<()>,
+    socket: TcpStream,
+}
+
+impl StatusPage {
+    /// Serves the page at an address, of a run that leaves records and pictures in `folder`, with at most `max_fps` pictures a second, to whoever knows the token. Where the
+    /// address cannot be had, that is a fault and tried again: inspection does not depend on it.
+    ///
+    /// # Errors
+    /// Where the thread cannot be started.
+    pub fn start(
+        listen: SocketAddr,
+        token: Option<String>,
+        max_fps: f64,
+        live: Arc<Live>,
+        facts: Facts,
+        folder: PathBuf,
+    ) -> io::Result<StatusPage> {
+        let page = Arc::new(Page {
+            facts,
+            access: Access::new(token),
+            live,
+            told: Told::new(),
+            shelf: Shelf::default(),
+            events: Events::new(folder),
+            viewers: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+        });
+        let shared = Arc::clone(&page);
+        let work = move || run(&shared, listen, max_fps);
+        let thread = Builder::new().name("status page".into()).stack_size(STACK).spawn(work)?;
+        Ok(StatusPage { page, thread: Some(thread) })
+    }
+
+    /// With each status: how long frames took since the last one.
+    pub fn stretch(&self, stretch: &Interval) {
+        self.page.told.stretch(stretch);
+    }
+
+    /// How things stand; called many times a second, never waits.
+    pub fn tell(&self, status: &Status, alive: bool, heat: &Reading, rung: Option<u8>) {
+        self.page.told.tell(status, alive, heat, rung);
+    }
+}
+
+impl Drop for StatusPage {
+    fn drop(&mut self) {
+        self.page.stopping.store(true, Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A panic there is told by its own message; the run went on without the page.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Whether the address can be had now.
+///
+/// # Errors
+/// As the kernel says.
+pub fn prove_bindable(address: SocketAddr) -> io::Result<()> {
+    listen(address).map(drop)
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // A restart must not wait for the connections of the process before.
+    socket.set_reuse_address(true)?;
+    // Its connections inherit it.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.set_recv_buffer_size(SEND_BUFFER)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(CONNECTIONS as i32)?;
+    Ok(socket.into())
+}
+
+fn run(page: &Arc<Page>, address: SocketAddr, max_fps: f64) {
+    let (mut listener, mut tried) = (None, None::<Instant>);
+    let (mut darkroom, mut visits) = (Darkroom::new(max_fps, &page.live), Vec::<Visit>::new());
+    while !page.stopping.load(Relaxed) {
+        if listener.is_none() && tried.is_none_or(|tried| tried.elapsed() >= TRY_AGAIN) {
+            tried = Some(Instant::now());
+            listener = open(address);
+        }
+        visits.retain(|visit| !visit.thread.is_finished());
+        while let Some(socket) = listener.as_ref().and_then(accept) {
+            let _ = SockRef::from(&socket).set_tcp_nodelay(true);
+            visits.extend(welcome(page, socket, visits.len()));
+        }
+        darkroom.look(&page.live, &page.shelf);
+        std::thread::sleep(LOOK);
+    }
+    // Whoever reads or sends nothing would be waited for.
+    for visit in &visits {
+        let _ = visit.socket.shutdown(Shutdown::Both);
+    }
+    for visit in visits {
+        let _ = visit.thread.join();
+    }
+}
+
+fn open(address: SocketAddr) -> Option<TcpListener> {
+    match listen(address) {
+        Ok(listener) => {
+            let at = listener.local_addr().unwrap_or(address).to_string();
+            fault::well(Cause::Page);
+            log::info!(address = at.as_str(); "status_page");
+            Some(listener)
+        }
+        Err(error) => {
+            fault::failed(Cause::Page, &format!("{address}: {}", in_words(&error)));
+            None
+        }
+    }
+}
+
+/// What the kernel says, and what to do.
+pub fn in_words(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::AddrInUse => "another program listens there".into(),
+        ErrorKind::AddrNotAvailable => "this board has no such address now".into(),
+        ErrorKind::PermissionDenied => format!("{error}: ports below 1024 are root's, take a higher one"),
+        _ if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
+            "the unit allows no network: operations.md has the drop-in that does".into()
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn accept(listener: &TcpListener) -> Option<TcpStream> {
+    loop {
+        match listener.accept() {
+            Ok((socket, _)) => return socket.set_nonblocking(false).is_ok().then_some(socket),
+            // Gone before it was let in.
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+/// A thread for the visitor, where one is left; else a word, which fits into any socket.
+fn welcome(page: &Arc<Page>, socket: TcpStream, visits: usize) -> Option<Visit> {
+    if visits < CONNECTIONS
+        && let Ok(other) = socket.try_clone()
+    {
+        let page = Arc::clone(page);
+        let work = move || serve(&page, Connection::new(other));
+        if let Ok(thread) = Builder::new().name("visitor".into()).stack_size(STACK).spawn(work) {
+            return Some(Visit { thread, socket });
+        }
+    }
+    let busy = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 5\r\n\r\n";
+    let _ = (&socket).write(busy.as_bytes());
+    None
+}
