@@ -146,7 +146,13 @@ fn what_is_written_is_what_the_documentation_says() {
     let output = lineside().args(["run", arg(&path)]).output().unwrap();
     let lines = text(&output.stderr);
     let event = lines.lines().find(|line| line.contains(" record=event ")).unwrap();
-    assert!(event.contains(" annotated=2") && event.contains(" spot=2") && !event.contains("files"), "{event}");
+    assert!(
+        event.contains(" annotated=2")
+            && event.contains(" spot=2")
+            && event.contains(" original=2")
+            && !event.contains("files"),
+        "{event}"
+    );
     assert!(lines.lines().next().unwrap().contains(" previous=clean"), "{lines}");
 
     // A file that goes on, and what this machine cannot show.

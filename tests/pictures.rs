@@ -56,10 +56,10 @@ fn a_line_of_defects_stays_within_its_budget() {
     let events: Vec<_> = records.iter().filter(|record| record["record"] == "event").collect();
     assert_eq!(events.len(), 80);
     let has = |file: &str, event: &serde_json::Value| names.contains(event["files"][file].as_str().unwrap());
-    assert!(has("frame", events[79]) && has("annotated", events[79]) && !has("frame", events[0]));
+    assert!(has("original", events[79]) && has("annotated", events[79]) && !has("original", events[0]));
     // What is left is judged again, the rest is known to be gone.
     let told = succeed(&["replay", arg(&results)]);
-    let left = events.iter().filter(|event| has("frame", event)).count();
+    let left = events.iter().filter(|event| has("original", event)).count();
     assert!(
         left > 5 && told.contains(&format!("80 verdicts: {left} equal to the last bit, {} gone", 80 - left)),
         "{told}"
@@ -118,7 +118,7 @@ fn normal_frames_are_kept_for_teaching_and_go_first() {
     let kept: BTreeSet<&str> = records
         .iter()
         .filter(|record| record["record"] == "normal")
-        .map(|record| record["files"]["frame"].as_str().unwrap())
+        .map(|record| record["files"]["original"].as_str().unwrap())
         .collect();
     assert!(kept.len() == 8 && kept.iter().all(|name| names.contains(*name)), "{kept:?}");
     // It is the frame as it came, and `eval` takes the folder as it is.

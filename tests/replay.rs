@@ -49,7 +49,7 @@ fn rewrite(folder: &Path, kind: &str, change: impl Fn(&mut Value)) {
 fn frame(folder: &Path) -> PathBuf {
     let records = records(folder);
     let event = records.iter().find(|record| record["record"] == "event").unwrap();
-    folder.join(event["files"]["frame"].as_str().unwrap())
+    folder.join(event["files"]["original"].as_str().unwrap())
 }
 
 #[test]
@@ -79,14 +79,16 @@ fn what_a_line_left_comes_out_equal_and_what_does_not_is_named() {
             picture.data_mut()[1000] ^= 1;
             write_png(std::fs::File::create(frame(results)).unwrap(), &picture).unwrap();
         }),
-        ("corrupt", "-frame.png: broken PNG", |results| {
+        ("corrupt", "-original.png: broken PNG", |results| {
             let bytes = std::fs::read(frame(results)).unwrap();
             std::fs::write(frame(results), &bytes[..bytes.len() / 2]).unwrap();
         }),
-        ("gone", "-frame.png is not there (any more)", |results| std::fs::remove_file(frame(results)).unwrap()),
-        ("gone", "could not be written then", |results| change(results, |event| event["files"]["frame"] = json!(""))),
+        ("gone", "-original.png is not there (any more)", |results| std::fs::remove_file(frame(results)).unwrap()),
+        ("gone", "could not be written then", |results| {
+            change(results, |event| event["files"]["original"] = json!(""))
+        }),
         ("corrupt", "its record names a frame elsewhere", |results| {
-            change(results, |event| event["files"]["frame"] = json!("../results/x.png"));
+            change(results, |event| event["files"]["original"] = json!("../results/x.png"));
         }),
         ("corrupt", "the score or the regions in its record are others", |results| {
             change(results, |event| event["score"] = json!(0.998));
@@ -195,7 +197,7 @@ fn a_frame_that_was_like_the_one_before_has_its_verdict() {
     let again: Vec<bool> = records(&results)
         .iter()
         .filter(|record| record["record"] == "event")
-        .map(|event| event["files"]["frame"].as_str().unwrap().contains("Z-again-"))
+        .map(|event| event["files"]["original"].as_str().unwrap().contains("Z-again-"))
         .collect();
     assert_eq!(again, [false, true, true, false, true]);
     assert_eq!(replay(&results)["outcomes"]["equal"], 5);

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! 20261121T041500123Z-part-03.png          a defect, with heat and boxes
-//! 20261121T041500123Z-part-03-frame.png    its frame, as it was judged
+//! 20261121T041500123Z-part-03-original.png    its frame, as it was judged
 //! 20261121T041500123Z-part-03-x3.png       its spot, enlarged
 //! 20261121T041500223Z-again-part-04.png    the same, still before the lens
 //! 20261121T041500323Z-normal-part-05-x3.png    a normal frame, enlarged because all are

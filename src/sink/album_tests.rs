@@ -104,12 +104,12 @@ fn pictures_of_one_frame_are_not_deleted_for_each_other() {
     let folder = tempfile::tempdir().unwrap();
     let mut album = Album::open(folder.path(), limits(80_000));
     (0..5).for_each(|second| drop(add(&mut album, second, Interest::Defect, &format!("d{second}"))));
-    let stem = album.stem(jiff::Timestamp::UNIX_EPOCH, Interest::Defect, "early.png", &[".png", "-frame.png"]);
-    for ending in ["-frame.png", ".png", "-x3.png"] {
+    let stem = album.stem(jiff::Timestamp::UNIX_EPOCH, Interest::Defect, "early.png", &[".png", "-original.png"]);
+    for ending in ["-original.png", ".png", "-x3.png"] {
         album.write(&format!("{stem}{ending}"), &noise(7)).unwrap();
     }
     let left = pictures(folder.path()).0;
-    assert!(["early", "early-frame", "early-x3"].iter().all(|name| left.contains(*name)), "{left:?}");
+    assert!(["early", "early-original", "early-x3"].iter().all(|name| left.contains(*name)), "{left:?}");
 }
 
 #[test]

@@ -39,8 +39,9 @@ struct Visit {
 }
 
 impl StatusPage {
-    /// Serves the page at an address, of a run that leaves records and pictures in `folder`, with at most `max_fps` pictures a second, to whoever knows the token. Where the
-    /// address cannot be had, that is a fault and tried again: inspection does not depend on it.
+    /// Serves the page of a run at an address, with at most `max_fps` pictures a second, to whoever knows the token. The run
+    /// leaves records and pictures in `folder`. Where the address cannot be had, that is a fault and tried again:
+    /// inspection does not depend on it.
     ///
     /// # Errors
     /// Where the thread cannot be started.

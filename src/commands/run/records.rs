@@ -88,8 +88,8 @@ pub fn event(report: &Report, files: Vec<(&'static str, String)>) -> Record {
 }
 
 /// A normal frame that is kept.
-pub fn kept_normal(report: &Report, frame: String) -> Record {
-    judged("normal", report).with("files", Value::Group(vec![("frame", frame)]))
+pub fn kept_normal(report: &Report, original: String) -> Record {
+    judged("normal", report).with("files", Value::Group(vec![("original", original)]))
 }
 
 /// A verdict, and what `lineside replay` needs to come to it again.

@@ -87,18 +87,18 @@ impl Writer {
     /// Writes the frame, what was seen in it and the spot of a defect, with its event; of a normal frame what was enlarged.
     fn keep_pictures(&mut self, report: &Report) {
         let verdict = &report.verdict;
-        let (frame, enlarged) = ("-frame.png", format!("-x{}.png", self.scale));
+        let (original, enlarged) = ("-original.png", format!("-x{}.png", self.scale));
         let interest = report.interest.filter(|_| verdict.defect).unwrap_or(Interest::Normal);
-        let stem = self.album.stem(report.wall, interest, &report.name, &[".png", frame, &enlarged]);
+        let stem = self.album.stem(report.wall, interest, &report.name, &[".png", original, &enlarged]);
         let spot = report.spot.as_ref().map(|(small, large)| {
             let picture = spot_beside_bicubic(small, large, self.scale).map_err(anyhow::Error::from);
             self.keep(picture.as_ref(), format!("{stem}{enlarged}"))
         });
         if verdict.defect {
-            let frame = self.keep(Ok(&report.frame), format!("{stem}{frame}"));
+            let original = self.keep(Ok(&report.frame), format!("{stem}{original}"));
             let annotated = annotated(&report.frame, verdict).map_err(anyhow::Error::from);
             let annotated = self.keep(annotated.as_ref(), format!("{stem}.png"));
-            let files = vec![("annotated", annotated), ("spot", spot.unwrap_or_default()), ("frame", frame)];
+            let files = vec![("annotated", annotated), ("spot", spot.unwrap_or_default()), ("original", original)];
             let event = records::event(report, files);
             self.write(&event);
             event.log();

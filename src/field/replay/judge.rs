@@ -62,7 +62,7 @@ impl Judges {
         }
         let outcome = match self.judge_itself(judged, maker) {
             Err(error @ (TaskError::Picture(_) | TaskError::TooSmall { .. })) => {
-                Outcome::new(Kind::Corrupt, format!("{}: {error}", self.folder.join(&judged.files.frame).display()))
+                Outcome::new(Kind::Corrupt, format!("{}: {error}", self.folder.join(&judged.files.original).display()))
             }
             other => other?,
         };
@@ -87,7 +87,7 @@ impl Judges {
             let why = format!("its record names no bundle and no frame: lineside {} kept none", maker.version);
             return Ok(Outcome::new(Kind::Unknown, why));
         };
-        if let Some(outcome) = self.read(&judged.files.frame, pixels) {
+        if let Some(outcome) = self.read(&judged.files.original, pixels) {
             return Ok(outcome);
         }
         let Some(bundle) = self.find(by, maker) else { return Ok(self.other_bundle(by, maker)) };

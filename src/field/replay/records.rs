@@ -51,7 +51,7 @@ pub struct Judged {
 pub struct Files {
     /// The frame as it was judged; empty where it could not be written.
     #[serde(default)]
-    pub frame: String,
+    pub original: String,
 }
 
 /// What made a run's verdicts.
