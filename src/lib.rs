@@ -9,7 +9,7 @@
 //! | [`service`] | what the process tells systemd, and is told by it |
 //! | [`status_page`] | what a browser and Prometheus are shown of a run |
 //! | [`pipeline`] | threads and queues: capture → newest-frame slot → inspection → bounded queue → sinks |
-//! | [`field`] | what the field tells: times, scores and looks over time, drift |
+//! | [`field`] | what the field tells: times, scores and looks over time, drift; and what its logs say: `inspect` |
 //! | [`source`] | where frames come from |
 //! | [`task`] | what is asked of a frame: is it normal, and what does the spot look like from nearer |
 //! | [`sink`] | where verdicts go |

@@ -10,6 +10,7 @@ mod enlarging;
 mod eval;
 mod heat;
 mod infer;
+mod inspect;
 mod masks;
 mod parity;
 mod progress;
@@ -62,6 +63,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Hold golden vectors against this CPU
     Parity(parity::Arguments),
+    /// What happened in the field: reads logs of any form, from any number of boards
+    Inspect(inspect::Arguments),
 }
 
 /// Runs the command that was asked for.
@@ -81,6 +84,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Infer(arguments) => infer::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Parity(arguments) => parity::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
     }
 }
 

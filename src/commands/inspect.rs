@@ -1,0 +1,116 @@
+//! `lineside inspect`: what happened in the field, read from logs.
+
+use super::progress::Progress;
+use super::{WrongArguments, print_json};
+use crate::field::inspect::{Origin, Window, find_logs, inspect, parse_time};
+use anyhow::Context;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Logs from this size on take long enough for a bar.
+const LONG: u64 = 64 << 20;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Logs of any form, plain, gzip or zstd: files, folders of them, or - for a pipe
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Read this board's journal, by journalctl
+    #[arg(long)]
+    journal: bool,
+    /// Nothing before: 2026-11-21, "2026-11-21 14:00" (UTC), RFC 3339, or -90min, -2h, -3d
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    since: Option<String>,
+    /// Nothing after
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    until: Option<String>,
+    /// Write one self-contained page with plots and event pictures
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let now = jiff::Timestamp::now().as_millisecond();
+    let time = |text: &Option<String>| text.as_ref().map(|text| parse_time(text, now)).transpose();
+    let window = match (time(&arguments.since), time(&arguments.until)) {
+        (Ok(since), Ok(until)) => Window { since, until },
+        (Err(error), _) | (_, Err(error)) => return Err(WrongArguments(error.to_string()).into()),
+    };
+    if let (Some(since), Some(until)) = (window.since, window.until)
+        && since > until
+    {
+        return Err(WrongArguments("--since is after --until".into()).into());
+    }
+    let mut origins = find_logs(&arguments.files);
+    if arguments.journal {
+        origins.push(Origin::Journal(journal_arguments(window)));
+    }
+    if origins.is_empty() {
+        let what = if arguments.files.is_empty() {
+            "nothing to read: name log files or folders, or -, or give --journal".into()
+        } else {
+            let folders: Vec<String> = arguments.files.iter().map(|path| path.display().to_string()).collect();
+            format!(
+                "{}: no file in it has the name of a log (events.jsonl, *.log, *.json, *.txt …)",
+                folders.join(", ")
+            )
+        };
+        return Err(WrongArguments(what).into());
+    }
+
+    let mut bar: Option<Progress> = None;
+    let report = inspect(origins, window, &mut |read, total| {
+        if total >= LONG {
+            bar.get_or_insert_with(|| Progress::new("inspect", total)).at(read);
+        }
+    });
+    if let Some(bar) = bar {
+        bar.finish();
+    }
+    let unreadable = report.unreadable();
+    anyhow::ensure!(!report.nothing_readable(), "{}", unreadable.unwrap_or_default());
+
+    if let Some(path) = &arguments.html {
+        let written = std::fs::File::create(path).map(BufWriter::new).and_then(|mut page| {
+            report.html(&mut page)?;
+            page.flush()
+        });
+        written.with_context(|| format!("{}: the page cannot be written", path.display()))?;
+    }
+    if arguments.json {
+        print_json(&report.json())?;
+    } else {
+        std::io::stdout().lock().write_all(report.text().as_bytes())?;
+    }
+    Ok(if unreadable.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What `journalctl` is asked for: the service's own lines, those of systemd about it, and the kernel's, which tell of the
+/// supply, of USB and of memory. (`-u lineside` leaves the kernel's out.)
+fn journal_arguments(window: Window) -> Vec<String> {
+    let mut arguments: Vec<String> = ["-o", "export", "--no-pager", "-q"].map(String::from).to_vec();
+    for (name, time) in [("--since", window.since), ("--until", window.until)] {
+        // journalctl takes seconds since 1970 with an @.
+        arguments.extend(time.map(|time| format!("{name}=@{}.{:03}", time.div_euclid(1000), time.rem_euclid(1000))));
+    }
+    let matches = "_SYSTEMD_UNIT=lineside.service + _PID=1 UNIT=lineside.service + _TRANSPORT=kernel";
+    arguments.extend(matches.split(' ').map(String::from));
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_journal_is_asked_for_the_time_that_is_wanted() {
+        let window = Window { since: Some(1_795_233_600_500), until: None };
+        let asked = journal_arguments(window);
+        assert!(asked.contains(&"--since=@1795233600.500".to_string()), "{asked:?}");
+        assert!(!asked.iter().any(|argument| argument.starts_with("--until")));
+    }
+}

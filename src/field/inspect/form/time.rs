@@ -1,0 +1,139 @@
+//! Times as logs write them, read without allocation: millions of them in a log.
+
+/// Milliseconds since 1970-01-01 UTC.
+pub type Millis = i64;
+
+/// Reads `2026-11-21T04:00:00.123Z` and its kin: a space instead of `T`, any number of decimals, `Z`, `+01:00`, `+0100` or
+/// no zone at all, which is taken as UTC. Gives the time and how many bytes it took.
+pub fn rfc3339(text: &[u8]) -> Option<(Millis, usize)> {
+    let digits = |from: usize, count: usize| super::fields::count(text.get(from..from + count)?).map(|n| n as i64);
+    let is = |at: usize, byte: u8| text.get(at) == Some(&byte);
+    if !(is(4, b'-') && is(7, b'-') && (is(10, b'T') || is(10, b' ')) && is(13, b':') && is(16, b':')) {
+        return None;
+    }
+    let (year, month, day) = (digits(0, 4)?, digits(5, 2)?, digits(8, 2)?);
+    let (hour, minute, second) = (digits(11, 2)?, digits(14, 2)?, digits(17, 2)?);
+    let mut time = civil(year, month, day)? + clock(hour, minute, second)?;
+    let (millis, mut at) = decimals(text, 19);
+    time += millis;
+    match text.get(at) {
+        Some(b'Z') => at += 1,
+        Some(sign @ (b'+' | b'-')) => {
+            let colon = usize::from(is(at + 3, b':'));
+            let minutes = digits(at + 1, 2)? * 60 + digits(at + 3 + colon, 2)?;
+            time -= if *sign == b'+' { minutes } else { -minutes } * 60_000;
+            at += 5 + colon;
+        }
+        _ => (),
+    }
+    Some((time, at))
+}
+
+/// Reads `Nov 21 04:00:00` or `Nov 21 04:00:00.123456`: no year, no zone. Gives the time within the year 1970 and how many
+/// bytes it took.
+pub fn syslog(text: &[u8], year: i64) -> Option<(Millis, usize)> {
+    const MONTHS: [&[u8]; 12] =
+        [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+    let month = MONTHS.iter().position(|month| text.get(..3) == Some(month))? as i64 + 1;
+    let digits = |from: usize| super::fields::count(text.get(from..from + 2)?).map(|n| n as i64);
+    let is = |at: usize, byte: u8| text.get(at) == Some(&byte);
+    if !(is(3, b' ') && is(6, b' ') && is(9, b':') && is(12, b':')) {
+        return None;
+    }
+    let day = if is(4, b' ') { super::fields::count(text.get(5..6)?)? as i64 } else { digits(4)? };
+    let time = civil(year, month, day)? + clock(digits(7)?, digits(10)?, digits(13)?)?;
+    let (millis, at) = decimals(text, 15);
+    Some((time + millis, at))
+}
+
+/// Milliseconds of `.123456` at `at`, and the byte behind.
+fn decimals(text: &[u8], mut at: usize) -> (Millis, usize) {
+    if !matches!(text.get(at), Some(b'.' | b',')) || !text.get(at + 1).is_some_and(u8::is_ascii_digit) {
+        return (0, at);
+    }
+    at += 1;
+    let (mut millis, mut weight) = (0, 100);
+    while let Some(digit) = text.get(at).filter(|byte| byte.is_ascii_digit()) {
+        millis += i64::from(digit - b'0') * weight;
+        weight /= 10;
+        at += 1;
+    }
+    (millis, at)
+}
+
+fn clock(hour: i64, minute: i64, second: i64) -> Option<Millis> {
+    // 60: a leap second.
+    (hour < 24 && minute < 60 && second <= 60).then_some(((hour * 60 + minute) * 60 + second) * 1000)
+}
+
+/// Midnight of a day of the Gregorian calendar ("days from civil", Howard Hinnant, chrono-Compatible Low-Level Date
+/// Algorithms).
+fn civil(year: i64, month: i64, day: i64) -> Option<Millis> {
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    Some((era * 146_097 + day_of_era - 719_468) * 86_400_000)
+}
+
+/// The year in which a time lies.
+pub fn year(time: Millis) -> i64 {
+    jiff::Timestamp::from_millisecond(time)
+        .map_or(1970, |time| i64::from(time.to_zoned(jiff::tz::TimeZone::UTC).year()))
+}
+
+/// The time of the file system.
+pub fn of_system(time: std::time::SystemTime) -> Option<Millis> {
+    Some(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis() as Millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agrees_with_jiff() {
+        for text in [
+            "2026-11-21T04:00:00.123Z",
+            "1970-01-01T00:00:00Z",
+            "2024-02-29T23:59:59.999Z",
+            "2000-03-01T12:00:00+01:00",
+            "1999-12-31T23:59:59.5-09:30",
+        ] {
+            let expected = text.parse::<jiff::Timestamp>().unwrap().as_millisecond();
+            assert_eq!(rfc3339(text.as_bytes()), Some((expected, text.len())), "{text}");
+        }
+        for day in (0..80_000).step_by(13) {
+            let text = jiff::Timestamp::from_second(day * 86_400 + 3_661).unwrap().to_string();
+            assert_eq!(rfc3339(text.as_bytes()).unwrap().0, (day * 86_400 + 3_661) * 1000, "{text}");
+        }
+    }
+
+    #[test]
+    fn journals_ways_are_read() {
+        let expected = rfc3339(b"2026-11-21T04:00:00.123Z").unwrap().0;
+        assert_eq!(rfc3339(b"2026-11-21T05:00:00.123456+0100 line3"), Some((expected, 31)));
+        assert_eq!(syslog(b"Nov 21 04:00:00.123 line3", 2026), Some((expected, 19)));
+        assert_eq!(syslog(b"Nov  1 04:00:00 line3", 2026).unwrap().0, expected - 123 - 20 * 86_400_000);
+        assert_eq!(year(expected), 2026);
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in [
+            "",
+            "2026-11-21",
+            "2026-13-21T04:00:00Z",
+            "2026-11-21T24:00:00Z",
+            "Nov 21 0x:00:00",
+            "Foo 21 04:00:00",
+            "2026-11-21T04:00:00+1",
+        ] {
+            assert_eq!(rfc3339(text.as_bytes()).or_else(|| syslog(text.as_bytes(), 2026)), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! Bytes in, lines out, in bounded memory whatever the bytes are.
+//!
+//! - A line longer than [`LONGEST`] is passed over and noted.
+//! - NULs, which a power cut leaves in files, end a line as a newline does.
+//! - UTF-16, which some shells write, is told by its zero bytes, line by line, for a file may change its encoding half-way.
+
+use super::damage::{Damage, Hurt};
+use super::utf16::narrow;
+use std::io::{self, Read};
+
+/// The longest line that is read. Our own have about a kilobyte.
+pub const LONGEST: usize = 1 << 20;
+
+const STEP: usize = 256 << 10;
+
+/// The lines of a stream.
+pub struct Lines {
+    stream: Box<dyn Read>,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    ended: bool,
+    number: u64,
+    /// Where the last line began.
+    last: usize,
+    /// The line that was begun is this long already and is passed over.
+    passing: u64,
+    wide: Vec<u8>,
+    /// What was wrong so far.
+    pub damage: Damage,
+}
+
+/// Where a line stands in the buffer.
+struct Found {
+    start: usize,
+    end: usize,
+    number: u64,
+    ended: bool,
+}
+
+/// A line without its end.
+pub struct Line<'a> {
+    /// Its bytes: no newline, no NUL.
+    pub bytes: &'a [u8],
+    /// Its number, from 1.
+    pub number: u64,
+    /// Whether a newline ended it; where not, its last word may be cut.
+    pub ended: bool,
+}
+
+impl Lines {
+    /// Lines of `stream`.
+    pub fn new(stream: Box<dyn Read>) -> Lines {
+        let buffer = vec![0; STEP];
+        let damage = Damage::default();
+        Lines {
+            stream,
+            buffer,
+            start: 0,
+            end: 0,
+            ended: false,
+            number: 0,
+            last: 0,
+            passing: 0,
+            wide: Vec::new(),
+            damage,
+        }
+    }
+
+    /// How many lines were read.
+    pub fn count(&self) -> u64 {
+        self.number
+    }
+
+    /// The next line, or `None` at the end. Where the stream fails, it ends and the failure is noted.
+    pub fn next(&mut self) -> Option<Line<'_>> {
+        let Found { start, end, number, ended } = self.find()?;
+        if end > start + 1 && self.buffer[start + 1] == 0 {
+            self.wide.clear();
+            narrow(&self.buffer[start..end], &mut self.wide);
+            self.damage.note(Hurt::Wide, number);
+            return Some(Line { bytes: &self.wide, number, ended });
+        }
+        let mut bytes = &self.buffer[start..end];
+        if bytes.ends_with(b"\r") {
+            bytes = &bytes[..bytes.len() - 1];
+        }
+        if std::str::from_utf8(bytes).is_err() {
+            self.damage.note(Hurt::NotUtf8, number);
+        }
+        Some(Line { bytes, number, ended })
+    }
+
+    /// The line that was read last, which a newline ended, is to be read once more.
+    pub fn again(&mut self) {
+        self.start = self.last;
+        self.number -= 1;
+    }
+
+    /// Takes exactly `length` bytes, whatever they are, as the journal's export form needs. Gives `None` where they are more
+    /// than [`LONGEST`] (they are passed over) or the stream ends before.
+    pub fn exactly(&mut self, length: u64) -> Option<&[u8]> {
+        let mut left = length;
+        while length > LONGEST as u64 && left > 0 {
+            if self.start == self.end && !self.fill() {
+                return None;
+            }
+            let step = left.min((self.end - self.start) as u64);
+            self.start += step as usize;
+            left -= step;
+        }
+        if length > LONGEST as u64 {
+            self.damage.long(self.number, length);
+            return None;
+        }
+        let length = length as usize;
+        while self.end - self.start < length {
+            if !self.fill() {
+                self.start = self.end;
+                return None;
+            }
+        }
+        let taken = self.start..self.start + length;
+        self.start += length;
+        self.number += memchr::memchr_iter(b'\n', &self.buffer[taken.clone()]).count() as u64;
+        Some(&self.buffer[taken])
+    }
+
+    /// Takes a newline, where one is next.
+    pub fn newline(&mut self) {
+        if (self.start < self.end || self.fill()) && self.buffer[self.start] == b'\n' {
+            self.start += 1;
+            self.number += 1;
+        }
+    }
+
+    /// Where the next line stands in the buffer, and whether it has an end.
+    fn find(&mut self) -> Option<Found> {
+        let mut looked = 0;
+        loop {
+            if looked == 0 && self.passing == 0 {
+                self.skip_nuls();
+            }
+            let unread = &self.buffer[self.start + looked..self.end];
+            match memchr::memchr2(b'\n', 0, unread) {
+                Some(found) => {
+                    let (start, mut end) = (self.start, self.start + looked + found);
+                    let nul = self.buffer[end] == 0;
+                    if nul && self.passing == 0 && end == start + 1 {
+                        // `t\0i\0m\0e\0`: two bytes a character. The line ends at its newline.
+                        if end + 2 >= self.end && self.end - start < LONGEST && self.fill() {
+                            looked = 0;
+                            continue;
+                        }
+                        if end + 2 < self.end && self.buffer[end + 1] != 0 && self.buffer[end + 2] == 0 {
+                            match memchr::memchr(b'\n', &self.buffer[end..self.end]) {
+                                Some(newline) => end += newline,
+                                None if self.end - start < LONGEST && self.fill() => continue,
+                                None => end = self.end,
+                            }
+                            self.number += 1;
+                            self.start = (end + 1).min(self.end);
+                            return Some(self.found(start, end, true));
+                        }
+                    }
+                    self.start = end + 1;
+                    self.number += u64::from(!nul);
+                    if self.passing > 0 {
+                        self.damage.long(self.number, self.passing + (end - start) as u64);
+                        self.passing = 0;
+                        looked = 0;
+                        continue;
+                    }
+                    if nul {
+                        self.damage.note(Hurt::Nul, self.number + 1);
+                        return Some(Found { number: self.number + 1, ..self.found(start, end, false) });
+                    }
+                    return Some(self.found(start, end, true));
+                }
+                None => looked = self.end - self.start,
+            }
+            if looked > LONGEST || self.passing > 0 {
+                self.passing += looked as u64;
+                self.start = self.end;
+                looked = 0;
+            }
+            if !self.fill() {
+                if self.passing > 0 {
+                    self.damage.long(self.number + 1, self.passing);
+                    self.passing = 0;
+                    return None;
+                }
+                let (start, end) = (self.start, self.end);
+                self.start = self.end;
+                if start == end {
+                    return None;
+                }
+                self.number += 1;
+                return Some(self.found(start, end, false));
+            }
+        }
+    }
+
+    fn found(&mut self, start: usize, end: usize, ended: bool) -> Found {
+        self.last = start;
+        Found { start, end, number: self.number, ended }
+    }
+
+    /// Passes over NULs and byte-order marks before a line.
+    fn skip_nuls(&mut self) {
+        loop {
+            let unread = &self.buffer[self.start..self.end];
+            let nuls = unread.iter().position(|byte| *byte != 0).unwrap_or(unread.len());
+            // The second half of a UTF-16 newline is no damage.
+            if nuls > 1 {
+                self.damage.nuls(self.number + 1, nuls as u64);
+            }
+            self.start += nuls;
+            let mark = match &self.buffer[self.start..self.end] {
+                [] | [0xff | 0xfe | 0xef] | [0xef, 0xbb] => 0,
+                [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => 2,
+                [0xef, 0xbb, 0xbf, ..] => 3,
+                _ => return,
+            };
+            self.start += mark;
+            if mark == 0 && !self.fill() {
+                return;
+            }
+        }
+    }
+
+    /// Reads more behind what is unread; false at the end.
+    fn fill(&mut self) -> bool {
+        if self.ended {
+            return false;
+        }
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        } else if self.start >= STEP {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.buffer.len() - self.end < STEP / 2 {
+            if self.start > 0 {
+                self.buffer.copy_within(self.start..self.end, 0);
+                (self.start, self.end) = (0, self.end - self.start);
+            }
+            if self.buffer.len() - self.end < STEP / 2 {
+                self.buffer.resize(self.buffer.len() * 2, 0);
+            }
+        }
+        loop {
+            match self.stream.read(&mut self.buffer[self.end..]) {
+                Ok(0) => self.ended = true,
+                Ok(read) => {
+                    self.end += read;
+                    return true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    self.damage.broke(self.number, error.to_string());
+                    self.ended = true;
+                }
+            }
+            return false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives its bytes in pieces of a size.
+    struct Pieces(Vec<u8>, usize, usize);
+
+    impl Read for Pieces {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let left = &self.0[self.1..];
+            let length = left.len().min(self.2).min(into.len());
+            into[..length].copy_from_slice(&left[..length]);
+            self.1 += length;
+            Ok(length)
+        }
+    }
+
+    fn read(bytes: &[u8]) -> (Vec<(u64, String, bool)>, Damage) {
+        let mut all = Vec::new();
+        for size in [1, 2, 3, 7, 1 << 20] {
+            let mut lines = Lines::new(Box::new(Pieces(bytes.to_vec(), 0, size)));
+            let mut read = Vec::new();
+            while let Some(line) = lines.next() {
+                read.push((line.number, String::from_utf8_lossy(line.bytes).into_owned(), line.ended));
+            }
+            all.push((read, lines.damage));
+        }
+        for (read, _) in &all[1..] {
+            assert_eq!(read, &all[0].0);
+        }
+        all.swap_remove(0)
+    }
+
+    fn line(number: u64, text: &str, ended: bool) -> (u64, String, bool) {
+        (number, text.to_string(), ended)
+    }
+
+    #[test]
+    fn lines_have_numbers_and_ends() {
+        let (lines, damage) = read(b"one\r\n\ntwo\nthree");
+        assert_eq!(lines, [line(1, "one", true), line(2, "", true), line(3, "two", true), line(4, "three", false)]);
+        assert!(damage.is_none());
+        assert!(read(b"").0.is_empty());
+    }
+
+    #[test]
+    fn nuls_end_a_line_and_are_told() {
+        let (lines, damage) = read(b"one\ntwo and ha\0\0\0\0\0\0three\nfour\n\0\0\0\0");
+        assert_eq!(lines[1], line(2, "two and ha", false));
+        assert_eq!(lines[2], line(2, "three", true));
+        assert_eq!(lines[3], line(3, "four", true));
+        assert_eq!(lines.len(), 4);
+        assert_eq!(damage.first(Hurt::Nul), Some(2));
+    }
+
+    #[test]
+    fn other_encodings_are_read_as_far_as_possible() {
+        let mut bytes = b"plain\n\xff\xfe".to_vec();
+        for unit in "time=1 a=é\r\nrecord=2\r\n".encode_utf16() {
+            bytes.extend_from_slice(&unit.to_le_bytes());
+        }
+        bytes.extend_from_slice(b"latin \xe9\nplain\n");
+        let (lines, damage) = read(&bytes);
+        let texts: Vec<&str> = lines.iter().map(|line| line.1.as_str()).collect();
+        assert_eq!(texts[2], "record=2");
+        assert!(texts[1].ends_with("time=1 a=é"), "{texts:?}");
+        assert_eq!(texts[3..], ["latin \u{fffd}", "plain"]);
+        assert_eq!(damage.first(Hurt::NotUtf8), Some(4));
+        assert!(damage.first(Hurt::Wide).is_some());
+
+        let mut bytes = b"\xfe\xff".to_vec();
+        for unit in "time=1\nrecord=2\n".encode_utf16() {
+            bytes.extend_from_slice(&unit.to_be_bytes());
+        }
+        let (lines, _) = read(&bytes);
+        assert!(lines[0].1.ends_with("time=1"), "{lines:?}");
+        assert_eq!(lines[1].1, "record=2");
+    }
+
+    /// Many bytes without holding them.
+    struct Endless(u64, u8);
+
+    impl Read for Endless {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let length = (into.len() as u64).min(self.0);
+            into[..length as usize].fill(self.1);
+            self.0 -= length;
+            Ok(length as usize)
+        }
+    }
+
+    #[test]
+    fn a_huge_line_is_passed_over_in_bounded_memory() {
+        let stream = (&b"before\n"[..]).chain(Endless(300 << 20, b'x')).chain(&b"\nafter\n"[..]);
+        let mut lines = Lines::new(Box::new(stream));
+        assert_eq!(lines.next().unwrap().bytes, b"before");
+        let after = lines.next().unwrap();
+        assert_eq!((after.bytes, after.number), (&b"after"[..], 3));
+        assert!(lines.next().is_none());
+        assert!(lines.buffer.len() <= 4 * LONGEST, "{}", lines.buffer.len());
+        assert_eq!(lines.damage.first(Hurt::Long), Some(2));
+        assert_eq!(lines.damage.longest(), 300 << 20);
+    }
+
+    #[test]
+    fn a_sea_of_nuls_is_passed_over() {
+        let stream = (&b"before\n"[..]).chain(Endless(100 << 20, 0)).chain(&b"after\n"[..]);
+        let mut lines = Lines::new(Box::new(stream));
+        assert_eq!(lines.next().unwrap().bytes, b"before");
+        assert_eq!(lines.next().unwrap().bytes, b"after");
+        assert!(lines.next().is_none());
+    }
+
+    #[test]
+    fn exact_lengths_may_hold_newlines_and_nuls() {
+        for size in [1, 5, 1 << 20] {
+            let bytes = b"MESSAGE\na\nb\0c\nnext\n".to_vec();
+            let mut lines = Lines::new(Box::new(Pieces(bytes, 0, size)));
+            assert_eq!(lines.next().unwrap().bytes, b"MESSAGE");
+            assert_eq!(lines.exactly(5).unwrap(), b"a\nb\0c");
+            lines.newline();
+            let next = lines.next().unwrap();
+            assert_eq!((next.bytes, next.number), (&b"next"[..], 4));
+            assert!(lines.exactly(5).is_none());
+        }
+    }
+}
