@@ -1,0 +1,74 @@
+//! The page.
+
+use super::*;
+
+#[test]
+fn the_page_holds_all_that_it_needs_and_nothing_from_a_log_runs_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut story = Story::new("line<script>alert(1)</script>");
+    story.start("clean").go(2 * HOUR);
+    for event in 0..30 {
+        story.event(0.99 + 0.0001 * f64::from((29 - event) / 2), 30.0);
+        let picture = write(folder.path(), &format!("{}-part-{}.png", story.time, story.captured()), "");
+        let mut encoder = png::Encoder::new(std::fs::File::create(picture).unwrap(), 64, 48);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.write_header().unwrap().write_image_data(&[100; 64 * 48 * 3]).unwrap();
+        story.go(MINUTE);
+    }
+    story.outage(30 * SECOND).go(HOUR);
+    let events = write(folder.path(), "events.jsonl", story.json());
+    let page = folder.path().join("page.html");
+    common::succeed(&["inspect", arg(&events), "--html", arg(&page)]);
+    let html = std::fs::read_to_string(page).unwrap();
+    assert_eq!(html.matches("<img ").count(), 24, "as many pictures as fit");
+    assert!(!html.contains("<script") && html.contains("line&lt;script&gt;"));
+    for outside in ["http:", "https:", "//cdn", "<link", "url(", "@import"] {
+        assert!(!html.contains(outside), "{outside}");
+    }
+    assert!(html.matches("src=\"").count() == html.matches("src=\"data:image/png;base64,").count());
+    assert!(html.matches("<svg").count() >= 7, "{}", html.matches("<svg").count());
+    assert!(html.contains("prefers-color-scheme: dark") && html.contains("width=device-width"));
+    assert!(html.contains("The camera was away once") && html.len() < 1 << 20, "{}", html.len());
+}
+
+#[test]
+fn hostile_words_in_a_log_stay_words() {
+    const HOSTILE: &str = "<img src=x onerror=alert(1)>\\\"'&amp;\\u001b[2J";
+    let mut day = bad_day();
+    day.event(0.999, 31.0);
+    let limits = [("statistic", "ks"), ("value", "0.41"), ("limit", "0.12"), ("cause", "new parts?")];
+    day.record("review", &[&[("review", "needed")][..], &limits].concat());
+    day.words("thread 'inspection' panicked at src/engine/step.rs:12:5:");
+    day.words("index out of bounds");
+    let mut log = day.json().replace("index out", &format!("{}index out", HOSTILE.replace("\\u001b", "\u{1b}")));
+    // Every text that a record may hold, also those that are told only in tables.
+    for word in [
+        "line3",
+        "0.1.0",
+        "camera /dev",
+        "/etc/lineside",
+        "inspect-demo",
+        "Cortex-A72",
+        "neon",
+        "no such camera",
+        "part-",
+        "ks",
+        "new parts?",
+        "120,88",
+        ".png",
+        "stop asked for",
+        "\"camera\"",
+    ] {
+        let with = if word.starts_with('"') { format!("\"camera{HOSTILE}\"") } else { format!("{word}{HOSTILE}") };
+        assert!(log.contains(word), "{word}");
+        log = log.replace(word, &with);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let log = write(folder.path(), "a<b>&.log", log);
+    let page = folder.path().join("page.html");
+    let said = common::succeed(&["inspect", arg(&log), "--html", arg(&page)]);
+    assert!(said.contains("<img src=x") && !said.contains('\u{1b}'), "{said}");
+    let html = std::fs::read_to_string(page).unwrap();
+    assert!(html.matches("&lt;img src=x").count() > 20, "{}", html.matches("&lt;img src=x").count());
+    assert!(!html.contains("<img") && !html.contains("<b>&.log") && !html.contains('\u{1b}'));
+}
