@@ -135,7 +135,10 @@ fn what_is_written_is_what_the_documentation_says() {
     kinds[1..3].sort();
     assert_eq!(kinds, ["start", "event", "fault", "status", "stop"]);
     assert_eq!(kept[0]["previous"], "none");
+    let (id, run) = (kept.iter().find_map(|record| record["id"].as_str()).unwrap(), kept[0]["run"].as_str().unwrap());
+    assert!(id.starts_with(run) && id.len() == 18 && id.ends_with("-1"), "{id} of {run}");
     let status = kept.iter().find(|record| record["record"] == "status").unwrap();
+    assert_eq!(status["faults"], "frame", "not well for long enough yet");
     assert!(status["judge_p50_ms"].as_f64().unwrap() > 0.0 && status["enlarge_max_ms"].as_f64().unwrap() > 0.0);
     let scores = status["scores"].as_str().unwrap().split(',').map(|count| count.parse::<u32>().unwrap());
     assert_eq!((scores.clone().count(), scores.sum::<u32>()), (20, 2), "{status}");

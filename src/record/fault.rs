@@ -152,6 +152,17 @@ pub fn happened(fault: &'static str, text: &str) {
     give(record.with("cause", text).with("seconds", 0.0));
 }
 
+/// The faults that are on, each once: `camera disk`; nothing where there is none.
+pub fn on() -> Option<String> {
+    let mut words: Vec<&str> = Vec::new();
+    for word in CAUSES.into_iter().filter(|cause| is_on(*cause)).map(Cause::word) {
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
 fn is_on(cause: Cause) -> bool {
     ON.load(Relaxed) & cause.bit() != 0
 }

@@ -24,11 +24,14 @@ pub use output::{LogFormat, held_back, init, lost};
 use log::Level;
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// The run that records belong to; 0 while there is none. Above the lowest 32 bits a one, so that every id is a run.
 static RUN: AtomicU64 = AtomicU64::new(0);
 const IS_RUN: u64 = 1 << 32;
+/// What follows a run's eight digits in the ids of its events, so that none repeats in a fleet and in years; and how many there are.
+static REST: AtomicU32 = AtomicU32::new(0);
+static EVENTS: AtomicU64 = AtomicU64::new(0);
 
 /// One thing that is told: a kind and fields.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,9 +120,17 @@ impl Record {
     }
 }
 
-/// From now on records belong to a run: `id` is told as eight hexadecimal digits.
-pub fn begin_run(id: u32) {
-    RUN.store(IS_RUN | u64::from(id), Relaxed);
+/// From now on records belong to a run, which is called by the first eight hexadecimal digits of `id`.
+pub fn begin_run(id: u64) {
+    RUN.store(IS_RUN | (id >> 32), Relaxed);
+    REST.store(id as u32, Relaxed);
+    EVENTS.store(0, Relaxed);
+}
+
+/// An id that no other event has: the 16 digits of the run's, and a number.
+pub fn event_id() -> String {
+    let number = EVENTS.fetch_add(1, Relaxed) + 1;
+    format!("{:08x}{:08x}-{number}", RUN.load(Relaxed) as u32, REST.load(Relaxed))
 }
 
 impl fmt::Display for Value {

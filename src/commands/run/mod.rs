@@ -82,7 +82,7 @@ impl Service<'_> {
         let (boot, pid) = (self.machine.boot.as_deref().unwrap_or_default(), std::process::id());
         let hash = sha256(format!("{boot} {pid} {}", jiff::Timestamp::now().as_nanosecond()).as_bytes());
         fault::forget();
-        record::begin_run(u32::from_str_radix(&hash[..8], 16).unwrap_or(pid));
+        record::begin_run(u64::from_str_radix(&hash[..16], 16).unwrap_or(u64::from(pid) << 32));
         record::keep_here()
     }
 }

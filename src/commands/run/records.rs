@@ -10,7 +10,7 @@ use crate::engine::cpu_features;
 use crate::field::{Drift, Interval, Stage};
 use crate::memory::{peak_resident_bytes, resident_bytes, sealed_allocations};
 use crate::pipeline::{Ending, Report, Status};
-use crate::record::{Record, Value, held_back};
+use crate::record::{Record, Value, event_id, fault, held_back};
 use crate::task::anomaly::Region;
 use std::path::Path;
 use std::time::Duration;
@@ -65,6 +65,7 @@ pub fn status(status: &Status, interval: &Interval, uptime: Duration, drift: &Dr
         .with_known("drift_ks", distance.map(|(ks, _)| thousandths(ks)))
         .with_known("drift_median", distance.map(|(_, median)| thousandths(median)))
         .with("source", status.source.state.word())
+        .with_known("faults", fault::on())
         .with("restarts", status.source.restarts)
         .with("enlarged", status.enlarging.done)
         .with("enlarged_late", status.enlarging.late)
@@ -97,6 +98,7 @@ fn judged(kind: &'static str, report: &Report) -> Record {
     let verdict = &report.verdict;
     Record::info(kind)
         .at(report.wall)
+        .with("id", event_id())
         .with("frame", report.name.as_str())
         .with("score", verdict.score)
         .with("threshold", verdict.threshold)
