@@ -7,10 +7,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 /// Of what a package offers, the first of these is taken. The text is recognized by its words.
-const LICENCES: [(&str, &str); 3] = [
+const LICENCES: [(&str, &str); 6] = [
     ("MIT", "Permission is hereby granted, free of charge"),
     ("Apache-2.0", "Version 2.0, January 2004"),
     ("Zlib", "This software is provided 'as-is'"),
+    ("ISC", "Permission to use, copy, modify, and/or distribute this software"),
+    ("BSD-3-Clause", "Redistribution and use in source and binary forms"),
+    ("IJG", "The authors make NO WARRANTY or representation"),
 ];
 
 /// For packages that state the licence and ship no text of it.
@@ -64,21 +67,29 @@ fn linked(metadata: &Value) -> Result<Vec<&Value>, Error> {
     Ok(seen.iter().filter(|id| **id != root).filter_map(|id| packages.get(id.as_str()).copied()).collect())
 }
 
-/// A package's licence, its words, and who holds the copyright.
+/// A package's licence, its words, and who holds the copyright. Of licences that hold together, all.
 fn terms(package: &Value) -> Result<(String, String, String), Error> {
-    // Terms that hold beside those that are chosen from.
-    let (offered, besides) = match text(package, "license")?.split_once(" AND ") {
-        Some((offered, besides)) => (offered.trim_matches(['(', ')']), Some(besides)),
-        None => (text(package, "license")?, None),
-    };
-    let offered = offered.replace('/', " OR ");
-    let offered: Vec<&str> = offered.split(" OR ").map(str::trim).collect();
+    let folder = Path::new(text(package, "manifest_path")?).parent().ok_or("no folder")?;
+    let files = notices(folder)?;
+    let (mut licences, mut words, mut holders) = (Vec::new(), Vec::new(), Vec::new());
+    for offered in text(package, "license")?.replace('/', " OR ").split(" AND ") {
+        let (licence, says, who) = terms_of(package, offered, &files)?;
+        licences.push(licence);
+        words.push(says);
+        holders.extend(
+            who.lines().filter(|line| !holders.contains(&line.to_string())).map(String::from).collect::<Vec<_>>(),
+        );
+    }
+    Ok((licences.join(" and "), words.join("\n\n"), holders.join("\n")))
+}
+
+/// The same of one of the licences that hold together: of what it offers by OR, one is taken.
+fn terms_of(package: &Value, offered: &str, files: &[(String, String)]) -> Result<(String, String, String), Error> {
+    let offered: Vec<&str> = offered.split(" OR ").map(|word| word.trim_matches(['(', ')', ' '])).collect();
     let (licence, mark) = *LICENCES
         .iter()
         .find(|(licence, _)| offered.contains(licence))
         .ok_or_else(|| format!("{offered:?}: decide in examples/licences.rs"))?;
-    let folder = Path::new(text(package, "manifest_path")?).parent().ok_or("no folder")?;
-    let files = notices(folder)?;
     let own = files.iter().find(|(_, words)| words.contains(mark)).map(|(_, words)| words.as_str());
     let holders = own.filter(|_| licence != "Apache-2.0").map(holders).filter(|holders| !holders.is_empty());
     let holders = holders.unwrap_or_else(|| authors(package));
@@ -92,10 +103,7 @@ fn terms(package: &Value) -> Result<(String, String, String), Error> {
         ("MIT", None) => MIT.lines().filter(|line| !line.starts_with("Copyright")).collect::<Vec<_>>().join("\n"),
         (_, None) => return Err("it ships no text of its licence".into()),
     };
-    let Some(besides) = besides else { return Ok((licence.into(), words, holders)) };
-    let file = format!("LICENSE-{}", besides.to_uppercase());
-    let (_, more) = files.iter().find(|(name, _)| *name == file).ok_or_else(|| format!("no {file}: decide here"))?;
-    Ok((format!("{licence} and {besides}"), format!("{words}\n\n{more}"), holders))
+    Ok((licence.into(), words, holders))
 }
 
 /// A text that holds Apache's licence among others, with a word about where that lies on Debian in its stead.

@@ -26,6 +26,9 @@ pub const SILENT_SOURCE: Duration = Duration::from_millis(17 * BEAT.as_millis() 
 /// The longest that a frame may take to be inspected, enlarged and handed on; what takes longer is stuck.
 pub const INSPECTION: Duration = Duration::from_millis(15 * BEAT.as_millis() as u64);
 
+/// The longest that a stop waits for the broker to take what it has not yet.
+pub const FLUSH: Duration = Duration::from_millis(5 * BEAT.as_millis() as u64);
+
 /// After a signal to stop, all that was judged is written and the process is gone.
 pub const STOP: Duration = Duration::from_millis(20 * BEAT.as_millis() as u64);
 

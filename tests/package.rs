@@ -74,7 +74,9 @@ fn the_shipped_configuration_is_one() {
 #[test]
 fn what_the_shipped_configuration_calls_a_default_is_one() {
     // Examples of keys that have no default.
-    let examples = ["format", "threshold", "false_alarms", "max_ms", "exposure", "white_balance", "token_file"];
+    let mut examples =
+        vec!["format", "threshold", "false_alarms", "max_ms", "exposure", "white_balance", "port", "client_id"];
+    examples.extend(["topic", "username", "password_file", "certificate", "key", "token_file"]);
     let said = shipped();
     let uncommented = said.lines().map(|line| match line.strip_prefix('#') {
         Some(rest) if !rest.starts_with(' ') => rest,
@@ -85,7 +87,7 @@ fn what_the_shipped_configuration_calls_a_default_is_one() {
     Config::parse(&all.join("\n"), Path::new("all.toml")).expect("every key is one");
 
     // Without them a configuration is the same one.
-    let needed = ["device", "folder", "line", "["];
+    let needed = ["device", "folder", "line", "host", "["];
     let every: Vec<&str> = uncommented.filter(|line| !is_example(line)).collect();
     let least: Vec<&str> =
         every.iter().copied().filter(|line| needed.iter().any(|key| line.starts_with(key))).collect();
@@ -212,7 +214,7 @@ fn the_packed_program_is_small_and_runs_the_demo_from_the_packed_bundles() {
 }
 
 /// A little more than the package has; what exceeds it wants a reason.
-const MOST_PROGRAM: u64 = 30 << 20;
+const MOST_PROGRAM: u64 = 32 << 20;
 const MOST_PACKAGE: u64 = 12 << 20;
 
 #[test]

@@ -65,15 +65,15 @@ fn systemd_finds_little_to_fault() {
 
 #[test]
 fn threads_have_room() {
-    // The main thread, the pipeline's, the page's and its visitors'; and the engine's own on a board of many cores.
-    let threads = 1 + pipeline::THREADS + 1 + status_page::CONNECTIONS;
+    // The main thread, the pipeline's, the page's and its visitors', the broker's; and the engine's own on a board of many cores.
+    let threads = 1 + pipeline::THREADS + 1 + status_page::CONNECTIONS + 1;
     assert!(value("TasksMax").parse::<usize>().unwrap() >= threads + 8, "{threads}");
 }
 
-/// The drop-in that docs/operations.md gives for the status page.
-fn drop_in() -> String {
+/// The drop-in that docs/operations.md gives in a section.
+fn drop_in(section: &str) -> String {
     let docs = std::fs::read_to_string(root().join("docs/operations.md")).unwrap();
-    let (_, section) = docs.split_once("## A page to look at").unwrap();
+    let (_, section) = docs.split_once(section).unwrap();
     let (_, text) = section.split_once("    [Service]\n").unwrap();
     let lines = text.lines().take_while(|line| line.starts_with("    ")).map(|line| format!("{}\n", line.trim_start()));
     format!("[Service]\n{}", lines.collect::<String>())
@@ -81,6 +81,17 @@ fn drop_in() -> String {
 
 #[test]
 fn the_drop_in_for_the_status_page_opens_the_network_and_nothing_else() {
+    opens_the_network_and_nothing_else(&drop_in("## A page to look at"));
+}
+
+#[test]
+fn the_drop_in_for_a_broker_opens_the_network_and_nothing_else() {
+    let drop_in = drop_in("## A fleet");
+    assert!(drop_in.contains("LoadCredential=mqtt:"), "{drop_in}");
+    opens_the_network_and_nothing_else(&drop_in);
+}
+
+fn opens_the_network_and_nothing_else(drop_in: &str) {
     let folder = tempfile::tempdir().unwrap();
     let unit = std::fs::read_to_string(root().join("systemd/lineside.service")).unwrap();
     // The program of the unit is not installed here.
@@ -100,7 +111,7 @@ fn the_drop_in_for_the_status_page_opens_the_network_and_nothing_else() {
     };
     let overrides = folder.path().join("lineside.service.d");
     std::fs::create_dir(&overrides).unwrap();
-    std::fs::write(overrides.join("override.conf"), drop_in()).unwrap();
+    std::fs::write(overrides.join("override.conf"), drop_in).unwrap();
     let (verified, said) = analyze(&["verify", "--man=no"]).unwrap();
     assert!(verified && !said.contains("lineside.service"), "{said}");
     let (_, after) = analyze(&security).unwrap();

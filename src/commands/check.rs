@@ -21,6 +21,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let ready = prepare(&config, Purpose::Check)?;
     let page = status_page::prove(&config)?;
     let budget = config.budget.memory;
+    let broker = ready.broker.as_ref().map(ToString::to_string);
     if arguments.json {
         super::print_json(&serde_json::json!({
             "source": ready.source,
@@ -28,6 +29,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             "heat": ready.heat,
             "status_page": page,
             "bundles": ready.bundles,
+            "broker": broker,
             "enlarging": ready.enlarging,
             "bill": ready.bill,
             "bill_bytes": ready.bill.total(),
@@ -47,6 +49,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     if let Some(enlarging) = &ready.enlarging {
         writeln!(out, "enlarges {enlarging}")?;
+    }
+    if let Some(broker) = &broker {
+        writeln!(out, "broker   {broker}")?;
     }
     writeln!(out, "output   {}", ready.output.display())?;
     writeln!(out, "memory\n{}", ready.bill)?;

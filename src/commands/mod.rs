@@ -4,6 +4,7 @@
 
 mod bench;
 mod board;
+mod broker;
 mod check;
 mod devices;
 mod enlarging;

@@ -1,6 +1,7 @@
 //! From a configuration to a pipeline that is ready to run, and the bill for it. `run` and `check` share it.
 
 use super::board::{self, Purpose};
+use super::broker::broker;
 use super::enlarging::{self, Enlarging};
 use super::heat;
 use super::status_page::{self, Planned};
@@ -11,7 +12,7 @@ use crate::field;
 use crate::memory::{Bill, heap_use, reset_peak};
 use crate::picture::{Layout, Picture};
 use crate::pipeline::{self, Pipeline, Relief, Smaller};
-use crate::sink::{Viewer, prove_writable};
+use crate::sink::{Viewer, mqtt, prove_writable};
 use crate::source::camera;
 use crate::source::{FolderSource, FrameSource, PatternSource};
 use crate::task::anomaly::{Baseline, Inspector, Verdict};
@@ -35,6 +36,8 @@ pub struct Ready {
     pub kernel: &'static str,
     /// What drift is measured against, where the bundle tells.
     pub baseline: Option<Baseline>,
+    /// Who else is told, where somebody is.
+    pub broker: Option<mqtt::Terms>,
 }
 
 /// Bytes of a decoded pixel.
@@ -120,6 +123,7 @@ pub fn prepare(config: &Config, purpose: Purpose) -> anyhow::Result<Ready> {
     bill.add("verdicts for the writer", reports * (frame + enlarged));
     bill.add("pictures being written", 2 * frame + 3 * enlarged);
     bill.add("times, sketches, drift", field::BYTES as u64);
+    let broker = broker(config, purpose, &mut bill)?;
     bill.add("stacks", ((pipeline::THREADS + 1) * pipeline::STACK) as u64);
     let page = status_page::plan(config, source.as_ref(), &mut bill)?;
     // Loading is the time of the highest heap; what it gave back may stay with the allocator.
@@ -153,6 +157,7 @@ pub fn prepare(config: &Config, purpose: Purpose) -> anyhow::Result<Ready> {
         output: config.output.folder.get_ref().clone(),
         kernel,
         baseline,
+        broker,
     })
 }
 

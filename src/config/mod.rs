@@ -3,11 +3,13 @@
 mod camera;
 mod heat;
 mod lines;
+mod mqtt;
 mod status_page;
 
 pub use camera::{Camera, Control, Format};
 pub use heat::{Heat, Smaller};
 pub use lines::{Alarm, Edge, Heartbeat, Idle, Trigger};
+pub use mqtt::{Mqtt, Tls};
 pub use status_page::StatusPage;
 
 use crate::task::super_resolution::LEAST_SPOT;
@@ -48,6 +50,8 @@ pub struct Config {
     pub heat: Heat,
     /// A page to look at.
     pub status_page: Option<StatusPage>,
+    /// The broker that hears of everything that is written down.
+    pub mqtt: Option<Mqtt>,
     #[serde(skip)]
     origin: Origin,
 }
@@ -310,6 +314,7 @@ impl Config {
             trigger: None,
             heat: Heat::default(),
             status_page: None,
+            mqtt: None,
             origin: Origin::default(),
         }
     }
@@ -344,6 +349,7 @@ impl Config {
             .or_else(|| self.line_problem())
             .or_else(|| self.heat_problem())
             .or_else(|| self.page_problem())
+            .or_else(|| self.mqtt.as_ref()?.problem())
     }
 }
 

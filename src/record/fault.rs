@@ -49,11 +49,15 @@ pub enum Cause {
     Late,
     /// Log lines cannot be written.
     Log,
+    /// The broker is away.
+    Mqtt,
+    /// Records for the broker cannot be written.
+    Spool,
     /// The status page cannot be served.
     Page,
 }
 
-const CAUSES: [Cause; 13] = [
+const CAUSES: [Cause; 15] = [
     Cause::Camera,
     Cause::Frozen,
     Cause::Trigger,
@@ -66,6 +70,8 @@ const CAUSES: [Cause; 13] = [
     Cause::Enlarge,
     Cause::Late,
     Cause::Log,
+    Cause::Mqtt,
+    Cause::Spool,
     Cause::Page,
 ];
 
@@ -76,18 +82,19 @@ impl Cause {
             Cause::Camera | Cause::Frozen => "camera",
             Cause::Trigger => "trigger",
             Cause::Alarm | Cause::Heartbeat => "alarm",
-            Cause::Records | Cause::Pictures => "disk",
+            Cause::Records | Cause::Pictures | Cause::Spool => "disk",
             Cause::Frame => "frame",
             Cause::Bundle => "bundle",
             Cause::Enlarge | Cause::Late => "enlarge",
             Cause::Log => "log",
             Cause::Page => "page",
+            Cause::Mqtt => "mqtt",
         }
     }
 
     fn level(self) -> Level {
         match self {
-            Cause::Camera | Cause::Frozen | Cause::Frame | Cause::Late => Level::Warn,
+            Cause::Camera | Cause::Frozen | Cause::Frame | Cause::Late | Cause::Mqtt => Level::Warn,
             _ => Level::Error,
         }
     }
@@ -95,9 +102,8 @@ impl Cause {
     /// How long it must be well to be over: states are over at once, what is tried again and again is not.
     fn quiet(self) -> Duration {
         match self {
-            Cause::Camera | Cause::Frozen | Cause::Trigger | Cause::Alarm | Cause::Heartbeat | Cause::Page => {
-                Duration::ZERO
-            }
+            Cause::Camera | Cause::Frozen | Cause::Trigger => Duration::ZERO,
+            Cause::Alarm | Cause::Heartbeat | Cause::Mqtt | Cause::Page => Duration::ZERO,
             _ => QUIET,
         }
     }
@@ -148,8 +154,12 @@ pub fn forget() {
 
 /// Something happened in a moment and is over; told as an end without a begin.
 pub fn happened(fault: &'static str, text: &str) {
-    let record = Record::new(Level::Warn, KIND).with("fault", fault).with("state", "end");
-    give(record.with("cause", text).with("seconds", 0.0));
+    give(momentary(fault, text));
+}
+
+/// The same, of something that happened so many times.
+pub fn happened_often(fault: &'static str, text: &str, count: u64) {
+    give(momentary(fault, text).with("count", count));
 }
 
 /// The faults that are on, each once: `camera disk`; nothing where there is none.
@@ -161,6 +171,11 @@ pub fn on() -> Option<String> {
         }
     }
     (!words.is_empty()).then(|| words.join(" "))
+}
+
+fn momentary(fault: &'static str, text: &str) -> Record {
+    let record = Record::new(Level::Warn, KIND).with("fault", fault).with("state", "end");
+    record.with("cause", text).with("seconds", 0.0)
 }
 
 fn is_on(cause: Cause) -> bool {

@@ -1,9 +1,14 @@
-//! Where verdicts go: the alarm line, records in `events.jsonl`, pictures beside it.
+//! Where verdicts go: the alarm line, records in `events.jsonl`, pictures beside it, and a broker.
 
 mod alarm;
 mod album;
 mod durable;
 mod events;
+#[cfg(feature = "mqtt")]
+pub mod mqtt;
+#[cfg(not(feature = "mqtt"))]
+#[path = "no_mqtt.rs"]
+pub mod mqtt;
 mod previous;
 mod run_log;
 mod snapshot;

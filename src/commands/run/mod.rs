@@ -16,6 +16,7 @@ use crate::pipeline::{Ending, Overseer, Shutdown, Status};
 use crate::record::fault::{self, Cause};
 use crate::record::{self, Record};
 use crate::service::{Manager, Reload};
+use crate::sink::mqtt::{self, Broker};
 use crate::sink::{Album, Limits, RunLog, previous_run};
 use crate::status_page::StatusPage;
 use anyhow::Context;
@@ -102,12 +103,16 @@ fn run_once(
     let start = records::start(config, service.path, &ready, &service.machine, previous);
     let budget = config.output.records.get_ref().as_u64();
     let (events, trouble) = RunLog::begin(&output, budget, start.clone()).with_context(unwritable)?;
-    start.log();
+    start.clone().log();
     if let Some(error) = trouble {
         fault::failed(Cause::Records, &format!("{}: {error}", events.path().display()));
     }
     let page = status_page::serve(config, &mut ready).context("cannot start the status page")?;
-    let Ready { pipeline, enlarging, baseline, .. } = ready;
+    let Ready { pipeline, enlarging, baseline, broker, .. } = ready;
+    let broker = broker.map(|terms| start_broker(config, terms, &output)).transpose()?;
+    if let Some(broker) = &broker {
+        broker.offer(&start);
+    }
     if let Some(enlarging) = &enlarging {
         enlarging.log();
     }
@@ -118,7 +123,7 @@ fn run_once(
     };
     let album = Album::open(&output, limits);
     let scale = pipeline.enlarger.as_ref().map_or(1, |enlarger| enlarger.scale());
-    let mut writer = Writer::new(events, kept, album, scale);
+    let mut writer = Writer::new(events, kept, broker.clone(), album, scale);
     service.manager.ready();
     let mut watch = Oversight {
         service,
@@ -132,6 +137,7 @@ fn run_once(
         clock: Clock::new(),
         lost_lines: record::lost(),
         page,
+        broker,
     };
     let mut ending = pipeline.run(shutdown, &mut writer, &mut watch)?;
     watch.page = None;
@@ -146,12 +152,23 @@ fn run_once(
     }
     writer.write(&stop);
     record::keep_nowhere();
+    if let Some(broker) = &watch.broker {
+        broker.stop();
+    }
     stop.log();
     let Writer { unwritten, reader_gone, .. } = writer;
     if !reader_gone {
         summary(&ending, &output)?;
     }
     Ok((Ended { ending, unwritten, output }, watch.next))
+}
+
+/// From now on the broker is told; what it does not take waits beside the records.
+fn start_broker(config: &Config, terms: mqtt::Terms, output: &Path) -> anyhow::Result<Arc<Broker>> {
+    let folder = output.join("mqtt");
+    let budget = config.mqtt.as_ref().map_or(0, |section| section.spill.get_ref().as_u64());
+    let broker = Broker::start(terms, &folder, budget);
+    Ok(Arc::new(broker.with_context(|| format!("{}: cannot keep records for the broker there", folder.display()))?))
 }
 
 /// What a run came to.
@@ -190,6 +207,7 @@ struct Oversight<'a, 'b> {
     lost_lines: u64,
     /// Served as long as the run lasts.
     page: Option<StatusPage>,
+    broker: Option<Arc<Broker>>,
 }
 
 impl Overseer for Oversight<'_, '_> {
@@ -198,7 +216,11 @@ impl Overseer for Oversight<'_, '_> {
             record::keep(review.record());
             review.record().log();
         }
-        self.record_of(status, interval).log();
+        let record = self.record_of(status, interval);
+        if let Some(broker) = &self.broker {
+            broker.show(&record);
+        }
+        record.log();
         if let Some(page) = &self.page {
             page.stretch(interval);
         }

@@ -5,8 +5,10 @@ use crate::picture::Picture;
 use crate::pipeline::{Report, Reporter};
 use crate::record::Record;
 use crate::record::fault::{self, Cause};
+use crate::sink::mqtt::Broker;
 use crate::sink::{Album, Interest, RunLog, annotated, is_full, spot_beside_bicubic};
 use std::io::{Stdout, Write};
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 /// Prints each verdict, records defects and writes their pictures.
@@ -14,6 +16,7 @@ pub(super) struct Writer {
     events: RunLog,
     /// Records of others, to be written, too.
     kept: Receiver<Record>,
+    broker: Option<Arc<Broker>>,
     album: Album,
     scale: usize,
     out: Stdout,
@@ -58,12 +61,21 @@ impl Reporter for Writer {
 
 impl Writer {
     /// Writes into a folder; `scale` is that of enlarged spots.
-    pub(super) fn new(events: RunLog, kept: Receiver<Record>, album: Album, scale: usize) -> Writer {
-        Writer { events, kept, album, scale, out: std::io::stdout(), unwritten: 0, reader_gone: false }
+    pub(super) fn new(
+        events: RunLog,
+        kept: Receiver<Record>,
+        broker: Option<Arc<Broker>>,
+        album: Album,
+        scale: usize,
+    ) -> Writer {
+        Writer { events, kept, broker, album, scale, out: std::io::stdout(), unwritten: 0, reader_gone: false }
     }
 
-    /// Writes a record down.
+    /// Writes a record down, and gives it to the broker's queue.
     pub(super) fn write(&mut self, record: &Record) {
+        if let Some(broker) = &self.broker {
+            broker.offer(record);
+        }
         let appended = self.events.append(record).or_else(|error| {
             // A picture less is a smaller loss.
             if is_full(&error) && self.album.give_up_some() { self.events.append(record) } else { Err(error) }

@@ -1,0 +1,59 @@
+//! From a configuration to a broker: its files are read here, so that what is wrong with them names a line.
+
+use super::board::Purpose;
+use crate::config::Config;
+use crate::memory::Bill;
+use crate::sink::mqtt::Terms;
+
+/// Which broker is to be told, where there is one; puts it on the bill. A check tries to log in.
+#[cfg(feature = "mqtt")]
+pub fn broker(config: &Config, purpose: Purpose, bill: &mut Bill) -> anyhow::Result<Option<Terms>> {
+    use crate::board::machine;
+    use crate::sink::mqtt;
+
+    let Some(section) = &config.mqtt else { return Ok(None) };
+    let machine = machine();
+    let password = section.password_file.as_ref().map(|file| {
+        let blame = |problem: String| config.blame(file, format!("{}: {problem}", file.get_ref().display()));
+        let text = std::fs::read_to_string(file.get_ref()).map_err(|error| blame(error.to_string()))?;
+        let password = text.trim_end_matches(['\n', '\r']).to_string();
+        let usable = !password.is_empty() && password.len() <= usize::from(u16::MAX);
+        usable.then_some(password).ok_or_else(|| blame("holds no password".into()))
+    });
+    let tls = section.tls.as_ref().map(|tls| {
+        let own = tls.certificate.as_ref().zip(tls.key.as_ref());
+        let paths = own.map(|(certificate, key)| (certificate.get_ref().as_path(), key.get_ref().as_path()));
+        mqtt::tls(tls.ca.get_ref(), paths).map_err(|(fault, problem)| match (fault, own) {
+            (mqtt::Fault::Certificate, Some((certificate, _))) => config.blame(certificate, problem),
+            (mqtt::Fault::Key, Some((_, key))) => config.blame(key, problem),
+            _ if tls.ca.span().is_empty() => config.blame(&section.host, format!("mqtt.tls: {problem}")),
+            _ => config.blame(&tls.ca, problem),
+        })
+    });
+    let terms = Terms {
+        host: section.host.get_ref().clone(),
+        port: section.port(),
+        client_id: section.client_id_on(&machine.host),
+        topic: section.topic_on(&machine.host),
+        username: section.username.as_ref().map(|name| name.get_ref().clone()),
+        password: password.transpose()?,
+        keep_alive: section.keep_alive(),
+        discovery: Some(section.discovery.get_ref().clone()).filter(|prefix| !prefix.is_empty()),
+        tls: tls.transpose()?,
+        machine: machine.host,
+        board: machine.board,
+    };
+    bill.add("broker", mqtt::BYTES as u64);
+    if purpose == Purpose::Check {
+        // Not for ever, as with a camera that is away: 1, not 78.
+        let refused = |problem| anyhow::Error::msg(config.blame(&section.host, problem).to_string());
+        terms.prove().map_err(refused)?;
+    }
+    Ok(Some(terms))
+}
+
+/// None: a configuration that names one was refused.
+#[cfg(not(feature = "mqtt"))]
+pub fn broker(_: &Config, _: Purpose, _: &mut Bill) -> anyhow::Result<Option<Terms>> {
+    Ok(None)
+}

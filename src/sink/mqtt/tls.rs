@@ -1,0 +1,61 @@
+//! What a TLS connection goes by: who may vouch for the broker, and what to show it.
+
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Which of the files is at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// That of the authorities.
+    Ca,
+    /// That of the certificate.
+    Certificate,
+    /// That of its key.
+    Key,
+}
+
+/// Reads the PEM files: the authorities that may vouch for the broker, and, where it wants one, a certificate and its key.
+///
+/// # Errors
+/// Which file is at fault, and what is wrong with it.
+pub fn tls(ca: &Path, own: Option<(&Path, &Path)>) -> Result<Arc<ClientConfig>, (Fault, String)> {
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(ca).map_err(|problem| (Fault::Ca, problem))? {
+        // Of a system's hundred some may be of a kind that is not known here; of one's own none may.
+        let _ = roots.add(authority);
+    }
+    if roots.is_empty() {
+        let problem = "holds no certificate of an authority: a PEM file with BEGIN CERTIFICATE is wanted";
+        return Err((Fault::Ca, format!("{}: {problem}", ca.display())));
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| (Fault::Ca, error.to_string()))?
+        .with_root_certificates(roots);
+    let Some((certificate, key)) = own else { return Ok(Arc::new(config.with_no_client_auth())) };
+    let chain = certificates(certificate).map_err(|problem| (Fault::Certificate, problem))?;
+    if chain.is_empty() {
+        return Err((Fault::Certificate, format!("{}: holds no certificate", certificate.display())));
+    }
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| (Fault::Key, said(key, &error)))?;
+    let config = config.with_client_auth_cert(chain, secret);
+    config.map(Arc::new).map_err(|error| (Fault::Key, format!("{}: {error}", key.display())))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| said(path, &error))?;
+    certificates.collect::<Result<_, _>>().map_err(|error| said(path, &error))
+}
+
+fn said(path: &Path, error: &rustls::pki_types::pem::Error) -> String {
+    use rustls::pki_types::pem::Error;
+    match error {
+        Error::Io(error) => format!("{}: {error}", path.display()),
+        Error::NoItemsFound => format!("{}: holds nothing of what it should: a PEM file is wanted", path.display()),
+        other => format!("{}: {other:?}: a PEM file is wanted", path.display()),
+    }
+}
