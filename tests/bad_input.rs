@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::{arg, config, copy_folder, records, refuse, root, run, succeed, text};
+use common::{arg, config, copy_folder, lineside, records, refuse, root, run, succeed, text};
 use lineside::engine::{Tensor, npy};
 use lineside::picture::{Layout, Picture, write_png};
 use std::path::Path;
+use std::process::Stdio;
 
 fn save_png(path: &Path, picture: &Picture) {
     write_png(std::fs::File::create(path).unwrap(), picture).unwrap();
@@ -148,6 +149,17 @@ fn bad_pictures_fail_one_by_one_and_the_others_are_inspected() {
 }
 
 /// A 64×48 picture of the given kind, all bytes 9.
+/// As in `lineside devices --json | head -0`.
+#[test]
+fn a_reader_that_goes_away_is_no_fault() {
+    for arguments in [&["devices"][..], &["devices", "--json"]] {
+        let mut child = lineside().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
+    }
+}
+
 fn save_deep(path: &Path, colour: png::ColorType, depth: png::BitDepth, bytes_per_pixel: usize) {
     let mut encoder = png::Encoder::new(std::fs::File::create(path).unwrap(), 64, 48);
     encoder.set_color(colour);

@@ -104,7 +104,9 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         if bad_bundle || cause.is::<ConfigError>() || cause.is::<OverBudget>() {
             return 78;
         }
-        if cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) {
+        let of_json = cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind).or(of_json);
+        if kind == Some(std::io::ErrorKind::BrokenPipe) {
             return 0;
         }
     }
