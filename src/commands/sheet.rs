@@ -1,8 +1,8 @@
 //! A sheet of small pictures with their heatmaps: what to look at after an evaluation.
 
 use super::read_picture;
-use crate::picture::{Picture, Resizer, side_by_side, stacked, write_png};
-use crate::sink::{annotated, write_durably};
+use crate::picture::{Picture, Resizer, side_by_side, stacked};
+use crate::sink::{annotated, write_png_durably};
 use crate::task::anomaly::{Inspector, Verdict};
 use anyhow::Context;
 use std::path::Path;
@@ -29,6 +29,5 @@ pub fn write(path: &Path, inspector: &mut Inspector, pictures: &[(&Path, String)
     let captioned: Vec<(&Picture, &str)> =
         small.iter().zip(pictures).map(|(picture, (_, caption))| (picture, caption.as_str())).collect();
     let rows: Vec<Picture> = captioned.chunks(COLUMNS).map(side_by_side).collect();
-    write_durably(path, |out| write_png(out, &stacked(&rows)).map_err(std::io::Error::other))
-        .with_context(|| format!("{}: cannot write the sheet", path.display()))
+    write_png_durably(path, &stacked(&rows)).with_context(|| format!("{}: cannot write the sheet", path.display()))
 }

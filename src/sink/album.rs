@@ -16,9 +16,9 @@
 //! What the folder holds is counted by reading it, at the start and whenever room is made; memory does not grow with the
 //! number of pictures. Files of other names are neither counted nor deleted.
 
-use super::durable::{remove_unfinished, write_durably};
+use super::durable::{remove_unfinished, write_png_durably};
 use super::stamp::{LENGTH, is_stamp, stamp};
-use crate::picture::{Picture, write_png};
+use crate::picture::Picture;
 use bytesize::ByteSize;
 use std::collections::BinaryHeap;
 use std::fs::{self, DirEntry};
@@ -121,7 +121,7 @@ impl Album {
         // No PNG of these pixels is larger: the fast compression's codes for a byte have 12 bits at most.
         let most = picture.data().len() as u64 * 3 / 2 + 4096;
         self.make_room(most)?;
-        let write = || write_durably(&path, |out| write_png(out, picture).map_err(io::Error::other));
+        let write = || write_png_durably(&path, picture);
         // A disk that others have filled: rather an old picture than the new one.
         write().or_else(|error| if is_full(&error) && self.give_up_some() { write() } else { Err(error) })?;
         let bytes = fs::metadata(&path)?.len();

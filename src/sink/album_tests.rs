@@ -158,3 +158,16 @@ fn names_hold_time_and_frame_and_are_never_taken() {
     // A folder that is gone has no names that are taken.
     assert_eq!(free_stem(Path::new("no/such/folder"), "a".into(), &[".png"]), "a");
 }
+
+#[test]
+fn on_a_full_disk_a_new_picture_takes_the_place_of_an_old_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut album = Album::open(folder.path(), limits(1 << 20));
+    add(&mut album, 0, Interest::Normal, "n0");
+    // The name under which the next is written leads to a device that is full, once.
+    let name = format!("{}.png", album.stem(at(1), Interest::Defect, "d1", &[".png"]));
+    let part = folder.path().join(format!(".{name}.part"));
+    std::os::unix::fs::symlink("/dev/full", &part).unwrap();
+    album.write(&name, &noise(1)).unwrap();
+    assert_eq!(pictures(folder.path()).0.into_iter().collect::<Vec<_>>(), ["d1"]);
+}

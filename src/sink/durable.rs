@@ -1,5 +1,6 @@
 //! Files that are there whole or not at all.
 
+use crate::picture::{Picture, write_png};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -42,6 +43,46 @@ pub fn write_durably(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Resu
         let _ = std::fs::remove_file(&temporary);
     }
     result
+}
+
+/// Writes a picture as PNG in the same way.
+///
+/// # Errors
+/// As [`write_durably`], of the kind that the disk gives: a full one is known by it.
+pub fn write_png_durably(path: &Path, picture: &Picture) -> io::Result<()> {
+    write_durably(path, |out| {
+        let mut out = Remembers { out, failed: None };
+        let written = write_png(&mut out, picture);
+        written.map_err(|error| out.failed.take().unwrap_or_else(|| io::Error::other(error)))
+    })
+}
+
+/// Keeps the first error of a writer, of which a PNG encoder only passes on the words.
+struct Remembers<'a> {
+    out: &'a mut dyn Write,
+    failed: Option<io::Error>,
+}
+
+impl Remembers<'_> {
+    fn remember<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        result.map_err(|error| {
+            let (kind, words) = (error.kind(), error.to_string());
+            self.failed.get_or_insert(error);
+            io::Error::new(kind, words)
+        })
+    }
+}
+
+impl Write for Remembers<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes);
+        self.remember(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.out.flush();
+        self.remember(flushed)
+    }
 }
 
 /// Whether files of some size can be written into `folder` now, or into the one above it that is there.

@@ -18,7 +18,7 @@ mod viewer;
 
 pub use alarm::{Active, Alarm, Heartbeat, Signal};
 pub use album::{Album, Interest, Limits, is_full};
-pub use durable::{prove_writable, write_durably};
+pub use durable::{prove_writable, write_durably, write_png_durably};
 pub use events::{EventLog, record_files};
 pub use previous::previous_run;
 pub use run_log::RunLog;

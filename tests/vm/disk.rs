@@ -64,7 +64,7 @@ pub fn gets_full(machine: &mut Machine) -> Result<String> {
         // The last bytes: from now on not even a line has room.
         wait_for(machine, &["events.jsonl", "No space left"], begun)?;
         machine.run("goes_on 30 4")?;
-        machine.run(&format!("cd {RECORDS}; rm filler; goes_on 30 4; ls | grep -q png && systemctl stop lineside"))?;
+        machine.run(&format!("cd {RECORDS}; rm filler; goes_on 30 4; within 30 sh -c 'ls *.png >/dev/null 2>&1' && systemctl stop lineside"))?;
         let lines = lines(machine)?;
         ensure!(lines.iter().all(Option::is_some), "a line is torn: {lines:?}");
 

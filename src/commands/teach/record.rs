@@ -6,8 +6,7 @@ use crate::commands::board::{Purpose, triggered};
 use crate::commands::progress::Progress;
 use crate::commands::setup::open_source;
 use crate::config::{self, Config, Source};
-use crate::picture::write_png;
-use crate::sink::write_durably;
+use crate::sink::write_png_durably;
 use crate::source::{Frame, Next};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
@@ -41,7 +40,7 @@ pub fn record(camera: &str, folder: &Path, frames: u64, every: Duration) -> anyh
         match source.next(&mut frame) {
             Next::Frame => {
                 let path = path(number);
-                let written = write_durably(&path, |out| write_png(out, &frame.picture).map_err(std::io::Error::other));
+                let written = write_png_durably(&path, &frame.picture);
                 written.with_context(|| path.display().to_string())?;
                 number += 1;
                 due = now + every;

@@ -1,7 +1,7 @@
 //! A sheet to look at: of each picture the piece that is hardest to enlarge, by every way and as it was.
 
-use crate::picture::{Picture, Rect, luma_into, side_by_side, stacked, write_png};
-use crate::sink::write_durably;
+use crate::picture::{Picture, Rect, luma_into, side_by_side, stacked};
+use crate::sink::write_png_durably;
 use anyhow::Context;
 use std::path::Path;
 
@@ -33,7 +33,7 @@ impl Grid {
 
     /// Writes the sheet as PNG.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
-        write_durably(path, |out| write_png(out, &stacked(&self.rows)).map_err(std::io::Error::other))
+        write_png_durably(path, &stacked(&self.rows))
             .with_context(|| format!("{}: cannot write the sheet", path.display()))
     }
 }
