@@ -9,10 +9,10 @@
 //! | [`service`] | what the process tells systemd, and is told by it |
 //! | [`status_page`] | what a browser and Prometheus are shown of a run |
 //! | [`pipeline`] | threads and queues: capture → newest-frame slot → inspection → bounded queue → sinks |
-//! | [`field`] | what the field tells: times, scores and looks over time, drift; and what its logs say: `inspect` |
+//! | [`field`] | what the field tells: times, scores and looks over time, drift; what its logs say: `inspect`, and whether it was right: `replay` |
 //! | [`source`] | where frames come from |
 //! | [`task`] | what is asked of a frame: is it normal, and what does the spot look like from nearer |
-//! | [`sink`] | where verdicts go |
+//! | [`sink`] | where verdicts go: lines, records, pictures, a broker |
 //! | [`times`] | how long a thread waits, and the watchdog, from one constant |
 //! | [`record`] | records, faults that begin and end, and where they go |
 //! | [`board`] | what the board has: GPIO lines, sensors of heat, permissions |

@@ -4,7 +4,9 @@
 //! verdicts on disk. A slow writer makes inspection wait, never lose a verdict; slow inspection makes frames stale,
 //! which are counted, never queued.
 
+mod capture;
 mod counts;
+mod inspection;
 mod newest_frame;
 mod pulse;
 mod relief;
