@@ -17,11 +17,9 @@
 //! | [`record`] | records, faults that begin and end, and where they go |
 //! | [`board`] | what the board has: GPIO lines, sensors of heat, permissions |
 //! | [`bundle`] | a model with all that it needs: manifest, hashes, golden vectors |
-//! | [`engine`] | INT8 inference |
 //! | [`memory`] | the budget and the counting allocator |
-//! | [`picture`] | pixels: formats, conversion, fixed-point resize, drawing |
 //!
-//! `engine` and `picture` know nothing of the others. `docs/architecture.md` tells the reasons.
+//! What knows nothing of a line stands in libraries of its own, under `crates/`. `docs/architecture.md` tells the reasons.
 
 // Nothing that comes from outside may end the process; tests may.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -30,10 +28,8 @@ pub mod board;
 pub mod bundle;
 pub mod commands;
 pub mod config;
-pub mod engine;
 pub mod field;
 pub mod memory;
-pub mod picture;
 pub mod pipeline;
 pub mod record;
 pub mod service;

@@ -3,8 +3,8 @@
 mod common;
 
 use common::{arg, config, copy_folder, lineside, records, refuse, root, run, succeed, text};
-use lineside::engine::{Tensor, npy};
-use lineside::picture::{Layout, Picture, write_png};
+use lineside_engine::{Tensor, npy};
+use lineside_picture::{Layout, Picture, write_png};
 use std::path::Path;
 use std::process::Stdio;
 

@@ -5,8 +5,8 @@ mod common;
 use common::root;
 use lineside::bundle::Bundle;
 use lineside::field::{Drift, Interval, Review, Seen, Statistic};
-use lineside::picture::{Picture, decode_file};
 use lineside::task::anomaly::{Baseline, Inspector, Verdict};
+use lineside_picture::{Picture, decode_file};
 
 /// The frames of a folder of the shipped bundle.
 fn frames(kind: &str) -> Vec<Picture> {

@@ -4,8 +4,8 @@ mod common;
 
 use lineside::bundle::Bundle;
 use lineside::memory::{CountingAllocator, seal_this_thread, sealed_allocations};
-use lineside::picture::{Layout, Picture};
 use lineside::task::super_resolution::{Enlarger, spot};
+use lineside_picture::{Layout, Picture};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;

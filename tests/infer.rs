@@ -3,7 +3,7 @@
 mod common;
 
 use common::{arg, refuse, root, succeed};
-use lineside::engine::{Tensor, npy};
+use lineside_engine::{Tensor, npy};
 
 #[test]
 fn a_float_model_with_two_inputs_and_two_outputs() {

@@ -2,8 +2,8 @@
 
 mod common;
 
-use lineside::engine::Model;
 use lineside::memory::{CountingAllocator, heap_use, reset_peak};
+use lineside_engine::Model;
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;

@@ -3,8 +3,8 @@
 
 mod common;
 
-use lineside::engine::{Model, Session, Tensor, kernel_names, npy};
 use lineside::memory::{CountingAllocator, seal_this_thread, sealed_allocations};
+use lineside_engine::{Model, Session, Tensor, kernel_names, npy};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

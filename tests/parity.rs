@@ -5,7 +5,7 @@
 mod common;
 
 use common::{outside, root, succeed, text};
-use lineside::picture::{Form, Layout, write_png_rows};
+use lineside_picture::{Form, Layout, write_png_rows};
 use std::path::PathBuf;
 use std::process::Command;
 

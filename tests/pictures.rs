@@ -4,7 +4,7 @@
 mod common;
 
 use common::{arg, config, lineside, records, refuse, root, succeed};
-use lineside::picture::{Picture, decode_file};
+use lineside_picture::{Picture, decode_file};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{arg, config, copy_folder, lineside, records, refuse, root, run, succeed, text};
-use lineside::picture::{Picture, decode_file, write_png};
+use lineside_picture::{Picture, decode_file, write_png};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 

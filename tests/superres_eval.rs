@@ -3,9 +3,9 @@
 mod common;
 
 use common::{arg, data, outside, refuse, root, succeed};
-use lineside::picture::{Filter, Layout, Picture, Rect, Resizer, decode_file, write_png};
 use lineside::source::picture_files;
 use lineside::task::super_resolution::{enlarge_bicubic, psnr_y, ssim_y};
+use lineside_picture::{Filter, Layout, Picture, Rect, Resizer, decode_file, write_png};
 use serde_json::Value;
 use std::path::Path;
 

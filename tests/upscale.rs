@@ -4,8 +4,8 @@ mod common;
 
 use common::{arg, refuse, root, succeed};
 use lineside::bundle::Bundle;
-use lineside::picture::{Form, Layout, Picture, Rect, RowReader, decode_file, write_png, write_png_rows};
 use lineside::task::super_resolution::{Enlarger, spot};
+use lineside_picture::{Form, Layout, Picture, Rect, RowReader, decode_file, write_png, write_png_rows};
 use std::path::{Path, PathBuf};
 
 fn save(path: &Path, picture: &Picture) {

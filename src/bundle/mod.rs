@@ -11,7 +11,7 @@ pub use manifest::{
     SuperResolutionSection, Task,
 };
 
-use crate::engine::{Model, Tensor, npy};
+use lineside_engine::{Model, Tensor, npy};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 

@@ -2,11 +2,11 @@
 
 use super::{WrongArguments, percentile};
 use crate::bundle::{self, Manifest, Task};
-use crate::engine::{Model, Session, measured_peak};
-use crate::picture::{Layout, Picture};
 use crate::task::anomaly::Inspector;
 use crate::task::super_resolution::Enlarger;
 use anyhow::Context;
+use lineside_engine::{Model, Session, measured_peak};
+use lineside_picture::{Layout, Picture};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;

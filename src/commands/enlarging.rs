@@ -1,11 +1,11 @@
 //! What of a frame is enlarged, and how long that may take and takes on this machine.
 
 use crate::config::{Config, When};
-use crate::picture::{Layout, Picture};
 use crate::source::FrameSource;
 use crate::task::TaskError;
 use crate::task::anomaly::{Inspector, Verdict};
 use crate::task::super_resolution::Enlarger;
+use lineside_picture::{Layout, Picture};
 use std::fmt;
 use std::time::{Duration, Instant};
 

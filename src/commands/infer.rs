@@ -1,9 +1,9 @@
 //! `lineside infer`: any ONNX model on `.npy` arrays.
 
 use super::WrongArguments;
-use crate::engine::{Model, Session, npy};
 use crate::sink::write_durably;
 use anyhow::Context;
+use lineside_engine::{Model, Session, npy};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;

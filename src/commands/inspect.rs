@@ -2,8 +2,8 @@
 
 use super::progress::Progress;
 use super::{WrongArguments, print_json};
-use crate::field::inspect::{Origin, Window, find_logs, inspect, parse_time};
 use anyhow::Context;
+use lineside_fieldlog::{Origin, Window, find_logs, inspect, parse_time};
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;

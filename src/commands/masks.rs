@@ -1,8 +1,8 @@
 //! Masks: pictures in a folder of their own that tell where the defects of other pictures are.
 
 use super::read_picture;
-use crate::picture::{Layout, Picture, PictureError};
 use anyhow::Context;
+use lineside_picture::{Layout, Picture, PictureError};
 use std::path::Path;
 
 /// Reads the mask of a picture of `size` (width, height) that lies somewhere in the folder of defects. Its path in the
@@ -37,7 +37,7 @@ pub(super) fn read(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::write_png;
+    use lineside_picture::write_png;
 
     #[test]
     fn marks_are_0_or_255_and_errors_name_the_file() {

@@ -129,10 +129,10 @@ fn percentile(sorted: &[f64], q: f64) -> f64 {
 }
 
 /// Reads and decodes one picture file.
-fn read_picture(path: &std::path::Path, picture: &mut crate::picture::Picture) -> anyhow::Result<()> {
+fn read_picture(path: &std::path::Path, picture: &mut lineside_picture::Picture) -> anyhow::Result<()> {
     use anyhow::Context;
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-    crate::picture::decode_file(&bytes, MAX_PIXELS, picture).with_context(|| path.display().to_string())
+    lineside_picture::decode_file(&bytes, MAX_PIXELS, picture).with_context(|| path.display().to_string())
 }
 
 /// The most pixels of a picture that a command reads by name.

@@ -1,7 +1,7 @@
 //! `lineside parity`: does this CPU give the bytes that the bundles' golden vectors state, with every kernel set it has?
 
 use crate::bundle::{self, Bundle};
-use crate::engine::{Session, kernel_names};
+use lineside_engine::{Session, kernel_names};
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;

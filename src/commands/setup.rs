@@ -7,10 +7,8 @@ use super::heat;
 use super::status_page::{self, Planned};
 use crate::bundle::{self, Bundle};
 use crate::config::{Config, Source, When};
-use crate::engine::Plan;
 use crate::field;
 use crate::memory::{Bill, heap_use, reset_peak};
-use crate::picture::{Layout, Picture};
 use crate::pipeline::{self, Pipeline, Relief, Smaller};
 use crate::sink::{Viewer, mqtt, prove_writable};
 use crate::source::camera;
@@ -18,6 +16,8 @@ use crate::source::{FolderSource, FrameSource, PatternSource};
 use crate::task::anomaly::{Baseline, Inspector, Verdict};
 use crate::task::super_resolution::Enlarger;
 use anyhow::Context;
+use lineside_engine::Plan;
+use lineside_picture::{Layout, Picture};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -181,7 +181,7 @@ fn load_inspector(
     let mut inspector = Inspector::new(bundle, config.anomaly.wanted_threshold())?;
     let coverage = inspector.plans().map(Plan::integer_coverage).fold(1.0, f64::min);
     allow_float(config, bundle, coverage)?;
-    let sum = |bytes: fn(crate::engine::Memory) -> u64| inspector.plans().map(|plan| bytes(plan.memory())).sum();
+    let sum = |bytes: fn(lineside_engine::Memory) -> u64| inspector.plans().map(|plan| bytes(plan.memory())).sum();
     let name = &bundle.manifest().name;
     bill.add(format!("{name} weights"), sum(|memory| memory.weights_bytes));
     bill.add(format!("{name} statistics"), inspector.statistics_bytes() as u64);

@@ -1,10 +1,10 @@
 //! A sheet of small pictures with their heatmaps: what to look at after an evaluation.
 
 use super::read_picture;
-use crate::picture::{Picture, Resizer, side_by_side, stacked};
 use crate::sink::{annotated, write_png_durably};
 use crate::task::anomaly::{Inspector, Verdict};
 use anyhow::Context;
+use lineside_picture::{Picture, Resizer, side_by_side, stacked};
 use std::path::Path;
 
 /// Pictures in a row, and the width of each in pixels.

@@ -3,12 +3,12 @@
 use super::{MAX_PIXELS, WrongArguments};
 use crate::bundle;
 use crate::memory::peak_resident_bytes;
-use crate::picture::{PictureError, RowReader, write_png_rows};
 use crate::sink::write_durably;
 use crate::source::picture_files;
 use crate::task::TaskError;
 use crate::task::super_resolution::Enlarger;
 use anyhow::Context;
+use lineside_picture::{PictureError, RowReader, write_png_rows};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};

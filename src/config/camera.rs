@@ -1,8 +1,8 @@
 //! `[source.camera]`.
 
 use super::{Outside, outside, pixels};
-use crate::picture::PixelFormat;
 use crate::source::camera::{Setting, control_keys};
+use lineside_picture::PixelFormat;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use std::collections::BTreeMap;
 use toml::Spanned;

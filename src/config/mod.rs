@@ -373,9 +373,9 @@ impl Origin {
 mod tests {
     use super::*;
     use crate::board::LineName;
-    use crate::picture::PixelFormat;
     use crate::sink::Active;
     use crate::source::camera::Setting;
+    use lineside_picture::PixelFormat;
 
     fn refusal(text: &str) -> String {
         Config::parse(text, Path::new("line.toml")).unwrap_err().to_string()

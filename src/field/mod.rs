@@ -4,14 +4,12 @@
 //! ```text
 //! threads of the pipeline --> Interval (histograms, sketches) --+--> status records
 //!                                                               +--> Drift, against the bundle's baseline --> review records
-//! logs, from anywhere -- inspect --> what happened, and what matters
 //! events with their frames -- replay --> the same verdicts, or why not
 //! ```
 
 mod baseline;
 mod drift;
 mod histogram;
-pub mod inspect;
 mod interval;
 pub mod replay;
 

@@ -1,8 +1,8 @@
 //! What goes from inspection to the writer: a verdict with copies of the pixels that it needs. Reused.
 
-use crate::picture::{Layout, Picture};
 use crate::sink::Interest;
 use crate::task::anomaly::Verdict;
+use lineside_picture::{Layout, Picture};
 use std::sync::Arc;
 use std::time::Duration;
 

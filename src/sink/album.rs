@@ -18,8 +18,8 @@
 
 use super::durable::{remove_unfinished, write_png_durably};
 use super::stamp::{LENGTH, is_stamp, stamp};
-use crate::picture::Picture;
 use bytesize::ByteSize;
+use lineside_picture::Picture;
 use std::collections::BinaryHeap;
 use std::fs::{self, DirEntry};
 use std::io;

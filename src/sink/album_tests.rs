@@ -1,5 +1,5 @@
 use super::*;
-use crate::picture::Layout;
+use lineside_picture::Layout;
 use std::collections::BTreeSet;
 
 /// A picture whose PNG has 13.7 kB.

@@ -1,6 +1,6 @@
 //! Files that are there whole or not at all.
 
-use crate::picture::{Picture, write_png};
+use lineside_picture::{Picture, write_png};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;

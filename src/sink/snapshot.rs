@@ -1,9 +1,9 @@
 //! Pictures for people: the frame with what was seen in it, and the spot from nearer.
 
-use crate::picture::{Colour, Picture, PictureError, frame_box, heatmap_over, label, rgb_into, side_by_side};
 use crate::task::TaskError;
 use crate::task::anomaly::Verdict;
 use crate::task::super_resolution::enlarge_bicubic;
+use lineside_picture::{Colour, Picture, PictureError, frame_box, heatmap_over, label, rgb_into, side_by_side};
 
 const ALARM: Colour = Colour(255, 64, 48);
 const TEXT: Colour = Colour(255, 255, 255);

@@ -1,7 +1,7 @@
 //! Who looks on while a line runs.
 
-use crate::picture::Picture;
 use crate::task::anomaly::Verdict;
+use lineside_picture::Picture;
 use std::time::Duration;
 
 /// Sees each verdict with its frame, on the inspection thread: so it must not wait, allocate, or take long.

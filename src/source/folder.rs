@@ -1,7 +1,7 @@
 //! Frames from a folder of PNG and JPEG pictures.
 
 use super::{Frame, FrameSource, Next, Pace};
-use crate::picture::decode_file;
+use lineside_picture::decode_file;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 

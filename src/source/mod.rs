@@ -9,7 +9,7 @@ pub use folder::{FolderSource, picture_files};
 pub use pattern::PatternSource;
 pub use triggered::{Edge, Trigger, Triggered};
 
-use crate::picture::Picture;
+use lineside_picture::Picture;
 use std::time::{Duration, Instant};
 
 /// One frame on its way through the pipeline. Its buffer is reused.
@@ -29,7 +29,7 @@ impl Frame {
     pub fn of_size(size: Option<(usize, usize)>) -> Frame {
         let mut frame = Frame { name: String::with_capacity(64), ..Frame::default() };
         if let Some((width, height)) = size {
-            frame.picture.reshape(crate::picture::Layout::Rgb, width, height);
+            frame.picture.reshape(lineside_picture::Layout::Rgb, width, height);
         }
         frame
     }

@@ -2,7 +2,7 @@
 //! made to exercise the pipeline without a camera.
 
 use super::{Frame, FrameSource, Next, Pace};
-use crate::picture::{Layout, Picture};
+use lineside_picture::{Layout, Picture};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use std::fmt::Write;

@@ -2,9 +2,9 @@
 
 use super::focus::focus;
 use super::live::{Live, Shot};
-use crate::picture::Picture;
 use crate::sink::annotated;
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use lineside_picture::Picture;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -137,9 +137,9 @@ pub fn most_bytes(pixels: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::{Layout, decode_file};
     use crate::sink::Viewer;
     use crate::task::anomaly::Verdict;
+    use lineside_picture::{Layout, decode_file};
 
     fn judged(live: &Live, grey: u8) {
         let mut frame = Picture::new(Layout::Rgb, 64, 48);

@@ -1,6 +1,6 @@
 //! How sharp a picture is: for turning a lens until the number is highest.
 
-use crate::picture::{Picture, luma_into};
+use lineside_picture::{Picture, luma_into};
 
 /// Sharpness and mean brightness, in grey levels. Sharpness is the mean of the absolute Laplacian (4 neighbours) of the
 /// luma, of each second row: it rises with focus, and with noise, so it compares pictures of one camera in one light.
@@ -28,7 +28,7 @@ pub fn focus(picture: &Picture, luma: &mut Picture) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::Layout;
+    use lineside_picture::Layout;
 
     /// A step of 100 levels that takes `width` pixels.
     fn step(width: usize) -> f64 {

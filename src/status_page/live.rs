@@ -1,9 +1,9 @@
 //! What the inspection thread leaves for the page: each score, and a frame where somebody looks. It never waits: a frame
 //! changes hands by swapping buffers, numbers are atomic, and a lock that the page holds just then is passed by.
 
-use crate::picture::{Layout, Picture};
 use crate::sink::Viewer;
 use crate::task::anomaly::Verdict;
+use lineside_picture::{Layout, Picture};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -4,8 +4,8 @@ pub mod anomaly;
 pub mod super_resolution;
 
 use crate::bundle::BundleError;
-use crate::engine::EngineError;
-use crate::picture::PictureError;
+use lineside_engine::EngineError;
+use lineside_picture::PictureError;
 
 /// Why a task could not be set up or could not answer for a frame.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use super::line::{RECORDS, WEBCAM, restart_with};
 use super::machine::Machine;
 use super::service::small;
 use anyhow::{Context, Result, ensure};
-use lineside::picture::{Picture, decode_file};
+use lineside_picture::{Picture, decode_file};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;

@@ -3,8 +3,8 @@
 use super::machine::Machine;
 use anyhow::{Context, Result};
 use lineside::bundle::{self, Bundle, Draft};
-use lineside::engine::{Tensor, npy};
-use lineside::picture::{Picture, decode_file};
+use lineside_engine::{Tensor, npy};
+use lineside_picture::{Picture, decode_file};
 use std::path::Path;
 
 /// The camera, by the name that stays the same.

@@ -3,10 +3,10 @@
 use super::Arguments;
 use crate::bundle::Bundle;
 use crate::commands::{masks, percentile, print_json, read_picture, sheet};
-use crate::picture::Picture;
 use crate::source::picture_files;
 use crate::task::anomaly::{Inspector, Pixels, Verdict, auroc, f1, interval, recall_at};
 use anyhow::Context;
+use lineside_picture::Picture;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -6,12 +6,12 @@ use crate::bundle::sha256;
 use crate::commands::heat::Watcher;
 use crate::commands::setup::Ready;
 use crate::config::Config;
-use crate::engine::cpu_features;
 use crate::field::{Drift, Interval, Stage};
 use crate::memory::{peak_resident_bytes, resident_bytes, sealed_allocations};
 use crate::pipeline::{Ending, Report, Status};
 use crate::record::{Record, Value, event_id, fault, held_back};
 use crate::task::anomaly::Region;
+use lineside_engine::cpu_features;
 use std::path::Path;
 use std::time::Duration;
 

@@ -1,12 +1,12 @@
 //! What a run leaves behind: a line for each verdict, records, and pictures of defects.
 
 use super::{hundredths, records};
-use crate::picture::Picture;
 use crate::pipeline::{Report, Reporter};
 use crate::record::Record;
 use crate::record::fault::{self, Cause};
 use crate::sink::mqtt::Broker;
 use crate::sink::{Album, Interest, RunLog, annotated, is_full, spot_beside_bicubic};
+use lineside_picture::Picture;
 use std::io::{Stdout, Write};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;

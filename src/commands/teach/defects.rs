@@ -4,10 +4,10 @@ use super::Arguments;
 use crate::bundle::sha256;
 use crate::commands::progress::Progress;
 use crate::commands::{MAX_PIXELS, masks};
-use crate::picture::{Picture, decode_file};
 use crate::source::picture_files;
 use crate::task::anomaly::teach::{Labelled, TeachError, Teacher};
 use anyhow::Context;
+use lineside_picture::{Picture, decode_file};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 

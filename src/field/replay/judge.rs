@@ -2,10 +2,10 @@
 
 use super::{Judged, Kind, Maker, Outcome};
 use crate::bundle::{self, Bundle, sha256};
-use crate::engine::{Plan, kernel_names};
-use crate::picture::{Picture, decode_file};
 use crate::task::TaskError;
 use crate::task::anomaly::{Inspector, Verdict};
+use lineside_engine::{Plan, kernel_names};
+use lineside_picture::{Picture, decode_file};
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 

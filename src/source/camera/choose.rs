@@ -2,7 +2,7 @@
 
 use super::device::{Device, Interval, Mode, Rates, Size};
 use super::fault::{Fault, Kind};
-use crate::picture::PixelFormat;
+use lineside_picture::PixelFormat;
 
 /// What the user wants.
 #[derive(Debug, Clone, Copy)]

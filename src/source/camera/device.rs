@@ -2,7 +2,7 @@
 #![allow(clippy::missing_errors_doc)] // as just said
 
 use super::fault::Fault;
-use crate::picture::{PixelFormat, Range};
+use lineside_picture::{PixelFormat, Range};
 use std::time::{Duration, Instant};
 
 /// A place where a camera is, or will be again.

@@ -2,7 +2,7 @@
 
 use super::device::{Agreed, Device, Filled, Limits, Mode, Port, Rates, Size};
 use super::fault::{Fault, Kind};
-use crate::picture::{PixelFormat, Range};
+use lineside_picture::{PixelFormat, Range};
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};

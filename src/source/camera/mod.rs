@@ -39,10 +39,10 @@ pub use v4l2::V4l2;
 pub(crate) use v4l2::age_of;
 
 use super::{Condition, Frame, FrameSource, Next, State};
-use crate::picture::{RawFrame, decode_into};
 use crate::record::fault::{self as faults, Cause};
 use choose::choose;
 use device::Filled;
+use lineside_picture::{RawFrame, decode_into};
 use outage::Outage;
 use repeat::Repeat;
 use std::fmt::Write;

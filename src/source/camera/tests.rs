@@ -3,7 +3,7 @@
 use super::device::{Interval, Rates};
 use super::fake::{Content, FakePort, World};
 use super::*;
-use crate::picture::PixelFormat;
+use lineside_picture::PixelFormat;
 
 const WISH: Wish = Wish { width: 8, height: 4, fps: 10.0, format: None };
 

@@ -4,7 +4,7 @@ use super::device::{Agreed, Device, Filled, Interval, Limits, Mode, Rates, Size}
 use super::fault::{Fault, Kind};
 use super::mapping::Mapping;
 use super::videodev2 as sys;
-use crate::picture::{PixelFormat, Range};
+use lineside_picture::{PixelFormat, Range};
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};

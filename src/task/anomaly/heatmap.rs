@@ -1,6 +1,6 @@
 //! From distances on the feature grid to a score, a heatmap and regions in frame coordinates. All in integers.
 
-use crate::picture::Rect;
+use lineside_picture::Rect;
 
 /// A connected group of cells at or over the half distance.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,7 +1,7 @@
 //! What a frame looks like, in two figures that tell a dirty lens and a dead lamp from new parts: how bright it is and how
 //! sharp. Cheap enough for every frame: of the square that the backbone sees, every fourth row and the one below it.
 
-use crate::picture::{Picture, luma_row};
+use lineside_picture::{Picture, luma_row};
 
 /// Rows from one that is looked at to the next.
 const EVERY: usize = 4;
@@ -105,7 +105,7 @@ fn apart(a: &[u8], b: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::Layout;
+    use lineside_picture::Layout;
 
     fn look(level: impl Fn(usize, usize) -> u8) -> Look {
         let data = (0..320 * 320).map(|i| level(i % 320, i / 320)).collect();
@@ -166,7 +166,7 @@ mod tests {
             rgb.copy_from_slice(&[i as u8, 200, (i / 7) as u8]);
         }
         let mut grey = Picture::default();
-        crate::picture::luma_into(&colour, &mut grey);
+        lineside_picture::luma_into(&colour, &mut grey);
         assert_eq!(Eye::new(64).look(&colour), Eye::new(64).look(&grey));
     }
 

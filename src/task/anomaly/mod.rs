@@ -30,11 +30,11 @@ pub use verdict::Verdict;
 
 use super::TaskError;
 use crate::bundle::{Bundle, BundleError, Method, Task};
-use crate::engine::{Plan, npy};
-use crate::picture::{Layout, Picture};
 use calibration::Calibration;
 use cells::Cells;
 use heatmap::{Grid, Scratch, find_regions, heat};
+use lineside_engine::{Plan, npy};
+use lineside_picture::{Layout, Picture};
 use look::Eye;
 use pooled::pool;
 use scorer::{Matrix, Seen, Sum, rebuild};
@@ -87,7 +87,7 @@ impl Inspector {
         Inspector::load(bundle, threshold, None)
     }
 
-    /// The same, with a backbone that is computed by the kernel set of a name ([`crate::engine::kernel_names`]).
+    /// The same, with a backbone that is computed by the kernel set of a name ([`lineside_engine::kernel_names`]).
     ///
     /// # Errors
     /// As [`Inspector::new`].

@@ -3,7 +3,7 @@
 //! Pixels are counted by their heat, a byte, so memory is the same for ten frames and for ten million. What that costs:
 //! pixels whose distances differ by less than a step of heat are ties.
 
-use crate::picture::{Picture, PictureError};
+use lineside_picture::{Picture, PictureError};
 
 /// The share of false positives up to which overlap counts (Bergmann et al. 2021, section 5.2).
 const MOST_FALSE_POSITIVES: f64 = 0.3;
@@ -125,7 +125,7 @@ impl Pixels {
 mod tests {
     use super::super::auroc;
     use super::*;
-    use crate::picture::Layout;
+    use lineside_picture::Layout;
     use proptest::prelude::*;
 
     fn grey(width: usize, bytes: &[u8]) -> Picture {

@@ -1,7 +1,7 @@
 //! The answer for one frame.
 
 use super::Region;
-use crate::picture::{Filter, Layout, Picture, PictureError, Rect, Resizer};
+use lineside_picture::{Filter, Layout, Picture, PictureError, Rect, Resizer};
 use sha2::{Digest, Sha256};
 
 /// The answer for one frame. Reused from frame to frame.

@@ -1,7 +1,7 @@
 //! A frame as the backbone sees it at one input size: its features, as bytes.
 
-use crate::engine::{EngineError, Model, Plan, Session};
-use crate::picture::{Layout, Picture, PictureError, Resizer};
+use lineside_engine::{EngineError, Model, Plan, Session};
+use lineside_picture::{Layout, Picture, PictureError, Resizer};
 use multiversion::multiversion;
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ impl View {
         View::with_threads(model, side, 1)
     }
 
-    /// The same, computed by the kernel set of a name ([`crate::engine::kernel_names`]).
+    /// The same, computed by the kernel set of a name ([`lineside_engine::kernel_names`]).
     ///
     /// # Errors
     /// As [`View::new`], and where this CPU has no such set.

@@ -1,7 +1,7 @@
 //! Colour under transparent pixels: what lies there is nobody's intention, often black, and must not shine through where
 //! opacity begins. It takes the colour of what can be seen beside it.
 
-use crate::picture::Picture;
+use lineside_picture::Picture;
 
 /// Gives every pixel of opacity 0 the mean colour of the visible ones around it, from the edge of what can be seen inwards,
 /// `steps` pixels deep. Only the first `rows` rows count; a pixel depends on others at most `steps` away.
@@ -54,7 +54,7 @@ pub(super) fn bleed(colours: &mut [Picture], opacity: &Picture, rows: usize, ste
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::Layout;
+    use lineside_picture::Layout;
 
     #[test]
     fn colour_spreads_as_far_as_it_is_told() {

@@ -4,7 +4,7 @@
 //! blurred as by a lens, gathered by photosites, given a sensor's noise and JPEG's loss. Strengths are drawn for each
 //! picture, the same for the same seed on every CPU.
 
-use crate::picture::{Picture, PictureError, lose_as_jpeg};
+use lineside_picture::{Picture, PictureError, lose_as_jpeg};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use std::f64::consts::TAU;
@@ -121,7 +121,7 @@ impl Random {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::Layout;
+    use lineside_picture::Layout;
 
     fn flat(level: u8) -> Picture {
         Picture::from_data(Layout::Grey, 300, 300, vec![level; 90_000]).unwrap()

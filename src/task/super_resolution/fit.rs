@@ -1,8 +1,8 @@
 //! How large a spot can be enlarged in the time that there is for it.
 
 use super::Enlarger;
-use crate::picture::{Layout, Picture, Rect};
 use crate::task::TaskError;
+use lineside_picture::{Layout, Picture, Rect};
 use std::time::{Duration, Instant};
 
 /// The smallest spot, in pixels a side: less shows nothing.

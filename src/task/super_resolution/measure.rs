@@ -2,7 +2,7 @@
 //! (`Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255`, MATLAB's `rgb2ycbcr`), rounded to bytes as there, a border as
 //! wide as the scale left out.
 
-use crate::picture::{Layout, Picture};
+use lineside_picture::{Layout, Picture};
 
 /// The peak signal-to-noise ratio of luma in dB, peak 255; infinite for equal pictures, `None` where sizes differ or
 /// nothing is left inside the border.

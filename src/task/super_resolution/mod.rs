@@ -17,8 +17,8 @@ pub use measure::{psnr_y, ssim_y};
 
 use super::TaskError;
 use crate::bundle::{Bundle, Channels, SuperResolutionSection, Task};
-use crate::engine::{EngineError, Plan, Session};
-use crate::picture::{BicubicRows, Filter, Form, Layout, Picture, Rect, Resizer, RowReader, merge_row};
+use lineside_engine::{EngineError, Plan, Session};
+use lineside_picture::{BicubicRows, Filter, Form, Layout, Picture, Rect, Resizer, RowReader, merge_row};
 use std::sync::Arc;
 use tiles::{kept, stretches};
 use window::Window;

@@ -1,7 +1,7 @@
 //! The part of a picture that is being enlarged, as planes, with what the enlarged pixels depend on around it.
 
 use super::bleed::bleed;
-use crate::picture::{Form, Layout, Picture, PictureError, Rect, RowReader, split_row};
+use lineside_picture::{Form, Layout, Picture, PictureError, Rect, RowReader, split_row};
 
 /// Planes of a part of a picture: luma, then Cb and Cr of a colour picture, then opacity where there is any.
 #[derive(Default)]

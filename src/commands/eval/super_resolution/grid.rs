@@ -1,8 +1,8 @@
 //! A sheet to look at: of each picture the piece that is hardest to enlarge, by every way and as it was.
 
-use crate::picture::{Picture, Rect, luma_into, side_by_side, stacked};
 use crate::sink::write_png_durably;
 use anyhow::Context;
+use lineside_picture::{Picture, Rect, luma_into, side_by_side, stacked};
 use std::path::Path;
 
 /// Side of a piece in pixels of the large picture, and how many times larger it is shown.

@@ -2,10 +2,10 @@
 
 use crate::commands::eval::Arguments;
 use crate::commands::read_picture;
-use crate::picture::{Filter, Picture, Rect, Resizer};
 use crate::source::picture_files;
 use crate::task::super_resolution::photograph;
 use anyhow::Context;
+use lineside_picture::{Filter, Picture, Rect, Resizer};
 use std::path::{Path, PathBuf};
 
 /// The pictures of an evaluation.

@@ -6,7 +6,7 @@
 //! B, and none may become so large that folds could not be balanced. Where nothing is found, folds are blocks in the
 //! order of taking.
 
-use crate::picture::Picture;
+use lineside_picture::Picture;
 use std::cmp::Ordering;
 
 /// The thumbnail's side, pixels.
@@ -158,7 +158,7 @@ fn numbered(groups: &[usize]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::Layout;
+    use lineside_picture::Layout;
     use rand_xoshiro::Xoshiro256PlusPlus;
     use rand_xoshiro::rand_core::{Rng, SeedableRng};
 

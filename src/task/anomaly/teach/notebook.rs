@@ -249,8 +249,8 @@ fn read_lines(file: &File, form: &Form) -> io::Result<(Vec<Picture>, Vec<u64>)> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::Layout;
     use crate::task::anomaly::teach::folds::SIDE;
+    use lineside_picture::Layout;
 
     fn form() -> Form {
         Form {
@@ -267,7 +267,7 @@ mod tests {
 
     fn picture(number: usize) -> Picture {
         let quality =
-            Quality { thumbnail: crate::picture::Picture::new(Layout::Grey, SIDE, SIDE), ..Quality::default() };
+            Quality { thumbnail: lineside_picture::Picture::new(Layout::Grey, SIDE, SIDE), ..Quality::default() };
         Picture { name: format!("{number}.png"), key: format!("{number}"), quality, look: (5, 7), label: None }
     }
 

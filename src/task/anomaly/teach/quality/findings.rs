@@ -4,7 +4,7 @@
 //! normal here, and so may be a soft lens.
 
 use super::Quality;
-use crate::picture::Picture;
+use lineside_picture::Picture;
 use std::fmt::{Display, Formatter, Result};
 
 /// Fewer distinct pictures than these are refused, or warned of.

@@ -1,6 +1,6 @@
 use super::super::super::folds::SIDE;
 use super::*;
-use crate::picture::Layout;
+use lineside_picture::Layout;
 
 /// Pictures as from one camera, each of another part.
 fn good(count: usize) -> Vec<Quality> {

@@ -7,7 +7,7 @@ mod findings;
 pub use findings::{Finding, Severity, findings};
 
 use super::folds::SIDE;
-use crate::picture::{Layout, Picture, PictureError, Resizer, luma_into};
+use lineside_picture::{Layout, Picture, PictureError, Resizer, luma_into};
 use serde::{Deserialize, Serialize};
 
 /// Sharpness is measured on a picture of at most this width, so that it can be compared from camera to camera.

@@ -1,7 +1,7 @@
 //! Gaussian blur of one channel of a part of a picture, a wide one on a reduced copy.
 
 use super::shapes::mirrored;
-use crate::picture::{Picture, Rect};
+use lineside_picture::{Picture, Rect};
 
 /// Weights beyond this many standard deviations are left out: they sum to 0.3 %.
 const REACH: f64 = 3.0;
@@ -143,7 +143,7 @@ fn add(sums: &mut [f32], values: &[f32], weight: f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::Layout;
+    use lineside_picture::Layout;
 
     #[test]
     fn a_point_becomes_a_gaussian_and_a_flat_picture_stays() {

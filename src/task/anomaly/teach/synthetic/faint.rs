@@ -3,7 +3,7 @@
 use super::fill::{Defect, Fill, Frame, Layers};
 use super::kinds::grain;
 use super::random::Random;
-use crate::picture::Rect;
+use lineside_picture::Rect;
 use std::f64::consts::TAU;
 
 /// A crack's width is a share of the short side around 1 in this many.

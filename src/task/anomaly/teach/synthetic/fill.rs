@@ -3,7 +3,7 @@
 use super::blur::Blur;
 use super::noise::Noise;
 use super::shapes::{Mask, mirrored};
-use crate::picture::{Picture, Rect};
+use lineside_picture::{Picture, Rect};
 
 /// The fine and the coarse of a texture are told apart by a Gaussian of this many units.
 const COARSE: f64 = 6.0;

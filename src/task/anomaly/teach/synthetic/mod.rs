@@ -25,8 +25,8 @@ mod transplant;
 
 pub use transplant::Transplanter;
 
-use crate::picture::{Layout, Picture, Rect, luma_into, rgb_into};
 use fill::{Frame, Layers};
+use lineside_picture::{Layout, Picture, Rect, luma_into, rgb_into};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use random::Random;
 

@@ -2,7 +2,7 @@
 
 use super::noise::Noise;
 use super::random::Random;
-use crate::picture::{Picture, Rect};
+use lineside_picture::{Picture, Rect};
 use std::f64::consts::{FRAC_PI_2, PI};
 
 /// A share of the defect for each pixel of a part of the picture, 0..1; 0 elsewhere.

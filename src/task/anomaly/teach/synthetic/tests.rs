@@ -1,6 +1,6 @@
 use super::*;
-use crate::picture::Rect;
-use crate::picture::golden::{checksum, synthetic};
+use lineside_picture::Rect;
+use lineside_picture::testing::{checksum, synthetic};
 use rand_xoshiro::rand_core::SeedableRng;
 
 /// What was painted into copies of a picture: the kind, the copy and the mask, for each kind `count` times.

@@ -8,7 +8,7 @@ use super::blur::Blur;
 use super::fill::unit;
 use super::random::Random;
 use super::{LEAST_CHANGE, LEAST_DEVIATION, change_under, in_layout};
-use crate::picture::{Layout, Picture, Rect};
+use lineside_picture::{Layout, Picture, Rect};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// By how many units a mask grows before it fades: labels end where the defect does, its halo does not.
@@ -225,8 +225,8 @@ fn widened(rect: Rect, by: usize, size: (usize, usize)) -> Rect {
 mod tests {
     use super::super::tests::part;
     use super::*;
-    use crate::picture::golden::checksum;
-    use crate::picture::{luma_into, rgb_into};
+    use lineside_picture::testing::checksum;
+    use lineside_picture::{luma_into, rgb_into};
     use rand_xoshiro::rand_core::SeedableRng;
 
     /// A part with a dark blot of a size (width, height) at a place, and its mask.

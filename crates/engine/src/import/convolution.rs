@@ -1,0 +1,456 @@
+//! Conv, ConvTranspose, Gemm and MatMul over quantized operands.
+
+use super::lazy::{Accumulator, Expression, Lazy};
+use super::onnx::{Attributes, as_slice, floats, integers_32, kind};
+use super::quantized::is_byte;
+use super::{Held, Imported, Importer, Taken, name_of};
+use crate::ElementKind;
+use crate::float::FloatOp;
+use crate::graph::{Conv, Finish, Movement, Op, Weights, ZeroPoint};
+use std::rc::Rc;
+use std::sync::Arc;
+use tract_onnx::pb::NodeProto;
+use tract_onnx::prelude::Tensor;
+
+/// Shape of `a [.., M, K] * b [.., K, N]`, where they fit.
+pub fn product_shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    if a.len() < 2 || b.len() < 2 || a[a.len() - 1] != b[b.len() - 2] {
+        return None;
+    }
+    let mut shape = crate::float::broadcast(&a[..a.len() - 2], &b[..b.len() - 2])?;
+    shape.extend([a[a.len() - 2], b[b.len() - 1]]);
+    Some(shape)
+}
+
+/// Kernel, stride, dilation and pads of a node over two spatial dimensions.
+pub struct Spatial {
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Top, left, bottom, right.
+    pub pads: [usize; 4],
+}
+
+/// Reads them; `size` is height and width of the input, `kernel` from the weights where the attribute is absent. With
+/// `one_row` the node is written for one dimension.
+pub fn spatial(
+    node: &NodeProto,
+    size: [usize; 2],
+    kernel: Option<[usize; 2]>,
+    one_row: bool,
+) -> Result<Spatial, String> {
+    let pair = |name: &str, default: usize| -> Result<[usize; 2], String> {
+        Ok(match node.sizes(name)?.as_deref() {
+            Some([one]) if one_row => [default.min(1), *one],
+            Some([a, b]) if !one_row => [*a, *b],
+            None | Some([]) => [default; 2],
+            Some(other) => return Err(format!("{name} {other:?} does not fit its input")),
+        })
+    };
+    let kernel = match (kernel, node.ints("kernel_shape")) {
+        (Some(kernel), _) => kernel,
+        (None, Some(_)) => pair("kernel_shape", 1)?,
+        (None, None) => return Err("kernel_shape is missing".into()),
+    };
+    let (stride, dilation) = (pair("strides", 1)?, pair("dilations", 1)?);
+    if stride.contains(&0) || dilation.contains(&0) || kernel.contains(&0) {
+        return Err("kernel, strides and dilations must not be 0".into());
+    }
+    let pads = match node.text("auto_pad", "NOTSET").as_str() {
+        "NOTSET" | "" => match node.sizes("pads")?.as_deref() {
+            Some([left, right]) if one_row => [0, *left, 0, *right],
+            Some(&[top, left, bottom, right]) if !one_row => [top, left, bottom, right],
+            None | Some([]) => [0; 4],
+            Some(other) => return Err(format!("pads {other:?} do not fit its input")),
+        },
+        "VALID" => [0; 4],
+        mode @ ("SAME_UPPER" | "SAME_LOWER") => {
+            let mut pads = [0; 4];
+            for axis in 0..2 {
+                let reach = dilation[axis] * (kernel[axis] - 1) + 1;
+                let steps = size[axis].div_ceil(stride[axis]).max(1) - 1;
+                let total = (steps * stride[axis] + reach).saturating_sub(size[axis]);
+                let small = total / 2;
+                let (before, after) =
+                    if mode == "SAME_UPPER" { (small, total - small) } else { (total - small, small) };
+                (pads[axis], pads[axis + 2]) = (before, after);
+            }
+            pads
+        }
+        other => return Err(format!("auto_pad {other}")),
+    };
+    Ok(Spatial { kernel, stride, dilation, pads })
+}
+
+impl Spatial {
+    /// Height and width of the output.
+    pub fn output(&self, size: [usize; 2], ceil: bool) -> Result<[usize; 2], String> {
+        let mut out = [0; 2];
+        for axis in 0..2 {
+            let padded = size[axis] + self.pads[axis] + self.pads[axis + 2];
+            let reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1;
+            let room = padded.checked_sub(reach).ok_or_else(|| {
+                format!("a kernel that spans {reach} does not fit an input of {padded} (padding included)")
+            })?;
+            out[axis] = room / self.stride[axis] + 1;
+            // A last window that only hangs over, but starts inside the input or its leading padding.
+            if ceil && room % self.stride[axis] != 0 && out[axis] * self.stride[axis] < size[axis] + self.pads[axis] {
+                out[axis] += 1;
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// Weights of eight bits less their zero points, reordered; `at(o, y, x, i)` gives the index in the stored tensor.
+fn weights(
+    stored: &Tensor,
+    zero_point: &[i32],
+    shape: [usize; 4],
+    at: impl Fn(usize, usize, usize, usize) -> usize,
+) -> Result<Weights, String> {
+    match kind(stored.datum_type())? {
+        ElementKind::I8 => Ok(ordered(as_slice::<i8>(stored)?, zero_point, shape, at)),
+        ElementKind::U8 => Ok(ordered(as_slice::<u8>(stored)?, zero_point, shape, at)),
+        _ => Err("its weights must have eight bits".into()),
+    }
+}
+
+fn ordered<T: Copy + Into<i32>>(
+    stored: &[T],
+    zero_point: &[i32],
+    [outputs, height, width, inputs]: [usize; 4],
+    at: impl Fn(usize, usize, usize, usize) -> usize,
+) -> Weights {
+    // In place: a list that grows and is then copied would take three times the room.
+    let zeroed = || std::iter::repeat_n(0i8, stored.len()).collect::<Arc<[i8]>>();
+    let mut first = zeroed();
+    let mut second: Option<Arc<[i8]>> = None;
+    let bytes = Arc::make_mut(&mut first);
+    let mut place = 0;
+    for o in 0..outputs {
+        let zero = zero_point[if zero_point.len() == 1 { 0 } else { o }];
+        for y in 0..height {
+            for x in 0..width {
+                for i in 0..inputs {
+                    let weight = stored[at(o, y, x, i)].into() - zero;
+                    let byte = weight.clamp(-128, 127);
+                    bytes[place] = byte as i8;
+                    if weight != byte {
+                        Arc::make_mut(second.get_or_insert_with(zeroed))[place] = (weight - byte) as i8;
+                    }
+                    place += 1;
+                }
+            }
+        }
+    }
+    Weights { first, second }
+}
+
+/// One scale for every output.
+fn spread(scale: &[f32], x: f32, outputs: usize) -> Vec<f32> {
+    (0..outputs).map(|o| x * scale[if scale.len() == 1 { 0 } else { o }]).collect()
+}
+
+impl<'a> Importer<'a> {
+    pub(super) fn convolution(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+        let (Held::Lazy(x), Held::Lazy(w)) = (self.needed(node, 0)?, self.needed(node, 1)?) else {
+            return Ok(Taken::No);
+        };
+        let quantized = matches!(w.expression, Expression::Weights { .. }) && self.dequantized(&x)?.is_some();
+        if !quantized || !matches!(x.shape.len(), 3 | 4) {
+            return Ok(Taken::No);
+        }
+        let Some(mut expression) = self.with_bias(node, &x, &w)? else { return Ok(Taken::No) };
+        let shape = std::mem::take(&mut expression.1);
+        let lazy = self.to_rank(&x, expression.0, shape, &name_of(node));
+        self.done(node, Held::Lazy(lazy))
+    }
+
+    fn with_bias(
+        &mut self,
+        node: &'a NodeProto,
+        x: &Rc<Lazy>,
+        w: &Rc<Lazy>,
+    ) -> Imported<Option<(Expression, Vec<usize>)>> {
+        let (mut expression, shape) = self.accumulated(node, x, w, None)?;
+        if let Expression::Accumulated { conv, scale, .. } = &mut expression
+            && let Some(bias) = self.input(node, 2)?
+        {
+            let Some(bias) = self.bias(&bias, scale)? else { return Ok(None) };
+            conv.bias = bias;
+        }
+        Ok(Some((expression, shape)))
+    }
+
+    /// A bias in units of the accumulator, where it is known.
+    fn bias(&self, held: &Held, scale: &[f32]) -> Imported<Option<Vec<i32>>> {
+        let of = |real: f32, scale: f32| (f64::from(real) / f64::from(scale)).round_ties_even() as i32;
+        let bias: Vec<i32> = match held {
+            Held::Constant(constant) => {
+                let floats = floats(constant)?;
+                if floats.len() != 1 && floats.len() != scale.len() {
+                    return Ok(None);
+                }
+                scale.iter().enumerate().map(|(i, &s)| of(floats[if floats.len() == 1 { 0 } else { i }], s)).collect()
+            }
+            Held::Lazy(lazy) => {
+                let Expression::Weights { stored, scale: own, zero_point, .. } = &lazy.expression else {
+                    return Ok(None);
+                };
+                let stored = integers_32(&*self.elements(stored)?)?;
+                if stored.len() != 1 && stored.len() != scale.len() {
+                    return Ok(None);
+                }
+                let pick = |list: &[i32], i: usize| list[if list.len() == 1 { 0 } else { i }];
+                let number = |(i, &s): (usize, &f32)| {
+                    let own = own[if own.len() == 1 { 0 } else { i }];
+                    let value = pick(&stored, i).wrapping_sub(pick(zero_point, i));
+                    // Quantizers write the bias in the accumulator's own scale, up to rounding of that scale.
+                    if (own - s).abs() <= 1e-3 * s { value } else { of(value as f32 * own, s) }
+                };
+                scale.iter().enumerate().map(number).collect()
+            }
+            Held::Value(_) => return Ok(None),
+        };
+        Ok(Some(bias))
+    }
+
+    /// A convolution's accumulators; a picture of rank 3 gets one row.
+    pub(super) fn accumulated(
+        &mut self,
+        node: &NodeProto,
+        x: &Rc<Lazy>,
+        w: &Rc<Lazy>,
+        bias: Option<Vec<i32>>,
+    ) -> Imported<(Expression, Vec<usize>)> {
+        let Some((mut input, q)) = self.dequantized(x)? else { return Err("its input is not quantized".into()) };
+        let Expression::Weights { stored, scale, zero_point, axis } = &w.expression else {
+            return Err("its weights must be constants".into());
+        };
+        if !is_byte(self.kind_of_stored(stored)?) {
+            return Err("its weights must have eight bits".into());
+        }
+        let one_row = x.shape.len() == 3;
+        let mut x_shape = x.shape.clone();
+        let mut w_shape = w.shape.clone();
+        if one_row && w_shape.len() == 3 {
+            x_shape.insert(2, 1);
+            w_shape.insert(2, 1);
+            input = self.move_value(&w.name, input, Movement::Reshape, &x_shape)?;
+        }
+        let (&[n, channels, h, width], &[w0, w1, kh, kw]) = (&x_shape[..], &w_shape[..]) else {
+            return Err(format!("input {:?} and weights {:?} must have four dimensions", x.shape, w.shape).into());
+        };
+        let groups = usize::try_from(node.int("group", 1)).ok().filter(|&g| g > 0).ok_or("group must be positive")?;
+        let transposed = node.op_type == "ConvTranspose";
+        let (outputs, inputs) = if transposed { (w1 * groups, w0 / groups) } else { (w0, w1) };
+        if inputs * groups != channels || outputs % groups != 0 || outputs == 0 || inputs == 0 {
+            return Err(format!("weights {w_shape:?} in {groups} groups do not fit {channels} channels").into());
+        }
+        let along = usize::from(transposed);
+        if scale.len() > 1 && (*axis != along || scale.len() != outputs / if transposed { groups } else { 1 }) {
+            return Err("its weights are quantized along another axis than the outputs".into());
+        }
+        let stored = self.elements(stored)?;
+        let per_group = outputs / groups;
+        let weights = if transposed {
+            weights(&stored, zero_point, [outputs, kh, kw, inputs], |o, y, x, i| {
+                ((o / per_group * inputs + i) * per_group + o % per_group) * kh * kw + y * kw + x
+            })?
+        } else {
+            weights(&stored, zero_point, [outputs, kh, kw, inputs], |o, y, x, i| ((o * inputs + i) * kh + y) * kw + x)?
+        };
+        let geometry = spatial(node, [h, width], Some([kh, kw]), one_row)?;
+        let size = if transposed {
+            transposed_size(node, &geometry, [h, width])?
+        } else {
+            geometry.output([h, width], false)?
+        };
+        let pads = if transposed { transposed_pads(node, &geometry, [h, width], size)? } else { geometry.pads };
+        let scale = if scale.len() > 1 && transposed && groups > 1 {
+            (0..outputs).map(|o| q.scale * scale[o % per_group]).collect()
+        } else {
+            spread(scale, q.scale, outputs)
+        };
+        let bias = bias.unwrap_or_else(|| vec![0; outputs]);
+        if bias.len() != outputs {
+            return Err(format!("its bias has {} numbers for {outputs} outputs", bias.len()).into());
+        }
+        let Spatial { kernel, stride, dilation, .. } = geometry;
+        let zero_point = ZeroPoint::Known(q.zero_point);
+        let finish = Finish::Accumulators;
+        let conv = Conv { weights, outputs, inputs, groups, kernel, stride, dilation, pads, zero_point, bias, finish };
+        let kind = if transposed { Accumulator::ConvTranspose } else { Accumulator::Conv };
+        Ok((Expression::Accumulated { kind, conv: Box::new(conv), input, scale }, vec![n, outputs, size[0], size[1]]))
+    }
+
+    /// `a [.., K] * b [K, N]`, or of two computed operands.
+    pub(super) fn product(&mut self, name: &str, a: &Rc<Lazy>, b: &Rc<Lazy>) -> Imported<Rc<Lazy>> {
+        if let Expression::Weights { stored, scale, zero_point, axis } = &b.expression
+            && is_byte(self.kind_of_stored(stored)?)
+            && b.shape.len() == 2
+            && a.shape.last() == Some(&b.shape[0])
+            && (scale.len() == 1 || (*axis == 1 && scale.len() == b.shape[1]))
+            && let Some((input, q)) = self.dequantized(a)?
+        {
+            let stored = self.elements(stored)?;
+            let (inputs, outputs) = (b.shape[0], b.shape[1]);
+            let weights = weights(&stored, zero_point, [outputs, 1, 1, inputs], |o, _, _, i| i * outputs + o)?;
+            let mut shape = a.shape.clone();
+            shape.pop();
+            shape.push(outputs);
+            let scale = spread(scale, q.scale, outputs);
+            return Ok(Lazy::new(name, linear(weights, inputs, outputs, q.zero_point, input, scale), shape));
+        }
+        let shape = product_shape(&a.shape, &b.shape)
+            .ok_or_else(|| format!("shapes {:?} and {:?} cannot be multiplied", a.shape, b.shape))?;
+        Ok(Lazy::new(name, Expression::MatMul(Rc::clone(a), Rc::clone(b)), shape))
+    }
+
+    /// `a * b + c` with constant `b`, as far as Gemm and QGemm are used: no scaling, `a` not transposed.
+    pub(super) fn general_product(
+        &mut self,
+        node: &NodeProto,
+        a: &Rc<Lazy>,
+        b: &Rc<Lazy>,
+        bias: Option<Vec<i32>>,
+    ) -> Imported<Option<Rc<Lazy>>> {
+        let plain = node.float("alpha", 1.0) == 1.0 && node.int("transA", 0) == 0;
+        let Expression::Weights { stored, scale, zero_point, axis } = &b.expression else { return Ok(None) };
+        if !plain || a.shape.len() != 2 || b.shape.len() != 2 {
+            return Ok(None);
+        }
+        let transposed = node.int("transB", 0) != 0;
+        let (outputs, inputs) = if transposed { (b.shape[0], b.shape[1]) } else { (b.shape[1], b.shape[0]) };
+        if a.shape[1] != inputs {
+            return Err(format!("shapes {:?} and {:?} cannot be multiplied", a.shape, b.shape).into());
+        }
+        let along = usize::from(!transposed);
+        let fits = scale.len() == 1
+            || (scale.len() == outputs && (*axis == along || inputs == outputs || node.op_type == "QGemm"));
+        let Some((input, q)) = self.dequantized(a)? else { return Ok(None) };
+        if !fits || !is_byte(self.kind_of_stored(stored)?) {
+            return Ok(None);
+        }
+        let stored = self.elements(stored)?;
+        let at = |o: usize, _: usize, _: usize, i: usize| if transposed { o * inputs + i } else { i * outputs + o };
+        let weights = weights(&stored, zero_point, [outputs, 1, 1, inputs], at)?;
+        let scale = spread(scale, q.scale, outputs);
+        let mut expression = linear(weights, inputs, outputs, q.zero_point, input, scale);
+        if let Expression::Accumulated { conv, .. } = &mut expression
+            && let Some(bias) = bias
+        {
+            if bias.len() != outputs {
+                return Ok(None);
+            }
+            conv.bias = bias;
+        }
+        Ok(Some(Lazy::new(&name_of(node), expression, vec![a.shape[0], outputs])))
+    }
+
+    pub(super) fn gemm(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+        let (Held::Lazy(a), Held::Lazy(b)) = (self.needed(node, 0)?, self.needed(node, 1)?) else {
+            return Ok(Taken::No);
+        };
+        let Some(product) = self.general_product(node, &a, &b, None)? else { return Ok(Taken::No) };
+        let Some(bias) = self.input(node, 2)? else { return self.done(node, Held::Lazy(product)) };
+        if node.float("beta", 1.0) != 1.0 {
+            return Ok(Taken::No);
+        }
+        match self.biased(&product, &bias)? {
+            Some(product) => self.done(node, Held::Lazy(product)),
+            None => Ok(Taken::No),
+        }
+    }
+
+    /// A matrix product with a known bias, one for each output, that it did not have.
+    pub(super) fn biased(&self, lazy: &Rc<Lazy>, bias: &Held) -> Imported<Option<Rc<Lazy>>> {
+        let Expression::Accumulated { kind: Accumulator::Linear, conv, input, scale } = &lazy.expression else {
+            return Ok(None);
+        };
+        let shape = self.shape(bias);
+        let along_outputs = shape.last() == Some(&conv.outputs) && shape.iter().product::<usize>() == conv.outputs;
+        if !along_outputs || conv.bias.iter().any(|&b| b != 0) {
+            return Ok(None);
+        }
+        let Some(bias) = self.bias(bias, scale)? else { return Ok(None) };
+        let conv = Box::new(Conv { bias, ..(**conv).clone() });
+        let expression =
+            Expression::Accumulated { kind: Accumulator::Linear, conv, input: *input, scale: scale.clone() };
+        Ok(Some(Lazy::new(&lazy.name, expression, lazy.shape.clone())))
+    }
+
+    pub(super) fn matmul(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+        let (a, b) = (self.needed(node, 0)?, self.needed(node, 1)?);
+        let name = name_of(node);
+        if let (Held::Lazy(a), Held::Lazy(b)) = (&a, &b) {
+            if product_shape(&a.shape, &b.shape).is_none() {
+                return Ok(Taken::No);
+            }
+            let product = self.product(&name, a, b)?;
+            return self.done(node, Held::Lazy(product));
+        }
+        let Some(shape) = product_shape(&self.shape(&a), &self.shape(&b)) else { return Ok(Taken::No) };
+        let (a, b) = (self.compute(&a)?, self.compute(&b)?);
+        let float = |id: usize| self.graph.values[id].kind == ElementKind::F32;
+        if !float(a) || !float(b) {
+            return Ok(Taken::No);
+        }
+        let y = self.push(&name, Op::Float(FloatOp::MatMul), &[a, b], ElementKind::F32, &shape)?;
+        self.done(node, Held::Value(y))
+    }
+}
+
+fn linear(
+    weights: Weights,
+    inputs: usize,
+    outputs: usize,
+    zero_point: i32,
+    input: usize,
+    scale: Vec<f32>,
+) -> Expression {
+    let conv = Conv::linear(weights, [outputs, inputs], zero_point, Finish::Accumulators);
+    Expression::Accumulated { kind: Accumulator::Linear, conv: Box::new(conv), input, scale }
+}
+
+/// Height and width of a transposed convolution's output.
+fn transposed_size(node: &NodeProto, geometry: &Spatial, size: [usize; 2]) -> Result<[usize; 2], String> {
+    let extra = node.sizes("output_padding")?.unwrap_or_default();
+    if let Some(&[height, width]) = node.sizes("output_shape")?.as_deref() {
+        return Ok([height, width]);
+    }
+    let mut out = [0; 2];
+    for axis in 0..2 {
+        let full = (size[axis] - 1) * geometry.stride[axis] + geometry.dilation[axis] * (geometry.kernel[axis] - 1) + 1;
+        let same = node.text("auto_pad", "NOTSET").starts_with("SAME");
+        out[axis] = if same {
+            size[axis] * geometry.stride[axis]
+        } else {
+            let full = full + extra.get(axis).copied().unwrap_or(0);
+            full.checked_sub(geometry.pads[axis] + geometry.pads[axis + 2]).ok_or("its pads exceed its output")?
+        };
+    }
+    Ok(out)
+}
+
+/// The pads of a transposed convolution: given, or whatever its stated output leaves.
+fn transposed_pads(
+    node: &NodeProto,
+    geometry: &Spatial,
+    size: [usize; 2],
+    output: [usize; 2],
+) -> Result<[usize; 4], String> {
+    let auto = node.text("auto_pad", "NOTSET");
+    if !auto.starts_with("SAME") && node.ints("output_shape").is_none() {
+        return Ok(geometry.pads);
+    }
+    let mut pads = [0; 4];
+    for axis in 0..2 {
+        let full = (size[axis] - 1) * geometry.stride[axis] + geometry.dilation[axis] * (geometry.kernel[axis] - 1) + 1;
+        let total = full.saturating_sub(output[axis]);
+        let before = if auto == "SAME_UPPER" { total / 2 } else { total - total / 2 };
+        (pads[axis], pads[axis + 2]) = (before, total - before);
+    }
+    Ok(pads)
+}

@@ -1,0 +1,427 @@
+//! Float expressions that wait for what follows them.
+
+use super::onnx::Constant;
+use super::{Imported, Importer};
+use crate::ElementKind;
+use crate::graph::{Conv, Finish, Movement, Op, Quant, Sampling, ValueId, Window, ZeroPoint, byte_range};
+use crate::unary::Unary;
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// A float tensor that has not been computed.
+pub struct Lazy {
+    pub name: String,
+    pub expression: Expression,
+    pub shape: Vec<usize>,
+    /// Its floats, once something needed them.
+    computed: Cell<Option<ValueId>>,
+}
+
+/// How a float tensor comes about from quantized ones.
+#[derive(Clone)]
+pub enum Expression {
+    /// `scale * (value - zero_point)`.
+    Dequantized(ValueId, Quant),
+    /// The same of a constant, with a scale and zero point for each place along `axis`, or for all.
+    Weights {
+        stored: Stored,
+        scale: Vec<f32>,
+        zero_point: Vec<i32>,
+        axis: usize,
+    },
+    /// `scale[c] * accumulator`.
+    Accumulated {
+        kind: Accumulator,
+        conv: Box<Conv>,
+        input: ValueId,
+        scale: Vec<f32>,
+    },
+    Unary(Rc<Lazy>, Unary),
+    Add(Rc<Lazy>, Rc<Lazy>),
+    Mul(Rc<Lazy>, Rc<Lazy>),
+    /// Both operands computed.
+    MatMul(Rc<Lazy>, Rc<Lazy>),
+    AveragePool(Rc<Lazy>, Window),
+    Bilinear(Rc<Lazy>, Sampling, Sampling),
+    Concat(Vec<Rc<Lazy>>, usize),
+    Softmax(Rc<Lazy>, usize),
+    /// Elements moved; quantization is element by element, so it may come before or after.
+    Moved(Rc<Lazy>, Movement),
+}
+
+/// The elements of weights: large ones stay in the file's form until the op that takes them is made.
+#[derive(Clone)]
+pub enum Stored {
+    Read(Constant),
+    /// An initializer of the file, by its place.
+    Initializer(usize),
+}
+
+/// Which op accumulates.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Accumulator {
+    Conv,
+    ConvTranspose,
+    Linear,
+}
+
+impl Accumulator {
+    pub fn op(self, conv: Conv) -> Op {
+        match self {
+            Accumulator::Conv => Op::Conv(conv),
+            Accumulator::ConvTranspose => Op::ConvTranspose(conv),
+            Accumulator::Linear => Op::Linear(conv),
+        }
+    }
+}
+
+impl Lazy {
+    pub fn new(name: &str, expression: Expression, shape: Vec<usize>) -> Rc<Lazy> {
+        Rc::new(Lazy { name: name.to_owned(), expression, shape, computed: Cell::new(None) })
+    }
+}
+
+impl Importer<'_> {
+    /// The expression quantized by `q`.
+    pub fn quantized(&mut self, lazy: &Rc<Lazy>, q: Quant) -> Imported<ValueId> {
+        if let Some(value) = self.in_integers(lazy, q)? {
+            return Ok(value);
+        }
+        let floats = self.floats_of(lazy)?;
+        self.quantize_floats(&lazy.name, floats, q)
+    }
+
+    /// Floats of the graph, quantized.
+    pub fn quantize_floats(&mut self, name: &str, floats: ValueId, q: Quant) -> Imported<ValueId> {
+        let shape = self.graph.values[floats].shape.clone();
+        let op = Op::Quantize { scale: vec![q.scale], zero_point: vec![q.zero_point], axis: 0 };
+        self.push(name, op, &[floats], q.kind, &shape)
+    }
+
+    fn in_integers(&mut self, lazy: &Rc<Lazy>, q: Quant) -> Imported<Option<ValueId>> {
+        // A chain of unary functions over a quantized value is a table; over accumulators, where it only clips, it
+        // narrows the range.
+        let (base, functions) = chain(lazy);
+        let shape = &base.shape;
+        let name = &lazy.name;
+        let (low, high) = clipped(&functions, q);
+        let clips = low.is_some();
+        let (low, high) = (low.unwrap_or(0), high);
+        if let Expression::Dequantized(value, from) = &lazy.expression
+            && *from == q
+        {
+            return Ok(Some(*value));
+        }
+        if let Some((value, kind)) = only_source(lazy) {
+            let table = table_of(kind, |stored| q.quantize(evaluate(lazy, stored)));
+            return self.look_up(name, value, table, q.kind).map(Some);
+        }
+        match &base.expression {
+            Expression::Moved(inner, movement) => {
+                let inner = applied(inner, &functions);
+                let value = self.quantized(&inner, q)?;
+                self.move_value(name, value, movement.clone(), shape).map(Some)
+            }
+            Expression::Accumulated { kind, conv, input, scale } if clips => {
+                let multiplier = scale.iter().map(|scale| scale / q.scale).collect();
+                let finish = Finish::Bytes { multiplier, zero_point: q.zero_point, low, high };
+                let op = kind.op(Conv { finish, ..(**conv).clone() });
+                self.push(name, op, &[*input], q.kind, shape).map(Some)
+            }
+            Expression::Add(a, b) if clips => {
+                let (Some((a, qa)), Some((b, qb))) = (self.dequantized(a)?, self.dequantized(b)?) else {
+                    return Ok(None);
+                };
+                let ratios = [qa.scale / q.scale, qb.scale / q.scale];
+                // The order and the one fused step are those of ONNX Runtime on x86-64.
+                let zeros = ratios[0].mul_add(qa.zero_point as f32, ratios[1] * qb.zero_point as f32);
+                let fixed = q.zero_point as f32 - zeros;
+                if let Some((source, table)) = self.table_of_pair((a, qa.kind), (b, qb.kind), |a, b| {
+                    let real = (a as f32).mul_add(ratios[0], (b as f32).mul_add(ratios[1], fixed));
+                    (real.round_ties_even() as i32).clamp(low, high)
+                }) {
+                    return self.look_up(name, source, table, q.kind).map(Some);
+                }
+                self.push(name, Op::Add { ratios, fixed, low, high }, &[a, b], q.kind, shape).map(Some)
+            }
+            Expression::Mul(a, b) if clips => {
+                let (Some((a, qa)), Some((b, qb))) = (self.dequantized(a)?, self.dequantized(b)?) else {
+                    return Ok(None);
+                };
+                let ratio = qa.scale * qb.scale / q.scale;
+                if let Some((source, table)) = self.table_of_pair((a, qa.kind), (b, qb.kind), |a, b| {
+                    let product = (a - qa.zero_point) * (b - qb.zero_point);
+                    ((product as f32 * ratio).round_ties_even() as i32 + q.zero_point).clamp(low, high)
+                }) {
+                    return self.look_up(name, source, table, q.kind).map(Some);
+                }
+                let zero_points = [qa.zero_point, qb.zero_point];
+                let op = Op::Mul { zero_points, ratio, zero_point: q.zero_point, low, high };
+                self.push(name, op, &[a, b], q.kind, shape).map(Some)
+            }
+            Expression::MatMul(a, b) if clips => {
+                let (Some((a, qa)), Some((b, qb))) = (self.dequantized(a)?, self.dequantized(b)?) else {
+                    return Ok(None);
+                };
+                let multiplier = vec![qa.scale * qb.scale / q.scale];
+                let finish = Finish::Bytes { multiplier, zero_point: q.zero_point, low, high };
+                let (za, zb) = (ZeroPoint::Known(qa.zero_point), ZeroPoint::Known(qb.zero_point));
+                self.push(name, Op::MatMul { a: za, b: zb, finish }, &[a, b], q.kind, shape).map(Some)
+            }
+            Expression::AveragePool(x, window) if functions.is_empty() => {
+                let Some((x, qx)) = self.dequantized(x)? else { return Ok(None) };
+                let scale = qx.scale / q.scale;
+                let (window, x_zero_point) = (window.clone(), qx.zero_point);
+                let op = Op::AveragePool { window, x_zero_point, scale, zero_point: q.zero_point };
+                self.push(name, op, &[x], q.kind, shape).map(Some)
+            }
+            Expression::Bilinear(x, rows, columns) if functions.is_empty() => {
+                let Some((x, qx)) = self.dequantized(x)? else { return Ok(None) };
+                let op = Op::Bilinear { rows: rows.clone(), columns: columns.clone(), x: qx, y: q };
+                self.push(name, op, &[x], q.kind, shape).map(Some)
+            }
+            Expression::Concat(parts, axis) => {
+                // Each part is requantized on its own, so functions of one number apply to each part.
+                let mut values = Vec::with_capacity(parts.len());
+                for part in parts {
+                    values.push(self.quantized(&applied(part, &functions), q)?);
+                }
+                let op = Op::Movement(Movement::Concat { axis: *axis });
+                self.push(name, op, &values, q.kind, shape).map(Some)
+            }
+            Expression::Softmax(x, axis) if functions.is_empty() => {
+                let Some((x, qx)) = self.dequantized(x)? else { return Ok(None) };
+                // Shifted so that the greatest sum stays well below the largest float, as ONNX Runtime has it.
+                let room = libm::log(f64::from(f32::MAX) / shape[*axis] as f64) - 5.0;
+                let scale = f64::from(qx.scale);
+                let exponent = |i: usize| (i as f64 - 255.0) * scale + room.max(0.0);
+                let table = Arc::new(std::array::from_fn(|i| libm::exp(exponent(i)) as f32));
+                self.push(name, Op::Softmax { axis: *axis, table, y: q }, &[x], q.kind, shape).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The stored value behind an expression that is nothing but a dequantized tensor.
+    pub fn dequantized(&mut self, lazy: &Rc<Lazy>) -> Imported<Option<(ValueId, Quant)>> {
+        match &lazy.expression {
+            Expression::Dequantized(value, q) => Ok(Some((*value, *q))),
+            Expression::Weights { stored, scale, zero_point, .. } if scale.len() == 1 => {
+                let stored = self.elements(stored)?;
+                let kind = super::onnx::kind(stored.datum_type())?;
+                if !matches!(kind, ElementKind::U8 | ElementKind::I8) {
+                    return Ok(None);
+                }
+                let bytes = super::onnx::raw_bytes(&stored)?.into();
+                let value = self.push(&lazy.name, Op::Constant(bytes), &[], kind, stored.shape())?;
+                Ok(Some((value, Quant { scale: scale[0], zero_point: zero_point[0], kind })))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// A function of two values as a table of one, where both are functions of the same value, or one is a constant
+    /// number.
+    fn table_of_pair(
+        &self,
+        (a, a_kind): (ValueId, ElementKind),
+        (b, b_kind): (ValueId, ElementKind),
+        of: impl Fn(i32, i32) -> i32,
+    ) -> Option<(ValueId, [u8; 256])> {
+        let constant = |id: ValueId| {
+            let node = self.graph.nodes.iter().rev().find(|node| node.outputs[0] == id)?;
+            match &node.op {
+                Op::Constant(bytes) if bytes.len() == 1 => Some(bytes[0]),
+                _ => None,
+            }
+        };
+        let identity = |id: ValueId| (id, Arc::new(std::array::from_fn(|i| i as u8)));
+        let table = |id: ValueId| self.tables.get(&id).cloned().unwrap_or_else(|| identity(id));
+        let ((s, a_table), (t, b_table)) = (table(a), table(b));
+        let (a_byte, b_byte) = (constant(a), constant(b));
+        let source = match (a_byte, b_byte) {
+            (None, Some(_)) if self.graph.values[b].shape.len() <= self.graph.values[a].shape.len() => s,
+            (Some(_), None) if self.graph.values[a].shape.len() <= self.graph.values[b].shape.len() => t,
+            (None, None) if s == t => s,
+            _ => return None,
+        };
+        let kind = self.graph.values[source].kind;
+        let of_stored = |stored: i32| {
+            let from_table = |table: &[u8; 256]| table[usize::from(stored as u8)];
+            let a = a_byte.unwrap_or_else(|| from_table(&a_table));
+            let b = b_byte.unwrap_or_else(|| from_table(&b_table));
+            of(number(a, a_kind), number(b, b_kind))
+        };
+        Some((source, table_of(kind, of_stored)))
+    }
+
+    /// `table[value]`; a table of a table becomes one.
+    fn look_up(&mut self, name: &str, value: ValueId, table: [u8; 256], kind: ElementKind) -> Imported<ValueId> {
+        let (source, table) = match self.tables.get(&value) {
+            Some((source, inner)) => (*source, inner.map(|byte| table[usize::from(byte)])),
+            None => (value, table),
+        };
+        let same = self
+            .tables
+            .iter()
+            .find(|(id, (s, t))| *s == source && **t == table && self.graph.values[**id].kind == kind);
+        if let Some((&id, _)) = same {
+            return Ok(id);
+        }
+        let table = Arc::new(table);
+        let shape = self.graph.values[source].shape.clone();
+        let output = self.push(name, Op::Lut(Arc::clone(&table)), &[source], kind, &shape)?;
+        self.tables.insert(output, (source, table));
+        Ok(output)
+    }
+
+    /// The expression's floats.
+    pub fn floats_of(&mut self, lazy: &Rc<Lazy>) -> Imported<ValueId> {
+        if let Some(value) = lazy.computed.get() {
+            return Ok(value);
+        }
+        let value = self.compute_floats(lazy)?;
+        lazy.computed.set(Some(value));
+        Ok(value)
+    }
+
+    fn compute_floats(&mut self, lazy: &Rc<Lazy>) -> Imported<ValueId> {
+        use crate::float::{Binary, FloatOp};
+        let (name, shape) = (&lazy.name, &lazy.shape);
+        let float = ElementKind::F32;
+        match &lazy.expression {
+            Expression::Dequantized(value, q) => {
+                let op = Op::Dequantize { scale: vec![q.scale], zero_point: vec![q.zero_point], axis: 0 };
+                self.push(name, op, &[*value], float, shape)
+            }
+            Expression::Weights { stored, scale, zero_point, axis } => {
+                let stored = self.elements(stored)?;
+                let bytes = super::onnx::raw_bytes(&stored)?.into();
+                let kind = super::onnx::kind(stored.datum_type())?;
+                let value = self.push(name, Op::Constant(bytes), &[], kind, stored.shape())?;
+                let (scale, zero_point, axis) = (scale.clone(), zero_point.clone(), *axis);
+                self.push(name, Op::Dequantize { scale, zero_point, axis }, &[value], float, shape)
+            }
+            Expression::Accumulated { kind, conv, input, scale } => {
+                let finish = Finish::Floats { scale: scale.clone() };
+                self.push(name, kind.op(Conv { finish, ..(**conv).clone() }), &[*input], float, shape)
+            }
+            Expression::Unary(x, function) => {
+                let x = self.floats_of(x)?;
+                self.push(name, Op::Unary(*function), &[x], float, shape)
+            }
+            Expression::Add(a, b) | Expression::Mul(a, b) => {
+                let (a, b) = (self.floats_of(a)?, self.floats_of(b)?);
+                let add = matches!(lazy.expression, Expression::Add(..));
+                let op = FloatOp::Binary(if add { Binary::Add } else { Binary::Mul });
+                self.push(name, Op::Float(op), &[a, b], float, shape)
+            }
+            Expression::MatMul(a, b) => {
+                if let (Some((a, qa)), Some((b, qb))) = (self.dequantized(a)?, self.dequantized(b)?) {
+                    let finish = Finish::Floats { scale: vec![qa.scale * qb.scale] };
+                    let (za, zb) = (ZeroPoint::Known(qa.zero_point), ZeroPoint::Known(qb.zero_point));
+                    return self.push(name, Op::MatMul { a: za, b: zb, finish }, &[a, b], float, shape);
+                }
+                let (a, b) = (self.floats_of(a)?, self.floats_of(b)?);
+                self.push(name, Op::Float(FloatOp::MatMul), &[a, b], float, shape)
+            }
+            Expression::Concat(parts, axis) => {
+                let parts = parts.iter().map(|part| self.floats_of(part)).collect::<Result<Vec<_>, _>>()?;
+                self.push(name, Op::Movement(Movement::Concat { axis: *axis }), &parts, float, shape)
+            }
+            Expression::Moved(x, movement) => {
+                let x = self.floats_of(x)?;
+                self.move_value(name, x, movement.clone(), shape)
+            }
+            Expression::Softmax(x, axis) => {
+                let x = self.floats_of(x)?;
+                self.push(name, Op::Float(FloatOp::Softmax { axis: *axis }), &[x], float, shape)
+            }
+            Expression::AveragePool(x, window) => {
+                let x = self.floats_of(x)?;
+                self.push(name, Op::Float(FloatOp::AveragePool(window.clone())), &[x], float, shape)
+            }
+            Expression::Bilinear(x, rows, columns) => {
+                let x = self.floats_of(x)?;
+                let op = FloatOp::Bilinear(rows.clone(), columns.clone());
+                self.push(name, Op::Float(op), &[x], float, shape)
+            }
+        }
+    }
+}
+
+/// The quantized value that an expression is a function of, element by element, where it is of one alone.
+fn only_source(lazy: &Lazy) -> Option<(ValueId, ElementKind)> {
+    match &lazy.expression {
+        Expression::Dequantized(value, q) => Some((*value, q.kind)),
+        Expression::Unary(x, _) => only_source(x),
+        // Sums and products of two quantized tensors have a rule of their own.
+        Expression::Add(a, b) | Expression::Mul(a, b) => {
+            let plain = |x: &Lazy| matches!(x.expression, Expression::Dequantized(..));
+            let (a, b) = if plain(a) && plain(b) { return None } else { (only_source(a)?, only_source(b)?) };
+            (a == b).then_some(a)
+        }
+        _ => None,
+    }
+}
+
+/// An expression of one source, at one stored number.
+fn evaluate(lazy: &Lazy, stored: i32) -> f32 {
+    match &lazy.expression {
+        Expression::Dequantized(_, q) => q.dequantize(stored),
+        Expression::Unary(x, function) => function.apply(evaluate(x, stored)),
+        Expression::Add(a, b) => evaluate(a, stored) + evaluate(b, stored),
+        Expression::Mul(a, b) => evaluate(a, stored) * evaluate(b, stored),
+        _ => 0.0,
+    }
+}
+
+/// Functions over an expression.
+fn applied(lazy: &Rc<Lazy>, functions: &[Unary]) -> Rc<Lazy> {
+    functions.iter().fold(Rc::clone(lazy), |x, function| {
+        let (name, shape) = (x.name.clone(), x.shape.clone());
+        Lazy::new(&name, Expression::Unary(x, *function), shape)
+    })
+}
+
+/// The first expression that is no unary function, and the functions over it, innermost first.
+fn chain(lazy: &Rc<Lazy>) -> (Rc<Lazy>, Vec<Unary>) {
+    let mut base = Rc::clone(lazy);
+    let mut functions = Vec::new();
+    while let Expression::Unary(inner, function) = &base.expression {
+        functions.push(*function);
+        let inner = Rc::clone(inner);
+        base = inner;
+    }
+    functions.reverse();
+    (base, functions)
+}
+
+/// The range of stored values that functions leave, where all of them only clip: quantization is monotonic, so clipping
+/// before it and after it is the same.
+fn clipped(functions: &[Unary], q: Quant) -> (Option<i32>, i32) {
+    let (mut low, mut high) = q.range();
+    for function in functions {
+        let (least, greatest) = match function {
+            Unary::Relu => (0.0, f32::INFINITY),
+            Unary::Clip(least, greatest) => (*least, *greatest),
+            _ => return (None, 0),
+        };
+        let (least, greatest) = (q.quantize(least), q.quantize(greatest));
+        low = low.max(least).min(greatest);
+        high = high.min(greatest).max(least);
+    }
+    (Some(low), high)
+}
+
+/// A table over the bytes of `kind`; `of` maps stored numbers to stored numbers.
+pub fn table_of(kind: ElementKind, of: impl Fn(i32) -> i32) -> [u8; 256] {
+    std::array::from_fn(|byte| of(number(byte as u8, kind)) as u8)
+}
+
+/// The number that a byte stores.
+pub fn number(byte: u8, kind: ElementKind) -> i32 {
+    debug_assert!(byte_range(kind).1 <= 255);
+    if kind == ElementKind::I8 { i32::from(byte as i8) } else { i32::from(byte) }
+}

@@ -1,0 +1,400 @@
+//! Q, DQ, the QLinear ops and dynamic quantization.
+
+use super::lazy::{Expression, Lazy, Stored};
+use super::onnx::{Attributes, floats, integers_32, kind};
+use super::{Held, Imported, Importer, Taken, name_of};
+use crate::ElementKind;
+use crate::float::{Binary, FloatOp};
+use crate::graph::{Finish, Op, Quant, ZeroPoint};
+use crate::unary::Unary;
+use std::rc::Rc;
+use tract_onnx::pb::NodeProto;
+
+/// Scales must be positive and finite.
+pub fn checked_scales(scales: Vec<f32>) -> Result<Vec<f32>, String> {
+    match scales.iter().find(|scale| !(**scale > 0.0 && scale.is_finite())) {
+        None if !scales.is_empty() => Ok(scales),
+        None => Err("its scale is empty".into()),
+        Some(bad) => Err(format!("a scale must be positive and finite, found {bad}")),
+    }
+}
+
+/// Whether a tensor of this kind is quantized.
+pub fn is_byte(kind: ElementKind) -> bool {
+    matches!(kind, ElementKind::U8 | ElementKind::I8)
+}
+
+impl<'a> Importer<'a> {
+    pub(super) fn quantize_linear(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+        let held = self.needed(node, 0)?;
+        if matches!(held, Held::Constant(_)) {
+            return Ok(Taken::No);
+        }
+        let zero_point = self.input(node, 2)?;
+        let kind_out = match &zero_point {
+            Some(Held::Constant(constant)) => kind(constant.datum_type())?,
+            Some(Held::Value(id)) => self.graph.values[*id].kind,
+            Some(Held::Lazy(_)) => return Err("its zero point is a float".into()),
+            None if node.int("output_dtype", 2) == 3 => ElementKind::I8,
+            None => ElementKind::U8,
+        };
+        if !is_byte(kind_out) {
+            return Ok(Taken::No);
+        }
+        let Some(scale) = self.known(node, 1)? else { return self.quantize_dynamic(node, &held, kind_out) };
+        let scale = checked_scales(floats(&scale)?)?;
+        let zero_point = match zero_point {
+            Some(Held::Constant(constant)) => integers_32(&constant)?,
+            Some(_) => return Ok(Taken::No),
+            None => vec![0; scale.len()],
+        };
+        if zero_point.len() != scale.len() {
+            return Err("its zero points are not as many as its scales".into());
+        }
+        let name = name_of(node);
+        let value = if scale.len() == 1 {
+            let q = Quant { scale: scale[0], zero_point: zero_point[0], kind: kind_out };
+            match &held {
+                Held::Lazy(lazy) => self.quantized(lazy, q)?,
+                _ => {
+                    let floats = self.compute(&held)?;
+                    self.quantize_floats(&name, floats, q)?
+                }
+            }
+        } else {
+            let shape = self.shape(&held);
+            let axis = super::axis(node.int("axis", 1), shape.len())?;
+            if node.int("block_size", 0) != 0 || shape[axis] != scale.len() {
+                return Ok(Taken::No);
+            }
+            let floats = self.compute(&held)?;
+            self.push(&name, Op::Quantize { scale, zero_point, axis }, &[floats], kind_out, &shape)?
+        };
+        self.done(node, Held::Value(value))
+    }
+
+    pub(super) fn dequantize_linear(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+        let stored = self.stored(node, 0)?;
+        let shape = match &stored {
+            Some((_, shape)) => shape.clone(),
+            None => self.shape(&self.needed(node, 0)?),
+        };
+        let Some(scale) = self.known(node, 1)? else { return self.dequantize_dynamic(node, shape) };
+        if !matches!(scale.datum_type(), tract_onnx::prelude::DatumType::F32) {
+            return Ok(Taken::No);
+        }
+        let scale = checked_scales(floats(&scale)?)?;
+        let zero_point = match self.input(node, 2)? {
+            Some(Held::Constant(constant)) => integers_32(&constant)?,
+            Some(_) => return self.dequantize_dynamic(node, shape),
+            None => vec![0; scale.len()],
+        };
+        if zero_point.len() != scale.len() {
+            return Err("its zero points are not as many as its scales".into());
+        }
+        let axis = if scale.len() == 1 { 0 } else { super::axis(node.int("axis", 1), shape.len())? };
+        if scale.len() > 1 && (node.int("block_size", 0) != 0 || shape[axis] != scale.len()) {
+            return Ok(Taken::No);
+        }
+        if let Some((stored, _)) = stored {
+            self.kind_of_stored(&stored)?;
+            return self.expression(node, Expression::Weights { stored, scale, zero_point, axis }, shape);
+        }
+        match self.needed(node, 0)? {
+            Held::Value(id) => {
+                let kind = self.graph.values[id].kind;
+                if scale.len() == 1 && is_byte(kind) {
+                    let q = Quant { scale: scale[0], zero_point: zero_point[0], kind };
+                    return self.expression(node, Expression::Dequantized(id, q), shape);
+                }
+                let op = Op::Dequantize { scale, zero_point, axis };
+                let value = self.push(&name_of(node), op, &[id], ElementKind::F32, &shape)?;
+                self.done(node, Held::Value(value))
+            }
+            Held::Constant(_) | Held::Lazy(_) => Err("its input is not quantized".into()),
+        }
+    }
+
+    /// With a scale that is computed: `clamp(round_half_even(x / scale) + zero_point)` in floats.
+    fn quantize_dynamic(&mut self, node: &'a NodeProto, held: &Held, kind: ElementKind) -> Imported<Taken> {
+        let (name, float) = (name_of(node), ElementKind::F32);
+        let scale = self.needed(node, 1)?;
+        if self.shape(&scale).iter().product::<usize>() != 1 {
+            return Ok(Taken::No);
+        }
+        let shape = self.shape(held);
+        let (x, scale) = (self.compute(held)?, self.compute(&scale)?);
+        let y = self.push(&name, Op::Float(FloatOp::Binary(Binary::Div)), &[x, scale], float, &shape)?;
+        let mut y = self.push(&name, Op::Unary(Unary::Round), &[y], float, &shape)?;
+        if let Some(zero_point) = self.input(node, 2)? {
+            let zero_shape = self.shape(&zero_point);
+            let zero_point = self.compute(&zero_point)?;
+            let zero_point = self.push(&name, Op::Float(FloatOp::Cast), &[zero_point], float, &zero_shape)?;
+            y = self.push(&name, Op::Float(FloatOp::Binary(Binary::Add)), &[y, zero_point], float, &shape)?;
+        }
+        let y = self.quantize_floats(&name, y, Quant { scale: 1.0, zero_point: 0, kind })?;
+        self.done(node, Held::Value(y))
+    }
+
+    /// With a scale that is computed: `(x - zero_point) * scale` in floats.
+    fn dequantize_dynamic(&mut self, node: &'a NodeProto, shape: Vec<usize>) -> Imported<Taken> {
+        let name = name_of(node);
+        let held = self.needed(node, 0)?;
+        let scale = self.needed(node, 1)?;
+        if self.shape(&scale).iter().product::<usize>() != 1 {
+            return Ok(Taken::No);
+        }
+        let float = ElementKind::F32;
+        let x = self.compute(&held)?;
+        let mut x = self.push(&name, Op::Float(FloatOp::Cast), &[x], float, &shape)?;
+        if let Some(zero_point) = self.input(node, 2)? {
+            let zero_shape = self.shape(&zero_point);
+            let zero_point = self.compute(&zero_point)?;
+            let zero_point = self.push(&name, Op::Float(FloatOp::Cast), &[zero_point], float, &zero_shape)?;
+            x = self.push(&name, Op::Float(FloatOp::Binary(Binary::Sub)), &[x, zero_point], float, &shape)?;
+        }
+        let scale = self.compute(&scale)?;
+        let y = self.push(&name, Op::Float(FloatOp::Binary(Binary::Mul)), &[x, scale], float, &shape)?;
+        self.done(node, Held::Value(y))
+    }
+
+    /// The operand of a QLinear op at inputs `at`, `at + 1` (scale) and `at + 2` (zero point).
+    fn operand(&mut self, node: &'a NodeProto, at: usize) -> Imported<Rc<Lazy>> {
+        let scale = checked_scales(floats(&*self.parameter(node, at + 1, "scale")?)?)?;
+        let zero_point = self.zero_points(node, at + 2, scale.len())?;
+        if let Some((stored, shape)) = self.stored(node, at)? {
+            let axis = usize::from(scale.len() > 1 && scale.len() == *shape.last().unwrap_or(&0) && shape.len() == 2);
+            let weights = Expression::Weights { stored, scale, zero_point, axis };
+            return Ok(Lazy::new(&name_of(node), weights, shape));
+        }
+        let held = self.needed(node, at)?;
+        let shape = self.shape(&held);
+        let expression = match held {
+            Held::Value(id) if scale.len() == 1 && is_byte(self.graph.values[id].kind) => {
+                let kind = self.graph.values[id].kind;
+                Expression::Dequantized(id, Quant { scale: scale[0], zero_point: zero_point[0], kind })
+            }
+            _ => return Err("its input is not quantized for the whole tensor".into()),
+        };
+        Ok(Lazy::new(&name_of(node), expression, shape))
+    }
+
+    fn zero_points(&self, node: &NodeProto, at: usize, count: usize) -> Imported<Vec<i32>> {
+        let zero_points = match self.input(node, at)? {
+            None => vec![0; count],
+            Some(Held::Constant(constant)) => integers_32(&constant)?,
+            Some(_) => return Err("its zero point must be a constant".into()),
+        };
+        match zero_points.len() {
+            n if n == count => Ok(zero_points),
+            1 => Ok(vec![zero_points[0]; count]),
+            _ => Err("its zero points are not as many as its scales".into()),
+        }
+    }
+
+    /// The output's scale and zero point at inputs `at` and `at + 1`; without a zero point, of the kind of `like`.
+    fn result(&self, node: &NodeProto, at: usize, like: ElementKind) -> Imported<Quant> {
+        let scale = checked_scales(floats(&*self.parameter(node, at, "scale")?)?)?;
+        let kind = match self.known(node, at + 1)? {
+            Some(constant) => kind(constant.datum_type())?,
+            None => like,
+        };
+        Ok(Quant { scale: scale[0], zero_point: self.zero_points(node, at + 1, 1)?[0], kind })
+    }
+
+    fn kind_of(&self, node: &NodeProto, at: usize) -> Imported<ElementKind> {
+        Ok(match self.needed(node, at)? {
+            Held::Constant(constant) => kind(constant.datum_type())?,
+            Held::Value(id) => self.graph.values[id].kind,
+            Held::Lazy(_) => return Err("its input is not quantized".into()),
+        })
+    }
+
+    pub(super) fn qlinear(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+        let name = name_of(node);
+        let lazy = |expression, shape: Vec<usize>| Lazy::new(&name, expression, shape);
+        let (expression, q) = match node.op_type.as_str() {
+            "QLinearConv" => {
+                let (x, w) = (self.operand(node, 0)?, self.operand(node, 3)?);
+                let bias = self.known(node, 8)?.map(|b| integers_32(&b)).transpose()?;
+                let (expression, shape) = self.accumulated(node, &x, &w, bias)?;
+                (self.to_rank(&x, expression, shape, &name), self.result(node, 6, self.kind_of(node, 0)?)?)
+            }
+            "QLinearMatMul" => {
+                let (a, b) = (self.operand(node, 0)?, self.operand(node, 3)?);
+                let q = self.result(node, 6, self.kind_of(node, 0)?)?;
+                (self.product(&name, &a, &b)?, q)
+            }
+            "QGemm" => {
+                let (a, b) = (self.operand(node, 0)?, self.operand(node, 3)?);
+                let bias = self.known(node, 6)?.map(|b| integers_32(&b)).transpose()?;
+                let Some(expression) = self.general_product(node, &a, &b, bias)? else { return Ok(Taken::No) };
+                if self.input(node, 7)?.is_none() {
+                    return self.done(node, Held::Lazy(expression));
+                }
+                (expression, self.result(node, 7, self.kind_of(node, 0)?)?)
+            }
+            "QLinearAdd" | "QLinearMul" => {
+                let (a, b) = (self.operand(node, 0)?, self.operand(node, 3)?);
+                let q = self.result(node, 6, self.kind_of(node, 0)?)?;
+                let shape = super::elementwise::broadcast_shape(&a.shape, &b.shape)?;
+                let add = node.op_type == "QLinearAdd";
+                (lazy(if add { Expression::Add(a, b) } else { Expression::Mul(a, b) }, shape), q)
+            }
+            "QLinearSigmoid" | "QLinearLeakyRelu" => {
+                let x = self.operand(node, 0)?;
+                let shape = x.shape.clone();
+                let leaky = Unary::LeakyRelu(node.float("alpha", 0.01));
+                let function = if node.op_type == "QLinearSigmoid" { Unary::Sigmoid } else { leaky };
+                (lazy(Expression::Unary(x, function), shape), self.result(node, 3, self.kind_of(node, 0)?)?)
+            }
+            "QLinearConcat" => {
+                let parts =
+                    (2..node.input.len()).step_by(3).map(|at| self.operand(node, at)).collect::<Result<Vec<_>, _>>()?;
+                let q = self.result(node, 0, self.kind_of(node, 2)?)?;
+                let axis = super::axis(node.int("axis", 0), parts.first().map_or(0, |part| part.shape.len()))?;
+                let shape =
+                    super::movement::concatenated(&parts.iter().map(|p| p.shape.clone()).collect::<Vec<_>>(), axis)?;
+                (lazy(Expression::Concat(parts, axis), shape), q)
+            }
+            "QLinearAveragePool" | "QLinearGlobalAveragePool" if node.int("channels_last", 0) == 0 => {
+                let x = self.operand(node, 0)?;
+                let q = self.result(node, 3, self.kind_of(node, 0)?)?;
+                let Some((window, shape)) = super::window::average_window(node, &x.shape)? else {
+                    return Ok(Taken::No);
+                };
+                (lazy(Expression::AveragePool(x, window), shape), q)
+            }
+            "QLinearSoftmax" => {
+                let x = self.operand(node, 0)?;
+                let q = self.result(node, 3, self.kind_of(node, 0)?)?;
+                let shape = x.shape.clone();
+                let axis = super::axis(node.int("axis", -1), shape.len())?;
+                if node.int("opset", 13) < 13 && shape[axis + 1..].iter().any(|&dim| dim != 1) {
+                    return Ok(Taken::No);
+                }
+                (lazy(Expression::Softmax(x, axis), shape), q)
+            }
+            _ => return Ok(Taken::No),
+        };
+        if !is_byte(q.kind) {
+            return Ok(Taken::No);
+        }
+        let value = self.quantized(&expression, q)?;
+        self.done(node, Held::Value(value))
+    }
+
+    /// Ops of dynamic quantization: zero points are values.
+    pub(super) fn dynamic(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+        let name = name_of(node);
+        if node.op_type == "DynamicQuantizeLinear" {
+            let held = self.needed(node, 0)?;
+            let shape = self.shape(&held);
+            let x = self.compute(&held)?;
+            let y = self.push(&name, Op::DynamicQuantize, &[x], ElementKind::U8, &shape)?;
+            let scale = self.new_value(&name, ElementKind::F32, &[])?;
+            let zero_point = self.new_value(&name, ElementKind::U8, &[])?;
+            if let Some(op) = self.graph.nodes.last_mut() {
+                op.outputs.extend([scale, zero_point]);
+            }
+            for (index, value) in [y, scale, zero_point].into_iter().enumerate() {
+                self.give(node, index, Held::Value(value));
+            }
+            return Ok(Taken::Yes);
+        }
+        let (Held::Value(x), w) = (self.needed(node, 0)?, self.needed(node, 1)?) else { return Ok(Taken::No) };
+        let Some(zero_point) = self.zero_point(node, 2)? else { return Ok(Taken::No) };
+        let x_shape = self.graph.values[x].shape.clone();
+        // A stand-in scale: the accumulators are asked for, not what they mean.
+        let kind = self.graph.values[x].kind;
+        let x = Lazy::new(&name, Expression::Dequantized(x, Quant { scale: 1.0, zero_point: 0, kind }), x_shape);
+        let expression = match w {
+            Held::Constant(stored) => {
+                let zero = self.known_zero_points(node, 3)?;
+                let Some(zero) = zero else { return Ok(Taken::No) };
+                let shape = stored.shape().to_vec();
+                let axis = if node.op_type == "ConvInteger" { 0 } else { shape.len().saturating_sub(1) };
+                let scale = vec![1.0; zero.len()];
+                let stored = Stored::Read(stored);
+                let w = Lazy::new(&name, Expression::Weights { stored, scale, zero_point: zero, axis }, shape);
+                if node.op_type == "ConvInteger" {
+                    let (expression, shape) = self.accumulated(node, &x, &w, None)?;
+                    self.to_rank(&x, expression, shape, &name)
+                } else {
+                    self.product(&name, &x, &w)?
+                }
+            }
+            Held::Value(w) if node.op_type == "MatMulInteger" => {
+                let Some(b) = self.zero_point(node, 3)? else { return Ok(Taken::No) };
+                let Held::Value(a_id) = self.needed(node, 0)? else { return Ok(Taken::No) };
+                let Some(shape) = super::convolution::product_shape(&x.shape, &self.graph.values[w].shape) else {
+                    return Ok(Taken::No);
+                };
+                let op = Op::MatMul { a: zero_point, b, finish: Finish::Accumulators };
+                let y = self.push(&name, op, &[a_id, w], ElementKind::I32, &shape)?;
+                return self.done(node, Held::Value(y));
+            }
+            _ => return Ok(Taken::No),
+        };
+        let y = self.accumulators(&name, &expression, zero_point)?;
+        match y {
+            Some(y) => self.done(node, Held::Value(y)),
+            None => Ok(Taken::No),
+        }
+    }
+
+    /// An accumulating expression as its accumulators, with another zero point for its input.
+    fn accumulators(&mut self, name: &str, lazy: &Rc<Lazy>, zero: ZeroPoint) -> Imported<Option<usize>> {
+        match &lazy.expression {
+            // Zero points that are computed are taken off whole rows of outputs, not off one group's.
+            Expression::Accumulated { conv, .. } if conv.groups > 1 => Ok(None),
+            Expression::Accumulated { kind, conv, input, .. } => {
+                let mut conv = (**conv).clone();
+                conv.zero_point = zero;
+                conv.finish = Finish::Accumulators;
+                self.push(name, kind.op(conv), &[*input], ElementKind::I32, &lazy.shape).map(Some)
+            }
+            Expression::Moved(inner, movement) => {
+                let Some(value) = self.accumulators(name, inner, zero)? else { return Ok(None) };
+                self.move_value(name, value, movement.clone(), &lazy.shape).map(Some)
+            }
+            Expression::MatMul(a, b) => {
+                let (Some((a, _)), Some((b, qb))) = (self.dequantized(a)?, self.dequantized(b)?) else {
+                    return Ok(None);
+                };
+                let b_zero = ZeroPoint::Known(qb.zero_point);
+                let op = Op::MatMul { a: zero, b: b_zero, finish: Finish::Accumulators };
+                self.push(name, op, &[a, b], ElementKind::I32, &lazy.shape).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// A zero point for a whole tensor, known or computed.
+    fn zero_point(&self, node: &NodeProto, at: usize) -> Imported<Option<ZeroPoint>> {
+        Ok(match self.input(node, at)? {
+            None => Some(ZeroPoint::Known(0)),
+            Some(Held::Constant(c)) if c.len() == 1 => Some(ZeroPoint::Known(integers_32(&c)?[0])),
+            Some(Held::Value(id)) if self.graph.values[id].len() == 1 => Some(ZeroPoint::Held(id)),
+            Some(_) => None,
+        })
+    }
+
+    fn known_zero_points(&self, node: &NodeProto, at: usize) -> Imported<Option<Vec<i32>>> {
+        Ok(match self.input(node, at)? {
+            None => Some(vec![0]),
+            Some(Held::Constant(c)) => Some(integers_32(&c)?),
+            Some(_) => None,
+        })
+    }
+
+    /// A convolution over a picture of rank 3 is one of rank 4 with one row; this takes the row away again.
+    pub(super) fn to_rank(&self, x: &Lazy, expression: Expression, shape: Vec<usize>, name: &str) -> Rc<Lazy> {
+        let lazy = Lazy::new(name, expression, shape);
+        if x.shape.len() != 3 {
+            return lazy;
+        }
+        let shape = vec![lazy.shape[0], lazy.shape[1], lazy.shape[3]];
+        Lazy::new(name, Expression::Moved(lazy, crate::graph::Movement::Reshape), shape)
+    }
+}

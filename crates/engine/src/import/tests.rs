@@ -1,0 +1,282 @@
+//! Models that are wrong in one place, made from parts, and what is said about them.
+
+use crate::{Model, Session};
+use std::sync::Arc;
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
+    ValueInfoProto, type_proto,
+};
+use tract_onnx::prelude::Framework;
+
+fn floats(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
+    TensorProto {
+        name: name.into(),
+        dims: dims.to_vec(),
+        data_type: DataType::Float as i32,
+        float_data: values.to_vec(),
+        ..Default::default()
+    }
+}
+
+fn bytes(name: &str, dims: &[i64], data_type: DataType, values: &[u8]) -> TensorProto {
+    let (name, dims, raw_data) = (name.into(), dims.to_vec(), values.to_vec());
+    TensorProto { name, dims, data_type: data_type as i32, raw_data, ..Default::default() }
+}
+
+fn node(op: &str, inputs: &[&str], output: &str) -> NodeProto {
+    NodeProto {
+        op_type: op.into(),
+        input: inputs.iter().map(|&name| name.into()).collect(),
+        output: vec![output.into()],
+        ..Default::default()
+    }
+}
+
+fn with_int(mut node: NodeProto, name: &str, value: i64) -> NodeProto {
+    node.attribute.push(AttributeProto { name: name.into(), i: value, r#type: 2, ..Default::default() });
+    node
+}
+
+fn input(name: &str, data_type: DataType, dims: &[i64]) -> ValueInfoProto {
+    let dim = |&dim: &i64| Dimension { value: Some(dimension::Value::DimValue(dim)), ..Default::default() };
+    let shape = Some(TensorShapeProto { dim: dims.iter().map(dim).collect() });
+    let tensor = type_proto::Tensor { elem_type: data_type as i32, shape };
+    let r#type = Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() });
+    ValueInfoProto { name: name.into(), r#type, ..Default::default() }
+}
+
+/// A quantized 1×1 convolution of two channels to one: `y = Q(Conv(DQ(x), DQ(w)))`.
+fn model() -> ModelProto {
+    let graph = GraphProto {
+        node: vec![
+            node("DequantizeLinear", &["x", "x_scale", "x_zero"], "xf"),
+            node("DequantizeLinear", &["w", "w_scale", "w_zero"], "wf"),
+            node("Conv", &["xf", "wf"], "yf"),
+            node("QuantizeLinear", &["yf", "y_scale", "x_zero"], "y"),
+        ],
+        initializer: vec![
+            floats("x_scale", &[], &[0.5]),
+            bytes("x_zero", &[], DataType::Uint8, &[3]),
+            bytes("w", &[1, 2, 1, 1], DataType::Int8, &[2, 255]),
+            floats("w_scale", &[], &[0.25]),
+            bytes("w_zero", &[], DataType::Int8, &[0]),
+            floats("y_scale", &[], &[0.125]),
+        ],
+        input: vec![input("x", DataType::Uint8, &[1, 2, 2, 2])],
+        output: vec![input("y", DataType::Uint8, &[1, 1, 2, 2])],
+        ..Default::default()
+    };
+    let opset_import = vec![OperatorSetIdProto { domain: String::new(), version: 13 }];
+    ModelProto { graph: Some(graph), opset_import, ir_version: 8, ..Default::default() }
+}
+
+fn graph(model: &mut ModelProto) -> &mut GraphProto {
+    model.graph.as_mut().unwrap()
+}
+
+fn constant<'a>(model: &'a mut ModelProto, name: &str) -> &'a mut TensorProto {
+    graph(model).initializer.iter_mut().find(|tensor| tensor.name == name).unwrap()
+}
+
+/// The error of planning, which must name every part.
+fn refused(model: ModelProto, parts: &[&str]) {
+    let error = Model::from_proto(model).plan(&[]).err().expect("an error").to_string();
+    for part in parts {
+        assert!(error.contains(part), "\"{part}\" is not in: {error}");
+    }
+}
+
+#[test]
+fn the_sound_model_runs() {
+    let plan = Model::from_proto(model()).plan(&[]).unwrap();
+    assert_eq!((plan.integer_coverage(), plan.macs()), (1.0, 8));
+    let mut session = Session::new(Arc::new(plan)).unwrap();
+    session.input_mut::<u8>(0).unwrap().copy_from_slice(&[3, 4, 5, 255, 3, 3, 3, 0]);
+    session.run().unwrap();
+    // (2 (a - 3) - (b - 3)) * 0.5 * 0.25 / 0.125 + 3
+    assert_eq!(session.output::<u8>(0).unwrap(), &[3, 5, 7, 255]);
+}
+
+#[test]
+fn a_model_of_qlinear_ops_in_floats() {
+    let mut model = model();
+    let stored = ["x", "x_scale", "x_zero", "w", "w_scale", "w_zero", "y_scale", "x_zero", "bias"];
+    graph(&mut model).node = vec![node("QLinearConv", &stored, "y")];
+    let bias = TensorProto { data_type: DataType::Int32 as i32, int32_data: vec![8], ..floats("bias", &[1], &[]) };
+    graph(&mut model).initializer.push(bias);
+    let floats = Model::from_proto(model).in_floats().unwrap();
+    let mut session = Session::new(Arc::new(floats.plan(&[]).unwrap())).unwrap();
+    session.input_mut::<f32>(0).unwrap().copy_from_slice(&[0.0, 1.0, 2.0, 4.0, 0.0, 0.0, 4.0, 8.0]);
+    session.run().unwrap();
+    // 0.25 (2 a - b) + 8 * 0.5 * 0.25
+    assert_eq!(session.output::<f32>(0).unwrap(), &[1.0, 1.5, 1.0, 1.0]);
+}
+
+#[test]
+fn scales_that_are_no_scales() {
+    for bad in [0.0, -1.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for name in ["x_scale", "w_scale", "y_scale"] {
+            let mut model = model();
+            constant(&mut model, name).float_data = vec![bad];
+            refused(model, &["Linear of output", "a scale must be positive and finite", &bad.to_string()]);
+        }
+    }
+}
+
+#[test]
+fn zero_points_and_scales_that_do_not_fit() {
+    let mut two = model();
+    *constant(&mut two, "x_zero") = bytes("x_zero", &[2], DataType::Uint8, &[3, 4]);
+    refused(two, &["zero points are not as many as its scales"]);
+    let mut float = model();
+    *constant(&mut float, "w_zero") = floats("w_zero", &[], &[f32::NAN]);
+    // A float zero point is read as a number: NaN counts as 0, and nothing breaks.
+    let _ = Model::from_proto(float).plan(&[]);
+}
+
+#[test]
+fn shapes_that_overflow_or_do_not_fit() {
+    let mut huge = model();
+    graph(&mut huge).input = vec![input("x", DataType::Uint8, &[1, 2, i64::MAX / 2, 2])];
+    refused(huge, &["too large"]);
+    let mut channels = model();
+    graph(&mut channels).input = vec![input("x", DataType::Uint8, &[1, 3, 2, 2])];
+    refused(channels, &["node Conv of output \"yf\"", "do not fit 3 channels"]);
+    let mut kernel = model();
+    *constant(&mut kernel, "w") = bytes("w", &[1, 2, 3, 3], DataType::Int8, &[1; 18]);
+    refused(kernel, &["node Conv of output \"yf\"", "a kernel that spans 3 does not fit an input of 2"]);
+}
+
+#[test]
+fn a_cycle_and_a_dangling_edge() {
+    let mut dangling = model();
+    graph(&mut dangling).node[2].input[0] = "nowhere".into();
+    refused(dangling, &["node Conv of output \"yf\"", "\"nowhere\" comes from nowhere, or from itself"]);
+    let mut cycle = model();
+    graph(&mut cycle).node[0].input[0] = "y".into();
+    refused(cycle, &["comes from nowhere, or from itself"]);
+    let mut output = model();
+    graph(&mut output).output[0].name = "z".into();
+    refused(output, &["output \"z\"", "comes from nowhere"]);
+}
+
+#[test]
+fn more_weights_announced_than_there_are() {
+    let mut tensor = bytes("w", &[1 << 31, 1], DataType::Int8, &[1, 2, 3]);
+    let error = super::island::check_size(&tensor).unwrap_err();
+    assert_eq!(error, "it announces 2147483648 bytes and holds 3");
+    tensor.dims = vec![i64::MAX, 8];
+    assert_eq!(super::island::check_size(&tensor).unwrap_err(), "its shape overflows");
+    tensor.dims = vec![-1, 3];
+    assert_eq!(super::island::check_size(&tensor).unwrap_err(), "its shape overflows");
+    let mut model = model();
+    constant(&mut model, "w").dims = vec![1, 2, 1 << 15, 1 << 15];
+    refused(model, &["initializer \"w\"", "announces 2147483648 bytes and holds 2"]);
+}
+
+#[test]
+fn an_op_that_nobody_knows_is_named() {
+    let mut model = model();
+    graph(&mut model).node[3].input[0] = "f".into();
+    graph(&mut model).node.push(node("Frobnicate", &["yf"], "f"));
+    refused(model, &["Frobnicate"]);
+}
+
+#[test]
+fn an_op_without_an_integer_form_is_an_island_that_is_reported() {
+    let mut model = model();
+    graph(&mut model).node[3].input[0] = "f".into();
+    graph(&mut model).node.push(with_int(node("Hardmax", &["yf"], "f"), "axis", 3));
+    let plan = Model::from_proto(model).plan(&[]).unwrap();
+    let island = plan.ops().iter().find(|op| op.op == "Float").unwrap();
+    assert!(!island.in_integers && island.name == "f", "{island:?}");
+    // tract counts what it multiplies in Hardmax; the convolution's eight stay in integers.
+    assert_eq!(plan.ops().iter().filter(|op| op.in_integers).map(|op| op.macs).sum::<u64>(), 8);
+    let mut session = Session::new(Arc::new(plan)).unwrap();
+    session.run().unwrap();
+}
+
+/// ONNX's own node tests whose expected outputs are not what ONNX Runtime computes: they wrap around where the operator
+/// saturates (-236 is stored as 20), and one of them rounds in sixteen bits.
+const WRAPPED: [&str; 4] = [
+    "test_qlinearmatmul_2D_int8_float16",
+    "test_qlinearmatmul_2D_int8_float32",
+    "test_qlinearmatmul_3D_int8_float16",
+    "test_qlinearmatmul_3D_int8_float32",
+];
+
+/// Node tests of ops in blocks along an axis, which no quantizer writes for networks of pictures.
+const BLOCKED: [&str; 2] = ["test_dequantizelinear_blocked", "test_quantizelinear_blocked_asymmetric"];
+
+/// The quantized node tests of ONNX 1.19.1: the first input is given at run time, the others are constants, as they are
+/// in every model.
+#[test]
+fn node_tests_of_onnx() {
+    use crate::{ElementKind, Tensor, npy};
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/networks/onnx-node");
+    let array = |path: std::path::PathBuf| npy::read(&std::fs::read(path).unwrap()).unwrap();
+    let mut passed = 0;
+    let mut refused = Vec::new();
+    for entry in std::fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        if !entry.path().is_dir() || WRAPPED.contains(&name.as_str()) || BLOCKED.contains(&name.as_str()) {
+            continue;
+        }
+        let file = std::fs::read(entry.path().join("model.onnx")).unwrap();
+        let mut proto = tract_onnx::onnx().proto_model_for_read(&mut &*file).unwrap();
+        let given = std::mem::take(&mut graph(&mut proto).input);
+        let mut first = None;
+        for (i, input) in given.into_iter().enumerate() {
+            let path = entry.path().join(format!("input_{i}.npy"));
+            if i == 0 {
+                first = Some(array(path));
+                graph(&mut proto).input.push(input);
+                continue;
+            }
+            let file_bytes = std::fs::read(path).unwrap();
+            let Ok(tensor) = npy::read(&file_bytes) else {
+                // Scales in half precision: two bytes at the end of the file.
+                let half = &file_bytes[file_bytes.len() - 2..];
+                graph(&mut proto).initializer.push(bytes(&input.name, &[], DataType::Float16, half));
+                continue;
+            };
+            let dims: Vec<i64> = tensor.shape().iter().map(|&dim| dim as i64).collect();
+            let constant = match tensor.kind() {
+                ElementKind::U8 => bytes(&input.name, &dims, DataType::Uint8, tensor.values::<u8>().unwrap()),
+                ElementKind::I8 => {
+                    let values: Vec<u8> = tensor.values::<i8>().unwrap().iter().map(|&v| v as u8).collect();
+                    bytes(&input.name, &dims, DataType::Int8, &values)
+                }
+                ElementKind::I32 => TensorProto {
+                    name: input.name.clone(),
+                    dims,
+                    data_type: DataType::Int32 as i32,
+                    int32_data: tensor.values::<i32>().unwrap().to_vec(),
+                    ..Default::default()
+                },
+                _ => floats(&input.name, &dims, tensor.values::<f32>().unwrap()),
+            };
+            graph(&mut proto).initializer.push(constant);
+        }
+        let first = first.unwrap();
+        let plan = match Model::from_proto(proto).plan(&[first.shape().to_vec()]) {
+            Ok(plan) => plan,
+            Err(error) => {
+                refused.push(format!("{name}: {error}"));
+                continue;
+            }
+        };
+        let mut session = Session::new(Arc::new(plan)).unwrap();
+        session.set_input(0, first).unwrap();
+        session.run().unwrap();
+        for (i, output) in session.outputs().iter().enumerate() {
+            let expected: Tensor = array(entry.path().join(format!("output_{i}.npy")));
+            assert_eq!(output.largest_difference(&expected), Some(0.0), "{name} output {i}: {output:?} {expected:?}");
+        }
+        passed += 1;
+    }
+    assert!(refused.is_empty(), "{refused:#?}");
+    assert_eq!(passed, 18);
+}

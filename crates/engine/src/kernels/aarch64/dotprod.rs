@@ -1,0 +1,376 @@
+//! Cores with `sdot` (Cortex-A55, A75 and later): tiles of six to eight pixels by up to sixteen outputs.
+//!
+//! Sixteen bytes of each pixel are loaded at once and multiplied quad by quad with `sdot` by element, so that a quad of
+//! weights serves all pixels, and an input byte all outputs of a panel.
+
+use super::finish::{self, Bytes};
+use crate::kernels::conv::{
+    ConvStep, DepthwiseStep, Ending, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise, for_each_rows,
+    for_each_tile,
+};
+use crate::kernels::memory::{Aligned, Memory};
+use crate::kernels::scaling::{Scaling, quantize_by_reciprocal};
+use crate::kernels::{AddStep, Kernels};
+use std::arch::aarch64::*;
+use std::arch::asm;
+
+/// The kernel set.
+pub struct Dotprod;
+
+/// `acc + quads of w · quad LANE of x`; the intrinsic is not stable yet.
+macro_rules! sdot_lane {
+    ($acc:expr, $w:expr, $x:expr, $lane:literal) => {{
+        let mut acc: int32x4_t = $acc;
+        asm!(
+            concat!("sdot {acc:v}.4s, {w:v}.16b, {x:v}.4b[", $lane, "]"),
+            acc = inout(vreg) acc, w = in(vreg) $w, x = in(vreg) $x,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+        acc
+    }};
+}
+
+/// `acc + quads of w · quads of x`.
+macro_rules! sdot {
+    ($acc:expr, $w:expr, $x:expr) => {{
+        let mut acc: int32x4_t = $acc;
+        asm!(
+            "sdot {acc:v}.4s, {w:v}.16b, {x:v}.16b",
+            acc = inout(vreg) acc, w = in(vreg) $w, x = in(vreg) $x,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+        acc
+    }};
+}
+
+/// A tile of `MR` pixels by panels of `NV` vectors of outputs.
+#[target_feature(enable = "dotprod")]
+unsafe fn tile<const MR: usize, const NV: usize>(tile: &Tile) {
+    let mut x = [tile.x[0]; MR];
+    x.copy_from_slice(&tile.x[..MR]);
+    let element = tile.ending.bytes();
+    let mut weights = tile.weights.cast::<i8>();
+    for first in (0..tile.panels).map(|i| i * NV * 4) {
+        // SAFETY: the tile comes from a checked step; reads beyond a run meet the arena's slack and are not used, or meet
+        // weights of zero.
+        unsafe {
+            let mut start = [vld1q_s32(tile.bias.add(first)); NV];
+            for v in 1..NV {
+                start[v] = vld1q_s32(tile.bias.add(first + v * 4));
+            }
+            let mut acc = [start; MR];
+            for tap in 0..tile.tap_count {
+                let mut at = *tile.taps.add(tap) as usize;
+                // Products of the quads `LANE` of sixteen bytes of each pixel.
+                macro_rules! quads {
+                    ($($lane:literal)*) => {{
+                        let mut bytes = [vld1q_s8(x[0].add(at).cast()); MR];
+                        for p in 1..MR {
+                            bytes[p] = vld1q_s8(x[p].add(at).cast());
+                        }
+                        $(
+                            for v in 0..NV {
+                                let w = vld1q_s8(weights.add(($lane * NV + v) * 16));
+                                for p in 0..MR {
+                                    acc[p][v] = sdot_lane!(acc[p][v], w, bytes[p], $lane);
+                                }
+                            }
+                        )*
+                        weights = weights.add([$($lane),*].len() * NV * 16);
+                    }};
+                }
+                for _ in 0..tile.groups / 4 {
+                    quads!(0 1 2 3);
+                    at += 16;
+                }
+                match tile.groups % 4 {
+                    1 => quads!(0),
+                    2 => quads!(0 1),
+                    3 => quads!(0 1 2),
+                    _ => {}
+                }
+            }
+            let (scale, n) = (tile.scale.add(first), (NV * 4).min(tile.outputs - first));
+            if let Some(bytes) = Bytes::of(tile.ending) {
+                // Written out: a loop that is not unrolled would keep `acc` in memory throughout.
+                macro_rules! pixels {
+                    ($plain:literal $($p:literal)*) => {$(
+                        if $p < MR {
+                            let (acc, y) = (*acc.get_unchecked($p), tile.y[$p].add(first));
+                            finish::store::<NV, $plain>(acc, scale, bytes, y, n);
+                        }
+                    )*};
+                }
+                if bytes.plain {
+                    pixels!(true 0 1 2 3 4 5 6 7);
+                } else {
+                    pixels!(false 0 1 2 3 4 5 6 7);
+                }
+                continue;
+            }
+            // A copy in memory: taking the address of `acc` itself would keep it out of registers.
+            let mut lanes = [0i32; 8 * 16];
+            for p in 0..MR {
+                for v in 0..NV {
+                    vst1q_s32(lanes.as_mut_ptr().add((p * NV + v) * 4), acc[p][v]);
+                }
+            }
+            for p in 0..MR {
+                finish::words(&lanes[p * NV * 4..], scale, tile.ending, tile.y[p].add(first * element), n);
+            }
+        }
+    }
+}
+
+type TileKernel = unsafe fn(&Tile);
+
+macro_rules! tiles {
+    ($nv:literal: $($mr:literal)*) => { &[$(tile::<$mr, $nv>),*] };
+}
+
+/// By vectors of a panel less one, then by pixels less one: as many accumulators as fit beside the pixels' bytes.
+const TILES: [&[TileKernel]; 4] =
+    [tiles!(1: 1 2 3 4 5 6 7 8), tiles!(2: 1 2 3 4 5 6 7 8), tiles!(3: 1 2 3 4 5 6 7), tiles!(4: 1 2 3 4 5 6)];
+
+/// Sixteen channels of four columns, the bytes of each channel side by side.
+#[target_feature(enable = "dotprod")]
+#[inline]
+unsafe fn quads(x: *const u8, columns: &[u32; 4]) -> [int8x16_t; 4] {
+    // SAFETY: the columns lie within the input; a block may read beyond the last channel, which the arena's slack allows.
+    unsafe {
+        let (a, b) = (vld1q_s8(x.add(columns[0] as usize).cast()), vld1q_s8(x.add(columns[1] as usize).cast()));
+        let (c, d) = (vld1q_s8(x.add(columns[2] as usize).cast()), vld1q_s8(x.add(columns[3] as usize).cast()));
+        let (ab0, cd0) = (vreinterpretq_s16_s8(vzip1q_s8(a, b)), vreinterpretq_s16_s8(vzip1q_s8(c, d)));
+        let (ab1, cd1) = (vreinterpretq_s16_s8(vzip2q_s8(a, b)), vreinterpretq_s16_s8(vzip2q_s8(c, d)));
+        [
+            vreinterpretq_s8_s16(vzip1q_s16(ab0, cd0)),
+            vreinterpretq_s8_s16(vzip2q_s16(ab0, cd0)),
+            vreinterpretq_s8_s16(vzip1q_s16(ab1, cd1)),
+            vreinterpretq_s8_s16(vzip2q_s16(ab1, cd1)),
+        ]
+    }
+}
+
+/// Rows of outputs, sixteen channels after the other: the bytes of four columns are brought together, channel by channel,
+/// and multiplied at once. Where neighbouring outputs read neighbouring inputs, the columns serve several pixels, each with
+/// its weights shifted.
+#[target_feature(enable = "dotprod")]
+unsafe fn depthwise(step: &DepthwiseStep, x: *const u8, y: *mut u8, rows: usize) {
+    let element = step.ending.bytes();
+    let packed = &step.packed;
+    let block = step.kernel_rows * packed.columns[1].len() / 4 * packed.pixels * 64;
+    for channel in (0..step.channels).step_by(16) {
+        // SAFETY: the weights are packed for these blocks; the rest is passed on to the caller.
+        unsafe {
+            let (x, y) = (x.add(channel), y.add(channel * element));
+            let weights = packed.weights.as_ptr().add(channel / 16 * block).cast::<i8>();
+            let mut done = 0;
+            if rows == 2 {
+                done = patches(step, x, y, channel, weights);
+            }
+            for row in 0..rows {
+                let (x, y) = (x.add(row * step.x_steps[1]), y.add(row * step.y_steps[1]));
+                let mut column = done;
+                macro_rules! run {
+                    ($pixels:literal) => {{
+                        let group: usize = $pixels;
+                        while column + group <= step.dims[2] {
+                            let (x, y) = (x.add(column * step.x_steps[2]), y.add(column * step.y_steps[2]));
+                            pixels::<$pixels>(step, x, y, channel, weights);
+                            column += group;
+                        }
+                    }};
+                }
+                match packed.pixels {
+                    4 => run!(4),
+                    3 => run!(3),
+                    2 => run!(2),
+                    _ => {}
+                }
+                run!(1);
+            }
+        }
+    }
+}
+
+/// Whether two rows of outputs at a time pay: 3×3 kernels with a stride of 1, the commonest.
+fn has_patches(step: &DepthwiseStep) -> bool {
+    step.kernel_rows == 3
+        && step.x_steps[1] == step.kernel_row
+        && step.packed.columns[1].len() == 4
+        && step.packed.pixels == 2
+        && matches!(step.ending, Ending::Bytes { .. })
+}
+
+/// Patches of two by two pixels of sixteen channels of a 3×3 kernel: an input row serves two rows of outputs. Returns how
+/// many columns are done.
+#[target_feature(enable = "dotprod")]
+unsafe fn patches(step: &DepthwiseStep, x: *const u8, y: *mut u8, channel: usize, weights: *const i8) -> usize {
+    let Some(bytes) = Bytes::of(step.ending) else { return 0 };
+    let packed = &step.packed;
+    let &[a, b, c, d] = &packed.columns[0][..] else { return 0 };
+    let columns = [a, b, c, d];
+    let n = 16.min(step.channels - channel);
+    let done = step.dims[2] & !1;
+    // SAFETY: as in `pixels`.
+    unsafe {
+        let (bias, scale) = (packed.bias.as_ptr().add(channel), packed.scale.as_ptr().add(channel));
+        for column in (0..done).step_by(2) {
+            let (x, y) = (x.add(column * step.x_steps[2]), y.add(column * step.y_steps[2]));
+            let start = [vld1q_s32(bias), vld1q_s32(bias.add(4)), vld1q_s32(bias.add(8)), vld1q_s32(bias.add(12))];
+            let mut acc = [[start; 2]; 2];
+            // Written out, as in `tile`: an input row, and the output rows with the kernel row it is for each.
+            macro_rules! rows {
+                ($($row:literal: $($r:literal $kernel_row:literal),*;)*) => {$(
+                    let bytes = quads(x.add($row * step.kernel_row), &columns);
+                    $(
+                        for p in 0..2 {
+                            for q in 0..4 {
+                                let w = vld1q_s8(weights.add((($kernel_row * 2 + p) * 4 + q) * 16));
+                                acc[$r][p][q] = sdot!(acc[$r][p][q], w, bytes[q]);
+                            }
+                        }
+                    )*
+                )*};
+            }
+            rows!(0: 0 0; 1: 0 1, 1 0; 2: 0 2, 1 1; 3: 1 2;);
+            macro_rules! store {
+                ($plain:literal: $($r:literal $p:literal),*) => {$(
+                    let pixel = y.add($r * step.y_steps[1] + $p * step.y_steps[2]);
+                    finish::store::<4, $plain>(acc[$r][$p], scale, bytes, pixel, n);
+                )*};
+            }
+            if bytes.plain {
+                store!(true: 0 0, 0 1, 1 0, 1 1);
+            } else {
+                store!(false: 0 0, 0 1, 1 0, 1 1);
+            }
+        }
+    }
+    done
+}
+
+/// `P` pixels of sixteen channels.
+#[target_feature(enable = "dotprod")]
+#[inline]
+unsafe fn pixels<const P: usize>(step: &DepthwiseStep, x: *const u8, y: *mut u8, channel: usize, weights: *const i8) {
+    let (columns, _) = step.packed.columns[usize::from(P == 1)].as_chunks::<4>();
+    // SAFETY: columns up to the last pixel's last tap lie within the input and its halo; existing channels only are stored.
+    unsafe {
+        let bias = step.packed.bias.as_ptr().add(channel);
+        let start = [vld1q_s32(bias), vld1q_s32(bias.add(4)), vld1q_s32(bias.add(8)), vld1q_s32(bias.add(12))];
+        let mut acc = [start; P];
+        let mut weights = weights;
+        for row in 0..step.kernel_rows {
+            let x = x.add(row * step.kernel_row);
+            for columns in columns {
+                let bytes = quads(x, columns);
+                for p in 0..P {
+                    for q in 0..4 {
+                        let w = vld1q_s8(weights.add((p * 4 + q) * 16));
+                        acc[p][q] = sdot!(acc[p][q], w, bytes[q]);
+                    }
+                }
+                weights = weights.add(step.packed.pixels * 64);
+            }
+        }
+        let n = 16.min(step.channels - channel);
+        let scale = step.packed.scale.as_ptr().add(channel);
+        if let Some(bytes) = Bytes::of(step.ending) {
+            // Written out: a loop that is not unrolled would keep `acc` in memory throughout.
+            macro_rules! store {
+                ($plain:literal $($p:literal)*) => {$(
+                    if $p < P {
+                        let y = y.add($p * step.y_steps[2]);
+                        finish::store::<4, $plain>(*acc.get_unchecked($p), scale, bytes, y, n);
+                    }
+                )*};
+            }
+            if bytes.plain {
+                store!(true 0 1 2 3);
+            } else {
+                store!(false 0 1 2 3);
+            }
+            return;
+        }
+        let mut lanes = [0i32; 4 * 16];
+        for p in 0..P {
+            for q in 0..4 {
+                vst1q_s32(lanes.as_mut_ptr().add(p * 16 + q * 4), acc[p][q]);
+            }
+        }
+        for p in 0..P {
+            finish::words(&lanes[p * 16..], scale, step.ending, y.add(p * step.y_steps[2]), n);
+        }
+    }
+}
+
+impl Kernels for Dotprod {
+    fn name(&self) -> &'static str {
+        "dotprod"
+    }
+
+    fn signed(&self) -> bool {
+        super::SIGNED
+    }
+
+    fn split(&self, outputs: usize) -> usize {
+        let vectors = outputs.div_ceil(4);
+        // Whole panels of four vectors; what is left over is a panel of its own.
+        if vectors <= 4 || vectors.is_multiple_of(4) || vectors.is_multiple_of(3) { outputs } else { outputs / 16 * 16 }
+    }
+
+    fn pack(&self, weights: &Unpacked) -> Packed {
+        let vectors = weights.outputs.div_ceil(4);
+        let panel = match vectors {
+            1..4 => vectors,
+            _ if !vectors.is_multiple_of(4) && vectors.is_multiple_of(3) => 3,
+            _ => 4,
+        };
+        weights.pack(4 * panel, 4)
+    }
+
+    fn conv(&self, step: &ConvStep, memory: Memory, part: (usize, usize)) {
+        let tiles = TILES[step.packed.panel / 4 - 1];
+        for_each_tile(self, step, memory, part, tiles.len(), |tile| {
+            // SAFETY: the set is offered only where the CPU has `sdot`; steps are checked when planned.
+            unsafe { tiles[tile.pixels - 1](tile) }
+        });
+    }
+
+    fn pack_depthwise(&self, from: &UnpackedDepthwise) -> PackedDepthwise {
+        let (quads, pixels) = (from.quads(), from.pixels(4));
+        let mut weights = Aligned::zeroed(from.channels.div_ceil(16) * from.kernel[0] * quads * pixels * 64);
+        for c in 0..from.channels {
+            for row in 0..from.kernel[0] {
+                for quad in 0..quads {
+                    for pixel in 0..pixels {
+                        let place = ((c / 16 * from.kernel[0] + row) * quads + quad) * pixels + pixel;
+                        let at = place * 64 + c % 16 * 4;
+                        let bytes = from.quad(c, row, quad, pixel).map(|w| w as u8);
+                        weights.bytes_mut()[at..at + 4].copy_from_slice(&bytes);
+                    }
+                }
+            }
+        }
+        let (bias, scale) = from.filled(16);
+        PackedDepthwise { weights, bias, scale, pixels, columns: from.columns(), widen_at_once: false }
+    }
+
+    fn depthwise(&self, step: &DepthwiseStep, memory: Memory, part: (usize, usize)) {
+        let most = if has_patches(step) { 2 } else { 1 };
+        for_each_rows(step, memory, part, most, |x, y, rows| {
+            // SAFETY: as in `conv`; two rows only where these make patches.
+            unsafe { depthwise(step, x, y, rows) }
+        });
+    }
+
+    unsafe fn sum(&self, step: &AddStep, x: [*const u8; 2], y: *mut u8, count: usize) {
+        // SAFETY: promised by the caller.
+        unsafe { finish::row(step, x, y, count) }
+    }
+
+    fn quantize(&self, x: &[f32], y: &mut [u8], scaling: Scaling) {
+        quantize_by_reciprocal(x, y, scaling);
+    }
+}

@@ -1,0 +1,112 @@
+//! The one block of memory in which a session computes, and views into it.
+
+use crate::Element;
+
+/// Room behind the last value, so that a kernel may read a whole vector where a value ends.
+pub const SLACK: usize = 128;
+
+#[derive(Clone)]
+#[repr(C, align(64))]
+struct Line([u8; 64]);
+
+/// Bytes aligned to 64, zero at first.
+pub struct Aligned {
+    /// A list, not a box: to move a box is to say that nothing else points into it, and [`Memory`] does.
+    lines: Vec<Line>,
+    len: usize,
+}
+
+impl Aligned {
+    pub fn zeroed(len: usize) -> Aligned {
+        Aligned { lines: vec![Line([0; 64]); len.div_ceil(64)], len }
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn as_ptr(&self) -> *const u8 {
+        self.lines.as_ptr().cast()
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the lines are `len` initialised bytes or more, without gaps.
+        unsafe { std::slice::from_raw_parts(self.as_ptr(), self.len) }
+    }
+
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above, and borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+    }
+
+    /// The memory, for steps to compute in.
+    pub fn memory(&mut self) -> Memory {
+        Memory { base: self.lines.as_mut_ptr().cast(), len: self.len }
+    }
+}
+
+/// The arena as steps see it: any part may be read and written. The planner gives every value its place, so that a
+/// step's operands overlap only where the step allows it, and gives the threads of one step disjoint parts of its
+/// output.
+#[derive(Clone, Copy)]
+pub struct Memory {
+    base: *mut u8,
+    len: usize,
+}
+
+// SAFETY: threads work on the arena only inside `Session::run`, each on its own part of a step's output, as above.
+unsafe impl Send for Memory {}
+
+impl Memory {
+    /// A pointer to byte `at`.
+    pub fn at(self, at: usize) -> *mut u8 {
+        debug_assert!(at <= self.len);
+        // SAFETY: the planner's offsets lie within the arena.
+        unsafe { self.base.add(at) }
+    }
+
+    /// Elements to read.
+    pub fn read<'a, T: Element>(self, at: usize, count: usize) -> &'a [T] {
+        assert!(at.is_multiple_of(align_of::<T>()) && at + count * size_of::<T>() <= self.len, "within the arena");
+        // SAFETY: in bounds and aligned (checked); every bit pattern is an element; nobody writes it in this step.
+        unsafe { std::slice::from_raw_parts(self.base.add(at).cast(), count) }
+    }
+
+    /// Elements to write.
+    pub fn write<'a, T: Element>(self, at: usize, count: usize) -> &'a mut [T] {
+        assert!(at.is_multiple_of(align_of::<T>()) && at + count * size_of::<T>() <= self.len, "within the arena");
+        // SAFETY: as `read`; the planner gives a step's output to nobody else while the step runs.
+        unsafe { std::slice::from_raw_parts_mut(self.base.add(at).cast(), count) }
+    }
+}
+
+/// A picture or a list in the arena: `[images, rows, columns, channels]` with strides in bytes; a stride of 0 repeats.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct View {
+    pub at: usize,
+    pub dims: [usize; 4],
+    pub strides: [usize; 4],
+}
+
+impl View {
+    /// Elements of `size` bytes one after another.
+    pub fn dense(at: usize, dims: [usize; 4], size: usize) -> View {
+        let [_, h, w, c] = dims;
+        View { at, dims, strides: [h * w * c * size, w * c * size, c * size, size] }
+    }
+
+    /// Offset of the first channel of a pixel.
+    pub fn pixel(&self, n: usize, y: usize, x: usize) -> usize {
+        self.at + n * self.strides[0] + y * self.strides[1] + x * self.strides[2]
+    }
+
+    /// One past the last byte that belongs to it.
+    pub fn end(&self) -> usize {
+        self.at + (0..4).map(|i| (self.dims[i] - 1) * self.strides[i]).sum::<usize>() + self.strides[3].max(1)
+    }
+}
+
+/// The share of `count` that thread `part` of `parts` works on.
+pub fn share(count: usize, part: usize, parts: usize) -> std::ops::Range<usize> {
+    count * part / parts..count * (part + 1) / parts
+}

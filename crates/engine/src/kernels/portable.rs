@@ -1,0 +1,317 @@
+//! Ops in plain Rust for every CPU: their time is small beside the convolutions', or follows the memory's.
+//!
+//! Bytes are in the stored domain: `signed` says whether a byte stands for -128 to 127 or for 0 to 255.
+
+use super::memory::{Memory, View, share};
+use super::scalar::{for_each_row, requantize, round, stored};
+use crate::graph::{Quant, Sampling, Window};
+
+/// The border around a picture, filled with one byte: its zero point.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HaloStep {
+    /// First byte of the picture with its halo.
+    pub at: usize,
+    pub images: usize,
+    pub image_bytes: usize,
+    pub row_bytes: usize,
+    pub pixel_bytes: usize,
+    /// Rows with the halo.
+    pub rows: usize,
+    /// Top, left, bottom, right, in pixels.
+    pub halo: [usize; 4],
+    pub byte: Result<u8, usize>,
+}
+
+impl HaloStep {
+    pub fn run(&self, memory: Memory) {
+        // A zero point that is computed lies in the arena.
+        let byte = self.byte.unwrap_or_else(|at| memory.read::<u8>(at, 1)[0]);
+        let [top, left, bottom, right] = self.halo;
+        for image in 0..self.images {
+            let base = self.at + image * self.image_bytes;
+            memory.write::<u8>(base, top * self.row_bytes).fill(byte);
+            memory.write::<u8>(base + (self.rows - bottom) * self.row_bytes, bottom * self.row_bytes).fill(byte);
+            for row in top..self.rows - bottom {
+                let row = base + row * self.row_bytes;
+                memory.write::<u8>(row, left * self.pixel_bytes).fill(byte);
+                let right = right * self.pixel_bytes;
+                memory.write::<u8>(row + self.row_bytes - right, right).fill(byte);
+            }
+        }
+    }
+}
+
+/// `y[i] = table[x[i]]`; input and output may be the same.
+pub fn look_up(table: &[u8; 256], x: &View, y: &View, memory: Memory, part: (usize, usize)) {
+    for_each_row(y, &[*x, *x], part, |y, [x, _], count| {
+        let (x, y) = (memory.at(x), memory.at(y));
+        for i in 0..count {
+            // SAFETY: within rows of checked views; a byte is read before it is written.
+            unsafe { *y.add(i) = table[usize::from(*x.add(i))] };
+        }
+    });
+}
+
+/// A product of two quantized tensors.
+#[derive(Debug, Clone, Copy)]
+pub struct MulStep {
+    pub a: View,
+    pub b: View,
+    pub y: View,
+    pub zero_points: [i32; 2],
+    pub ratio: f32,
+    pub zero_point: i32,
+    pub low: i32,
+    pub high: i32,
+}
+
+impl MulStep {
+    pub fn run(&self, signed: bool, memory: Memory, part: (usize, usize)) {
+        for_each_row(&self.y, &[self.a, self.b], part, |y, [a, b], count| {
+            let (a_step, b_step) = (self.a.strides[3], self.b.strides[3]);
+            let (a, b, y) = (memory.at(a), memory.at(b), memory.at(y));
+            for i in 0..count {
+                // SAFETY: within rows of checked views.
+                unsafe {
+                    let a = stored(*a.add(i * a_step), signed) - self.zero_points[0];
+                    let b = stored(*b.add(i * b_step), signed) - self.zero_points[1];
+                    *y.add(i) = requantize(a * b, self.ratio, self.zero_point, self.low, self.high) as u8;
+                }
+            }
+        });
+    }
+}
+
+/// A pool over a picture; windows are cut off at its border.
+#[derive(Debug, Clone)]
+pub struct PoolStep {
+    pub x: View,
+    pub y: View,
+    pub window: Window,
+    pub kind: Pool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Pool {
+    Max,
+    /// `scale` is that of the input over that of the output.
+    Average {
+        x_zero_point: i32,
+        scale: f32,
+        zero_point: i32,
+    },
+}
+
+impl PoolStep {
+    pub fn run(&self, signed: bool, memory: Memory, part: (usize, usize)) {
+        let [images, rows, columns, channels] = self.y.dims;
+        let [_, height, width, _] = self.x.dims;
+        for row in share(images * rows, part.0, part.1) {
+            let (n, oy) = (row / rows, row % rows);
+            let ys = self.reach(0, oy, height);
+            for ox in 0..columns {
+                let xs = self.reach(1, ox, width);
+                let y = self.y.pixel(n, oy, ox);
+                let inside = || {
+                    ys.clone()
+                        .step_by(self.window.dilation[0])
+                        .flat_map(|iy| xs.clone().step_by(self.window.dilation[1]).map(move |ix| (iy, ix)))
+                };
+                match self.kind {
+                    Pool::Max => {
+                        let mut channel = 0;
+                        // As many channels at a time as stay in registers.
+                        while channel + 64 <= channels {
+                            let x = |(iy, ix)| memory.read::<u8>(self.x.pixel(n, iy, ix) + channel, 64);
+                            greatest::<64>(inside().map(x), memory.write(y + channel, 64), signed);
+                            channel += 64;
+                        }
+                        while channel < channels {
+                            let here = (channels - channel).min(16);
+                            let x = |(iy, ix)| memory.read::<u8>(self.x.pixel(n, iy, ix) + channel, here);
+                            greatest::<16>(inside().map(x), memory.write(y + channel, here), signed);
+                            channel += here;
+                        }
+                    }
+                    Pool::Average { x_zero_point, scale, zero_point } => {
+                        let inner =
+                            ys.len().div_ceil(self.window.dilation[0]) * xs.len().div_ceil(self.window.dilation[1]);
+                        let count = if self.window.count_pads { self.padded_count(oy, ox) } else { inner };
+                        let scale = scale / count as f32;
+                        let out = memory.write::<u8>(y, channels);
+                        // Sixty-four channels at a time, in registers.
+                        for first in (0..channels).step_by(64) {
+                            let here = (channels - first).min(64);
+                            let mut sums = [0i32; 64];
+                            for (iy, ix) in inside() {
+                                let x = memory.read::<u8>(self.x.pixel(n, iy, ix) + first, here);
+                                if signed {
+                                    sums.iter_mut().zip(x).for_each(|(sum, &x)| *sum += i32::from(x as i8));
+                                } else {
+                                    sums.iter_mut().zip(x).for_each(|(sum, &x)| *sum += i32::from(x));
+                                }
+                            }
+                            let (low, high) = if signed { (-128, 127) } else { (0, 255) };
+                            for (y, sum) in out[first..first + here].iter_mut().zip(sums) {
+                                let acc = sum - inner as i32 * x_zero_point;
+                                *y = requantize(acc, scale, zero_point, low, high) as u8;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Inputs that a window covers along one axis, in steps of the dilation.
+    fn reach(&self, axis: usize, out: usize, size: usize) -> std::ops::Range<usize> {
+        let (stride, dilation) = (self.window.stride[axis], self.window.dilation[axis]);
+        let start = (out * stride) as isize - self.window.pads[axis] as isize;
+        let end = start + (dilation * (self.window.kernel[axis] - 1) + 1) as isize;
+        let first = if start < 0 { (-start) as usize % dilation } else { start as usize };
+        let first = if start < 0 && first != 0 { dilation - first } else { first };
+        first..(end.max(0) as usize).min(size).max(first)
+    }
+
+    /// Places of a window that lie within the picture or its stated padding.
+    fn padded_count(&self, oy: usize, ox: usize) -> usize {
+        let along = |axis: usize, out: usize, size: usize| {
+            let start = out * self.window.stride[axis];
+            let end = size + self.window.pads[axis] + self.window.pads[axis + 2];
+            let places = (0..self.window.kernel[axis]).filter(|k| start + k * self.window.dilation[axis] < end);
+            places.count()
+        };
+        along(0, oy, self.x.dims[1]) * along(1, ox, self.x.dims[2])
+    }
+}
+
+/// The greatest of each of at most `N` bytes over some rows of them.
+fn greatest<'a, const N: usize>(rows: impl Iterator<Item = &'a [u8]>, y: &mut [u8], signed: bool) {
+    // Signed bytes are in order when their top bit is flipped.
+    let flip = if signed { 0x80 } else { 0 };
+    let mut all = [0u8; N];
+    for row in rows {
+        if let Ok(row) = <&[u8; N]>::try_from(row) {
+            for i in 0..N {
+                all[i] = all[i].max(row[i] ^ flip);
+            }
+        } else {
+            all.iter_mut().zip(row).for_each(|(all, &x)| *all = (*all).max(x ^ flip));
+        }
+    }
+    y.iter_mut().zip(all).for_each(|(y, all)| *y = all ^ flip);
+}
+
+/// Resizing between neighbours: `(1-a)(1-b) x00 + a(1-b) x01 + (1-a)b x10 + ab x11` in `f32` over dequantized numbers, from
+/// left to right, then quantized.
+#[derive(Debug, Clone)]
+pub struct BilinearStep {
+    pub x: View,
+    pub y: View,
+    pub rows: Sampling,
+    pub columns: Sampling,
+    pub x_quant: Quant,
+    pub y_quant: Quant,
+    /// Smallest and greatest stored value.
+    pub range: (i32, i32),
+}
+
+impl BilinearStep {
+    pub fn run(&self, signed: bool, memory: Memory, part: (usize, usize)) {
+        let [images, rows, columns, channels] = self.y.dims;
+        for row in share(images * rows, part.0, part.1) {
+            let (n, oy) = (row / rows, row % rows);
+            let (y0, y1, b) = (self.rows.first[oy] as usize, self.rows.second[oy] as usize, self.rows.weight[oy]);
+            for ox in 0..columns {
+                let (x0, x1) = (self.columns.first[ox] as usize, self.columns.second[ox] as usize);
+                let a = self.columns.weight[ox];
+                let at = |y: usize, x: usize| memory.read::<u8>(self.x.pixel(n, y, x), channels);
+                let (x00, x01, x10, x11) = (at(y0, x0), at(y0, x1), at(y1, x0), at(y1, x1));
+                let out = memory.write::<u8>(self.y.pixel(n, oy, ox), channels);
+                for c in 0..channels {
+                    let v = |byte: u8| self.x_quant.dequantize(stored(byte, signed));
+                    let top = (1.0 - a) * (1.0 - b) * v(x00[c]) + a * (1.0 - b) * v(x01[c]);
+                    let real = top + (1.0 - a) * b * v(x10[c]) + a * b * v(x11[c]);
+                    let (low, high) = self.range;
+                    out[c] = round(real / self.y_quant.scale, self.y_quant.zero_point, low, high) as u8;
+                }
+            }
+        }
+    }
+}
+
+/// A product of two computed matrices, `[batch, m, k]` by `[batch, k, n]`, each with its zero point.
+#[derive(Debug, Clone)]
+pub struct MatMulStep {
+    pub a: usize,
+    pub b: usize,
+    pub y: usize,
+    /// Bytes from one matrix to the next, for each batch: where each lies.
+    pub batches: Vec<(usize, usize)>,
+    pub size: [usize; 3],
+    pub ending: super::conv::Ending,
+    pub scale: f32,
+}
+
+impl MatMulStep {
+    pub fn run(&self, signed: bool, zero_points: (i32, i32), memory: Memory, part: (usize, usize)) {
+        let [m, k, n] = self.size;
+        let element = self.ending.bytes();
+        for (batch, &(a, b)) in self.batches.iter().enumerate() {
+            for row in share(m, part.0, part.1) {
+                let a = memory.read::<u8>(self.a + a + row * k, k);
+                for first in (0..n).step_by(64) {
+                    let here = (n - first).min(64);
+                    let mut sums = [0i32; 64];
+                    for (i, &a) in a.iter().enumerate() {
+                        let a = stored(a, signed) - zero_points.0;
+                        let b = memory.read::<u8>(self.b + b + i * n + first, here);
+                        for (sum, &b) in sums.iter_mut().zip(b) {
+                            *sum = sum.wrapping_add(a * (stored(b, signed) - zero_points.1));
+                        }
+                    }
+                    let y = memory.at(self.y + ((batch * m + row) * n + first) * element);
+                    for (i, &sum) in sums[..here].iter().enumerate() {
+                        // SAFETY: within the row of a checked step.
+                        unsafe { super::scalar::end(sum, self.scale, self.ending, y.add(i * element)) };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `y -= zero_point * sums[c]` over rows of accumulators, for a zero point that is computed.
+pub fn correct(at: usize, rows: usize, sums: &[i32], zero_point: i32, memory: Memory) {
+    for row in 0..rows {
+        let row = memory.write::<i32>(at + row * sums.len() * 4, sums.len());
+        row.iter_mut().zip(sums).for_each(|(y, &sum)| *y = y.wrapping_sub(zero_point.wrapping_mul(sum)));
+    }
+}
+
+/// Over the middle of `[outer, length, inner]`: `y = clamp(round_half_even(e * floor(1 / y_scale) / sum) + zero_point)`
+/// with `e = table[255 - greatest + x]`, summed from first to last: ONNX Runtime's QLinearSoftmax.
+pub fn softmax(
+    (x, y): (usize, usize),
+    [outer, length, inner]: [usize; 3],
+    table: &[f32; 256],
+    quant: Quant,
+    signed: bool,
+    memory: Memory,
+) {
+    let (low, high) = if signed { (-128, 127) } else { (0, 255) };
+    let count = outer * length * inner;
+    let (x, y) = (memory.read::<u8>(x, count), memory.write::<u8>(y, count));
+    for o in 0..outer {
+        for i in 0..inner {
+            let at = |l: usize| (o * length + l) * inner + i;
+            let greatest = (0..length).map(|l| stored(x[at(l)], signed)).max().unwrap_or(0);
+            let e = |l: usize| table[(255 - greatest + stored(x[at(l)], signed)) as usize & 255];
+            let sum: f32 = (0..length).map(e).sum();
+            let steps = (1.0 / quant.scale).floor();
+            for l in 0..length {
+                y[at(l)] = round(e(l) * steps / sum, quant.zero_point, low, high) as u8;
+            }
+        }
+    }
+}

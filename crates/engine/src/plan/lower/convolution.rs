@@ -1,0 +1,239 @@
+//! Convolutions and matrix products as steps: which input bytes each output reads, and weights in the kernel's order.
+
+use super::{Lowering, halo};
+use crate::ElementKind;
+use crate::graph::{Conv, ValueId, Weights, ZeroPoint};
+use crate::kernels::conv::{ConvStep, DepthwiseStep, Ending, Unpacked, UnpackedDepthwise};
+use crate::kernels::memory::View;
+use crate::kernels::winograd;
+use crate::plan::transposed::phases;
+use crate::step::{Step, Zero};
+
+impl Lowering {
+    pub(super) fn linear(&mut self, x: ValueId, y: ValueId, conv: &Conv) {
+        let rows = self.graph.values[x].len() / conv.inputs;
+        let (ending, scale) = self.ending(self.kind(y), &conv.finish);
+        let element = ending.bytes();
+        let at = self.plain(x).at;
+        let input = View::dense(at, [1, 1, rows, conv.inputs], 1);
+        let output = View::dense(self.plain(y).at, [1, 1, rows, conv.outputs], element);
+        let whole = Part { origin: [0, 0], stride: [1, 1], rows: vec![0], columns: vec![0], group: 0 };
+        let kind = self.kind(x);
+        self.dense(&input, &output, conv, &whole, kind, ending, &scale);
+    }
+
+    pub(super) fn conv(&mut self, x: ValueId, y: ValueId, conv: &Conv, transposed: bool) -> Result<(), String> {
+        let (ending, scale) = self.ending(self.kind(y), &conv.finish);
+        let input = self.layout.picture(&self.graph, x);
+        let element = ending.bytes();
+        let &[n, c, h, w] = self.shape(y) else { return Err("a picture without four dimensions".into()) };
+        let output = if element == 1 {
+            self.layout.picture(&self.graph, y)
+        } else {
+            View::dense(self.scratch(), [n, h, w, c], element)
+        };
+        let kind = self.kind(x);
+        if let ZeroPoint::Held(id) = conv.zero_point {
+            let storage = &self.layout.storages[self.layout.places[x].storage];
+            if storage.halo != [0; 4] {
+                let byte = Err(self.plain(id).at);
+                self.steps.push(Step::Halo(halo(storage, byte)));
+            }
+        }
+        let depthwise = conv.inputs == 1 && conv.groups == conv.outputs && conv.groups > 1;
+        if transposed {
+            for row in phases(conv, 0, h) {
+                for column in phases(conv, 1, w) {
+                    let mut view = output;
+                    view.at = output.pixel(0, row.start, column.start);
+                    view.dims = [n, row.count, column.count, c];
+                    view.strides[1] *= conv.stride[0];
+                    view.strides[2] *= conv.stride[1];
+                    let origin = [row.origin, column.origin];
+                    let (rows, columns) = (row.taps.clone(), column.taps);
+                    for group in 0..conv.groups {
+                        let (rows, columns) = (rows.clone(), columns.clone());
+                        let part = Part { origin, stride: [1, 1], rows, columns, group };
+                        self.dense(&input, &view, conv, &part, kind, ending, &scale);
+                    }
+                }
+            }
+        } else {
+            let origin = [-(conv.pads[0] as isize), -(conv.pads[1] as isize)];
+            let (rows, columns) = ((0..conv.kernel[0]).collect::<Vec<_>>(), (0..conv.kernel[1]).collect::<Vec<_>>());
+            if depthwise && conv.weights.second.is_none() && matches!(conv.zero_point, ZeroPoint::Known(_)) {
+                self.depthwise(&input, &output, conv, kind, ending, &scale);
+            } else {
+                for group in 0..conv.groups {
+                    let (rows, columns) = (rows.clone(), columns.clone());
+                    let part = Part { origin, stride: conv.stride, rows, columns, group };
+                    self.dense(&input, &output, conv, &part, kind, ending, &scale);
+                }
+            }
+        }
+        if element == 4 {
+            let [image, row, pixel, one] = output.strides.map(|s| s as isize);
+            let shape = self.shape(y).to_vec();
+            let from = (output.at, vec![image, one, row, pixel]);
+            self.copy(&shape, from, self.strides(y), 4, false);
+        }
+        Ok(())
+    }
+
+    /// One group, or one phase of one group, of a convolution.
+    #[allow(clippy::too_many_arguments)] // one call's worth of geometry
+    fn dense(
+        &mut self,
+        x: &View,
+        y: &View,
+        conv: &Conv,
+        part: &Part,
+        kind: ElementKind,
+        ending: Ending,
+        scale: &[f32],
+    ) {
+        let (inputs, outputs) = (conv.inputs, conv.outputs / conv.groups);
+        let [image, row, pixel, _] = x.strides;
+        let channel = part.group * inputs;
+        // A kernel row over a dense picture is one run.
+        let joined = pixel == inputs && conv.dilation[1] == 1;
+        let offset = |r: usize, c: usize| (r * conv.dilation[0] * row + c * conv.dilation[1] * pixel) as u32;
+        let mut taps = Vec::new();
+        let mut places = Vec::new();
+        for (r, &ky) in part.rows.iter().enumerate() {
+            if joined && !part.columns.is_empty() {
+                taps.push(offset(r, 0));
+                places.push(part.columns.iter().map(|&kx| (ky, kx)).collect::<Vec<_>>());
+            } else {
+                for (c, &kx) in part.columns.iter().enumerate() {
+                    taps.push(offset(r, c));
+                    places.push(vec![(ky, kx)]);
+                }
+            }
+        }
+        let once = taps.len();
+        let Weights { first, second } = &conv.weights;
+        if second.is_some() {
+            taps.extend_from_within(..);
+        }
+        let run = inputs * if joined { part.columns.len() } else { 1 };
+        let first_output = part.group * outputs;
+        let weight = |o: usize, tap: usize, byte: usize| {
+            let (ky, kx) = places[tap % once][byte / inputs];
+            let at = (((first_output + o) * conv.kernel[0] + ky) * conv.kernel[1] + kx) * inputs + byte % inputs;
+            match second {
+                Some(second) if tap >= once => second[at],
+                _ => first[at],
+            }
+        };
+        let sums: Vec<i32> = (0..outputs)
+            .map(|o| {
+                let all = (0..taps.len()).flat_map(|tap| (0..run).map(move |byte| (tap, byte)));
+                all.fold(0i32, |sum, (tap, byte)| sum.wrapping_add(i32::from(weight(o, tap, byte))))
+            })
+            .collect();
+        let zero = self.zero(kind, conv.zero_point);
+        let known = if let Zero::Known(zero) = zero { zero } else { 0 };
+        let bias: Vec<i32> = conv.bias[first_output..first_output + outputs]
+            .iter()
+            .zip(&sums)
+            .map(|(bias, sum)| bias.wrapping_sub(known.wrapping_mul(*sum)))
+            .collect();
+        let scale =
+            if scale.is_empty() { vec![1.0; outputs] } else { scale[first_output..first_output + outputs].to_vec() };
+        let element = y.strides[3];
+        let at = y.at + first_output * element;
+        let split = self.kernels.split(outputs);
+        for part_of in [0..split, split..outputs].into_iter().filter(|part| !part.is_empty()) {
+            let weight = |o: usize, tap: usize, byte: usize| weight(part_of.start + o, tap, byte);
+            let unpacked = Unpacked {
+                outputs: part_of.len(),
+                taps: taps.len(),
+                run,
+                column: (joined && part.stride[1] == 1).then_some(inputs),
+                size: [y.dims[0] * y.dims[1], y.dims[2]],
+                rows_follow: joined && part.stride[0] == 1 && conv.dilation[0] == 1 && second.is_none(),
+                weight: &weight,
+                bias: &bias[part_of.clone()],
+                scale: &scale[part_of.clone()],
+            };
+            let packed = self.kernels.pack(&unpacked);
+            self.scratch_bytes = self.scratch_bytes.max(winograd::scratch_bytes(&packed));
+            self.steps.push(Step::Conv(ConvStep {
+                x: (x.at as isize + part.origin[0] * row as isize + part.origin[1] * pixel as isize) as usize + channel,
+                x_steps: [image, row * part.stride[0], pixel * part.stride[1]],
+                taps: taps.clone(),
+                y: at + part_of.start * element,
+                y_steps: [y.strides[0], y.strides[1], y.strides[2]],
+                dims: [y.dims[0], y.dims[1], y.dims[2]],
+                outputs: part_of.len(),
+                ending,
+                packed,
+                scratch: self.layout.arena_bytes.next_multiple_of(64),
+                sum: None,
+            }));
+        }
+        let rows = y.dims[0] * y.dims[1] * y.dims[2];
+        if let Zero::At(_) = zero {
+            // The output is dense: accumulators of one group side by side only where there is one group.
+            self.steps.push(Step::Correct { at, rows, sums, zero });
+        }
+    }
+
+    fn depthwise(&mut self, x: &View, y: &View, conv: &Conv, kind: ElementKind, ending: Ending, scale: &[f32]) {
+        let [image, row, pixel, _] = x.strides;
+        let [height, width] = conv.kernel;
+        let taps: Vec<u32> = (0..height)
+            .flat_map(|r| (0..width).map(move |c| (r * conv.dilation[0] * row + c * conv.dilation[1] * pixel) as u32))
+            .collect();
+        let count = height * width;
+        let weight = |c: usize, tap: usize| conv.weights.first[c * count + tap];
+        let known = if let Zero::Known(zero) = self.zero(kind, conv.zero_point) { zero } else { 0 };
+        let bias: Vec<i32> = (0..conv.outputs)
+            .map(|c| {
+                let sum: i32 = (0..count).map(|tap| i32::from(weight(c, tap))).sum();
+                conv.bias[c].wrapping_sub(known.wrapping_mul(sum))
+            })
+            .collect();
+        let scale = if scale.is_empty() { vec![1.0; conv.outputs] } else { scale.to_vec() };
+        let side_by_side = (conv.stride[1] == 1 && conv.dilation[1] == 1).then_some(pixel);
+        // Where pixels share no columns, rows need not be kept apart: all taps are one row, and its last quad alone is padded.
+        let kernel = if side_by_side.is_some() { conv.kernel } else { [1, count] };
+        let unpacked = UnpackedDepthwise {
+            channels: conv.outputs,
+            taps: count,
+            kernel,
+            offsets: &taps,
+            side_by_side,
+            weight: &weight,
+            bias: &bias,
+            scale: &scale,
+        };
+        let packed = self.kernels.pack_depthwise(&unpacked);
+        let [top, left, ..] = conv.pads;
+        self.steps.push(Step::Depthwise(DepthwiseStep {
+            x: x.at - top * row - left * pixel,
+            x_steps: [image, row * conv.stride[0], pixel * conv.stride[1]],
+            kernel_row: row * conv.dilation[0],
+            kernel_rows: kernel[0],
+            taps,
+            y: y.at,
+            y_steps: [y.strides[0], y.strides[1], y.strides[2]],
+            dims: [y.dims[0], y.dims[1], y.dims[2]],
+            channels: conv.outputs,
+            ending,
+            packed,
+        }));
+    }
+}
+
+/// Which part of a convolution a step computes.
+struct Part {
+    /// Row and column of the input that the first tap of output 0 reads.
+    origin: [isize; 2],
+    stride: [usize; 2],
+    /// Kernel rows and columns in the order in which inputs meet them.
+    rows: Vec<usize>,
+    columns: Vec<usize>,
+    group: usize,
+}

@@ -1,0 +1,188 @@
+//! What is drawn of a board: when it watched, latency, memory, heat, frames, scores, events.
+
+use super::plot::{Axis, Plot, round_up};
+use crate::form::Millis;
+use crate::report::stretches::{stretches, width};
+use crate::say;
+use crate::story::{BINS, Board, Bucket};
+
+/// Points of a line.
+const POINTS: usize = 480;
+/// Columns of the score sketch.
+const COLUMNS: usize = 120;
+
+type Points = [(Millis, Bucket)];
+
+/// All plots of a board; `marks` are times of findings.
+pub fn all(board: &Board, marks: &[Millis]) -> String {
+    let points = stretches(board, POINTS);
+    let (Some((from, _)), Some((last, _))) = (points.first(), points.last()) else { return String::new() };
+    let width = width(&points, board);
+    if points.len() < 3 {
+        return String::new();
+    }
+    let axis = Axis { from: *from, to: last + width, width };
+    let mut html = watched(&points, axis);
+    html += &latency(&points, axis, marks);
+    html += &frames(&points, axis);
+    html += &heat(&points, axis);
+    html += &memory(board, &points, axis);
+    html += &scores(board, axis);
+    html += &looks(&points, axis);
+    html + &events(board, axis)
+}
+
+fn largest(points: &Points, of: impl Fn(&Bucket) -> Option<f64>) -> Option<f64> {
+    points.iter().filter_map(|(_, bucket)| of(bucket)).max_by(f64::total_cmp)
+}
+
+fn watched(points: &Points, axis: Axis) -> String {
+    let mut plot = Plot::new(axis, "Watched", (0.0, 1.0), ["".into(), "".into()]).class("low");
+    plot.key("--ok", "watched");
+    plot.key("--bad", "blind");
+    plot.key("--line", "not running");
+    let known = |bucket: &Bucket| bucket.watched + bucket.blind;
+    let whole = axis.width as f64 / 1000.0;
+    plot.columns("--line", points.iter().map(|(time, _)| (*time, 0.0, 1.0)));
+    plot.columns(
+        "--ok",
+        points
+            .iter()
+            .filter(|(_, bucket)| known(bucket) > 0.0)
+            .map(|(time, bucket)| (*time, 0.0, (known(bucket) / whole).clamp(0.0, 1.0).max(0.6))),
+    );
+    plot.columns(
+        "--bad",
+        points
+            .iter()
+            .filter(|(_, bucket)| bucket.blind > 0.0)
+            .map(|(time, bucket)| (*time, 0.0, (bucket.blind / known(bucket)).max(0.15))),
+    );
+    plot.html()
+}
+
+fn latency(points: &Points, axis: Axis, marks: &[Millis]) -> String {
+    let of = |bucket: &Bucket| bucket.stages[0].of();
+    let Some(most) = largest(points, |bucket| Some(of(bucket)?.p99)) else { return String::new() };
+    let high = round_up(most);
+    let mut plot =
+        Plot::new(axis, "Capture to verdict, ms", (0.0, high), ["0".into(), format!("{high:.0}")]).class("tall");
+    plot.key("--a", "p50");
+    plot.key("--b", "p99");
+    plot.key("--warn", "a finding begins");
+    marks.iter().for_each(|time| plot.mark(*time));
+    plot.line("--b", points.iter().map(|(time, bucket)| (*time, of(bucket).map(|of| of.p99))));
+    plot.line("--a", points.iter().map(|(time, bucket)| (*time, of(bucket).map(|of| of.p50))));
+    plot.html()
+}
+
+fn frames(points: &Points, axis: Axis) -> String {
+    let Some(most) = largest(points, Bucket::fps).filter(|most| *most > 0.0) else { return String::new() };
+    let high = round_up(most);
+    let mut plot = Plot::new(axis, "Frames a second", (0.0, high), ["0".into(), format!("{high}")]);
+    plot.key("--calm", "judged");
+    plot.key("--b", "dropped as stale");
+    plot.key("--bad", "failed");
+    let parts = |bucket: &Bucket| {
+        let each = |count: u64| count as f64 / bucket.seconds.max(1e-9);
+        let judged = each(bucket.frames.judged());
+        let dropped = judged + each(bucket.frames.dropped_stale);
+        [judged, dropped, dropped + each(bucket.frames.failed)]
+    };
+    let known =
+        || points.iter().filter(|(_, bucket)| bucket.seconds > 0.0).map(|(time, bucket)| (*time, parts(bucket)));
+    plot.columns("--calm", known().map(|(time, [judged, ..])| (time, 0.0, judged)));
+    plot.columns("--b", known().map(|(time, [judged, dropped, _])| (time, judged, dropped)));
+    plot.columns("--bad", known().map(|(time, [_, dropped, all])| (time, dropped, all)));
+    plot.html()
+}
+
+fn heat(points: &Points, axis: Axis) -> String {
+    let warm = |bucket: &Bucket| bucket.temperature.mean().map(|_| bucket.temperature.max);
+    let Some(most) = largest(points, warm) else { return String::new() };
+    let high = (most / 10.0).ceil() * 10.0;
+    let low = largest(points, |bucket| Some(-bucket.temperature.mean()?))
+        .map_or(0.0, |least| ((-least - 5.0) / 10.0).floor() * 10.0);
+    let mut plot = Plot::new(axis, "Temperature, °C", (low, high), [format!("{low:.0}"), format!("{high:.0}")]);
+    plot.key("--b", "CPU");
+    plot.key("--fill2", "throttled, capped or under-voltage");
+    let bits = |mask: u32| {
+        points.iter().filter(move |(_, bucket)| bucket.throttled & mask != 0).map(move |(time, _)| (*time, low, high))
+    };
+    plot.columns("--fill2", bits(0xf));
+    plot.line("--b", points.iter().map(|(time, bucket)| (*time, warm(bucket))));
+    plot.html()
+}
+
+fn memory(board: &Board, points: &Points, axis: Axis) -> String {
+    let held = |bucket: &Bucket| bucket.rss.place.map(|_| bucket.rss.value);
+    let Some(most) = largest(points, held) else { return String::new() };
+    let budget = board.start.as_ref().and_then(|start| start.budget).map(|budget| budget as f64);
+    let high = most.max(budget.unwrap_or(0.0)) * 1.05;
+    let mut plot = Plot::new(axis, "Memory", (0.0, high), ["0".into(), say::bytes(high)]);
+    plot.key("--a", "resident");
+    if let Some(budget) = budget {
+        plot.key("--bad", &format!("budget, {}", say::bytes(budget)));
+        plot.limit(budget);
+    }
+    plot.line("--a", points.iter().map(|(time, bucket)| (*time, held(bucket))));
+    plot.html()
+}
+
+/// Scores as a map: time across, score upwards, the darker the more frames.
+fn scores(board: &Board, axis: Axis) -> String {
+    let points = stretches(board, COLUMNS);
+    if points.iter().all(|(_, bucket)| bucket.scores.iter().all(|count| *count == 0)) {
+        return String::new();
+    }
+    let axis = Axis { width: width(&points, board), ..axis };
+    let mut plot = Plot::new(axis, "Scores", (0.0, 1.0), ["0".into(), "1".into()]).class("tall");
+    plot.key("--a", "the darker the more frames");
+    if let Some(threshold) = board.worst.by_score.first().and_then(|frame| frame.threshold) {
+        plot.key("--bad", &format!("threshold, {threshold}"));
+    }
+    const SHADES: [(f64, f64); 6] = [(0.002, 0.1), (0.02, 0.22), (0.06, 0.4), (0.15, 0.6), (0.3, 0.8), (0.6, 1.0)];
+    for (number, (least, opacity)) in SHADES.iter().enumerate() {
+        let next = SHADES.get(number + 1).map_or(f64::INFINITY, |next| next.0);
+        let cells = points.iter().flat_map(|(time, bucket)| {
+            let all = bucket.scores.iter().sum::<u64>().max(1) as f64;
+            let shade = move |count: u64| (count as f64 / all).max(if count > 0 { SHADES[0].0 } else { 0.0 });
+            let bins =
+                bucket.scores.iter().enumerate().filter(move |(_, count)| (*least..next).contains(&shade(**count)));
+            bins.map(move |(bin, _)| (*time, bin as f64 / BINS as f64, (bin + 1) as f64 / BINS as f64))
+        });
+        plot.cells("--a", *opacity, cells);
+    }
+    if let Some(threshold) = board.worst.by_score.first().and_then(|frame| frame.threshold) {
+        plot.limit(threshold);
+    }
+    plot.html()
+}
+
+fn looks(points: &Points, axis: Axis) -> String {
+    let bright = |bucket: &Bucket| bucket.brightness.mean();
+    let sharp = |bucket: &Bucket| bucket.sharpness.mean();
+    if largest(points, bright).is_none() {
+        return String::new();
+    }
+    let sharpest = largest(points, sharp).map_or(1.0, round_up);
+    let mut plot = Plot::new(axis, "Look of the frames", (0.0, 255.0), ["0".into(), "255".into()]);
+    plot.key("--a", "brightness, grey levels");
+    plot.key("--b", &format!("sharpness, 0 to {sharpest:.0} ‰"));
+    plot.line("--b", points.iter().map(|(time, bucket)| (*time, sharp(bucket).map(|sharp| sharp / sharpest * 255.0))));
+    plot.line("--a", points.iter().map(|(time, bucket)| (*time, bright(bucket))));
+    plot.html()
+}
+
+fn events(board: &Board, axis: Axis) -> String {
+    let hours: Vec<(Millis, f64)> = board.hours.iter().map(|(time, count)| (time, *count as f64)).collect();
+    let Some(most) = hours.iter().map(|(_, count)| *count).max_by(f64::total_cmp).filter(|most| *most > 0.0) else {
+        return String::new();
+    };
+    let high = round_up(most);
+    let axis = Axis { width: board.hours.width(), ..axis };
+    let title = if board.hours.width() == 3_600_000 { "Events an hour" } else { "Events" };
+    let mut plot = Plot::new(axis, title, (0.0, high), ["0".into(), format!("{high:.0}")]);
+    plot.columns("--b", hours.into_iter().map(|(time, count)| (time, 0.0, count)));
+    plot.html()
+}

@@ -1,0 +1,257 @@
+//! Raw frames: the pixel formats that cameras deliver, decoded to a picture.
+
+use super::PictureError;
+use super::colour::{Inverse, expand_luma};
+use super::jpeg::decode_jpeg;
+use super::picture::{Layout, Picture, check_size};
+
+/// How a camera packs its pixels; the names follow V4L2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PixelFormat {
+    /// One byte of luma a pixel (`GREY`).
+    Grey,
+    /// Two pixels in four bytes, Y Cb Y Cr (`YUYV`, 4:2:2). A row of odd width ends in a whole pair.
+    Yuyv,
+    /// A plane of luma, then one of Cb Cr pairs for each 2x2 pixels (`NV12`, 4:2:0). Rows of odd width are one byte
+    /// longer than wide, in both planes.
+    Nv12,
+    /// Red, green, blue (`RGB3`).
+    Rgb24,
+    /// A JPEG for each frame (`MJPG`, `JPEG`).
+    Mjpeg,
+}
+
+/// Which luma is black and white.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Range {
+    /// 0 and 255: what is assumed where a source states nothing.
+    #[default]
+    Full,
+    /// 16 and 235, as in video.
+    Limited,
+}
+
+/// One frame as it came, borrowed from the source.
+#[derive(Debug, Clone, Copy)]
+pub struct RawFrame<'a> {
+    /// How the pixels are packed.
+    pub format: PixelFormat,
+    /// Range of luma and chroma. RGB is taken to be full range.
+    pub range: Range,
+    /// Width, pixels.
+    pub width: usize,
+    /// Height, pixels.
+    pub height: usize,
+    /// Bytes from one row to the next, in all planes; `None` when rows follow each other without a gap. JPEG has none.
+    pub stride: Option<usize>,
+    /// The pixels; what lies behind the last row is ignored.
+    pub bytes: &'a [u8],
+}
+
+/// Decodes a frame into `out`, which is allocated only when it is too small: [`PixelFormat::Grey`] to
+/// [`Layout::Grey`], a JPEG of luma alone also, everything else to [`Layout::Rgb`]. Chroma is taken from the nearest
+/// sample, YCbCr is BT.601.
+///
+/// # Errors
+/// - [`PictureError::Empty`] or [`PictureError::TooLarge`] when the size makes no sense.
+/// - [`PictureError::BufferLength`] when there are fewer bytes than the size calls for.
+/// - [`PictureError::ShortStride`] when rows would overlap.
+/// - For JPEG those of [`decode_file`](super::decode_file), and [`PictureError::SizeMismatch`] when the JPEG has not the
+///   size of the frame.
+pub fn decode_into(raw: &RawFrame, out: &mut Picture) -> Result<(), PictureError> {
+    let RawFrame { range, width, height, .. } = *raw;
+    check_size(width, height, usize::MAX)?;
+    match raw.format {
+        PixelFormat::Grey => {
+            let rows = Rows::of(raw, "grey frame", width, height)?;
+            out.reshape(Layout::Grey, width, height);
+            for y in 0..height {
+                for (out, &luma) in out.row_mut(y).iter_mut().zip(rows.row(y)) {
+                    *out = expand_luma(range, luma);
+                }
+            }
+        }
+        PixelFormat::Rgb24 => {
+            let rows = Rows::of(raw, "RGB frame", width.saturating_mul(3), height)?;
+            out.reshape(Layout::Rgb, width, height);
+            for y in 0..height {
+                out.row_mut(y).copy_from_slice(rows.row(y));
+            }
+        }
+        PixelFormat::Yuyv => {
+            let rows = Rows::of(raw, "YUYV frame", width.div_ceil(2).saturating_mul(4), height)?;
+            out.reshape(Layout::Rgb, width, height);
+            for y in 0..height {
+                let quads = rows.row(y).chunks_exact(4);
+                write_pairs(out.row_mut(y), range, quads.map(|q| ([q[0], q[2]], q[1], q[3])));
+            }
+        }
+        PixelFormat::Nv12 => {
+            let rows = Rows::of(
+                raw,
+                "NV12 frame",
+                width.div_ceil(2).saturating_mul(2),
+                height.saturating_add(height.div_ceil(2)),
+            )?;
+            out.reshape(Layout::Rgb, width, height);
+            for y in 0..height {
+                let luma = rows.row(y).chunks_exact(2);
+                let chroma = rows.row(height + y / 2).chunks_exact(2);
+                let pairs = luma.zip(chroma).map(|(y, c)| ([y[0], y[1]], c[0], c[1]));
+                write_pairs(out.row_mut(y), range, pairs);
+            }
+        }
+        PixelFormat::Mjpeg => {
+            decode_jpeg(raw.bytes, range, width.saturating_mul(height), out)?;
+            let (actual_width, actual_height) = (out.width(), out.height());
+            if (actual_width, actual_height) != (width, height) {
+                let what = "JPEG of the camera";
+                return Err(PictureError::SizeMismatch { what, width, height, actual_width, actual_height });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes a row of pixels from pairs that share their chroma: two luma values, Cb, Cr. Of the last pair of an odd row
+/// only the first luma counts.
+#[inline(always)]
+fn write_pairs(row: &mut [u8], range: Range, mut pairs: impl Iterator<Item = ([u8; 2], u8, u8)>) {
+    let inverse = Inverse::of(range);
+    let mut whole = row.chunks_exact_mut(6);
+    for (pixels, (luma, cb, cr)) in whole.by_ref().zip(pairs.by_ref()) {
+        let chroma = inverse.chroma(cb, cr);
+        pixels[..3].copy_from_slice(&inverse.rgb(luma[0], chroma));
+        pixels[3..].copy_from_slice(&inverse.rgb(luma[1], chroma));
+    }
+    let odd = whole.into_remainder();
+    if let (false, Some((luma, cb, cr))) = (odd.is_empty(), pairs.next()) {
+        odd.copy_from_slice(&inverse.rgb(luma[0], inverse.chroma(cb, cr)));
+    }
+}
+
+/// The rows of a frame, of all planes one after the other, known to lie inside the buffer.
+struct Rows<'a> {
+    bytes: &'a [u8],
+    length: usize,
+    stride: usize,
+}
+
+impl<'a> Rows<'a> {
+    fn of(raw: &RawFrame<'a>, what: &'static str, length: usize, count: usize) -> Result<Rows<'a>, PictureError> {
+        let stride = raw.stride.unwrap_or(length);
+        if stride < length {
+            return Err(PictureError::ShortStride { stride, row: length });
+        }
+        // The last row may end before its stride does.
+        let expected = stride.saturating_mul(count - 1).saturating_add(length);
+        if raw.bytes.len() < expected {
+            return Err(PictureError::BufferLength { what, expected, actual: raw.bytes.len() });
+        }
+        Ok(Rows { bytes: raw.bytes, length, stride })
+    }
+
+    fn row(&self, y: usize) -> &'a [u8] {
+        &self.bytes[y * self.stride..][..self.length]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::colour::ycbcr_to_rgb;
+    use proptest::prelude::*;
+
+    fn frame(format: PixelFormat, width: usize, height: usize, bytes: &[u8]) -> RawFrame<'_> {
+        RawFrame { format, range: Range::Full, width, height, stride: None, bytes }
+    }
+
+    fn decode(raw: &RawFrame) -> Picture {
+        let mut out = Picture::default();
+        decode_into(raw, &mut out).unwrap();
+        out
+    }
+
+    fn rgb(range: Range, pixels: &[[u8; 3]]) -> Vec<u8> {
+        pixels.iter().flat_map(|&[y, cb, cr]| ycbcr_to_rgb(range, y, cb, cr)).collect()
+    }
+
+    #[test]
+    fn grey_with_stride_and_range() {
+        let mut raw = frame(PixelFormat::Grey, 2, 2, &[16, 235, 99, 126, 0]);
+        raw.stride = Some(3);
+        assert_eq!(decode(&raw).data(), [16, 235, 126, 0]);
+        raw.range = Range::Limited;
+        assert_eq!(decode(&raw).data(), [0, 255, 128, 0]);
+        assert_eq!(decode(&raw).layout(), Layout::Grey);
+    }
+
+    #[test]
+    fn yuyv_of_odd_width() {
+        let bytes = [10, 100, 20, 150, 30, 110, 99, 140];
+        for range in [Range::Full, Range::Limited] {
+            let raw = RawFrame { range, ..frame(PixelFormat::Yuyv, 3, 1, &bytes) };
+            assert_eq!(decode(&raw).data(), rgb(range, &[[10, 100, 150], [20, 100, 150], [30, 110, 140]]));
+        }
+    }
+
+    #[test]
+    fn nv12_of_odd_size() {
+        // Rows of 4 bytes: 3 of luma, then 2 of chroma.
+        let bytes = [1, 2, 3, 0, 4, 5, 6, 0, 7, 8, 9, 0, 100, 101, 102, 103, 104, 105, 106, 107];
+        let (a, b, c, d) = ([100, 101], [102, 103], [104, 105], [106, 107]);
+        let at = |y, [cb, cr]: [u8; 2]| [y, cb, cr];
+        let expected = [at(1, a), at(2, a), at(3, b), at(4, a), at(5, a), at(6, b), at(7, c), at(8, c), at(9, d)];
+        assert_eq!(decode(&frame(PixelFormat::Nv12, 3, 3, &bytes)).data(), rgb(Range::Full, &expected));
+    }
+
+    #[test]
+    fn rgb_is_copied() {
+        let bytes: Vec<u8> = (0..12).collect();
+        assert_eq!(decode(&frame(PixelFormat::Rgb24, 2, 2, &bytes)).data(), bytes);
+    }
+
+    #[test]
+    fn short_buffers_say_how_short() {
+        let message = |format, width, height, length: usize| {
+            let bytes = vec![0; length];
+            decode_into(&frame(format, width, height, &bytes), &mut Picture::default()).unwrap_err().to_string()
+        };
+        assert!(message(PixelFormat::Grey, 4, 4, 15).starts_with("grey frame needs 16 bytes, got 15"));
+        assert!(message(PixelFormat::Yuyv, 4, 4, 31).starts_with("YUYV frame needs 32 bytes, got 31"));
+        assert!(message(PixelFormat::Nv12, 4, 4, 23).starts_with("NV12 frame needs 24 bytes, got 23"));
+        assert!(message(PixelFormat::Rgb24, usize::MAX / 2, 2, 9).starts_with("RGB frame needs "));
+        assert!(message(PixelFormat::Grey, 0, 4, 15).starts_with("picture is 0x4"));
+        let raw = RawFrame { stride: Some(3), ..frame(PixelFormat::Grey, 4, 1, &[0; 4]) };
+        assert!(matches!(decode_into(&raw, &mut Picture::default()), Err(PictureError::ShortStride { .. })));
+    }
+
+    #[test]
+    fn buffers_are_used_again() {
+        let mut out = Picture::new(Layout::Rgb, 4, 4);
+        let before = out.data().as_ptr();
+        for format in [PixelFormat::Grey, PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::Rgb24] {
+            decode_into(&frame(format, 4, 4, &[128; 48]), &mut out).unwrap();
+            assert_eq!(out.data().as_ptr(), before, "{format:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_frame_decodes_or_is_refused(
+            format in prop::sample::select(vec![
+                PixelFormat::Grey, PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::Rgb24, PixelFormat::Mjpeg,
+            ]),
+            limited in any::<bool>(),
+            (width, height) in (0..40_usize, 0..40_usize),
+            stride in prop::option::of(0..200_usize),
+            bytes in prop::collection::vec(any::<u8>(), 0..3000),
+        ) {
+            let range = if limited { Range::Limited } else { Range::Full };
+            let mut out = Picture::default();
+            if decode_into(&RawFrame { format, range, width, height, stride, bytes: &bytes }, &mut out).is_ok() {
+                prop_assert_eq!((out.width(), out.height()), (width, height));
+            }
+        }
+    }
+}
