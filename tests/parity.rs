@@ -5,7 +5,7 @@
 mod common;
 
 use common::{outside, root, succeed, text};
-use lineside_picture::{Form, Layout, write_png_rows};
+use lineside_picture::{Layout, RowLayout, write_png_rows};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -114,7 +114,7 @@ fn enlarged_pictures_and_cameras_are_the_same_on_every_core() {
     std::fs::create_dir(&large).unwrap();
     std::fs::copy(root().join("models/inspect-demo/frames/normal/part-01.jpg"), large.join("a.jpg")).unwrap();
     let bytes: Vec<u8> = (0..61 * 47 * 4u32).map(|i| (i * i / 61 % 253) as u8).collect();
-    let form = Form { layout: Layout::Rgb, alpha: true };
+    let form = RowLayout { layout: Layout::Rgb, alpha: true };
     write_png_rows(std::fs::File::create(&picture).unwrap(), form, (61, 47), |rows| rows.write(&bytes)).unwrap();
     let (here, there) = (folder.path().join("here.png"), folder.path().join("there.png"));
     let upscale = |to| ["upscale", common::arg(&picture), to];

@@ -119,7 +119,7 @@ fn pictures_that_cannot_be_used_are_named_and_left_out() {
     let (ok, said) = output_of(&["teach", "--normal", arg(&normal), "--out", arg(&out)]);
     assert!(ok, "{said}");
     for expected in
-        ["letter.jpg: not a PNG or JPEG", "cut.jpg: ", "twice.jpg: the same file", "taught with 11 pictures"]
+        ["letter.jpg: not a PNG, JPEG, BMP", "cut.jpg: ", "twice.jpg: the same file", "taught with 11 pictures"]
     {
         assert!(said.contains(expected), "{expected}: {said}");
     }

@@ -5,7 +5,7 @@ mod common;
 use common::{arg, refuse, root, succeed};
 use lineside::bundle::Bundle;
 use lineside::task::super_resolution::{Enlarger, spot};
-use lineside_picture::{Form, Layout, Picture, Rect, RowReader, decode_file, write_png, write_png_rows};
+use lineside_picture::{Layout, Picture, Rect, RowLayout, RowReader, decode_file, write_png, write_png_rows};
 use std::path::{Path, PathBuf};
 
 fn save(path: &Path, picture: &Picture) {
@@ -110,7 +110,7 @@ fn how_a_picture_is_cut_does_not_show() {
                 rows.extend(row);
                 Ok(())
             };
-            by_rows.enlarge_rows(&mut RowReader::of(picture.clone()), give).unwrap();
+            by_rows.enlarge_rows(&mut RowReader::from_picture(picture.clone()), give).unwrap();
             same(&Picture::from_data(layout, whole.width(), whole.height(), rows).unwrap(), "row by row");
         }
     }
@@ -155,7 +155,7 @@ fn opacity_is_kept() {
     for layout in [Layout::Grey, Layout::Rgb] {
         let plain = textured(layout, 50, 40);
         let colours = plain.channels();
-        let form = Form { layout, alpha: true };
+        let form = RowLayout { layout, alpha: true };
         let with_opacity = |opacity: &dyn Fn(usize, usize) -> u8| {
             let pixels = plain.data().chunks_exact(colours).enumerate();
             let bytes: Vec<u8> = pixels.flat_map(|(i, pixel)| [pixel, &[opacity(i % 50, i / 50)]].concat()).collect();
@@ -163,7 +163,7 @@ fn opacity_is_kept() {
             write_png_rows(file, form, (50, 40), |rows| rows.write(&bytes)).unwrap();
             succeed(&["upscale", arg(&path), arg(&out)]);
             let mut reader = RowReader::open(std::fs::File::open(&out).unwrap(), 1 << 20, 0).unwrap();
-            assert_eq!((reader.form(), reader.width(), reader.height()), (form, 150, 120));
+            assert_eq!((reader.row_layout(), reader.width(), reader.height()), (form, 150, 120));
             let mut large = vec![0; 150 * 120 * (colours + 1)];
             large.chunks_exact_mut(150 * (colours + 1)).for_each(|row| reader.next(row).unwrap());
             large
@@ -225,7 +225,7 @@ fn twelve_megapixels_fit_into_64_mebibytes() {
     let path = folder.path().join("large.png");
     let mut row = vec![0; 3 * WIDTH];
     let file = std::io::BufWriter::new(std::fs::File::create(&path).unwrap());
-    write_png_rows(file, Form { layout: Layout::Rgb, alpha: false }, (WIDTH, HEIGHT), |rows| {
+    write_png_rows(file, RowLayout { layout: Layout::Rgb, alpha: false }, (WIDTH, HEIGHT), |rows| {
         (0..HEIGHT).try_for_each(|y| {
             for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
                 pixel.copy_from_slice(&[(x / 16) as u8, (y / 12) as u8, ((x ^ y) & 31) as u8]);

@@ -71,7 +71,7 @@ fn enlarge(enlarger: &mut Enlarger, input: &Path, output: &Path) -> anyhow::Resu
     let name = || input.display().to_string();
     let file = File::open(input).with_context(name)?;
     let mut reader = RowReader::open(file, MAX_PIXELS_BY_ROWS, MAX_PIXELS).with_context(name)?;
-    if reader.is_deep() {
+    if reader.is_16_bit() {
         log::warn!(picture = name().as_str(), bits = 16, written_bits = 8; "depth_reduced");
     }
     let (width, height, scale) = (reader.width(), reader.height(), enlarger.scale());
@@ -80,7 +80,7 @@ fn enlarge(enlarger: &mut Enlarger, input: &Path, output: &Path) -> anyhow::Resu
     let mut lost = None;
     let written = write_durably(output, |out| {
         let large = (width * scale, height * scale);
-        write_png_rows(out, reader.form(), large, |writer| {
+        write_png_rows(out, reader.row_layout(), large, |writer| {
             enlarger.enlarge_rows(&mut reader, |row| Ok(writer.write(row)?))
         })
         .map_err(|error| {

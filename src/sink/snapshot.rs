@@ -3,7 +3,7 @@
 use crate::task::TaskError;
 use crate::task::anomaly::Verdict;
 use crate::task::super_resolution::enlarge_bicubic;
-use lineside_picture::{Colour, Picture, PictureError, frame_box, heatmap_over, label, rgb_into, side_by_side};
+use lineside_picture::{Colour, Picture, PictureError, draw_box, label, overlay_heatmap, rgb_into, side_by_side};
 
 const ALARM: Colour = Colour(255, 64, 48);
 const TEXT: Colour = Colour(255, 255, 255);
@@ -17,9 +17,9 @@ pub fn annotated(frame: &Picture, verdict: &Verdict) -> Result<Picture, PictureE
     rgb_into(frame, &mut picture);
     let mut heat = Picture::default();
     verdict.heat_over((frame.width(), frame.height()), &mut heat)?;
-    heatmap_over(&mut picture, &heat)?;
+    overlay_heatmap(&mut picture, &heat)?;
     for region in &verdict.regions {
-        frame_box(&mut picture, region.area, ALARM, 2);
+        draw_box(&mut picture, region.area, ALARM, 2);
         let below_top = region.area.y.saturating_sub(16);
         label(&mut picture, region.area.x, below_top, &format!("{:.2}", region.score), ALARM);
     }

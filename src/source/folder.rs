@@ -1,7 +1,7 @@
-//! Frames from a folder of PNG and JPEG pictures.
+//! Frames from a folder of picture files.
 
 use super::{Frame, FrameSource, Next, Pace};
-use lineside_picture::decode_file;
+use lineside_picture::{EXTENSIONS, decode_file, is_picture_name};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -27,7 +27,7 @@ impl FolderSource {
     }
 }
 
-/// The PNG and JPEG files below `folder`, sub-folders included, sorted by file name, then by path.
+/// The picture files ([`EXTENSIONS`]) below `folder`, sub-folders included, sorted by file name, then by path.
 ///
 /// # Errors
 /// One line that names the folder, where it cannot be read or holds no picture.
@@ -35,7 +35,7 @@ pub fn picture_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
     collect(folder, &mut files)?;
     if files.is_empty() {
-        return Err(format!("{}: no picture in it (.png, .jpg, .jpeg)", folder.display()));
+        return Err(format!("{}: no picture in it (.{})", folder.display(), EXTENSIONS.join(", .")));
     }
     files.sort_by(|a, b| (a.file_name(), a).cmp(&(b.file_name(), b)));
     Ok(files)
@@ -48,16 +48,11 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
         // A link is followed to a file but not to a folder: a loop of links would have no end.
         if entry.file_type().map_err(unreadable)?.is_dir() {
             collect(&entry.path(), files)?;
-        } else if is_picture(&entry.path()) {
+        } else if is_picture_name(&entry.path()) {
             files.push(entry.path());
         }
     }
     Ok(())
-}
-
-fn is_picture(path: &Path) -> bool {
-    let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-    matches!(extension.as_deref(), Some("png" | "jpg" | "jpeg"))
 }
 
 impl FrameSource for FolderSource {
@@ -119,7 +114,7 @@ mod tests {
     #[test]
     fn an_empty_folder_and_a_missing_one_are_named() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(picture_files(folder.path()).unwrap_err().ends_with("no picture in it (.png, .jpg, .jpeg)"));
+        assert!(picture_files(folder.path()).unwrap_err().contains("no picture in it (.png, .jpg, "));
         assert!(picture_files(&folder.path().join("x")).unwrap_err().contains("cannot read this folder"));
     }
 }

@@ -5,8 +5,17 @@
 //! stays grey to the last bit.
 
 use super::PictureError;
-use super::format::Range;
 use super::picture::{Layout, Picture};
+
+/// Which luma is black and white.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Range {
+    /// 0 and 255: what is assumed where a source states nothing.
+    #[default]
+    Full,
+    /// 16 and 235, as in video.
+    Limited,
+}
 
 const FRACTION: u32 = 16;
 const HALF: i32 = 1 << (FRACTION - 1);

@@ -37,7 +37,7 @@ const PADDING: usize = 2;
 const GAP: usize = 4;
 
 /// Draws the frame of `rect`, its lines `thickness` pixels wide and inside it.
-pub fn frame_box(picture: &mut Picture, rect: Rect, colour: Colour, thickness: usize) {
+pub fn draw_box(picture: &mut Picture, rect: Rect, colour: Colour, thickness: usize) {
     let Rect { x, y, width, height } = rect;
     let (across, down) = (thickness.min(width), thickness.min(height));
     fill(picture, Rect { height: down, ..rect }, colour);
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn frame_covers_its_lines_and_nothing_else() {
         let mut picture = Picture::new(Layout::Grey, 8, 7);
-        frame_box(&mut picture, Rect { x: 1, y: 1, width: 5, height: 4 }, Colour::WHITE, 1);
+        draw_box(&mut picture, Rect { x: 1, y: 1, width: 5, height: 4 }, Colour::WHITE, 1);
         let drawn: String = picture
             .data()
             .chunks(8)
@@ -197,7 +197,7 @@ mod tests {
                 for far in [0, 3, 1 << 40, usize::MAX] {
                     label(&mut picture, far, far, "alarm \u{e9}", Colour::RED);
                     let rect = Rect { x: far, y: 1, width: far, height: usize::MAX };
-                    frame_box(&mut picture, rect, Colour::AMBER, far);
+                    draw_box(&mut picture, rect, Colour::AMBER, far);
                 }
             }
         }

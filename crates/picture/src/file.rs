@@ -1,20 +1,20 @@
-//! Files: a picture from the bytes of a PNG or JPEG, told apart by how they begin.
+//! Files: a picture from the bytes of a file, whose format is known by how they begin.
 
 use super::PictureError;
-use super::format::Range;
+use super::codecs::WholeFormat;
+use super::colour::Range;
 use super::jpeg::decode_jpeg;
 use super::picture::Picture;
-use super::png::decode_png;
+use std::path::Path;
 
-/// How files begin that someone may take for a picture we read.
-const OTHERS: [(&[u8], &str); 12] = [
+/// Endings of the names of picture files that are read, in lower case.
+pub const EXTENSIONS: [&str; 11] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp", "pnm", "pgm", "ppm", "pbm"];
+
+/// Files of other formats that are met among pictures, by how they begin.
+const OTHER_FORMATS: [(&[u8], &str); 8] = [
+    (b"\x89PNG", "it is a PNG whose line ends were changed by a transfer in text mode, fetch it again in binary mode"),
     (b"GIF8", "it is a GIF"),
-    (b"BM", "it is a BMP"),
-    (b"II*\0", "it is a TIFF"),
-    (b"MM\0*", "it is a TIFF"),
-    (b"RIFF", "it is a WebP or AVI"),
-    (b"P5", "it is a PGM"),
-    (b"P6", "it is a PPM"),
+    (b"RIFF", "it is an AVI or sound"),
     (b"%PDF", "it is a PDF"),
     (b"PK", "it is a ZIP archive"),
     (b"\x1F\x8B", "it is compressed with gzip"),
@@ -22,29 +22,32 @@ const OTHERS: [(&[u8], &str); 12] = [
     (b"version https://git-lfs", "it is a Git LFS pointer, fetch the file itself"),
 ];
 
-/// Decodes a PNG or JPEG of at most `limit_pixels` pixels into `out`: grey where the file is grey, otherwise RGB. The
-/// size is checked against the limit before memory is taken for pixels.
+/// Whether a file's name ends as that of a picture that is read ([`EXTENSIONS`], in any case).
+pub fn is_picture_name(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
+}
+
+/// Decodes a picture file (PNG, JPEG, BMP, TIFF, WebP, PNM) of at most `limit_pixels` pixels into `out`: grey where the
+/// file is grey, otherwise RGB. The size is checked against the limit before memory is taken for pixels. 16 bits are rounded
+/// to 8; an alpha channel is dropped where it is opaque everywhere; of an animation or several pages the first is taken.
 ///
 /// # Errors
-/// - [`PictureError::UnknownFile`] when it is neither, saying what it looks like.
+/// - [`PictureError::UnknownFile`] for another format, with what the file looks like.
 /// - [`PictureError::Empty`], [`PictureError::TooLarge`] by the header alone.
 /// - [`PictureError::Unsupported`] for CMYK, transparency and rare codings.
 /// - [`PictureError::Broken`] for damaged files and those cut short.
 ///
-/// After an error what `out` holds is left open.
+/// After an error the content of `out` is unspecified.
 pub fn decode_file(bytes: &[u8], limit_pixels: usize, out: &mut Picture) -> Result<(), PictureError> {
-    if is_png(bytes) {
-        decode_png(bytes, limit_pixels, out)
+    if let Some(format) = WholeFormat::of(bytes) {
+        *out = format.decode(bytes, limit_pixels)?.opaque()?;
+        Ok(())
     } else if is_jpeg(bytes) {
         decode_jpeg(bytes, Range::Full, limit_pixels, out)
     } else {
-        Err(PictureError::UnknownFile(looks_like(bytes)))
+        Err(unknown(bytes))
     }
-}
-
-/// Whether a file that begins with these bytes is a PNG.
-pub(super) fn is_png(start: &[u8]) -> bool {
-    start.starts_with(b"\x89PNG\r\n\x1A\n")
 }
 
 /// Whether a file that begins with these bytes is a JPEG.
@@ -52,9 +55,10 @@ pub(super) fn is_jpeg(start: &[u8]) -> bool {
     start.starts_with(b"\xFF\xD8")
 }
 
-fn looks_like(bytes: &[u8]) -> String {
-    let known = OTHERS.iter().find(|(start, _)| bytes.starts_with(start));
-    match known {
+/// The error for a file of no format that is read: what it looks like.
+pub(super) fn unknown(bytes: &[u8]) -> PictureError {
+    let known = OTHER_FORMATS.iter().find(|(start, _)| bytes.starts_with(start));
+    PictureError::UnknownFile(match known {
         Some((_, name)) => (*name).to_string(),
         None if bytes.is_empty() => "it is empty".to_string(),
         None if bytes.get(4..8) == Some(b"ftyp") => "it is a HEIC, AVIF or MP4".to_string(),
@@ -62,7 +66,7 @@ fn looks_like(bytes: &[u8]) -> String {
             let start: Vec<String> = bytes.iter().take(4).map(|byte| format!("{byte:02X}")).collect();
             format!("it begins with {}", start.join(" "))
         }
-    }
+    })
 }
 
 #[cfg(test)]
@@ -76,10 +80,13 @@ mod tests {
 
     #[test]
     fn other_files_are_named() {
-        assert_eq!(message(b""), "not a PNG or JPEG file: it is empty");
-        assert_eq!(message(b"GIF89a"), "not a PNG or JPEG file: it is a GIF");
-        assert_eq!(message(b"\0\0\0\x18ftypheic"), "not a PNG or JPEG file: it is a HEIC, AVIF or MP4");
-        assert_eq!(message(b"\x01\x02"), "not a PNG or JPEG file: it begins with 01 02");
+        assert_eq!(message(b""), "not a PNG, JPEG, BMP, TIFF, WebP or PNM file: it is empty");
+        assert_eq!(message(b"GIF89a"), "not a PNG, JPEG, BMP, TIFF, WebP or PNM file: it is a GIF");
+        assert_eq!(
+            message(b"\0\0\0\x18ftypheic"),
+            "not a PNG, JPEG, BMP, TIFF, WebP or PNM file: it is a HEIC, AVIF or MP4"
+        );
+        assert_eq!(message(b"\x01\x02"), "not a PNG, JPEG, BMP, TIFF, WebP or PNM file: it begins with 01 02");
     }
 
     #[test]
@@ -112,6 +119,12 @@ mod tests {
         !bytes.iter().fold(!0, |crc, &byte| {
             (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
         })
+    }
+
+    #[test]
+    fn picture_files_are_known_by_their_ending() {
+        assert!(["a.png", "B.JPG", "c.Tiff", "x/d.pgm"].iter().all(|name| is_picture_name(Path::new(name))));
+        assert!(!["png", "a.txt", "a.png.tmp", ".png"].iter().any(|name| is_picture_name(Path::new(name))));
     }
 
     proptest! {

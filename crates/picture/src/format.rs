@@ -1,7 +1,7 @@
 //! Raw frames: the pixel formats that cameras deliver, decoded to a picture.
 
 use super::PictureError;
-use super::colour::{Inverse, expand_luma};
+use super::colour::{Inverse, Range, expand_luma};
 use super::jpeg::decode_jpeg;
 use super::picture::{Layout, Picture, check_size};
 
@@ -19,16 +19,6 @@ pub enum PixelFormat {
     Rgb24,
     /// A JPEG for each frame (`MJPG`, `JPEG`).
     Mjpeg,
-}
-
-/// Which luma is black and white.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Range {
-    /// 0 and 255: what is assumed where a source states nothing.
-    #[default]
-    Full,
-    /// 16 and 235, as in video.
-    Limited,
 }
 
 /// One frame as it came, borrowed from the source.

@@ -64,7 +64,7 @@ const fn opacity(heat: i32) -> i32 {
 /// # Errors
 /// [`PictureError::LayoutMismatch`] or [`PictureError::SizeMismatch`] when `picture` is not RGB, `heat` not grey, or
 /// their sizes differ.
-pub fn heatmap_over(picture: &mut Picture, heat: &Picture) -> Result<(), PictureError> {
+pub fn overlay_heatmap(picture: &mut Picture, heat: &Picture) -> Result<(), PictureError> {
     if picture.layout() != Layout::Rgb {
         return Err(PictureError::LayoutMismatch { what: "picture under the heatmap", expected: 3, actual: 1 });
     }
@@ -87,7 +87,7 @@ mod tests {
         let mut picture = Picture::new(Layout::Rgb, 256, 1);
         picture.data_mut().fill(60);
         let heat = Picture::from_data(Layout::Grey, 256, 1, (0..=255).collect()).unwrap();
-        heatmap_over(&mut picture, &heat).unwrap();
+        overlay_heatmap(&mut picture, &heat).unwrap();
         assert!(picture.data()[..=FAINT as usize * 3].iter().all(|&v| v == 60));
         let red: Vec<u8> = picture.data().iter().step_by(3).copied().collect();
         assert!(red[FAINT as usize..].is_sorted(), "{red:?}");
@@ -97,8 +97,8 @@ mod tests {
     #[test]
     fn refuses_what_does_not_fit() {
         let (mut rgb, mut grey) = (Picture::new(Layout::Rgb, 4, 4), Picture::new(Layout::Grey, 4, 4));
-        assert!(heatmap_over(&mut rgb, &grey).is_ok());
-        assert!(heatmap_over(&mut grey, &Picture::new(Layout::Grey, 4, 4)).is_err());
-        assert!(heatmap_over(&mut rgb, &Picture::new(Layout::Grey, 4, 5)).is_err());
+        assert!(overlay_heatmap(&mut rgb, &grey).is_ok());
+        assert!(overlay_heatmap(&mut grey, &Picture::new(Layout::Grey, 4, 4)).is_err());
+        assert!(overlay_heatmap(&mut rgb, &Picture::new(Layout::Grey, 4, 5)).is_err());
     }
 }

@@ -12,8 +12,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::PictureError;
-use super::colour::{Inverse, expand_luma};
-use super::format::Range;
+use super::colour::{Inverse, Range, expand_luma};
 use super::jpeg_stream::{PlainStream, broken, plain_stream};
 use super::picture::{Layout, Picture, check_size};
 
@@ -69,7 +68,7 @@ pub(super) fn decode_stream(
     Ok(())
 }
 
-/// Decodes to the components as they are stored, interleaved, and says which ones they are.
+/// Decodes to the components as they are stored, interleaved, and returns which ones they are.
 fn decode_planes(stream: PlainStream, out: &mut [u8]) -> Result<ColorSpace, DecodeErrors> {
     let options =
         DecoderOptions::default().set_strict_mode(true).set_max_width(LONGEST_SIDE).set_max_height(LONGEST_SIDE);

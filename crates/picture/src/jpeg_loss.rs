@@ -42,7 +42,7 @@ const CHROMA: Table = [
 ///
 /// # Errors
 /// [`PictureError::Empty`] for a picture without pixels.
-pub fn lose_as_jpeg(picture: &mut Picture, quality: u8) -> Result<(), PictureError> {
+pub fn simulate_jpeg(picture: &mut Picture, quality: u8) -> Result<(), PictureError> {
     if picture.layout() == Layout::Grey {
         lose(picture, &scaled(&LUMA, quality));
         return Ok(());
@@ -155,7 +155,7 @@ mod tests {
                 crate::luma_into(&ours, &mut luma);
                 ours = luma;
             }
-            lose_as_jpeg(&mut ours, 90).unwrap();
+            simulate_jpeg(&mut ours, 90).unwrap();
             let errors: Vec<u8> = ours.data().iter().zip(file.data()).map(|(a, b)| a.abs_diff(*b)).collect();
             let mean = errors.iter().map(|e| f64::from(*e)).sum::<f64>() / errors.len() as f64;
             let worst = errors.iter().max().copied().unwrap();
@@ -168,12 +168,12 @@ mod tests {
         let original = synthetic(Layout::Grey, 61, 37);
         let lost = |quality: u8| {
             let mut picture = original.clone();
-            lose_as_jpeg(&mut picture, quality).unwrap();
+            simulate_jpeg(&mut picture, quality).unwrap();
             original.data().iter().zip(picture.data()).map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2)).sum::<f64>()
         };
         assert!(lost(100) < lost(90) && lost(90) < lost(60) && lost(60) < lost(10));
         let mut flat = Picture::from_data(Layout::Grey, 9, 9, vec![77; 81]).unwrap();
-        lose_as_jpeg(&mut flat, 100).unwrap();
+        simulate_jpeg(&mut flat, 100).unwrap();
         assert_eq!(flat.data(), [77; 81]);
     }
 
@@ -181,7 +181,7 @@ mod tests {
     fn same_bytes_on_every_cpu() {
         let actual = [Layout::Grey, Layout::Rgb].map(|layout| {
             let mut picture = synthetic(layout, 61, 37);
-            lose_as_jpeg(&mut picture, 75).unwrap();
+            simulate_jpeg(&mut picture, 75).unwrap();
             checksum(&picture)
         });
         assert_eq!(actual, [0x94e4a842e77bd761, 0xe966d61b9f7a84c7], "{actual:#x?}");

@@ -3,14 +3,14 @@
 //! The segments that matter (tables, frame, scans) are copied, the rest (EXIF, comments, thumbnails, what lies behind
 //! the end) is dropped. Three things are settled on the way:
 //!
-//! - What the header says of size and colour is known before anything is allocated for pixels.
-//! - Frames of USB cameras leave out the Huffman tables (OpenDML motion JPEG); the decoder is told to use the standard
+//! - What the header states of size and colour is known before anything is allocated for pixels.
+//! - Frames of USB cameras leave out the Huffman tables (OpenDML motion JPEG); the decoder is made to use the standard
 //!   ones, ITU-T T.81 annex K.
 //! - A lost USB packet leaves a scan that ends too early, and decoders fill what is missing with grey. So before each
 //!   marker that ends a stretch of entropy-coded data stand 64 one-bits more than the camera sent: nobody reads them in
 //!   a whole scan, and in a cut one they are no Huffman code (T.81 annex C keeps the code of all ones free), which is
 //!   an error. (Not so with several scans: a progressive file that lost some of them and still ends in its marker
-//!   cannot be told from one that never had them.)
+//!   cannot be distinguished from one that never had them.)
 
 use super::PictureError;
 
@@ -24,7 +24,7 @@ pub(super) struct PlainStream {
     pub height: usize,
     /// Colour components: 1 luma, 3 YCbCr or RGB, 4 CMYK or YCCK.
     pub components: u8,
-    /// Whether an Adobe segment says that the components are RGB (or CMYK) as they stand.
+    /// Whether an Adobe segment states that the components are RGB (or CMYK) as they stand.
     pub adobe_untransformed: bool,
 }
 
@@ -42,7 +42,7 @@ const DQT: u8 = 0xDB;
 const DRI: u8 = 0xDD;
 const APP_ADOBE: u8 = 0xEE;
 
-/// An APP0 segment that says "motion JPEG of an AVI file": missing Huffman tables are the standard ones.
+/// An APP0 segment that marks "motion JPEG of an AVI file": missing Huffman tables are the standard ones.
 const STANDARD_TABLES: &[u8] = b"\xFF\xE0\x00\x07AVI1\0";
 /// 64 one-bits, with the zero bytes that stuff them.
 const ONES: [u8; 16] = [0xFF, 0x00, 0xFF, 0x00, 0xFF, 0x00, 0xFF, 0x00, 0xFF, 0x00, 0xFF, 0x00, 0xFF, 0x00, 0xFF, 0x00];

@@ -1,20 +1,22 @@
-//! Pixels: from the bytes of a camera or a file to a [`Picture`], and from a picture to a PNG that people look at.
+#![doc = include_str!("../README.md")]
+//!
+//! # How the modules lie
 //!
 //! ```text
-//! camera bytes -- format.rs --+                      +-- resize.rs (taps.rs) --> the size a model wants
-//!                  jpeg.rs ---+--> picture.rs -------+-- colour.rs -----------> luma, YCbCr planes
-//! file bytes ---- file.rs ----+    one type, reused  +-- draw.rs, heat.rs ----> pictures for people
-//!                  png.rs --------------------------------------------------> snapshots
+//! camera bytes -- format --+                                   +-- resize (taps), bicubic --> the size a model wants
+//!                 jpeg ----+--> picture: one type, reused -----+-- colour ------------------> luma, YCbCr planes
+//! file bytes ---- file ----+                                   +-- draw, heat --------------> pictures for people
+//!                 codecs                                       +-- png ---------------------> files
+//! large files --- rows (png) --> one row after the other
 //! ```
 //!
-//! All arithmetic is on integers, so the same input gives the same bytes on every CPU. Decoding of raw formats,
-//! resizing and colour conversion write into buffers that the caller keeps: after the first call of a given size
-//! they make no heap allocation. (JPEG and PNG decoders allocate on each call.)
+//! JPEG, and the other file formats, allocate on each call, in the decoders' libraries.
 
 // Nothing that comes from outside may end the process; tests may.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bicubic;
+mod codecs;
 mod colour;
 mod draw;
 mod file;
@@ -32,22 +34,25 @@ mod taps;
 pub mod testing;
 
 pub use bicubic::BicubicRows;
-pub use colour::{luma_into, luma_row, merge_row, merge_ycbcr, rgb_into, split_row, split_ycbcr};
-pub use draw::{Colour, frame_box, label, side_by_side, stacked};
-pub use file::decode_file;
-pub use format::{PixelFormat, Range, RawFrame, decode_into};
-pub use heat::heatmap_over;
-pub use jpeg_loss::lose_as_jpeg;
-pub use picture::{Layout, Picture, Rect};
-pub use png::write_png;
+pub use colour::{Range, luma_into, luma_row, merge_row, merge_ycbcr, rgb_into, split_row, split_ycbcr};
+pub use draw::{Colour, draw_box, label, side_by_side, stacked};
+pub use file::{EXTENSIONS, decode_file, is_picture_name};
+pub use format::{PixelFormat, RawFrame, decode_into};
+pub use heat::overlay_heatmap;
+/// The crate whose pictures [`Picture`] converts to and from.
+pub use image;
+pub use jpeg_loss::simulate_jpeg;
+pub use picture::{Layout, Picture, Rect, RowLayout};
+pub use png::{RowWriter, write_png, write_png_rows};
 pub use resize::Resizer;
-pub use rows::{Form, RowReader, RowWriter, write_png_rows};
+pub use rows::RowReader;
 pub use taps::Filter;
 
 /// What can be wrong with a picture or with the bytes it should come from.
 ///
 /// Messages name no file: the caller puts the name in front.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PictureError {
     /// Width or height is zero.
     #[error("picture is {width}x{height}: width and height must be at least 1")]
@@ -109,18 +114,18 @@ pub enum PictureError {
         /// Channels found.
         actual: usize,
     },
-    /// An intact file of a kind that is not read; the text says what to do.
+    /// An intact file of a kind that is not read; the text has the remedy.
     #[error("{0}")]
     Unsupported(&'static str),
-    /// Neither PNG nor JPEG.
-    #[error("not a PNG or JPEG file: {0}")]
+    /// A file of none of the formats that are read.
+    #[error("not a PNG, JPEG, BMP, TIFF, WebP or PNM file: {0}")]
     UnknownFile(String),
     /// A damaged file or frame.
     #[error("broken {kind}: {reason}")]
     Broken {
-        /// "JPEG" or "PNG".
+        /// The format, such as "JPEG".
         kind: &'static str,
-        /// What the decoder says.
+        /// The decoder's message.
         reason: String,
     },
     /// A PNG could not be written.

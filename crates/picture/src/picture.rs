@@ -22,6 +22,22 @@ impl Layout {
     }
 }
 
+/// What one pixel of a row consists of, where a file may have an alpha channel: interleaved bytes, alpha behind the colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct RowLayout {
+    /// Grey or RGB.
+    pub layout: Layout,
+    /// Whether a byte of opacity follows.
+    pub alpha: bool,
+}
+
+impl RowLayout {
+    /// Bytes of one pixel: 1 to 4.
+    pub fn channels(self) -> usize {
+        self.layout.channels() + usize::from(self.alpha)
+    }
+}
+
 /// Pixels `[height, width, channels]`, interleaved, rows without padding. The default is the empty picture, 0 by 0.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Picture {

@@ -1,27 +1,23 @@
-//! PNG: read as grey or RGB of 8 bits, and written.
+//! PNG row by row: a reader that has read up to the pixels, and a writer. Whole pictures are read in `codecs.rs`.
 
-use std::io::{BufRead, Cursor, Seek, Write};
-
-use ::png::{BitDepth, ColorType, Decoder, DecodingError, Reader, Transformations};
+use ::png::{BitDepth, ColorType, Compression, Decoder, DecodingError, Encoder, Reader, Transformations};
+use std::io::{BufRead, Seek, Write};
 
 use super::PictureError;
-use super::picture::{Layout, Picture, check_size};
-use super::rows::{Form, write_png_rows};
+use super::picture::{Layout, Picture, RowLayout, check_size};
 
-/// Decodes a PNG of at most `limit` pixels. Palettes and 1, 2 and 4 bits are expanded, 16 bits are rounded to 8, an
-/// alpha channel is dropped where it is opaque everywhere; of an animation the first picture is taken.
-pub(super) fn decode_png(png: &[u8], limit: usize, out: &mut Picture) -> Result<(), PictureError> {
-    let (mut reader, ..) = open(Cursor::new(png), limit)?;
-    let Whole { form, width, height, mut bytes } = decode_whole(&mut reader)?;
-    if form.alpha {
-        bytes = without_alpha(bytes, form.layout.channels())?;
-    }
-    *out = Picture::from_data(form.layout, width, height, bytes)?;
-    Ok(())
+/// Refuses a size without pixels or of more than `limit`, by the header alone.
+pub(super) fn check_header(png: impl BufRead + Seek, limit: usize) -> Result<(), PictureError> {
+    read_header(png, limit).map(|_| ())
 }
 
 /// Reads up to the pixels: the reader, width and height.
 pub(super) fn open<R: BufRead + Seek>(png: R, limit: usize) -> Result<(Reader<R>, usize, usize), PictureError> {
+    let (decoder, width, height) = read_header(png, limit)?;
+    Ok((decoder.read_info().map_err(broken)?, width, height))
+}
+
+fn read_header<R: BufRead + Seek>(png: R, limit: usize) -> Result<(Decoder<R>, usize, usize), PictureError> {
     let mut decoder = Decoder::new(png);
     decoder.set_transformations(Transformations::EXPAND);
     decoder.ignore_checksums(false);
@@ -29,50 +25,18 @@ pub(super) fn open<R: BufRead + Seek>(png: R, limit: usize) -> Result<(Reader<R>
     let header = decoder.read_header_info().map_err(broken)?;
     let (width, height) = (header.width as usize, header.height as usize);
     check_size(width, height, limit)?;
-    Ok((decoder.read_info().map_err(broken)?, width, height))
-}
-
-/// A decoded picture, alpha and all.
-pub(super) struct Whole {
-    pub form: Form,
-    pub width: usize,
-    pub height: usize,
-    pub bytes: Vec<u8>,
-}
-
-/// Decodes all rows at once.
-pub(super) fn decode_whole<R: BufRead + Seek>(reader: &mut Reader<R>) -> Result<Whole, PictureError> {
-    let (width, height) = (reader.info().width as usize, reader.info().height as usize);
-    let too_large = PictureError::TooLarge { width, height, limit: usize::MAX };
-    let mut bytes = vec![0; reader.output_buffer_size().ok_or(too_large)?];
-    let info = reader.next_frame(&mut bytes).map_err(broken)?;
-    bytes.truncate(info.buffer_size());
-    if info.bit_depth == BitDepth::Sixteen {
-        bytes = bytes.chunks_exact(2).map(|pair| round_to_8_bits(u16::from_be_bytes([pair[0], pair[1]]))).collect();
-    }
-    Ok(Whole { form: form_of(info.color_type), width: info.width as usize, height: info.height as usize, bytes })
+    Ok((decoder, width, height))
 }
 
 /// What the decoder's rows consist of, palettes expanded.
-pub(super) fn form_of(colour: ColorType) -> Form {
+pub(super) fn row_layout_of(colour: ColorType) -> RowLayout {
     let (layout, alpha) = match colour {
         ColorType::Grayscale => (Layout::Grey, false),
         ColorType::GrayscaleAlpha => (Layout::Grey, true),
         ColorType::Rgba => (Layout::Rgb, true),
         ColorType::Rgb | ColorType::Indexed => (Layout::Rgb, false),
     };
-    Form { layout, alpha }
-}
-
-pub(super) fn round_to_8_bits(value: u16) -> u8 {
-    ((u32::from(value) * 255 + 32_767) / 65_535) as u8
-}
-
-fn without_alpha(raw: Vec<u8>, colours: usize) -> Result<Vec<u8>, PictureError> {
-    if raw.chunks_exact(colours + 1).any(|pixel| pixel[colours] != 255) {
-        return Err(PictureError::Unsupported("has transparency: flatten it first"));
-    }
-    Ok(raw.chunks_exact(colours + 1).flat_map(|pixel| &pixel[..colours]).copied().collect())
+    RowLayout { layout, alpha }
 }
 
 pub(super) fn broken(error: DecodingError) -> PictureError {
@@ -84,15 +48,71 @@ pub(super) fn broken(error: DecodingError) -> PictureError {
 /// # Errors
 /// [`PictureError::Empty`] for a picture without pixels, [`PictureError::Write`] when the writer fails.
 pub fn write_png(writer: impl Write, picture: &Picture) -> Result<(), PictureError> {
-    let form = Form { layout: picture.layout(), alpha: false };
-    write_png_rows(writer, form, (picture.width(), picture.height()), |rows| rows.write(picture.data()))
+    let row = RowLayout { layout: picture.layout(), alpha: false };
+    write_png_rows(writer, row, (picture.width(), picture.height()), |rows| rows.write(picture.data()))
+}
+
+/// Bytes of compressed pixels in one chunk of a PNG.
+const CHUNK: usize = 1 << 16;
+
+/// Takes the rows of a PNG that is being written.
+pub struct RowWriter<'a>(&'a mut dyn Write);
+
+impl RowWriter<'_> {
+    /// Adds rows, `[rows, width, channels]`.
+    ///
+    /// # Errors
+    /// [`PictureError::Write`] when the writer fails.
+    pub fn write(&mut self, rows: &[u8]) -> Result<(), PictureError> {
+        self.0.write_all(rows).map_err(failed)
+    }
+}
+
+/// Writes a PNG of 8 bits a channel, compressed fast rather than small, whose rows `fill` gives from top to bottom.
+///
+/// # Errors
+/// [`PictureError::Empty`] or [`PictureError::TooLarge`] for a size that PNG does not have, [`PictureError::Write`] when
+/// the writer fails or rows are missing, and what `fill` fails with.
+pub fn write_png_rows<E: From<PictureError>>(
+    writer: impl Write,
+    row: RowLayout,
+    (width, height): (usize, usize),
+    fill: impl FnOnce(&mut RowWriter) -> Result<(), E>,
+) -> Result<(), E> {
+    check_size(width, height, usize::MAX)?;
+    // PNG's own limit on a side: 2³¹ - 1.
+    let side = |length: usize| u32::try_from(length).ok().filter(|length| *length <= i32::MAX as u32);
+    let (Some(across), Some(down)) = (side(width), side(height)) else {
+        return Err(PictureError::TooLarge { width, height, limit: i32::MAX as usize }.into());
+    };
+    let mut encoder = Encoder::new(writer, across, down);
+    encoder.set_color(colour_type(row));
+    encoder.set_depth(BitDepth::Eight);
+    encoder.set_compression(Compression::Fast);
+    let mut writer = encoder.write_header().map_err(failed)?;
+    let mut stream = writer.stream_writer_with_size(CHUNK).map_err(failed)?;
+    fill(&mut RowWriter(&mut stream))?;
+    stream.finish().map_err(failed)?;
+    Ok(writer.finish().map_err(failed)?)
+}
+
+fn colour_type(row: RowLayout) -> ColorType {
+    match (row.layout, row.alpha) {
+        (Layout::Grey, false) => ColorType::Grayscale,
+        (Layout::Grey, true) => ColorType::GrayscaleAlpha,
+        (Layout::Rgb, false) => ColorType::Rgb,
+        (Layout::Rgb, true) => ColorType::Rgba,
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> PictureError {
+    PictureError::Write(error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::synthetic;
-    use ::png::Encoder;
 
     const LIMIT: usize = 1 << 20;
 
@@ -110,7 +130,7 @@ mod tests {
 
     fn decode(png: &[u8]) -> Result<Picture, PictureError> {
         let mut out = Picture::default();
-        decode_png(png, LIMIT, &mut out).map(|()| out)
+        crate::decode_file(png, LIMIT, &mut out).map(|()| out)
     }
 
     #[test]

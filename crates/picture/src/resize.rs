@@ -152,7 +152,7 @@ fn blend<const N: usize>(rows: [&[u8]; N], weights: [i16; N], out: &mut [i16]) {
 }
 
 /// The same for two rows and weights that are not negative, in 16 bits, of which twice as many fit into a register: a weight
-/// is told in 128ths and a rest. Weights add up to 2¹⁴, so `high` is at most 255 · 128, and `low` 2 · 255 · 127.
+/// is split into 128ths and a rest. Weights add up to 2¹⁴, so `high` is at most 255 · 128, and `low` 2 · 255 · 127.
 #[multiversion(targets("x86_64+avx512bw+avx512vl", "x86_64+avx2"))]
 fn blend_two(rows: [&[u8]; 2], weights: [u16; 2], out: &mut [i16]) {
     const { assert!(WEIGHT_BITS - ROW_BITS == 8) };

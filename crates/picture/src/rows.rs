@@ -1,49 +1,23 @@
-//! Picture files read and written row by row, so that a picture of any size passes through fixed memory.
+//! Picture files read row by row, so that a picture of any size passes through fixed memory.
 //!
-//! PNG is decoded as its rows are asked for. What cannot be had in order (JPEG, interlaced PNG) is decoded whole
-//! first: `width * height * channels` bytes.
-
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, Write};
-
-use ::png::{BitDepth, ColorType, Compression, Encoder, Reader};
+//! PNG is decoded as its rows are asked for. What cannot be had in order (interlaced PNG, every other format) is decoded
+//! whole first: `width * height * channels` bytes.
 
 use super::PictureError;
-use super::file::{decode_file, is_jpeg, is_png};
-use super::format::Range;
+use super::codecs::{WholeFormat, WholePicture, round_to_8_bits};
+use super::colour::Range;
+use super::file::{is_jpeg, unknown};
 use super::jpeg::decode_stream;
 use super::jpeg_stream::plain_stream;
-use super::picture::{Layout, Picture, check_size};
-use super::png::{broken, decode_whole, form_of, open, round_to_8_bits};
+use super::picture::{Picture, RowLayout};
+use super::png::{broken, open, row_layout_of};
+use ::png::{BitDepth, Reader};
+use std::fs::File;
+use std::io::{BufReader, Read, Seek};
 
-/// What a row consists of: interleaved bytes, with alpha behind the colour where there is any.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Form {
-    /// Grey or RGB.
-    pub layout: Layout,
-    /// Whether a byte of opacity follows.
-    pub alpha: bool,
-}
-
-impl Form {
-    /// Bytes of one pixel: 1 to 4.
-    pub fn channels(self) -> usize {
-        self.layout.channels() + usize::from(self.alpha)
-    }
-
-    fn colour_type(self) -> ColorType {
-        match (self.layout, self.alpha) {
-            (Layout::Grey, false) => ColorType::Grayscale,
-            (Layout::Grey, true) => ColorType::GrayscaleAlpha,
-            (Layout::Rgb, false) => ColorType::Rgb,
-            (Layout::Rgb, true) => ColorType::Rgba,
-        }
-    }
-}
-
-/// A picture that gives its rows from top to bottom.
+/// Reads a picture's rows from top to bottom.
 pub struct RowReader {
-    form: Form,
+    row: RowLayout,
     width: usize,
     height: usize,
     deep: bool,
@@ -52,57 +26,66 @@ pub struct RowReader {
 
 enum Rows {
     Png { reader: Box<Reader<BufReader<File>>>, deep: Vec<u8>, left: usize },
-    Held { bytes: Vec<u8>, next: usize },
+    Whole { bytes: Vec<u8>, next: usize },
 }
 
 impl RowReader {
-    /// Opens a PNG or JPEG of at most `limit` pixels, or of at most `held` where it has to be decoded whole.
+    /// Opens a file of at most `limit` pixels, or of at most `whole_limit` where it has to be decoded whole.
     ///
     /// # Errors
-    /// As [`decode_file`], but transparency is kept; of a PNG damage shows as its rows are read.
-    pub fn open(mut file: File, limit: usize, held: usize) -> Result<RowReader, PictureError> {
+    /// As [`decode_file`](super::decode_file), but transparency is kept; damage of a PNG is found as its rows are read.
+    pub fn open(mut file: File, limit: usize, whole_limit: usize) -> Result<RowReader, PictureError> {
         let failed = |error: std::io::Error| PictureError::Broken { kind: "file", reason: error.to_string() };
         let mut start = Vec::new();
-        (&file).take(8).read_to_end(&mut start).map_err(failed)?;
+        (&file).take(16).read_to_end(&mut start).map_err(failed)?;
         file.rewind().map_err(failed)?;
-        if !is_png(&start) {
+        let whole_limit = limit.min(whole_limit);
+        let read_all = |mut file: &File| {
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes).map_err(failed)?;
-            let mut picture = Picture::default();
-            if is_jpeg(&start) {
+            Ok(bytes)
+        };
+        match WholeFormat::of(&start) {
+            Some(WholeFormat::Png) => {
+                let (reader, width, height) = open(BufReader::new(&file), limit)?;
+                if reader.info().interlaced || reader.info().is_animated() {
+                    drop(reader);
+                    file.rewind().map_err(failed)?;
+                    return Ok(WholeFormat::Png.decode(&read_all(&file)?, whole_limit)?.into());
+                }
+                let (colour, depth) = reader.output_color_type();
+                let (row, deep) = (row_layout_of(colour), depth == BitDepth::Sixteen);
+                drop(reader);
+                file.rewind().map_err(failed)?;
+                let (reader, ..) = open(BufReader::new(file), limit)?;
+                let scratch = if deep { vec![0; 2 * width * row.channels()] } else { Vec::new() };
+                let rows = Rows::Png { reader: Box::new(reader), deep: scratch, left: height };
+                Ok(RowReader { row, width, height, deep, rows })
+            }
+            Some(format) => Ok(format.decode(&read_all(&file)?, whole_limit)?.into()),
+            None if is_jpeg(&start) => {
+                let bytes = read_all(&file)?;
                 let stream = plain_stream(&bytes)?;
                 // Pixels and two copies of the file would be one copy too many.
                 drop(bytes);
-                decode_stream(stream, Range::Full, limit.min(held), &mut picture)?;
-            } else {
-                decode_file(&bytes, limit.min(held), &mut picture)?;
+                let mut picture = Picture::default();
+                decode_stream(stream, Range::Full, whole_limit, &mut picture)?;
+                Ok(RowReader::from_picture(picture))
             }
-            return Ok(RowReader::of(picture));
+            None => Err(unknown(&read_all(&file)?)),
         }
-        let (mut reader, width, height) = open(BufReader::new(file), limit)?;
-        let (colour, depth) = reader.output_color_type();
-        let (form, deep) = (form_of(colour), depth == BitDepth::Sixteen);
-        if reader.info().interlaced || reader.info().is_animated() {
-            check_size(width, height, held)?;
-            let whole = decode_whole(&mut reader)?;
-            let rows = Rows::Held { bytes: whole.bytes, next: 0 };
-            return Ok(RowReader { form, width: whole.width, height: whole.height, deep, rows });
-        }
-        let scratch = if deep { vec![0; 2 * width * form.channels()] } else { Vec::new() };
-        let rows = Rows::Png { reader: Box::new(reader), deep: scratch, left: height };
-        Ok(RowReader { form, width, height, deep, rows })
     }
 
-    /// The rows of a picture that is there already.
-    pub fn of(picture: Picture) -> RowReader {
-        let form = Form { layout: picture.layout(), alpha: false };
+    /// The rows of a decoded picture.
+    pub fn from_picture(picture: Picture) -> RowReader {
+        let row = RowLayout { layout: picture.layout(), alpha: false };
         let (width, height) = (picture.width(), picture.height());
-        RowReader { form, width, height, deep: false, rows: Rows::Held { bytes: picture.into_data(), next: 0 } }
+        RowReader { row, width, height, deep: false, rows: Rows::Whole { bytes: picture.into_data(), next: 0 } }
     }
 
     /// What a row consists of.
-    pub fn form(&self) -> Form {
-        self.form
+    pub fn row_layout(&self) -> RowLayout {
+        self.row
     }
 
     /// Width in pixels.
@@ -116,7 +99,7 @@ impl RowReader {
     }
 
     /// Whether the file has 16 bits a channel, of which 8 are given.
-    pub fn is_deep(&self) -> bool {
+    pub fn is_16_bit(&self) -> bool {
         self.deep
     }
 
@@ -125,13 +108,13 @@ impl RowReader {
     /// # Errors
     /// [`PictureError::Broken`] for a damaged file, and where there are no more rows.
     pub fn next(&mut self, row: &mut [u8]) -> Result<(), PictureError> {
-        let expected = self.width * self.form.channels();
+        let expected = self.width * self.row.channels();
         if row.len() != expected {
             return Err(PictureError::BufferLength { what: "row", expected, actual: row.len() });
         }
         let over = || PictureError::Broken { kind: "picture", reason: "it has no more rows".into() };
         match &mut self.rows {
-            Rows::Held { bytes, next } => {
+            Rows::Whole { bytes, next } => {
                 let from = bytes.get(*next..*next + expected).ok_or_else(over)?;
                 row.copy_from_slice(from);
                 *next += expected;
@@ -156,59 +139,20 @@ impl RowReader {
     }
 }
 
-/// Bytes of compressed pixels in one chunk of a PNG.
-const CHUNK: usize = 1 << 16;
-
-/// Takes the rows of a PNG that is being written.
-pub struct RowWriter<'a>(&'a mut dyn Write);
-
-impl RowWriter<'_> {
-    /// Adds rows, `[rows, width, channels]`.
-    ///
-    /// # Errors
-    /// [`PictureError::Write`] when the writer fails.
-    pub fn write(&mut self, rows: &[u8]) -> Result<(), PictureError> {
-        self.0.write_all(rows).map_err(failed)
+impl From<WholePicture> for RowReader {
+    fn from(WholePicture { row, width, height, bytes, deep }: WholePicture) -> RowReader {
+        RowReader { row, width, height, deep, rows: Rows::Whole { bytes, next: 0 } }
     }
-}
-
-/// Writes a PNG of 8 bits a channel, compressed fast rather than small, whose rows `fill` gives from top to bottom.
-///
-/// # Errors
-/// [`PictureError::Empty`] or [`PictureError::TooLarge`] for a size that PNG does not have, [`PictureError::Write`] when
-/// the writer fails or rows are missing, and what `fill` fails with.
-pub fn write_png_rows<E: From<PictureError>>(
-    writer: impl Write,
-    form: Form,
-    (width, height): (usize, usize),
-    fill: impl FnOnce(&mut RowWriter) -> Result<(), E>,
-) -> Result<(), E> {
-    check_size(width, height, usize::MAX)?;
-    // PNG's own limit on a side: 2³¹ - 1.
-    let side = |length: usize| u32::try_from(length).ok().filter(|length| *length <= i32::MAX as u32);
-    let (Some(across), Some(down)) = (side(width), side(height)) else {
-        return Err(PictureError::TooLarge { width, height, limit: i32::MAX as usize }.into());
-    };
-    let mut encoder = Encoder::new(writer, across, down);
-    encoder.set_color(form.colour_type());
-    encoder.set_depth(BitDepth::Eight);
-    encoder.set_compression(Compression::Fast);
-    let mut writer = encoder.write_header().map_err(failed)?;
-    let mut stream = writer.stream_writer_with_size(CHUNK).map_err(failed)?;
-    fill(&mut RowWriter(&mut stream))?;
-    stream.finish().map_err(failed)?;
-    Ok(writer.finish().map_err(failed)?)
-}
-
-fn failed(error: impl std::fmt::Display) -> PictureError {
-    PictureError::Write(error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::picture::Layout;
     use crate::testing::synthetic;
-    use crate::write_png;
+    use crate::{RowWriter, decode_file, write_png, write_png_rows};
+    use ::png::{ColorType, Encoder};
+    use std::io::Write;
 
     fn file_with(bytes: &[u8]) -> File {
         let mut file = tempfile::tempfile().unwrap();
@@ -217,22 +161,22 @@ mod tests {
         file
     }
 
-    fn read(bytes: &[u8]) -> Result<(Form, usize, usize, Vec<u8>), PictureError> {
+    fn read(bytes: &[u8]) -> Result<(RowLayout, usize, usize, Vec<u8>), PictureError> {
         let mut reader = RowReader::open(file_with(bytes), 1 << 20, 1 << 20)?;
-        let length = reader.width() * reader.form().channels();
+        let length = reader.width() * reader.row_layout().channels();
         let mut data = vec![0; length * reader.height()];
         for row in data.chunks_exact_mut(length) {
             reader.next(row)?;
         }
         assert!(reader.next(&mut vec![0; length]).is_err(), "no row behind the last");
-        Ok((reader.form(), reader.width(), reader.height(), data))
+        Ok((reader.row_layout(), reader.width(), reader.height(), data))
     }
 
     #[test]
     fn rows_of_every_form_come_back() {
         for (layout, alpha) in [(Layout::Grey, false), (Layout::Grey, true), (Layout::Rgb, false), (Layout::Rgb, true)]
         {
-            let form = Form { layout, alpha };
+            let form = RowLayout { layout, alpha };
             let data: Vec<u8> = (0..37 * 23 * form.channels()).map(|i| (i * i % 251) as u8).collect();
             let mut png = Vec::new();
             let rows = data.chunks(37 * form.channels() * 2);
@@ -256,14 +200,14 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_bits_are_rounded_and_told() {
+    fn sixteen_bits_are_rounded_and_reported() {
         let mut png = Vec::new();
         let mut encoder = Encoder::new(&mut png, 2, 1);
         encoder.set_color(ColorType::GrayscaleAlpha);
         encoder.set_depth(BitDepth::Sixteen);
         encoder.write_header().unwrap().write_image_data(&[0, 128, 0, 129, 0xFF, 0x7E, 0xFF, 0x7F]).unwrap();
         let mut reader = RowReader::open(file_with(&png), 2, 0).unwrap();
-        assert!(reader.is_deep());
+        assert!(reader.is_16_bit());
         let mut row = [0; 4];
         reader.next(&mut row).unwrap();
         assert_eq!(row, [0, 1, 254, 255]);
@@ -283,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_picture_that_lacks_rows_is_not_finished() {
-        let form = Form { layout: Layout::Grey, alpha: false };
+        let form = RowLayout { layout: Layout::Grey, alpha: false };
         let write = |size| write_png_rows(Vec::new(), form, size, |writer| writer.write(&[1; 4]));
         assert!(write((4, 1)).is_ok() && write((4, 2)).is_err() && write((4, 3)).is_err());
         assert!(matches!(write((1 << 31, 1)), Err(PictureError::TooLarge { .. })));

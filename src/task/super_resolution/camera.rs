@@ -4,7 +4,7 @@
 //! blurred as by a lens, gathered by photosites, given a sensor's noise and JPEG's loss. Strengths are drawn for each
 //! picture, the same for the same seed on every CPU.
 
-use lineside_picture::{Picture, PictureError, lose_as_jpeg};
+use lineside_picture::{Picture, PictureError, simulate_jpeg};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use std::f64::consts::TAU;
@@ -45,7 +45,7 @@ pub fn photograph(original: &Picture, scale: usize, seed: u32, shot: u32) -> Res
             *byte = (plane.values[i] + error).round().clamp(0.0, 255.0) as u8;
         }
     }
-    lose_as_jpeg(&mut small, quality)?;
+    simulate_jpeg(&mut small, quality)?;
     Ok(small)
 }
 

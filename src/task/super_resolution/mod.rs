@@ -18,7 +18,7 @@ pub use measure::{psnr_y, ssim_y};
 use super::TaskError;
 use crate::bundle::{Bundle, Channels, SuperResolutionSection, Task};
 use lineside_engine::{EngineError, Plan, Session};
-use lineside_picture::{BicubicRows, Filter, Form, Layout, Picture, Rect, Resizer, RowReader, merge_row};
+use lineside_picture::{BicubicRows, Filter, Layout, Picture, Rect, Resizer, RowLayout, RowReader, merge_row};
 use std::sync::Arc;
 use tiles::{kept, stretches};
 use window::Window;
@@ -142,7 +142,7 @@ impl Enlarger {
         let (width, height) = (reader.width(), reader.height());
         // Opacity reaches so far from what can be seen, and what is seen there depends on so much around it.
         let hidden = BicubicRows::MARGIN + self.margin();
-        let margin = self.margin() + if reader.form().alpha { hidden } else { 0 };
+        let margin = self.margin() + if reader.row_layout().alpha { hidden } else { 0 };
         let kept = self.kept(width, height);
         let mut work = std::mem::take(&mut self.work);
         work.window.begin(reader, kept.1 + 2 * margin);
@@ -179,7 +179,7 @@ impl Enlarger {
         let Work { window, luma, planes, rows, colour, pixels } = work;
         self.enlarge_luma(window, band, kept, luma)?;
         let scale = self.section.scale;
-        let Form { layout, alpha } = window.form();
+        let RowLayout { layout, alpha } = window.form();
         let others = window.form().channels() - 1;
         for (i, plane) in planes.iter_mut().enumerate().take(others) {
             window.mirrored_into(i + 1, band, BicubicRows::MARGIN, plane);

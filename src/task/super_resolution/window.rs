@@ -1,12 +1,12 @@
 //! The part of a picture that is being enlarged, as planes, with what the enlarged pixels depend on around it.
 
 use super::bleed::bleed;
-use lineside_picture::{Form, Layout, Picture, PictureError, Rect, RowReader, split_row};
+use lineside_picture::{Layout, Picture, PictureError, Rect, RowLayout, RowReader, split_row};
 
 /// Planes of a part of a picture: luma, then Cb and Cr of a colour picture, then opacity where there is any.
 #[derive(Default)]
 pub(super) struct Window {
-    form: Form,
+    form: RowLayout,
     /// The picture's width and height.
     size: (usize, usize),
     /// What of the picture is here; it lies in the first rows of the planes.
@@ -21,13 +21,13 @@ pub(super) struct Window {
 
 impl Window {
     /// What a pixel consists of.
-    pub fn form(&self) -> Form {
+    pub fn form(&self) -> RowLayout {
         self.form
     }
 
     /// Holds `area` of a picture and `margin` pixels around it, as far as the picture goes.
     pub fn take(&mut self, picture: &Picture, area: Rect, margin: usize) {
-        let form = Form { layout: picture.layout(), alpha: false };
+        let form = RowLayout { layout: picture.layout(), alpha: false };
         let held = Rect {
             x: area.x.saturating_sub(margin),
             y: area.y.saturating_sub(margin),
@@ -47,10 +47,10 @@ impl Window {
     /// Begins with a picture that comes row by row, of which at most `rows` are held at a time.
     pub fn begin(&mut self, reader: &RowReader, rows: usize) {
         let (width, height) = (reader.width(), reader.height());
-        self.shape(reader.form(), (width, height), width, rows.min(height));
+        self.shape(reader.row_layout(), (width, height), width, rows.min(height));
         self.held = Rect { x: 0, y: 0, width, height: 0 };
-        self.row.resize(width * reader.form().channels(), 0);
-        self.colour.resize(width * reader.form().layout.channels(), 0);
+        self.row.resize(width * reader.row_layout().channels(), 0);
+        self.colour.resize(width * reader.row_layout().layout.channels(), 0);
     }
 
     /// Holds the rows from `top` to `bottom`: lets go of those above and reads on.
@@ -129,7 +129,7 @@ impl Window {
         }
     }
 
-    fn shape(&mut self, form: Form, size: (usize, usize), width: usize, height: usize) {
+    fn shape(&mut self, form: RowLayout, size: (usize, usize), width: usize, height: usize) {
         (self.form, self.size) = (form, size);
         for plane in self.planes.iter_mut().take(form.channels()) {
             plane.reshape(Layout::Grey, width, height);
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn rows_come_and_go() {
-        let mut reader = RowReader::of(numbered(4, 20));
+        let mut reader = RowReader::from_picture(numbered(4, 20));
         let mut window = Window::default();
         window.begin(&reader, 7);
         for (top, bottom) in [(0, 5), (1, 8), (6, 13), (13, 20)] {
