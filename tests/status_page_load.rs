@@ -9,9 +9,9 @@ use lineside::field::Interval;
 use lineside::memory::{CountingAllocator, heap_use, reset_peak, sealed_allocations};
 use lineside::pipeline::{Overseer, Pipeline, Report, Reporter, Shutdown, Status};
 use lineside::record::fault::Cause;
-use lineside::sink::Viewer;
+use lineside::sink::VerdictObserver;
 use lineside::source::PatternSource;
-use lineside::status_page::{CONNECTIONS, Facts, Live, StatusPage, VIEWERS, heap_bytes};
+use lineside::status_page::{CONNECTIONS, LiveFeed, RunFacts, StatusServer, VIEWERS, heap_bytes};
 use lineside::task::anomaly::{Inspector, Verdict};
 use lineside_picture::{Layout, Picture};
 use std::io::{Read, Write};
@@ -35,21 +35,21 @@ const FPS: f64 = 12.0;
 
 /// Shows a page what it is shown, and how long that takes the inspection thread.
 struct Timed {
-    live: Arc<Live>,
+    live: Arc<LiveFeed>,
     took: Mutex<Vec<Duration>>,
 }
 
 impl Timed {
     fn new() -> Arc<Timed> {
         let took = Mutex::new(Vec::with_capacity(4096));
-        Arc::new(Timed { live: Arc::new(Live::new(Some(SIZE))), took })
+        Arc::new(Timed { live: Arc::new(LiveFeed::new(Some(SIZE))), took })
     }
 }
 
-impl Viewer for Timed {
-    fn show(&self, frame: &mut Picture, verdict: &Verdict, latency: Duration) {
+impl VerdictObserver for Timed {
+    fn observe(&self, frame: &mut Picture, verdict: &Verdict, latency: Duration) {
         let begun = Instant::now();
-        self.live.show(frame, verdict, latency);
+        self.live.observe(frame, verdict, latency);
         self.took.lock().unwrap().push(begun.elapsed());
     }
 }
@@ -70,7 +70,7 @@ impl Reporter for Latencies {
 
 /// Looks after a run with a page, as the service does, for a time.
 struct Host<'a> {
-    page: Option<StatusPage>,
+    page: Option<StatusServer>,
     until: Instant,
     visitors: Box<dyn FnMut() + 'a>,
 }
@@ -78,13 +78,13 @@ struct Host<'a> {
 impl Overseer for Host<'_> {
     fn status(&mut self, _: &Status, interval: &Interval) {
         if let Some(page) = &self.page {
-            page.stretch(interval);
+            page.record_interval(interval);
         }
     }
 
     fn look(&mut self, status: &Status, alive: bool, shutdown: &Shutdown) {
         if let Some(page) = &self.page {
-            page.tell(status, alive, &Default::default(), None);
+            page.update(status, alive, &Default::default(), None);
         }
         (self.visitors)();
         if Instant::now() >= self.until {
@@ -93,16 +93,16 @@ impl Overseer for Host<'_> {
     }
 }
 
-fn serve(live: &Arc<Live>, folder: &std::path::Path) -> (StatusPage, SocketAddr) {
+fn serve(live: &Arc<LiveFeed>, folder: &std::path::Path) -> (StatusServer, SocketAddr) {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let facts = Facts {
+    let facts = RunFacts {
         source: "pattern".into(),
         bundles: Vec::new(),
         budget_bytes: 1,
         bill_bytes: 1,
         started: jiff::Timestamp::now(),
     };
-    let page = StatusPage::start(address, None, 30.0, Arc::clone(live), facts, folder.to_path_buf()).unwrap();
+    let page = StatusServer::start(address, None, 30.0, Arc::clone(live), facts, folder.to_path_buf()).unwrap();
     let begun = Instant::now();
     while TcpStream::connect(address).is_err() {
         assert!(begun.elapsed() < Duration::from_secs(10));
@@ -156,7 +156,7 @@ fn inspect(time: Duration, stuck: bool) -> (Vec<Duration>, Vec<Duration>) {
         normal_every: 0,
         frames: None,
         signals: Vec::new(),
-        viewer: Some(Arc::clone(&timed) as Arc<dyn Viewer>),
+        viewer: Some(Arc::clone(&timed) as Arc<dyn VerdictObserver>),
         relief: Arc::default(),
         smaller: None,
     };
@@ -222,7 +222,7 @@ fn visitors_of_all_kinds_fit_the_bill_and_take_no_more_with_time() {
     std::fs::write(folder.path().join("events.jsonl"), events).unwrap();
     let before = heap_use().in_use;
     reset_peak();
-    let live = Arc::new(Live::new(Some(SIZE)));
+    let live = Arc::new(LiveFeed::new(Some(SIZE)));
     let (page, address) = serve(&live, folder.path());
     let stop = Arc::new(AtomicBool::new(false));
     // Noise, which JPEG hardly makes smaller.
@@ -239,7 +239,7 @@ fn visitors_of_all_kinds_fit_the_bill_and_take_no_more_with_time() {
                     state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     *byte = (state >> 24) as u8;
                 }
-                live.show(&mut frame, &verdict, Duration::from_millis(3));
+                live.observe(&mut frame, &verdict, Duration::from_millis(3));
                 std::thread::sleep(Duration::from_millis(20));
             }
         })

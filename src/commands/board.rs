@@ -2,7 +2,7 @@
 
 use crate::board::{Edges, GpioError, output};
 use crate::config::{self, Config, ConfigError};
-use crate::sink::{Active, Alarm, Heartbeat, Signal};
+use crate::sink::{ActiveLevel, AlarmLine, HeartbeatLine, Signal};
 use crate::source::camera::{Camera, Fault, Kind, NodePort, Terms, Wish};
 use crate::source::{FrameSource, Triggered};
 use std::time::Duration;
@@ -94,13 +94,13 @@ pub fn signals(config: &Config) -> anyhow::Result<Signals> {
         let pin = output(alarm.place(), alarm.active.level(safe));
         let pin = pin.map_err(|error| blame(config, &alarm.line, error))?;
         let hold = Duration::from_secs_f64(alarm.hold_ms.get_ref() / 1e3);
-        signals.lines.push(Box::new(Alarm::new(pin, alarm.active, hold, safe)));
+        signals.lines.push(Box::new(AlarmLine::new(pin, alarm.active, hold, safe)));
         signals.told.push(format!("alarm    {}, held for {} ms", alarm.place(), alarm.hold_ms.get_ref()));
     }
     if let Some(heartbeat) = &config.heartbeat {
-        let pin = output(heartbeat.place(), Active::High.level(false));
+        let pin = output(heartbeat.place(), ActiveLevel::High.level(false));
         let pin = pin.map_err(|error| blame(config, &heartbeat.line, error))?;
-        signals.lines.push(Box::new(Heartbeat::new(pin, Active::High)));
+        signals.lines.push(Box::new(HeartbeatLine::new(pin, ActiveLevel::High)));
         signals.told.push(format!("heartbeat {}", heartbeat.place()));
     }
     Ok(signals)

@@ -3,11 +3,11 @@
 use super::board::Purpose;
 use crate::config::Config;
 use crate::memory::Bill;
-use crate::sink::mqtt::Terms;
+use crate::sink::mqtt::BrokerSettings;
 
 /// Which broker is to be told, where there is one; puts it on the bill. A check tries to log in.
 #[cfg(feature = "mqtt")]
-pub fn broker(config: &Config, purpose: Purpose, bill: &mut Bill) -> anyhow::Result<Option<Terms>> {
+pub fn broker(config: &Config, purpose: Purpose, bill: &mut Bill) -> anyhow::Result<Option<BrokerSettings>> {
     use crate::board::machine;
     use crate::sink::mqtt;
 
@@ -23,14 +23,14 @@ pub fn broker(config: &Config, purpose: Purpose, bill: &mut Bill) -> anyhow::Res
     let tls = section.tls.as_ref().map(|tls| {
         let own = tls.certificate.as_ref().zip(tls.key.as_ref());
         let paths = own.map(|(certificate, key)| (certificate.get_ref().as_path(), key.get_ref().as_path()));
-        mqtt::tls(tls.ca.get_ref(), paths).map_err(|(fault, problem)| match (fault, own) {
-            (mqtt::Fault::Certificate, Some((certificate, _))) => config.blame(certificate, problem),
-            (mqtt::Fault::Key, Some((_, key))) => config.blame(key, problem),
+        mqtt::tls_config(tls.ca.get_ref(), paths).map_err(|(fault, problem)| match (fault, own) {
+            (mqtt::TlsFile::Certificate, Some((certificate, _))) => config.blame(certificate, problem),
+            (mqtt::TlsFile::Key, Some((_, key))) => config.blame(key, problem),
             _ if tls.ca.span().is_empty() => config.blame(&section.host, format!("mqtt.tls: {problem}")),
             _ => config.blame(&tls.ca, problem),
         })
     });
-    let terms = Terms {
+    let settings = BrokerSettings {
         host: section.host.get_ref().clone(),
         port: section.port(),
         client_id: section.client_id_on(&machine.host),
@@ -47,13 +47,13 @@ pub fn broker(config: &Config, purpose: Purpose, bill: &mut Bill) -> anyhow::Res
     if purpose == Purpose::Check {
         // Not for ever, as with a camera that is away: 1, not 78.
         let refused = |problem| anyhow::Error::msg(config.blame(&section.host, problem).to_string());
-        terms.prove().map_err(refused)?;
+        mqtt::check_connection(&settings).map_err(refused)?;
     }
-    Ok(Some(terms))
+    Ok(Some(settings))
 }
 
 /// None: a configuration that names one was refused.
 #[cfg(not(feature = "mqtt"))]
-pub fn broker(_: &Config, _: Purpose, _: &mut Bill) -> anyhow::Result<Option<Terms>> {
+pub fn broker(_: &Config, _: Purpose, _: &mut Bill) -> anyhow::Result<Option<BrokerSettings>> {
     Ok(None)
 }

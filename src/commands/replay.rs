@@ -2,7 +2,7 @@
 
 use super::progress::Progress;
 use crate::bundle::{self, Bundle};
-use crate::field::replay::{Judged, Judges, Kind, Maker, Records};
+use crate::field::replay::{OutcomeKind, RecordedVerdict, RunInfo, VerdictChecker, VerdictReader};
 use anyhow::Context;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -43,16 +43,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         total.unreadable
     );
 
-    let mut judges = Judges::new(folder, bundles);
-    let mut records = Records::of(folder)?;
+    let mut checker = VerdictChecker::new(folder, bundles);
+    let mut records = VerdictReader::open(folder)?;
     let progress = Progress::new("judging", total.judged);
-    let (mut counts, mut others, unknown) = ([0u64; Kind::ALL.len()], Vec::new(), Maker::default());
+    let (mut counts, mut others, unknown) = ([0u64; OutcomeKind::ALL.len()], Vec::new(), RunInfo::default());
     let mut done = 0;
-    while let Some(judged) = records.next_judged()? {
-        let outcome = judges.judge(&judged, records.maker(&judged.run).unwrap_or(&unknown))?;
+    while let Some(judged) = records.next_verdict()? {
+        let outcome = checker.check(&judged, records.run(&judged.run).unwrap_or(&unknown))?;
         counts[outcome.kind as usize] += 1;
-        if outcome.kind != Kind::Equal {
-            let Judged { time, run, frame, .. } = judged;
+        if outcome.kind != OutcomeKind::Equal {
+            let RecordedVerdict { time, run, frame, .. } = judged;
             others.push(Other { outcome: outcome.kind.word(), time, run, frame, why: outcome.why });
         }
         done += 1;
@@ -60,11 +60,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     progress.finish();
 
-    let count = |kind: Kind| counts[kind as usize];
-    let faults: u64 = Kind::ALL.into_iter().filter(|kind| kind.is_fault()).map(count).sum();
+    let count = |kind: OutcomeKind| counts[kind as usize];
+    let faults: u64 = OutcomeKind::ALL.into_iter().filter(|kind| kind.is_fault()).map(count).sum();
     if arguments.json {
         let words: serde_json::Map<String, serde_json::Value> =
-            Kind::ALL.into_iter().map(|kind| (kind.word().replace(' ', "_"), count(kind).into())).collect();
+            OutcomeKind::ALL.into_iter().map(|kind| (kind.word().replace(' ', "_"), count(kind).into())).collect();
         super::print_json(&serde_json::json!({
             "verdicts": done, "outcomes": words, "unreadable_lines": records.unreadable, "others": others,
         }))?;
@@ -74,26 +74,31 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             writeln!(out, "{board}")?;
         }
         // What had to make room may be nearly all; `--json` names that, too.
-        for Other { outcome, time, frame, why, .. } in others.iter().filter(|is| is.outcome != Kind::Gone.word()) {
+        for Other { outcome, time, frame, why, .. } in others.iter().filter(|is| is.outcome != OutcomeKind::Gone.word())
+        {
             let line = format!("{outcome:<16} {time} {frame}: {why}");
-            // Records may come from anywhere; what they say shall not move a terminal's cursor.
+            // Records may come from anywhere: control characters in them must not reach the terminal.
             let line: String = line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
             writeln!(out, "{line}")?;
         }
-        let told: Vec<String> = Kind::ALL
+        let counted: Vec<String> = OutcomeKind::ALL
             .into_iter()
             .filter(|kind| count(*kind) > 0)
             .map(|kind| match kind {
-                Kind::Equal => format!("{} equal to the last bit", count(kind)),
+                OutcomeKind::Equal => format!("{} equal to the last bit", count(kind)),
                 _ => format!("{} {}", count(kind), kind.word()),
             })
             .collect();
-        writeln!(out, "{done} verdicts: {}", told.join(", "))?;
+        writeln!(out, "{done} verdicts: {}", counted.join(", "))?;
         if records.unreadable > 0 {
             writeln!(out, "{} lines are no records, and were left out", records.unreadable)?;
         }
     }
-    anyhow::ensure!(faults > 0 || count(Kind::Equal) > 0, "{}: no verdict could be judged again", folder.display());
+    anyhow::ensure!(
+        faults > 0 || count(OutcomeKind::Equal) > 0,
+        "{}: no verdict could be judged again",
+        folder.display()
+    );
     Ok(if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -108,13 +113,13 @@ struct Total {
 fn first_look(folder: &Path) -> anyhow::Result<(Total, Vec<String>)> {
     let context = || folder.display().to_string();
     let record_files = crate::sink::record_files(folder).with_context(context)?.len();
-    let mut records = Records::of(folder).with_context(context)?;
+    let mut records = VerdictReader::open(folder).with_context(context)?;
     let mut judged = 0;
-    while records.next_judged().with_context(context)?.is_some() {
+    while records.next_verdict().with_context(context)?.is_some() {
         judged += 1;
     }
     let mut boards: Vec<String> = Vec::new();
-    for Maker { host, version, cpu, kernel, .. } in records.makers() {
+    for RunInfo { host, version, cpu, kernel, .. } in records.runs() {
         let cpu = if cpu.is_empty() { "unknown CPU" } else { cpu };
         let board = format!("{host} ({cpu}, kernel {kernel}), lineside {version}");
         if !boards.contains(&board) {

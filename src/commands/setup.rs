@@ -10,7 +10,7 @@ use crate::config::{Config, Source, When};
 use crate::field;
 use crate::memory::{Bill, heap_use, reset_peak};
 use crate::pipeline::{self, Pipeline, Relief, Smaller};
-use crate::sink::{Viewer, mqtt, prove_writable};
+use crate::sink::{VerdictObserver, check_writable, mqtt};
 use crate::source::camera;
 use crate::source::{FolderSource, FrameSource, PatternSource};
 use crate::task::anomaly::{Baseline, Inspector, Verdict};
@@ -37,7 +37,7 @@ pub struct Ready {
     /// What drift is measured against, where the bundle tells.
     pub baseline: Option<Baseline>,
     /// Who else is told, where somebody is.
-    pub broker: Option<mqtt::Terms>,
+    pub broker: Option<mqtt::BrokerSettings>,
 }
 
 /// Bytes of a decoded pixel.
@@ -146,7 +146,7 @@ pub fn prepare(config: &Config, purpose: Purpose) -> anyhow::Result<Ready> {
             normal_every: *config.output.normal_every.get_ref(),
             frames: None,
             signals: signals.lines,
-            viewer: page.as_ref().map(|page| page.viewer() as Arc<dyn Viewer>),
+            viewer: page.as_ref().map(|page| page.viewer() as Arc<dyn VerdictObserver>),
             relief: Arc::new(Relief::new(*config.heat.every.get_ref() as u32)),
             smaller,
         },
@@ -164,7 +164,7 @@ pub fn prepare(config: &Config, purpose: Purpose) -> anyhow::Result<Ready> {
 /// Whether the pictures of one defect could be written now.
 fn prove_output(config: &Config, bytes: u64) -> anyhow::Result<()> {
     let output = &config.output.folder;
-    let Err(error) = prove_writable(output.get_ref(), bytes as usize) else { return Ok(()) };
+    let Err(error) = check_writable(output.get_ref(), bytes as usize) else { return Ok(()) };
     let problem = format!("{}: cannot write results there (output.folder): {error}", output.get_ref().display());
     // Not for ever: a disk may be emptied, and a folder given to another user.
     let is_default = output.span().is_empty();

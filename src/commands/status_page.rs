@@ -4,7 +4,7 @@ use super::setup::Ready;
 use crate::config::{Config, ConfigError};
 use crate::memory::Bill;
 use crate::source::FrameSource;
-use crate::status_page::{Facts, Live, StatusPage, in_words, most_bytes, prove_bindable};
+use crate::status_page::{LiveFeed, RunFacts, StatusServer, check_bindable, describe_bind_error, max_bytes};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ pub struct Planned {
     listen: SocketAddr,
     token: Option<String>,
     max_fps: f64,
-    live: Arc<Live>,
+    live: Arc<LiveFeed>,
 }
 
 /// What the configuration asks for, on the bill.
 pub fn plan(config: &Config, source: &dyn FrameSource, bill: &mut Bill) -> Result<Option<Planned>, ConfigError> {
     let Some(page) = &config.status_page else { return Ok(None) };
-    bill.add("status page", most_bytes(source.max_pixels() as u64));
-    let live = Arc::new(Live::new(source.frame_size()));
+    bill.add("status page", max_bytes(source.max_pixels() as u64));
+    let live = Arc::new(LiveFeed::new(source.frame_size()));
     let (listen, max_fps) = (*page.listen.get_ref(), *page.max_fps.get_ref());
     Ok(Some(Planned { listen, token: config.page_token()?, max_fps, live }))
 }
@@ -31,33 +31,33 @@ pub fn prove(config: &Config) -> Result<String, ConfigError> {
     let Some(page) = &config.status_page else { return Ok("off".into()) };
     let listen = page.listen.get_ref();
     let token = if page.token.is_some() || page.token_file.is_some() { ", with a token" } else { "" };
-    let taken = match prove_bindable(*listen) {
+    let taken = match check_bindable(*listen) {
         Ok(()) => "",
         // As it should be while the service runs.
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             ", where the service itself or another program listens now"
         }
-        Err(error) => return Err(config.blame(&page.listen, format!("{listen}: {}", in_words(&error)))),
+        Err(error) => return Err(config.blame(&page.listen, format!("{listen}: {}", describe_bind_error(&error)))),
     };
     Ok(format!("http://{listen}/{token}{taken}"))
 }
 
 impl Planned {
     /// What is to be shown each verdict.
-    pub fn viewer(&self) -> Arc<Live> {
+    pub fn viewer(&self) -> Arc<LiveFeed> {
         Arc::clone(&self.live)
     }
 }
 
 /// Serves the page of a run, where there is one.
-pub fn serve(config: &Config, ready: &mut Ready) -> std::io::Result<Option<StatusPage>> {
+pub fn serve(config: &Config, ready: &mut Ready) -> std::io::Result<Option<StatusServer>> {
     let Some(Planned { listen, token, max_fps, live }) = ready.page.take() else { return Ok(None) };
-    let facts = Facts {
+    let facts = RunFacts {
         source: ready.source.clone(),
         bundles: ready.bundles.clone(),
         budget_bytes: config.budget.memory.as_u64(),
         bill_bytes: ready.bill.total(),
         started: jiff::Timestamp::now(),
     };
-    StatusPage::start(listen, token, max_fps, live, facts, ready.output.clone()).map(Some)
+    StatusServer::start(listen, token, max_fps, live, facts, ready.output.clone()).map(Some)
 }

@@ -2,7 +2,7 @@
 
 use super::{Config, Outside, outside};
 use crate::board::{LineName, Place};
-use crate::sink::Active;
+use crate::sink::ActiveLevel;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -16,7 +16,7 @@ pub struct Alarm {
     pub line: Spanned<LineName>,
     /// The level that means "alarm".
     #[serde(default)]
-    pub active: Active,
+    pub active: ActiveLevel,
     /// How long it lasts after the last defect, in milliseconds.
     #[serde(default = "half_a_second")]
     pub hold_ms: Spanned<f64>,

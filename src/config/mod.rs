@@ -373,7 +373,7 @@ impl Origin {
 mod tests {
     use super::*;
     use crate::board::LineName;
-    use crate::sink::Active;
+    use crate::sink::ActiveLevel;
     use crate::source::camera::Setting;
     use lineside_picture::PixelFormat;
 
@@ -405,7 +405,10 @@ mod tests {
         assert_eq!(controls, [("exposure", Setting::Value(120)), ("focus", Setting::Auto)]);
         assert_eq!(camera.format.map(Format::pixel_format), Some(PixelFormat::Mjpeg));
         let alarm = config.alarm.as_ref().unwrap();
-        assert_eq!((alarm.line.get_ref(), alarm.active, alarm.idle), (&LineName::Number(17), Active::Low, Idle::On));
+        assert_eq!(
+            (alarm.line.get_ref(), alarm.active, alarm.idle),
+            (&LineName::Number(17), ActiveLevel::Low, Idle::On)
+        );
         assert_eq!(config.trigger.as_ref().unwrap().edge, Edge::Falling);
         assert_eq!(config.blame(&alarm.line, "no such line").to_string(), "line.toml:9: no such line");
     }

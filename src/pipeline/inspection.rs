@@ -7,7 +7,7 @@ use crate::config::When;
 use crate::field::Seen;
 use crate::memory::seal_this_thread;
 use crate::record::fault::{self, Cause};
-use crate::sink::{Interest, Signal, Viewer};
+use crate::sink::{Priority, Signal, VerdictObserver};
 use crate::source::Frame;
 use crate::task::TaskError;
 use crate::task::anomaly::{Inspector, Look};
@@ -31,7 +31,7 @@ pub(super) struct Inspection<'a> {
     pub(super) live: bool,
     pub(super) by_trigger: bool,
     pub(super) signals: Vec<Box<dyn Signal>>,
-    pub(super) viewer: Option<Arc<dyn Viewer>>,
+    pub(super) viewer: Option<Arc<dyn VerdictObserver>>,
     pub(super) relief: &'a Relief,
     /// Who judged the frame before; `None` where nobody could.
     pub(super) judged: Option<Judge>,
@@ -93,13 +93,13 @@ impl Inspection<'_> {
                     let seen = self.seen(report.verdict.score);
                     progress.verdict(&seen, report.verdict.defect, times);
                     report.similar = fate == Fate::SkippedSimilar;
-                    report.interest = self.interest(report.verdict.defect, report.similar, seen.is_other);
+                    report.priority = self.priority(report.verdict.defect, report.similar, seen.is_other);
                     progress.frame(fate);
                     fault::well(Cause::Frame);
                     fault::well(Cause::Bundle);
                     self.enlarge(&frame, &mut report, progress);
                     if let Some(viewer) = &self.viewer {
-                        viewer.show(&mut frame.picture, &report.verdict, report.latency);
+                        viewer.observe(&mut frame.picture, &report.verdict, report.latency);
                     }
                     Message::Verdict(report)
                 }
@@ -157,11 +157,11 @@ impl Inspection<'_> {
 
     /// Whether the frame is to be kept, and how much it interests. What stands still before the lens looks like the frame
     /// before; smaller frames are not compared.
-    fn interest(&mut self, defect: bool, similar: bool, is_other: bool) -> Option<Interest> {
+    fn priority(&mut self, defect: bool, similar: bool, is_other: bool) -> Option<Priority> {
         let same = self.last_defect && !is_other && self.judged == Some(Judge::Usual);
         self.last_defect = defect;
         if defect {
-            return Some(if same { Interest::Again } else { Interest::Defect });
+            return Some(if same { Priority::Repeated } else { Priority::Defect });
         }
         if similar || self.normal_every == 0 {
             return None;
@@ -169,14 +169,14 @@ impl Inspection<'_> {
         self.normals += 1;
         (self.normals >= self.normal_every).then(|| {
             self.normals = 0;
-            Interest::Normal
+            Priority::Normal
         })
     }
 
     fn enlarge(&mut self, frame: &Frame, report: &mut Report, progress: &Progress) {
         let picture = &frame.picture;
         report.without_spot();
-        if report.interest.is_some() {
+        if report.priority.is_some() {
             report.frame.reshape(picture.layout(), picture.width(), picture.height());
             report.frame.data_mut().copy_from_slice(picture.data());
         }

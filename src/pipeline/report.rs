@@ -1,6 +1,6 @@
 //! What goes from inspection to the writer: a verdict with copies of the pixels that it needs. Reused.
 
-use crate::sink::Interest;
+use crate::sink::Priority;
 use crate::task::anomaly::Verdict;
 use lineside_picture::{Layout, Picture};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub struct Report {
     /// Whether the verdict is that of the frame before, which this one is like.
     pub similar: bool,
     /// Where the frame is to be kept, because it counts as defect or for later teaching: how much it interests.
-    pub interest: Option<Interest>,
+    pub priority: Option<Priority>,
     /// The frame; only where it is to be kept.
     pub frame: Picture,
     /// The pixels that were enlarged and their enlargement, where there is one.

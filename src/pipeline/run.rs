@@ -6,7 +6,7 @@ use super::{NewestFrame, Part, Progress, Pulse, Relief, Report, Shutdown, Status
 use crate::config::When;
 use crate::field::Interval;
 use crate::record::fault::Cause;
-use crate::sink::{Signal, Viewer};
+use crate::sink::{Signal, VerdictObserver};
 use crate::source::FrameSource;
 use crate::task::anomaly::Inspector;
 use crate::task::super_resolution::Enlarger;
@@ -49,7 +49,7 @@ pub struct Pipeline {
     /// Lines that follow the verdicts.
     pub signals: Vec<Box<dyn Signal>>,
     /// Who looks on.
-    pub viewer: Option<Arc<dyn Viewer>>,
+    pub viewer: Option<Arc<dyn VerdictObserver>>,
     /// What is left out while the board is too hot.
     pub relief: Arc<Relief>,
     /// What frames may become then.

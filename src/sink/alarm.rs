@@ -23,7 +23,7 @@ pub trait Signal: Send {
 /// Which level of a line means "on".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Active {
+pub enum ActiveLevel {
     /// High.
     #[default]
     High,
@@ -31,42 +31,42 @@ pub enum Active {
     Low,
 }
 
-impl Active {
+impl ActiveLevel {
     /// The level of a line that is on, or off.
     pub fn level(self, on: bool) -> PinState {
-        PinState::from(on == (self == Active::High))
+        PinState::from(on == (self == ActiveLevel::High))
     }
 }
 
-/// A pin as a line that is on or off. A pin that cannot be set is told once, and tried again.
-struct Line<P> {
+/// A pin as a line that is on or off. A pin that cannot be set is reported once, and tried again.
+struct OutputLine<P> {
     pin: P,
-    active: Active,
+    active: ActiveLevel,
     /// What the pin was last set to; `None` where that failed.
-    shown: Option<bool>,
-    told: bool,
+    level: Option<bool>,
+    reported: bool,
     cause: Cause,
 }
 
-impl<P: OutputPin> Line<P> {
+impl<P: OutputPin> OutputLine<P> {
     fn name(&self) -> &'static str {
         if self.cause == Cause::Alarm { "the alarm" } else { "the heartbeat" }
     }
 
-    fn show(&mut self, on: bool) {
-        if self.shown == Some(on) {
+    fn set(&mut self, on: bool) {
+        if self.level == Some(on) {
             return;
         }
         match self.pin.set_state(self.active.level(on)) {
             Ok(()) => {
-                self.told = false;
+                self.reported = false;
                 fault::well(self.cause);
-                self.shown = Some(on);
+                self.level = Some(on);
             }
             Err(error) => {
-                self.shown = None;
+                self.level = None;
                 // Tried a hundred times a second: the words are made once.
-                if std::mem::replace(&mut self.told, true) {
+                if std::mem::replace(&mut self.reported, true) {
                     fault::failed_again(self.cause);
                 } else {
                     fault::failed(self.cause, &format!("the line of {} cannot be set: {error:?}", self.name()));
@@ -77,8 +77,8 @@ impl<P: OutputPin> Line<P> {
 }
 
 /// The alarm line: on from a defect until `hold` after the last one.
-pub struct Alarm<P: OutputPin> {
-    line: Line<P>,
+pub struct AlarmLine<P: OutputPin> {
+    line: OutputLine<P>,
     hold: Duration,
     safe: bool,
     /// On until then; `None` while nothing was judged.
@@ -86,16 +86,16 @@ pub struct Alarm<P: OutputPin> {
     judged: bool,
 }
 
-impl<P: OutputPin> Alarm<P> {
+impl<P: OutputPin> AlarmLine<P> {
     /// An alarm on `pin`. `safe` is how it stands before the first verdict and after the end: on or off.
-    pub fn new(pin: P, active: Active, hold: Duration, safe: bool) -> Self {
-        let mut line = Line { pin, active, shown: None, told: false, cause: Cause::Alarm };
-        line.show(safe);
-        Alarm { line, hold, safe, until: None, judged: false }
+    pub fn new(pin: P, active: ActiveLevel, hold: Duration, safe: bool) -> Self {
+        let mut line = OutputLine { pin, active, level: None, reported: false, cause: Cause::Alarm };
+        line.set(safe);
+        AlarmLine { line, hold, safe, until: None, judged: false }
     }
 }
 
-impl<P: OutputPin + Send> Signal for Alarm<P> {
+impl<P: OutputPin + Send> Signal for AlarmLine<P> {
     fn verdict(&mut self, defect: bool, now: Instant) {
         self.judged = true;
         if defect {
@@ -106,38 +106,38 @@ impl<P: OutputPin + Send> Signal for Alarm<P> {
 
     fn tick(&mut self, now: Instant) {
         if self.judged {
-            self.line.show(self.until.is_some_and(|until| now < until));
+            self.line.set(self.until.is_some_and(|until| now < until));
         }
     }
 }
 
-impl<P: OutputPin> Drop for Alarm<P> {
+impl<P: OutputPin> Drop for AlarmLine<P> {
     /// Also where the inspection thread panics: nobody looks any more.
     fn drop(&mut self) {
-        self.line.show(self.safe);
+        self.line.set(self.safe);
     }
 }
 
 /// The heartbeat line: toggles with every frame that was judged. It stands still when the camera is away, when a model
 /// hangs, when the disk blocks inspection and when the process is dead.
-pub struct Heartbeat<P> {
-    line: Line<P>,
+pub struct HeartbeatLine<P> {
+    line: OutputLine<P>,
     on: bool,
 }
 
-impl<P: OutputPin> Heartbeat<P> {
+impl<P: OutputPin> HeartbeatLine<P> {
     /// A heartbeat on `pin`, off until the first verdict.
-    pub fn new(pin: P, active: Active) -> Self {
-        let mut line = Line { pin, active, shown: None, told: false, cause: Cause::Heartbeat };
-        line.show(false);
-        Heartbeat { line, on: false }
+    pub fn new(pin: P, active: ActiveLevel) -> Self {
+        let mut line = OutputLine { pin, active, level: None, reported: false, cause: Cause::Heartbeat };
+        line.set(false);
+        HeartbeatLine { line, on: false }
     }
 }
 
-impl<P: OutputPin + Send> Signal for Heartbeat<P> {
+impl<P: OutputPin + Send> Signal for HeartbeatLine<P> {
     fn verdict(&mut self, _: bool, _: Instant) {
         self.on = !self.on;
-        self.line.show(self.on);
+        self.line.set(self.on);
     }
 
     fn tick(&mut self, _: Instant) {}
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
 
-    /// Remembers every level; fails when told to.
+    /// Remembers every level; fails when reported to.
     #[derive(Clone, Default)]
     struct MockPin(Arc<Mutex<(Vec<PinState>, bool)>>);
 
@@ -201,7 +201,7 @@ mod tests {
     fn the_alarm_is_on_at_once_and_until_the_hold_time_after_the_last_defect() {
         let (pin, start) = (MockPin::default(), Instant::now());
         let at = |ms| start + Duration::from_millis(ms);
-        let mut alarm = Alarm::new(pin.clone(), Active::High, HOLD, false);
+        let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false);
         assert_eq!(pin.levels(), [Low]);
         alarm.verdict(false, at(0));
         alarm.verdict(true, at(100));
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn active_low_turns_levels_round_and_safe_may_mean_on() {
         let (pin, now) = (MockPin::default(), Instant::now());
-        let mut alarm = Alarm::new(pin.clone(), Active::Low, HOLD, true);
+        let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::Low, HOLD, true);
         alarm.tick(now + HOLD * 9);
         assert_eq!(pin.levels(), [Low], "on until the first verdict");
         alarm.verdict(false, now);
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn a_panic_leaves_the_line_safe() {
         let pin = MockPin::default();
-        let mut alarm = Alarm::new(pin.clone(), Active::High, HOLD, false);
+        let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false);
         let panicked = std::thread::spawn(move || {
             alarm.verdict(true, Instant::now());
             panic!("a fault of this program");
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn a_pin_that_fails_is_tried_again() {
         let (pin, now) = (MockPin::default(), Instant::now());
-        let mut alarm = Alarm::new(pin.clone(), Active::High, HOLD, false);
+        let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false);
         pin.is_broken(true);
         alarm.verdict(true, now);
         alarm.tick(now);
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn the_heartbeat_toggles_with_verdicts_and_only_then() {
         let (pin, now) = (MockPin::default(), Instant::now());
-        let mut heartbeat = Heartbeat::new(pin.clone(), Active::High);
+        let mut heartbeat = HeartbeatLine::new(pin.clone(), ActiveLevel::High);
         for frame in 0..4 {
             heartbeat.tick(now);
             heartbeat.verdict(frame == 2, now);

@@ -89,7 +89,7 @@ impl Write for Remembers<'_> {
 ///
 /// # Errors
 /// Why not.
-pub fn prove_writable(folder: &Path, bytes: usize) -> io::Result<()> {
+pub fn check_writable(folder: &Path, bytes: usize) -> io::Result<()> {
     let here = Path::new(".");
     let mut above = folder.ancestors().map(|above| if above.as_os_str().is_empty() { here } else { above });
     let folder = above.find(|above| above.exists()).unwrap_or(here);

@@ -6,7 +6,7 @@
 //! at once where the disk is full and at the next start otherwise, and a file is renamed only when the next one is there.
 
 use super::stamp::{is_stamp, stamp};
-use super::tail::{LONGEST, cut_torn_line};
+use super::tail::{LONGEST, truncate_partial_line};
 use crate::record::{Record, json_line};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -44,7 +44,7 @@ impl EventLog {
         fs::create_dir_all(folder)?;
         let path = folder.join(NAME);
         let file = OpenOptions::new().read(true).append(true).create(true).open(&path)?;
-        let cut = cut_torn_line(&file)?;
+        let cut = truncate_partial_line(&file)?;
         if cut > 0 {
             log::warn!(file = path.display().to_string().as_str(), bytes = cut; "torn_line_cut_off");
         }

@@ -1,37 +1,41 @@
-//! Without the feature `mqtt` there is no broker; a configuration that names one is refused.
+//! Stands in for `mqtt` when the program is built without the feature `mqtt`. A configuration that names a broker is refused
+//! then, so no value of these types ever exists.
 
 use crate::record::Record;
+use std::fmt;
 use std::io;
 use std::path::Path;
 
-/// Which broker: none.
-pub enum Terms {}
+/// Uninhabited.
+pub enum MqttDisabled {}
 
-impl std::fmt::Display for Terms {
-    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// No settings can be made.
+pub type BrokerSettings = MqttDisabled;
+/// No client can be started.
+pub type BrokerClient = MqttDisabled;
+
+impl fmt::Display for MqttDisabled {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {}
     }
 }
 
-/// A broker that cannot be.
-pub enum Broker {}
-
-impl Broker {
+impl MqttDisabled {
     /// Never called.
     ///
     /// # Errors
     /// None.
-    pub fn start(terms: Terms, _: &Path, _: u64) -> io::Result<Broker> {
-        match terms {}
+    pub fn start(settings: BrokerSettings, _: &Path, _: u64) -> io::Result<BrokerClient> {
+        match settings {}
     }
 
     /// Never called.
-    pub fn offer(&self, _: &Record) {
+    pub fn enqueue(&self, _: &Record) {
         match *self {}
     }
 
     /// Never called.
-    pub fn show(&self, _: &Record) {
+    pub fn set_status(&self, _: &Record) {
         match *self {}
     }
 

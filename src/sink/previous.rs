@@ -27,7 +27,7 @@ fn in_file(path: &Path, boot: Option<&str>) -> Option<&'static str> {
         if reader.read_until(b'\n', &mut line).ok()? == 0 {
             return last;
         }
-        let Ok(record) = serde_json::from_slice::<Told>(&line) else { continue };
+        let Ok(record) = serde_json::from_slice::<RunMarker>(&line) else { continue };
         match record.record.as_ref() {
             "start" | "goes_on" => {
                 let same = boot.is_none() || record.boot.is_none() || record.boot.as_deref() == boot;
@@ -40,7 +40,7 @@ fn in_file(path: &Path, boot: Option<&str>) -> Option<&'static str> {
 }
 
 #[derive(serde::Deserialize)]
-struct Told<'a> {
+struct RunMarker<'a> {
     #[serde(borrow)]
     record: std::borrow::Cow<'a, str>,
     #[serde(borrow)]

@@ -11,7 +11,7 @@ pub const LONGEST: u64 = 1 << 16;
 ///
 /// # Errors
 /// Where the file cannot be read or cut.
-pub fn cut_torn_line(mut file: &File) -> io::Result<u64> {
+pub fn truncate_partial_line(mut file: &File) -> io::Result<u64> {
     let length = file.metadata()?.len();
     let mut end = length;
     let mut bytes = Vec::new();
@@ -64,7 +64,7 @@ mod tests {
     fn left(content: &[u8]) -> (u64, Vec<u8>) {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(content).unwrap();
-        let cut = cut_torn_line(&file).unwrap();
+        let cut = truncate_partial_line(&file).unwrap();
         let mut left = Vec::new();
         file.seek(SeekFrom::Start(0)).unwrap();
         file.read_to_end(&mut left).unwrap();

@@ -1,6 +1,6 @@
 //! Who may see the page: who knows the token; without one, who sits at this machine.
 
-use super::request::Request;
+use super::request::HttpRequest;
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 
@@ -20,7 +20,7 @@ impl Access {
 
     /// Whether a request may be answered. Without a token the page is on loopback only, where a page of the web that got
     /// itself this machine's address (DNS rebinding) is told by the name it calls.
-    pub fn allows(&self, request: &Request) -> bool {
+    pub fn allows(&self, request: &HttpRequest) -> bool {
         if self.token.is_none() {
             return is_this_machine(&request.host);
         }
@@ -53,16 +53,16 @@ fn is_this_machine(host: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn authorization(value: &str) -> Request {
-        Request { authorization: value.into(), ..Request::default() }
+    fn authorization(value: &str) -> HttpRequest {
+        HttpRequest { authorization: value.into(), ..HttpRequest::default() }
     }
 
-    fn cookie(value: &str) -> Request {
-        Request { cookie: value.into(), ..Request::default() }
+    fn cookie(value: &str) -> HttpRequest {
+        HttpRequest { cookie: value.into(), ..HttpRequest::default() }
     }
 
-    fn host(value: &str) -> Request {
-        Request { host: value.into(), ..Request::default() }
+    fn host(value: &str) -> HttpRequest {
+        HttpRequest { host: value.into(), ..HttpRequest::default() }
     }
 
     #[test]

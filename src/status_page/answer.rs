@@ -4,9 +4,9 @@ use super::access::COOKIE_NAME;
 use super::connection::{ANSWER, Connection, PICTURE};
 use super::events::open_picture;
 use super::metrics::metrics;
-use super::request::{NoRequest, Request};
+use super::request::{HttpRequest, RequestError};
 use super::status::status;
-use super::{Page, Seat};
+use super::{Page, ViewerSlot};
 use crate::times::BEAT;
 use std::io::{self, Read};
 use std::sync::atomic::Ordering::Relaxed;
@@ -31,13 +31,13 @@ const JSON: &str = "application/json";
 
 /// Reads a request and answers it; ends with the connection.
 pub fn serve(page: &Page, mut connection: Connection) {
-    let answered = match Request::read(&mut connection) {
+    let answered = match HttpRequest::read(&mut connection) {
         Ok(request) => answer(page, &request, &mut connection),
-        Err(NoRequest::Bad(status, reason)) => {
+        Err(RequestError::Bad(status, reason)) => {
             connection.allow(ANSWER);
             plain(&mut connection, status, reason)
         }
-        Err(NoRequest::Gone) => return,
+        Err(RequestError::Gone) => return,
     };
     // Whoever went away or read too slowly has the connection cut.
     if answered.is_ok() {
@@ -45,7 +45,7 @@ pub fn serve(page: &Page, mut connection: Connection) {
     }
 }
 
-fn answer(page: &Page, request: &Request, connection: &mut Connection) -> io::Result<()> {
+fn answer(page: &Page, request: &HttpRequest, connection: &mut Connection) -> io::Result<()> {
     connection.allow(ANSWER);
     let body = match request.method.as_str() {
         "GET" => true,
@@ -72,24 +72,24 @@ fn answer(page: &Page, request: &Request, connection: &mut Connection) -> io::Re
     match request.path.as_str() {
         "/" => send(connection, 200, HTML, "", PAGE.as_bytes(), body),
         "/status.json" => {
-            let status = status(page, &page.told.now());
+            let status = status(page, &page.status.now());
             send(connection, 200, JSON, "", status.to_string().as_bytes(), body)
         }
-        "/healthz" => match page.told.now().problem() {
+        "/healthz" => match page.status.now().problem() {
             None => send(connection, 200, TEXT, "", b"ok\n", body),
             Some(problem) => send(connection, 503, TEXT, "", format!("{problem}\n").as_bytes(), body),
         },
         "/metrics" => {
-            let text = metrics(page, &page.told.now());
+            let text = metrics(page, &page.status.now());
             send(connection, 200, "text/plain; version=0.0.4; charset=utf-8", "", text.as_bytes(), body)
         }
-        "/live.mjpeg" => match page.sit() {
-            Some(seat) if body => stream(&seat, connection),
+        "/live.mjpeg" => match page.claim_slot() {
+            Some(slot) if body => stream(&slot, connection),
             Some(_) => send(connection, 200, "multipart/x-mixed-replace; boundary=frame", "", b"", false),
             None => full(connection, body),
         },
-        "/frame.jpg" => match page.sit() {
-            Some(seat) => single(&seat, connection, body),
+        "/frame.jpg" => match page.claim_slot() {
+            Some(slot) => single(&slot, connection, body),
             None => full(connection, body),
         },
         path => match path.strip_prefix("/events/") {
@@ -100,27 +100,27 @@ fn answer(page: &Page, request: &Request, connection: &mut Connection) -> io::Re
 }
 
 /// Pictures as they come, until the viewer goes, falls behind for too long, or the run ends.
-fn stream(seat: &Seat, connection: &mut Connection) -> io::Result<()> {
+fn stream(slot: &ViewerSlot, connection: &mut Connection) -> io::Result<()> {
     let head = head(200, "multipart/x-mixed-replace; boundary=frame", "", None);
     connection.write_all(format!("{head}{PART}").as_bytes())?;
-    let page = seat.page();
-    let mut seen = page.shelf.too_old(FIRST);
+    let page = slot.page();
+    let mut seen = page.latest.too_old(FIRST);
     while !page.stopping.load(Relaxed) {
-        let Some(print) = page.shelf.newer(seen, BEAT) else { continue };
-        seen = print.number;
+        let Some(encoded) = page.latest.newer(seen, BEAT) else { continue };
+        seen = encoded.number;
         connection.allow(PICTURE);
-        connection.write_all(&print.jpeg)?;
+        connection.write_all(&encoded.jpeg)?;
         connection.write_all(format!("\r\n{PART}").as_bytes())?;
     }
     Ok(())
 }
 
-fn single(seat: &Seat, connection: &mut Connection, body: bool) -> io::Result<()> {
-    let page = seat.page();
-    let (seen, until) = (page.shelf.too_old(FIRST), Instant::now() + SINGLE);
+fn single(slot: &ViewerSlot, connection: &mut Connection, body: bool) -> io::Result<()> {
+    let page = slot.page();
+    let (seen, until) = (page.latest.too_old(FIRST), Instant::now() + SINGLE);
     while !page.stopping.load(Relaxed) && Instant::now() < until {
-        if let Some(print) = page.shelf.newer(seen, BEAT) {
-            return send(connection, 200, "image/jpeg", "", &print.jpeg, body);
+        if let Some(encoded) = page.latest.newer(seen, BEAT) {
+            return send(connection, 200, "image/jpeg", "", &encoded.jpeg, body);
         }
     }
     plain(connection, 503, "no frame was judged in the last two seconds")
@@ -161,12 +161,12 @@ fn head(status: u16, kind: &str, more: &str, length: Option<u64>) -> String {
     let reason = match status {
         200 => "OK",
         303 => "See Other",
-        400 => "Bad Request",
+        400 => "Bad HttpRequest",
         401 => "Unauthorized",
         404 => "Not Found",
         405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        431 => "Request Header Fields Too Large",
+        408 => "HttpRequest Timeout",
+        431 => "HttpRequest Header Fields Too Large",
         _ => "Service Unavailable",
     };
     let length = length.map_or_else(String::new, |length| format!("Content-Length: {length}\r\n"));

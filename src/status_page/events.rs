@@ -15,22 +15,22 @@ pub const END: u64 = 64 << 10;
 const SHOWN: usize = 12;
 
 /// The last events of a folder. Many ask twice a second; files are read again only when they have changed.
-pub struct Events {
+pub struct RecentEvents {
     folder: PathBuf,
-    known: Mutex<Known>,
+    known: Mutex<CachedEvents>,
 }
 
 #[derive(Default)]
-struct Known {
+struct CachedEvents {
     /// The inode and length of the file that they were read from: it only grows, and is followed by another.
     file: Option<(u64, u64)>,
     events: Vec<Value>,
 }
 
-impl Events {
+impl RecentEvents {
     /// Those of records and pictures in `folder`.
-    pub fn new(folder: PathBuf) -> Events {
-        Events { folder, known: Mutex::default() }
+    pub fn new(folder: PathBuf) -> RecentEvents {
+        RecentEvents { folder, known: Mutex::default() }
     }
 
     /// The last ones, newest first.
@@ -39,7 +39,7 @@ impl Events {
         let about = std::fs::metadata(EventLog::path_in(&self.folder));
         let file = about.ok().map(|about| (about.ino(), about.len()));
         if known.file != file || file.is_none() {
-            *known = Known { file, events: last_events(&self.folder) };
+            *known = CachedEvents { file, events: last_events(&self.folder) };
         }
         known.events.clone()
     }
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_record_that_was_added_is_seen() {
         let folder = tempfile::tempdir().unwrap();
-        let events = Events::new(folder.path().to_path_buf());
+        let events = RecentEvents::new(folder.path().to_path_buf());
         assert!(events.last().is_empty());
         let path = folder.path().join("events.jsonl");
         for count in 1..4 {

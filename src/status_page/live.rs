@@ -1,7 +1,7 @@
 //! What the inspection thread leaves for the page: each score, and a frame where somebody looks. It never waits: a frame
 //! changes hands by swapping buffers, numbers are atomic, and a lock that the page holds just then is passed by.
 
-use crate::sink::Viewer;
+use crate::sink::VerdictObserver;
 use crate::task::anomaly::Verdict;
 use lineside_picture::{Layout, Picture};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
@@ -12,33 +12,33 @@ use std::time::Duration;
 pub const REMEMBERED: usize = 240;
 
 /// Shared by the inspection thread and the page.
-pub struct Live {
+pub struct LiveFeed {
     /// Of frames, where it is known.
     size: Option<(usize, usize)>,
     wanted: AtomicBool,
-    slot: Mutex<Slot>,
+    slot: Mutex<FrameSlot>,
     verdicts: AtomicU64,
     ring: [AtomicU64; REMEMBERED],
     threshold: AtomicU64,
 }
 
-struct Slot {
-    shot: Shot,
+struct FrameSlot {
+    shot: LiveFrame,
     fresh: bool,
 }
 
 /// A frame with its verdict.
 #[derive(Default)]
-pub struct Shot {
+pub struct LiveFrame {
     /// The pixels.
     pub frame: Picture,
     /// What was said of them.
     pub verdict: Verdict,
 }
 
-impl Shot {
-    fn with_room(size: Option<(usize, usize)>) -> Shot {
-        let mut shot = Shot::default();
+impl LiveFrame {
+    fn with_room(size: Option<(usize, usize)>) -> LiveFrame {
+        let mut shot = LiveFrame::default();
         shot.verdict.regions.reserve(64);
         shot.verdict.heat.reshape(Layout::Grey, 64, 64);
         if let Some((width, height)) = size {
@@ -50,7 +50,7 @@ impl Shot {
 
 /// One verdict, as it is remembered: its score, how long it took, whether it was a defect.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Remembered {
+pub struct ScoreSample {
     /// 0..1.
     pub score: f32,
     /// From capture to verdict, in microseconds.
@@ -59,23 +59,23 @@ pub struct Remembered {
     pub defect: bool,
 }
 
-impl Remembered {
+impl ScoreSample {
     /// The score above, then 31 bits of time, then the defect: one word, so that no reader sees half of it.
     fn pack(self) -> u64 {
         u64::from(self.score.to_bits()) << 32 | u64::from(self.micros.min(u32::MAX >> 1)) << 1 | u64::from(self.defect)
     }
 
-    fn unpack(word: u64) -> Remembered {
+    fn unpack(word: u64) -> ScoreSample {
         let low = word as u32;
-        Remembered { score: f32::from_bits((word >> 32) as u32), micros: low >> 1, defect: low & 1 == 1 }
+        ScoreSample { score: f32::from_bits((word >> 32) as u32), micros: low >> 1, defect: low & 1 == 1 }
     }
 }
 
-impl Live {
+impl LiveFeed {
     /// With room for frames of a size, where that is known, so that the inspection thread need not make any.
-    pub fn new(size: Option<(usize, usize)>) -> Live {
-        let slot = Slot { shot: Shot::with_room(size), fresh: false };
-        Live {
+    pub fn new(size: Option<(usize, usize)>) -> LiveFeed {
+        let slot = FrameSlot { shot: LiveFrame::with_room(size), fresh: false };
+        LiveFeed {
             size,
             wanted: AtomicBool::new(false),
             slot: Mutex::new(slot),
@@ -86,8 +86,8 @@ impl Live {
     }
 
     /// Buffers to take a frame with; they go to the inspection thread in exchange for its own.
-    pub fn spare(&self) -> Shot {
-        Shot::with_room(self.size)
+    pub fn spare(&self) -> LiveFrame {
+        LiveFrame::with_room(self.size)
     }
 
     /// Asks for the next frame that is judged.
@@ -95,8 +95,8 @@ impl Live {
         self.wanted.store(true, Relaxed);
     }
 
-    /// Takes the frame that came since [`Live::want`], in exchange for the buffers of an old one; false where none came.
-    pub fn take(&self, shot: &mut Shot) -> bool {
+    /// Takes the frame that came since [`LiveFeed::want`], in exchange for the buffers of an old one; false where none came.
+    pub fn take(&self, shot: &mut LiveFrame) -> bool {
         let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
         if slot.fresh {
             std::mem::swap(&mut slot.shot, shot);
@@ -105,10 +105,10 @@ impl Live {
     }
 
     /// Verdicts so far, and the last of them, oldest first.
-    pub fn remembered(&self, most: usize) -> (u64, Vec<Remembered>) {
+    pub fn remembered(&self, most: usize) -> (u64, Vec<ScoreSample>) {
         let end = self.verdicts.load(Acquire);
         let begin = end.saturating_sub(most.min(REMEMBERED) as u64);
-        let at = |number: u64| Remembered::unpack(self.ring[number as usize % REMEMBERED].load(Relaxed));
+        let at = |number: u64| ScoreSample::unpack(self.ring[number as usize % REMEMBERED].load(Relaxed));
         (end, (begin..end).map(at).collect())
     }
 
@@ -118,11 +118,11 @@ impl Live {
     }
 }
 
-impl Viewer for Live {
-    fn show(&self, frame: &mut Picture, verdict: &Verdict, latency: Duration) {
+impl VerdictObserver for LiveFeed {
+    fn observe(&self, frame: &mut Picture, verdict: &Verdict, latency: Duration) {
         let micros = latency.as_micros().min(u128::from(u32::MAX)) as u32;
         let number = self.verdicts.load(Relaxed);
-        let remembered = Remembered { score: verdict.score as f32, micros, defect: verdict.defect };
+        let remembered = ScoreSample { score: verdict.score as f32, micros, defect: verdict.defect };
         self.ring[number as usize % REMEMBERED].store(remembered.pack(), Relaxed);
         self.threshold.store(verdict.threshold.to_bits(), Relaxed);
         // One thread writes; the page, which reads it first, sees what was stored before.
@@ -131,7 +131,7 @@ impl Viewer for Live {
             return;
         }
         let Ok(mut slot) = self.slot.try_lock() else { return };
-        let Slot { shot, fresh } = &mut *slot;
+        let FrameSlot { shot, fresh } = &mut *slot;
         std::mem::swap(&mut shot.frame, frame);
         shot.verdict.heat.copy_from(&verdict.heat);
         shot.verdict.regions.clone_from(&verdict.regions);
@@ -146,17 +146,17 @@ impl Viewer for Live {
 mod tests {
     use super::*;
 
-    fn show(live: &Live, score: f64, grey: u8, millis: u64) {
+    fn show(live: &LiveFeed, score: f64, grey: u8, millis: u64) {
         let mut frame = Picture::new(Layout::Rgb, 8, 6);
         frame.data_mut().fill(grey);
         let verdict = Verdict { score, threshold: 0.5, defect: score >= 0.5, ..Verdict::default() };
-        live.show(&mut frame, &verdict, Duration::from_millis(millis));
+        live.observe(&mut frame, &verdict, Duration::from_millis(millis));
     }
 
     #[test]
     fn a_frame_changes_hands_only_where_it_is_wanted() {
-        let live = Live::new(Some((8, 6)));
-        let mut shot = Shot::default();
+        let live = LiveFeed::new(Some((8, 6)));
+        let mut shot = LiveFrame::default();
         show(&live, 0.1, 1, 3);
         assert!(!live.take(&mut shot));
         live.want();
@@ -169,18 +169,18 @@ mod tests {
 
     #[test]
     fn the_inspection_thread_passes_a_lock_by() {
-        let live = Live::new(None);
+        let live = LiveFeed::new(None);
         live.want();
         let held = live.slot.lock().unwrap();
         show(&live, 0.3, 1, 3);
         drop(held);
-        assert!(!live.take(&mut Shot::default()), "it did not wait");
+        assert!(!live.take(&mut LiveFrame::default()), "it did not wait");
         assert_eq!(live.remembered(9).1.len(), 1, "the score is there all the same");
     }
 
     #[test]
     fn the_last_scores_are_remembered_in_order() {
-        let live = Live::new(None);
+        let live = LiveFeed::new(None);
         (0..REMEMBERED + 10).for_each(|i| show(&live, i as f64 / 1000.0, 0, i as u64));
         let (end, last) = live.remembered(3);
         assert_eq!(end, REMEMBERED as u64 + 10);

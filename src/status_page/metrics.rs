@@ -1,8 +1,8 @@
 //! `/metrics` in Prometheus' text format 0.0.4
 //! (<https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>).
 
-use super::stages::{BOUNDS, Stages};
-use super::told::Now;
+use super::stages::{BOUNDS, StageTotals};
+use super::status_cell::StatusSnapshot;
 use super::{Page, VIEWERS};
 use crate::memory::{resident_bytes, sealed_allocations};
 use crate::source::State;
@@ -10,7 +10,7 @@ use std::fmt::{Display, Write};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// All that can be counted.
-pub fn metrics(page: &Page, now: &Now) -> String {
+pub fn metrics(page: &Page, now: &StatusSnapshot) -> String {
     let Page { facts, live, .. } = page;
     let mut text = Text(String::with_capacity(6 << 10));
     let (status, counts) = (&now.status, &now.status.counts);
@@ -94,12 +94,12 @@ impl Text {
         let _ = writeln!(self.0, "{end} {value}");
     }
 
-    fn times(&mut self, stages: &Stages) {
+    fn times(&mut self, stages: &StageTotals) {
         let name = "lineside_stage_seconds";
         self.head(
             name,
             "histogram",
-            "How long frames take, by stage; verdict: from capture to verdict. Told every ten seconds.",
+            "How long frames take, by stage; verdict: from capture to verdict. StatusCell every ten seconds.",
         );
         for (stage, took) in stages.each().filter(|(_, took)| took.count > 0) {
             for (bound, count) in BOUNDS.iter().zip(took.at_most) {

@@ -10,7 +10,7 @@ const MOST_HEADERS: usize = 48;
 
 /// What is used of a request.
 #[derive(Debug, Default, PartialEq)]
-pub struct Request {
+pub struct HttpRequest {
     /// `GET`, `HEAD`, or what is refused.
     pub method: String,
     /// Without the query, as it was sent: not decoded, because no path here needs it.
@@ -27,33 +27,33 @@ pub struct Request {
 
 /// Why there is no request.
 #[derive(Debug)]
-pub enum NoRequest {
+pub enum RequestError {
     /// An answer can be given: status and reason.
     Bad(u16, &'static str),
     /// Nobody is there any more, or too slow.
     Gone,
 }
 
-impl Request {
+impl HttpRequest {
     /// Reads the head; a body is left where it is.
     ///
     /// # Errors
-    /// [`NoRequest`] where it is none, too long, or too slow.
-    pub fn read(connection: &mut Connection) -> Result<Request, NoRequest> {
+    /// [`RequestError`] where it is none, too long, or too slow.
+    pub fn read(connection: &mut Connection) -> Result<HttpRequest, RequestError> {
         let (mut head, mut have) = (vec![0; LONGEST_HEAD], 0);
         loop {
             let read = match connection.read(&mut head[have..]) {
-                Ok(0) => return Err(NoRequest::Gone),
+                Ok(0) => return Err(RequestError::Gone),
                 Ok(read) => read,
-                Err(error) if is_slow(&error) && have > 0 => return Err(NoRequest::Bad(408, "too slow")),
-                Err(_) => return Err(NoRequest::Gone),
+                Err(error) if is_slow(&error) && have > 0 => return Err(RequestError::Bad(408, "too slow")),
+                Err(_) => return Err(RequestError::Gone),
             };
             have += read;
             match parse(&head[..have]) {
                 Ok(Some(request)) => return Ok(request),
-                Ok(None) if have == LONGEST_HEAD => return Err(NoRequest::Bad(431, "the request is too long")),
+                Ok(None) if have == LONGEST_HEAD => return Err(RequestError::Bad(431, "the request is too long")),
                 Ok(None) => {}
-                Err((status, reason)) => return Err(NoRequest::Bad(status, reason)),
+                Err((status, reason)) => return Err(RequestError::Bad(status, reason)),
             }
         }
     }
@@ -73,7 +73,7 @@ fn is_slow(error: &io::Error) -> bool {
 }
 
 /// `None` while it is not whole.
-fn parse(head: &[u8]) -> Result<Option<Request>, (u16, &'static str)> {
+fn parse(head: &[u8]) -> Result<Option<HttpRequest>, (u16, &'static str)> {
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
     match parsed.parse(head) {
@@ -88,7 +88,7 @@ fn parse(head: &[u8]) -> Result<Option<Request>, (u16, &'static str)> {
         let found = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
         found.and_then(|header| std::str::from_utf8(header.value).ok()).unwrap_or_default().to_string()
     };
-    Ok(Some(Request {
+    Ok(Some(HttpRequest {
         method: parsed.method.unwrap_or_default().into(),
         path: path.into(),
         query: query.into(),

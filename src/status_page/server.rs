@@ -3,10 +3,10 @@
 use super::access::Access;
 use super::answer::serve;
 use super::connection::Connection;
-use super::darkroom::{Darkroom, Shelf};
-use super::events::Events;
-use super::told::Told;
-use super::{CONNECTIONS, Facts, Live, Page, SEND_BUFFER, STACK};
+use super::events::RecentEvents;
+use super::jpeg_encoder::{JpegEncoderTask, LatestImage};
+use super::status_cell::StatusCell;
+use super::{CONNECTIONS, LiveFeed, Page, RunFacts, SEND_BUFFER, STACK};
 use crate::board::heat::Reading;
 use crate::field::Interval;
 use crate::pipeline::Status;
@@ -27,18 +27,18 @@ const LOOK: Duration = Duration::from_millis(20);
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 /// A page that is served; until it is dropped.
-pub struct StatusPage {
+pub struct StatusServer {
     page: Arc<Page>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// Someone who is being served.
-struct Visit {
+struct Visitor {
     thread: JoinHandle<()>,
     socket: TcpStream,
 }
 
-impl StatusPage {
+impl StatusServer {
     /// Serves the page of a run at an address, with at most `max_fps` pictures a second, to whoever knows the token. The run
     /// leaves records and pictures in `folder`. Where the address cannot be had, that is a fault and tried again:
     /// inspection does not depend on it.
@@ -49,38 +49,38 @@ impl StatusPage {
         listen: SocketAddr,
         token: Option<String>,
         max_fps: f64,
-        live: Arc<Live>,
-        facts: Facts,
+        live: Arc<LiveFeed>,
+        facts: RunFacts,
         folder: PathBuf,
-    ) -> io::Result<StatusPage> {
+    ) -> io::Result<StatusServer> {
         let page = Arc::new(Page {
             facts,
             access: Access::new(token),
             live,
-            told: Told::new(),
-            shelf: Shelf::default(),
-            events: Events::new(folder),
+            status: StatusCell::new(),
+            latest: LatestImage::default(),
+            events: RecentEvents::new(folder),
             viewers: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
         });
         let shared = Arc::clone(&page);
         let work = move || run(&shared, listen, max_fps);
         let thread = Builder::new().name("status page".into()).stack_size(STACK).spawn(work)?;
-        Ok(StatusPage { page, thread: Some(thread) })
+        Ok(StatusServer { page, thread: Some(thread) })
     }
 
     /// With each status: how long frames took since the last one.
-    pub fn stretch(&self, stretch: &Interval) {
-        self.page.told.stretch(stretch);
+    pub fn record_interval(&self, stretch: &Interval) {
+        self.page.status.record_interval(stretch);
     }
 
     /// How things stand; called many times a second, never waits.
-    pub fn tell(&self, status: &Status, alive: bool, heat: &Reading, rung: Option<u8>) {
-        self.page.told.tell(status, alive, heat, rung);
+    pub fn update(&self, status: &Status, alive: bool, heat: &Reading, rung: Option<u8>) {
+        self.page.status.update(status, alive, heat, rung);
     }
 }
 
-impl Drop for StatusPage {
+impl Drop for StatusServer {
     fn drop(&mut self) {
         self.page.stopping.store(true, Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -94,7 +94,7 @@ impl Drop for StatusPage {
 ///
 /// # Errors
 /// As the kernel says.
-pub fn prove_bindable(address: SocketAddr) -> io::Result<()> {
+pub fn check_bindable(address: SocketAddr) -> io::Result<()> {
     listen(address).map(drop)
 }
 
@@ -113,7 +113,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 fn run(page: &Arc<Page>, address: SocketAddr, max_fps: f64) {
     let (mut listener, mut tried) = (None, None::<Instant>);
-    let (mut darkroom, mut visits) = (Darkroom::new(max_fps, &page.live), Vec::<Visit>::new());
+    let (mut encoder_task, mut visits) = (JpegEncoderTask::new(max_fps, &page.live), Vec::<Visitor>::new());
     while !page.stopping.load(Relaxed) {
         if listener.is_none() && tried.is_none_or(|tried| tried.elapsed() >= TRY_AGAIN) {
             tried = Some(Instant::now());
@@ -124,7 +124,7 @@ fn run(page: &Arc<Page>, address: SocketAddr, max_fps: f64) {
             let _ = SockRef::from(&socket).set_tcp_nodelay(true);
             visits.extend(welcome(page, socket, visits.len()));
         }
-        darkroom.look(&page.live, &page.shelf);
+        encoder_task.look(&page.live, &page.latest);
         std::thread::sleep(LOOK);
     }
     // Whoever reads or sends nothing would be waited for.
@@ -145,14 +145,14 @@ fn open(address: SocketAddr) -> Option<TcpListener> {
             Some(listener)
         }
         Err(error) => {
-            fault::failed(Cause::Page, &format!("{address}: {}", in_words(&error)));
+            fault::failed(Cause::Page, &format!("{address}: {}", describe_bind_error(&error)));
             None
         }
     }
 }
 
 /// What the kernel says, and what to do.
-pub fn in_words(error: &io::Error) -> String {
+pub fn describe_bind_error(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::AddrInUse => "another program listens there".into(),
         ErrorKind::AddrNotAvailable => "this board has no such address now".into(),
@@ -176,14 +176,14 @@ fn accept(listener: &TcpListener) -> Option<TcpStream> {
 }
 
 /// A thread for the visitor, where one is left; else a word, which fits into any socket.
-fn welcome(page: &Arc<Page>, socket: TcpStream, visits: usize) -> Option<Visit> {
+fn welcome(page: &Arc<Page>, socket: TcpStream, visits: usize) -> Option<Visitor> {
     if visits < CONNECTIONS
         && let Ok(other) = socket.try_clone()
     {
         let page = Arc::clone(page);
         let work = move || serve(&page, Connection::new(other));
         if let Ok(thread) = Builder::new().name("visitor".into()).stack_size(STACK).spawn(work) {
-            return Some(Visit { thread, socket });
+            return Some(Visitor { thread, socket });
         }
     }
     let busy = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 5\r\n\r\n";

@@ -7,15 +7,15 @@ pub const BOUNDS: [u32; 13] = [1, 2, 5, 10, 20, 30, 50, 75, 100, 200, 500, 1000,
 
 /// All stages, in the order of [`Stage::ALL`].
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Stages {
+pub struct StageTotals {
     /// How long the last stretch was, in seconds; 0 before its end.
     pub seconds: f64,
-    took: [Took; Stage::ALL.len()],
+    took: [StageTimes; Stage::ALL.len()],
 }
 
 /// One stage.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Took {
+pub struct StageTimes {
     /// The 50th, 95th and 99th percentile in the last stretch, in milliseconds; `None` where it did not run in it.
     pub percentiles: Option<[f64; 3]>,
     /// How often it ran since the run began,
@@ -26,7 +26,7 @@ pub struct Took {
     pub at_most: [u64; BOUNDS.len()],
 }
 
-impl Stages {
+impl StageTotals {
     /// A stretch ended.
     pub fn add(&mut self, stretch: &Interval) {
         self.seconds = stretch.seconds;
@@ -43,7 +43,7 @@ impl Stages {
     }
 
     /// Each stage, as records call it.
-    pub fn each(&self) -> impl Iterator<Item = (&'static str, &Took)> {
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, &StageTimes)> {
         Stage::ALL.iter().map(|stage| stage.word()).zip(&self.took)
     }
 }
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn percentiles_are_the_last_stretchs_and_buckets_are_the_runs() {
-        let mut stages = Stages::default();
+        let mut stages = StageTotals::default();
         for millis in [7, 40] {
             let mut stretch = Interval::new();
             stretch.seconds = 10.0;

@@ -1,8 +1,8 @@
 //! `/status.json`: what the page shows.
 
 use super::live::REMEMBERED;
-use super::stages::Took;
-use super::told::Now;
+use super::stages::StageTimes;
+use super::status_cell::StatusSnapshot;
 use super::{Page, VIEWERS};
 use crate::memory::{peak_resident_bytes, resident_bytes};
 use serde_json::{Value, json};
@@ -13,13 +13,13 @@ use std::time::Duration;
 const RECENT: Duration = Duration::from_secs(3);
 
 /// All that the page shows beside the picture.
-pub fn status(page: &Page, now: &Now) -> Value {
-    let Page { facts, live, shelf, .. } = page;
+pub fn status(page: &Page, now: &StatusSnapshot) -> Value {
+    let Page { facts, live, latest, .. } = page;
     let (verdicts, remembered) = live.remembered(REMEMBERED);
     let last = remembered.last();
     let scores: Vec<f64> = remembered.iter().map(|one| rounded(f64::from(one.score), 1e4)).collect();
     let defects: Vec<usize> = (0..remembered.len()).filter(|&at| remembered[at].defect).collect();
-    let print = shelf.newest(RECENT);
+    let encoded = latest.newest(RECENT);
     let counts = &now.status.counts;
     let stages: Vec<Value> = now.stages.each().filter_map(|(stage, took)| told(stage, took)).collect();
     json!({
@@ -56,8 +56,8 @@ pub fn status(page: &Page, now: &Now) -> Value {
         "verdicts": verdicts,
         "scores": scores,
         "chart_defects": defects,
-        "focus": print.as_ref().map(|print| rounded(print.sharpness, 100.0)),
-        "brightness": print.as_ref().map(|print| rounded(print.brightness, 10.0)),
+        "focus": encoded.as_ref().map(|encoded| rounded(encoded.sharpness, 100.0)),
+        "brightness": encoded.as_ref().map(|encoded| rounded(encoded.brightness, 10.0)),
         "viewers": page.viewers.load(Relaxed),
         "viewers_limit": VIEWERS,
         "events": page.events.last(),
@@ -65,7 +65,7 @@ pub fn status(page: &Page, now: &Now) -> Value {
 }
 
 /// The percentiles of a stage that ran lately.
-fn told(stage: &str, took: &Took) -> Option<Value> {
+fn told(stage: &str, took: &StageTimes) -> Option<Value> {
     let [p50, p95, p99] = took.percentiles?.map(|ms| rounded(ms, 100.0));
     Some(json!({ "stage": stage, "p50": p50, "p95": p95, "p99": p99 }))
 }

@@ -16,9 +16,9 @@ use crate::pipeline::{Ending, Overseer, Shutdown, Status};
 use crate::record::fault::{self, Cause};
 use crate::record::{self, Record};
 use crate::service::{Manager, Reload};
-use crate::sink::mqtt::{self, Broker};
-use crate::sink::{Album, Limits, RunLog, previous_run};
-use crate::status_page::StatusPage;
+use crate::sink::mqtt::{self, BrokerClient};
+use crate::sink::{ImageStore, RunLog, StorageLimits, previous_run};
+use crate::status_page::StatusServer;
 use anyhow::Context;
 use clock::Clock;
 use std::io::Write;
@@ -111,19 +111,19 @@ fn run_once(
     let Ready { pipeline, enlarging, baseline, broker, .. } = ready;
     let broker = broker.map(|terms| start_broker(config, terms, &output)).transpose()?;
     if let Some(broker) = &broker {
-        broker.offer(&start);
+        broker.enqueue(&start);
     }
     if let Some(enlarging) = &enlarging {
         enlarging.log();
     }
 
-    let limits = Limits {
+    let limits = StorageLimits {
         bytes: config.output.pictures.get_ref().as_u64(),
         keep_free: config.output.keep_free.get_ref().as_u64(),
     };
-    let album = Album::open(&output, limits);
+    let images = ImageStore::open(&output, limits);
     let scale = pipeline.enlarger.as_ref().map_or(1, |enlarger| enlarger.scale());
-    let mut writer = Writer::new(events, kept, broker.clone(), album, scale);
+    let mut writer = Writer::new(events, kept, broker.clone(), images, scale);
     service.manager.ready();
     let mut watch = Oversight {
         service,
@@ -164,10 +164,10 @@ fn run_once(
 }
 
 /// From now on the broker is told; what it does not take waits beside the records.
-fn start_broker(config: &Config, terms: mqtt::Terms, output: &Path) -> anyhow::Result<Arc<Broker>> {
+fn start_broker(config: &Config, settings: mqtt::BrokerSettings, output: &Path) -> anyhow::Result<Arc<BrokerClient>> {
     let folder = output.join("mqtt");
     let budget = config.mqtt.as_ref().map_or(0, |section| section.spill.get_ref().as_u64());
-    let broker = Broker::start(terms, &folder, budget);
+    let broker = BrokerClient::start(settings, &folder, budget);
     Ok(Arc::new(broker.with_context(|| format!("{}: cannot keep records for the broker there", folder.display()))?))
 }
 
@@ -206,8 +206,8 @@ struct Oversight<'a, 'b> {
     /// Lines of the log that were lost already.
     lost_lines: u64,
     /// Served as long as the run lasts.
-    page: Option<StatusPage>,
-    broker: Option<Arc<Broker>>,
+    page: Option<StatusServer>,
+    broker: Option<Arc<BrokerClient>>,
 }
 
 impl Overseer for Oversight<'_, '_> {
@@ -218,11 +218,11 @@ impl Overseer for Oversight<'_, '_> {
         }
         let record = self.record_of(status, interval);
         if let Some(broker) = &self.broker {
-            broker.show(&record);
+            broker.set_status(&record);
         }
         record.log();
         if let Some(page) = &self.page {
-            page.stretch(interval);
+            page.record_interval(interval);
         }
         self.statuses += 1;
         self.ten_minutes.merge(interval);
@@ -242,7 +242,7 @@ impl Overseer for Oversight<'_, '_> {
             manager.alive();
         }
         if let Some(page) = &self.page {
-            page.tell(status, alive, self.heat.reading(), self.heat.rung());
+            page.update(status, alive, self.heat.reading(), self.heat.rung());
         }
         if shutdown.is_signalled() && !self.stopping {
             self.stopping = true;

@@ -4,8 +4,8 @@ use super::{hundredths, records};
 use crate::pipeline::{Report, Reporter};
 use crate::record::Record;
 use crate::record::fault::{self, Cause};
-use crate::sink::mqtt::Broker;
-use crate::sink::{Album, Interest, RunLog, annotated, is_full, spot_beside_bicubic};
+use crate::sink::mqtt::BrokerClient;
+use crate::sink::{ImageStore, Priority, RunLog, annotated, is_full, spot_beside_bicubic};
 use lineside_picture::Picture;
 use std::io::{Stdout, Write};
 use std::sync::Arc;
@@ -16,8 +16,8 @@ pub(super) struct Writer {
     events: RunLog,
     /// Records of others, to be written, too.
     kept: Receiver<Record>,
-    broker: Option<Arc<Broker>>,
-    album: Album,
+    broker: Option<Arc<BrokerClient>>,
+    images: ImageStore,
     scale: usize,
     out: Stdout,
     /// Results that could not be written.
@@ -42,8 +42,8 @@ impl Reporter for Writer {
         if verdict.defect || report.spot.is_some() {
             self.keep_pictures(report);
         }
-        if report.interest == Some(Interest::Normal) {
-            let stem = self.album.stem_of_normal(report.wall, &report.name);
+        if report.priority == Some(Priority::Normal) {
+            let stem = self.images.normal_file_stem(report.wall, &report.name);
             let file = self.keep(Ok(&report.frame), format!("{stem}.png"));
             self.write(&records::kept_normal(report, file));
         }
@@ -64,21 +64,21 @@ impl Writer {
     pub(super) fn new(
         events: RunLog,
         kept: Receiver<Record>,
-        broker: Option<Arc<Broker>>,
-        album: Album,
+        broker: Option<Arc<BrokerClient>>,
+        images: ImageStore,
         scale: usize,
     ) -> Writer {
-        Writer { events, kept, broker, album, scale, out: std::io::stdout(), unwritten: 0, reader_gone: false }
+        Writer { events, kept, broker, images, scale, out: std::io::stdout(), unwritten: 0, reader_gone: false }
     }
 
     /// Writes a record down, and gives it to the broker's queue.
     pub(super) fn write(&mut self, record: &Record) {
         if let Some(broker) = &self.broker {
-            broker.offer(record);
+            broker.enqueue(record);
         }
         let appended = self.events.append(record).or_else(|error| {
             // A picture less is a smaller loss.
-            if is_full(&error) && self.album.give_up_some() { self.events.append(record) } else { Err(error) }
+            if is_full(&error) && self.images.evict_some() { self.events.append(record) } else { Err(error) }
         });
         match appended {
             Ok(()) => fault::well(Cause::Records),
@@ -100,8 +100,8 @@ impl Writer {
     fn keep_pictures(&mut self, report: &Report) {
         let verdict = &report.verdict;
         let (original, enlarged) = ("-original.png", format!("-x{}.png", self.scale));
-        let interest = report.interest.filter(|_| verdict.defect).unwrap_or(Interest::Normal);
-        let stem = self.album.stem(report.wall, interest, &report.name, &[".png", original, &enlarged]);
+        let priority = report.priority.filter(|_| verdict.defect).unwrap_or(Priority::Normal);
+        let stem = self.images.file_stem(report.wall, priority, &report.name, &[".png", original, &enlarged]);
         let spot = report.spot.as_ref().map(|(small, large)| {
             let picture = spot_beside_bicubic(small, large, self.scale).map_err(anyhow::Error::from);
             self.keep(picture.as_ref(), format!("{stem}{enlarged}"))
@@ -144,7 +144,7 @@ impl Writer {
     /// Writes a picture; gives its name, or nothing where it could not be written.
     fn keep(&mut self, picture: Result<&Picture, &anyhow::Error>, name: String) -> String {
         let written = match picture {
-            Ok(picture) => self.album.write(&name, picture).map_err(|error| error.to_string()),
+            Ok(picture) => self.images.write(&name, picture).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
         match written {
@@ -154,7 +154,7 @@ impl Writer {
             }
             Err(error) => {
                 self.unwritten += 1;
-                fault::failed(Cause::Pictures, &format!("{}: {error}", self.album.path(&name).display()));
+                fault::failed(Cause::Pictures, &format!("{}: {error}", self.images.path(&name).display()));
                 String::new()
             }
         }

@@ -2,13 +2,13 @@
 //! and the frames as they were judged, can be judged anew anywhere, and must come out equal to the last bit.
 //!
 //! ```text
-//! records.rs: start, event, normal --> judge.rs: frame + bundle --> verdict --> outcome.rs: equal, or why not
+//! records.rs: start, event, normal --> checker.rs: frame + bundle --> verdict --> outcome.rs: equal, or why not
 //! ```
 
-mod judge;
+mod checker;
 mod outcome;
 mod records;
 
-pub use judge::Judges;
-pub use outcome::{Kind, Outcome};
-pub use records::{Judged, Maker, Records};
+pub use checker::VerdictChecker;
+pub use outcome::{Outcome, OutcomeKind};
+pub use records::{RecordedVerdict, RunInfo, VerdictReader};

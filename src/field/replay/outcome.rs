@@ -2,7 +2,7 @@
 
 /// In which way a verdict came out, or did not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum OutcomeKind {
     /// Equal to the last bit.
     Equal,
     /// The frame is not there: deleted since to make room, or never written.
@@ -19,27 +19,34 @@ pub enum Kind {
     Wrong,
 }
 
-impl Kind {
+impl OutcomeKind {
     /// All of them.
-    pub const ALL: [Kind; 7] =
-        [Kind::Equal, Kind::Gone, Kind::Unknown, Kind::OtherBundle, Kind::OtherVersion, Kind::Corrupt, Kind::Wrong];
+    pub const ALL: [OutcomeKind; 7] = [
+        OutcomeKind::Equal,
+        OutcomeKind::Gone,
+        OutcomeKind::Unknown,
+        OutcomeKind::OtherBundle,
+        OutcomeKind::OtherVersion,
+        OutcomeKind::Corrupt,
+        OutcomeKind::Wrong,
+    ];
 
     /// As people and programs read it.
     pub fn word(self) -> &'static str {
         match self {
-            Kind::Equal => "equal",
-            Kind::Gone => "gone",
-            Kind::Unknown => "unknown",
-            Kind::OtherBundle => "other bundle",
-            Kind::OtherVersion => "other version",
-            Kind::Corrupt => "corrupt",
-            Kind::Wrong => "computed wrongly",
+            OutcomeKind::Equal => "equal",
+            OutcomeKind::Gone => "gone",
+            OutcomeKind::Unknown => "unknown",
+            OutcomeKind::OtherBundle => "other bundle",
+            OutcomeKind::OtherVersion => "other version",
+            OutcomeKind::Corrupt => "corrupt",
+            OutcomeKind::Wrong => "computed wrongly",
         }
     }
 
     /// Whether something is not as it should be. A frame that had to make room is no fault, and neither is an old record.
     pub fn is_fault(self) -> bool {
-        !matches!(self, Kind::Equal | Kind::Gone | Kind::Unknown)
+        !matches!(self, OutcomeKind::Equal | OutcomeKind::Gone | OutcomeKind::Unknown)
     }
 }
 
@@ -47,15 +54,15 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// In which way.
-    pub kind: Kind,
+    pub kind: OutcomeKind,
     /// Why, in a line; empty where it is equal.
     pub why: String,
 }
 
 impl Outcome {
-    pub(super) const EQUAL: Outcome = Outcome { kind: Kind::Equal, why: String::new() };
+    pub(super) const EQUAL: Outcome = Outcome { kind: OutcomeKind::Equal, why: String::new() };
 
-    pub(super) fn new(kind: Kind, why: impl Into<String>) -> Outcome {
+    pub(super) fn new(kind: OutcomeKind, why: impl Into<String>) -> Outcome {
         Outcome { kind, why: why.into() }
     }
 }

@@ -13,7 +13,7 @@ const LONGEST: u64 = 1 << 16;
 
 /// A verdict as it was recorded.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Judged {
+pub struct RecordedVerdict {
     /// `event` or `normal`.
     pub record: String,
     /// When the frame was captured.
@@ -43,12 +43,12 @@ pub struct Judged {
     pub verdict_sha256: Option<String>,
     /// Its pictures.
     #[serde(default)]
-    pub files: Files,
+    pub files: RecordedFiles,
 }
 
 /// Names of pictures beside the records.
 #[derive(Debug, Clone, Default, Deserialize)]
-pub struct Files {
+pub struct RecordedFiles {
     /// The frame as it was judged; empty where it could not be written.
     #[serde(default)]
     pub original: String,
@@ -56,7 +56,7 @@ pub struct Files {
 
 /// What made a run's verdicts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub struct Maker {
+pub struct RunInfo {
     /// The machine.
     #[serde(default)]
     pub host: String,
@@ -74,7 +74,7 @@ pub struct Maker {
     pub bundles: String,
 }
 
-impl Maker {
+impl RunInfo {
     /// Name and version of the bundle with a fingerprint.
     pub fn bundle(&self, fingerprint: &str) -> Option<(&str, &str)> {
         self.bundles.split("; ").find_map(|bundle| {
@@ -86,48 +86,48 @@ impl Maker {
 }
 
 /// Reads them one by one.
-pub struct Records {
+pub struct VerdictReader {
     files: IntoIter<PathBuf>,
     file: Option<BufReader<File>>,
     line: Vec<u8>,
-    makers: BTreeMap<String, Maker>,
+    runs: BTreeMap<String, RunInfo>,
     /// Lines, or pieces of lines too long, that are no record.
     pub unreadable: u64,
 }
 
 #[derive(Deserialize)]
-struct Kind<'a> {
+struct RecordHeader<'a> {
     #[serde(borrow)]
     record: std::borrow::Cow<'a, str>,
     #[serde(default)]
     run: String,
 }
 
-impl Records {
+impl VerdictReader {
     /// Those in `folder`: `events.jsonl` and what was closed before it.
     ///
     /// # Errors
     /// Where the folder cannot be read.
-    pub fn of(folder: &Path) -> io::Result<Records> {
+    pub fn open(folder: &Path) -> io::Result<VerdictReader> {
         let files = record_files(folder)?.into_iter();
-        Ok(Records { files, file: None, line: Vec::new(), makers: BTreeMap::new(), unreadable: 0 })
+        Ok(VerdictReader { files, file: None, line: Vec::new(), runs: BTreeMap::new(), unreadable: 0 })
     }
 
     /// The next verdict.
     ///
     /// # Errors
     /// Where a file cannot be read.
-    pub fn next_judged(&mut self) -> io::Result<Option<Judged>> {
+    pub fn next_verdict(&mut self) -> io::Result<Option<RecordedVerdict>> {
         while self.next_line()? {
-            let Ok(kind) = serde_json::from_slice::<Kind>(&self.line) else {
+            let Ok(kind) = serde_json::from_slice::<RecordHeader>(&self.line) else {
                 self.unreadable += 1;
                 continue;
             };
             match &*kind.record {
                 "start" | "goes_on" => {
                     // A start that lacks a field tells less; it is no reason to stop.
-                    let maker = serde_json::from_slice(&self.line).unwrap_or_default();
-                    self.makers.insert(kind.run, maker);
+                    let run = serde_json::from_slice(&self.line).unwrap_or_default();
+                    self.runs.insert(kind.run, run);
                 }
                 "event" | "normal" => match serde_json::from_slice(&self.line) {
                     Ok(judged) => return Ok(Some(judged)),
@@ -140,13 +140,13 @@ impl Records {
     }
 
     /// What made a run's verdicts, as far as it was read.
-    pub fn maker(&self, run: &str) -> Option<&Maker> {
-        self.makers.get(run)
+    pub fn run(&self, run: &str) -> Option<&RunInfo> {
+        self.runs.get(run)
     }
 
     /// The runs that began, or went on, in what was read.
-    pub fn makers(&self) -> impl Iterator<Item = &Maker> {
-        self.makers.values()
+    pub fn runs(&self) -> impl Iterator<Item = &RunInfo> {
+        self.runs.values()
     }
 
     fn next_line(&mut self) -> io::Result<bool> {

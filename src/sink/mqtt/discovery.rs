@@ -1,31 +1,30 @@
-//! What Home Assistant is told of a line, so that it shows it without being configured: one device, by its MQTT discovery for
-//! devices (home-assistant.io, integration MQTT, "Device discovery payload"; since Home Assistant 2024.12).
+//! Describes the line to Home Assistant, which then shows it without configuration: one device, by MQTT device discovery
+//! (home-assistant.io, integration MQTT, "Device discovery payload"; since Home Assistant 2024.12).
 
-use super::Terms;
-use super::sender::{OFFLINE, ONLINE};
+use super::settings::{BrokerSettings, OFFLINE, ONLINE};
 use serde_json::{Value, json};
 
-/// How long a defect stays on, in seconds: frames come faster than anybody looks.
+/// How long the defect sensor stays on after an event, in seconds: frames come faster than anybody can see.
 const DEFECT_S: u32 = 10;
 
-/// Where the message goes, retained.
-pub fn topic(prefix: &str, terms: &Terms) -> String {
-    format!("{prefix}/device/{}/config", identity(terms))
+/// The topic of the discovery message, which is retained.
+pub fn topic(prefix: &str, settings: &BrokerSettings) -> String {
+    format!("{prefix}/device/{}/config", identity(settings))
 }
 
-/// One message for the device and all that it measures. What it measures are fields of the records of docs/field-log.md.
-pub fn message(terms: &Terms) -> String {
-    let id = identity(terms);
+/// The discovery message: the device and its sensors. Their values are fields of the records in docs/field-log.md.
+pub fn message(settings: &BrokerSettings) -> String {
+    let id = identity(settings);
     let mut components = serde_json::Map::new();
     let mut add = |name: &str, mut component: Value| {
         component["unique_id"] = format!("{id}_{name}").into();
         components.insert(name.into(), component);
     };
-    add("score", measured("Score", "score", json!({"suggested_display_precision": 3})));
-    add("fps", measured("Frame rate", "fps", json!({"unit_of_measurement": "fps"})));
+    add("score", sensor("Score", "score", json!({"suggested_display_precision": 3})));
+    add("fps", sensor("Frame rate", "fps", json!({"unit_of_measurement": "fps"})));
     add(
         "latency",
-        measured(
+        sensor(
             "Frame to verdict, p95",
             "verdict_p95_ms",
             json!({"unit_of_measurement": "ms", "device_class": "duration"}),
@@ -33,9 +32,9 @@ pub fn message(terms: &Terms) -> String {
     );
     add(
         "temperature",
-        measured("Temperature", "temperature_c", json!({"unit_of_measurement": "°C", "device_class": "temperature"})),
+        sensor("Temperature", "temperature_c", json!({"unit_of_measurement": "°C", "device_class": "temperature"})),
     );
-    add("memory", measured("Memory", "rss_bytes", json!({"unit_of_measurement": "B", "device_class": "data_size"})));
+    add("memory", sensor("Memory", "rss_bytes", json!({"unit_of_measurement": "B", "device_class": "data_size"})));
     add(
         "defects",
         json!({"platform": "sensor", "name": "Defects", "state_class": "total_increasing",
@@ -49,8 +48,8 @@ pub fn message(terms: &Terms) -> String {
     add(
         "defect",
         json!({"platform": "binary_sensor", "name": "Defect", "device_class": "problem",
-            "state_topic": terms.topic_of("event"), "value_template": "ON", "off_delay": DEFECT_S,
-            "json_attributes_topic": terms.topic_of("event")}),
+            "state_topic": settings.topic_of("event"), "value_template": "ON", "off_delay": DEFECT_S,
+            "json_attributes_topic": settings.topic_of("event")}),
     );
     add(
         "fault",
@@ -58,18 +57,18 @@ pub fn message(terms: &Terms) -> String {
             "value_template": "{{ 'ON' if value_json.faults is defined else 'OFF' }}"}),
     );
     let mut device = json!({
-        "identifiers": [id], "name": format!("Lineside {}", terms.machine), "manufacturer": "Lineside",
+        "identifiers": [id], "name": format!("Lineside {}", settings.machine), "manufacturer": "Lineside",
         "sw_version": env!("CARGO_PKG_VERSION"),
     });
-    if let Some(board) = &terms.board {
+    if let Some(board) = &settings.board {
         device["model"] = board.as_str().into();
     }
     json!({
         "device": device,
         "origin": {"name": "lineside", "sw_version": env!("CARGO_PKG_VERSION")},
         "components": components,
-        "state_topic": terms.topic_of("status"),
-        "availability_topic": terms.presence(),
+        "state_topic": settings.topic_of("status"),
+        "availability_topic": settings.availability_topic(),
         "payload_available": ONLINE,
         "payload_not_available": OFFLINE,
         "qos": 1,
@@ -77,8 +76,8 @@ pub fn message(terms: &Terms) -> String {
     .to_string()
 }
 
-/// A number of the status records. Where a board does not know it, its state is unknown.
-fn measured(name: &str, field: &str, more: Value) -> Value {
+/// A sensor of a numeric field of the status records; unknown where the board does not report the field.
+fn sensor(name: &str, field: &str, more: Value) -> Value {
     let template = format!("{{{{ value_json.{field} | default(none) }}}}");
     let mut component = json!({
         "platform": "sensor", "name": name, "state_class": "measurement", "value_template": template,
@@ -89,7 +88,7 @@ fn measured(name: &str, field: &str, more: Value) -> Value {
     component
 }
 
-/// Letters that Home Assistant takes in a topic of its own.
-fn identity(terms: &Terms) -> String {
-    terms.client_id.chars().map(|c| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '_' }).collect()
+/// The client id, restricted to the characters that Home Assistant accepts in a discovery topic.
+fn identity(settings: &BrokerSettings) -> String {
+    settings.client_id.chars().map(|c| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '_' }).collect()
 }

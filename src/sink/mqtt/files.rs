@@ -1,9 +1,9 @@
-//! Files of JSON lines, called by a number that grows; `acked` says up to where the broker has them.
+//! SpoolFiles of JSON lines, called by a number that grows; `acked` says up to where the broker has them.
 //!
 //! A line that a power cut left in part is cut off at the next start. Where `acked` is older than it should be, as after a power
 //! cut, what it does not know of goes to the broker once more.
 
-use crate::sink::tail::cut_torn_line;
+use crate::sink::tail::truncate_partial_line;
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -12,26 +12,26 @@ use std::path::{Path, PathBuf};
 
 /// Up to where the broker has acknowledged: number of a file, a place in it, and how many records were given up so far.
 pub const MARK: &str = "acked";
-/// Files that the budget is shared by.
+/// SpoolFiles that the budget is shared by.
 pub const FILES: u64 = 8;
 
 /// Where a line ends.
 #[derive(Debug, Clone, Copy)]
-pub struct Place {
+pub struct LogPosition {
     /// Of the file.
     pub number: u64,
     offset: u64,
 }
 
 /// The open files of a folder.
-pub struct Files {
+pub struct SpoolFiles {
     folder: PathBuf,
     mark: File,
     /// The oldest first; the last one is being written.
     files: VecDeque<Segment>,
     pub(super) writer: Option<File>,
-    acked: Place,
-    next: Place,
+    acked: LogPosition,
+    next: LogPosition,
     reader: Option<(u64, BufReader<File>)>,
 }
 
@@ -42,12 +42,12 @@ struct Segment {
     left: u64,
 }
 
-impl Files {
+impl SpoolFiles {
     /// Opens the files of a folder, which is made where missing. Also gives how many records were given up and not told.
     ///
     /// # Errors
     /// Where another process has them (`ResourceBusy`), or the disk does not do it.
-    pub fn open(folder: &Path) -> io::Result<(Files, u64)> {
+    pub fn open(folder: &Path) -> io::Result<(SpoolFiles, u64)> {
         fs::create_dir_all(folder)?;
         let mut mark =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(folder.join(MARK))?;
@@ -66,18 +66,18 @@ impl Files {
         for old in numbers.extract_if(.., |at| *at < number) {
             fs::remove_file(path_in(folder, old))?;
         }
-        let mut acked = Place { number, offset };
+        let mut acked = LogPosition { number, offset };
         match numbers.first() {
-            Some(&first) if first > number => acked = Place { number: first, offset: 0 },
+            Some(&first) if first > number => acked = LogPosition { number: first, offset: 0 },
             Some(_) => {}
             // No number twice, so that an old mark never means a new file.
-            None => acked = Place { number: number + 1, offset: 0 },
+            None => acked = LogPosition { number: number + 1, offset: 0 },
         }
         let mut files = VecDeque::new();
         for (at, number) in numbers.iter().copied().enumerate() {
             let file = OpenOptions::new().read(true).append(true).open(path_in(folder, number))?;
             if at + 1 == numbers.len() {
-                cut_torn_line(&file)?;
+                truncate_partial_line(&file)?;
             }
             if number == acked.number && !is_begin_of_line(&file, acked.offset)? {
                 acked.offset = 0;
@@ -85,7 +85,8 @@ impl Files {
             let from = if number == acked.number { acked.offset } else { 0 };
             files.push_back(Segment { number, length: file.metadata()?.len(), left: lines(&file, from)? });
         }
-        let mut disk = Files { folder: folder.into(), mark, files, writer: None, acked, next: acked, reader: None };
+        let mut disk =
+            SpoolFiles { folder: folder.into(), mark, files, writer: None, acked, next: acked, reader: None };
         disk.remove_finished();
         Ok((disk, dropped))
     }
@@ -187,18 +188,18 @@ impl Files {
         }
         for place in [&mut self.acked, &mut self.next] {
             while goes(place.number) {
-                *place = Place { number: place.number + 1, offset: 0 };
+                *place = LogPosition { number: place.number + 1, offset: 0 };
             }
         }
         gone
     }
 
     /// The next line and where it ends.
-    pub fn read(&mut self) -> io::Result<(String, Place)> {
-        let at = |place: Place| move |file: &&Segment| file.number == place.number && file.length > place.offset;
+    pub fn read(&mut self) -> io::Result<(String, LogPosition)> {
+        let at = |place: LogPosition| move |file: &&Segment| file.number == place.number && file.length > place.offset;
         if !self.files.iter().any(|file| at(self.next)(&file)) {
             let next = self.files.iter().find(|file| file.number > self.next.number);
-            self.next = Place { number: next.map_or(self.next.number, |file| file.number), offset: 0 };
+            self.next = LogPosition { number: next.map_or(self.next.number, |file| file.number), offset: 0 };
         }
         let number = self.next.number;
         let reader = match &mut self.reader {
@@ -219,7 +220,7 @@ impl Files {
     }
 
     /// The broker has everything up to there.
-    pub fn forget(&mut self, end: Place, dropped: u64) {
+    pub fn forget(&mut self, end: LogPosition, dropped: u64) {
         self.acked = end;
         for file in self.files.iter_mut().filter(|file| file.number == end.number) {
             file.left = file.left.saturating_sub(1);

@@ -2,7 +2,7 @@
 //!
 //! Where the disk takes nothing, the last records wait in memory.
 
-use super::files::{FILES, Files, Place};
+use super::files::{FILES, LogPosition, SpoolFiles};
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,13 +15,13 @@ pub struct Spool {
     folder: PathBuf,
     budget: u64,
     /// `None` while it cannot be opened.
-    disk: Option<Files>,
+    disk: Option<SpoolFiles>,
     /// What the disk did not take. Newer than everything there.
     memory: VecDeque<String>,
     /// How many of these have been handed out.
     memory_out: usize,
     /// What was handed out and is not acknowledged, the oldest first.
-    out: VecDeque<Out>,
+    out: VecDeque<InFlight>,
     next_ticket: u64,
     /// Given up and not told yet.
     dropped: u64,
@@ -30,11 +30,11 @@ pub struct Spool {
 }
 
 /// A record that was handed out.
-struct Out {
+struct InFlight {
     ticket: u64,
-    acked: bool,
+    acknowledge: bool,
     /// Where it ends on the disk; `None` in memory.
-    end: Option<Place>,
+    end: Option<LogPosition>,
 }
 
 impl Spool {
@@ -84,7 +84,7 @@ impl Spool {
     }
 
     fn open_disk(&mut self) -> io::Result<()> {
-        let (disk, dropped) = Files::open(&self.folder)?;
+        let (disk, dropped) = SpoolFiles::open(&self.folder)?;
         if !std::mem::replace(&mut self.knows_mark, true) {
             self.dropped += dropped;
         }
@@ -133,18 +133,18 @@ impl Spool {
         Some((self.hand_out(None), line))
     }
 
-    fn hand_out(&mut self, end: Option<Place>) -> u64 {
+    fn hand_out(&mut self, end: Option<LogPosition>) -> u64 {
         self.next_ticket += 1;
-        self.out.push_back(Out { ticket: self.next_ticket, acked: false, end });
+        self.out.push_back(InFlight { ticket: self.next_ticket, acknowledge: false, end });
         self.next_ticket
     }
 
     /// The broker has acknowledged a record: it is forgotten, once all before it are.
-    pub fn acked(&mut self, ticket: u64) {
+    pub fn acknowledge(&mut self, ticket: u64) {
         if let Some(out) = self.out.iter_mut().find(|out| out.ticket == ticket) {
-            out.acked = true;
+            out.acknowledge = true;
         }
-        while self.out.front().is_some_and(|out| out.acked) {
+        while self.out.front().is_some_and(|out| out.acknowledge) {
             let end = self.out.pop_front().and_then(|out| out.end);
             match (end, &mut self.disk) {
                 (Some(end), Some(disk)) => disk.forget(end, self.dropped),
@@ -168,7 +168,7 @@ impl Spool {
 
     /// Records that the broker has not acknowledged.
     pub fn left(&self) -> u64 {
-        self.memory.len() as u64 + self.disk.as_ref().map_or(0, Files::left)
+        self.memory.len() as u64 + self.disk.as_ref().map_or(0, SpoolFiles::left)
     }
 
     /// Records that were given up and not told yet, also in a run that was cut.
@@ -177,7 +177,7 @@ impl Spool {
     }
 
     /// It was told that so many were given up.
-    pub fn told_dropped(&mut self, told: u64) {
+    pub fn mark_dropped_reported(&mut self, told: u64) {
         self.dropped -= told.min(self.dropped);
         if let Some(disk) = &self.disk {
             disk.write_mark(self.dropped);

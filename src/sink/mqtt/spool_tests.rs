@@ -41,7 +41,7 @@ fn what_is_not_acknowledged_is_there_after_any_end() {
     push(&mut spool, 0..60);
     for _ in 0..25 {
         let (ticket, _) = spool.next().unwrap();
-        spool.acked(ticket);
+        spool.acknowledge(ticket);
     }
     // On their way when the process ends.
     assert!(spool.next().is_some() && spool.next().is_some());
@@ -66,7 +66,7 @@ fn what_was_acknowledged_leaves_the_disk_and_numbers_go_on() {
         for number in 0..200 {
             let (ticket, line) = spool.next().unwrap();
             assert_eq!(line, record(round * 1000 + number));
-            spool.acked(ticket);
+            spool.acknowledge(ticket);
         }
         assert!(spool.next().is_none());
         assert_eq!((spool.left(), spool.dropped()), (0, 0));
@@ -80,12 +80,12 @@ fn acknowledgements_in_any_order_forget_only_what_has_none_before_it() {
     let mut spool = open(folder.path());
     push(&mut spool, 0..4);
     let tickets: Vec<u64> = (0..3).map(|_| spool.next().unwrap().0).collect();
-    spool.acked(tickets[1]);
-    spool.acked(tickets[2]);
+    spool.acknowledge(tickets[1]);
+    spool.acknowledge(tickets[2]);
     assert_eq!(spool.left(), 4);
-    spool.acked(tickets[0]);
+    spool.acknowledge(tickets[0]);
     assert_eq!(spool.left(), 1);
-    spool.acked(99);
+    spool.acknowledge(99);
     assert_eq!(rest(&mut spool), [3]);
 }
 
@@ -100,12 +100,12 @@ fn over_the_budget_the_oldest_go_and_are_counted_also_over_a_restart() {
     assert!(bytes(folder.path()) <= BUDGET, "{}", bytes(folder.path()));
     assert_eq!(spool.left() + spool.dropped(), 1000);
     let dropped = spool.dropped();
-    tickets.into_iter().for_each(|ticket| spool.acked(ticket));
+    tickets.into_iter().for_each(|ticket| spool.acknowledge(ticket));
     assert_eq!(spool.dropped(), dropped);
     drop(spool);
     let mut spool = open(folder.path());
     assert_eq!(spool.dropped(), dropped);
-    spool.told_dropped(dropped);
+    spool.mark_dropped_reported(dropped);
     assert_eq!(rest(&mut spool), (dropped..1000).collect::<Vec<_>>());
     drop(spool);
     assert_eq!(open(folder.path()).dropped(), 0);
@@ -118,7 +118,7 @@ fn a_power_cut_leaves_whole_records_wherever_it_comes() {
     push(&mut spool, 0..6);
     for _ in 0..2 {
         let (ticket, _) = spool.next().unwrap();
-        spool.acked(ticket);
+        spool.acknowledge(ticket);
     }
     drop(spool);
     let mut paths = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
@@ -170,7 +170,7 @@ fn where_the_disk_takes_nothing_the_last_records_wait_in_memory_in_order() {
     // They go from memory, too.
     let (ticket, line) = spool.next().unwrap();
     assert_eq!(line, record(36));
-    spool.acked(ticket);
+    spool.acknowledge(ticket);
     assert_eq!(rest(&mut spool), (37..100).collect::<Vec<_>>());
     // What is on its way is not written behind what follows it.
     std::fs::remove_file(&place).unwrap();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// Which of the files is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum TlsFile {
     /// That of the authorities.
     Ca,
     /// That of the certificate.
@@ -22,36 +22,36 @@ pub enum Fault {
 ///
 /// # Errors
 /// Which file is at fault, and what is wrong with it.
-pub fn tls(ca: &Path, own: Option<(&Path, &Path)>) -> Result<Arc<ClientConfig>, (Fault, String)> {
+pub fn tls_config(ca: &Path, own: Option<(&Path, &Path)>) -> Result<Arc<ClientConfig>, (TlsFile, String)> {
     let mut roots = RootCertStore::empty();
-    for authority in certificates(ca).map_err(|problem| (Fault::Ca, problem))? {
+    for authority in certificates(ca).map_err(|problem| (TlsFile::Ca, problem))? {
         // Of a system's hundred some may be of a kind that is not known here; of one's own none may.
         let _ = roots.add(authority);
     }
     if roots.is_empty() {
         let problem = "holds no certificate of an authority: a PEM file with BEGIN CERTIFICATE is wanted";
-        return Err((Fault::Ca, format!("{}: {problem}", ca.display())));
+        return Err((TlsFile::Ca, format!("{}: {problem}", ca.display())));
     }
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| (Fault::Ca, error.to_string()))?
+        .map_err(|error| (TlsFile::Ca, error.to_string()))?
         .with_root_certificates(roots);
     let Some((certificate, key)) = own else { return Ok(Arc::new(config.with_no_client_auth())) };
-    let chain = certificates(certificate).map_err(|problem| (Fault::Certificate, problem))?;
+    let chain = certificates(certificate).map_err(|problem| (TlsFile::Certificate, problem))?;
     if chain.is_empty() {
-        return Err((Fault::Certificate, format!("{}: holds no certificate", certificate.display())));
+        return Err((TlsFile::Certificate, format!("{}: holds no certificate", certificate.display())));
     }
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| (Fault::Key, said(key, &error)))?;
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| (TlsFile::Key, describe(key, &error)))?;
     let config = config.with_client_auth_cert(chain, secret);
-    config.map(Arc::new).map_err(|error| (Fault::Key, format!("{}: {error}", key.display())))
+    config.map(Arc::new).map_err(|error| (TlsFile::Key, format!("{}: {error}", key.display())))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| said(path, &error))?;
-    certificates.collect::<Result<_, _>>().map_err(|error| said(path, &error))
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| describe(path, &error))?;
+    certificates.collect::<Result<_, _>>().map_err(|error| describe(path, &error))
 }
 
-fn said(path: &Path, error: &rustls::pki_types::pem::Error) -> String {
+fn describe(path: &Path, error: &rustls::pki_types::pem::Error) -> String {
     use rustls::pki_types::pem::Error;
     match error {
         Error::Io(error) => format!("{}: {error}", path.display()),

@@ -1,7 +1,7 @@
 //! Makes the pictures of the live view: one for all viewers, only while somebody looks, on the page's own thread.
 
 use super::focus::focus;
-use super::live::{Live, Shot};
+use super::live::{LiveFeed, LiveFrame};
 use crate::sink::annotated;
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use lineside_picture::Picture;
@@ -14,7 +14,7 @@ const QUALITY: [u8; 2] = [80, 40];
 const LOOKED_AT: Duration = Duration::from_secs(2);
 
 /// A picture that is ready to be sent.
-pub struct Print {
+pub struct EncodedFrame {
     /// Counts up.
     pub number: u64,
     /// JPEG.
@@ -26,79 +26,79 @@ pub struct Print {
     made: Instant,
 }
 
-/// The newest print, and who waits for it.
+/// The newest image, and who waits for it.
 #[derive(Default)]
-pub struct Shelf {
-    state: Mutex<OnShelf>,
+pub struct LatestImage {
+    state: Mutex<LatestImageState>,
     new: Condvar,
 }
 
 #[derive(Default)]
-struct OnShelf {
-    print: Option<Arc<Print>>,
+struct LatestImageState {
+    encoded: Option<Arc<EncodedFrame>>,
     looked_at: Option<Instant>,
 }
 
-impl Shelf {
-    /// A print with a higher number than `seen`, or `None` where none comes within `patience`.
-    pub fn newer(&self, seen: u64, patience: Duration) -> Option<Arc<Print>> {
+impl LatestImage {
+    /// An image with a higher number than `seen`, or `None` where none comes within `patience`.
+    pub fn newer(&self, seen: u64, patience: Duration) -> Option<Arc<EncodedFrame>> {
         let mut state = self.lock();
         state.looked_at = Some(Instant::now());
-        let is_new = |state: &OnShelf| state.print.as_ref().is_some_and(|print| print.number > seen);
+        let is_new = |state: &LatestImageState| state.encoded.as_ref().is_some_and(|encoded| encoded.number > seen);
         let waited = self.new.wait_timeout_while(state, patience, |state| !is_new(state));
         let state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        state.print.clone().filter(|print| print.number > seen)
+        state.encoded.clone().filter(|encoded| encoded.number > seen)
     }
 
-    /// The number of the newest print whose frame is younger than `age`, or of those that are too old to be shown: what a
+    /// The number of the newest image whose frame is younger than `age`, or of those that are too old to be shown: what a
     /// new viewer has "seen".
     pub fn too_old(&self, age: Duration) -> u64 {
         self.lock()
-            .print
+            .encoded
             .as_ref()
-            .map_or(0, |print| if print.made.elapsed() < age { print.number - 1 } else { print.number })
+            .map_or(0, |encoded| if encoded.made.elapsed() < age { encoded.number - 1 } else { encoded.number })
     }
 
-    /// The newest print, where it is not older than `age`.
-    pub fn newest(&self, age: Duration) -> Option<Arc<Print>> {
-        self.lock().print.clone().filter(|print| print.made.elapsed() < age)
+    /// The newest image, where it is not older than `age`.
+    pub fn newest(&self, age: Duration) -> Option<Arc<EncodedFrame>> {
+        self.lock().encoded.clone().filter(|encoded| encoded.made.elapsed() < age)
     }
 
     fn is_looked_at(&self) -> bool {
         self.lock().looked_at.is_some_and(|looked_at| looked_at.elapsed() < LOOKED_AT)
     }
 
-    fn put(&self, print: Print) {
-        self.lock().print = Some(Arc::new(print));
+    fn put(&self, encoded: EncodedFrame) {
+        self.lock().encoded = Some(Arc::new(encoded));
         self.new.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, OnShelf> {
+    fn lock(&self) -> MutexGuard<'_, LatestImageState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Develops frames at a rate that is not exceeded.
-pub struct Darkroom {
+pub struct JpegEncoderTask {
     interval: Duration,
     begun: Option<Instant>,
     asked: bool,
-    shot: Shot,
+    shot: LiveFrame,
     luma: Picture,
     number: u64,
 }
 
-impl Darkroom {
+impl JpegEncoderTask {
     /// At most `fps` pictures a second, of what `live` is shown.
-    pub fn new(fps: f64, live: &Live) -> Darkroom {
+    pub fn new(fps: f64, live: &LiveFeed) -> JpegEncoderTask {
         let interval = Duration::from_secs_f64(1.0 / fps);
-        Darkroom { interval, begun: None, asked: false, shot: live.spare(), luma: Picture::default(), number: 0 }
+        JpegEncoderTask { interval, begun: None, asked: false, shot: live.spare(), luma: Picture::default(), number: 0 }
     }
 
-    /// Called many times a second: asks for a frame when it is time, and puts it on the shelf when it has come.
-    pub fn look(&mut self, live: &Live, shelf: &Shelf) {
+    /// Called many times a second: asks for a frame when it is time, and encodes it when it has come.
+    pub fn look(&mut self, live: &LiveFeed, latest: &LatestImage) {
         let due = self.begun.is_none_or(|begun| begun.elapsed() >= self.interval);
-        if !self.asked && due && shelf.is_looked_at() {
+        if !self.asked && due && latest.is_looked_at() {
             live.want();
             (self.asked, self.begun) = (true, Some(Instant::now()));
         }
@@ -108,17 +108,17 @@ impl Darkroom {
         self.asked = false;
         // A frame without pixels, or one that JPEG cannot hold: nothing to show, and the log is not the place to say so
         // many times a second.
-        if let Some(jpeg) = self.develop() {
+        if let Some(jpeg) = self.encode() {
             let (sharpness, brightness) = focus(&self.shot.frame, &mut self.luma);
             self.number += 1;
-            shelf.put(Print { number: self.number, jpeg, sharpness, brightness, made: Instant::now() });
+            latest.put(EncodedFrame { number: self.number, jpeg, sharpness, brightness, made: Instant::now() });
         }
     }
 
-    fn develop(&self) -> Option<Vec<u8>> {
+    fn encode(&self) -> Option<Vec<u8>> {
         let picture = annotated(&self.shot.frame, &self.shot.verdict).ok()?;
         let (width, height) = (u16::try_from(picture.width()).ok()?, u16::try_from(picture.height()).ok()?);
-        let most = most_bytes(picture.width() * picture.height());
+        let most = max_bytes(picture.width() * picture.height());
         QUALITY.iter().find_map(|&quality| {
             let mut jpeg = Vec::with_capacity(most / 4);
             let mut encoder = Encoder::new(&mut jpeg, quality);
@@ -130,55 +130,55 @@ impl Darkroom {
 }
 
 /// No larger JPEG is shown: 8 bits a pixel, four times what a usual one takes.
-pub fn most_bytes(pixels: usize) -> usize {
+pub fn max_bytes(pixels: usize) -> usize {
     pixels.max(64 << 10)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::Viewer;
+    use crate::sink::VerdictObserver;
     use crate::task::anomaly::Verdict;
     use lineside_picture::{Layout, decode_file};
 
-    fn judged(live: &Live, grey: u8) {
+    fn judged(live: &LiveFeed, grey: u8) {
         let mut frame = Picture::new(Layout::Rgb, 64, 48);
         frame.data_mut().fill(grey);
         let verdict = Verdict { heat: Picture::new(Layout::Grey, 8, 6), ..Verdict::default() };
-        live.show(&mut frame, &verdict, Duration::ZERO);
+        live.observe(&mut frame, &verdict, Duration::ZERO);
     }
 
     #[test]
     fn nothing_is_made_while_nobody_looks() {
-        let (live, shelf) = (Live::new(None), Shelf::default());
-        let mut darkroom = Darkroom::new(30.0, &live);
+        let (live, latest) = (LiveFeed::new(None), LatestImage::default());
+        let mut encoder_task = JpegEncoderTask::new(30.0, &live);
         for _ in 0..3 {
-            darkroom.look(&live, &shelf);
+            encoder_task.look(&live, &latest);
             judged(&live, 90);
         }
-        darkroom.look(&live, &shelf);
-        assert_eq!((darkroom.number, darkroom.asked), (0, false));
+        encoder_task.look(&live, &latest);
+        assert_eq!((encoder_task.number, encoder_task.asked), (0, false));
     }
 
     #[test]
     fn a_picture_is_made_once_for_all_at_no_higher_rate() {
-        let (live, shelf) = (Live::new(None), Shelf::default());
-        let mut darkroom = Darkroom::new(0.1, &live);
-        assert!(shelf.newer(0, Duration::ZERO).is_none(), "but now somebody looks");
-        darkroom.look(&live, &shelf);
+        let (live, latest) = (LiveFeed::new(None), LatestImage::default());
+        let mut encoder_task = JpegEncoderTask::new(0.1, &live);
+        assert!(latest.newer(0, Duration::ZERO).is_none(), "but now somebody looks");
+        encoder_task.look(&live, &latest);
         judged(&live, 90);
-        darkroom.look(&live, &shelf);
-        let print = shelf.newer(0, Duration::ZERO).unwrap();
-        assert!(Arc::ptr_eq(&print, &shelf.newer(0, Duration::ZERO).unwrap()));
-        assert!((print.brightness - 90.0).abs() < 1.0 && print.sharpness == 0.0);
+        encoder_task.look(&live, &latest);
+        let encoded = latest.newer(0, Duration::ZERO).unwrap();
+        assert!(Arc::ptr_eq(&encoded, &latest.newer(0, Duration::ZERO).unwrap()));
+        assert!((encoded.brightness - 90.0).abs() < 1.0 && encoded.sharpness == 0.0);
         let mut picture = Picture::default();
-        decode_file(&print.jpeg, 1 << 20, &mut picture).unwrap();
+        decode_file(&encoded.jpeg, 1 << 20, &mut picture).unwrap();
         assert_eq!((picture.width(), picture.height()), (64, 48));
         for _ in 0..3 {
-            darkroom.look(&live, &shelf);
+            encoder_task.look(&live, &latest);
             judged(&live, 10);
         }
-        darkroom.look(&live, &shelf);
-        assert_eq!(darkroom.number, 1, "ten seconds have not passed");
+        encoder_task.look(&live, &latest);
+        assert_eq!(encoder_task.number, 1, "ten seconds have not passed");
     }
 }

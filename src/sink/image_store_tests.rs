@@ -18,18 +18,18 @@ fn at(second: i64) -> jiff::Timestamp {
     jiff::Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
 
-fn limits(bytes: u64) -> Limits {
-    Limits { bytes, keep_free: 0 }
+fn limits(bytes: u64) -> StorageLimits {
+    StorageLimits { bytes, keep_free: 0 }
 }
 
 /// Writes the picture of a frame as the line does.
-fn add(album: &mut Album, second: i64, interest: Interest, name: &str) -> String {
-    let stem = match interest {
-        Interest::Normal => album.stem_of_normal(at(second), name),
-        _ => album.stem(at(second), interest, name, &[".png"]),
+fn add(images: &mut ImageStore, second: i64, priority: Priority, name: &str) -> String {
+    let stem = match priority {
+        Priority::Normal => images.normal_file_stem(at(second), name),
+        _ => images.file_stem(at(second), priority, name, &[".png"]),
     };
     let name = format!("{stem}.png");
-    album.write(&name, &noise(second as u64)).unwrap();
+    images.write(&name, &noise(second as u64)).unwrap();
     name
 }
 
@@ -52,17 +52,17 @@ fn pictures(folder: &Path) -> (BTreeSet<String>, u64) {
 fn the_oldest_of_what_interests_least_go_first() {
     let folder = tempfile::tempdir().unwrap();
     let budget = 140_000;
-    let mut album = Album::open(folder.path(), limits(budget));
-    add(&mut album, 0, Interest::Defect, "d0.jpg");
-    (1..4).for_each(|second| drop(add(&mut album, second, Interest::Again, &format!("a{second}"))));
-    (4..8).for_each(|second| drop(add(&mut album, second, Interest::Normal, &format!("n{second}"))));
+    let mut images = ImageStore::open(folder.path(), limits(budget));
+    add(&mut images, 0, Priority::Defect, "d0.jpg");
+    (1..4).for_each(|second| drop(add(&mut images, second, Priority::Repeated, &format!("a{second}"))));
+    (4..8).for_each(|second| drop(add(&mut images, second, Priority::Normal, &format!("n{second}"))));
     assert_eq!(pictures(folder.path()).0.len(), 8);
     let gone =
         |before: &BTreeSet<String>| -> Vec<String> { before.difference(&pictures(folder.path()).0).cloned().collect() };
     let mut order = Vec::new();
     for second in 8..30 {
         let before = pictures(folder.path()).0;
-        add(&mut album, second, Interest::Defect, &format!("d{second:02}"));
+        add(&mut images, second, Priority::Defect, &format!("d{second:02}"));
         order.extend(gone(&before));
         assert!(pictures(folder.path()).1 <= budget);
     }
@@ -87,10 +87,10 @@ fn what_a_crash_leaves_is_counted_and_cleared() {
     for half in [folder.path().join(".x.png.part"), normal.join(".y.png.part")] {
         fs::write(half, "half").unwrap();
     }
-    let mut album = Album::open(folder.path(), limits(100_000));
+    let mut images = ImageStore::open(folder.path(), limits(100_000));
     assert!(!folder.path().join(".x.png.part").exists() && !normal.join(".y.png.part").exists());
     // A budget that has become smaller holds from the first picture on: more than one reading of the folder deletes.
-    let name = add(&mut album, 1000, Interest::Normal, "new");
+    let name = add(&mut images, 1000, Priority::Normal, "new");
     let (_, bytes) = pictures(folder.path());
     assert!(bytes <= 100_000 && bytes > 80_000, "{bytes}");
     assert!(folder.path().join(name).exists(), "the picture that there was made room for");
@@ -102,11 +102,11 @@ fn what_a_crash_leaves_is_counted_and_cleared() {
 #[test]
 fn pictures_of_one_frame_are_not_deleted_for_each_other() {
     let folder = tempfile::tempdir().unwrap();
-    let mut album = Album::open(folder.path(), limits(80_000));
-    (0..5).for_each(|second| drop(add(&mut album, second, Interest::Defect, &format!("d{second}"))));
-    let stem = album.stem(jiff::Timestamp::UNIX_EPOCH, Interest::Defect, "early.png", &[".png", "-original.png"]);
+    let mut images = ImageStore::open(folder.path(), limits(80_000));
+    (0..5).for_each(|second| drop(add(&mut images, second, Priority::Defect, &format!("d{second}"))));
+    let stem = images.file_stem(jiff::Timestamp::UNIX_EPOCH, Priority::Defect, "early.png", &[".png", "-original.png"]);
     for ending in ["-original.png", ".png", "-x3.png"] {
-        album.write(&format!("{stem}{ending}"), &noise(7)).unwrap();
+        images.write(&format!("{stem}{ending}"), &noise(7)).unwrap();
     }
     let left = pictures(folder.path()).0;
     assert!(["early", "early-original", "early-x3"].iter().all(|name| left.contains(*name)), "{left:?}");
@@ -115,26 +115,26 @@ fn pictures_of_one_frame_are_not_deleted_for_each_other() {
 #[test]
 fn a_disk_without_room_costs_no_picture_that_is_there() {
     let folder = tempfile::tempdir().unwrap();
-    let mut album = Album::open(folder.path(), limits(1 << 20));
-    add(&mut album, 0, Interest::Normal, "n0");
-    let mut album = Album::open(folder.path(), Limits { bytes: 1 << 20, keep_free: 1 << 60 });
-    let stem = album.stem(at(1), Interest::Defect, "d1", &[".png"]);
-    let refused = album.write(&format!("{stem}.png"), &noise(1)).unwrap_err();
+    let mut images = ImageStore::open(folder.path(), limits(1 << 20));
+    add(&mut images, 0, Priority::Normal, "n0");
+    let mut images = ImageStore::open(folder.path(), StorageLimits { bytes: 1 << 20, keep_free: 1 << 60 });
+    let stem = images.file_stem(at(1), Priority::Defect, "d1", &[".png"]);
+    let refused = images.write(&format!("{stem}.png"), &noise(1)).unwrap_err();
     assert!(is_full(&refused) && refused.to_string().contains("output.keep_free asks for 1.0 EiB"), "{refused}");
     assert_eq!(pictures(folder.path()).0.into_iter().collect::<Vec<_>>(), ["n0"]);
     // Others take room, and what there is of ours is enough to give it back.
     let keep_free = free_bytes(folder.path()).unwrap() + 4096;
-    let mut album = Album::open(folder.path(), Limits { bytes: 1 << 20, keep_free });
-    let stem = album.stem(at(1), Interest::Defect, "d1", &[".png"]);
-    let _ = album.write(&format!("{stem}.png"), &noise(1));
+    let mut images = ImageStore::open(folder.path(), StorageLimits { bytes: 1 << 20, keep_free });
+    let stem = images.file_stem(at(1), Priority::Defect, "d1", &[".png"]);
+    let _ = images.write(&format!("{stem}.png"), &noise(1));
     assert!(!pictures(folder.path()).0.contains("n0"));
 }
 
 #[test]
 fn a_picture_larger_than_the_budget_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let mut album = Album::open(folder.path(), limits(19_000));
-    let refused = album.write("20261121T041500123Z-a.png", &noise(1)).unwrap_err().to_string();
+    let mut images = ImageStore::open(folder.path(), limits(19_000));
+    let refused = images.write("20261121T041500123Z-a.png", &noise(1)).unwrap_err().to_string();
     assert!(refused.contains("output.pictures allows 18.6 KiB for all: raise it"), "{refused}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
@@ -142,19 +142,19 @@ fn a_picture_larger_than_the_budget_is_refused() {
 #[test]
 fn names_hold_time_and_frame_and_are_never_taken() {
     let folder = tempfile::tempdir().unwrap();
-    let mut album = Album::open(folder.path(), limits(1 << 20));
+    let mut images = ImageStore::open(folder.path(), limits(1 << 20));
     let endings = [".png", "-x3.png"];
-    let mut stem = |interest| album.stem(at(0), interest, "línea 3.jpg", &endings);
-    assert_eq!(stem(Interest::Again), "20270115T080000000Z-again-l_nea_3");
-    assert_eq!(stem(Interest::Normal), "20270115T080000000Z-normal-l_nea_3");
-    assert_eq!(stem(Interest::Defect), "20270115T080000000Z-l_nea_3");
+    let mut stem = |priority| images.file_stem(at(0), priority, "línea 3.jpg", &endings);
+    assert_eq!(stem(Priority::Repeated), "20270115T080000000Z-again-l_nea_3");
+    assert_eq!(stem(Priority::Normal), "20270115T080000000Z-normal-l_nea_3");
+    assert_eq!(stem(Priority::Defect), "20270115T080000000Z-l_nea_3");
     for (file, next) in [("-x3.png", "-2"), ("-2.png", "-3"), ("-4.png", "-3")] {
         fs::write(folder.path().join(format!("20270115T080000000Z-l_nea_3{file}")), "").unwrap();
-        assert_eq!(stem(Interest::Defect), format!("20270115T080000000Z-l_nea_3{next}"));
+        assert_eq!(stem(Priority::Defect), format!("20270115T080000000Z-l_nea_3{next}"));
     }
-    let name = add(&mut album, 0, Interest::Normal, "a.jpg");
+    let name = add(&mut images, 0, Priority::Normal, "a.jpg");
     assert_eq!(name, "normal/20270115T080000000Z-a.png");
-    assert_eq!(add(&mut album, 0, Interest::Normal, "a.jpg"), "normal/20270115T080000000Z-a-2.png");
+    assert_eq!(add(&mut images, 0, Priority::Normal, "a.jpg"), "normal/20270115T080000000Z-a-2.png");
     // A folder that is gone has no names that are taken.
     assert_eq!(free_stem(Path::new("no/such/folder"), "a".into(), &[".png"]), "a");
 }
@@ -162,12 +162,12 @@ fn names_hold_time_and_frame_and_are_never_taken() {
 #[test]
 fn on_a_full_disk_a_new_picture_takes_the_place_of_an_old_one() {
     let folder = tempfile::tempdir().unwrap();
-    let mut album = Album::open(folder.path(), limits(1 << 20));
-    add(&mut album, 0, Interest::Normal, "n0");
+    let mut images = ImageStore::open(folder.path(), limits(1 << 20));
+    add(&mut images, 0, Priority::Normal, "n0");
     // The name under which the next is written leads to a device that is full, once.
-    let name = format!("{}.png", album.stem(at(1), Interest::Defect, "d1", &[".png"]));
+    let name = format!("{}.png", images.file_stem(at(1), Priority::Defect, "d1", &[".png"]));
     let part = folder.path().join(format!(".{name}.part"));
     std::os::unix::fs::symlink("/dev/full", &part).unwrap();
-    album.write(&name, &noise(1)).unwrap();
+    images.write(&name, &noise(1)).unwrap();
     assert_eq!(pictures(folder.path()).0.into_iter().collect::<Vec<_>>(), ["d1"]);
 }

@@ -1,7 +1,7 @@
 //! The pictures of a folder, within a budget of bytes and with room left on the disk for others: the oldest of what
-//! interests least go first.
+//! matters least go first.
 //!
-//! There is no index beside the pictures that a crash could leave wrong. A name tells all: when, and with [`Interest`], of
+//! There is no index beside the pictures that a crash could leave wrong. A name tells all: when, and with [`Priority`], of
 //! what.
 //!
 //! ```text
@@ -25,40 +25,40 @@ use std::fs::{self, DirEntry};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The folder in the album's own that holds normal frames for later teaching.
+/// The subfolder for normal frames for later teaching.
 pub const NORMAL: &str = "normal";
 /// What is deleted beyond what is needed, as a part of the budget: the folder is not read anew for each picture.
 const SLACK: u64 = 32;
 /// Bytes that are deleted where the disk is full.
-const GIVEN_UP: u64 = 1 << 20;
+const EVICTED_BYTES: u64 = 1 << 20;
 /// The most pictures that one reading of the folder deletes.
 const BATCH: usize = 256;
 
 /// How much a picture interests, the least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Interest {
+pub enum Priority {
     /// A normal frame.
     Normal,
     /// A defect that is the one of the frame before, still before the lens.
-    Again,
+    Repeated,
     /// A defect.
     Defect,
 }
 
-impl Interest {
+impl Priority {
     /// What follows the stamp in a name.
     fn mark(self) -> &'static str {
         match self {
-            Interest::Normal => "-normal-",
-            Interest::Again => "-again-",
-            Interest::Defect => "-",
+            Priority::Normal => "-normal-",
+            Priority::Repeated => "-again-",
+            Priority::Defect => "-",
         }
     }
 }
 
 /// What pictures may take.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct StorageLimits {
     /// Bytes of all pictures together.
     pub bytes: u64,
     /// Bytes of the disk that stay free.
@@ -66,38 +66,38 @@ pub struct Limits {
 }
 
 /// A folder of pictures.
-pub struct Album {
+pub struct ImageStore {
     folder: PathBuf,
-    limits: Limits,
+    limits: StorageLimits,
     /// Bytes of all pictures; `None` until they could be counted.
     bytes: Option<u64>,
     /// What the names begin with of the pictures that are being written: these are not deleted for each other.
     current: String,
 }
 
-impl Album {
+impl ImageStore {
     /// The pictures in `folder`; what a crash left half written is removed.
-    pub fn open(folder: &Path, limits: Limits) -> Album {
-        let mut album = Album { folder: folder.to_path_buf(), limits, bytes: None, current: String::new() };
+    pub fn open(folder: &Path, limits: StorageLimits) -> ImageStore {
+        let mut images = ImageStore { folder: folder.to_path_buf(), limits, bytes: None, current: String::new() };
         // A disk that fails now is told with the first picture, which tries again.
-        let _ = album.begin();
-        album
+        let _ = images.begin();
+        images
     }
 
-    /// What the names of a frame's pictures begin with, made of time, interest and the frame's name; no picture with one of
+    /// What the names of a frame's pictures begin with, made of time, priority and the frame's name; no picture with one of
     /// `endings` is called that. Names hold a time, and clocks go back: a board without a battery begins each day anew.
-    pub fn stem(&mut self, time: jiff::Timestamp, interest: Interest, frame: &str, endings: &[&str]) -> String {
+    pub fn file_stem(&mut self, time: jiff::Timestamp, priority: Priority, frame: &str, endings: &[&str]) -> String {
         let frame = frame.rsplit_once('.').map_or(frame, |(stem, _)| stem);
         let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '_' };
         let frame: String = frame.chars().map(plain).collect();
-        let stem = free_stem(&self.folder, format!("{}{}{frame}", stamp(time), interest.mark()), endings);
+        let stem = free_stem(&self.folder, format!("{}{}{frame}", stamp(time), priority.mark()), endings);
         self.current.clone_from(&stem);
         stem
     }
 
     /// The same for a normal frame that is kept for later teaching; with the folder.
-    pub fn stem_of_normal(&mut self, time: jiff::Timestamp, frame: &str) -> String {
-        let stem = self.stem(time, Interest::Defect, frame, &[]);
+    pub fn normal_file_stem(&mut self, time: jiff::Timestamp, frame: &str) -> String {
+        let stem = self.file_stem(time, Priority::Defect, frame, &[]);
         let stem = free_stem(&self.folder.join(NORMAL), stem, &[".png"]);
         self.current.clone_from(&stem);
         format!("{NORMAL}/{stem}")
@@ -123,15 +123,15 @@ impl Album {
         self.make_room(most)?;
         let write = || write_png_durably(&path, picture);
         // A disk that others have filled: rather an old picture than the new one.
-        write().or_else(|error| if is_full(&error) && self.give_up_some() { write() } else { Err(error) })?;
+        write().or_else(|error| if is_full(&error) && self.evict_some() { write() } else { Err(error) })?;
         let bytes = fs::metadata(&path)?.len();
         self.bytes = self.bytes.map(|sum| sum + bytes);
         Ok(())
     }
 
     /// Deletes some pictures because the disk is full; whether there were any.
-    pub fn give_up_some(&mut self) -> bool {
-        self.delete(GIVEN_UP).is_ok_and(|freed| freed > 0)
+    pub fn evict_some(&mut self) -> bool {
+        self.delete(EVICTED_BYTES).is_ok_and(|freed| freed > 0)
     }
 
     /// Makes room for a picture of at most so many bytes.
@@ -176,7 +176,7 @@ impl Album {
     fn delete(&mut self, wanted: u64) -> io::Result<u64> {
         let mut freed = 0;
         while freed < wanted {
-            let Seen { bytes, oldest } = self.look()?;
+            let FolderScan { bytes, oldest } = self.look()?;
             self.bytes = Some(bytes);
             if oldest.is_empty() {
                 break;
@@ -194,8 +194,8 @@ impl Album {
     }
 
     /// Reads the folder.
-    fn look(&self) -> io::Result<Seen> {
-        let mut seen = Seen { bytes: 0, oldest: BinaryHeap::with_capacity(BATCH + 1) };
+    fn look(&self) -> io::Result<FolderScan> {
+        let mut seen = FolderScan { bytes: 0, oldest: BinaryHeap::with_capacity(BATCH + 1) };
         for entry in fs::read_dir(&self.folder)? {
             self.see(&entry?, false, &mut seen)?;
         }
@@ -207,21 +207,21 @@ impl Album {
         Ok(seen)
     }
 
-    fn see(&self, entry: &DirEntry, is_normal: bool, seen: &mut Seen) -> io::Result<()> {
+    fn see(&self, entry: &DirEntry, is_normal: bool, seen: &mut FolderScan) -> io::Result<()> {
         let name = entry.file_name();
         let Some(name) = name.to_str().filter(|name| name.ends_with(".png")) else { return Ok(()) };
         let Some((_, mark)) = name.split_at_checked(LENGTH).filter(|(stamp, _)| is_stamp(stamp)) else { return Ok(()) };
-        let interest = match [Interest::Normal, Interest::Again].iter().find(|is| mark.starts_with(is.mark())) {
-            _ if is_normal => Interest::Normal,
-            Some(interest) => *interest,
-            None => Interest::Defect,
+        let priority = match [Priority::Normal, Priority::Repeated].iter().find(|is| mark.starts_with(is.mark())) {
+            _ if is_normal => Priority::Normal,
+            Some(priority) => *priority,
+            None => Priority::Defect,
         };
         // Deleted by somebody else since.
         let Ok(file) = entry.metadata() else { return Ok(()) };
         seen.bytes += file.len();
         if self.current.is_empty() || !name.starts_with(&self.current) {
             let path = if is_normal { format!("{NORMAL}/{name}") } else { name.into() };
-            seen.oldest.push(Kept { interest, stamped: name.into(), name: path, bytes: file.len() });
+            seen.oldest.push(StoredImage { priority, stamped: name.into(), name: path, bytes: file.len() });
             if seen.oldest.len() > BATCH {
                 seen.oldest.pop();
             }
@@ -231,16 +231,16 @@ impl Album {
 }
 
 /// What is in the folder.
-struct Seen {
+struct FolderScan {
     bytes: u64,
     /// What goes first; the last of these on top.
-    oldest: BinaryHeap<Kept>,
+    oldest: BinaryHeap<StoredImage>,
 }
 
 /// A picture, in the order in which they go.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Kept {
-    interest: Interest,
+struct StoredImage {
+    priority: Priority,
     /// Its name without its folder.
     stamped: String,
     name: String,
@@ -273,5 +273,5 @@ fn free_stem(folder: &Path, stem: String, endings: &[&str]) -> String {
 }
 
 #[cfg(test)]
-#[path = "album_tests.rs"]
+#[path = "image_store_tests.rs"]
 mod tests;

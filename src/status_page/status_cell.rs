@@ -1,6 +1,6 @@
 //! What the main thread tells the page, and whether inspection gets on.
 
-use super::stages::Stages;
+use super::stages::StageTotals;
 use crate::board::heat::Reading;
 use crate::field::Interval;
 use crate::pipeline::Status;
@@ -15,13 +15,13 @@ const PATIENCE: Duration = FEED.saturating_mul(3);
 const STRETCH: Duration = Duration::from_secs(2);
 
 /// Shared by the main thread and the page.
-pub struct Told {
-    now: Mutex<Now>,
+pub struct StatusCell {
+    now: Mutex<StatusSnapshot>,
 }
 
 /// How things stood when they were told last.
 #[derive(Debug, Clone, Copy)]
-pub struct Now {
+pub struct StatusSnapshot {
     /// What the pipeline did.
     pub status: Status,
     /// What the board's sensors show.
@@ -31,19 +31,19 @@ pub struct Now {
     /// Frames captured a second, once that is known.
     pub fps: Option<f64>,
     /// How long frames take.
-    pub stages: Stages,
+    pub stages: StageTotals,
     alive: Instant,
     last_defect: Option<Instant>,
     stretch: (Instant, u64),
 }
 
-impl Told {
+impl StatusCell {
     /// Nothing yet.
-    pub fn new() -> Told {
+    pub fn new() -> StatusCell {
         let now = Instant::now();
-        let (heat, status, stages) = (Reading::default(), Status::default(), Stages::default());
-        Told {
-            now: Mutex::new(Now {
+        let (heat, status, stages) = (Reading::default(), Status::default(), StageTotals::default());
+        StatusCell {
+            now: Mutex::new(StatusSnapshot {
                 status,
                 heat,
                 rung: None,
@@ -57,7 +57,7 @@ impl Told {
     }
 
     /// Many times a second; where the page reads just then, it is told the next time.
-    pub fn tell(&self, status: &Status, alive: bool, heat: &Reading, rung: Option<u8>) {
+    pub fn update(&self, status: &Status, alive: bool, heat: &Reading, rung: Option<u8>) {
         let Ok(mut told) = self.now.try_lock() else { return };
         let now = Instant::now();
         if status.defects > told.status.defects {
@@ -76,17 +76,17 @@ impl Told {
     }
 
     /// With each status: how long frames took since the last one.
-    pub fn stretch(&self, stretch: &Interval) {
+    pub fn record_interval(&self, stretch: &Interval) {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).stages.add(stretch);
     }
 
     /// How things stood.
-    pub fn now(&self) -> Now {
+    pub fn now(&self) -> StatusSnapshot {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Now {
+impl StatusSnapshot {
     /// How long ago the last defect was seen.
     pub fn since_defect(&self) -> Option<Duration> {
         self.last_defect.map(|seen| seen.elapsed())
@@ -108,22 +108,22 @@ mod tests {
 
     #[test]
     fn inspection_gets_on_while_threads_beat_and_frames_come() {
-        let told = Told::new();
+        let cell = StatusCell::new();
         let mut status = Status::default();
-        let tell = |status: &Status, alive| told.tell(status, alive, &Reading::default(), None);
-        tell(&status, true);
-        assert_eq!(told.now().problem(), None);
+        let update = |status: &Status, alive| cell.update(status, alive, &Reading::default(), None);
+        update(&status, true);
+        assert_eq!(cell.now().problem(), None);
         status.source.state = State::Away;
-        tell(&status, true);
-        assert_eq!(told.now().problem().unwrap(), "the source gives no frames");
+        update(&status, true);
+        assert_eq!(cell.now().problem().unwrap(), "the source gives no frames");
         status.source.state = State::Frozen;
-        tell(&status, true);
-        assert_eq!(told.now().problem(), None, "they are inspected all the same");
-        assert_eq!(told.now().since_defect(), None);
+        update(&status, true);
+        assert_eq!(cell.now().problem(), None, "they are inspected all the same");
+        assert_eq!(cell.now().since_defect(), None);
         status.defects = 1;
-        tell(&status, true);
-        assert!(told.now().since_defect().unwrap() < Duration::from_secs(9));
-        let mut now = told.now();
+        update(&status, true);
+        assert!(cell.now().since_defect().unwrap() < Duration::from_secs(9));
+        let mut now = cell.now();
         now.alive -= PATIENCE;
         assert_eq!(now.problem().unwrap(), "capture or inspection has stood still for 3 s");
     }

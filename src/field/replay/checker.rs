@@ -1,6 +1,6 @@
 //! A frame of the past judged anew, and its verdict held against the record.
 
-use super::{Judged, Kind, Maker, Outcome};
+use super::{Outcome, OutcomeKind, RecordedVerdict, RunInfo};
 use crate::bundle::{self, Bundle, sha256};
 use crate::task::TaskError;
 use crate::task::anomaly::{Inspector, Verdict};
@@ -14,35 +14,35 @@ const MAX_PIXELS: usize = 100_000_000;
 /// Inspectors that are kept; a folder of several runs has a few bundles and thresholds.
 const KEPT: usize = 4;
 
-/// Judges frames anew, each by the bundle that judged it.
-pub struct Judges {
+/// Judges recorded frames again, each with the bundle that judged it.
+pub struct VerdictChecker {
     folder: PathBuf,
     bundles: Vec<Bundle>,
-    inspectors: Vec<Ready>,
+    inspectors: Vec<CachedInspector>,
     /// The last verdict by a judge's own eyes: those that are like it refer to it.
-    last: Option<Last>,
+    last: Option<LastVerdict>,
     frame: Picture,
     verdict: Verdict,
 }
 
 /// An inspector, and what it was made of.
-struct Ready {
+struct CachedInspector {
     bundle: String,
     threshold: u64,
     kernel: Option<&'static str>,
     inspector: Inspector,
 }
 
-struct Last {
+struct LastVerdict {
     run: String,
     verdict: Option<String>,
-    kind: Kind,
+    kind: OutcomeKind,
 }
 
-impl Judges {
+impl VerdictChecker {
     /// For frames in `folder`; `bundles` are looked at before those on this machine.
-    pub fn new(folder: &Path, bundles: Vec<Bundle>) -> Judges {
-        Judges {
+    pub fn new(folder: &Path, bundles: Vec<Bundle>) -> VerdictChecker {
+        VerdictChecker {
             folder: folder.into(),
             bundles,
             inspectors: Vec::new(),
@@ -52,48 +52,52 @@ impl Judges {
         }
     }
 
-    /// Comes to a verdict again; `maker` made it.
+    /// Judges a recorded frame again and compares the verdicts; `run` describes what made the record.
     ///
     /// # Errors
     /// [`TaskError`] where the bundle that is needed is here and cannot be used.
-    pub fn judge(&mut self, judged: &Judged, maker: &Maker) -> Result<Outcome, TaskError> {
+    pub fn check(&mut self, judged: &RecordedVerdict, run: &RunInfo) -> Result<Outcome, TaskError> {
         if judged.similar {
-            return Ok(self.hold_to_last(judged));
+            return Ok(self.compare_with_last(judged));
         }
-        let outcome = match self.judge_itself(judged, maker) {
-            Err(error @ (TaskError::Picture(_) | TaskError::TooSmall { .. })) => {
-                Outcome::new(Kind::Corrupt, format!("{}: {error}", self.folder.join(&judged.files.original).display()))
-            }
+        let outcome = match self.rerun(judged, run) {
+            Err(error @ (TaskError::Picture(_) | TaskError::TooSmall { .. })) => Outcome::new(
+                OutcomeKind::Corrupt,
+                format!("{}: {error}", self.folder.join(&judged.files.original).display()),
+            ),
             other => other?,
         };
-        self.last = Some(Last { run: judged.run.clone(), verdict: judged.verdict_sha256.clone(), kind: outcome.kind });
+        self.last =
+            Some(LastVerdict { run: judged.run.clone(), verdict: judged.verdict_sha256.clone(), kind: outcome.kind });
         Ok(outcome)
     }
 
     /// A frame that was like the one before has that one's verdict, and so is as right as that.
-    fn hold_to_last(&self, judged: &Judged) -> Outcome {
+    fn compare_with_last(&self, judged: &RecordedVerdict) -> Outcome {
         match self.last.as_ref().filter(|last| last.run == judged.run) {
             Some(last) if last.verdict == judged.verdict_sha256 && judged.verdict_sha256.is_some() => match last.kind {
-                Kind::Equal => Outcome::EQUAL,
+                OutcomeKind::Equal => Outcome::EQUAL,
                 kind => Outcome::new(kind, "it has the verdict of the frame before, which see"),
             },
-            _ => Outcome::new(Kind::Unknown, "it has the verdict of a frame before it that is not in the records"),
+            _ => {
+                Outcome::new(OutcomeKind::Unknown, "it has the verdict of a frame before it that is not in the records")
+            }
         }
     }
 
-    fn judge_itself(&mut self, judged: &Judged, maker: &Maker) -> Result<Outcome, TaskError> {
+    fn rerun(&mut self, judged: &RecordedVerdict, run: &RunInfo) -> Result<Outcome, TaskError> {
         let (Some(by), Some(pixels), Some(recorded)) = (&judged.bundle, &judged.pixels_sha256, &judged.verdict_sha256)
         else {
-            let why = format!("its record names no bundle and no frame: lineside {} kept none", maker.version);
-            return Ok(Outcome::new(Kind::Unknown, why));
+            let why = format!("its record names no bundle and no frame: lineside {} kept none", run.version);
+            return Ok(Outcome::new(OutcomeKind::Unknown, why));
         };
         if let Some(outcome) = self.read(&judged.files.original, pixels) {
             return Ok(outcome);
         }
-        let Some(bundle) = self.find(by, maker) else { return Ok(self.other_bundle(by, maker)) };
+        let Some(bundle) = self.find(by, run) else { return Ok(self.other_bundle(by, run)) };
         let here = self.verdict_by(bundle, judged.threshold, None)?;
         if here == *recorded {
-            return Ok(self.hold_to_record(judged));
+            return Ok(self.compare_with_record(judged));
         }
         let (was, is) = (judged.score, self.verdict.score);
         let scores = if was.to_bits() == is.to_bits() {
@@ -102,58 +106,58 @@ impl Judges {
             format!("score {was} there, {is} here")
         };
         let this = env!("CARGO_PKG_VERSION");
-        if maker.version != this {
-            let why = format!("{scores}: that was lineside {}, this is {this}", maker.version);
-            return Ok(Outcome::new(Kind::OtherVersion, why));
+        if run.version != this {
+            let why = format!("{scores}: that was lineside {}, this is {this}", run.version);
+            return Ok(Outcome::new(OutcomeKind::OtherVersion, why));
         }
         let kernel = self.inspectors.last().and_then(|ready| ready.inspector.plans().next()).map_or("", Plan::kernel);
         let oracle = kernel_names().last().copied();
         let third = self.verdict_by(bundle, judged.threshold, oracle)?;
         let who = if third == here {
-            let (host, cpu, kernel) = (&maker.host, &maker.cpu, &maker.kernel);
+            let (host, cpu, kernel) = (&run.host, &run.cpu, &run.kernel);
             format!("{host} ({cpu}, kernel {kernel}) computed wrongly, or its record was changed")
         } else if third == *recorded {
             format!("this machine computes wrongly with its kernel {kernel}")
         } else {
             format!("this machine's kernels {kernel} and {} do not agree either", oracle.unwrap_or_default())
         };
-        Ok(Outcome::new(Kind::Wrong, format!("{scores}: {who}")))
+        Ok(Outcome::new(OutcomeKind::Wrong, format!("{scores}: {who}")))
     }
 
     /// Reads a frame; gives what is wrong with it.
     fn read(&mut self, name: &str, pixels: &str) -> Option<Outcome> {
         if name.is_empty() {
-            return Some(Outcome::new(Kind::Gone, "its frame could not be written then"));
+            return Some(Outcome::new(OutcomeKind::Gone, "its frame could not be written then"));
         }
         let beside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
         if !beside {
-            return Some(Outcome::new(Kind::Corrupt, format!("its record names a frame elsewhere: {name:?}")));
+            return Some(Outcome::new(OutcomeKind::Corrupt, format!("its record names a frame elsewhere: {name:?}")));
         }
         let path = self.folder.join(name);
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Some(Outcome::new(Kind::Gone, format!("{name} is not there (any more)")));
+                return Some(Outcome::new(OutcomeKind::Gone, format!("{name} is not there (any more)")));
             }
-            Err(error) => return Some(Outcome::new(Kind::Corrupt, format!("{}: {error}", path.display()))),
+            Err(error) => return Some(Outcome::new(OutcomeKind::Corrupt, format!("{}: {error}", path.display()))),
         };
         if let Err(error) = decode_file(&bytes, MAX_PIXELS, &mut self.frame) {
-            return Some(Outcome::new(Kind::Corrupt, format!("{}: {error}", path.display())));
+            return Some(Outcome::new(OutcomeKind::Corrupt, format!("{}: {error}", path.display())));
         }
         let found = sha256(self.frame.data());
         (found != pixels).then(|| {
             let why = format!("{}: its pixels are not those that were judged", path.display());
-            Outcome::new(Kind::Corrupt, why)
+            Outcome::new(OutcomeKind::Corrupt, why)
         })
     }
 
     /// The number of the bundle that judged, where it is on this machine.
-    fn find(&mut self, fingerprint: &str, maker: &Maker) -> Option<usize> {
+    fn find(&mut self, fingerprint: &str, run: &RunInfo) -> Option<usize> {
         let known = |bundles: &[Bundle]| bundles.iter().position(|bundle| bundle.fingerprint() == fingerprint);
         if let Some(at) = known(&self.bundles) {
             return Some(at);
         }
-        let (name, _) = maker.bundle(fingerprint)?;
+        let (name, _) = run.bundle(fingerprint)?;
         // One that cannot be read is as good as none; it is named where its name is.
         for folder in bundle::search_path() {
             if let Ok(bundle) = Bundle::open(&folder.join(name)) {
@@ -167,9 +171,9 @@ impl Judges {
         None
     }
 
-    fn other_bundle(&self, fingerprint: &str, maker: &Maker) -> Outcome {
+    fn other_bundle(&self, fingerprint: &str, run: &RunInfo) -> Outcome {
         let short = |fingerprint: &str| fingerprint.get(..12).unwrap_or(fingerprint).to_string();
-        let (name, version) = maker.bundle(fingerprint).unwrap_or(("a bundle that its run did not name", ""));
+        let (name, version) = run.bundle(fingerprint).unwrap_or(("a bundle that its run did not name", ""));
         let there = format!("{name} {version} ({}…)", short(fingerprint));
         let same = self.bundles.iter().find(|bundle| bundle.manifest().name == name);
         let here = match same {
@@ -177,7 +181,7 @@ impl Judges {
             None => "there is none of that name here".into(),
         };
         let why = format!("judged by {there}, {here}: copy the board's and name it with --bundle");
-        Outcome::new(Kind::OtherBundle, why)
+        Outcome::new(OutcomeKind::OtherBundle, why)
     }
 
     /// The fingerprint of the verdict on the frame that was read.
@@ -196,19 +200,24 @@ impl Judges {
                     Some(kernel) => Inspector::on_kernel(bundle, Some(threshold), kernel)?,
                     None => Inspector::new(bundle, Some(threshold))?,
                 };
-                Ready { bundle: bundle.fingerprint().into(), threshold: threshold.to_bits(), kernel, inspector }
+                CachedInspector {
+                    bundle: bundle.fingerprint().into(),
+                    threshold: threshold.to_bits(),
+                    kernel,
+                    inspector,
+                }
             }
         };
         // The one that was used last is the last.
         self.inspectors.push(ready);
-        let Some(Ready { inspector, .. }) = self.inspectors.last_mut() else { return Ok(String::new()) };
+        let Some(CachedInspector { inspector, .. }) = self.inspectors.last_mut() else { return Ok(String::new()) };
         inspector.prepare(&self.frame)?;
         inspector.judge((self.frame.width(), self.frame.height()), &mut self.verdict)?;
         Ok(self.verdict.fingerprint())
     }
 
     /// The verdict is as it was; is what the record says in plain figures, too?
-    fn hold_to_record(&self, judged: &Judged) -> Outcome {
+    fn compare_with_record(&self, judged: &RecordedVerdict) -> Outcome {
         let area = &self.verdict.regions;
         let regions = area.iter().map(|region| [region.area.x, region.area.y, region.area.width, region.area.height]);
         let score = judged.score.to_bits() == self.verdict.score.to_bits();
@@ -216,6 +225,6 @@ impl Judges {
             return Outcome::EQUAL;
         }
         let why = "its verdict is as it was, but the score or the regions in its record are others: it was changed";
-        Outcome::new(Kind::Corrupt, why)
+        Outcome::new(OutcomeKind::Corrupt, why)
     }
 }

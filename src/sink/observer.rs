@@ -5,8 +5,8 @@ use lineside_picture::Picture;
 use std::time::Duration;
 
 /// Sees each verdict with its frame, on the inspection thread: so it must not wait, allocate, or take long.
-pub trait Viewer: Send + Sync {
+pub trait VerdictObserver: Send + Sync {
     /// A frame was judged, `latency` after it was captured. The frame is not needed any more: its buffer may be exchanged
     /// for another one, in which anything may be.
-    fn show(&self, frame: &mut Picture, verdict: &Verdict, latency: Duration);
+    fn observe(&self, frame: &mut Picture, verdict: &Verdict, latency: Duration);
 }
