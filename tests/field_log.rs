@@ -5,8 +5,8 @@ mod common;
 
 use common::{arg, config, lineside, root, text};
 use lineside::field::{Review, Statistic};
-use lineside::record::fault::{self, Cause};
-use lineside::record::{json_line, keep_here, text_line};
+use lineside::telemetry::fault::{self, Cause};
+use lineside::telemetry::{json_line, keep_here, text_line};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;

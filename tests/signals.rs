@@ -1,13 +1,12 @@
 //! Lines follow the verdicts, before anybody writes them down.
 
 use lineside::bundle::Bundle;
-use lineside::config::When;
 use lineside::field::Interval;
-use lineside::pipeline::{Overseer, Pipeline, Report, Reporter, Shutdown, Status};
-use lineside::record::fault::Cause;
+use lineside::pipeline::{Inspection, Pipeline, Report, Reporter, RunObserver, Shutdown, Status};
 use lineside::sink::Signal;
 use lineside::source::FolderSource;
 use lineside::task::anomaly::Inspector;
+use lineside::telemetry::fault::Cause;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -49,9 +48,9 @@ impl Reporter for Diary {
 /// Looks after nothing.
 struct Nobody;
 
-impl Overseer for Nobody {
+impl RunObserver for Nobody {
     fn status(&mut self, _: &Status, _: &Interval) {}
-    fn look(&mut self, _: &Status, _: bool, _: &Shutdown) {}
+    fn poll(&mut self, _: &Status, _: bool, _: &Shutdown) {}
 }
 
 #[test]
@@ -61,18 +60,17 @@ fn lines_follow_every_verdict_and_are_first_to_know() {
     let pipeline = Pipeline {
         // Slow enough that the line is asked in between.
         source: Box::new(FolderSource::open(&folder.join("frames"), false, Some(20.0), 100_000).unwrap()),
-        inspector: Inspector::new(&Bundle::open(&folder).unwrap(), None).unwrap(),
-        enlarger: None,
-        when: When::Never,
-        spot: 0,
-        enlarging_limit: None,
-        skip_similar: 0.0,
-        normal_every: 0,
+        inspection: Inspection {
+            inspector: Inspector::new(&Bundle::open(&folder).unwrap(), None).unwrap(),
+            enlargement: None,
+            skip_similar: 0.0,
+            normal_every: 0,
+            signals: vec![Box::new(diary.clone())],
+            viewer: None,
+            smaller: None,
+        },
         frames: None,
-        signals: vec![Box::new(diary.clone())],
-        viewer: None,
-        relief: Arc::default(),
-        smaller: None,
+        shedding: Arc::default(),
     };
     let ending = pipeline.run(&Shutdown::default(), &mut diary.clone(), &mut Nobody).unwrap();
     let (line, writer) = (diary.of("line"), diary.of("writer"));

@@ -4,15 +4,14 @@
 mod common;
 
 use lineside::bundle::Bundle;
-use lineside::config::When;
 use lineside::field::Interval;
 use lineside::memory::{CountingAllocator, heap_use, reset_peak, sealed_allocations};
-use lineside::pipeline::{Overseer, Pipeline, Report, Reporter, Shutdown, Status};
-use lineside::record::fault::Cause;
+use lineside::pipeline::{Inspection, Pipeline, Report, Reporter, RunObserver, Shutdown, Status};
 use lineside::sink::VerdictObserver;
 use lineside::source::PatternSource;
 use lineside::status_page::{CONNECTIONS, LiveFeed, RunFacts, StatusServer, VIEWERS, heap_bytes};
 use lineside::task::anomaly::{Inspector, Verdict};
+use lineside::telemetry::fault::Cause;
 use lineside_picture::{Layout, Picture};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -75,14 +74,14 @@ struct Host<'a> {
     visitors: Box<dyn FnMut() + 'a>,
 }
 
-impl Overseer for Host<'_> {
+impl RunObserver for Host<'_> {
     fn status(&mut self, _: &Status, interval: &Interval) {
         if let Some(page) = &self.page {
             page.record_interval(interval);
         }
     }
 
-    fn look(&mut self, status: &Status, alive: bool, shutdown: &Shutdown) {
+    fn poll(&mut self, status: &Status, alive: bool, shutdown: &Shutdown) {
         if let Some(page) = &self.page {
             page.update(status, alive, &Default::default(), None);
         }
@@ -147,18 +146,17 @@ fn inspect(time: Duration, stuck: bool) -> (Vec<Duration>, Vec<Duration>) {
     inspector.judge(SIZE, &mut Verdict::default()).unwrap();
     let pipeline = Pipeline {
         source: Box::new(PatternSource::new(SIZE.0, SIZE.1, 5, 7, Some(FPS), None)),
-        inspector,
-        enlarger: None,
-        when: When::Never,
-        spot: 0,
-        enlarging_limit: None,
-        skip_similar: 0.0,
-        normal_every: 0,
+        inspection: Inspection {
+            inspector,
+            enlargement: None,
+            skip_similar: 0.0,
+            normal_every: 0,
+            signals: Vec::new(),
+            viewer: Some(Arc::clone(&timed) as Arc<dyn VerdictObserver>),
+            smaller: None,
+        },
         frames: None,
-        signals: Vec::new(),
-        viewer: Some(Arc::clone(&timed) as Arc<dyn VerdictObserver>),
-        relief: Arc::default(),
-        smaller: None,
+        shedding: Arc::default(),
     };
     let mut latencies = Latencies(Vec::with_capacity(4096));
     let mut host = Host { page: Some(page), until: Instant::now() + time, visitors: Box::new(visitors) };

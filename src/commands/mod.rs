@@ -3,13 +3,9 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong arguments, 78 bad configuration or bundle (`EX_CONFIG` of sysexits.h).
 
 mod bench;
-mod board;
-mod broker;
 mod check;
 mod devices;
-mod enlarging;
 mod eval;
-mod heat;
 mod infer;
 mod inspect;
 mod masks;
@@ -17,17 +13,15 @@ mod parity;
 mod progress;
 mod replay;
 mod run;
-mod setup;
 mod sheet;
-mod status_page;
 mod teach;
 mod upscale;
 
 use crate::bundle::BundleError;
 use crate::config::ConfigError;
 use crate::memory::OverBudget;
-use crate::record::LogFormat;
 use crate::task::TaskError;
+use crate::telemetry::LogFormat;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -73,7 +67,7 @@ enum Command {
 /// # Errors
 /// What the command could not do; [`exit_code`] tells how the process should end.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    crate::record::init(cli.log_format);
+    crate::telemetry::init(cli.log_format);
     match cli.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
@@ -146,6 +140,14 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn only_what_a_change_of_the_configuration_can_mend_ends_in_78() {
+        let config = crate::config::Config::parse("[source.pattern]\nfps = -1\n", std::path::Path::new("a.toml"));
+        assert_eq!(exit_code(&config.unwrap_err().into()), 78);
+        assert_eq!(exit_code(&WrongArguments("x".into()).into()), 2);
+        assert_eq!(exit_code(&anyhow::Error::msg("a.toml:2: no such camera")), 1);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `[heat]`: what is given up while the board is too hot.
 
-use super::{Config, Outside, Source, When, outside, pixels};
+use super::{Config, Outside, Source, outside, pixels};
 use crate::board::heat::{Rung, Terms};
+use crate::task::super_resolution::When;
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;

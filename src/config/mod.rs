@@ -12,7 +12,7 @@ pub use lines::{Alarm, Edge, Heartbeat, Idle, Trigger};
 pub use mqtt::{Mqtt, Tls};
 pub use status_page::StatusPage;
 
-use crate::task::super_resolution::LEAST_SPOT;
+use crate::task::super_resolution::{LEAST_SPOT, When};
 use bytesize::ByteSize;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -151,18 +151,6 @@ pub struct SuperResolution {
     /// How long enlarging may take for a frame, in milliseconds; a spot that takes longer on this machine is made
     /// smaller. Absent: what the source's pace leaves after the verdict; without a pace, any time.
     pub max_ms: Option<Spanned<f64>>,
-}
-
-/// When to enlarge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum When {
-    /// The spot, where a frame counts as defect.
-    Anomaly,
-    /// The whole of every frame.
-    Always,
-    /// Not at all.
-    Never,
 }
 
 /// Where results go.

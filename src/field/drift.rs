@@ -23,8 +23,8 @@
 
 use super::interval::SCORE_BINS;
 use super::{Interval, baseline::Reference};
-use crate::record::Record;
 use crate::task::anomaly::Baseline;
+use crate::telemetry::Record;
 use log::Level;
 
 /// A block of the window ends after this time, but not before it has so many frames.

@@ -156,7 +156,7 @@ fn other_parts_are_told_once_and_that_they_are_gone_too() {
     line.shift = 0.0;
     let reviews = run(&mut line, &mut drift, 12.0);
     assert!(matches!(&reviews[..], [(_, Review { needed: false, cause: "new parts?", .. })]), "{reviews:?}");
-    let text = crate::record::text_line(&reviews[0].1.record());
+    let text = crate::telemetry::text_line(&reviews[0].1.record());
     assert!(text.contains("record=review") && text.contains("review=over statistic="), "{text}");
 }
 

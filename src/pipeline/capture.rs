@@ -1,11 +1,11 @@
 //! The capture thread: frames from the source into the slot.
 
 use super::counts::Fate;
-use super::run::Message;
-use super::{NewestFrame, Part, Progress, Pulse, Relief, Shutdown};
+use super::message::Message;
+use super::{LoadShedding, NewestFrame, Part, Progress, Pulse, Shutdown};
 use crate::memory::seal_this_thread;
-use crate::record::fault::{self, Cause};
 use crate::source::{Frame, FrameSource, Next};
+use crate::telemetry::fault::{self, Cause};
 use crate::times::BEAT;
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
@@ -14,13 +14,13 @@ pub(super) struct Capture<'a> {
     pub(super) slot: &'a NewestFrame,
     pub(super) progress: &'a Progress,
     pub(super) pulse: &'a Pulse,
-    pub(super) relief: &'a Relief,
+    pub(super) shedding: &'a LoadShedding,
     pub(super) shutdown: &'a Shutdown,
     pub(super) live: bool,
 }
 
 impl Capture<'_> {
-    /// Takes up to `frames` frames, of the size `smaller` while the board needs relief.
+    /// Takes up to `frames` frames; of the size `smaller` while load shedding asks for it.
     pub(super) fn run(
         &mut self,
         source: &mut dyn FrameSource,
@@ -34,7 +34,7 @@ impl Capture<'_> {
         let (mut given, mut is_small) = (0, false);
         while !self.shutdown.is_asked() && frames.is_none_or(|frames| given < frames) {
             self.pulse.beat(Part::Capture);
-            if smaller.is_some() && self.relief.smaller() != is_small {
+            if smaller.is_some() && self.shedding.uses_smaller_frames() != is_small {
                 is_small = !is_small;
                 source.resize(smaller.filter(|_| is_small));
             }
@@ -49,7 +49,7 @@ impl Capture<'_> {
                     self.slot.give_back(frame);
                     self.progress.frame(Fate::Failed);
                     // The writer is gone only where the run is ending in disorder.
-                    let _ = failures.send(Message::Failed { name, reason });
+                    let _ = failures.send(Message::CaptureFailed { name, reason });
                 }
                 Next::FailedAgain => {
                     given += 1;
@@ -71,29 +71,29 @@ impl Capture<'_> {
     fn put(&self, frame: Frame) {
         if !self.live {
             if let Some(kept) = self.put_patiently(frame) {
-                self.leave_out(kept);
+                self.skip(kept);
             }
-        } else if self.relief.leaves_out(Instant::now()) {
-            self.leave_out(frame);
+        } else if self.shedding.should_skip(Instant::now()) {
+            self.skip(frame);
         } else if self.slot.put_newest(frame) {
             self.progress.frame(Fate::DroppedStale);
         }
     }
 
-    fn leave_out(&self, frame: Frame) {
+    fn skip(&self, frame: Frame) {
         self.slot.give_back(frame);
         self.progress.frame(Fate::DroppedStale);
     }
 
-    /// Waits for the slot, and longer where the board needs a rest; gives the frame back where a stop comes first.
+    /// Waits for the slot, and longer while load shedding asks for a cooldown; returns the frame where a stop comes first.
     fn put_patiently(&self, mut frame: Frame) -> Option<Frame> {
         loop {
-            let rest = self.relief.rest(Instant::now());
-            if rest.is_zero() {
-                self.relief.gives();
+            let cooldown = self.shedding.cooldown(Instant::now());
+            if cooldown.is_zero() {
+                self.shedding.begin_frame();
                 frame = self.slot.put_when_empty(frame).err()?;
             } else {
-                std::thread::sleep(rest.min(BEAT));
+                std::thread::sleep(cooldown.min(BEAT));
                 // Nobody was late for this frame.
                 frame.captured = Instant::now();
             }

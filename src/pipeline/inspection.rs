@@ -1,17 +1,16 @@
 //! The inspection thread: the newest frame, its verdict, the alarm, the spot.
 
 use super::counts::Fate;
-use super::run::{Message, Smaller};
-use super::{NewestFrame, Part, Progress, Pulse, Relief, Report, Taken, Times};
-use crate::config::When;
+use super::message::Message;
+use super::{LoadShedding, NewestFrame, Part, Progress, Pulse, Report, Taken, Times};
 use crate::field::Seen;
 use crate::memory::seal_this_thread;
-use crate::record::fault::{self, Cause};
 use crate::sink::{Priority, Signal, VerdictObserver};
 use crate::source::Frame;
 use crate::task::TaskError;
 use crate::task::anomaly::{Inspector, Look};
-use crate::task::super_resolution::{Enlarger, spot, whole};
+use crate::task::super_resolution::{Enlarger, When, spot, whole};
+use crate::telemetry::fault::{self, Cause};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
@@ -19,38 +18,92 @@ use std::time::{Duration, Instant};
 /// How late an alarm may end where no frame comes.
 const TICK: Duration = Duration::from_millis(10);
 
-pub(super) struct Inspection<'a> {
-    pub(super) inspector: &'a mut Inspector,
-    pub(super) smaller: Option<&'a mut Smaller>,
-    pub(super) enlarger: Option<&'a mut Enlarger>,
-    pub(super) when: When,
-    pub(super) spot: usize,
-    pub(super) enlarging_limit: Option<Duration>,
-    pub(super) skip_similar: f64,
-    pub(super) normal_every: u64,
-    pub(super) live: bool,
-    pub(super) by_trigger: bool,
-    pub(super) signals: Vec<Box<dyn Signal>>,
-    pub(super) viewer: Option<Arc<dyn VerdictObserver>>,
-    pub(super) relief: &'a Relief,
+/// What is done with each frame.
+pub struct Inspection {
+    /// Judges the frames.
+    pub inspector: Inspector,
+    /// What frames may become while the board is too hot.
+    pub smaller: Option<Smaller>,
+    /// Enlarges, where something is to be enlarged.
+    pub enlargement: Option<Enlargement>,
+    /// A frame that differs from the one before by less than this, in grey levels, gets its verdict; 0: none does.
+    pub skip_similar: f64,
+    /// Keep every Nth normal frame that is judged; 0: none.
+    pub normal_every: u64,
+    /// Lines that follow the verdicts.
+    pub signals: Vec<Box<dyn Signal>>,
+    /// Receives the newest frame and its verdict.
+    pub viewer: Option<Arc<dyn VerdictObserver>>,
+}
+
+/// Frames of another size, and a bundle that was taught with that size.
+pub struct Smaller {
+    /// Width and height in pixels.
+    pub size: (usize, usize),
+    /// Judges frames of that size.
+    pub inspector: Inspector,
+}
+
+/// What is enlarged, by what, and how long that may take.
+pub struct Enlargement {
+    /// Enlarges.
+    pub enlarger: Enlarger,
+    /// When to enlarge.
+    pub when: When,
+    /// Side of the square that is enlarged, in pixels.
+    pub spot: usize,
+    /// How long one enlargement may take; longer is reported.
+    pub limit: Option<Duration>,
+}
+
+/// The inspection thread: what it does with each frame, and what it remembers of the frame before.
+pub(super) struct InspectionThread<'a> {
+    inspection: Inspection,
+    live: bool,
+    by_trigger: bool,
+    shedding: &'a LoadShedding,
     /// Who judged the frame before; `None` where nobody could.
-    pub(super) judged: Option<Judge>,
-    /// The frame that counted last as one that shows something else than the one before.
-    pub(super) last: Option<Look>,
+    judged: Option<Judge>,
+    /// The last frame that showed something else than the one before.
+    last: Option<Look>,
     /// Whether the frame before counted as defect.
-    pub(super) last_defect: bool,
+    last_defect: bool,
     /// Normal frames that were judged since one was kept.
-    pub(super) normals: u64,
+    normals: u64,
 }
 
 /// Which inspector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Judge {
+enum Judge {
     Usual,
     OfSmaller,
 }
 
-impl Inspection<'_> {
+impl Inspection {
+    /// A report with buffers for frames of a size, if it is known, so that none is made while the line runs.
+    pub(super) fn new_report(&mut self, frame_size: Option<(usize, usize)>) -> Box<Report> {
+        let mut report = Box::<Report>::default();
+        if let Some(size) = frame_size {
+            let enlargement = self.enlargement.as_ref().filter(|enlargement| enlargement.when == When::Anomaly);
+            report.make_room(size, enlargement.map(|enlargement| (enlargement.spot, enlargement.enlarger.scale())));
+            self.inspector.repeat(size, &mut report.verdict);
+        }
+        report
+    }
+}
+
+impl<'a> InspectionThread<'a> {
+    /// A thread that has seen no frame; `live`: the source has a pace of its own, `by_trigger`: an edge asks for each frame.
+    pub(super) fn new(
+        inspection: Inspection,
+        live: bool,
+        by_trigger: bool,
+        shedding: &'a LoadShedding,
+    ) -> InspectionThread<'a> {
+        let (judged, last, last_defect, normals) = (None, None, false, 0);
+        InspectionThread { inspection, live, by_trigger, shedding, judged, last, last_defect, normals }
+    }
+
     pub(super) fn run(
         &mut self,
         slot: &NewestFrame,
@@ -67,7 +120,7 @@ impl Inspection<'_> {
                 Taken::Frame(frame) => frame,
                 Taken::Nothing => {
                     let now = Instant::now();
-                    self.signals.iter_mut().for_each(|signal| signal.tick(now));
+                    self.inspection.signals.iter_mut().for_each(|signal| signal.tick(now));
                     continue;
                 }
                 Taken::Closed => return,
@@ -81,7 +134,7 @@ impl Inspection<'_> {
             if result.is_ok() {
                 // At once: everything else may take its time.
                 let (defect, now) = (report.verdict.defect, Instant::now());
-                self.signals.iter_mut().for_each(|signal| signal.verdict(defect, now));
+                self.inspection.signals.iter_mut().for_each(|signal| signal.verdict(defect, now));
             }
             report.name.clear();
             report.name.push_str(&frame.name);
@@ -98,7 +151,7 @@ impl Inspection<'_> {
                     fault::well(Cause::Frame);
                     fault::well(Cause::Bundle);
                     self.enlarge(&frame, &mut report, progress);
-                    if let Some(viewer) = &self.viewer {
+                    if let Some(viewer) = &self.inspection.viewer {
                         viewer.observe(&mut frame.picture, &report.verdict, report.latency);
                     }
                     Message::Verdict(report)
@@ -110,7 +163,7 @@ impl Inspection<'_> {
                         TaskError::Picture(_) | TaskError::TooSmall { .. } => Cause::Frame,
                         TaskError::Bundle(_) | TaskError::Engine(_) => Cause::Bundle,
                     };
-                    Message::NotJudged { report, cause, reason: error.to_string() }
+                    Message::InspectionFailed { report, cause, reason: error.to_string() }
                 }
             };
             slot.give_back(frame);
@@ -118,20 +171,20 @@ impl Inspection<'_> {
                 return;
             }
             free = Instant::now();
-            self.relief.inspected(taken, free);
+            self.shedding.inspected(taken, free);
         }
     }
 
     fn judge(&mut self, frame: &Frame, report: &mut Report) -> Result<Fate, TaskError> {
-        let picture = &frame.picture;
+        let (picture, skip_similar) = (&frame.picture, self.inspection.skip_similar);
         let size = (picture.width(), picture.height());
-        let smaller = self.smaller.as_mut().filter(|smaller| smaller.size == size);
+        let smaller = self.inspection.smaller.as_mut().filter(|smaller| smaller.size == size);
         let judge = if smaller.is_some() { Judge::OfSmaller } else { Judge::Usual };
-        let inspector = smaller.map_or(&mut *self.inspector, |smaller| &mut smaller.inspector);
+        let inspector = smaller.map_or(&mut self.inspection.inspector, |smaller| &mut smaller.inspector);
         inspector.prepare(picture)?;
         report.bundle = Arc::clone(inspector.bundle());
         let comparable = self.judged.replace(judge) == Some(judge);
-        if comparable && self.skip_similar > 0.0 && inspector.change() < self.skip_similar {
+        if comparable && skip_similar > 0.0 && inspector.change() < skip_similar {
             inspector.repeat(size, &mut report.verdict);
             return Ok(Fate::SkippedSimilar);
         }
@@ -144,7 +197,7 @@ impl Inspection<'_> {
         let mut seen = Seen { score, look: None, is_other: false };
         // What another bundle says of smaller frames cannot be held against this one's baseline.
         if self.judged == Some(Judge::Usual) {
-            let look = self.inspector.look();
+            let look = self.inspection.inspector.look();
             seen.look = Some((look.brightness, look.sharpness));
             // A part that triggers is another part, even if it looks the same.
             seen.is_other = self.by_trigger || self.last.as_ref().is_none_or(|last| look.differs_from(last));
@@ -155,7 +208,7 @@ impl Inspection<'_> {
         seen
     }
 
-    /// Whether the frame is to be kept, and how much it interests. What stands still before the lens looks like the frame
+    /// Whether the frame is to be kept, and with which priority. What stands still before the lens looks like the frame
     /// before; smaller frames are not compared.
     fn priority(&mut self, defect: bool, similar: bool, is_other: bool) -> Option<Priority> {
         let same = self.last_defect && !is_other && self.judged == Some(Judge::Usual);
@@ -163,11 +216,11 @@ impl Inspection<'_> {
         if defect {
             return Some(if same { Priority::Repeated } else { Priority::Defect });
         }
-        if similar || self.normal_every == 0 {
+        if similar || self.inspection.normal_every == 0 {
             return None;
         }
         self.normals += 1;
-        (self.normals >= self.normal_every).then(|| {
+        (self.normals >= self.inspection.normal_every).then(|| {
             self.normals = 0;
             Priority::Normal
         })
@@ -180,19 +233,19 @@ impl Inspection<'_> {
             report.frame.reshape(picture.layout(), picture.width(), picture.height());
             report.frame.data_mut().copy_from_slice(picture.data());
         }
-        let area = match self.when {
-            When::Anomaly if report.verdict.defect => spot(report.verdict.peak, self.spot, picture),
-            When::Always if report.verdict.defect || !self.relief.only_defects() => whole(picture),
+        let Some(Enlargement { enlarger, when, spot: side, limit }) = &mut self.inspection.enlargement else { return };
+        let area = match when {
+            When::Anomaly if report.verdict.defect => spot(report.verdict.peak, *side, picture),
+            When::Always if report.verdict.defect || !self.shedding.enlarges_only_defects() => whole(picture),
             _ => return,
         };
-        let Some(enlarger) = &mut self.enlarger else { return };
         let (mut small, mut large) = report.spot_buffers();
         picture.crop_into(area, &mut small);
         let started = Instant::now();
         match enlarger.enlarge_area(picture, area, &mut large) {
             Ok(()) => {
                 let time = started.elapsed();
-                report.late = self.enlarging_limit.is_some_and(|limit| time > limit).then_some(time);
+                report.late = limit.is_some_and(|limit| time > limit).then_some(time);
                 progress.enlarged(time, report.late.is_some());
                 report.spot = Some((small, large));
             }

@@ -7,17 +7,19 @@
 mod capture;
 mod counts;
 mod inspection;
+mod load_shedding;
+mod message;
 mod newest_frame;
 mod pulse;
-mod relief;
 mod report;
 mod run;
 mod shutdown;
 
 pub use counts::{Counts, Enlarging, Progress, Status, Times};
+pub use inspection::{Enlargement, Inspection, Smaller};
+pub use load_shedding::LoadShedding;
 pub use newest_frame::{NewestFrame, Taken};
 pub use pulse::{Part, Pulse, Watch};
-pub use relief::Relief;
 pub use report::Report;
-pub use run::{Ending, Overseer, Pipeline, QUEUE, Reporter, STACK, Smaller, THREADS};
+pub use run::{Ending, Pipeline, QUEUE, Reporter, RunObserver, STACK, THREADS};
 pub use shutdown::Shutdown;

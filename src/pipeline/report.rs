@@ -1,4 +1,4 @@
-//! What goes from inspection to the writer: a verdict with copies of the pixels that it needs. Reused.
+//! What inspection hands to the writer: a verdict with copies of the pixels that it needs. Its buffers are reused.
 
 use crate::sink::Priority;
 use crate::task::anomaly::Verdict;
@@ -21,13 +21,13 @@ pub struct Report {
     pub bundle: Arc<str>,
     /// Whether the verdict is that of the frame before, which this one is like.
     pub similar: bool,
-    /// Where the frame is to be kept, because it counts as defect or for later teaching: how much it interests.
+    /// The priority of keeping the frame, where it is to be kept: it counts as defect, or serves later teaching.
     pub priority: Option<Priority>,
     /// The frame; only where it is to be kept.
     pub frame: Picture,
     /// The pixels that were enlarged and their enlargement, where there is one.
     pub spot: Option<(Picture, Picture)>,
-    /// How long enlarging took, where that was longer than it may take.
+    /// How long enlarging took, where that was longer than the limit.
     pub late: Option<Duration>,
     /// A spot that is not used for this frame but whose buffers are kept for the next.
     pub(super) idle_spot: Option<(Picture, Picture)>,

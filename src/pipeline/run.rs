@@ -1,15 +1,12 @@
-//! Starts the three threads, waits for their end, and tells how it came.
+//! Starts the three threads, waits for their end, and reports why the run ended.
 
 use super::capture::Capture;
-use super::inspection::Inspection;
-use super::{NewestFrame, Part, Progress, Pulse, Relief, Report, Shutdown, Status};
-use crate::config::When;
+use super::inspection::{Inspection, InspectionThread};
+use super::message::Message;
+use super::{LoadShedding, NewestFrame, Part, Progress, Pulse, Report, Shutdown, Status};
 use crate::field::Interval;
-use crate::record::fault::Cause;
-use crate::sink::{Signal, VerdictObserver};
 use crate::source::FrameSource;
-use crate::task::anomaly::Inspector;
-use crate::task::super_resolution::Enlarger;
+use crate::telemetry::fault::Cause;
 use crate::times::BEAT;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -26,42 +23,16 @@ pub const THREADS: usize = 3;
 /// How often the status is reported.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
 
-/// A line under inspection: a source, what judges its frames, and what enlarges the spot.
+/// A line under inspection.
 pub struct Pipeline {
     /// Where frames come from.
     pub source: Box<dyn FrameSource>,
-    /// What judges them.
-    pub inspector: Inspector,
-    /// What enlarges, and when.
-    pub enlarger: Option<Enlarger>,
-    /// When to enlarge.
-    pub when: When,
-    /// Side of the enlarged square, in pixels.
-    pub spot: usize,
-    /// How long enlarging may take for a frame; longer is told.
-    pub enlarging_limit: Option<Duration>,
-    /// Frames that differ by less than this, in grey levels, get the verdict of the one before; 0: none does.
-    pub skip_similar: f64,
-    /// Of the normal frames that are judged every so many-th is kept; 0: none.
-    pub normal_every: u64,
+    /// What is done with each.
+    pub inspection: Inspection,
+    /// What is skipped while the board is too hot.
+    pub shedding: Arc<LoadShedding>,
     /// Ends after this many frames from the source.
     pub frames: Option<u64>,
-    /// Lines that follow the verdicts.
-    pub signals: Vec<Box<dyn Signal>>,
-    /// Who looks on.
-    pub viewer: Option<Arc<dyn VerdictObserver>>,
-    /// What is left out while the board is too hot.
-    pub relief: Arc<Relief>,
-    /// What frames may become then.
-    pub smaller: Option<Smaller>,
-}
-
-/// Frames of another size, and what judges them: a bundle that was taught with that size.
-pub struct Smaller {
-    /// Width and height in pixels.
-    pub size: (usize, usize),
-    /// What judges frames of that size.
-    pub inspector: Inspector,
 }
 
 /// What is done with each verdict, on the writer thread.
@@ -74,14 +45,14 @@ pub trait Reporter: Send {
     fn tick(&mut self) {}
 }
 
-/// What looks after a run, on the thread that started it.
-pub trait Overseer {
+/// Observes a run, on the thread that started it.
+pub trait RunObserver {
     /// Every ten seconds, and once when all is done; `interval` is what happened since the last time.
     fn status(&mut self, status: &Status, interval: &Interval);
 
-    /// Many times a second. `alive` says whether every thread has got on since it was last true. To end the run, ask
+    /// Many times a second. `alive` says whether every thread has made progress since it was last true. To end the run, ask
     /// `shutdown`.
-    fn look(&mut self, status: &Status, alive: bool, shutdown: &Shutdown);
+    fn poll(&mut self, status: &Status, alive: bool, shutdown: &Shutdown);
 }
 
 /// How a run ended.
@@ -95,16 +66,9 @@ pub struct Ending {
     pub faulty: bool,
 }
 
-/// What the writer is told.
-pub(super) enum Message {
-    Verdict(Box<Report>),
-    NotJudged { report: Box<Report>, cause: Cause, reason: String },
-    Failed { name: String, reason: String },
-}
-
 impl Pipeline {
     /// Runs until the source ends or a stop is asked for. Every frame taken from the source has found its fate, and
-    /// every verdict has reached `reporter`, when this returns; `overseer` looks after it meanwhile.
+    /// every verdict has reached `reporter`, when this returns; `observer` is called meanwhile.
     ///
     /// # Errors
     /// Where a thread cannot be started.
@@ -112,12 +76,10 @@ impl Pipeline {
         self,
         shutdown: &Shutdown,
         reporter: &mut dyn Reporter,
-        overseer: &mut dyn Overseer,
+        observer: &mut dyn RunObserver,
     ) -> std::io::Result<Ending> {
-        let Pipeline { mut source, mut inspector, mut enlarger, .. } = self;
-        let Pipeline { when, spot, enlarging_limit, skip_similar, normal_every, frames, .. } = self;
-        let Pipeline { signals, viewer, relief, mut smaller, .. } = self;
-        let small = smaller.as_ref().map(|smaller| smaller.size);
+        let Pipeline { mut source, mut inspection, shedding, frames } = self;
+        let smaller = inspection.smaller.as_ref().map(|smaller| smaller.size);
         let (live, by_trigger, frame_size) = (source.is_live(), source.is_triggered(), source.frame_size());
         let slot = NewestFrame::new(frame_size);
         let progress = Progress::default();
@@ -125,54 +87,27 @@ impl Pipeline {
         let (to_writer, messages) = sync_channel(QUEUE);
         let (give_back, used) = sync_channel(QUEUE + 1);
         for _ in 0..=QUEUE {
-            let mut report = Box::<Report>::default();
-            if let Some(size) = frame_size {
-                let scale = enlarger.as_ref().map(|enlarger| enlarger.scale());
-                report.make_room(size, scale.map(|scale| (spot, scale)).filter(|_| when == When::Anomaly));
-                inspector.repeat(size, &mut report.verdict);
-            }
             // The channel was made to hold exactly these.
-            let _ = give_back.try_send(report);
+            let _ = give_back.try_send(inspection.new_report(frame_size));
         }
         let failures = to_writer.clone();
         let faulty = std::thread::scope(|scope| {
             // Each thread owns its ends of the queues, so that they close when it ends, in order or not.
-            let (slot, progress, pulse, relief) = (&slot, &progress, &pulse, &*relief);
+            let (slot, progress, pulse, shedding) = (&slot, &progress, &pulse, &*shedding);
             let capture = thread(scope, "capture", move || {
                 let _close = CloseAtEnd(slot);
-                let mut capture = Capture { slot, progress, pulse, relief, shutdown, live };
-                capture.run(source.as_mut(), small, frames, &failures);
+                let mut capture = Capture { slot, progress, pulse, shedding, shutdown, live };
+                capture.run(source.as_mut(), smaller, frames, &failures);
             })?;
             let inspection = thread(scope, "inspection", move || {
                 // If inspection ends early the capture thread must not wait for an empty slot for ever.
                 let _stop = StopAtEnd(shutdown);
-                let enlarger = enlarger.as_mut();
-                let inspector = &mut inspector;
-                let smaller = smaller.as_mut();
-                let mut inspection = Inspection {
-                    inspector,
-                    smaller,
-                    enlarger,
-                    when,
-                    spot,
-                    enlarging_limit,
-                    skip_similar,
-                    normal_every,
-                    live,
-                    by_trigger,
-                    signals,
-                    viewer,
-                    relief,
-                    judged: None,
-                    last: None,
-                    last_defect: false,
-                    normals: 0,
-                };
-                inspection.run(slot, progress, pulse, &used, &to_writer);
+                let mut thread = InspectionThread::new(inspection, live, by_trigger, shedding);
+                thread.run(slot, progress, pulse, &used, &to_writer);
             })?;
             let writer = thread(scope, "writer", move || write(reporter, &messages, &give_back, progress))?;
             let mut last = Instant::now();
-            let mut stretch = Stretch { interval: Interval::new(), captured: 0 };
+            let mut since = StatusInterval { interval: Interval::new(), captured: 0 };
             let mut watch = pulse.watch();
             let threads: [&ScopedJoinHandle<()>; 3] = [&capture, &inspection, &writer];
             while !threads.iter().all(|thread| thread.is_finished()) {
@@ -181,12 +116,12 @@ impl Pipeline {
                     Part::Capture => capture.is_finished(),
                     Part::Inspection => inspection.is_finished(),
                 });
-                overseer.look(&progress.status(), alive, shutdown);
+                observer.poll(&progress.status(), alive, shutdown);
                 if last.elapsed() >= STATUS_EVERY {
-                    stretch.tell(progress, &mut last, overseer);
+                    since.report(progress, &mut last, observer);
                 }
             }
-            stretch.tell(progress, &mut last, overseer);
+            since.report(progress, &mut last, observer);
             let ends = [capture.join(), inspection.join(), writer.join()];
             std::io::Result::Ok(ends.iter().any(Result::is_err))
         })?;
@@ -202,21 +137,21 @@ impl Pipeline {
 }
 
 /// The time from one status to the next.
-struct Stretch {
+struct StatusInterval {
     interval: Box<Interval>,
     /// Frames captured before it.
     captured: u64,
 }
 
-impl Stretch {
-    /// Ends it, tells what happened in it, and begins the next.
-    fn tell(&mut self, progress: &Progress, begun: &mut Instant, overseer: &mut dyn Overseer) {
+impl StatusInterval {
+    /// Ends it, reports what happened in it, and begins the next.
+    fn report(&mut self, progress: &Progress, begun: &mut Instant, observer: &mut dyn RunObserver) {
         self.interval.clear();
         progress.take(&mut self.interval);
         let status = progress.status();
         self.interval.seconds = begun.elapsed().as_secs_f64();
         self.interval.captured = status.counts.captured - self.captured;
-        overseer.status(&status, &self.interval);
+        observer.status(&status, &self.interval);
         (*begun, self.captured) = (Instant::now(), status.counts.captured);
     }
 }
@@ -261,11 +196,11 @@ fn write(
                 // Inspection may be gone already; its reports then end here.
                 let _ = give_back.try_send(report);
             }
-            Ok(Message::NotJudged { report, cause, reason }) => {
+            Ok(Message::InspectionFailed { report, cause, reason }) => {
                 reporter.failed(&report.name, cause, &reason);
                 let _ = give_back.try_send(report);
             }
-            Ok(Message::Failed { name, reason }) => reporter.failed(&name, Cause::Frame, &reason),
+            Ok(Message::CaptureFailed { name, reason }) => reporter.failed(&name, Cause::Frame, &reason),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }

@@ -1,14 +1,15 @@
-//! Tells the manager what the service does (`sd_notify(3)`).
+//! Notifies the service manager (`sd_notify(3)`).
 
 use crate::pipeline::Status;
 use crate::times::{FEED, STATUS};
 use sd_notify::NotifyState;
 use std::time::{Duration, Instant};
 
-/// The way to the manager.
+/// The connection to the service manager.
 pub struct Manager {
     fed: Option<Instant>,
-    told: Option<(Instant, u64)>,
+    /// When the status text was renewed last, and the frames captured by then.
+    renewed: Option<(Instant, u64)>,
 }
 
 impl Default for Manager {
@@ -18,59 +19,59 @@ impl Default for Manager {
 }
 
 impl Manager {
-    /// Whoever started this process, where it wants to be told.
+    /// The manager that started this process; without one, nothing is sent.
     pub fn new() -> Manager {
-        Manager { fed: None, told: None }
+        Manager { fed: None, renewed: None }
     }
 
     /// Everything is up: units that wait for this one may start.
     pub fn ready(&self) {
-        tell(&[NotifyState::Ready, NotifyState::Watchdog]);
+        notify(&[NotifyState::Ready, NotifyState::Watchdog]);
     }
 
     /// A new configuration is being taken; [`Manager::ready`] ends that.
     pub fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => tell(&[NotifyState::Reloading, now]),
-            Err(_) => tell(&[NotifyState::Reloading]),
+            Ok(now) => notify(&[NotifyState::Reloading, now]),
+            Err(_) => notify(&[NotifyState::Reloading]),
         }
     }
 
     /// The service ends.
     pub fn stopping(&self) {
-        tell(&[NotifyState::Stopping]);
+        notify(&[NotifyState::Stopping]);
     }
 
     /// One line for `systemctl status`.
-    pub fn say(&self, text: &str) {
-        tell(&[NotifyState::Status(text)]);
+    pub fn status(&self, text: &str) {
+        notify(&[NotifyState::Status(text)]);
     }
 
-    /// Every thread has got on since this was called last.
+    /// Feeds the watchdog: every thread has made progress since this was called last.
     pub fn alive(&mut self) {
         if self.fed.is_none_or(|fed| fed.elapsed() >= FEED) {
-            tell(&[NotifyState::Watchdog]);
+            notify(&[NotifyState::Watchdog]);
             self.fed = Some(Instant::now());
         }
     }
 
-    /// Renews the line from time to time; `board` says how the board is, in words.
+    /// Renews the line from time to time; `board` describes the board.
     pub fn progress(&mut self, status: &Status, board: impl FnOnce() -> Option<String>) {
-        let (since, frames) = match self.told {
-            Some((told, _)) if told.elapsed() < STATUS => return,
-            Some((told, before)) => (told.elapsed(), status.counts.captured - before.min(status.counts.captured)),
+        let (since, frames) = match self.renewed {
+            Some((at, _)) if at.elapsed() < STATUS => return,
+            Some((at, before)) => (at.elapsed(), status.counts.captured - before.min(status.counts.captured)),
             None => (Duration::ZERO, 0),
         };
-        self.told = Some((Instant::now(), status.counts.captured));
+        self.renewed = Some((Instant::now(), status.counts.captured));
         if !since.is_zero() {
             let line = line(status, frames as f64 / since.as_secs_f64());
             let board = board().map_or(String::new(), |board| format!("; {board}"));
-            self.say(&(line + &board));
+            self.status(&(line + &board));
         }
     }
 }
 
-/// What an engineer wants to see at a glance.
+/// The rate, the last score and the counts, in one line.
 fn line(status: &Status, fps: f64) -> String {
     let counts = status.counts;
     let judged = counts.inspected + counts.skipped_similar;
@@ -86,8 +87,8 @@ fn line(status: &Status, fps: f64) -> String {
     )
 }
 
-/// Where nobody listens, or not any more, there is nothing to be done about it.
-fn tell(states: &[NotifyState]) {
+/// Sends states. Where nobody listens, or not any more, there is nothing to be done about it.
+fn notify(states: &[NotifyState]) {
     if let Err(error) = sd_notify::notify(states) {
         log::debug!(error = error.to_string().as_str(); "manager_not_told");
     }
@@ -99,7 +100,7 @@ mod tests {
     use crate::pipeline::Counts;
 
     #[test]
-    fn the_line_tells_the_rate_and_that_nothing_comes() {
+    fn the_line_has_the_rate_or_says_that_no_frame_comes() {
         let counts = Counts { captured: 30, inspected: 28, skipped_similar: 1, dropped_stale: 0, failed: 1 };
         let status = Status { counts, score: 0.25, defects: 2, ..Status::default() };
         let text = line(&status, 12.34);

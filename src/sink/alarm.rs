@@ -7,7 +7,7 @@
 //! the level, some make the line an input, and a resistor decides. So an alarm line alone cannot tell "all is well" from
 //! "nobody looks": only the heartbeat can, which stops.
 
-use crate::record::fault::{self, Cause};
+use crate::telemetry::fault::{self, Cause};
 use embedded_hal::digital::{OutputPin, PinState};
 use std::time::{Duration, Instant};
 

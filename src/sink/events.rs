@@ -7,7 +7,7 @@
 
 use super::stamp::{is_stamp, stamp};
 use super::tail::{LONGEST, truncate_partial_line};
-use crate::record::{Record, json_line};
+use crate::telemetry::{Record, json_line};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Stands in for `mqtt` when the program is built without the feature `mqtt`. A configuration that names a broker is refused
 //! then, so no value of these types ever exists.
 
-use crate::record::Record;
+use crate::telemetry::Record;
 use std::fmt;
 use std::io;
 use std::path::Path;

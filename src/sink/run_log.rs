@@ -1,7 +1,7 @@
 //! The records of one run: they begin with its start, as soon as the disk takes it.
 
 use super::EventLog;
-use crate::record::Record;
+use crate::telemetry::Record;
 use std::io;
 use std::path::{Path, PathBuf};
 

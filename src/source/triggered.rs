@@ -1,7 +1,7 @@
 //! One frame for each edge of a trigger line, instead of free running.
 
 use super::{Condition, Frame, FrameSource, Next};
-use crate::record::fault::{self, Cause};
+use crate::telemetry::fault::{self, Cause};
 use std::time::{Duration, Instant};
 
 /// How long one wait for an edge lasts: the source is looked after in between.

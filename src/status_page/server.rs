@@ -10,7 +10,7 @@ use super::{CONNECTIONS, LiveFeed, Page, RunFacts, SEND_BUFFER, STACK};
 use crate::board::heat::Reading;
 use crate::field::Interval;
 use crate::pipeline::Status;
-use crate::record::fault::{self, Cause};
+use crate::telemetry::fault::{self, Cause};
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{self, ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

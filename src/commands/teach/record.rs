@@ -2,10 +2,9 @@
 //!
 //! They are kept as files: what a bundle has learned from can be looked at, and taught again.
 
-use crate::commands::board::{Purpose, triggered};
 use crate::commands::progress::Progress;
-use crate::commands::setup::open_source;
 use crate::config::{self, Config, Source};
+use crate::line::{Mode, open_source, triggered};
 use crate::sink::write_png_durably;
 use crate::source::{Frame, Next};
 use anyhow::Context;
@@ -25,7 +24,7 @@ pub fn record(camera: &str, folder: &Path, frames: u64, every: Duration) -> anyh
         return Ok(());
     }
     let config = configuration(camera)?;
-    let mut source = triggered(&config, open_source(&config, Purpose::Check)?)?;
+    let mut source = triggered(&config, open_source(&config, Mode::Check)?)?;
     log::info!(source = source.describe().as_str(), folder = folder.display().to_string().as_str(), from = number, to = frames; "recording");
     let progress = Progress::new("recording", frames);
     let (mut frame, mut due) = (Frame::default(), Instant::now());

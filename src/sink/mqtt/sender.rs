@@ -6,7 +6,7 @@ use super::settings::{BrokerSettings, OFFLINE, ONLINE};
 use super::shared::SharedState;
 use super::spool::Spool;
 use super::transport::{CLOSED, ConnectionError};
-use crate::record::fault::{self, Cause};
+use crate::telemetry::fault::{self, Cause};
 use crate::times::BEAT;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

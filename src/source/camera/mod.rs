@@ -39,7 +39,7 @@ pub use v4l2::V4l2;
 pub(crate) use v4l2::age_of;
 
 use super::{Condition, Frame, FrameSource, Next, State};
-use crate::record::fault::{self as faults, Cause};
+use crate::telemetry::fault::{self as faults, Cause};
 use choose::choose;
 use device::Filled;
 use lineside_picture::{RawFrame, decode_into};

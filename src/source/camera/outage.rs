@@ -1,7 +1,7 @@
 //! The time in which a camera gives no frames: how long to wait between tries, and what was told already.
 
 use super::fault::Fault;
-use crate::record::fault::{self, Cause};
+use crate::telemetry::fault::{self, Cause};
 use std::time::Duration;
 
 const SHORTEST: Duration = Duration::from_millis(200);

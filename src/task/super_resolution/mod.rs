@@ -9,11 +9,13 @@ mod camera;
 mod fit;
 mod measure;
 mod tiles;
+mod when;
 mod window;
 
 pub use camera::photograph;
 pub use fit::LEAST_SPOT;
 pub use measure::{psnr_y, ssim_y};
+pub use when::When;
 
 use super::TaskError;
 use crate::bundle::{Bundle, Channels, SuperResolutionSection, Task};

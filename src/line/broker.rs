@@ -1,13 +1,13 @@
 //! From a configuration to a broker: its files are read here, so that what is wrong with them names a line.
 
-use super::board::Purpose;
+use super::plan::Mode;
 use crate::config::Config;
 use crate::memory::Bill;
 use crate::sink::mqtt::BrokerSettings;
 
-/// Which broker is to be told, where there is one; puts it on the bill. A check tries to log in.
+/// The settings of the broker, where there is one, and its place on the bill. A check tries to log in.
 #[cfg(feature = "mqtt")]
-pub fn broker(config: &Config, purpose: Purpose, bill: &mut Bill) -> anyhow::Result<Option<BrokerSettings>> {
+pub(super) fn broker(config: &Config, mode: Mode, bill: &mut Bill) -> anyhow::Result<Option<BrokerSettings>> {
     use crate::board::machine;
     use crate::sink::mqtt;
 
@@ -44,7 +44,7 @@ pub fn broker(config: &Config, purpose: Purpose, bill: &mut Bill) -> anyhow::Res
         board: machine.board,
     };
     bill.add("broker", mqtt::BYTES as u64);
-    if purpose == Purpose::Check {
+    if mode == Mode::Check {
         // Not for ever, as with a camera that is away: 1, not 78.
         let refused = |problem| anyhow::Error::msg(config.blame(&section.host, problem).to_string());
         mqtt::check_connection(&settings).map_err(refused)?;
@@ -54,6 +54,6 @@ pub fn broker(config: &Config, purpose: Purpose, bill: &mut Bill) -> anyhow::Res
 
 /// None: a configuration that names one was refused.
 #[cfg(not(feature = "mqtt"))]
-pub fn broker(_: &Config, _: Purpose, _: &mut Bill) -> anyhow::Result<Option<BrokerSettings>> {
+pub(super) fn broker(_: &Config, _: Mode, _: &mut Bill) -> anyhow::Result<Option<BrokerSettings>> {
     Ok(None)
 }

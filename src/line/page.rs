@@ -1,6 +1,6 @@
 //! The status page of a run: from the configuration to its thread.
 
-use super::setup::Ready;
+use super::plan::LinePlan;
 use crate::config::{Config, ConfigError};
 use crate::memory::Bill;
 use crate::source::FrameSource;
@@ -10,24 +10,31 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// A page that is ready to be served.
-pub struct Planned {
+pub struct PagePlan {
     listen: SocketAddr,
     token: Option<String>,
     max_fps: f64,
     live: Arc<LiveFeed>,
 }
 
-/// What the configuration asks for, on the bill.
-pub fn plan(config: &Config, source: &dyn FrameSource, bill: &mut Bill) -> Result<Option<Planned>, ConfigError> {
+/// The page that the configuration asks for, on the bill.
+pub(super) fn plan(
+    config: &Config,
+    source: &dyn FrameSource,
+    bill: &mut Bill,
+) -> Result<Option<PagePlan>, ConfigError> {
     let Some(page) = &config.status_page else { return Ok(None) };
     bill.add("status page", max_bytes(source.max_pixels() as u64));
     let live = Arc::new(LiveFeed::new(source.frame_size()));
     let (listen, max_fps) = (*page.listen.get_ref(), *page.max_fps.get_ref());
-    Ok(Some(Planned { listen, token: config.page_token()?, max_fps, live }))
+    Ok(Some(PagePlan { listen, token: config.page_token()?, max_fps, live }))
 }
 
-/// Whether it could be served now; says where.
-pub fn prove(config: &Config) -> Result<String, ConfigError> {
+/// Whether it could be served now, and where.
+///
+/// # Errors
+/// Where its address cannot be bound.
+pub fn check_page(config: &Config) -> Result<String, ConfigError> {
     let Some(page) = &config.status_page else { return Ok("off".into()) };
     let listen = page.listen.get_ref();
     let token = if page.token.is_some() || page.token_file.is_some() { ", with a token" } else { "" };
@@ -42,22 +49,22 @@ pub fn prove(config: &Config) -> Result<String, ConfigError> {
     Ok(format!("http://{listen}/{token}{taken}"))
 }
 
-impl Planned {
-    /// What is to be shown each verdict.
-    pub fn viewer(&self) -> Arc<LiveFeed> {
+impl PagePlan {
+    /// The viewer of each verdict.
+    pub(super) fn viewer(&self) -> Arc<LiveFeed> {
         Arc::clone(&self.live)
     }
 }
 
 /// Serves the page of a run, where there is one.
-pub fn serve(config: &Config, ready: &mut Ready) -> std::io::Result<Option<StatusServer>> {
-    let Some(Planned { listen, token, max_fps, live }) = ready.page.take() else { return Ok(None) };
+pub(super) fn serve(config: &Config, plan: &mut LinePlan) -> std::io::Result<Option<StatusServer>> {
+    let Some(PagePlan { listen, token, max_fps, live }) = plan.page.take() else { return Ok(None) };
     let facts = RunFacts {
-        source: ready.source.clone(),
-        bundles: ready.bundles.clone(),
+        source: plan.source.clone(),
+        bundles: plan.bundles.clone(),
         budget_bytes: config.budget.memory.as_u64(),
-        bill_bytes: ready.bill.total(),
+        bill_bytes: plan.bill.total(),
         started: jiff::Timestamp::now(),
     };
-    StatusServer::start(listen, token, max_fps, live, facts, ready.output.clone()).map(Some)
+    StatusServer::start(listen, token, max_fps, live, facts, plan.output.clone()).map(Some)
 }

@@ -1,49 +1,55 @@
-//! The records of a run. `docs/field-log.md` tells what each field means; a test holds the two together.
+//! The records of a run. `docs/field-log.md` describes each field; a test compares the two.
 
+use super::heat::HeatWatcher;
 use super::hundredths;
+use super::plan::LinePlan;
 use crate::board::Machine;
 use crate::bundle::sha256;
-use crate::commands::heat::Watcher;
-use crate::commands::setup::Ready;
 use crate::config::Config;
 use crate::field::{Drift, Interval, Stage};
 use crate::memory::{peak_resident_bytes, resident_bytes, sealed_allocations};
 use crate::pipeline::{Ending, Report, Status};
-use crate::record::{Record, Value, event_id, fault, held_back};
 use crate::task::anomaly::Region;
+use crate::telemetry::{Record, Value, event_id, fault, held_back};
 use lineside_engine::cpu_features;
 use std::path::Path;
 use std::time::Duration;
 
-/// What runs where, with what. `previous` is how the last run in the same output folder ended.
-pub fn start(config: &Config, path: Option<&Path>, ready: &Ready, machine: &Machine, previous: &'static str) -> Record {
+/// The start of a run: what runs where, with what. `previous`: how the last run in the same output folder ended.
+pub fn start(
+    config: &Config,
+    path: Option<&Path>,
+    plan: &LinePlan,
+    machine: &Machine,
+    previous: &'static str,
+) -> Record {
     Record::info("start")
         .with("host", machine.host.as_str())
         .with("version", env!("CARGO_PKG_VERSION"))
-        .with("source", ready.source.as_str())
+        .with("source", plan.source.as_str())
         .with("config", path.map_or("demo".into(), |path| path.display().to_string()))
-        .with("bundles", ready.bundles.join("; "))
-        .with("output", ready.output.display().to_string())
+        .with("bundles", plan.bundles.join("; "))
+        .with("output", plan.output.display().to_string())
         .with("budget_bytes", config.budget.memory.as_u64())
-        .with("bill_bytes", ready.bill.total())
-        .with("bill", ready.bill.line())
+        .with("bill_bytes", plan.bill.total())
+        .with("bill", plan.bill.line())
         .with_known("board", machine.board.as_deref())
         .with_known("cpu", machine.cpu.as_deref())
         .with("cores", machine.cores)
         .with("cpu_features", cpu_features().join(" "))
-        .with("kernel", ready.kernel)
+        .with("kernel", plan.kernel)
         .with("os", machine.os.as_str())
         .with_known("boot", machine.boot.as_deref())
         .with("pid", u64::from(std::process::id()))
         .with("previous", previous)
 }
 
-/// How it goes: totals of the run, and what happened in `interval`.
-pub fn status(status: &Status, interval: &Interval, uptime: Duration, drift: &Drift, heat: &Watcher) -> Record {
+/// The totals of the run, and what happened in `interval`.
+pub fn status(status: &Status, interval: &Interval, uptime: Duration, drift: &Drift, heat: &HeatWatcher) -> Record {
     let mut record =
         Record::info("status").with("uptime_s", tenths(uptime.as_secs_f64())).with("seconds", tenths(interval.seconds));
     counts(&mut record, status);
-    // The time between the end of the last frame and that of the run is no time to tell a rate by.
+    // The time between the end of the last frame and that of the run is too short for a rate.
     let fps = if interval.seconds > 0.1 { interval.captured as f64 / interval.seconds } else { 0.0 };
     record.add("fps", tenths(fps));
     record.add("score", status.score);
@@ -93,7 +99,7 @@ pub fn kept_normal(report: &Report, original: String) -> Record {
     judged("normal", report).with("files", Value::Group(vec![("original", original)]))
 }
 
-/// A verdict, and what `lineside replay` needs to come to it again.
+/// A verdict, with what `lineside replay` needs to repeat it.
 fn judged(kind: &'static str, report: &Report) -> Record {
     let verdict = &report.verdict;
     Record::info(kind)
@@ -108,7 +114,7 @@ fn judged(kind: &'static str, report: &Report) -> Record {
         .with("verdict_sha256", verdict.fingerprint())
 }
 
-/// How it ended.
+/// The end of a run.
 pub fn stop(ending: &Ending, uptime: Duration) -> Record {
     let status = &ending.status;
     let mut record = Record::info("stop").with("reason", ending.reason).with("uptime_s", tenths(uptime.as_secs_f64()));

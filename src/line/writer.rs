@@ -1,28 +1,29 @@
-//! What a run leaves behind: a line for each verdict, records, and pictures of defects.
+//! The writer thread's work: a printed line for each verdict, records, and pictures of defects.
 
 use super::{hundredths, records};
 use crate::pipeline::{Report, Reporter};
-use crate::record::Record;
-use crate::record::fault::{self, Cause};
 use crate::sink::mqtt::BrokerClient;
 use crate::sink::{ImageStore, Priority, RunLog, annotated, is_full, spot_beside_bicubic};
+use crate::telemetry::Record;
+use crate::telemetry::fault::{self, Cause};
 use lineside_picture::Picture;
-use std::io::{Stdout, Write};
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 /// Prints each verdict, records defects and writes their pictures.
 pub(super) struct Writer {
     events: RunLog,
-    /// Records of others, to be written, too.
+    /// Records of other threads, to be written, too.
     kept: Receiver<Record>,
     broker: Option<Arc<BrokerClient>>,
     images: ImageStore,
     scale: usize,
-    out: Stdout,
+    /// Where verdicts are printed.
+    out: Box<dyn Write + Send>,
     /// Results that could not be written.
     pub(super) unwritten: u64,
-    /// Whether nobody watches any more.
+    /// Whether verdicts cannot be printed any more, because nobody reads them.
     pub(super) reader_gone: bool,
 }
 
@@ -38,13 +39,13 @@ impl Reporter for Writer {
         };
         let latency = report.latency.as_secs_f64() * 1e3;
         self.print(&format!("{:<28} {word}  score {:.4}  {latency:6.1} ms  {place}", report.name, verdict.score));
-        self.tell_enlarging(report);
+        self.report_enlarging(report);
         if verdict.defect || report.spot.is_some() {
             self.keep_pictures(report);
         }
         if report.priority == Some(Priority::Normal) {
             let stem = self.images.normal_file_stem(report.wall, &report.name);
-            let file = self.keep(Ok(&report.frame), format!("{stem}.png"));
+            let file = self.write_picture(Ok(&report.frame), format!("{stem}.png"));
             self.write(&records::kept_normal(report, file));
         }
     }
@@ -67,11 +68,12 @@ impl Writer {
         broker: Option<Arc<BrokerClient>>,
         images: ImageStore,
         scale: usize,
+        out: Box<dyn Write + Send>,
     ) -> Writer {
-        Writer { events, kept, broker, images, scale, out: std::io::stdout(), unwritten: 0, reader_gone: false }
+        Writer { events, kept, broker, images, scale, out, unwritten: 0, reader_gone: false }
     }
 
-    /// Writes a record down, and gives it to the broker's queue.
+    /// Writes a record, and puts it into the broker's queue.
     pub(super) fn write(&mut self, record: &Record) {
         if let Some(broker) = &self.broker {
             broker.enqueue(record);
@@ -89,14 +91,14 @@ impl Writer {
         }
     }
 
-    /// Writes down what others have to tell.
+    /// Writes the records of other threads.
     pub(super) fn write_kept(&mut self) {
         while let Ok(record) = self.kept.try_recv() {
             self.write(&record);
         }
     }
 
-    /// Writes the frame, what was seen in it and the spot of a defect, with its event; of a normal frame what was enlarged.
+    /// Writes the frame, its annotated copy and the spot of a defect, with its event; of a normal frame what was enlarged.
     fn keep_pictures(&mut self, report: &Report) {
         let verdict = &report.verdict;
         let (original, enlarged) = ("-original.png", format!("-x{}.png", self.scale));
@@ -104,12 +106,12 @@ impl Writer {
         let stem = self.images.file_stem(report.wall, priority, &report.name, &[".png", original, &enlarged]);
         let spot = report.spot.as_ref().map(|(small, large)| {
             let picture = spot_beside_bicubic(small, large, self.scale).map_err(anyhow::Error::from);
-            self.keep(picture.as_ref(), format!("{stem}{enlarged}"))
+            self.write_picture(picture.as_ref(), format!("{stem}{enlarged}"))
         });
         if verdict.defect {
-            let original = self.keep(Ok(&report.frame), format!("{stem}{original}"));
+            let original = self.write_picture(Ok(&report.frame), format!("{stem}{original}"));
             let annotated = annotated(&report.frame, verdict).map_err(anyhow::Error::from);
-            let annotated = self.keep(annotated.as_ref(), format!("{stem}.png"));
+            let annotated = self.write_picture(annotated.as_ref(), format!("{stem}.png"));
             let files = vec![("annotated", annotated), ("spot", spot.unwrap_or_default()), ("original", original)];
             let event = records::event(report, files);
             self.write(&event);
@@ -117,7 +119,7 @@ impl Writer {
         }
     }
 
-    fn tell_enlarging(&mut self, report: &Report) {
+    fn report_enlarging(&mut self, report: &Report) {
         match &report.spot_failure {
             Some(reason) => fault::failed(Cause::Enlarge, &format!("{}: {reason}", report.name)),
             None if report.spot.is_some() => fault::well(Cause::Enlarge),
@@ -134,15 +136,15 @@ impl Writer {
         }
     }
 
-    /// A line for whoever watches. Where nobody does any more, inspection goes on.
+    /// Prints a line. Where nobody reads any more, inspection goes on.
     fn print(&mut self, line: &str) {
         if !self.reader_gone && writeln!(self.out, "{}", line.trim_end()).is_err() {
             self.reader_gone = true;
         }
     }
 
-    /// Writes a picture; gives its name, or nothing where it could not be written.
-    fn keep(&mut self, picture: Result<&Picture, &anyhow::Error>, name: String) -> String {
+    /// Writes a picture; returns its name, or nothing where it could not be written.
+    fn write_picture(&mut self, picture: Result<&Picture, &anyhow::Error>, name: String) -> String {
         let written = match picture {
             Ok(picture) => self.images.write(&name, picture).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),

@@ -1,10 +1,10 @@
-//! What of a frame is enlarged, and how long that may take and takes on this machine.
+//! The area of a frame that is enlarged, the time that takes on this machine, and its limit.
 
-use crate::config::{Config, When};
+use crate::config::Config;
 use crate::source::FrameSource;
 use crate::task::TaskError;
 use crate::task::anomaly::{Inspector, Verdict};
-use crate::task::super_resolution::Enlarger;
+use crate::task::super_resolution::{Enlarger, When};
 use lineside_picture::{Layout, Picture};
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -16,44 +16,15 @@ const LEAST_SHARE: u32 = 4;
 
 /// What is enlarged of a frame.
 #[derive(Debug, Clone, Copy, serde::Serialize)]
-pub struct Enlarging {
+pub struct EnlargingPlan {
     /// Side of the square around the hottest place, in pixels; none where frames are enlarged whole.
     pub spot: Option<usize>,
     /// The side that was asked for.
     pub wanted: usize,
-    /// What it takes here, in milliseconds; unknown for whole frames of unknown size.
+    /// How long it takes here, in milliseconds; unknown for whole frames of unknown size.
     pub ms: Option<f64>,
-    /// What it may take.
+    /// The limit for that.
     pub max_ms: Option<f64>,
-}
-
-/// Chooses the spot's size so that it is enlarged in the time there is, and measures what it takes.
-pub fn fit(
-    config: &Config,
-    source: &dyn FrameSource,
-    inspector: &mut Inspector,
-    enlarger: &mut Enlarger,
-) -> Result<Enlarging, TaskError> {
-    let section = &config.super_resolution;
-    let limit = match (&section.max_ms, config.source.fps()) {
-        (Some(ms), _) => Some(Duration::from_secs_f64(ms.get_ref() / 1e3)),
-        (None, Some(fps)) => {
-            let frame = Duration::from_secs_f64(1.0 / fps);
-            let verdict = time_of_verdict(inspector, source.frame_size().unwrap_or(USUAL))?;
-            Some(frame.saturating_sub(verdict).max(frame / LEAST_SHARE))
-        }
-        (None, None) => None,
-    };
-    let wanted = *section.spot.get_ref();
-    let (spot, time) = match section.when {
-        When::Always => (None, source.frame_size().map(|(w, h)| enlarger.time_of(w, h)).transpose()?),
-        _ => {
-            let (side, time) = enlarger.fit_spot(wanted, limit)?;
-            (Some(side), Some(time))
-        }
-    };
-    let ms = |time: Duration| (time.as_secs_f64() * 1e5).round() / 100.0;
-    Ok(Enlarging { spot, wanted, ms: time.map(ms), max_ms: limit.map(ms) })
 }
 
 /// The median of three verdicts on a frame of this size.
@@ -71,13 +42,42 @@ fn time_of_verdict(inspector: &mut Inspector, size: (usize, usize)) -> Result<Du
     Ok(times[1])
 }
 
-impl Enlarging {
+impl EnlargingPlan {
+    /// Chooses the spot's size so that it is enlarged in the time there is, and measures what it takes.
+    pub(super) fn fit(
+        config: &Config,
+        source: &dyn FrameSource,
+        inspector: &mut Inspector,
+        enlarger: &mut Enlarger,
+    ) -> Result<EnlargingPlan, TaskError> {
+        let section = &config.super_resolution;
+        let limit = match (&section.max_ms, config.source.fps()) {
+            (Some(ms), _) => Some(Duration::from_secs_f64(ms.get_ref() / 1e3)),
+            (None, Some(fps)) => {
+                let frame = Duration::from_secs_f64(1.0 / fps);
+                let verdict = time_of_verdict(inspector, source.frame_size().unwrap_or(USUAL))?;
+                Some(frame.saturating_sub(verdict).max(frame / LEAST_SHARE))
+            }
+            (None, None) => None,
+        };
+        let wanted = *section.spot.get_ref();
+        let (spot, time) = match section.when {
+            When::Always => (None, source.frame_size().map(|(w, h)| enlarger.time_of(w, h)).transpose()?),
+            _ => {
+                let (side, time) = enlarger.fit_spot(wanted, limit)?;
+                (Some(side), Some(time))
+            }
+        };
+        let ms = |time: Duration| (time.as_secs_f64() * 1e5).round() / 100.0;
+        Ok(EnlargingPlan { spot, wanted, ms: time.map(ms), max_ms: limit.map(ms) })
+    }
+
     /// Side of the square that is enlarged, in pixels; the one asked for where frames are enlarged whole.
     pub fn side(&self) -> usize {
         self.spot.unwrap_or(self.wanted)
     }
 
-    /// What it may take.
+    /// How long it may take.
     pub fn limit(&self) -> Option<Duration> {
         self.max_ms.map(|ms| Duration::from_secs_f64(ms / 1e3))
     }
@@ -87,11 +87,11 @@ impl Enlarging {
         matches!((self.ms, self.max_ms), (Some(ms), Some(max)) if ms > max)
     }
 
-    /// Says at the start of a run what is enlarged, and warns where that is less than was asked for or takes too long.
+    /// Logs at the start of a run what is enlarged, and warns where that is less than was asked for or takes too long.
     pub fn log(&self) {
         let area = self.spot.map_or("frame".into(), |side| format!("{side}x{side}"));
-        let told = |ms: Option<f64>, otherwise: &str| ms.map_or(otherwise.to_string(), |ms| ms.to_string());
-        let (ms, max_ms) = (told(self.ms, "unknown"), told(self.max_ms, "none"));
+        let or = |ms: Option<f64>, otherwise: &str| ms.map_or(otherwise.to_string(), |ms| ms.to_string());
+        let (ms, max_ms) = (or(self.ms, "unknown"), or(self.max_ms, "none"));
         let (area, ms, max_ms) = (area.as_str(), ms.as_str(), max_ms.as_str());
         let less = self.spot.is_some_and(|spot| spot < self.wanted);
         if less || self.is_late() {
@@ -103,7 +103,7 @@ impl Enlarging {
     }
 }
 
-impl fmt::Display for Enlarging {
+impl fmt::Display for EnlargingPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.spot {
             Some(side) => write!(f, "the spot, {side}x{side}")?,

@@ -1,7 +1,7 @@
-//! Was the wall clock set? A board without a battery starts in the past and jumps once the network tells the time; who reads
-//! its records should know.
+//! Notices that the wall clock was set. A board without a battery starts in the past and jumps once it gets the time from
+//! the network; readers of its records should know.
 
-use crate::record::fault;
+use crate::telemetry::fault;
 use std::time::{Duration, Instant};
 
 /// A smaller step is one that a time service makes now and then.
@@ -10,24 +10,24 @@ const STEP: f64 = 2.0;
 const EVERY: Duration = Duration::from_secs(1);
 
 /// The wall clock beside one that is never set.
-pub struct Clock {
+pub(super) struct ClockWatcher {
     at: Instant,
     wall: jiff::Timestamp,
 }
 
-impl Clock {
+impl ClockWatcher {
     /// As of now.
-    pub fn new() -> Clock {
-        Clock { at: Instant::now(), wall: jiff::Timestamp::now() }
+    pub fn new() -> ClockWatcher {
+        ClockWatcher { at: Instant::now(), wall: jiff::Timestamp::now() }
     }
 
-    /// Compares the two, now and then, and tells where the wall clock was set.
-    pub fn look(&mut self) {
+    /// Compares the two once a second, and reports a wall clock that was set.
+    pub fn poll(&mut self) {
         let now = Instant::now();
         if now - self.at >= EVERY
             && let Some(step) = self.step(now, jiff::Timestamp::now())
         {
-            fault::happened("clock", &said(step));
+            fault::happened("clock", &describe(step));
         }
     }
 
@@ -39,7 +39,7 @@ impl Clock {
     }
 }
 
-fn said(step: f64) -> String {
+fn describe(step: f64) -> String {
     let way = if step > 0.0 { "forward" } else { "back" };
     format!("the clock was set {way} by {:.1} s", step.abs())
 }
@@ -49,8 +49,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_is_told_and_the_passing_of_time_is_not() {
-        let mut clock = Clock::new();
+    fn a_step_is_reported_and_the_passing_of_time_is_not() {
+        let mut clock = ClockWatcher::new();
         let (at, wall) = (clock.at, clock.wall);
         let after = |seconds: i64, wall_seconds: i64| {
             (at + Duration::from_secs(seconds as u64), wall + jiff::SignedDuration::from_secs(wall_seconds))
@@ -58,8 +58,8 @@ mod tests {
         let mut step = |(at, wall)| clock.step(at, wall);
         assert_eq!(step(after(10, 10)), None);
         assert_eq!(step(after(20, 21)), None);
-        assert_eq!(said(step(after(30, 3631)).unwrap()), "the clock was set forward by 3600.0 s");
+        assert_eq!(describe(step(after(30, 3631)).unwrap()), "the clock was set forward by 3600.0 s");
         assert_eq!(step(after(40, 3641)), None);
-        assert_eq!(said(step(after(50, 51)).unwrap()), "the clock was set back by 3600.0 s");
+        assert_eq!(describe(step(after(50, 51)).unwrap()), "the clock was set back by 3600.0 s");
     }
 }

@@ -1,9 +1,9 @@
-//! How hot the board is while a line runs, and what is given up for it.
+//! The board's temperature while a line runs, and the load that is shed for it.
 
 use crate::board::heat::{Ladder, Reading, Rung, Sensors, Step};
 use crate::config::Config;
-use crate::pipeline::Relief;
-use crate::record::{self, Record};
+use crate::pipeline::LoadShedding;
+use crate::telemetry::{self, Record};
 use crate::times::HEAT;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,20 +12,20 @@ use std::time::{Duration, Instant};
 /// Where there was nothing to read, sensors are looked for again after so long: a driver may come late, or again.
 const SEARCH_EVERY: Duration = Duration::from_secs(10);
 
-/// Watches the sensors on the main thread, and tells the pipeline what to leave out.
-pub struct Watcher {
+/// Reads the sensors on the main thread, and sets what the pipeline skips.
+pub(super) struct HeatWatcher {
     sysfs: PathBuf,
     sensors: Sensors,
     ladder: Ladder,
-    relief: Arc<Relief>,
+    shedding: Arc<LoadShedding>,
     reading: Reading,
     read: Option<Instant>,
     searched: Instant,
 }
 
-impl Watcher {
-    /// Finds the sensors, and says what it found.
-    pub fn new(config: &Config, relief: Arc<Relief>) -> Watcher {
+impl HeatWatcher {
+    /// Finds the sensors, and logs which.
+    pub fn new(config: &Config, shedding: Arc<LoadShedding>) -> HeatWatcher {
         let sysfs = config.heat.sysfs.clone();
         let sensors = Sensors::find(&sysfs);
         let reading = sensors.read();
@@ -33,11 +33,11 @@ impl Watcher {
         let throttled = reading.bits();
         log::debug!(zones = zones.join(",").as_str(), temperature_c = reading.temperature, throttled = throttled; "heat_sensors");
         let ladder = Ladder::new(config.heat.terms(), config.rungs());
-        Watcher { sysfs, sensors, ladder, relief, reading, read: None, searched: Instant::now() }
+        HeatWatcher { sysfs, sensors, ladder, shedding, reading, read: None, searched: Instant::now() }
     }
 
-    /// Called many times a second; reads once a second.
-    pub fn look(&mut self, now: Instant) {
+    /// To be called many times a second; reads once a second.
+    pub fn poll(&mut self, now: Instant) {
         if self.read.is_some_and(|read| now - read < HEAT) {
             return;
         }
@@ -48,23 +48,23 @@ impl Watcher {
             self.searched = now;
         }
         if let Some(step) = self.ladder.look(&self.reading, now) {
-            self.relief.give_up(self.ladder.given());
+            self.shedding.set_steps(self.ladder.given());
             self.log(&step);
         }
     }
 
-    /// What the sensors showed last.
+    /// The last reading of the sensors.
     pub fn reading(&self) -> &Reading {
         &self.reading
     }
 
-    /// The number of the rung, where there is something to feel heat with.
+    /// The number of the rung, where a sensor was found.
     pub fn rung(&self) -> Option<u8> {
         (self.reading != Reading::default() || self.ladder.number() > 0).then(|| self.ladder.number())
     }
 
-    /// For people: `61.3 °C`, and what is given up.
-    pub fn in_words(&self) -> Option<String> {
+    /// For people: `61.3 °C`, and what is skipped.
+    pub fn describe(&self) -> Option<String> {
         let given = match self.ladder.number() {
             0 => None,
             number => Some(format!("heat rung {number} ({})", self.ladder.name())),
@@ -83,34 +83,34 @@ impl Watcher {
             .with_known("temperature_c", self.reading.temperature)
             .with_known("throttled", self.reading.bits())
             .with("cause", cause);
-        record::keep(record.clone());
+        telemetry::keep(record.clone());
         record.log();
     }
 }
 
-/// What `check` says of it.
-pub fn told(config: &Config) -> String {
+/// The sensors and the steps against heat, as `check` prints them.
+pub(super) fn describe(config: &Config) -> String {
     let heat = &config.heat;
     let sensors = Sensors::find(&heat.sysfs);
     let reading = sensors.read();
     let zones: Vec<&str> = sensors.zones().collect();
-    let mut told = match reading.temperature {
+    let mut text = match reading.temperature {
         Some(temperature) => format!("{temperature:.1} °C ({})", zones.join(", ")),
         None => format!("no temperature under {}", heat.sysfs.display()),
     };
     if let Some(bits) = reading.bits() {
-        told += &format!(", get_throttled {bits}");
+        text += &format!(", get_throttled {bits}");
     }
     let rungs = config.rungs();
     if rungs.is_empty() {
-        return told + "; nothing is given up (heat.degrade)";
+        return text + "; nothing is given up (heat.degrade)";
     }
-    let in_words = |rung: &Rung| match (rung, &heat.smaller) {
+    let describe_bind_error = |rung: &Rung| match (rung, &heat.smaller) {
         (Rung::Rate, _) => format!("1 of {} frames", heat.every.get_ref()),
         (Rung::Size, Some(smaller)) => format!("frames of {}x{}", smaller.size().0, smaller.size().1),
         (Rung::Size, None) => "smaller frames".into(),
         (Rung::Spots, _) => "only defects enlarged".into(),
     };
-    let given: Vec<String> = rungs.iter().map(in_words).collect();
-    told + &format!("; from {} °C on: {}", heat.limit.get_ref(), given.join(", then "))
+    let given: Vec<String> = rungs.iter().map(describe_bind_error).collect();
+    text + &format!("; from {} °C on: {}", heat.limit.get_ref(), given.join(", then "))
 }

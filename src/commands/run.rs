@@ -1,0 +1,63 @@
+//! `lineside run`: runs a line. Without a configuration: the demo on the shipped frames.
+
+use crate::line::{self, Line, Outcome};
+use crate::pipeline::{Shutdown, Status};
+use crate::service::Reload;
+use anyhow::Context;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The configuration; without it the demo runs
+    config: Option<PathBuf>,
+    /// Stop after this many frames
+    #[arg(long, value_name = "N")]
+    frames: Option<u64>,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let shutdown = Shutdown::on_signals().context("cannot watch for signals")?;
+    let reload = Reload::on_signal().context("cannot watch for signals")?;
+    let outcome = line::run(Line {
+        path: arguments.config.as_deref(),
+        frames: arguments.frames,
+        shutdown,
+        reload,
+        console: &|| Box::new(std::io::stdout()),
+        summary: &mut summary,
+    })?;
+    outcome.check()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn summary(outcome: &Outcome) -> std::io::Result<()> {
+    let status = &outcome.ending.status;
+    let Status { counts, defects, longest_latency, enlarging, .. } = *status;
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "\n{} frames: {} inspected, {} skipped as similar, {} dropped as stale, {} failed",
+        counts.captured, counts.inspected, counts.skipped_similar, counts.dropped_stale, counts.failed
+    )?;
+    writeln!(
+        out,
+        "{} with defects; frame to verdict {:.1} ms on average, {:.1} ms at most",
+        defects,
+        status.mean_latency_ms(),
+        longest_latency.as_secs_f64() * 1e3
+    )?;
+    if enlarging.done > 0 {
+        writeln!(
+            out,
+            "{} enlarged in {:.1} ms on average ({:.0} a second), {:.1} ms at most; {} took longer than they may",
+            enlarging.done,
+            enlarging.mean_ms(),
+            1e3 / enlarging.mean_ms(),
+            enlarging.longest.as_secs_f64() * 1e3,
+            enlarging.late
+        )?;
+    }
+    writeln!(out, "records and pictures: {}", outcome.output.display())
+}

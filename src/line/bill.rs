@@ -1,0 +1,79 @@
+//! The bill of a line's memory: what each thing takes, in the order in which it is made.
+
+use crate::config::{Config, Source};
+use crate::field;
+use crate::memory::{Bill, heap_use};
+use crate::pipeline;
+use crate::source::camera;
+use crate::task::anomaly::Inspector;
+use crate::task::super_resolution::When;
+use lineside_engine::{Memory, Plan};
+
+/// Bytes of a decoded pixel.
+const FRAME_BYTES: usize = 3;
+/// Bytes of a camera's pixel, at most: YUYV, and what drivers set aside for a JPEG.
+const RAW_BYTES: u64 = 2;
+/// What reading one file may hold beside its pixels: the file's bytes and the decoder's state.
+const DECODER_BYTES: u64 = 4 << 20;
+
+/// The program itself.
+pub(super) fn add_program(bill: &mut Bill) {
+    bill.add("program", std::env::current_exe().and_then(std::fs::metadata).map_or(0, |file| file.len()));
+}
+
+/// An inspector with its bundle's name.
+pub(super) fn add_inspector(bill: &mut Bill, name: &str, inspector: &Inspector) {
+    let sum = |bytes: fn(Memory) -> u64| inspector.plans().map(|plan| bytes(plan.memory())).sum();
+    bill.add(format!("{name} weights"), sum(|memory| memory.weights_bytes));
+    bill.add(format!("{name} statistics"), inspector.statistics_bytes() as u64);
+    bill.add(format!("{name} arena"), sum(|memory| memory.arena_bytes));
+}
+
+/// An enlarger of areas of a size in pixels, out of frames of `pixels`; the bytes of one enlargement and what it was made of.
+pub(super) fn add_enlarger(
+    bill: &mut Bill,
+    config: &Config,
+    plan: &Plan,
+    size: (usize, usize),
+    pixels: u64,
+    scale: u64,
+) -> u64 {
+    let section = &config.super_resolution;
+    let memory = plan.memory();
+    bill.add(format!("{} weights", section.bundle), memory.weights_bytes);
+    bill.add(format!("{} arena", section.bundle), memory.arena_bytes);
+    let area = if section.when == When::Always { pixels } else { (size.0 * size.1) as u64 };
+    // Small and large pixels in each report, and twice the planes of luma and chroma inside the enlarger.
+    let enlarged = area * FRAME_BYTES as u64 * (1 + scale * scale);
+    bill.add("enlarger's planes", 2 * enlarged);
+    enlarged
+}
+
+/// Bytes of the pictures of one defect: the frame, its annotated copy, the spot and its enlargement.
+pub(super) fn evidence_bytes(pixels: u64, enlarged: u64) -> u64 {
+    2 * pixels * FRAME_BYTES as u64 + 3 * enlarged
+}
+
+/// Frames and what is made of them, on their way from the source to the disk.
+pub(super) fn add_frames(bill: &mut Bill, config: &Config, pixels: u64, enlarged: u64) {
+    let frame = pixels * FRAME_BYTES as u64;
+    let reports = pipeline::QUEUE as u64 + 1;
+    bill.add("frames (3 in turn, 1 in the decoder)", 4 * frame + DECODER_BYTES);
+    if let Source::Camera(_) = &config.source {
+        bill.add("camera's buffers", u64::from(camera::BUFFERS) * pixels * RAW_BYTES);
+    }
+    bill.add("verdicts for the writer", reports * (frame + enlarged));
+    bill.add("pictures being written", evidence_bytes(pixels, enlarged));
+    bill.add("times, sketches, drift", field::BYTES as u64);
+}
+
+/// The stacks of the pipeline's threads and of the broker's.
+pub(super) fn add_stacks(bill: &mut Bill) {
+    bill.add("stacks", ((pipeline::THREADS + 1) * pipeline::STACK) as u64);
+}
+
+/// What loading took at its highest and may stay with the allocator; measured since [`crate::memory::reset_peak`].
+pub(super) fn add_loading(bill: &mut Bill) {
+    let heap = heap_use();
+    bill.add("left over from loading, measured", (heap.peak - heap.in_use) as u64);
+}

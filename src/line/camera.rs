@@ -1,0 +1,91 @@
+//! A line's camera.
+
+use super::plan::Mode;
+use crate::config::{self, Config, ConfigError};
+use crate::source::FrameSource;
+use crate::source::camera::{Camera, Fault, Kind, NodePort, Terms, Wish};
+use std::time::Duration;
+
+/// What a configuration asks of a camera.
+fn camera(camera: &config::Camera) -> Camera<NodePort> {
+    let wish = Wish {
+        width: *camera.width.get_ref() as u32,
+        height: *camera.height.get_ref() as u32,
+        fps: *camera.fps.get_ref(),
+        format: camera.format.map(config::Format::pixel_format),
+    };
+    let controls = camera.controls.iter().map(|(key, control)| (key.get_ref().clone(), control.0)).collect();
+    let frozen_after = Duration::from_secs_f64(*camera.frozen_s.get_ref());
+    Camera::new(NodePort::new(camera.device.get_ref()), Terms { wish, controls, frozen_after })
+}
+
+/// Opens the camera. One that is away now is no error for a run, which waits for it.
+pub(super) fn open_camera(
+    config: &Config,
+    section: &config::Camera,
+    mode: Mode,
+) -> anyhow::Result<Box<dyn FrameSource>> {
+    let mut camera = camera(section);
+    let opened = match mode {
+        Mode::Run => camera.start(),
+        Mode::Check => camera.prove().map(|_| ()),
+    };
+    if let Some(smaller) = &config.heat.smaller {
+        let (width, height) = smaller.size();
+        let offered = camera.offers(width as u32, height as u32);
+        offered.map_err(|fault| placed(config.blame(&smaller.width, &fault), fault.kind))?;
+    }
+    match opened {
+        Err(fault) if mode == Mode::Check || fault.is_lasting() => Err(refusal(config, section, &fault)),
+        // What is not lasting is reported, and tried again, by the camera itself.
+        _ => Ok(Box::new(camera)),
+    }
+}
+
+/// A camera's fault, with the line of the configuration to look at. Only what a change there can mend ends in exit code
+/// 78, after which the service is not started again.
+fn refusal(config: &Config, section: &config::Camera, fault: &Fault) -> anyhow::Error {
+    let error = match fault.kind {
+        Kind::NoSuchMode => config.blame(&section.width, fault),
+        _ => config.blame(&section.device, fault),
+    };
+    placed(error, fault.kind)
+}
+
+fn placed(error: ConfigError, kind: Kind) -> anyhow::Error {
+    match kind {
+        Kind::NoSuchMode | Kind::BadControl | Kind::NotACamera => error.into(),
+        _ => anyhow::Error::msg(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    /// What only a change of the configuration can mend is a [`ConfigError`] (exit code 78), after which the service is not
+    /// started again; what is mended on the board is another (1). Both name the line to look at.
+    #[test]
+    fn a_fault_of_the_camera_names_its_line_and_whether_to_try_again() {
+        let text = "[source.camera]\ndevice = \"0\"\nwidth = 1280\nheight = 720\n";
+        let config = Config::parse(text, Path::new("line.toml")).unwrap();
+        let config::Source::Camera(section) = &config.source else { panic!("no camera") };
+        let cases = [
+            (Kind::Missing, 2, false),
+            (Kind::Busy, 2, false),
+            (Kind::Denied, 2, false),
+            (Kind::NotACamera, 2, true),
+            (Kind::NoSuchMode, 3, true),
+            (Kind::BadControl, 2, true),
+            (Kind::Silent, 2, false),
+            (Kind::Damaged, 2, false),
+            (Kind::Driver, 2, false),
+        ];
+        for (kind, line, lasting) in cases {
+            let error = refusal(&config, section, &Fault::new(kind, "/dev/video0", "why"));
+            assert_eq!(error.to_string(), format!("line.toml:{line}: /dev/video0: why"), "{kind:?}");
+            assert_eq!(error.is::<ConfigError>(), lasting, "{kind:?}");
+        }
+    }
+}

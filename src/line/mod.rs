@@ -1,0 +1,37 @@
+//! The application: from a configuration to a running line.
+//!
+//! ```text
+//! Config --> plan.rs --> LinePlan --> run.rs --> threads of the pipeline, until the source ends, a stop or a reload
+//!              |  source, models, signals, broker, page: one file for each thing a line has
+//!              +--> bill.rs: the memory that they take, refused where it is over budget
+//! ```
+//!
+//! `run` executes a plan; `check` only makes one, and prints it.
+
+mod bill;
+mod broker;
+mod camera;
+mod clock;
+mod enlarging;
+mod heat;
+mod models;
+mod page;
+mod plan;
+mod records;
+mod run;
+mod signals;
+mod source;
+mod supervisor;
+mod writer;
+
+pub use enlarging::EnlargingPlan;
+pub use page::check_page;
+pub use plan::{LinePlan, Mode, configuration, plan};
+pub use run::{Line, Outcome, run};
+pub use signals::triggered;
+pub use source::open_source;
+
+/// Rounded to hundredths, as records have it.
+fn hundredths(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}

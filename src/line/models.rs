@@ -1,0 +1,132 @@
+//! The models of a line: loaded, run once, put on the bill. Models that would run in floats unasked are refused.
+
+use super::bill;
+use super::enlarging::EnlargingPlan;
+use crate::bundle::{self, Bundle};
+use crate::config::Config;
+use crate::memory::Bill;
+use crate::pipeline::{Enlargement, Smaller};
+use crate::source::FrameSource;
+use crate::task::anomaly::{Baseline, Inspector, Verdict};
+use crate::task::super_resolution::{Enlarger, When};
+use anyhow::Context;
+use lineside_engine::Plan;
+use lineside_picture::{Layout, Picture};
+
+/// Frames of unknown size are taken to have this one until the first arrives.
+const UNKNOWN_SIZE: (usize, usize) = (64, 48);
+
+/// The models of a line, and what is known of them.
+pub(super) struct Models {
+    pub(super) inspector: Inspector,
+    pub(super) enlargement: Option<Enlargement>,
+    pub(super) smaller: Option<Smaller>,
+    /// Name, version and fingerprint of each bundle.
+    pub(super) bundles: Vec<String>,
+    /// The kernel set that runs them.
+    pub(super) kernel: &'static str,
+    /// What drift is measured against, where the bundle has it.
+    pub(super) baseline: Option<Baseline>,
+    /// What enlarging takes here, where something is enlarged.
+    pub(super) enlarging: Option<EnlargingPlan>,
+    /// Bytes of one enlargement and what it was made of.
+    pub(super) enlarged: u64,
+}
+
+/// Loads the models that a configuration names.
+pub(super) fn load(config: &Config, source: &dyn FrameSource, bill: &mut Bill) -> anyhow::Result<Models> {
+    let anomaly = bundle::find(&config.anomaly.bundle)?;
+    // In the size of the frames, so that what depends on it is made now and not while the line runs.
+    let size = source.frame_size().unwrap_or(UNKNOWN_SIZE);
+    let inspector = load_inspector(config, &anomaly, size, bill)?;
+    let baseline = Baseline::of(&anomaly)?;
+    let kernel = inspector.plans().next().map_or("", Plan::kernel);
+    let bundles = vec![identity(&anomaly)];
+    let (enlargement, smaller, enlarging) = (None, None, None);
+    let mut models = Models { inspector, enlargement, smaller, bundles, kernel, baseline, enlarging, enlarged: 0 };
+    if config.super_resolution.when != When::Never {
+        models.add_enlarger(config, source, bill)?;
+    }
+    if let Some(smaller) = &config.heat.smaller {
+        let (bundle, size) = (bundle::find(&smaller.bundle)?, smaller.size());
+        models.bundles.push(identity(&bundle));
+        models.smaller = Some(Smaller { size, inspector: load_inspector(config, &bundle, size, bill)? });
+    }
+    Ok(models)
+}
+
+impl Models {
+    fn add_enlarger(&mut self, config: &Config, source: &dyn FrameSource, bill: &mut Bill) -> anyhow::Result<()> {
+        let when = config.super_resolution.when;
+        let bundle = bundle::find(&config.super_resolution.bundle)?;
+        self.bundles.push(identity(&bundle));
+        let mut enlarger = Enlarger::new(bundle)?;
+        let fitted = EnlargingPlan::fit(config, source, &mut self.inspector, &mut enlarger)?;
+        let (side, pixels) = (fitted.side(), source.max_pixels());
+        let size = match (when, source.frame_size()) {
+            (When::Always, Some(size)) => size,
+            // As if square: what counts is the number of pixels.
+            (When::Always, None) => (pixels.isqrt(), pixels.isqrt()),
+            _ => (side, side),
+        };
+        let coverage = enlarger.plan_for(size.0, size.1)?.integer_coverage();
+        allow_float(config, enlarger.bundle(), coverage)?;
+        let scale = enlarger.scale() as u64;
+        let plan = enlarger.plan_for(size.0, size.1)?;
+        self.enlarged = bill::add_enlarger(bill, config, plan, size, pixels as u64, scale);
+        self.enlarging = Some(fitted);
+        self.enlargement = Some(Enlargement { enlarger, when, spot: side, limit: fitted.limit() });
+        Ok(())
+    }
+}
+
+/// Loads a bundle that judges frames of a size, judges one, and puts it on the bill.
+fn load_inspector(
+    config: &Config,
+    bundle: &Bundle,
+    size: (usize, usize),
+    bill: &mut Bill,
+) -> anyhow::Result<Inspector> {
+    let mut inspector = Inspector::new(bundle, config.anomaly.wanted_threshold())?;
+    let coverage = inspector.plans().map(Plan::integer_coverage).fold(1.0, f64::min);
+    allow_float(config, bundle, coverage)?;
+    bill::add_inspector(bill, &bundle.manifest().name, &inspector);
+    inspector.prepare(&Picture::new(Layout::Rgb, size.0, size.1))?;
+    inspector.judge(size, &mut Verdict::default())?;
+    Ok(inspector)
+}
+
+fn allow_float(config: &Config, bundle: &Bundle, coverage: f64) -> anyhow::Result<()> {
+    if coverage >= 1.0 || config.engine.allow_float {
+        return Ok(());
+    }
+    let percent = coverage * 100.0;
+    let problem = format!(
+        "{percent:.0} % of its multiply-accumulates run in integers, the rest in floats, whose results may differ \
+         from CPU to CPU; set engine.allow_float = true to run it all the same"
+    );
+    Err(bundle.blame(&bundle.manifest().model, problem)).context("float model refused")
+}
+
+fn identity(bundle: &Bundle) -> String {
+    let manifest = bundle.manifest();
+    format!("{} {} {}", manifest.name, manifest.version, bundle.fingerprint())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_that_partly_runs_in_floats_is_refused_unless_allowed() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/inspect-demo");
+        let bundle = Bundle::open(&folder).unwrap();
+        let mut config = Config::demo("out".into());
+        assert!(allow_float(&config, &bundle, 1.0).is_ok());
+        let problem = format!("{:#}", allow_float(&config, &bundle, 0.994).unwrap_err());
+        assert!(problem.contains("99 % of its multiply-accumulates"), "{problem}");
+        assert!(problem.contains("set engine.allow_float = true"), "{problem}");
+        config.engine.allow_float = true;
+        assert!(allow_float(&config, &bundle, 0.994).is_ok());
+    }
+}

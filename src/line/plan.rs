@@ -1,0 +1,127 @@
+//! From a configuration to everything that a line needs: opened, loaded, run once and within its budget.
+
+use super::bill;
+use super::broker::broker;
+use super::enlarging::EnlargingPlan;
+use super::heat;
+use super::models;
+use super::page::{self, PagePlan};
+use super::signals::{open_signals, triggered};
+use super::source::open_source;
+use crate::bundle;
+use crate::config::Config;
+use crate::memory::{Bill, reset_peak};
+use crate::pipeline::{Inspection, LoadShedding, Pipeline};
+use crate::sink::{VerdictObserver, check_writable, mqtt};
+use crate::task::anomaly::Baseline;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What a plan is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// To run unattended: a camera that is away may come back.
+    Run,
+    /// To find out whether all is well: a frame must come now.
+    Check,
+}
+
+/// A line that is ready to run, and its bill.
+pub struct LinePlan {
+    /// The threads' work.
+    pub pipeline: Pipeline,
+    /// What it takes of the memory.
+    pub bill: Bill,
+    /// Describes the source.
+    pub source: String,
+    /// Describe the GPIO lines.
+    pub lines: Vec<String>,
+    /// Describes the sensors, and what is done against heat.
+    pub heat: String,
+    /// The status page, where there is one.
+    pub page: Option<PagePlan>,
+    /// Name, version and fingerprint of each bundle.
+    pub bundles: Vec<String>,
+    /// What enlarging takes here, where something is enlarged.
+    pub enlarging: Option<EnlargingPlan>,
+    /// The folder of results.
+    pub output: PathBuf,
+    /// The kernel set that runs the models.
+    pub kernel: &'static str,
+    /// What drift is measured against, where the bundle has it.
+    pub baseline: Option<Baseline>,
+    /// The broker's address and how to log in, where there is one.
+    pub broker: Option<mqtt::BrokerSettings>,
+}
+
+/// Reads the configuration; without one, the demo's.
+///
+/// # Errors
+/// Where it cannot be read or is invalid.
+pub fn configuration(path: Option<&Path>) -> anyhow::Result<Config> {
+    match path {
+        Some(path) => Ok(Config::load(path)?),
+        None => Ok(Config::demo(bundle::find("inspect-demo")?.folder().join("frames"))),
+    }
+}
+
+/// Opens the source, loads the bundles, runs each model once, and adds up the bill.
+///
+/// # Errors
+/// Where something cannot be opened or loaded, is over budget, or would run in floats unasked.
+pub fn plan(config: &Config, mode: Mode) -> anyhow::Result<LinePlan> {
+    reset_peak();
+    let source = triggered(config, open_source(config, mode)?)?;
+    let signals = open_signals(config)?;
+    let pixels = source.max_pixels() as u64;
+    let mut bill = Bill::default();
+    bill::add_program(&mut bill);
+    let models = models::load(config, source.as_ref(), &mut bill)?;
+    if mode == Mode::Check {
+        check_output(config, bill::evidence_bytes(pixels, models.enlarged))?;
+    }
+    bill::add_frames(&mut bill, config, pixels, models.enlarged);
+    let broker = broker(config, mode, &mut bill)?;
+    bill::add_stacks(&mut bill);
+    let page = page::plan(config, source.as_ref(), &mut bill)?;
+    bill::add_loading(&mut bill);
+    bill.check(config.budget.memory.as_u64())?;
+
+    Ok(LinePlan {
+        source: source.describe(),
+        lines: signals.described,
+        heat: heat::describe(config),
+        bundles: models.bundles,
+        enlarging: models.enlarging,
+        output: config.output.folder.get_ref().clone(),
+        kernel: models.kernel,
+        baseline: models.baseline,
+        broker,
+        bill,
+        pipeline: Pipeline {
+            source,
+            inspection: Inspection {
+                inspector: models.inspector,
+                smaller: models.smaller,
+                enlargement: models.enlargement,
+                skip_similar: *config.anomaly.skip_similar.get_ref(),
+                normal_every: *config.output.normal_every.get_ref(),
+                signals: signals.lines,
+                viewer: page.as_ref().map(|page| page.viewer() as Arc<dyn VerdictObserver>),
+            },
+            shedding: Arc::new(LoadShedding::new(*config.heat.every.get_ref() as u32)),
+            frames: None,
+        },
+        page,
+    })
+}
+
+/// Whether the pictures of one defect could be written now.
+fn check_output(config: &Config, bytes: u64) -> anyhow::Result<()> {
+    let output = &config.output.folder;
+    let Err(error) = check_writable(output.get_ref(), bytes as usize) else { return Ok(()) };
+    let problem = format!("{}: cannot write results there (output.folder): {error}", output.get_ref().display());
+    // Not for ever: a disk may be emptied, and a folder given to another user.
+    let is_default = output.span().is_empty();
+    Err(anyhow::Error::msg(if is_default { problem } else { config.blame(output, problem).to_string() }))
+}

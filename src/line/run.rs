@@ -1,0 +1,197 @@
+//! A line's life: one run after the other, each with its configuration, until the source ends or a stop is asked for.
+
+use super::page;
+use super::plan::{LinePlan, Mode, configuration, plan};
+use super::records;
+use super::supervisor::Supervisor;
+use super::writer::Writer;
+use crate::board::{Machine, machine};
+use crate::bundle::sha256;
+use crate::config::Config;
+use crate::pipeline::{Ending, Shutdown};
+use crate::service::{Manager, Reload};
+use crate::sink::mqtt::{self, BrokerClient};
+use crate::sink::{ImageStore, RunLog, StorageLimits, previous_run};
+use crate::telemetry::fault::{self, Cause};
+use crate::telemetry::{self, Record};
+use anyhow::Context;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+/// What a line is started with; it outlasts its runs.
+pub struct Line<'a> {
+    /// The configuration's file; the demo has none.
+    pub path: Option<&'a Path>,
+    /// Stop after this many frames.
+    pub frames: Option<u64>,
+    /// Ends the line.
+    pub shutdown: Shutdown,
+    /// Asks for the configuration to be read again.
+    pub reload: Reload,
+    /// Opens the output that verdicts are printed to, for each run.
+    pub console: &'a dyn Fn() -> Box<dyn Write + Send>,
+    /// Called at the end of each run whose output is still read.
+    pub summary: &'a mut dyn FnMut(&Outcome) -> std::io::Result<()>,
+}
+
+/// The result of a run.
+pub struct Outcome {
+    /// Why it ended, and its final counts.
+    pub ending: Ending,
+    /// Results that could not be written.
+    pub unwritten: u64,
+    /// The folder of results.
+    pub output: PathBuf,
+}
+
+/// What outlasts a run.
+pub(super) struct Service<'a> {
+    machine: Machine,
+    pub(super) manager: Manager,
+    pub(super) reload: Reload,
+    /// The configuration's file; the demo has none.
+    pub(super) path: Option<&'a Path>,
+}
+
+/// Runs a line until its source ends or a stop is asked for. A reload ends a run and begins the next with the new
+/// configuration, or with the old one where the new one is refused.
+///
+/// # Errors
+/// Where a run cannot be planned or started, or its summary cannot be printed.
+pub fn run(line: Line) -> anyhow::Result<Outcome> {
+    let Line { path, mut frames, shutdown, reload, console, summary } = line;
+    let mut service = Service { machine: machine(), manager: Manager::new(), reload, path };
+    let mut config = configuration(path)?;
+    let mut kept = service.begin_run();
+    let mut ready = plan(&config, Mode::Run)?;
+    loop {
+        ready.pipeline.frames = frames;
+        let ended = service.run_once(&config, ready, &shutdown.another(), kept, console())?;
+        if !ended.reader_gone {
+            summary(&ended.outcome)?;
+        }
+        let Some(next) = ended.next.filter(|_| !shutdown.is_signalled()) else { return Ok(ended.outcome) };
+        frames = frames.map(|frames| frames.saturating_sub(ended.outcome.ending.status.counts.captured));
+        kept = service.begin_run();
+        (config, ready) = match plan(&next, Mode::Run) {
+            Ok(ready) => (next, ready),
+            Err(error) => {
+                service.refuse_reload(&error);
+                let again = "the configuration in use until now does not start any more either";
+                let ready = plan(&config, Mode::Run).context(again)?;
+                (config, ready)
+            }
+        };
+    }
+}
+
+/// How one run ended, and what comes after it.
+struct Ended {
+    outcome: Outcome,
+    /// Nobody reads what is printed.
+    reader_gone: bool,
+    /// The configuration of the next run, where there is one.
+    next: Option<Config>,
+}
+
+impl Service<'_> {
+    /// From now on records and faults belong to a new run; its records wait in the queue until its file is open.
+    fn begin_run(&self) -> Receiver<Record> {
+        let (boot, pid) = (self.machine.boot.as_deref().unwrap_or_default(), std::process::id());
+        let hash = sha256(format!("{boot} {pid} {}", jiff::Timestamp::now().as_nanosecond()).as_bytes());
+        fault::forget();
+        telemetry::begin_run(u64::from_str_radix(&hash[..16], 16).unwrap_or(u64::from(pid) << 32));
+        telemetry::keep_here()
+    }
+
+    /// One run with one configuration, from its start record to its stop record.
+    fn run_once(
+        &mut self,
+        config: &Config,
+        mut ready: LinePlan,
+        shutdown: &Shutdown,
+        kept: Receiver<Record>,
+        console: Box<dyn Write + Send>,
+    ) -> anyhow::Result<Ended> {
+        let output = ready.output.clone();
+        let unwritable = || format!("{}: cannot write results there (output.folder)", output.display());
+        let previous = previous_run(&output, self.machine.boot.as_deref());
+        let start = records::start(config, self.path, &ready, &self.machine, previous);
+        let budget = config.output.records.get_ref().as_u64();
+        let (events, trouble) = RunLog::begin(&output, budget, start.clone()).with_context(unwritable)?;
+        start.clone().log();
+        if let Some(error) = trouble {
+            fault::failed(Cause::Records, &format!("{}: {error}", events.path().display()));
+        }
+        let page = page::serve(config, &mut ready).context("cannot start the status page")?;
+        let LinePlan { pipeline, enlarging, baseline, broker, .. } = ready;
+        let broker = broker.map(|settings| start_broker(config, settings, &output)).transpose()?;
+        if let Some(broker) = &broker {
+            broker.enqueue(&start);
+        }
+        if let Some(enlarging) = &enlarging {
+            enlarging.log();
+        }
+
+        let limits = StorageLimits {
+            bytes: config.output.pictures.get_ref().as_u64(),
+            keep_free: config.output.keep_free.get_ref().as_u64(),
+        };
+        let images = ImageStore::open(&output, limits);
+        let enlargement = pipeline.inspection.enlargement.as_ref();
+        let scale = enlargement.map_or(1, |enlargement| enlargement.enlarger.scale());
+        let mut writer = Writer::new(events, kept, broker.clone(), images, scale, console);
+        self.manager.ready();
+        let shedding = Arc::clone(&pipeline.shedding);
+        let mut supervisor = Supervisor::new(config, self, shedding, baseline.as_ref(), page, broker.clone());
+        let mut ending = pipeline.run(shutdown, &mut writer, &mut supervisor)?;
+        let end = supervisor.end(&ending.status);
+        if end.next.is_some() {
+            ending.reason = "a new configuration";
+        }
+        let stop = records::stop(&ending, end.uptime);
+        writer.write_kept();
+        if let Some(status) = end.last_status {
+            writer.write(&status);
+        }
+        writer.write(&stop);
+        telemetry::keep_nowhere();
+        if let Some(broker) = &broker {
+            broker.stop();
+        }
+        stop.log();
+        let Writer { unwritten, reader_gone, .. } = writer;
+        Ok(Ended { outcome: Outcome { ending, unwritten, output }, reader_gone, next: end.next })
+    }
+
+    pub(super) fn refuse_reload(&self, error: &anyhow::Error) {
+        let error = format!("{error:#}");
+        log::error!(error = error.as_str(); "reload_refused");
+        self.manager.status(&format!("the new configuration was refused, the old one stays: {error}"));
+    }
+}
+
+/// Starts the broker's thread; records that it cannot send wait beside the results.
+fn start_broker(config: &Config, settings: mqtt::BrokerSettings, output: &Path) -> anyhow::Result<Arc<BrokerClient>> {
+    let folder = output.join("mqtt");
+    let budget = config.mqtt.as_ref().map_or(0, |section| section.spill.get_ref().as_u64());
+    let broker = BrokerClient::start(settings, &folder, budget);
+    Ok(Arc::new(broker.with_context(|| format!("{}: cannot keep records for the broker there", folder.display()))?))
+}
+
+impl Outcome {
+    /// Whether the run did its work.
+    ///
+    /// # Errors
+    /// Where a thread failed, results could not be written, or no frame could be judged.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let Outcome { ending, unwritten, output } = self;
+        anyhow::ensure!(!ending.faulty, "a thread of the pipeline failed; the log says which, please report it");
+        anyhow::ensure!(*unwritten == 0, "{unwritten} results could not be written to {}", output.display());
+        let judged = ending.status.counts.inspected + ending.status.counts.skipped_similar;
+        anyhow::ensure!(judged > 0 || ending.status.counts.failed == 0, "no frame could be judged");
+        Ok(())
+    }
+}

@@ -1,0 +1,26 @@
+//! Where a line's frames come from.
+
+use super::camera::open_camera;
+use super::plan::Mode;
+use crate::config::{Config, Source};
+use crate::source::{FolderSource, FrameSource, PatternSource};
+
+/// Opens the source that a configuration names.
+///
+/// # Errors
+/// Where it cannot be opened; the error names the line of the configuration.
+pub fn open_source(config: &Config, mode: Mode) -> anyhow::Result<Box<dyn FrameSource>> {
+    Ok(match &config.source {
+        Source::Camera(section) => open_camera(config, section, mode)?,
+        Source::Folder(folder) => {
+            let fps = folder.fps.as_ref().map(|fps| *fps.get_ref());
+            let max_pixels = (folder.max_megapixels.get_ref() * 1e6) as usize;
+            Box::new(FolderSource::open(&folder.path, folder.repeat, fps, max_pixels).map_err(anyhow::Error::msg)?)
+        }
+        Source::Pattern(line) => {
+            let fps = line.fps.as_ref().map(|fps| *fps.get_ref());
+            let (width, height) = (*line.width.get_ref(), *line.height.get_ref());
+            Box::new(PatternSource::new(width, height, line.seed, line.defect_every, fps, line.frames))
+        }
+    })
+}

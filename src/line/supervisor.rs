@@ -1,0 +1,166 @@
+//! Supervises a run on the main thread: watchdog, status records, drift, heat, clock, reload.
+
+use super::clock::ClockWatcher;
+use super::heat::HeatWatcher;
+use super::plan::configuration;
+use super::records;
+use super::run::Service;
+use crate::config::Config;
+use crate::field::{Drift, Interval};
+use crate::pipeline::{LoadShedding, RunObserver, Shutdown, Status};
+use crate::sink::mqtt::BrokerClient;
+use crate::status_page::StatusServer;
+use crate::task::anomaly::Baseline;
+use crate::telemetry::fault::{self, Cause};
+use crate::telemetry::{self, Record};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Every Nth status is kept in `events.jsonl`, too: one in ten minutes.
+const KEPT_STATUS: u64 = 60;
+
+/// Reports a run to the service manager and in records, and takes a new configuration when asked to.
+pub(super) struct Supervisor<'a, 'b> {
+    service: &'a mut Service<'b>,
+    /// The configuration of the next run.
+    next: Option<Config>,
+    stopping: bool,
+    heat: HeatWatcher,
+    begun: Instant,
+    statuses: u64,
+    /// Since the last status that was kept.
+    ten_minutes: Box<Interval>,
+    drift: Drift,
+    clock: ClockWatcher,
+    /// Lines of the log that were lost already.
+    lost_lines: u64,
+    /// Served as long as the run lasts.
+    page: Option<StatusServer>,
+    broker: Option<Arc<BrokerClient>>,
+}
+
+/// What a supervisor leaves at the end of a run.
+pub(super) struct SupervisionEnd {
+    /// The configuration of the next run, where there is one.
+    pub(super) next: Option<Config>,
+    pub(super) uptime: Duration,
+    /// The status since the last one that was kept.
+    pub(super) last_status: Option<Record>,
+}
+
+impl<'a, 'b> Supervisor<'a, 'b> {
+    pub(super) fn new(
+        config: &Config,
+        service: &'a mut Service<'b>,
+        shedding: Arc<LoadShedding>,
+        baseline: Option<&Baseline>,
+        page: Option<StatusServer>,
+        broker: Option<Arc<BrokerClient>>,
+    ) -> Supervisor<'a, 'b> {
+        Supervisor {
+            service,
+            next: None,
+            stopping: false,
+            heat: HeatWatcher::new(config, shedding),
+            begun: Instant::now(),
+            statuses: 0,
+            ten_minutes: Interval::new(),
+            drift: Drift::new(baseline),
+            clock: ClockWatcher::new(),
+            lost_lines: telemetry::lost(),
+            page,
+            broker,
+        }
+    }
+
+    /// Ends the status page and sums up.
+    pub(super) fn end(mut self, status: &Status) -> SupervisionEnd {
+        self.page = None;
+        let uptime = self.begun.elapsed();
+        let last_status = (self.ten_minutes.seconds > 0.0).then(|| self.record_of(status, &self.ten_minutes));
+        SupervisionEnd { next: self.next, uptime, last_status }
+    }
+
+    fn record_of(&self, status: &Status, interval: &Interval) -> Record {
+        records::status(status, interval, self.begun.elapsed(), &self.drift, &self.heat)
+    }
+
+    /// Lines of the log that cannot be written can only be reported in `events.jsonl`.
+    fn check_log(&mut self) {
+        let lost = telemetry::lost();
+        if lost == self.lost_lines {
+            fault::well(Cause::Log);
+        } else {
+            fault::failed(Cause::Log, &format!("{lost} lines of the log could not be written so far"));
+            // The report itself is a line of the log.
+            self.lost_lines = telemetry::lost();
+        }
+    }
+
+    fn take_reload(&mut self, shutdown: &Shutdown) {
+        if !self.service.reload.take() || shutdown.is_asked() {
+            return;
+        }
+        let (path, manager) = (self.service.path, &self.service.manager);
+        manager.reloading();
+        match configuration(path) {
+            Ok(next) => {
+                log::info!(config = path.map_or("", |path| path.to_str().unwrap_or("")); "reload");
+                self.next = Some(next);
+                shutdown.ask();
+            }
+            // Inspection goes on as if nothing had been asked.
+            Err(error) => {
+                self.service.refuse_reload(&error);
+                self.service.manager.ready();
+            }
+        }
+    }
+}
+
+impl RunObserver for Supervisor<'_, '_> {
+    fn status(&mut self, status: &Status, interval: &Interval) {
+        for review in self.drift.take(interval) {
+            telemetry::keep(review.record());
+            review.record().log();
+        }
+        let record = self.record_of(status, interval);
+        if let Some(broker) = &self.broker {
+            broker.set_status(&record);
+        }
+        record.log();
+        if let Some(page) = &self.page {
+            page.record_interval(interval);
+        }
+        self.statuses += 1;
+        self.ten_minutes.merge(interval);
+        if self.statuses.is_multiple_of(KEPT_STATUS) {
+            telemetry::keep(self.record_of(status, &self.ten_minutes));
+            self.ten_minutes.clear();
+        }
+    }
+
+    fn poll(&mut self, status: &Status, alive: bool, shutdown: &Shutdown) {
+        fault::tick();
+        self.clock.poll();
+        self.heat.poll(Instant::now());
+        self.check_log();
+        let manager = &mut self.service.manager;
+        if alive {
+            manager.alive();
+        }
+        if let Some(page) = &self.page {
+            page.update(status, alive, self.heat.reading(), self.heat.rung());
+        }
+        if shutdown.is_signalled() && !self.stopping {
+            self.stopping = true;
+            manager.stopping();
+        }
+        manager.progress(status, || {
+            let review = self.drift.cause().map(|cause| format!("review needed: {cause}"));
+            let words: Vec<String> = self.heat.describe().into_iter().chain(review).collect();
+            (!words.is_empty()).then(|| words.join("; "))
+        });
+        self.take_reload(shutdown);
+    }
+}
