@@ -2,8 +2,16 @@
 
 use super::*;
 use serde_json::Value;
+use std::fs;
 
-/// A record that says its number.
+const NAME: &str = "events.jsonl";
+const NEXT: &str = ".events.jsonl.part";
+
+fn closed_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    LAYOUT.paths_in(folder)
+}
+
+/// A record with a number.
 fn numbered(number: u64) -> Record {
     Record::info("event").with("number", number).with("frame", "a frame's name of some length, as they have")
 }

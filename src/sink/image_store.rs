@@ -185,7 +185,11 @@ impl ImageStore {
                 if freed >= wanted {
                     break;
                 }
-                fs::remove_file(self.folder.join(&kept.name))?;
+                match fs::remove_file(self.folder.join(&kept.name)) {
+                    // Others may delete pictures as well: then it is gone, and that is all that is wanted.
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
                 freed += kept.bytes;
                 self.bytes = self.bytes.map(|sum| sum.saturating_sub(kept.bytes));
             }

@@ -12,6 +12,7 @@ pub mod mqtt;
 mod observer;
 mod previous;
 mod run_log;
+mod segmented_log;
 mod snapshot;
 mod stamp;
 mod tail;

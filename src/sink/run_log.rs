@@ -55,7 +55,7 @@ impl RunLog {
     fn open(&mut self) -> io::Result<EventLog> {
         let mut events = EventLog::open(&self.folder, self.budget)?;
         if self.started {
-            events.go_on(self.start.clone());
+            events.resume(self.start.clone());
         } else {
             events.start(self.start.clone())?;
             self.started = true;

@@ -1,7 +1,7 @@
 //! Publishes all records to an MQTT broker, for fleets that are monitored through one.
 //!
 //! ```text
-//! writer: enqueue(record)    --> spool.rs (on disk) --> sender.rs (a thread) --> session.rs --> transport.rs (TCP, TLS) --> broker
+//! writer: enqueue(record)    --> spool.rs, queue.rs --> sender.rs (a thread) --> session.rs --> transport.rs (TCP, TLS) --> broker
 //! main:   set_status(status) --> the newest only ------^                         acknowledged --> removed from the spool
 //! ```
 //!
@@ -10,7 +10,7 @@
 
 mod client;
 mod discovery;
-mod files;
+mod queue;
 mod sender;
 mod session;
 mod settings;

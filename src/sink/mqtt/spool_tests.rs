@@ -1,5 +1,6 @@
-use super::super::files::MARK;
+use super::super::queue::MARK;
 use super::*;
+use crate::sink::segmented_log::SEGMENTS;
 
 const BUDGET: u64 = 8 << 10;
 
@@ -70,7 +71,7 @@ fn what_was_acknowledged_leaves_the_disk_and_numbers_go_on() {
         }
         assert!(spool.next().is_none());
         assert_eq!((spool.left(), spool.dropped()), (0, 0));
-        assert!(bytes(folder.path()) <= BUDGET / FILES, "{}", bytes(folder.path()));
+        assert!(bytes(folder.path()) <= BUDGET / SEGMENTS, "{}", bytes(folder.path()));
     }
 }
 
@@ -189,13 +190,13 @@ fn a_disk_that_is_full_for_a_while_changes_no_order() {
     let mut spool = open(folder.path());
     push(&mut spool, 0..5);
     let full = std::fs::OpenOptions::new().append(true).open("/dev/full").unwrap();
-    spool.disk.as_mut().unwrap().writer = Some(full);
+    spool.disk.as_mut().unwrap().log.replace_writer(Some(full));
     for number in 5..10 {
         assert_eq!(spool.push(record(number)).unwrap_err().kind(), io::ErrorKind::StorageFull);
     }
     assert_eq!(rest(&mut spool), (0..10).collect::<Vec<_>>(), "what is on the disk goes first");
     spool.rewind();
-    spool.disk.as_mut().unwrap().writer = None;
+    spool.disk.as_mut().unwrap().log.replace_writer(None);
     push(&mut spool, 10..12);
     assert!(spool.memory.is_empty());
     drop(spool);
@@ -213,4 +214,22 @@ fn a_file_that_cannot_be_read_any_more_is_not_in_the_way() {
     let came = rest(&mut spool);
     assert_eq!(came.len() as u64 + spool.dropped(), 80);
     assert!(spool.dropped() > 0 && came.is_sorted() && came.last() == Some(&79), "{came:?}");
+}
+
+#[test]
+fn a_last_file_that_cannot_be_read_any_more_is_followed_by_a_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spool = open(folder.path());
+    push(&mut spool, 0..80);
+    let mut paths: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some());
+    paths.sort();
+    std::fs::remove_file(paths.last().unwrap()).unwrap();
+    let came = rest(&mut spool);
+    assert_eq!(came.len() as u64 + spool.dropped(), 80);
+    push(&mut spool, 80..90);
+    assert_eq!(rest(&mut spool), (80..90).collect::<Vec<_>>());
+    drop(spool);
+    let expected = [came, (80..90).collect()].concat();
+    assert_eq!(rest(&mut open(folder.path())), expected);
 }
