@@ -3,7 +3,7 @@
 mod common;
 
 use common::root;
-use lineside::config::Budget;
+use lineside::config::BudgetConfig;
 use lineside::{pipeline, status_page, times};
 use std::process::Command;
 
@@ -25,7 +25,7 @@ fn the_watchdog_waits_as_long_as_the_program_reckons_with() {
 
 #[test]
 fn the_memory_limit_is_the_default_budget() {
-    assert_eq!(value("MemoryMax"), format!("{}M", Budget::default().memory.as_u64() >> 20));
+    assert_eq!(value("MemoryMax"), format!("{}M", BudgetConfig::default().memory.as_u64() >> 20));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! GPIO lines by the kernel's character device: found by chip and number or by name, opened as outputs or for their edges.
 
-use super::permission::who_may_use;
+use super::permission::permission_advice;
 use embedded_hal::digital::PinState;
 use gpiocdev::line::{EdgeDetection, EventClock, Value};
 use gpiocdev::{Request, chip::Chip};
@@ -23,14 +23,14 @@ pub enum LineName {
 
 /// Where a line is.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct LineAddress<'a> {
     /// The chip's path, name (`gpiochip0`) or label (`pinctrl-bcm2711`); without it a named line is looked for everywhere.
     pub chip: Option<&'a str>,
     /// The line.
     pub line: &'a LineName,
 }
 
-impl std::fmt::Display for Place<'_> {
+impl std::fmt::Display for LineAddress<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.line {
             LineName::Number(number) => write!(f, "line {number}")?,
@@ -46,11 +46,11 @@ impl std::fmt::Display for Place<'_> {
 pub struct GpioError {
     text: String,
     /// Whether it stays so until somebody changes the configuration or the board.
-    pub lasting: bool,
+    pub permanent: bool,
 }
 
-fn lasting(text: String) -> GpioError {
-    GpioError { text, lasting: true }
+fn permanent_error(text: String) -> GpioError {
+    GpioError { text, permanent: true }
 }
 
 /// A chip with its lines.
@@ -77,8 +77,8 @@ pub struct GpioLine {
     pub used_by: Option<String>,
 }
 
-/// All chips of this board; none where the kernel knows none.
-pub fn chips() -> Vec<GpioChip> {
+/// All GPIO chips of this board; none where the kernel knows none.
+pub fn gpio_chips() -> Vec<GpioChip> {
     let mut paths = gpiocdev::chip::chips().unwrap_or_default();
     paths.sort_by(|a, b| gpiocdev::chip::path_compare(a, b));
     paths.into_iter().map(|path| look_at(&path)).collect()
@@ -108,13 +108,13 @@ fn look_at(path: &Path) -> GpioChip {
 ///
 /// # Errors
 /// One line that says what is wrong with the place, or who uses the line.
-pub fn output(place: Place, level: PinState) -> Result<OutputPin, GpioError> {
+pub fn open_output(place: LineAddress, level: PinState) -> Result<OutputPin, GpioError> {
     let (chip, number) = find(place)?;
     let value = if level == PinState::High { Value::Active } else { Value::Inactive };
     let request =
         Request::builder().with_consumer(CONSUMER).on_chip(&chip).with_line(number).as_output(value).request();
     let request = request.map_err(|error| refused(&chip, number, &error))?;
-    OutputPin::try_from(request).map_err(|error| lasting(error.to_string()))
+    OutputPin::try_from(request).map_err(|error| permanent_error(error.to_string()))
 }
 
 /// The rising or falling edges of a line.
@@ -134,7 +134,7 @@ impl Edges {
     ///
     /// # Errors
     /// As [`output`].
-    pub fn open(place: Place, rising: bool, debounce: Duration) -> Result<Edges, GpioError> {
+    pub fn open(place: LineAddress, rising: bool, debounce: Duration) -> Result<Edges, GpioError> {
         let (chip, number) = find(place)?;
         let edge = if rising { EdgeDetection::RisingEdge } else { EdgeDetection::FallingEdge };
         let mut builder = Request::builder();
@@ -174,8 +174,8 @@ impl Edges {
 }
 
 /// The path of the chip and the line's number on it.
-fn find(place: Place) -> Result<(PathBuf, u32), GpioError> {
-    let chips = chips();
+fn find(place: LineAddress) -> Result<(PathBuf, u32), GpioError> {
+    let chips = gpio_chips();
     let named = |chip: &GpioChip, name: &str| {
         chip.path == Path::new(name) || chip.path.file_name().is_some_and(|file| file == name) || chip.label == name
     };
@@ -186,13 +186,13 @@ fn find(place: Place) -> Result<(PathBuf, u32), GpioError> {
     if candidates.is_empty() {
         let there: Vec<_> = chips.iter().map(|chip| chip.path.display().to_string()).collect();
         let there = if there.is_empty() { "none".into() } else { there.join(", ") };
-        return Err(lasting(format!("no GPIO chip {}; there is {there}", place.chip.unwrap_or("at all"))));
+        return Err(permanent_error(format!("no GPIO chip {}; there is {there}", place.chip.unwrap_or("at all"))));
     }
     if let Some(told) = candidates.iter().find_map(|chip| chip.lines.as_ref().err()) {
         // Another user may open what this one may not: not for ever, so the service may be started again.
         let readable = candidates.iter().any(|chip| chip.lines.is_ok());
         if !readable {
-            return Err(GpioError { text: told.clone(), lasting: false });
+            return Err(GpioError { text: told.clone(), permanent: false });
         }
     }
     candidates.retain(|chip| chip.lines.is_ok());
@@ -202,7 +202,7 @@ fn find(place: Place) -> Result<(PathBuf, u32), GpioError> {
             let lines = chip.lines.as_ref().map_or(0, Vec::len);
             if *number as usize >= lines {
                 let path = chip.path.display();
-                return Err(lasting(format!("{path} has lines 0..{}, no {number}", lines.saturating_sub(1))));
+                return Err(permanent_error(format!("{path} has lines 0..{}, no {number}", lines.saturating_sub(1))));
             }
             Ok((chip.path.clone(), *number))
         }
@@ -211,11 +211,11 @@ fn find(place: Place) -> Result<(PathBuf, u32), GpioError> {
                 let lines = chip.lines.iter().flatten().filter(|line| line.name == *name);
                 lines.map(|line| (chip.path.clone(), line.number))
             });
-            let none = || lasting(format!("no GPIO line is called {name:?}; `lineside devices` lists them"));
+            let none = || permanent_error(format!("no GPIO line is called {name:?}; `lineside devices` lists them"));
             let first = found.next().ok_or_else(none)?;
             match found.next() {
                 None => Ok(first),
-                Some((other, _)) => Err(lasting(format!(
+                Some((other, _)) => Err(permanent_error(format!(
                     "line {name:?} is on {} and on {}: name the chip, too",
                     first.0.display(),
                     other.display()
@@ -234,13 +234,13 @@ fn refused(chip: &Path, number: u32, error: &gpiocdev::Error) -> GpioError {
         Some(user) => format!("{place} is in use by {user:?}"),
         None => format!("{place}: {}", reason(error, chip)),
     };
-    GpioError { text, lasting: false }
+    GpioError { text, permanent: false }
 }
 
 fn reason(error: &gpiocdev::Error, path: &Path) -> String {
     match error {
         gpiocdev::Error::Os(errno) if matches!(errno.0, libc::EACCES | libc::EPERM) => {
-            format!("{}: {}", path.display(), who_may_use(path))
+            format!("{}: {}", path.display(), permission_advice(path))
         }
         _ => error.to_string(),
     }

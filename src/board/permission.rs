@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// What to do where this user may not open `path`: the group that may, by name.
-pub(crate) fn who_may_use(path: &Path) -> String {
+pub(crate) fn permission_advice(path: &Path) -> String {
     let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
     match std::fs::metadata(path) {
         Ok(file) => advice(file.gid(), file.mode(), &groups),

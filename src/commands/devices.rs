@@ -1,7 +1,7 @@
 //! `lineside devices`: cameras and GPIO lines that are there, by the names that a configuration takes.
 
-use crate::board::{GpioChip, chips};
-use crate::source::camera::{About, Found, Offer, found};
+use crate::board::{GpioChip, gpio_chips};
+use crate::source::camera::{CameraInfo, OfferedMode, VideoDevice, video_devices};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let (cameras, chips) = (found(), chips());
+    let (cameras, chips) = (video_devices(), gpio_chips());
     if arguments.json {
         super::print_json(&serde_json::json!({ "cameras": cameras, "gpio_chips": chips }))?;
         return Ok(ExitCode::SUCCESS);
@@ -24,7 +24,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_cameras(out: &mut impl Write, cameras: &[Found]) -> io::Result<()> {
+fn print_cameras(out: &mut impl Write, cameras: &[VideoDevice]) -> io::Result<()> {
     if cameras.is_empty() {
         writeln!(out, "no camera: the kernel has no /dev/video*")?;
     }
@@ -32,12 +32,12 @@ fn print_cameras(out: &mut impl Write, cameras: &[Found]) -> io::Result<()> {
         let path = camera.path.display();
         match &camera.about {
             Ok(about) => {
-                let About { card, driver, bus, .. } = about;
+                let CameraInfo { card, driver, bus, .. } = about;
                 writeln!(out, "camera {path}: {card} ({driver}, {bus})")?;
                 for name in &camera.stable {
                     writeln!(out, "  {}", name.display())?;
                 }
-                for Offer { format, size, fps } in &about.offers {
+                for OfferedMode { format, size, fps } in &about.offers {
                     let fps: Vec<String> = fps.iter().map(f64::to_string).collect();
                     let fps = if fps.is_empty() { "rates unknown".into() } else { format!("{} fps", fps.join(", ")) };
                     writeln!(out, "  {format} {size} at {fps}")?;
@@ -79,22 +79,23 @@ fn print_chips(out: &mut impl Write, chips: &[GpioChip]) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::board::GpioLine;
-    use crate::source::camera::Size;
+    use crate::source::camera::FrameSize;
 
     #[test]
     fn what_is_there_is_told_by_the_names_that_a_configuration_takes() {
-        let offer = |format, size, fps: &[f64]| Offer { format, size, fps: fps.to_vec() };
-        let range = Size::Range { least: [2, 1], most: [1920, 1080], step: [2, 1] };
-        let about = About {
+        let offer = |format, size, fps: &[f64]| OfferedMode { format, size, fps: fps.to_vec() };
+        let range = FrameSize::Range { min: [2, 1], max: [1920, 1080], step: [2, 1] };
+        let about = CameraInfo {
             card: "HD Camera".into(),
             driver: "uvcvideo".into(),
             bus: "usb-1".into(),
-            offers: vec![offer("YUYV", Size::One([640, 480]), &[30.0, 7.5]), offer("MJPG", range, &[])],
+            offers: vec![offer("YUYV", FrameSize::One([640, 480]), &[30.0, 7.5]), offer("MJPG", range, &[])],
             other_formats: vec!["H264".into()],
         };
         let camera =
-            Found { path: "/dev/video0".into(), stable: vec!["/dev/v4l/by-id/usb-HD".into()], about: Ok(about) };
-        let other = Found { path: "/dev/video1".into(), stable: vec![], about: Err("/dev/video1: it is none".into()) };
+            VideoDevice { path: "/dev/video0".into(), stable: vec!["/dev/v4l/by-id/usb-HD".into()], about: Ok(about) };
+        let other =
+            VideoDevice { path: "/dev/video1".into(), stable: vec![], about: Err("/dev/video1: it is none".into()) };
         let mut out = Vec::new();
         print_cameras(&mut out, &[camera, other]).unwrap();
         let line = |number, name: &str, used_by| GpioLine { number, name: name.into(), output: number == 1, used_by };

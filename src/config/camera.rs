@@ -1,7 +1,7 @@
 //! `[source.camera]`.
 
-use super::{Outside, outside, pixels};
-use crate::source::camera::{Setting, control_keys};
+use super::{Violation, check_range, pixels};
+use crate::source::camera::{ControlSetting, control_keys};
 use lineside_picture::PixelFormat;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use toml::Spanned;
 /// A camera.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Camera {
+pub struct CameraConfig {
     /// Its path, the last part of its path under `/dev/v4l`, or its number.
     pub device: Spanned<String>,
     /// Width of a frame in pixels, exactly.
@@ -23,20 +23,20 @@ pub struct Camera {
     #[serde(default = "ten_hertz")]
     pub fps: Spanned<f64>,
     /// This format and no other; absent: the best that reaches `fps`.
-    pub format: Option<Format>,
+    pub format: Option<CameraFormat>,
     /// After how many seconds a picture that stays bit-identical counts as frozen; 0: never.
     #[serde(default = "ten_seconds")]
     pub frozen_s: Spanned<f64>,
     /// Values, or `"auto"`, of the camera's controls.
     #[serde(default)]
-    pub controls: BTreeMap<Spanned<String>, Control>,
+    pub controls: BTreeMap<Spanned<String>, ControlValue>,
 }
 
 /// A camera's pixel format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)] // as in `PixelFormat`
-pub enum Format {
+pub enum CameraFormat {
     Yuyv,
     Nv12,
     Mjpeg,
@@ -45,24 +45,24 @@ pub enum Format {
 
 /// The value of a camera's control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Control(pub Setting);
+pub struct ControlValue(pub ControlSetting);
 
-impl Format {
+impl CameraFormat {
     /// As the source knows it.
     pub fn pixel_format(self) -> PixelFormat {
         match self {
-            Format::Yuyv => PixelFormat::Yuyv,
-            Format::Nv12 => PixelFormat::Nv12,
-            Format::Mjpeg => PixelFormat::Mjpeg,
-            Format::Grey => PixelFormat::Grey,
+            CameraFormat::Yuyv => PixelFormat::Yuyv,
+            CameraFormat::Nv12 => PixelFormat::Nv12,
+            CameraFormat::Mjpeg => PixelFormat::Mjpeg,
+            CameraFormat::Grey => PixelFormat::Grey,
         }
     }
 }
 
-impl Camera {
+impl CameraConfig {
     /// A camera with nothing said but its name.
-    pub fn of_device(device: &str) -> Camera {
-        Camera {
+    pub fn of_device(device: &str) -> CameraConfig {
+        CameraConfig {
             device: Spanned::new(0..0, device.into()),
             width: pixels::<640>(),
             height: pixels::<480>(),
@@ -74,30 +74,30 @@ impl Camera {
     }
 
     /// The first value that is out of range.
-    pub(super) fn problem(&self) -> Option<Outside> {
-        outside(&self.fps, "source.camera.fps", 0.01, 1000.0)
-            .or_else(|| outside(&self.width, "source.camera.width", 32, 8192))
-            .or_else(|| outside(&self.height, "source.camera.height", 32, 8192))
-            .or_else(|| outside(&self.frozen_s, "source.camera.frozen_s", 0.0, 86_400.0))
+    pub(super) fn problem(&self) -> Option<Violation> {
+        check_range(&self.fps, "source.camera.fps", 0.01, 1000.0)
+            .or_else(|| check_range(&self.width, "source.camera.width", 32, 8192))
+            .or_else(|| check_range(&self.height, "source.camera.height", 32, 8192))
+            .or_else(|| check_range(&self.frozen_s, "source.camera.frozen_s", 0.0, 86_400.0))
             .or_else(|| self.controls.iter().find_map(|(key, control)| control_problem(key, *control)))
     }
 }
 
-impl<'de> Deserialize<'de> for Control {
+impl<'de> Deserialize<'de> for ControlValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct NumberOrAuto;
         impl Visitor<'_> for NumberOrAuto {
-            type Value = Control;
+            type Value = ControlValue;
             fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
                 f.write_str("a whole number or \"auto\"")
             }
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Control, E> {
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<ControlValue, E> {
                 let value = i32::try_from(value).map_err(|_| E::invalid_value(de::Unexpected::Signed(value), &self))?;
-                Ok(Control(Setting::Value(value)))
+                Ok(ControlValue(ControlSetting::Value(value)))
             }
-            fn visit_str<E: de::Error>(self, word: &str) -> Result<Control, E> {
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<ControlValue, E> {
                 if word == "auto" {
-                    Ok(Control(Setting::Auto))
+                    Ok(ControlValue(ControlSetting::Auto))
                 } else {
                     Err(E::invalid_value(de::Unexpected::Str(word), &self))
                 }
@@ -115,13 +115,13 @@ fn ten_seconds() -> Spanned<f64> {
     Spanned::new(0..0, 10.0)
 }
 
-fn control_problem(key: &Spanned<String>, control: Control) -> Option<Outside> {
+fn control_problem(key: &Spanned<String>, control: ControlValue) -> Option<Violation> {
     let at = key.span().start;
     let Some((name, may_be_auto)) = control_keys().find(|(name, _)| name == key.get_ref()) else {
         let known: Vec<_> = control_keys().map(|(name, _)| name).collect();
         let problem = format!("source.camera.controls has no {:?}; there is {}", key.get_ref(), known.join(", "));
         return Some((at, problem));
     };
-    let automatic = control == Control(Setting::Auto);
+    let automatic = control == ControlValue(ControlSetting::Auto);
     (automatic && !may_be_auto).then(|| (at, format!("source.camera.controls.{name} takes a number, not \"auto\"")))
 }

@@ -1,7 +1,7 @@
 //! `[heat]`: what is given up while the board is too hot.
 
-use super::{Config, Outside, Source, outside, pixels};
-use crate::board::heat::{Rung, Terms};
+use super::{Config, Source, Violation, check_range, pixels};
+use crate::board::heat::{DegradeStep, ThrottleLimits};
 use crate::task::super_resolution::When;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use toml::Spanned;
 /// What is given up while the board is too hot. The temperature is logged in any case.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Heat {
+pub struct HeatConfig {
     /// Whether anything is given up at all. Off, because a lower rate may let a part pass that nobody looked at, and the
     /// firmware of a board protects it anyway.
     pub degrade: Spanned<bool>,
@@ -26,7 +26,7 @@ pub struct Heat {
     /// The rung `rate`: every how many frames one is inspected.
     pub every: Spanned<usize>,
     /// The rung `size`; without it there is none.
-    pub smaller: Option<Smaller>,
+    pub smaller: Option<SmallerConfig>,
     /// Where the kernel shows the board; elsewhere than in `/sys` where that of the host is mounted into a container.
     pub sysfs: PathBuf,
 }
@@ -34,7 +34,7 @@ pub struct Heat {
 /// Smaller frames, and a bundle that was taught with such ones: what is normal in a frame depends on its size.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Smaller {
+pub struct SmallerConfig {
     /// Width of a smaller frame in pixels.
     pub width: Spanned<usize>,
     /// Height of a smaller frame in pixels.
@@ -43,10 +43,10 @@ pub struct Smaller {
     pub bundle: String,
 }
 
-impl Default for Heat {
+impl Default for HeatConfig {
     fn default() -> Self {
         let number = |value| Spanned::new(0..0, value);
-        Heat {
+        HeatConfig {
             degrade: Spanned::new(0..0, false),
             limit: number(75.0),
             hysteresis: number(5.0),
@@ -59,19 +59,19 @@ impl Default for Heat {
     }
 }
 
-impl Heat {
+impl HeatConfig {
     /// When the ladder is climbed.
-    pub fn terms(&self) -> Terms {
-        Terms {
+    pub fn limits(&self) -> ThrottleLimits {
+        ThrottleLimits {
             limit: *self.limit.get_ref(),
             hysteresis: *self.hysteresis.get_ref(),
-            climb: Duration::from_secs_f64(*self.climb_s.get_ref()),
-            descend: Duration::from_secs_f64(*self.descend_s.get_ref()),
+            degrade_after: Duration::from_secs_f64(*self.climb_s.get_ref()),
+            recover_after: Duration::from_secs_f64(*self.descend_s.get_ref()),
         }
     }
 }
 
-impl Smaller {
+impl SmallerConfig {
     /// Width and height.
     pub fn size(&self) -> (usize, usize) {
         (*self.width.get_ref(), *self.height.get_ref())
@@ -81,34 +81,34 @@ impl Smaller {
 impl Config {
     /// What can be given up, in this order. With a trigger every frame is a part, so none may be left out; and where only
     /// spots on defects are enlarged, there is little to save.
-    pub fn rungs(&self) -> Vec<Rung> {
+    pub fn degrade_steps(&self) -> Vec<DegradeStep> {
         if !self.heat.degrade.get_ref() {
             return Vec::new();
         }
-        let rate = self.trigger.is_none().then_some(Rung::Rate);
-        let spots = (self.super_resolution.when == When::Always).then_some(Rung::Spots);
-        let size = self.heat.smaller.as_ref().map(|_| Rung::Size);
+        let rate = self.trigger.is_none().then_some(DegradeStep::Rate);
+        let spots = (self.super_resolution.when == When::Always).then_some(DegradeStep::Spots);
+        let size = self.heat.smaller.as_ref().map(|_| DegradeStep::Size);
         [rate, spots, size].into_iter().flatten().collect()
     }
 
     /// The first value of `[heat]` that is out of range or cannot be.
-    pub(super) fn heat_problem(&self) -> Option<Outside> {
+    pub(super) fn heat_problem(&self) -> Option<Violation> {
         let heat = &self.heat;
-        outside(&heat.limit, "heat.limit", 20.0, 120.0)
-            .or_else(|| outside(&heat.hysteresis, "heat.hysteresis", 0.5, 50.0))
-            .or_else(|| outside(&heat.climb_s, "heat.climb_s", 1.0, 3600.0))
-            .or_else(|| outside(&heat.descend_s, "heat.descend_s", 1.0, 86_400.0))
-            .or_else(|| outside(&heat.every, "heat.every", 2, 100))
+        check_range(&heat.limit, "heat.limit", 20.0, 120.0)
+            .or_else(|| check_range(&heat.hysteresis, "heat.hysteresis", 0.5, 50.0))
+            .or_else(|| check_range(&heat.climb_s, "heat.climb_s", 1.0, 3600.0))
+            .or_else(|| check_range(&heat.descend_s, "heat.descend_s", 1.0, 86_400.0))
+            .or_else(|| check_range(&heat.every, "heat.every", 2, 100))
             .or_else(|| self.smaller_problem(heat.smaller.as_ref()?))
             .or_else(|| {
-                let nothing = *heat.degrade.get_ref() && self.rungs().is_empty();
+                let nothing = *heat.degrade.get_ref() && self.degrade_steps().is_empty();
                 let problem = "heat.degrade has nothing to give up: with [trigger] no frame may be left out, and only \
                                spots on defects are enlarged; add [heat.smaller], or leave it off";
                 nothing.then(|| (heat.degrade.span().start, problem.into()))
             })
     }
 
-    fn smaller_problem(&self, smaller: &Smaller) -> Option<Outside> {
+    fn smaller_problem(&self, smaller: &SmallerConfig) -> Option<Violation> {
         let at = smaller.width.span().start;
         if !self.heat.degrade.get_ref() {
             return Some((at, "heat.smaller does nothing without heat.degrade = true".into()));
@@ -121,8 +121,8 @@ impl Config {
             Source::Camera(camera) => (*camera.width.get_ref(), *camera.height.get_ref()),
             Source::Pattern(pattern) => (*pattern.width.get_ref(), *pattern.height.get_ref()),
         };
-        outside(&smaller.width, "heat.smaller.width", 32, width)
-            .or_else(|| outside(&smaller.height, "heat.smaller.height", 32, height))
+        check_range(&smaller.width, "heat.smaller.width", 32, width)
+            .or_else(|| check_range(&smaller.height, "heat.smaller.height", 32, height))
             .or_else(|| {
                 let same = smaller.size() == (width, height);
                 same.then(|| (at, format!("heat.smaller is {width}x{height}, as large as the source's frames")))
@@ -135,9 +135,9 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    fn rungs(more: &str) -> Vec<Rung> {
+    fn steps(more: &str) -> Vec<DegradeStep> {
         let text = format!("[source.pattern]\n{more}");
-        Config::parse(&text, Path::new("line.toml")).unwrap().rungs()
+        Config::parse(&text, Path::new("line.toml")).unwrap().degrade_steps()
     }
 
     #[test]
@@ -146,20 +146,23 @@ mod tests {
         let trigger = "[trigger]\nline = \"PART\"\n";
         let heat = "[heat]\ndegrade = true\n";
         let smaller = "[heat.smaller]\nwidth = 320\nheight = 240\nbundle = \"small\"\n";
-        assert_eq!(rungs(""), []);
-        assert_eq!(rungs("[heat]\nlimit = 60\n"), []);
-        assert_eq!(rungs(heat), [Rung::Rate]);
-        assert_eq!(rungs(&format!("{always}{heat}")), [Rung::Rate, Rung::Spots]);
-        assert_eq!(rungs(&format!("{always}{heat}{smaller}")), [Rung::Rate, Rung::Spots, Rung::Size]);
-        assert_eq!(rungs(&format!("{trigger}{heat}{smaller}")), [Rung::Size], "no part without its frame");
+        assert_eq!(steps(""), []);
+        assert_eq!(steps("[heat]\nlimit = 60\n"), []);
+        assert_eq!(steps(heat), [DegradeStep::Rate]);
+        assert_eq!(steps(&format!("{always}{heat}")), [DegradeStep::Rate, DegradeStep::Spots]);
+        assert_eq!(
+            steps(&format!("{always}{heat}{smaller}")),
+            [DegradeStep::Rate, DegradeStep::Spots, DegradeStep::Size]
+        );
+        assert_eq!(steps(&format!("{trigger}{heat}{smaller}")), [DegradeStep::Size], "no part without its frame");
     }
 
     #[test]
     fn a_board_that_says_nothing_has_sensible_terms() {
-        let heat = Heat::default();
-        let Terms { limit, hysteresis, climb, descend } = heat.terms();
+        let heat = HeatConfig::default();
+        let ThrottleLimits { limit, hysteresis, degrade_after, recover_after } = heat.limits();
         assert!(limit < 80.0 && limit - hysteresis > 60.0, "below what slows a Raspberry Pi down, above a warm hall");
-        assert!(climb < descend && !heat.degrade.get_ref());
+        assert!(degrade_after < recover_after && !heat.degrade.get_ref());
         assert_eq!(heat.sysfs, Path::new("/sys"));
     }
 }

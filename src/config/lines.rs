@@ -1,7 +1,7 @@
 //! `[alarm]`, `[heartbeat]` and `[trigger]`: the board's lines.
 
-use super::{Config, Outside, outside};
-use crate::board::{LineName, Place};
+use super::{Config, Violation, check_range};
+use crate::board::{LineAddress, LineName};
 use crate::sink::ActiveLevel;
 use serde::Deserialize;
 use toml::Spanned;
@@ -9,7 +9,7 @@ use toml::Spanned;
 /// The line that a defect raises.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Alarm {
+pub struct AlarmConfig {
     /// The GPIO chip; not needed for a line with a name.
     pub chip: Option<String>,
     /// The line's number on the chip, or its name.
@@ -39,7 +39,7 @@ pub enum Idle {
 /// The line that toggles with every frame that is judged.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Heartbeat {
+pub struct HeartbeatConfig {
     /// The GPIO chip; not needed for a line with a name.
     pub chip: Option<String>,
     /// The line's number on the chip, or its name.
@@ -49,14 +49,14 @@ pub struct Heartbeat {
 /// The line that asks for a frame.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Trigger {
+pub struct TriggerConfig {
     /// The GPIO chip; not needed for a line with a name.
     pub chip: Option<String>,
     /// The line's number on the chip, or its name.
     pub line: Spanned<LineName>,
     /// The edge that counts.
     #[serde(default)]
-    pub edge: Edge,
+    pub edge: TriggerEdge,
     /// Levels that last for less than this do not count, in milliseconds.
     #[serde(default = "zero")]
     pub debounce_ms: Spanned<f64>,
@@ -65,7 +65,7 @@ pub struct Trigger {
 /// An edge of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Edge {
+pub enum TriggerEdge {
     /// From low to high.
     #[default]
     Rising,
@@ -73,24 +73,24 @@ pub enum Edge {
     Falling,
 }
 
-impl Alarm {
+impl AlarmConfig {
     /// Where the line is.
-    pub fn place(&self) -> Place<'_> {
-        Place { chip: self.chip.as_deref(), line: self.line.get_ref() }
+    pub fn address(&self) -> LineAddress<'_> {
+        LineAddress { chip: self.chip.as_deref(), line: self.line.get_ref() }
     }
 }
 
-impl Heartbeat {
+impl HeartbeatConfig {
     /// Where the line is.
-    pub fn place(&self) -> Place<'_> {
-        Place { chip: self.chip.as_deref(), line: self.line.get_ref() }
+    pub fn address(&self) -> LineAddress<'_> {
+        LineAddress { chip: self.chip.as_deref(), line: self.line.get_ref() }
     }
 }
 
-impl Trigger {
+impl TriggerConfig {
     /// Where the line is.
-    pub fn place(&self) -> Place<'_> {
-        Place { chip: self.chip.as_deref(), line: self.line.get_ref() }
+    pub fn address(&self) -> LineAddress<'_> {
+        LineAddress { chip: self.chip.as_deref(), line: self.line.get_ref() }
     }
 }
 
@@ -104,11 +104,11 @@ fn zero() -> Spanned<f64> {
 
 impl Config {
     /// The first value of the lines that is out of range, a line without a place, or one that is to serve two ends.
-    pub(super) fn line_problem(&self) -> Option<Outside> {
+    pub(super) fn line_problem(&self) -> Option<Violation> {
         let hold = self.alarm.as_ref().map(|alarm| (&alarm.hold_ms, "alarm.hold_ms", 1.0, 3_600_000.0));
         let debounce = self.trigger.as_ref().map(|t| (&t.debounce_ms, "trigger.debounce_ms", 0.0, 10_000.0));
         let mut times = [hold, debounce].into_iter().flatten();
-        if let Some(problem) = times.find_map(|(value, key, low, high)| outside(value, key, low, high)) {
+        if let Some(problem) = times.find_map(|(value, key, low, high)| check_range(value, key, low, high)) {
             return Some(problem);
         }
         let alarm = self.alarm.as_ref().map(|alarm| ("alarm", &alarm.line, &alarm.chip));

@@ -6,11 +6,11 @@ mod lines;
 mod mqtt;
 mod status_page;
 
-pub use camera::{Camera, Control, Format};
-pub use heat::{Heat, Smaller};
-pub use lines::{Alarm, Edge, Heartbeat, Idle, Trigger};
-pub use mqtt::{Mqtt, Tls};
-pub use status_page::StatusPage;
+pub use camera::{CameraConfig, CameraFormat, ControlValue};
+pub use heat::{HeatConfig, SmallerConfig};
+pub use lines::{AlarmConfig, HeartbeatConfig, Idle, TriggerConfig, TriggerEdge};
+pub use mqtt::{MqttConfig, TlsConfig};
+pub use status_page::StatusPageConfig;
 
 use crate::task::super_resolution::{LEAST_SPOT, When};
 use bytesize::ByteSize;
@@ -24,34 +24,34 @@ use toml::Spanned;
 pub struct Config {
     /// What the process may take.
     #[serde(default)]
-    pub budget: Budget,
+    pub budget: BudgetConfig,
     /// Where frames come from.
     pub source: Source,
     /// Telling normal from not.
     #[serde(default)]
-    pub anomaly: Anomaly,
+    pub anomaly: AnomalyConfig,
     /// Enlarging the spot.
     #[serde(default)]
-    pub super_resolution: SuperResolution,
+    pub super_resolution: SuperResolutionConfig,
     /// Where results go.
     #[serde(default)]
-    pub output: Output,
+    pub output: OutputConfig,
     /// How models are run.
     #[serde(default)]
-    pub engine: Engine,
+    pub engine: EngineConfig,
     /// The line that a defect raises.
-    pub alarm: Option<Alarm>,
+    pub alarm: Option<AlarmConfig>,
     /// The line that toggles with every frame that is judged.
-    pub heartbeat: Option<Heartbeat>,
+    pub heartbeat: Option<HeartbeatConfig>,
     /// The line that asks for a frame.
-    pub trigger: Option<Trigger>,
+    pub trigger: Option<TriggerConfig>,
     /// What is given up while the board is too hot.
     #[serde(default)]
-    pub heat: Heat,
+    pub heat: HeatConfig,
     /// A page to look at.
-    pub status_page: Option<StatusPage>,
+    pub status_page: Option<StatusPageConfig>,
     /// The broker that hears of everything that is written down.
-    pub mqtt: Option<Mqtt>,
+    pub mqtt: Option<MqttConfig>,
     #[serde(skip)]
     origin: Origin,
 }
@@ -67,7 +67,7 @@ struct Origin {
 /// What the process may take.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Budget {
+pub struct BudgetConfig {
     /// Memory of the whole process, as in `"128 MiB"`.
     pub memory: ByteSize,
 }
@@ -77,17 +77,17 @@ pub struct Budget {
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// A folder of pictures.
-    Folder(Folder),
+    Folder(FolderConfig),
     /// The synthetic line.
-    Pattern(Pattern),
+    Pattern(PatternConfig),
     /// A camera.
-    Camera(Camera),
+    Camera(CameraConfig),
 }
 
 /// A folder of pictures.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Folder {
+pub struct FolderConfig {
     /// The folder.
     pub path: PathBuf,
     /// Begin again after the last picture.
@@ -103,7 +103,7 @@ pub struct Folder {
 /// The synthetic line.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Pattern {
+pub struct PatternConfig {
     /// Width of a frame in pixels.
     #[serde(default = "pixels::<640>")]
     pub width: Spanned<usize>,
@@ -125,7 +125,7 @@ pub struct Pattern {
 /// Telling normal from not.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Anomaly {
+pub struct AnomalyConfig {
     /// A bundle's name or folder.
     pub bundle: String,
     /// Replaces the bundle's threshold, 0..1.
@@ -141,7 +141,7 @@ pub struct Anomaly {
 /// Enlarging the spot.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct SuperResolution {
+pub struct SuperResolutionConfig {
     /// A bundle's name or folder.
     pub bundle: String,
     /// When to enlarge.
@@ -156,7 +156,7 @@ pub struct SuperResolution {
 /// Where results go.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Output {
+pub struct OutputConfig {
     /// The folder for `events.jsonl` and pictures.
     pub folder: Spanned<PathBuf>,
     /// Bytes that records may take there, all files together; the oldest go first.
@@ -172,12 +172,12 @@ pub struct Output {
 /// How models are run.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Engine {
+pub struct EngineConfig {
     /// Run models of which a part is computed in floats: their results may differ from CPU to CPU by a step.
     pub allow_float: bool,
 }
 
-impl Anomaly {
+impl AnomalyConfig {
     /// The threshold that replaces the bundle's, where there is one.
     pub fn wanted_threshold(&self) -> Option<f64> {
         let rate = self.false_alarms.as_ref().map(|rate| 1.0 - rate.get_ref() / 1000.0);
@@ -197,15 +197,15 @@ impl Source {
     }
 }
 
-impl Default for Budget {
+impl Default for BudgetConfig {
     fn default() -> Self {
-        Budget { memory: ByteSize::mib(192) }
+        BudgetConfig { memory: ByteSize::mib(192) }
     }
 }
 
-impl Default for Anomaly {
+impl Default for AnomalyConfig {
     fn default() -> Self {
-        Anomaly {
+        AnomalyConfig {
             bundle: "inspect-demo".into(),
             threshold: None,
             false_alarms: None,
@@ -214,15 +214,20 @@ impl Default for Anomaly {
     }
 }
 
-impl Default for SuperResolution {
+impl Default for SuperResolutionConfig {
     fn default() -> Self {
-        SuperResolution { bundle: "superres-camera".into(), when: When::Anomaly, spot: pixels::<96>(), max_ms: None }
+        SuperResolutionConfig {
+            bundle: "superres-camera".into(),
+            when: When::Anomaly,
+            spot: pixels::<96>(),
+            max_ms: None,
+        }
     }
 }
 
-impl Default for Output {
+impl Default for OutputConfig {
     fn default() -> Self {
-        Output {
+        OutputConfig {
             folder: Spanned::new(0..0, "lineside-out".into()),
             records: Spanned::new(0..0, ByteSize::mib(64)),
             pictures: Spanned::new(0..0, ByteSize::gib(1)),
@@ -273,34 +278,34 @@ impl Config {
         let parsed = toml::from_str::<Config>(text);
         let mut config = parsed.map_err(|e| {
             let start = e.span().map_or(0, |span| span.start);
-            origin.blame(start, e.message().replace('\n', " "))
+            origin.error_at(start, e.message().replace('\n', " "))
         })?;
         config.origin = origin;
         match config.problem() {
-            Some((start, problem)) => Err(config.origin.blame(start, problem)),
+            Some((start, problem)) => Err(config.origin.error_at(start, problem)),
             None => Ok(config),
         }
     }
 
     /// The error of a value that this board cannot serve; names file and line.
-    pub fn blame<T>(&self, value: &Spanned<T>, problem: impl std::fmt::Display) -> ConfigError {
-        self.origin.blame(value.span().start, problem.to_string())
+    pub fn error_at<T>(&self, value: &Spanned<T>, problem: impl std::fmt::Display) -> ConfigError {
+        self.origin.error_at(value.span().start, problem.to_string())
     }
 
     /// What `lineside run` does without a configuration: the shipped frames, once.
     pub fn demo(frames: PathBuf) -> Config {
-        let folder = Folder { path: frames, repeat: false, fps: None, max_megapixels: Spanned::new(0..0, 0.1) };
+        let folder = FolderConfig { path: frames, repeat: false, fps: None, max_megapixels: Spanned::new(0..0, 0.1) };
         Config {
-            budget: Budget::default(),
+            budget: BudgetConfig::default(),
             source: Source::Folder(folder),
-            anomaly: Anomaly::default(),
-            super_resolution: SuperResolution::default(),
-            output: Output::default(),
-            engine: Engine { allow_float: false },
+            anomaly: AnomalyConfig::default(),
+            super_resolution: SuperResolutionConfig::default(),
+            output: OutputConfig::default(),
+            engine: EngineConfig { allow_float: false },
             alarm: None,
             heartbeat: None,
             trigger: None,
-            heat: Heat::default(),
+            heat: HeatConfig::default(),
             status_page: None,
             mqtt: None,
             origin: Origin::default(),
@@ -308,32 +313,32 @@ impl Config {
     }
 
     /// The first value that is out of range: where it stands, and what is wrong with it.
-    fn problem(&self) -> Option<Outside> {
-        let fps = |fps: &Option<Spanned<f64>>, key| fps.as_ref().and_then(|fps| outside(fps, key, 0.01, 1000.0));
+    fn problem(&self) -> Option<Violation> {
+        let fps = |fps: &Option<Spanned<f64>>, key| fps.as_ref().and_then(|fps| check_range(fps, key, 0.01, 1000.0));
         let source = match &self.source {
             Source::Folder(folder) => fps(&folder.fps, "source.folder.fps")
-                .or_else(|| outside(&folder.max_megapixels, "source.folder.max_megapixels", 0.001, 100.0)),
+                .or_else(|| check_range(&folder.max_megapixels, "source.folder.max_megapixels", 0.001, 100.0)),
             Source::Pattern(pattern) => fps(&pattern.fps, "source.pattern.fps")
-                .or_else(|| outside(&pattern.width, "source.pattern.width", 32, 8192))
-                .or_else(|| outside(&pattern.height, "source.pattern.height", 32, 8192)),
+                .or_else(|| check_range(&pattern.width, "source.pattern.width", 32, 8192))
+                .or_else(|| check_range(&pattern.height, "source.pattern.height", 32, 8192)),
             Source::Camera(camera) => camera.problem(),
         };
         let threshold = self.anomaly.threshold.as_ref();
         let false_alarms = self.anomaly.false_alarms.as_ref();
         source
-            .or_else(|| threshold.and_then(|value| outside(value, "anomaly.threshold", 0.0, 1.0)))
-            .or_else(|| false_alarms.and_then(|value| outside(value, "anomaly.false_alarms", 0.01, 500.0)))
+            .or_else(|| threshold.and_then(|value| check_range(value, "anomaly.threshold", 0.0, 1.0)))
+            .or_else(|| false_alarms.and_then(|value| check_range(value, "anomaly.false_alarms", 0.01, 500.0)))
             .or_else(|| {
                 let both = threshold.and(false_alarms)?;
                 Some((both.span().start, "anomaly.threshold is given too: the one sets the other, give one".into()))
             })
-            .or_else(|| outside(&self.anomaly.skip_similar, "anomaly.skip_similar", 0.0, 255.0))
-            .or_else(|| outside(&self.super_resolution.spot, "super_resolution.spot", LEAST_SPOT, 512))
-            .or_else(|| outside(self.super_resolution.max_ms.as_ref()?, "super_resolution.max_ms", 0.1, 60_000.0))
-            .or_else(|| outside(&self.output.records, "output.records", ByteSize::kib(64), ByteSize::tib(1)))
-            .or_else(|| outside(&self.output.pictures, "output.pictures", ByteSize::mib(1), ByteSize::pib(1)))
-            .or_else(|| outside(&self.output.keep_free, "output.keep_free", ByteSize::b(0), ByteSize::pib(1)))
-            .or_else(|| outside(&self.output.normal_every, "output.normal_every", 0, 1_000_000_000))
+            .or_else(|| check_range(&self.anomaly.skip_similar, "anomaly.skip_similar", 0.0, 255.0))
+            .or_else(|| check_range(&self.super_resolution.spot, "super_resolution.spot", LEAST_SPOT, 512))
+            .or_else(|| check_range(self.super_resolution.max_ms.as_ref()?, "super_resolution.max_ms", 0.1, 60_000.0))
+            .or_else(|| check_range(&self.output.records, "output.records", ByteSize::kib(64), ByteSize::tib(1)))
+            .or_else(|| check_range(&self.output.pictures, "output.pictures", ByteSize::mib(1), ByteSize::pib(1)))
+            .or_else(|| check_range(&self.output.keep_free, "output.keep_free", ByteSize::b(0), ByteSize::pib(1)))
+            .or_else(|| check_range(&self.output.normal_every, "output.normal_every", 0, 1_000_000_000))
             .or_else(|| self.line_problem())
             .or_else(|| self.heat_problem())
             .or_else(|| self.page_problem())
@@ -342,16 +347,16 @@ impl Config {
 }
 
 /// Where a value stands that is out of range, and what is wrong with it.
-type Outside = (usize, String);
+type Violation = (usize, String);
 
-fn outside<T: PartialOrd + std::fmt::Display>(value: &Spanned<T>, key: &str, low: T, high: T) -> Option<Outside> {
+fn check_range<T: PartialOrd + std::fmt::Display>(value: &Spanned<T>, key: &str, low: T, high: T) -> Option<Violation> {
     let found = value.get_ref();
     let inside = *found >= low && *found <= high;
     (!inside).then(|| (value.span().start, format!("{key} must lie in {low}..{high}, found {found}")))
 }
 
 impl Origin {
-    fn blame(&self, start: usize, problem: String) -> ConfigError {
+    fn error_at(&self, start: usize, problem: String) -> ConfigError {
         let line = 1 + self.ends.partition_point(|end| *end < start);
         ConfigError { place: format!("{}:{line}", self.path.display()), problem }
     }
@@ -362,7 +367,7 @@ mod tests {
     use super::*;
     use crate::board::LineName;
     use crate::sink::ActiveLevel;
-    use crate::source::camera::Setting;
+    use crate::source::camera::ControlSetting;
     use lineside_picture::PixelFormat;
 
     fn refusal(text: &str) -> String {
@@ -390,15 +395,15 @@ mod tests {
         let Source::Camera(camera) = &config.source else { panic!("no camera") };
         let controls: Vec<_> =
             camera.controls.iter().map(|(key, control)| (key.get_ref().as_str(), control.0)).collect();
-        assert_eq!(controls, [("exposure", Setting::Value(120)), ("focus", Setting::Auto)]);
-        assert_eq!(camera.format.map(Format::pixel_format), Some(PixelFormat::Mjpeg));
+        assert_eq!(controls, [("exposure", ControlSetting::Value(120)), ("focus", ControlSetting::Auto)]);
+        assert_eq!(camera.format.map(CameraFormat::pixel_format), Some(PixelFormat::Mjpeg));
         let alarm = config.alarm.as_ref().unwrap();
         assert_eq!(
             (alarm.line.get_ref(), alarm.active, alarm.idle),
             (&LineName::Number(17), ActiveLevel::Low, Idle::On)
         );
-        assert_eq!(config.trigger.as_ref().unwrap().edge, Edge::Falling);
-        assert_eq!(config.blame(&alarm.line, "no such line").to_string(), "line.toml:9: no such line");
+        assert_eq!(config.trigger.as_ref().unwrap().edge, TriggerEdge::Falling);
+        assert_eq!(config.error_at(&alarm.line, "no such line").to_string(), "line.toml:9: no such line");
     }
 
     #[test]

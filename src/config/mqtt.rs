@@ -1,6 +1,6 @@
 //! `[mqtt]`: the broker that hears of everything that is written down.
 
-use super::{Outside, outside};
+use super::{Violation, check_range};
 use bytesize::ByteSize;
 use serde::Deserialize;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use toml::Spanned;
 /// The broker that hears of everything that is written down.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Mqtt {
+pub struct MqttConfig {
     /// Its name or address.
     pub host: Spanned<String>,
     /// Absent: 1883, and 8883 with TLS.
@@ -34,13 +34,13 @@ pub struct Mqtt {
     #[serde(default = "four_mebibytes")]
     pub spill: Spanned<ByteSize>,
     /// Encrypted.
-    pub tls: Option<Tls>,
+    pub tls: Option<TlsConfig>,
 }
 
 /// Encrypted; the broker's certificate is always checked.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Tls {
+pub struct TlsConfig {
     /// PEM file of who may vouch for the broker. Absent: whom the system trusts.
     #[serde(default = "authorities_of_the_system")]
     pub ca: Spanned<PathBuf>,
@@ -70,7 +70,7 @@ fn authorities_of_the_system() -> Spanned<PathBuf> {
 /// Letters of a topic or an id.
 const LONGEST: usize = 200;
 
-impl Mqtt {
+impl MqttConfig {
     /// The broker's port.
     pub fn port(&self) -> u16 {
         let usual = if self.tls.is_some() { 8883 } else { 1883 };
@@ -93,7 +93,7 @@ impl Mqtt {
     }
 
     /// The first value that cannot be.
-    pub(super) fn problem(&self) -> Option<Outside> {
+    pub(super) fn problem(&self) -> Option<Violation> {
         if !cfg!(feature = "mqtt") {
             let problem =
                 "[mqtt]: this program was built without it; build it with the feature mqtt, or take [mqtt] out";
@@ -101,7 +101,7 @@ impl Mqtt {
         }
         let discovery = Some(&self.discovery).filter(|prefix| !prefix.get_ref().is_empty());
         host_problem(&self.host)
-            .or_else(|| outside(self.port.as_ref()?, "mqtt.port", 1, u16::MAX))
+            .or_else(|| check_range(self.port.as_ref()?, "mqtt.port", 1, u16::MAX))
             .or_else(|| word_problem(self.client_id.as_ref()?, "mqtt.client_id"))
             .or_else(|| topic_problem(self.topic.as_ref()?, "mqtt.topic"))
             .or_else(|| word_problem(self.username.as_ref()?, "mqtt.username"))
@@ -109,9 +109,9 @@ impl Mqtt {
                 let file = self.password_file.as_ref().filter(|_| self.username.is_none())?;
                 Some((file.span().start, "mqtt.password_file: the password of whom? set mqtt.username, too".into()))
             })
-            .or_else(|| outside(&self.keep_alive_s, "mqtt.keep_alive_s", 5, 3600))
+            .or_else(|| check_range(&self.keep_alive_s, "mqtt.keep_alive_s", 5, 3600))
             .or_else(|| topic_problem(discovery?, "mqtt.discovery"))
-            .or_else(|| outside(&self.spill, "mqtt.spill", ByteSize::kib(64), ByteSize::gib(1)))
+            .or_else(|| check_range(&self.spill, "mqtt.spill", ByteSize::kib(64), ByteSize::gib(1)))
             .or_else(|| match (&self.tls.as_ref()?.certificate, &self.tls.as_ref()?.key) {
                 (Some(alone), None) => {
                     Some((alone.span().start, "mqtt.tls.certificate needs mqtt.tls.key, too".into()))
@@ -129,7 +129,7 @@ fn plain(host: &str) -> String {
     host.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
 }
 
-fn host_problem(host: &Spanned<String>) -> Option<Outside> {
+fn host_problem(host: &Spanned<String>) -> Option<Violation> {
     let name = host.get_ref();
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     let problem = "is no name and no address: \"broker.example\" or \"192.168.1.10\", the port in mqtt.port";
@@ -137,13 +137,13 @@ fn host_problem(host: &Spanned<String>) -> Option<Outside> {
     bad.then(|| (host.span().start, format!("mqtt.host {problem}, found {name:?}")))
 }
 
-fn word_problem(word: &Spanned<String>, key: &str) -> Option<Outside> {
+fn word_problem(word: &Spanned<String>, key: &str) -> Option<Violation> {
     let text = word.get_ref();
     let bad = text.is_empty() || text.len() > LONGEST || text.chars().any(char::is_control);
     bad.then(|| (word.span().start, format!("{key} must be 1 to {LONGEST} bytes of text, found {text:?}")))
 }
 
-fn topic_problem(topic: &Spanned<String>, key: &str) -> Option<Outside> {
+fn topic_problem(topic: &Spanned<String>, key: &str) -> Option<Violation> {
     let text = topic.get_ref();
     let at = topic.span().start;
     if text.contains(['+', '#']) {

@@ -1,6 +1,6 @@
 //! `[status_page]`: a page to look at, off unless the table is there.
 
-use super::{Config, ConfigError, Outside, outside};
+use super::{Config, ConfigError, Violation, check_range};
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use toml::Spanned;
 /// Where the page is, and for whom.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct StatusPage {
+pub struct StatusPageConfig {
     /// Address and port. Beyond loopback a token is required.
     pub listen: Spanned<SocketAddr>,
     /// What a visitor has to know.
@@ -24,9 +24,9 @@ pub struct StatusPage {
 const LEAST_TOKEN: usize = 16;
 const LONGEST_TOKEN: usize = 128;
 
-impl Default for StatusPage {
+impl Default for StatusPageConfig {
     fn default() -> Self {
-        StatusPage {
+        StatusPageConfig {
             listen: Spanned::new(0..0, SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
             token: None,
             token_file: None,
@@ -45,18 +45,18 @@ impl Config {
         let Some(file) = &page.token_file else { return Ok(page.token.as_ref().map(|token| token.get_ref().clone())) };
         let path = file.get_ref().display();
         let text =
-            std::fs::read_to_string(file.get_ref()).map_err(|error| self.blame(file, format!("{path}: {error}")))?;
+            std::fs::read_to_string(file.get_ref()).map_err(|error| self.error_at(file, format!("{path}: {error}")))?;
         let token = text.lines().next().unwrap_or_default().trim();
         match token_problem(token) {
-            Some(problem) => Err(self.blame(file, format!("{path}: the first line {problem}"))),
+            Some(problem) => Err(self.error_at(file, format!("{path}: the first line {problem}"))),
             None => Ok(Some(token.into())),
         }
     }
 
     /// The first value of `[status_page]` that cannot be.
-    pub(super) fn page_problem(&self) -> Option<Outside> {
+    pub(super) fn page_problem(&self) -> Option<Violation> {
         let page = self.status_page.as_ref()?;
-        if let Some(problem) = outside(&page.max_fps, "status_page.max_fps", 0.1, 30.0) {
+        if let Some(problem) = check_range(&page.max_fps, "status_page.max_fps", 0.1, 30.0) {
             return Some(problem);
         }
         if let (Some(_), Some(file)) = (&page.token, &page.token_file) {

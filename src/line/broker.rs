@@ -14,7 +14,7 @@ pub(super) fn broker(config: &Config, mode: Mode, bill: &mut Bill) -> anyhow::Re
     let Some(section) = &config.mqtt else { return Ok(None) };
     let machine = machine();
     let password = section.password_file.as_ref().map(|file| {
-        let blame = |problem: String| config.blame(file, format!("{}: {problem}", file.get_ref().display()));
+        let blame = |problem: String| config.error_at(file, format!("{}: {problem}", file.get_ref().display()));
         let text = std::fs::read_to_string(file.get_ref()).map_err(|error| blame(error.to_string()))?;
         let password = text.trim_end_matches(['\n', '\r']).to_string();
         let usable = !password.is_empty() && password.len() <= usize::from(u16::MAX);
@@ -24,10 +24,10 @@ pub(super) fn broker(config: &Config, mode: Mode, bill: &mut Bill) -> anyhow::Re
         let own = tls.certificate.as_ref().zip(tls.key.as_ref());
         let paths = own.map(|(certificate, key)| (certificate.get_ref().as_path(), key.get_ref().as_path()));
         mqtt::tls_config(tls.ca.get_ref(), paths).map_err(|(fault, problem)| match (fault, own) {
-            (mqtt::TlsFile::Certificate, Some((certificate, _))) => config.blame(certificate, problem),
-            (mqtt::TlsFile::Key, Some((_, key))) => config.blame(key, problem),
-            _ if tls.ca.span().is_empty() => config.blame(&section.host, format!("mqtt.tls: {problem}")),
-            _ => config.blame(&tls.ca, problem),
+            (mqtt::TlsFile::Certificate, Some((certificate, _))) => config.error_at(certificate, problem),
+            (mqtt::TlsFile::Key, Some((_, key))) => config.error_at(key, problem),
+            _ if tls.ca.span().is_empty() => config.error_at(&section.host, format!("mqtt.tls: {problem}")),
+            _ => config.error_at(&tls.ca, problem),
         })
     });
     let settings = BrokerSettings {
@@ -46,7 +46,7 @@ pub(super) fn broker(config: &Config, mode: Mode, bill: &mut Bill) -> anyhow::Re
     bill.add("broker", mqtt::BYTES as u64);
     if mode == Mode::Check {
         // Not for ever, as with a camera that is away: 1, not 78.
-        let refused = |problem| anyhow::Error::msg(config.blame(&section.host, problem).to_string());
+        let refused = |problem| anyhow::Error::msg(config.error_at(&section.host, problem).to_string());
         mqtt::check_connection(&settings).map_err(refused)?;
     }
     Ok(Some(settings))

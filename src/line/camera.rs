@@ -3,40 +3,40 @@
 use super::plan::Mode;
 use crate::config::{self, Config, ConfigError};
 use crate::source::FrameSource;
-use crate::source::camera::{Camera, Fault, Kind, NodePort, Terms, Wish};
+use crate::source::camera::{CameraError, CameraErrorKind, CameraOptions, CameraSource, NodePort, RequestedMode};
 use std::time::Duration;
 
 /// What a configuration asks of a camera.
-fn camera(camera: &config::Camera) -> Camera<NodePort> {
-    let wish = Wish {
+fn camera(camera: &config::CameraConfig) -> CameraSource<NodePort> {
+    let requested = RequestedMode {
         width: *camera.width.get_ref() as u32,
         height: *camera.height.get_ref() as u32,
         fps: *camera.fps.get_ref(),
-        format: camera.format.map(config::Format::pixel_format),
+        format: camera.format.map(config::CameraFormat::pixel_format),
     };
     let controls = camera.controls.iter().map(|(key, control)| (key.get_ref().clone(), control.0)).collect();
     let frozen_after = Duration::from_secs_f64(*camera.frozen_s.get_ref());
-    Camera::new(NodePort::new(camera.device.get_ref()), Terms { wish, controls, frozen_after })
+    CameraSource::new(NodePort::new(camera.device.get_ref()), CameraOptions { requested, controls, frozen_after })
 }
 
 /// Opens the camera. One that is away now is no error for a run, which waits for it.
 pub(super) fn open_camera(
     config: &Config,
-    section: &config::Camera,
+    section: &config::CameraConfig,
     mode: Mode,
 ) -> anyhow::Result<Box<dyn FrameSource>> {
     let mut camera = camera(section);
     let opened = match mode {
         Mode::Run => camera.start(),
-        Mode::Check => camera.prove().map(|_| ()),
+        Mode::Check => camera.probe().map(|_| ()),
     };
     if let Some(smaller) = &config.heat.smaller {
         let (width, height) = smaller.size();
         let offered = camera.offers(width as u32, height as u32);
-        offered.map_err(|fault| placed(config.blame(&smaller.width, &fault), fault.kind))?;
+        offered.map_err(|fault| placed(config.error_at(&smaller.width, &fault), fault.kind))?;
     }
     match opened {
-        Err(fault) if mode == Mode::Check || fault.is_lasting() => Err(refusal(config, section, &fault)),
+        Err(fault) if mode == Mode::Check || fault.is_permanent() => Err(refusal(config, section, &fault)),
         // What is not lasting is reported, and tried again, by the camera itself.
         _ => Ok(Box::new(camera)),
     }
@@ -44,17 +44,17 @@ pub(super) fn open_camera(
 
 /// A camera's fault, with the line of the configuration to look at. Only what a change there can mend ends in exit code
 /// 78, after which the service is not started again.
-fn refusal(config: &Config, section: &config::Camera, fault: &Fault) -> anyhow::Error {
+fn refusal(config: &Config, section: &config::CameraConfig, fault: &CameraError) -> anyhow::Error {
     let error = match fault.kind {
-        Kind::NoSuchMode => config.blame(&section.width, fault),
-        _ => config.blame(&section.device, fault),
+        CameraErrorKind::NoSuchMode => config.error_at(&section.width, fault),
+        _ => config.error_at(&section.device, fault),
     };
     placed(error, fault.kind)
 }
 
-fn placed(error: ConfigError, kind: Kind) -> anyhow::Error {
+fn placed(error: ConfigError, kind: CameraErrorKind) -> anyhow::Error {
     match kind {
-        Kind::NoSuchMode | Kind::BadControl | Kind::NotACamera => error.into(),
+        CameraErrorKind::NoSuchMode | CameraErrorKind::BadControl | CameraErrorKind::NotACamera => error.into(),
         _ => anyhow::Error::msg(error.to_string()),
     }
 }
@@ -72,18 +72,18 @@ mod tests {
         let config = Config::parse(text, Path::new("line.toml")).unwrap();
         let config::Source::Camera(section) = &config.source else { panic!("no camera") };
         let cases = [
-            (Kind::Missing, 2, false),
-            (Kind::Busy, 2, false),
-            (Kind::Denied, 2, false),
-            (Kind::NotACamera, 2, true),
-            (Kind::NoSuchMode, 3, true),
-            (Kind::BadControl, 2, true),
-            (Kind::Silent, 2, false),
-            (Kind::Damaged, 2, false),
-            (Kind::Driver, 2, false),
+            (CameraErrorKind::Missing, 2, false),
+            (CameraErrorKind::Busy, 2, false),
+            (CameraErrorKind::Denied, 2, false),
+            (CameraErrorKind::NotACamera, 2, true),
+            (CameraErrorKind::NoSuchMode, 3, true),
+            (CameraErrorKind::BadControl, 2, true),
+            (CameraErrorKind::Silent, 2, false),
+            (CameraErrorKind::Damaged, 2, false),
+            (CameraErrorKind::Driver, 2, false),
         ];
         for (kind, line, lasting) in cases {
-            let error = refusal(&config, section, &Fault::new(kind, "/dev/video0", "why"));
+            let error = refusal(&config, section, &CameraError::new(kind, "/dev/video0", "why"));
             assert_eq!(error.to_string(), format!("line.toml:{line}: /dev/video0: why"), "{kind:?}");
             assert_eq!(error.is::<ConfigError>(), lasting, "{kind:?}");
         }

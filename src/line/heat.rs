@@ -1,6 +1,6 @@
 //! The board's temperature while a line runs, and the load that is shed for it.
 
-use crate::board::heat::{Ladder, Reading, Rung, Sensors, Step};
+use crate::board::heat::{DegradeStep, Reading, Sensors, ThrottleChange, ThrottlePolicy};
 use crate::config::Config;
 use crate::pipeline::LoadShedding;
 use crate::telemetry::{self, Record};
@@ -16,7 +16,7 @@ const SEARCH_EVERY: Duration = Duration::from_secs(10);
 pub(super) struct HeatWatcher {
     sysfs: PathBuf,
     sensors: Sensors,
-    ladder: Ladder,
+    policy: ThrottlePolicy,
     shedding: Arc<LoadShedding>,
     reading: Reading,
     read: Option<Instant>,
@@ -32,8 +32,8 @@ impl HeatWatcher {
         let zones: Vec<&str> = sensors.zones().collect();
         let throttled = reading.bits();
         log::debug!(zones = zones.join(",").as_str(), temperature_c = reading.temperature, throttled = throttled; "heat_sensors");
-        let ladder = Ladder::new(config.heat.terms(), config.rungs());
-        HeatWatcher { sysfs, sensors, ladder, shedding, reading, read: None, searched: Instant::now() }
+        let policy = ThrottlePolicy::new(config.heat.limits(), config.degrade_steps());
+        HeatWatcher { sysfs, sensors, policy, shedding, reading, read: None, searched: Instant::now() }
     }
 
     /// To be called many times a second; reads once a second.
@@ -47,9 +47,9 @@ impl HeatWatcher {
             self.sensors = Sensors::find(&self.sysfs);
             self.searched = now;
         }
-        if let Some(step) = self.ladder.look(&self.reading, now) {
-            self.shedding.set_steps(self.ladder.given());
-            self.log(&step);
+        if let Some(change) = self.policy.update(&self.reading, now) {
+            self.shedding.set_steps(self.policy.active_steps());
+            self.log(&change);
         }
     }
 
@@ -60,23 +60,23 @@ impl HeatWatcher {
 
     /// The number of the rung, where a sensor was found.
     pub fn rung(&self) -> Option<u8> {
-        (self.reading != Reading::default() || self.ladder.number() > 0).then(|| self.ladder.number())
+        (self.reading != Reading::default() || self.policy.level() > 0).then(|| self.policy.level())
     }
 
     /// For people: `61.3 °C`, and what is skipped.
     pub fn describe(&self) -> Option<String> {
-        let given = match self.ladder.number() {
+        let given = match self.policy.level() {
             0 => None,
-            number => Some(format!("heat rung {number} ({})", self.ladder.name())),
+            number => Some(format!("heat rung {number} ({})", self.policy.level_name())),
         };
         let temperature = self.reading.temperature.map(|temperature| format!("{temperature:.1} °C"));
         let words: Vec<String> = temperature.into_iter().chain(given).collect();
         (!words.is_empty()).then(|| words.join(", "))
     }
 
-    fn log(&self, step: &Step) {
-        let (rung, name, cause) = (self.ladder.number(), self.ladder.name(), step.cause.as_str());
-        let level = if step.worse { log::Level::Warn } else { log::Level::Info };
+    fn log(&self, change: &ThrottleChange) {
+        let (rung, name, cause) = (self.policy.level(), self.policy.level_name(), change.cause.as_str());
+        let level = if change.worse { log::Level::Warn } else { log::Level::Info };
         let record = Record::new(level, "heat")
             .with("rung", u32::from(rung))
             .with("name", name)
@@ -101,16 +101,16 @@ pub(super) fn describe(config: &Config) -> String {
     if let Some(bits) = reading.bits() {
         text += &format!(", get_throttled {bits}");
     }
-    let rungs = config.rungs();
-    if rungs.is_empty() {
+    let steps = config.degrade_steps();
+    if steps.is_empty() {
         return text + "; nothing is given up (heat.degrade)";
     }
-    let describe_bind_error = |rung: &Rung| match (rung, &heat.smaller) {
-        (Rung::Rate, _) => format!("1 of {} frames", heat.every.get_ref()),
-        (Rung::Size, Some(smaller)) => format!("frames of {}x{}", smaller.size().0, smaller.size().1),
-        (Rung::Size, None) => "smaller frames".into(),
-        (Rung::Spots, _) => "only defects enlarged".into(),
+    let describe_step = |step: &DegradeStep| match (step, &heat.smaller) {
+        (DegradeStep::Rate, _) => format!("1 of {} frames", heat.every.get_ref()),
+        (DegradeStep::Size, Some(smaller)) => format!("frames of {}x{}", smaller.size().0, smaller.size().1),
+        (DegradeStep::Size, None) => "smaller frames".into(),
+        (DegradeStep::Spots, _) => "only defects enlarged".into(),
     };
-    let given: Vec<String> = rungs.iter().map(describe_bind_error).collect();
+    let given: Vec<String> = steps.iter().map(describe_step).collect();
     text + &format!("; from {} °C on: {}", heat.limit.get_ref(), given.join(", then "))
 }

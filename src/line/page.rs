@@ -44,7 +44,7 @@ pub fn check_page(config: &Config) -> Result<String, ConfigError> {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             ", where the service itself or another program listens now"
         }
-        Err(error) => return Err(config.blame(&page.listen, format!("{listen}: {}", describe_bind_error(&error)))),
+        Err(error) => return Err(config.error_at(&page.listen, format!("{listen}: {}", describe_bind_error(&error)))),
     };
     Ok(format!("http://{listen}/{token}{taken}"))
 }

@@ -123,5 +123,5 @@ fn check_output(config: &Config, bytes: u64) -> anyhow::Result<()> {
     let problem = format!("{}: cannot write results there (output.folder): {error}", output.get_ref().display());
     // Not for ever: a disk may be emptied, and a folder given to another user.
     let is_default = output.span().is_empty();
-    Err(anyhow::Error::msg(if is_default { problem } else { config.blame(output, problem).to_string() }))
+    Err(anyhow::Error::msg(if is_default { problem } else { config.error_at(output, problem).to_string() }))
 }

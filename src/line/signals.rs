@@ -1,9 +1,9 @@
 //! A line's GPIO lines: the trigger that asks for frames, alarm and heartbeat that follow the verdicts.
 
-use crate::board::{Edges, GpioError, output};
+use crate::board::{Edges, GpioError, open_output};
 use crate::config::{self, Config};
 use crate::sink::{ActiveLevel, AlarmLine, HeartbeatLine, Signal};
-use crate::source::{FrameSource, Triggered};
+use crate::source::{FrameSource, TriggeredSource};
 use std::time::Duration;
 use toml::Spanned;
 
@@ -14,9 +14,9 @@ use toml::Spanned;
 pub fn triggered(config: &Config, source: Box<dyn FrameSource>) -> anyhow::Result<Box<dyn FrameSource>> {
     let Some(trigger) = &config.trigger else { return Ok(source) };
     let debounce = Duration::from_secs_f64(trigger.debounce_ms.get_ref() / 1e3);
-    let edges = Edges::open(trigger.place(), trigger.edge == config::Edge::Rising, debounce);
+    let edges = Edges::open(trigger.address(), trigger.edge == config::TriggerEdge::Rising, debounce);
     let edges = edges.map_err(|error| blame(config, &trigger.line, error))?;
-    Ok(Box::new(Triggered::new(source, edges)))
+    Ok(Box::new(TriggeredSource::new(source, edges)))
 }
 
 /// Output lines that follow the verdicts, and how `check` describes them.
@@ -31,22 +31,22 @@ pub(super) fn open_signals(config: &Config) -> anyhow::Result<Signals> {
     let mut signals = Signals::default();
     if let Some(alarm) = &config.alarm {
         let safe = alarm.idle == config::Idle::On;
-        let pin = output(alarm.place(), alarm.active.level(safe));
+        let pin = open_output(alarm.address(), alarm.active.level(safe));
         let pin = pin.map_err(|error| blame(config, &alarm.line, error))?;
         let hold = Duration::from_secs_f64(alarm.hold_ms.get_ref() / 1e3);
         signals.lines.push(Box::new(AlarmLine::new(pin, alarm.active, hold, safe)));
-        signals.described.push(format!("alarm    {}, held for {} ms", alarm.place(), alarm.hold_ms.get_ref()));
+        signals.described.push(format!("alarm    {}, held for {} ms", alarm.address(), alarm.hold_ms.get_ref()));
     }
     if let Some(heartbeat) = &config.heartbeat {
-        let pin = output(heartbeat.place(), ActiveLevel::High.level(false));
+        let pin = open_output(heartbeat.address(), ActiveLevel::High.level(false));
         let pin = pin.map_err(|error| blame(config, &heartbeat.line, error))?;
         signals.lines.push(Box::new(HeartbeatLine::new(pin, ActiveLevel::High)));
-        signals.described.push(format!("heartbeat {}", heartbeat.place()));
+        signals.described.push(format!("heartbeat {}", heartbeat.address()));
     }
     Ok(signals)
 }
 
 fn blame<T>(config: &Config, value: &Spanned<T>, error: GpioError) -> anyhow::Error {
-    let placed = config.blame(value, &error);
-    if error.lasting { placed.into() } else { anyhow::Error::msg(placed.to_string()) }
+    let placed = config.error_at(value, &error);
+    if error.permanent { placed.into() } else { anyhow::Error::msg(placed.to_string()) }
 }

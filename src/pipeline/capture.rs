@@ -30,7 +30,7 @@ impl Capture<'_> {
     ) {
         seal_this_thread();
         // What waited while models were loaded is old by now.
-        source.pass_time();
+        source.discard_stale();
         let (mut given, mut is_small) = (0, false);
         while !self.shutdown.is_asked() && frames.is_none_or(|frames| given < frames) {
             self.pulse.beat(Part::Capture);
@@ -51,13 +51,13 @@ impl Capture<'_> {
                     // The writer is gone only where the run is ending in disorder.
                     let _ = failures.send(Message::CaptureFailed { name, reason });
                 }
-                Next::FailedAgain => {
+                Next::FailedRepeatedly => {
                     given += 1;
                     self.slot.give_back(frame);
                     self.progress.frame(Fate::Failed);
                     fault::failed_again(Cause::Frame);
                 }
-                Next::NotYet => self.slot.give_back(frame),
+                Next::Pending => self.slot.give_back(frame),
                 Next::Ended => {
                     self.slot.give_back(frame);
                     self.slot.mark_ended();

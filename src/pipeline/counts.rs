@@ -1,7 +1,7 @@
 //! Frames by fate, and how long verdicts took.
 
 use crate::field::{Interval, Seen, Stage};
-use crate::source::Condition;
+use crate::source::SourceCondition;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ pub struct Status {
     /// Enlargements.
     pub enlarging: Enlarging,
     /// How the source is doing.
-    pub source: Condition,
+    pub source: SourceCondition,
 }
 
 /// What enlarging took.
@@ -101,7 +101,7 @@ impl Progress {
     }
 
     /// Notes how the source is doing; frames that it passed over since the last time count as stale.
-    pub fn source(&self, condition: Condition) {
+    pub fn source(&self, condition: SourceCondition) {
         let mut state = self.lock();
         let passed_over = condition.passed_over - state.source.passed_over;
         state.counts.captured += passed_over;

@@ -1,6 +1,6 @@
 //! What the threads skip while the board is too hot. The run's observer sets it; every thread reads it.
 
-use crate::board::heat::Rung;
+use crate::board::heat::DegradeStep;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -50,10 +50,10 @@ impl LoadShedding {
     }
 
     /// Applies these steps, and no others.
-    pub fn set_steps(&self, rungs: &[Rung]) {
-        self.every.store(if rungs.contains(&Rung::Rate) { self.one_in } else { 1 }, Relaxed);
-        self.only_defects.store(rungs.contains(&Rung::Spots), Relaxed);
-        self.smaller.store(rungs.contains(&Rung::Size), Relaxed);
+    pub fn set_steps(&self, steps: &[DegradeStep]) {
+        self.every.store(if steps.contains(&DegradeStep::Rate) { self.one_in } else { 1 }, Relaxed);
+        self.only_defects.store(steps.contains(&DegradeStep::Spots), Relaxed);
+        self.smaller.store(steps.contains(&DegradeStep::Size), Relaxed);
     }
 
     /// Whether the whole of a frame is enlarged only where it has a defect.
@@ -145,7 +145,7 @@ mod tests {
         for (frame, inspection) in [(100, 20), (100, 99), (40, 100), (10, 100), (33, 33)] {
             let full = inspected(&LoadShedding::new(3), frame, inspection);
             let shedding = LoadShedding::new(3);
-            shedding.set_steps(&[Rung::Rate]);
+            shedding.set_steps(&[DegradeStep::Rate]);
             let lowered = inspected(&shedding, frame, inspection);
             let share = lowered as f64 / full as f64;
             assert!((0.28..=0.345).contains(&share), "{frame} ms, {inspection} ms: {lowered} of {full}");
@@ -161,7 +161,7 @@ mod tests {
         let ms = Duration::from_millis;
         shedding.inspected(start, start + ms(10));
         assert_eq!(shedding.cooldown(start + ms(10)), Duration::ZERO);
-        shedding.set_steps(&[Rung::Rate]);
+        shedding.set_steps(&[DegradeStep::Rate]);
         assert_eq!(shedding.cooldown(start + ms(10)), Duration::ZERO, "nothing was inspected since");
         shedding.inspected(start + ms(10), start + ms(20));
         assert_eq!(shedding.cooldown(start + ms(20)), ms(30));
@@ -178,11 +178,17 @@ mod tests {
     #[test]
     fn each_step_works_by_itself_and_with_the_others() {
         let shedding = LoadShedding::new(2);
-        for rungs in [&[][..], &[Rung::Rate], &[Rung::Spots], &[Rung::Spots, Rung::Size], &[Rung::Size]] {
-            shedding.set_steps(rungs);
-            assert_eq!(shedding.every.load(Relaxed) == 2, rungs.contains(&Rung::Rate));
-            assert_eq!(shedding.enlarges_only_defects(), rungs.contains(&Rung::Spots));
-            assert_eq!(shedding.uses_smaller_frames(), rungs.contains(&Rung::Size));
+        for steps in [
+            &[][..],
+            &[DegradeStep::Rate],
+            &[DegradeStep::Spots],
+            &[DegradeStep::Spots, DegradeStep::Size],
+            &[DegradeStep::Size],
+        ] {
+            shedding.set_steps(steps);
+            assert_eq!(shedding.every.load(Relaxed) == 2, steps.contains(&DegradeStep::Rate));
+            assert_eq!(shedding.enlarges_only_defects(), steps.contains(&DegradeStep::Spots));
+            assert_eq!(shedding.uses_smaller_frames(), steps.contains(&DegradeStep::Size));
         }
     }
 }

@@ -64,7 +64,7 @@ impl FrameSource for FolderSource {
             self.at = 0;
         }
         if !self.pace.wait() {
-            return Next::NotYet;
+            return Next::Pending;
         }
         let path = &self.files[self.at];
         self.at += 1;

@@ -7,7 +7,7 @@ mod triggered;
 
 pub use folder::{FolderSource, picture_files};
 pub use pattern::PatternSource;
-pub use triggered::{Edge, Trigger, Triggered};
+pub use triggered::{EdgeEvent, TriggerInput, TriggeredSource};
 
 use lineside_picture::Picture;
 use std::time::{Duration, Instant};
@@ -55,18 +55,18 @@ pub enum Next {
         reason: String,
     },
     /// As before: one more frame could not be had. It counts, but the reason was told already.
-    FailedAgain,
+    FailedRepeatedly,
     /// Nothing within the time that a call may take; ask again.
-    NotYet,
+    Pending,
     /// There are no more frames.
     Ended,
 }
 
 /// How a source is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Condition {
+pub struct SourceCondition {
     /// Whether frames come.
-    pub state: State,
+    pub state: SourceState,
     /// Frames that were passed over so far, because a newer one was there.
     pub passed_over: u64,
     /// How often it came back after it had been away.
@@ -75,7 +75,7 @@ pub struct Condition {
 
 /// Whether frames come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum State {
+pub enum SourceState {
     /// They come.
     #[default]
     Flowing,
@@ -85,13 +85,13 @@ pub enum State {
     Away,
 }
 
-impl State {
+impl SourceState {
     /// One word for the log.
     pub fn word(self) -> &'static str {
         match self {
-            State::Flowing => "flowing",
-            State::Frozen => "frozen",
-            State::Away => "away",
+            SourceState::Flowing => "flowing",
+            SourceState::Frozen => "frozen",
+            SourceState::Away => "away",
         }
     }
 }
@@ -103,15 +103,15 @@ pub trait FrameSource: Send {
     fn next(&mut self, frame: &mut Frame) -> Next;
 
     /// Called while no frame is wanted, so that the next one is a new one. Does not wait.
-    fn pass_time(&mut self) {}
+    fn discard_stale(&mut self) {}
 
     /// From now on frames of this width and height, or of its own size again: asked while the board is too hot. A source
     /// that can only give what it has goes on as before.
     fn resize(&mut self, _size: Option<(usize, usize)>) {}
 
     /// How it is doing.
-    fn condition(&self) -> Condition {
-        Condition::default()
+    fn condition(&self) -> SourceCondition {
+        SourceCondition::default()
     }
 
     /// Whether frames come at their own pace: then a frame that is not inspected in time is dropped for a newer one.

@@ -92,7 +92,7 @@ impl FrameSource for PatternSource {
             return Next::Ended;
         }
         if !self.pace.wait() {
-            return Next::NotYet;
+            return Next::Pending;
         }
         frame.captured = Instant::now();
         frame.wall = jiff::Timestamp::now();

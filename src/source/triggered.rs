@@ -1,6 +1,6 @@
 //! One frame for each edge of a trigger line, instead of free running.
 
-use super::{Condition, Frame, FrameSource, Next};
+use super::{Frame, FrameSource, Next, SourceCondition};
 use crate::telemetry::fault::{self, Cause};
 use std::time::{Duration, Instant};
 
@@ -10,12 +10,12 @@ const PATIENCE: Duration = Duration::from_millis(20);
 const LATEST: Duration = Duration::from_secs(2);
 
 /// Edges of a line.
-pub trait Trigger: Send {
+pub trait TriggerInput: Send {
     /// Waits for edges; `None` where none came in time.
     ///
     /// # Errors
     /// One line, where the line is gone.
-    fn wait(&mut self, time: Duration) -> Result<Option<Edge>, String>;
+    fn wait(&mut self, time: Duration) -> Result<Option<EdgeEvent>, String>;
 
     /// Which line it is.
     fn place(&self) -> &str;
@@ -23,7 +23,7 @@ pub trait Trigger: Send {
 
 /// The newest edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Edge {
+pub struct EdgeEvent {
     /// When it was.
     pub at: Instant,
     /// Edges before it for which there is no time any more.
@@ -31,17 +31,17 @@ pub struct Edge {
 }
 
 /// Gives of a source's frames the first that was captured after each edge.
-pub struct Triggered<T> {
+pub struct TriggeredSource<T> {
     source: Box<dyn FrameSource>,
     trigger: T,
     wanted: Option<Instant>,
     missed: u64,
 }
 
-impl<T: Trigger> Triggered<T> {
+impl<T: TriggerInput> TriggeredSource<T> {
     /// `source`, by `trigger`.
     pub fn new(source: Box<dyn FrameSource>, trigger: T) -> Self {
-        Triggered { source, trigger, wanted: None, missed: 0 }
+        TriggeredSource { source, trigger, wanted: None, missed: 0 }
     }
 
     fn look_for_edge(&mut self) {
@@ -53,7 +53,7 @@ impl<T: Trigger> Triggered<T> {
                 self.missed += edge.missed + u64::from(self.wanted.is_some());
                 self.wanted = Some(edge.at);
                 // What was captured before the edge is of no use.
-                self.source.pass_time();
+                self.source.discard_stale();
             }
             Err(failure) => {
                 fault::failed(Cause::Trigger, &format!("trigger at {}: {failure}", self.trigger.place()));
@@ -63,21 +63,21 @@ impl<T: Trigger> Triggered<T> {
     }
 }
 
-impl<T: Trigger> FrameSource for Triggered<T> {
+impl<T: TriggerInput> FrameSource for TriggeredSource<T> {
     fn next(&mut self, frame: &mut Frame) -> Next {
         self.look_for_edge();
         let Some(edge) = self.wanted else {
-            self.source.pass_time();
-            return Next::NotYet;
+            self.source.discard_stale();
+            return Next::Pending;
         };
         match self.source.next(frame) {
-            Next::Frame if frame.captured < edge => Next::NotYet,
-            Next::NotYet if edge.elapsed() > LATEST => {
+            Next::Frame if frame.captured < edge => Next::Pending,
+            Next::Pending if edge.elapsed() > LATEST => {
                 self.wanted = None;
                 let reason = format!("no frame within {} s of the trigger", LATEST.as_secs());
                 Next::Failed { name: "trigger".into(), reason }
             }
-            Next::NotYet => Next::NotYet,
+            Next::Pending => Next::Pending,
             // The part is there now; a frame that failed does not come again.
             given => {
                 self.wanted = None;
@@ -86,16 +86,16 @@ impl<T: Trigger> FrameSource for Triggered<T> {
         }
     }
 
-    fn pass_time(&mut self) {
-        self.source.pass_time();
+    fn discard_stale(&mut self) {
+        self.source.discard_stale();
     }
 
     fn resize(&mut self, size: Option<(usize, usize)>) {
         self.source.resize(size);
     }
 
-    fn condition(&self) -> Condition {
-        Condition { passed_over: self.missed, ..self.source.condition() }
+    fn condition(&self) -> SourceCondition {
+        SourceCondition { passed_over: self.missed, ..self.source.condition() }
     }
 
     fn is_live(&self) -> bool {
@@ -119,12 +119,12 @@ impl<T: Trigger> FrameSource for Triggered<T> {
     }
 }
 
-impl Trigger for crate::board::Edges {
-    fn wait(&mut self, time: Duration) -> Result<Option<Edge>, String> {
+impl TriggerInput for crate::board::Edges {
+    fn wait(&mut self, time: Duration) -> Result<Option<EdgeEvent>, String> {
         let edges = crate::board::Edges::wait(self, time)?;
         Ok(edges.map(|(newest, edges)| {
             let now = Instant::now();
-            Edge { at: now.checked_sub(super::camera::age_of(newest)).unwrap_or(now), missed: edges - 1 }
+            EdgeEvent { at: now.checked_sub(super::camera::age_of(newest)).unwrap_or(now), missed: edges - 1 }
         }))
     }
 
@@ -139,10 +139,10 @@ mod tests {
     use std::collections::VecDeque;
 
     /// What each wait for an edge gives.
-    struct Script(VecDeque<Result<Option<Edge>, String>>);
+    struct Script(VecDeque<Result<Option<EdgeEvent>, String>>);
 
-    impl Trigger for Script {
-        fn wait(&mut self, _: Duration) -> Result<Option<Edge>, String> {
+    impl TriggerInput for Script {
+        fn wait(&mut self, _: Duration) -> Result<Option<EdgeEvent>, String> {
             self.0.pop_front().unwrap_or(Ok(None))
         }
 
@@ -161,7 +161,7 @@ mod tests {
                     frame.captured = captured;
                     Next::Frame
                 }
-                _ => Next::NotYet,
+                _ => Next::Pending,
             }
         }
 
@@ -178,15 +178,18 @@ mod tests {
         }
     }
 
-    fn triggered(edges: Vec<Result<Option<Edge>, String>>, frames: Vec<Option<Instant>>) -> Triggered<Script> {
-        Triggered::new(Box::new(Belt(frames.into())), Script(edges.into()))
+    fn triggered(
+        edges: Vec<Result<Option<EdgeEvent>, String>>,
+        frames: Vec<Option<Instant>>,
+    ) -> TriggeredSource<Script> {
+        TriggeredSource::new(Box::new(Belt(frames.into())), Script(edges.into()))
     }
 
     #[test]
     fn each_edge_gives_one_frame_captured_after_it() {
         let now = Instant::now();
         let at = |ms: u64| now + Duration::from_millis(ms);
-        let edge = |ms| Ok(Some(Edge { at: at(ms), missed: 0 }));
+        let edge = |ms| Ok(Some(EdgeEvent { at: at(ms), missed: 0 }));
         // Two frames are older than the edge, the third is its own; the fourth nobody asked for.
         let frames = vec![Some(at(5)), Some(at(9)), Some(at(12)), Some(at(20))];
         let mut source = triggered(vec![Ok(None), edge(10)], frames);
@@ -201,10 +204,10 @@ mod tests {
     #[test]
     fn edges_that_come_too_fast_are_counted_as_missed() {
         let now = Instant::now();
-        let edge = |ms, missed| Ok(Some(Edge { at: now + Duration::from_millis(ms), missed }));
+        let edge = |ms, missed| Ok(Some(EdgeEvent { at: now + Duration::from_millis(ms), missed }));
         let mut source = triggered(vec![edge(0, 2), edge(30, 0)], vec![None, Some(now + Duration::from_millis(40))]);
         let mut frame = Frame::default();
-        assert_eq!(source.next(&mut frame), Next::NotYet);
+        assert_eq!(source.next(&mut frame), Next::Pending);
         assert_eq!(source.next(&mut frame), Next::Frame);
         assert_eq!(source.condition().passed_over, 3);
     }
@@ -212,12 +215,12 @@ mod tests {
     #[test]
     fn a_part_of_which_no_frame_comes_counts_as_failed_and_a_lost_line_does_no_harm() {
         let long_ago = Instant::now().checked_sub(LATEST + Duration::from_secs(1)).unwrap();
-        let edge = Ok(Some(Edge { at: long_ago, missed: 0 }));
+        let edge = Ok(Some(EdgeEvent { at: long_ago, missed: 0 }));
         let mut source = triggered(vec![Err("gone".into()), Err("gone".into()), edge], vec![]);
         let mut frame = Frame::default();
-        assert_eq!(source.next(&mut frame), Next::NotYet);
-        assert_eq!(source.next(&mut frame), Next::NotYet);
+        assert_eq!(source.next(&mut frame), Next::Pending);
+        assert_eq!(source.next(&mut frame), Next::Pending);
         assert!(matches!(source.next(&mut frame), Next::Failed { reason, .. } if reason.contains("within 2 s")));
-        assert_eq!(source.next(&mut frame), Next::NotYet);
+        assert_eq!(source.next(&mut frame), Next::Pending);
     }
 }

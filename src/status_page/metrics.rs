@@ -5,7 +5,7 @@ use super::stages::{BOUNDS, StageTotals};
 use super::status_cell::StatusSnapshot;
 use super::{Page, VIEWERS};
 use crate::memory::{resident_bytes, sealed_allocations};
-use crate::source::State;
+use crate::source::SourceState;
 use std::fmt::{Display, Write};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -39,9 +39,9 @@ pub fn metrics(page: &Page, now: &StatusSnapshot) -> String {
         text.one("lineside_threshold", "gauge", "The score from which on a frame is a defect.", live.threshold());
     }
     text.times(&now.stages);
-    let flows = f64::from(u8::from(status.source.state != State::Away));
+    let flows = f64::from(u8::from(status.source.state != SourceState::Away));
     text.one("lineside_source_up", "gauge", "Whether the source gives frames.", flows);
-    let frozen = f64::from(u8::from(status.source.state == State::Frozen));
+    let frozen = f64::from(u8::from(status.source.state == SourceState::Frozen));
     text.one("lineside_source_frozen", "gauge", "Whether its frames have stopped changing.", frozen);
     let restarts = status.source.restarts as f64;
     text.one("lineside_source_restarts_total", "counter", "How often the source came back.", restarts);

@@ -4,7 +4,7 @@ use super::stages::StageTotals;
 use crate::board::heat::Reading;
 use crate::field::Interval;
 use crate::pipeline::Status;
-use crate::source::State;
+use crate::source::SourceState;
 use crate::times::FEED;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -98,7 +98,7 @@ impl StatusSnapshot {
         if still >= PATIENCE {
             return Some(format!("capture or inspection has stood still for {} s", still.as_secs()));
         }
-        (self.status.source.state == State::Away).then(|| "the source gives no frames".into())
+        (self.status.source.state == SourceState::Away).then(|| "the source gives no frames".into())
     }
 }
 
@@ -113,10 +113,10 @@ mod tests {
         let update = |status: &Status, alive| cell.update(status, alive, &Reading::default(), None);
         update(&status, true);
         assert_eq!(cell.now().problem(), None);
-        status.source.state = State::Away;
+        status.source.state = SourceState::Away;
         update(&status, true);
         assert_eq!(cell.now().problem().unwrap(), "the source gives no frames");
-        status.source.state = State::Frozen;
+        status.source.state = SourceState::Frozen;
         update(&status, true);
         assert_eq!(cell.now().problem(), None, "they are inspected all the same");
         assert_eq!(cell.now().since_defect(), None);

@@ -61,7 +61,7 @@ pub fn stays_in_its_budget(machine: &mut Machine) -> Result<String> {
     let group = "/sys/fs/cgroup$(property ControlGroup)";
     let limit = machine.number(&format!("cat {group}/memory.max"))?;
     let peak = machine.number(&format!("cat {group}/memory.peak"))?;
-    let budget = lineside::config::Budget::default().memory.as_u64() as f64;
+    let budget = lineside::config::BudgetConfig::default().memory.as_u64() as f64;
     ensure!(limit == budget && peak < budget, "peak {peak}, limit {limit}, budget {budget}");
     let records = journal::records(machine, "status", 0.0)?;
     let last = records.last().context("no status")?;

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! sensors.rs   files of sysfs: the processor's temperature, what the Raspberry Pi's firmware says
-//! ladder.rs    when to give up what, and when to take it back
+//! throttle.rs    when to give up what, and when to take it back
 //! ```
 
-mod ladder;
 mod sensors;
+mod throttle;
 
-pub use ladder::{Ladder, Rung, Step, Terms};
 pub use sensors::{Reading, Sensors};
+pub use throttle::{DegradeStep, ThrottleChange, ThrottleLimits, ThrottlePolicy};

@@ -32,7 +32,7 @@ pub fn record(camera: &str, folder: &Path, frames: u64, every: Duration) -> anyh
         progress.at(number - 1);
         let now = Instant::now();
         if now < due {
-            source.pass_time();
+            source.discard_stale();
             std::thread::sleep((due - now).min(Duration::from_millis(20)));
             continue;
         }
@@ -47,7 +47,7 @@ pub fn record(camera: &str, folder: &Path, frames: u64, every: Duration) -> anyh
             Next::Failed { name, reason } => {
                 log::warn!(frame = name.as_str(), reason = reason.as_str(); "frame_failed")
             }
-            Next::FailedAgain | Next::NotYet => {}
+            Next::FailedRepeatedly | Next::Pending => {}
             Next::Ended => break,
         }
     }
@@ -58,7 +58,7 @@ pub fn record(camera: &str, folder: &Path, frames: u64, every: Duration) -> anyh
 fn configuration(camera: &str) -> anyhow::Result<Config> {
     if !camera.ends_with(".toml") {
         let mut config = Config::demo(PathBuf::new());
-        config.source = Source::Camera(config::Camera::of_device(camera));
+        config.source = Source::Camera(config::CameraConfig::of_device(camera));
         return Ok(config);
     }
     let config = Config::load(Path::new(camera))?;

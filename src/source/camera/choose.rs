@@ -1,12 +1,12 @@
 //! Which of its modes a camera is asked for.
 
-use super::device::{Device, Interval, Mode, Rates, Size};
-use super::fault::{Fault, Kind};
+use super::device::{CameraMode, CaptureDevice, FrameInterval, FrameSize, Rates};
+use super::error::{CameraError, CameraErrorKind};
 use lineside_picture::PixelFormat;
 
 /// What the user wants.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish {
+pub struct RequestedMode {
     /// Pixels, exactly: a model was taught with that size.
     pub width: u32,
     /// Pixels.
@@ -32,15 +32,19 @@ pub fn format_name(format: PixelFormat) -> &'static str {
     }
 }
 
-/// The best mode for a wish: of the formats that give the size at the wanted rate the best one, or else the fastest.
+/// The best mode for a requested: of the formats that give the size at the wanted rate the best one, or else the fastest.
 ///
 /// # Errors
-/// [`Kind::NoSuchMode`], which tells what the camera has.
-pub fn choose(device: &mut impl Device, name: &str, wish: &Wish) -> Result<Mode, Fault> {
-    let lacking = |problem: String| Fault::new(Kind::NoSuchMode, name, problem);
+/// [`CameraErrorKind::NoSuchMode`], which tells what the camera has.
+pub fn choose(
+    device: &mut impl CaptureDevice,
+    name: &str,
+    requested: &RequestedMode,
+) -> Result<CameraMode, CameraError> {
+    let lacking = |problem: String| CameraError::new(CameraErrorKind::NoSuchMode, name, problem);
     let offered = device.formats()?;
     let mut formats: Vec<PixelFormat> = BEST_FIRST.into_iter().filter(|format| offered.contains(format)).collect();
-    if let Some(only) = wish.format {
+    if let Some(only) = requested.format {
         if !formats.contains(&only) {
             let has: Vec<_> = formats.iter().map(|format| format_name(*format)).collect();
             return Err(lacking(format!("it has no format {}, it has {}", format_name(only), has.join(", "))));
@@ -54,24 +58,24 @@ pub fn choose(device: &mut impl Device, name: &str, wish: &Wish) -> Result<Mode,
     for format in formats {
         let sizes = device.sizes(format)?;
         // A driver that tells no sizes is asked for ours; what comes of it is looked at afterwards.
-        if !sizes.is_empty() && !sizes.iter().any(|size| size.holds(wish.width, wish.height)) {
+        if !sizes.is_empty() && !sizes.iter().any(|size| size.holds(requested.width, requested.height)) {
             sizes_there.extend(sizes.into_iter().filter(|size| !sizes_there.contains(size)).collect::<Vec<_>>());
             continue;
         }
-        let rates = device.rates(format, wish.width, wish.height)?;
-        let interval = interval_for(&rates, wish.fps);
-        let fps = interval.and_then(Interval::fps);
+        let rates = device.rates(format, requested.width, requested.height)?;
+        let interval = interval_for(&rates, requested.fps);
+        let fps = interval.and_then(FrameInterval::fps);
         // A camera that does not tell its rate is taken at its word that it has one.
-        let reached = fps.unwrap_or(wish.fps).min(wish.fps * ENOUGH);
+        let reached = fps.unwrap_or(requested.fps).min(requested.fps * ENOUGH);
         if best.as_ref().is_none_or(|(fastest, _)| reached > *fastest) {
-            best = Some((reached, Mode { format, width: wish.width, height: wish.height, interval }));
+            best = Some((reached, CameraMode { format, width: requested.width, height: requested.height, interval }));
         }
     }
     best.map(|(_, mode)| mode).ok_or_else(|| {
         lacking(format!(
             "it has no size {}x{}; set width and height to {}",
-            wish.width,
-            wish.height,
+            requested.width,
+            requested.height,
             in_words(&sizes_there)
         ))
     })
@@ -81,16 +85,16 @@ pub fn choose(device: &mut impl Device, name: &str, wish: &Wish) -> Result<Mode,
 const ENOUGH: f64 = 0.99;
 
 /// The slowest interval that reaches `fps`, or the fastest of all.
-fn interval_for(rates: &Rates, fps: f64) -> Option<Interval> {
+fn interval_for(rates: &Rates, fps: f64) -> Option<FrameInterval> {
     match rates {
         Rates::List(intervals) => {
-            let rate = |interval: &Interval| interval.fps().unwrap_or(0.0);
+            let rate = |interval: &FrameInterval| interval.fps().unwrap_or(0.0);
             let enough = intervals.iter().filter(|interval| rate(interval) >= fps * ENOUGH);
             let slowest = enough.min_by(|a, b| rate(a).total_cmp(&rate(b)));
             slowest.or_else(|| intervals.iter().max_by(|a, b| rate(a).total_cmp(&rate(b)))).copied()
         }
         Rates::Range(shortest, longest) => {
-            let wanted = Interval { numerator: 1000, denominator: (fps * 1000.0).round() as u32 };
+            let wanted = FrameInterval { numerator: 1000, denominator: (fps * 1000.0).round() as u32 };
             match (shortest.fps(), longest.fps()) {
                 (Some(fastest), _) if fps > fastest => Some(*shortest),
                 (_, Some(slowest)) if fps < slowest => Some(*longest),
@@ -100,8 +104,8 @@ fn interval_for(rates: &Rates, fps: f64) -> Option<Interval> {
     }
 }
 
-fn in_words(sizes: &[Size]) -> String {
-    let mut words: Vec<String> = sizes.iter().map(Size::to_string).collect();
+fn in_words(sizes: &[FrameSize]) -> String {
+    let mut words: Vec<String> = sizes.iter().map(FrameSize::to_string).collect();
     let more = words.len().saturating_sub(12);
     words.truncate(12);
     let end = if more > 0 { format!(" or {more} more (`lineside devices`)") } else { String::new() };
@@ -114,65 +118,69 @@ mod tests {
     use super::*;
     use PixelFormat::{Grey, Mjpeg, Nv12, Yuyv};
 
-    const WISH: Wish = Wish { width: 1280, height: 720, fps: 30.0, format: None };
+    const REQUESTED: RequestedMode = RequestedMode { width: 1280, height: 720, fps: 30.0, format: None };
 
     fn hertz(rates: &[u32]) -> Rates {
-        Rates::List(rates.iter().map(|&denominator| Interval { numerator: 1, denominator }).collect())
+        Rates::List(rates.iter().map(|&denominator| FrameInterval { numerator: 1, denominator }).collect())
     }
 
-    fn chosen(offers: &[(PixelFormat, Size, Rates)], wish: Wish) -> Result<(PixelFormat, Option<f64>), String> {
+    fn chosen(
+        offers: &[(PixelFormat, FrameSize, Rates)],
+        requested: RequestedMode,
+    ) -> Result<(PixelFormat, Option<f64>), String> {
         let world = World::new();
         world.lock().offers = offers.to_vec();
-        let mode = choose(&mut FakeDevice::open(&world), "cam", &wish).map_err(|fault| fault.text)?;
-        Ok((mode.format, mode.interval.and_then(Interval::fps)))
+        let mode = choose(&mut FakeDevice::open(&world), "cam", &requested).map_err(|fault| fault.text)?;
+        Ok((mode.format, mode.interval.and_then(FrameInterval::fps)))
     }
 
     #[test]
     fn raw_colour_wins_unless_only_jpeg_is_fast_enough() {
-        let hd = Size::One([1280, 720]);
+        let hd = FrameSize::One([1280, 720]);
         // What most USB 2 cameras offer.
         let webcam = [(Mjpeg, hd, hertz(&[30, 15])), (Yuyv, hd, hertz(&[10, 5])), (Nv12, hd, hertz(&[10]))];
-        assert_eq!(chosen(&webcam, WISH), Ok((Mjpeg, Some(30.0))));
-        assert_eq!(chosen(&webcam, Wish { fps: 8.0, ..WISH }), Ok((Yuyv, Some(10.0))));
-        assert_eq!(chosen(&webcam, Wish { fps: 5.0, ..WISH }), Ok((Yuyv, Some(5.0))));
-        assert_eq!(chosen(&webcam, Wish { format: Some(Nv12), ..WISH }), Ok((Nv12, Some(10.0))));
+        assert_eq!(chosen(&webcam, REQUESTED), Ok((Mjpeg, Some(30.0))));
+        assert_eq!(chosen(&webcam, RequestedMode { fps: 8.0, ..REQUESTED }), Ok((Yuyv, Some(10.0))));
+        assert_eq!(chosen(&webcam, RequestedMode { fps: 5.0, ..REQUESTED }), Ok((Yuyv, Some(5.0))));
+        assert_eq!(chosen(&webcam, RequestedMode { format: Some(Nv12), ..REQUESTED }), Ok((Nv12, Some(10.0))));
         // None is fast enough: the fastest.
-        assert_eq!(chosen(&webcam, Wish { fps: 60.0, ..WISH }), Ok((Mjpeg, Some(30.0))));
-        assert_eq!(chosen(&[(Grey, hd, hertz(&[60])), (Yuyv, hd, hertz(&[30]))], WISH), Ok((Yuyv, Some(30.0))));
-        assert_eq!(chosen(&[(Grey, hd, hertz(&[60]))], WISH), Ok((Grey, Some(60.0))));
-        let ntsc = Rates::List(vec![Interval { numerator: 1001, denominator: 30000 }]);
-        assert_eq!(chosen(&[(Mjpeg, hd, hertz(&[30])), (Yuyv, hd, ntsc)], WISH).unwrap().0, Yuyv);
+        assert_eq!(chosen(&webcam, RequestedMode { fps: 60.0, ..REQUESTED }), Ok((Mjpeg, Some(30.0))));
+        assert_eq!(chosen(&[(Grey, hd, hertz(&[60])), (Yuyv, hd, hertz(&[30]))], REQUESTED), Ok((Yuyv, Some(30.0))));
+        assert_eq!(chosen(&[(Grey, hd, hertz(&[60]))], REQUESTED), Ok((Grey, Some(60.0))));
+        let ntsc = Rates::List(vec![FrameInterval { numerator: 1001, denominator: 30000 }]);
+        assert_eq!(chosen(&[(Mjpeg, hd, hertz(&[30])), (Yuyv, hd, ntsc)], REQUESTED).unwrap().0, Yuyv);
     }
 
     #[test]
     fn ranges_of_sizes_and_rates_hold_what_lies_in_them() {
-        let any = Size::Range { least: [320, 180], most: [1920, 1080], step: [2, 1] };
-        let slow = Interval { numerator: 1, denominator: 1 };
-        let fast = Interval { numerator: 1, denominator: 60 };
+        let any = FrameSize::Range { min: [320, 180], max: [1920, 1080], step: [2, 1] };
+        let slow = FrameInterval { numerator: 1, denominator: 1 };
+        let fast = FrameInterval { numerator: 1, denominator: 60 };
         let camera = [(Yuyv, any, Rates::Range(fast, slow))];
-        assert_eq!(chosen(&camera, WISH), Ok((Yuyv, Some(30.0))));
-        assert_eq!(chosen(&camera, Wish { fps: 100.0, ..WISH }), Ok((Yuyv, Some(60.0))));
-        assert_eq!(chosen(&camera, Wish { fps: 0.5, ..WISH }), Ok((Yuyv, Some(1.0))));
-        assert!(chosen(&camera, Wish { width: 1281, ..WISH }).is_err());
-        assert!(chosen(&camera, Wish { height: 1081, ..WISH }).is_err());
+        assert_eq!(chosen(&camera, REQUESTED), Ok((Yuyv, Some(30.0))));
+        assert_eq!(chosen(&camera, RequestedMode { fps: 100.0, ..REQUESTED }), Ok((Yuyv, Some(60.0))));
+        assert_eq!(chosen(&camera, RequestedMode { fps: 0.5, ..REQUESTED }), Ok((Yuyv, Some(1.0))));
+        assert!(chosen(&camera, RequestedMode { width: 1281, ..REQUESTED }).is_err());
+        assert!(chosen(&camera, RequestedMode { height: 1081, ..REQUESTED }).is_err());
     }
 
     #[test]
     fn what_is_lacking_is_told_with_what_is_there() {
-        let camera = [(Yuyv, Size::One([640, 480]), hertz(&[30])), (Mjpeg, Size::One([800, 600]), hertz(&[30]))];
-        let said = chosen(&camera, WISH).unwrap_err();
+        let camera =
+            [(Yuyv, FrameSize::One([640, 480]), hertz(&[30])), (Mjpeg, FrameSize::One([800, 600]), hertz(&[30]))];
+        let said = chosen(&camera, REQUESTED).unwrap_err();
         assert_eq!(said, "cam: it has no size 1280x720; set width and height to 640x480, 800x600");
-        let said = chosen(&camera, Wish { format: Some(Grey), ..WISH }).unwrap_err();
+        let said = chosen(&camera, RequestedMode { format: Some(Grey), ..REQUESTED }).unwrap_err();
         assert_eq!(said, "cam: it has no format GREY, it has YUYV, MJPG");
-        assert!(chosen(&[], WISH).unwrap_err().contains("none of the formats"));
+        assert!(chosen(&[], REQUESTED).unwrap_err().contains("none of the formats"));
     }
 
     #[test]
     fn a_camera_that_tells_neither_sizes_nor_rates_is_tried() {
         let world = World::new();
         world.lock().tells_sizes = false;
-        world.lock().offers = vec![(Yuyv, Size::One([640, 480]), Rates::List(vec![]))];
-        let mode = choose(&mut FakeDevice::open(&world), "cam", &WISH).unwrap();
+        world.lock().offers = vec![(Yuyv, FrameSize::One([640, 480]), Rates::List(vec![]))];
+        let mode = choose(&mut FakeDevice::open(&world), "cam", &REQUESTED).unwrap();
         assert_eq!((mode.format, mode.width, mode.interval), (Yuyv, 1280, None));
     }
 }

@@ -1,11 +1,11 @@
 //! A camera's controls: what the configuration calls them, and which of the driver's they are.
 
-use super::device::Device;
-use super::fault::{Fault, Kind};
+use super::device::CaptureDevice;
+use super::error::{CameraError, CameraErrorKind};
 
 /// A control's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Setting {
+pub enum ControlSetting {
     /// The camera finds it by itself.
     Auto,
     /// This, in the driver's units.
@@ -63,18 +63,24 @@ pub fn keys() -> impl Iterator<Item = (&'static str, bool)> {
 /// choose it themselves.
 ///
 /// # Errors
-/// [`Kind::BadControl`] where the camera lacks a control or does not take the value, or what the driver reports.
-pub fn apply(device: &mut impl Device, name: &str, wanted: &[(String, Setting)]) -> Result<(), Fault> {
+/// [`CameraErrorKind::BadControl`] where the camera lacks a control or does not take the value, or what the driver reports.
+pub fn apply(
+    device: &mut impl CaptureDevice,
+    name: &str,
+    wanted: &[(String, ControlSetting)],
+) -> Result<(), CameraError> {
     for (key, setting) in wanted {
-        let bad = |problem: String| Fault::new(Kind::BadControl, name, format_args!("control {key}: {problem}"));
+        let bad = |problem: String| {
+            CameraError::new(CameraErrorKind::BadControl, name, format_args!("control {key}: {problem}"))
+        };
         let control = CONTROLS.iter().find(|control| control.key == key);
         let control = control.ok_or_else(|| bad("no such control".into()))?;
         let lacking = || bad("this camera has none: take it out of [source.camera.controls]".into());
         match setting {
-            Setting::Value(value) => {
+            ControlSetting::Value(value) => {
                 let limits = device.control(control.value)?.ok_or_else(lacking)?;
-                if *value < limits.least || *value > limits.most {
-                    return Err(bad(format!("must lie in {}..{}, found {value}", limits.least, limits.most)));
+                if *value < limits.min || *value > limits.max {
+                    return Err(bad(format!("must lie in {}..{}, found {value}", limits.min, limits.max)));
                 }
                 if let Some(auto) = &control.auto
                     && device.control(auto.id)?.is_some()
@@ -83,7 +89,7 @@ pub fn apply(device: &mut impl Device, name: &str, wanted: &[(String, Setting)])
                 }
                 device.set_control(control.value, *value)?;
             }
-            Setting::Auto => {
+            ControlSetting::Auto => {
                 let auto = control.auto.as_ref().ok_or_else(lacking)?;
                 device.control(auto.id)?.ok_or_else(lacking)?;
                 // The menu may lack one of the two ways to be automatic.
@@ -106,7 +112,7 @@ mod tests {
     use super::super::fake::{FakeDevice, World};
     use super::*;
 
-    fn wanted(key: &str, setting: Setting) -> [(String, Setting); 1] {
+    fn wanted(key: &str, setting: ControlSetting) -> [(String, ControlSetting); 1] {
         [(key.to_string(), setting)]
     }
 
@@ -115,10 +121,10 @@ mod tests {
         let world = World::new();
         world.lock().controls = vec![(0x009A_0901, 0, 3), (0x009A_0902, 3, 2047), (0x0098_0913, 0, 100)];
         let mut device = FakeDevice::open(&world);
-        apply(&mut device, "cam", &wanted("exposure", Setting::Value(120))).unwrap();
+        apply(&mut device, "cam", &wanted("exposure", ControlSetting::Value(120))).unwrap();
         // A gain without an automatic.
-        apply(&mut device, "cam", &wanted("gain", Setting::Value(7))).unwrap();
-        apply(&mut device, "cam", &wanted("exposure", Setting::Auto)).unwrap();
+        apply(&mut device, "cam", &wanted("gain", ControlSetting::Value(7))).unwrap();
+        apply(&mut device, "cam", &wanted("exposure", ControlSetting::Auto)).unwrap();
         let expected = [(0x009A_0901, 1), (0x009A_0902, 120), (0x0098_0913, 7), (0x009A_0901, 3)];
         assert_eq!(world.lock().controls_set, expected);
     }
@@ -129,9 +135,12 @@ mod tests {
         world.lock().controls = vec![(0x009A_0902, 3, 2047)];
         let mut device = FakeDevice::open(&world);
         let mut said = |key, setting| apply(&mut device, "cam", &wanted(key, setting)).unwrap_err().text;
-        assert_eq!(said("exposure", Setting::Value(9000)), "cam: control exposure: must lie in 3..2047, found 9000");
-        assert!(said("focus", Setting::Value(1)).contains("control focus: this camera has none"));
-        assert!(said("exposure", Setting::Auto).contains("control exposure: this camera has none"));
+        assert_eq!(
+            said("exposure", ControlSetting::Value(9000)),
+            "cam: control exposure: must lie in 3..2047, found 9000"
+        );
+        assert!(said("focus", ControlSetting::Value(1)).contains("control focus: this camera has none"));
+        assert!(said("exposure", ControlSetting::Auto).contains("control exposure: this camera has none"));
         assert!(world.lock().controls_set.is_empty());
     }
 }

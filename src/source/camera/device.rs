@@ -1,17 +1,17 @@
-//! What capture needs of a camera, so that it can be tested without one. Whatever fails, fails with a [`Fault`].
+//! What capture needs of a camera, so that it can be tested without one. Whatever fails, fails with a [`CameraError`].
 #![allow(clippy::missing_errors_doc)] // as just said
 
-use super::fault::Fault;
+use super::error::CameraError;
 use lineside_picture::{PixelFormat, Range};
 use std::time::{Duration, Instant};
 
 /// A place where a camera is, or will be again.
-pub trait Port: Send {
+pub trait CameraPort: Send {
     /// The camera that is found there.
-    type Device: Device;
+    type Device: CaptureDevice;
 
     /// Opens the camera.
-    fn open(&mut self) -> Result<Self::Device, Fault>;
+    fn open(&mut self) -> Result<Self::Device, CameraError>;
 
     /// Whether something is there that could be opened. Cheap: asked ten times a second while a camera is away.
     fn is_present(&self) -> bool;
@@ -27,44 +27,44 @@ pub trait Port: Send {
 }
 
 /// An open camera. It stops and closes when dropped.
-pub trait Device: Send {
+pub trait CaptureDevice: Send {
     /// The pixel formats that it offers and that can be decoded.
-    fn formats(&mut self) -> Result<Vec<PixelFormat>, Fault>;
+    fn formats(&mut self) -> Result<Vec<PixelFormat>, CameraError>;
 
     /// The sizes that it offers in a format; none where it does not say.
-    fn sizes(&mut self, format: PixelFormat) -> Result<Vec<Size>, Fault>;
+    fn sizes(&mut self, format: PixelFormat) -> Result<Vec<FrameSize>, CameraError>;
 
     /// The rates that it offers in a format and size.
-    fn rates(&mut self, format: PixelFormat, width: u32, height: u32) -> Result<Rates, Fault>;
+    fn rates(&mut self, format: PixelFormat, width: u32, height: u32) -> Result<Rates, CameraError>;
 
     /// Asks for a mode; gives what the driver makes of it.
-    fn set_mode(&mut self, mode: &Mode) -> Result<Agreed, Fault>;
+    fn set_mode(&mut self, mode: &CameraMode) -> Result<NegotiatedMode, CameraError>;
 
     /// What a control takes; `None` where the camera has no such control.
-    fn control(&mut self, id: u32) -> Result<Option<Limits>, Fault>;
+    fn control(&mut self, id: u32) -> Result<Option<ControlRange>, CameraError>;
 
     /// Sets a control.
-    fn set_control(&mut self, id: u32, value: i32) -> Result<(), Fault>;
+    fn set_control(&mut self, id: u32, value: i32) -> Result<(), CameraError>;
 
     /// Starts streaming with at least `buffers` buffers, all of them queued.
-    fn start(&mut self, buffers: u32) -> Result<(), Fault>;
+    fn start(&mut self, buffers: u32) -> Result<(), CameraError>;
 
     /// Waits for a frame; false where none came in time.
-    fn wait(&mut self, time: Duration) -> Result<bool, Fault>;
+    fn wait(&mut self, time: Duration) -> Result<bool, CameraError>;
 
     /// The oldest frame that waits.
-    fn take(&mut self) -> Result<Option<Filled>, Fault>;
+    fn take(&mut self) -> Result<Option<CapturedBuffer>, CameraError>;
 
     /// The bytes of a frame, where the driver put them.
-    fn bytes(&self, filled: &Filled) -> &[u8];
+    fn bytes(&self, filled: &CapturedBuffer) -> &[u8];
 
     /// Gives a buffer back to be filled again.
-    fn give_back(&mut self, filled: Filled) -> Result<(), Fault>;
+    fn give_back(&mut self, filled: CapturedBuffer) -> Result<(), CameraError>;
 }
 
 /// A frame in a buffer that belongs to this program until it is given back.
 #[derive(Debug)]
-pub struct Filled {
+pub struct CapturedBuffer {
     /// Which buffer.
     pub index: u32,
     /// Bytes in it.
@@ -78,15 +78,17 @@ pub struct Filled {
 /// A size, or a range of sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(untagged)]
-pub enum Size {
+pub enum FrameSize {
     /// One size, `[width, height]`.
     One([u32; 2]),
-    /// All from `least` to `most` in steps, each `[width, height]`.
+    /// All from `min` to `max` in steps, each `[width, height]`.
     Range {
         /// The smallest.
-        least: [u32; 2],
+        #[serde(rename = "least")]
+        min: [u32; 2],
         /// The largest.
-        most: [u32; 2],
+        #[serde(rename = "most")]
+        max: [u32; 2],
         /// From one to the next.
         step: [u32; 2],
     },
@@ -94,7 +96,7 @@ pub enum Size {
 
 /// An interval between frames, in seconds: numerator and denominator, as the driver has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Interval {
+pub struct FrameInterval {
     /// Numerator.
     pub numerator: u32,
     /// Denominator.
@@ -105,14 +107,14 @@ pub struct Interval {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rates {
     /// These.
-    List(Vec<Interval>),
+    List(Vec<FrameInterval>),
     /// Everything from the first to the second.
-    Range(Interval, Interval),
+    Range(FrameInterval, FrameInterval),
 }
 
 /// What a camera is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mode {
+pub struct CameraMode {
     /// How pixels are packed.
     pub format: PixelFormat,
     /// Pixels.
@@ -120,12 +122,12 @@ pub struct Mode {
     /// Pixels.
     pub height: u32,
     /// Between frames; `None` leaves it to the camera.
-    pub interval: Option<Interval>,
+    pub interval: Option<FrameInterval>,
 }
 
 /// What a camera agreed to.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Agreed {
+pub struct NegotiatedMode {
     /// How pixels are packed; `None` where it insists on a format that cannot be decoded.
     pub format: Option<PixelFormat>,
     /// Which luma is black and white.
@@ -142,21 +144,21 @@ pub struct Agreed {
 
 /// What a control takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// The least value.
-    pub least: i32,
+pub struct ControlRange {
+    /// The smallest value.
+    pub min: i32,
     /// The largest.
-    pub most: i32,
+    pub max: i32,
 }
 
-impl Size {
+impl FrameSize {
     /// Whether frames of `width` × `height` pixels are among these.
     pub fn holds(&self, width: u32, height: u32) -> bool {
         match *self {
-            Size::One(size) => size == [width, height],
-            Size::Range { least, most, step } => {
+            FrameSize::One(size) => size == [width, height],
+            FrameSize::Range { min, max, step } => {
                 let fits = |i: usize, pixels: u32| {
-                    (least[i]..=most[i]).contains(&pixels) && (pixels - least[i]).is_multiple_of(step[i].max(1))
+                    (min[i]..=max[i]).contains(&pixels) && (pixels - min[i]).is_multiple_of(step[i].max(1))
                 };
                 fits(0, width) && fits(1, height)
             }
@@ -164,18 +166,18 @@ impl Size {
     }
 }
 
-impl std::fmt::Display for Size {
+impl std::fmt::Display for FrameSize {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Size::One([width, height]) => write!(f, "{width}x{height}"),
-            Size::Range { least, most, .. } => {
-                write!(f, "{}x{} to {}x{}", least[0], least[1], most[0], most[1])
+            FrameSize::One([width, height]) => write!(f, "{width}x{height}"),
+            FrameSize::Range { min, max, .. } => {
+                write!(f, "{}x{} to {}x{}", min[0], min[1], max[0], max[1])
             }
         }
     }
 }
 
-impl Interval {
+impl FrameInterval {
     /// Frames a second; `None` where the driver gave no sensible fraction.
     pub fn fps(self) -> Option<f64> {
         (self.numerator > 0 && self.denominator > 0).then(|| f64::from(self.denominator) / f64::from(self.numerator))

@@ -1,7 +1,9 @@
 //! A camera made of a script and a clock that moves only when somebody waits.
 
-use super::device::{Agreed, Device, Filled, Limits, Mode, Port, Rates, Size};
-use super::fault::{Fault, Kind};
+use super::device::{
+    CameraMode, CameraPort, CaptureDevice, CapturedBuffer, ControlRange, FrameSize, NegotiatedMode, Rates,
+};
+use super::error::{CameraError, CameraErrorKind};
 use lineside_picture::{PixelFormat, Range};
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -32,9 +34,9 @@ pub struct Things {
     /// Between frames; `None`: it is silent.
     pub period: Option<Duration>,
     pub content: Content,
-    pub offers: Vec<(PixelFormat, Size, Rates)>,
+    pub offers: Vec<(PixelFormat, FrameSize, Rates)>,
     pub tells_sizes: bool,
-    /// Number, least, most.
+    /// Number, min, max.
     pub controls: Vec<(u32, i32, i32)>,
     pub controls_set: Vec<(u32, i32)>,
     /// Devices that are open now, and were opened at all.
@@ -51,14 +53,14 @@ impl World {
     /// A camera with YUYV 8x4 at 10 frames a second.
     pub fn new() -> World {
         let now = Instant::now();
-        let rates = Rates::List(vec![super::device::Interval { numerator: 1, denominator: 10 }]);
+        let rates = Rates::List(vec![super::device::FrameInterval { numerator: 1, denominator: 10 }]);
         World(Arc::new(Mutex::new(Things {
             now,
             present: true,
             busy: false,
             period: Some(Duration::from_millis(100)),
             content: Content::Moving,
-            offers: vec![(PixelFormat::Yuyv, Size::One([8, 4]), rates)],
+            offers: vec![(PixelFormat::Yuyv, FrameSize::One([8, 4]), rates)],
             tells_sizes: true,
             controls: Vec::new(),
             controls_set: Vec::new(),
@@ -82,15 +84,15 @@ impl World {
 
 pub struct FakePort(World);
 
-impl Port for FakePort {
+impl CameraPort for FakePort {
     type Device = FakeDevice;
 
-    fn open(&mut self) -> Result<FakeDevice, Fault> {
+    fn open(&mut self) -> Result<FakeDevice, CameraError> {
         let mut things = self.0.lock();
         let now = things.now;
         things.opening_times.push(now);
         if !things.present {
-            return Err(Fault::new(Kind::Missing, "cam", "no such camera"));
+            return Err(CameraError::new(CameraErrorKind::Missing, "cam", "no such camera"));
         }
         drop(things);
         Ok(FakeDevice::open(&self.0))
@@ -118,7 +120,7 @@ pub struct FakeDevice {
     world: World,
     bytes: Vec<Vec<u8>>,
     queued: VecDeque<u32>,
-    filled: VecDeque<Filled>,
+    filled: VecDeque<CapturedBuffer>,
     taken: HashSet<u32>,
     streaming: bool,
 }
@@ -154,14 +156,14 @@ impl FakeDevice {
             bytes.fill(level);
             let length = if things.content == Content::Short { 5 } else { bytes.len() };
             let damaged = things.content == Content::Damaged;
-            self.filled.push_back(Filled { index, length, age: things.now - captured, damaged });
+            self.filled.push_back(CapturedBuffer { index, length, age: things.now - captured, damaged });
         }
     }
 
-    fn gone(&self) -> Result<(), Fault> {
+    fn gone(&self) -> Result<(), CameraError> {
         match self.world.lock().present {
             true => Ok(()),
-            false => Err(Fault::new(Kind::Missing, "cam", "unplugged")),
+            false => Err(CameraError::new(CameraErrorKind::Missing, "cam", "unplugged")),
         }
     }
 }
@@ -172,45 +174,45 @@ impl Drop for FakeDevice {
     }
 }
 
-impl Device for FakeDevice {
-    fn formats(&mut self) -> Result<Vec<PixelFormat>, Fault> {
+impl CaptureDevice for FakeDevice {
+    fn formats(&mut self) -> Result<Vec<PixelFormat>, CameraError> {
         Ok(self.world.lock().offers.iter().map(|(format, ..)| *format).collect())
     }
 
-    fn sizes(&mut self, format: PixelFormat) -> Result<Vec<Size>, Fault> {
+    fn sizes(&mut self, format: PixelFormat) -> Result<Vec<FrameSize>, CameraError> {
         let things = self.world.lock();
         let sizes = things.offers.iter().filter(|offer| offer.0 == format && things.tells_sizes);
         Ok(sizes.map(|(_, size, _)| *size).collect())
     }
 
-    fn rates(&mut self, format: PixelFormat, _: u32, _: u32) -> Result<Rates, Fault> {
+    fn rates(&mut self, format: PixelFormat, _: u32, _: u32) -> Result<Rates, CameraError> {
         let things = self.world.lock();
         let rates = things.offers.iter().find(|offer| offer.0 == format).map(|(_, _, rates)| rates.clone());
         Ok(rates.unwrap_or(Rates::List(vec![])))
     }
 
-    fn set_mode(&mut self, mode: &Mode) -> Result<Agreed, Fault> {
+    fn set_mode(&mut self, mode: &CameraMode) -> Result<NegotiatedMode, CameraError> {
         self.gone()?;
         if self.world.lock().busy {
-            return Err(Fault::new(Kind::Busy, "cam", "another program uses it"));
+            return Err(CameraError::new(CameraErrorKind::Busy, "cam", "another program uses it"));
         }
         let fps = mode.interval.and_then(|interval| interval.fps());
         let (width, height) = (mode.width, mode.height);
-        Ok(Agreed { format: Some(mode.format), range: Range::Limited, width, height, stride: None, fps })
+        Ok(NegotiatedMode { format: Some(mode.format), range: Range::Limited, width, height, stride: None, fps })
     }
 
-    fn control(&mut self, id: u32) -> Result<Option<Limits>, Fault> {
+    fn control(&mut self, id: u32) -> Result<Option<ControlRange>, CameraError> {
         let things = self.world.lock();
         let found = things.controls.iter().find(|control| control.0 == id);
-        Ok(found.map(|&(_, least, most)| Limits { least, most }))
+        Ok(found.map(|&(_, min, max)| ControlRange { min, max }))
     }
 
-    fn set_control(&mut self, id: u32, value: i32) -> Result<(), Fault> {
+    fn set_control(&mut self, id: u32, value: i32) -> Result<(), CameraError> {
         self.world.lock().controls_set.push((id, value));
         Ok(())
     }
 
-    fn start(&mut self, buffers: u32) -> Result<(), Fault> {
+    fn start(&mut self, buffers: u32) -> Result<(), CameraError> {
         self.gone()?;
         self.bytes = vec![vec![0; 8 * 4 * 2]; buffers as usize];
         self.queued = (0..buffers).collect();
@@ -220,7 +222,7 @@ impl Device for FakeDevice {
         Ok(())
     }
 
-    fn wait(&mut self, time: Duration) -> Result<bool, Fault> {
+    fn wait(&mut self, time: Duration) -> Result<bool, CameraError> {
         self.gone()?;
         self.fill();
         if self.filled.is_empty() {
@@ -233,7 +235,7 @@ impl Device for FakeDevice {
         Ok(!self.filled.is_empty())
     }
 
-    fn take(&mut self) -> Result<Option<Filled>, Fault> {
+    fn take(&mut self) -> Result<Option<CapturedBuffer>, CameraError> {
         self.gone()?;
         let filled = self.filled.pop_front();
         if let Some(filled) = &filled {
@@ -242,12 +244,12 @@ impl Device for FakeDevice {
         Ok(filled)
     }
 
-    fn bytes(&self, filled: &Filled) -> &[u8] {
+    fn bytes(&self, filled: &CapturedBuffer) -> &[u8] {
         assert!(self.taken.contains(&filled.index), "buffer {} is the driver's", filled.index);
         &self.bytes[filled.index as usize][..filled.length]
     }
 
-    fn give_back(&mut self, filled: Filled) -> Result<(), Fault> {
+    fn give_back(&mut self, filled: CapturedBuffer) -> Result<(), CameraError> {
         assert!(self.taken.remove(&filled.index), "buffer {} was given back twice", filled.index);
         self.gone()?;
         self.queued.push_back(filled.index);

@@ -1,25 +1,25 @@
 //! What cameras there are.
 
 use super::choose::format_name;
-use super::device::{Device, Rates, Size};
-use super::fault::Fault;
-use super::v4l2::V4l2;
+use super::device::{CaptureDevice, FrameSize, Rates};
+use super::error::CameraError;
+use super::v4l2::V4l2Device;
 use std::path::{Path, PathBuf};
 
 /// A device of the system that may be a camera.
 #[derive(Debug, serde::Serialize)]
-pub struct Found {
+pub struct VideoDevice {
     /// `/dev/videoN`.
     pub path: PathBuf,
     /// Names under `/dev/v4l/by-id` and `/dev/v4l/by-path`, which stay when the number changes.
     pub stable: Vec<PathBuf>,
     /// What it offers, or why it cannot be told.
-    pub about: Result<About, String>,
+    pub about: Result<CameraInfo, String>,
 }
 
 /// What a camera is and offers.
 #[derive(Debug, serde::Serialize)]
-pub struct About {
+pub struct CameraInfo {
     /// What it calls itself.
     pub card: String,
     /// The kernel's driver.
@@ -27,24 +27,24 @@ pub struct About {
     /// Where it is plugged in.
     pub bus: String,
     /// What can be decoded.
-    pub offers: Vec<Offer>,
+    pub offers: Vec<OfferedMode>,
     /// Formats, by their four letters, that cannot be decoded.
     pub other_formats: Vec<String>,
 }
 
 /// A format in a size.
 #[derive(Debug, serde::Serialize)]
-pub struct Offer {
+pub struct OfferedMode {
     /// Four letters.
     pub format: &'static str,
     /// Pixels.
-    pub size: Size,
+    pub size: FrameSize,
     /// Frames a second; of a range the ends.
     pub fps: Vec<f64>,
 }
 
 /// All video devices, by number.
-pub fn found() -> Vec<Found> {
+pub fn video_devices() -> Vec<VideoDevice> {
     let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix("video")?.parse::<u32>().ok();
     let mut paths: Vec<(u32, PathBuf)> =
         files_in("/dev").into_iter().filter_map(|path| Some((number(&path)?, path))).collect();
@@ -54,7 +54,7 @@ pub fn found() -> Vec<Found> {
         let leads_here = |link: &&PathBuf| std::fs::canonicalize(link).is_ok_and(|end| end == path);
         let stable = links.iter().filter(leads_here).cloned().collect();
         let about = about(&path).map_err(|fault| fault.text);
-        Found { path, stable, about }
+        VideoDevice { path, stable, about }
     };
     paths.into_iter().map(look).collect()
 }
@@ -66,26 +66,26 @@ fn files_in(folder: &str) -> Vec<PathBuf> {
     paths
 }
 
-fn about(path: &Path) -> Result<About, Fault> {
-    let mut device = V4l2::open(path, &path.display().to_string())?;
+fn about(path: &Path) -> Result<CameraInfo, CameraError> {
+    let mut device = V4l2Device::open(path, &path.display().to_string())?;
     let card = device.card()?;
     let mut offers = Vec::new();
     for format in device.formats()? {
         for size in device.sizes(format)? {
             let [width, height] = match size {
-                Size::One(size) => size,
-                Size::Range { most, .. } => most,
+                FrameSize::One(size) => size,
+                FrameSize::Range { max, .. } => max,
             };
             let intervals = match device.rates(format, width, height)? {
                 Rates::List(intervals) => intervals,
                 Rates::Range(shortest, longest) => vec![longest, shortest],
             };
             let fps = intervals.into_iter().filter_map(|interval| Some((interval.fps()? * 100.0).round() / 100.0));
-            offers.push(Offer { format: format_name(format), size, fps: fps.collect() });
+            offers.push(OfferedMode { format: format_name(format), size, fps: fps.collect() });
         }
     }
     let decodable = ["YUYV", "NV12", "MJPG", "JPEG", "GREY"];
     let mut other_formats = device.fourccs()?;
     other_formats.retain(|letters| !decodable.contains(&letters.as_str()));
-    Ok(About { card: card.card, driver: card.driver, bus: card.bus, offers, other_formats })
+    Ok(CameraInfo { card: card.card, driver: card.driver, bus: card.bus, offers, other_formats })
 }

@@ -1,8 +1,8 @@
 //! Where a camera is plugged in, by the name that the user gave it.
 
-use super::device::Port;
-use super::fault::Fault;
-use super::v4l2::V4l2;
+use super::device::CameraPort;
+use super::error::CameraError;
+use super::v4l2::V4l2Device;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -28,12 +28,12 @@ impl NodePort {
     }
 }
 
-impl Port for NodePort {
-    type Device = V4l2;
+impl CameraPort for NodePort {
+    type Device = V4l2Device;
 
-    fn open(&mut self) -> Result<V4l2, Fault> {
+    fn open(&mut self) -> Result<V4l2Device, CameraError> {
         let path = self.candidates.iter().find(|path| path.exists()).or(self.candidates.first());
-        V4l2::open(path.map_or(Path::new(""), PathBuf::as_path), &self.name)
+        V4l2Device::open(path.map_or(Path::new(""), PathBuf::as_path), &self.name)
     }
 
     fn is_present(&self) -> bool {

@@ -1,6 +1,6 @@
 //! The time in which a camera gives no frames: how long to wait between tries, and what was told already.
 
-use super::fault::Fault;
+use super::error::CameraError;
 use crate::telemetry::fault::{self, Cause};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub struct Outage {
 impl Outage {
     /// Notes a failed try and tells the fault, if it is new; gives the time to wait: 0.2 s, then twice as long each
     /// time, up to 5 s.
-    pub fn failed(&mut self, fault: &Fault) -> Duration {
+    pub fn failed(&mut self, fault: &CameraError) -> Duration {
         self.on = true;
         let bit = 1 << fault.kind as u16;
         if self.told != 0 && self.told & bit == 0 {
@@ -43,7 +43,7 @@ impl Outage {
     }
 
     /// The camera is there again: the next wait is a short one.
-    pub fn hasten(&mut self) {
+    pub fn retry_now(&mut self) {
         self.tries = 0;
     }
 
@@ -63,13 +63,13 @@ impl Outage {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fault::Kind;
+    use super::super::error::CameraErrorKind;
     use super::*;
 
     #[test]
     fn waits_double_up_to_five_seconds_and_begin_anew_once_it_is_well() {
         let mut outage = Outage::default();
-        let fault = Fault::new(Kind::Busy, "cam", "x");
+        let fault = CameraError::new(CameraErrorKind::Busy, "cam", "x");
         let waits: Vec<u128> = (0..7).map(|_| outage.failed(&fault).as_millis()).collect();
         assert_eq!(waits, [200, 400, 800, 1600, 3200, 5000, 5000]);
         outage.ended();

@@ -1,20 +1,23 @@
 //! The camera that comes and goes, by script.
 
-use super::device::{Interval, Rates};
+use super::device::{FrameInterval, Rates};
 use super::fake::{Content, FakePort, World};
 use super::*;
 use lineside_picture::PixelFormat;
 
-const WISH: Wish = Wish { width: 8, height: 4, fps: 10.0, format: None };
+const REQUESTED: RequestedMode = RequestedMode { width: 8, height: 4, fps: 10.0, format: None };
 
-fn camera(world: &World) -> Camera<FakePort> {
-    let controls = vec![("gain".to_string(), Setting::Value(5))];
+fn camera(world: &World) -> CameraSource<FakePort> {
+    let controls = vec![("gain".to_string(), ControlSetting::Value(5))];
     world.lock().controls = vec![(0x0098_0913, 0, 10)];
-    Camera::new(world.port(), Terms { wish: WISH, controls, frozen_after: Duration::from_secs(3) })
+    CameraSource::new(
+        world.port(),
+        CameraOptions { requested: REQUESTED, controls, frozen_after: Duration::from_secs(3) },
+    )
 }
 
 /// Asks for frames for some seconds; gives how many came and how many failed, told or not.
-fn watch(camera: &mut Camera<FakePort>, world: &World, seconds: f64) -> (usize, usize, usize) {
+fn watch(camera: &mut CameraSource<FakePort>, world: &World, seconds: f64) -> (usize, usize, usize) {
     let until = world.lock().now + Duration::from_secs_f64(seconds);
     let mut frame = Frame::default();
     let (mut whole, mut told, mut again) = (0, 0, 0);
@@ -23,8 +26,8 @@ fn watch(camera: &mut Camera<FakePort>, world: &World, seconds: f64) -> (usize, 
         match camera.next(&mut frame) {
             Next::Frame => whole += 1,
             Next::Failed { .. } => told += 1,
-            Next::FailedAgain => again += 1,
-            Next::NotYet => {}
+            Next::FailedRepeatedly => again += 1,
+            Next::Pending => {}
             Next::Ended => panic!("a camera has no end"),
         }
         assert!(world.lock().now - before <= Duration::from_millis(200), "a call took too long");
@@ -37,7 +40,7 @@ fn seconds(world: &World, since: Instant) -> f64 {
 }
 
 /// Asks until the camera is in a state; gives the seconds that took.
-fn until(camera: &mut Camera<FakePort>, world: &World, state: State) -> f64 {
+fn until(camera: &mut CameraSource<FakePort>, world: &World, state: SourceState) -> f64 {
     let since = world.lock().now;
     let mut frame = Frame::default();
     while camera.condition().state != state {
@@ -58,15 +61,15 @@ fn frames_are_named_counted_and_dated() {
     assert_eq!(frame.captured, world.lock().now);
     let (whole, told, again) = watch(&mut camera, &world, 10.0);
     assert!((99..=101).contains(&whole) && told + again == 0, "{whole}");
-    assert_eq!(camera.agreed().unwrap().fps, Some(10.0));
-    assert_eq!(camera.agreed().unwrap().format, Some(PixelFormat::Yuyv));
+    assert_eq!(camera.negotiated_mode().unwrap().fps, Some(10.0));
+    assert_eq!(camera.negotiated_mode().unwrap().format, Some(PixelFormat::Yuyv));
 }
 
 #[test]
 fn only_the_newest_frame_is_decoded_and_the_older_ones_go_back() {
     let world = World::new();
     let mut camera = camera(&world);
-    until(&mut camera, &world, State::Flowing);
+    until(&mut camera, &world, SourceState::Flowing);
     let passed_over = camera.condition().passed_over;
     // A slow moment: three periods.
     world.lock().now += Duration::from_millis(310);
@@ -92,7 +95,7 @@ fn a_missing_camera_is_waited_for_and_used_as_soon_as_it_is_there() {
         "{gaps:?}"
     );
     world.lock().present = true;
-    assert!(until(&mut camera, &world, State::Flowing) < 0.5);
+    assert!(until(&mut camera, &world, SourceState::Flowing) < 0.5);
     assert_eq!(camera.condition().restarts, 1);
 }
 
@@ -101,14 +104,14 @@ fn unplugging_is_found_at_once_and_plugging_in_as_well_ten_times() {
     let world = World::new();
     let mut camera = camera(&world);
     for round in 1..=10 {
-        assert!(until(&mut camera, &world, State::Flowing) < 1.0, "round {round}");
+        assert!(until(&mut camera, &world, SourceState::Flowing) < 1.0, "round {round}");
         world.lock().present = false;
-        assert!(until(&mut camera, &world, State::Away) <= 2.0);
+        assert!(until(&mut camera, &world, SourceState::Away) <= 2.0);
         watch(&mut camera, &world, 7.0);
         assert_eq!(world.lock().open, 0, "a lost camera is closed");
         world.lock().present = true;
     }
-    until(&mut camera, &world, State::Flowing);
+    until(&mut camera, &world, SourceState::Flowing);
     assert_eq!(camera.condition().restarts, 10);
     // Controls are set again each time.
     assert_eq!(world.lock().controls_set, [(0x0098_0913, 5); 11]);
@@ -125,20 +128,20 @@ fn a_camera_in_use_is_tried_again_and_again() {
     assert_eq!(watch(&mut camera, &world, 30.0), (0, 0, 0));
     assert_eq!(world.lock().open, 0);
     world.lock().busy = false;
-    assert!(until(&mut camera, &world, State::Flowing) <= 5.2);
+    assert!(until(&mut camera, &world, SourceState::Flowing) <= 5.2);
 }
 
 #[test]
 fn silence_is_found_within_two_seconds_and_ends_within_five() {
     let world = World::new();
     let mut camera = camera(&world);
-    until(&mut camera, &world, State::Flowing);
+    until(&mut camera, &world, SourceState::Flowing);
     for silence in [3.0, 60.0] {
         world.lock().period = None;
-        assert!(until(&mut camera, &world, State::Away) <= 2.0);
+        assert!(until(&mut camera, &world, SourceState::Away) <= 2.0);
         watch(&mut camera, &world, silence);
         world.lock().period = Some(Duration::from_millis(100));
-        assert!(until(&mut camera, &world, State::Flowing) <= 5.3);
+        assert!(until(&mut camera, &world, SourceState::Flowing) <= 5.3);
     }
 }
 
@@ -146,7 +149,7 @@ fn silence_is_found_within_two_seconds_and_ends_within_five() {
 fn a_slow_camera_is_not_a_silent_one() {
     let world = World::new();
     world.lock().period = Some(Duration::from_secs(4));
-    let slow = Rates::List(vec![Interval { numerator: 4, denominator: 1 }]);
+    let slow = Rates::List(vec![FrameInterval { numerator: 4, denominator: 1 }]);
     world.lock().offers[0].2 = slow;
     let mut camera = camera(&world);
     let (whole, ..) = watch(&mut camera, &world, 41.0);
@@ -158,16 +161,16 @@ fn short_and_damaged_frames_are_counted_told_rarely_and_end_in_a_restart() {
     for content in [Content::Short, Content::Damaged] {
         let world = World::new();
         let mut camera = camera(&world);
-        until(&mut camera, &world, State::Flowing);
+        until(&mut camera, &world, SourceState::Flowing);
         world.lock().content = content;
         let (whole, told, again) = watch(&mut camera, &world, 1.0);
         assert_eq!((whole, told), (0, 1), "{content:?}");
         assert!(again >= 8, "{again}");
-        assert!(until(&mut camera, &world, State::Away) <= 1.0);
+        assert!(until(&mut camera, &world, SourceState::Away) <= 1.0);
         let (_, told, _) = watch(&mut camera, &world, 60.0);
         assert!(told <= 6, "{told}");
         world.lock().content = Content::Moving;
-        assert!(until(&mut camera, &world, State::Flowing) <= 7.0);
+        assert!(until(&mut camera, &world, SourceState::Flowing) <= 7.0);
         // A single one does no harm.
         watch(&mut camera, &world, 20.0);
         let opened = world.lock().opened;
@@ -183,42 +186,42 @@ fn short_and_damaged_frames_are_counted_told_rarely_and_end_in_a_restart() {
 fn a_picture_that_stays_the_same_is_frozen_until_it_moves() {
     let world = World::new();
     let mut camera = camera(&world);
-    until(&mut camera, &world, State::Flowing);
+    until(&mut camera, &world, SourceState::Flowing);
     world.lock().content = Content::Same;
-    let took = until(&mut camera, &world, State::Frozen);
+    let took = until(&mut camera, &world, SourceState::Frozen);
     assert!((2.9..3.4).contains(&took), "{took}");
     // It is inspected all the same.
     assert!(watch(&mut camera, &world, 2.0).0 >= 19);
     world.lock().content = Content::Moving;
-    assert!(until(&mut camera, &world, State::Flowing) < 0.5);
+    assert!(until(&mut camera, &world, SourceState::Flowing) < 0.5);
 }
 
 #[test]
 fn what_will_not_change_by_waiting_is_told_at_the_start() {
     let world = World::new();
     let mut camera = camera(&world);
-    camera.terms.wish.width = 9;
+    camera.options.requested.width = 9;
     let fault = camera.start().unwrap_err();
-    assert!(fault.is_lasting() && fault.text.contains("no size 9x4; set width and height to 8x4"), "{fault}");
-    camera.terms.wish.width = 8;
-    camera.terms.controls = vec![("gain".into(), Setting::Value(50))];
+    assert!(fault.is_permanent() && fault.text.contains("no size 9x4; set width and height to 8x4"), "{fault}");
+    camera.options.requested.width = 8;
+    camera.options.controls = vec![("gain".into(), ControlSetting::Value(50))];
     let fault = camera.start().unwrap_err();
-    assert!(fault.is_lasting() && fault.text.contains("must lie in 0..10, found 50"), "{fault}");
+    assert!(fault.is_permanent() && fault.text.contains("must lie in 0..10, found 50"), "{fault}");
     world.lock().present = false;
-    assert!(!camera.start().unwrap_err().is_lasting());
+    assert!(!camera.start().unwrap_err().is_permanent());
     assert_eq!(world.lock().open, 0);
 }
 
 #[test]
 fn proving_a_camera_takes_a_frame() {
     let world = World::new();
-    assert_eq!(camera(&world).prove().unwrap().width, 8);
+    assert_eq!(camera(&world).probe().unwrap().width, 8);
     world.lock().period = None;
-    assert_eq!(camera(&world).prove().unwrap_err().kind, Kind::Silent);
+    assert_eq!(camera(&world).probe().unwrap_err().kind, CameraErrorKind::Silent);
     world.lock().period = Some(Duration::from_millis(100));
     world.lock().content = Content::Short;
-    let fault = camera(&world).prove().unwrap_err();
-    assert_eq!(fault.kind, Kind::Damaged);
+    let fault = camera(&world).probe().unwrap_err();
+    assert_eq!(fault.kind, CameraErrorKind::Damaged);
     assert!(fault.text.contains("YUYV frame needs 64 bytes, got 5"), "{fault}");
 }
 
@@ -226,13 +229,13 @@ fn proving_a_camera_takes_a_frame() {
 fn while_nothing_is_wanted_the_camera_stays_fresh() {
     let world = World::new();
     let mut camera = camera(&world);
-    until(&mut camera, &world, State::Flowing);
+    until(&mut camera, &world, SourceState::Flowing);
     let passed_over = camera.condition().passed_over;
     for _ in 0..1000 {
         world.lock().now += Duration::from_millis(20);
-        camera.pass_time();
+        camera.discard_stale();
     }
-    assert_eq!(camera.condition(), Condition { state: State::Flowing, passed_over, restarts: 0 });
+    assert_eq!(camera.condition(), SourceCondition { state: SourceState::Flowing, passed_over, restarts: 0 });
     let mut frame = Frame::default();
     while camera.next(&mut frame) != Next::Frame {}
     assert!(world.lock().now - frame.captured <= Duration::from_millis(100));
@@ -240,18 +243,18 @@ fn while_nothing_is_wanted_the_camera_stays_fresh() {
     world.lock().period = None;
     for _ in 0..100 {
         world.lock().now += Duration::from_millis(20);
-        camera.pass_time();
+        camera.discard_stale();
     }
-    assert_eq!(camera.condition().state, State::Away);
+    assert_eq!(camera.condition().state, SourceState::Away);
 }
 
 #[test]
 fn smaller_frames_come_after_a_short_break_and_the_usual_ones_again() {
     let world = World::new();
     let rates = world.lock().offers[0].2.clone();
-    world.lock().offers.push((PixelFormat::Yuyv, Size::One([4, 2]), rates));
+    world.lock().offers.push((PixelFormat::Yuyv, FrameSize::One([4, 2]), rates));
     let mut camera = camera(&world);
-    until(&mut camera, &world, State::Flowing);
+    until(&mut camera, &world, SourceState::Flowing);
     camera.offers(4, 2).unwrap();
     assert!(camera.offers(6, 2).unwrap_err().text.contains("no size 6x2; set width and height to 8x4, 4x2"));
     let mut frame = Frame::default();
@@ -266,22 +269,22 @@ fn smaller_frames_come_after_a_short_break_and_the_usual_ones_again() {
     // That was no outage; and one while frames are small ends with small ones.
     assert_eq!((camera.condition().restarts, world.lock().opened), (0, 3));
     camera.resize(Some((4, 2)));
-    until(&mut camera, &world, State::Flowing);
+    until(&mut camera, &world, SourceState::Flowing);
     world.lock().present = false;
-    until(&mut camera, &world, State::Away);
+    until(&mut camera, &world, SourceState::Away);
     world.lock().present = true;
-    until(&mut camera, &world, State::Flowing);
-    assert_eq!((camera.agreed().unwrap().width, camera.condition().restarts), (4, 1));
+    until(&mut camera, &world, SourceState::Flowing);
+    assert_eq!((camera.negotiated_mode().unwrap().width, camera.condition().restarts), (4, 1));
 }
 
 #[test]
 fn a_camera_that_refuses_smaller_frames_gives_its_own() {
     let world = World::new();
     let mut camera = camera(&world);
-    until(&mut camera, &world, State::Flowing);
+    until(&mut camera, &world, SourceState::Flowing);
     camera.resize(Some((4, 2)));
-    assert!(until(&mut camera, &world, State::Flowing) < 1.0);
-    assert_eq!((camera.agreed().unwrap().width, camera.condition().restarts), (8, 0));
+    assert!(until(&mut camera, &world, SourceState::Flowing) < 1.0);
+    assert_eq!((camera.negotiated_mode().unwrap().width, camera.condition().restarts), (8, 0));
     // It is not asked again until somebody does.
     watch(&mut camera, &world, 10.0);
     assert_eq!(world.lock().opened, 3);

@@ -1,7 +1,9 @@
 //! A camera by Linux's V4L2: buffers that the driver fills, mapped into this process. Nothing is decided here.
 
-use super::device::{Agreed, Device, Filled, Interval, Limits, Mode, Rates, Size};
-use super::fault::{Fault, Kind};
+use super::device::{
+    CameraMode, CaptureDevice, CapturedBuffer, ControlRange, FrameInterval, FrameSize, NegotiatedMode, Rates,
+};
+use super::error::{CameraError, CameraErrorKind};
 use super::mapping::Mapping;
 use super::videodev2 as sys;
 use lineside_picture::{PixelFormat, Range};
@@ -14,7 +16,7 @@ use std::time::Duration;
 use sys::Plain;
 
 /// An open camera.
-pub struct V4l2 {
+pub struct V4l2Device {
     name: String,
     path: PathBuf,
     // In this order: mappings go before the descriptor that they are of.
@@ -24,7 +26,7 @@ pub struct V4l2 {
 }
 
 /// What a driver says of its device.
-pub struct Card {
+pub struct DriverInfo {
     pub card: String,
     pub driver: String,
     pub bus: String,
@@ -38,20 +40,20 @@ const FORMATS: [(u32, PixelFormat); 5] = [
     (sys::fourcc(b"GREY"), PixelFormat::Grey),
 ];
 
-impl V4l2 {
+impl V4l2Device {
     /// Opens the device at `path`, which must be a camera.
     ///
     /// # Errors
-    /// A [`Fault`] of the camera called `name`.
-    pub fn open(path: &Path, name: &str) -> Result<V4l2, Fault> {
+    /// A [`CameraError`] of the camera called `name`.
+    pub fn open(path: &Path, name: &str) -> Result<V4l2Device, CameraError> {
         // Without O_NONBLOCK taking a frame would wait for one, for ever where none comes.
         let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path);
         let file = file.map_err(|error| match error.raw_os_error() {
             Some(libc::EISDIR) => not_a_camera(name),
-            _ => Fault::of(&error, name, path, "opening it"),
+            _ => CameraError::of(&error, name, path, "opening it"),
         })?;
         let device = OwnedFd::from(file);
-        let camera = V4l2 { name: name.into(), path: path.into(), device, buffers: Vec::new(), streaming: false };
+        let camera = V4l2Device { name: name.into(), path: path.into(), device, buffers: Vec::new(), streaming: false };
         let capability = camera.capability()?;
         let can = match capability.capabilities & sys::CAP_DEVICE_CAPS {
             0 => capability.capabilities,
@@ -59,7 +61,7 @@ impl V4l2 {
         };
         if can & sys::CAP_CAPTURE_MPLANE != 0 && can & sys::CAP_CAPTURE == 0 {
             let problem = "it gives its planes apart (as CSI cameras do), which is not supported; use a USB camera";
-            return Err(Fault::new(Kind::NotACamera, name, problem));
+            return Err(CameraError::new(CameraErrorKind::NotACamera, name, problem));
         }
         if can & sys::CAP_CAPTURE == 0 || can & sys::CAP_STREAMING == 0 {
             return Err(not_a_camera(name));
@@ -67,7 +69,7 @@ impl V4l2 {
         Ok(camera)
     }
 
-    fn capability(&self) -> Result<sys::Capability, Fault> {
+    fn capability(&self) -> Result<sys::Capability, CameraError> {
         let mut capability = sys::Capability::zeroed();
         sys::QUERYCAP.call(self.device.as_fd(), &mut capability).map_err(|error| match error.raw_os_error() {
             Some(libc::ENOTTY | libc::EINVAL) => not_a_camera(&self.name),
@@ -79,18 +81,18 @@ impl V4l2 {
     /// What the driver says of the device.
     ///
     /// # Errors
-    /// A [`Fault`] where it does not answer.
-    pub fn card(&self) -> Result<Card, Fault> {
+    /// A [`CameraError`] where it does not answer.
+    pub fn card(&self) -> Result<DriverInfo, CameraError> {
         let capability = self.capability()?;
         let [card, driver, bus] = [&capability.card[..], &capability.driver, &capability.bus_info].map(text);
-        Ok(Card { card, driver, bus })
+        Ok(DriverInfo { card, driver, bus })
     }
 
     /// The four letters of every format, decodable or not.
     ///
     /// # Errors
-    /// A [`Fault`] where the driver does not tell.
-    pub fn fourccs(&self) -> Result<Vec<String>, Fault> {
+    /// A [`CameraError`] where the driver does not tell.
+    pub fn fourccs(&self) -> Result<Vec<String>, CameraError> {
         // The top bit marks the big-endian brother of a format.
         let letters = |format: u32| {
             let end = if format >> 31 == 1 { "-BE" } else { "" };
@@ -99,7 +101,7 @@ impl V4l2 {
         Ok(self.pixel_formats()?.into_iter().map(letters).collect())
     }
 
-    fn pixel_formats(&self) -> Result<Vec<u32>, Fault> {
+    fn pixel_formats(&self) -> Result<Vec<u32>, CameraError> {
         self.list("listing its formats", |index| {
             let mut format = sys::FormatDescription { index, kind: sys::CAPTURE, ..Plain::zeroed() };
             sys::ENUM_FMT.call(self.device.as_fd(), &mut format).map(|()| format.pixel_format)
@@ -108,7 +110,7 @@ impl V4l2 {
 
     /// Asks for one item after the other until the driver says that there are no more; drivers that lack a list have
     /// none.
-    fn list<T>(&self, doing: &str, item: impl Fn(u32) -> io::Result<T>) -> Result<Vec<T>, Fault> {
+    fn list<T>(&self, doing: &str, item: impl Fn(u32) -> io::Result<T>) -> Result<Vec<T>, CameraError> {
         let mut items = Vec::new();
         // A driver that never ends its list is broken; no camera has a thousand of anything.
         for index in 0..1000 {
@@ -124,25 +126,27 @@ impl V4l2 {
     }
 
     /// The driver's number for a format: the first of its list that is decoded as that.
-    fn fourcc_of(&self, format: PixelFormat) -> Result<u32, Fault> {
+    fn fourcc_of(&self, format: PixelFormat) -> Result<u32, CameraError> {
         let mut offered = self.pixel_formats()?.into_iter();
         let found = offered.find(|offered| FORMATS.contains(&(*offered, format)));
-        found.ok_or_else(|| Fault::new(Kind::NoSuchMode, &self.name, "it lacks the format that it offered"))
+        found.ok_or_else(|| {
+            CameraError::new(CameraErrorKind::NoSuchMode, &self.name, "it lacks the format that it offered")
+        })
     }
 
-    fn queue(&self, index: u32) -> Result<(), Fault> {
+    fn queue(&self, index: u32) -> Result<(), CameraError> {
         let mut buffer = sys::Buffer { index, kind: sys::CAPTURE, memory: sys::MMAP, ..Plain::zeroed() };
         sys::QBUF.call(self.device.as_fd(), &mut buffer).map_err(|error| self.fault("queueing a buffer", &error))
     }
 
-    fn fault(&self, doing: &str, error: &io::Error) -> Fault {
-        Fault::of(error, &self.name, &self.path, doing)
+    fn fault(&self, doing: &str, error: &io::Error) -> CameraError {
+        CameraError::of(error, &self.name, &self.path, doing)
     }
 }
 
-fn not_a_camera(name: &str) -> Fault {
+fn not_a_camera(name: &str) -> CameraError {
     let problem = "it is not a camera that gives frames; `lineside devices` shows those that do";
-    Fault::new(Kind::NotACamera, name, problem)
+    CameraError::new(CameraErrorKind::NotACamera, name, problem)
 }
 
 /// Text that the driver ends with a zero.
@@ -151,8 +155,8 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..end]).trim().to_string()
 }
 
-impl Device for V4l2 {
-    fn formats(&mut self) -> Result<Vec<PixelFormat>, Fault> {
+impl CaptureDevice for V4l2Device {
+    fn formats(&mut self) -> Result<Vec<PixelFormat>, CameraError> {
         let offered = self.pixel_formats()?;
         let mut formats = Vec::new();
         for (_, format) in FORMATS.iter().filter(|(fourcc, _)| offered.contains(fourcc)) {
@@ -163,7 +167,7 @@ impl Device for V4l2 {
         Ok(formats)
     }
 
-    fn sizes(&mut self, format: PixelFormat) -> Result<Vec<Size>, Fault> {
+    fn sizes(&mut self, format: PixelFormat) -> Result<Vec<FrameSize>, CameraError> {
         let pixel_format = self.fourcc_of(format)?;
         let found = self.list("listing its sizes", |index| {
             let mut size = sys::FrameSize { index, pixel_format, ..Plain::zeroed() };
@@ -172,13 +176,13 @@ impl Device for V4l2 {
         Ok(found
             .into_iter()
             .map(|(kind, [a, b, c, d, e, f])| match kind {
-                sys::DISCRETE => Size::One([a, b]),
-                _ => Size::Range { least: [a, d], most: [b, e], step: [c, f] },
+                sys::DISCRETE => FrameSize::One([a, b]),
+                _ => FrameSize::Range { min: [a, d], max: [b, e], step: [c, f] },
             })
             .collect())
     }
 
-    fn rates(&mut self, format: PixelFormat, width: u32, height: u32) -> Result<Rates, Fault> {
+    fn rates(&mut self, format: PixelFormat, width: u32, height: u32) -> Result<Rates, CameraError> {
         let pixel_format = self.fourcc_of(format)?;
         let found = self.list("listing its rates", |index| {
             let mut interval = sys::FrameInterval { index, pixel_format, width, height, ..Plain::zeroed() };
@@ -186,7 +190,7 @@ impl Device for V4l2 {
                 .call(self.device.as_fd(), &mut interval)
                 .map(|()| (interval.kind, interval.interval))
         })?;
-        let interval = |numerator, denominator| Interval { numerator, denominator };
+        let interval = |numerator, denominator| FrameInterval { numerator, denominator };
         match found.first() {
             Some((kind, [a, b, c, d, ..])) if *kind != sys::DISCRETE => {
                 Ok(Rates::Range(interval(*a, *b), interval(*c, *d)))
@@ -195,7 +199,7 @@ impl Device for V4l2 {
         }
     }
 
-    fn set_mode(&mut self, mode: &Mode) -> Result<Agreed, Fault> {
+    fn set_mode(&mut self, mode: &CameraMode) -> Result<NegotiatedMode, CameraError> {
         let pixels = sys::PixelFormat {
             width: mode.width,
             height: mode.height,
@@ -206,20 +210,20 @@ impl Device for V4l2 {
         sys::S_FMT.call(self.device.as_fd(), &mut format).map_err(|error| self.fault("setting its format", &error))?;
         let pixels = format.pixels;
         let agreed = FORMATS.iter().find(|(fourcc, _)| *fourcc == pixels.pixel_format).map(|(_, format)| *format);
-        let fps = self.set_interval(mode.interval)?.and_then(Interval::fps);
+        let fps = self.set_interval(mode.interval)?.and_then(FrameInterval::fps);
         let stride = match agreed {
             Some(PixelFormat::Mjpeg) => None,
             _ => Some(pixels.bytes_per_line as usize).filter(|stride| *stride > 0),
         };
         let range = range(agreed, pixels.colorspace, pixels.quantization);
-        Ok(Agreed { format: agreed, range, width: pixels.width, height: pixels.height, stride, fps })
+        Ok(NegotiatedMode { format: agreed, range, width: pixels.width, height: pixels.height, stride, fps })
     }
 
-    fn control(&mut self, id: u32) -> Result<Option<Limits>, Fault> {
+    fn control(&mut self, id: u32) -> Result<Option<ControlRange>, CameraError> {
         let mut query = sys::QueryControl { id, ..Plain::zeroed() };
         match sys::QUERYCTRL.call(self.device.as_fd(), &mut query) {
             Ok(()) if query.flags & (sys::CONTROL_DISABLED | sys::CONTROL_READ_ONLY) == 0 => {
-                Ok(Some(Limits { least: query.minimum, most: query.maximum }))
+                Ok(Some(ControlRange { min: query.minimum, max: query.maximum }))
             }
             Ok(()) => Ok(None),
             Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOTTY)) => Ok(None),
@@ -227,17 +231,19 @@ impl Device for V4l2 {
         }
     }
 
-    fn set_control(&mut self, id: u32, value: i32) -> Result<(), Fault> {
+    fn set_control(&mut self, id: u32, value: i32) -> Result<(), CameraError> {
         let mut control = sys::Control { id, value };
         sys::S_CTRL.call(self.device.as_fd(), &mut control).map_err(|error| match error.raw_os_error() {
-            Some(libc::EINVAL | libc::ERANGE) => {
-                Fault::new(Kind::BadControl, &self.name, format_args!("control 0x{id:x} does not take {value}"))
-            }
+            Some(libc::EINVAL | libc::ERANGE) => CameraError::new(
+                CameraErrorKind::BadControl,
+                &self.name,
+                format_args!("control 0x{id:x} does not take {value}"),
+            ),
             _ => self.fault("setting a control", &error),
         })
     }
 
-    fn start(&mut self, buffers: u32) -> Result<(), Fault> {
+    fn start(&mut self, buffers: u32) -> Result<(), CameraError> {
         let mut request =
             sys::RequestBuffers { count: buffers, kind: sys::CAPTURE, memory: sys::MMAP, ..Plain::zeroed() };
         let failed = |camera: &Self, error: io::Error| camera.fault("getting buffers", &error);
@@ -256,7 +262,7 @@ impl Device for V4l2 {
         Ok(())
     }
 
-    fn wait(&mut self, time: Duration) -> Result<bool, Fault> {
+    fn wait(&mut self, time: Duration) -> Result<bool, CameraError> {
         let mut poll = libc::pollfd { fd: self.device.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one pollfd, which lives on this stack during the call.
         let ready = unsafe { libc::poll(&mut poll, 1, time.as_millis() as libc::c_int) };
@@ -277,7 +283,7 @@ impl Device for V4l2 {
         Ok(ready > 0)
     }
 
-    fn take(&mut self) -> Result<Option<Filled>, Fault> {
+    fn take(&mut self) -> Result<Option<CapturedBuffer>, CameraError> {
         match self.dequeue() {
             Ok(filled) => Ok(Some(filled)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
@@ -285,19 +291,19 @@ impl Device for V4l2 {
         }
     }
 
-    fn bytes(&self, filled: &Filled) -> &[u8] {
+    fn bytes(&self, filled: &CapturedBuffer) -> &[u8] {
         let Some(mapping) = self.buffers.get(filled.index as usize) else { return &[] };
         // SAFETY: the kernel gave the buffer, and `give_back`, which takes `filled` away, has not returned it.
         unsafe { mapping.bytes(filled.length) }
     }
 
-    fn give_back(&mut self, filled: Filled) -> Result<(), Fault> {
+    fn give_back(&mut self, filled: CapturedBuffer) -> Result<(), CameraError> {
         self.queue(filled.index)
     }
 }
 
-impl V4l2 {
-    fn dequeue(&self) -> io::Result<Filled> {
+impl V4l2Device {
+    fn dequeue(&self) -> io::Result<CapturedBuffer> {
         let mut buffer = sys::Buffer { kind: sys::CAPTURE, memory: sys::MMAP, ..Plain::zeroed() };
         sys::DQBUF.call(self.device.as_fd(), &mut buffer)?;
         let monotonic = buffer.flags & sys::FLAG_TIMESTAMP_MASK == sys::FLAG_TIMESTAMP_MONOTONIC;
@@ -306,12 +312,12 @@ impl V4l2 {
             false => Duration::ZERO,
         };
         let damaged = buffer.flags & sys::FLAG_ERROR != 0;
-        Ok(Filled { index: buffer.index, length: buffer.bytes_used as usize, age, damaged })
+        Ok(CapturedBuffer { index: buffer.index, length: buffer.bytes_used as usize, age, damaged })
     }
 
     /// Sets the time between frames, where that can be set; gives what the driver makes of it.
-    fn set_interval(&self, interval: Option<Interval>) -> Result<Option<Interval>, Fault> {
-        let Some(Interval { numerator, denominator }) = interval else { return Ok(None) };
+    fn set_interval(&self, interval: Option<FrameInterval>) -> Result<Option<FrameInterval>, CameraError> {
+        let Some(FrameInterval { numerator, denominator }) = interval else { return Ok(None) };
         let mut parameters = sys::StreamParameters {
             kind: sys::CAPTURE,
             time_per_frame: sys::Fraction { numerator, denominator },
@@ -320,7 +326,7 @@ impl V4l2 {
         match sys::S_PARM.call(self.device.as_fd(), &mut parameters) {
             Ok(()) if parameters.capability & sys::CAP_TIME_PER_FRAME != 0 => {
                 let sys::Fraction { numerator, denominator } = parameters.time_per_frame;
-                Ok(Some(Interval { numerator, denominator }))
+                Ok(Some(FrameInterval { numerator, denominator }))
             }
             // It has the rate that it has.
             Ok(()) => Ok(interval),
@@ -330,7 +336,7 @@ impl V4l2 {
     }
 }
 
-impl Drop for V4l2 {
+impl Drop for V4l2Device {
     fn drop(&mut self) {
         if self.streaming {
             let mut kind = sys::StreamKind { kind: sys::CAPTURE };
@@ -369,15 +375,15 @@ mod tests {
     fn what_is_no_camera_is_told_and_leaves_no_descriptor() {
         let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
         let refused = |path: &str| {
-            let fault = V4l2::open(Path::new(path), path).map(|_| ()).unwrap_err();
+            let fault = V4l2Device::open(Path::new(path), path).map(|_| ()).unwrap_err();
             (fault.kind, fault.text)
         };
         let _ = refused("/dev/null");
         let before = open();
         for _ in 0..50 {
-            assert_eq!(refused("/dev/null").0, Kind::NotACamera);
-            assert_eq!(refused("/dev").0, Kind::NotACamera);
-            assert_eq!(refused("/dev/no-such-camera").0, Kind::Missing);
+            assert_eq!(refused("/dev/null").0, CameraErrorKind::NotACamera);
+            assert_eq!(refused("/dev").0, CameraErrorKind::NotACamera);
+            assert_eq!(refused("/dev/no-such-camera").0, CameraErrorKind::Missing);
         }
         // Other tests of this process open and close files too.
         assert!(open() < before + 40, "{before} then {}", open());

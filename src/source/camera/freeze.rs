@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 /// Watches for a picture that does not change.
-pub struct Repeat {
+pub struct FreezeDetector {
     after: Duration,
     last: Option<(u64, Instant)>,
     frozen: bool,
@@ -12,7 +12,7 @@ pub struct Repeat {
 
 /// What a frame changed.
 #[derive(Debug, PartialEq)]
-pub enum Told {
+pub enum FreezeChange {
     /// Nothing.
     Nothing,
     /// The picture has now stayed the same for too long: for this many seconds.
@@ -21,30 +21,30 @@ pub enum Told {
     Moves,
 }
 
-impl Repeat {
+impl FreezeDetector {
     /// Tells when a picture stays the same for `after`; zero: never.
-    pub fn new(after: Duration) -> Repeat {
-        Repeat { after, last: None, frozen: false }
+    pub fn new(after: Duration) -> FreezeDetector {
+        FreezeDetector { after, last: None, frozen: false }
     }
 
     /// Looks at a frame.
-    pub fn frame(&mut self, pixels: &[u8], now: Instant) -> Told {
+    pub fn frame(&mut self, pixels: &[u8], now: Instant) -> FreezeChange {
         if self.after.is_zero() {
-            return Told::Nothing;
+            return FreezeChange::Nothing;
         }
         let sum = checksum(pixels);
         match self.last {
             Some((last, since)) if last == sum => {
                 let same_for = now - since;
                 if self.frozen || same_for < self.after {
-                    return Told::Nothing;
+                    return FreezeChange::Nothing;
                 }
                 self.frozen = true;
-                Told::Froze((same_for.as_secs_f64() * 10.0).round() / 10.0)
+                FreezeChange::Froze((same_for.as_secs_f64() * 10.0).round() / 10.0)
             }
             _ => {
                 self.last = Some((sum, now));
-                if std::mem::take(&mut self.frozen) { Told::Moves } else { Told::Nothing }
+                if std::mem::take(&mut self.frozen) { FreezeChange::Moves } else { FreezeChange::Nothing }
             }
         }
     }
@@ -95,14 +95,14 @@ mod tests {
     fn a_frozen_picture_is_told_once_and_its_end_too() {
         let start = Instant::now();
         let at = |seconds: u64| start + Duration::from_secs(seconds);
-        let mut repeat = Repeat::new(Duration::from_secs(3));
-        let told: Vec<Told> = (0..6).map(|second| repeat.frame(&[1; 64], at(second))).collect();
-        assert_eq!(told[3], Told::Froze(3.0));
-        assert!(told.iter().enumerate().all(|(i, told)| i == 3 || *told == Told::Nothing), "{told:?}");
-        assert!(repeat.is_frozen());
-        assert_eq!(repeat.frame(&[2; 64], at(6)), Told::Moves);
-        assert!(!repeat.is_frozen());
-        let mut never = Repeat::new(Duration::ZERO);
-        assert!((0..100).all(|second| never.frame(&[1; 64], at(second)) == Told::Nothing));
+        let mut freeze = FreezeDetector::new(Duration::from_secs(3));
+        let told: Vec<FreezeChange> = (0..6).map(|second| freeze.frame(&[1; 64], at(second))).collect();
+        assert_eq!(told[3], FreezeChange::Froze(3.0));
+        assert!(told.iter().enumerate().all(|(i, told)| i == 3 || *told == FreezeChange::Nothing), "{told:?}");
+        assert!(freeze.is_frozen());
+        assert_eq!(freeze.frame(&[2; 64], at(6)), FreezeChange::Moves);
+        assert!(!freeze.is_frozen());
+        let mut never = FreezeDetector::new(Duration::ZERO);
+        assert!((0..100).all(|second| never.frame(&[1; 64], at(second)) == FreezeChange::Nothing));
     }
 }

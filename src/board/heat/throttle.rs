@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 /// Without a temperature for so long, the sensor counts as gone.
 const GONE: Duration = Duration::from_secs(5);
 
-/// What can be given up, in this order. It stays given up on the rungs above.
+/// What can be given up, in this order. It stays given up on the steps above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rung {
+pub enum DegradeStep {
     /// Fewer frames are inspected.
     Rate = 1,
     /// Only frames with defects are enlarged.
@@ -18,27 +18,27 @@ pub enum Rung {
     Size = 3,
 }
 
-/// When the ladder is climbed.
+/// When the policy is climbed.
 #[derive(Debug, Clone, Copy)]
-pub struct Terms {
+pub struct ThrottleLimits {
     /// Too hot from here on, in °C.
     pub limit: f64,
     /// Cool from so many degrees below the limit on.
     pub hysteresis: f64,
     /// Too hot on end for this long: one rung up.
-    pub climb: Duration,
+    pub degrade_after: Duration,
     /// Cool on end for this long: one rung down.
-    pub descend: Duration,
+    pub recover_after: Duration,
 }
 
-/// The ladder of one line.
+/// The policy of one line.
 #[derive(Debug)]
-pub struct Ladder {
-    terms: Terms,
-    rungs: Vec<Rung>,
+pub struct ThrottlePolicy {
+    limits: ThrottleLimits,
+    steps: Vec<DegradeStep>,
     /// How many of them are given up.
-    given: usize,
-    felt: Option<(Felt, Instant)>,
+    active: usize,
+    measured: Option<(Measured, Instant)>,
     /// Whether it was told that the board is too hot and nothing is left to give up.
     told: bool,
     /// Whether there was a temperature, or bits, and that there are none any more.
@@ -48,7 +48,7 @@ pub struct Ladder {
 
 /// A change, or something that somebody should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct ThrottleChange {
     /// Whether it is for the worse.
     pub worse: bool,
     /// Why, in one line.
@@ -56,121 +56,125 @@ pub struct Step {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Felt {
+enum Measured {
     Hot,
     Warm,
     Cool,
     Nothing,
 }
 
-impl Rung {
+impl DegradeStep {
     /// One word for the log.
     pub fn name(self) -> &'static str {
         match self {
-            Rung::Rate => "rate",
-            Rung::Spots => "spots",
-            Rung::Size => "size",
+            DegradeStep::Rate => "rate",
+            DegradeStep::Spots => "spots",
+            DegradeStep::Size => "size",
         }
     }
 }
 
-impl Ladder {
-    /// A ladder with these rungs, from the lowest on; with none of them heat is told and nothing else.
-    pub fn new(terms: Terms, mut rungs: Vec<Rung>) -> Ladder {
-        rungs.sort();
-        Ladder { terms, rungs, given: 0, felt: None, told: false, known: false, gone: false }
+impl ThrottlePolicy {
+    /// A policy with these steps, from the lowest on; with none of them heat is told and nothing else.
+    pub fn new(limits: ThrottleLimits, mut steps: Vec<DegradeStep>) -> ThrottlePolicy {
+        steps.sort();
+        ThrottlePolicy { limits, steps, active: 0, measured: None, told: false, known: false, gone: false }
     }
 
     /// What is given up now.
-    pub fn given(&self) -> &[Rung] {
-        &self.rungs[..self.given]
+    pub fn active_steps(&self) -> &[DegradeStep] {
+        &self.steps[..self.active]
     }
 
     /// The number of the highest rung that is given up, 0 where none is.
-    pub fn number(&self) -> u8 {
-        self.given().last().map_or(0, |rung| *rung as u8)
+    pub fn level(&self) -> u8 {
+        self.active_steps().last().map_or(0, |step| *step as u8)
     }
 
     /// The name of the highest rung that is given up.
-    pub fn name(&self) -> &'static str {
-        self.given().last().map_or("none", |rung| rung.name())
+    pub fn level_name(&self) -> &'static str {
+        self.active_steps().last().map_or("none", |step| step.name())
     }
 
     /// Looks at what the sensors show at a time.
-    pub fn look(&mut self, reading: &Reading, now: Instant) -> Option<Step> {
-        let felt = self.feel(reading);
-        let since = match self.felt {
-            Some((before, since)) if before == felt => since,
+    pub fn update(&mut self, reading: &Reading, now: Instant) -> Option<ThrottleChange> {
+        let measured = self.classify(reading);
+        let since = match self.measured {
+            Some((before, since)) if before == measured => since,
             _ => now,
         };
-        self.felt = Some((felt, since));
+        self.measured = Some((measured, since));
         let time = now.saturating_duration_since(since);
-        self.known |= felt != Felt::Nothing;
-        if felt != Felt::Nothing && std::mem::take(&mut self.gone) {
-            return Some(Step { worse: false, cause: "the temperature can be read again".into() });
+        self.known |= measured != Measured::Nothing;
+        if measured != Measured::Nothing && std::mem::take(&mut self.gone) {
+            return Some(ThrottleChange { worse: false, cause: "the temperature can be read again".into() });
         }
-        match felt {
-            Felt::Hot if time >= self.terms.climb => {
-                self.felt = Some((felt, now));
-                self.climb(reading)
+        match measured {
+            Measured::Hot if time >= self.limits.degrade_after => {
+                self.measured = Some((measured, now));
+                self.degrade(reading)
             }
-            Felt::Cool if time >= self.terms.descend => {
-                self.felt = Some((felt, now));
-                self.descend(reading)
+            Measured::Cool if time >= self.limits.recover_after => {
+                self.measured = Some((measured, now));
+                self.recover(reading)
             }
-            Felt::Nothing if time >= GONE && self.known && !self.gone => {
+            Measured::Nothing if time >= GONE && self.known && !self.gone => {
                 self.gone = true;
-                Some(Step { worse: true, cause: "the temperature cannot be read any more; the rung stays".into() })
+                Some(ThrottleChange {
+                    worse: true,
+                    cause: "the temperature cannot be read any more; the rung stays".into(),
+                })
             }
             _ => None,
         }
     }
 
     fn cool(&self) -> f64 {
-        self.terms.limit - self.terms.hysteresis
+        self.limits.limit - self.limits.hysteresis
     }
 
     /// A processor that is slowed down while it is cool is slowed down for another reason: a Raspberry Pi 3B+ is from
     /// 60 °C on, by its soft limit.
-    fn feel(&self, reading: &Reading) -> Felt {
+    fn classify(&self, reading: &Reading) -> Measured {
         match (reading.temperature, reading.throttled) {
-            (Some(temperature), _) if temperature >= self.terms.limit => Felt::Hot,
-            (Some(temperature), _) if temperature <= self.cool() => Felt::Cool,
-            (Some(_), _) if reading.is_slowed() => Felt::Hot,
-            (Some(_), _) => Felt::Warm,
-            (None, Some(_)) if reading.is_slowed() => Felt::Hot,
-            (None, Some(_)) => Felt::Cool,
-            (None, None) => Felt::Nothing,
+            (Some(temperature), _) if temperature >= self.limits.limit => Measured::Hot,
+            (Some(temperature), _) if temperature <= self.cool() => Measured::Cool,
+            (Some(_), _) if reading.is_slowed() => Measured::Hot,
+            (Some(_), _) => Measured::Warm,
+            (None, Some(_)) if reading.is_slowed() => Measured::Hot,
+            (None, Some(_)) => Measured::Cool,
+            (None, None) => Measured::Nothing,
         }
     }
 
-    fn climb(&mut self, reading: &Reading) -> Option<Step> {
-        let Terms { limit, climb, .. } = self.terms;
-        let seconds = climb.as_secs_f64();
+    fn degrade(&mut self, reading: &Reading) -> Option<ThrottleChange> {
+        let ThrottleLimits { limit, degrade_after, .. } = self.limits;
+        let seconds = degrade_after.as_secs_f64();
         let cause = if reading.temperature.is_some_and(|temperature| temperature >= limit) {
             format!("{limit} °C or more for {seconds} s")
         } else {
             format!("the firmware has slowed the processor down for {seconds} s")
         };
-        if self.given < self.rungs.len() {
-            self.given += 1;
-            return Some(Step { worse: true, cause });
+        if self.active < self.steps.len() {
+            self.active += 1;
+            return Some(ThrottleChange { worse: true, cause });
         }
-        let off = self.rungs.is_empty();
+        let off = self.steps.is_empty();
         let end = if off { "nothing is given up: heat.degrade is off" } else { "nothing is left to give up" };
-        (!std::mem::replace(&mut self.told, true)).then(|| Step { worse: true, cause: format!("{cause}; {end}") })
+        (!std::mem::replace(&mut self.told, true))
+            .then(|| ThrottleChange { worse: true, cause: format!("{cause}; {end}") })
     }
 
-    fn descend(&mut self, reading: &Reading) -> Option<Step> {
+    fn recover(&mut self, reading: &Reading) -> Option<ThrottleChange> {
         let was_told = std::mem::take(&mut self.told);
-        let is_down = self.given > 0;
-        self.given -= usize::from(is_down);
-        let seconds = self.terms.descend.as_secs_f64();
+        let is_down = self.active > 0;
+        self.active -= usize::from(is_down);
+        let seconds = self.limits.recover_after.as_secs_f64();
         let cause = match reading.temperature {
             Some(_) => format!("{} °C or less for {seconds} s", self.cool()),
             None => format!("the firmware has not slowed the processor down for {seconds} s"),
         };
-        (is_down || was_told).then_some(Step { worse: false, cause })
+        (is_down || was_told).then_some(ThrottleChange { worse: false, cause })
     }
 }
 
@@ -178,30 +182,34 @@ impl Ladder {
 mod tests {
     use super::*;
 
-    const TERMS: Terms =
-        Terms { limit: 75.0, hysteresis: 5.0, climb: Duration::from_secs(10), descend: Duration::from_secs(60) };
+    const LIMITS: ThrottleLimits = ThrottleLimits {
+        limit: 75.0,
+        hysteresis: 5.0,
+        degrade_after: Duration::from_secs(10),
+        recover_after: Duration::from_secs(60),
+    };
 
-    /// A ladder, a clock that moves by a second with each look, and what was told.
+    /// A policy, a clock that moves by a second with each look, and what was told.
     struct Scene {
-        ladder: Ladder,
+        policy: ThrottlePolicy,
         now: Instant,
         told: Vec<String>,
     }
 
     impl Scene {
-        fn new(rungs: &[Rung]) -> Scene {
-            Scene { ladder: Ladder::new(TERMS, rungs.to_vec()), now: Instant::now(), told: Vec::new() }
+        fn new(steps: &[DegradeStep]) -> Scene {
+            Scene { policy: ThrottlePolicy::new(LIMITS, steps.to_vec()), now: Instant::now(), told: Vec::new() }
         }
 
         fn shows(&mut self, seconds: u64, reading: Reading) -> u8 {
             for _ in 0..seconds {
-                if let Some(step) = self.ladder.look(&reading, self.now) {
+                if let Some(step) = self.policy.update(&reading, self.now) {
                     let sign = if step.worse { '+' } else { '-' };
-                    self.told.push(format!("{sign}{} {}", self.ladder.number(), step.cause));
+                    self.told.push(format!("{sign}{} {}", self.policy.level(), step.cause));
                 }
                 self.now += Duration::from_secs(1);
             }
-            self.ladder.number()
+            self.policy.level()
         }
 
         fn is(&mut self, seconds: u64, temperature: f64) -> u8 {
@@ -213,18 +221,18 @@ mod tests {
         }
     }
 
-    const ALL: [Rung; 3] = [Rung::Rate, Rung::Spots, Rung::Size];
+    const ALL: [DegradeStep; 3] = [DegradeStep::Rate, DegradeStep::Spots, DegradeStep::Size];
 
     #[test]
     fn it_is_climbed_and_descended_one_rung_at_a_time() {
-        let mut scene = Scene::new(&[Rung::Size, Rung::Rate, Rung::Spots]);
+        let mut scene = Scene::new(&[DegradeStep::Size, DegradeStep::Rate, DegradeStep::Spots]);
         assert_eq!(scene.is(10, 75.0), 0);
         assert_eq!(scene.is(1, 75.0), 1);
-        assert_eq!((scene.ladder.given(), scene.ladder.name()), (&ALL[..1], "rate"));
+        assert_eq!((scene.policy.active_steps(), scene.policy.level_name()), (&ALL[..1], "rate"));
         assert_eq!(scene.is(9, 90.0), 1, "the next rung takes as long");
         assert_eq!(scene.is(1, 90.0), 2);
         assert_eq!(scene.is(10, 90.0), 3);
-        assert_eq!((scene.ladder.given(), scene.ladder.name()), (&ALL[..], "size"));
+        assert_eq!((scene.policy.active_steps(), scene.policy.level_name()), (&ALL[..], "size"));
         assert_eq!(scene.is(100, 90.0), 3);
         let hot = "75 °C or more for 10 s";
         let top = format!("+3 {hot}; nothing is left to give up");
@@ -234,7 +242,7 @@ mod tests {
         assert_eq!(scene.is(60, 20.0), 1);
         assert_eq!(scene.is(60, 20.0), 0);
         assert_eq!(scene.is(1000, 20.0), 0);
-        assert_eq!(scene.told(), [2, 1, 0].map(|rung| format!("-{rung} 70 °C or less for 60 s")));
+        assert_eq!(scene.told(), [2, 1, 0].map(|step| format!("-{step} 70 °C or less for 60 s")));
     }
 
     #[test]
@@ -297,7 +305,7 @@ mod tests {
     fn without_rungs_heat_is_told_and_that_it_is_over() {
         let mut scene = Scene::new(&[]);
         scene.is(100, 80.0);
-        assert_eq!(scene.ladder.name(), "none");
+        assert_eq!(scene.policy.level_name(), "none");
         scene.is(100, 72.0);
         scene.is(100, 60.0);
         scene.is(100, 80.0);
