@@ -9,7 +9,11 @@ use std::process::ExitCode;
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
-    match lineside::commands::run(Cli::parse()) {
+    let cli = Cli::parse();
+    let telemetry = cli.telemetry();
+    // The only thing of it that is one for the whole process. There was no logger before, so this does not fail.
+    let _ = telemetry.install_logger();
+    match lineside::commands::run(cli, &telemetry) {
         Ok(code) => code,
         Err(error) => {
             let code = exit_code(&error);

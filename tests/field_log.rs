@@ -5,8 +5,7 @@ mod common;
 
 use common::{arg, config, lineside, root, text};
 use lineside::field::{Review, Statistic};
-use lineside::telemetry::fault::{self, Cause};
-use lineside::telemetry::{json_line, keep_here, text_line};
+use lineside::telemetry::{Cause, Telemetry, json_line, text_line};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
@@ -161,11 +160,12 @@ fn what_is_written_is_what_the_documentation_says() {
     // A file that goes on, and what this machine cannot show.
     let path = line(folder.path(), "frames = 60", "64 KiB");
     common::succeed(&["run", arg(&path)]);
-    let kept = keep_here();
-    fault::failed(Cause::Camera, "cam: it sent nothing");
-    fault::failed_otherwise(Cause::Camera, "cam: busy");
-    fault::well(Cause::Camera);
-    fault::happened("clock", "the clock was set forward by 3600.0 s");
+    let telemetry = Telemetry::default();
+    let kept = telemetry.begin_run(1 << 32);
+    telemetry.fail(Cause::Camera, "cam: it sent nothing");
+    telemetry.fail_with_new_reason(Cause::Camera, "cam: busy");
+    telemetry.resolve(Cause::Camera);
+    telemetry.report_once("clock", "the clock was set forward by 3600.0 s");
     let faults: Vec<_> = kept.try_iter().collect();
     let states: Vec<String> = faults.iter().map(text_line).collect();
     for (line, state) in states.iter().zip(["begin", "again", "end", "end"]) {

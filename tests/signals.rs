@@ -6,7 +6,7 @@ use lineside::pipeline::{Inspection, Pipeline, Report, Reporter, RunObserver, Sh
 use lineside::sink::Signal;
 use lineside::source::FolderSource;
 use lineside::task::anomaly::Inspector;
-use lineside::telemetry::fault::Cause;
+use lineside::telemetry::{Cause, Telemetry};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -71,6 +71,7 @@ fn lines_follow_every_verdict_and_are_first_to_know() {
         },
         frames: None,
         shedding: Arc::default(),
+        telemetry: Telemetry::default(),
     };
     let ending = pipeline.run(&Shutdown::default(), &mut diary.clone(), &mut Nobody).unwrap();
     let (line, writer) = (diary.of("line"), diary.of("writer"));

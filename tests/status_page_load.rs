@@ -11,7 +11,7 @@ use lineside::sink::VerdictObserver;
 use lineside::source::PatternSource;
 use lineside::status_page::{CONNECTIONS, LiveFeed, RunFacts, StatusServer, VIEWERS, heap_bytes};
 use lineside::task::anomaly::{Inspector, Verdict};
-use lineside::telemetry::fault::Cause;
+use lineside::telemetry::{Cause, Telemetry};
 use lineside_picture::{Layout, Picture};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -101,7 +101,9 @@ fn serve(live: &Arc<LiveFeed>, folder: &std::path::Path) -> (StatusServer, Socke
         bill_bytes: 1,
         started: jiff::Timestamp::now(),
     };
-    let page = StatusServer::start(address, None, 30.0, Arc::clone(live), facts, folder.to_path_buf()).unwrap();
+    let page =
+        StatusServer::start(address, None, 30.0, Arc::clone(live), facts, folder.to_path_buf(), Telemetry::default())
+            .unwrap();
     let begun = Instant::now();
     while TcpStream::connect(address).is_err() {
         assert!(begun.elapsed() < Duration::from_secs(10));
@@ -157,6 +159,7 @@ fn inspect(time: Duration, stuck: bool) -> (Vec<Duration>, Vec<Duration>) {
         },
         frames: None,
         shedding: Arc::default(),
+        telemetry: Telemetry::default(),
     };
     let mut latencies = Latencies(Vec::with_capacity(4096));
     let mut host = Host { page: Some(page), until: Instant::now() + time, visitors: Box::new(visitors) };

@@ -1,6 +1,7 @@
 //! `lineside check`: everything that `run` would need, tried on this board, and the bill of its memory.
 
 use crate::line::{Mode, check_page, configuration, plan};
+use crate::telemetry::Telemetry;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,9 +15,9 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
     let config = configuration(arguments.config.as_deref())?;
-    let plan = plan(&config, Mode::Check)?;
+    let plan = plan(&config, Mode::Check, telemetry)?;
     let page = check_page(&config)?;
     let budget = config.budget.memory;
     let broker = plan.broker.as_ref().map(ToString::to_string);

@@ -21,7 +21,7 @@ use crate::bundle::BundleError;
 use crate::config::ConfigError;
 use crate::memory::OverBudget;
 use crate::task::TaskError;
-use crate::telemetry::LogFormat;
+use crate::telemetry::{LogFormat, LogSettings, LogTarget, Telemetry};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -62,17 +62,24 @@ enum Command {
     Inspect(inspect::Arguments),
 }
 
+impl Cli {
+    /// The telemetry that the arguments and `LINESIDE_LOG` ask for: logs go to stderr, or to the journal.
+    pub fn telemetry(&self) -> Telemetry {
+        let filter = std::env::var("LINESIDE_LOG").ok();
+        Telemetry::new(LogSettings { format: self.log_format, filter, target: LogTarget::Stderr })
+    }
+}
+
 /// Runs the command that was asked for.
 ///
 /// # Errors
-/// What the command could not do; [`exit_code`] tells how the process should end.
-pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    crate::telemetry::init(cli.log_format);
+/// What the command could not do; [`exit_code`] has the exit code for it.
+pub fn run(cli: Cli, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
     match cli.command {
-        Command::Run(arguments) => run::run(&arguments),
-        Command::Check(arguments) => check::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments, telemetry),
+        Command::Check(arguments) => check::run(&arguments, telemetry),
         Command::Devices(arguments) => devices::run(&arguments),
-        Command::Teach(arguments) => teach::run(&arguments),
+        Command::Teach(arguments) => teach::run(&arguments, telemetry),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Upscale(arguments) => upscale::run(&arguments),

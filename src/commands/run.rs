@@ -3,6 +3,7 @@
 use crate::line::{self, Line, Outcome};
 use crate::pipeline::{Shutdown, Status};
 use crate::service::Reload;
+use crate::telemetry::Telemetry;
 use anyhow::Context;
 use std::io::Write;
 use std::path::PathBuf;
@@ -17,7 +18,7 @@ pub struct Arguments {
     frames: Option<u64>,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::on_signals().context("cannot watch for signals")?;
     let reload = Reload::on_signal().context("cannot watch for signals")?;
     let outcome = line::run(Line {
@@ -25,6 +26,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         frames: arguments.frames,
         shutdown,
         reload,
+        telemetry: telemetry.clone(),
         console: &|| Box::new(std::io::stdout()),
         summary: &mut summary,
     })?;

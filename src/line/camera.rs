@@ -4,10 +4,11 @@ use super::plan::Mode;
 use crate::config::{self, Config, ConfigError};
 use crate::source::FrameSource;
 use crate::source::camera::{CameraError, CameraErrorKind, CameraOptions, CameraSource, NodePort, RequestedMode};
+use crate::telemetry::Telemetry;
 use std::time::Duration;
 
 /// What a configuration asks of a camera.
-fn camera(camera: &config::CameraConfig) -> CameraSource<NodePort> {
+fn camera(camera: &config::CameraConfig, telemetry: &Telemetry) -> CameraSource<NodePort> {
     let requested = RequestedMode {
         width: *camera.width.get_ref() as u32,
         height: *camera.height.get_ref() as u32,
@@ -16,7 +17,11 @@ fn camera(camera: &config::CameraConfig) -> CameraSource<NodePort> {
     };
     let controls = camera.controls.iter().map(|(key, control)| (key.get_ref().clone(), control.0)).collect();
     let frozen_after = Duration::from_secs_f64(*camera.frozen_s.get_ref());
-    CameraSource::new(NodePort::new(camera.device.get_ref()), CameraOptions { requested, controls, frozen_after })
+    CameraSource::new(
+        NodePort::new(camera.device.get_ref()),
+        CameraOptions { requested, controls, frozen_after },
+        telemetry.clone(),
+    )
 }
 
 /// Opens the camera. One that is away now is no error for a run, which waits for it.
@@ -24,8 +29,9 @@ pub(super) fn open_camera(
     config: &Config,
     section: &config::CameraConfig,
     mode: Mode,
+    telemetry: &Telemetry,
 ) -> anyhow::Result<Box<dyn FrameSource>> {
-    let mut camera = camera(section);
+    let mut camera = camera(section, telemetry);
     let opened = match mode {
         Mode::Run => camera.start(),
         Mode::Check => camera.probe().map(|_| ()),

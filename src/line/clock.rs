@@ -1,7 +1,7 @@
 //! Notices that the wall clock was set. A board without a battery starts in the past and jumps once it gets the time from
 //! the network; readers of its records should know.
 
-use crate::telemetry::fault;
+use crate::telemetry::Telemetry;
 use std::time::{Duration, Instant};
 
 /// A smaller step is one that a time service makes now and then.
@@ -22,12 +22,12 @@ impl ClockWatcher {
     }
 
     /// Compares the two once a second, and reports a wall clock that was set.
-    pub fn poll(&mut self) {
+    pub fn poll(&mut self, telemetry: &Telemetry) {
         let now = Instant::now();
         if now - self.at >= EVERY
             && let Some(step) = self.step(now, jiff::Timestamp::now())
         {
-            fault::happened("clock", &describe(step));
+            telemetry.report_once("clock", &describe(step));
         }
     }
 

@@ -5,6 +5,7 @@ use crate::source::FrameSource;
 use crate::task::TaskError;
 use crate::task::anomaly::{Inspector, Verdict};
 use crate::task::super_resolution::{Enlarger, When};
+use crate::telemetry::Telemetry;
 use lineside_picture::{Layout, Picture};
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -88,17 +89,17 @@ impl EnlargingPlan {
     }
 
     /// Logs at the start of a run what is enlarged, and warns where that is less than was asked for or takes too long.
-    pub fn log(&self) {
+    pub fn log(&self, telemetry: &Telemetry) {
         let area = self.spot.map_or("frame".into(), |side| format!("{side}x{side}"));
         let or = |ms: Option<f64>, otherwise: &str| ms.map_or(otherwise.to_string(), |ms| ms.to_string());
         let (ms, max_ms) = (or(self.ms, "unknown"), or(self.max_ms, "none"));
-        let (area, ms, max_ms) = (area.as_str(), ms.as_str(), max_ms.as_str());
         let less = self.spot.is_some_and(|spot| spot < self.wanted);
         if less || self.is_late() {
             let wanted = self.spot.map_or("frame".into(), |_| format!("{0}x{0}", self.wanted));
-            log::warn!(area = area, wanted = wanted.as_str(), ms = ms, max_ms = max_ms; "enlarging_limited");
+            let record = telemetry.record(log::Level::Warn, "enlarging_limited").with("area", area);
+            telemetry.log(record.with("wanted", wanted).with("ms", ms).with("max_ms", max_ms));
         } else {
-            log::info!(area = area, ms = ms, max_ms = max_ms; "enlarging");
+            telemetry.log(telemetry.info("enlarging").with("area", area).with("ms", ms).with("max_ms", max_ms));
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::board::heat::{DegradeStep, Reading, Sensors, ThrottleChange, ThrottlePolicy};
 use crate::config::Config;
 use crate::pipeline::LoadShedding;
-use crate::telemetry::{self, Record};
+use crate::telemetry::Telemetry;
 use crate::times::HEAT;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,19 +21,21 @@ pub(super) struct HeatWatcher {
     reading: Reading,
     read: Option<Instant>,
     searched: Instant,
+    telemetry: Telemetry,
 }
 
 impl HeatWatcher {
     /// Finds the sensors, and logs which.
-    pub fn new(config: &Config, shedding: Arc<LoadShedding>) -> HeatWatcher {
+    pub fn new(config: &Config, shedding: Arc<LoadShedding>, telemetry: Telemetry) -> HeatWatcher {
         let sysfs = config.heat.sysfs.clone();
         let sensors = Sensors::find(&sysfs);
         let reading = sensors.read();
         let zones: Vec<&str> = sensors.zones().collect();
-        let throttled = reading.bits();
-        log::debug!(zones = zones.join(",").as_str(), temperature_c = reading.temperature, throttled = throttled; "heat_sensors");
+        let record = telemetry.record(log::Level::Debug, "heat_sensors").with("zones", zones.join(","));
+        let record = record.with_known("temperature_c", reading.temperature);
+        telemetry.log(record.with_known("throttled", reading.bits()));
         let policy = ThrottlePolicy::new(config.heat.limits(), config.degrade_steps());
-        HeatWatcher { sysfs, sensors, policy, shedding, reading, read: None, searched: Instant::now() }
+        HeatWatcher { sysfs, sensors, policy, shedding, reading, read: None, searched: Instant::now(), telemetry }
     }
 
     /// To be called many times a second; reads once a second.
@@ -77,14 +79,15 @@ impl HeatWatcher {
     fn log(&self, change: &ThrottleChange) {
         let (rung, name, cause) = (self.policy.level(), self.policy.level_name(), change.cause.as_str());
         let level = if change.worse { log::Level::Warn } else { log::Level::Info };
-        let record = Record::new(level, "heat")
+        let record = self
+            .telemetry
+            .record(level, "heat")
             .with("rung", u32::from(rung))
             .with("name", name)
             .with_known("temperature_c", self.reading.temperature)
             .with_known("throttled", self.reading.bits())
             .with("cause", cause);
-        telemetry::keep(record.clone());
-        record.log();
+        self.telemetry.log_and_persist(record);
     }
 }
 

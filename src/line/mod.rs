@@ -22,6 +22,8 @@ mod run;
 mod signals;
 mod source;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use enlarging::EnlargingPlan;

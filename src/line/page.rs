@@ -5,6 +5,7 @@ use crate::config::{Config, ConfigError};
 use crate::memory::Bill;
 use crate::source::FrameSource;
 use crate::status_page::{LiveFeed, RunFacts, StatusServer, check_bindable, describe_bind_error, max_bytes};
+use crate::telemetry::Telemetry;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -57,7 +58,11 @@ impl PagePlan {
 }
 
 /// Serves the page of a run, where there is one.
-pub(super) fn serve(config: &Config, plan: &mut LinePlan) -> std::io::Result<Option<StatusServer>> {
+pub(super) fn serve(
+    config: &Config,
+    plan: &mut LinePlan,
+    telemetry: &Telemetry,
+) -> std::io::Result<Option<StatusServer>> {
     let Some(PagePlan { listen, token, max_fps, live }) = plan.page.take() else { return Ok(None) };
     let facts = RunFacts {
         source: plan.source.clone(),
@@ -66,5 +71,5 @@ pub(super) fn serve(config: &Config, plan: &mut LinePlan) -> std::io::Result<Opt
         bill_bytes: plan.bill.total(),
         started: jiff::Timestamp::now(),
     };
-    StatusServer::start(listen, token, max_fps, live, facts, plan.output.clone()).map(Some)
+    StatusServer::start(listen, token, max_fps, live, facts, plan.output.clone(), telemetry.clone()).map(Some)
 }

@@ -14,6 +14,7 @@ use crate::memory::{Bill, reset_peak};
 use crate::pipeline::{Inspection, LoadShedding, Pipeline};
 use crate::sink::{VerdictObserver, check_writable, mqtt};
 use crate::task::anomaly::Baseline;
+use crate::telemetry::Telemetry;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -65,14 +66,14 @@ pub fn configuration(path: Option<&Path>) -> anyhow::Result<Config> {
     }
 }
 
-/// Opens the source, loads the bundles, runs each model once, and adds up the bill.
+/// Opens the source, loads the bundles, runs each model once, and adds up the bill. Faults are reported to `telemetry`.
 ///
 /// # Errors
 /// Where something cannot be opened or loaded, is over budget, or would run in floats unasked.
-pub fn plan(config: &Config, mode: Mode) -> anyhow::Result<LinePlan> {
+pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Result<LinePlan> {
     reset_peak();
-    let source = triggered(config, open_source(config, mode)?)?;
-    let signals = open_signals(config)?;
+    let source = triggered(config, open_source(config, mode, telemetry)?, telemetry)?;
+    let signals = open_signals(config, telemetry)?;
     let pixels = source.max_pixels() as u64;
     let mut bill = Bill::default();
     bill::add_program(&mut bill);
@@ -111,6 +112,7 @@ pub fn plan(config: &Config, mode: Mode) -> anyhow::Result<LinePlan> {
             },
             shedding: Arc::new(LoadShedding::new(*config.heat.every.get_ref() as u32)),
             frames: None,
+            telemetry: telemetry.clone(),
         },
         page,
     })

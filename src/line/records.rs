@@ -10,20 +10,22 @@ use crate::field::{Drift, Interval, Stage};
 use crate::memory::{peak_resident_bytes, resident_bytes, sealed_allocations};
 use crate::pipeline::{Ending, Report, Status};
 use crate::task::anomaly::Region;
-use crate::telemetry::{Record, Value, event_id, fault, held_back};
+use crate::telemetry::{Record, Telemetry, Value};
 use lineside_engine::cpu_features;
 use std::path::Path;
 use std::time::Duration;
 
 /// The start of a run: what runs where, with what. `previous`: how the last run in the same output folder ended.
 pub fn start(
+    telemetry: &Telemetry,
     config: &Config,
     path: Option<&Path>,
     plan: &LinePlan,
     machine: &Machine,
     previous: &'static str,
 ) -> Record {
-    Record::info("start")
+    telemetry
+        .info("start")
         .with("host", machine.host.as_str())
         .with("version", env!("CARGO_PKG_VERSION"))
         .with("source", plan.source.as_str())
@@ -45,9 +47,18 @@ pub fn start(
 }
 
 /// The totals of the run, and what happened in `interval`.
-pub fn status(status: &Status, interval: &Interval, uptime: Duration, drift: &Drift, heat: &HeatWatcher) -> Record {
-    let mut record =
-        Record::info("status").with("uptime_s", tenths(uptime.as_secs_f64())).with("seconds", tenths(interval.seconds));
+pub fn status(
+    telemetry: &Telemetry,
+    status: &Status,
+    interval: &Interval,
+    uptime: Duration,
+    drift: &Drift,
+    heat: &HeatWatcher,
+) -> Record {
+    let mut record = telemetry
+        .info("status")
+        .with("uptime_s", tenths(uptime.as_secs_f64()))
+        .with("seconds", tenths(interval.seconds));
     counts(&mut record, status);
     // The time between the end of the last frame and that of the run is too short for a rate.
     let fps = if interval.seconds > 0.1 { interval.captured as f64 / interval.seconds } else { 0.0 };
@@ -71,7 +82,7 @@ pub fn status(status: &Status, interval: &Interval, uptime: Duration, drift: &Dr
         .with_known("drift_ks", distance.map(|(ks, _)| thousandths(ks)))
         .with_known("drift_median", distance.map(|(_, median)| thousandths(median)))
         .with("source", status.source.state.word())
-        .with_known("faults", fault::on())
+        .with_known("faults", telemetry.active_faults())
         .with("restarts", status.source.restarts)
         .with("enlarged", status.enlarging.done)
         .with("enlarged_late", status.enlarging.late)
@@ -81,30 +92,31 @@ pub fn status(status: &Status, interval: &Interval, uptime: Duration, drift: &Dr
         .with_known("heat", heat.rung().map(u32::from))
         .with_known("rss_bytes", resident_bytes())
         .with("allocs_since_sealed", sealed_allocations())
-        .with("held_back", held_back())
+        .with("held_back", telemetry.suppressed_log_lines())
 }
 
 /// A frame that is not normal; `files` are the names of its pictures, or nothing where there is none.
-pub fn event(report: &Report, files: Vec<(&'static str, String)>) -> Record {
+pub fn event(telemetry: &Telemetry, report: &Report, files: Vec<(&'static str, String)>) -> Record {
     let verdict = &report.verdict;
     let area = |region: &Region| [region.area.x, region.area.y, region.area.width, region.area.height];
-    judged("event", report)
+    judged(telemetry, "event", report)
         .with("regions", Value::Areas(verdict.regions.iter().map(area).collect()))
         .with("latency_ms", hundredths(report.latency.as_secs_f64() * 1e3))
         .with("files", Value::Group(files))
 }
 
 /// A normal frame that is kept.
-pub fn kept_normal(report: &Report, original: String) -> Record {
-    judged("normal", report).with("files", Value::Group(vec![("original", original)]))
+pub fn kept_normal(telemetry: &Telemetry, report: &Report, original: String) -> Record {
+    judged(telemetry, "normal", report).with("files", Value::Group(vec![("original", original)]))
 }
 
 /// A verdict, with what `lineside replay` needs to repeat it.
-fn judged(kind: &'static str, report: &Report) -> Record {
+fn judged(telemetry: &Telemetry, kind: &'static str, report: &Report) -> Record {
     let verdict = &report.verdict;
-    Record::info(kind)
+    telemetry
+        .info(kind)
         .at(report.wall)
-        .with("id", event_id())
+        .with("id", telemetry.event_id())
         .with("frame", report.name.as_str())
         .with("score", verdict.score)
         .with("threshold", verdict.threshold)
@@ -115,9 +127,10 @@ fn judged(kind: &'static str, report: &Report) -> Record {
 }
 
 /// The end of a run.
-pub fn stop(ending: &Ending, uptime: Duration) -> Record {
+pub fn stop(telemetry: &Telemetry, ending: &Ending, uptime: Duration) -> Record {
     let status = &ending.status;
-    let mut record = Record::info("stop").with("reason", ending.reason).with("uptime_s", tenths(uptime.as_secs_f64()));
+    let mut record =
+        telemetry.info("stop").with("reason", ending.reason).with("uptime_s", tenths(uptime.as_secs_f64()));
     counts(&mut record, status);
     record
         .with("enlarged", status.enlarging.done)
@@ -125,7 +138,7 @@ pub fn stop(ending: &Ending, uptime: Duration) -> Record {
         .with("restarts", status.source.restarts)
         .with_known("peak_rss_bytes", peak_resident_bytes())
         .with("allocs_since_sealed", sealed_allocations())
-        .with("held_back", held_back())
+        .with("held_back", telemetry.suppressed_log_lines())
 }
 
 fn counts(record: &mut Record, status: &Status) {

@@ -12,8 +12,7 @@ use crate::pipeline::{Ending, Shutdown};
 use crate::service::{Manager, Reload};
 use crate::sink::mqtt::{self, BrokerClient};
 use crate::sink::{ImageStore, RunLog, StorageLimits, previous_run};
-use crate::telemetry::fault::{self, Cause};
-use crate::telemetry::{self, Record};
+use crate::telemetry::{Cause, Record, Telemetry};
 use anyhow::Context;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -30,6 +29,8 @@ pub struct Line<'a> {
     pub shutdown: Shutdown,
     /// Asks for the configuration to be read again.
     pub reload: Reload,
+    /// What the line reports goes here; two lines have two.
+    pub telemetry: Telemetry,
     /// Opens the output that verdicts are printed to, for each run.
     pub console: &'a dyn Fn() -> Box<dyn Write + Send>,
     /// Called at the end of each run whose output is still read.
@@ -53,6 +54,7 @@ pub(super) struct Service<'a> {
     pub(super) reload: Reload,
     /// The configuration's file; the demo has none.
     pub(super) path: Option<&'a Path>,
+    pub(super) telemetry: Telemetry,
 }
 
 /// Runs a line until its source ends or a stop is asked for. A reload ends a run and begins the next with the new
@@ -61,11 +63,12 @@ pub(super) struct Service<'a> {
 /// # Errors
 /// Where a run cannot be planned or started, or its summary cannot be printed.
 pub fn run(line: Line) -> anyhow::Result<Outcome> {
-    let Line { path, mut frames, shutdown, reload, console, summary } = line;
-    let mut service = Service { machine: machine(), manager: Manager::new(), reload, path };
+    let Line { path, mut frames, shutdown, reload, telemetry, console, summary } = line;
+    let mut service =
+        Service { machine: machine(), manager: Manager::new(), reload, path, telemetry: telemetry.clone() };
     let mut config = configuration(path)?;
     let mut kept = service.begin_run();
-    let mut ready = plan(&config, Mode::Run)?;
+    let mut ready = plan(&config, Mode::Run, &telemetry)?;
     loop {
         ready.pipeline.frames = frames;
         let ended = service.run_once(&config, ready, &shutdown.another(), kept, console())?;
@@ -75,12 +78,12 @@ pub fn run(line: Line) -> anyhow::Result<Outcome> {
         let Some(next) = ended.next.filter(|_| !shutdown.is_signalled()) else { return Ok(ended.outcome) };
         frames = frames.map(|frames| frames.saturating_sub(ended.outcome.ending.status.counts.captured));
         kept = service.begin_run();
-        (config, ready) = match plan(&next, Mode::Run) {
+        (config, ready) = match plan(&next, Mode::Run, &telemetry) {
             Ok(ready) => (next, ready),
             Err(error) => {
                 service.refuse_reload(&error);
                 let again = "the configuration in use until now does not start any more either";
-                let ready = plan(&config, Mode::Run).context(again)?;
+                let ready = plan(&config, Mode::Run, &telemetry).context(again)?;
                 (config, ready)
             }
         };
@@ -101,9 +104,7 @@ impl Service<'_> {
     fn begin_run(&self) -> Receiver<Record> {
         let (boot, pid) = (self.machine.boot.as_deref().unwrap_or_default(), std::process::id());
         let hash = sha256(format!("{boot} {pid} {}", jiff::Timestamp::now().as_nanosecond()).as_bytes());
-        fault::forget();
-        telemetry::begin_run(u64::from_str_radix(&hash[..16], 16).unwrap_or(u64::from(pid) << 32));
-        telemetry::keep_here()
+        self.telemetry.begin_run(u64::from_str_radix(&hash[..16], 16).unwrap_or(u64::from(pid) << 32))
     }
 
     /// One run with one configuration, from its start record to its stop record.
@@ -115,24 +116,24 @@ impl Service<'_> {
         kept: Receiver<Record>,
         console: Box<dyn Write + Send>,
     ) -> anyhow::Result<Ended> {
-        let output = ready.output.clone();
+        let (output, telemetry) = (ready.output.clone(), self.telemetry.clone());
         let unwritable = || format!("{}: cannot write results there (output.folder)", output.display());
         let previous = previous_run(&output, self.machine.boot.as_deref());
-        let start = records::start(config, self.path, &ready, &self.machine, previous);
+        let start = records::start(&telemetry, config, self.path, &ready, &self.machine, previous);
         let budget = config.output.records.get_ref().as_u64();
         let (events, trouble) = RunLog::begin(&output, budget, start.clone()).with_context(unwritable)?;
-        start.clone().log();
+        telemetry.log(start.clone());
         if let Some(error) = trouble {
-            fault::failed(Cause::Records, &format!("{}: {error}", events.path().display()));
+            telemetry.fail(Cause::Records, &format!("{}: {error}", events.path().display()));
         }
-        let page = page::serve(config, &mut ready).context("cannot start the status page")?;
+        let page = page::serve(config, &mut ready, &telemetry).context("cannot start the status page")?;
         let LinePlan { pipeline, enlarging, baseline, broker, .. } = ready;
-        let broker = broker.map(|settings| start_broker(config, settings, &output)).transpose()?;
+        let broker = broker.map(|settings| start_broker(config, settings, &output, &telemetry)).transpose()?;
         if let Some(broker) = &broker {
             broker.enqueue(&start);
         }
         if let Some(enlarging) = &enlarging {
-            enlarging.log();
+            enlarging.log(&telemetry);
         }
 
         let limits = StorageLimits {
@@ -142,7 +143,7 @@ impl Service<'_> {
         let images = ImageStore::open(&output, limits);
         let enlargement = pipeline.inspection.enlargement.as_ref();
         let scale = enlargement.map_or(1, |enlargement| enlargement.enlarger.scale());
-        let mut writer = Writer::new(events, kept, broker.clone(), images, scale, console);
+        let mut writer = Writer::new(events, kept, broker.clone(), images, scale, console, telemetry.clone());
         self.manager.ready();
         let shedding = Arc::clone(&pipeline.shedding);
         let mut supervisor = Supervisor::new(config, self, shedding, baseline.as_ref(), page, broker.clone());
@@ -151,33 +152,39 @@ impl Service<'_> {
         if end.next.is_some() {
             ending.reason = "a new configuration";
         }
-        let stop = records::stop(&ending, end.uptime);
+        let stop = records::stop(&telemetry, &ending, end.uptime);
         writer.write_kept();
         if let Some(status) = end.last_status {
             writer.write(&status);
         }
         writer.write(&stop);
-        telemetry::keep_nowhere();
+        telemetry.remove_sink();
         if let Some(broker) = &broker {
             broker.stop();
         }
-        stop.log();
+        telemetry.log(stop);
         let Writer { unwritten, reader_gone, .. } = writer;
         Ok(Ended { outcome: Outcome { ending, unwritten, output }, reader_gone, next: end.next })
     }
 
     pub(super) fn refuse_reload(&self, error: &anyhow::Error) {
         let error = format!("{error:#}");
-        log::error!(error = error.as_str(); "reload_refused");
+        let record = self.telemetry.record(log::Level::Error, "reload_refused");
+        self.telemetry.log(record.with("error", error.as_str()));
         self.manager.status(&format!("the new configuration was refused, the old one stays: {error}"));
     }
 }
 
 /// Starts the broker's thread; records that it cannot send wait beside the results.
-fn start_broker(config: &Config, settings: mqtt::BrokerSettings, output: &Path) -> anyhow::Result<Arc<BrokerClient>> {
+fn start_broker(
+    config: &Config,
+    settings: mqtt::BrokerSettings,
+    output: &Path,
+    telemetry: &Telemetry,
+) -> anyhow::Result<Arc<BrokerClient>> {
     let folder = output.join("mqtt");
     let budget = config.mqtt.as_ref().map_or(0, |section| section.spill.get_ref().as_u64());
-    let broker = BrokerClient::start(settings, &folder, budget);
+    let broker = BrokerClient::start(settings, &folder, budget, telemetry.clone());
     Ok(Arc::new(broker.with_context(|| format!("{}: cannot keep records for the broker there", folder.display()))?))
 }
 

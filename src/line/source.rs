@@ -4,14 +4,15 @@ use super::camera::open_camera;
 use super::plan::Mode;
 use crate::config::{Config, Source};
 use crate::source::{FolderSource, FrameSource, PatternSource};
+use crate::telemetry::Telemetry;
 
 /// Opens the source that a configuration names.
 ///
 /// # Errors
 /// Where it cannot be opened; the error names the line of the configuration.
-pub fn open_source(config: &Config, mode: Mode) -> anyhow::Result<Box<dyn FrameSource>> {
+pub fn open_source(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Result<Box<dyn FrameSource>> {
     Ok(match &config.source {
-        Source::Camera(section) => open_camera(config, section, mode)?,
+        Source::Camera(section) => open_camera(config, section, mode, telemetry)?,
         Source::Folder(folder) => {
             let fps = folder.fps.as_ref().map(|fps| *fps.get_ref());
             let max_pixels = (folder.max_megapixels.get_ref() * 1e6) as usize;

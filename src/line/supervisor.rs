@@ -11,8 +11,7 @@ use crate::pipeline::{LoadShedding, RunObserver, Shutdown, Status};
 use crate::sink::mqtt::BrokerClient;
 use crate::status_page::StatusServer;
 use crate::task::anomaly::Baseline;
-use crate::telemetry::fault::{self, Cause};
-use crate::telemetry::{self, Record};
+use crate::telemetry::{Cause, Record, Telemetry};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +36,7 @@ pub(super) struct Supervisor<'a, 'b> {
     /// Served as long as the run lasts.
     page: Option<StatusServer>,
     broker: Option<Arc<BrokerClient>>,
+    telemetry: Telemetry,
 }
 
 /// What a supervisor leaves at the end of a run.
@@ -57,19 +57,21 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         page: Option<StatusServer>,
         broker: Option<Arc<BrokerClient>>,
     ) -> Supervisor<'a, 'b> {
+        let telemetry = service.telemetry.clone();
         Supervisor {
             service,
             next: None,
             stopping: false,
-            heat: HeatWatcher::new(config, shedding),
+            heat: HeatWatcher::new(config, shedding, telemetry.clone()),
             begun: Instant::now(),
             statuses: 0,
             ten_minutes: Interval::new(),
             drift: Drift::new(baseline),
             clock: ClockWatcher::new(),
-            lost_lines: telemetry::lost(),
+            lost_lines: telemetry.dropped_log_lines(),
             page,
             broker,
+            telemetry,
         }
     }
 
@@ -82,18 +84,18 @@ impl<'a, 'b> Supervisor<'a, 'b> {
     }
 
     fn record_of(&self, status: &Status, interval: &Interval) -> Record {
-        records::status(status, interval, self.begun.elapsed(), &self.drift, &self.heat)
+        records::status(&self.telemetry, status, interval, self.begun.elapsed(), &self.drift, &self.heat)
     }
 
     /// Lines of the log that cannot be written can only be reported in `events.jsonl`.
     fn check_log(&mut self) {
-        let lost = telemetry::lost();
+        let lost = self.telemetry.dropped_log_lines();
         if lost == self.lost_lines {
-            fault::well(Cause::Log);
+            self.telemetry.resolve(Cause::Log);
         } else {
-            fault::failed(Cause::Log, &format!("{lost} lines of the log could not be written so far"));
+            self.telemetry.fail(Cause::Log, &format!("{lost} lines of the log could not be written so far"));
             // The report itself is a line of the log.
-            self.lost_lines = telemetry::lost();
+            self.lost_lines = self.telemetry.dropped_log_lines();
         }
     }
 
@@ -105,7 +107,8 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         manager.reloading();
         match configuration(path) {
             Ok(next) => {
-                log::info!(config = path.map_or("", |path| path.to_str().unwrap_or("")); "reload");
+                let name = path.map_or("", |path| path.to_str().unwrap_or(""));
+                self.telemetry.log(self.telemetry.info("reload").with("config", name));
                 self.next = Some(next);
                 shutdown.ask();
             }
@@ -121,28 +124,27 @@ impl<'a, 'b> Supervisor<'a, 'b> {
 impl RunObserver for Supervisor<'_, '_> {
     fn status(&mut self, status: &Status, interval: &Interval) {
         for review in self.drift.take(interval) {
-            telemetry::keep(review.record());
-            review.record().log();
+            self.telemetry.log_and_persist(review.record());
         }
         let record = self.record_of(status, interval);
         if let Some(broker) = &self.broker {
             broker.set_status(&record);
         }
-        record.log();
+        self.telemetry.log(record);
         if let Some(page) = &self.page {
             page.record_interval(interval);
         }
         self.statuses += 1;
         self.ten_minutes.merge(interval);
         if self.statuses.is_multiple_of(KEPT_STATUS) {
-            telemetry::keep(self.record_of(status, &self.ten_minutes));
+            self.telemetry.persist(self.record_of(status, &self.ten_minutes));
             self.ten_minutes.clear();
         }
     }
 
     fn poll(&mut self, status: &Status, alive: bool, shutdown: &Shutdown) {
-        fault::tick();
-        self.clock.poll();
+        self.telemetry.end_resolved_faults();
+        self.clock.poll(&self.telemetry);
         self.heat.poll(Instant::now());
         self.check_log();
         let manager = &mut self.service.manager;

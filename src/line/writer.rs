@@ -4,8 +4,7 @@ use super::{hundredths, records};
 use crate::pipeline::{Report, Reporter};
 use crate::sink::mqtt::BrokerClient;
 use crate::sink::{ImageStore, Priority, RunLog, annotated, is_full, spot_beside_bicubic};
-use crate::telemetry::Record;
-use crate::telemetry::fault::{self, Cause};
+use crate::telemetry::{Cause, Record, Telemetry};
 use lineside_picture::Picture;
 use std::io::Write;
 use std::sync::Arc;
@@ -25,6 +24,7 @@ pub(super) struct Writer {
     pub(super) unwritten: u64,
     /// Whether verdicts cannot be printed any more, because nobody reads them.
     pub(super) reader_gone: bool,
+    telemetry: Telemetry,
 }
 
 impl Reporter for Writer {
@@ -46,13 +46,13 @@ impl Reporter for Writer {
         if report.priority == Some(Priority::Normal) {
             let stem = self.images.normal_file_stem(report.wall, &report.name);
             let file = self.write_picture(Ok(&report.frame), format!("{stem}.png"));
-            self.write(&records::kept_normal(report, file));
+            self.write(&records::kept_normal(&self.telemetry, report, file));
         }
     }
 
     fn failed(&mut self, name: &str, cause: Cause, reason: &str) {
         self.print(&format!("{name:<28} FAILED  {reason}"));
-        fault::failed(cause, &format!("{name}: {reason}"));
+        self.telemetry.fail(cause, &format!("{name}: {reason}"));
     }
 
     fn tick(&mut self) {
@@ -69,8 +69,9 @@ impl Writer {
         images: ImageStore,
         scale: usize,
         out: Box<dyn Write + Send>,
+        telemetry: Telemetry,
     ) -> Writer {
-        Writer { events, kept, broker, images, scale, out, unwritten: 0, reader_gone: false }
+        Writer { events, kept, broker, images, scale, out, unwritten: 0, reader_gone: false, telemetry }
     }
 
     /// Writes a record, and puts it into the broker's queue.
@@ -83,10 +84,10 @@ impl Writer {
             if is_full(&error) && self.images.evict_some() { self.events.append(record) } else { Err(error) }
         });
         match appended {
-            Ok(()) => fault::well(Cause::Records),
+            Ok(()) => self.telemetry.resolve(Cause::Records),
             Err(error) => {
                 self.unwritten += 1;
-                fault::failed(Cause::Records, &format!("{}: {error}", self.events.path().display()));
+                self.telemetry.fail(Cause::Records, &format!("{}: {error}", self.events.path().display()));
             }
         }
     }
@@ -113,25 +114,25 @@ impl Writer {
             let annotated = annotated(&report.frame, verdict).map_err(anyhow::Error::from);
             let annotated = self.write_picture(annotated.as_ref(), format!("{stem}.png"));
             let files = vec![("annotated", annotated), ("spot", spot.unwrap_or_default()), ("original", original)];
-            let event = records::event(report, files);
+            let event = records::event(&self.telemetry, report, files);
             self.write(&event);
-            event.log();
+            self.telemetry.log(event);
         }
     }
 
     fn report_enlarging(&mut self, report: &Report) {
         match &report.spot_failure {
-            Some(reason) => fault::failed(Cause::Enlarge, &format!("{}: {reason}", report.name)),
-            None if report.spot.is_some() => fault::well(Cause::Enlarge),
+            Some(reason) => self.telemetry.fail(Cause::Enlarge, &format!("{}: {reason}", report.name)),
+            None if report.spot.is_some() => self.telemetry.resolve(Cause::Enlarge),
             None => {}
         }
         match &report.late {
             Some(late) => {
                 let ms = hundredths(late.as_secs_f64() * 1e3);
                 let text = format!("{}: {ms} ms, longer than it may take (super_resolution.max_ms)", report.name);
-                fault::failed(Cause::Late, &text);
+                self.telemetry.fail(Cause::Late, &text);
             }
-            None if report.spot.is_some() => fault::well(Cause::Late),
+            None if report.spot.is_some() => self.telemetry.resolve(Cause::Late),
             None => {}
         }
     }
@@ -151,12 +152,12 @@ impl Writer {
         };
         match written {
             Ok(()) => {
-                fault::well(Cause::Pictures);
+                self.telemetry.resolve(Cause::Pictures);
                 name
             }
             Err(error) => {
                 self.unwritten += 1;
-                fault::failed(Cause::Pictures, &format!("{}: {error}", self.images.path(&name).display()));
+                self.telemetry.fail(Cause::Pictures, &format!("{}: {error}", self.images.path(&name).display()));
                 String::new()
             }
         }

@@ -5,7 +5,7 @@ use super::message::Message;
 use super::{LoadShedding, NewestFrame, Part, Progress, Pulse, Shutdown};
 use crate::memory::seal_this_thread;
 use crate::source::{Frame, FrameSource, Next};
-use crate::telemetry::fault::{self, Cause};
+use crate::telemetry::{Cause, Telemetry};
 use crate::times::BEAT;
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
@@ -17,6 +17,7 @@ pub(super) struct Capture<'a> {
     pub(super) shedding: &'a LoadShedding,
     pub(super) shutdown: &'a Shutdown,
     pub(super) live: bool,
+    pub(super) telemetry: &'a Telemetry,
 }
 
 impl Capture<'_> {
@@ -55,7 +56,7 @@ impl Capture<'_> {
                     given += 1;
                     self.slot.give_back(frame);
                     self.progress.frame(Fate::Failed);
-                    fault::failed_again(Cause::Frame);
+                    self.telemetry.fail_again(Cause::Frame);
                 }
                 Next::Pending => self.slot.give_back(frame),
                 Next::Ended => {

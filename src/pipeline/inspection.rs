@@ -10,7 +10,7 @@ use crate::source::Frame;
 use crate::task::TaskError;
 use crate::task::anomaly::{Inspector, Look};
 use crate::task::super_resolution::{Enlarger, When, spot, whole};
-use crate::telemetry::fault::{self, Cause};
+use crate::telemetry::{Cause, Telemetry};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
@@ -62,6 +62,7 @@ pub(super) struct InspectionThread<'a> {
     live: bool,
     by_trigger: bool,
     shedding: &'a LoadShedding,
+    telemetry: &'a Telemetry,
     /// Who judged the frame before; `None` where nobody could.
     judged: Option<Judge>,
     /// The last frame that showed something else than the one before.
@@ -99,9 +100,10 @@ impl<'a> InspectionThread<'a> {
         live: bool,
         by_trigger: bool,
         shedding: &'a LoadShedding,
+        telemetry: &'a Telemetry,
     ) -> InspectionThread<'a> {
         let (judged, last, last_defect, normals) = (None, None, false, 0);
-        InspectionThread { inspection, live, by_trigger, shedding, judged, last, last_defect, normals }
+        InspectionThread { inspection, live, by_trigger, shedding, telemetry, judged, last, last_defect, normals }
     }
 
     pub(super) fn run(
@@ -148,8 +150,8 @@ impl<'a> InspectionThread<'a> {
                     report.similar = fate == Fate::SkippedSimilar;
                     report.priority = self.priority(report.verdict.defect, report.similar, seen.is_other);
                     progress.frame(fate);
-                    fault::well(Cause::Frame);
-                    fault::well(Cause::Bundle);
+                    self.telemetry.resolve(Cause::Frame);
+                    self.telemetry.resolve(Cause::Bundle);
                     self.enlarge(&frame, &mut report, progress);
                     if let Some(viewer) = &self.inspection.viewer {
                         viewer.observe(&mut frame.picture, &report.verdict, report.latency);

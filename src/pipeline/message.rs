@@ -1,7 +1,7 @@
 //! What the writer thread receives.
 
 use super::Report;
-use crate::telemetry::fault::Cause;
+use crate::telemetry::Cause;
 
 pub(super) enum Message {
     /// A frame was judged.

@@ -6,7 +6,7 @@ use super::message::Message;
 use super::{LoadShedding, NewestFrame, Part, Progress, Pulse, Report, Shutdown, Status};
 use crate::field::Interval;
 use crate::source::FrameSource;
-use crate::telemetry::fault::Cause;
+use crate::telemetry::{Cause, Telemetry};
 use crate::times::BEAT;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -33,6 +33,8 @@ pub struct Pipeline {
     pub shedding: Arc<LoadShedding>,
     /// Ends after this many frames from the source.
     pub frames: Option<u64>,
+    /// Where faults are reported.
+    pub telemetry: Telemetry,
 }
 
 /// What is done with each verdict, on the writer thread.
@@ -78,7 +80,7 @@ impl Pipeline {
         reporter: &mut dyn Reporter,
         observer: &mut dyn RunObserver,
     ) -> std::io::Result<Ending> {
-        let Pipeline { mut source, mut inspection, shedding, frames } = self;
+        let Pipeline { mut source, mut inspection, shedding, frames, telemetry } = self;
         let smaller = inspection.smaller.as_ref().map(|smaller| smaller.size);
         let (live, by_trigger, frame_size) = (source.is_live(), source.is_triggered(), source.frame_size());
         let slot = NewestFrame::new(frame_size);
@@ -93,16 +95,16 @@ impl Pipeline {
         let failures = to_writer.clone();
         let faulty = std::thread::scope(|scope| {
             // Each thread owns its ends of the queues, so that they close when it ends, in order or not.
-            let (slot, progress, pulse, shedding) = (&slot, &progress, &pulse, &*shedding);
+            let (slot, progress, pulse, shedding, telemetry) = (&slot, &progress, &pulse, &*shedding, &telemetry);
             let capture = thread(scope, "capture", move || {
                 let _close = CloseAtEnd(slot);
-                let mut capture = Capture { slot, progress, pulse, shedding, shutdown, live };
+                let mut capture = Capture { slot, progress, pulse, shedding, shutdown, live, telemetry };
                 capture.run(source.as_mut(), smaller, frames, &failures);
             })?;
             let inspection = thread(scope, "inspection", move || {
                 // If inspection ends early the capture thread must not wait for an empty slot for ever.
                 let _stop = StopAtEnd(shutdown);
-                let mut thread = InspectionThread::new(inspection, live, by_trigger, shedding);
+                let mut thread = InspectionThread::new(inspection, live, by_trigger, shedding, telemetry);
                 thread.run(slot, progress, pulse, &used, &to_writer);
             })?;
             let writer = thread(scope, "writer", move || write(reporter, &messages, &give_back, progress))?;

@@ -7,7 +7,7 @@
 //! the level, some make the line an input, and a resistor decides. So an alarm line alone cannot tell "all is well" from
 //! "nobody looks": only the heartbeat can, which stops.
 
-use crate::telemetry::fault::{self, Cause};
+use crate::telemetry::{Cause, Telemetry};
 use embedded_hal::digital::{OutputPin, PinState};
 use std::time::{Duration, Instant};
 
@@ -46,6 +46,7 @@ struct OutputLine<P> {
     level: Option<bool>,
     reported: bool,
     cause: Cause,
+    telemetry: Telemetry,
 }
 
 impl<P: OutputPin> OutputLine<P> {
@@ -60,16 +61,17 @@ impl<P: OutputPin> OutputLine<P> {
         match self.pin.set_state(self.active.level(on)) {
             Ok(()) => {
                 self.reported = false;
-                fault::well(self.cause);
+                self.telemetry.resolve(self.cause);
                 self.level = Some(on);
             }
             Err(error) => {
                 self.level = None;
                 // Tried a hundred times a second: the words are made once.
                 if std::mem::replace(&mut self.reported, true) {
-                    fault::failed_again(self.cause);
+                    self.telemetry.fail_again(self.cause);
                 } else {
-                    fault::failed(self.cause, &format!("the line of {} cannot be set: {error:?}", self.name()));
+                    let text = format!("the line of {} cannot be set: {error:?}", self.name());
+                    self.telemetry.fail(self.cause, &text);
                 }
             }
         }
@@ -88,8 +90,8 @@ pub struct AlarmLine<P: OutputPin> {
 
 impl<P: OutputPin> AlarmLine<P> {
     /// An alarm on `pin`. `safe` is how it stands before the first verdict and after the end: on or off.
-    pub fn new(pin: P, active: ActiveLevel, hold: Duration, safe: bool) -> Self {
-        let mut line = OutputLine { pin, active, level: None, reported: false, cause: Cause::Alarm };
+    pub fn new(pin: P, active: ActiveLevel, hold: Duration, safe: bool, telemetry: Telemetry) -> Self {
+        let mut line = OutputLine { pin, active, level: None, reported: false, cause: Cause::Alarm, telemetry };
         line.set(safe);
         AlarmLine { line, hold, safe, until: None, judged: false }
     }
@@ -127,8 +129,8 @@ pub struct HeartbeatLine<P> {
 
 impl<P: OutputPin> HeartbeatLine<P> {
     /// A heartbeat on `pin`, off until the first verdict.
-    pub fn new(pin: P, active: ActiveLevel) -> Self {
-        let mut line = OutputLine { pin, active, level: None, reported: false, cause: Cause::Heartbeat };
+    pub fn new(pin: P, active: ActiveLevel, telemetry: Telemetry) -> Self {
+        let mut line = OutputLine { pin, active, level: None, reported: false, cause: Cause::Heartbeat, telemetry };
         line.set(false);
         HeartbeatLine { line, on: false }
     }
@@ -201,7 +203,7 @@ mod tests {
     fn the_alarm_is_on_at_once_and_until_the_hold_time_after_the_last_defect() {
         let (pin, start) = (MockPin::default(), Instant::now());
         let at = |ms| start + Duration::from_millis(ms);
-        let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false);
+        let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false, Telemetry::default());
         assert_eq!(pin.levels(), [Low]);
         alarm.verdict(false, at(0));
         alarm.verdict(true, at(100));
@@ -221,7 +223,7 @@ mod tests {
     #[test]
     fn active_low_turns_levels_round_and_safe_may_mean_on() {
         let (pin, now) = (MockPin::default(), Instant::now());
-        let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::Low, HOLD, true);
+        let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::Low, HOLD, true, Telemetry::default());
         alarm.tick(now + HOLD * 9);
         assert_eq!(pin.levels(), [Low], "on until the first verdict");
         alarm.verdict(false, now);
@@ -233,7 +235,7 @@ mod tests {
     #[test]
     fn a_panic_leaves_the_line_safe() {
         let pin = MockPin::default();
-        let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false);
+        let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false, Telemetry::default());
         let panicked = std::thread::spawn(move || {
             alarm.verdict(true, Instant::now());
             panic!("a fault of this program");
@@ -245,7 +247,7 @@ mod tests {
     #[test]
     fn a_pin_that_fails_is_tried_again() {
         let (pin, now) = (MockPin::default(), Instant::now());
-        let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false);
+        let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false, Telemetry::default());
         pin.is_broken(true);
         alarm.verdict(true, now);
         alarm.tick(now);
@@ -258,7 +260,7 @@ mod tests {
     #[test]
     fn the_heartbeat_toggles_with_verdicts_and_only_then() {
         let (pin, now) = (MockPin::default(), Instant::now());
-        let mut heartbeat = HeartbeatLine::new(pin.clone(), ActiveLevel::High);
+        let mut heartbeat = HeartbeatLine::new(pin.clone(), ActiveLevel::High, Telemetry::default());
         for frame in 0..4 {
             heartbeat.tick(now);
             heartbeat.verdict(frame == 2, now);

@@ -1,7 +1,7 @@
 //! Stands in for `mqtt` when the program is built without the feature `mqtt`. A configuration that names a broker is refused
 //! then, so no value of these types ever exists.
 
-use crate::telemetry::Record;
+use crate::telemetry::{Record, Telemetry};
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -25,7 +25,7 @@ impl MqttDisabled {
     ///
     /// # Errors
     /// None.
-    pub fn start(settings: BrokerSettings, _: &Path, _: u64) -> io::Result<BrokerClient> {
+    pub fn start(settings: BrokerSettings, _: &Path, _: u64, _: Telemetry) -> io::Result<BrokerClient> {
         match settings {}
     }
 

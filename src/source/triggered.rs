@@ -1,7 +1,7 @@
 //! One frame for each edge of a trigger line, instead of free running.
 
 use super::{Frame, FrameSource, Next, SourceCondition};
-use crate::telemetry::fault::{self, Cause};
+use crate::telemetry::{Cause, Telemetry};
 use std::time::{Duration, Instant};
 
 /// How long one wait for an edge lasts: the source is looked after in between.
@@ -36,27 +36,29 @@ pub struct TriggeredSource<T> {
     trigger: T,
     wanted: Option<Instant>,
     missed: u64,
+    telemetry: Telemetry,
 }
 
 impl<T: TriggerInput> TriggeredSource<T> {
     /// `source`, by `trigger`.
-    pub fn new(source: Box<dyn FrameSource>, trigger: T) -> Self {
-        TriggeredSource { source, trigger, wanted: None, missed: 0 }
+    pub fn new(source: Box<dyn FrameSource>, trigger: T, telemetry: Telemetry) -> Self {
+        TriggeredSource { source, trigger, wanted: None, missed: 0, telemetry }
     }
 
     fn look_for_edge(&mut self) {
         let patience = if self.wanted.is_some() { Duration::ZERO } else { PATIENCE };
         match self.trigger.wait(patience) {
-            Ok(None) => fault::well(Cause::Trigger),
+            Ok(None) => self.telemetry.resolve(Cause::Trigger),
             Ok(Some(edge)) => {
-                fault::well(Cause::Trigger);
+                self.telemetry.resolve(Cause::Trigger);
                 self.missed += edge.missed + u64::from(self.wanted.is_some());
                 self.wanted = Some(edge.at);
                 // What was captured before the edge is of no use.
                 self.source.discard_stale();
             }
             Err(failure) => {
-                fault::failed(Cause::Trigger, &format!("trigger at {}: {failure}", self.trigger.place()));
+                let text = format!("trigger at {}: {failure}", self.trigger.place());
+                self.telemetry.fail(Cause::Trigger, &text);
                 std::thread::sleep(PATIENCE);
             }
         }
@@ -182,7 +184,7 @@ mod tests {
         edges: Vec<Result<Option<EdgeEvent>, String>>,
         frames: Vec<Option<Instant>>,
     ) -> TriggeredSource<Script> {
-        TriggeredSource::new(Box::new(Belt(frames.into())), Script(edges.into()))
+        TriggeredSource::new(Box::new(Belt(frames.into())), Script(edges.into()), Telemetry::default())
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{CONNECTIONS, LiveFeed, Page, RunFacts, SEND_BUFFER, STACK};
 use crate::board::heat::Reading;
 use crate::field::Interval;
 use crate::pipeline::Status;
-use crate::telemetry::fault::{self, Cause};
+use crate::telemetry::{Cause, Telemetry};
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{self, ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -52,6 +52,7 @@ impl StatusServer {
         live: Arc<LiveFeed>,
         facts: RunFacts,
         folder: PathBuf,
+        telemetry: Telemetry,
     ) -> io::Result<StatusServer> {
         let page = Arc::new(Page {
             facts,
@@ -64,7 +65,7 @@ impl StatusServer {
             stopping: AtomicBool::new(false),
         });
         let shared = Arc::clone(&page);
-        let work = move || run(&shared, listen, max_fps);
+        let work = move || run(&shared, listen, max_fps, &telemetry);
         let thread = Builder::new().name("status page".into()).stack_size(STACK).spawn(work)?;
         Ok(StatusServer { page, thread: Some(thread) })
     }
@@ -111,13 +112,13 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn run(page: &Arc<Page>, address: SocketAddr, max_fps: f64) {
+fn run(page: &Arc<Page>, address: SocketAddr, max_fps: f64, telemetry: &Telemetry) {
     let (mut listener, mut tried) = (None, None::<Instant>);
     let (mut encoder_task, mut visits) = (JpegEncoderTask::new(max_fps, &page.live), Vec::<Visitor>::new());
     while !page.stopping.load(Relaxed) {
         if listener.is_none() && tried.is_none_or(|tried| tried.elapsed() >= TRY_AGAIN) {
             tried = Some(Instant::now());
-            listener = open(address);
+            listener = open(address, telemetry);
         }
         visits.retain(|visit| !visit.thread.is_finished());
         while let Some(socket) = listener.as_ref().and_then(accept) {
@@ -136,16 +137,16 @@ fn run(page: &Arc<Page>, address: SocketAddr, max_fps: f64) {
     }
 }
 
-fn open(address: SocketAddr) -> Option<TcpListener> {
+fn open(address: SocketAddr, telemetry: &Telemetry) -> Option<TcpListener> {
     match listen(address) {
         Ok(listener) => {
             let at = listener.local_addr().unwrap_or(address).to_string();
-            fault::well(Cause::Page);
-            log::info!(address = at.as_str(); "status_page");
+            telemetry.resolve(Cause::Page);
+            telemetry.log(telemetry.info("status_page").with("address", at));
             Some(listener)
         }
         Err(error) => {
-            fault::failed(Cause::Page, &format!("{address}: {}", describe_bind_error(&error)));
+            telemetry.fail(Cause::Page, &format!("{address}: {}", describe_bind_error(&error)));
             None
         }
     }

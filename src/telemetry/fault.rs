@@ -1,24 +1,25 @@
-//! What goes wrong for a while: told when it begins, once a minute while it lasts, and when it is over.
+//! Faults: what goes wrong for a while, reported when it begins, once a minute while it lasts, and when it is over.
 //!
-//! Each [`Cause`] is an episode of its own, so the memory is fixed, and a thing that fails a hundred times a second is three
-//! lines and not a flood. A cause that comes and goes all the time is told five times at once and then once a minute; the
-//! episodes between are only counted (`held_back`). Whoever finds that something fails calls [`failed`]; whoever finds that
-//! it works calls [`well`], as often as is convenient: where there is no fault that costs one read of a number.
+//! Each [`Cause`] has an episode of its own, so the memory is fixed, and a thing that fails a hundred times a second is three
+//! lines and not a flood. A cause that comes and goes all the time is reported five times at once and then once a minute;
+//! the episodes between are only counted (`held_back`). Whoever finds that something fails calls [`Telemetry::fail`];
+//! whoever finds that it works calls [`Telemetry::resolve`], as often as is convenient: where there is no fault that costs
+//! one read of a number.
 
-use super::{Record, keep};
+use super::{Record, Telemetry};
 use log::Level;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The kind of these records.
-pub const KIND: &str = "fault";
+pub const FAULT: &str = "fault";
 
-/// While a fault lasts it is told again this often.
+/// While a fault lasts it is reported again this often.
 const AGAIN: Duration = Duration::from_secs(60);
-/// What fails now and then counts as well again after this time without a failure.
+/// What fails now and then is over after this time without a failure.
 const QUIET: Duration = Duration::from_secs(10);
-/// Episodes of one cause that are told at once, and the time after which one more may be told.
+/// Episodes of one cause that are reported at once, and the time after which one more may be.
 const AT_ONCE: u32 = 5;
 const ONE_MORE: Duration = Duration::from_secs(60);
 
@@ -45,7 +46,7 @@ pub enum Cause {
     Bundle,
     /// The spot cannot be enlarged.
     Enlarge,
-    /// Enlarging takes longer than it may.
+    /// Enlarging takes longer than its limit.
     Late,
     /// Log lines cannot be written.
     Log,
@@ -99,7 +100,7 @@ impl Cause {
         }
     }
 
-    /// How long it must be well to be over: states are over at once, what is tried again and again is not.
+    /// How long it must not fail to be over: states are over at once, what is tried again and again is not.
     fn quiet(self) -> Duration {
         match self {
             Cause::Camera | Cause::Frozen | Cause::Trigger => Duration::ZERO,
@@ -109,92 +110,102 @@ impl Cause {
     }
 }
 
-static EPISODES: Mutex<Episodes> = Mutex::new(Episodes::new());
-/// A bit for each cause whose episode is on.
-static ON: AtomicU32 = AtomicU32::new(0);
-
-/// Something failed: `text` is one line that says what is wrong, where, and what to do.
-pub fn failed(cause: Cause, text: &str) {
-    tell(lock().failed(cause, text, false, Instant::now()));
+/// The faults of a telemetry.
+#[derive(Default)]
+pub(super) struct FaultTracker {
+    episodes: Mutex<Episodes>,
+    /// A bit for each active cause, so that to resolve what does not fail costs one read.
+    active: AtomicU32,
 }
 
-/// The same, where the reason is another one than was told last: it is told at once.
-pub fn failed_otherwise(cause: Cause, text: &str) {
-    tell(lock().failed(cause, text, true, Instant::now()));
-}
+impl FaultTracker {
+    /// Changes the episodes. What is to be reported is returned: it is written when the lock is free again.
+    fn update(&self, change: impl FnOnce(&mut Episodes) -> Option<Notice>) -> Option<Notice> {
+        let mut episodes = self.episodes.lock().unwrap_or_else(PoisonError::into_inner);
+        let notice = change(&mut episodes);
+        self.active.store(episodes.active(), Relaxed);
+        notice
+    }
 
-/// It failed once more, for the same reason. Does nothing where it was not told that it fails.
-pub fn failed_again(cause: Cause) {
-    if is_on(cause) {
-        tell(lock().failed(cause, "", false, Instant::now()));
+    fn is_active(&self, cause: Cause) -> bool {
+        self.active.load(Relaxed) & cause.bit() != 0
+    }
+
+    /// Forgets what is active: what follows is another run.
+    pub(super) fn forget(&self) {
+        self.update(|episodes| {
+            *episodes = Episodes::default();
+            None
+        });
     }
 }
 
-/// It works.
-pub fn well(cause: Cause) {
-    if is_on(cause) {
-        tell(lock().well(cause, Instant::now()));
+/// Faults: reported when they begin, once a minute while they last, and when they are over.
+impl Telemetry {
+    /// Something failed: `text` is one line that says what is wrong, where, and what to do.
+    pub fn fail(&self, cause: Cause, text: &str) {
+        self.update_faults(|episodes, now| episodes.fail(cause, text, false, now));
     }
-}
 
-/// Looks which episodes are over; to be called a few times a second.
-pub fn tick() {
-    if ON.load(Relaxed) != 0 {
-        for cause in CAUSES {
-            tell(lock().end_if_over(cause, Instant::now()));
+    /// The same, where the reason is another one than was reported last: it is reported at once.
+    pub fn fail_with_new_reason(&self, cause: Cause, text: &str) {
+        self.update_faults(|episodes, now| episodes.fail(cause, text, true, now));
+    }
+
+    /// It failed once more, for the same reason. Does nothing where the fault is not active.
+    pub fn fail_again(&self, cause: Cause) {
+        if self.shared.faults.is_active(cause) {
+            self.update_faults(|episodes, now| episodes.fail(cause, "", false, now));
         }
     }
-}
 
-/// Forgets what is on: what follows is another run.
-pub fn forget() {
-    lock().forget();
-    ON.store(0, Relaxed);
-}
-
-/// Something happened in a moment and is over; told as an end without a begin.
-pub fn happened(fault: &'static str, text: &str) {
-    give(momentary(fault, text));
-}
-
-/// The same, of something that happened so many times.
-pub fn happened_often(fault: &'static str, text: &str, count: u64) {
-    give(momentary(fault, text).with("count", count));
-}
-
-/// The faults that are on, each once: `camera disk`; nothing where there is none.
-pub fn on() -> Option<String> {
-    let mut words: Vec<&str> = Vec::new();
-    for word in CAUSES.into_iter().filter(|cause| is_on(*cause)).map(Cause::word) {
-        if !words.contains(&word) {
-            words.push(word);
+    /// It works.
+    pub fn resolve(&self, cause: Cause) {
+        if self.shared.faults.is_active(cause) {
+            self.update_faults(|episodes, now| episodes.resolve(cause, now));
         }
     }
-    (!words.is_empty()).then(|| words.join(" "))
+
+    /// Ends the faults that have been resolved for long enough; to be called a few times a second.
+    pub fn end_resolved_faults(&self) {
+        for cause in CAUSES.into_iter().filter(|cause| self.shared.faults.is_active(*cause)) {
+            self.update_faults(|episodes, now| episodes.end_if_over(cause, now));
+        }
+    }
+
+    /// Something happened in a moment and is over: reported as an end without a begin.
+    pub fn report_once(&self, fault: &'static str, text: &str) {
+        self.log_and_persist(momentary(fault, text));
+    }
+
+    /// The same, of something that happened `count` times.
+    pub fn report_count(&self, fault: &'static str, text: &str, count: u64) {
+        self.log_and_persist(momentary(fault, text).with("count", count));
+    }
+
+    /// The active faults, each once: `camera disk`; nothing where there is none.
+    pub fn active_faults(&self) -> Option<String> {
+        let mut words: Vec<&str> = Vec::new();
+        let active = CAUSES.into_iter().filter(|cause| self.shared.faults.is_active(*cause));
+        for word in active.map(Cause::word) {
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
+        (!words.is_empty()).then(|| words.join(" "))
+    }
+
+    fn update_faults(&self, change: impl FnOnce(&mut Episodes, Instant) -> Option<Notice>) {
+        let notice = self.shared.faults.update(|episodes| change(episodes, Instant::now()));
+        if let Some(notice) = notice {
+            self.log_and_persist(notice.record());
+        }
+    }
 }
 
 fn momentary(fault: &'static str, text: &str) -> Record {
-    let record = Record::new(Level::Warn, KIND).with("fault", fault).with("state", "end");
+    let record = Record::new(Level::Warn, FAULT).with("fault", fault).with("state", "end");
     record.with("cause", text).with("seconds", 0.0)
-}
-
-fn is_on(cause: Cause) -> bool {
-    ON.load(Relaxed) & cause.bit() != 0
-}
-
-fn lock() -> MutexGuard<'static, Episodes> {
-    EPISODES.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn tell(told: Option<Told>) {
-    if let Some(told) = told {
-        give(told.record());
-    }
-}
-
-fn give(record: Record) {
-    keep(record.clone());
-    record.log();
 }
 
 impl Cause {
@@ -203,36 +214,36 @@ impl Cause {
     }
 }
 
-/// A line about an episode.
+/// A report about an episode.
 #[derive(Debug, PartialEq)]
-struct Told {
+struct Notice {
     cause: Cause,
-    state: State,
+    state: Phase,
     text: String,
     count: u64,
     held_back: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum State {
+enum Phase {
     Begin,
     Again,
     End { seconds: f64 },
 }
 
-impl Told {
+impl Notice {
     fn record(self) -> Record {
         let (word, level) = match self.state {
-            State::Begin => ("begin", self.cause.level()),
-            State::Again => ("again", self.cause.level()),
-            State::End { .. } => ("end", Level::Info),
+            Phase::Begin => ("begin", self.cause.level()),
+            Phase::Again => ("again", self.cause.level()),
+            Phase::End { .. } => ("end", Level::Info),
         };
-        let mut record = Record::new(level, KIND).with("fault", self.cause.word()).with("state", word);
+        let mut record = Record::new(level, FAULT).with("fault", self.cause.word()).with("state", word);
         record.add("cause", self.text);
-        if let State::End { seconds } = self.state {
+        if let Phase::End { seconds } = self.state {
             record.add("seconds", seconds);
         }
-        if self.state != State::Begin || self.count > 1 {
+        if self.state != Phase::Begin || self.count > 1 {
             record.add("count", self.count);
         }
         if self.held_back > 0 {
@@ -242,7 +253,7 @@ impl Told {
     }
 }
 
-/// An episode of every cause, on or not.
+/// An episode of every cause, active or not.
 struct Episodes {
     of: [Episode; CAUSES.len()],
 }
@@ -250,16 +261,16 @@ struct Episodes {
 struct Episode {
     since: Option<Instant>,
     failed: Option<Instant>,
-    well: Option<Instant>,
+    resolved: Option<Instant>,
     /// Failures of this episode.
     count: u64,
-    /// When a line of it was told last; `None` where none was, because there were too many before it.
-    told: Option<Instant>,
+    /// When it was reported last; `None` where it was not, because there were too many before it.
+    reported: Option<Instant>,
     text: String,
-    /// Episodes that may still be told, and since when.
+    /// Episodes that may still be reported, and since when.
     left: u32,
     earned: Option<Instant>,
-    /// Lines that were held back since the last one that was told.
+    /// Reports that were held back since the last one.
     held_back: u64,
 }
 
@@ -267,17 +278,17 @@ impl Episode {
     const NEW: Episode = Episode {
         since: None,
         failed: None,
-        well: None,
+        resolved: None,
         count: 0,
-        told: None,
+        reported: None,
         text: String::new(),
         left: AT_ONCE,
         earned: None,
         held_back: 0,
     };
 
-    /// Whether one more may be told now.
-    fn may_be_told(&mut self, now: Instant) -> bool {
+    /// Whether one more may be reported now.
+    fn may_be_reported(&mut self, now: Instant) -> bool {
         let earned = self.earned.get_or_insert(now);
         while self.left < AT_ONCE && now.saturating_duration_since(*earned) >= ONE_MORE {
             *earned += ONE_MORE;
@@ -292,75 +303,77 @@ impl Episode {
     }
 }
 
-impl Episodes {
-    const fn new() -> Episodes {
+impl Default for Episodes {
+    fn default() -> Episodes {
         Episodes { of: [Episode::NEW; CAUSES.len()] }
     }
+}
 
-    fn forget(&mut self) {
-        *self = Episodes::new();
+impl Episodes {
+    /// A bit for each active cause.
+    fn active(&self) -> u32 {
+        let active = CAUSES.into_iter().filter(|cause| self.of[*cause as usize].since.is_some());
+        active.map(Cause::bit).sum()
     }
 
-    fn failed(&mut self, cause: Cause, text: &str, otherwise: bool, now: Instant) -> Option<Told> {
+    fn fail(&mut self, cause: Cause, text: &str, new_reason: bool, now: Instant) -> Option<Notice> {
         let episode = &mut self.of[cause as usize];
         if episode.since.is_none() {
             episode.since = Some(now);
             episode.count = 0;
-            episode.told = None;
-            ON.fetch_or(cause.bit(), Relaxed);
+            episode.reported = None;
         }
         episode.count += 1;
         episode.failed = Some(now);
-        episode.well = None;
-        let tell = match episode.told {
-            None => episode.may_be_told(now),
-            Some(told) => otherwise || now.saturating_duration_since(told) >= AGAIN,
+        episode.resolved = None;
+        let report = match episode.reported {
+            None => episode.may_be_reported(now),
+            Some(at) => new_reason || now.saturating_duration_since(at) >= AGAIN,
         };
-        if !text.is_empty() && (tell || episode.told.is_none()) {
+        if !text.is_empty() && (report || episode.reported.is_none()) {
             episode.text.clear();
             episode.text.push_str(text);
         }
-        if !tell {
-            // Of an episode that is told, further failures are in its count.
-            episode.held_back += u64::from(episode.told.is_none());
+        if !report {
+            // Further failures of an episode that was reported are in its count.
+            episode.held_back += u64::from(episode.reported.is_none());
             return None;
         }
-        let state = if episode.told.is_none() { State::Begin } else { State::Again };
-        episode.told = Some(now);
-        Some(episode.line(cause, state))
+        let state = if episode.reported.is_none() { Phase::Begin } else { Phase::Again };
+        episode.reported = Some(now);
+        Some(episode.notice(cause, state))
     }
 
-    fn well(&mut self, cause: Cause, now: Instant) -> Option<Told> {
+    fn resolve(&mut self, cause: Cause, now: Instant) -> Option<Notice> {
         let episode = &mut self.of[cause as usize];
         if episode.since.is_some() {
-            episode.well.get_or_insert(now);
+            episode.resolved.get_or_insert(now);
         }
         self.end_if_over(cause, now)
     }
 
-    fn end_if_over(&mut self, cause: Cause, now: Instant) -> Option<Told> {
+    fn end_if_over(&mut self, cause: Cause, now: Instant) -> Option<Notice> {
         let episode = &mut self.of[cause as usize];
-        let (since, failed, well) = (episode.since?, episode.failed?, episode.well?);
+        let (since, failed, resolved) = (episode.since?, episode.failed?, episode.resolved?);
         if now.saturating_duration_since(failed) < cause.quiet() {
             return None;
         }
-        let seconds = well.saturating_duration_since(since).as_secs_f64();
-        let line = episode.line(cause, State::End { seconds: (seconds * 10.0).round() / 10.0 });
-        let told = episode.told.is_some();
-        (episode.since, episode.failed, episode.well) = (None, None, None);
-        ON.fetch_and(!cause.bit(), Relaxed);
-        if told {
-            return Some(line);
+        let seconds = resolved.saturating_duration_since(since).as_secs_f64();
+        let notice = episode.notice(cause, Phase::End { seconds: (seconds * 10.0).round() / 10.0 });
+        let reported = episode.reported.is_some();
+        (episode.since, episode.failed, episode.resolved) = (None, None, None);
+        if reported {
+            return Some(notice);
         }
-        episode.held_back = line.held_back + 1;
+        episode.held_back = notice.held_back + 1;
         None
     }
 }
 
 impl Episode {
-    fn line(&mut self, cause: Cause, state: State) -> Told {
+    fn notice(&mut self, cause: Cause, state: Phase) -> Notice {
         let held_back = std::mem::take(&mut self.held_back);
-        Told { cause, state, text: self.text.clone(), count: self.count, held_back }
+        Notice { cause, state, text: self.text.clone(), count: self.count, held_back }
     }
 }
 
@@ -373,68 +386,69 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_told_when_it_begins_once_a_minute_and_when_it_ends() {
-        let (mut episodes, start) = (Episodes::new(), Instant::now());
-        let mut told = Vec::new();
+    fn an_outage_is_reported_when_it_begins_once_a_minute_and_when_it_ends() {
+        let (mut episodes, start) = (Episodes::default(), Instant::now());
+        let mut notices = Vec::new();
         // Tried every five seconds for three minutes; after seventy the reason is another.
         for try_ in 0..36 {
             let text = if try_ < 14 { "no such camera" } else { "busy" };
             let now = start + seconds(5.0 * f64::from(try_));
-            told.extend(episodes.failed(Cause::Camera, text, try_ == 14, now).map(|told| (try_, told)));
+            notices.extend(episodes.fail(Cause::Camera, text, try_ == 14, now).map(|notice| (try_, notice)));
         }
-        let at: Vec<(i32, State, &str)> = told.iter().map(|(at, told)| (*at, told.state, &told.text[..])).collect();
+        let at: Vec<(i32, Phase, &str)> =
+            notices.iter().map(|(at, notice)| (*at, notice.state, &notice.text[..])).collect();
         assert_eq!(
             at,
             [
-                (0, State::Begin, "no such camera"),
-                (12, State::Again, "no such camera"),
-                (14, State::Again, "busy"),
-                (26, State::Again, "busy"),
+                (0, Phase::Begin, "no such camera"),
+                (12, Phase::Again, "no such camera"),
+                (14, Phase::Again, "busy"),
+                (26, Phase::Again, "busy"),
             ]
         );
-        let end = episodes.well(Cause::Camera, start + seconds(183.04)).unwrap();
-        assert_eq!((end.state, end.count, end.held_back), (State::End { seconds: 183.0 }, 36, 0));
-        assert_eq!(episodes.well(Cause::Camera, start + seconds(184.0)), None);
+        let end = episodes.resolve(Cause::Camera, start + seconds(183.04)).unwrap();
+        assert_eq!((end.state, end.count, end.held_back), (Phase::End { seconds: 183.0 }, 36, 0));
+        assert_eq!(episodes.resolve(Cause::Camera, start + seconds(184.0)), None);
         let line = super::super::text_line(&end.record());
         assert!(line.contains("fault=camera state=end cause=busy seconds=183 count=36"), "{line}");
     }
 
     #[test]
     fn what_fails_now_and_then_is_one_episode_until_it_is_quiet() {
-        let (mut episodes, start) = (Episodes::new(), Instant::now());
-        let mut told = Vec::new();
+        let (mut episodes, start) = (Episodes::default(), Instant::now());
+        let mut notices = Vec::new();
         // Ten frames a second, every other one fails, for half a minute.
         for frame in 0..300_u32 {
             let now = start + seconds(f64::from(frame) / 10.0);
             let line = match frame % 2 {
-                0 => episodes.failed(Cause::Frame, "cut", false, now),
-                _ => episodes.well(Cause::Frame, now),
+                0 => episodes.fail(Cause::Frame, "cut", false, now),
+                _ => episodes.resolve(Cause::Frame, now),
             };
-            told.extend(line);
+            notices.extend(line);
         }
-        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(notices.len(), 1, "{notices:?}");
         assert_eq!(episodes.end_if_over(Cause::Frame, start + seconds(39.0)), None);
         let end = episodes.end_if_over(Cause::Frame, start + seconds(40.0)).unwrap();
-        assert_eq!((end.state, end.count), (State::End { seconds: 29.9 }, 150));
+        assert_eq!((end.state, end.count), (Phase::End { seconds: 29.9 }, 150));
     }
 
     #[test]
     fn a_cause_that_comes_and_goes_is_not_a_flood_and_nothing_goes_uncounted() {
-        let (mut episodes, start) = (Episodes::new(), Instant::now());
+        let (mut episodes, start) = (Episodes::default(), Instant::now());
         let (mut begins, mut ends, mut failures, mut held_back) = (0, 0, 0, 0);
         // A loose plug: away for a second every two, for an hour.
         for round in 0..1800_u32 {
             let now = start + seconds(2.0 * f64::from(round));
             for line in
-                [episodes.failed(Cause::Camera, "gone", false, now), episodes.well(Cause::Camera, now + seconds(1.0))]
+                [episodes.fail(Cause::Camera, "gone", false, now), episodes.resolve(Cause::Camera, now + seconds(1.0))]
                     .into_iter()
                     .flatten()
             {
                 held_back += line.held_back;
                 match line.state {
-                    State::Begin => begins += 1,
-                    State::Again => panic!("none lasts so long"),
-                    State::End { .. } => {
+                    Phase::Begin => begins += 1,
+                    Phase::Again => panic!("none lasts so long"),
+                    Phase::End { .. } => {
                         ends += 1;
                         failures += line.count;
                     }
@@ -443,22 +457,51 @@ mod tests {
         }
         assert_eq!(begins, ends);
         assert!((60..=66).contains(&begins), "{begins}");
-        // Each that was not told would have been two lines, but for the last, whose count is told with the next.
+        // Each that was not reported would have been two lines, but for the last, whose count is in the next.
         assert_eq!(failures + held_back / 2 + episodes.of[Cause::Camera as usize].held_back / 2, 1800);
     }
 
     #[test]
-    fn one_that_was_held_back_and_lasts_is_told_after_all() {
-        let (mut episodes, start) = (Episodes::new(), Instant::now());
+    fn one_that_was_held_back_and_lasts_is_reported_after_all() {
+        let (mut episodes, start) = (Episodes::default(), Instant::now());
         for _ in 0..AT_ONCE {
-            assert!(episodes.failed(Cause::Camera, "gone", false, start).is_some());
-            assert!(episodes.well(Cause::Camera, start).is_some());
+            assert!(episodes.fail(Cause::Camera, "gone", false, start).is_some());
+            assert!(episodes.resolve(Cause::Camera, start).is_some());
         }
-        assert_eq!(episodes.failed(Cause::Camera, "gone", false, start + seconds(1.0)), None);
-        let line = episodes.failed(Cause::Camera, "gone", false, start + seconds(61.0)).unwrap();
-        assert_eq!((line.state, line.count, line.held_back), (State::Begin, 2, 1));
+        assert_eq!(episodes.fail(Cause::Camera, "gone", false, start + seconds(1.0)), None);
+        let line = episodes.fail(Cause::Camera, "gone", false, start + seconds(61.0)).unwrap();
+        assert_eq!((line.state, line.count, line.held_back), (Phase::Begin, 2, 1));
         let line = super::super::text_line(&line.record());
         assert!(line.ends_with("state=begin cause=gone count=2 held_back=1"), "{line}");
+    }
+
+    #[test]
+    fn a_fault_is_logged_when_the_lock_is_free() {
+        // The log itself counts a failure while it writes: it would wait for ever for a lock that is held.
+        #[derive(Clone, Default)]
+        struct Asking(std::sync::Arc<Mutex<(Option<Telemetry>, Vec<String>)>>);
+        impl std::io::Write for Asking {
+            fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+                let mut log = self.0.lock().unwrap();
+                let telemetry = log.0.clone().unwrap();
+                telemetry.fail_again(Cause::Camera);
+                log.1.push(telemetry.active_faults().unwrap_or_default());
+                Ok(line.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let log = Asking::default();
+        let target = super::super::LogTarget::Writer(Box::new(log.clone()));
+        let telemetry = Telemetry::new(super::super::LogSettings { format: Default::default(), filter: None, target });
+        log.0.lock().unwrap().0 = Some(telemetry.clone());
+        telemetry.fail(Cause::Camera, "gone");
+        telemetry.resolve(Cause::Camera);
+        telemetry.fail(Cause::Mqtt, "gone");
+        assert_eq!(log.0.lock().unwrap().1, ["camera", "", "mqtt"]);
+        // The two know each other.
+        log.0.lock().unwrap().0 = None;
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! A flood of lines of one cause must not push the others out of a log. Each cause may tell sixty lines at once, then one a
-//! second; what is held back is counted and told with the next line of the cause that passes.
+//! Limits the lines of one cause, so that a flood does not push the others out of a log. Each cause may write sixty lines at
+//! once, then one a second; what is suppressed is counted, and reported with the next line of the cause that passes.
 
 use std::time::Instant;
 
@@ -7,49 +7,55 @@ use std::time::Instant;
 const AT_ONCE: f64 = 60.0;
 /// Lines of one cause that pass in a second after that.
 const A_SECOND: f64 = 1.0;
-/// Causes that are remembered. A new one takes the place of the one that was heard longest ago, which has had the time to
+/// Causes that are remembered. A new one takes the place of the one whose last line is the oldest, which has had the time to
 /// earn its lines back; where all are loud at once, the program has other worries.
 const CAUSES: usize = 64;
 
-/// What the lines of each cause may still do. Fixed in size.
-pub struct Limiter {
-    causes: [Option<Cause>; CAUSES],
+/// The allowance of each cause. Fixed in size.
+pub struct RateLimiter {
+    causes: [Option<Allowance>; CAUSES],
 }
 
 #[derive(Clone, Copy)]
-struct Cause {
+struct Allowance {
     hash: u64,
-    heard: Instant,
+    last: Instant,
     lines: f64,
-    held_back: u64,
+    suppressed: u64,
 }
 
-impl Limiter {
-    /// Nothing heard yet.
-    pub const fn new() -> Limiter {
-        Limiter { causes: [None; CAUSES] }
+impl Default for RateLimiter {
+    fn default() -> RateLimiter {
+        RateLimiter::new()
+    }
+}
+
+impl RateLimiter {
+    /// Every cause has its full allowance.
+    pub const fn new() -> RateLimiter {
+        RateLimiter { causes: [None; CAUSES] }
     }
 
-    /// Whether a line of this cause passes; if it does, how many were held back since the last one.
+    /// Whether a line of this cause passes; if it does, how many were suppressed since the last one.
     pub fn pass(&mut self, cause: &str, now: Instant) -> Option<u64> {
         let hash = hash(cause);
         let known = self.causes.iter().position(|slot| slot.is_some_and(|known| known.hash == hash));
-        let place = known.or_else(|| (0..CAUSES).min_by_key(|&at| self.causes[at].map(|known| known.heard)))?;
+        let place = known.or_else(|| (0..CAUSES).min_by_key(|&at| self.causes[at].map(|known| known.last)))?;
         let slot = &mut self.causes[place];
-        let fresh = Cause { hash, heard: now, lines: AT_ONCE, held_back: 0 };
+        let fresh = Allowance { hash, last: now, lines: AT_ONCE, suppressed: 0 };
         let cause = match slot {
             Some(cause) if cause.hash == hash => cause,
             other => other.insert(fresh),
         };
-        let earned = now.saturating_duration_since(cause.heard).as_secs_f64() * A_SECOND;
+        let earned = now.saturating_duration_since(cause.last).as_secs_f64() * A_SECOND;
         cause.lines = (cause.lines + earned).min(AT_ONCE);
-        cause.heard = now;
+        cause.last = now;
         if cause.lines < 1.0 {
-            cause.held_back += 1;
+            cause.suppressed += 1;
             return None;
         }
         cause.lines -= 1.0;
-        Some(std::mem::take(&mut cause.held_back))
+        Some(std::mem::take(&mut cause.suppressed))
     }
 }
 
@@ -65,19 +71,19 @@ mod tests {
 
     #[test]
     fn a_flood_is_cut_to_a_line_a_second_and_what_is_missing_is_counted() {
-        let (mut limiter, start) = (Limiter::new(), Instant::now());
+        let (mut limiter, start) = (RateLimiter::new(), Instant::now());
         let at = |ms: u64| start + Duration::from_millis(ms);
-        let (mut passed, mut told) = (0, 0);
+        let (mut passed, mut suppressed_lines) = (0, 0);
         // A hundred lines a second for a hundred seconds.
         for line in 0..10_000 {
-            if let Some(held_back) = limiter.pass("defect", at(line * 10)) {
+            if let Some(suppressed) = limiter.pass("defect", at(line * 10)) {
                 passed += 1;
-                told += held_back;
+                suppressed_lines += suppressed;
             }
         }
         assert!((155..=161).contains(&passed), "{passed}");
         let last = limiter.pass("defect", at(101_100)).unwrap();
-        assert_eq!(passed + told + last, 10_000);
+        assert_eq!(passed + suppressed_lines + last, 10_000);
         // Another cause is not concerned, and silence earns the lines back.
         assert_eq!(limiter.pass("other", at(1000)), Some(0));
         assert!((0..60).all(|_| limiter.pass("defect", at(900_000)) == Some(0)));
@@ -86,7 +92,7 @@ mod tests {
 
     #[test]
     fn memory_is_fixed_and_the_cause_unheard_for_longest_is_forgotten() {
-        let (mut limiter, start) = (Limiter::new(), Instant::now());
+        let (mut limiter, start) = (RateLimiter::new(), Instant::now());
         for cause in 0..10_000_u64 {
             let now = start + Duration::from_millis(cause);
             assert_eq!(limiter.pass(&cause.to_string(), now), Some(0));
@@ -94,6 +100,6 @@ mod tests {
             let loud = limiter.pass("loud", now);
             assert!(cause < 60 || cause % 1000 < 10 || loud.is_none_or(|held| held > 0), "{cause}: {loud:?}");
         }
-        assert!(std::mem::size_of::<Limiter>() <= 64 * 64);
+        assert!(std::mem::size_of::<RateLimiter>() <= 64 * 64);
     }
 }

@@ -1,201 +1,237 @@
-//! Records: what the program tells of itself, in one form wherever they go. `docs/field-log.md` lists every kind and field.
+//! Telemetry: records, faults and where they go. `docs/field-log.md` lists every kind of record and every field.
 //!
 //! ```text
-//! log::info!(captured = 7; "status")   --+                +-- a line of text, or a JSON object, on stderr
-//! Record::info("status").with(…).log() --+--> limit.rs ---+-- the journal, with fields of its own
-//! fault.rs ----------------------------> +
-//!                   keep() --> a bounded queue --> the writer's events.jsonl
+//! Telemetry::log(record)     --+                    +-- a line of text, or a JSON object, on stderr
+//! log::info!(…) of a library --+--> rate limiter ---+-- the journal, with fields of its own
+//! Telemetry::fail(cause, …) ---> log and persist
+//! Telemetry::persist(record) --> a bounded queue --> the writer's events.jsonl
 //! ```
 //!
-//! Rooms below `commands` use `log`'s macros, whose message is the record's kind and whose key-values are its fields, and
-//! `fault` for what goes wrong and becomes well again. Logs go to stderr or the journal; stdout belongs to the command's
-//! result.
+//! A [`Telemetry`] is one value, made once for a line and handed down to every room that reports something: it knows the
+//! run, its event ids, which faults are active and how many lines were suppressed or dropped. Two of them in one process
+//! share nothing. Only the logger of `log`'s macros is one for the whole process; [`Telemetry::install_logger`] makes their
+//! lines belong to one telemetry. Logs go to stderr or the journal; stdout belongs to the command's result.
 
-pub mod fault;
+mod fault;
 mod form;
-mod keep;
 mod limit;
+mod macros;
 mod output;
+mod record;
 
+pub use fault::{Cause, FAULT};
 pub use form::{json_line, text_line};
-pub use keep::{keep, keep_here, keep_nowhere};
-pub use output::{LogFormat, held_back, init, lost};
+pub use output::{LogFormat, LogSettings, LogTarget};
+pub use record::{Record, Value};
 
-use log::Level;
-use std::borrow::Cow;
+use fault::FaultTracker;
+use limit::RateLimiter;
+use log::{Level, Metadata};
+use macros::MacroLogger;
+use output::{LogOutput, TARGET};
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-/// The run that records belong to; 0 while there is none. Above the lowest 32 bits a one, so that every id is a run.
-static RUN: AtomicU64 = AtomicU64::new(0);
-const IS_RUN: u64 = 1 << 32;
-/// What follows a run's eight digits in the ids of its events, so that none repeats in a fleet and in years; and how many there are.
-static REST: AtomicU32 = AtomicU32::new(0);
-static EVENTS: AtomicU64 = AtomicU64::new(0);
+/// Records that may wait for the writer. It looks ten times a second, and faults are reported once a minute each.
+const QUEUE: usize = 64;
 
-/// One thing that is told: a kind and fields.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Record {
-    time: jiff::Timestamp,
-    level: Level,
-    kind: Cow<'static, str>,
-    run: Option<u32>,
-    fields: Vec<(Cow<'static, str>, Value)>,
+/// What a line reports: a handle that is cheap to clone, safe to use from any thread, and never waits for a disk but the
+/// log's. The default writes no log.
+#[derive(Clone, Default)]
+pub struct Telemetry {
+    shared: Arc<Shared>,
 }
 
-/// The value of a field.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value {
-    /// A number of things, or bytes.
-    Count(u64),
-    /// A whole number that may be negative.
-    Whole(i64),
-    /// Any number.
-    Number(f64),
-    /// Yes or no.
-    Truth(bool),
-    /// Words.
-    Text(String),
-    /// Rectangles: x, y, width, height.
-    Areas(Vec<[usize; 4]>),
-    /// Named texts: an object in JSON, fields of their own elsewhere.
-    Group(Vec<(&'static str, String)>),
+#[derive(Default)]
+struct Shared {
+    /// The run's id; 0 while there is none.
+    run: AtomicU64,
+    /// Ids given to events of the run.
+    events: AtomicU64,
+    faults: FaultTracker,
+    limiter: Mutex<RateLimiter>,
+    /// Lines that the limiter suppressed.
+    suppressed: AtomicU64,
+    /// The way to `events.jsonl`, while somebody writes it.
+    sink: Mutex<Option<SyncSender<Record>>>,
+    output: Option<LogOutput>,
 }
 
-impl Record {
-    /// A record of a kind, as of now, of the run that is on.
-    pub fn new(level: Level, kind: impl Into<Cow<'static, str>>) -> Record {
-        let run = RUN.load(Relaxed);
-        let run = (run & IS_RUN != 0).then_some(run as u32);
-        Record { time: jiff::Timestamp::now(), level, kind: kind.into(), run, fields: Vec::new() }
+impl Telemetry {
+    /// Telemetry that writes a log. A filter that is unusable is reported in it.
+    pub fn new(settings: LogSettings) -> Telemetry {
+        let (output, unusable) = LogOutput::new(settings);
+        let shared = Shared { output: Some(output), ..Shared::default() };
+        let telemetry = Telemetry { shared: Arc::new(shared) };
+        if let Some(error) = unusable {
+            telemetry.log(Record::new(Level::Warn, "LINESIDE_LOG_is_unusable").with("error", error));
+        }
+        telemetry
     }
 
-    /// A record of what went as it should.
-    pub fn info(kind: &'static str) -> Record {
-        Record::new(Level::Info, kind)
+    /// From now on the lines of `log`'s macros belong to this telemetry: to be called once a process.
+    ///
+    /// # Errors
+    /// Where a logger is installed already.
+    pub fn install_logger(&self) -> Result<(), log::SetLoggerError> {
+        log::set_boxed_logger(Box::new(MacroLogger(self.clone())))?;
+        log::set_max_level(self.output().map_or(log::LevelFilter::Off, LogOutput::max_level));
+        Ok(())
     }
 
-    /// With one more field.
-    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Record {
-        self.add(name, value);
-        self
+    /// From now on records and faults belong to a new run, which is named by the first eight hexadecimal digits of `id`.
+    /// No fault is active. Records that are persisted arrive at the receiver.
+    pub fn begin_run(&self, id: u64) -> Receiver<Record> {
+        let (sender, records) = sync_channel(QUEUE);
+        self.shared.faults.forget();
+        self.shared.run.store(id.max(1), Relaxed);
+        self.shared.events.store(0, Relaxed);
+        *self.sink() = Some(sender);
+        records
     }
 
-    /// With one more field where its value is known.
-    pub fn with_known(self, name: &'static str, value: Option<impl Into<Value>>) -> Record {
-        match value {
-            Some(value) => self.with(name, value),
-            None => self,
+    /// Nobody writes records any more.
+    pub fn remove_sink(&self) {
+        *self.sink() = None;
+    }
+
+    /// A new id for an event, unique in a fleet and over years: the 16 digits of the run's id, and a number.
+    pub fn event_id(&self) -> String {
+        let number = self.shared.events.fetch_add(1, Relaxed) + 1;
+        format!("{:016x}-{number}", self.shared.run.load(Relaxed))
+    }
+
+    /// A record of a kind, as of now, of the present run.
+    pub fn record(&self, level: Level, kind: &'static str) -> Record {
+        self.stamp(Record::new(level, kind))
+    }
+
+    /// A record of level `info`.
+    pub fn info(&self, kind: &'static str) -> Record {
+        self.record(Level::Info, kind)
+    }
+
+    /// Writes a record to the log, unless too many of its kind were written just before. One without a run gets the
+    /// present one.
+    pub fn log(&self, record: Record) {
+        let metadata = Metadata::builder().level(record.level()).target(TARGET).build();
+        if self.output().is_some_and(|output| output.enabled(&metadata)) {
+            self.write(record, TARGET, None);
         }
     }
 
-    /// As of another time.
-    pub fn at(self, time: jiff::Timestamp) -> Record {
-        Record { time, ..self }
+    /// Hands a record to the writer of `events.jsonl`. One for which there is no room is lost, as where nobody writes.
+    pub fn persist(&self, record: Record) {
+        if let Some(sink) = self.sink().as_ref() {
+            // Full only where the disk has been stuck for long; whoever calls must not get stuck with it.
+            let _ = sink.try_send(self.stamp(record));
+        }
     }
 
-    /// Of the same run and with the same fields, but of another kind, as of now.
-    pub fn again_as(&self, kind: &'static str) -> Record {
-        Record { kind: kind.into(), time: jiff::Timestamp::now(), ..self.clone() }
+    /// Writes a record to the log, and hands it to the writer of `events.jsonl`.
+    pub fn log_and_persist(&self, record: Record) {
+        let record = self.stamp(record);
+        self.persist(record.clone());
+        self.log(record);
     }
 
-    /// Adds a field.
-    pub fn add(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Value>) {
-        self.fields.push((name.into(), value.into()));
+    /// Log lines that were suppressed so far, because there were too many of their kind.
+    pub fn suppressed_log_lines(&self) -> u64 {
+        self.shared.suppressed.load(Relaxed)
     }
 
-    /// What it tells of.
-    pub fn kind(&self) -> &str {
-        &self.kind
+    /// Log lines that could not be written so far.
+    pub fn dropped_log_lines(&self) -> u64 {
+        self.output().map_or(0, LogOutput::dropped)
     }
 
-    /// How much it matters.
-    pub fn level(&self) -> Level {
-        self.level
+    fn output(&self) -> Option<&LogOutput> {
+        self.shared.output.as_ref()
     }
 
-    /// Writes it to the log.
-    pub fn log(self) {
-        output::log(self);
+    fn sink(&self) -> MutexGuard<'_, Option<SyncSender<Record>>> {
+        self.shared.sink.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stamp(&self, mut record: Record) -> Record {
+        let run = self.shared.run.load(Relaxed);
+        if record.run.is_none() && run != 0 {
+            record.run = Some((run >> 32) as u32);
+        }
+        record
+    }
+
+    /// Writes a record that passed the filter; `cause` is what its lines are counted by, the kind where there is none.
+    fn write(&self, record: Record, target: &str, cause: Option<&str>) {
+        let Some(output) = self.output() else { return };
+        let mut record = self.stamp(record);
+        // Lines outside of runs answer people, who want them; faults have limits of their own.
+        if self.shared.run.load(Relaxed) != 0 && record.kind != FAULT {
+            let mut limiter = self.shared.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+            let passed = limiter.pass(cause.unwrap_or(&record.kind), Instant::now());
+            drop(limiter);
+            match passed {
+                None => {
+                    self.shared.suppressed.fetch_add(1, Relaxed);
+                    return;
+                }
+                Some(0) => {}
+                Some(suppressed) => record.add("held_back", suppressed),
+            }
+        }
+        output.write(&record, target);
     }
 }
 
-/// From now on records belong to a run, which is called by the first eight hexadecimal digits of `id`.
-pub fn begin_run(id: u64) {
-    RUN.store(IS_RUN | (id >> 32), Relaxed);
-    REST.store(id as u32, Relaxed);
-    EVENTS.store(0, Relaxed);
-}
-
-/// An id that no other event has: the 16 digits of the run's, and a number.
-pub fn event_id() -> String {
-    let number = EVENTS.fetch_add(1, Relaxed) + 1;
-    format!("{:08x}{:08x}-{number}", RUN.load(Relaxed) as u32, REST.load(Relaxed))
-}
-
-impl fmt::Display for Value {
+impl fmt::Debug for Telemetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Value::Count(count) => write!(f, "{count}"),
-            Value::Whole(number) => write!(f, "{number}"),
-            Value::Number(number) => write!(f, "{number}"),
-            Value::Truth(truth) => write!(f, "{truth}"),
-            Value::Text(text) => f.write_str(text),
-            Value::Areas(areas) => areas.iter().enumerate().try_for_each(|(i, [x, y, width, height])| {
-                write!(f, "{}{x},{y},{width},{height}", if i == 0 { "" } else { ";" })
-            }),
-            Value::Group(members) => members
-                .iter()
-                .enumerate()
-                .try_for_each(|(i, (name, text))| write!(f, "{}{name}={text}", if i == 0 { "" } else { " " })),
-        }
+        f.debug_struct("Telemetry").finish_non_exhaustive()
     }
 }
 
-impl From<u64> for Value {
-    fn from(count: u64) -> Value {
-        Value::Count(count)
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl From<usize> for Value {
-    fn from(count: usize) -> Value {
-        Value::Count(count as u64)
+    #[test]
+    fn two_telemetries_share_nothing() {
+        let to_nowhere = || {
+            let target = LogTarget::Writer(Box::new(std::io::sink()));
+            Telemetry::new(LogSettings { format: LogFormat::Text, filter: None, target })
+        };
+        let (a, b) = (to_nowhere(), to_nowhere());
+        let kept = [a.begin_run(0xAAAA_AAAA_0000_0001), b.begin_run(0xBBBB_BBBB_0000_0002)];
+        assert_eq!((a.event_id(), a.event_id()), ("aaaaaaaa00000001-1".into(), "aaaaaaaa00000001-2".into()));
+        assert_eq!(b.event_id(), "bbbbbbbb00000002-1");
+        a.fail(Cause::Camera, "gone");
+        b.fail(Cause::Mqtt, "gone");
+        assert_eq!((a.active_faults(), b.active_faults()), (Some("camera".into()), Some("mqtt".into())));
+        a.resolve(Cause::Mqtt);
+        assert_eq!(b.active_faults().as_deref(), Some("mqtt"));
+        // A flood on one is suppressed there, and does not use up what the other may write.
+        (0..100).for_each(|_| a.log(Record::info("event")));
+        b.log(Record::info("event"));
+        assert!(a.suppressed_log_lines() >= 30 && b.suppressed_log_lines() == 0);
+        // What is persisted reaches its own writer, with its own run; a clone is the same telemetry.
+        b.clone().persist(Record::info("review"));
+        let [a_lines, b_lines] = kept.map(|kept| kept.try_iter().map(|record| text_line(&record)).collect::<Vec<_>>());
+        assert!(a_lines.len() == 1 && a_lines[0].contains("run=aaaaaaaa fault=camera"), "{a_lines:?}");
+        assert!(b_lines[0].contains("run=bbbbbbbb fault=mqtt") && b_lines.len() == 2, "{b_lines:?}");
+        assert!(b_lines[1].contains("record=review run=bbbbbbbb"));
+        // A new run begins without faults, and with the first event.
+        let _kept = b.begin_run(3 << 32);
+        assert_eq!((b.active_faults(), b.event_id()), (None, "0000000300000000-1".into()));
     }
-}
 
-impl From<u32> for Value {
-    fn from(count: u32) -> Value {
-        Value::Count(u64::from(count))
-    }
-}
-
-impl From<i64> for Value {
-    fn from(number: i64) -> Value {
-        Value::Whole(number)
-    }
-}
-
-impl From<f64> for Value {
-    fn from(number: f64) -> Value {
-        Value::Number(number)
-    }
-}
-
-impl From<bool> for Value {
-    fn from(truth: bool) -> Value {
-        Value::Truth(truth)
-    }
-}
-
-impl From<&str> for Value {
-    fn from(text: &str) -> Value {
-        Value::Text(text.into())
-    }
-}
-
-impl From<String> for Value {
-    fn from(text: String) -> Value {
-        Value::Text(text)
+    #[test]
+    fn records_outside_of_a_run_have_none_and_are_not_limited() {
+        let telemetry = Telemetry::default();
+        assert!(!text_line(&telemetry.info("x")).contains("run="));
+        (0..100).for_each(|_| telemetry.log(Record::info("x")));
+        telemetry.persist(Record::info("x"));
+        assert_eq!((telemetry.suppressed_log_lines(), telemetry.dropped_log_lines()), (0, 0));
     }
 }

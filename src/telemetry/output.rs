@@ -1,15 +1,12 @@
 //! Where log lines go: stderr as text or JSON, or the journal with fields of its own.
 
+use super::Record;
 use super::form::{each_pair, json_line, message, text_line};
-use super::limit::Limiter;
-use super::{RUN, Record, Value, fault};
-use env_filter::Filter;
-use log::LevelFilter;
-use log::kv::{self, Key, VisitSource, VisitValue};
-use std::io::Write as _;
+use env_logger::{Builder, Logger, Target};
+use log::{LevelFilter, Log as _, Metadata};
+use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Instant;
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
 /// How log lines look.
@@ -22,111 +19,122 @@ pub enum LogFormat {
     Json,
 }
 
-/// What this program's own records are told by.
-const TARGET: &str = env!("CARGO_PKG_NAME");
+/// Where log lines are written to.
+pub enum LogTarget {
+    /// To stderr; where stderr leads to the journal, to the journal, with the records' fields.
+    Stderr,
+    /// To a writer, a whole line at a time.
+    Writer(Box<dyn Write + Send>),
+}
 
-static OUTPUT: OnceLock<Output> = OnceLock::new();
-static HELD_BACK: AtomicU64 = AtomicU64::new(0);
-static LOST: AtomicU64 = AtomicU64::new(0);
+/// What of the log is written, how, and where to.
+pub struct LogSettings {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// The level (`error`, `warn`, `info`, `debug`, `trace`) of this program's lines, as in `LINESIDE_LOG`; `info` where
+    /// there is none. `LEVEL,MODULE=LEVEL` sets that of a library, too.
+    pub filter: Option<String>,
+    /// Where lines go.
+    pub target: LogTarget,
+}
 
-struct Output {
-    filter: Filter,
+/// The target of this program's own records.
+pub(super) const TARGET: &str = env!("CARGO_PKG_NAME");
+
+pub(super) struct LogOutput {
+    logger: Logger,
     format: LogFormat,
     journal: Option<JournalLog>,
-    limiter: Mutex<Limiter>,
+    /// Lines that could not be written.
+    dropped: Arc<AtomicU64>,
 }
 
-/// Installs the logger. `LINESIDE_LOG` overrides the level (`error`, `warn`, `info`, `debug`, `trace`). Where stderr leads
-/// to the journal, records go there with their fields.
-pub fn init(format: LogFormat) {
-    let mut filter = env_filter::Builder::new();
-    // tract and the decoders log for their own developers; below a warning that is not for the field.
-    filter.filter_level(LevelFilter::Warn).filter_module(TARGET, LevelFilter::Info);
-    let asked = std::env::var("LINESIDE_LOG").ok();
-    let unusable = asked.and_then(|asked| filter.try_parse(&format!("warn,{TARGET}={asked}")).err());
-    let journal = connected_to_journal().then(|| JournalLog::empty().ok()).flatten();
-    let journal = journal.map(|journal| journal.with_syslog_identifier("lineside".into()));
-    let output = Output { filter: filter.build(), format, journal, limiter: Mutex::new(Limiter::new()) };
-    let level = output.filter.filter();
-    if OUTPUT.set(output).is_ok() && log::set_logger(&FromMacros).is_ok() {
-        log::set_max_level(level);
-        if let Some(error) = unusable {
-            log::warn!(error = error.to_string().as_str(); "LINESIDE_LOG_is_unusable");
-        }
-    }
-}
-
-/// Lines that were held back since the start of the process, because there were too many of their cause.
-pub fn held_back() -> u64 {
-    HELD_BACK.load(Relaxed)
-}
-
-/// Lines that could not be written since the start of the process.
-pub fn lost() -> u64 {
-    LOST.load(Relaxed)
-}
-
-/// Writes a record of this program's own.
-pub(super) fn log(record: Record) {
-    let target = log::Metadata::builder().level(record.level()).target(TARGET).build();
-    if let Some(output) = OUTPUT.get().filter(|output| output.filter.enabled(&target)) {
-        output.tell(record, None);
-    }
-}
-
-/// What comes by `log`'s macros, from here or from a library.
-struct FromMacros;
-
-impl log::Log for FromMacros {
-    fn enabled(&self, metadata: &log::Metadata) -> bool {
-        OUTPUT.get().is_some_and(|output| output.filter.enabled(metadata))
-    }
-
-    fn log(&self, record: &log::Record) {
-        let Some(output) = OUTPUT.get().filter(|output| output.filter.matches(record)) else { return };
-        // A library's messages have no kinds, so that all of a module count as one cause.
-        let ours = record.target().starts_with(TARGET);
-        output.tell(Record::from(record), (!ours).then(|| record.target()));
-    }
-
-    fn flush(&self) {}
-}
-
-impl Output {
-    fn tell(&self, mut record: Record, cause: Option<&str>) {
-        // What is told outside of runs is told by people's doing, and wanted; faults are held back by their own rules.
-        if RUN.load(Relaxed) != 0 && record.kind != fault::KIND {
-            let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
-            let passed = limiter.pass(cause.unwrap_or(&record.kind), Instant::now());
-            drop(limiter);
-            match passed {
-                None => {
-                    HELD_BACK.fetch_add(1, Relaxed);
-                    return;
-                }
-                Some(0) => {}
-                Some(held_back) => record.add("held_back", held_back),
+impl LogOutput {
+    /// The output, and what is wrong with the filter of the settings, which then does not apply.
+    pub(super) fn new(settings: LogSettings) -> (LogOutput, Option<String>) {
+        let dropped = Arc::<AtomicU64>::default();
+        let mut builder = Builder::new();
+        // tract and the decoders log for their own developers; below a warning that is not for the field.
+        builder.filter_level(LevelFilter::Warn).filter_module(TARGET, LevelFilter::Info);
+        let mut unusable = None;
+        if let Some(filter) = &settings.filter {
+            let filter = format!("warn,{TARGET}={filter}");
+            match env_filter::Builder::new().try_parse(&filter) {
+                Ok(_) => drop(builder.parse_filters(&filter)),
+                Err(error) => unusable = Some(error.to_string()),
             }
         }
-        let written = match &self.journal {
-            Some(journal) => send(journal, &record),
-            None => {
-                let mut line = match self.format {
-                    LogFormat::Text => text_line(&record),
-                    LogFormat::Json => json_line(&record, true),
-                };
-                line.push('\n');
-                // In one piece, so that lines of several threads and processes stay whole.
-                std::io::stderr().lock().write_all(line.as_bytes())
-            }
+        let (writer, journal): (Box<dyn Write + Send>, _) = match settings.target {
+            LogTarget::Stderr => (Box::new(io::stderr()), connected_to_journal().then(JournalLog::empty)),
+            LogTarget::Writer(writer) => (writer, None),
         };
-        if written.is_err() {
-            LOST.fetch_add(1, Relaxed);
+        let journal = journal.and_then(Result::ok).map(|journal| journal.with_syslog_identifier("lineside".into()));
+        // The message is the whole line: its form is made before, for the journal as well.
+        builder.format(|buffer, line| writeln!(buffer, "{}", line.args()));
+        builder.target(Target::Pipe(Box::new(CountingWriter { writer, dropped: Arc::clone(&dropped) })));
+        (LogOutput { logger: builder.build(), format: settings.format, journal, dropped }, unusable)
+    }
+
+    /// The highest level that passes.
+    pub(super) fn max_level(&self) -> LevelFilter {
+        self.logger.filter()
+    }
+
+    pub(super) fn enabled(&self, metadata: &Metadata) -> bool {
+        self.logger.enabled(metadata)
+    }
+
+    pub(super) fn matches(&self, record: &log::Record) -> bool {
+        self.logger.matches(record)
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
+    }
+
+    /// Writes a record as one line.
+    pub(super) fn write(&self, record: &Record, target: &str) {
+        if let Some(journal) = &self.journal {
+            if send(journal, record).is_err() {
+                self.dropped.fetch_add(1, Relaxed);
+            }
+            return;
         }
+        let line = match self.format {
+            LogFormat::Text => text_line(record),
+            LogFormat::Json => json_line(record, true),
+        };
+        let mut entry = log::Record::builder();
+        self.logger.log(&entry.level(record.level()).target(target).args(format_args!("{line}")).build());
     }
 }
 
-fn send(journal: &JournalLog, record: &Record) -> std::io::Result<()> {
+/// Counts the lines that it cannot write. Each line arrives in one piece, so that lines of several threads and processes
+/// stay whole.
+struct CountingWriter {
+    writer: Box<dyn Write + Send>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Write for CountingWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
+        let written = self.writer.write_all(line).and_then(|()| self.writer.flush());
+        if written.is_err() {
+            self.dropped.fetch_add(1, Relaxed);
+        }
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn send(journal: &JournalLog, record: &Record) -> io::Result<()> {
     let mut fields: Vec<(String, String)> = Vec::new();
     each_pair(record, |name, value| fields.push((format!("LINESIDE_{}", name.to_ascii_uppercase()), value)));
     let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -140,72 +148,67 @@ fn send(journal: &JournalLog, record: &Record) -> std::io::Result<()> {
     )
 }
 
-impl From<&log::Record<'_>> for Record {
-    fn from(told: &log::Record) -> Record {
-        let mut record = Record::new(told.level(), told.args().to_string());
-        // The visitor has no errors of its own.
-        let _ = told.key_values().visit(&mut Fields(&mut record));
-        record
-    }
-}
-
-struct Fields<'a>(&'a mut Record);
-
-impl<'kvs> VisitSource<'kvs> for Fields<'_> {
-    fn visit_pair(&mut self, key: Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
-        let value = if let Some(number) = value.to_u64() {
-            Value::Count(number)
-        } else if let Some(number) = value.to_i64() {
-            Value::Whole(number)
-        } else if let Some(number) = value.to_f64() {
-            Value::Number(number)
-        } else if let Some(truth) = value.to_bool() {
-            Value::Truth(truth)
-        } else if is_none(&value) {
-            return Ok(());
-        } else {
-            Value::Text(value.to_string())
-        };
-        self.0.add(key.as_str().to_string(), value);
-        Ok(())
-    }
-}
-
-/// Whether it is an `Option` without a value: a field that is not known is left out.
-fn is_none(value: &kv::Value) -> bool {
-    struct Null(bool);
-    impl VisitValue<'_> for Null {
-        fn visit_any(&mut self, _: kv::Value) -> Result<(), kv::Error> {
-            Ok(())
-        }
-        fn visit_null(&mut self) -> Result<(), kv::Error> {
-            self.0 = true;
-            Ok(())
-        }
-    }
-    let mut null = Null(false);
-    let _ = value.visit(&mut null);
-    null.0
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::{Record, Telemetry};
     use super::*;
+    use log::Level;
+    use std::sync::{Mutex, PoisonError};
+
+    /// A log in memory; it can be broken.
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Option<Vec<u8>>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(written) = shared.as_mut() else { return Err(io::ErrorKind::StorageFull.into()) };
+            written.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Shared {
+        fn take(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().replace(Vec::new()).unwrap_or_default()).unwrap()
+        }
+    }
+
+    fn telemetry(filter: Option<&str>, format: LogFormat) -> (Telemetry, Shared) {
+        let log = Shared::default();
+        log.take();
+        let target = LogTarget::Writer(Box::new(log.clone()));
+        (Telemetry::new(LogSettings { format, filter: filter.map(String::from), target }), log)
+    }
 
     #[test]
-    fn what_the_macros_tell_is_a_record_like_any_other() {
-        let fields = [
-            ("file", kv::Value::from("a b.png")),
-            ("captured", kv::Value::from(7u64)),
-            ("change", kv::Value::from(-7i32)),
-            ("fps", kv::Value::from(9.5)),
-            ("late", kv::Value::from(true)),
-            ("temperature_c", kv::Value::null()),
-        ];
-        let source: &[(&str, kv::Value)] = &fields;
-        let told = log::Record::builder().level(log::Level::Warn).key_values(&source).args(format_args!("x")).build();
-        let line = text_line(&Record::from(&told));
-        assert!(line.contains(" level=warn record=x "), "{line}");
-        assert!(line.ends_with("file=\"a b.png\" captured=7 change=-7 fps=9.5 late=true"), "{line}");
+    fn the_filter_applies_and_one_that_is_unusable_is_named() {
+        let (telemetry, log) = telemetry(Some("debug"), LogFormat::Text);
+        telemetry.log(Record::new(Level::Trace, "x"));
+        assert_eq!(log.take(), "");
+        telemetry.log(Record::new(Level::Debug, "x"));
+        assert!(log.take().ends_with("Z level=debug record=x\n"));
+        let (telemetry, log) = self::telemetry(Some("loud"), LogFormat::Json);
+        let line = log.take();
+        assert!(line.contains("\"level\":\"warn\",\"record\":\"LINESIDE_LOG_is_unusable\",\"error\":"), "{line}");
+        telemetry.log(Record::new(Level::Debug, "x"));
+        telemetry.log(Record::info("y"));
+        assert_eq!(log.take().lines().count(), 1);
+    }
+
+    #[test]
+    fn lines_that_cannot_be_written_are_counted() {
+        let (telemetry, log) = telemetry(None, LogFormat::Text);
+        telemetry.log(Record::info("x"));
+        *log.0.lock().unwrap() = None;
+        (0..3).for_each(|_| telemetry.log(Record::info("x")));
+        assert_eq!(telemetry.dropped_log_lines(), 3);
+        log.take();
+        telemetry.log(Record::info("y"));
+        assert_eq!((telemetry.dropped_log_lines(), log.take().lines().count()), (3, 1));
     }
 }

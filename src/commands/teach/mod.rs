@@ -9,6 +9,7 @@ use super::progress::Progress;
 use crate::bundle::{self, Bundle, Draft, InputSection, Manifest, Task, sha256};
 use crate::source::picture_files;
 use crate::task::anomaly::teach::{Advice, Taught, TaughtPicture, TeachError, Teacher, advise};
+use crate::telemetry::Telemetry;
 use anyhow::Context;
 use defects::Defects;
 use lineside_engine::{Tensor, npy};
@@ -69,11 +70,11 @@ fn pause(text: &str) -> Result<f64, String> {
 
 impl Arguments {
     /// The folder of pictures of good parts; a camera's are recorded first.
-    fn pictures(&self) -> anyhow::Result<PathBuf> {
+    fn pictures(&self, telemetry: &Telemetry) -> anyhow::Result<PathBuf> {
         match (&self.normal, &self.camera) {
             (None, Some(camera)) => {
                 let folder = beside(&self.out, ".frames");
-                record(camera, &folder, self.frames.unwrap_or(200), Duration::from_secs_f64(self.every))?;
+                record(camera, &folder, self.frames.unwrap_or(200), Duration::from_secs_f64(self.every), telemetry)?;
                 Ok(folder)
             }
             (normal, _) => Ok(normal.clone().unwrap_or_default()),
@@ -88,14 +89,14 @@ fn beside(out: &Path, end: &str) -> PathBuf {
     path.into()
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let backbone = bundle::find(&arguments.backbone)?;
     let defects = Defects::of(arguments)?;
     // Before any work: a place that cannot be written to should be known now.
     let cannot_write = || format!("{}: cannot write the bundle", arguments.out.display());
     drop(Draft::begin(&arguments.out).with_context(cannot_write)?);
-    let normal = arguments.pictures()?;
+    let normal = arguments.pictures(telemetry)?;
     let mut files = picture_files(&normal).map_err(anyhow::Error::msg)?;
     files.truncate(arguments.frames.unwrap_or(1000) as usize);
     let notes = beside(&arguments.out, ".teaching");

@@ -7,6 +7,7 @@ use crate::config::{self, Config, Source};
 use crate::line::{Mode, open_source, triggered};
 use crate::sink::write_png_durably;
 use crate::source::{Frame, Next};
+use crate::telemetry::Telemetry;
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 ///
 /// # Errors
 /// Where the camera does not work now, or a picture cannot be written.
-pub fn record(camera: &str, folder: &Path, frames: u64, every: Duration) -> anyhow::Result<()> {
+pub fn record(camera: &str, folder: &Path, frames: u64, every: Duration, telemetry: &Telemetry) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let path = |number: u64| -> PathBuf { folder.join(format!("good-{number:04}.png")) };
     let mut number = (1..=frames).find(|number| !path(*number).exists()).unwrap_or(frames + 1);
@@ -24,7 +25,7 @@ pub fn record(camera: &str, folder: &Path, frames: u64, every: Duration) -> anyh
         return Ok(());
     }
     let config = configuration(camera)?;
-    let mut source = triggered(&config, open_source(&config, Mode::Check)?)?;
+    let mut source = triggered(&config, open_source(&config, Mode::Check, telemetry)?, telemetry)?;
     log::info!(source = source.describe().as_str(), folder = folder.display().to_string().as_str(), from = number, to = frames; "recording");
     let progress = Progress::new("recording", frames);
     let (mut frame, mut due) = (Frame::default(), Instant::now());
@@ -76,8 +77,9 @@ mod tests {
         for number in 1..=3 {
             std::fs::write(folder.path().join(format!("good-{number:04}.png")), "").unwrap();
         }
-        record("/dev/no-such-camera", folder.path(), 3, Duration::ZERO).unwrap();
-        let problem = record("/dev/no-such-camera", folder.path(), 4, Duration::ZERO).unwrap_err();
+        record("/dev/no-such-camera", folder.path(), 3, Duration::ZERO, &Telemetry::default()).unwrap();
+        let problem =
+            record("/dev/no-such-camera", folder.path(), 4, Duration::ZERO, &Telemetry::default()).unwrap_err();
         assert!(format!("{problem:#}").contains("/dev/no-such-camera: no such camera"), "{problem:#}");
     }
 }

@@ -4,8 +4,7 @@ use super::sender;
 use super::settings::BrokerSettings;
 use super::shared::SharedState;
 use super::spool::Spool;
-use crate::telemetry::fault::{self, Cause};
-use crate::telemetry::{Record, json_line};
+use crate::telemetry::{Cause, Record, Telemetry, json_line};
 use crate::times::FLUSH;
 use std::io;
 use std::path::Path;
@@ -19,6 +18,7 @@ const STACK: usize = 1 << 19;
 /// Publishes records from a thread of its own.
 pub struct BrokerClient {
     shared: Arc<SharedState>,
+    telemetry: Telemetry,
 }
 
 impl BrokerClient {
@@ -27,16 +27,21 @@ impl BrokerClient {
     ///
     /// # Errors
     /// If another process uses the folder, or the thread cannot be started.
-    pub fn start(settings: BrokerSettings, folder: &Path, budget: u64) -> io::Result<BrokerClient> {
+    pub fn start(
+        settings: BrokerSettings,
+        folder: &Path,
+        budget: u64,
+        telemetry: Telemetry,
+    ) -> io::Result<BrokerClient> {
         let (spool, disk_error) = Spool::open(folder, budget)?;
         if let Some(error) = disk_error {
-            fault::failed(Cause::Spool, &format!("{}: {error}", folder.display()));
+            telemetry.fail(Cause::Spool, &format!("{}: {error}", folder.display()));
         }
         let shared = Arc::new(SharedState::new(spool));
-        let for_sender = Arc::clone(&shared);
+        let (for_sender, its_telemetry) = (Arc::clone(&shared), telemetry.clone());
         let thread = std::thread::Builder::new().name("mqtt".into()).stack_size(STACK);
-        thread.spawn(move || sender::run(&for_sender, &settings))?;
-        Ok(BrokerClient { shared })
+        thread.spawn(move || sender::run(&for_sender, &settings, &its_telemetry))?;
+        Ok(BrokerClient { shared, telemetry })
     }
 
     /// Queues a record. A status is not queued: only the newest one matters, see [`BrokerClient::set_status`].
@@ -46,8 +51,8 @@ impl BrokerClient {
         }
         let line = json_line(record, false);
         match self.shared.with_spool(|spool| spool.push(line)) {
-            Some(Err(error)) => fault::failed(Cause::Spool, &format!("the records for the broker: {error}")),
-            _ => fault::well(Cause::Spool),
+            Some(Err(error)) => self.telemetry.fail(Cause::Spool, &format!("the records for the broker: {error}")),
+            _ => self.telemetry.resolve(Cause::Spool),
         }
     }
 

@@ -6,7 +6,7 @@ use super::settings::{BrokerSettings, OFFLINE, ONLINE};
 use super::shared::SharedState;
 use super::spool::Spool;
 use super::transport::{CLOSED, ConnectionError};
-use crate::telemetry::fault::{self, Cause};
+use crate::telemetry::{Cause, Telemetry};
 use crate::times::BEAT;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -22,19 +22,21 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
 const STEADY: Duration = Duration::from_secs(10);
 
 /// Runs until [`SharedState::stop`].
-pub fn run(shared: &SharedState, settings: &BrokerSettings) {
+pub fn run(shared: &SharedState, settings: &BrokerSettings, telemetry: &Telemetry) {
     let mut delay = FIRST_DELAY;
     while !shared.is_stopping() {
         let begun = Instant::now();
         let will = (&*settings.availability_topic(), OFFLINE);
         let session = Session::open(settings, &settings.client_id, Some(will));
         let ended = session.and_then(|session| {
-            serve(session, shared, settings).map_err(|error| match error.0 == CLOSED && begun.elapsed() < STEADY {
-                true => {
-                    let id = &settings.client_id;
-                    ConnectionError(format!("{CLOSED} soon: is another one called {id:?} (mqtt.client_id)?"))
+            serve(session, shared, settings, telemetry).map_err(|error| {
+                match error.0 == CLOSED && begun.elapsed() < STEADY {
+                    true => {
+                        let id = &settings.client_id;
+                        ConnectionError(format!("{CLOSED} soon: is another one called {id:?} (mqtt.client_id)?"))
+                    }
+                    false => error,
                 }
-                false => error,
             })
         });
         shared.with_spool(Spool::rewind);
@@ -42,7 +44,7 @@ pub fn run(shared: &SharedState, settings: &BrokerSettings) {
         if shared.is_stopping() {
             break;
         }
-        report_disconnected(shared, settings, &error);
+        report_disconnected(shared, settings, &error, telemetry);
         if begun.elapsed() > STEADY {
             delay = FIRST_DELAY;
         }
@@ -53,11 +55,16 @@ pub fn run(shared: &SharedState, settings: &BrokerSettings) {
 }
 
 /// Reports a fault: why there is no connection, and how many records are queued or were dropped.
-fn report_disconnected(shared: &SharedState, settings: &BrokerSettings, error: &ConnectionError) {
+fn report_disconnected(
+    shared: &SharedState,
+    settings: &BrokerSettings,
+    error: &ConnectionError,
+    telemetry: &Telemetry,
+) {
     let (left, dropped) = shared.with_spool(|spool| (spool.left(), spool.dropped())).unwrap_or_default();
     let gone =
         if dropped > 0 { format!(", {dropped} were dropped, the oldest first (mqtt.spill)") } else { String::new() };
-    fault::failed(Cause::Mqtt, &format!("broker {settings}: {error}; {left} records wait{gone}"));
+    telemetry.fail(Cause::Mqtt, &format!("broker {settings}: {error}; {left} records wait{gone}"));
 }
 
 /// Between half the delay and all of it: the lines of a fleet must not reconnect at the same moment.
@@ -66,7 +73,12 @@ fn jittered(delay: Duration) -> Duration {
 }
 
 /// Publishes from the queue until the run ends.
-fn serve(mut session: Session, shared: &SharedState, settings: &BrokerSettings) -> Result<(), ConnectionError> {
+fn serve(
+    mut session: Session,
+    shared: &SharedState,
+    settings: &BrokerSettings,
+    telemetry: &Telemetry,
+) -> Result<(), ConnectionError> {
     // Messages in flight: the packet id, and the spool's ticket for what came from there.
     let mut window: VecDeque<(u16, Option<u64>)> = VecDeque::new();
     let mut acknowledged = Instant::now();
@@ -114,7 +126,7 @@ fn serve(mut session: Session, shared: &SharedState, settings: &BrokerSettings) 
                 }
                 // Only an acknowledged message counts as connected: some brokers accept a login and close at once.
                 if !std::mem::replace(&mut connected, true) {
-                    on_connected(shared, settings);
+                    on_connected(shared, settings, telemetry);
                 }
             }
             Some(Incoming::Message(topic, message))
@@ -128,14 +140,14 @@ fn serve(mut session: Session, shared: &SharedState, settings: &BrokerSettings) 
 }
 
 /// Ends the fault, and reports how many records are queued and how many were dropped meanwhile.
-fn on_connected(shared: &SharedState, settings: &BrokerSettings) {
-    fault::well(Cause::Mqtt);
+fn on_connected(shared: &SharedState, settings: &BrokerSettings, telemetry: &Telemetry) {
+    telemetry.resolve(Cause::Mqtt);
     let (left, dropped) = shared.with_spool(|spool| (spool.left(), spool.dropped())).unwrap_or_default();
-    log::info!(broker = settings.to_string().as_str(), waiting = left; "mqtt_connected");
+    telemetry.log(telemetry.info("mqtt_connected").with("broker", settings.to_string()).with("waiting", left));
     if dropped > 0 {
         let text =
             format!("{dropped} records could not wait for the broker and were dropped, the oldest first (mqtt.spill)");
-        fault::happened_often("mqtt", &text, dropped);
+        telemetry.report_count("mqtt", &text, dropped);
         shared.with_spool(|spool| spool.mark_dropped_reported(dropped));
     }
 }

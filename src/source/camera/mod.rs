@@ -39,7 +39,7 @@ pub use v4l2::V4l2Device;
 pub(crate) use v4l2::age_of;
 
 use super::{Frame, FrameSource, Next, SourceCondition, SourceState};
-use crate::telemetry::fault::{self as faults, Cause};
+use crate::telemetry::{Cause, Telemetry};
 use choose::choose;
 use device::CapturedBuffer;
 use freeze::{FreezeChange, FreezeDetector};
@@ -85,6 +85,7 @@ pub struct CameraSource<P: CameraPort> {
     restarts: u64,
     /// The size that it is asked for now, where that is not its own.
     smaller: Option<(u32, u32)>,
+    telemetry: Telemetry,
 }
 
 enum Connection<D> {
@@ -108,7 +109,7 @@ struct Streaming<D> {
 
 impl<P: CameraPort> CameraSource<P> {
     /// A camera at `port`, opened at the first call of `next`.
-    pub fn new(port: P, options: CameraOptions) -> Self {
+    pub fn new(port: P, options: CameraOptions, telemetry: Telemetry) -> Self {
         let now = port.now();
         let freeze = FreezeDetector::new(options.frozen_after);
         CameraSource {
@@ -122,6 +123,7 @@ impl<P: CameraPort> CameraSource<P> {
             passed_over: 0,
             restarts: 0,
             smaller: None,
+            telemetry,
         }
     }
 
@@ -204,13 +206,14 @@ impl<P: CameraPort> CameraSource<P> {
     fn lose(&mut self, fault: CameraError) {
         if fault.kind == CameraErrorKind::NoSuchMode && self.smaller.take().is_some() {
             // Frames of its own size are better than none.
-            log::warn!(reason = fault.text.as_str(); "camera_not_smaller");
+            let record = self.telemetry.record(log::Level::Warn, "camera_not_smaller");
+            self.telemetry.log(record.with("reason", fault.text));
             self.reopen();
             return;
         }
         // Assigning drops the device: streaming stops, buffers are unmapped, the descriptor is closed.
         let now = self.port.now();
-        let until = now + self.outage.failed(&fault);
+        let until = now + self.outage.failed(&fault, &self.telemetry);
         let seen_absent = fault.kind == CameraErrorKind::Missing && !self.port.is_present();
         self.link = Connection::Away { until, seen_absent, fault: Some(fault) };
     }
@@ -330,8 +333,8 @@ impl<P: CameraPort> CameraSource<P> {
             let interval = streaming.negotiated.fps.map_or(0.0, |fps| INTERVALS / fps);
             streaming.timeout = SILENCE.max(Duration::from_secs_f64(interval.min(3600.0)));
             self.restarts += u64::from(self.outage.is_on());
-            self.outage.ended();
-            tell_mode(self.port.name(), &streaming.negotiated);
+            self.outage.ended(&self.telemetry);
+            log_mode(self.port.name(), &streaming.negotiated, &self.telemetry);
         }
         if now - streaming.since >= WELL {
             self.outage.forget();
@@ -343,9 +346,9 @@ impl<P: CameraPort> CameraSource<P> {
         match self.freeze.frame(frame.picture.data(), now) {
             FreezeChange::Froze(seconds) => {
                 let text = format!("{}: the picture has not changed for {seconds} s", self.port.name());
-                faults::failed(Cause::Frozen, &text);
+                self.telemetry.fail(Cause::Frozen, &text);
             }
-            FreezeChange::Moves => faults::well(Cause::Frozen),
+            FreezeChange::Moves => self.telemetry.resolve(Cause::Frozen),
             FreezeChange::Nothing => {}
         }
     }
@@ -382,11 +385,12 @@ fn drain(device: &mut impl CaptureDevice, timeout: Duration) -> Result<(Option<C
     Ok((newest, older))
 }
 
-fn tell_mode(name: &str, negotiated: &NegotiatedMode) {
+fn log_mode(name: &str, negotiated: &NegotiatedMode, telemetry: &Telemetry) {
     let size = format!("{}x{}", negotiated.width, negotiated.height);
     let format = negotiated.format.map_or("?", format_name);
     let fps = negotiated.fps.map_or_else(|| "unknown".into(), |fps| format!("{fps:.1}"));
-    log::info!(camera = name, format = format, size = size.as_str(), fps = fps.as_str(); "camera_streams");
+    let record = telemetry.info("camera_streams").with("camera", name).with("format", format);
+    telemetry.log(record.with("size", size).with("fps", fps));
 }
 
 impl<P: CameraPort> FrameSource for CameraSource<P> {

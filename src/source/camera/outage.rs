@@ -1,7 +1,7 @@
 //! The time in which a camera gives no frames: how long to wait between tries, and what was told already.
 
 use super::error::CameraError;
-use crate::telemetry::fault::{self, Cause};
+use crate::telemetry::{Cause, Telemetry};
 use std::time::Duration;
 
 const SHORTEST: Duration = Duration::from_millis(200);
@@ -18,13 +18,13 @@ pub struct Outage {
 impl Outage {
     /// Notes a failed try and tells the fault, if it is new; gives the time to wait: 0.2 s, then twice as long each
     /// time, up to 5 s.
-    pub fn failed(&mut self, fault: &CameraError) -> Duration {
+    pub fn failed(&mut self, fault: &CameraError, telemetry: &Telemetry) -> Duration {
         self.on = true;
         let bit = 1 << fault.kind as u16;
         if self.told != 0 && self.told & bit == 0 {
-            fault::failed_otherwise(Cause::Camera, &fault.text);
+            telemetry.fail_with_new_reason(Cause::Camera, &fault.text);
         } else {
-            fault::failed(Cause::Camera, &fault.text);
+            telemetry.fail(Cause::Camera, &fault.text);
         }
         self.told |= bit;
         let wait = SHORTEST * 2_u32.pow(self.tries.min(10));
@@ -49,10 +49,10 @@ impl Outage {
 
     /// Frames come again. Until [`Outage::forget`] the next outage goes on with this one's waiting times, so that a camera
     /// which fails at once after each start is not hurried.
-    pub fn ended(&mut self) {
+    pub fn ended(&mut self, telemetry: &Telemetry) {
         self.told = 0;
         self.on = false;
-        fault::well(Cause::Camera);
+        telemetry.resolve(Cause::Camera);
     }
 
     /// The camera is well.
@@ -70,16 +70,16 @@ mod tests {
     fn waits_double_up_to_five_seconds_and_begin_anew_once_it_is_well() {
         let mut outage = Outage::default();
         let fault = CameraError::new(CameraErrorKind::Busy, "cam", "x");
-        let waits: Vec<u128> = (0..7).map(|_| outage.failed(&fault).as_millis()).collect();
+        let waits: Vec<u128> = (0..7).map(|_| outage.failed(&fault, &Telemetry::default()).as_millis()).collect();
         assert_eq!(waits, [200, 400, 800, 1600, 3200, 5000, 5000]);
-        outage.ended();
+        outage.ended(&Telemetry::default());
         assert!(!outage.is_on());
-        assert_eq!(outage.failed(&fault).as_millis(), 5000);
+        assert_eq!(outage.failed(&fault, &Telemetry::default()).as_millis(), 5000);
         outage.forget();
-        assert_eq!(outage.failed(&fault).as_millis(), 200);
+        assert_eq!(outage.failed(&fault, &Telemetry::default()).as_millis(), 200);
         for _ in 0..100 {
-            outage.failed(&fault);
+            outage.failed(&fault, &Telemetry::default());
         }
-        assert_eq!(outage.failed(&fault).as_millis(), 5000);
+        assert_eq!(outage.failed(&fault, &Telemetry::default()).as_millis(), 5000);
     }
 }

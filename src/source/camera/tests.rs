@@ -13,6 +13,7 @@ fn camera(world: &World) -> CameraSource<FakePort> {
     CameraSource::new(
         world.port(),
         CameraOptions { requested: REQUESTED, controls, frozen_after: Duration::from_secs(3) },
+        Telemetry::default(),
     )
 }
 
