@@ -85,7 +85,7 @@ fn a_configuration_with_mistakes() {
     refuse(&["check", "none.toml"], 78, &["none.toml: No such file"]);
     assert_eq!(run(&["run", "--frames", "many"]).status.code(), Some(2));
     assert_eq!(run(&["fly"]).status.code(), Some(2));
-    refuse(&["eval", "superres-x3", "--normal", "models"], 2, &["give --hr DIR"]);
+    refuse(&["eval", "superres-x3", "--normal", "models"], 2, &["--hr DIR is needed"]);
     refuse(&["eval", "backbone-lite0", "--normal", "models"], 2, &["is a backbone and judges nothing by itself"]);
 }
 

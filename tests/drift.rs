@@ -51,7 +51,7 @@ fn watch(bundle: &Bundle, frames: &[Picture]) -> Vec<Review> {
         for frame in frames {
             inspector.prepare(frame).unwrap();
             inspector.judge((frame.width(), frame.height()), &mut verdict).unwrap();
-            let look = Some((inspector.look().brightness, inspector.look().sharpness));
+            let look = Some((inspector.image_stats().brightness, inspector.image_stats().sharpness));
             interval.saw(&Seen { score: verdict.score, look, is_other: true });
         }
     }

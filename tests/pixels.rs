@@ -34,7 +34,7 @@ fn heat_lies_on_the_demos_defects() {
         let value = json[key].as_f64().unwrap();
         assert!((0.9..1.0).contains(&value), "{key}: {json}");
     }
-    assert!(succeed(&arguments[..8]).contains("by pixels: AUROC 0.9"));
+    assert!(succeed(&arguments[..8]).contains("by pixel: AUROC 0.9"));
 
     let mask = masks.join("stain/part-09-stain.png");
     write_mask(&mask, [0; 4]);

@@ -4,8 +4,8 @@ mod common;
 
 use common::{arg, data, outside, refuse, root, succeed};
 use lineside::source::picture_files;
-use lineside::task::super_resolution::{enlarge_bicubic, psnr_y, ssim_y};
-use lineside_picture::{Filter, Layout, Picture, Rect, Resizer, decode_file, write_png};
+use lineside::task::super_resolution::{psnr_y, ssim_y};
+use lineside_picture::{Filter, Layout, Picture, Rect, Resizer, decode_file, upscale_bicubic, write_png};
 use serde_json::Value;
 use std::path::Path;
 
@@ -42,7 +42,7 @@ fn bicubic_has_its_published_figures() {
             let (width, height) = (small.width() * scale, small.height() * scale);
             large.crop_into(Rect { x: 0, y: 0, width, height }, &mut original);
             let mut enlarged = Picture::default();
-            enlarge_bicubic(&small, scale, &mut enlarged).unwrap();
+            upscale_bicubic(&small, scale, &mut enlarged).unwrap();
             sums[0] += psnr_y(&original, &enlarged, scale).unwrap();
             sums[1] += ssim_y(&original, &enlarged, scale).unwrap();
             // The same from our own reduction instead of MATLAB's.
@@ -53,7 +53,7 @@ fn bicubic_has_its_published_figures() {
             let mean = off as f64 / reduced.data().len() as f64;
             // Every sixth to fourth pixel is a step off: the sets were reduced in other colours than RGB.
             assert!(mean < 0.25, "{}: our reduction is {mean:.3} steps from the set's", hr.display());
-            enlarge_bicubic(&reduced, scale, &mut enlarged).unwrap();
+            upscale_bicubic(&reduced, scale, &mut enlarged).unwrap();
             own += psnr_y(&original, &enlarged, scale).unwrap();
             n += 1.0;
         }
@@ -135,7 +135,7 @@ fn what_cannot_be_measured_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let large = frames(folder.path());
     let hr = arg(&large);
-    refuse(&["eval", "superres-x3", "--scale", "2", "--hr", hr], 2, &["superres-x3 enlarges 3 times, not 2"]);
+    refuse(&["eval", "superres-x3", "--scale", "2", "--hr", hr], 2, &["superres-x3 has a scale of 3, not 2"]);
     refuse(&["eval", "superres", "--scale", "7", "--hr", hr], 78, &["no bundle \"superres-x7\""]);
     refuse(&["eval", "superres-x3", "--beside", "inspect-demo", "--hr", hr], 78, &["task is not \"super-resolution\""]);
     assert_eq!(common::run(&["eval", "superres", "--hr", hr, "--degrade", "rain"]).status.code(), Some(2));
@@ -143,5 +143,5 @@ fn what_cannot_be_measured_is_refused() {
     std::fs::create_dir(&small).unwrap();
     write_png(std::fs::File::create(small.join("a.png")).unwrap(), &Picture::new(Layout::Grey, 4, 4)).unwrap();
     refuse(&["eval", "superres", "--hr", hr, "--lr", arg(&small)], 1, &["large pictures, but 1 small ones"]);
-    refuse(&["eval", "superres", "--hr", arg(&small)], 1, &["a.png: too small to be measured"]);
+    refuse(&["eval", "superres", "--hr", arg(&small)], 1, &["a.png: too small to be evaluated"]);
 }

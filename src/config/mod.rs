@@ -12,7 +12,7 @@ pub use lines::{AlarmConfig, HeartbeatConfig, Idle, TriggerConfig, TriggerEdge};
 pub use mqtt::{MqttConfig, TlsConfig};
 pub use status_page::StatusPageConfig;
 
-use crate::task::super_resolution::{LEAST_SPOT, When};
+use crate::task::super_resolution::{MIN_SPOT, When};
 use bytesize::ByteSize;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -333,7 +333,7 @@ impl Config {
                 Some((both.span().start, "anomaly.threshold is given too: the one sets the other, give one".into()))
             })
             .or_else(|| check_range(&self.anomaly.skip_similar, "anomaly.skip_similar", 0.0, 255.0))
-            .or_else(|| check_range(&self.super_resolution.spot, "super_resolution.spot", LEAST_SPOT, 512))
+            .or_else(|| check_range(&self.super_resolution.spot, "super_resolution.spot", MIN_SPOT, 512))
             .or_else(|| check_range(self.super_resolution.max_ms.as_ref()?, "super_resolution.max_ms", 0.1, 60_000.0))
             .or_else(|| check_range(&self.output.records, "output.records", ByteSize::kib(64), ByteSize::tib(1)))
             .or_else(|| check_range(&self.output.pictures, "output.pictures", ByteSize::mib(1), ByteSize::pib(1)))

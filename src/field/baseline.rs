@@ -34,7 +34,7 @@ impl Reference {
             }
             *share = at as f64 / baseline.scores.len().max(1) as f64;
         }
-        let looks = baseline.looks.as_ref().map(|looks| [spread(&looks.brightness), spread(&looks.sharpness)]);
+        let looks = baseline.image_stats.as_ref().map(|stats| [spread(&stats.brightness), spread(&stats.sharpness)]);
         let middle = shares.iter().position(|share| *share >= 0.5).unwrap_or(SCORE_BINS / 2);
         Reference { pictures: baseline.scores.len().max(1) as f64, shares, median: median(&shares), middle, looks }
     }
@@ -59,13 +59,13 @@ fn spread(sorted: &[f64]) -> Option<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::task::anomaly::Looks;
+    use crate::task::anomaly::ImageStatsBaseline;
 
     #[test]
     fn a_reference_tells_shares_medians_and_spreads() {
         let brightness = vec![90.0, 98.0, 100.0, 102.0, 140.0];
-        let looks = Some(Looks { brightness, sharpness: vec![0.0, 0.0, 0.0] });
-        let baseline = Baseline { scores: vec![0.005, 0.255, 0.255, 0.5, 1.0], looks };
+        let image_stats = Some(ImageStatsBaseline { brightness, sharpness: vec![0.0, 0.0, 0.0] });
+        let baseline = Baseline { scores: vec![0.005, 0.255, 0.255, 0.5, 1.0], image_stats };
         let reference = Reference::new(&baseline);
         let shares = |bin: usize| reference.shares[bin];
         assert_eq!((shares(0), shares(24), shares(25), shares(49), shares(50)), (0.2, 0.2, 0.6, 0.6, 0.8));
@@ -73,6 +73,6 @@ mod tests {
         assert!((reference.median - 0.2575).abs() < 1e-9, "{}", reference.median);
         let [brightness, sharpness] = reference.looks.unwrap();
         assert_eq!((brightness, sharpness), (Some((100.0, 0.02 * DEVIATION)), None));
-        assert!(Reference::new(&Baseline { scores: vec![0.5], looks: None }).looks.is_none());
+        assert!(Reference::new(&Baseline { scores: vec![0.5], image_stats: None }).looks.is_none());
     }
 }

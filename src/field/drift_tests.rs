@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::field::Seen;
-use crate::task::anomaly::Looks as TaughtLooks;
+use crate::task::anomaly::ImageStatsBaseline;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
@@ -86,7 +86,7 @@ impl Line {
         };
         Baseline {
             scores: values(&mut |random| share_below(gauss(random))),
-            looks: Some(TaughtLooks {
+            image_stats: Some(ImageStatsBaseline {
                 brightness: values(&mut look(BRIGHTNESS)),
                 sharpness: values(&mut look(SHARPNESS)),
             }),
@@ -104,7 +104,7 @@ fn taught_in_one_go(pictures: usize, seed: u64, slow_share: f64, memory: f64) ->
         })
         .collect();
     scores.sort_by(f64::total_cmp);
-    Baseline { scores, looks: None }
+    Baseline { scores, image_stats: None }
 }
 
 /// Box and Muller 1958.
@@ -209,7 +209,7 @@ fn without_a_baseline_or_with_an_old_one_nothing_is_made_up() {
     let mut blind = Drift::new(None);
     assert_eq!(run(&mut line, &mut blind, 6.0), []);
     assert_eq!((blind.distance(), blind.cause()), (None, None));
-    let old = Baseline { looks: None, ..line.baseline(120, 5) };
+    let old = Baseline { image_stats: None, ..line.baseline(120, 5) };
     assert_eq!(run(&mut line, &mut Drift::new(Some(&old)), 6.0), []);
 }
 

@@ -1,7 +1,7 @@
 //! What happened in a stretch of time: how long each stage took, how frames scored and what they looked like.
 
 use super::Histogram;
-use crate::task::anomaly::Look;
+use crate::task::anomaly::ImageStats;
 use std::time::Duration;
 
 /// Equal bins of scores 0..1. A fifth as many stand in records.
@@ -44,7 +44,7 @@ impl Stage {
 pub struct Seen {
     /// Its score.
     pub score: f64,
-    /// How bright and how sharp it is, as [`Look`] has it; `None` where it was not judged by the line's usual bundle.
+    /// How bright and how sharp it is, as [`ImageStats`] has it; `None` where it was not judged by the line's usual bundle.
     pub look: Option<(u32, u32)>,
     /// Whether it shows something else than the frame before that counted: a line at rest shows one part for hours.
     pub is_other: bool,
@@ -134,12 +134,12 @@ impl Interval {
 
     /// The median brightness of the frames, grey levels; `None` where there was none.
     pub fn brightness(&self) -> Option<f64> {
-        (self.brightness.count() > 0).then(|| Look::grey_levels(self.brightness.quantile(0.5)))
+        (self.brightness.count() > 0).then(|| ImageStats::grey_levels(self.brightness.quantile(0.5)))
     }
 
     /// The median sharpness of the frames, thousandths; `None` where there was none.
     pub fn sharpness(&self) -> Option<f64> {
-        (self.sharpness.count() > 0).then(|| Look::thousandths(self.sharpness.quantile(0.5)))
+        (self.sharpness.count() > 0).then(|| ImageStats::thousandths(self.sharpness.quantile(0.5)))
     }
 
     /// Frames whose look is known.

@@ -8,7 +8,7 @@ use crate::memory::seal_this_thread;
 use crate::sink::{Priority, Signal, VerdictObserver};
 use crate::source::Frame;
 use crate::task::TaskError;
-use crate::task::anomaly::{Inspector, Look};
+use crate::task::anomaly::{ImageStats, Inspector};
 use crate::task::super_resolution::{Enlarger, When, spot, whole};
 use crate::telemetry::{Cause, Telemetry};
 use std::sync::Arc;
@@ -66,7 +66,7 @@ pub(super) struct InspectionThread<'a> {
     /// Who judged the frame before; `None` where nobody could.
     judged: Option<Judge>,
     /// The last frame that showed something else than the one before.
-    last: Option<Look>,
+    last: Option<ImageStats>,
     /// Whether the frame before counted as defect.
     last_defect: bool,
     /// Normal frames that were judged since one was kept.
@@ -87,7 +87,7 @@ impl Inspection {
         if let Some(size) = frame_size {
             let enlargement = self.enlargement.as_ref().filter(|enlargement| enlargement.when == When::Anomaly);
             report.make_room(size, enlargement.map(|enlargement| (enlargement.spot, enlargement.enlarger.scale())));
-            self.inspector.repeat(size, &mut report.verdict);
+            self.inspector.repeat_verdict(size, &mut report.verdict);
         }
         report
     }
@@ -187,7 +187,7 @@ impl<'a> InspectionThread<'a> {
         report.bundle = Arc::clone(inspector.bundle());
         let comparable = self.judged.replace(judge) == Some(judge);
         if comparable && skip_similar > 0.0 && inspector.change() < skip_similar {
-            inspector.repeat(size, &mut report.verdict);
+            inspector.repeat_verdict(size, &mut report.verdict);
             return Ok(Fate::SkippedSimilar);
         }
         inspector.judge(size, &mut report.verdict)?;
@@ -199,7 +199,7 @@ impl<'a> InspectionThread<'a> {
         let mut seen = Seen { score, look: None, is_other: false };
         // What another bundle says of smaller frames cannot be held against this one's baseline.
         if self.judged == Some(Judge::Usual) {
-            let look = self.inspection.inspector.look();
+            let look = self.inspection.inspector.image_stats();
             seen.look = Some((look.brightness, look.sharpness));
             // A part that triggers is another part, even if it looks the same.
             seen.is_other = self.by_trigger || self.last.as_ref().is_none_or(|last| look.differs_from(last));

@@ -1,9 +1,9 @@
 //! Pictures for people: the frame with what was seen in it, and the spot from nearer.
 
-use crate::task::TaskError;
 use crate::task::anomaly::Verdict;
-use crate::task::super_resolution::enlarge_bicubic;
-use lineside_picture::{Colour, Picture, PictureError, draw_box, label, overlay_heatmap, rgb_into, side_by_side};
+use lineside_picture::{
+    Colour, Picture, PictureError, draw_box, label, overlay_heatmap, rgb_into, side_by_side, upscale_bicubic,
+};
 
 const ALARM: Colour = Colour(255, 64, 48);
 const TEXT: Colour = Colour(255, 255, 255);
@@ -32,10 +32,10 @@ pub fn annotated(frame: &Picture, verdict: &Verdict) -> Result<Picture, PictureE
 /// The enlarged spot with the bicubic enlargement of the same pixels beside it.
 ///
 /// # Errors
-/// [`TaskError::Picture`] where the spot cannot be resized.
-pub fn spot_beside_bicubic(spot: &Picture, enlarged: &Picture, scale: usize) -> Result<Picture, TaskError> {
+/// [`PictureError`] where the spot cannot be resized.
+pub fn spot_beside_bicubic(spot: &Picture, enlarged: &Picture, scale: usize) -> Result<Picture, PictureError> {
     let mut bicubic = Picture::default();
-    enlarge_bicubic(spot, scale, &mut bicubic)?;
+    upscale_bicubic(spot, scale, &mut bicubic)?;
     let ours = format!("super-resolution x{scale}");
     Ok(side_by_side(&[(enlarged, ours.as_str()), (&bicubic, "bicubic")]))
 }

@@ -20,13 +20,13 @@ pub enum TaskError {
     #[error(transparent)]
     Picture(#[from] PictureError),
     /// The frame is too small to be judged.
-    #[error("{width}x{height} is too small to be judged: {least} pixels a side are the least")]
+    #[error("{width}x{height} is too small to be judged: {min} pixels a side are the least")]
     TooSmall {
         /// The frame's width.
         width: usize,
         /// The frame's height.
         height: usize,
         /// The least that is needed.
-        least: usize,
+        min: usize,
     },
 }

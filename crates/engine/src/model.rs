@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::Path;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::type_proto::Value;
 use tract_onnx::pb::{GraphProto, ModelProto, ValueInfoProto, tensor_shape_proto};
@@ -29,9 +29,11 @@ pub struct StatedInput {
     pub shape: Vec<Option<usize>>,
 }
 
-/// An ONNX model as the file states it; [`Model::plan`] fixes its shapes.
+/// An ONNX model as the file states it; [`Model::plan`] fixes its shapes. Clones share what was parsed, so that a model that is
+/// planned for several shapes is parsed once.
+#[derive(Clone)]
 pub struct Model {
-    proto: ModelProto,
+    proto: Arc<ModelProto>,
 }
 
 impl Model {
@@ -73,13 +75,13 @@ impl Model {
             let problem = |e| EngineError::Unreadable(format!("tensor \"{}\": {e}", tensor.name));
             import::island::check_size(tensor).map_err(problem)?;
         }
-        Ok(Model { proto })
+        Ok(Model { proto: Arc::new(proto) })
     }
 
     /// A model from parsed parts, as tests make them.
     #[cfg(test)]
     pub(super) fn from_proto(proto: ModelProto) -> Model {
-        Model { proto }
+        Model { proto: Arc::new(proto) }
     }
 
     fn graph(&self) -> &GraphProto {
@@ -117,7 +119,7 @@ impl Model {
     /// [`EngineError::Unsupported`] for ops without a known float form, those of dynamic quantization among them.
     pub fn in_floats(&self) -> Result<Model, EngineError> {
         let proto = guarded_string(|| import::fp32::in_floats(&self.proto)).map_err(EngineError::Unsupported)?;
-        Ok(Model { proto })
+        Ok(Model { proto: Arc::new(proto) })
     }
 
     /// As [`Model::plan`], with the kernel set of that name; [`kernel_names`] lists them.
@@ -162,7 +164,7 @@ impl Model {
         } else {
             whole(&self.proto, &inputs).map_err(EngineError::Unsupported)?
         };
-        // The file's bytes are not kept beside the packed weights.
+        // The file's bytes are not kept beside the packed weights, unless another clone is still to be planned.
         drop(self.proto);
         guarded(|| Ok(Plan::new(graph, kernels))).map_err(EngineError::Unsupported)?
     }

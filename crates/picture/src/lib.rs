@@ -44,7 +44,7 @@ pub use image;
 pub use jpeg_loss::simulate_jpeg;
 pub use picture::{Layout, Picture, Rect, RowLayout};
 pub use png::{RowWriter, write_png, write_png_rows};
-pub use resize::Resizer;
+pub use resize::{Resizer, upscale_bicubic};
 pub use rows::RowReader;
 pub use taps::Filter;
 

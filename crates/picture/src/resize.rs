@@ -232,6 +232,16 @@ pub(super) fn rounded(sum: i32) -> u8 {
     ((sum + (1 << (SHIFT - 1))) >> SHIFT).clamp(0, 255) as u8
 }
 
+/// Enlarges a picture by an integer factor with [`Filter::Bicubic`]: the baseline of super-resolution.
+///
+/// # Errors
+/// [`PictureError`] where the picture has no pixels.
+pub fn upscale_bicubic(picture: &Picture, scale: usize, large: &mut Picture) -> Result<(), PictureError> {
+    let (width, height) = (picture.width(), picture.height());
+    let to = (width * scale, height * scale);
+    Resizer::new(Filter::Bicubic, picture.layout(), (width, height), to)?.run(picture, large)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

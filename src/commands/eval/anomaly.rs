@@ -1,10 +1,10 @@
-//! How well frames are judged: by the frame, and with masks by the pixel.
+//! Evaluation of anomaly detection: by frame, and with masks by pixel.
 
-use super::Arguments;
+use super::arguments::Arguments;
 use crate::bundle::Bundle;
 use crate::commands::{masks, percentile, print_json, read_picture, sheet};
 use crate::source::picture_files;
-use crate::task::anomaly::{Inspector, Pixels, Verdict, auroc, f1, interval, recall_at};
+use crate::task::anomaly::{Inspector, PixelMetrics, Verdict, auroc, bootstrap_interval, f1, recall_at};
 use anyhow::Context;
 use lineside_picture::Picture;
 use std::collections::BTreeMap;
@@ -13,13 +13,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
+/// A picture with its score.
 struct Scored {
     file: PathBuf,
     score: f64,
     ms: f64,
 }
 
-/// False alarms, as shares of the normal pictures, at which the defects found are told.
+/// The false alarm rates for which the share of defects found is reported.
 const SHARES: [f64; 3] = [0.01, 0.05, 0.1];
 
 pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -39,28 +40,30 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &Arguments) -> anyh
     });
     let defect = defect.transpose()?.unwrap_or_default();
     let pixels = masks.map(|masks| masks.pixels);
-    let unmarked = pixels.as_ref().map_or(0, Pixels::unmarked);
-    let (pixel_auroc, pro) = (pixels.as_ref().and_then(Pixels::auroc), pixels.as_ref().and_then(Pixels::pro));
+    let unmarked = pixels.as_ref().map_or(0, PixelMetrics::unmarked);
+    let (pixel_auroc, pro) =
+        (pixels.as_ref().and_then(PixelMetrics::auroc), pixels.as_ref().and_then(PixelMetrics::pro));
     let mut times: Vec<f64> = normal.iter().chain(&defect).map(|row| row.ms).collect();
     times.sort_by(f64::total_cmp);
     let p50 = percentile(&times, 0.5);
     let scores = |rows: &[Scored]| rows.iter().map(|row| row.score).collect::<Vec<f64>>();
     let (normal_scores, defect_scores) = (scores(&normal), scores(&defect));
-    let (area, spread) = (auroc(&normal_scores, &defect_scores), interval(&normal_scores, &defect_scores, auroc));
+    let (area, spread) =
+        (auroc(&normal_scores, &defect_scores), bootstrap_interval(&normal_scores, &defect_scores, auroc));
     let some_f1 = |normal: &[f64], defect: &[f64]| (!defect.is_empty()).then(|| f1(normal, defect, threshold));
-    let f1_interval = interval(&normal_scores, &defect_scores, some_f1);
+    let f1_interval = bootstrap_interval(&normal_scores, &defect_scores, some_f1);
     let f1 = f1(&normal_scores, &defect_scores, threshold);
     let found = SHARES.map(|share| recall_at(&normal_scores, &defect_scores, share));
     let kinds = by_kind(defects.unwrap_or(Path::new("")), &defect)
         .into_iter()
-        .map(|(kind, scores)| Kind {
+        .map(|(kind, scores)| KindResult {
             kind,
             n: scores.len(),
             auroc: auroc(&normal_scores, &scores),
-            auroc_interval: interval(&normal_scores, &scores, auroc),
+            auroc_interval: bootstrap_interval(&normal_scores, &scores, auroc),
             found: scores.iter().filter(|score| **score >= threshold).count(),
         })
-        .collect::<Vec<Kind>>();
+        .collect::<Vec<KindResult>>();
     let false_alarms: Vec<&Scored> = normal.iter().filter(|row| row.score >= threshold).collect();
     let misses: Vec<&Scored> = defect.iter().filter(|row| row.score < threshold).collect();
     let names = |rows: &[&Scored]| rows.iter().map(|row| row.file.display().to_string()).collect::<Vec<String>>();
@@ -86,22 +89,27 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &Arguments) -> anyh
     let between =
         |interval: Option<[f64; 2]>| interval.map_or(String::new(), |[low, high]| format!(" ({low:.4} to {high:.4})"));
     if let Some(area) = area {
-        writeln!(out, "AUROC {area:.4}{}   F1 {f1:.4}{}; in brackets 95 %", between(spread), between(f1_interval))?;
+        writeln!(
+            out,
+            "AUROC {area:.4}{}   F1 {f1:.4}{}; 95 % intervals in brackets",
+            between(spread),
+            between(f1_interval)
+        )?;
     }
     if let [Some(a), Some(b), Some(c)] = found.map(|found| found.map(|share| share * 100.0)) {
         writeln!(out, "defects found at 1, 5, 10 % false alarms: {a:.0}, {b:.0}, {c:.0} %")?;
     }
     if let (Some(area), Some(pro)) = (pixel_auroc, pro) {
-        writeln!(out, "by pixels: AUROC {area:.4}   PRO {pro:.4}, to 30 % false positives")?;
+        writeln!(out, "by pixel: AUROC {area:.4}   PRO {pro:.4}, to 30 % false positives")?;
     }
     if unmarked > 0 {
-        writeln!(out, "left out of the figures by pixels: {unmarked} whose masks mark nothing over 127")?;
+        writeln!(out, "not in the figures by pixel: {unmarked} whose masks mark nothing over 127")?;
     }
-    for Kind { kind, n, auroc, auroc_interval, found } in &kinds {
+    for KindResult { kind, n, auroc, auroc_interval, found } in &kinds {
         let area = auroc.unwrap_or_default();
         writeln!(out, "  {kind:<16} AUROC {area:.4}{}   {found} of {n} found", between(*auroc_interval))?;
     }
-    writeln!(out, "{} false alarms, {} misses, {p50:.1} ms a picture (median)", false_alarms.len(), misses.len())?;
+    writeln!(out, "{} false alarms, {} misses, {p50:.1} ms per picture (median)", false_alarms.len(), misses.len())?;
     for (word, rows) in [("false alarm", &false_alarms), ("miss", &misses)] {
         for row in rows.iter() {
             writeln!(out, "{word}  {:.4}  {}", row.score, row.file.display())?;
@@ -110,7 +118,7 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &Arguments) -> anyh
     Ok(ExitCode::SUCCESS)
 }
 
-/// Pictures of a sheet from each of the two sets.
+/// Pictures from each of the two sets on a sheet.
 const ON_SHEET: usize = 12;
 
 /// The normal pictures that score highest, then the defects that score lowest: errors first.
@@ -127,9 +135,9 @@ fn closest<'a>(normal: &'a [Scored], defect: &'a [Scored]) -> Vec<(&'a Path, Str
     [picked(normal, "normal", true), picked(defect, "defect", false)].concat()
 }
 
-/// One kind of defect against all normal pictures.
+/// The result of one kind of defect against all normal pictures.
 #[derive(serde::Serialize)]
-struct Kind {
+struct KindResult {
     kind: String,
     n: usize,
     auroc: Option<f64>,
@@ -138,7 +146,7 @@ struct Kind {
     found: usize,
 }
 
-/// Scores by the sub-folder of `folder` that a picture lies in; nothing where there are no sub-folders.
+/// Scores by the sub-folder of `folder` in which a picture lies; empty without sub-folders.
 fn by_kind(folder: &Path, rows: &[Scored]) -> BTreeMap<String, Vec<f64>> {
     let mut kinds: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for row in rows {
@@ -151,17 +159,17 @@ fn by_kind(folder: &Path, rows: &[Scored]) -> BTreeMap<String, Vec<f64>> {
     kinds
 }
 
-/// Pixels tallied against the masks in a folder.
+/// Counts pixels against the masks in a folder.
 struct Masks<'a> {
     folder: &'a Path,
-    pixels: Pixels,
+    pixels: PixelMetrics,
     heat: Picture,
     mask: Picture,
 }
 
 impl Masks<'_> {
     fn new(folder: &Path) -> Masks<'_> {
-        Masks { folder, pixels: Pixels::default(), heat: Picture::default(), mask: Picture::default() }
+        Masks { folder, pixels: PixelMetrics::default(), heat: Picture::default(), mask: Picture::default() }
     }
 
     fn add_normal(&mut self, size: (usize, usize), verdict: &Verdict) -> anyhow::Result<()> {
@@ -184,12 +192,12 @@ impl Masks<'_> {
     }
 }
 
-/// Judges every picture of a folder; one that cannot be judged ends the evaluation: its figures would be of other data.
-/// `seen` gets each picture's file, size and verdict.
+/// Scores every picture of a folder. A picture that cannot be used ends the evaluation, because figures without it would be of other
+/// data. `visit` receives each picture's file, size and verdict.
 fn scored(
     inspector: &mut Inspector,
     folder: &Path,
-    mut seen: impl FnMut(&Path, (usize, usize), &Verdict) -> anyhow::Result<()>,
+    mut visit: impl FnMut(&Path, (usize, usize), &Verdict) -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<Scored>> {
     let mut picture = Picture::default();
     let mut verdict = Verdict::default();
@@ -202,7 +210,7 @@ fn scored(
             .and_then(|()| inspector.judge(size, &mut verdict))
             .with_context(|| file.display().to_string())?;
         let ms = start.elapsed().as_secs_f64() * 1e3;
-        seen(&file, size, &verdict)?;
+        visit(&file, size, &verdict)?;
         Ok(Scored { file, score: verdict.score, ms })
     };
     picture_files(folder).map_err(anyhow::Error::msg)?.into_iter().map(judge).collect()

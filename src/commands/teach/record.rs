@@ -1,6 +1,6 @@
-//! Pictures of good parts, taken by the camera that will look at the line.
+//! Recording of pictures of good parts, by the camera that will inspect the line.
 //!
-//! They are kept as files: what a bundle has learned from can be looked at, and taught again.
+//! They are kept as files, so that they can be looked at and used again.
 
 use crate::commands::progress::Progress;
 use crate::config::{self, Config, Source};
@@ -12,11 +12,11 @@ use anyhow::Context;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Records until `folder` holds `frames` pictures, one every `every`; a run that was cut goes on. `camera` is a device, or a
-/// configuration whose camera, and trigger, are used.
+/// Records until `folder` holds `frames` pictures, one every `every`; an interrupted recording is resumed. `camera` is a device, or a
+/// configuration whose camera and trigger are used.
 ///
 /// # Errors
-/// Where the camera does not work now, or a picture cannot be written.
+/// Where the camera does not work, or a picture cannot be written.
 pub fn record(camera: &str, folder: &Path, frames: u64, every: Duration, telemetry: &Telemetry) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let path = |number: u64| -> PathBuf { folder.join(format!("good-{number:04}.png")) };
@@ -63,7 +63,7 @@ fn configuration(camera: &str) -> anyhow::Result<Config> {
         return Ok(config);
     }
     let config = Config::load(Path::new(camera))?;
-    anyhow::ensure!(matches!(config.source, Source::Camera(_)), "{camera}: it has no [source.camera] to teach from");
+    anyhow::ensure!(matches!(config.source, Source::Camera(_)), "{camera}: it has no [source.camera]");
     Ok(config)
 }
 
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_recorded_already_needs_no_camera() {
+    fn a_complete_recording_needs_no_camera() {
         let folder = tempfile::tempdir().unwrap();
         for number in 1..=3 {
             std::fs::write(folder.path().join(format!("good-{number:04}.png")), "").unwrap();

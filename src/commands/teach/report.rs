@@ -1,80 +1,96 @@
-//! What `lineside teach` says when it is done.
+//! The report at the end of `lineside teach`.
 
-use super::Arguments;
 use crate::commands::print_json;
-use crate::task::anomaly::teach::{Gain, Taught};
+use crate::task::anomaly::teach::{LabelGain, TrainedModel};
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::time::Instant;
+use std::path::Path;
 
-/// False alarms in 1000 normal frames for which the found defects are told.
+/// False alarms in 1000 normal frames for which the number of defects found is reported.
 const RATES: [f64; 4] = [1.0, 10.0, 50.0, 100.0];
 
-/// Prints what was learned, for people or as JSON.
-pub fn print(
-    arguments: &Arguments,
-    taught: &Taught,
-    pictures: usize,
-    clusters: usize,
-    start: Instant,
-) -> anyhow::Result<()> {
-    let asked = arguments.false_alarms;
-    let [low, high] = taught.confidence.map(|share| 1000.0 * share);
-    let threshold = taught.threshold;
-    let seconds = start.elapsed().as_secs_f64();
-    if arguments.json {
-        let candidates: Vec<_> = taught
+/// What is reported.
+pub struct Summary<'a> {
+    /// The trained model.
+    pub model: &'a TrainedModel,
+    /// Number of normal pictures.
+    pub pictures: usize,
+    /// Number of groups of near-duplicates among them.
+    pub groups: usize,
+    /// Duration in seconds.
+    pub seconds: f64,
+    /// Allowed false alarms in 1000 normal frames.
+    pub false_alarms: f64,
+    /// The bundle that was written.
+    pub out: &'a Path,
+}
+
+impl Summary<'_> {
+    /// The 95 % confidence interval of the false alarms in 1000 normal frames.
+    fn interval(&self) -> [f64; 2] {
+        self.model.false_alarm_interval.map(|share| 1000.0 * share)
+    }
+
+    /// Prints the report as JSON.
+    pub fn print_json(&self) -> anyhow::Result<()> {
+        let &Summary { model, pictures, groups, seconds, false_alarms, out } = self;
+        let candidates: Vec<_> = model
             .candidates
             .iter()
-            .map(|c| serde_json::json!({ "method": c.method, "auroc_synthetic": c.auroc, "chosen": c.chosen }))
+            .map(|c| serde_json::json!({ "method": c.method, "auroc_synthetic": c.auroc, "chosen": c.selected }))
             .collect();
-        let labelled = taught.gain.as_ref().map(|gain| {
-            let kinds = gain.found(&taught.calibration, threshold);
+        let labelled = model.gain.as_ref().map(|gain| {
+            let kinds = gain.found(&model.calibration, model.threshold);
             serde_json::json!({
                 "count": gain.sums.len(), "auroc_without": gain.without, "auroc_with": gain.with, "helped": gain.helped,
                 "found": kinds.iter().map(|(kind, (found, _))| (kind, found)).collect::<BTreeMap<_, _>>(),
                 "by_kind": kinds.iter().map(|(kind, (_, all))| (kind, all)).collect::<BTreeMap<_, _>>(),
             })
         });
-        return print_json(&serde_json::json!({
-            "pictures": pictures, "groups": clusters, "seconds": seconds, "threshold": threshold,
-            "false_alarms": asked, "false_alarms_interval": [low, high],
-            "auroc_synthetic": taught.auroc, "candidates": candidates, "labelled": labelled,
-            "out": arguments.out,
-        }));
+        print_json(&serde_json::json!({
+            "pictures": pictures, "groups": groups, "seconds": seconds, "threshold": model.threshold,
+            "false_alarms": false_alarms, "false_alarms_interval": self.interval(),
+            "auroc_synthetic": model.auroc, "candidates": candidates, "labelled": labelled,
+            "out": out,
+        }))
     }
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "taught with {pictures} pictures in {clusters} groups of alike ones, in {seconds:.0} s")?;
-    writeln!(out, "held-out pictures told from the same with painted defects (AUROC):")?;
-    for candidate in &taught.candidates {
-        let chosen = if candidate.chosen { "in the verdict" } else { "" };
-        writeln!(out, "  {:<10} {:.4}  {chosen}", candidate.method.name(), candidate.auroc)?;
+
+    /// Prints the report as text.
+    pub fn print_text(&self) -> std::io::Result<()> {
+        let &Summary { model, pictures, groups, seconds, .. } = self;
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "trained with {pictures} pictures in {groups} groups of near-duplicates, in {seconds:.0} s")?;
+        writeln!(out, "AUROC of held-out pictures against held-out synthetic defects:")?;
+        for candidate in &model.candidates {
+            let selected = if candidate.selected { "selected" } else { "" };
+            writeln!(out, "  {:<10} {:.4}  {selected}", candidate.method.name(), candidate.auroc)?;
+        }
+        writeln!(out, "  {:<10} {:.4}", "verdict", model.auroc)?;
+        if let Some(gain) = &model.gain {
+            print_gain(&mut out, gain, model)?;
+        }
+        let (threshold, expected) = (model.threshold, 1000.0 * (1.0 - model.threshold));
+        let [low, high] = self.interval();
+        writeln!(
+            out,
+            "threshold {threshold:.4}: {expected:.1} false alarms in 1000 normal frames; {low:.1} to {high:.1} with 95 % confidence"
+        )?;
+        let path = self.out.display();
+        writeln!(out, "written to {path}; to evaluate it: lineside eval {path} --normal DIR --defect DIR")
     }
-    writeln!(out, "  {:<10} {:.4}", "verdict", taught.auroc)?;
-    if let Some(gain) = &taught.gain {
-        defects(&mut out, gain, taught)?;
-    }
-    let expected = 1000.0 * (1.0 - threshold);
-    writeln!(
-        out,
-        "threshold {threshold:.4}: {expected:.1} false alarms in 1000 normal frames; {low:.1} to {high:.1} with 95 % confidence"
-    )?;
-    let path = arguments.out.display();
-    writeln!(out, "written: {path}; how it does: lineside eval {path} --normal DIR --defect DIR")?;
-    Ok(())
 }
 
-/// What labelled defects were good for.
-fn defects(out: &mut impl Write, gain: &Gain, taught: &Taught) -> std::io::Result<()> {
+/// Prints what labelled defects gained.
+fn print_gain(out: &mut impl Write, gain: &LabelGain, model: &TrainedModel) -> std::io::Result<()> {
     let count = gain.sums.len();
-    write!(out, "{count} labelled defects, held out in turn: AUROC {:.4} without their help, ", gain.without)?;
-    let kept = if gain.helped { "" } else { "; it misleads, so they only set the threshold" };
+    write!(out, "AUROC of {count} held-out labelled defects: {:.4} without training on labels, ", gain.without)?;
+    let kept = if gain.helped { "" } else { "; labels do not help and are used for the threshold only" };
     writeln!(out, "{:.4} with it{kept}", gain.with)?;
-    for (kind, (found, all)) in gain.found(&taught.calibration, taught.threshold) {
+    for (kind, (found, all)) in gain.found(&model.calibration, model.threshold) {
         writeln!(out, "  {kind:<16} {found} of {all} found at the threshold")?;
     }
     let found =
-        |rate: f64| gain.sums.iter().filter(|sum| taught.calibration.score(**sum) >= 1.0 - rate / 1000.0).count();
-    let rates = RATES.map(|rate| format!("{} with {rate}", found(rate)));
+        |rate: f64| gain.sums.iter().filter(|sum| model.calibration.score(**sum) >= 1.0 - rate / 1000.0).count();
+    let rates = RATES.map(|rate| format!("{} at {rate}", found(rate)));
     writeln!(out, "  found by false alarms in 1000: {}", rates.join(", "))
 }

@@ -1,55 +1,57 @@
-//! `baseline.json`: how normal pictures scored and looked when a bundle was taught. What drift is measured against.
+//! `baseline.json`: scores and image statistics of the normal pictures from which a bundle was trained; the reference for drift
+//! detection.
 
 use crate::bundle::{Bundle, BundleError};
 use serde::{Deserialize, Serialize};
 
-/// Its name in a bundle.
+/// Its file name in a bundle.
 const FILE: &str = "baseline.json";
 
-/// How normal pictures scored and looked.
+/// Scores and image statistics of normal pictures.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 pub struct Baseline {
-    /// Scores of the pictures when they were held out, rising.
+    /// Scores of the pictures when they were held out, ascending.
     pub scores: Vec<f64>,
-    /// What they looked like; bundles of older programs do not tell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub looks: Option<Looks>,
+    /// Their image statistics; missing in bundles of older programs.
+    #[serde(rename = "looks", default, skip_serializing_if = "Option::is_none")]
+    pub image_stats: Option<ImageStatsBaseline>,
 }
 
-/// What normal pictures looked like, by the measure of [`Look`](super::Look).
+/// The distributions of [`ImageStats`](super::ImageStats) of normal pictures.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Looks {
-    /// Their brightness, grey levels, rising.
+pub struct ImageStatsBaseline {
+    /// Brightness in grey levels, ascending.
     pub brightness: Vec<f64>,
-    /// Their sharpness, thousandths, rising.
+    /// Sharpness in thousandths, ascending.
     pub sharpness: Vec<f64>,
 }
 
 impl Baseline {
-    /// The baseline of a bundle, where it has one.
+    /// The baseline of a bundle, if it has one.
     ///
     /// # Errors
-    /// [`BundleError::Bad`] where it is not what it should be.
+    /// [`BundleError::Bad`] where the file is malformed.
     pub fn of(bundle: &Bundle) -> Result<Option<Baseline>, BundleError> {
         if !bundle.manifest().files.contains_key(FILE) {
             return Ok(None);
         }
         let baseline: Baseline =
             serde_json::from_slice(&bundle.read(FILE)?).map_err(|error| bundle.blame(FILE, error))?;
-        let looks = baseline.looks.iter().flat_map(|looks| [&looks.brightness, &looks.sharpness]);
-        for values in looks.chain([&baseline.scores]) {
+        let image_stats =
+            baseline.image_stats.iter().flat_map(|image_stats| [&image_stats.brightness, &image_stats.sharpness]);
+        for values in image_stats.chain([&baseline.scores]) {
             if values.is_empty() || !values.is_sorted() || !values.iter().all(|value| value.is_finite()) {
-                return Err(bundle.blame(FILE, "rising numbers are expected, at least one of each kind"));
+                return Err(bundle.blame(FILE, "expected ascending numbers, at least one in each list"));
             }
         }
         Ok(Some(baseline))
     }
 
-    /// As a bundle stores it.
+    /// The JSON that a bundle stores.
     ///
     /// # Errors
-    /// None, in truth: numbers can always be written.
+    /// None in practice: finite numbers can always be written.
     pub fn to_json(&self) -> serde_json::Result<String> {
         serde_json::to_string(self)
     }
@@ -76,26 +78,26 @@ mod tests {
     }
 
     #[test]
-    fn old_baselines_tell_of_scores_and_new_ones_of_looks_too() {
+    fn old_baselines_hold_scores_and_new_ones_image_stats_too() {
         assert_eq!(read(None), Ok(None));
         let old = "{\"frames\":2,\"scores\":[0.0,0.5],\"brightness\":[102.7,1.2],\"sharpness\":[0.04,0.001]}";
-        assert_eq!(read(Some(old)), Ok(Some(Baseline { scores: vec![0.0, 0.5], looks: None })));
-        let looks = Some(Looks { brightness: vec![99.5, 101.0], sharpness: vec![31.5, 31.5] });
-        let new = Baseline { scores: vec![0.25], looks };
+        assert_eq!(read(Some(old)), Ok(Some(Baseline { scores: vec![0.0, 0.5], image_stats: None })));
+        let image_stats = Some(ImageStatsBaseline { brightness: vec![99.5, 101.0], sharpness: vec![31.5, 31.5] });
+        let new = Baseline { scores: vec![0.25], image_stats };
         assert_eq!(read(Some(&new.to_json().unwrap())), Ok(Some(new)));
     }
 
     #[test]
-    fn what_is_no_baseline_is_blamed() {
+    fn malformed_baselines_are_refused() {
         for (json, part) in [
             ("{", "EOF while parsing"),
-            ("{\"scores\":[]}", "rising numbers are expected"),
-            ("{\"scores\":[0.5,0.25]}", "rising numbers are expected"),
-            ("{\"scores\":[0.5],\"looks\":{\"brightness\":[],\"sharpness\":[1.0]}}", "rising numbers are expected"),
+            ("{\"scores\":[]}", "expected ascending numbers"),
+            ("{\"scores\":[0.5,0.25]}", "expected ascending numbers"),
+            ("{\"scores\":[0.5],\"looks\":{\"brightness\":[],\"sharpness\":[1.0]}}", "expected ascending numbers"),
             ("{\"scores\":\"many\"}", "invalid type"),
         ] {
-            let said = read(Some(json)).unwrap_err();
-            assert!(said.contains("baseline.json") && said.contains(part), "{json}: {said}");
+            let message = read(Some(json)).unwrap_err();
+            assert!(message.contains("baseline.json") && message.contains(part), "{json}: {message}");
         }
     }
 }

@@ -5,8 +5,8 @@
 //! half the grid are enlarged to it bilinearly. Values are whole numbers of [`UNIT`]ths, the same on every CPU: sums are
 //! integers, and what is float is one division, one square root and one product, each rounded by IEEE 754.
 
-use super::averages::{Averages, SHARE};
-use super::view::{Features, Layer};
+use super::local_mean::{LocalMean, SHARE};
+use super::view::{FeatureMaps, Layer};
 use multiversion::multiversion;
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use std::ops::Range;
 pub const UNIT: f32 = 64.0;
 
 /// A quarter of a byte step, in 36ths: a feature that is flat over the frame stays small.
-const LEAST_SPREAD: u16 = SHARE / 4;
+const SPREAD_OFFSET: u16 = SHARE / 4;
 
 /// Adding it to a small float leaves the float, rounded half to even, in the lowest bits.
 const ROUND: f32 = 12_582_912.0;
@@ -39,7 +39,7 @@ pub struct Group {
     pub channels: Range<usize>,
     /// `[rows, columns, channels]`
     values: Vec<i16>,
-    averages: Averages,
+    local_mean: LocalMean,
 }
 
 impl Group {
@@ -71,8 +71,8 @@ impl Cells {
             match groups.last_mut() {
                 Some(group) if group.grid == grid => group.channels.end = end,
                 _ => {
-                    let averages = Averages::new(layer.rows, layer.columns);
-                    groups.push(Group { grid, channels: channels..end, values: Vec::new(), averages });
+                    let local_mean = LocalMean::new(layer.rows, layer.columns);
+                    groups.push(Group { grid, channels: channels..end, values: Vec::new(), local_mean });
                 }
             }
             channels = end;
@@ -80,7 +80,7 @@ impl Cells {
         for group in &mut groups {
             group.values.resize(group.grid.0 * group.grid.1 * group.channels.len(), 0);
         }
-        let largest = groups.iter().map(|group| group.averages.len()).max().unwrap_or(0);
+        let largest = groups.iter().map(|group| group.local_mean.len()).max().unwrap_or(0);
         let planes = vec![0; largest * AT_ONCE];
         Ok(Cells { grid: (columns, rows), channels, groups, values: Vec::new(), planes })
     }
@@ -107,19 +107,19 @@ impl Cells {
     }
 
     /// Computes the values of a frame.
-    pub fn fill(&mut self, features: Features<'_>) {
+    pub fn fill(&mut self, features: FeatureMaps<'_>) {
         let (mut channel, mut at) = (0, 0);
         for (layer, planes) in features.iter() {
             while self.groups.get(at).is_some_and(|group| group.channels.end <= channel) {
                 at += 1;
             }
             let Some(group) = self.groups.get_mut(at) else { return };
-            let (each, averages) = (group.channels.len(), &mut group.averages);
-            let (length, width) = (averages.len(), averages.width());
+            let (each, local_mean) = (group.channels.len(), &mut group.local_mean);
+            let (length, width) = (local_mean.len(), local_mean.width());
             for some in planes.chunks(layer.plane() * AT_ONCE) {
                 let count = some.len() / layer.plane();
                 for (plane, out) in some.chunks_exact(layer.plane()).zip(self.planes.chunks_exact_mut(length)) {
-                    relate(averages.of(plane), layer.plane(), out);
+                    normalize(local_mean.of(plane), layer.plane(), out);
                 }
                 let own = channel - group.channels.start;
                 for (row, values) in group.values.chunks_exact_mut(each * layer.columns).enumerate() {
@@ -145,7 +145,7 @@ impl Cells {
                 continue;
             }
             let each = group.channels.len();
-            for (cell, from) in cells.zip(enlarged(group.grid)) {
+            for (cell, from) in cells.zip(upsampled(group.grid)) {
                 let [a, b, c, d] = from.map(|place| &group.values[place * each..][..each]);
                 for (i, to) in cell.iter_mut().enumerate() {
                     let [a, b, c, d] = [a[i], b[i], c[i], d[i]].map(i32::from);
@@ -158,7 +158,7 @@ impl Cells {
 
 /// Twice the size: each new place lies a quarter of a step from its nearest old one. For each of them, row by row, the four
 /// old ones around it, of which it takes 9, 3, 3 and 1 of 16 parts.
-pub fn enlarged((columns, rows): (usize, usize)) -> impl Iterator<Item = [usize; 4]> {
+pub fn upsampled((columns, rows): (usize, usize)) -> impl Iterator<Item = [usize; 4]> {
     // The two old places that a new one lies between, the nearer first.
     let between = |at: usize, end: usize| {
         let near = at / 2;
@@ -173,7 +173,7 @@ pub fn enlarged((columns, rows): (usize, usize)) -> impl Iterator<Item = [usize;
 
 /// `(value - mean) / (spread + a quarter of a byte step)` in [`UNIT`]ths, for `count` values among zeros.
 #[multiversion(targets("x86_64+avx512bw+avx512vl", "x86_64+avx2"))]
-fn relate(values: &[u16], count: usize, out: &mut [i16]) {
+fn normalize(values: &[u16], count: usize, out: &mut [i16]) {
     let count = count as u64;
     let (mut sum, mut squares) = (0, 0);
     // So many squares add up to less than 2^32.
@@ -184,7 +184,7 @@ fn relate(values: &[u16], count: usize, out: &mut [i16]) {
     let mean = sum as f64 / count as f64;
     // Exact: both products are integers below 2^53.
     let variance = (count * squares - sum * sum) as f64 / (count * count) as f64;
-    let scale = (f64::from(UNIT) / (variance.sqrt() + f64::from(LEAST_SPREAD))) as f32;
+    let scale = (f64::from(UNIT) / (variance.sqrt() + f64::from(SPREAD_OFFSET))) as f32;
     let mean = mean as f32;
     for (out, &value) in out.iter_mut().zip(values) {
         *out = ((f32::from(value) - mean) * scale + ROUND).to_bits() as i16;
@@ -200,23 +200,23 @@ mod tests {
     }
 
     #[test]
-    fn cells_are_told_in_spreads_of_their_own_frame() {
+    fn cells_are_in_standard_deviations_of_their_own_frame() {
         // Mean 72, spread 27, and 9 for the quarter step: 27 / 36 of a spread of 64 units.
         let mut out = [0; 4];
-        relate(&[45, 45, 99, 99], 4, &mut out);
+        normalize(&[45, 45, 99, 99], 4, &mut out);
         assert_eq!(out, [-48, -48, 48, 48]);
-        relate(&[500; 4], 4, &mut out);
+        normalize(&[500; 4], 4, &mut out);
         assert_eq!(out, [0; 4]);
     }
 
     #[test]
-    fn light_falls_out() {
+    fn brightness_cancels_out() {
         let layers = [layer(2, 4, 4), layer(1, 2, 2)];
         let pattern: Vec<u8> = (0..36).map(|i| (i * i * 7 % 100) as u8).collect();
         let brighter: Vec<u8> = pattern.iter().map(|value| value + 100).collect();
         let cells = |bytes: &[u8]| {
             let mut cells = Cells::new(&layers).unwrap();
-            cells.fill(Features { layers: &layers, bytes });
+            cells.fill(FeatureMaps { layers: &layers, bytes });
             cells.join();
             cells.values
         };
@@ -229,7 +229,7 @@ mod tests {
         let plane = [0i32, 64, 0, 64];
         let parts =
             |from: [usize; 4]| from.iter().zip([9, 3, 3, 1]).map(|(&place, part)| plane[place] * part).sum::<i32>();
-        let out: Vec<i32> = enlarged((2, 2)).map(|from| parts(from) / 16).collect();
+        let out: Vec<i32> = upsampled((2, 2)).map(|from| parts(from) / 16).collect();
         assert_eq!(out[..4], [0, 16, 48, 64]);
         assert_eq!(out[4..8], out[..4]);
     }

@@ -22,12 +22,12 @@ pub fn heat(distance: u32, half: u32) -> u8 {
     ((255 * distance + sum / 2) / sum) as u8
 }
 
-/// Groups the cells whose distance is at least `least` (4-neighbours) and puts them into `regions`, hottest first.
+/// Groups the cells whose distance is at least `min` (4-neighbours) and puts them into `regions`, hottest first.
 /// `todo` and `seen` are scratch that is reused from frame to frame.
 pub fn find_regions(
     grid: &Grid,
     distances: &[u32],
-    least: u32,
+    min: u32,
     half: u32,
     scratch: &mut Scratch,
     regions: &mut Vec<Region>,
@@ -36,7 +36,7 @@ pub fn find_regions(
     scratch.seen.clear();
     scratch.seen.resize(distances.len(), false);
     for start in 0..distances.len() {
-        if scratch.seen[start] || distances[start] < least {
+        if scratch.seen[start] || distances[start] < min {
             continue;
         }
         let (mut left, mut top, mut right, mut bottom) = (usize::MAX, usize::MAX, 0, 0);
@@ -56,7 +56,7 @@ pub fn find_regions(
                 (y + 1 < grid.height).then(|| cell + grid.width),
             ];
             for next in neighbours.into_iter().flatten() {
-                if !scratch.seen[next] && distances[next] >= least {
+                if !scratch.seen[next] && distances[next] >= min {
                     scratch.seen[next] = true;
                     scratch.todo.push(next);
                 }

@@ -1,21 +1,21 @@
 //! What a frame looks like as a whole: of each feature its mean, its highest value, and the logarithms of its spread over
 //! the frame, over the means of rows, and over the means of columns.
 
-use super::view::{Features, Layer};
+use super::view::{FeatureMaps, Layer};
 use multiversion::multiversion;
 
 /// Added to a spread before its logarithm is taken, in steps of the features' bytes: a flat feature stays finite.
-const LEAST_SPREAD: f64 = 0.25;
+const SPREAD_OFFSET: f64 = 0.25;
 
 /// Columns that are added up at a time.
 const BLOCK: usize = 32;
 
-/// Values for each channel, in the order of [`Statistic`].
+/// Values for each channel, in the order of [`PooledStatistic`].
 pub const STATISTICS: usize = 5;
 
 /// What a pooled value tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Statistic {
+pub enum PooledStatistic {
     /// The mean, in 256ths of a byte step.
     Mean,
     /// The highest value, in 256ths of a byte step.
@@ -28,15 +28,15 @@ pub enum Statistic {
     Columns,
 }
 
-impl Statistic {
+impl PooledStatistic {
     /// What the pooled value at `index` tells.
-    pub fn at(index: usize) -> Statistic {
+    pub fn at(index: usize) -> PooledStatistic {
         match index % STATISTICS {
-            0 => Statistic::Mean,
-            1 => Statistic::Highest,
-            2 => Statistic::Spread,
-            3 => Statistic::Rows,
-            _ => Statistic::Columns,
+            0 => PooledStatistic::Mean,
+            1 => PooledStatistic::Highest,
+            2 => PooledStatistic::Spread,
+            3 => PooledStatistic::Rows,
+            _ => PooledStatistic::Columns,
         }
     }
 }
@@ -48,12 +48,12 @@ pub fn pooled_len(layers: &[Layer]) -> usize {
 
 /// Puts `[channels of all layers, STATISTICS]` values into `out`. Sums are integers and the logarithm is libm's, so they are
 /// the same on every CPU.
-pub fn pool(features: Features<'_>, out: &mut Vec<u16>) {
+pub fn pool(features: FeatureMaps<'_>, out: &mut Vec<u16>) {
     out.clear();
     for (layer, planes) in features.iter() {
         let Layer { rows, columns, .. } = layer;
         for plane in planes.chunks_exact(layer.plane()) {
-            let Seen { all: sums, by_row, by_column, highest } = add_up(plane, columns);
+            let PlaneSums { all: sums, by_row, by_column, highest } = add_up(plane, columns);
             let count = layer.plane() as u64;
             out.push(((256 * sums.sum + count / 2) / count) as u16);
             out.push(256 * u16::from(highest));
@@ -66,7 +66,7 @@ pub fn pool(features: Features<'_>, out: &mut Vec<u16>) {
 
 /// Sums over a plane.
 #[derive(Default)]
-struct Seen {
+struct PlaneSums {
     all: Sums,
     by_row: Sums,
     by_column: Sums,
@@ -74,8 +74,8 @@ struct Seen {
 }
 
 #[multiversion(targets("x86_64+avx512bw+avx512vl", "x86_64+avx2"))]
-fn add_up(plane: &[u8], columns: usize) -> Seen {
-    let mut seen = Seen::default();
+fn add_up(plane: &[u8], columns: usize) -> PlaneSums {
+    let mut sums = PlaneSums::default();
     for row in plane.chunks_exact(columns) {
         let (mut sum, mut squares, mut highest) = (0u32, 0u32, 0u8);
         for &value in row {
@@ -83,23 +83,23 @@ fn add_up(plane: &[u8], columns: usize) -> Seen {
             squares += u32::from(value) * u32::from(value);
             highest = highest.max(value);
         }
-        seen.all.add(u64::from(sum), u64::from(squares));
-        seen.by_row.add(u64::from(sum), u64::from(sum) * u64::from(sum));
-        seen.highest = seen.highest.max(highest);
+        sums.all.add(u64::from(sum), u64::from(squares));
+        sums.by_row.add(u64::from(sum), u64::from(sum) * u64::from(sum));
+        sums.highest = sums.highest.max(highest);
     }
-    // A block of columns at a time, so that their sums stay in registers.
+    // A block of columns at a time, so that the sums stay in registers.
     for from in (0..columns).step_by(BLOCK) {
-        let mut sums = [0u32; BLOCK];
+        let mut column_sums = [0u32; BLOCK];
         for row in plane.chunks_exact(columns) {
-            for (sum, &value) in sums.iter_mut().zip(&row[from..]) {
+            for (sum, &value) in column_sums.iter_mut().zip(&row[from..]) {
                 *sum += u32::from(value);
             }
         }
-        for &sum in sums.iter().take(columns - from) {
-            seen.by_column.add(u64::from(sum), u64::from(sum) * u64::from(sum));
+        for &sum in column_sums.iter().take(columns - from) {
+            sums.by_column.add(u64::from(sum), u64::from(sum) * u64::from(sum));
         }
     }
-    seen
+    sums
 }
 
 #[derive(Default)]
@@ -122,7 +122,7 @@ impl Sums {
 
 /// Between 5000 and 57 000: a spread of bytes is at most 127.5.
 fn logarithm(spread: f64) -> u16 {
-    (8192.0 * (libm::log(spread + LEAST_SPREAD) + 2.0) + 0.5) as u16
+    (8192.0 * (libm::log(spread + SPREAD_OFFSET) + 2.0) + 0.5) as u16
 }
 
 #[cfg(test)]
@@ -133,7 +133,7 @@ mod tests {
     fn mean_peak_and_spreads() {
         let layers = [Layer { channels: 2, rows: 2, columns: 2 }];
         let mut out = Vec::new();
-        pool(Features { layers: &layers, bytes: &[0, 0, 8, 8, 5, 5, 5, 5] }, &mut out);
+        pool(FeatureMaps { layers: &layers, bytes: &[0, 0, 8, 8, 5, 5, 5, 5] }, &mut out);
         assert_eq!(out.len(), pooled_len(&layers));
         let close = |value: u16, spread: f64| {
             assert!((f64::from(value) / 8192.0 - 2.0 - (spread + 0.25).ln()).abs() < 1e-4, "{value} {spread}");

@@ -1,6 +1,6 @@
 //! The answer for one frame.
 
-use super::Region;
+use super::heatmap::Region;
 use lineside_picture::{Filter, Layout, Picture, PictureError, Rect, Resizer};
 use sha2::{Digest, Sha256};
 

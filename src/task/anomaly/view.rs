@@ -1,11 +1,11 @@
-//! A frame as the backbone sees it at one input size: its features, as bytes.
+//! The backbone at one input size, and the features that it extracts from a frame.
 
 use lineside_engine::{EngineError, Model, Plan, Session};
 use lineside_picture::{Layout, Picture, PictureError, Resizer};
 use multiversion::multiversion;
 use std::sync::Arc;
 
-/// One layer of features: bytes `[channels, rows, columns]`.
+/// The shape of one layer of features, bytes `[channels, rows, columns]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layer {
     /// Feature planes.
@@ -23,19 +23,19 @@ impl Layer {
     }
 }
 
-/// The backbone, planned for squares of one size. A frame is squeezed into the square, whatever its shape.
+/// The backbone, planned for squares of one size. A frame is resized to the square, whatever its aspect ratio.
 pub struct View {
     session: Session,
     side: usize,
     layers: Vec<Layer>,
-    resizer: Option<(Resizer, Shape)>,
+    resizer: Option<(Resizer, FrameShape)>,
     fitted: Picture,
     bytes: Vec<u8>,
 }
 
-type Shape = (usize, usize, Layout);
+type FrameShape = (usize, usize, Layout);
 
-/// One picture of red, green and blue planes.
+/// The shape of an input: one picture of red, green and blue planes.
 fn shape(side: usize) -> Vec<usize> {
     vec![1, 3, side, side]
 }
@@ -44,12 +44,12 @@ impl View {
     /// Plans `model` for squares of `side` pixels.
     ///
     /// # Errors
-    /// One line, where the model does not take RGB planes of bytes or gives anything but planes of bytes.
+    /// One line, where the model does not take RGB planes of bytes or has other outputs than planes of bytes.
     pub fn new(model: Model, side: usize) -> Result<View, String> {
         View::with_threads(model, side, 1)
     }
 
-    /// The same, computed by the kernel set of a name ([`lineside_engine::kernel_names`]).
+    /// As [`View::new`], with the kernel set of this name ([`lineside_engine::kernel_names`]).
     ///
     /// # Errors
     /// As [`View::new`], and where this CPU has no such set.
@@ -57,7 +57,7 @@ impl View {
         View::of_plan(model.plan_with(&[shape(side)], kernel), side, 1)
     }
 
-    /// The same, with runs that are shared by a number of threads.
+    /// As [`View::new`], with runs on several threads.
     ///
     /// # Errors
     /// As [`View::new`].
@@ -81,7 +81,7 @@ impl View {
         Ok(View { session, side, layers, resizer: None, fitted: Picture::default(), bytes })
     }
 
-    /// The layers that the backbone gives, in its order.
+    /// The layers of features, in the order of the backbone's outputs.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
     }
@@ -91,7 +91,7 @@ impl View {
         self.session.plan()
     }
 
-    /// Squeezes the frame into the square.
+    /// Resizes a frame to the square.
     ///
     /// # Errors
     /// [`PictureError`] for a frame without pixels.
@@ -107,7 +107,7 @@ impl View {
         resizer.run(frame, &mut self.fitted)
     }
 
-    /// The frame that was prepared last, `[side, side, channels]`.
+    /// The resized frame, `[side, side, channels]`.
     pub fn fitted(&self) -> &Picture {
         &self.fitted
     }
@@ -122,7 +122,7 @@ impl View {
         for (channel, to) in planes.chunks_exact_mut(plane).enumerate() {
             match self.fitted.layout() {
                 Layout::Grey => to.copy_from_slice(self.fitted.data()),
-                Layout::Rgb => every_third(&self.fitted.data()[channel..], to),
+                Layout::Rgb => deinterleave(&self.fitted.data()[channel..], to),
             }
         }
         self.session.run()?;
@@ -134,21 +134,36 @@ impl View {
     }
 
     /// The features of the last run.
-    pub fn features(&self) -> Features<'_> {
-        Features { layers: &self.layers, bytes: &self.bytes }
+    pub fn features(&self) -> FeatureMaps<'_> {
+        FeatureMaps { layers: &self.layers, bytes: &self.bytes }
     }
 }
 
-/// One channel of pixels in colour.
+/// Plans a model for several sides. It is parsed once, and what was parsed is freed with the last plan.
+///
+/// # Errors
+/// The first error of `plan`.
+pub fn plan_each(
+    model: Model,
+    sides: &[usize],
+    plan: impl Fn(Model, usize) -> Result<View, String>,
+) -> Result<Vec<View>, String> {
+    let Some((&last, others)) = sides.split_last() else { return Ok(Vec::new()) };
+    let mut views = others.iter().map(|&side| plan(model.clone(), side)).collect::<Result<Vec<View>, String>>()?;
+    views.push(plan(model, last)?);
+    Ok(views)
+}
+
+/// Copies one channel of RGB pixels; `from` begins at its first value.
 #[multiversion(targets("x86_64+avx512bw+avx512vl", "x86_64+avx2"))]
-fn every_third(from: &[u8], to: &mut [u8]) {
+fn deinterleave(from: &[u8], to: &mut [u8]) {
     for (i, to) in to.iter_mut().enumerate() {
         *to = from[3 * i];
     }
 }
 
-/// Squeezes the frame into every view: into the first, and from there into those that are smaller, which is quicker and
-/// looks the same.
+/// Resizes the frame for every view: for the first, and from there for smaller ones, which is faster and gives nearly the same
+/// picture.
 ///
 /// # Errors
 /// As [`View::prepare`].
@@ -158,16 +173,16 @@ pub fn prepare(views: &mut [View], frame: &Picture) -> Result<(), PictureError> 
     others.iter_mut().try_for_each(|view| view.prepare(if view.side < first.side { &first.fitted } else { frame }))
 }
 
-/// Features of one frame in one view: the planes of all layers, one after the other.
+/// The features of one frame in one view: the planes of all layers, one after the other.
 #[derive(Clone, Copy)]
-pub struct Features<'a> {
+pub struct FeatureMaps<'a> {
     /// The layers.
     pub layers: &'a [Layer],
     /// Their planes.
     pub bytes: &'a [u8],
 }
 
-impl<'a> Features<'a> {
+impl<'a> FeatureMaps<'a> {
     /// Each layer with its planes.
     pub fn iter(&self) -> impl Iterator<Item = (Layer, &'a [u8])> {
         let mut rest = self.bytes;

@@ -1,43 +1,43 @@
-//! How close enlarged pictures come to the originals, beside bicubic and beside other bundles.
+//! Evaluation of super-resolution: how close enlarged pictures come to the originals, compared with bicubic and other bundles.
 
-mod grid;
+mod comparison_sheet;
 mod pairs;
 
-use super::Arguments;
+use super::arguments::Arguments;
 use crate::bundle::{self, Bundle};
 use crate::commands::{WrongArguments, print_json};
-use crate::task::super_resolution::{Enlarger, enlarge_bicubic, psnr_y, ssim_y};
+use crate::task::super_resolution::{Enlarger, psnr_y, ssim_y};
 use anyhow::Context;
-use grid::Grid;
-use lineside_picture::Picture;
+use comparison_sheet::ComparisonSheet;
+use lineside_picture::{Picture, upscale_bicubic};
 use pairs::Pairs;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// The word that stands for the shipped bundle of a scale.
+/// The name that stands for the shipped bundle of a scale.
 pub(super) const SHIPPED: &str = "superres";
 
-/// The scale that is meant where none is given.
-const USUAL_SCALE: usize = 3;
+/// The scale without --scale.
+const DEFAULT_SCALE: usize = 3;
 
 /// The shipped bundle's name for a scale.
 pub(super) fn shipped(scale: Option<usize>) -> String {
-    format!("{SHIPPED}-x{}", scale.unwrap_or(USUAL_SCALE))
+    format!("{SHIPPED}-x{}", scale.unwrap_or(DEFAULT_SCALE))
 }
 
-/// How near one way of enlarging comes to the original.
+/// Fidelity of an enlarged picture to the original.
 #[derive(Debug, Clone, Copy, serde::Serialize)]
-struct Quality {
+struct Fidelity {
     psnr_y: f64,
     ssim: f64,
 }
 
-/// One picture: its file, bicubic, and each bundle in the order given.
-struct Row {
+/// The result of one picture: bicubic, and each bundle in the order of the arguments.
+struct PictureResult {
     file: String,
-    bicubic: Quality,
-    by: Vec<Quality>,
+    bicubic: Fidelity,
+    by: Vec<Fidelity>,
 }
 
 pub(super) fn run(bundle: Bundle, hr: &Path, arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -50,46 +50,47 @@ pub(super) fn run(bundle: Bundle, hr: &Path, arguments: &Arguments) -> anyhow::R
     if let Some(other) = enlargers.iter().find(|enlarger| enlarger.scale() != wanted) {
         let (name, its) = (&other.bundle().manifest().name, other.scale());
         return Err(
-            WrongArguments(format!("{name} enlarges {its} times, not {wanted}: give bundles of one scale")).into()
+            WrongArguments(format!("{name} has a scale of {its}, not {wanted}: use bundles of one scale")).into()
         );
     }
     let pairs = Pairs::open(hr, scale, arguments)?;
     let names: Vec<String> = enlargers.iter().map(|enlarger| enlarger.bundle().manifest().name.clone()).collect();
-    let mut grid = arguments.sheet.as_ref().map(|_| Grid::default());
+    let mut sheet = arguments.sheet.as_ref().map(|_| ComparisonSheet::default());
     let mut rows = Vec::new();
     for index in 0..pairs.len() {
         let (original, small) = pairs.read(index)?;
         let file = pairs.file(index);
-        let quality = |enlarged: &Picture| {
-            let too_small = || format!("{}: too small to be measured", file.display());
+        let fidelity = |enlarged: &Picture| {
+            let too_small = || format!("{}: too small to be evaluated", file.display());
             let psnr_y = psnr_y(&original, enlarged, scale).with_context(too_small)?;
-            anyhow::Ok(Quality { psnr_y, ssim: ssim_y(&original, enlarged, scale).with_context(too_small)? })
+            anyhow::Ok(Fidelity { psnr_y, ssim: ssim_y(&original, enlarged, scale).with_context(too_small)? })
         };
         let mut enlarged = vec![Picture::default(); 1 + enlargers.len()];
-        enlarge_bicubic(&small, scale, &mut enlarged[0])?;
+        upscale_bicubic(&small, scale, &mut enlarged[0])?;
         for (enlarger, large) in enlargers.iter_mut().zip(&mut enlarged[1..]) {
             enlarger.enlarge(&small, large).with_context(|| file.display().to_string())?;
         }
-        let bicubic = quality(&enlarged[0])?;
-        let by = enlarged[1..].iter().map(quality).collect::<anyhow::Result<Vec<Quality>>>()?;
-        let row = Row { file: file.file_name().unwrap_or_default().to_string_lossy().into_owned(), bicubic, by };
-        if let Some(grid) = &mut grid {
+        let bicubic = fidelity(&enlarged[0])?;
+        let by = enlarged[1..].iter().map(fidelity).collect::<anyhow::Result<Vec<Fidelity>>>()?;
+        let row =
+            PictureResult { file: file.file_name().unwrap_or_default().to_string_lossy().into_owned(), bicubic, by };
+        if let Some(sheet) = &mut sheet {
             let captions = std::iter::once("bicubic").chain(names.iter().map(String::as_str));
-            let figures = std::iter::once(&row.bicubic).chain(&row.by).map(|quality| quality.psnr_y);
+            let figures = std::iter::once(&row.bicubic).chain(&row.by).map(|fidelity| fidelity.psnr_y);
             let captions: Vec<String> = captions.zip(figures).map(|(name, psnr)| format!("{name} {psnr:.2}")).collect();
-            grid.add(&original, &enlarged, &captions);
+            sheet.add(&original, &enlarged, &captions);
         }
         rows.push(row);
     }
-    if let (Some(grid), Some(path)) = (&grid, &arguments.sheet) {
-        grid.write(path)?;
+    if let (Some(sheet), Some(path)) = (&sheet, &arguments.sheet) {
+        sheet.write(path)?;
     }
-    let mean = |of: &dyn Fn(&Row) -> Quality| {
-        let mean = |value: fn(Quality) -> f64| rows.iter().map(|row| value(of(row))).sum::<f64>() / rows.len() as f64;
-        Quality { psnr_y: mean(|quality| quality.psnr_y), ssim: mean(|quality| quality.ssim) }
+    let mean = |of: &dyn Fn(&PictureResult) -> Fidelity| {
+        let mean = |value: fn(Fidelity) -> f64| rows.iter().map(|row| value(of(row))).sum::<f64>() / rows.len() as f64;
+        Fidelity { psnr_y: mean(|fidelity| fidelity.psnr_y), ssim: mean(|fidelity| fidelity.ssim) }
     };
     let by = (0..names.len()).map(|way| mean(&|row| row.by[way])).collect();
-    let mean = Row { file: "mean".into(), bicubic: mean(&|row| row.bicubic), by };
+    let mean = PictureResult { file: "mean".into(), bicubic: mean(&|row| row.bicubic), by };
     if arguments.json {
         print_json(&document(&rows, &mean, &names, scale, &pairs.describe()))?;
     } else {
@@ -98,8 +99,14 @@ pub(super) fn run(bundle: Bundle, hr: &Path, arguments: &Arguments) -> anyhow::R
     Ok(ExitCode::SUCCESS)
 }
 
-fn document(rows: &[Row], mean: &Row, names: &[String], scale: usize, small: &str) -> serde_json::Value {
-    let figures = |row: &Row| {
+fn document(
+    rows: &[PictureResult],
+    mean: &PictureResult,
+    names: &[String],
+    scale: usize,
+    small: &str,
+) -> serde_json::Value {
+    let figures = |row: &PictureResult| {
         let beside: Vec<serde_json::Value> = names[1..]
             .iter()
             .zip(&row.by[1..])
@@ -128,7 +135,13 @@ fn document(rows: &[Row], mean: &Row, names: &[String], scale: usize, small: &st
     value
 }
 
-fn print_table(rows: &[Row], mean: &Row, names: &[String], scale: usize, small: &str) -> std::io::Result<()> {
+fn print_table(
+    rows: &[PictureResult],
+    mean: &PictureResult,
+    names: &[String],
+    scale: usize,
+    small: &str,
+) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "PSNR (dB) and SSIM of luma, x{scale}; small pictures: {small}")?;
     let columns: Vec<String> = std::iter::once("bicubic".into()).chain(names.iter().cloned()).collect();
@@ -140,8 +153,8 @@ fn print_table(rows: &[Row], mean: &Row, names: &[String], scale: usize, small: 
     writeln!(out)?;
     for row in rows.iter().chain([mean]) {
         write!(out, "{:<24}", row.file)?;
-        for (name, quality) in columns.iter().zip(std::iter::once(&row.bicubic).chain(&row.by)) {
-            let figures = format!("{:.2} {:.4}", quality.psnr_y, quality.ssim);
+        for (name, fidelity) in columns.iter().zip(std::iter::once(&row.bicubic).chain(&row.by)) {
+            let figures = format!("{:.2} {:.4}", fidelity.psnr_y, fidelity.ssim);
             write!(out, "  {figures:>width$}", width = width(name))?;
         }
         writeln!(out)?;

@@ -1,9 +1,9 @@
-//! Large pictures, each with the small one that is enlarged again.
+//! Pairs of a large picture and the small one that is to be enlarged.
 
-use crate::commands::eval::Arguments;
+use crate::commands::eval::arguments::Arguments;
 use crate::commands::read_picture;
 use crate::source::picture_files;
-use crate::task::super_resolution::photograph;
+use crate::task::super_resolution::simulate_camera;
 use anyhow::Context;
 use lineside_picture::{Filter, Picture, Rect, Resizer};
 use std::path::{Path, PathBuf};
@@ -11,23 +11,23 @@ use std::path::{Path, PathBuf};
 /// The pictures of an evaluation.
 pub struct Pairs {
     large: Vec<PathBuf>,
-    small: Small,
+    small: SmallPictures,
     scale: usize,
 }
 
 /// Where the small pictures come from.
-enum Small {
-    /// A set's own.
+enum SmallPictures {
+    /// Files, of the benchmark set or of --lr.
     Files(PathBuf, Vec<PathBuf>),
-    /// Reduced by antialiased fixed-point bicubic, as `imresize` does it up to rounding.
+    /// Reduced by antialiased fixed-point bicubic; as by MATLAB's `imresize`, up to rounding.
     Bicubic,
-    /// As a camera would take them.
+    /// Taken by a simulated camera.
     Camera { seed: u32 },
 }
 
 impl Pairs {
-    /// Large pictures in `hr`, or in `hr/xS/HR`, where benchmark sets keep them; small ones as the arguments say, else
-    /// from the folder `LR` beside a folder `HR`, else made by bicubic reduction.
+    /// Large pictures from `hr`, or from `hr/xS/HR` as in benchmark sets. Small ones as the arguments name them, else from the folder
+    /// `LR` beside a folder `HR`, else by bicubic reduction.
     pub fn open(hr: &Path, scale: usize, arguments: &Arguments) -> anyhow::Result<Pairs> {
         let of_set = hr.join(format!("x{scale}")).join("HR");
         let hr = if of_set.is_dir() { of_set } else { hr.to_path_buf() };
@@ -35,8 +35,8 @@ impl Pairs {
         let beside = hr.with_file_name("LR");
         let beside = (hr.ends_with("HR") && beside.is_dir()).then_some(beside);
         let small = match (&arguments.degrade, arguments.lr.clone().or(beside)) {
-            (Some(_), _) => Small::Camera { seed: arguments.seed },
-            (None, None) => Small::Bicubic,
+            (Some(_), _) => SmallPictures::Camera { seed: arguments.seed },
+            (None, None) => SmallPictures::Bicubic,
             (None, Some(folder)) => {
                 let small = picture_files(&folder).map_err(anyhow::Error::msg)?;
                 anyhow::ensure!(
@@ -46,7 +46,7 @@ impl Pairs {
                     small.len(),
                     folder.display()
                 );
-                Small::Files(folder, small)
+                SmallPictures::Files(folder, small)
             }
         };
         Ok(Pairs { large, small, scale })
@@ -62,12 +62,12 @@ impl Pairs {
         &self.large[index]
     }
 
-    /// Where the small pictures come from, for people.
+    /// Where the small pictures come from, for the report.
     pub fn describe(&self) -> String {
         match &self.small {
-            Small::Files(folder, _) => folder.display().to_string(),
-            Small::Bicubic => "made by bicubic reduction".into(),
-            Small::Camera { seed } => format!("made as by a camera, seed {seed}"),
+            SmallPictures::Files(folder, _) => folder.display().to_string(),
+            SmallPictures::Bicubic => "made by bicubic reduction".into(),
+            SmallPictures::Camera { seed } => format!("made by a simulated camera, seed {seed}"),
         }
     }
 
@@ -80,7 +80,7 @@ impl Pairs {
         let (width, height) = (original.width() / self.scale, original.height() / self.scale);
         let mut small = Picture::default();
         match &self.small {
-            Small::Files(_, files) => {
+            SmallPictures::Files(_, files) => {
                 read_picture(&files[index], &mut small)?;
                 anyhow::ensure!(
                     (small.width(), small.height()) == (width, height),
@@ -92,20 +92,20 @@ impl Pairs {
                     self.scale
                 );
             }
-            Small::Bicubic => {
+            SmallPictures::Bicubic => {
                 let size = (original.width(), original.height());
                 Resizer::new(Filter::Bicubic, original.layout(), size, (width, height))?.run(&original, &mut small)?;
             }
-            Small::Camera { seed } => small = photograph(&original, self.scale, *seed, index as u32)?,
+            SmallPictures::Camera { seed } => small = simulate_camera(&original, self.scale, *seed, index as u32)?,
         }
         Ok((original, small))
     }
 }
 
-/// Cuts right and bottom so that both sides divide by `scale`, as the literature does.
+/// Crops right and bottom so that both sides are multiples of `scale`, as in the literature.
 fn cut_to_multiple(picture: &Picture, scale: usize) -> anyhow::Result<Picture> {
     let (width, height) = (picture.width() / scale * scale, picture.height() / scale * scale);
-    anyhow::ensure!(width > 2 * scale && height > 2 * scale, "too small to be measured");
+    anyhow::ensure!(width > 2 * scale && height > 2 * scale, "too small to be evaluated");
     let mut cut = Picture::default();
     picture.crop_into(Rect { x: 0, y: 0, width, height }, &mut cut);
     Ok(cut)

@@ -1,10 +1,10 @@
-//! The cells that a memory bank keeps: of all that were seen, those that leave none far from its nearest (greedy
-//! k-centre, Gonzalez 1985; for memory banks Roth et al. 2022).
+//! The coreset of a memory bank: the cells that leave no other cell far from its nearest one (greedy k-centre, Gonzalez 1985; for
+//! memory banks Roth et al. 2022).
 
 use crate::task::anomaly::cells::UNIT;
 use crate::task::anomaly::scorer::Matrix;
 
-/// `rows` of the cells, or all where there are fewer, in spreads.
+/// Selects `rows` cells, or all where there are fewer; values in standard deviations.
 pub fn coreset(cells: &[&[i16]], rows: usize) -> Matrix {
     let channels = cells.first().map_or(0, |cell| cell.len());
     let mut nearest = vec![u64::MAX; cells.len()];
@@ -22,7 +22,10 @@ pub fn coreset(cells: &[&[i16]], rows: usize) -> Matrix {
 }
 
 fn squared_distance(a: &[i16], b: &[i16]) -> u64 {
-    let square = |(&a, &b): (&i16, &i16)| (i32::from(a) - i32::from(b)).pow(2) as u64;
+    let square = |(&a, &b): (&i16, &i16)| {
+        let difference = i32::from(a) - i32::from(b);
+        (difference * difference) as u64
+    };
     a.iter().zip(b).map(square).sum()
 }
 
@@ -31,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_farthest_comes_next() {
+    fn the_farthest_cell_is_selected_next() {
         let matrix = coreset(&[&[0], &[64], &[640], &[128]], 3);
         assert_eq!(matrix.values, [0.0, 10.0, 2.0]);
         assert_eq!(coreset(&[&[64], &[128]], 9).values, [1.0, 2.0]);

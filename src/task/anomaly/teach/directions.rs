@@ -1,35 +1,35 @@
-//! The directions along which a cell is measured, by a generalised eigenproblem: `A u = λ (S + T) u` with
-//! `uᵀ (S + T) u = 1`, where S is the covariance of normal cells and T a little of its mean on the diagonal.
+//! The directions along which a patch-level scorer measures cells, from a generalized eigenproblem: `A u = λ (S + T) u` with
+//! `uᵀ (S + T) u = 1`, where S is the covariance of normal cells and T a ridge, a share of the mean variance on the diagonal.
 //!
-//! - Contrast: A is the second moment of defects' cells about the normal mean, painted ones and labelled ones. The first directions are those in
-//!   which defects are farthest from normal, in spreads of normal (Fukunaga 1990, section 10.2; the two-class case of
-//!   "generalised eigenvectors" for discriminative features, Karampatziakis and Mineiro 2014).
+//! - Contrast: A is the second moment of defect cells, synthetic and labelled ones, about the normal mean. The first directions are
+//!   those in which defects are farthest from normal, in standard deviations of normal (Fukunaga 1990, section 10.2; the two-class
+//!   case of "generalised eigenvectors" for discriminative features, Karampatziakis and Mineiro 2014).
 //! - Gaussian: A is the identity. The first directions are those in which normal cells vary least; distances along them are
-//!   Mahalanobis' (Rippel et al. 2021 find that these tell anomalies).
+//!   Mahalanobis distances (found good for anomaly detection by Rippel et al. 2021).
 
 use super::moments::Moments;
 use crate::task::anomaly::scorer::Matrix;
 use nalgebra::{Cholesky, DMatrix, SymmetricEigen};
 
-/// T as a share of the mean variance. Little of it, and the directions remember the pictures: 0.01 loses half a point of
-/// AUROC on unseen parts (docs/anomaly.md).
+/// T as a share of the mean variance. With a small ridge the directions overfit the pictures: 0.01 loses half a point of AUROC on
+/// unseen parts (docs/anomaly.md).
 const RIDGE: f64 = 0.3;
 
-/// Rows `m, u_1, …, u_K` for [`Patch`](crate::task::anomaly::scorer::Patch), by contrast with several sorts of defects, each
-/// with its weight.
+/// Rows `m, u_1, …, u_K` for `PatchProjection`, by contrast with several groups
+/// of defects, each with its weight.
 ///
 /// # Errors
-/// One line, where the normal cells have no spread.
+/// One line, where the normal cells have no variance.
 pub fn contrast(normal: &Moments, defects: &[(f64, &Moments)], count: usize) -> Result<Matrix, String> {
     let mean = normal.mean();
     let mut second = DMatrix::zeros(mean.len(), mean.len());
     for (weight, defect) in defects.iter().filter(|(weight, _)| *weight > 0.0) {
-        second += defect.about(&mean) * *weight;
+        second += defect.second_moment_about(&mean) * *weight;
     }
     solve(normal, second, count)
 }
 
-/// The same without any defect.
+/// The same by the Gaussian method, which needs no defects.
 ///
 /// # Errors
 /// As [`contrast`].
@@ -40,18 +40,18 @@ pub fn gaussian(normal: &Moments, count: usize) -> Result<Matrix, String> {
 fn solve(normal: &Moments, mut wanted: DMatrix<f64>, count: usize) -> Result<Matrix, String> {
     let mean = normal.mean();
     let channels = mean.len();
-    let mut covariance = normal.about(&mean);
+    let mut covariance = normal.second_moment_about(&mean);
     let ridge = RIDGE * covariance.trace() / channels as f64;
     for i in 0..channels {
         covariance[(i, i)] += ridge;
         wanted[(i, i)] += ridge;
     }
-    let singular = || "the pictures have no texture at all: every place of them looks the same".to_string();
+    let singular = || "the pictures have no texture: all their cells are equal".to_string();
     let factor = Cholesky::new(covariance).ok_or_else(singular)?.unpack();
     // L⁻¹ A L⁻ᵀ, whose eigenvectors v give u = L⁻ᵀ v.
     let half = factor.solve_lower_triangular(&wanted).ok_or_else(singular)?;
     let mut whitened = factor.solve_lower_triangular(&half.transpose()).ok_or_else(singular)?;
-    // Symmetric but for rounding.
+    // Symmetric apart from rounding.
     whitened = (&whitened + whitened.transpose()) * 0.5;
     let eigen = SymmetricEigen::new(whitened);
     let mut order: Vec<usize> = (0..channels).collect();
@@ -74,7 +74,7 @@ mod tests {
         for i in 0..100i16 {
             moments.push(&[(i % 5 - 2) * 16 + shift[0], (i % 9 - 4) * 100 + shift[1]]);
         }
-        moments.settle();
+        moments.flush();
         moments
     }
 
@@ -97,10 +97,10 @@ mod tests {
     }
 
     #[test]
-    fn pictures_without_texture_are_told() {
+    fn pictures_without_texture_are_refused() {
         let mut flat = Moments::new(2);
         (0..10).for_each(|_| flat.push(&[0, 0]));
-        flat.settle();
+        flat.flush();
         assert!(gaussian(&flat, 1).is_err_and(|problem| problem.contains("no texture")));
     }
 }

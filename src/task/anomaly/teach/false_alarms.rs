@@ -1,16 +1,16 @@
-//! How sure a rate of false alarms is that was set from a few hundred held-out frames.
+//! The confidence interval of a false alarm rate whose threshold was set from a few hundred held-out frames.
 
 use crate::task::anomaly::calibration::Calibration;
 use rand_xoshiro::SplitMix64;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-/// How often the pictures are drawn again.
+/// Bootstrap samples.
 const DRAWS: usize = 1000;
 
-/// The interval that holds, with 95 % confidence, the share of normal frames that really raise an alarm when `share` was
-/// asked for. Whole clusters of near-duplicates are drawn again with replacement (percentile bootstrap, Efron and Tibshirani
-/// 1993, chapter 8.6: what was drawn together stays together), the threshold is set anew on each draw and held against all.
-pub fn confidence(sums: &[f64], clusters: &[usize], share: f64) -> [f64; 2] {
+/// The 95 % confidence interval of the share of normal frames that really raise a false alarm when `share` is asked for. Whole
+/// clusters of near-duplicates are drawn with replacement (percentile bootstrap, Efron and Tibshirani 1993, chapter 8.6: dependent
+/// data are drawn together), the threshold is set from each sample and tested on all frames.
+pub fn false_alarm_interval(sums: &[f64], clusters: &[usize], share: f64) -> [f64; 2] {
     let all = Calibration::fit(sums);
     let mut members: Vec<Vec<f64>> = vec![Vec::new(); clusters.iter().max().map_or(0, |last| last + 1)];
     for (&sum, &cluster) in sums.iter().zip(clusters) {
@@ -37,10 +37,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn more_pictures_make_surer_and_duplicates_do_not() {
+    fn more_pictures_narrow_the_interval_and_duplicates_do_not() {
         let sums = |count: usize| -> Vec<f64> { (0..count).map(|i| (i as f64 * 0.618_034).fract()).collect() };
         let width = |sums: &[f64], clusters: &[usize]| {
-            let [low, high] = confidence(sums, clusters, 0.05);
+            let [low, high] = false_alarm_interval(sums, clusters, 0.05);
             assert!(low < 0.05 && 0.05 < high, "{low} {high}");
             high - low
         };

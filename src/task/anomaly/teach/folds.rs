@@ -1,51 +1,51 @@
-//! Folds: which taught pictures are held out together, so that no scorer is tested on a picture whose twin taught it.
+//! Folds: which pictures are held out together, so that no scorer is tested on a near-duplicate of a picture that it was trained
+//! with.
 //!
-//! Pictures of one part, taken again under another light or a moment later, are found by how their thumbnails
-//! correlate. Parts on a line look all alike; so what all pictures have in common, the mean thumbnail, is taken away
-//! first. Groups grow by average linkage (Sokal and Michener 1958), which does not chain A to C because both resemble
-//! B, and none may become so large that folds could not be balanced. Where nothing is found, folds are blocks in the
-//! order of taking.
+//! Pictures of the same part, taken under another light or a moment later, are recognized by the correlation of their thumbnails.
+//! All parts on a line look similar, so the mean thumbnail is subtracted first. Groups grow by average linkage (Sokal and
+//! Michener 1958), which does not join A and C only because both resemble B, and their size is limited so that folds can be
+//! balanced. Without near-duplicates, folds are blocks in the order in which the pictures were taken.
 
 use lineside_picture::Picture;
 use std::cmp::Ordering;
 
-/// The thumbnail's side, pixels.
-pub const SIDE: usize = 32;
-/// Its pixels.
-const PIXELS: usize = SIDE * SIDE;
-/// Two groups become one while their pictures correlate by more than this on average. Chosen on the magnetic tiles.
-const ALIKE: f32 = 0.7;
-/// A group holds at most this part of all pictures: half a fold of four.
-const LARGEST_PART: usize = 8;
-/// Standard deviations in one step of an `i8`: 127 is four of them.
-const STEPS: f64 = 32.0;
+/// The side of a thumbnail, in pixels.
+pub const THUMBNAIL_SIDE: usize = 32;
+/// Pixels of a thumbnail.
+const PIXELS: usize = THUMBNAIL_SIDE * THUMBNAIL_SIDE;
+/// Two groups are joined while the mean correlation of their pictures is above this. Chosen on the magnetic tiles
+/// (docs/anomaly.md).
+const MIN_CORRELATION: f32 = 0.7;
+/// A group holds at most one picture in this many: half a fold of four.
+const MAX_GROUP_PART: usize = 8;
+/// Steps of an `i8` per standard deviation: 127 is four standard deviations.
+const QUANTIZATION: f64 = 32.0;
 
-/// For each picture the number of its group, from the thumbnails in order of taking, grey and of [`SIDE`] by [`SIDE`]
-/// pixels. Groups are numbered by their first picture.
-pub fn groups(thumbnails: &[Picture]) -> Vec<usize> {
-    let patterns = patterns(thumbnails);
-    let count = patterns.len();
-    let mut likeness = vec![f32::NEG_INFINITY; count * count];
+/// Groups near-duplicates: for each picture the number of its group. Thumbnails are in the order in which they were taken, grey,
+/// [`THUMBNAIL_SIDE`] by [`THUMBNAIL_SIDE`] pixels. Groups are numbered by their first picture.
+pub fn near_duplicates(thumbnails: &[Picture]) -> Vec<usize> {
+    let residuals = residuals(thumbnails);
+    let count = residuals.len();
+    let mut similarity = vec![f32::NEG_INFINITY; count * count];
     for a in 0..count {
         for b in 0..a {
-            let value = correlation(&patterns[a], &patterns[b]);
-            (likeness[a * count + b], likeness[b * count + a]) = (value, value);
+            let value = correlation(&residuals[a], &residuals[b]);
+            (similarity[a * count + b], similarity[b * count + a]) = (value, value);
         }
     }
-    numbered(&link(likeness, count, count.div_ceil(LARGEST_PART)))
+    renumber(&average_linkage(similarity, count, count.div_ceil(MAX_GROUP_PART)))
 }
 
-/// For each picture the fold, below `folds`, in which it is held out. Groups stay whole; they are taken in order of
-/// their first picture, so that folds are blocks of the order of taking as far as groups allow, and no fold is larger
-/// than its share by more than one group.
-pub fn folds(groups: &[usize], folds: usize) -> Vec<usize> {
+/// For each picture the fold, below `folds`, in which it is held out. Groups stay whole and are assigned in the order of their
+/// first picture: folds are blocks in time as far as groups allow, and no fold exceeds its share by more than one group.
+pub fn assign_folds(groups: &[usize], folds: usize) -> Vec<usize> {
     let mut sizes = vec![0; groups.iter().max().map_or(0, |last| last + 1)];
     groups.iter().for_each(|&group| sizes[group] += 1);
     let mut before = 0;
     let places: Vec<usize> = sizes
         .iter()
         .map(|size| {
-            // Where the group's middle falls among all pictures.
+            // The position of the group's middle among all pictures.
             let place = (2 * before + size) * folds / (2 * groups.len());
             before += size;
             place
@@ -54,15 +54,15 @@ pub fn folds(groups: &[usize], folds: usize) -> Vec<usize> {
     groups.iter().map(|&group| places[group]).collect()
 }
 
-/// For each labelled defect the fold in which it is held out, one of those that `used` names: groups stay whole and take
-/// turns, so that a kind of defect, whose pictures come one after the other, is spread over all folds.
-pub fn spread(groups: &[usize], used: &[usize]) -> Vec<usize> {
+/// For each labelled defect the fold in which it is held out, among those of the normal pictures, `used`. Groups stay whole and are
+/// assigned in turn, so that a kind of defect, whose pictures follow each other, is spread over all folds.
+pub fn assign_in_turn(groups: &[usize], used: &[usize]) -> Vec<usize> {
     let folds = used.iter().max().map_or(1, |last| last + 1);
     groups.iter().map(|group| group % folds).collect()
 }
 
-/// What is left of each thumbnail without what all have in common, in steps of 1/[`STEPS`] of its standard deviation.
-fn patterns(thumbnails: &[Picture]) -> Vec<Vec<i8>> {
+/// Each thumbnail minus the mean thumbnail, in steps of 1/[`QUANTIZATION`] of its standard deviation.
+fn residuals(thumbnails: &[Picture]) -> Vec<Vec<i8>> {
     let mut planes: Vec<Vec<f64>> = thumbnails
         .iter()
         .map(|thumbnail| {
@@ -72,21 +72,21 @@ fn patterns(thumbnails: &[Picture]) -> Vec<Vec<i8>> {
             plane
         })
         .collect();
-    let mut common = vec![0.0; PIXELS];
+    let mut mean_thumbnail = vec![0.0; PIXELS];
     for plane in &planes {
-        common.iter_mut().zip(plane).for_each(|(sum, value)| *sum += value / thumbnails.len() as f64);
+        mean_thumbnail.iter_mut().zip(plane).for_each(|(sum, value)| *sum += value / thumbnails.len() as f64);
     }
     planes
         .iter_mut()
         .map(|plane| {
-            plane.iter_mut().zip(&common).for_each(|(value, common)| *value -= common);
+            plane.iter_mut().zip(&mean_thumbnail).for_each(|(value, mean_thumbnail)| *value -= mean_thumbnail);
             standardize(plane);
-            plane.iter().map(|value| (value * STEPS).round() as i8).collect()
+            plane.iter().map(|value| (value * QUANTIZATION).round() as i8).collect()
         })
         .collect()
 }
 
-/// Brings mean and standard deviation to 0 and 1; what varies by less than rounding becomes 0.
+/// Brings mean and standard deviation to 0 and 1; values that vary by less than rounding become 0.
 fn standardize(values: &mut [f64]) {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
@@ -96,43 +96,47 @@ fn standardize(values: &mut [f64]) {
     values.iter_mut().for_each(|value| *value *= factor);
 }
 
-/// The correlation of two patterns, -1..1. The sums are whole numbers below 2²⁴ and exact.
+/// The correlation of two residuals, -1..1. The sums are integers below 2²⁴ and exact.
 fn correlation(a: &[i8], b: &[i8]) -> f32 {
     let dot = |a: &[i8], b: &[i8]| a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum::<i32>();
     let norms = f64::from(dot(a, a)) * f64::from(dot(b, b));
     if norms > 0.0 { (f64::from(dot(a, b)) / norms.sqrt()) as f32 } else { 0.0 }
 }
 
-/// Joins the two groups that are most alike, again and again, while they are [`ALIKE`] and together no more than
-/// `largest`; gives for each picture one picture of its group. `likeness` is `[count, count]`, -∞ on the diagonal.
-fn link(mut likeness: Vec<f32>, count: usize, largest: usize) -> Vec<usize> {
+/// Joins the two most similar groups repeatedly, while their similarity is above [`MIN_CORRELATION`] and the joined group is no
+/// larger than `largest`. Returns for each picture one picture of its group. `similarity` is `[count, count]`, -∞ on the diagonal.
+fn average_linkage(mut similarity: Vec<f32>, count: usize, largest: usize) -> Vec<usize> {
     let mut group: Vec<usize> = (0..count).collect();
     let mut sizes = vec![1usize; count];
-    let nearest = |likeness: &[f32], row: usize| {
-        let row = &likeness[row * count..][..count];
-        // The first of equals, so that the answer does not depend on how it is searched.
+    let nearest = |similarity: &[f32], row: usize| {
+        let row = &similarity[row * count..][..count];
+        // The first of equals, so that the result does not depend on the order of the search.
         row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0))).map_or(0, |(at, _)| at)
     };
-    let mut nearest_of: Vec<usize> = (0..count).map(|row| nearest(&likeness, row)).collect();
+    let mut nearest_of: Vec<usize> = (0..count).map(|row| nearest(&similarity, row)).collect();
     loop {
-        let at = |row: usize| likeness[row * count + nearest_of[row]];
+        let at = |row: usize| similarity[row * count + nearest_of[row]];
         let best = (0..count).max_by(|&a, &b| at(a).total_cmp(&at(b)).then(b.cmp(&a)));
-        let Some(kept) = best.filter(|&row| at(row).partial_cmp(&ALIKE) == Some(Ordering::Greater)) else { break };
-        let gone = nearest_of[kept];
-        let (own, other) = (sizes[kept] as f32, sizes[gone] as f32);
-        sizes[kept] += sizes[gone];
+        let Some(kept) = best.filter(|&row| at(row).partial_cmp(&MIN_CORRELATION) == Some(Ordering::Greater)) else {
+            break;
+        };
+        let removed = nearest_of[kept];
+        let (own, other) = (sizes[kept] as f32, sizes[removed] as f32);
+        sizes[kept] += sizes[removed];
         for row in 0..count {
-            let mean = (own * likeness[kept * count + row] + other * likeness[gone * count + row]) / (own + other);
-            let open = row != kept && row != gone && sizes[kept] + sizes[row] <= largest;
+            let mean =
+                (own * similarity[kept * count + row] + other * similarity[removed * count + row]) / (own + other);
+            let open = row != kept && row != removed && sizes[kept] + sizes[row] <= largest;
             let value = if open { mean } else { f32::NEG_INFINITY };
-            (likeness[kept * count + row], likeness[row * count + kept]) = (value, value);
-            (likeness[gone * count + row], likeness[row * count + gone]) = (f32::NEG_INFINITY, f32::NEG_INFINITY);
+            (similarity[kept * count + row], similarity[row * count + kept]) = (value, value);
+            (similarity[removed * count + row], similarity[row * count + removed]) =
+                (f32::NEG_INFINITY, f32::NEG_INFINITY);
         }
-        group.iter_mut().filter(|group| **group == gone).for_each(|group| *group = kept);
+        group.iter_mut().filter(|group| **group == removed).for_each(|group| *group = kept);
         for row in 0..count {
-            if row == kept || row == gone || nearest_of[row] == kept || nearest_of[row] == gone {
-                nearest_of[row] = nearest(&likeness, row);
-            } else if likeness[row * count + kept] > likeness[row * count + nearest_of[row]] {
+            if row == kept || row == removed || nearest_of[row] == kept || nearest_of[row] == removed {
+                nearest_of[row] = nearest(&similarity, row);
+            } else if similarity[row * count + kept] > similarity[row * count + nearest_of[row]] {
                 nearest_of[row] = kept;
             }
         }
@@ -140,8 +144,8 @@ fn link(mut likeness: Vec<f32>, count: usize, largest: usize) -> Vec<usize> {
     group
 }
 
-/// Numbers groups in the order in which they first appear.
-fn numbered(groups: &[usize]) -> Vec<usize> {
+/// Numbers groups in the order of their first appearance.
+fn renumber(groups: &[usize]) -> Vec<usize> {
     let mut numbers = vec![None; groups.len()];
     let mut next = 0;
     groups
@@ -162,45 +166,47 @@ mod tests {
     use rand_xoshiro::Xoshiro256PlusPlus;
     use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-    /// Thumbnails of parts that share most of their look; each part has marks of its own and is seen several times with
-    /// another brightness and grain.
-    fn seen(parts: usize, times: usize, marks: i64) -> Vec<Picture> {
+    /// Thumbnails of parts that look similar; each part has marks of its own and is taken several times with another brightness
+    /// and noise.
+    fn thumbnails_of(parts: usize, times: usize, marks: i64) -> Vec<Picture> {
         let mut bits = Xoshiro256PlusPlus::seed_from_u64(5);
-        let mut byte = move |spread: i64| (bits.next_u64() >> 33) as i64 % (2 * spread + 1) - spread;
-        let common: Vec<i64> = (0..PIXELS).map(|i| 120 + 60 * ((i / 256) as i64 % 2) + byte(20)).collect();
+        let mut byte =
+            move |assign_in_turn: i64| (bits.next_u64() >> 33) as i64 % (2 * assign_in_turn + 1) - assign_in_turn;
+        let mean_thumbnail: Vec<i64> = (0..PIXELS).map(|i| 120 + 60 * ((i / 256) as i64 % 2) + byte(20)).collect();
         let mut thumbnails = Vec::new();
         for _ in 0..parts {
             let own: Vec<i64> = (0..PIXELS).map(|_| byte(marks.max(1)) * marks.min(1)).collect();
             for time in 0..times as i64 {
-                let level =
-                    |(common, own): (&i64, &i64)| ((common + own) * (10 + time) / 12 + byte(2)).clamp(0, 255) as u8;
-                let data = common.iter().zip(&own).map(level).collect();
-                thumbnails.push(Picture::from_data(Layout::Grey, SIDE, SIDE, data).unwrap());
+                let level = |(mean_thumbnail, own): (&i64, &i64)| {
+                    ((mean_thumbnail + own) * (10 + time) / 12 + byte(2)).clamp(0, 255) as u8
+                };
+                let data = mean_thumbnail.iter().zip(&own).map(level).collect();
+                thumbnails.push(Picture::from_data(Layout::Grey, THUMBNAIL_SIDE, THUMBNAIL_SIDE, data).unwrap());
             }
         }
         thumbnails
     }
 
     #[test]
-    fn pictures_of_one_part_stay_together_however_alike_the_parts_are() {
-        let groups = groups(&seen(20, 3, 8));
+    fn pictures_of_one_part_stay_together_however_similar_the_parts_are() {
+        let groups = near_duplicates(&thumbnails_of(20, 3, 8));
         let expected: Vec<usize> = (0..60).map(|i| i / 3).collect();
         assert_eq!(groups, expected);
-        let folds = folds(&groups, 4);
-        assert!(folds.is_sorted(), "blocks in the order of taking");
+        let folds = assign_folds(&groups, 4);
+        assert!(folds.is_sorted(), "blocks in the order in which they were taken");
         assert_eq!([0, 1, 2, 3].map(|fold| folds.iter().filter(|f| **f == fold).count()), [15; 4]);
     }
 
     #[test]
-    fn no_group_becomes_so_large_that_folds_could_not_be_balanced() {
+    fn no_group_is_too_large_to_balance_folds() {
         for (name, thumbnails) in [
-            ("nothing but grain tells them apart", seen(1, 40, 0)),
-            ("two parts, forty times each", seen(2, 40, 20)),
-            ("the very same picture", vec![seen(1, 1, 9).remove(0); 40]),
-            ("black", vec![Picture::new(Layout::Grey, SIDE, SIDE); 40]),
+            ("only noise differs", thumbnails_of(1, 40, 0)),
+            ("two parts, forty times each", thumbnails_of(2, 40, 20)),
+            ("the same picture", vec![thumbnails_of(1, 1, 9).remove(0); 40]),
+            ("black", vec![Picture::new(Layout::Grey, THUMBNAIL_SIDE, THUMBNAIL_SIDE); 40]),
         ] {
-            let groups = groups(&thumbnails);
-            let folds = folds(&groups, 4);
+            let groups = near_duplicates(&thumbnails);
+            let folds = assign_folds(&groups, 4);
             for fold in 0..4 {
                 let size = folds.iter().filter(|f| **f == fold).count();
                 assert!((thumbnails.len() / 8..=thumbnails.len() * 3 / 8).contains(&size), "{name}: {folds:?}");
@@ -213,10 +219,10 @@ mod tests {
     }
 
     #[test]
-    fn few_pictures_and_none_have_folds_too() {
-        assert_eq!(groups(&[]), [0usize; 0]);
-        assert_eq!(folds(&[], 4), [0usize; 0]);
-        assert_eq!(folds(&[0, 1, 2, 3, 4], 4), [0, 1, 2, 2, 3]);
-        assert_eq!(folds(&[0, 1, 0, 2, 1], 2), [0, 1, 0, 1, 1]);
+    fn a_few_pictures_or_none_have_folds_too() {
+        assert_eq!(near_duplicates(&[]), [0usize; 0]);
+        assert_eq!(assign_folds(&[], 4), [0usize; 0]);
+        assert_eq!(assign_folds(&[0, 1, 2, 3, 4], 4), [0, 1, 2, 2, 3]);
+        assert_eq!(assign_folds(&[0, 1, 0, 2, 1], 2), [0, 1, 0, 1, 1]);
     }
 }

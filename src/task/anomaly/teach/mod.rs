@@ -1,36 +1,44 @@
-//! Teaching: the board learns what is normal from pictures of good parts.
+//! Training: learns on the board what is normal, from pictures of good parts and, where there are any, of labelled defects.
 //!
 //! ```text
-//! pictures --+-- quality/ --------------------------------> findings: is this set fit to learn from?
-//!            +-- synthetic/, the backbone -- notebook.rs --> sights of each picture, and of it with painted defects
-//! labelled defects -- synthetic/transplant.rs -- notebook.rs --> sights of each, and of normal pictures that it is set into
-//! notebooks -+-- folds.rs --------------------------------> near-duplicates, and which pictures are held out together
-//!            +-- notes.rs, lessons.rs --+-- moments.rs, directions.rs --+
-//!                                       +-- coreset.rs -----------------+-- candidates, taught without one fold
-//!                                       +-- logistic.rs, subspace.rs ---+      and tried on it: learn.rs
-//! candidates -- choose.rs --> the sum that tells defects best -- false_alarms.rs --> threshold, and how sure it is
+//! pictures --+-- quality/ ---> dataset_check.rs (folds.rs): is the set fit for training, and which pictures are held out together
+//!            +-- synthetic/ -> trainer.rs: the backbone's features of each picture, and of copies with synthetic
+//! labelled defects -- synthetic/transplant.rs --^        or transplanted defects -> feature_cache.rs, on disk
+//!
+//! feature_cache.rs -- cached_features.rs, fold_data.rs: what is left for training when a fold is held out
+//!                        +-- moments.rs, directions.rs ----------+
+//!                        +-- coreset.rs -------------------------+-- cross_validation.rs: candidates trained without each fold
+//!                        +-- standardizer.rs, logistic.rs, subspace.rs --+             and scored on that fold
+//!
+//! held-out scores -- selection.rs --> the sum of scorers that separates defects best
+//!                 -- training.rs (false_alarms.rs) --> threshold and its confidence interval: trained_model.rs
 //! ```
+//!
+//! `scheme.rs` holds the candidates, the views and the types that all of these share.
 
-mod advice;
-mod choose;
+mod cached_features;
 mod coreset;
+mod cross_validation;
+mod dataset_check;
 mod directions;
 mod false_alarms;
+mod feature_cache;
+mod fold_data;
 mod folds;
-mod learn;
-mod lessons;
 mod logistic;
 mod moments;
-mod notebook;
-mod notes;
-mod pooled;
 mod quality;
+mod scheme;
+mod selection;
+mod standardizer;
 mod subspace;
 mod synthetic;
-mod taught;
-mod teacher;
+mod trained_model;
+mod trainer;
+mod training;
 
-pub use advice::{Advice, Grouping, advise};
-pub use notebook::Picture as TaughtPicture;
-pub use taught::{Candidate, Gain, Statistics, Taught};
-pub use teacher::{Labelled, TeachError, Teacher};
+pub use dataset_check::{DatasetCheck, FoldAssignment, check_dataset};
+pub use feature_cache::TrainingPicture;
+pub use scheme::TeachError;
+pub use trained_model::{LabelGain, ScorerResult, ScorerStatistics, TrainedModel};
+pub use trainer::{LabelledDefect, Trainer};

@@ -1,70 +1,70 @@
-//! What speaks against learning from a set of pictures.
+//! What makes a set of pictures unfit for training, or suspicious.
 //!
-//! What is unusual is judged against the set itself, by median and median absolute deviation: a white background may be
-//! normal here, and so may be a soft lens.
+//! Outliers are judged against the set itself, by median and median absolute deviation: a white background may be normal here, and
+//! so may be a soft lens.
 
-use super::Quality;
+use super::meter::PictureQuality;
 use lineside_picture::Picture;
 use std::fmt::{Display, Formatter, Result};
 
-/// Fewer distinct pictures than these are refused, or warned of.
-const LEAST_DISTINCT: usize = 10;
-const GOOD_DISTINCT: usize = 30;
-/// Two thumbnails show the same frame when, but for brightness, they differ by less than this, grey levels (root of the
-/// mean square): the noise of a sensor, averaged over the hundreds of pixels behind each of theirs.
-const SAME: f64 = 0.75;
-/// The set is nearly all one frame when more than this share of it is.
+/// Fewer distinct pictures than the first are refused; fewer than the second get a warning.
+const MIN_DISTINCT: usize = 10;
+const ENOUGH_DISTINCT: usize = 30;
+/// Two thumbnails show the same frame if, apart from brightness, they differ by less than this, in grey levels (root mean square):
+/// the noise of a sensor, averaged over the hundreds of pixels behind each pixel of a thumbnail.
+const SAME_FRAME: f64 = 0.75;
+/// The share of pictures of the same frame above which a warning is given.
 const NEARLY_ALL: f64 = 0.8;
-/// A share of overexposed pixels from which on details are lost.
+/// The share of overexposed pixels above which detail is lost.
 const OVEREXPOSED: f64 = 0.3;
-/// A share of black pixels that leaves nothing to see.
+/// The share of black pixels above which nothing is visible.
 const BLACK: f64 = 0.95;
-/// Contrast below this, grey levels, or below this part of the set's median, shows nothing.
-const LEAST_CONTRAST: f64 = 1.0;
+/// Nothing is visible below this contrast in grey levels, or below one part in so many of the set's median.
+const MIN_CONTRAST: f64 = 1.0;
 const CONTRAST_PART: f64 = 8.0;
-/// Sharpness below this part of the set's median is blur, where so little is unusual.
+/// A picture is blurred if its sharpness is below one part in so many of the set's median, and is an outlier.
 const SHARPNESS_PART: f64 = 2.0;
-/// Unusual: this many standard deviations, estimated by the median absolute deviation, from the median.
-const UNUSUAL: f64 = 4.0;
-/// More files than these are counted, not named.
-const MOST_NAMED: usize = 10;
+/// An outlier is this many standard deviations, estimated by the median absolute deviation, from the median.
+const OUTLIER: f64 = 4.0;
+/// The most files that are named; others are counted.
+const MAX_NAMED: usize = 10;
 
-/// What follows from a finding.
+/// The consequence of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Teaching goes on; somebody should look.
+    /// Training continues; the user should look at the pictures.
     Warn,
-    /// Nothing good can be learnt.
+    /// Training is refused.
     Refuse,
 }
 
-/// One thing that speaks against the set; displayed as one line.
+/// A problem of the set; displayed as one line.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finding {
-    /// Not enough pictures that differ.
+    /// Too few distinct pictures.
     TooFew {
-        /// Pictures that differ from each other.
+        /// Distinct pictures.
         distinct: usize,
         /// All pictures.
         of: usize,
     },
-    /// Most pictures show the very same frame.
+    /// Most pictures show the same frame.
     SameFrame {
         /// Pictures of that frame.
         count: usize,
         /// All pictures.
         of: usize,
     },
-    /// Most pictures show nothing.
+    /// Nothing is visible in most pictures.
     NothingSeen {
         /// Such pictures.
         count: usize,
         /// All pictures.
         of: usize,
     },
-    /// Some pictures show nothing.
+    /// Nothing is visible in some pictures.
     Empty(Vec<String>),
-    /// Most pictures are overexposed over a large part.
+    /// Most pictures are overexposed over a large part of their area.
     AllOverexposed {
         /// Such pictures.
         count: usize,
@@ -83,7 +83,7 @@ pub enum Finding {
         count: usize,
         /// All pictures.
         of: usize,
-        /// How many sizes there are.
+        /// The number of sizes.
         sizes: usize,
         /// The others.
         others: Vec<String>,
@@ -91,10 +91,10 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// What follows from it.
+    /// Its consequence.
     pub fn severity(&self) -> Severity {
         match self {
-            Finding::TooFew { distinct, .. } if *distinct < LEAST_DISTINCT => Severity::Refuse,
+            Finding::TooFew { distinct, .. } if *distinct < MIN_DISTINCT => Severity::Refuse,
             Finding::NothingSeen { .. } => Severity::Refuse,
             _ => Severity::Warn,
         }
@@ -105,36 +105,39 @@ impl Display for Finding {
     fn fmt(&self, out: &mut Formatter) -> Result {
         match self {
             Finding::TooFew { distinct, of } => {
-                let wanted = if *distinct < LEAST_DISTINCT {
-                    "10 are the least, 30 or more are good"
+                let wanted = if *distinct < MIN_DISTINCT {
+                    "at least 10 are needed, 30 or more are better"
                 } else {
                     "30 or more are better"
                 };
-                write!(out, "{distinct} distinct picture(s) among {of}: {wanted}; take other parts of the same kind")
-            }
-            Finding::SameFrame { count, of } => {
-                write!(out, "{count} of {of} pictures show the same frame: take the next part before each picture")
-            }
-            Finding::NothingSeen { count, of } => {
                 write!(
                     out,
-                    "{count} of {of} pictures show nothing (black, or without contrast): lens cap on? light off?"
+                    "{distinct} distinct picture(s) among {of}: {wanted}; add pictures of other parts of the same kind"
                 )
             }
+            Finding::SameFrame { count, of } => {
+                write!(out, "{count} of {of} pictures show the same frame: use another part for each picture")
+            }
+            Finding::NothingSeen { count, of } => {
+                write!(out, "{count} of {of} pictures are black or without contrast: check the lens cap and the light")
+            }
             Finding::Empty(files) => {
-                write!(out, "nothing to see (black, or without contrast), leave them out: {}", Names(files))
+                write!(out, "black or without contrast, remove them: {}", Names(files))
             }
             Finding::AllOverexposed { count, of } => write!(
                 out,
                 "{count} of {of} pictures are overexposed over more than 30 % of their area: shorten the exposure, \
-                 unless the background is meant to be white"
+                 unless the background is white"
             ),
             Finding::Overexposed(files) => {
                 write!(out, "overexposed over more than 30 % of their area, unlike the others: {}", Names(files))
             }
             Finding::Blurred(files) => write!(out, "blurred, less than half as sharp as the others: {}", Names(files)),
             Finding::MixedSizes { count, of, sizes, .. } if 2 * count < *of => {
-                write!(out, "{of} pictures of {sizes} sizes: all will be stretched to one shape; crop them alike")
+                write!(
+                    out,
+                    "{of} pictures of {sizes} sizes: all will be stretched to the same shape; crop them to one size"
+                )
             }
             Finding::MixedSizes { usual, count, of, others, .. } => {
                 write!(out, "{count} of {of} pictures are {}x{}, others are not: {}", usual.0, usual.1, Names(others))
@@ -143,12 +146,12 @@ impl Display for Finding {
     }
 }
 
-/// The first of the files, and how many more there are.
+/// The first of the files, and the number of the others.
 struct Names<'a>(&'a [String]);
 
 impl Display for Names<'_> {
     fn fmt(&self, out: &mut Formatter) -> Result {
-        let named = self.0.len().min(MOST_NAMED);
+        let named = self.0.len().min(MAX_NAMED);
         write!(out, "{}", self.0[..named].join(", "))?;
         match self.0.len() - named {
             0 => Ok(()),
@@ -157,27 +160,28 @@ impl Display for Names<'_> {
     }
 }
 
-/// All that speaks against the set; `files` names the pictures of `qualities`, in order of taking.
-pub fn findings(files: &[String], qualities: &[Quality]) -> Vec<Finding> {
+/// All findings about a set; `files` holds the names of the pictures of `qualities`, in the order in which they were taken.
+pub fn findings(files: &[String], qualities: &[PictureQuality]) -> Vec<Finding> {
     let of = qualities.len();
     let mut found = Vec::new();
-    let named = |pick: &dyn Fn(&Quality) -> bool| -> Vec<String> {
+    let named = |pick: &dyn Fn(&PictureQuality) -> bool| -> Vec<String> {
         files.iter().zip(qualities).filter(|(_, quality)| pick(quality)).map(|(file, _)| file.clone()).collect()
     };
 
     let frames = same_frames(qualities);
     let most = frames.iter().copied().max().unwrap_or(0);
-    if frames.len() < GOOD_DISTINCT {
+    if frames.len() < ENOUGH_DISTINCT {
         found.push(Finding::TooFew { distinct: frames.len(), of });
     }
     if most > 1 && most as f64 > NEARLY_ALL * of as f64 {
         found.push(Finding::SameFrame { count: most, of });
     }
 
-    let contrast = Usual::of(qualities.iter().map(|q| q.contrast));
-    let black = Usual::of(qualities.iter().map(|q| q.black));
-    let is_empty = |q: &Quality| {
-        q.contrast < LEAST_CONTRAST.max(contrast.median / CONTRAST_PART) || (q.black > BLACK && black.is_below(q.black))
+    let contrast = RobustStats::of(qualities.iter().map(|q| q.contrast));
+    let black = RobustStats::of(qualities.iter().map(|q| q.black));
+    let is_empty = |q: &PictureQuality| {
+        q.contrast < MIN_CONTRAST.max(contrast.median / CONTRAST_PART)
+            || (q.black > BLACK && black.is_outlier_above(q.black))
     };
     let empty = named(&is_empty);
     if 2 * empty.len() > of {
@@ -186,23 +190,23 @@ pub fn findings(files: &[String], qualities: &[Quality]) -> Vec<Finding> {
         found.push(Finding::Empty(empty));
     }
 
-    let overexposed = Usual::of(qualities.iter().map(|q| q.overexposed));
+    let overexposed = RobustStats::of(qualities.iter().map(|q| q.overexposed));
     let clipped = named(&|q| q.overexposed > OVEREXPOSED);
     if 2 * clipped.len() > of {
         found.push(Finding::AllOverexposed { count: clipped.len(), of });
     } else {
-        let unlike = named(&|q| q.overexposed > OVEREXPOSED && overexposed.is_below(q.overexposed));
+        let unlike = named(&|q| q.overexposed > OVEREXPOSED && overexposed.is_outlier_above(q.overexposed));
         if !unlike.is_empty() {
             found.push(Finding::Overexposed(unlike));
         }
     }
 
-    // Sharpness is compared by ratios, so its logarithm is what is usual or not.
+    // Sharpness is compared by ratios, hence the logarithm.
     let seen = || qualities.iter().filter(|q| !is_empty(q) && q.sharpness > 0.0);
-    let sharpness = Usual::of(seen().map(|q| -libm::log(q.sharpness)));
+    let sharpness = RobustStats::of(seen().map(|q| -libm::log(q.sharpness)));
     let blurred = named(&|q| {
         let dullness = -libm::log(q.sharpness);
-        !is_empty(q) && dullness > sharpness.median + libm::log(SHARPNESS_PART) && sharpness.is_below(dullness)
+        !is_empty(q) && dullness > sharpness.median + libm::log(SHARPNESS_PART) && sharpness.is_outlier_above(dullness)
     });
     if !blurred.is_empty() {
         found.push(Finding::Blurred(blurred));
@@ -216,24 +220,24 @@ pub fn findings(files: &[String], qualities: &[Quality]) -> Vec<Finding> {
     found
 }
 
-/// What values usually are.
-struct Usual {
+/// Location and scale of values, robust against outliers.
+struct RobustStats {
     median: f64,
     /// The standard deviation that normal values of the same median absolute deviation would have.
     deviation: f64,
 }
 
-impl Usual {
-    fn of(values: impl Iterator<Item = f64>) -> Usual {
+impl RobustStats {
+    fn of(values: impl Iterator<Item = f64>) -> RobustStats {
         let mut values: Vec<f64> = values.collect();
         let middle = median(&mut values);
         values.iter_mut().for_each(|value| *value = (*value - middle).abs());
-        Usual { median: middle, deviation: 1.4826 * median(&mut values) }
+        RobustStats { median: middle, deviation: 1.4826 * median(&mut values) }
     }
 
-    /// Whether what is usual lies well below a value.
-    fn is_below(&self, value: f64) -> bool {
-        value > self.median + UNUSUAL * self.deviation
+    /// Whether a value is an outlier above.
+    fn is_outlier_above(&self, value: f64) -> bool {
+        value > self.median + OUTLIER * self.deviation
     }
 }
 
@@ -243,9 +247,8 @@ fn median(values: &mut [f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// The number of pictures of each frame, in order of its first picture: a picture belongs to the first frame that it
-/// equals.
-fn same_frames(qualities: &[Quality]) -> Vec<usize> {
+/// The number of pictures of each frame, in the order of its first picture. A picture belongs to the first frame that it equals.
+fn same_frames(qualities: &[PictureQuality]) -> Vec<usize> {
     let mut frames: Vec<(&Picture, usize)> = Vec::new();
     for quality in qualities {
         match frames.iter_mut().find(|(first, _)| are_same(first, &quality.thumbnail)) {
@@ -256,15 +259,15 @@ fn same_frames(qualities: &[Quality]) -> Vec<usize> {
     frames.into_iter().map(|(_, count)| count).collect()
 }
 
-/// Whether two thumbnails differ by noise alone: the variance of their difference, in whole numbers.
+/// Whether two thumbnails differ by noise alone: the variance of their difference, in integers.
 fn are_same(a: &Picture, b: &Picture) -> bool {
     let differences = a.data().iter().zip(b.data()).map(|(&a, &b)| i64::from(a) - i64::from(b));
     let (sum, squares) = differences.fold((0, 0), |(sum, squares), d| (sum + d, squares + d * d));
     let count = a.data().len() as i64;
-    ((count * squares - sum * sum) as f64) < SAME * SAME * (count * count) as f64
+    ((count * squares - sum * sum) as f64) < SAME_FRAME * SAME_FRAME * (count * count) as f64
 }
 
-/// The size that most pictures have, the first of equals, and how many sizes there are.
+/// The most frequent size, the first of equals, and the number of sizes.
 fn most_frequent(sizes: impl Iterator<Item = (usize, usize)>) -> ((usize, usize), usize) {
     let mut counts: Vec<((usize, usize), usize)> = Vec::new();
     for size in sizes {

@@ -1,11 +1,11 @@
-use super::super::super::folds::SIDE;
 use super::*;
+use crate::task::anomaly::teach::folds::THUMBNAIL_SIDE;
 use lineside_picture::Layout;
 
 /// Pictures as from one camera, each of another part.
-fn good(count: usize) -> Vec<Quality> {
+fn good(count: usize) -> Vec<PictureQuality> {
     (0..count)
-        .map(|i| Quality {
+        .map(|i| PictureQuality {
             size: (640, 480),
             mean: 100.0,
             overexposed: 0.01,
@@ -18,17 +18,17 @@ fn good(count: usize) -> Vec<Quality> {
 }
 
 fn thumbnail(of: usize) -> Picture {
-    let data = (0..SIDE * SIDE).map(|at| 80 + (at * of * of / 5 % 97) as u8).collect();
-    Picture::from_data(Layout::Grey, SIDE, SIDE, data).unwrap()
+    let data = (0..THUMBNAIL_SIDE * THUMBNAIL_SIDE).map(|at| 80 + (at * of * of / 5 % 97) as u8).collect();
+    Picture::from_data(Layout::Grey, THUMBNAIL_SIDE, THUMBNAIL_SIDE, data).unwrap()
 }
 
-fn lines(qualities: &[Quality]) -> Vec<(Severity, String)> {
+fn lines(qualities: &[PictureQuality]) -> Vec<(Severity, String)> {
     let files: Vec<String> = (0..qualities.len()).map(|i| format!("{i:02}.png")).collect();
     findings(&files, qualities).iter().map(|finding| (finding.severity(), finding.to_string())).collect()
 }
 
 /// The lines after a change to some pictures of a good set of 40.
-fn changed(count: usize, change: impl Fn(&mut Quality)) -> Vec<(Severity, String)> {
+fn changed(count: usize, change: impl Fn(&mut PictureQuality)) -> Vec<(Severity, String)> {
     let mut set = good(40);
     set[..count].iter_mut().for_each(change);
     lines(&set)
@@ -37,14 +37,14 @@ fn changed(count: usize, change: impl Fn(&mut Quality)) -> Vec<(Severity, String
 #[test]
 fn a_good_set_has_no_findings_and_few_pictures_are_counted() {
     assert_eq!(lines(&good(40)), []);
-    let few = "12 distinct picture(s) among 12: 30 or more are better; take other parts of the same kind";
+    let few = "12 distinct picture(s) among 12: 30 or more are better; add pictures of other parts of the same kind";
     assert_eq!(lines(&good(12)), [(Severity::Warn, few.into())]);
     assert_eq!(lines(&good(9))[0].0, Severity::Refuse);
     assert_eq!(lines(&[])[0].0, Severity::Refuse);
 }
 
 #[test]
-fn the_same_frame_is_known_under_noise_and_another_light() {
+fn the_same_frame_is_recognized_under_noise_and_another_light() {
     let mut stuck = good(40);
     for (i, quality) in stuck.iter_mut().enumerate() {
         quality.thumbnail = thumbnail(3);
@@ -53,7 +53,7 @@ fn the_same_frame_is_known_under_noise_and_another_light() {
     }
     let found = lines(&stuck);
     assert_eq!(found[0].0, Severity::Refuse);
-    assert!(found[0].1.starts_with("1 distinct picture(s) among 40: 10 are the least"), "{found:?}");
+    assert!(found[0].1.starts_with("1 distinct picture(s) among 40: at least 10 are needed"), "{found:?}");
     assert!(found[1].1.starts_with("40 of 40 pictures show the same frame"), "{found:?}");
     let mut mostly = good(100);
     mostly[15..].iter_mut().for_each(|quality| quality.thumbnail = thumbnail(3));
@@ -63,7 +63,7 @@ fn the_same_frame_is_known_under_noise_and_another_light() {
 }
 
 #[test]
-fn what_is_unlike_the_rest_is_named() {
+fn outliers_are_named() {
     let warned = |line: &str| vec![(Severity::Warn, line.to_string())];
     assert_eq!(
         changed(2, |q| q.overexposed = 0.4),
@@ -71,8 +71,9 @@ fn what_is_unlike_the_rest_is_named() {
     );
     assert_eq!(changed(1, |q| q.sharpness = 0.08), warned("blurred, less than half as sharp as the others: 00.png"));
     assert_eq!(changed(1, |q| q.sharpness = 0.12), []);
-    for dark in [|q: &mut Quality| (q.black, q.contrast) = (1.0, 0.0), |q: &mut Quality| q.contrast = 2.0] {
-        assert_eq!(changed(1, dark), warned("nothing to see (black, or without contrast), leave them out: 00.png"));
+    for dark in [|q: &mut PictureQuality| (q.black, q.contrast) = (1.0, 0.0), |q: &mut PictureQuality| q.contrast = 2.0]
+    {
+        assert_eq!(changed(1, dark), warned("black or without contrast, remove them: 00.png"));
     }
     assert_eq!(
         changed(12, |q| q.size = (320, 240)),
@@ -84,22 +85,22 @@ fn what_is_unlike_the_rest_is_named() {
 }
 
 #[test]
-fn a_set_of_many_sizes_is_said_to_be_one() {
+fn a_set_of_many_sizes_gets_one_warning() {
     let mut mixed = good(40);
     mixed.iter_mut().enumerate().for_each(|(i, quality)| quality.size = (100 + i / 2, 200));
-    let line = "40 pictures of 20 sizes: all will be stretched to one shape; crop them alike";
+    let line = "40 pictures of 20 sizes: all will be stretched to the same shape; crop them to one size";
     assert_eq!(lines(&mixed), [(Severity::Warn, line.into())]);
 }
 
 #[test]
-fn sharpness_that_varies_by_itself_is_no_blur() {
+fn sharpness_that_varies_in_the_whole_set_is_no_blur() {
     let mut varied = good(40);
     varied.iter_mut().enumerate().for_each(|(i, quality)| quality.sharpness = 0.05 * (i % 8 + 1) as f64);
     assert_eq!(lines(&varied), []);
 }
 
 #[test]
-fn what_most_pictures_share_is_said_once() {
+fn what_most_pictures_share_is_reported_once() {
     let white = changed(40, |q| q.overexposed = 0.6);
     assert_eq!(white.len(), 1);
     assert!(white[0].1.starts_with("40 of 40 pictures are overexposed"), "{white:?}");

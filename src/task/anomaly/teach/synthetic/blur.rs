@@ -3,9 +3,9 @@
 use super::shapes::mirrored;
 use lineside_picture::{Picture, Rect};
 
-/// Weights beyond this many standard deviations are left out: they sum to 0.3 %.
+/// Weights beyond this many standard deviations are omitted: they sum to 0.3 %.
 const REACH: f64 = 3.0;
-/// A picture is reduced as far as the Gaussian keeps a standard deviation of this many cells.
+/// A picture is reduced as long as the standard deviation of the Gaussian is at least this many cells.
 const FINE: f64 = 2.0;
 
 /// Scratch of [`Blur::run`]. A cell is the mean of `step * step` pixels.
@@ -14,7 +14,7 @@ pub(super) struct Blur {
     kernel: Vec<f32>,
     /// Pixels added up over the rows of one row of cells.
     sums: Vec<u32>,
-    /// One row of cells with what lies left and right of it.
+    /// One row of cells with its margins left and right.
     wide: Vec<f32>,
     /// The rows blurred along x, with those above and below the area.
     tall: Vec<f32>,
@@ -22,13 +22,13 @@ pub(super) struct Blur {
     cells: Vec<f32>,
     /// One row between two rows of them.
     row: Vec<f32>,
-    /// For each column of pixels the cell to its left and how far it is past it, 0..1.
+    /// For each column of pixels the cell to its left and the distance from it, 0..1.
     columns: Vec<(u32, f32)>,
 }
 
 impl Blur {
-    /// Fills `out`, `[area.height, area.width]`, with the channel blurred by a Gaussian of `sigma` pixels. What lies
-    /// past an edge of the picture is its mirror image.
+    /// Fills `out`, `[area.height, area.width]`, with the channel blurred by a Gaussian of `sigma` pixels. The picture is continued
+    /// by its mirror image.
     pub fn run(&mut self, picture: &Picture, channel: usize, area: Rect, sigma: f64, out: &mut Vec<f32>) {
         let step = ((sigma / FINE) as usize).max(1);
         if step == 1 {
@@ -64,8 +64,8 @@ impl Blur {
         }
     }
 
-    /// Makes `self.cells` the blurred cells from `corner` on, `(x, y)` in cells of `step` pixels, as many as `size`
-    /// (width, height) says; `sigma` is in cells.
+    /// Fills `self.cells` with the blurred cells from `corner` on, `(x, y)` in cells of `step` pixels, `size` (width, height) many;
+    /// `sigma` is in cells.
     fn blur(
         &mut self,
         picture: &Picture,
@@ -115,7 +115,7 @@ impl Blur {
     }
 }
 
-/// Adds the channel of a row of pixels from column `left` on; what lies past its ends is its mirror image.
+/// Adds the channel of a row of pixels from column `left` on; the row is continued by its mirror image.
 fn add_row(row: &[u8], channels: usize, channel: usize, left: i64, sums: &mut [u32]) {
     let length = row.len() / channels;
     let place = |column: i64| column.clamp(0, sums.len() as i64) as usize;
@@ -133,7 +133,7 @@ fn add_row(row: &[u8], channels: usize, channel: usize, left: i64, sums: &mut [u
     }
 }
 
-/// Adds weighted numbers; a loop without a sum over its own elements, so that it vectorizes and keeps its order.
+/// Adds weighted values. The loop has no sum over its own elements, so it vectorizes without changing the order of additions.
 fn add(sums: &mut [f32], values: &[f32], weight: f32) {
     for (sum, value) in sums.iter_mut().zip(values) {
         *sum += value * weight;

@@ -1,13 +1,14 @@
-//! What a defect looks like: for every pixel under the mask the value that it would have were the defect opaque.
+//! The appearance of a defect: for every pixel under the mask the value that it would have if the defect were opaque.
 
 use super::blur::Blur;
 use super::noise::Noise;
+use super::random::Random;
 use super::shapes::{Mask, mirrored};
-use lineside_picture::{Picture, Rect};
+use lineside_picture::{Layout, Picture, Rect, luma_into, rgb_into};
 
-/// The fine and the coarse of a texture are told apart by a Gaussian of this many units.
+/// The Gaussian that separates the fine structure of a texture from the coarse, in units.
 const COARSE: f64 = 6.0;
-/// One unit is a pixel where the short side has no more than this many: about what a network is shown.
+/// A unit is a pixel if the short side has at most this many: about the input size of a network.
 const UNIT_SIDE: f64 = 320.0;
 
 /// The unit of a picture of a size (width, height), pixels; at least 1.
@@ -15,10 +16,10 @@ pub(super) fn unit(size: (usize, usize)) -> f64 {
     (size.0.min(size.1) as f64 / UNIT_SIDE).max(1.0)
 }
 
-/// The picture that gets a defect, and what must be known of it.
-pub(super) struct Frame<'a> {
+/// The picture into which a defect is painted, with its statistics.
+pub(super) struct SourceFrame<'a> {
     pub source: &'a Picture,
-    /// Where pieces come from; has the source's layout.
+    /// The picture from which pieces are taken, in the layout of the source.
     pub donor: &'a Picture,
     /// Mean of each channel, grey levels.
     pub mean: [f64; 3],
@@ -28,13 +29,13 @@ pub(super) struct Frame<'a> {
     pub size: (usize, usize),
     /// The short side, pixels.
     pub side: f64,
-    /// By how many pixels lengths are measured that are no share of the short side; at least 1.
+    /// The unit, in pixels, of lengths that are not a share of the short side; at least 1.
     pub unit: f64,
 }
 
-impl<'a> Frame<'a> {
+impl<'a> SourceFrame<'a> {
     /// Neither picture may be empty.
-    pub fn new(source: &'a Picture, donor: &'a Picture) -> Frame<'a> {
+    pub fn new(source: &'a Picture, donor: &'a Picture) -> SourceFrame<'a> {
         let size = (source.width(), source.height());
         let (mut mean, mut deviation) = ([0.0; 3], [0.0; 3]);
         for channel in 0..source.channels() {
@@ -48,10 +49,10 @@ impl<'a> Frame<'a> {
             mean[channel] = sum as f64 / count;
             deviation[channel] = (squares as f64 / count - mean[channel] * mean[channel]).max(0.0).sqrt();
         }
-        Frame { source, donor, mean, deviation, size, side: size.0.min(size.1) as f64, unit: unit(size) }
+        SourceFrame { source, donor, mean, deviation, size, side: size.0.min(size.1) as f64, unit: unit(size) }
     }
 
-    /// The mean of each channel within `reach` pixels of a place.
+    /// The mean of each channel within `reach` pixels of a point.
     pub fn mean_around(&self, x: f64, y: f64, reach: f64) -> [f64; 3] {
         let low = |at: f64| (at - reach).max(0.0) as usize;
         let (left, top) = (low(x).min(self.size.0 - 1), low(y).min(self.size.1 - 1));
@@ -70,12 +71,12 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// What is computed on the way. Planes are of the mask's area, `[height, width]`.
+/// Intermediate results. Planes cover the mask's area, `[height, width]`.
 #[derive(Default)]
-pub(super) struct Layers {
+pub(super) struct PaintBuffers {
     pub mask: Mask,
     pub noise: Noise,
-    /// Noise: while a mask is made for its edge, then for the fill.
+    /// Noise, first for the edge of the mask, then for the fill.
     pub grain: Vec<f32>,
     /// A second noise.
     pub coarse: Vec<f32>,
@@ -85,8 +86,13 @@ pub(super) struct Layers {
     blur: Blur,
 }
 
-impl Layers {
-    /// Mixes the target of one channel into the picture, by the mask.
+impl PaintBuffers {
+    /// Renders the noise of the fill over the mask's area, its nodes `cell` pixels apart.
+    pub fn render_grain(&mut self, cell: f64, random: &mut Random) {
+        self.noise.render(self.mask.area.width, self.mask.area.height, cell, random, &mut self.grain);
+    }
+
+    /// Blends the target of one channel into the picture, by the mask.
     pub fn blend(&self, channel: usize, out: &mut Picture) {
         let (area, channels) = (self.mask.area, out.channels());
         let width = area.width.max(1);
@@ -95,20 +101,20 @@ impl Layers {
             let pixels = out.row_mut(y)[area.x * channels..area.right() * channels].chunks_exact_mut(channels);
             for (pixel, (&share, &target)) in pixels.zip(mask.iter().zip(target)) {
                 let value = f32::from(pixel[channel]) * (1.0 - share) + target * share;
-                // Saturates at both ends.
+                // The conversion saturates.
                 pixel[channel] = (value + 0.5) as u8;
             }
         }
     }
 }
 
-/// How the pixels under a mask change. Where it depends on the channel there is a value for each.
+/// How the pixels under a mask change. Arrays hold a value for each channel.
 pub(super) enum Fill {
     /// Brightness times a factor.
     Scaled(f64),
-    /// A level, with the grain times a strength upon it.
+    /// A level, plus the grain times a strength.
     Flat { level: [f64; 3], grain: [f64; 3] },
-    /// Pixels from another place.
+    /// Pixels from elsewhere.
     Pasted(Piece),
     /// Blurred by a Gaussian of `sigma` pixels, then scaled.
     Blurred { sigma: f64, factor: f64 },
@@ -118,21 +124,31 @@ pub(super) enum Fill {
     Grained { strength: f64, factor: f64 },
 }
 
-/// A piece of a picture, turned and mirrored; the picture is continued by its mirror images.
+/// A piece of a picture, transposed and mirrored; the picture is continued by its mirror images.
 pub(super) struct Piece {
     /// From the donor rather than from the picture itself.
     pub foreign: bool,
-    /// Rows become columns.
+    /// Transposed: rows become columns.
     pub turned: bool,
     /// Read from right to left, from bottom to top.
     pub backwards: [bool; 2],
-    /// What is seen at the frame's upper left corner: column and row.
+    /// Column and row of the pixel at the upper left corner of the frame.
     pub start: [usize; 2],
-    /// Brought to the mean brightness of what it covers.
+    /// Shifted to the mean brightness of what it covers.
     pub matched: bool,
 }
 
-/// How a defect looks, and which share of the mask counts as defect.
+/// The picture in a layout: itself, or converted into the buffer.
+pub(super) fn in_layout<'a>(picture: &'a Picture, layout: Layout, buffer: &'a mut Picture) -> &'a Picture {
+    match (picture.layout(), layout) {
+        (Layout::Rgb, Layout::Grey) => luma_into(picture, buffer),
+        (Layout::Grey, Layout::Rgb) => rgb_into(picture, buffer),
+        _ => return picture,
+    }
+    buffer
+}
+
+/// The appearance of a defect, and the share of the mask that counts as defect.
 pub(super) struct Defect {
     pub fill: Fill,
     /// Pixels with more than this share are marked.
@@ -141,8 +157,8 @@ pub(super) struct Defect {
 
 impl Fill {
     /// Computes the target of one channel for the mask's area.
-    pub fn target(&self, channel: usize, frame: &Frame, layers: &mut Layers) {
-        let Layers { mask, grain, coarse, target, blur, .. } = layers;
+    pub fn target(&self, channel: usize, frame: &SourceFrame, buffers: &mut PaintBuffers) {
+        let PaintBuffers { mask, grain, coarse, target, blur, .. } = buffers;
         let area = mask.area;
         match self {
             Fill::Scaled(factor) => {
@@ -190,8 +206,8 @@ impl Fill {
 }
 
 impl Piece {
-    /// Copies what is seen in the area.
-    fn copy_into(&self, channel: usize, frame: &Frame, area: Rect, out: &mut Vec<f32>) {
+    /// Copies the pixels of the area.
+    fn copy_into(&self, channel: usize, frame: &SourceFrame, area: Rect, out: &mut Vec<f32>) {
         let from = if self.foreign { frame.donor } else { frame.source };
         let channels = from.channels();
         let place = |axis: usize, at: usize, length: usize| {

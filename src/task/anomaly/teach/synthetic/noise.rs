@@ -9,7 +9,7 @@ pub(super) struct Noise {
     lattice: Vec<f32>,
     /// One row of it, blended from two.
     row: Vec<f32>,
-    /// For each column of pixels the node to its left and how far it is past it, 0..1, eased.
+    /// For each column of pixels the node to its left and the distance from it, 0..1, through the smooth step.
     columns: Vec<(u32, f32)>,
 }
 
@@ -52,7 +52,7 @@ mod tests {
     use rand_xoshiro::rand_core::SeedableRng;
 
     #[test]
-    fn noise_is_smooth_and_of_the_size_asked_for() {
+    fn noise_is_smooth_and_has_the_requested_size() {
         let mut bits = Xoshiro256PlusPlus::seed_from_u64(3);
         let (mut noise, mut plane) = (Noise::default(), Vec::new());
         for (width, height, cell) in [(1, 1, 1.5), (200, 150, 10.0), (33, 7, 40.0)] {

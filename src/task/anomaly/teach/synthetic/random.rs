@@ -4,7 +4,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::Rng;
 use std::f64::consts::TAU;
 
-/// Draws from a generator that the caller keeps.
+/// Draws from a generator that the caller owns.
 pub(super) struct Random<'a> {
     bits: &'a mut Xoshiro256PlusPlus,
     /// The second of a pair of normal deviates.
@@ -26,8 +26,8 @@ impl Random<'_> {
         low + (high - low) * self.unit()
     }
 
-    /// Between two positive numbers, with a uniform logarithm: each octave as likely as the next.
-    pub fn octaves(&mut self, low: f64, high: f64) -> f64 {
+    /// Log-uniform between two positive numbers: every octave is equally likely.
+    pub fn log_uniform(&mut self, low: f64, high: f64) -> f64 {
         let (low, high) = (libm::log(low), libm::log(high));
         libm::exp(self.between(low, high))
     }
@@ -78,8 +78,8 @@ mod tests {
         // Of a log-uniform number between 1 and e: e - 1 and (e² - 1)/2 - (e - 1)².
         let e = std::f64::consts::E;
         assert!(near(
-            moments(|r| r.octaves(1.0, std::f64::consts::E)),
-            (e - 1.0, (e * e - 1.0) / 2.0 - (e - 1.0).powi(2))
+            moments(|r| r.log_uniform(1.0, std::f64::consts::E)),
+            (e - 1.0, (e * e - 1.0) / 2.0 - (e - 1.0) * (e - 1.0))
         ));
     }
 }

@@ -1,11 +1,11 @@
-//! Where a defect is: soft masks, drawn in the part of the picture that they touch.
+//! The shape of a defect: soft masks, rendered in the part of the picture that they cover.
 
 use super::noise::Noise;
 use super::random::Random;
 use lineside_picture::{Picture, Rect};
 use std::f64::consts::{FRAC_PI_2, PI};
 
-/// A share of the defect for each pixel of a part of the picture, 0..1; 0 elsewhere.
+/// The share of the defect in each pixel of a part of the picture, 0..1; 0 elsewhere.
 #[derive(Default)]
 pub(super) struct Mask {
     /// The part.
@@ -19,23 +19,23 @@ pub(super) struct Ellipse {
     /// Centre.
     pub x: f64,
     pub y: f64,
-    /// Semi-axes before it is turned.
+    /// Semi-axes before the rotation.
     pub across: f64,
     pub down: f64,
-    /// By how much it is turned, radians.
+    /// Rotation, in radians.
     pub angle: f64,
-    /// By what share its radius wobbles, one standard deviation.
+    /// Relative standard deviation of its radius.
     pub wobble: f64,
-    /// Over how many pixels its edge fades.
+    /// Width of its soft edge, in pixels.
     pub soft: f64,
 }
 
 impl Ellipse {
-    /// One at a random place of the frame, its mean radius between two shares of the short side, up to 2.5 times as
-    /// long as it is wide.
+    /// An ellipse at a random position of the frame, with a mean radius between two shares of the short side, up to 2.5 times as
+    /// long as wide.
     pub fn random(size: (usize, usize), radius: (f64, f64), soft: f64, random: &mut Random) -> Ellipse {
-        let radius = random.octaves(radius.0, radius.1) * size.0.min(size.1) as f64;
-        let stretch = random.octaves(1.0, 2.5).sqrt();
+        let radius = random.log_uniform(radius.0, radius.1) * size.0.min(size.1) as f64;
+        let stretch = random.log_uniform(1.0, 2.5).sqrt();
         Ellipse {
             x: random.unit() * size.0 as f64,
             y: random.unit() * size.1 as f64,
@@ -49,7 +49,7 @@ impl Ellipse {
 }
 
 impl Mask {
-    /// Makes it the ellipse. The wobble is noise in cells as large as the smaller radius; it may cut islands off.
+    /// Renders an ellipse. The wobble is noise with cells of the smaller radius; it may separate islands.
     pub fn ellipse(
         &mut self,
         size: (usize, usize),
@@ -79,8 +79,8 @@ impl Mask {
         self.trim();
     }
 
-    /// Makes it what lies inside one to four nearly straight and nearly upright or level lines, whose edges fade over
-    /// `soft` pixels and waver by a few times `unit` pixels.
+    /// Renders the inside of one to four nearly straight lines that are nearly vertical or horizontal; the edge is `soft` pixels
+    /// wide and wavers by a few times `unit` pixels.
     pub fn polygon(
         &mut self,
         size: (usize, usize),
@@ -97,7 +97,7 @@ impl Mask {
         self.values.resize(size.0 * size.1, 1.0);
         for _ in 0..1 + random.below(4) {
             let (sine, cosine) = libm::sincos(random.below(4) as f64 * FRAC_PI_2 + random.normal() * 0.15);
-            let distance = random.octaves(0.04, 0.4) * width.min(height);
+            let distance = random.log_uniform(0.04, 0.4) * width.min(height);
             noise.render(size.0, size.1, 25.0 * unit, random, waver);
             let wavering = (random.between(0.0, 4.0) * unit / soft) as f32;
             let [dx, dy] = [cosine / soft, sine / soft].map(|v| v as f32);
@@ -113,8 +113,8 @@ impl Mask {
         self.trim();
     }
 
-    /// Makes it a line through points that lie close together, each `(x, y)` a pixel, `half` pixels to each side and
-    /// half a pixel soft.
+    /// Renders a line through points that lie close together, each `(x, y)` a pixel, `half` pixels to each side with an edge of
+    /// half a pixel.
     pub fn line(&mut self, size: (usize, usize), path: &[(f64, f64)], half: f64) {
         let inside = |&&(x, y): &&(f64, f64)| x >= 0.0 && y >= 0.0 && x < size.0 as f64 && y < size.1 as f64;
         let bound = |pick: fn(f64, f64) -> f64, start: f64| {
@@ -122,7 +122,7 @@ impl Mask {
         };
         let (least, most) = (bound(f64::min, f64::INFINITY), bound(f64::max, f64::NEG_INFINITY));
         let reach = half + 0.5;
-        // A pixel more: points are moved to the corner of theirs.
+        // One pixel more, because points are rounded down to their pixel.
         let past = reach + 1.0;
         self.area = part(least.0 - past, least.1 - past, most.0 + past, most.1 + past, size);
         self.values.clear();
@@ -177,7 +177,7 @@ impl Mask {
         }
     }
 
-    /// Shrinks the area to the pixels that are not 0, so that nothing more is computed than will be seen.
+    /// Shrinks the area to the pixels that are not 0, so that nothing is computed that is not visible.
     fn trim(&mut self) {
         let area = self.area;
         let (mut left, mut right, mut top, mut bottom) = (area.width, 0, area.height, 0);
@@ -206,7 +206,7 @@ fn part(left: f64, top: f64, right: f64, bottom: f64, size: (usize, usize)) -> R
     Rect { x, y, width: end(right, size.0).saturating_sub(x), height: end(bottom, size.1).saturating_sub(y) }
 }
 
-/// The pixel of a row of `length` that is seen at `i` when the row is continued by its mirror images.
+/// The pixel at `i` of a row of `length` that is continued by its mirror images.
 pub(super) fn mirrored(i: i64, length: usize) -> usize {
     if (0..length as i64).contains(&i) {
         return i as usize;
@@ -246,8 +246,8 @@ mod tests {
 
     #[test]
     fn mirror_images_continue_a_row() {
-        let seen: Vec<usize> = (-4..8).map(|i| mirrored(i, 3)).collect();
-        assert_eq!(seen, [2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0, 1].map(|v: usize| v));
+        let visible: Vec<usize> = (-4..8).map(|i| mirrored(i, 3)).collect();
+        assert_eq!(visible, [2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0, 1].map(|v: usize| v));
         assert_eq!(mirrored(-7, 1), 0);
     }
 }

@@ -1,18 +1,20 @@
+use super::visibility::change_under;
 use super::*;
-use lineside_picture::Rect;
 use lineside_picture::testing::{checksum, synthetic};
+use lineside_picture::{Layout, Picture, Rect, rgb_into};
+use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 
 /// What was painted into copies of a picture: the kind, the copy and the mask, for each kind `count` times.
-fn painted(source: &Picture, donor: &Picture, count: u64) -> Vec<(Kind, bool, Picture, Picture)> {
-    let mut painter = Painter::default();
+fn painted(source: &Picture, donor: &Picture, count: u64) -> Vec<(DefectKind, bool, Picture, Picture)> {
+    let mut painter = DefectPainter::default();
     let mut all = Vec::new();
-    for (number, kind) in Kind::ALL.into_iter().enumerate() {
+    for (number, kind) in DefectKind::ALL.into_iter().enumerate() {
         for seed in 0..count {
             let mut rng = Xoshiro256PlusPlus::seed_from_u64(1000 * number as u64 + seed);
             let (mut out, mut mask) = (Picture::default(), Picture::default());
-            let seen = painter.paint(kind, source, donor, &mut rng, &mut out, &mut mask);
-            all.push((kind, seen, out, mask));
+            let visible = painter.paint(kind, source, donor, &mut rng, &mut out, &mut mask);
+            all.push((kind, visible, out, mask));
         }
     }
     all
@@ -31,16 +33,16 @@ pub(super) fn part(layout: Layout, width: usize, height: usize) -> Picture {
 }
 
 #[test]
-fn every_kind_can_be_seen_and_what_is_around_stays() {
+fn every_kind_is_visible_and_its_surroundings_stay() {
     for layout in [Layout::Grey, Layout::Rgb] {
         let (source, donor) = (part(layout, 200, 150), synthetic(Layout::Grey, 90, 120));
-        for (kind, seen, out, mask) in painted(&source, &donor, 12) {
-            assert!(seen, "{kind:?}");
+        for (kind, visible, out, mask) in painted(&source, &donor, 12) {
+            assert!(visible, "{kind:?}");
             let (count, change) = change_under(&mask, Rect { x: 0, y: 0, width: 200, height: 150 }, &source, &out);
             assert!(count >= 6 && change > 0.3, "{kind:?}: {count} pixels changed by {change}");
             // Soft edges reach past the mask. Those of shade cross the frame, and a stain has patches too faint to be
             // marked.
-            let around = if matches!(kind, Kind::Shade | Kind::Stain) { 200 } else { 24 };
+            let around = if matches!(kind, DefectKind::Shade | DefectKind::Stain) { 200 } else { 24 };
             let marked: Vec<usize> = (0..mask.data().len()).filter(|&i| mask.data()[i] > 0).collect();
             let bounds = |axis: fn(usize) -> usize| {
                 let places = || marked.iter().map(|&i| axis(i));
@@ -80,7 +82,7 @@ fn defects_have_the_sizes_of_their_kind() {
 }
 
 #[test]
-fn small_and_plain_pictures_are_survived() {
+fn small_and_plain_pictures_are_handled() {
     let flat = |width, height, level| {
         let mut picture = Picture::new(Layout::Grey, width, height);
         picture.data_mut().fill(level);
@@ -94,10 +96,10 @@ fn small_and_plain_pictures_are_survived() {
         }
     }
     let black = flat(64, 64, 0);
-    for (kind, seen, out, mask) in painted(&black, &black, 6) {
-        assert!(!seen && out == black && mask == black, "{kind:?} on black");
+    for (kind, visible, out, mask) in painted(&black, &black, 6) {
+        assert!(!visible && out == black && mask == black, "{kind:?} on black");
     }
-    assert!(painted(&flat(64, 64, 90), &textured, 6).iter().any(|(_, seen, ..)| *seen));
+    assert!(painted(&flat(64, 64, 90), &textured, 6).iter().any(|(_, visible, ..)| *visible));
 }
 
 #[test]

@@ -1,34 +1,33 @@
-//! Transplants: labelled defects cut out of their pictures and set into normal ones (after copy-paste, Ghiasi et al.
-//! 2021).
+//! Transplants: labelled defects are cut out of their pictures and inserted into normal ones (after copy-paste, Ghiasi et al. 2021).
 //!
-//! A defect is kept as the ratio of its pixels to the mean around it. Set elsewhere, that ratio multiplies the local
-//! level: a crack on a dark part becomes a crack on a bright one.
+//! A defect is represented by the ratio of its pixels to the mean around it. Elsewhere that ratio multiplies the local level: a
+//! crack on a dark part becomes a crack on a bright one.
 
 use super::blur::Blur;
-use super::fill::unit;
+use super::fill::{in_layout, unit};
 use super::random::Random;
-use super::{LEAST_CHANGE, LEAST_DEVIATION, change_under, in_layout};
+use super::visibility::{MIN_CHANGE, MIN_DEVIATION, change_under};
 use lineside_picture::{Layout, Picture, Rect};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-/// By how many units a mask grows before it fades: labels end where the defect does, its halo does not.
-const GROWN: f64 = 2.0;
-/// The Gaussian that fades a mask's edge, units.
-const FADE: f64 = 1.5;
-/// What is transplanted is the smallest rectangle that holds all shares above this.
-const LEAST_SHARE: f32 = 0.02;
-/// What lies between these distances from a mask is what surrounds the defect, units.
-const AROUND: (f64, f64) = (3.0, 12.0);
-/// Fewer pixels are not enough to tell the level around a defect.
-const LEAST_AROUND: u64 = 20;
-/// The Gaussian that gives the local level of the target, units.
-const LOCAL: f64 = 8.0;
-/// Added to levels before they are divided: black has no ratio. Grey levels.
+/// A mask is dilated by this many units before its edge is feathered: labels cover the defect, not its halo.
+const DILATION: f64 = 2.0;
+/// The Gaussian that feathers the edge of a mask, in units.
+const FEATHER: f64 = 1.5;
+/// The smallest rectangle that holds all shares above this is transplanted.
+const MIN_SHARE: f32 = 0.02;
+/// The surroundings of a defect: pixels between these distances from the mask, in units.
+const SURROUNDING: (f64, f64) = (3.0, 12.0);
+/// The fewest pixels from which the level around a defect is computed.
+const MIN_SURROUNDING: u64 = 20;
+/// The Gaussian that computes the local level of the target, in units.
+const LOCAL_LEVEL: f64 = 8.0;
+/// Added to levels before they are divided, because black has no ratio; in grey levels.
 const FLOOR: f32 = 4.0;
-/// Standard deviation of the place about that in the defect's own picture, shares of a side.
+/// Standard deviation of the position about that in the defect's own picture, as a share of the side.
 const JITTER: f64 = 0.15;
 
-/// Transplants defects. Its buffers, a few planes of `f32` as large as the defect, are used again.
+/// Transplants defects. Its buffers, a few planes of `f32` as large as the defect, are reused.
 #[derive(Default)]
 pub struct Transplanter {
     /// The defect and what surrounds it, in its own layout and in the target's.
@@ -36,7 +35,7 @@ pub struct Transplanter {
     converted: Picture,
     /// City-block distance from the mask, pixels, of the same part: 0 in the mask.
     distance: Vec<u32>,
-    grown: Picture,
+    dilated: Picture,
     /// The share of the defect in each pixel of that part, 0..255.
     soft: Vec<f32>,
     /// The level of one channel of the target under the defect, grey levels.
@@ -45,13 +44,12 @@ pub struct Transplanter {
 }
 
 impl Transplanter {
-    /// Copies `target` to `out` and sets the defect into it, mirrored at random, near the same relative place; whether
-    /// it can be seen. `defect_mask` is grey, of the defect's size and over 127 where the defect is; one of another
-    /// shape marks nothing. Pictures may be of any size and layout; what of the defect exceeds the target is cut off.
-    /// `mask` becomes grey, of the target's size, 255 where the defect is and 0 elsewhere. What lies less than 10 units
-    /// around it changes too; a unit is a pixel, in pictures with a short side of over 320 a 320th of that.
-    ///
-    /// Where the mask is empty or nothing would be seen (black on black), `out` is then the target and `mask` all 0.
+    /// Copies `target` to `out` and inserts the defect, mirrored at random, near the same relative position. Returns whether it is
+    /// visible; if not (an empty mask, or black on black), `out` is the target and `mask` all 0. `defect_mask` is grey, of the
+    /// defect's size and over 127 where the defect is; a mask of another shape marks nothing. Pictures may be of any size and
+    /// layout; a defect that exceeds the target is cropped. `mask` becomes grey, of the target's size, 255 where the defect is and
+    /// 0 elsewhere. Pixels less than 10 units around it change too; a unit is a pixel, or a 320th of the short side where that is
+    /// more.
     pub fn transplant(
         &mut self,
         defect: &Picture,
@@ -71,21 +69,27 @@ impl Transplanter {
         }
         let Some(marked) = bounds(defect_mask.data(), from.0, |byte| *byte > 127) else { return false };
         let pixels = |units: f64| (units * unit(from)).round() as usize;
-        let part = widened(marked, pixels(AROUND.1), from);
+        let part = widened(marked, pixels(SURROUNDING.1), from);
         self.measure(defect_mask, part);
-        self.fade(part, pixels(GROWN), FADE * unit(from));
+        self.fade(part, pixels(DILATION), FEATHER * unit(from));
         defect.crop_into(part, &mut self.cut);
         let cut = in_layout(&self.cut, target.layout(), &mut self.converted);
-        let base = surroundings(cut, &self.distance, (pixels(AROUND.0), pixels(AROUND.1)));
+        let base = surroundings(cut, &self.distance, (pixels(SURROUNDING.0), pixels(SURROUNDING.1)));
 
         let shares = &self.soft;
-        let least = 255.0 * LEAST_SHARE;
+        let least = 255.0 * MIN_SHARE;
         let Some(touched) = bounds(shares, part.width, |share| *share > least) else { return false };
-        let place = Place::draw(from, part, touched, (target.width(), target.height()), &mut Random::new(rng));
+        let place = Placement::draw(from, part, touched, (target.width(), target.height()), &mut Random::new(rng));
 
         let channels = target.channels();
         for channel in 0..channels {
-            self.blur.run(target, channel, place.to, LOCAL * unit((target.width(), target.height())), &mut self.local);
+            self.blur.run(
+                target,
+                channel,
+                place.to,
+                LOCAL_LEVEL * unit((target.width(), target.height())),
+                &mut self.local,
+            );
             for (row, local) in self.local.chunks_exact(place.to.width).enumerate() {
                 let y = place.source_row(row);
                 let pixels = &mut out.row_mut(place.to.y + row)[place.to.x * channels..];
@@ -94,7 +98,7 @@ impl Transplanter {
                     let share = shares[y * part.width + x] / 255.0;
                     let ratio = (f32::from(cut.row(y)[x * channels + channel]) + FLOOR) / (base[channel] + FLOOR);
                     let moved = ratio * (local + FLOOR) - FLOOR;
-                    // Saturates at both ends.
+                    // The conversion saturates.
                     pixel[channel] = (f32::from(pixel[channel]) * (1.0 - share) + moved * share + 0.5) as u8;
                 }
             }
@@ -107,12 +111,12 @@ impl Transplanter {
             }
         }
         let (count, change) = change_under(mask, place.to, target, out);
-        let seen = count > 0 && change > LEAST_CHANGE * LEAST_DEVIATION;
-        if !seen {
+        let visible = count > 0 && change > MIN_CHANGE * MIN_DEVIATION;
+        if !visible {
             out.copy_from(target);
             mask.data_mut().fill(0);
         }
-        seen
+        visible
     }
 
     /// Fills `distance` for the part: two sweeps, each pixel one further than its nearest neighbour (Rosenfeld and
@@ -122,7 +126,7 @@ impl Transplanter {
         distance.clear();
         for y in part.y..part.bottom() {
             let row = &mask.row(y)[part.x..part.right()];
-            // Far, yet one more can be added.
+            // Far, but one more can be added.
             distance.extend(row.iter().map(|&byte| if byte > 127 { 0 } else { u32::MAX / 2 }));
         }
         for i in 0..distance.len() {
@@ -137,18 +141,18 @@ impl Transplanter {
         }
     }
 
-    /// Fills `soft`: the mask grown by some pixels, blurred by a Gaussian of `sigma` pixels.
-    fn fade(&mut self, part: Rect, grown: usize, sigma: f64) {
-        self.grown.reshape(Layout::Grey, part.width, part.height);
-        for (to, &distance) in self.grown.data_mut().iter_mut().zip(&self.distance) {
-            *to = if distance as usize <= grown { 255 } else { 0 };
+    /// Fills `soft`: the mask dilated by some pixels, blurred by a Gaussian of `sigma` pixels.
+    fn fade(&mut self, part: Rect, dilated: usize, sigma: f64) {
+        self.dilated.reshape(Layout::Grey, part.width, part.height);
+        for (to, &distance) in self.dilated.data_mut().iter_mut().zip(&self.distance) {
+            *to = if distance as usize <= dilated { 255 } else { 0 };
         }
         let all = Rect { x: 0, y: 0, width: part.width, height: part.height };
-        self.blur.run(&self.grown, 0, all, sigma, &mut self.soft);
+        self.blur.run(&self.dilated, 0, all, sigma, &mut self.soft);
     }
 }
 
-/// The mean of each channel around the mask, grey levels; where hardly anything is around it, of all that is not
+/// The mean of each channel around the mask, in grey levels. Where too few pixels are around it, the mean of all that are not
 /// marked, or of all.
 fn surroundings(cut: &Picture, distance: &[u32], around: (usize, usize)) -> [f32; 3] {
     let mut base = [0.0; 3];
@@ -161,25 +165,25 @@ fn surroundings(cut: &Picture, distance: &[u32], around: (usize, usize)) -> [f32
             }
         }
         base = sums.map(|sum| (sum as f64 / count.max(1) as f64) as f32);
-        if count >= LEAST_AROUND {
+        if count >= MIN_SURROUNDING {
             break;
         }
     }
     base
 }
 
-/// Where a defect goes, and how its pixels are read.
-struct Place {
-    /// What it touches of the part that was cut out, mirrored or not.
+/// The position of a defect in the target, and how its pixels are read.
+struct Placement {
+    /// The affected rectangle of the part that was cut out.
     touched: Rect,
     mirrored: [bool; 2],
-    /// Where that goes in the target.
+    /// Its position in the target.
     to: Rect,
 }
 
-impl Place {
+impl Placement {
     /// `from` and `target` are sizes (width, height); `touched` lies in `part`, and that in a picture of size `from`.
-    fn draw(from: (usize, usize), part: Rect, touched: Rect, target: (usize, usize), random: &mut Random) -> Place {
+    fn draw(from: (usize, usize), part: Rect, touched: Rect, target: (usize, usize), random: &mut Random) -> Placement {
         let mirrored = [random.chance(0.5), random.chance(0.5)];
         let mut to = |start: usize, length: usize, mirrored: bool, from: usize, side: usize| {
             let start = if mirrored { from - start - length } else { start };
@@ -189,21 +193,21 @@ impl Place {
         };
         let (y, height) = to(part.y + touched.y, touched.height, mirrored[1], from.1, target.1);
         let (x, width) = to(part.x + touched.x, touched.width, mirrored[0], from.0, target.0);
-        Place { touched, mirrored, to: Rect { x, y, width, height } }
+        Placement { touched, mirrored, to: Rect { x, y, width, height } }
     }
 
-    /// The column of the part that is seen in a column of `to`.
+    /// The column of the part that is copied to a column of `to`.
     fn source_column(&self, column: usize) -> usize {
         if self.mirrored[0] { self.touched.right() - 1 - column } else { self.touched.x + column }
     }
 
-    /// The row of the part that is seen in a row of `to`.
+    /// The row of the part that is copied to a row of `to`.
     fn source_row(&self, row: usize) -> usize {
         if self.mirrored[1] { self.touched.bottom() - 1 - row } else { self.touched.y + row }
     }
 }
 
-/// The smallest rectangle with all values that are marked, `values` in rows of `width`; `None` where nothing is.
+/// The smallest rectangle with all marked values, `values` in rows of `width`; `None` where nothing is marked.
 fn bounds<T>(values: &[T], width: usize, marked: impl Fn(&T) -> bool) -> Option<Rect> {
     let (mut left, mut right, mut top, mut bottom) = (width, 0, 0, 0);
     for (y, row) in values.chunks_exact(width.max(1)).enumerate() {
@@ -215,7 +219,7 @@ fn bounds<T>(values: &[T], width: usize, marked: impl Fn(&T) -> bool) -> Option<
     (right > 0).then(|| Rect { x: left, y: top, width: right - left, height: bottom - top })
 }
 
-/// The rectangle and some pixels around it, as far as they lie in a picture of a size (width, height).
+/// The rectangle enlarged by some pixels on each side, within a picture of a size (width, height).
 fn widened(rect: Rect, by: usize, size: (usize, usize)) -> Rect {
     let (x, y) = (rect.x.saturating_sub(by), rect.y.saturating_sub(by));
     Rect { x, y, width: rect.right() + by - x, height: rect.bottom() + by - y }.clamp_to(size.0, size.1)
@@ -248,8 +252,8 @@ mod tests {
     fn transplanted(of: &(Picture, Picture), target: &Picture, seed: u64) -> (bool, Picture, Picture) {
         let (mut out, mut mask) = (Picture::default(), Picture::default());
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let seen = Transplanter::default().transplant(&of.0, &of.1, target, &mut rng, &mut out, &mut mask);
-        (seen, out, mask)
+        let visible = Transplanter::default().transplant(&of.0, &of.1, target, &mut rng, &mut out, &mut mask);
+        (visible, out, mask)
     }
 
     #[test]
@@ -258,8 +262,8 @@ mod tests {
             let (defect, target) = (labelled(from, (160, 120), (30, 40), (22, 13)), part(layout, 200, 150));
             let marked = defect.1.data().iter().filter(|v| **v > 0).count();
             for seed in 0..30 {
-                let (seen, out, mask) = transplanted(&defect, &target, seed);
-                assert!(seen && (out.layout(), out.width(), out.height()) == (layout, 200, 150));
+                let (visible, out, mask) = transplanted(&defect, &target, seed);
+                assert!(visible && (out.layout(), out.width(), out.height()) == (layout, 200, 150));
                 assert_eq!(mask.data().iter().filter(|v| **v > 0).count(), marked);
                 let all = Rect { x: 0, y: 0, width: 200, height: 150 };
                 let mut distances = Transplanter::default();
@@ -287,8 +291,8 @@ mod tests {
             defect.row_mut(y)[20..40].fill(46);
         }
         for level in [20, 146, 250] {
-            let (seen, out, placed) = transplanted(&(defect.clone(), mask.clone()), &flat(level), 5);
-            assert!(seen);
+            let (visible, out, placed) = transplanted(&(defect.clone(), mask.clone()), &flat(level), 5);
+            assert!(visible);
             // (46 + 4) / (96 + 4) is one half.
             let half = (level + 4) / 2 - 4;
             let inside = out.data().iter().zip(placed.data()).filter(|(_, mark)| **mark > 0);
@@ -310,8 +314,8 @@ mod tests {
         mask.crop_into(Rect { x: 0, y: 0, width: 59, height: 50 }, &mut small);
         rgb_into(&mask, &mut rgb);
         for mask in [none, faint, small, rgb, Picture::default()] {
-            let (seen, out, placed) = transplanted(&(defect.clone(), mask), &target, 1);
-            assert!(!seen && out == target && placed == Picture::new(Layout::Grey, 80, 70));
+            let (visible, out, placed) = transplanted(&(defect.clone(), mask), &target, 1);
+            assert!(!visible && out == target && placed == Picture::new(Layout::Grey, 80, 70));
         }
     }
 
@@ -336,9 +340,9 @@ mod tests {
                 [part(Layout::Rgb, 40, 33), whole(Layout::Grey, 1, 1, 90).0, whole(Layout::Rgb, 3, 200, 255).0]
             {
                 for seed in 0..8 {
-                    let (seen, out, mask) = transplanted(defect, &target, seed);
-                    assert_eq!(seen, mask.data().contains(&255));
-                    assert_eq!(seen, out != target);
+                    let (visible, out, mask) = transplanted(defect, &target, seed);
+                    assert_eq!(visible, mask.data().contains(&255));
+                    assert_eq!(visible, out != target);
                 }
             }
             assert!(!transplanted(defect, &Picture::default(), 1).0);

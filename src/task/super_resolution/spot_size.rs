@@ -1,21 +1,21 @@
-//! How large a spot can be enlarged in the time that there is for it.
+//! The size of the spot that can be enlarged within a time limit.
 
-use super::Enlarger;
+use super::enlarger::Enlarger;
 use crate::task::TaskError;
 use lineside_picture::{Layout, Picture, Rect};
 use std::time::{Duration, Instant};
 
-/// The smallest spot, in pixels a side: less shows nothing.
-pub const LEAST_SPOT: usize = 16;
+/// The smallest spot, in pixels per side; a smaller one shows nothing.
+pub const MIN_SPOT: usize = 16;
 
-/// Sides that are tried are multiples of this.
+/// Sides are multiples of this.
 const STEP: usize = 8;
-/// Runs whose median is the time.
+/// Runs of a measurement, whose median counts.
 const RUNS: usize = 5;
 
 impl Enlarger {
-    /// The side of the largest square, at most `side` pixels, that this machine enlarges within `limit`, and the time it
-    /// takes, in colour. Where even the smallest takes longer, the smallest and its time.
+    /// The side of the largest square, at most `side` pixels, that this machine enlarges within `limit`, and the time that it takes
+    /// in colour. Where even the smallest takes longer, the smallest and its time.
     ///
     /// # Errors
     /// As [`Enlarger::enlarge`].
@@ -23,12 +23,12 @@ impl Enlarger {
         fitted(side, limit, |side| self.time_of(side, side))
     }
 
-    /// How long a colour picture of this size takes, once everything is planned: the median of five runs.
+    /// The time to enlarge a colour picture of this size, after planning: the median of five runs.
     ///
     /// # Errors
     /// As [`Enlarger::enlarge`].
     pub fn time_of(&mut self, width: usize, height: usize) -> Result<Duration, TaskError> {
-        // Around the part lie pixels that are looked at, too.
+        // The margin around the part is read too.
         let margin = self.margin();
         let mut picture = Picture::new(Layout::Rgb, width + 2 * margin, height + 2 * margin);
         picture.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * i / 7 % 251) as u8);
@@ -46,7 +46,7 @@ impl Enlarger {
     }
 }
 
-/// Shrinks `side` until its time is within the limit: by the area that would fit, and at least by a step.
+/// Shrinks `side` until its time is within the limit: to the area that would fit, and at least by one step.
 fn fitted<E>(
     mut side: usize,
     limit: Option<Duration>,
@@ -54,10 +54,10 @@ fn fitted<E>(
 ) -> Result<(usize, Duration), E> {
     loop {
         let time = time_of(side)?;
-        let Some(limit) = limit.filter(|limit| time > *limit && side > LEAST_SPOT) else { return Ok((side, time)) };
+        let Some(limit) = limit.filter(|limit| time > *limit && side > MIN_SPOT) else { return Ok((side, time)) };
         let share = (limit.as_secs_f64() / time.as_secs_f64()).sqrt();
         let wanted = (side as f64 * share) as usize / STEP * STEP;
-        side = wanted.min((side - 1) / STEP * STEP).max(LEAST_SPOT);
+        side = wanted.min((side - 1) / STEP * STEP).max(MIN_SPOT);
     }
 }
 
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
     use std::convert::Infallible;
 
-    /// A machine that takes so many nanoseconds a pixel, and some for each run.
+    /// A machine that takes a number of nanoseconds per pixel and per run.
     fn fit(side: usize, limit_us: u64, ns_a_pixel: u64, ns_a_run: u64) -> (usize, usize) {
         let mut tries = 0;
         let limit = Some(Duration::from_micros(limit_us));
@@ -75,7 +75,7 @@ mod tests {
             Ok(Duration::from_nanos(ns_a_run + ns_a_pixel * (side * side) as u64))
         })
         .unwrap();
-        assert!(time <= Duration::from_micros(limit_us) || side == LEAST_SPOT);
+        assert!(time <= Duration::from_micros(limit_us) || side == MIN_SPOT);
         (side, tries)
     }
 
@@ -84,8 +84,8 @@ mod tests {
         assert_eq!(fit(96, 1000, 100, 0), (96, 1), "it fits");
         assert_eq!(fit(100, 900, 100, 0), (88, 2), "the next step below 94.9");
         assert_eq!(fit(96, 500, 100, 200_000), (48, 4), "54.8 would fit without what a run costs in itself");
-        assert_eq!(fit(96, 1, 100, 0).0, LEAST_SPOT);
-        assert_eq!(fit(17, 1, 100, 0).0, LEAST_SPOT);
+        assert_eq!(fit(96, 1, 100, 0).0, MIN_SPOT);
+        assert_eq!(fit(17, 1, 100, 0).0, MIN_SPOT);
         let unlimited = fitted::<Infallible>(512, None, |_| Ok(Duration::from_secs(9))).unwrap();
         assert_eq!(unlimited, (512, Duration::from_secs(9)));
     }

@@ -1,24 +1,24 @@
-//! How near an enlarged picture comes to the original, by the literature's protocol: luma of BT.601 in studio range
-//! (`Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255`, MATLAB's `rgb2ycbcr`), rounded to bytes as there, a border as
-//! wide as the scale left out.
+//! Quality metrics of an enlarged picture against the original, by the literature's protocol: luma of BT.601 in studio range
+//! (`Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255`, MATLAB's `rgb2ycbcr`), rounded to bytes as there, without a border as wide
+//! as the scale.
 
 use lineside_picture::{Layout, Picture};
 
-/// The peak signal-to-noise ratio of luma in dB, peak 255; infinite for equal pictures, `None` where sizes differ or
-/// nothing is left inside the border.
+/// The peak signal-to-noise ratio of luma in dB, peak 255; infinite for equal pictures, `None` if sizes differ or nothing is left
+/// inside the border.
 pub fn psnr_y(original: &Picture, enlarged: &Picture, border: usize) -> Option<f64> {
     let (a, b) = luma_pair(original, enlarged, border)?;
     let squares: f64 = a.values.iter().zip(&b.values).map(|(a, b)| (a - b) * (a - b)).sum();
     Some(10.0 * (255.0 * 255.0 * a.values.len() as f64 / squares).log10())
 }
 
-/// The structural similarity of luma (Wang et al. 2004: 11×11 Gaussian of σ = 1.5, K₁ = 0.01, K₂ = 0.03, only windows
-/// that lie inside); `None` where sizes differ or no window fits.
+/// The structural similarity of luma (Wang et al. 2004: 11×11 Gaussian of σ = 1.5, K₁ = 0.01, K₂ = 0.03, only windows inside the
+/// picture); `None` if sizes differ or no window fits.
 pub fn ssim_y(original: &Picture, enlarged: &Picture, border: usize) -> Option<f64> {
     const C1: f64 = (0.01 * 255.0) * (0.01 * 255.0);
     const C2: f64 = (0.03 * 255.0) * (0.03 * 255.0);
     let (a, b) = luma_pair(original, enlarged, border)?;
-    let product = |x: &Plane, y: &Plane| Plane {
+    let product = |x: &LumaPlane, y: &LumaPlane| LumaPlane {
         values: x.values.iter().zip(&y.values).map(|(x, y)| x * y).collect(),
         width: x.width,
     };
@@ -36,13 +36,14 @@ pub fn ssim_y(original: &Picture, enlarged: &Picture, border: usize) -> Option<f
     Some(sum / mean_a.values.len() as f64)
 }
 
-struct Plane {
+/// Luma of a picture without its border.
+struct LumaPlane {
     values: Vec<f64>,
     width: usize,
 }
 
-impl Plane {
-    fn luma(picture: &Picture, border: usize) -> Option<Plane> {
+impl LumaPlane {
+    fn luma(picture: &Picture, border: usize) -> Option<LumaPlane> {
         let (width, height) = (picture.width().checked_sub(2 * border)?, picture.height().checked_sub(2 * border)?);
         if width == 0 || height == 0 {
             return None;
@@ -58,17 +59,20 @@ impl Plane {
                 values.push((16.0 + (65.481 * r + 128.553 * g + 24.966 * b) / 255.0).round());
             }
         }
-        Some(Plane { values, width })
+        Some(LumaPlane { values, width })
     }
 
-    /// Weighted by the Gaussian window, where it lies inside.
-    fn blurred(&self) -> Option<Plane> {
+    /// The means over the Gaussian window, where it lies inside.
+    fn blurred(&self) -> Option<LumaPlane> {
         const SIDE: usize = 11;
         let height = self.values.len() / self.width;
         if self.width < SIDE || height < SIDE {
             return None;
         }
-        let weight = |i: usize| (-(i as f64 - 5.0).powi(2) / (2.0 * 1.5 * 1.5)).exp();
+        let weight = |i: usize| {
+            let distance = i as f64 - 5.0;
+            (-(distance * distance) / (2.0 * 1.5 * 1.5)).exp()
+        };
         let total: f64 = (0..SIDE).map(weight).sum();
         let window: Vec<f64> = (0..SIDE).map(|i| weight(i) / total).collect();
         let width = self.width - SIDE + 1;
@@ -79,15 +83,15 @@ impl Plane {
         let down = |y: usize, x: usize| (0..SIDE).map(|i| across[(y + i) * width + x] * window[i]).sum::<f64>();
         let values =
             (0..height - SIDE + 1).flat_map(|y| (0..width).map(move |x| (y, x))).map(|(y, x)| down(y, x)).collect();
-        Some(Plane { values, width })
+        Some(LumaPlane { values, width })
     }
 }
 
-fn luma_pair(original: &Picture, enlarged: &Picture, border: usize) -> Option<(Plane, Plane)> {
+fn luma_pair(original: &Picture, enlarged: &Picture, border: usize) -> Option<(LumaPlane, LumaPlane)> {
     if (original.width(), original.height()) != (enlarged.width(), enlarged.height()) {
         return None;
     }
-    Some((Plane::luma(original, border)?, Plane::luma(enlarged, border)?))
+    Some((LumaPlane::luma(original, border)?, LumaPlane::luma(enlarged, border)?))
 }
 
 #[cfg(test)]

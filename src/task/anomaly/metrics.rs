@@ -50,7 +50,11 @@ const DRAWS: usize = 1000;
 
 /// The interval that holds 95 % of a statistic's values over scores drawn again, with replacement, from each of the two sets
 /// (percentile bootstrap, Efron and Tibshirani 1993, chapter 13). The draws are the same in every run.
-pub fn interval(normal: &[f64], defect: &[f64], statistic: impl Fn(&[f64], &[f64]) -> Option<f64>) -> Option<[f64; 2]> {
+pub fn bootstrap_interval(
+    normal: &[f64],
+    defect: &[f64],
+    statistic: impl Fn(&[f64], &[f64]) -> Option<f64>,
+) -> Option<[f64; 2]> {
     let mut random = SplitMix64::seed_from_u64(0);
     let mut draw = |scores: &[f64], drawn: &mut Vec<f64>| {
         drawn.clear();
@@ -93,14 +97,14 @@ mod tests {
         for count in [20, 200] {
             let (normal, defect) = (scores(count, 0.0), scores(count, 0.3));
             let area = auroc(&normal, &defect).unwrap();
-            let [low, high] = interval(&normal, &defect, auroc).unwrap();
+            let [low, high] = bootstrap_interval(&normal, &defect, auroc).unwrap();
             assert!(low < area && area < high, "{low} {area} {high}");
             widths.push(high - low);
         }
         // As the square root of the number of scores: 3.2 times.
         assert!((2.0..5.0).contains(&(widths[0] / widths[1])), "{widths:?}");
-        assert_eq!(interval(&[0.1; 5], &[0.9; 5], auroc), Some([1.0, 1.0]));
-        assert_eq!(interval(&[], &[0.9], auroc), None);
+        assert_eq!(bootstrap_interval(&[0.1; 5], &[0.9; 5], auroc), Some([1.0, 1.0]));
+        assert_eq!(bootstrap_interval(&[], &[0.9], auroc), None);
     }
 
     #[test]

@@ -4,16 +4,18 @@
 //! score is `ln(mean of its highest d)` over a share of the cells. What layers on half the grid have along a direction is
 //! computed there and then enlarged: the same but for rounding, for a quarter of the work.
 
-use super::places::{FRACTION, Places};
-use super::{Matrix, Scorer, Seen, dot};
-use crate::task::anomaly::cells::{Cells, UNIT, enlarged};
+use super::interface::{Features, Scorer};
+use super::matrix::Matrix;
+use super::patch_distances::{FRACTION, PatchDistances};
+use super::product::dot_i16;
+use crate::task::anomaly::cells::{Cells, UNIT, upsampled};
 
 /// Largest whole number in a stored direction. With it a product of direction and cell stays within i32: see `new`.
 const LARGEST: f32 = 2047.0;
 
 /// Distances of cells along a few directions.
-pub struct Patch {
-    places: Places,
+pub struct PatchProjection {
+    patch_distances: PatchDistances,
     channels: usize,
     /// Directions `[K, channels]`, each scaled to whole numbers of its own unit.
     directions: Vec<i16>,
@@ -27,21 +29,19 @@ pub struct Patch {
     coarse: Vec<i32>,
 }
 
-impl Patch {
+impl PatchProjection {
     /// From the rows `m, u_1, …, u_K`; `top` is the share of a frame's cells whose mean distance is its score.
     ///
     /// # Errors
     /// One line, where the matrix does not fit cells of `channels` values.
-    pub fn new(view: usize, channels: usize, top: f64, matrix: &Matrix) -> Result<Patch, String> {
-        if let Some(problem) = matrix.problem(channels, 2) {
-            return Err(problem);
-        }
+    pub fn new(view: usize, channels: usize, top: f64, matrix: &Matrix) -> Result<PatchProjection, String> {
+        matrix.check(channels, 2)?;
         // No value is over sqrt(cells) spreads: with 400 places of 192 channels, or 100 of 512, a product is at most
         // sqrt(places) · UNIT · LARGEST · channels < 2^31. What is larger wraps, the same way on every CPU.
         let mut rows = matrix.rows();
         let mean = rows.next().unwrap_or_default();
-        let mut patch = Patch {
-            places: Places::new(view, top),
+        let mut patch = PatchProjection {
+            patch_distances: PatchDistances::new(view, top),
             channels,
             directions: Vec::with_capacity(rows.len() * channels),
             offsets: Vec::with_capacity(rows.len()),
@@ -71,7 +71,7 @@ impl Patch {
             self.coarse.clear();
             for place in group.iter() {
                 let directions = self.directions.chunks_exact(self.channels);
-                self.coarse.extend(directions.map(|direction| dot(&direction[channels.clone()], place)));
+                self.coarse.extend(directions.map(|direction| dot_i16(&direction[channels.clone()], place)));
             }
             if self.along.is_empty() {
                 // The first group has the cells' grid.
@@ -84,7 +84,7 @@ impl Patch {
                     *along += 16 * i64::from(*own);
                 }
             } else {
-                for (along, from) in along.zip(enlarged(group.grid)) {
+                for (along, from) in along.zip(upsampled(group.grid)) {
                     let [a, b, c, d] = from.map(|place| &self.coarse[place * count..][..count]);
                     for (k, along) in along.iter_mut().enumerate() {
                         let [a, b, c, d] = [a[k], b[k], c[k], d[k]].map(i64::from);
@@ -93,30 +93,30 @@ impl Patch {
                 }
             }
         }
-        self.places.distances.clear();
+        self.patch_distances.distances.clear();
         for along in self.along.chunks_exact(count) {
             let mut sum = 0f32;
             for ((along, offset), unit) in along.iter().zip(&self.offsets).zip(&self.units) {
                 let along = (along - 16 * i64::from(*offset)) as f32 * unit;
                 sum += along * along;
             }
-            self.places.distances.push((sum * FRACTION) as u32);
+            self.patch_distances.distances.push((sum * FRACTION) as u32);
         }
     }
 }
 
-impl Scorer for Patch {
-    fn score(&mut self, seen: &Seen) -> f64 {
-        self.measure(&seen.cells[self.places.view]);
-        self.places.score()
+impl Scorer for PatchProjection {
+    fn score(&mut self, features: &Features) -> f64 {
+        self.measure(&features.cells[self.patch_distances.view]);
+        self.patch_distances.score()
     }
 
     fn distances(&self) -> Option<&[u32]> {
-        Some(&self.places.distances)
+        Some(&self.patch_distances.distances)
     }
 
     fn view(&self) -> usize {
-        self.places.view
+        self.patch_distances.view
     }
 
     fn bytes(&self) -> usize {
@@ -131,10 +131,10 @@ mod tests {
     #[test]
     fn matrices_that_do_not_fit_are_refused() {
         let matrix = |values: &[f32]| Matrix { columns: 2, values: values.to_vec() };
-        assert!(Patch::new(0, 2, 0.1, &matrix(&[0.0, 0.0, 1.0, 0.0])).is_ok());
-        assert!(Patch::new(0, 3, 0.1, &matrix(&[0.0, 0.0, 1.0, 0.0])).is_err());
-        assert!(Patch::new(0, 2, 0.1, &matrix(&[0.0, 0.0])).is_err());
-        let problem = Patch::new(0, 2, 0.1, &matrix(&[0.0, 0.0, f32::NAN, 0.0])).err().unwrap();
+        assert!(PatchProjection::new(0, 2, 0.1, &matrix(&[0.0, 0.0, 1.0, 0.0])).is_ok());
+        assert!(PatchProjection::new(0, 3, 0.1, &matrix(&[0.0, 0.0, 1.0, 0.0])).is_err());
+        assert!(PatchProjection::new(0, 2, 0.1, &matrix(&[0.0, 0.0])).is_err());
+        let problem = PatchProjection::new(0, 2, 0.1, &matrix(&[0.0, 0.0, f32::NAN, 0.0])).err().unwrap();
         assert_eq!(problem, "row 1, value 0 is not a finite number");
     }
 }

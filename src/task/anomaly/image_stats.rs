@@ -4,16 +4,16 @@
 use lineside_picture::{Picture, luma_row};
 
 /// Rows from one that is looked at to the next.
-const EVERY: usize = 4;
+const ROW_STEP: usize = 4;
 /// The frame is cut into so many squares a side, to see whether anything moved.
 const CELLS: usize = 16;
 /// Two frames show the same when their cells, but for the light, differ by less than this, grey levels (root of the mean
 /// square): the noise of a sensor, averaged over hundreds of pixels. As in `teach/quality/findings.rs`.
-const SAME: f64 = 0.75;
+const SAME_SCENE: f64 = 0.75;
 
 /// What a frame looks like. Whole numbers: the same on every CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub struct ImageStats {
     /// Mean luma, in sixteenths of a grey level.
     pub brightness: u32,
     /// Mean absolute difference of neighbouring pixels, in 16000ths of the mean luma: a brighter lamp changes nothing, a
@@ -25,13 +25,13 @@ pub struct Look {
     pixels: u32,
 }
 
-impl Default for Look {
+impl Default for ImageStats {
     fn default() -> Self {
-        Look { brightness: 0, sharpness: 0, cells: [0; CELLS * CELLS], pixels: 1 }
+        ImageStats { brightness: 0, sharpness: 0, cells: [0; CELLS * CELLS], pixels: 1 }
     }
 }
 
-impl Look {
+impl ImageStats {
     /// Grey levels of a brightness.
     pub fn grey_levels(brightness: u32) -> f64 {
         f64::from(brightness) / 16.0
@@ -43,62 +43,63 @@ impl Look {
     }
 
     /// Whether the frame shows something else than another, light and noise aside.
-    pub fn differs_from(&self, other: &Look) -> bool {
+    pub fn differs_from(&self, other: &ImageStats) -> bool {
         let differences = self.cells.iter().zip(&other.cells).map(|(&a, &b)| i64::from(a) - i64::from(b));
         let (sum, squares) = differences.fold((0, 0), |(sum, squares), d| (sum + d, squares + d * d));
         let count = (CELLS * CELLS) as i64;
-        let limit = SAME * f64::from(self.pixels) * count as f64;
+        let limit = SAME_SCENE * f64::from(self.pixels) * count as f64;
         (count * squares - sum * sum) as f64 >= limit * limit
     }
 }
 
 /// Looks at frames; its buffers are used again.
 #[derive(Default)]
-pub struct Eye {
+pub struct ImageStatsMeter {
     row: Vec<u8>,
     below: Vec<u8>,
 }
 
-impl Eye {
+impl ImageStatsMeter {
     /// With buffers for squares of `side` pixels.
-    pub fn new(side: usize) -> Eye {
-        Eye { row: vec![0; side], below: vec![0; side] }
+    pub fn new(side: usize) -> ImageStatsMeter {
+        ImageStatsMeter { row: vec![0; side], below: vec![0; side] }
     }
 
     /// Looks at a square of the size that it was made for, a multiple of 32.
-    pub fn look(&mut self, square: &Picture) -> Look {
-        let mut look = Look::default();
+    pub fn measure(&mut self, square: &Picture) -> ImageStats {
+        let mut stats = ImageStats::default();
         let (width, height) = (square.width(), square.height());
         if width < 2 * CELLS || height < 2 * CELLS {
-            return look;
+            return stats;
         }
         self.row.resize(width, 0);
         self.below.resize(width, 0);
         let (mut sum, mut differences, mut rows) = (0_u64, 0_u64, 0_u64);
-        for y in (0..height - 1).step_by(EVERY) {
+        for y in (0..height - 1).step_by(ROW_STEP) {
             luma_row(square.layout(), square.row(y), &mut self.row);
             luma_row(square.layout(), square.row(y + 1), &mut self.below);
             rows += 1;
-            let cells = &mut look.cells[y * CELLS / height * CELLS..][..CELLS];
+            let cells = &mut stats.cells[y * CELLS / height * CELLS..][..CELLS];
             for (cell, pixels) in cells.iter_mut().zip(self.row.chunks(width / CELLS)) {
                 let level: u32 = pixels.iter().map(|&pixel| u32::from(pixel)).sum();
                 *cell += level;
                 sum += u64::from(level);
             }
-            differences += apart(&self.row, &self.below) + apart(&self.row[1..], &self.row[..width - 1]);
+            differences +=
+                sum_of_differences(&self.row, &self.below) + sum_of_differences(&self.row[1..], &self.row[..width - 1]);
         }
         let (pixels, pairs) = (rows * width as u64, rows * (2 * width as u64 - 1));
-        look.pixels = (pixels / (CELLS * CELLS) as u64) as u32;
-        look.brightness = (16 * sum / pixels) as u32;
-        look.sharpness = (u128::from(16_000 * differences) * u128::from(pixels))
+        stats.pixels = (pixels / (CELLS * CELLS) as u64) as u32;
+        stats.brightness = (16 * sum / pixels) as u32;
+        stats.sharpness = (u128::from(16_000 * differences) * u128::from(pixels))
             .checked_div(u128::from(pairs) * u128::from(sum))
             .map_or(0, |sharpness| u32::try_from(sharpness).unwrap_or(u32::MAX));
-        look
+        stats
     }
 }
 
 /// Sum of the absolute differences of two rows.
-fn apart(a: &[u8], b: &[u8]) -> u64 {
+fn sum_of_differences(a: &[u8], b: &[u8]) -> u64 {
     u64::from(a.iter().zip(b).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum::<u32>())
 }
 
@@ -107,9 +108,9 @@ mod tests {
     use super::*;
     use lineside_picture::Layout;
 
-    fn look(level: impl Fn(usize, usize) -> u8) -> Look {
+    fn measure(level: impl Fn(usize, usize) -> u8) -> ImageStats {
         let data = (0..320 * 320).map(|i| level(i % 320, i / 320)).collect();
-        Eye::new(320).look(&Picture::from_data(Layout::Grey, 320, 320, data).unwrap())
+        ImageStatsMeter::new(320).measure(&Picture::from_data(Layout::Grey, 320, 320, data).unwrap())
     }
 
     fn texture(x: usize, y: usize) -> u8 {
@@ -118,29 +119,29 @@ mod tests {
 
     #[test]
     fn figures_of_simple_frames() {
-        let flat = look(|_, _| 90);
+        let flat = measure(|_, _| 90);
         assert_eq!((flat.brightness, flat.sharpness), (90 * 16, 0));
-        assert_eq!((look(|_, _| 0).brightness, look(|_, _| 0).sharpness), (0, 0));
+        assert_eq!((measure(|_, _| 0).brightness, measure(|_, _| 0).sharpness), (0, 0));
         // Neighbours in a row differ by 100 at a mean of 100, those above each other not at all.
-        let stripes = look(|x, _| 50 + 100 * (x % 2) as u8);
+        let stripes = measure(|x, _| 50 + 100 * (x % 2) as u8);
         assert_eq!(stripes.brightness, 1600);
         assert_eq!(stripes.sharpness, 16_000 * 319 / 639);
         // The largest there is: checks.
-        assert_eq!(look(|x, y| 255 * ((x + y) % 2) as u8).sharpness, 2 * 16_000);
-        assert_eq!(Eye::default().look(&Picture::new(Layout::Grey, 8, 8)), Look::default());
+        assert_eq!(measure(|x, y| 255 * ((x + y) % 2) as u8).sharpness, 2 * 16_000);
+        assert_eq!(ImageStatsMeter::default().measure(&Picture::new(Layout::Grey, 8, 8)), ImageStats::default());
     }
 
     #[test]
     fn the_light_does_not_change_sharpness_and_blur_and_haze_do() {
-        let sharp = look(texture);
-        let dim = look(|x, y| texture(x, y) / 3);
+        let sharp = measure(texture);
+        let dim = measure(|x, y| texture(x, y) / 3);
         assert!((f64::from(dim.sharpness) / f64::from(sharp.sharpness) - 1.0).abs() < 0.02, "{dim:?}");
         assert!((f64::from(dim.brightness) * 3.0 / f64::from(sharp.brightness) - 1.0).abs() < 0.02);
-        let blurred = look(|x, y| {
+        let blurred = measure(|x, y| {
             let square = (0..9).map(|i| usize::from(texture(x + i % 3, y + i / 3)));
             (square.sum::<usize>() / 9) as u8
         });
-        let hazy = look(|x, y| (texture(x, y) / 2) + 60);
+        let hazy = measure(|x, y| (texture(x, y) / 2) + 60);
         assert!(blurred.sharpness * 2 < sharp.sharpness, "{} {}", blurred.sharpness, sharp.sharpness);
         assert!(hazy.sharpness * 10 < sharp.sharpness * 6, "{} {}", hazy.sharpness, sharp.sharpness);
     }
@@ -151,36 +152,36 @@ mod tests {
             let (dx, dy) = (x.abs_diff(at), y.abs_diff(160));
             if dx * dx + dy * dy < 90 * 90 { 170 } else { 60 }
         };
-        let here = look(|x, y| part(x, y, 160));
-        let moved = look(|x, y| part(x, y, 166));
-        let brighter = look(|x, y| part(x, y, 160) + 9);
-        let noisy = look(|x, y| part(x, y, 160) + ((x * 7919 + y * 104_729) % 13) as u8 - 6);
+        let here = measure(|x, y| part(x, y, 160));
+        let moved = measure(|x, y| part(x, y, 166));
+        let brighter = measure(|x, y| part(x, y, 160) + 9);
+        let noisy = measure(|x, y| part(x, y, 160) + ((x * 7919 + y * 104_729) % 13) as u8 - 6);
         assert!(here.differs_from(&moved));
         assert!(!here.differs_from(&brighter) && !here.differs_from(&noisy) && !here.differs_from(&here));
     }
 
     #[test]
-    fn colour_is_seen_as_its_luma() {
+    fn colour_is_measured_by_its_luma() {
         let mut colour = Picture::new(Layout::Rgb, 64, 64);
         for (i, rgb) in colour.data_mut().chunks_exact_mut(3).enumerate() {
             rgb.copy_from_slice(&[i as u8, 200, (i / 7) as u8]);
         }
         let mut grey = Picture::default();
         lineside_picture::luma_into(&colour, &mut grey);
-        assert_eq!(Eye::new(64).look(&colour), Eye::new(64).look(&grey));
+        assert_eq!(ImageStatsMeter::new(64).measure(&colour), ImageStatsMeter::new(64).measure(&grey));
     }
 
-    /// The figure of docs/field-log.md: `cargo test --release --lib cost_of_a_look -- --ignored --nocapture`.
+    /// The figure of docs/field-log.md: `cargo test --release --lib cost_of_image_stats -- --ignored --nocapture`.
     #[test]
     #[ignore = "a measurement"]
-    fn cost_of_a_look() {
+    fn cost_of_image_stats() {
         let mut square = Picture::new(Layout::Rgb, 320, 320);
         square.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = ((i * 7919) >> 5) as u8);
-        let mut eye = Eye::new(320);
+        let mut meter = ImageStatsMeter::new(320);
         let mut times: Vec<u128> = (0..2000)
             .map(|_| {
                 let start = std::time::Instant::now();
-                std::hint::black_box(eye.look(std::hint::black_box(&square)));
+                std::hint::black_box(meter.measure(std::hint::black_box(&square)));
                 start.elapsed().as_nanos()
             })
             .collect();

@@ -6,10 +6,10 @@
 use lineside_picture::{Picture, PictureError};
 
 /// The share of false positives up to which overlap counts (Bergmann et al. 2021, section 5.2).
-const MOST_FALSE_POSITIVES: f64 = 0.3;
+const MAX_FALSE_POSITIVES: f64 = 0.3;
 
 /// Counts of pixels by heat.
-pub struct Pixels {
+pub struct PixelMetrics {
     normal: [u64; 256],
     defect: [u64; 256],
     /// The pixels of each region as shares of it, summed over all regions: those at one heat or more, divided by the
@@ -19,13 +19,13 @@ pub struct Pixels {
     unmarked: u64,
 }
 
-impl Default for Pixels {
-    fn default() -> Pixels {
-        Pixels { normal: [0; 256], defect: [0; 256], overlap: [0.0; 256], regions: 0, unmarked: 0 }
+impl Default for PixelMetrics {
+    fn default() -> PixelMetrics {
+        PixelMetrics { normal: [0; 256], defect: [0; 256], overlap: [0.0; 256], regions: 0, unmarked: 0 }
     }
 }
 
-impl Pixels {
+impl PixelMetrics {
     /// Counts a frame without a defect; `heat` is `[H, W]`, one byte a pixel.
     pub fn add_normal(&mut self, heat: &Picture) {
         heat.data().iter().for_each(|&heat| self.normal[usize::from(heat)] += 1);
@@ -110,14 +110,14 @@ impl Pixels {
             called += self.normal[heat];
             overlap += self.overlap[heat];
             let (x, y) = (called as f64 / normal as f64, overlap / self.regions as f64);
-            let end = x.min(MOST_FALSE_POSITIVES);
+            let end = x.min(MAX_FALSE_POSITIVES);
             if end > before.0 {
                 let y_end = before.1 + (y - before.1) * (end - before.0) / (x - before.0);
                 area += (end - before.0) * (before.1 + y_end) / 2.0;
             }
             before = (x, y);
         }
-        Some(area / MOST_FALSE_POSITIVES)
+        Some(area / MAX_FALSE_POSITIVES)
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn heat_on_the_defect_alone_is_perfect() {
-        let mut pixels = Pixels::default();
+        let mut pixels = PixelMetrics::default();
         pixels.add(&grey(3, &[9, 0, 0, 0, 0, 7]), &grey(3, &[255, 0, 0, 0, 0, 255])).unwrap();
         assert_eq!((pixels.auroc(), pixels.pro(), pixels.regions), (Some(1.0), Some(1.0), 2));
     }
@@ -143,7 +143,7 @@ mod tests {
     fn a_small_region_counts_as_much_as_a_large_one() {
         // A region of four pixels, all found before any false positive, and one of a single pixel, never found: 0.5 until
         // the cold pixels are called, which are over 30 % of the normal ones.
-        let mut pixels = Pixels::default();
+        let mut pixels = PixelMetrics::default();
         pixels
             .add(&grey(10, &[9, 9, 9, 9, 0, 5, 0, 0, 0, 0]), &grey(10, &[255, 255, 255, 255, 0, 0, 0, 0, 0, 255]))
             .unwrap();
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn normal_frames_and_corners_count() {
-        let mut pixels = Pixels::default();
+        let mut pixels = PixelMetrics::default();
         assert_eq!((pixels.auroc(), pixels.pro()), (None, None));
         pixels.add_normal(&grey(2, &[8; 4]));
         assert_eq!((pixels.auroc(), pixels.pro()), (None, None));
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn masks_of_another_size_or_without_a_mark_are_not_counted() {
-        let mut pixels = Pixels::default();
+        let mut pixels = PixelMetrics::default();
         let heat = grey(2, &[1, 2]);
         assert!(matches!(pixels.add(&heat, &grey(1, &[255, 0])), Err(PictureError::SizeMismatch { .. })));
         pixels.add(&heat, &grey(2, &[127, 0])).unwrap();
@@ -230,7 +230,7 @@ mod tests {
             let heat: Vec<u8> = cells[..count].iter().map(|cell| cell.0 * 36).collect();
             let mask: Vec<u8> = cells[..count].iter().map(|cell| if cell.1 { 255 } else { 0 }).collect();
             prop_assume!(mask.contains(&255) && mask.contains(&0));
-            let mut pixels = Pixels::default();
+            let mut pixels = PixelMetrics::default();
             pixels.add(&grey(width, &heat), &grey(width, &mask)).unwrap();
             let of = |marked: u8| -> Vec<f64> {
                 heat.iter().zip(&mask).filter(|pair| *pair.1 == marked).map(|pair| f64::from(*pair.0)).collect()

@@ -1,10 +1,10 @@
-//! Colour under transparent pixels: what lies there is nobody's intention, often black, and must not shine through where
-//! opacity begins. It takes the colour of what can be seen beside it.
+//! Alpha bleeding: fully transparent pixels hold arbitrary colours, often black, that would become visible where opacity begins.
+//! They get the colour of the visible pixels beside them.
 
 use lineside_picture::Picture;
 
-/// Gives every pixel of opacity 0 the mean colour of the visible ones around it, from the edge of what can be seen inwards,
-/// `steps` pixels deep. Only the first `rows` rows count; a pixel depends on others at most `steps` away.
+/// Fills every pixel of opacity 0 with the mean colour of the visible ones around it, from the edge of the visible area inwards,
+/// `steps` pixels deep. Only the first `rows` rows are used; a pixel depends on others at most `steps` away.
 pub(super) fn bleed(colours: &mut [Picture], opacity: &Picture, rows: usize, steps: usize, known: &mut Vec<u8>) {
     let width = opacity.width();
     let opacity = &opacity.data()[..rows * width];
@@ -57,7 +57,7 @@ mod tests {
     use lineside_picture::Layout;
 
     #[test]
-    fn colour_spreads_as_far_as_it_is_told() {
+    fn colour_spreads_by_the_number_of_steps() {
         let mut colour = [Picture::from_data(Layout::Grey, 6, 2, vec![50, 0, 0, 0, 0, 0, 61, 0, 0, 0, 0, 0]).unwrap()];
         let opacity = Picture::from_data(Layout::Grey, 6, 2, vec![1, 0, 0, 0, 0, 0, 255, 0, 0, 0, 0, 0]).unwrap();
         bleed(&mut colour, &opacity, 2, 3, &mut Vec::new());
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_seen_stays_and_nothing_seen_gives_nothing() {
+    fn visible_pixels_stay_and_without_any_nothing_changes() {
         let opaque = Picture::from_data(Layout::Grey, 3, 1, vec![9, 9, 9]).unwrap();
         let hidden = Picture::from_data(Layout::Grey, 3, 1, vec![0, 0, 0]).unwrap();
         for opacity in [opaque, hidden] {

@@ -1,27 +1,27 @@
-//! A sheet to look at: of each picture the piece that is hardest to enlarge, by every way and as it was.
+//! A sheet for visual comparison: of each picture the piece that is hardest to enlarge, by every method and as it was.
 
 use crate::sink::write_png_durably;
 use anyhow::Context;
 use lineside_picture::{Picture, Rect, luma_into, side_by_side, stacked};
 use std::path::Path;
 
-/// Side of a piece in pixels of the large picture, and how many times larger it is shown.
+/// The side of a piece in pixels of the large picture, and its magnification on the sheet.
 const PIECE: usize = 120;
-const SHOWN: usize = 2;
-/// Pictures on a sheet, the first ones.
-const MOST: usize = 12;
+const MAGNIFICATION: usize = 2;
+/// The most pictures on a sheet.
+const MAX_ROWS: usize = 12;
 
 /// Rows of pieces.
 #[derive(Default)]
-pub struct Grid {
+pub struct ComparisonSheet {
     rows: Vec<Picture>,
 }
 
-impl Grid {
-    /// Adds a row: the first of `enlarged`, bicubic, tells by its error which piece is shown; `captions` belong to
-    /// `enlarged`, and the original comes last.
+impl ComparisonSheet {
+    /// Adds a row. The piece is where the first of `enlarged`, bicubic, has the largest error; `captions` belong to `enlarged`, and
+    /// the original comes last.
     pub fn add(&mut self, original: &Picture, enlarged: &[Picture], captions: &[String]) {
-        if self.rows.len() == MOST {
+        if self.rows.len() == MAX_ROWS {
             return;
         }
         let area = enlarged.first().map_or_else(Rect::default, |bicubic| hardest(original, bicubic));
@@ -38,7 +38,7 @@ impl Grid {
     }
 }
 
-/// The square in which bicubic is furthest from the original, of squares a quarter apart.
+/// The square in which bicubic has the largest error, of squares a quarter of their side apart.
 fn hardest(original: &Picture, bicubic: &Picture) -> Rect {
     let (mut a, mut b) = Default::default();
     luma_into(original, &mut a);
@@ -46,7 +46,7 @@ fn hardest(original: &Picture, bicubic: &Picture) -> Rect {
     let (width, height) = (PIECE.min(a.width()), PIECE.min(a.height()));
     let error = |x: usize, y: usize| -> u64 {
         let rows = (y..y + height).map(|y| a.row(y)[x..x + width].iter().zip(&b.row(y)[x..x + width]));
-        rows.flatten().map(|(a, b)| u64::from(a.abs_diff(*b)).pow(2)).sum()
+        rows.flatten().map(|(a, b)| u64::from(a.abs_diff(*b)) * u64::from(a.abs_diff(*b))).sum()
     };
     let corners = |length: usize, side: usize| (0..=length - side).step_by(PIECE / 4);
     let squares = corners(a.height(), height).flat_map(|y| corners(a.width(), width).map(move |x| (x, y)));
@@ -54,16 +54,16 @@ fn hardest(original: &Picture, bicubic: &Picture) -> Rect {
     Rect { x, y, width, height }
 }
 
-/// A part of a picture with every pixel repeated: nothing is smoothed over.
+/// A part of a picture, magnified by repeating pixels.
 fn magnified(picture: &Picture, area: Rect) -> Picture {
     let mut part = Picture::default();
     picture.crop_into(area, &mut part);
     let channels = part.channels();
-    let mut large = Picture::new(part.layout(), part.width() * SHOWN, part.height() * SHOWN);
+    let mut large = Picture::new(part.layout(), part.width() * MAGNIFICATION, part.height() * MAGNIFICATION);
     for y in 0..large.height() {
-        let from = part.row(y / SHOWN);
+        let from = part.row(y / MAGNIFICATION);
         for (x, pixel) in large.row_mut(y).chunks_exact_mut(channels).enumerate() {
-            pixel.copy_from_slice(&from[x / SHOWN * channels..][..channels]);
+            pixel.copy_from_slice(&from[x / MAGNIFICATION * channels..][..channels]);
         }
     }
     large

@@ -6,7 +6,7 @@ use multiversion::multiversion;
 pub const SHARE: u16 = 36;
 
 /// Takes the means of planes of one size. Reused from plane to plane.
-pub struct Averages {
+pub struct LocalMean {
     columns: usize,
     /// The plane with a border of zeros, `[rows + 2, columns + 2]`: so all places are added up in one way.
     bordered: Vec<u16>,
@@ -14,30 +14,30 @@ pub struct Averages {
     sums: Vec<u16>,
     /// By place, what part of the sum is its mean: 36 divides by every number of neighbours there can be. Zero in the two
     /// columns that are left over.
-    shares: Vec<u16>,
+    weights: Vec<u16>,
     /// `[rows, columns + 2]`, the last two columns of which are zeros.
     means: Vec<u16>,
 }
 
-impl Averages {
+impl LocalMean {
     /// For planes of so many rows and columns.
-    pub fn new(rows: usize, columns: usize) -> Averages {
-        let there = |at: usize, end: usize| 1 + u16::from(at > 0) + u16::from(at + 1 < end);
-        let share = |at: usize| match at % (columns + 2) {
-            x if x < columns => SHARE / (there(at / (columns + 2), rows) * there(x, columns)),
+    pub fn new(rows: usize, columns: usize) -> LocalMean {
+        let neighbours = |at: usize, end: usize| 1 + u16::from(at > 0) + u16::from(at + 1 < end);
+        let weight = |at: usize| match at % (columns + 2) {
+            x if x < columns => SHARE / (neighbours(at / (columns + 2), rows) * neighbours(x, columns)),
             _ => 0,
         };
         let places = rows * (columns + 2);
-        Averages {
+        LocalMean {
             columns,
             bordered: vec![0; (rows + 2) * (columns + 2)],
             sums: vec![0; places],
-            shares: (0..places).map(share).collect(),
+            weights: (0..places).map(weight).collect(),
             means: vec![0; places],
         }
     }
 
-    /// How many values [`Averages::of`] gives.
+    /// How many values [`LocalMean::of`] gives.
     pub fn len(&self) -> usize {
         self.means.len()
     }
@@ -59,7 +59,7 @@ impl Averages {
         let [above, own, below] = [0, width, 2 * width].map(|from| &self.bordered[from..]);
         add_three([above, own, below], &mut self.sums);
         let [left, own, right] = [0, 1, 2].map(|from| &self.sums[from..]);
-        shares_of_three([left, own, right], &self.shares, &mut self.means);
+        weighted_sum_of_three([left, own, right], &self.weights, &mut self.means);
         &self.means
     }
 }
@@ -74,11 +74,11 @@ fn add_three(from: [&[u16]; 3], out: &mut [u16]) {
 
 /// As far as all three go.
 #[multiversion(targets("x86_64+avx512bw+avx512vl", "x86_64+avx2"))]
-fn shares_of_three([a, b, c]: [&[u16]; 3], shares: &[u16], out: &mut [u16]) {
+fn weighted_sum_of_three([a, b, c]: [&[u16]; 3], weights: &[u16], out: &mut [u16]) {
     let count = c.len();
-    let (a, b, shares) = (&a[..count], &b[..count], &shares[..count]);
+    let (a, b, weights) = (&a[..count], &b[..count], &weights[..count]);
     for (i, out) in out[..count].iter_mut().enumerate() {
-        *out = (a[i] + b[i] + c[i]) * shares[i];
+        *out = (a[i] + b[i] + c[i]) * weights[i];
     }
 }
 
@@ -88,13 +88,13 @@ mod tests {
 
     #[test]
     fn borders_take_what_there_is() {
-        let mut averages = Averages::new(3, 3);
+        let mut local_mean = LocalMean::new(3, 3);
         let expected = [324, 216, 324, 0, 0, 216, 144, 216, 0, 0, 324, 216, 324, 0, 0];
-        assert_eq!(averages.of(&[0, 0, 0, 0, 36, 0, 0, 0, 0]), expected);
-        assert_eq!(averages.of(&[255; 9]).iter().max(), Some(&(255 * SHARE)));
+        assert_eq!(local_mean.of(&[0, 0, 0, 0, 36, 0, 0, 0, 0]), expected);
+        assert_eq!(local_mean.of(&[255; 9]).iter().max(), Some(&(255 * SHARE)));
         // Nothing of a former plane is left.
-        assert_eq!(averages.of(&[0, 0, 0, 0, 36, 0, 0, 0, 0]), expected);
-        assert_eq!(Averages::new(1, 1).of(&[7]), [7 * SHARE, 0, 0]);
-        assert_eq!(Averages::new(1, 3).of(&[2, 4, 6]), [3 * SHARE, 4 * SHARE, 5 * SHARE, 0, 0]);
+        assert_eq!(local_mean.of(&[0, 0, 0, 0, 36, 0, 0, 0, 0]), expected);
+        assert_eq!(LocalMean::new(1, 1).of(&[7]), [7 * SHARE, 0, 0]);
+        assert_eq!(LocalMean::new(1, 3).of(&[2, 4, 6]), [3 * SHARE, 4 * SHARE, 5 * SHARE, 0, 0]);
     }
 }

@@ -4,7 +4,7 @@
 pub const FRACTION: f32 = 256.0;
 
 /// The distances of the cells of one frame.
-pub struct Places {
+pub struct PatchDistances {
     /// The view whose cells are looked at.
     pub view: usize,
     /// The share of the cells whose distance is the frame's.
@@ -14,10 +14,10 @@ pub struct Places {
     sorted: Vec<u32>,
 }
 
-impl Places {
+impl PatchDistances {
     /// No cell yet.
-    pub fn new(view: usize, top: f64) -> Places {
-        Places { view, top, distances: Vec::new(), sorted: Vec::new() }
+    pub fn new(view: usize, top: f64) -> PatchDistances {
+        PatchDistances { view, top, distances: Vec::new(), sorted: Vec::new() }
     }
 
     /// `ln(mean distance)` over the cells that are farthest, one at least.
@@ -40,9 +40,9 @@ mod tests {
     #[test]
     fn the_score_is_the_logarithm_of_the_farthest() {
         for (top, mean) in [(0.05, 9f64), (0.5, 8.0), (1.0, 5.0)] {
-            let mut places = Places::new(0, top);
-            places.distances = [1u32, 9, 3, 7].map(|distance| distance * distance * 256).to_vec();
-            assert!((places.score() - mean.ln()).abs() < 1e-5, "{top}");
+            let mut patch_distances = PatchDistances::new(0, top);
+            patch_distances.distances = [1u32, 9, 3, 7].map(|distance| distance * distance * 256).to_vec();
+            assert!((patch_distances.score() - mean.ln()).abs() < 1e-5, "{top}");
         }
     }
 }

@@ -1,0 +1,44 @@
+//! The command line of `lineside eval`.
+
+use std::path::PathBuf;
+
+/// The arguments of `lineside eval`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A bundle's name or folder; `superres` stands for the shipped bundle of --scale
+    pub bundle: String,
+    /// Anomaly: a folder of normal pictures
+    #[arg(long, value_name = "DIR")]
+    pub normal: Option<PathBuf>,
+    /// Anomaly: a folder of pictures with defects; sub-folders are kinds of defect
+    #[arg(long, value_name = "DIR")]
+    pub defect: Option<PathBuf>,
+    /// Anomaly: a folder of masks, one per picture of --defect at the same relative path; over 127 where the defect is
+    #[arg(long, value_name = "DIR", requires = "defect")]
+    pub masks: Option<PathBuf>,
+    /// Super-resolution: a folder of original pictures, or of a benchmark set with xS/HR in it
+    #[arg(long, value_name = "DIR")]
+    pub hr: Option<PathBuf>,
+    /// Super-resolution: a folder of the same pictures, small, in the same order [default: LR beside HR, else bicubic reduction]
+    #[arg(long, value_name = "DIR", requires = "hr")]
+    pub lr: Option<PathBuf>,
+    /// Super-resolution: the scale of `superres` [default: 3]
+    #[arg(long, value_name = "S", requires = "hr")]
+    pub scale: Option<usize>,
+    /// Super-resolution: another bundle of the same scale to compare with; may be repeated
+    #[arg(long, value_name = "BUNDLE", requires = "hr")]
+    pub beside: Vec<String>,
+    /// Super-resolution: make the small pictures by a simulated camera: blur, noise, JPEG
+    #[arg(long, value_name = "camera", requires = "hr", conflicts_with = "lr", value_parser = ["camera"])]
+    pub degrade: Option<String>,
+    /// Super-resolution: the seed of the simulated camera
+    #[arg(long, value_name = "N", requires = "degrade", default_value_t = 1)]
+    pub seed: u32,
+    /// Write a sheet (PNG): the normal pictures with the highest and the defects with the lowest scores; for super-resolution of
+    /// each picture the piece that is hardest to enlarge
+    #[arg(long, value_name = "FILE")]
+    pub sheet: Option<PathBuf>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,52 @@
+//! The command line of `lineside teach`.
+
+use std::path::PathBuf;
+
+/// The arguments of `lineside teach`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A folder of pictures of good parts
+    #[arg(long, value_name = "DIR", required_unless_present = "camera", conflicts_with = "camera")]
+    pub normal: Option<PathBuf>,
+    /// A camera that sees good parts: its device, or a configuration (.toml) with a [source.camera] and possibly a trigger. Its
+    /// pictures are stored in BUNDLE.frames
+    #[arg(long, value_name = "DEV")]
+    pub camera: Option<String>,
+    /// Seconds between pictures of the camera
+    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = pause, conflicts_with = "normal")]
+    pub every: f64,
+    /// A folder of pictures of known defects, used for training too; sub-folders are kinds of defect
+    #[arg(long, value_name = "DIR")]
+    pub defects: Option<PathBuf>,
+    /// A folder of masks for --defects: the same relative path, .png; over 127 where the defect is
+    #[arg(long, value_name = "DIR", requires = "defects")]
+    pub masks: Option<PathBuf>,
+    /// The bundle to write; an existing one is replaced
+    #[arg(long, value_name = "BUNDLE")]
+    pub out: PathBuf,
+    /// Allowed false alarms in 1000 normal frames
+    #[arg(long, value_name = "N", default_value_t = 10.0, value_parser = rate)]
+    pub false_alarms: f64,
+    /// The most pictures to use; with --camera, the number to take [default: 1000, with --camera 200]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub frames: Option<u64>,
+    /// The bundle with the backbone
+    #[arg(long, value_name = "BUNDLE", default_value = "backbone-lite0")]
+    pub backbone: String,
+    /// Number of threads [default: the number of CPU cores, at most 4]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub threads: Option<u64>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok().filter(|rate| (0.01..=500.0).contains(rate));
+    rate.ok_or_else(|| "expected a number in 0.01..500".into())
+}
+
+fn pause(text: &str) -> Result<f64, String> {
+    let pause = text.parse::<f64>().ok().filter(|pause| (0.0..=3600.0).contains(pause));
+    pause.ok_or_else(|| "expected seconds in 0..3600".into())
+}

@@ -1,0 +1,245 @@
+//! The inspector: scores frames by one bundle.
+
+use super::calibration::Calibration;
+use super::cells::Cells;
+use super::heatmap::{Grid, Scratch, find_regions, heat};
+use super::image_stats::{ImageStats, ImageStatsMeter};
+use super::pooled::pool;
+use super::scorer::{Features, Matrix, Scorer, WeightedSum, build_scorer};
+use super::verdict::Verdict;
+use super::view::{self, View};
+use crate::bundle::{Bundle, BundleError, Method, Task};
+use crate::task::TaskError;
+use lineside_engine::{Plan, npy};
+use lineside_picture::{Layout, Picture};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The fewest pixels per side of a frame that can be inspected.
+pub(super) const MIN_SIDE: usize = 32;
+
+/// The distance at which the heat is a half, relative to each cell's own reference.
+const HALF_HEAT: u32 = 4096;
+
+/// Inspects frames by one bundle.
+pub struct Inspector {
+    bundle: Arc<str>,
+    views: Vec<View>,
+    /// By view: the features that the scorers use.
+    needs: Vec<Needs>,
+    features: Features,
+    sum: WeightedSum,
+    calibration: Calibration,
+    heat_scorer: usize,
+    /// By cell: the distance at which the heat is a half.
+    half: Vec<f32>,
+    /// By cell: the distance on a scale where [`HALF_HEAT`] has a heat of a half.
+    relative: Vec<u32>,
+    threshold: f64,
+    score: f64,
+    previous_frame: Vec<u8>,
+    image_stats_meter: ImageStatsMeter,
+    image_stats: ImageStats,
+    scratch: Scratch,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Needs {
+    cells: bool,
+    /// Cells of all layers on one grid, not only group by group.
+    joined: bool,
+    pooled: bool,
+}
+
+impl Inspector {
+    /// Loads the bundle's backbone and scorers. `threshold` overrides the bundle's own.
+    ///
+    /// # Errors
+    /// [`TaskError::Bundle`] where the bundle is of another task or its parts do not fit each other.
+    pub fn new(bundle: &Bundle, threshold: Option<f64>) -> Result<Inspector, TaskError> {
+        Inspector::load(bundle, threshold, None)
+    }
+
+    /// As [`Inspector::new`], with the kernel set of this name ([`lineside_engine::kernel_names`]).
+    ///
+    /// # Errors
+    /// As [`Inspector::new`].
+    pub fn on_kernel(bundle: &Bundle, threshold: Option<f64>, kernel: &str) -> Result<Inspector, TaskError> {
+        Inspector::load(bundle, threshold, Some(kernel))
+    }
+
+    fn load(bundle: &Bundle, threshold: Option<f64>, kernel: Option<&str>) -> Result<Inspector, TaskError> {
+        let manifest = bundle.manifest();
+        let (Task::Anomaly, Some(section)) = (manifest.task, &manifest.anomaly) else {
+            return Err(bundle.blame("bundle.toml", "task is not \"anomaly\"; use a bundle for that task").into());
+        };
+        let blame = |problem| bundle.blame(&manifest.model, problem);
+        let views = view::plan_each(bundle.model()?, &section.views, |model, side| match kernel {
+            Some(kernel) => View::on_kernel(model, side, kernel),
+            None => View::new(model, side),
+        });
+        let views = views.map_err(blame)?;
+        let cells = views.iter().map(|view| Cells::new(view.layers()).map_err(blame));
+        let features = Features { pooled: vec![Vec::new(); views.len()], cells: cells.collect::<Result<_, _>>()? };
+        let (mut sum, mut needs) = (WeightedSum::default(), vec![Needs::default(); views.len()]);
+        for part in &section.scorer {
+            let matrix = matrix(bundle, &part.statistics)?;
+            let scorer = build_scorer(part, views[part.view].layers(), &matrix);
+            let scorer = scorer.map_err(|problem| bundle.blame(&part.statistics, problem))?;
+            let needs = &mut needs[part.view];
+            *(if scorer.distances().is_some() { &mut needs.cells } else { &mut needs.pooled }) = true;
+            needs.joined |= part.method == Method::Bank;
+            sum.push(scorer, part);
+        }
+        if sum.scorers().nth(section.heat.scorer).is_none_or(|scorer| scorer.distances().is_none()) {
+            return Err(bundle.blame("bundle.toml", "anomaly.heat.scorer is not a patch-level scorer").into());
+        }
+        let half = matrix(bundle, &section.heat.half_distances)?.values;
+        let heat_scorer = &section.scorer[section.heat.scorer];
+        let (width, height) = features.cells[heat_scorer.view].grid();
+        if half.len() != width * height || !half.iter().all(|half| *half > 0.0) {
+            let problem = format!("expected a number over 0 for each of {width}x{height} cells");
+            return Err(bundle.blame(&section.heat.half_distances, problem).into());
+        }
+        let calibration = Calibration::from_matrix(&matrix(bundle, &section.calibration)?);
+        Ok(Inspector {
+            bundle: bundle.fingerprint().into(),
+            views,
+            needs,
+            features,
+            sum,
+            calibration: calibration.map_err(|problem| bundle.blame(&section.calibration, problem))?,
+            heat_scorer: section.heat.scorer,
+            relative: vec![0; half.len()],
+            scratch: Scratch::for_cells(half.len()),
+            half,
+            threshold: threshold.unwrap_or(section.threshold),
+            score: 0.0,
+            previous_frame: Vec::new(),
+            image_stats_meter: ImageStatsMeter::new(section.views[0]),
+            image_stats: ImageStats::default(),
+        })
+    }
+
+    /// The fingerprint of the bundle.
+    pub fn bundle(&self) -> &Arc<str> {
+        &self.bundle
+    }
+
+    /// The plans of the backbone, one per view.
+    pub fn plans(&self) -> impl Iterator<Item = &Plan> {
+        self.views.iter().map(View::plan)
+    }
+
+    /// Size of the scorers' statistics in bytes.
+    pub fn statistics_bytes(&self) -> usize {
+        self.sum.scorers().map(Scorer::bytes).sum()
+    }
+
+    /// Resizes the frame to the backbone's views.
+    ///
+    /// # Errors
+    /// [`TaskError::TooSmall`] for a frame of less than 32 pixels per side, [`TaskError::Picture`] where it cannot be resized.
+    pub fn prepare(&mut self, frame: &Picture) -> Result<(), TaskError> {
+        let (width, height) = (frame.width(), frame.height());
+        if width < MIN_SIDE || height < MIN_SIDE {
+            return Err(TaskError::TooSmall { width, height, min: MIN_SIDE });
+        }
+        view::prepare(&mut self.views, frame)?;
+        self.image_stats = self.image_stats_meter.measure(self.views[0].fitted());
+        Ok(())
+    }
+
+    /// Brightness and sharpness of the frame that was prepared last.
+    pub fn image_stats(&self) -> &ImageStats {
+        &self.image_stats
+    }
+
+    /// Mean absolute difference between the frame prepared last and the one judged last, in grey levels of the first view; infinite
+    /// before the first verdict, and where only one of them is grey.
+    pub fn change(&self) -> f64 {
+        let now = self.views[0].fitted().data();
+        if now.len() != self.previous_frame.len() {
+            return f64::INFINITY;
+        }
+        let sum: u64 = now.iter().zip(&self.previous_frame).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+        sum as f64 / now.len() as f64
+    }
+
+    /// Judges the frame that was prepared last; `frame_size` is its size before resizing.
+    ///
+    /// # Errors
+    /// [`TaskError::Engine`] where the backbone fails.
+    pub fn judge(&mut self, frame_size: (usize, usize), verdict: &mut Verdict) -> Result<(), TaskError> {
+        self.judge_timed(frame_size, verdict).map(|_| ())
+    }
+
+    /// As [`Inspector::judge`]; returns the time that the backbone took.
+    ///
+    /// # Errors
+    /// As [`Inspector::judge`].
+    pub fn judge_timed(&mut self, frame_size: (usize, usize), verdict: &mut Verdict) -> Result<Duration, TaskError> {
+        let mut backbone = Duration::ZERO;
+        for (at, (view, needs)) in self.views.iter_mut().zip(&self.needs).enumerate() {
+            let start = Instant::now();
+            view.run()?;
+            backbone += start.elapsed();
+            if needs.pooled {
+                pool(view.features(), &mut self.features.pooled[at]);
+            }
+            if needs.cells {
+                self.features.cells[at].fill(view.features());
+            }
+            if needs.joined {
+                self.features.cells[at].join();
+            }
+        }
+        self.previous_frame.clear();
+        self.previous_frame.extend_from_slice(self.views[0].fitted().data());
+        self.score = self.calibration.score(self.sum.score(&self.features));
+        self.repeat_verdict(frame_size, verdict);
+        Ok(backbone)
+    }
+
+    /// Writes the verdict on the frame judged last again, for a frame of the given size.
+    pub fn repeat_verdict(&mut self, frame_size: (usize, usize), verdict: &mut Verdict) {
+        let heat_scorer = self.sum.scorers().nth(self.heat_scorer);
+        let (Some(distances), Some(view)) = (heat_scorer.and_then(|s| s.distances()), heat_scorer.map(|s| s.view()))
+        else {
+            return;
+        };
+        let (width, height) = self.features.cells[view].grid();
+        let grid = Grid { width, height, frame_width: frame_size.0, frame_height: frame_size.1 };
+        verdict.heat.reshape(Layout::Grey, width, height);
+        let mut hottest = (0, 0);
+        let pixels = verdict.heat.data_mut().iter_mut();
+        for (cell, ((&distance, half), (relative, pixel))) in
+            distances.iter().zip(&self.half).zip(self.relative.iter_mut().zip(pixels)).enumerate()
+        {
+            *relative = (distance as f32 / half * HALF_HEAT as f32) as u32;
+            *pixel = heat(*relative, HALF_HEAT);
+            if *relative > hottest.1 {
+                hottest = (cell, *relative);
+            }
+        }
+        verdict.score = self.score;
+        verdict.threshold = self.threshold;
+        verdict.defect = self.score >= self.threshold;
+        verdict.peak = grid.centre(hottest.0);
+        verdict.regions.clear();
+        if verdict.defect {
+            // A frame that is a defect by the sum of all scorers has a region, even where the heatmap's scorer finds no high heat.
+            let min = if hottest.1 > HALF_HEAT { HALF_HEAT.max(hottest.1 / 2) } else { hottest.1.max(1) };
+            find_regions(&grid, &self.relative, min, HALF_HEAT, &mut self.scratch, &mut verdict.regions);
+        }
+    }
+}
+
+/// Reads a matrix of floats.
+fn matrix(bundle: &Bundle, name: &str) -> Result<Matrix, BundleError> {
+    let tensor = npy::read(&bundle.read(name)?).map_err(|e| bundle.blame(name, e))?;
+    match (tensor.values::<f32>(), tensor.shape()) {
+        (Some(values), &[_, columns]) if columns > 0 => Ok(Matrix { columns, values: values.to_vec() }),
+        _ => Err(bundle.blame(name, format!("holds {tensor}: expected a matrix of f32"))),
+    }
+}

@@ -1,0 +1,114 @@
+//! What is trained and on which views; the types that every step of training shares.
+
+use crate::bundle::{Method, ScorerSection};
+use crate::task::anomaly::inspector::MIN_SIDE;
+use lineside_engine::EngineError;
+use lineside_picture::PictureError;
+use std::io;
+
+/// The sides of the squares to which a frame is resized for the backbone, in pixels.
+pub const VIEWS: [usize; 2] = [320, 128];
+/// The view of the image-level scorers, and of the heatmap.
+pub const IMAGE_LEVEL: usize = 0;
+/// The view of the patch-level scorers.
+pub const PATCH_LEVEL: usize = 1;
+
+/// A scorer to be trained.
+#[derive(Debug, Clone, Copy)]
+pub struct ScorerSpec {
+    /// How it scores.
+    pub method: Method,
+    /// The view whose features it uses.
+    pub view: usize,
+    /// Patch-level scorers: the share of the cells, the most distant ones, whose mean distance is the frame's.
+    pub top: Option<f64>,
+}
+
+impl ScorerSpec {
+    const fn image_level(method: Method) -> ScorerSpec {
+        ScorerSpec { method, view: IMAGE_LEVEL, top: None }
+    }
+
+    const fn patch_level(method: Method) -> ScorerSpec {
+        ScorerSpec { method, view: PATCH_LEVEL, top: Some(0.05) }
+    }
+
+    /// Its section in a manifest, without the name of its file.
+    pub fn section(self, scale: Scale, weight: f64) -> ScorerSection {
+        let ScorerSpec { method, view, top } = self;
+        let Scale { median, spread } = scale;
+        ScorerSection { method, view, statistics: String::new(), top, median, spread, weight }
+    }
+}
+
+/// The scorers that are trained and compared. On equal results the first ones win: they did best on other data.
+pub const CANDIDATES: [ScorerSpec; 5] = [
+    ScorerSpec::patch_level(Method::Contrast),
+    ScorerSpec::patch_level(Method::Gaussian),
+    ScorerSpec::patch_level(Method::Bank),
+    ScorerSpec::image_level(Method::Subspace),
+    ScorerSpec::image_level(Method::Linear),
+];
+
+/// The scorer behind the heatmap. It is no part of the score: the larger view localizes better and detects worse.
+pub const HEATMAP: ScorerSpec = ScorerSpec { method: Method::Contrast, view: IMAGE_LEVEL, top: Some(0.05) };
+
+/// Median and standard deviation of a scorer's values on normal frames.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    /// Their median.
+    pub median: f64,
+    /// Their standard deviation, over 0.
+    pub spread: f64,
+}
+
+impl Scale {
+    /// Leaves a value as it is.
+    pub const IDENTITY: Scale = Scale { median: 0.0, spread: 1.0 };
+
+    /// The value in standard deviations from the median.
+    pub fn apply(self, value: f64) -> f64 {
+        (value - self.median) / self.spread
+    }
+}
+
+/// Rows of pooled features that share a weight in the training of an image-level scorer.
+pub struct WeightedRows<T> {
+    /// The weight of all rows together.
+    pub weight: f64,
+    /// The rows.
+    pub rows: Vec<T>,
+}
+
+/// Pooled features of a picture with a defect and, where it is known, of the same picture without it.
+pub type RowPair<'a> = (&'a [u16], Option<&'a [u16]>);
+
+/// The fold in which a kind of synthetic defect is held out.
+pub fn fold_of(kind: u8, folds: usize) -> usize {
+    usize::from(kind) % folds.max(1)
+}
+
+/// Why training failed.
+#[derive(Debug, thiserror::Error)]
+pub enum TeachError {
+    /// The pictures or the backbone are not fit for training.
+    #[error("{0}")]
+    Refused(String),
+    /// A picture cannot be used.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// A picture is too small to be inspected.
+    #[error("{width}x{height} is too small: at least {MIN_SIDE} pixels per side are needed")]
+    TooSmall {
+        /// Its width.
+        width: usize,
+        /// Its height.
+        height: usize,
+    },
+    /// The backbone failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The feature cache cannot be read or written.
+    #[error("the cache of features: {0}")]
+    Cache(#[from] io::Error),
+}

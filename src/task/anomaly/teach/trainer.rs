@@ -1,0 +1,280 @@
+//! The trainer: runs the backbone on pictures, caches their features, and trains a model from them.
+
+use super::dataset_check::FoldAssignment;
+use super::feature_cache::{CacheLayout, DefectLabel, FeatureCache, FeatureSample, TrainingPicture};
+use super::folds;
+use super::quality::{PictureQuality, QualityMeter};
+use super::scheme::{IMAGE_LEVEL, PATCH_LEVEL, TeachError, VIEWS};
+use super::synthetic::{DefectKind, DefectPainter, Transplanter};
+use super::trained_model::TrainedModel;
+use super::training::{TrainingInput, train};
+use crate::bundle::{Bundle, Task};
+use crate::task::anomaly::cells::Cells;
+use crate::task::anomaly::image_stats::ImageStatsMeter;
+use crate::task::anomaly::inspector::MIN_SIDE;
+use crate::task::anomaly::pooled::{pool, pooled_len};
+use crate::task::anomaly::view::{self, Layer, View};
+use lineside_picture::{Filter, Picture, PictureError, Resizer};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use std::path::{Path, PathBuf};
+
+/// The most bytes of samples on disk.
+const CACHE_BYTES: usize = 64 << 20;
+/// The version of what is cached; to be raised when that changes within a version of the program.
+const CACHE_VERSION: u32 = 2;
+/// Copies with a synthetic defect per picture, at most.
+const MAX_COPIES: usize = 3;
+/// Normal pictures into which a labelled defect is transplanted, at most.
+const MAX_HOSTS: usize = 5;
+/// Labelled defects get one part of the cache in this many.
+const DEFECTS_PART: usize = 3;
+/// Pictures with cached detail: the minimum, and the maximum where the cache has room.
+const DETAILED: (usize, usize) = (24, 64);
+
+/// Extracts features of pictures and trains a model from them.
+pub struct Trainer {
+    views: Vec<View>,
+    /// Columns and rows of cells, of the patch-level view and of the larger view.
+    grids: [(usize, usize); 2],
+    folder: PathBuf,
+    normal: FeatureCache,
+    defects: FeatureCache,
+    painter: DefectPainter,
+    transplanter: Transplanter,
+    quality_meter: QualityMeter,
+    image_stats_meter: ImageStatsMeter,
+    donor: Picture,
+    altered: Picture,
+    mask: Picture,
+}
+
+impl Trainer {
+    /// Loads the backbone and opens the caches in `folder`, sized for this number of normal pictures and labelled defects.
+    ///
+    /// # Errors
+    /// [`TeachError`] where the backbone or the caches cannot be used.
+    pub fn new(
+        backbone: &Bundle,
+        (pictures, defects): (usize, usize),
+        folder: &Path,
+        threads: usize,
+    ) -> Result<Trainer, TeachError> {
+        if backbone.manifest().task != Task::Backbone {
+            let problem = "is not a backbone; backbone-lite0 is one";
+            return Err(TeachError::Refused(format!("{} {problem}", backbone.folder().display())));
+        }
+        let refused = |problem: String| TeachError::Refused(format!("{}: {problem}", backbone.folder().display()));
+        let model = backbone.model().map_err(|e| TeachError::Refused(e.to_string()))?;
+        let views = view::plan_each(model, &VIEWS, |model, side| View::with_threads(model, side, threads));
+        let views = views.map_err(refused)?;
+        let detail = views[IMAGE_LEVEL].layers();
+        let grid = |layers: &[Layer]| Cells::new(layers).map(|cells| cells.grid()).map_err(refused);
+        let grids = [grid(views[PATCH_LEVEL].layers())?, grid(detail)?];
+        let bytes = |layers: &[Layer]| layers.iter().map(|layer| layer.channels * layer.plane()).sum::<usize>();
+        let cells = |(columns, rows): (usize, usize)| columns * rows;
+        let layout = CacheLayout {
+            made_with: format!("{} {CACHE_VERSION} {} {VIEWS:?}", env!("CARGO_PKG_VERSION"), backbone.fingerprint()),
+            samples: 1,
+            pooled: pooled_len(views[IMAGE_LEVEL].layers()),
+            features: bytes(views[PATCH_LEVEL].layers()),
+            cells: cells(grids[0]),
+            detail: (bytes(detail), cells(grids[1])),
+            detail_step: 1,
+            detailed_samples: 1,
+        };
+        let defect_bytes = if defects > 0 { CACHE_BYTES / DEFECTS_PART } else { 0 };
+        // Transplants need no detail: the labelled picture itself has it.
+        let defects = layout.clone().within(defect_bytes, defects, 1 + MAX_HOSTS, 1);
+        let normal = layout.within(CACHE_BYTES - defect_bytes, pictures, 1 + MAX_COPIES, 1 + MAX_COPIES);
+        Ok(Trainer {
+            views,
+            grids,
+            normal: FeatureCache::open(&folder.join("normal"), normal)?,
+            defects: FeatureCache::open(&folder.join("defects"), defects)?,
+            folder: folder.to_path_buf(),
+            painter: DefectPainter::default(),
+            transplanter: Transplanter::default(),
+            quality_meter: QualityMeter::default(),
+            image_stats_meter: ImageStatsMeter::new(VIEWS[IMAGE_LEVEL]),
+            donor: Picture::default(),
+            altered: Picture::default(),
+            mask: Picture::default(),
+        })
+    }
+
+    /// The normal pictures in the cache.
+    pub fn pictures(&self) -> &[TrainingPicture] {
+        self.normal.pictures()
+    }
+
+    /// The labelled defects in the cache.
+    pub fn defects(&self) -> &[TrainingPicture] {
+        self.defects.pictures()
+    }
+
+    /// Adds a normal picture. `key` identifies it and seeds its synthetic defects, which are the same in every run.
+    ///
+    /// # Errors
+    /// [`TeachError::TooSmall`], [`TeachError::Picture`] for a picture that cannot be used; the rest as [`Trainer::new`].
+    pub fn add_normal(&mut self, name: String, key: String, picture: &Picture) -> Result<(), TeachError> {
+        let quality = self.measure_quality(picture)?;
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(seed(&key));
+        let mut samples = vec![extract(&mut self.views, picture, None, self.grids, 0)?];
+        let image_stats = self.measure_image_stats();
+        // A different kind for each copy.
+        let mut kinds: Vec<u8> = (0..DefectKind::ALL.len() as u8).collect();
+        for copy in 1..self.normal.layout().samples {
+            let left = kinds.len() - (copy - 1);
+            kinds.swap(copy - 1, copy - 1 + (random.next_u64() % left as u64) as usize);
+            let kind = kinds[copy - 1];
+            let (altered, mask) = (&mut self.altered, &mut self.mask);
+            self.painter.paint(DefectKind::ALL[usize::from(kind)], picture, &self.donor, &mut random, altered, mask);
+            samples.push(extract(&mut self.views, &self.altered, Some(mask), self.grids, kind)?);
+        }
+        self.donor.copy_from(picture);
+        Ok(self.normal.add(TrainingPicture { name, key, quality, image_stats, label: None }, &samples)?)
+    }
+
+    /// The normal pictures, by number, into which the labelled defect with this key is to be transplanted: others for each
+    /// defect, and the same in every run.
+    pub fn hosts(&self, key: &str) -> Vec<usize> {
+        let mut left: Vec<usize> = (0..self.pictures().len()).collect();
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(!seed(key));
+        let count = (self.defects.layout().samples - 1).min(left.len());
+        (0..count).map(|_| left.swap_remove((random.next_u64() % left.len() as u64) as usize)).collect()
+    }
+
+    /// Adds a labelled defect, and transplants it into `hosts`, normal pictures with their keys. `mask` is grey, of the
+    /// picture's size, and over 127 where the defect is; without a mask the frame as a whole counts as a defect.
+    ///
+    /// # Errors
+    /// As [`Trainer::add_normal`].
+    pub fn add_defect(
+        &mut self,
+        defect: LabelledDefect<'_>,
+        mask: Option<&Picture>,
+        hosts: &[(String, Picture)],
+    ) -> Result<(), TeachError> {
+        let LabelledDefect { name, key, kind, picture } = defect;
+        let quality = self.measure_quality(picture)?;
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(seed(&key));
+        let mut samples = vec![extract(&mut self.views, picture, mask, self.grids, 0)?];
+        let image_stats = self.measure_image_stats();
+        // Stands for a transplant of which nothing is visible.
+        let invisible = FeatureSample { cover: vec![0; samples[0].cover.len()], ..samples[0].clone() };
+        for (_, host) in hosts.iter().take(self.defects.layout().samples - 1) {
+            let (out, at) = (&mut self.altered, &mut self.mask);
+            let visible =
+                mask.is_some_and(|mask| self.transplanter.transplant(picture, mask, host, &mut random, out, at));
+            samples.push(if visible {
+                extract(&mut self.views, out, Some(at), self.grids, 0)?
+            } else {
+                invisible.clone()
+            });
+        }
+        samples.resize(self.defects.layout().samples, invisible);
+        let label = Some(DefectLabel { kind, hosts: hosts.iter().map(|(key, _)| key.clone()).collect() });
+        Ok(self.defects.add(TrainingPicture { name, key, quality, image_stats, label }, &samples)?)
+    }
+
+    /// Brightness and sharpness of the picture that was extracted last, measured as on a running line.
+    fn measure_image_stats(&mut self) -> (u32, u32) {
+        let stats = self.image_stats_meter.measure(self.views[IMAGE_LEVEL].fitted());
+        (stats.brightness, stats.sharpness)
+    }
+
+    fn measure_quality(&mut self, picture: &Picture) -> Result<PictureQuality, TeachError> {
+        let (width, height) = (picture.width(), picture.height());
+        if width < MIN_SIDE || height < MIN_SIDE {
+            return Err(TeachError::TooSmall { width, height });
+        }
+        Ok(self.quality_meter.measure(picture)?)
+    }
+
+    /// Trains a model from the cached features. `share`: the share of normal frames, 0..1, that may raise a false alarm.
+    /// `progress` receives the share of the work that is done.
+    ///
+    /// # Errors
+    /// [`TeachError::Refused`] where nothing can be learned from these pictures; [`TeachError::Cache`].
+    pub fn train(
+        &self,
+        assignment: &FoldAssignment,
+        share: f64,
+        progress: impl FnMut(f64),
+    ) -> Result<TrainedModel, TeachError> {
+        let layers: Vec<&[Layer]> = self.views.iter().map(View::layers).collect();
+        let defects = self.defects.pictures();
+        let thumbnails: Vec<Picture> = defects.iter().map(|defect| defect.quality.thumbnail.clone()).collect();
+        let folds = folds::assign_in_turn(&folds::near_duplicates(&thumbnails), &assignment.folds);
+        let defects = (!defects.is_empty()).then_some((&self.defects, folds));
+        train(TrainingInput { normal: &self.normal, layers: &layers, assignment, defects }, share, progress)
+    }
+
+    /// Removes the caches from the disk.
+    ///
+    /// # Errors
+    /// [`TeachError::Cache`] where they cannot be removed.
+    pub fn discard_cache(self) -> Result<(), TeachError> {
+        Ok(std::fs::remove_dir_all(self.folder)?)
+    }
+}
+
+impl CacheLayout {
+    /// Fits the number of samples per picture, at most `max`, and the number of pictures with detail into `bytes`. Of a picture
+    /// with detail the first `detailed` samples have it.
+    fn within(mut self, bytes: usize, pictures: usize, max: usize, detailed: usize) -> CacheLayout {
+        let (samples, detail) = (self.sample_bytes() * pictures, self.detail_bytes());
+        let details = |samples: usize| detailed.min(samples) * detail;
+        let needed = |count: usize| count * samples + details(count) * DETAILED.0.min(pictures);
+        self.samples = (2..=max).rev().find(|&count| needed(count) <= bytes).unwrap_or(2);
+        let left = bytes.saturating_sub(self.samples * samples);
+        let count = (left / details(self.samples).max(1)).clamp(DETAILED.0, DETAILED.1);
+        self.detail_step = pictures.div_ceil(count).max(1);
+        self.detailed_samples = detailed.min(self.samples);
+        self
+    }
+}
+
+/// A picture of a known defect.
+pub struct LabelledDefect<'a> {
+    /// The file's path.
+    pub name: String,
+    /// SHA-256 of the file, hexadecimal.
+    pub key: String,
+    /// The kind of defect: the name of its folder.
+    pub kind: String,
+    /// The picture.
+    pub picture: &'a Picture,
+}
+
+/// Runs the backbone on a picture, in every view. `mask` marks its defect.
+fn extract(
+    views: &mut [View],
+    picture: &Picture,
+    mask: Option<&Picture>,
+    grids: [(usize, usize); 2],
+    kind: u8,
+) -> Result<FeatureSample, TeachError> {
+    view::prepare(views, picture)?;
+    views.iter_mut().try_for_each(View::run)?;
+    let mut pooled = Vec::new();
+    pool(views[IMAGE_LEVEL].features(), &mut pooled);
+    let detail = views[IMAGE_LEVEL].features().bytes.to_vec();
+    let (cover, detail_cover) = (cover(mask, grids[0])?, cover(mask, grids[1])?);
+    let features = views[PATCH_LEVEL].features().bytes.to_vec();
+    Ok(FeatureSample { pooled, features, cover, kind, detail, detail_cover })
+}
+
+/// How much of each cell of a grid the mask covers, 0..255.
+fn cover(mask: Option<&Picture>, grid: (usize, usize)) -> Result<Vec<u8>, PictureError> {
+    let Some(mask) = mask else { return Ok(vec![0; grid.0 * grid.1]) };
+    let mut cover = Picture::default();
+    Resizer::new(Filter::Area, mask.layout(), (mask.width(), mask.height()), grid)?.run(mask, &mut cover)?;
+    Ok(cover.data().to_vec())
+}
+
+/// FNV-1a of the key.
+fn seed(key: &str) -> u64 {
+    key.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3))
+}

@@ -1,0 +1,102 @@
+//! From the cached features to a trained model.
+//!
+//! Scales, threshold and the selection of scorers come from cross-validation; the selected scorers are then trained once more
+//! with all pictures. With labelled defects, cross-validation runs with and without their help, and the better variant is kept.
+
+use super::cached_features::{CachedFeatures, LabelledFeatures};
+use super::cross_validation::{CrossValidation, CrossValidator};
+use super::dataset_check::FoldAssignment;
+use super::false_alarms::false_alarm_interval;
+use super::feature_cache::FeatureCache;
+use super::fold_data::FoldData;
+use super::scheme::{CANDIDATES, HEATMAP, Scale, TeachError};
+use super::selection::{HeldOutScore, auroc_of_sum, is_worse, scale_of, summed};
+use super::trained_model::{
+    LabelGain, ScorerResult, ScorerStatistics, TrainedModel, half_distances, outliers, threshold,
+};
+use crate::task::anomaly::calibration::Calibration;
+use crate::task::anomaly::view::Layer;
+
+/// What training starts from.
+pub struct TrainingInput<'a> {
+    /// Features of normal pictures.
+    pub normal: &'a FeatureCache,
+    /// The layers of each view.
+    pub layers: &'a [&'a [Layer]],
+    /// How normal pictures are held out.
+    pub assignment: &'a FoldAssignment,
+    /// Features of labelled defects, and the fold in which each is held out.
+    pub defects: Option<(&'a FeatureCache, Vec<usize>)>,
+}
+
+/// Trains a model; see [`Trainer::train`](super::Trainer::train).
+///
+/// # Errors
+/// [`TeachError::Refused`] where nothing can be learned from these pictures, [`TeachError::Cache`] where the cache cannot be read.
+pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)) -> Result<TrainedModel, TeachError> {
+    let TrainingInput { normal, layers, assignment, defects } = input;
+    let cached = CachedFeatures::read(normal, layers, assignment, |done| progress(0.2 * done))?;
+    if cached.patches.all_defects.count() == 0.0 {
+        let problem = "no synthetic defect is visible in these pictures: they are black";
+        return Err(TeachError::Refused(problem.into()));
+    }
+    let labels = defects.map(|(cache, folds)| LabelledFeatures::read(cache, layers, folds, &cached)).transpose()?;
+    let mut data = FoldData::new(&cached, labels.as_ref());
+
+    let variants: &[bool] = if labels.is_some() { &[false, true] } else { &[false] };
+    let mut results: Vec<CrossValidation> = Vec::new();
+    for &use_labels in variants {
+        let from = 0.2 + 0.65 * results.len() as f64 / variants.len() as f64;
+        let report = |done: f64| progress(from + 0.65 * done / variants.len() as f64);
+        let validator = CrossValidator { layers, cached: &cached, labels: labels.as_ref(), use_labels };
+        results.push(validator.cross_validate(&mut data, results.last(), report)?);
+    }
+    let aurocs: Vec<f64> = results.iter().map(CrossValidation::labelled_auroc).collect();
+    // Labelled defects are real ones: they are used unless they clearly mislead.
+    let label_count = labels.as_ref().map_or(0, LabelledFeatures::count);
+    let helped = aurocs.len() == 2 && !is_worse(aurocs[1], aurocs[0], assignment.folds.len(), label_count);
+    let CrossValidation { held_out, selected } = results.swap_remove(usize::from(helped));
+    let validator = CrossValidator { layers, cached: &cached, labels: labels.as_ref(), use_labels: helped };
+    let distances = validator.heatmap_distances(&mut data)?;
+
+    let scales: Vec<Scale> = held_out.iter().map(|scores| scale_of(&scores.normal)).collect();
+    let values = |scores: Vec<HeldOutScore>| scores.into_iter().map(|score| score.value).collect::<Vec<f64>>();
+    let normal_sums = values(summed(&held_out, &selected, |scores| &scores.normal));
+    let labelled_sums = values(summed(&held_out, &selected, |scores| &scores.labelled));
+    let calibration = Calibration::fit(&normal_sums);
+    let mut scorers = Vec::new();
+    for &candidate in &selected {
+        let spec = CANDIDATES[candidate];
+        let matrix = data.train(spec, helped)?;
+        scorers.push(ScorerStatistics { section: spec.section(scales[candidate], 1.0), matrix });
+        progress(0.85 + 0.15 * scorers.len() as f64 / (selected.len() + 1) as f64);
+    }
+    let matrix = data.train(HEATMAP, helped)?;
+    scorers.push(ScorerStatistics { section: HEATMAP.section(Scale::IDENTITY, 0.0), matrix });
+    let threshold = threshold(&calibration, &labelled_sums, share);
+    let gain = |labels: &LabelledFeatures| LabelGain {
+        without: aurocs[0],
+        with: aurocs[1],
+        helped,
+        kinds: labels.cache.pictures().iter().map(|p| p.label.as_ref().map_or("", |l| &l.kind).into()).collect(),
+        sums: labelled_sums.clone(),
+    };
+    let candidates = CANDIDATES.iter().enumerate().map(|(candidate, spec)| ScorerResult {
+        method: spec.method,
+        auroc: auroc_of_sum(&held_out, &[candidate], |scores| &scores.synthetic).unwrap_or(0.0),
+        selected: selected.contains(&candidate),
+    });
+    Ok(TrainedModel {
+        scorers,
+        heat_scorer: selected.len(),
+        half_distances: half_distances(&distances),
+        outliers: outliers(&normal_sums),
+        candidates: candidates.collect(),
+        auroc: auroc_of_sum(&held_out, &selected, |scores| &scores.synthetic).unwrap_or(0.0),
+        false_alarm_interval: false_alarm_interval(&normal_sums, &assignment.clusters, 1.0 - threshold),
+        threshold,
+        gain: labels.as_ref().map(gain),
+        calibration,
+        sums: normal_sums,
+    })
+}
