@@ -86,7 +86,7 @@ fn a_configuration_with_mistakes() {
     assert_eq!(run(&["run", "--frames", "many"]).status.code(), Some(2));
     assert_eq!(run(&["fly"]).status.code(), Some(2));
     refuse(&["eval", "superres-x3", "--normal", "models"], 2, &["--hr DIR is needed"]);
-    refuse(&["eval", "backbone-lite0", "--normal", "models"], 2, &["is a backbone and judges nothing by itself"]);
+    refuse(&["eval", "backbone-lite0", "--normal", "models"], 2, &["is a backbone, which has no task of its own"]);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn bad_pictures_fail_one_by_one_and_the_others_are_inspected() {
     save_png(&frames.join("06-large.png"), &Picture::new(Layout::Grey, 1000, 1000));
     save_deep(&frames.join("07-sixteen-bit.png"), png::ColorType::Grayscale, png::BitDepth::Sixteen, 2);
     save_deep(&frames.join("08-transparent.png"), png::ColorType::Rgba, png::BitDepth::Eight, 4);
-    std::fs::copy(root().join("src/picture/testdata/cmyk.jpg"), frames.join("09-cmyk.jpg")).unwrap();
+    std::fs::copy(root().join("crates/picture/src/testdata/cmyk.jpg"), frames.join("09-cmyk.jpg")).unwrap();
     std::fs::copy(&good, frames.join("10-good.jpg")).unwrap();
     let results = folder.path().join("results");
     let path = config(
@@ -132,8 +132,8 @@ fn bad_pictures_fail_one_by_one_and_the_others_are_inspected() {
     assert!(output.status.success(), "{stdout}{}", text(&output.stderr));
     assert!(stdout.contains("10 frames: 3 inspected, 0 skipped as similar, 0 dropped as stale, 7 failed"), "{stdout}");
     for (name, reason) in [
-        ("04-one-pixel.png", "1x1 is too small to be judged"),
-        ("05-strip.png", "20000x10 is too small to be judged"),
+        ("04-one-pixel.png", "1x1 is too small: at least 32 pixels"),
+        ("05-strip.png", "20000x10 is too small: at least 32 pixels"),
         ("06-large.png", "more than the limit of 500000 pixels"),
         ("08-transparent.png", "transparency"),
         ("09-cmyk.jpg", "CMYK"),

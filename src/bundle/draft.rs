@@ -1,13 +1,14 @@
-//! Writing a bundle so that its name shows the old one or the new one, whole, and nothing between.
+//! Atomic writing of a bundle: its name refers to the complete old bundle or the complete new one, never to anything in between.
 
-use super::{Manifest, sha256};
+use super::hash::sha256;
+use super::manifest::Manifest;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// A bundle that is being written beside the place where it will lie. Dropped unfinished, it leaves no trace.
+/// A bundle that is being written, in a folder beside its final one. Removed if it is dropped unfinished.
 pub struct Draft {
     target: PathBuf,
     folder: PathBuf,
@@ -15,20 +16,20 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Begins a bundle that will lie at `target`.
+    /// Begins a bundle at `target`.
     ///
     /// # Errors
-    /// Where `target` is something else than a bundle or an empty folder, or its place cannot be written to.
+    /// [`io::Error`] if `target` exists and is neither a bundle nor an empty folder, or if its parent cannot be written to.
     pub fn begin(target: &Path) -> io::Result<Draft> {
         let taken = match fs::read_dir(target) {
             Ok(mut entries) => entries.next().is_some() && !target.join("bundle.toml").is_file(),
             Err(_) => target.symlink_metadata().is_ok(),
         };
         if taken {
-            return Err(io::Error::other("is there already and is no bundle: name another place"));
+            return Err(io::Error::other("exists and is not a bundle: choose another place"));
         }
         let folder = beside(target, "new")?;
-        // Left by a power cut.
+        // Left over from a power cut.
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
@@ -36,21 +37,20 @@ impl Draft {
         Ok(Draft { target: target.to_path_buf(), folder, files: BTreeMap::new() })
     }
 
-    /// Puts a file into the bundle.
+    /// Adds a file.
     ///
     /// # Errors
-    /// What cannot be written.
+    /// [`io::Error`] if it cannot be written.
     pub fn add(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         write_synced(&self.folder.join(name), bytes)?;
         self.files.insert(name.into(), sha256(bytes));
         Ok(())
     }
 
-    /// Writes the manifest with the hashes of all files and puts the bundle in its place. A bundle that lay there is
-    /// replaced.
+    /// Writes the manifest with the hashes of all files and moves the bundle to its place. An existing bundle is replaced.
     ///
     /// # Errors
-    /// What cannot be written or renamed; the bundle that lay there is then still there.
+    /// [`io::Error`] if something cannot be written or renamed; an existing bundle is then kept.
     pub fn finish(self, mut manifest: Manifest) -> io::Result<()> {
         manifest.files = self.files.clone();
         let text = toml::to_string(&manifest).map_err(io::Error::other)?;
@@ -78,14 +78,14 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // Gone already where it was finished.
+        // Does not exist any more if it was finished.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
-/// `.NAME.suffix` in the same folder.
+/// The path `.NAME.suffix` in the same folder.
 fn beside(target: &Path, suffix: &str) -> io::Result<PathBuf> {
-    let name = target.file_name().ok_or_else(|| io::Error::other("is no name for a bundle"))?;
+    let name = target.file_name().ok_or_else(|| io::Error::other("is not a name for a bundle"))?;
     let mut hidden = OsString::from(".");
     hidden.push(name);
     hidden.push(".");
@@ -144,10 +144,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_bundle_is_not_replaced() {
+    fn only_a_bundle_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("letter.txt"), "dear").unwrap();
-        assert!(Draft::begin(folder.path()).is_err_and(|e| e.to_string().contains("no bundle")));
+        assert!(Draft::begin(folder.path()).is_err_and(|e| e.to_string().contains("not a bundle")));
         assert!(Draft::begin(&folder.path().join("letter.txt")).is_err());
         assert!(Draft::begin(&folder.path().join("new")).is_ok());
     }

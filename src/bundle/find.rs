@@ -1,10 +1,11 @@
-//! Where bundles lie on a machine.
+//! The search path of bundles.
 
-use super::{Bundle, BundleError};
+use super::error::BundleError;
+use super::folder::Bundle;
 use std::path::{Path, PathBuf};
 
-/// The folders in which a bundle is looked for by name, in this order: those in `$LINESIDE_BUNDLES` (separated by
-/// colons), the board's own, the package's, and `models/` below the working folder.
+/// The folders that are searched for a bundle by name, in order: those in `$LINESIDE_BUNDLES` (separated by colons), the board's own,
+/// the package's, and `models/` in the working directory.
 pub fn search_path() -> Vec<PathBuf> {
     let given = std::env::var_os("LINESIDE_BUNDLES").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&given).filter(|p| !p.as_os_str().is_empty()).collect();
@@ -12,10 +13,10 @@ pub fn search_path() -> Vec<PathBuf> {
     folders
 }
 
-/// Opens a bundle by path (a folder that holds `bundle.toml`) or else by name.
+/// Opens a bundle by path (a folder with a `bundle.toml`), else by name.
 ///
 /// # Errors
-/// [`BundleError::NotFound`] where there is none, [`BundleError::Bad`] as [`Bundle::open`].
+/// [`BundleError::NotFound`] if there is none, [`BundleError::Bad`] as [`Bundle::open`].
 pub fn find(name: &str) -> Result<Bundle, BundleError> {
     let given = Path::new(name);
     if is_bundle(given) {
@@ -31,7 +32,7 @@ pub fn find(name: &str) -> Result<Bundle, BundleError> {
     }
 }
 
-/// Every bundle on the search path, the first of each name, sorted by name.
+/// Every bundle on the search path, the first one of each name, sorted by name.
 pub fn all() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     for folder in search_path() {

@@ -1,40 +1,40 @@
-//! `bundle.toml`: what the model is for, what it takes, what it was measured to do, and the hash of every file.
+//! `bundle.toml`, the manifest: task, input, measured figures, and the hash of every file.
 
-use super::BundleError;
+use super::error::BundleError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
-/// The version of the manifest's form that this program reads.
+/// The version of the manifest format that this program reads.
 const FORMAT: u32 = 1;
 
 /// The contents of `bundle.toml`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of this file's form; 1.
+    /// The version of the manifest format; 1.
     pub format: u32,
     /// The bundle's name.
     pub name: String,
     /// The bundle's version.
     pub version: String,
-    /// What the model answers.
+    /// The task of the model.
     pub task: Task,
-    /// One sentence for people.
+    /// A description in one sentence.
     pub description: String,
     /// The licence of weights and data.
     pub licence: String,
     /// The model's file name.
     pub model: String,
-    /// What the model takes.
+    /// The input of the model.
     pub input: InputSection,
-    /// Present where `task = "anomaly"`.
+    /// Present if `task = "anomaly"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anomaly: Option<AnomalySection>,
-    /// Present where `task = "super-resolution"`.
+    /// Present if `task = "super-resolution"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub super_resolution: Option<SuperResolutionSection>,
-    /// Inputs with the outputs that they must give.
+    /// Inputs with their expected outputs.
     #[serde(default)]
     pub golden: Vec<Golden>,
     /// Measured figures by name.
@@ -44,29 +44,29 @@ pub struct Manifest {
     pub files: BTreeMap<String, String>,
 }
 
-/// What a bundle's model answers.
+/// The task of a bundle's model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Task {
-    /// Is this frame normal, and where not?
+    /// Anomaly detection: is this frame normal, and where is it not?
     Anomaly,
-    /// The same picture, larger.
+    /// Super-resolution.
     SuperResolution,
-    /// Nothing by itself: features from which other bundles are taught.
+    /// Feature extraction, for training other bundles.
     Backbone,
 }
 
-/// What a model takes.
+/// The input of a model.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputSection {
-    /// Width in pixels; absent where the model takes any.
+    /// Width in pixels; absent if the model takes any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<usize>,
-    /// Height in pixels; absent where the model takes any.
+    /// Height in pixels; absent if the model takes any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub height: Option<usize>,
-    /// Which channels.
+    /// The channels.
     pub channels: Channels,
 }
 
@@ -80,19 +80,19 @@ pub enum Channels {
     Luma,
 }
 
-/// Statistics of normal, as `lineside teach` wrote them, and what follows from them.
+/// A model of normal frames, written by `lineside teach`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnomalySection {
-    /// The sides of the squares in which the backbone sees a frame, in pixels.
+    /// The sides of the squares to which a frame is resized for the backbone, in pixels.
     pub views: Vec<usize>,
     /// The score from which on a frame counts as defect, 0..1.
     pub threshold: f64,
-    /// The file of the distribution of sums on normal frames, from which a sum becomes a score.
+    /// The file with the distribution of sums on normal frames, which turns a sum into a score.
     pub calibration: String,
-    /// What the heatmap shows.
+    /// The heatmap.
     pub heat: HeatSection,
-    /// The scorers whose values are summed up.
+    /// The scorers whose values are summed.
     pub scorer: Vec<ScorerSection>,
 }
 
@@ -109,34 +109,34 @@ impl Method {
     }
 }
 
-/// What the heatmap shows.
+/// The heatmap.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeatSection {
-    /// The scorer whose distances are shown, counted from 0.
+    /// The scorer whose distances make the heatmap, counted from 0.
     pub scorer: usize,
-    /// The file of the squared distances, in 256ths, that are shown half hot, one a cell.
+    /// The file with the squared distance, in 256ths, at which the heat is a half, for each cell.
     pub half_distances: String,
 }
 
-/// One scorer, its statistics and its part in the sum `weight · (value - median) / spread`.
+/// A scorer, its statistics and its term in the sum, `weight · (value - median) / spread`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScorerSection {
-    /// How it scores.
+    /// Its method.
     pub method: Method,
-    /// The view that it looks at, counted from 0.
+    /// The view whose features it uses, counted from 0.
     pub view: usize,
-    /// The file of its statistics.
+    /// The file with its statistics.
     pub statistics: String,
-    /// Share of a frame's cells whose distance is the frame's; for methods that look at places.
+    /// Patch-level methods: the share of the cells, the most distant ones, whose mean distance is the frame's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top: Option<f64>,
     /// The median of its values on normal frames.
     pub median: f64,
-    /// The spread of its values on normal frames.
+    /// The standard deviation of its values on normal frames.
     pub spread: f64,
-    /// Its weight in the sum; 0 where it is only shown.
+    /// Its weight in the sum; 0 if it only makes the heatmap.
     pub weight: f64,
 }
 
@@ -144,41 +144,41 @@ pub struct ScorerSection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
-    /// Places: distances along the directions that tell defects from normal.
+    /// Patch-level: distances along the directions that separate defects from normal.
     Contrast,
-    /// Places: distances along the directions in which normal places vary least (Mahalanobis).
+    /// Patch-level: distances along the directions in which normal cells vary least (Mahalanobis).
     Gaussian,
-    /// Places: distances to the nearest of a few normal places.
+    /// Patch-level: distances to the nearest cell of a memory bank.
     Bank,
-    /// The whole frame: the distance of pooled features along the directions that tell defects from normal.
+    /// Image-level: the distance of pooled features along the directions that separate defects from normal.
     Subspace,
-    /// The whole frame: a weighted sum of pooled features.
+    /// Image-level: a weighted sum of pooled features.
     Linear,
 }
 
-/// How a super-resolution model enlarges.
+/// Properties of a super-resolution model.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SuperResolutionSection {
     /// Output pixels per input pixel, along each axis.
     pub scale: usize,
-    /// How far an output pixel looks, in input pixels: the halo that a tile needs.
+    /// The radius of the receptive field of an output pixel, in input pixels: the halo of a tile.
     pub receptive_field: usize,
 }
 
-/// An input and the outputs that it must give.
+/// An input and its expected outputs.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Golden {
     /// The input's `.npy`.
     pub input: String,
-    /// What the model must give.
+    /// The expected outputs.
     pub output: Outputs,
-    /// The largest difference allowed, in LSB of the output.
+    /// The largest allowed difference, in LSB of the output.
     pub tolerance: u32,
 }
 
-/// The `.npy` of each of a model's outputs, in the model's order; a model with one output needs no list.
+/// The `.npy` files of a model's outputs, in the model's order; a model with one output needs no list.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(untagged, expecting = "expected the file of the output, or a list with one for each output")]
 pub enum Outputs {
@@ -250,7 +250,7 @@ impl Manifest {
                 Some(_) => None,
             },
             Task::Backbone if self.anomaly.is_some() => {
-                Some("task = \"backbone\" judges nothing: a section [anomaly] does not belong here".into())
+                Some("task = \"backbone\": a section [anomaly] does not belong here".into())
             }
             Task::Backbone => match self.input {
                 InputSection { width: None, height: None, channels: Channels::Rgb } => None,
@@ -380,8 +380,8 @@ weight = 1.0
             ),
         ];
         for ((from, to), expected) in cases {
-            let said = refusal(&GOOD.replace(from, to));
-            assert!(said.contains(expected), "{to}: {said}");
+            let message = refusal(&GOOD.replace(from, to));
+            assert!(message.contains(expected), "{to}: {message}");
         }
     }
 }

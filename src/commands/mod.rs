@@ -45,11 +45,11 @@ enum Command {
     /// Show the cameras and GPIO lines of this board
     Devices(devices::Arguments),
     /// Learn what is normal from pictures of good parts
-    Teach(teach::Arguments),
+    Teach(teach::TeachArguments),
     /// Judge a board's events again, here: equal to the last bit, or named
     Replay(replay::Arguments),
     /// How well a bundle does on labelled pictures
-    Eval(eval::Arguments),
+    Eval(eval::EvalArguments),
     /// Enlarge a picture, or all pictures of a folder, by super-resolution
     Upscale(upscale::Arguments),
     /// Run any ONNX model on .npy arrays

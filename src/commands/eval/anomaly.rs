@@ -1,6 +1,6 @@
 //! Evaluation of anomaly detection: by frame, and with masks by pixel.
 
-use super::arguments::Arguments;
+use super::arguments::EvalArguments;
 use crate::bundle::Bundle;
 use crate::commands::{masks, percentile, print_json, read_picture, sheet};
 use crate::source::picture_files;
@@ -23,7 +23,7 @@ struct Scored {
 /// The false alarm rates for which the share of defects found is reported.
 const SHARES: [f64; 3] = [0.01, 0.05, 0.1];
 
-pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> anyhow::Result<ExitCode> {
     let defects = arguments.defect.as_deref();
     let mut inspector = Inspector::new(bundle, None)?;
     let threshold = bundle.manifest().anomaly.as_ref().map_or(0.5, |section| section.threshold);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// The arguments of `lineside eval`.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct EvalArguments {
     /// A bundle's name or folder; `superres` stands for the shipped bundle of --scale
     pub bundle: String,
     /// Anomaly: a folder of normal pictures

@@ -4,13 +4,13 @@ mod anomaly;
 mod arguments;
 mod super_resolution;
 
-pub use arguments::Arguments;
+pub use arguments::EvalArguments;
 
 use super::WrongArguments;
 use crate::bundle::{self, Task};
 use std::process::ExitCode;
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &EvalArguments) -> anyhow::Result<ExitCode> {
     let name = match arguments.bundle.as_str() {
         super_resolution::SHIPPED => super_resolution::shipped(arguments.scale),
         other => other.to_string(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// The arguments of `lineside teach`.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct TeachArguments {
     /// A folder of pictures of good parts
     #[arg(long, value_name = "DIR", required_unless_present = "camera", conflicts_with = "camera")]
     pub normal: Option<PathBuf>,

@@ -5,7 +5,7 @@ mod defects;
 mod record;
 mod report;
 
-pub use arguments::Arguments;
+pub use arguments::TeachArguments;
 
 use super::MAX_PIXELS;
 use super::progress::Progress;
@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// The folder of pictures of good parts; those of a camera are recorded first.
-fn normal_pictures(arguments: &Arguments, telemetry: &Telemetry) -> anyhow::Result<PathBuf> {
+fn normal_pictures(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<PathBuf> {
     match (&arguments.normal, &arguments.camera) {
         (None, Some(camera)) => {
             let folder = with_suffix(&arguments.out, ".frames");
@@ -44,7 +44,7 @@ fn with_suffix(out: &Path, suffix: &str) -> PathBuf {
     path.into()
 }
 
-pub fn run(arguments: &Arguments, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let backbone = bundle::find(&arguments.backbone)?;
     let defects = Defects::list(arguments.defects.as_deref(), arguments.masks.as_deref())?;
@@ -145,7 +145,7 @@ fn add_normal_pictures(
     Ok((by_key, left_out))
 }
 
-fn write(arguments: &Arguments, backbone: &Bundle, trainer: &Trainer, model: &TrainedModel) -> anyhow::Result<()> {
+fn write(arguments: &TeachArguments, backbone: &Bundle, trainer: &Trainer, model: &TrainedModel) -> anyhow::Result<()> {
     let mut draft = Draft::begin(&arguments.out)?;
     let from = backbone.manifest();
     // The backbone is copied, so that the bundle means the same after the next update of the board.

@@ -1,24 +1,24 @@
-//! From the sum of the scorers to a score with a meaning: the share of normal frames that score lower.
+//! Calibration: from the sum of the scorers to a score with a meaning, the share of normal frames that score lower.
 //!
-//! The share is read off the sums of frames that were held out when the bundle was taught. Over the highest tenth of
-//! them, where single frames would decide, an exponential tail takes over (the excess over a high quantile is close to
-//! a generalised Pareto distribution, Pickands 1975; exponential is its middle case), so that a threshold of one false
-//! alarm in a thousand frames can be set from a few hundred.
+//! The share is read off the sums of frames that were held out in training. Above the 90 % quantile, where single frames would
+//! decide, an exponential tail takes over (the excess over a high quantile is close to a generalized Pareto distribution, Pickands
+//! 1975; the exponential is its middle case), so that a threshold for one false alarm in a thousand frames can be set from a few
+//! hundred.
 
 use super::scorer::Matrix;
 
 /// Where the tail begins, as a share of the normal frames.
 const BODY: f64 = 0.9;
 
-/// Quantiles that are kept.
+/// The number of quantiles.
 const QUANTILES: usize = 91;
 
 /// The distribution of sums on normal frames.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calibration {
-    /// Sums that 0, 1, … 90 % of the normal frames do not reach.
+    /// The sums below which 0, 1, … 90 % of the normal frames lie.
     quantiles: Vec<f64>,
-    /// Mean excess over the last of them.
+    /// The mean excess over the last quantile.
     tail: f64,
 }
 
@@ -38,26 +38,26 @@ impl Calibration {
         let from = quantiles[QUANTILES - 1];
         let over: Vec<f64> = sorted.iter().filter(|sum| **sum > from).map(|sum| sum - from).collect();
         let mean = over.iter().sum::<f64>() / over.len().max(1) as f64;
-        // At least a hundredth of the body's width: frames that are all alike leave no tail to measure.
+        // At least a hundredth of the body's width: nearly equal frames leave no tail to measure.
         let tail = f64::from(mean.max(0.01 * (from - quantiles[0])).max(1e-3) as f32);
         Calibration { quantiles, tail }
     }
 
-    /// As a bundle stores it: the quantiles, then the tail.
+    /// The matrix that a bundle stores: the quantiles, then the tail.
     pub fn to_matrix(&self) -> Matrix {
         let values: Vec<f32> = self.quantiles.iter().chain([&self.tail]).map(|&value| value as f32).collect();
         Matrix { columns: values.len(), values }
     }
 
-    /// From what a bundle stores.
+    /// From the matrix that a bundle stores.
     ///
     /// # Errors
-    /// One line that says what is wrong with it.
+    /// One line that names the problem.
     pub fn from_matrix(matrix: &Matrix) -> Result<Calibration, String> {
         let mut quantiles: Vec<f64> = matrix.values.iter().map(|&value| f64::from(value)).collect();
         let tail = quantiles.pop().unwrap_or(0.0);
         if quantiles.len() != QUANTILES || !quantiles.is_sorted() || !(tail.is_finite() && tail > 0.0) {
-            return Err(format!("{QUANTILES} rising quantiles and a tail over 0 are expected"));
+            return Err(format!("expected {QUANTILES} ascending quantiles and a tail over 0"));
         }
         Ok(Calibration { quantiles, tail })
     }
@@ -76,7 +76,7 @@ impl Calibration {
         BODY * ((above - 1) as f64 + (sum - low) / (high - low)) / (QUANTILES - 1) as f64
     }
 
-    /// The sum whose score is `score`: what [`Calibration::score`] undoes.
+    /// The sum whose score is `score`: the inverse of [`Calibration::score`].
     pub fn sum_at(&self, score: f64) -> f64 {
         if score >= BODY {
             let left = ((1.0 - score) / (1.0 - BODY)).max(f64::MIN_POSITIVE);
@@ -107,18 +107,18 @@ mod tests {
     }
 
     #[test]
-    fn the_tail_of_an_exponential_is_told_right() {
+    fn the_tail_of_an_exponential_is_estimated() {
         // Quantiles of an exponential distribution with mean 2: the share above x is exp(-x / 2).
         let sums: Vec<f64> = (0..2000).map(|i| -2.0 * (1.0 - (f64::from(i) + 0.5) / 2000.0).ln()).collect();
         let calibration = Calibration::fit(&sums);
         for share in [0.05, 0.01, 0.001, 0.0001] {
-            let told = 1.0 - calibration.score(-2.0 * f64::ln(share));
-            assert!((told / share - 1.0).abs() < 0.05, "{share}: {told}");
+            let estimate = 1.0 - calibration.score(-2.0 * f64::ln(share));
+            assert!((estimate / share - 1.0).abs() < 0.05, "{share}: {estimate}");
         }
     }
 
     #[test]
-    fn frames_that_are_all_alike_still_give_a_scale() {
+    fn equal_frames_still_give_a_scale() {
         let calibration = Calibration::fit(&[3.0; 40]);
         assert!(calibration.score(2.9) < 0.5 && calibration.score(3.1) > 0.99);
     }

@@ -1,22 +1,22 @@
-//! Cells: what a place of the frame looks like, measured against the rest of the same frame.
+//! Cells: a feature vector for each cell of the feature grid, normalized over the frame.
 //!
-//! Each feature is averaged over its 3×3 neighbourhood and then set in relation to its own mean and spread over the
-//! frame, so that light and exposure fall out: `(f - mean) / (spread + 1/4)`, in steps of the features' bytes. Layers on
-//! half the grid are enlarged to it bilinearly. Values are whole numbers of [`UNIT`]ths, the same on every CPU: sums are
-//! integers, and what is float is one division, one square root and one product, each rounded by IEEE 754.
+//! Each feature is averaged over its 3×3 neighbourhood and normalized by its own mean and standard deviation over the frame, so that
+//! brightness and exposure cancel out: `(f - mean) / (deviation + 1/4)`, in byte steps of the feature. Layers on half the grid are
+//! enlarged bilinearly. Values are multiples of 1/[`UNIT`], the same on every CPU: sums are integers, and the floating-point part is
+//! one division, one square root and one product, each rounded by IEEE 754.
 
 use super::local_mean::{LocalMean, SHARE};
 use super::view::{FeatureMaps, Layer};
 use multiversion::multiversion;
 use std::ops::Range;
 
-/// Steps in one spread.
+/// Steps per standard deviation.
 pub const UNIT: f32 = 64.0;
 
-/// A quarter of a byte step, in 36ths: a feature that is flat over the frame stays small.
+/// A quarter of a byte step, in 36ths: keeps a feature small that is flat over the frame.
 const SPREAD_OFFSET: u16 = SHARE / 4;
 
-/// Adding it to a small float leaves the float, rounded half to even, in the lowest bits.
+/// Adding this to a small float leaves the float, rounded half to even, in the lowest bits.
 const ROUND: f32 = 12_582_912.0;
 
 /// The cells of one frame in one view, `[rows, columns, channels]`. Reused from frame to frame.
@@ -28,14 +28,14 @@ pub struct Cells {
     planes: Vec<i16>,
 }
 
-/// Planes that are turned into places at once: a place then gets whole parts of a cache line.
-const AT_ONCE: usize = 8;
+/// Planes that are interleaved at a time, so that a cell receives whole parts of a cache line.
+const PLANES_AT_ONCE: usize = 8;
 
-/// Values of layers with the same grid, before they are enlarged to that of the cells.
+/// The values of layers with the same grid, before they are enlarged to the grid of the cells.
 pub struct Group {
     /// Columns and rows.
     pub grid: (usize, usize),
-    /// Where its values stand in a cell.
+    /// The range of its values in a cell.
     pub channels: Range<usize>,
     /// `[rows, columns, channels]`
     values: Vec<i16>,
@@ -43,17 +43,17 @@ pub struct Group {
 }
 
 impl Group {
-    /// The values of each place, row by row.
+    /// The values of each position of the grid, row by row.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[i16]> {
         self.values.chunks_exact(self.channels.len())
     }
 }
 
 impl Cells {
-    /// Room for cells on the grid of the first layer.
+    /// Buffers for cells on the grid of the first layer.
     ///
     /// # Errors
-    /// One line, where a layer has neither the first layer's grid nor half of it.
+    /// One line, if a layer has neither the first layer's grid nor half of it.
     pub fn new(layers: &[Layer]) -> Result<Cells, String> {
         let first = layers.first().ok_or("no layer")?;
         let (columns, rows) = (first.columns, first.rows);
@@ -62,7 +62,7 @@ impl Cells {
             let same = (layer.columns, layer.rows) == (columns, rows);
             if !same && (2 * layer.columns, 2 * layer.rows) != (columns, rows) {
                 return Err(format!(
-                    "a layer of {}x{} beside one of {columns}x{rows}: the same or half is possible",
+                    "a layer of {}x{} beside one of {columns}x{rows}: only the same size or half is supported",
                     layer.columns, layer.rows
                 ));
             }
@@ -81,7 +81,7 @@ impl Cells {
             group.values.resize(group.grid.0 * group.grid.1 * group.channels.len(), 0);
         }
         let largest = groups.iter().map(|group| group.local_mean.len()).max().unwrap_or(0);
-        let planes = vec![0; largest * AT_ONCE];
+        let planes = vec![0; largest * PLANES_AT_ONCE];
         Ok(Cells { grid: (columns, rows), channels, groups, values: Vec::new(), planes })
     }
 
@@ -95,18 +95,17 @@ impl Cells {
         self.channels
     }
 
-    /// The values of layers that share a grid: what is linear in a cell's values can be computed there, on fewer places,
-    /// and be enlarged afterwards.
+    /// The values by grid: what is linear in a cell's values can be computed there, for fewer positions, and enlarged afterwards.
     pub fn groups(&self) -> &[Group] {
         &self.groups
     }
 
-    /// Each cell's values, row by row; nothing before [`Cells::join`].
+    /// The values of each cell, row by row; empty before [`Cells::join`].
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[i16]> {
         self.values.chunks_exact(self.channels)
     }
 
-    /// Computes the values of a frame.
+    /// Computes the values of a frame, by group.
     pub fn fill(&mut self, features: FeatureMaps<'_>) {
         let (mut channel, mut at) = (0, 0);
         for (layer, planes) in features.iter() {
@@ -116,17 +115,17 @@ impl Cells {
             let Some(group) = self.groups.get_mut(at) else { return };
             let (each, local_mean) = (group.channels.len(), &mut group.local_mean);
             let (length, width) = (local_mean.len(), local_mean.width());
-            for some in planes.chunks(layer.plane() * AT_ONCE) {
+            for some in planes.chunks(layer.plane() * PLANES_AT_ONCE) {
                 let count = some.len() / layer.plane();
                 for (plane, out) in some.chunks_exact(layer.plane()).zip(self.planes.chunks_exact_mut(length)) {
                     normalize(local_mean.of(plane), layer.plane(), out);
                 }
                 let own = channel - group.channels.start;
                 for (row, values) in group.values.chunks_exact_mut(each * layer.columns).enumerate() {
-                    for (place, values) in (row * width..).zip(values.chunks_exact_mut(each)) {
+                    for (position, values) in (row * width..).zip(values.chunks_exact_mut(each)) {
                         for (value, plane) in values[own..own + count].iter_mut().zip(self.planes.chunks_exact(length))
                         {
-                            *value = plane[place];
+                            *value = plane[position];
                         }
                     }
                 }
@@ -135,7 +134,7 @@ impl Cells {
         }
     }
 
-    /// Brings all groups to one grid, so that there are cells.
+    /// Joins all groups on the grid of the cells.
     pub fn join(&mut self) {
         self.values.resize(self.grid.0 * self.grid.1 * self.channels, 0);
         for group in &self.groups {
@@ -146,7 +145,7 @@ impl Cells {
             }
             let each = group.channels.len();
             for (cell, from) in cells.zip(upsampled(group.grid)) {
-                let [a, b, c, d] = from.map(|place| &group.values[place * each..][..each]);
+                let [a, b, c, d] = from.map(|position| &group.values[position * each..][..each]);
                 for (i, to) in cell.iter_mut().enumerate() {
                     let [a, b, c, d] = [a[i], b[i], c[i], d[i]].map(i32::from);
                     *to = ((3 * (3 * a + b) + 3 * c + d + 8) >> 4) as i16;
@@ -156,27 +155,27 @@ impl Cells {
     }
 }
 
-/// Twice the size: each new place lies a quarter of a step from its nearest old one. For each of them, row by row, the four
-/// old ones around it, of which it takes 9, 3, 3 and 1 of 16 parts.
+/// Bilinear enlarging to twice the size: for each new position, row by row, the four old ones around it, which are weighted by 9, 3, 3
+/// and 1 of 16. A new position lies a quarter of a step from the nearest old one.
 pub fn upsampled((columns, rows): (usize, usize)) -> impl Iterator<Item = [usize; 4]> {
-    // The two old places that a new one lies between, the nearer first.
+    // The two old positions between which a new one lies, the nearer first.
     let between = |at: usize, end: usize| {
         let near = at / 2;
         (near, if at.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(end - 1) })
     };
-    (0..4 * columns * rows).map(move |place| {
-        let (left, right) = between(place % (2 * columns), columns);
-        let (near, far) = between(place / (2 * columns), rows);
+    (0..4 * columns * rows).map(move |position| {
+        let (left, right) = between(position % (2 * columns), columns);
+        let (near, far) = between(position / (2 * columns), rows);
         [near * columns + left, near * columns + right, far * columns + left, far * columns + right]
     })
 }
 
-/// `(value - mean) / (spread + a quarter of a byte step)` in [`UNIT`]ths, for `count` values among zeros.
+/// `(value - mean) / (deviation + a quarter of a byte step)` in units of 1/[`UNIT`], for `count` values among zeros.
 #[multiversion(targets("x86_64+avx512bw+avx512vl", "x86_64+avx2"))]
 fn normalize(values: &[u16], count: usize, out: &mut [i16]) {
     let count = count as u64;
     let (mut sum, mut squares) = (0, 0);
-    // So many squares add up to less than 2^32.
+    // The sum of this many squares is below 2^32.
     for some in values.chunks(32) {
         sum += u64::from(some.iter().map(|&value| u32::from(value)).sum::<u32>());
         squares += u64::from(some.iter().map(|&value| u32::from(value) * u32::from(value)).sum::<u32>());
@@ -201,7 +200,7 @@ mod tests {
 
     #[test]
     fn cells_are_in_standard_deviations_of_their_own_frame() {
-        // Mean 72, spread 27, and 9 for the quarter step: 27 / 36 of a spread of 64 units.
+        // Mean 72, deviation 27, and 9 for the quarter step: 27 / 36 of 64 units.
         let mut out = [0; 4];
         normalize(&[45, 45, 99, 99], 4, &mut out);
         assert_eq!(out, [-48, -48, 48, 48]);
@@ -227,8 +226,9 @@ mod tests {
     #[test]
     fn enlarging_keeps_a_slope() {
         let plane = [0i32, 64, 0, 64];
-        let parts =
-            |from: [usize; 4]| from.iter().zip([9, 3, 3, 1]).map(|(&place, part)| plane[place] * part).sum::<i32>();
+        let parts = |from: [usize; 4]| {
+            from.iter().zip([9, 3, 3, 1]).map(|(&position, part)| plane[position] * part).sum::<i32>()
+        };
         let out: Vec<i32> = upsampled((2, 2)).map(|from| parts(from) / 16).collect();
         assert_eq!(out[..4], [0, 16, 48, 64]);
         assert_eq!(out[4..8], out[..4]);

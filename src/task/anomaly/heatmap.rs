@@ -1,8 +1,8 @@
-//! From distances on the feature grid to a score, a heatmap and regions in frame coordinates. All in integers.
+//! From distances on the feature grid to heat, and to regions in frame coordinates. All in integers.
 
 use lineside_picture::Rect;
 
-/// A connected group of cells at or over the half distance.
+/// A connected group of cells with high heat.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Region {
     /// The cells' bounding box, in frame coordinates.
@@ -11,7 +11,7 @@ pub struct Region {
     pub score: f64,
 }
 
-/// `distance / (distance + half)`: 0 for a cell as normal as can be, 0.5 at `half`, towards 1 far from it.
+/// `distance / (distance + half)`: 0 for a perfectly normal cell, 0.5 at `half`, towards 1 for large distances.
 pub fn score(distance: u32, half: u32) -> f64 {
     f64::from(distance) / (f64::from(distance) + f64::from(half))
 }
@@ -22,8 +22,7 @@ pub fn heat(distance: u32, half: u32) -> u8 {
     ((255 * distance + sum / 2) / sum) as u8
 }
 
-/// Groups the cells whose distance is at least `min` (4-neighbours) and puts them into `regions`, hottest first.
-/// `todo` and `seen` are scratch that is reused from frame to frame.
+/// Groups the cells whose distance is at least `min` (4-neighbours) into `regions`, highest score first.
 pub fn find_regions(
     grid: &Grid,
     distances: &[u32],
@@ -33,15 +32,15 @@ pub fn find_regions(
     regions: &mut Vec<Region>,
 ) {
     regions.clear();
-    scratch.seen.clear();
-    scratch.seen.resize(distances.len(), false);
+    scratch.visited.clear();
+    scratch.visited.resize(distances.len(), false);
     for start in 0..distances.len() {
-        if scratch.seen[start] || distances[start] < min {
+        if scratch.visited[start] || distances[start] < min {
             continue;
         }
         let (mut left, mut top, mut right, mut bottom) = (usize::MAX, usize::MAX, 0, 0);
         let mut peak = 0;
-        scratch.seen[start] = true;
+        scratch.visited[start] = true;
         scratch.todo.clear();
         scratch.todo.push(start);
         while let Some(cell) = scratch.todo.pop() {
@@ -56,8 +55,8 @@ pub fn find_regions(
                 (y + 1 < grid.height).then(|| cell + grid.width),
             ];
             for next in neighbours.into_iter().flatten() {
-                if !scratch.seen[next] && distances[next] >= min {
-                    scratch.seen[next] = true;
+                if !scratch.visited[next] && distances[next] >= min {
+                    scratch.visited[next] = true;
                     scratch.todo.push(next);
                 }
             }
@@ -67,17 +66,17 @@ pub fn find_regions(
     regions.sort_by(|a, b| b.score.total_cmp(&a.score));
 }
 
-/// Scratch of [`find_regions`].
+/// Scratch of [`find_regions`], reused from frame to frame.
 #[derive(Default)]
 pub struct Scratch {
     todo: Vec<usize>,
-    seen: Vec<bool>,
+    visited: Vec<bool>,
 }
 
 impl Scratch {
-    /// Scratch for a grid of so many cells.
+    /// Scratch for a grid of this many cells.
     pub fn for_cells(cells: usize) -> Scratch {
-        Scratch { todo: Vec::with_capacity(cells), seen: Vec::with_capacity(cells) }
+        Scratch { todo: Vec::with_capacity(cells), visited: Vec::with_capacity(cells) }
     }
 }
 
@@ -95,7 +94,7 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// The pixels that cells `left..=right` × `top..=bottom` cover.
+    /// The pixels of the cells `left..=right` × `top..=bottom`.
     fn in_frame(&self, left: usize, top: usize, right: usize, bottom: usize) -> Rect {
         let x = left * self.frame_width / self.width;
         let y = top * self.frame_height / self.height;

@@ -1,27 +1,27 @@
-//! What a frame looks like, in two figures that tell a dirty lens and a dead lamp from new parts: how bright it is and how
-//! sharp. Cheap enough for every frame: of the square that the backbone sees, every fourth row and the one below it.
+//! Image statistics: brightness and sharpness of a frame, which distinguish a dirty lens or a failing lamp from a change of the parts.
+//! Cheap enough for every frame: of the backbone's square, every fourth row and the one below it are read.
 
 use lineside_picture::{Picture, luma_row};
 
-/// Rows from one that is looked at to the next.
+/// The distance between rows that are read.
 const ROW_STEP: usize = 4;
-/// The frame is cut into so many squares a side, to see whether anything moved.
+/// The frame is divided into this many cells per side, to detect motion.
 const CELLS: usize = 16;
-/// Two frames show the same when their cells, but for the light, differ by less than this, grey levels (root of the mean
-/// square): the noise of a sensor, averaged over hundreds of pixels. As in `teach/quality/findings.rs`.
+/// Two frames show the same scene if their cells, apart from brightness, differ by less than this, in grey levels (root mean square):
+/// the noise of a sensor, averaged over hundreds of pixels. As in `teach/quality/findings.rs`.
 const SAME_SCENE: f64 = 0.75;
 
-/// What a frame looks like. Whole numbers: the same on every CPU.
+/// Statistics of a frame, in integers: the same on every CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageStats {
     /// Mean luma, in sixteenths of a grey level.
     pub brightness: u32,
-    /// Mean absolute difference of neighbouring pixels, in 16000ths of the mean luma: a brighter lamp changes nothing, a
-    /// lens with grease or dust on it makes it less, by blur as by haze. 0 for a black frame.
+    /// Mean absolute difference of neighbouring pixels, in 16000ths of the mean luma: independent of brightness, and lowered by grease
+    /// or dust on the lens, which blur and cause haze. 0 for a black frame.
     pub sharpness: u32,
-    /// Sum of the luma that was looked at, by cell.
+    /// The sum of the luma that was read, by cell.
     cells: [u32; CELLS * CELLS],
-    /// Pixels behind each cell.
+    /// The pixels of each cell.
     pixels: u32,
 }
 
@@ -32,17 +32,17 @@ impl Default for ImageStats {
 }
 
 impl ImageStats {
-    /// Grey levels of a brightness.
+    /// Converts a brightness to grey levels.
     pub fn grey_levels(brightness: u32) -> f64 {
         f64::from(brightness) / 16.0
     }
 
-    /// Thousandths of a sharpness.
+    /// Converts a sharpness to thousandths.
     pub fn thousandths(sharpness: u32) -> f64 {
         f64::from(sharpness) / 16.0
     }
 
-    /// Whether the frame shows something else than another, light and noise aside.
+    /// Whether two frames show different scenes, apart from brightness and noise.
     pub fn differs_from(&self, other: &ImageStats) -> bool {
         let differences = self.cells.iter().zip(&other.cells).map(|(&a, &b)| i64::from(a) - i64::from(b));
         let (sum, squares) = differences.fold((0, 0), |(sum, squares), d| (sum + d, squares + d * d));
@@ -52,7 +52,7 @@ impl ImageStats {
     }
 }
 
-/// Looks at frames; its buffers are used again.
+/// Measures frames; its buffers are reused.
 #[derive(Default)]
 pub struct ImageStatsMeter {
     row: Vec<u8>,
@@ -65,7 +65,7 @@ impl ImageStatsMeter {
         ImageStatsMeter { row: vec![0; side], below: vec![0; side] }
     }
 
-    /// Looks at a square of the size that it was made for, a multiple of 32.
+    /// Measures a square of the size for which the buffers were made, a multiple of 32.
     pub fn measure(&mut self, square: &Picture) -> ImageStats {
         let mut stats = ImageStats::default();
         let (width, height) = (square.width(), square.height());
@@ -98,7 +98,7 @@ impl ImageStatsMeter {
     }
 }
 
-/// Sum of the absolute differences of two rows.
+/// The sum of the absolute differences of two rows.
 fn sum_of_differences(a: &[u8], b: &[u8]) -> u64 {
     u64::from(a.iter().zip(b).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum::<u32>())
 }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_light_does_not_change_sharpness_and_blur_and_haze_do() {
+    fn blur_and_haze_lower_sharpness_and_brightness_does_not() {
         let sharp = measure(texture);
         let dim = measure(|x, y| texture(x, y) / 3);
         assert!((f64::from(dim.sharpness) / f64::from(sharp.sharpness) - 1.0).abs() < 0.02, "{dim:?}");
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_moves_differs_and_light_and_noise_do_not() {
+    fn motion_is_a_difference_and_brightness_and_noise_are_none() {
         let part = |x: usize, y: usize, at: usize| {
             let (dx, dy) = (x.abs_diff(at), y.abs_diff(160));
             if dx * dx + dy * dy < 90 * 90 { 170 } else { 60 }

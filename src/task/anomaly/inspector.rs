@@ -9,7 +9,7 @@ use super::scorer::{Features, Matrix, Scorer, WeightedSum, build_scorer};
 use super::verdict::Verdict;
 use super::view::{self, View};
 use crate::bundle::{Bundle, BundleError, Method, Task};
-use crate::task::TaskError;
+use crate::task::error::TaskError;
 use lineside_engine::{Plan, npy};
 use lineside_picture::{Layout, Picture};
 use std::sync::Arc;

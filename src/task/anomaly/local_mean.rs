@@ -1,48 +1,47 @@
-//! The mean of each place's 3×3 neighbourhood, at the border of what there is of it.
+//! The mean of each position's 3×3 neighbourhood; at the border, of the part of it inside the plane.
 
 use multiversion::multiversion;
 
-/// Means of bytes are told in so many parts, which the 4, 6 or 9 neighbours that there can be divide: the highest is 36 · 255.
+/// Means are in units of 1/36, because 36 is divisible by 4, 6 and 9, the possible numbers of neighbours. The highest is 36 · 255.
 pub const SHARE: u16 = 36;
 
-/// Takes the means of planes of one size. Reused from plane to plane.
+/// Computes the means of planes of one size. Reused from plane to plane.
 pub struct LocalMean {
     columns: usize,
-    /// The plane with a border of zeros, `[rows + 2, columns + 2]`: so all places are added up in one way.
+    /// The plane with a border of zeros, `[rows + 2, columns + 2]`, so that no position is a special case.
     bordered: Vec<u16>,
-    /// Of each place with its upper and lower neighbour, `[rows, columns + 2]`.
+    /// The sum of each position and its upper and lower neighbour, `[rows, columns + 2]`.
     sums: Vec<u16>,
-    /// By place, what part of the sum is its mean: 36 divides by every number of neighbours there can be. Zero in the two
-    /// columns that are left over.
+    /// 36 divided by the number of neighbours, by position; 0 in the last two columns.
     weights: Vec<u16>,
-    /// `[rows, columns + 2]`, the last two columns of which are zeros.
+    /// `[rows, columns + 2]`; the last two columns are zeros.
     means: Vec<u16>,
 }
 
 impl LocalMean {
-    /// For planes of so many rows and columns.
+    /// For planes of this size.
     pub fn new(rows: usize, columns: usize) -> LocalMean {
         let neighbours = |at: usize, end: usize| 1 + u16::from(at > 0) + u16::from(at + 1 < end);
         let weight = |at: usize| match at % (columns + 2) {
             x if x < columns => SHARE / (neighbours(at / (columns + 2), rows) * neighbours(x, columns)),
             _ => 0,
         };
-        let places = rows * (columns + 2);
+        let positions = rows * (columns + 2);
         LocalMean {
             columns,
             bordered: vec![0; (rows + 2) * (columns + 2)],
-            sums: vec![0; places],
-            weights: (0..places).map(weight).collect(),
-            means: vec![0; places],
+            sums: vec![0; positions],
+            weights: (0..positions).map(weight).collect(),
+            means: vec![0; positions],
         }
     }
 
-    /// How many values [`LocalMean::of`] gives.
+    /// The number of values that [`LocalMean::of`] returns.
     pub fn len(&self) -> usize {
         self.means.len()
     }
 
-    /// How many of them make a row: the plane's columns and two zeros.
+    /// The number of values in a row: the plane's columns and two zeros.
     pub fn width(&self) -> usize {
         self.columns + 2
     }
@@ -72,7 +71,7 @@ fn add_three(from: [&[u16]; 3], out: &mut [u16]) {
     }
 }
 
-/// As far as all three go.
+/// Stops at the end of the shortest slice.
 #[multiversion(targets("x86_64+avx512bw+avx512vl", "x86_64+avx2"))]
 fn weighted_sum_of_three([a, b, c]: [&[u16]; 3], weights: &[u16], out: &mut [u16]) {
     let count = c.len();
@@ -87,12 +86,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn borders_take_what_there_is() {
+    fn at_the_border_fewer_neighbours_count() {
         let mut local_mean = LocalMean::new(3, 3);
         let expected = [324, 216, 324, 0, 0, 216, 144, 216, 0, 0, 324, 216, 324, 0, 0];
         assert_eq!(local_mean.of(&[0, 0, 0, 0, 36, 0, 0, 0, 0]), expected);
         assert_eq!(local_mean.of(&[255; 9]).iter().max(), Some(&(255 * SHARE)));
-        // Nothing of a former plane is left.
+        // Nothing of the earlier plane is left.
         assert_eq!(local_mean.of(&[0, 0, 0, 0, 36, 0, 0, 0, 0]), expected);
         assert_eq!(LocalMean::new(1, 1).of(&[7]), [7 * SHARE, 0, 0]);
         assert_eq!(LocalMean::new(1, 3).of(&[2, 4, 6]), [3 * SHARE, 4 * SHARE, 5 * SHARE, 0, 0]);

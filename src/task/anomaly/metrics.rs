@@ -1,10 +1,10 @@
-//! How well scores tell defects from normal frames.
+//! Metrics of how well scores separate defects from normal frames.
 
 use rand_xoshiro::SplitMix64;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 /// Area under the ROC curve: the share of (defect, normal) pairs in which the defect scores higher, ties counted half
-/// (the Mann–Whitney statistic, Hanley & McNeil 1982). `None` where one of the two is empty.
+/// (the Mann–Whitney statistic, Hanley & McNeil 1982). `None` if either is empty.
 pub fn auroc(normal: &[f64], defect: &[f64]) -> Option<f64> {
     if normal.is_empty() || defect.is_empty() {
         return None;
@@ -23,7 +23,7 @@ pub fn auroc(normal: &[f64], defect: &[f64]) -> Option<f64> {
     Some(won as f64 / (2.0 * normal.len() as f64 * defect.len() as f64))
 }
 
-/// `2·TP / (2·TP + FP + FN)`, a defect being called where the score is at least `threshold`; 0 without any defect.
+/// `2·TP / (2·TP + FP + FN)`, where scores of at least `threshold` count as defects; 0 without any defect.
 pub fn f1(normal: &[f64], defect: &[f64], threshold: f64) -> f64 {
     let called = |scores: &[f64]| scores.iter().filter(|score| **score >= threshold).count() as f64;
     let (true_positives, false_positives) = (called(defect), called(normal));
@@ -32,8 +32,8 @@ pub fn f1(normal: &[f64], defect: &[f64], threshold: f64) -> f64 {
     if sum == 0.0 { 0.0 } else { 2.0 * true_positives / sum }
 }
 
-/// The share of defects found where at most `share` of the normal frames raise an alarm: called is what scores higher than
-/// the best of the others. `None` where one of the two is empty.
+/// The share of defects found at a false alarm rate of at most `share`: those that score higher than the best normal frame that may
+/// not raise an alarm. `None` if either is empty.
 pub fn recall_at(normal: &[f64], defect: &[f64], share: f64) -> Option<f64> {
     if normal.is_empty() || defect.is_empty() {
         return None;
@@ -45,11 +45,11 @@ pub fn recall_at(normal: &[f64], defect: &[f64], share: f64) -> Option<f64> {
     Some(defect.iter().filter(|score| **score > bound).count() as f64 / defect.len() as f64)
 }
 
-/// How often a statistic is drawn again for its interval.
+/// Bootstrap samples.
 const DRAWS: usize = 1000;
 
-/// The interval that holds 95 % of a statistic's values over scores drawn again, with replacement, from each of the two sets
-/// (percentile bootstrap, Efron and Tibshirani 1993, chapter 13). The draws are the same in every run.
+/// The 95 % confidence interval of a statistic, by drawing scores with replacement from each of the two sets (percentile bootstrap,
+/// Efron and Tibshirani 1993, chapter 13). The draws are the same in every run.
 pub fn bootstrap_interval(
     normal: &[f64],
     defect: &[f64],
@@ -76,20 +76,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn recall_keeps_to_the_alarms_that_are_allowed() {
+    fn recall_respects_the_allowed_false_alarms() {
         let normal: Vec<f64> = (0..20).map(f64::from).collect();
         let defect = [0.5, 17.5, 18.5, 19.5];
         assert_eq!(recall_at(&normal, &defect, 0.0), Some(0.25));
         assert_eq!(recall_at(&normal, &defect, 0.05), Some(0.5));
         assert_eq!(recall_at(&normal, &defect, 0.1), Some(0.75));
         assert_eq!(recall_at(&normal, &defect, 1.0), Some(1.0));
-        // A tie with a normal frame that may not be called is not called either.
+        // A tie with a normal frame that may not raise an alarm does not count as found.
         assert_eq!(recall_at(&[1.0, 1.0], &[1.0, 2.0], 0.5), Some(0.5));
         assert_eq!(recall_at(&[], &defect, 0.1), None);
     }
 
     #[test]
-    fn intervals_hold_the_value_and_shrink_with_more_scores() {
+    fn intervals_contain_the_value_and_shrink_with_more_scores() {
         let scores = |count: usize, shift: f64| -> Vec<f64> {
             (0..count).map(|i| (i as f64 * 0.618_034).fract() + shift).collect()
         };

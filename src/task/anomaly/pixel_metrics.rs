@@ -1,7 +1,7 @@
-//! How well heat tells the pixels of defects from all others, and whether it covers every defect.
+//! Pixel metrics: how well the heat separates the pixels of defects from all others, and whether it covers every defect.
 //!
-//! Pixels are counted by their heat, a byte, so memory is the same for ten frames and for ten million. What that costs:
-//! pixels whose distances differ by less than a step of heat are ties.
+//! Pixels are counted by their heat, a byte, so memory does not depend on the number of frames. The price: pixels whose distances
+//! differ by less than a step of heat are ties.
 
 use lineside_picture::{Picture, PictureError};
 
@@ -12,8 +12,8 @@ const MAX_FALSE_POSITIVES: f64 = 0.3;
 pub struct PixelMetrics {
     normal: [u64; 256],
     defect: [u64; 256],
-    /// The pixels of each region as shares of it, summed over all regions: those at one heat or more, divided by the
-    /// number of regions, are the mean overlap with what is called at that heat.
+    /// By heat: the pixels of each region as a share of it, summed over all regions. Summed from a heat on and divided by the number
+    /// of regions, they are the mean overlap at that threshold.
     overlap: [f64; 256],
     regions: u64,
     unmarked: u64,
@@ -26,14 +26,14 @@ impl Default for PixelMetrics {
 }
 
 impl PixelMetrics {
-    /// Counts a frame without a defect; `heat` is `[H, W]`, one byte a pixel.
+    /// Counts a frame without a defect; `heat` is `[H, W]`, one byte per pixel.
     pub fn add_normal(&mut self, heat: &Picture) {
         heat.data().iter().for_each(|&heat| self.normal[usize::from(heat)] += 1);
     }
 
-    /// Counts a frame whose defects are where `mask`, `[H, W]` or `[H, W, 3]`, is over 127 in its first channel. A region
-    /// is what is connected there, corners included. Where the mask marks nothing, nobody knows which of the frame's
-    /// pixels are normal: it is left out.
+    /// Counts a frame whose defects are where `mask`, `[H, W]` or `[H, W, 3]`, is over 127 in its first channel. A region is a
+    /// connected component, including diagonals. A frame whose mask marks nothing is left out, because it is unknown which of its
+    /// pixels are normal.
     ///
     /// # Errors
     /// [`PictureError::SizeMismatch`] where the mask has another size than `heat`.
@@ -78,12 +78,12 @@ impl PixelMetrics {
         Ok(())
     }
 
-    /// Frames that were left out because their mask marks nothing.
+    /// The number of frames that were left out because their mask marks nothing.
     pub fn unmarked(&self) -> u64 {
         self.unmarked
     }
 
-    /// Area under the ROC curve of the pixels, ties counted half; `None` before there are normal pixels and defect ones.
+    /// Area under the ROC curve of the pixels, ties counted half; `None` without normal pixels or without defect ones.
     pub fn auroc(&self) -> Option<f64> {
         let (normal, defect): (u64, u64) = (self.normal.iter().sum(), self.defect.iter().sum());
         let (mut won, mut below) = (0u128, 0u128);
@@ -96,9 +96,9 @@ impl PixelMetrics {
         (pairs > 0.0).then(|| won as f64 / pairs)
     }
 
-    /// Per-region overlap (Bergmann et al. 2021, section 5.2): for each heat from which on pixels are called, the mean over
-    /// the regions of the share that is called; the area under that curve over the share of normal pixels called, up to
-    /// 0.3, divided by 0.3. A small defect counts as much as a large one. `None` before there are normal pixels and regions.
+    /// Per-region overlap (Bergmann et al. 2021, section 5.2): at each threshold of the heat, the mean over the regions of the share
+    /// that is above; the area under that curve over the false positive rate of pixels, up to 0.3, divided by 0.3. A small defect
+    /// counts as much as a large one. `None` without normal pixels or without regions.
     pub fn pro(&self) -> Option<f64> {
         let normal: u64 = self.normal.iter().sum();
         if normal == 0 || self.regions == 0 {
@@ -123,7 +123,7 @@ impl PixelMetrics {
 
 #[cfg(test)]
 mod tests {
-    use super::super::auroc;
+    use super::super::metrics::auroc;
     use super::*;
     use lineside_picture::Layout;
     use proptest::prelude::*;
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!((pixels.normal.iter().sum::<u64>(), pixels.unmarked()), (0, 1));
     }
 
-    /// Each marked pixel's region: the least index that spreads to it.
+    /// Each marked pixel's region: the lowest index in it.
     fn labels(width: usize, mask: &[u8]) -> Vec<Option<usize>> {
         let mut labels: Vec<Option<usize>> = (0..mask.len()).map(|i| (mask[i] > 127).then_some(i)).collect();
         loop {

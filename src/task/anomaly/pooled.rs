@@ -1,35 +1,35 @@
-//! What a frame looks like as a whole: of each feature its mean, its highest value, and the logarithms of its spread over
-//! the frame, over the means of rows, and over the means of columns.
+//! Pooled features of a whole frame: for each feature its mean, its maximum, and the logarithms of its standard deviation over the
+//! frame, over the means of rows, and over the means of columns.
 
 use super::view::{FeatureMaps, Layer};
 use multiversion::multiversion;
 
-/// Added to a spread before its logarithm is taken, in steps of the features' bytes: a flat feature stays finite.
+/// Added to a standard deviation before its logarithm is taken, in byte steps of the feature, so that a flat feature stays finite.
 const SPREAD_OFFSET: f64 = 0.25;
 
-/// Columns that are added up at a time.
+/// Columns that are summed at a time.
 const BLOCK: usize = 32;
 
-/// Values for each channel, in the order of [`PooledStatistic`].
+/// Values per channel, in the order of [`PooledStatistic`].
 pub const STATISTICS: usize = 5;
 
-/// What a pooled value tells.
+/// The statistic that a pooled value holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PooledStatistic {
     /// The mean, in 256ths of a byte step.
     Mean,
-    /// The highest value, in 256ths of a byte step.
+    /// The maximum, in 256ths of a byte step.
     Highest,
-    /// `8192 · (ln(spread + 1/4) + 2)`.
+    /// `8192 · (ln(deviation + 1/4) + 2)`.
     Spread,
-    /// The same of the spread of the means of rows.
+    /// The same for the standard deviation of the means of rows.
     Rows,
-    /// The same of the spread of the means of columns.
+    /// The same for the standard deviation of the means of columns.
     Columns,
 }
 
 impl PooledStatistic {
-    /// What the pooled value at `index` tells.
+    /// The statistic of the pooled value at `index`.
     pub fn at(index: usize) -> PooledStatistic {
         match index % STATISTICS {
             0 => PooledStatistic::Mean,
@@ -41,13 +41,13 @@ impl PooledStatistic {
     }
 }
 
-/// How many values [`pool`] gives for these layers.
+/// The number of values that [`pool`] writes for these layers.
 pub fn pooled_len(layers: &[Layer]) -> usize {
     STATISTICS * layers.iter().map(|layer| layer.channels).sum::<usize>()
 }
 
-/// Puts `[channels of all layers, STATISTICS]` values into `out`. Sums are integers and the logarithm is libm's, so they are
-/// the same on every CPU.
+/// Writes `[channels of all layers, STATISTICS]` values to `out`. Sums are integers and the logarithm is libm's, so they are the same
+/// on every CPU.
 pub fn pool(features: FeatureMaps<'_>, out: &mut Vec<u16>) {
     out.clear();
     for (layer, planes) in features.iter() {
@@ -120,7 +120,7 @@ impl Sums {
     }
 }
 
-/// Between 5000 and 57 000: a spread of bytes is at most 127.5.
+/// Between 5000 and 57 000, because the standard deviation of bytes is at most 127.5.
 fn logarithm(spread: f64) -> u16 {
     (8192.0 * (libm::log(spread + SPREAD_OFFSET) + 2.0) + 0.5) as u16
 }

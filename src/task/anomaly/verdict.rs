@@ -1,39 +1,39 @@
-//! The answer for one frame.
+//! The verdict on a frame.
 
 use super::heatmap::Region;
 use lineside_picture::{Filter, Layout, Picture, PictureError, Rect, Resizer};
 use sha2::{Digest, Sha256};
 
-/// The answer for one frame. Reused from frame to frame.
+/// The verdict on a frame. Reused from frame to frame.
 #[derive(Default)]
 pub struct Verdict {
     /// The share of normal frames that score lower, 0..1.
     pub score: f64,
-    /// The score from which on a frame counts as defect.
+    /// The score from which on a frame counts as a defect.
     pub threshold: f64,
-    /// Whether the frame counts as defect.
+    /// Whether the frame counts as a defect.
     pub defect: bool,
-    /// Where it is not normal, hottest first; empty for a normal frame.
+    /// The regions that are not normal, highest heat first; empty for a normal frame.
     pub regions: Vec<Region>,
-    /// The centre of the hottest cell, in frame coordinates `(x, y)`.
+    /// The centre of the cell with the highest heat, in frame coordinates `(x, y)`.
     pub peak: (usize, usize),
-    /// The heat of each cell of the feature grid, one byte a cell: 128 is what hardly any normal frame reaches.
+    /// The heat of each cell of the feature grid, one byte per cell: hardly any normal frame reaches 128.
     pub heat: Picture,
 }
 
 impl Verdict {
-    /// The heat of each pixel of a frame of the given size: that of the cells, enlarged bilinearly.
+    /// The heat of each pixel of a frame of this size: the heat of the cells, enlarged bilinearly.
     ///
     /// # Errors
-    /// [`PictureError`] where there is no heat or the frame has no pixels.
+    /// [`PictureError`] without heat, or if the frame has no pixels.
     pub fn heat_over(&self, frame_size: (usize, usize), out: &mut Picture) -> Result<(), PictureError> {
         let cells = (self.heat.width(), self.heat.height());
         Resizer::new(Filter::Bilinear, Layout::Grey, cells, frame_size)?.run(&self.heat, out)
     }
 
-    /// SHA-256 of all of it, hexadecimal: two verdicts have the same one if they are equal to the last bit. Hashed are,
-    /// as 64 bits in little endian, score, threshold, `defect`, the peak's x and y, the number of regions, x, y, width, height
-    /// and score of each, width and height of the heat, and then its bytes.
+    /// SHA-256 of the verdict, hexadecimal: equal if and only if two verdicts are equal to the last bit. Hashed are, as 64-bit values
+    /// in little endian, score, threshold, `defect`, the peak's x and y, the number of regions, x, y, width, height and score of each,
+    /// width and height of the heat, and then its bytes.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         let mut number = |bits: u64| hash.update(bits.to_le_bytes());

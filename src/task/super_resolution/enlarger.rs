@@ -3,7 +3,7 @@
 use super::plane_window::PlaneWindow;
 use super::tiles::{kept, spans};
 use crate::bundle::{Bundle, Channels, SuperResolutionSection, Task};
-use crate::task::TaskError;
+use crate::task::error::TaskError;
 use lineside_engine::{EngineError, Plan, Session};
 use lineside_picture::{BicubicRows, Layout, Picture, Rect, RowLayout, RowReader, merge_row};
 use std::sync::Arc;

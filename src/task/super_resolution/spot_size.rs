@@ -1,7 +1,7 @@
 //! The size of the spot that can be enlarged within a time limit.
 
 use super::enlarger::Enlarger;
-use crate::task::TaskError;
+use crate::task::error::TaskError;
 use lineside_picture::{Layout, Picture, Rect};
 use std::time::{Duration, Instant};
 

@@ -1,13 +1,13 @@
-//! The choice of what is enlarged; configurations name it.
+//! What is enlarged, as named in configurations.
 
-/// When to enlarge.
+/// What to enlarge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum When {
-    /// The spot, where a frame counts as defect.
+    /// The spot with the highest heat, in frames that count as defects.
     Anomaly,
     /// The whole of every frame.
     Always,
-    /// Not at all.
+    /// Nothing.
     Never,
 }

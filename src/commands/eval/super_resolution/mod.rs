@@ -3,7 +3,7 @@
 mod comparison_sheet;
 mod pairs;
 
-use super::arguments::Arguments;
+use super::arguments::EvalArguments;
 use crate::bundle::{self, Bundle};
 use crate::commands::{WrongArguments, print_json};
 use crate::task::super_resolution::{Enlarger, psnr_y, ssim_y};
@@ -40,7 +40,7 @@ struct PictureResult {
     by: Vec<Fidelity>,
 }
 
-pub(super) fn run(bundle: Bundle, hr: &Path, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub(super) fn run(bundle: Bundle, hr: &Path, arguments: &EvalArguments) -> anyhow::Result<ExitCode> {
     let mut enlargers = vec![Enlarger::new(bundle)?];
     for name in &arguments.beside {
         enlargers.push(Enlarger::new(bundle::find(name)?)?);

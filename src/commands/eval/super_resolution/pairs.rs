@@ -1,6 +1,6 @@
 //! Pairs of a large picture and the small one that is to be enlarged.
 
-use crate::commands::eval::arguments::Arguments;
+use crate::commands::eval::arguments::EvalArguments;
 use crate::commands::read_picture;
 use crate::source::picture_files;
 use crate::task::super_resolution::simulate_camera;
@@ -28,7 +28,7 @@ enum SmallPictures {
 impl Pairs {
     /// Large pictures from `hr`, or from `hr/xS/HR` as in benchmark sets. Small ones as the arguments name them, else from the folder
     /// `LR` beside a folder `HR`, else by bicubic reduction.
-    pub fn open(hr: &Path, scale: usize, arguments: &Arguments) -> anyhow::Result<Pairs> {
+    pub fn open(hr: &Path, scale: usize, arguments: &EvalArguments) -> anyhow::Result<Pairs> {
         let of_set = hr.join(format!("x{scale}")).join("HR");
         let hr = if of_set.is_dir() { of_set } else { hr.to_path_buf() };
         let large = picture_files(&hr).map_err(anyhow::Error::msg)?;

@@ -12,7 +12,7 @@ pub struct Features {
 
 /// An anomaly scorer, rebuilt from the arrays in a bundle.
 pub trait Scorer: Send {
-    /// Distance from normal, in the scorer's own unit; higher is farther. The same on every CPU.
+    /// Distance from normal, in the scorer's own unit; higher is more anomalous. The same on every CPU.
     fn score(&mut self, features: &Features) -> f64;
 
     /// Squared distance of each cell of the frame scored last, in 256ths; `None` for an image-level scorer.

@@ -1,26 +1,26 @@
-//! The frame as a whole: a weighted sum of its pooled features, found by holding normal frames against synthetic defects
+//! Linear: a weighted sum of the frame's pooled features, from logistic regression of normal frames against defects
 //! (teach/logistic.rs).
 
 use super::interface::{Features, Scorer};
 use super::matrix::Matrix;
 
-/// A standardised value beyond this many spreads tells no more than one at it.
+/// Standardized features are clipped to this many standard deviations.
 pub const CLIP: f32 = 6.0;
 
 /// A weighted sum of pooled features.
 pub struct LinearScorer {
     view: usize,
-    /// `[values]` each: what is taken off, what it is multiplied with, and its weight.
+    /// `[values]` each: mean, 1 / standard deviation, and weight.
     means: Vec<f32>,
     scales: Vec<f32>,
     weights: Vec<f32>,
 }
 
 impl LinearScorer {
-    /// From the rows mean, 1 / spread, weight.
+    /// From the rows mean, 1 / standard deviation, weight.
     ///
     /// # Errors
-    /// One line, where the matrix does not fit `values` pooled values.
+    /// One line, where the matrix does not fit `values` pooled features.
     pub fn new(view: usize, values: usize, matrix: &Matrix) -> Result<LinearScorer, String> {
         matrix.check(values, 3)?;
         let mut rows = matrix.rows().map(<[f32]>::to_vec);
@@ -31,7 +31,7 @@ impl LinearScorer {
 
 impl Scorer for LinearScorer {
     fn score(&mut self, features: &Features) -> f64 {
-        // Eight sums side by side, in an order that is stated and not left to the compiler.
+        // Eight parallel sums: a fixed order of addition, so that every CPU gives the same bits.
         let mut sums = [0f32; 8];
         let parameters = self.means.iter().zip(&self.scales).zip(&self.weights);
         for (at, (&value, ((mean, scale), weight))) in features.pooled[self.view].iter().zip(parameters).enumerate() {

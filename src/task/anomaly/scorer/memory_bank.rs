@@ -1,5 +1,5 @@
-//! The memory bank: cells seen on normal parts. A cell's distance is that to its nearest (PatchCore, Roth et al. 2022),
-//! in exact integers.
+//! The memory bank: cells of normal parts. A cell's distance is that to the nearest of them (PatchCore, Roth et al. 2022), in exact
+//! integers.
 
 use super::interface::{Features, Scorer};
 use super::matrix::Matrix;
@@ -7,10 +7,10 @@ use super::patch_distances::{FRACTION, PatchDistances};
 use super::product::dot_i16;
 use crate::task::anomaly::cells::UNIT;
 
-/// Values are clipped at eight spreads: squared distances of up to 2000 channels then stay below 2^31.
+/// Values are clipped to eight standard deviations, so that squared distances of up to 2000 channels stay below 2^31.
 const LARGEST: f32 = 8.0 * UNIT - 1.0;
 
-/// Cells to which those of a frame are held.
+/// Distances to the nearest of some normal cells.
 pub struct MemoryBank {
     patch_distances: PatchDistances,
     channels: usize,
@@ -22,7 +22,7 @@ pub struct MemoryBank {
 }
 
 impl MemoryBank {
-    /// From rows of cells in spreads; `top` as in [`PatchProjection::new`](super::Patch::new).
+    /// From rows of cells, in standard deviations; `top` is the share of the cells whose mean distance is the score.
     ///
     /// # Errors
     /// One line, where the matrix does not fit cells of `channels` values.
@@ -55,7 +55,7 @@ impl Scorer for MemoryBank {
             let own = dot_i16(&self.clipped, &self.clipped);
             let rows = self.rows.chunks_exact(self.channels).zip(&self.squares);
             let nearest = rows.map(|(row, square)| square - 2 * dot_i16(row, &self.clipped)).min().unwrap_or(0);
-            // In squared spreads it is over UNIT²; in 256ths of them this many times more.
+            // Squared units to 256ths of a squared standard deviation.
             let share = (FRACTION / (UNIT * UNIT)) as f64;
             self.patch_distances.distances.push(((own + nearest).max(0) as f64 * share) as u32);
         }

@@ -1,8 +1,8 @@
-//! Places: each cell's distance from the mean cell along the directions that tell defects from normal.
+//! Contrast and Gaussian: each cell's distance from the mean cell along directions that separate defects from normal.
 //!
-//! `d² = Σ_k (u_k · (z - m))²`, where the rows `u_k` were found when the bundle was taught (teach/directions.rs). A frame's
-//! score is `ln(mean of its highest d)` over a share of the cells. What layers on half the grid have along a direction is
-//! computed there and then enlarged: the same but for rounding, for a quarter of the work.
+//! `d² = Σ_k (u_k · (z - m))²`, where the rows `u_k` result from training (teach/directions.rs). A frame's score is the logarithm of
+//! the mean of its largest `d`. Layers on half the grid are projected there and the projections enlarged: the same apart from
+//! rounding, for a quarter of the work.
 
 use super::interface::{Features, Scorer};
 use super::matrix::Matrix;
@@ -10,22 +10,22 @@ use super::patch_distances::{FRACTION, PatchDistances};
 use super::product::dot_i16;
 use crate::task::anomaly::cells::{Cells, UNIT, upsampled};
 
-/// Largest whole number in a stored direction. With it a product of direction and cell stays within i32: see `new`.
+/// The largest integer in a stored direction. It keeps the product of direction and cell within `i32`: see `new`.
 const LARGEST: f32 = 2047.0;
 
 /// Distances of cells along a few directions.
 pub struct PatchProjection {
     patch_distances: PatchDistances,
     channels: usize,
-    /// Directions `[K, channels]`, each scaled to whole numbers of its own unit.
+    /// Directions `[K, channels]`, each scaled to integers by its own unit.
     directions: Vec<i16>,
     /// `u_k · m`, in the direction's and the cells' units.
     offsets: Vec<i32>,
-    /// What a 16th of a unit of the direction times a unit of the cells is worth.
+    /// The value of a 16th of a unit of the direction times a unit of the cells.
     units: Vec<f32>,
-    /// How far each cell lies along each direction, in 16ths of those units.
+    /// The projections of each cell, in 16ths of those units.
     along: Vec<i64>,
-    /// The same of one group of layers, on its own grid.
+    /// The projections of one group of layers, on its own grid.
     coarse: Vec<i32>,
 }
 
@@ -36,8 +36,8 @@ impl PatchProjection {
     /// One line, where the matrix does not fit cells of `channels` values.
     pub fn new(view: usize, channels: usize, top: f64, matrix: &Matrix) -> Result<PatchProjection, String> {
         matrix.check(channels, 2)?;
-        // No value is over sqrt(cells) spreads: with 400 places of 192 channels, or 100 of 512, a product is at most
-        // sqrt(places) · UNIT · LARGEST · channels < 2^31. What is larger wraps, the same way on every CPU.
+        // No value is over sqrt(cells) standard deviations: with 400 cells of 192 channels, or 100 of 512, a product is at
+        // most sqrt(cells) · UNIT · LARGEST · channels < 2^31. What is larger wraps, the same way on every CPU.
         let mut rows = matrix.rows();
         let mean = rows.next().unwrap_or_default();
         let mut patch = PatchProjection {
@@ -69,9 +69,9 @@ impl PatchProjection {
         for group in cells.groups() {
             let channels = group.channels.clone();
             self.coarse.clear();
-            for place in group.iter() {
+            for cell in group.iter() {
                 let directions = self.directions.chunks_exact(self.channels);
-                self.coarse.extend(directions.map(|direction| dot_i16(&direction[channels.clone()], place)));
+                self.coarse.extend(directions.map(|direction| dot_i16(&direction[channels.clone()], cell)));
             }
             if self.along.is_empty() {
                 // The first group has the cells' grid.

@@ -1,5 +1,5 @@
-//! The frame as a whole: its distance from the mean of its pooled features along the directions that tell defects from
-//! normal (teach/subspace.rs). The score is `ln |V (x - mean) / spread|`.
+//! Subspace: the distance of the frame's pooled features from their mean, along the directions that separate defects from normal
+//! (teach/subspace.rs). The score is `ln |V (x - mean) / deviation|`.
 
 use super::interface::{Features, Scorer};
 use super::matrix::Matrix;
@@ -16,10 +16,10 @@ pub struct SubspaceScorer {
 }
 
 impl SubspaceScorer {
-    /// From the rows mean, 1 / spread, and one for each direction.
+    /// From the rows mean, 1 / standard deviation, and one for each direction.
     ///
     /// # Errors
-    /// One line, where the matrix does not fit `values` pooled values.
+    /// One line, where the matrix does not fit `values` pooled features.
     pub fn new(view: usize, values: usize, matrix: &Matrix) -> Result<SubspaceScorer, String> {
         matrix.check(values, 3)?;
         let (means, rest) = matrix.values.split_at(values);

@@ -1,4 +1,4 @@
-//! The sum of the scorers of a bundle, each told in spreads of its values on normal frames.
+//! The sum of the scorers of a bundle, each in standard deviations from its median on normal frames.
 
 use super::interface::{Features, Scorer};
 use super::linear::LinearScorer;
@@ -10,7 +10,7 @@ use crate::bundle::{Method, ScorerSection};
 use crate::task::anomaly::pooled::pooled_len;
 use crate::task::anomaly::view::Layer;
 
-/// A scorer and its part in the sum.
+/// A scorer and the parameters of its term.
 struct Term {
     scorer: Box<dyn Scorer>,
     median: f64,
@@ -18,20 +18,20 @@ struct Term {
     weight: f64,
 }
 
-/// Scorers, summed up.
+/// A weighted sum of scorers.
 #[derive(Default)]
 pub struct WeightedSum {
     terms: Vec<Term>,
 }
 
 impl WeightedSum {
-    /// Adds a scorer with its part in the sum.
+    /// Adds a scorer with the parameters of its section.
     pub fn push(&mut self, scorer: Box<dyn Scorer>, section: &ScorerSection) {
         let &ScorerSection { median, spread, weight, .. } = section;
         self.terms.push(Term { scorer, median, spread, weight });
     }
 
-    /// `Σ weight · (value - median) / spread`, in the scorers' order.
+    /// `Σ weight · (value - median) / spread`, in the order of the scorers.
     pub fn score(&mut self, features: &Features) -> f64 {
         let value = |term: &mut Term| term.weight * ((term.scorer.score(features) - term.median) / term.spread);
         self.terms.iter_mut().map(value).sum()
@@ -43,7 +43,7 @@ impl WeightedSum {
     }
 }
 
-/// Rebuilds a scorer for features of `layers` from its statistics.
+/// Builds a scorer for features of `layers` from its statistics.
 ///
 /// # Errors
 /// One line, where the statistics do not fit.

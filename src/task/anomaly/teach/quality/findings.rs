@@ -202,8 +202,8 @@ pub fn findings(files: &[String], qualities: &[PictureQuality]) -> Vec<Finding> 
     }
 
     // Sharpness is compared by ratios, hence the logarithm.
-    let seen = || qualities.iter().filter(|q| !is_empty(q) && q.sharpness > 0.0);
-    let sharpness = RobustStats::of(seen().map(|q| -libm::log(q.sharpness)));
+    let visible = || qualities.iter().filter(|q| !is_empty(q) && q.sharpness > 0.0);
+    let sharpness = RobustStats::of(visible().map(|q| -libm::log(q.sharpness)));
     let blurred = named(&|q| {
         let dullness = -libm::log(q.sharpness);
         !is_empty(q) && dullness > sharpness.median + libm::log(SHARPNESS_PART) && sharpness.is_outlier_above(dullness)

@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn tiny_and_plain_pictures_and_defects_larger_than_the_target_are_survived() {
+    fn tiny_and_plain_pictures_and_defects_larger_than_the_target_are_handled() {
         let whole = |layout, width, height, level: u8| {
             let mut picture = Picture::new(layout, width, height);
             picture.data_mut().fill(level);

@@ -1,0 +1,31 @@
+//! Why a bundle cannot be used.
+
+use std::path::Path;
+
+/// A bundle that cannot be used. The message names the file and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// There is no bundle of that name on the search path.
+    #[error("no bundle \"{name}\": looked for {name}/bundle.toml in {looked}")]
+    NotFound {
+        /// The name or path that was asked for.
+        name: String,
+        /// The folders that were searched.
+        looked: String,
+    },
+    /// The manifest or a file is missing, damaged or inconsistent.
+    #[error("{file}: {problem}")]
+    Bad {
+        /// The file, with a line number where one is known.
+        file: String,
+        /// What is wrong with it and what to do.
+        problem: String,
+    },
+}
+
+impl BundleError {
+    /// An error about a file.
+    pub(super) fn bad(file: &Path, problem: impl std::fmt::Display) -> BundleError {
+        BundleError::Bad { file: file.display().to_string(), problem: problem.to_string() }
+    }
+}

@@ -1,0 +1,85 @@
+//! A bundle on the disk: a folder whose every file has the hash that the manifest states.
+
+use super::error::BundleError;
+use super::hash::{sha256, sha256_of_file};
+use super::manifest::{Golden, Manifest};
+use lineside_engine::{Model, Tensor, npy};
+use std::path::{Path, PathBuf};
+
+/// A bundle whose manifest was read and whose files were verified.
+pub struct Bundle {
+    folder: PathBuf,
+    manifest: Manifest,
+    fingerprint: String,
+}
+
+impl Bundle {
+    /// Opens the bundle in `folder` and verifies the hash of every file in its manifest.
+    ///
+    /// # Errors
+    /// [`BundleError::Bad`] for a manifest that does not parse or a file that is missing or has another hash.
+    pub fn open(folder: &Path) -> Result<Bundle, BundleError> {
+        let path = folder.join("bundle.toml");
+        let text = std::fs::read_to_string(&path).map_err(|e| BundleError::bad(&path, e))?;
+        let manifest = Manifest::parse(&text, &path)?;
+        for (name, stated) in &manifest.files {
+            let file = folder.join(name);
+            let found = sha256_of_file(&file).map_err(|e| BundleError::bad(&file, e))?;
+            if found != *stated {
+                let problem = format!(
+                    "SHA-256 is {found}, but {} states {stated}; the file was changed or damaged: install the bundle again",
+                    path.display()
+                );
+                return Err(BundleError::bad(&file, problem));
+            }
+        }
+        Ok(Bundle { folder: folder.to_path_buf(), fingerprint: sha256(text.as_bytes()), manifest })
+    }
+
+    /// The manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The folder of the bundle.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// SHA-256 of `bundle.toml`, which holds the hashes of all other files: identifies the whole bundle.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Parses the bundle's model. Clones of it share what was parsed.
+    ///
+    /// # Errors
+    /// [`BundleError::Bad`] where the engine cannot use it.
+    pub fn model(&self) -> Result<Model, BundleError> {
+        let path = self.folder.join(&self.manifest.model);
+        Model::load(&path).map_err(|e| BundleError::bad(&path, e))
+    }
+
+    /// Reads a file of the bundle.
+    ///
+    /// # Errors
+    /// [`BundleError::Bad`] where it cannot be read.
+    pub fn read(&self, name: &str) -> Result<Vec<u8>, BundleError> {
+        let path = self.folder.join(name);
+        std::fs::read(&path).map_err(|e| BundleError::bad(&path, e))
+    }
+
+    /// An error about a file of the bundle.
+    pub fn blame(&self, name: &str, problem: impl std::fmt::Display) -> BundleError {
+        BundleError::bad(&self.folder.join(name), problem)
+    }
+
+    /// The input and the expected outputs of a golden vector.
+    ///
+    /// # Errors
+    /// [`BundleError::Bad`] where an array cannot be read.
+    pub fn golden(&self, golden: &Golden) -> Result<(Tensor, Vec<Tensor>), BundleError> {
+        let array = |name: &String| npy::read(&self.read(name)?).map_err(|e| self.blame(name, e));
+        Ok((array(&golden.input)?, golden.output.files().iter().map(array).collect::<Result<_, _>>()?))
+    }
+}

@@ -1,0 +1,29 @@
+//! Why a task failed.
+
+use crate::bundle::BundleError;
+use lineside_engine::EngineError;
+use lineside_picture::PictureError;
+
+/// Why a task could not be set up, or failed on a frame.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// The bundle does not fit the task.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The model failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The picture cannot be used.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// The frame is too small to be inspected.
+    #[error("{width}x{height} is too small: at least {min} pixels per side are needed")]
+    TooSmall {
+        /// The frame's width.
+        width: usize,
+        /// The frame's height.
+        height: usize,
+        /// The minimum, in pixels per side.
+        min: usize,
+    },
+}
