@@ -1,10 +1,10 @@
-//! Drift on the shipped line: its own frames, under another lamp, behind a dirty lens, and other parts.
+//! DriftMonitor on the shipped line: its own frames, under another lamp, behind a dirty lens, and other parts.
 
 mod common;
 
 use common::root;
 use lineside::bundle::Bundle;
-use lineside::field::{Drift, Interval, Review, Seen, Statistic};
+use lineside::field::{DriftMonitor, DriftStatistic, FrameStats, Interval, Review};
 use lineside::task::anomaly::{Baseline, Inspector, Verdict};
 use lineside_picture::{Picture, decode_file};
 
@@ -52,11 +52,11 @@ fn watch(bundle: &Bundle, frames: &[Picture]) -> Vec<Review> {
             inspector.prepare(frame).unwrap();
             inspector.judge((frame.width(), frame.height()), &mut verdict).unwrap();
             let look = Some((inspector.image_stats().brightness, inspector.image_stats().sharpness));
-            interval.saw(&Seen { score: verdict.score, look, is_other: true });
+            interval.add_frame(&FrameStats { score: verdict.score, look, is_distinct: true });
         }
     }
     interval.seconds = 120.0;
-    let mut drift = Drift::new(Baseline::of(bundle).unwrap().as_ref());
+    let mut drift = DriftMonitor::new(Baseline::of(bundle).unwrap().as_ref());
     (0..90).flat_map(|_| drift.take(&interval)).collect()
 }
 
@@ -72,8 +72,8 @@ fn the_shipped_line_is_as_it_was_taught_and_what_happens_to_it_is_told_by_name()
     assert_eq!(told(defect).1, "new parts?");
     for percent in [0, 40, 70, 130] {
         let lamp = told(normal.iter().map(|frame| lit(frame, percent)).collect());
-        assert_eq!(lamp, (Statistic::Brightness, "lamp, or lens covered?"), "{percent} %");
+        assert_eq!(lamp, (DriftStatistic::Brightness, "lamp, or lens covered?"), "{percent} %");
     }
     let lens = told(normal.iter().map(blurred).collect());
-    assert_eq!(lens, (Statistic::Sharpness, "dirty lens?"));
+    assert_eq!(lens, (DriftStatistic::Sharpness, "dirty lens?"));
 }

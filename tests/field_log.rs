@@ -4,7 +4,7 @@
 mod common;
 
 use common::{arg, config, lineside, root, text};
-use lineside::field::{Review, Statistic};
+use lineside::field::{DriftStatistic, Review};
 use lineside::telemetry::{Cause, Telemetry, json_line, text_line};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -171,7 +171,7 @@ fn what_is_written_is_what_the_documentation_says() {
     for (line, state) in states.iter().zip(["begin", "again", "end", "end"]) {
         assert!(line.contains(&format!(" state={state} ")), "{states:?}");
     }
-    let (statistic, cause) = (Statistic::Ks, "new parts?");
+    let (statistic, cause) = (DriftStatistic::Ks, "new parts?");
     let review = Review { needed: true, statistic, value: 0.3, limit: 0.2, frames: 9000, cause }.record();
     let made = faults.iter().chain([&review]).map(|record| serde_json::from_str(&json_line(record, false)).unwrap());
     for record in all_records(&results).into_iter().chain(made) {

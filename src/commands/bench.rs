@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct BenchArguments {
     /// An ONNX file, or a bundle's name or folder
     model: String,
     /// Threads that share a run
@@ -46,7 +46,7 @@ fn shape(text: &str) -> Result<Shape, String> {
     dims.map(Shape).ok_or_else(|| "expected positive numbers with commas, as 1,1,240,320".into())
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &BenchArguments) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let (model, shapes) = load(arguments)?;
     let floats = arguments.against.is_some().then(|| model.in_floats()).transpose();
@@ -157,7 +157,7 @@ fn op_times(session: &mut Session) -> anyhow::Result<Vec<f64>> {
 }
 
 /// The model, and the shapes of its inputs where they are given.
-fn load(arguments: &Arguments) -> anyhow::Result<(Model, Vec<Vec<usize>>)> {
+fn load(arguments: &BenchArguments) -> anyhow::Result<(Model, Vec<Vec<usize>>)> {
     let mut shapes: Vec<Vec<usize>> = arguments.shape.iter().map(|shape| shape.0.clone()).collect();
     let path = Path::new(&arguments.model);
     if !path.is_file() {
@@ -185,7 +185,7 @@ struct Verdicts {
 }
 
 /// Times verdicts where the model is a bundle that gives them.
-fn verdict(arguments: &Arguments) -> anyhow::Result<Option<Verdicts>> {
+fn verdict(arguments: &BenchArguments) -> anyhow::Result<Option<Verdicts>> {
     if Path::new(&arguments.model).is_file() {
         return Ok(None);
     }
@@ -223,7 +223,7 @@ struct Frames {
 }
 
 /// Times frames in colour, chroma and all, where the model is a bundle that enlarges them.
-fn frames(arguments: &Arguments) -> anyhow::Result<Vec<Frames>> {
+fn frames(arguments: &BenchArguments) -> anyhow::Result<Vec<Frames>> {
     if Path::new(&arguments.model).is_file() || bundle::find(&arguments.model)?.manifest().task != Task::SuperResolution
     {
         return Ok(Vec::new());

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct CheckArguments {
     /// The configuration; without it the demo is checked
     config: Option<PathBuf>,
     /// Print one JSON document
@@ -15,7 +15,7 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
     let config = configuration(arguments.config.as_deref())?;
     let plan = plan(&config, Mode::Check, telemetry)?;
     let page = check_page(&config)?;

@@ -6,13 +6,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct DevicesArguments {
     /// Print one JSON document
     #[arg(long)]
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &DevicesArguments) -> anyhow::Result<ExitCode> {
     let (cameras, chips) = (video_devices(), gpio_chips());
     if arguments.json {
         super::print_json(&serde_json::json!({ "cameras": cameras, "gpio_chips": chips }))?;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct InferArguments {
     /// The ONNX model
     model: PathBuf,
     /// An input array, one for each of the model's inputs, in the model's order
@@ -20,7 +20,7 @@ pub struct Arguments {
     output: Vec<PathBuf>,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &InferArguments) -> anyhow::Result<ExitCode> {
     let model_name = || arguments.model.display().to_string();
     let model = Model::load(&arguments.model).with_context(model_name)?;
     let stated = model.inputs().with_context(model_name)?;

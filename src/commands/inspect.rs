@@ -1,6 +1,6 @@
 //! `lineside inspect`: what happened in the field, read from logs.
 
-use super::progress::Progress;
+use super::progress::ProgressReporter;
 use super::{WrongArguments, print_json};
 use anyhow::Context;
 use lineside_fieldlog::{Origin, Window, find_logs, inspect, parse_time};
@@ -12,7 +12,7 @@ use std::process::ExitCode;
 const LONG: u64 = 64 << 20;
 
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct InspectArguments {
     /// Logs of any form, plain, gzip or zstd: files, folders of them, or - for a pipe
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -33,7 +33,7 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &InspectArguments) -> anyhow::Result<ExitCode> {
     let now = jiff::Timestamp::now().as_millisecond();
     let time = |text: &Option<String>| text.as_ref().map(|text| parse_time(text, now)).transpose();
     let window = match (time(&arguments.since), time(&arguments.until)) {
@@ -62,10 +62,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         return Err(WrongArguments(what).into());
     }
 
-    let mut bar: Option<Progress> = None;
+    let mut bar: Option<ProgressReporter> = None;
     let report = inspect(origins, window, &mut |read, total| {
         if total >= LONG {
-            bar.get_or_insert_with(|| Progress::new("inspect", total)).at(read);
+            bar.get_or_insert_with(|| ProgressReporter::new("inspect", total)).at(read);
         }
     });
     if let Some(bar) = bar {

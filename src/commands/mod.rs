@@ -39,27 +39,27 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Inspect frames; without CONFIG the demo on shipped frames, results under ./lineside-out/
-    Run(run::Arguments),
+    Run(run::RunArguments),
     /// Validate config, bundles, budget, camera and lines on this board; starts nothing
-    Check(check::Arguments),
+    Check(check::CheckArguments),
     /// Show the cameras and GPIO lines of this board
-    Devices(devices::Arguments),
+    Devices(devices::DevicesArguments),
     /// Learn what is normal from pictures of good parts
     Teach(teach::TeachArguments),
     /// Judge a board's events again, here: equal to the last bit, or named
-    Replay(replay::Arguments),
+    Replay(replay::ReplayArguments),
     /// How well a bundle does on labelled pictures
     Eval(eval::EvalArguments),
     /// Enlarge a picture, or all pictures of a folder, by super-resolution
-    Upscale(upscale::Arguments),
+    Upscale(upscale::UpscaleArguments),
     /// Run any ONNX model on .npy arrays
-    Infer(infer::Arguments),
+    Infer(infer::InferArguments),
     /// Time a model on this CPU
-    Bench(bench::Arguments),
+    Bench(bench::BenchArguments),
     /// Hold golden vectors against this CPU
-    Parity(parity::Arguments),
+    Parity(parity::ParityArguments),
     /// What happened in the field: reads logs of any form, from any number of boards
-    Inspect(inspect::Arguments),
+    Inspect(inspect::InspectArguments),
 }
 
 impl Cli {

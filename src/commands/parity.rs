@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct ParityArguments {
     /// Names or folders of bundles; without any, every bundle on this machine
     bundles: Vec<String>,
     /// Print one JSON document
@@ -27,7 +27,7 @@ struct Row {
     agrees: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &ParityArguments) -> anyhow::Result<ExitCode> {
     let bundles: Vec<Bundle> = if arguments.bundles.is_empty() {
         bundle::all().iter().map(|folder| Bundle::open(folder)).collect::<Result<_, _>>()?
     } else {

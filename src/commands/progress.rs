@@ -4,21 +4,21 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;
 
 /// A task that is told how far it is.
-pub struct Progress {
+pub struct ProgressReporter {
     bar: ProgressBar,
     what: &'static str,
     total: u64,
     tenths: Cell<u64>,
 }
 
-impl Progress {
+impl ProgressReporter {
     /// A task of `total` steps.
-    pub fn new(what: &'static str, total: u64) -> Progress {
+    pub fn new(what: &'static str, total: u64) -> ProgressReporter {
         let bar = ProgressBar::new(total).with_message(what);
         if let Ok(style) = ProgressStyle::with_template("{msg:9} {wide_bar} {percent:>3} %, {eta} left ") {
             bar.set_style(style);
         }
-        Progress { bar, what, total, tenths: Cell::new(0) }
+        ProgressReporter { bar, what, total, tenths: Cell::new(0) }
     }
 
     /// `done` steps are done.

@@ -1,6 +1,6 @@
 //! `lineside replay`: the events of a board judged again, here. They come out equal to the last bit, or are named.
 
-use super::progress::Progress;
+use super::progress::ProgressReporter;
 use crate::bundle::{self, Bundle};
 use crate::field::replay::{OutcomeKind, RecordedVerdict, RunInfo, VerdictChecker, VerdictReader};
 use anyhow::Context;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct ReplayArguments {
     /// The folder of results that a line left, or a copy: events.jsonl and the pictures beside it
     folder: PathBuf,
     /// A bundle that judged, by name or folder; those of this machine are found by themselves. May be given several times
@@ -30,7 +30,7 @@ struct Other {
     why: String,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &ReplayArguments) -> anyhow::Result<ExitCode> {
     let folder = &arguments.folder;
     let bundles: Vec<Bundle> = arguments.bundles.iter().map(|name| bundle::find(name)).collect::<Result<_, _>>()?;
     let (total, boards) = first_look(folder)?;
@@ -45,7 +45,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
     let mut checker = VerdictChecker::new(folder, bundles);
     let mut records = VerdictReader::open(folder)?;
-    let progress = Progress::new("judging", total.judged);
+    let progress = ProgressReporter::new("judging", total.judged);
     let (mut counts, mut others, unknown) = ([0u64; OutcomeKind::ALL.len()], Vec::new(), RunInfo::default());
     let mut done = 0;
     while let Some(judged) = records.next_verdict()? {

@@ -1,6 +1,6 @@
 //! `lineside run`: runs a line. Without a configuration: the demo on the shipped frames.
 
-use crate::line::{self, Line, Outcome};
+use crate::line::{self, Line, RunOutcome};
 use crate::pipeline::{Shutdown, Status};
 use crate::service::Reload;
 use crate::telemetry::Telemetry;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct RunArguments {
     /// The configuration; without it the demo runs
     config: Option<PathBuf>,
     /// Stop after this many frames
@@ -18,7 +18,7 @@ pub struct Arguments {
     frames: Option<u64>,
 }
 
-pub fn run(arguments: &Arguments, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &RunArguments, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::on_signals().context("cannot watch for signals")?;
     let reload = Reload::on_signal().context("cannot watch for signals")?;
     let outcome = line::run(Line {
@@ -34,7 +34,7 @@ pub fn run(arguments: &Arguments, telemetry: &Telemetry) -> anyhow::Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-fn summary(outcome: &Outcome) -> std::io::Result<()> {
+fn summary(outcome: &RunOutcome) -> std::io::Result<()> {
     let status = &outcome.ending.status;
     let Status { counts, defects, longest_latency, enlarging, .. } = *status;
     let mut out = std::io::stdout().lock();

@@ -19,7 +19,7 @@ use std::time::Instant;
 const MAX_PIXELS_BY_ROWS: usize = 1_000_000_000;
 
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct UpscaleArguments {
     /// A picture (PNG, JPEG) or a folder of pictures
     input: PathBuf,
     /// Where the enlarged picture goes (PNG); a folder where IN is one
@@ -32,7 +32,7 @@ pub struct Arguments {
     threads: u32,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &UpscaleArguments) -> anyhow::Result<ExitCode> {
     let mut enlarger = Enlarger::new(bundle::find(&arguments.bundle)?)?.with_threads(arguments.threads as usize);
     if !arguments.input.is_dir() {
         let extension = arguments.output.extension().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A bundle's baseline in the form in which a line is held against it.
+//! A bundle's baseline, prepared for comparison with a line.
 
 use super::interval::SCORE_BINS;
 use crate::task::anomaly::Baseline;
@@ -6,7 +6,7 @@ use crate::task::anomaly::Baseline;
 /// The standard deviation of a normal distribution in median absolute deviations.
 const DEVIATION: f64 = 1.4826;
 
-/// How normal pictures scored and looked.
+/// The statistics of the normal pictures.
 pub struct Reference {
     /// Pictures.
     pub pictures: f64,
@@ -62,7 +62,7 @@ mod tests {
     use crate::task::anomaly::ImageStatsBaseline;
 
     #[test]
-    fn a_reference_tells_shares_medians_and_spreads() {
+    fn a_reference_has_shares_medians_and_spreads() {
         let brightness = vec![90.0, 98.0, 100.0, 102.0, 140.0];
         let image_stats = Some(ImageStatsBaseline { brightness, sharpness: vec![0.0, 0.0, 0.0] });
         let baseline = Baseline { scores: vec![0.005, 0.255, 0.255, 0.5, 1.0], image_stats };

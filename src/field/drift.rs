@@ -1,6 +1,6 @@
-//! Is what the line shows still what the bundle was taught?
+//! Drift: whether the line's frames still match what the bundle was taught.
 //!
-//! Scores of the last two hours are held against those of the normal pictures that were held out when the bundle was taught,
+//! Scores of the last two hours are compared with those of the normal pictures that were held out when the bundle was taught,
 //! by two statistics: the Kolmogorov–Smirnov distance (the largest difference of the two cumulative distributions) and the
 //! shift of the median. Both look one way: a held-out picture is a little stranger to a bundle that was taught without it than
 //! the line's next frame is to the bundle with all, so a line usually scores somewhat lower than its baseline, and parts that
@@ -17,9 +17,9 @@
 //! Of a line at rest, which shows one part for hours, only the first frame counts.
 //!
 //! Brightness and sharpness are watched over ten minutes, by their median and in units of the pictures' own spread: a lamp
-//! that died or a lens with grease on it makes scores drift, too, and is told by its own name instead.
+//! that died or a lens with grease on it makes scores drift, too, and is reported as what it is instead.
 //!
-//! `docs/field-log.md` gives false alarms and times to detection, by simulation (`drift_tests.rs`).
+//! `docs/field-log.md` lists false alarms and times to detection, by simulation (`drift_tests.rs`).
 
 use super::interval::SCORE_BINS;
 use super::{Interval, baseline::Reference};
@@ -53,9 +53,9 @@ const HINT_PART: f64 = 0.3;
 const CALM_PART: f64 = 0.7;
 const CALM_BLOCKS: u32 = 5;
 
-/// What was found to have changed.
+/// A statistic that is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Statistic {
+pub enum DriftStatistic {
     /// The Kolmogorov–Smirnov distance of the scores, upwards.
     Ks,
     /// The shift of the scores' median, upwards.
@@ -66,32 +66,32 @@ pub enum Statistic {
     Sharpness,
 }
 
-impl Statistic {
-    /// As records call it.
+impl DriftStatistic {
+    /// The name in records.
     pub fn word(self) -> &'static str {
         match self {
-            Statistic::Ks => "ks",
-            Statistic::Median => "median",
-            Statistic::Brightness => "brightness",
-            Statistic::Sharpness => "sharpness",
+            DriftStatistic::Ks => "ks",
+            DriftStatistic::Median => "median",
+            DriftStatistic::Brightness => "brightness",
+            DriftStatistic::Sharpness => "sharpness",
         }
     }
 }
 
-/// Somebody should look at the line, or need not any more. One of each for an episode.
+/// A review of the line is needed, or over. One of each per episode.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Review {
-    /// Whether it is needed, or over.
+    /// Whether the review is needed; over where not.
     pub needed: bool,
-    /// What was over its limit, or is the farthest from it now.
-    pub statistic: Statistic,
+    /// The statistic that was over its limit, or is the farthest from it now.
+    pub statistic: DriftStatistic,
     /// Its value.
     pub value: f64,
     /// Its limit.
     pub limit: f64,
     /// Frames of the window.
     pub frames: u64,
-    /// What it looks like.
+    /// The probable cause.
     pub cause: &'static str,
 }
 
@@ -112,47 +112,47 @@ impl Review {
 /// A value beside its limit.
 #[derive(Debug, Clone, Copy)]
 struct Measure {
-    statistic: Statistic,
+    statistic: DriftStatistic,
     value: f64,
     limit: f64,
 }
 
 impl Measure {
-    /// How much of its limit it is. Scores that fall and pictures that become sharper are no reason for anything.
+    /// The value as a part of its limit. Scores that fall and pictures that become sharper are no reason for anything.
     fn part(&self) -> f64 {
         let amount = match self.statistic {
-            Statistic::Ks | Statistic::Median => self.value.max(0.0),
-            Statistic::Brightness => self.value.abs(),
-            Statistic::Sharpness => (-self.value).max(0.0),
+            DriftStatistic::Ks | DriftStatistic::Median => self.value.max(0.0),
+            DriftStatistic::Brightness => self.value.abs(),
+            DriftStatistic::Sharpness => (-self.value).max(0.0),
         };
         amount / self.limit
     }
 }
 
-/// Watches a line. Fixed in size, about 150 KiB.
-pub struct Drift {
+/// Compares a line with its baseline. Fixed in size, about 150 KiB.
+pub struct DriftMonitor {
     reference: Option<Reference>,
-    scores: Window,
-    looks: Looks,
-    parts: Episode,
-    light: Episode,
-    lens: Episode,
+    scores: ScoreWindow,
+    looks: ImageWindow,
+    parts: ReviewState,
+    light: ReviewState,
+    lens: ReviewState,
 }
 
-impl Drift {
-    /// Watches by the baseline of a bundle; without one there is nothing to hold the line against.
-    pub fn new(baseline: Option<&Baseline>) -> Drift {
-        Drift {
+impl DriftMonitor {
+    /// A monitor with the baseline of a bundle; without one it reports nothing.
+    pub fn new(baseline: Option<&Baseline>) -> DriftMonitor {
+        DriftMonitor {
             reference: baseline.map(Reference::new),
-            scores: Window::new(),
-            looks: Looks::new(),
-            parts: Episode::default(),
-            light: Episode::default(),
-            lens: Episode::default(),
+            scores: ScoreWindow::new(),
+            looks: ImageWindow::new(),
+            parts: ReviewState::default(),
+            light: ReviewState::default(),
+            lens: ReviewState::default(),
         }
     }
 
-    /// Takes in what happened; gives the episodes that begin or end with it.
+    /// Adds an interval; returns the reviews that begin or end with it.
     pub fn take(&mut self, interval: &Interval) -> Vec<Review> {
         let mut reviews = Vec::new();
         let Some(reference) = &self.reference else { return reviews };
@@ -165,7 +165,7 @@ impl Drift {
             reviews.extend(lens.and_then(|lens| self.lens.step(&[lens], "dirty lens?", frames)));
         }
         if self.light.on || self.lens.on {
-            // What such frames score tells nothing of the parts; nor does it afterwards.
+            // The scores of such frames have no meaning for the parts; nor have they afterwards.
             self.scores.clear();
             reviews.extend(self.parts.drop());
             return reviews;
@@ -185,7 +185,7 @@ impl Drift {
         reviews
     }
 
-    /// What seems to have happened to the line, while a review is needed.
+    /// The probable cause, while a review is needed.
     pub fn cause(&self) -> Option<&'static str> {
         [&self.light, &self.lens, &self.parts].into_iter().find(|episode| episode.on).map(|episode| episode.cause)
     }
@@ -199,14 +199,14 @@ impl Drift {
 
 /// Whether a review is needed for one reason.
 #[derive(Default)]
-struct Episode {
+struct ReviewState {
     on: bool,
     calm: u32,
     cause: &'static str,
     last: Option<Review>,
 }
 
-impl Episode {
+impl ReviewState {
     fn step(&mut self, measures: &[Measure], cause: &'static str, frames: u64) -> Option<Review> {
         let worst = measures.iter().copied().max_by(|a, b| a.part().total_cmp(&b.part()))?;
         let Measure { statistic, value, limit } = worst;
@@ -226,7 +226,7 @@ impl Episode {
         Some(Review { cause: self.cause, ..review })
     }
 
-    /// Ends it for another, which explains it.
+    /// Ends it because of another, which explains it.
     fn drop(&mut self) -> Option<Review> {
         let was_on = std::mem::take(&mut self.on);
         self.last.filter(|_| was_on).map(|last| Review { needed: false, ..last })
@@ -234,7 +234,7 @@ impl Episode {
 }
 
 /// The scores of the last blocks, as cumulative shares.
-struct Window {
+struct ScoreWindow {
     blocks: [[f32; SCORE_BINS]; BLOCKS],
     frames: [u64; BLOCKS],
     /// Blocks that there are, and where the next one goes.
@@ -244,9 +244,9 @@ struct Window {
     seconds: f64,
 }
 
-impl Window {
-    fn new() -> Window {
-        Window {
+impl ScoreWindow {
+    fn new() -> ScoreWindow {
+        ScoreWindow {
             blocks: [[0.0; SCORE_BINS]; BLOCKS],
             frames: [0; BLOCKS],
             count: 0,
@@ -260,9 +260,9 @@ impl Window {
         (self.count, self.next, self.seconds, self.counts) = (0, 0, 0.0, [0; SCORE_BINS]);
     }
 
-    /// Takes in scores; true where a block is full.
+    /// Adds scores; true where a block is full.
     fn take(&mut self, interval: &Interval) -> bool {
-        self.counts.iter_mut().zip(interval.other_scores()).for_each(|(all, more)| *all += more);
+        self.counts.iter_mut().zip(interval.distinct_scores()).for_each(|(all, more)| *all += more);
         self.seconds += interval.seconds;
         let frames: u64 = self.counts.iter().map(|&count| u64::from(count)).sum();
         if self.seconds < BLOCK_SECONDS || frames < BLOCK_FRAMES {
@@ -313,14 +313,14 @@ impl Window {
         let variance = means.iter().map(|of| (of - mean) * (of - mean)).sum::<f64>() / (batches - 1) as f64;
         let error = (variance / batches as f64 + 0.25 / reference.pictures).sqrt();
         Some([
-            Measure { statistic: Statistic::Ks, value: ks, limit: MARGIN + KS_ERRORS * error },
-            Measure { statistic: Statistic::Median, value: shift, limit: MARGIN + MEDIAN_ERRORS * error },
+            Measure { statistic: DriftStatistic::Ks, value: ks, limit: MARGIN + KS_ERRORS * error },
+            Measure { statistic: DriftStatistic::Median, value: shift, limit: MARGIN + MEDIAN_ERRORS * error },
         ])
     }
 }
 
 /// Brightness and sharpness of the last blocks.
-struct Looks {
+struct ImageWindow {
     /// By block: their medians, and frames.
     blocks: [(f64, f64, u64); LOOK_BLOCKS],
     count: usize,
@@ -328,12 +328,12 @@ struct Looks {
     current: Box<Interval>,
 }
 
-impl Looks {
-    fn new() -> Looks {
-        Looks { blocks: [(0.0, 0.0, 0); LOOK_BLOCKS], count: 0, next: 0, current: Interval::new() }
+impl ImageWindow {
+    fn new() -> ImageWindow {
+        ImageWindow { blocks: [(0.0, 0.0, 0); LOOK_BLOCKS], count: 0, next: 0, current: Interval::new() }
     }
 
-    /// Takes in looks; true where a block is full.
+    /// Adds brightness and sharpness; true where a block is full.
     fn take(&mut self, interval: &Interval) -> bool {
         self.current.merge(interval);
         let (seconds, frames) = (self.current.seconds, self.current.frames());
@@ -363,12 +363,12 @@ impl Looks {
         let limit = |least: f64, spread: f64| (LOOK_SPREADS * spread).max(least).min(MOST_CHANGE);
         let [light, sharp] = &looks;
         let brightness = light.map(|(usual, spread)| Measure {
-            statistic: Statistic::Brightness,
+            statistic: DriftStatistic::Brightness,
             value: change(|block| block.0, usual),
             limit: limit(BRIGHTNESS_CHANGE, spread),
         });
         let sharpness = sharp.map(|(usual, spread)| Measure {
-            statistic: Statistic::Sharpness,
+            statistic: DriftStatistic::Sharpness,
             value: change(|block| block.1, usual),
             limit: limit(SHARPNESS_CHANGE, spread),
         });

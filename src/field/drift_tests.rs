@@ -3,7 +3,7 @@
 //! (light, temperature, position; an autoregression).
 
 use super::*;
-use crate::field::Seen;
+use crate::field::FrameStats;
 use crate::task::anomaly::ImageStatsBaseline;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -45,8 +45,8 @@ impl Line {
 
     /// The value of the next frame, and whether it shows another part.
     fn frame(&mut self) -> (f64, bool) {
-        let is_other = self.left == 0 && !self.rests;
-        if is_other {
+        let is_distinct = self.left == 0 && !self.rests;
+        if is_distinct {
             (self.part, self.left) = (gauss(&mut self.random), FRAMES_A_PART);
         }
         self.left = self.left.saturating_sub(1);
@@ -54,21 +54,25 @@ impl Line {
         self.slow = kept * self.slow + (1.0 - kept * kept).sqrt() * gauss(&mut self.random);
         let (slow, frame) = (self.slow_share, 0.2);
         let value = (1.0 - slow - frame).sqrt() * self.part + slow.sqrt() * self.slow;
-        (value + frame.sqrt() * gauss(&mut self.random) + self.settled + self.shift, is_other)
+        (value + frame.sqrt() * gauss(&mut self.random) + self.settled + self.shift, is_distinct)
     }
 
     /// Two minutes of the line.
     fn block(&mut self, interval: &mut Interval) {
         interval.clear();
         for _ in 0..(BLOCK_SECONDS * FPS) as usize {
-            let (value, is_other) = self.frame();
+            let (value, is_distinct) = self.frame();
             let look = |(level, part, slow): (f64, f64, f64), by: f64| {
                 (16.0 * by * (level + part * self.part + slow * self.slow)).max(0.0) as u32
             };
             let (brightness, sharpness) = (look(BRIGHTNESS, self.light), look(SHARPNESS, self.lens));
             // Parts come and go, so that on a moving line every frame is another.
-            let is_other = is_other || !self.rests;
-            interval.saw(&Seen { score: share_below(value), look: Some((brightness, sharpness)), is_other });
+            let is_distinct = is_distinct || !self.rests;
+            interval.add_frame(&FrameStats {
+                score: share_below(value),
+                look: Some((brightness, sharpness)),
+                is_distinct,
+            });
         }
         interval.seconds = BLOCK_SECONDS;
     }
@@ -119,7 +123,7 @@ fn share_below(value: f64) -> f64 {
 }
 
 /// Runs a line for so many hours; gives the reviews with the minute of each.
-fn run(line: &mut Line, drift: &mut Drift, hours: f64) -> Vec<(f64, Review)> {
+fn run(line: &mut Line, drift: &mut DriftMonitor, hours: f64) -> Vec<(f64, Review)> {
     let (mut interval, mut reviews) = (Interval::new(), Vec::new());
     for block in 1..=(hours * 3600.0 / BLOCK_SECONDS) as usize {
         line.block(&mut interval);
@@ -129,14 +133,14 @@ fn run(line: &mut Line, drift: &mut Drift, hours: f64) -> Vec<(f64, Review)> {
 }
 
 /// A line that has run for three hours without a review, and what watches it.
-fn running(seed: u64, pictures: usize, settled: f64) -> Option<(Line, Drift)> {
+fn running(seed: u64, pictures: usize, settled: f64) -> Option<(Line, DriftMonitor)> {
     let mut line = Line::new(seed, 0.1, 300.0);
     line.settled = settled;
-    let mut drift = Drift::new(Some(&line.baseline(pictures, seed)));
+    let mut drift = DriftMonitor::new(Some(&line.baseline(pictures, seed)));
     run(&mut line, &mut drift, 3.0).is_empty().then_some((line, drift))
 }
 
-fn usual(seed: u64) -> (Line, Drift) {
+fn usual(seed: u64) -> (Line, DriftMonitor) {
     running(seed, 120, 0.0).unwrap()
 }
 
@@ -163,9 +167,9 @@ fn other_parts_are_told_once_and_that_they_are_gone_too() {
 #[test]
 fn a_dead_lamp_and_a_dirty_lens_are_told_by_their_names() {
     for (light, lens, shift, statistic, cause) in [
-        (0.3, 0.6, 2.0, Statistic::Brightness, "lamp, or lens covered?"),
-        (1.4, 1.0, 1.0, Statistic::Brightness, "lamp, or lens covered?"),
-        (0.95, 0.6, 2.0, Statistic::Sharpness, "dirty lens?"),
+        (0.3, 0.6, 2.0, DriftStatistic::Brightness, "lamp, or lens covered?"),
+        (1.4, 1.0, 1.0, DriftStatistic::Brightness, "lamp, or lens covered?"),
+        (0.95, 0.6, 2.0, DriftStatistic::Sharpness, "dirty lens?"),
     ] {
         let (mut line, mut drift) = usual(2);
         (line.light, line.lens, line.shift) = (light, lens, shift);
@@ -206,16 +210,16 @@ fn a_line_at_rest_is_no_drift() {
 fn without_a_baseline_or_with_an_old_one_nothing_is_made_up() {
     let mut line = Line::new(5, 0.1, 300.0);
     (line.light, line.lens) = (0.2, 0.2);
-    let mut blind = Drift::new(None);
+    let mut blind = DriftMonitor::new(None);
     assert_eq!(run(&mut line, &mut blind, 6.0), []);
     assert_eq!((blind.distance(), blind.cause()), (None, None));
     let old = Baseline { image_stats: None, ..line.baseline(120, 5) };
-    assert_eq!(run(&mut line, &mut Drift::new(Some(&old)), 6.0), []);
+    assert_eq!(run(&mut line, &mut DriftMonitor::new(Some(&old)), 6.0), []);
 }
 
 #[test]
 fn memory_is_fixed() {
-    assert!(std::mem::size_of::<Drift>() + std::mem::size_of::<Interval>() < 150 << 10);
+    assert!(std::mem::size_of::<DriftMonitor>() + std::mem::size_of::<Interval>() < 150 << 10);
 }
 
 /// How the pictures of the baseline were taken, and how many.
@@ -234,7 +238,7 @@ fn false_alarms(lines: u64, hours: f64, taught: Taught, slow_share: f64, memory:
             Taught::OverADay(pictures) => line.baseline(pictures, seed),
             Taught::InOneGo(pictures) => taught_in_one_go(pictures, seed, slow_share, memory),
         };
-        let mut drift = Drift::new(Some(&baseline));
+        let mut drift = DriftMonitor::new(Some(&baseline));
         let reviews = run(&mut line, &mut drift, hours);
         let needed = reviews.iter().filter(|(_, review)| review.needed).count();
         alarms += needed;

@@ -7,12 +7,12 @@
 /// Steps to a power of two, and its logarithm.
 const STEPS: usize = 1 << STEP_BITS;
 const STEP_BITS: usize = 6;
-/// Values are told apart up to `2^BITS`: as microseconds two minutes.
+/// Values are distinguished up to `2^BITS`: as microseconds two minutes.
 const BITS: usize = 27;
 /// Values below [`STEPS`] have a place each; then come the powers of two from there.
 const PLACES: usize = STEPS * (BITS - STEP_BITS + 1);
 
-/// How often each value came, roughly.
+/// Approximate counts of values.
 #[derive(Clone)]
 pub struct Histogram {
     counts: [u32; PLACES],
@@ -22,7 +22,7 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// No value yet.
+    /// An empty histogram.
     pub const fn new() -> Histogram {
         Histogram { counts: [0; PLACES], count: 0, sum: 0, max: 0 }
     }

@@ -1,4 +1,4 @@
-//! What happened in a stretch of time: how long each stage took, how frames scored and what they looked like.
+//! An interval of time: how long each stage took, the scores of the frames, their brightness and sharpness.
 
 use super::Histogram;
 use crate::task::anomaly::ImageStats;
@@ -8,7 +8,7 @@ use std::time::Duration;
 pub const SCORE_BINS: usize = 100;
 const RECORDED_BINS: usize = 20;
 
-/// Where a frame's time goes.
+/// A stage in a frame's life whose time is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// From capture to verdict.
@@ -24,10 +24,10 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// All of them.
+    /// All stages, in order.
     pub const ALL: [Stage; 5] = [Stage::Verdict, Stage::Wait, Stage::Judge, Stage::Enlarge, Stage::Write];
 
-    /// As records call it.
+    /// The name in records.
     pub fn word(self) -> &'static str {
         match self {
             Stage::Verdict => "verdict",
@@ -39,38 +39,38 @@ impl Stage {
     }
 }
 
-/// What is known of a frame that got a verdict.
+/// The statistics of one frame that got a verdict.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen {
+pub struct FrameStats {
     /// Its score.
     pub score: f64,
-    /// How bright and how sharp it is, as [`ImageStats`] has it; `None` where it was not judged by the line's usual bundle.
+    /// Brightness and sharpness, in the units of [`ImageStats`]; `None` where the frame was not judged by the line's usual bundle.
     pub look: Option<(u32, u32)>,
-    /// Whether it shows something else than the frame before that counted: a line at rest shows one part for hours.
-    pub is_other: bool,
+    /// Whether it differs from the last frame that was distinct: a line at rest shows one part for hours.
+    pub is_distinct: bool,
 }
 
-/// A stretch of time. Fixed in size; about 80 KiB.
+/// The measurements of an interval of time. Fixed in size; about 80 KiB.
 #[derive(Clone)]
 pub struct Interval {
     stages: [Histogram; 5],
     scores: [u32; SCORE_BINS],
-    other_scores: [u32; SCORE_BINS],
+    distinct_scores: [u32; SCORE_BINS],
     brightness: Histogram,
     sharpness: Histogram,
-    /// How long it was, in seconds; set by who ends it.
+    /// Its length in seconds; set by the caller that ends it.
     pub seconds: f64,
-    /// Frames captured in it; set by who ends it.
+    /// Frames captured in it; set by the caller that ends it.
     pub captured: u64,
 }
 
 impl Interval {
-    /// Nothing happened yet.
+    /// An empty interval.
     pub fn new() -> Box<Interval> {
         Box::new(Interval {
             stages: [const { Histogram::new() }; 5],
             scores: [0; SCORE_BINS],
-            other_scores: [0; SCORE_BINS],
+            distinct_scores: [0; SCORE_BINS],
             brightness: Histogram::new(),
             sharpness: Histogram::new(),
             seconds: 0.0,
@@ -78,39 +78,39 @@ impl Interval {
         })
     }
 
-    /// A stage took so long.
-    pub fn took(&mut self, stage: Stage, time: Duration) {
+    /// Adds the time of a stage.
+    pub fn add_time(&mut self, stage: Stage, time: Duration) {
         let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
         self.stages[stage as usize].add(micros);
     }
 
-    /// A frame got a verdict.
-    pub fn saw(&mut self, seen: &Seen) {
+    /// Adds a frame.
+    pub fn add_frame(&mut self, frame: &FrameStats) {
         // Not a number becomes 0.
-        let bin = ((seen.score * SCORE_BINS as f64) as usize).min(SCORE_BINS - 1);
+        let bin = ((frame.score * SCORE_BINS as f64) as usize).min(SCORE_BINS - 1);
         self.scores[bin] += 1;
-        self.other_scores[bin] += u32::from(seen.is_other);
-        if let Some((brightness, sharpness)) = seen.look {
+        self.distinct_scores[bin] += u32::from(frame.is_distinct);
+        if let Some((brightness, sharpness)) = frame.look {
             self.brightness.add(brightness);
             self.sharpness.add(sharpness);
         }
     }
 
-    /// What happened in another, which followed it.
+    /// Adds the measurements of another interval.
     pub fn merge(&mut self, other: &Interval) {
         self.stages.iter_mut().zip(&other.stages).for_each(|(all, more)| all.merge(more));
         self.scores.iter_mut().zip(&other.scores).for_each(|(all, more)| *all += more);
-        self.other_scores.iter_mut().zip(&other.other_scores).for_each(|(all, more)| *all += more);
+        self.distinct_scores.iter_mut().zip(&other.distinct_scores).for_each(|(all, more)| *all += more);
         self.brightness.merge(&other.brightness);
         self.sharpness.merge(&other.sharpness);
         self.seconds += other.seconds;
         self.captured += other.captured;
     }
 
-    /// Begins anew.
+    /// Empties it.
     pub fn clear(&mut self) {
         self.stages.iter_mut().for_each(Histogram::clear);
-        (self.scores, self.other_scores) = ([0; SCORE_BINS], [0; SCORE_BINS]);
+        (self.scores, self.distinct_scores) = ([0; SCORE_BINS], [0; SCORE_BINS]);
         self.brightness.clear();
         self.sharpness.clear();
         (self.seconds, self.captured) = (0.0, 0);
@@ -122,8 +122,8 @@ impl Interval {
     }
 
     /// Scores of the frames that showed something else than the one before.
-    pub fn other_scores(&self) -> &[u32; SCORE_BINS] {
-        &self.other_scores
+    pub fn distinct_scores(&self) -> &[u32; SCORE_BINS] {
+        &self.distinct_scores
     }
 
     /// Scores in twenty equal bins of 0..1, as in "0,0,3,…".
@@ -152,23 +152,23 @@ impl Interval {
 mod tests {
     use super::*;
 
-    fn seen(score: f64, brightness: u32, is_other: bool) -> Seen {
-        Seen { score, look: Some((brightness, 2 * brightness)), is_other }
+    fn frame(score: f64, brightness: u32, is_distinct: bool) -> FrameStats {
+        FrameStats { score, look: Some((brightness, 2 * brightness)), is_distinct }
     }
 
     #[test]
     fn two_stretches_are_one_longer_one() {
         let (mut first, mut second) = (Interval::new(), Interval::new());
-        first.saw(&seen(0.0, 1600, true));
-        first.saw(&seen(1.0, 1600, false));
-        second.saw(&seen(0.999, 1616, true));
-        second.saw(&seen(f64::NAN, 1632, true));
-        second.took(Stage::Judge, Duration::from_micros(40));
+        first.add_frame(&frame(0.0, 1600, true));
+        first.add_frame(&frame(1.0, 1600, false));
+        second.add_frame(&frame(0.999, 1616, true));
+        second.add_frame(&frame(f64::NAN, 1632, true));
+        second.add_time(Stage::Judge, Duration::from_micros(40));
         (first.seconds, second.seconds) = (10.0, 9.5);
         first.merge(&second);
         assert_eq!((first.seconds, first.frames(), first.stage(Stage::Judge).max()), (19.5, 4, 40));
         assert_eq!(first.scores_text(), "2,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,2");
-        assert_eq!(first.other_scores().iter().sum::<u32>(), 3);
+        assert_eq!(first.distinct_scores().iter().sum::<u32>(), 3);
         assert!((first.brightness().unwrap() - 100.0).abs() < 1.0, "{:?}", first.brightness());
         first.clear();
         assert_eq!((first.brightness(), first.sharpness(), first.stage(Stage::Judge).count()), (None, None, 0));

@@ -1,6 +1,6 @@
 //! From a configuration to a broker: its files are read here, so that what is wrong with them names a line.
 
-use super::plan::Mode;
+use super::mode::Mode;
 use crate::config::Config;
 use crate::memory::Bill;
 use crate::sink::mqtt::BrokerSettings;

@@ -1,6 +1,6 @@
 //! A line's camera.
 
-use super::plan::Mode;
+use super::mode::Mode;
 use crate::config::{self, Config, ConfigError};
 use crate::source::FrameSource;
 use crate::source::camera::{CameraError, CameraErrorKind, CameraOptions, CameraSource, NodePort, RequestedMode};

@@ -14,11 +14,13 @@ mod camera;
 mod clock;
 mod enlarging;
 mod heat;
+mod mode;
 mod models;
 mod page;
 mod plan;
 mod records;
 mod run;
+mod service;
 mod signals;
 mod source;
 mod supervisor;
@@ -27,9 +29,10 @@ mod tests;
 mod writer;
 
 pub use enlarging::EnlargingPlan;
+pub use mode::Mode;
 pub use page::check_page;
-pub use plan::{LinePlan, Mode, configuration, plan};
-pub use run::{Line, Outcome, run};
+pub use plan::{LinePlan, configuration, plan};
+pub use run::{Line, RunOutcome, run};
 pub use signals::triggered;
 pub use source::open_source;
 

@@ -1,6 +1,5 @@
 //! The status page of a run: from the configuration to its thread.
 
-use super::plan::LinePlan;
 use crate::config::{Config, ConfigError};
 use crate::memory::Bill;
 use crate::source::FrameSource;
@@ -8,6 +7,7 @@ use crate::status_page::{LiveFeed, RunFacts, StatusServer, check_bindable, descr
 use crate::telemetry::Telemetry;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A page that is ready to be served.
@@ -55,21 +55,14 @@ impl PagePlan {
     pub(super) fn viewer(&self) -> Arc<LiveFeed> {
         Arc::clone(&self.live)
     }
-}
 
-/// Serves the page of a run, where there is one.
-pub(super) fn serve(
-    config: &Config,
-    plan: &mut LinePlan,
-    telemetry: &Telemetry,
-) -> std::io::Result<Option<StatusServer>> {
-    let Some(PagePlan { listen, token, max_fps, live }) = plan.page.take() else { return Ok(None) };
-    let facts = RunFacts {
-        source: plan.source.clone(),
-        bundles: plan.bundles.clone(),
-        budget_bytes: config.budget.memory.as_u64(),
-        bill_bytes: plan.bill.total(),
-        started: jiff::Timestamp::now(),
-    };
-    StatusServer::start(listen, token, max_fps, live, facts, plan.output.clone(), telemetry.clone()).map(Some)
+    /// Serves the page of a run that writes its results into `output`.
+    pub(super) fn serve(
+        self,
+        facts: RunFacts,
+        output: PathBuf,
+        telemetry: &Telemetry,
+    ) -> std::io::Result<StatusServer> {
+        StatusServer::start(self.listen, self.token, self.max_fps, self.live, facts, output, telemetry.clone())
+    }
 }

@@ -4,6 +4,7 @@ use super::bill;
 use super::broker::broker;
 use super::enlarging::EnlargingPlan;
 use super::heat;
+use super::mode::Mode;
 use super::models;
 use super::page::{self, PagePlan};
 use super::signals::{open_signals, triggered};
@@ -17,15 +18,6 @@ use crate::task::anomaly::Baseline;
 use crate::telemetry::Telemetry;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// What a plan is made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// To run unattended: a camera that is away may come back.
-    Run,
-    /// To find out whether all is well: a frame must come now.
-    Check,
-}
 
 /// A line that is ready to run, and its bill.
 pub struct LinePlan {

@@ -6,9 +6,9 @@ use super::plan::LinePlan;
 use crate::board::Machine;
 use crate::bundle::sha256;
 use crate::config::Config;
-use crate::field::{Drift, Interval, Stage};
+use crate::field::{DriftMonitor, Interval, Stage};
 use crate::memory::{peak_resident_bytes, resident_bytes, sealed_allocations};
-use crate::pipeline::{Ending, Report, Status};
+use crate::pipeline::{Report, RunEnd, Status};
 use crate::task::anomaly::Region;
 use crate::telemetry::{Record, Telemetry, Value};
 use lineside_engine::cpu_features;
@@ -52,7 +52,7 @@ pub fn status(
     status: &Status,
     interval: &Interval,
     uptime: Duration,
-    drift: &Drift,
+    drift: &DriftMonitor,
     heat: &HeatWatcher,
 ) -> Record {
     let mut record = telemetry
@@ -127,7 +127,7 @@ fn judged(telemetry: &Telemetry, kind: &'static str, report: &Report) -> Record 
 }
 
 /// The end of a run.
-pub fn stop(telemetry: &Telemetry, ending: &Ending, uptime: Duration) -> Record {
+pub fn stop(telemetry: &Telemetry, ending: &RunEnd, uptime: Duration) -> Record {
     let status = &ending.status;
     let mut record =
         telemetry.info("stop").with("reason", ending.reason).with("uptime_s", tenths(uptime.as_secs_f64()));

@@ -1,17 +1,17 @@
 //! A line's life: one run after the other, each with its configuration, until the source ends or a stop is asked for.
 
-use super::page;
-use super::plan::{LinePlan, Mode, configuration, plan};
+use super::mode::Mode;
+use super::plan::{LinePlan, configuration, plan};
 use super::records;
+use super::service::LineService;
 use super::supervisor::Supervisor;
 use super::writer::Writer;
-use crate::board::{Machine, machine};
-use crate::bundle::sha256;
 use crate::config::Config;
-use crate::pipeline::{Ending, Shutdown};
-use crate::service::{Manager, Reload};
+use crate::pipeline::{RunEnd, Shutdown};
+use crate::service::Reload;
 use crate::sink::mqtt::{self, BrokerClient};
 use crate::sink::{ImageStore, RunLog, StorageLimits, previous_run};
+use crate::status_page::RunFacts;
 use crate::telemetry::{Cause, Record, Telemetry};
 use anyhow::Context;
 use std::io::Write;
@@ -34,27 +34,17 @@ pub struct Line<'a> {
     /// Opens the output that verdicts are printed to, for each run.
     pub console: &'a dyn Fn() -> Box<dyn Write + Send>,
     /// Called at the end of each run whose output is still read.
-    pub summary: &'a mut dyn FnMut(&Outcome) -> std::io::Result<()>,
+    pub summary: &'a mut dyn FnMut(&RunOutcome) -> std::io::Result<()>,
 }
 
 /// The result of a run.
-pub struct Outcome {
+pub struct RunOutcome {
     /// Why it ended, and its final counts.
-    pub ending: Ending,
+    pub ending: RunEnd,
     /// Results that could not be written.
     pub unwritten: u64,
     /// The folder of results.
     pub output: PathBuf,
-}
-
-/// What outlasts a run.
-pub(super) struct Service<'a> {
-    machine: Machine,
-    pub(super) manager: Manager,
-    pub(super) reload: Reload,
-    /// The configuration's file; the demo has none.
-    pub(super) path: Option<&'a Path>,
-    pub(super) telemetry: Telemetry,
 }
 
 /// Runs a line until its source ends or a stop is asked for. A reload ends a run and begins the next with the new
@@ -62,10 +52,9 @@ pub(super) struct Service<'a> {
 ///
 /// # Errors
 /// Where a run cannot be planned or started, or its summary cannot be printed.
-pub fn run(line: Line) -> anyhow::Result<Outcome> {
+pub fn run(line: Line) -> anyhow::Result<RunOutcome> {
     let Line { path, mut frames, shutdown, reload, telemetry, console, summary } = line;
-    let mut service =
-        Service { machine: machine(), manager: Manager::new(), reload, path, telemetry: telemetry.clone() };
+    let mut service = LineService::new(reload, path, telemetry.clone());
     let mut config = configuration(path)?;
     let mut kept = service.begin_run();
     let mut ready = plan(&config, Mode::Run, &telemetry)?;
@@ -92,26 +81,19 @@ pub fn run(line: Line) -> anyhow::Result<Outcome> {
 
 /// How one run ended, and what comes after it.
 struct Ended {
-    outcome: Outcome,
+    outcome: RunOutcome,
     /// Nobody reads what is printed.
     reader_gone: bool,
     /// The configuration of the next run, where there is one.
     next: Option<Config>,
 }
 
-impl Service<'_> {
-    /// From now on records and faults belong to a new run; its records wait in the queue until its file is open.
-    fn begin_run(&self) -> Receiver<Record> {
-        let (boot, pid) = (self.machine.boot.as_deref().unwrap_or_default(), std::process::id());
-        let hash = sha256(format!("{boot} {pid} {}", jiff::Timestamp::now().as_nanosecond()).as_bytes());
-        self.telemetry.begin_run(u64::from_str_radix(&hash[..16], 16).unwrap_or(u64::from(pid) << 32))
-    }
-
+impl LineService<'_> {
     /// One run with one configuration, from its start record to its stop record.
     fn run_once(
         &mut self,
         config: &Config,
-        mut ready: LinePlan,
+        ready: LinePlan,
         shutdown: &Shutdown,
         kept: Receiver<Record>,
         console: Box<dyn Write + Send>,
@@ -126,7 +108,15 @@ impl Service<'_> {
         if let Some(error) = trouble {
             telemetry.fail(Cause::Records, &format!("{}: {error}", events.path().display()));
         }
-        let page = page::serve(config, &mut ready, &telemetry).context("cannot start the status page")?;
+        let facts = RunFacts {
+            source: ready.source.clone(),
+            bundles: ready.bundles.clone(),
+            budget_bytes: config.budget.memory.as_u64(),
+            bill_bytes: ready.bill.total(),
+            started: jiff::Timestamp::now(),
+        };
+        let page = ready.page.map(|page| page.serve(facts, output.clone(), &telemetry));
+        let page = page.transpose().context("cannot start the status page")?;
         let LinePlan { pipeline, enlarging, baseline, broker, .. } = ready;
         let broker = broker.map(|settings| start_broker(config, settings, &output, &telemetry)).transpose()?;
         if let Some(broker) = &broker {
@@ -164,14 +154,7 @@ impl Service<'_> {
         }
         telemetry.log(stop);
         let Writer { unwritten, reader_gone, .. } = writer;
-        Ok(Ended { outcome: Outcome { ending, unwritten, output }, reader_gone, next: end.next })
-    }
-
-    pub(super) fn refuse_reload(&self, error: &anyhow::Error) {
-        let error = format!("{error:#}");
-        let record = self.telemetry.record(log::Level::Error, "reload_refused");
-        self.telemetry.log(record.with("error", error.as_str()));
-        self.manager.status(&format!("the new configuration was refused, the old one stays: {error}"));
+        Ok(Ended { outcome: RunOutcome { ending, unwritten, output }, reader_gone, next: end.next })
     }
 }
 
@@ -188,13 +171,13 @@ fn start_broker(
     Ok(Arc::new(broker.with_context(|| format!("{}: cannot keep records for the broker there", folder.display()))?))
 }
 
-impl Outcome {
+impl RunOutcome {
     /// Whether the run did its work.
     ///
     /// # Errors
     /// Where a thread failed, results could not be written, or no frame could be judged.
     pub fn check(&self) -> anyhow::Result<()> {
-        let Outcome { ending, unwritten, output } = self;
+        let RunOutcome { ending, unwritten, output } = self;
         anyhow::ensure!(!ending.faulty, "a thread of the pipeline failed; the log says which, please report it");
         anyhow::ensure!(*unwritten == 0, "{unwritten} results could not be written to {}", output.display());
         let judged = ending.status.counts.inspected + ending.status.counts.skipped_similar;

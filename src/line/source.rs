@@ -1,7 +1,7 @@
 //! Where a line's frames come from.
 
 use super::camera::open_camera;
-use super::plan::Mode;
+use super::mode::Mode;
 use crate::config::{Config, Source};
 use crate::source::{FolderSource, FrameSource, PatternSource};
 use crate::telemetry::Telemetry;

@@ -4,9 +4,9 @@ use super::clock::ClockWatcher;
 use super::heat::HeatWatcher;
 use super::plan::configuration;
 use super::records;
-use super::run::Service;
+use super::service::LineService;
 use crate::config::Config;
-use crate::field::{Drift, Interval};
+use crate::field::{DriftMonitor, Interval};
 use crate::pipeline::{LoadShedding, RunObserver, Shutdown, Status};
 use crate::sink::mqtt::BrokerClient;
 use crate::status_page::StatusServer;
@@ -20,7 +20,7 @@ const KEPT_STATUS: u64 = 60;
 
 /// Reports a run to the service manager and in records, and takes a new configuration when asked to.
 pub(super) struct Supervisor<'a, 'b> {
-    service: &'a mut Service<'b>,
+    service: &'a mut LineService<'b>,
     /// The configuration of the next run.
     next: Option<Config>,
     stopping: bool,
@@ -29,7 +29,7 @@ pub(super) struct Supervisor<'a, 'b> {
     statuses: u64,
     /// Since the last status that was kept.
     ten_minutes: Box<Interval>,
-    drift: Drift,
+    drift: DriftMonitor,
     clock: ClockWatcher,
     /// Lines of the log that were lost already.
     lost_lines: u64,
@@ -51,7 +51,7 @@ pub(super) struct SupervisionEnd {
 impl<'a, 'b> Supervisor<'a, 'b> {
     pub(super) fn new(
         config: &Config,
-        service: &'a mut Service<'b>,
+        service: &'a mut LineService<'b>,
         shedding: Arc<LoadShedding>,
         baseline: Option<&Baseline>,
         page: Option<StatusServer>,
@@ -66,7 +66,7 @@ impl<'a, 'b> Supervisor<'a, 'b> {
             begun: Instant::now(),
             statuses: 0,
             ten_minutes: Interval::new(),
-            drift: Drift::new(baseline),
+            drift: DriftMonitor::new(baseline),
             clock: ClockWatcher::new(),
             lost_lines: telemetry.dropped_log_lines(),
             page,

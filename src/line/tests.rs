@@ -1,6 +1,6 @@
 //! Two lines in one process, at the same time.
 
-use super::{Line, Outcome, run};
+use super::{Line, RunOutcome, run};
 use crate::pipeline::Shutdown;
 use crate::service::Reload;
 use crate::telemetry::{LogFormat, LogSettings, LogTarget, Telemetry};
@@ -28,7 +28,7 @@ impl Write for Log {
 
 /// What a line left behind.
 struct Left {
-    outcome: Outcome,
+    outcome: RunOutcome,
     log: Vec<Value>,
     records: Vec<Value>,
     active_faults: Option<String>,

@@ -1,4 +1,4 @@
-//! The bill: every large thing that the process will hold, added up before the first frame and held against the budget.
+//! The bill: every large thing that the process will hold, added up before the first frame and compared with the budget.
 
 use bytesize::ByteSize;
 use std::fmt;
@@ -15,7 +15,7 @@ struct Item {
     bytes: u64,
 }
 
-/// The bill is higher than the budget; names the largest items.
+/// The bill exceeds the budget; names the largest items.
 #[derive(Debug, thiserror::Error)]
 #[error("budget.memory is {}, but {} are needed; the largest items: {largest}", ByteSize(*budget), ByteSize(*total))]
 pub struct OverBudget {
@@ -41,7 +41,7 @@ impl Bill {
         self.items.iter().map(|item| item.bytes).sum()
     }
 
-    /// Holds the bill against `budget` bytes.
+    /// Compares the bill with `budget` bytes.
     ///
     /// # Errors
     /// [`OverBudget`] where the sum is higher.

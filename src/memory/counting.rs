@@ -1,4 +1,4 @@
-//! An allocator that counts: bytes in use, their peak, and every allocation made by a thread that promised to make none.
+//! An allocator that counts: bytes in use, their peak, and every allocation by a thread that should make none.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

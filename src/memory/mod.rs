@@ -1,4 +1,4 @@
-//! The budget and the counting allocator: how much the process may take, and what it takes.
+//! The memory budget and the counting allocator.
 
 mod budget;
 mod counting;

@@ -1,11 +1,11 @@
-//! What the kernel says this process holds in memory.
+//! The memory of this process, as the kernel reports it.
 
-/// Resident bytes now (`VmRSS`), or `None` where `/proc` does not tell.
+/// Resident bytes now (`VmRSS`), or `None` where `/proc` cannot be read.
 pub fn resident_bytes() -> Option<u64> {
     status_field("VmRSS:")
 }
 
-/// The most that was ever resident (`VmHWM`), or `None` where `/proc` does not tell.
+/// The most that was ever resident (`VmHWM`), or `None` where `/proc` cannot be read.
 pub fn peak_resident_bytes() -> Option<u64> {
     status_field("VmHWM:")
 }

@@ -2,7 +2,7 @@
 
 use super::counts::Fate;
 use super::message::Message;
-use super::{LoadShedding, NewestFrame, Part, Progress, Pulse, Shutdown};
+use super::{LoadShedding, NewestFrame, Progress, Pulse, Shutdown, WatchedThread};
 use crate::memory::seal_this_thread;
 use crate::source::{Frame, FrameSource, Next};
 use crate::telemetry::{Cause, Telemetry};
@@ -34,7 +34,7 @@ impl Capture<'_> {
         source.discard_stale();
         let (mut given, mut is_small) = (0, false);
         while !self.shutdown.is_asked() && frames.is_none_or(|frames| given < frames) {
-            self.pulse.beat(Part::Capture);
+            self.pulse.beat(WatchedThread::Capture);
             if smaller.is_some() && self.shedding.uses_smaller_frames() != is_small {
                 is_small = !is_small;
                 source.resize(smaller.filter(|_| is_small));
@@ -98,7 +98,7 @@ impl Capture<'_> {
                 // Nobody was late for this frame.
                 frame.captured = Instant::now();
             }
-            self.pulse.beat(Part::Capture);
+            self.pulse.beat(WatchedThread::Capture);
             if self.shutdown.is_asked() {
                 return Some(frame);
             }

@@ -1,6 +1,6 @@
-//! Frames by fate, and how long verdicts took.
+//! Counts of frames by fate, and the times of verdicts.
 
-use crate::field::{Interval, Seen, Stage};
+use crate::field::{FrameStats, Interval, Stage};
 use crate::source::SourceCondition;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 /// `captured = inspected + skipped_similar + dropped_stale + failed`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// All frames that the source gave or should have given.
+    /// All frames that the source delivered or should have delivered.
     pub captured: u64,
     /// Judged by the model.
     pub inspected: u64,
@@ -21,7 +21,7 @@ pub struct Counts {
     pub failed: u64,
 }
 
-/// What became of a frame.
+/// The fate of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)] // as in `Counts`
 pub enum Fate {
@@ -31,7 +31,7 @@ pub enum Fate {
     Failed,
 }
 
-/// What the pipeline has done so far, shared between its threads.
+/// The progress of a run, shared between its threads.
 pub struct Progress {
     state: Mutex<Status>,
     /// Since it was taken last.
@@ -44,9 +44,9 @@ impl Default for Progress {
     }
 }
 
-/// How long a verdict took.
+/// The times of a verdict.
 #[derive(Debug, Clone, Copy)]
-pub struct Times {
+pub struct VerdictTimes {
     /// From capture to verdict.
     pub verdict: Duration,
     /// From capture to the beginning of inspection.
@@ -70,16 +70,16 @@ pub struct Status {
     pub longest_latency: Duration,
     /// Enlargements.
     pub enlarging: Enlarging,
-    /// How the source is doing.
+    /// The condition of the source.
     pub source: SourceCondition,
 }
 
-/// What enlarging took.
+/// The times of enlargements.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Enlarging {
     /// Spots or frames that were enlarged.
     pub done: u64,
-    /// Those of them that took longer than they may.
+    /// Those of them that took longer than the limit.
     pub late: u64,
     /// The sum of their times.
     pub total: Duration,
@@ -100,7 +100,7 @@ impl Progress {
         }
     }
 
-    /// Notes how the source is doing; frames that it passed over since the last time count as stale.
+    /// Notes the condition of the source; frames that it passed over since the last time count as stale.
     pub fn source(&self, condition: SourceCondition) {
         let mut state = self.lock();
         let passed_over = condition.passed_over - state.source.passed_over;
@@ -110,15 +110,15 @@ impl Progress {
     }
 
     /// Notes a verdict.
-    pub fn verdict(&self, seen: &Seen, defect: bool, times: Times) {
+    pub fn verdict(&self, stats: &FrameStats, defect: bool, times: VerdictTimes) {
         let mut interval = self.interval();
-        interval.saw(seen);
-        interval.took(Stage::Verdict, times.verdict);
-        interval.took(Stage::Wait, times.wait);
-        interval.took(Stage::Judge, times.judge);
+        interval.add_frame(stats);
+        interval.add_time(Stage::Verdict, times.verdict);
+        interval.add_time(Stage::Wait, times.wait);
+        interval.add_time(Stage::Judge, times.judge);
         drop(interval);
         let mut state = self.lock();
-        state.score = seen.score;
+        state.score = stats.score;
         state.defects += u64::from(defect);
         state.total_latency += times.verdict;
         state.longest_latency = state.longest_latency.max(times.verdict);
@@ -126,7 +126,7 @@ impl Progress {
 
     /// Notes an enlargement.
     pub fn enlarged(&self, time: Duration, late: bool) {
-        self.interval().took(Stage::Enlarge, time);
+        self.interval().add_time(Stage::Enlarge, time);
         let enlarging = &mut self.lock().enlarging;
         enlarging.done += 1;
         enlarging.late += u64::from(late);
@@ -136,7 +136,7 @@ impl Progress {
 
     /// Notes that a verdict was written.
     pub fn wrote(&self, time: Duration) {
-        self.interval().took(Stage::Write, time);
+        self.interval().add_time(Stage::Write, time);
     }
 
     /// Exchanges what happened since the last time for an empty interval.
@@ -144,7 +144,7 @@ impl Progress {
         std::mem::swap(&mut *self.interval(), empty);
     }
 
-    /// What was done so far.
+    /// A snapshot.
     pub fn status(&self) -> Status {
         *self.lock()
     }

@@ -2,8 +2,8 @@
 
 use super::counts::Fate;
 use super::message::Message;
-use super::{LoadShedding, NewestFrame, Part, Progress, Pulse, Report, Taken, Times};
-use crate::field::Seen;
+use super::{LoadShedding, NewestFrame, Progress, Pulse, Report, Taken, VerdictTimes, WatchedThread};
+use crate::field::FrameStats;
 use crate::memory::seal_this_thread;
 use crate::sink::{Priority, Signal, VerdictObserver};
 use crate::source::Frame;
@@ -117,7 +117,7 @@ impl<'a> InspectionThread<'a> {
         seal_this_thread();
         let mut free = Instant::now();
         loop {
-            pulse.beat(Part::Inspection);
+            pulse.beat(WatchedThread::Inspection);
             let mut frame = match slot.take(TICK) {
                 Taken::Frame(frame) => frame,
                 Taken::Nothing => {
@@ -144,11 +144,12 @@ impl<'a> InspectionThread<'a> {
             report.latency = begun.elapsed();
             let message = match result {
                 Ok(fate) => {
-                    let times = Times { verdict: report.latency, wait: taken.saturating_duration_since(begun), judge };
-                    let seen = self.seen(report.verdict.score);
-                    progress.verdict(&seen, report.verdict.defect, times);
+                    let times =
+                        VerdictTimes { verdict: report.latency, wait: taken.saturating_duration_since(begun), judge };
+                    let stats = self.frame_stats(report.verdict.score);
+                    progress.verdict(&stats, report.verdict.defect, times);
                     report.similar = fate == Fate::SkippedSimilar;
-                    report.priority = self.priority(report.verdict.defect, report.similar, seen.is_other);
+                    report.priority = self.priority(report.verdict.defect, report.similar, stats.is_distinct);
                     progress.frame(fate);
                     self.telemetry.resolve(Cause::Frame);
                     self.telemetry.resolve(Cause::Bundle);
@@ -194,26 +195,26 @@ impl<'a> InspectionThread<'a> {
         Ok(Fate::Inspected)
     }
 
-    /// What is known of the frame that was judged.
-    fn seen(&mut self, score: f64) -> Seen {
-        let mut seen = Seen { score, look: None, is_other: false };
-        // What another bundle says of smaller frames cannot be held against this one's baseline.
+    /// The statistics of the frame that was judged.
+    fn frame_stats(&mut self, score: f64) -> FrameStats {
+        let mut stats = FrameStats { score, look: None, is_distinct: false };
+        // The scores of another bundle on smaller frames cannot be compared with this one's baseline.
         if self.judged == Some(Judge::Usual) {
             let look = self.inspection.inspector.image_stats();
-            seen.look = Some((look.brightness, look.sharpness));
+            stats.look = Some((look.brightness, look.sharpness));
             // A part that triggers is another part, even if it looks the same.
-            seen.is_other = self.by_trigger || self.last.as_ref().is_none_or(|last| look.differs_from(last));
-            if seen.is_other {
+            stats.is_distinct = self.by_trigger || self.last.as_ref().is_none_or(|last| look.differs_from(last));
+            if stats.is_distinct {
                 self.last = Some(*look);
             }
         }
-        seen
+        stats
     }
 
     /// Whether the frame is to be kept, and with which priority. What stands still before the lens looks like the frame
     /// before; smaller frames are not compared.
-    fn priority(&mut self, defect: bool, similar: bool, is_other: bool) -> Option<Priority> {
-        let same = self.last_defect && !is_other && self.judged == Some(Judge::Usual);
+    fn priority(&mut self, defect: bool, similar: bool, is_distinct: bool) -> Option<Priority> {
+        let same = self.last_defect && !is_distinct && self.judged == Some(Judge::Usual);
         self.last_defect = defect;
         if defect {
             return Some(if same { Priority::Repeated } else { Priority::Defect });

@@ -17,10 +17,10 @@ struct State {
     ended: bool,
 }
 
-/// How long a wait lasts before the caller looks for a stop.
+/// How long a wait lasts before the caller checks for a stop.
 const PATIENCE: Duration = crate::times::BEAT;
 
-/// What came of waiting for a frame.
+/// The result of waiting for a frame.
 pub enum Taken {
     /// The newest frame.
     Frame(Frame),
@@ -43,7 +43,7 @@ impl NewestFrame {
         self.lock().spare.pop().unwrap_or_default()
     }
 
-    /// Gives back a frame that is not needed any more.
+    /// Returns a frame that is not needed any more.
     pub fn give_back(&self, frame: Frame) {
         self.lock().spare.push(frame);
     }
@@ -61,7 +61,7 @@ impl NewestFrame {
     /// Puts a frame into the slot once it is empty.
     ///
     /// # Errors
-    /// Gives the frame back where that takes over 100 ms: try again.
+    /// Returns the frame where that takes over 100 ms: try again.
     pub fn put_when_empty(&self, frame: Frame) -> Result<(), Frame> {
         let mut state = self.lock();
         if state.waiting.is_some() {
@@ -75,7 +75,7 @@ impl NewestFrame {
         Ok(())
     }
 
-    /// Says that no more frames come.
+    /// No more frames come.
     pub fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();

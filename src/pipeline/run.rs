@@ -3,7 +3,7 @@
 use super::capture::Capture;
 use super::inspection::{Inspection, InspectionThread};
 use super::message::Message;
-use super::{LoadShedding, NewestFrame, Part, Progress, Pulse, Report, Shutdown, Status};
+use super::{LoadShedding, NewestFrame, Progress, Pulse, Report, Shutdown, Status, WatchedThread};
 use crate::field::Interval;
 use crate::source::FrameSource;
 use crate::telemetry::{Cause, Telemetry};
@@ -59,7 +59,7 @@ pub trait RunObserver {
 
 /// How a run ended.
 #[derive(Debug)]
-pub struct Ending {
+pub struct RunEnd {
     /// The final counts.
     pub status: Status,
     /// Why: the source ended, a stop was asked for, or a thread failed.
@@ -79,7 +79,7 @@ impl Pipeline {
         shutdown: &Shutdown,
         reporter: &mut dyn Reporter,
         observer: &mut dyn RunObserver,
-    ) -> std::io::Result<Ending> {
+    ) -> std::io::Result<RunEnd> {
         let Pipeline { mut source, mut inspection, shedding, frames, telemetry } = self;
         let smaller = inspection.smaller.as_ref().map(|smaller| smaller.size);
         let (live, by_trigger, frame_size) = (source.is_live(), source.is_triggered(), source.frame_size());
@@ -115,8 +115,8 @@ impl Pipeline {
             while !threads.iter().all(|thread| thread.is_finished()) {
                 std::thread::park_timeout(Duration::from_millis(20));
                 let alive = watch.all_beat(|part| match part {
-                    Part::Capture => capture.is_finished(),
-                    Part::Inspection => inspection.is_finished(),
+                    WatchedThread::Capture => capture.is_finished(),
+                    WatchedThread::Inspection => inspection.is_finished(),
                 });
                 observer.poll(&progress.status(), alive, shutdown);
                 if last.elapsed() >= STATUS_EVERY {
@@ -134,7 +134,7 @@ impl Pipeline {
             (false, _) if slot.source_ended() => "source ended",
             (false, _) => "stop asked for",
         };
-        Ok(Ending { status, reason, faulty })
+        Ok(RunEnd { status, reason, faulty })
     }
 }
 

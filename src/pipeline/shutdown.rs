@@ -1,4 +1,4 @@
-//! The wish to stop, seen by every thread.
+//! A request to stop, visible to every thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 /// Set once, by a signal or by the end of the work; never cleared.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
-    asked: Arc<AtomicBool>,
-    /// The same wish for more than this run.
+    requested: Arc<AtomicBool>,
+    /// The same request, beyond this run.
     signalled: Arc<AtomicBool>,
 }
 
@@ -29,17 +29,17 @@ impl Shutdown {
 
     /// Another run, which the same signals end; to ask this one to stop does not stop the other.
     pub fn another(&self) -> Shutdown {
-        Shutdown { asked: Arc::default(), signalled: Arc::clone(&self.signalled) }
+        Shutdown { requested: Arc::default(), signalled: Arc::clone(&self.signalled) }
     }
 
     /// Asks every thread of this run to stop.
     pub fn ask(&self) {
-        self.asked.store(true, Relaxed);
+        self.requested.store(true, Relaxed);
     }
 
     /// Whether a stop was asked for, by a signal or for this run.
     pub fn is_asked(&self) -> bool {
-        self.asked.load(Relaxed) || self.is_signalled()
+        self.requested.load(Relaxed) || self.is_signalled()
     }
 
     /// Whether a signal asked for it: no run is to follow.

@@ -6,22 +6,22 @@ use sd_notify::NotifyState;
 use std::time::{Duration, Instant};
 
 /// The connection to the service manager.
-pub struct Manager {
+pub struct ServiceManager {
     fed: Option<Instant>,
     /// When the status text was renewed last, and the frames captured by then.
     renewed: Option<(Instant, u64)>,
 }
 
-impl Default for Manager {
+impl Default for ServiceManager {
     fn default() -> Self {
-        Manager::new()
+        ServiceManager::new()
     }
 }
 
-impl Manager {
+impl ServiceManager {
     /// The manager that started this process; without one, nothing is sent.
-    pub fn new() -> Manager {
-        Manager { fed: None, renewed: None }
+    pub fn new() -> ServiceManager {
+        ServiceManager { fed: None, renewed: None }
     }
 
     /// Everything is up: units that wait for this one may start.
@@ -29,7 +29,7 @@ impl Manager {
         notify(&[NotifyState::Ready, NotifyState::Watchdog]);
     }
 
-    /// A new configuration is being taken; [`Manager::ready`] ends that.
+    /// A new configuration is being taken; [`ServiceManager::ready`] ends that.
     pub fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => notify(&[NotifyState::Reloading, now]),

@@ -1,10 +1,10 @@
-//! What the process tells the manager that started it (systemd, Type=notify), and what it is told by it.
+//! The interface to the service manager (systemd, Type=notify): readiness, watchdog, status text, reload.
 //!
 //! ```text
-//! threads -- pipeline::Pulse --> Manager --+-- READY=1 once models, source and sinks are up
-//!                                          +-- WATCHDOG=1 only while every thread gets on
-//!                                          +-- STATUS=… what an engineer wants to see in `systemctl status`
-//! SIGHUP --> Reload --> a new configuration, or the old one and why
+//! threads -- pipeline::Pulse --> ServiceManager --+-- READY=1 once models, source and sinks are up
+//!                                          +-- WATCHDOG=1 only while every thread makes progress
+//!                                          +-- STATUS=… a line for `systemctl status`
+//! SIGHUP --> Reload --> the new configuration, or the old one and the reason
 //! ```
 //!
 //! Without a manager (`NOTIFY_SOCKET` is not set) all of it does nothing.
@@ -12,5 +12,5 @@
 mod manager;
 mod reload;
 
-pub use manager::Manager;
+pub use manager::ServiceManager;
 pub use reload::Reload;

@@ -1,28 +1,28 @@
-//! SIGHUP: whoever runs the service asks for the configuration to be read again.
+//! SIGHUP: a request to read the configuration again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// Set by SIGHUP, cleared once it was seen.
+/// Set by SIGHUP, cleared by [`Reload::take`].
 #[derive(Debug, Clone, Default)]
 pub struct Reload {
-    asked: Arc<AtomicBool>,
+    requested: Arc<AtomicBool>,
 }
 
 impl Reload {
-    /// A wish that SIGHUP utters.
+    /// A request that SIGHUP makes.
     ///
     /// # Errors
     /// Where the handler cannot be installed.
     pub fn on_signal() -> std::io::Result<Reload> {
         let reload = Reload::default();
-        signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&reload.asked))?;
+        signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&reload.requested))?;
         Ok(reload)
     }
 
-    /// Whether it was asked for since the last call.
+    /// Whether a reload was requested since the last call.
     pub fn take(&self) -> bool {
-        self.asked.swap(false, Relaxed)
+        self.requested.swap(false, Relaxed)
     }
 }
 

@@ -59,7 +59,7 @@ mod tests {
         for millis in [7, 40] {
             let mut stretch = Interval::new();
             stretch.seconds = 10.0;
-            (0..3).for_each(|_| stretch.took(Stage::Judge, Duration::from_millis(millis)));
+            (0..3).for_each(|_| stretch.add_time(Stage::Judge, Duration::from_millis(millis)));
             stages.add(&stretch);
         }
         let (word, judge) = stages.each().nth(Stage::Judge as usize).unwrap();

@@ -1,7 +1,7 @@
 //! Pictures of known defects, and their masks.
 
 use crate::bundle::sha256;
-use crate::commands::progress::Progress;
+use crate::commands::progress::ProgressReporter;
 use crate::commands::{MAX_PIXELS, masks};
 use crate::source::picture_files;
 use crate::task::anomaly::teach::{LabelledDefect, TeachError, Trainer};
@@ -61,7 +61,7 @@ impl<'a> Defects<'a> {
             anyhow::bail!("{file}: the same picture is among the good parts, {other}; remove one of the two");
         }
         let cached: Vec<String> = trainer.defects().iter().map(|defect| defect.key.clone()).collect();
-        let progress = Progress::new("defects", self.files.len() as u64);
+        let progress = ProgressReporter::new("defects", self.files.len() as u64);
         let (mut picture, mut mask) = (Picture::default(), Picture::default());
         for (i, (key, file)) in self.files.iter().enumerate().filter(|(_, (key, _))| !cached.contains(key)) {
             progress.at(i as u64);

@@ -8,7 +8,7 @@ mod report;
 pub use arguments::TeachArguments;
 
 use super::MAX_PIXELS;
-use super::progress::Progress;
+use super::progress::ProgressReporter;
 use crate::bundle::{self, Bundle, Draft, InputSection, Manifest, Task, sha256};
 use crate::source::picture_files;
 use crate::task::anomaly::teach::{DatasetCheck, TeachError, TrainedModel, Trainer, TrainingPicture, check_dataset};
@@ -79,7 +79,7 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
     defects.add_to(&mut trainer, &by_key)?;
     drop(by_key);
     let share = arguments.false_alarms / 1000.0;
-    let progress = Progress::new("learning", 1000);
+    let progress = ProgressReporter::new("learning", 1000);
     let model = trainer.train(&assignment, share, |done| progress.at((1000.0 * done) as u64))?;
     progress.finish();
     for name in model.outliers.iter().map(|&picture| &trainer.pictures()[picture].name) {
@@ -113,7 +113,7 @@ fn add_normal_pictures(
     if !cached.is_empty() {
         log::info!(pictures = cached.len(); "resuming the training that was interrupted");
     }
-    let progress = Progress::new("looking", files.len() as u64);
+    let progress = ProgressReporter::new("looking", files.len() as u64);
     let (mut picture, mut by_key, mut left_out) = (Picture::default(), HashMap::new(), Vec::new());
     for (i, file) in files.iter().enumerate() {
         progress.at(i as u64);

@@ -2,7 +2,7 @@
 //!
 //! They are kept as files, so that they can be looked at and used again.
 
-use crate::commands::progress::Progress;
+use crate::commands::progress::ProgressReporter;
 use crate::config::{self, Config, Source};
 use crate::line::{Mode, open_source, triggered};
 use crate::sink::write_png_durably;
@@ -27,7 +27,7 @@ pub fn record(camera: &str, folder: &Path, frames: u64, every: Duration, telemet
     let config = configuration(camera)?;
     let mut source = triggered(&config, open_source(&config, Mode::Check, telemetry)?, telemetry)?;
     log::info!(source = source.describe().as_str(), folder = folder.display().to_string().as_str(), from = number, to = frames; "recording");
-    let progress = Progress::new("recording", frames);
+    let progress = ProgressReporter::new("recording", frames);
     let (mut frame, mut due) = (Frame::default(), Instant::now());
     while number <= frames {
         progress.at(number - 1);

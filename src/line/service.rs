@@ -1,0 +1,39 @@
+//! What outlasts a run: the service manager, requests to reload, the telemetry.
+
+use crate::board::{Machine, machine};
+use crate::bundle::sha256;
+use crate::service::{Reload, ServiceManager};
+use crate::telemetry::{Record, Telemetry};
+use std::path::Path;
+use std::sync::mpsc::Receiver;
+
+/// A line between its start and its end, over all runs.
+pub(super) struct LineService<'a> {
+    pub(super) machine: Machine,
+    pub(super) manager: ServiceManager,
+    pub(super) reload: Reload,
+    /// The configuration's file; the demo has none.
+    pub(super) path: Option<&'a Path>,
+    pub(super) telemetry: Telemetry,
+}
+
+impl<'a> LineService<'a> {
+    pub(super) fn new(reload: Reload, path: Option<&'a Path>, telemetry: Telemetry) -> LineService<'a> {
+        LineService { machine: machine(), manager: ServiceManager::new(), reload, path, telemetry }
+    }
+
+    /// From now on records and faults belong to a new run; its records wait in the queue until its file is open.
+    pub(super) fn begin_run(&self) -> Receiver<Record> {
+        let (boot, pid) = (self.machine.boot.as_deref().unwrap_or_default(), std::process::id());
+        let hash = sha256(format!("{boot} {pid} {}", jiff::Timestamp::now().as_nanosecond()).as_bytes());
+        self.telemetry.begin_run(u64::from_str_radix(&hash[..16], 16).unwrap_or(u64::from(pid) << 32))
+    }
+
+    /// Reports that a new configuration was refused.
+    pub(super) fn refuse_reload(&self, error: &anyhow::Error) {
+        let error = format!("{error:#}");
+        let record = self.telemetry.record(log::Level::Error, "reload_refused");
+        self.telemetry.log(record.with("error", error.as_str()));
+        self.manager.status(&format!("the new configuration was refused, the old one stays: {error}"));
+    }
+}
