@@ -1,22 +1,22 @@
-//! Lines that go out: the alarm, and the heartbeat that says that somebody looks.
+//! GPIO output lines: the alarm, and the heartbeat that shows that inspection runs.
 //!
-//! They are set in the inspection thread, in the same moment as the verdict, before anything is enlarged, printed or
-//! written. Any output pin will do ([`embedded_hal::digital::OutputPin`]).
+//! They are set in the inspection thread together with the verdict, before anything is upscaled, printed or written. They
+//! work with any output pin ([`embedded_hal::digital::OutputPin`]).
 //!
-//! When the process dies the kernel closes its lines. What they are then the kernel leaves to the GPIO driver: most keep
-//! the level, some make the line an input, and a resistor decides. So an alarm line alone cannot tell "all is well" from
-//! "nobody looks": only the heartbeat can, which stops.
+//! When the process dies, the kernel closes its lines. Their level then depends on the GPIO driver: most keep it, some make
+//! the line an input, so that a resistor decides. An alarm line alone therefore cannot distinguish "no defect" from "no
+//! inspection"; the heartbeat can, because it stops.
 
 use crate::telemetry::{Cause, Telemetry};
 use embedded_hal::digital::{OutputPin, PinState};
 use std::time::{Duration, Instant};
 
-/// A line that follows inspection.
+/// An output that follows inspection.
 pub trait Signal: Send {
-    /// A frame was judged.
+    /// A frame was inspected.
     fn verdict(&mut self, defect: bool, now: Instant);
 
-    /// Called again and again, verdict or not.
+    /// Called regularly, with or without a verdict.
     fn tick(&mut self, now: Instant);
 }
 
@@ -27,7 +27,7 @@ pub enum ActiveLevel {
     /// High.
     #[default]
     High,
-    /// Low: through a transistor or relay board that inverts.
+    /// Low, for a transistor or relay board that inverts.
     Low,
 }
 
@@ -38,11 +38,11 @@ impl ActiveLevel {
     }
 }
 
-/// A pin as a line that is on or off. A pin that cannot be set is reported once, and tried again.
+/// A pin as a line that is on or off. A pin that cannot be set is reported once and tried again.
 struct OutputLine<P> {
     pin: P,
     active: ActiveLevel,
-    /// What the pin was last set to; `None` where that failed.
+    /// What the pin was last set to; `None` if that failed.
     level: Option<bool>,
     reported: bool,
     cause: Cause,
@@ -66,7 +66,7 @@ impl<P: OutputPin> OutputLine<P> {
             }
             Err(error) => {
                 self.level = None;
-                // Tried a hundred times a second: the words are made once.
+                // Tried a hundred times a second: the message is made only once.
                 if std::mem::replace(&mut self.reported, true) {
                     self.telemetry.fail_again(self.cause);
                 } else {
@@ -78,18 +78,18 @@ impl<P: OutputPin> OutputLine<P> {
     }
 }
 
-/// The alarm line: on from a defect until `hold` after the last one.
+/// The alarm line: on from a defect until `hold` after the last defect.
 pub struct AlarmLine<P: OutputPin> {
     line: OutputLine<P>,
     hold: Duration,
     safe: bool,
-    /// On until then; `None` while nothing was judged.
+    /// On until then; `None` before the first defect.
     until: Option<Instant>,
     judged: bool,
 }
 
 impl<P: OutputPin> AlarmLine<P> {
-    /// An alarm on `pin`. `safe` is how it stands before the first verdict and after the end: on or off.
+    /// An alarm on `pin`. `safe` is its state before the first verdict and after the end: on or off.
     pub fn new(pin: P, active: ActiveLevel, hold: Duration, safe: bool, telemetry: Telemetry) -> Self {
         let mut line = OutputLine { pin, active, level: None, reported: false, cause: Cause::Alarm, telemetry };
         line.set(safe);
@@ -114,14 +114,14 @@ impl<P: OutputPin + Send> Signal for AlarmLine<P> {
 }
 
 impl<P: OutputPin> Drop for AlarmLine<P> {
-    /// Also where the inspection thread panics: nobody looks any more.
+    /// Also if the inspection thread panics: nothing is inspected any more.
     fn drop(&mut self) {
         self.line.set(self.safe);
     }
 }
 
-/// The heartbeat line: toggles with every frame that was judged. It stands still when the camera is away, when a model
-/// hangs, when the disk blocks inspection and when the process is dead.
+/// The heartbeat line: toggles with every inspected frame. It stops when the camera is missing, a model hangs, the disk blocks
+/// inspection or the process is dead.
 pub struct HeartbeatLine<P> {
     line: OutputLine<P>,
     on: bool,
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
 
-    /// Remembers every level; fails when reported to.
+    /// Records every level; fails on demand.
     #[derive(Clone, Default)]
     struct MockPin(Arc<Mutex<(Vec<PinState>, bool)>>);
 
@@ -191,7 +191,7 @@ mod tests {
             self.0.lock().unwrap().0.clone()
         }
 
-        fn is_broken(&self, broken: bool) {
+        fn set_broken(&self, broken: bool) {
             self.0.lock().unwrap().1 = broken;
         }
     }
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn active_low_turns_levels_round_and_safe_may_mean_on() {
+    fn active_low_inverts_levels_and_safe_may_mean_on() {
         let (pin, now) = (MockPin::default(), Instant::now());
         let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::Low, HOLD, true, Telemetry::default());
         alarm.tick(now + HOLD * 9);
@@ -248,11 +248,11 @@ mod tests {
     fn a_pin_that_fails_is_tried_again() {
         let (pin, now) = (MockPin::default(), Instant::now());
         let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false, Telemetry::default());
-        pin.is_broken(true);
+        pin.set_broken(true);
         alarm.verdict(true, now);
         alarm.tick(now);
         assert_eq!(pin.levels(), [Low]);
-        pin.is_broken(false);
+        pin.set_broken(false);
         alarm.tick(now);
         assert_eq!(pin.levels(), [Low, High]);
     }

@@ -1,14 +1,14 @@
-//! Files that are there whole or not at all.
+//! Files that are complete or do not exist.
 
 use lineside_picture::{Picture, write_png};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// How the names of files end that are not whole yet; they begin with a dot.
+/// Suffix of files that are not complete yet; their names begin with a dot.
 const UNFINISHED: &str = ".part";
 
-/// Removes pictures that a crash left half written in a folder.
+/// Removes images that a crash left partially written in a folder.
 pub(super) fn remove_unfinished(folder: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let name = entry?.file_name();
@@ -20,7 +20,8 @@ pub(super) fn remove_unfinished(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a file so that its name only ever shows the whole of it: temporary file, fsync, rename, fsync of the folder.
+/// Writes a file so that it is never visible under its name while incomplete: temporary file, fsync, rename, fsync of the
+/// folder.
 ///
 /// # Errors
 /// The first step that fails; the temporary file is removed then.
@@ -39,56 +40,56 @@ pub fn write_durably(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Resu
         File::open(folder)?.sync_all()
     })();
     if result.is_err() {
-        // The cause is already on its way to the caller; a leftover of a full disk must not make it fuller.
+        // The caller gets the first error; the leftover must not take space on a full disk.
         let _ = std::fs::remove_file(&temporary);
     }
     result
 }
 
-/// Writes a picture as PNG in the same way.
+/// Writes an image as PNG in the same way.
 ///
 /// # Errors
-/// As [`write_durably`], of the kind that the disk gives: a full one is known by it.
+/// As [`write_durably`], with the kind of the disk's error, by which a full disk is recognised.
 pub fn write_png_durably(path: &Path, picture: &Picture) -> io::Result<()> {
     write_durably(path, |out| {
-        let mut out = Remembers { out, failed: None };
+        let mut out = FirstError { out, failed: None };
         let written = write_png(&mut out, picture);
         written.map_err(|error| out.failed.take().unwrap_or_else(|| io::Error::other(error)))
     })
 }
 
-/// Keeps the first error of a writer, of which a PNG encoder only passes on the words.
-struct Remembers<'a> {
+/// Keeps the first error of a writer, of which a PNG encoder only passes on the text.
+struct FirstError<'a> {
     out: &'a mut dyn Write,
     failed: Option<io::Error>,
 }
 
-impl Remembers<'_> {
-    fn remember<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+impl FirstError<'_> {
+    fn keep<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
         result.map_err(|error| {
-            let (kind, words) = (error.kind(), error.to_string());
+            let (kind, text) = (error.kind(), error.to_string());
             self.failed.get_or_insert(error);
-            io::Error::new(kind, words)
+            io::Error::new(kind, text)
         })
     }
 }
 
-impl Write for Remembers<'_> {
+impl Write for FirstError<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.out.write(bytes);
-        self.remember(written)
+        self.keep(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         let flushed = self.out.flush();
-        self.remember(flushed)
+        self.keep(flushed)
     }
 }
 
-/// Whether files of some size can be written into `folder` now, or into the one above it that is there.
+/// Checks that a file of so many bytes can be written into `folder` now, or into its nearest parent that exists.
 ///
 /// # Errors
-/// Why not.
+/// Why it cannot.
 pub fn check_writable(folder: &Path, bytes: usize) -> io::Result<()> {
     let here = Path::new(".");
     let mut above = folder.ancestors().map(|above| if above.as_os_str().is_empty() { here } else { above });

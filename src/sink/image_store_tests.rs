@@ -49,7 +49,7 @@ fn pictures(folder: &Path) -> (BTreeSet<String>, u64) {
 }
 
 #[test]
-fn the_oldest_of_what_interests_least_go_first() {
+fn the_oldest_of_the_lowest_priority_are_evicted_first() {
     let folder = tempfile::tempdir().unwrap();
     let budget = 140_000;
     let mut images = ImageStore::open(folder.path(), limits(budget));

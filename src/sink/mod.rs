@@ -1,4 +1,6 @@
-//! Where verdicts go: the alarm line, records in `events.jsonl`, pictures beside it, and a broker.
+//! Where verdicts go: GPIO lines, records in `events.jsonl`, images beside it, and an MQTT broker.
+//!
+//! A sink takes a verdict, so this room imports `task`; `task` knows no sink.
 
 mod alarm;
 mod durable;

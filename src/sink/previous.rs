@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-/// One word for how the last run that left records in `folder` ended: `clean` with a stop record, `cut` without one in the
-/// same boot of the machine (`boot`), `power` without one in another, `none` where there was no run.
+/// How the last run that left records in `folder` ended, in one word: `clean` with a stop record, `cut` without one in the
+/// present boot of the machine (`boot`), `power` without one in an earlier boot, `none` if there was no run.
 pub fn previous_run(folder: &Path, boot: Option<&str>) -> &'static str {
     for path in record_files(folder).unwrap_or_default().into_iter().rev() {
         if let Some(word) = in_file(&path, boot) {
@@ -18,7 +18,7 @@ pub fn previous_run(folder: &Path, boot: Option<&str>) -> &'static str {
 
 fn in_file(path: &Path, boot: Option<&str>) -> Option<&'static str> {
     let file = File::open(path).ok()?;
-    // Not more than is there now: a device is as long as one reads it.
+    // No more than the file's length: a device has no end.
     let length = file.metadata().ok()?.len();
     let mut reader = BufReader::new(file.take(length));
     let (mut line, mut last) = (Vec::new(), None);
@@ -39,6 +39,7 @@ fn in_file(path: &Path, boot: Option<&str>) -> Option<&'static str> {
     }
 }
 
+/// The fields of a record that mark the start and end of a run.
 #[derive(serde::Deserialize)]
 struct RunMarker<'a> {
     #[serde(borrow)]
@@ -51,7 +52,7 @@ struct RunMarker<'a> {
 mod tests {
     use super::*;
 
-    fn told(files: &[(&str, &str)]) -> &'static str {
+    fn word_for(files: &[(&str, &str)]) -> &'static str {
         let folder = tempfile::tempdir().unwrap();
         for (name, lines) in files {
             std::fs::write(folder.path().join(name), lines).unwrap();
@@ -60,19 +61,19 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_last_run_is_known_by_what_it_left() {
+    fn the_records_show_how_the_last_run_ended() {
         let (now, old) = ("events.jsonl", "events-20261121T040000123Z.jsonl");
         let start = |boot: &str| format!("{{\"record\":\"start\",\"boot\":\"{boot}\"}}\n{{\"record\":\"event\"}}\n");
         let stop = "{\"record\":\"stop\"}\n";
-        assert_eq!(told(&[]), "none");
-        assert_eq!(told(&[(now, "")]), "none");
-        assert_eq!(told(&[(now, &start("b1"))]), "cut");
-        assert_eq!(told(&[(now, &start("b0"))]), "power");
-        assert_eq!(told(&[(now, &(start("b0") + stop))]), "clean");
-        assert_eq!(told(&[(now, &(start("b0") + stop + &start("b1") + "{\"rec"))]), "cut");
-        // The current file tells nothing yet.
-        assert_eq!(told(&[(old, &(start("b1") + stop)), (now, "{\"record\":\"event\"}\n")]), "clean");
-        assert_eq!(told(&[(old, stop), (now, "{\"record\":\"goes_on\",\"boot\":\"b0\"}\n")]), "power");
-        assert_eq!(told(&[("events-notes.jsonl", &start("b1"))]), "none");
+        assert_eq!(word_for(&[]), "none");
+        assert_eq!(word_for(&[(now, "")]), "none");
+        assert_eq!(word_for(&[(now, &start("b1"))]), "cut");
+        assert_eq!(word_for(&[(now, &start("b0"))]), "power");
+        assert_eq!(word_for(&[(now, &(start("b0") + stop))]), "clean");
+        assert_eq!(word_for(&[(now, &(start("b0") + stop + &start("b1") + "{\"rec"))]), "cut");
+        // The current file has no start record yet.
+        assert_eq!(word_for(&[(old, &(start("b1") + stop)), (now, "{\"record\":\"event\"}\n")]), "clean");
+        assert_eq!(word_for(&[(old, stop), (now, "{\"record\":\"goes_on\",\"boot\":\"b0\"}\n")]), "power");
+        assert_eq!(word_for(&[("events-notes.jsonl", &start("b1"))]), "none");
     }
 }

@@ -1,32 +1,32 @@
-//! The records of one run: they begin with its start, as soon as the disk takes it.
+//! The records of one run. Its start record comes first, even if the disk takes it only later.
 
 use super::EventLog;
 use crate::telemetry::Record;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Writes a run's records. A disk that is full or read-only may be mended while the run goes on: each record tries again.
+/// Writes a run's records. A full or read-only disk may recover during the run, so each record tries again.
 pub struct RunLog {
     folder: PathBuf,
     budget: u64,
     start: Record,
     /// Whether the start is written.
     started: bool,
-    /// `None` until it could be opened, and after a record that could not be written.
+    /// `None` before it is opened, and after a record that could not be written.
     events: Option<EventLog>,
 }
 
 impl RunLog {
-    /// Begins a run's records in a folder, with its start record; `budget` is in bytes, as in [`EventLog::open`]. Also
-    /// gives what is wrong with the disk, where that may pass.
+    /// Begins a run's records in a folder, with its start record; `budget` is in bytes, as in [`EventLog::open`]. Also returns
+    /// the error of a disk that may recover.
     ///
     /// # Errors
-    /// Where the place that was named cannot be written to.
+    /// If the folder cannot be written to.
     pub fn begin(folder: &Path, budget: u64, start: Record) -> io::Result<(RunLog, Option<io::Error>)> {
         let mut log = RunLog { folder: folder.to_path_buf(), budget, start, started: false, events: None };
         match log.open() {
             Ok(events) => log.events = Some(events),
-            Err(error) if may_pass(&error) => return Ok((log, Some(error))),
+            Err(error) if is_temporary(&error) => return Ok((log, Some(error))),
             Err(error) => return Err(error),
         }
         Ok((log, None))
@@ -40,13 +40,13 @@ impl RunLog {
     /// Appends one record and waits until it is on the disk.
     ///
     /// # Errors
-    /// Where it cannot be written; nothing of it is there then.
+    /// If it cannot be written; no part of it is on the disk then.
     pub fn append(&mut self, record: &Record) -> io::Result<()> {
         let mut events = match self.events.take() {
             Some(events) => events,
             None => self.open()?,
         };
-        // After an error the file is opened anew, which cuts off whatever was left of the record.
+        // After an error the file is opened again, which cuts off a partial record.
         events.append(record)?;
         self.events = Some(events);
         Ok(())
@@ -64,9 +64,9 @@ impl RunLog {
     }
 }
 
-/// Whether the disk's state is at fault, and not the place that was named: full, read-only (as the kernel makes a file system
-/// in which it finds a fault), or failing.
-fn may_pass(error: &io::Error) -> bool {
+/// Whether the state of the disk causes the error and not the path: full, read-only (as the kernel makes a damaged file system),
+/// or failing.
+fn is_temporary(error: &io::Error) -> bool {
     use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem) || error.raw_os_error() == Some(libc::EIO)
 }
@@ -90,19 +90,19 @@ mod tests {
     #[test]
     fn a_run_begins_with_its_start() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut log, trouble) = begin(folder.path());
-        assert!(trouble.is_none());
+        let (mut log, disk_error) = begin(folder.path());
+        assert!(disk_error.is_none());
         log.append(&Record::info("event")).unwrap();
         assert_eq!(kinds(&log), ["start", "event"]);
     }
 
     #[test]
-    fn a_full_disk_is_waited_for() {
+    fn the_start_is_written_as_soon_as_a_full_disk_has_room() {
         let folder = tempfile::tempdir().unwrap();
         let path = EventLog::path_in(folder.path());
         std::os::unix::fs::symlink("/dev/full", &path).unwrap();
-        let (mut log, trouble) = begin(folder.path());
-        assert_eq!(trouble.map(|error| error.kind()), Some(io::ErrorKind::StorageFull));
+        let (mut log, disk_error) = begin(folder.path());
+        assert_eq!(disk_error.map(|error| error.kind()), Some(io::ErrorKind::StorageFull));
         assert_eq!(log.append(&Record::info("event")).unwrap_err().kind(), io::ErrorKind::StorageFull);
         fs::remove_file(&path).unwrap();
         log.append(&Record::info("event")).unwrap();
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_failed_write_left_is_cut_off_before_the_next() {
+    fn a_partial_record_is_cut_off_before_the_next() {
         let folder = tempfile::tempdir().unwrap();
         let (mut log, _) = begin(folder.path());
         // As after a write that failed and could not be undone either.
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_nothing_can_be_written_to_is_refused() {
+    fn a_path_that_is_no_folder_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("file"), "").unwrap();
         assert!(RunLog::begin(&folder.path().join("file"), 1 << 20, Record::info("start")).is_err());

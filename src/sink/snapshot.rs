@@ -1,4 +1,4 @@
-//! Pictures for people: the frame with what was seen in it, and the spot from nearer.
+//! Images for people: the annotated frame, and the upscaled spot.
 
 use crate::task::anomaly::Verdict;
 use lineside_picture::{
@@ -8,10 +8,10 @@ use lineside_picture::{
 const ALARM: Colour = Colour(255, 64, 48);
 const TEXT: Colour = Colour(255, 255, 255);
 
-/// The frame in colour with the heatmap over it, a box around each region, and the score.
+/// The frame in colour with the heatmap as an overlay, a box around each region, and the score.
 ///
 /// # Errors
-/// [`PictureError`] where the heatmap does not fit the frame.
+/// [`PictureError`] if the heatmap does not fit the frame.
 pub fn annotated(frame: &Picture, verdict: &Verdict) -> Result<Picture, PictureError> {
     let mut picture = Picture::default();
     rgb_into(frame, &mut picture);
@@ -29,10 +29,10 @@ pub fn annotated(frame: &Picture, verdict: &Verdict) -> Result<Picture, PictureE
     Ok(picture)
 }
 
-/// The enlarged spot with the bicubic enlargement of the same pixels beside it.
+/// The spot upscaled by super-resolution beside the bicubic upscaling of the same pixels.
 ///
 /// # Errors
-/// [`PictureError`] where the spot cannot be resized.
+/// [`PictureError`] if the spot cannot be resized.
 pub fn spot_beside_bicubic(spot: &Picture, enlarged: &Picture, scale: usize) -> Result<Picture, PictureError> {
     let mut bicubic = Picture::default();
     upscale_bicubic(spot, scale, &mut bicubic)?;

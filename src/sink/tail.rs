@@ -1,16 +1,16 @@
-//! The end of a file of lines after the power went: what is not a whole line is cut off.
+//! Repairs the end of a JSON-lines file after a power cut: what follows the last whole line is cut off.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// No line is longer.
+/// The longest line, in bytes.
 pub const LONGEST: u64 = 1 << 16;
 
-/// Cuts off what follows the last whole line, a JSON object; gives how many bytes that was. A file system that had noted the
-/// length of a file but not yet its content leaves zeros there.
+/// Cuts off what follows the last whole line, which is a JSON object, and returns how many bytes that was. A file system that
+/// had stored the length of a file but not its content leaves zeros there.
 ///
 /// # Errors
-/// Where the file cannot be read or cut.
+/// If the file cannot be read or truncated.
 pub fn truncate_partial_line(mut file: &File) -> io::Result<u64> {
     let length = file.metadata()?.len();
     let mut end = length;
@@ -29,7 +29,7 @@ pub fn truncate_partial_line(mut file: &File) -> io::Result<u64> {
             end = 0;
             break;
         }
-        // Zeros may be many; a line that ends in this piece begins in the one before.
+        // There may be many zeros; a line that ends in this block begins in the one before.
         end = begin + bytes.iter().position(|&byte| byte == b'\n').map_or(0, |at| at as u64 + 1).min(LONGEST - 1);
     }
     if end < length {
@@ -39,7 +39,7 @@ pub fn truncate_partial_line(mut file: &File) -> io::Result<u64> {
     Ok(length - end)
 }
 
-/// Where the last whole line of a piece ends; its first line is whole only where the piece `is_first` of the file.
+/// Where the last whole line of a block ends; its first line is whole only if the block `is_first` of the file.
 fn last_whole_line(bytes: &[u8], is_first: bool) -> Option<usize> {
     let mut end = bytes.len();
     loop {
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_and_rubbish_at_the_end_go_however_many_they_are() {
+    fn zeros_and_garbage_at_the_end_are_cut_off_however_long() {
         let long = format!("{{\"long\":\"{}\"}}\n", "x".repeat(50_000));
         for lines in ["{\"a\":1}\n", &format!("{{\"a\":1}}\n{long}"), ""] {
             for rest in

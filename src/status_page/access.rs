@@ -1,25 +1,25 @@
-//! Who may see the page: who knows the token; without one, who sits at this machine.
+//! Access control: by token; without one, only from this machine.
 
 use super::request::HttpRequest;
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 
-/// The cookie's name.
+/// Name of the cookie that holds the token.
 pub const COOKIE_NAME: &str = "lineside";
 
-/// What a visitor has to know.
+/// What a client has to present.
 pub struct Access {
     token: Option<String>,
 }
 
 impl Access {
-    /// `None`: nothing.
+    /// `None`: no token is needed.
     pub fn new(token: Option<String>) -> Access {
         Access { token }
     }
 
-    /// Whether a request may be answered. Without a token the page is on loopback only, where a page of the web that got
-    /// itself this machine's address (DNS rebinding) is told by the name it calls.
+    /// Whether a request may be answered. Without a token the page is served on loopback only; a web page that obtained this
+    /// machine's address by DNS rebinding is recognised by the `Host` header.
     pub fn allows(&self, request: &HttpRequest) -> bool {
         if self.token.is_none() {
             return is_this_machine(&request.host);
@@ -27,19 +27,18 @@ impl Access {
         let bearer = request.authorization.strip_prefix("Bearer ");
         let cookies = request.cookie.split(';').filter_map(|cookie| cookie.trim().split_once('='));
         let cookie = cookies.into_iter().find(|(name, _)| *name == COOKIE_NAME).map(|(_, token)| token);
-        bearer.or(cookie).is_some_and(|token| self.knows(token))
+        bearer.or(cookie).is_some_and(|token| self.is_token(token))
     }
 
-    /// Whether this is the token. Takes the same time wherever the two differ: their hashes are compared, all bytes of
-    /// them.
-    pub fn knows(&self, told: &str) -> bool {
+    /// Whether this is the token. Takes the same time wherever the two differ: all bytes of their hashes are compared.
+    pub fn is_token(&self, candidate: &str) -> bool {
         let Some(token) = &self.token else { return false };
-        let (ours, theirs) = (Sha256::digest(token), Sha256::digest(told));
+        let (ours, theirs) = (Sha256::digest(token), Sha256::digest(candidate));
         ours.iter().zip(theirs.iter()).fold(0, |differs, (a, b)| differs | std::hint::black_box(a ^ b)) == 0
     }
 }
 
-/// `localhost` or an address, with or without a port.
+/// `localhost` or an IP address, with or without a port.
 fn is_this_machine(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -78,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn without_one_only_this_machine_is_called() {
+    fn without_a_token_only_this_machine_is_accepted() {
         let access = Access::new(None);
         for name in ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "[::1]"] {
             assert!(access.allows(&host(name)), "{name}");
@@ -86,6 +85,6 @@ mod tests {
         for name in ["evil.example", "evil.example:8080", "localhost.evil.example", "", ":8080"] {
             assert!(!access.allows(&host(name)), "{name}");
         }
-        assert!(!access.knows(""));
+        assert!(!access.is_token(""));
     }
 }

@@ -1,61 +1,60 @@
-//! What is answered to each path.
+//! The answer to each request.
 
 use super::access::COOKIE_NAME;
-use super::connection::{ANSWER, Connection, PICTURE};
+use super::connection::{ANSWER_TIMEOUT, Connection, FRAME_TIMEOUT};
 use super::events::open_picture;
+use super::limits::VIEWERS;
+use super::login::login_page;
 use super::metrics::metrics;
+use super::page::{PageState, ViewerSlot};
 use super::request::{HttpRequest, RequestError};
 use super::status::status;
-use super::{Page, ViewerSlot};
 use crate::times::BEAT;
 use std::io::{self, Read};
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-/// The page, without anything from outside.
+/// The page; its script inserts all data as text.
 const PAGE: &str = include_str!("page.html");
-/// For a browser that does not know the token.
-const ENTER: &str = include_str!("enter.html");
-/// How long a single picture is waited for, and how old it may be.
-const SINGLE: Duration = Duration::from_secs(2);
-/// How old a picture may be that a new viewer gets at once.
-const FIRST: Duration = Duration::from_millis(500);
+/// How long `/frame.jpg` waits for a frame.
+const SINGLE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The oldest frame that a new viewer gets at once.
+const FIRST_MAX_AGE: Duration = Duration::from_millis(500);
 
-/// What stands before each picture of the live view. A browser shows one only when it has seen the head of the next, so that is
-/// sent behind each picture at once, and cannot tell a length.
+/// The head of each frame of the live view. A browser shows a frame only when it has received the head of the next, which is
+/// therefore sent at once after each frame, and so without a length.
 const PART: &str = "--frame\r\nContent-Type: image/jpeg\r\n\r\n";
 
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
-/// Reads a request and answers it; ends with the connection.
-pub fn serve(page: &Page, mut connection: Connection) {
+/// Reads a request and answers it; returns when the connection is closed.
+pub fn serve(page: &PageState, mut connection: Connection) {
     let answered = match HttpRequest::read(&mut connection) {
         Ok(request) => answer(page, &request, &mut connection),
         Err(RequestError::Bad(status, reason)) => {
-            connection.allow(ANSWER);
+            connection.set_timeout(ANSWER_TIMEOUT);
             plain(&mut connection, status, reason)
         }
         Err(RequestError::Gone) => return,
     };
-    // Whoever went away or read too slowly has the connection cut.
+    // A client that is gone or reads too slowly is disconnected at once.
     if answered.is_ok() {
         connection.finish();
     }
 }
 
-fn answer(page: &Page, request: &HttpRequest, connection: &mut Connection) -> io::Result<()> {
-    connection.allow(ANSWER);
+fn answer(page: &PageState, request: &HttpRequest, connection: &mut Connection) -> io::Result<()> {
+    connection.set_timeout(ANSWER_TIMEOUT);
     let body = match request.method.as_str() {
         "GET" => true,
         "HEAD" => false,
         _ => return plain(connection, 405, "only GET and HEAD are served here"),
     };
-    // The token in the address becomes a cookie, and goes out of sight.
+    // A token in the address is moved into a cookie, so that it is not visible.
     if request.path == "/"
         && let Some(token) = request.parameter("token")
-        && page.access.knows(token)
+        && page.access.is_token(token)
     {
         let cookie = format!(
             "Location: /\r\nSet-Cookie: {COOKIE_NAME}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000\r\n"
@@ -65,7 +64,7 @@ fn answer(page: &Page, request: &HttpRequest, connection: &mut Connection) -> io
     if !page.access.allows(request) {
         let how = "WWW-Authenticate: Bearer realm=\"lineside\"\r\n";
         return match request.path.as_str() {
-            "/" => send(connection, 401, HTML, how, ENTER.as_bytes(), body),
+            "/" => send(connection, 401, HTML, how, login_page().as_bytes(), body),
             _ => send(connection, 401, TEXT, how, b"a token is needed (status_page.token)\n", body),
         };
     }
@@ -83,12 +82,12 @@ fn answer(page: &Page, request: &HttpRequest, connection: &mut Connection) -> io
             let text = metrics(page, &page.status.now());
             send(connection, 200, "text/plain; version=0.0.4; charset=utf-8", "", text.as_bytes(), body)
         }
-        "/live.mjpeg" => match page.claim_slot() {
+        "/live.mjpeg" => match page.claim_viewer_slot() {
             Some(slot) if body => stream(&slot, connection),
             Some(_) => send(connection, 200, "multipart/x-mixed-replace; boundary=frame", "", b"", false),
             None => full(connection, body),
         },
-        "/frame.jpg" => match page.claim_slot() {
+        "/frame.jpg" => match page.claim_viewer_slot() {
             Some(slot) => single(&slot, connection, body),
             None => full(connection, body),
         },
@@ -99,17 +98,17 @@ fn answer(page: &Page, request: &HttpRequest, connection: &mut Connection) -> io
     }
 }
 
-/// Pictures as they come, until the viewer goes, falls behind for too long, or the run ends.
+/// Sends frames until the viewer disconnects or falls behind for too long, or the run ends.
 fn stream(slot: &ViewerSlot, connection: &mut Connection) -> io::Result<()> {
     let head = head(200, "multipart/x-mixed-replace; boundary=frame", "", None);
     connection.write_all(format!("{head}{PART}").as_bytes())?;
     let page = slot.page();
-    let mut seen = page.latest.too_old(FIRST);
-    while !page.stopping.load(Relaxed) {
-        let Some(encoded) = page.latest.newer(seen, BEAT) else { continue };
-        seen = encoded.number;
-        connection.allow(PICTURE);
-        connection.write_all(&encoded.jpeg)?;
+    let mut seen = page.latest.start_after(FIRST_MAX_AGE);
+    while !page.is_stopping() {
+        let Some(frame) = page.latest.newer(seen, BEAT) else { continue };
+        seen = frame.number;
+        connection.set_timeout(FRAME_TIMEOUT);
+        connection.write_all(&frame.jpeg)?;
         connection.write_all(format!("\r\n{PART}").as_bytes())?;
     }
     Ok(())
@@ -117,25 +116,25 @@ fn stream(slot: &ViewerSlot, connection: &mut Connection) -> io::Result<()> {
 
 fn single(slot: &ViewerSlot, connection: &mut Connection, body: bool) -> io::Result<()> {
     let page = slot.page();
-    let (seen, until) = (page.latest.too_old(FIRST), Instant::now() + SINGLE);
-    while !page.stopping.load(Relaxed) && Instant::now() < until {
-        if let Some(encoded) = page.latest.newer(seen, BEAT) {
-            return send(connection, 200, "image/jpeg", "", &encoded.jpeg, body);
+    let (seen, until) = (page.latest.start_after(FIRST_MAX_AGE), Instant::now() + SINGLE_TIMEOUT);
+    while !page.is_stopping() && Instant::now() < until {
+        if let Some(frame) = page.latest.newer(seen, BEAT) {
+            return send(connection, 200, "image/jpeg", "", &frame.jpeg, body);
         }
     }
-    plain(connection, 503, "no frame was judged in the last two seconds")
+    plain(connection, 503, "no frame was inspected in the last two seconds")
 }
 
 fn full(connection: &mut Connection, body: bool) -> io::Result<()> {
-    let text = format!("{} viewers look already\n", super::VIEWERS);
+    let text = format!("there are {VIEWERS} viewers already\n");
     send(connection, 503, TEXT, "Retry-After: 10\r\n", text.as_bytes(), body)
 }
 
-fn picture(page: &Page, name: &str, connection: &mut Connection, body: bool) -> io::Result<()> {
+fn picture(page: &PageState, name: &str, connection: &mut Connection, body: bool) -> io::Result<()> {
     let Some((file, length)) = open_picture(page.events.folder(), name) else {
-        return plain(connection, 404, "there is no such picture");
+        return plain(connection, 404, "there is no such image");
     };
-    // A picture never changes under its name.
+    // An image never changes under its name.
     let head = head(200, "image/png", "", Some(length)).replace("no-store", "private, max-age=86400, immutable");
     connection.write_all(head.as_bytes())?;
     let (mut file, mut bytes) = (file.take(if body { length } else { 0 }), [0; 16 << 10]);
@@ -156,7 +155,7 @@ fn send(c: &mut Connection, status: u16, kind: &str, more: &str, content: &[u8],
     if body { c.write_all(content) } else { Ok(()) }
 }
 
-/// The head of an answer. Each connection has one, and a page may load and run nothing but what is in it.
+/// The head of an answer. Each connection serves one request. The policy keeps a page from loading or running anything else.
 fn head(status: u16, kind: &str, more: &str, length: Option<u64>) -> String {
     let reason = match status {
         200 => "OK",

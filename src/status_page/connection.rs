@@ -1,16 +1,16 @@
-//! A connection that ends in time: whoever sends or reads too slowly is left alone.
+//! A connection with a deadline: clients that send or read too slowly are disconnected.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-/// The head of a request has to be there within this time.
-pub const HEAD: Duration = Duration::from_secs(5);
-/// An answer has to be taken within this time.
-pub const ANSWER: Duration = Duration::from_secs(30);
-/// A picture of the live view has to be taken within this time; what the socket holds already does not count.
-pub const PICTURE: Duration = Duration::from_secs(10);
-/// How long a refused visitor may go on sending before the connection is closed, so that he gets to read why.
+/// Time for sending the head of a request.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for reading an answer.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time for reading a frame of the live view into the socket's buffer.
+pub const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may go on sending before the connection is closed, so that it can read the answer.
 const LINGER: Duration = Duration::from_millis(300);
 
 /// A socket with a deadline.
@@ -20,34 +20,34 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection that has [`HEAD`] from now on.
+    /// A connection whose deadline is [`HEAD_TIMEOUT`] from now.
     pub fn new(socket: TcpStream) -> Connection {
-        Connection { socket, deadline: Instant::now() + HEAD }
+        Connection { socket, deadline: Instant::now() + HEAD_TIMEOUT }
     }
 
-    /// From now on there is so much time.
-    pub fn allow(&mut self, time: Duration) {
+    /// Sets the deadline, from now.
+    pub fn set_timeout(&mut self, time: Duration) {
         self.deadline = Instant::now() + time;
     }
 
-    /// Reads what is there, at least a byte.
+    /// Reads at least one byte; 0 at the end of the stream.
     ///
     /// # Errors
-    /// As of a socket; `TimedOut` or `WouldBlock` where the time is over.
+    /// Of the socket; `TimedOut` or `WouldBlock` after the deadline.
     pub fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.socket.set_read_timeout(Some(self.left()?))?;
+        self.socket.set_read_timeout(Some(self.time_left()?))?;
         self.socket.read(bytes)
     }
 
-    /// Writes all.
+    /// Writes all bytes.
     ///
     /// # Errors
-    /// As of a socket; `TimedOut` or `WouldBlock` where the time is over.
+    /// Of the socket; `TimedOut` or `WouldBlock` after the deadline.
     pub fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            // A blocking write goes on until all is written, however slowly: so pieces of what fits the socket's buffer.
+            // A blocking write goes on until all is written, however slowly, so it is done in pieces that fit the socket's buffer.
             let piece = &bytes[..bytes.len().min(16 << 10)];
-            self.socket.set_write_timeout(Some(self.left()?))?;
+            self.socket.set_write_timeout(Some(self.time_left()?))?;
             match self.socket.write(piece) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => bytes = &bytes[written..],
@@ -58,17 +58,17 @@ impl Connection {
         Ok(())
     }
 
-    /// Says the end, and reads on for a moment: closing over unread bytes would take the answer back.
+    /// Closes the writing side and reads on for a moment: closing with unread bytes would discard the answer.
     pub fn finish(mut self) {
-        self.allow(LINGER);
+        self.set_timeout(LINGER);
         let _ = self.socket.shutdown(Shutdown::Write);
-        let (mut bytes, mut most) = ([0; 4096], 64);
-        while most > 0 && self.read(&mut bytes).is_ok_and(|read| read > 0) {
-            most -= 1;
+        let (mut bytes, mut reads_left) = ([0; 4096], 64);
+        while reads_left > 0 && self.read(&mut bytes).is_ok_and(|read| read > 0) {
+            reads_left -= 1;
         }
     }
 
-    fn left(&self) -> io::Result<Duration> {
+    fn time_left(&self) -> io::Result<Duration> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
     }

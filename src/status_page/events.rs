@@ -1,5 +1,5 @@
-//! The last events, read from the ends of the files of records, and their pictures: so those from before a restart are there,
-//! too.
+//! The most recent events and their images, read from the ends of the record files, so that those from before a restart are
+//! included.
 
 use crate::sink::{EventLog, record_files};
 use serde_json::{Value, json};
@@ -9,48 +9,48 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// How much of a file's end is read: some hundred events.
-pub const END: u64 = 64 << 10;
-/// Events on the page.
+/// How much of a file's end is read, in bytes: some hundred events.
+pub const TAIL_BYTES: u64 = 64 << 10;
+/// How many events the page shows.
 const SHOWN: usize = 12;
 
-/// The last events of a folder. Many ask twice a second; files are read again only when they have changed.
+/// The most recent events of a folder. Every client asks twice per second; files are read only after a change.
 pub struct RecentEvents {
     folder: PathBuf,
-    known: Mutex<CachedEvents>,
+    cache: Mutex<CachedEvents>,
 }
 
 #[derive(Default)]
 struct CachedEvents {
-    /// The inode and length of the file that they were read from: it only grows, and is followed by another.
+    /// Inode and length of the active record file when they were read: a file only grows, and the next has another inode.
     file: Option<(u64, u64)>,
     events: Vec<Value>,
 }
 
 impl RecentEvents {
-    /// Those of records and pictures in `folder`.
+    /// The events in the record files of `folder`.
     pub fn new(folder: PathBuf) -> RecentEvents {
-        RecentEvents { folder, known: Mutex::default() }
+        RecentEvents { folder, cache: Mutex::default() }
     }
 
-    /// The last ones, newest first.
+    /// The most recent events, the newest first.
     pub fn last(&self) -> Vec<Value> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let about = std::fs::metadata(EventLog::path_in(&self.folder));
         let file = about.ok().map(|about| (about.ino(), about.len()));
-        if known.file != file || file.is_none() {
-            *known = CachedEvents { file, events: last_events(&self.folder) };
+        if cache.file != file || file.is_none() {
+            *cache = CachedEvents { file, events: last_events(&self.folder) };
         }
-        known.events.clone()
+        cache.events.clone()
     }
 
-    /// The folder.
+    /// The folder of records and images.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 }
 
-/// Newest first; what is no whole record is passed over.
+/// The newest first; incomplete records are skipped.
 fn last_events(folder: &Path) -> Vec<Value> {
     let mut events = Vec::new();
     for file in record_files(folder).unwrap_or_default().iter().rev() {
@@ -63,12 +63,12 @@ fn last_events(folder: &Path) -> Vec<Value> {
 }
 
 fn events_in(path: &Path, most: usize) -> Vec<Value> {
-    let Some(end) = end_of(path) else { return Vec::new() };
-    let records = end.split(|&byte| byte == b'\n').rev().filter_map(|line| serde_json::from_slice::<Value>(line).ok());
-    records.filter(|record| record["record"] == "event").take(most).map(|record| shown(&record)).collect()
+    let Some(tail) = tail_of(path) else { return Vec::new() };
+    let records = tail.split(|&byte| byte == b'\n').rev().filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    records.filter(|record| record["record"] == "event").take(most).map(|record| summary(&record)).collect()
 }
 
-fn shown(record: &Value) -> Value {
+fn summary(record: &Value) -> Value {
     let picture = |name: &str| record["files"][name].as_str().filter(|file| is_picture_name(file));
     json!({
         "time": record["time"], "frame": record["frame"], "score": record["score"], "threshold": record["threshold"],
@@ -76,16 +76,17 @@ fn shown(record: &Value) -> Value {
     })
 }
 
-fn end_of(path: &Path) -> Option<Vec<u8>> {
+fn tail_of(path: &Path) -> Option<Vec<u8>> {
     let mut file = File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(END))).ok()?;
-    let mut end = Vec::new();
-    file.take(END).read_to_end(&mut end).ok()?;
-    Some(end)
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES))).ok()?;
+    let mut tail = Vec::new();
+    file.take(TAIL_BYTES).read_to_end(&mut tail).ok()?;
+    Some(tail)
 }
 
-/// Opens an event's picture, and gives its length. A name that leads elsewhere, a link, and what is no file is not opened.
+/// Opens an event's image; also returns its length. `None` for a name that leads out of the folder, a link, and what is not a
+/// file.
 pub fn open_picture(folder: &Path, name: &str) -> Option<(File, u64)> {
     if !is_picture_name(name) {
         return None;
@@ -96,7 +97,7 @@ pub fn open_picture(folder: &Path, name: &str) -> Option<(File, u64)> {
     about.is_file().then_some((file, about.len()))
 }
 
-/// Names as the writer makes them; without a slash none of them leaves the folder.
+/// Whether a name is one that the image store makes. It has no slash, so it cannot lead out of the folder.
 fn is_picture_name(name: &str) -> bool {
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     plain && !name.starts_with('.') && name.ends_with(".png")
@@ -108,7 +109,7 @@ mod tests {
     use std::io::Write;
 
     #[test]
-    fn the_last_events_are_read_from_the_end_of_a_file_with_anything_in_it() {
+    fn the_last_events_are_read_from_the_end_of_a_file_with_any_content() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
         assert!(last_events(folder.path()).is_empty());
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_was_added_is_seen() {
+    fn a_record_that_is_appended_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let events = RecentEvents::new(folder.path().to_path_buf());
         assert!(events.last().is_empty());

@@ -1,9 +1,9 @@
-//! How sharp a picture is: for turning a lens until the number is highest.
+//! A focus measure: the lens is turned until it is highest.
 
 use lineside_picture::{Picture, luma_into};
 
-/// Sharpness and mean brightness, in grey levels. Sharpness is the mean of the absolute Laplacian (4 neighbours) of the
-/// luma, of each second row: it rises with focus, and with noise, so it compares pictures of one camera in one light.
+/// Sharpness and mean brightness, in grey levels. Sharpness is the mean absolute Laplacian (4 neighbours) of the luma of every
+/// second row. It rises with focus and with noise, so it compares frames of one camera in one light.
 pub fn focus(picture: &Picture, luma: &mut Picture) -> (f64, f64) {
     luma_into(picture, luma);
     let (width, height) = (luma.width(), luma.height());

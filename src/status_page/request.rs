@@ -1,44 +1,44 @@
-//! One request: read within bounds of bytes and of time, and taken apart.
+//! Reads and parses one HTTP request, within bounds of bytes and time.
 
 use super::connection::Connection;
 use std::io::{self, ErrorKind};
 
-/// The longest head of a request. A browser's is below 1 KiB.
+/// The longest head of a request, in bytes. A browser's is below 1 KiB.
 pub const LONGEST_HEAD: usize = 8 << 10;
-/// The most headers.
+/// The most header fields.
 const MOST_HEADERS: usize = 48;
 
-/// What is used of a request.
+/// The parts of a request that are used.
 #[derive(Debug, Default, PartialEq)]
 pub struct HttpRequest {
-    /// `GET`, `HEAD`, or what is refused.
+    /// `GET`, `HEAD`, or one that is refused.
     pub method: String,
-    /// Without the query, as it was sent: not decoded, because no path here needs it.
+    /// Without the query. Not percent-decoded, because no path here needs it.
     pub path: String,
-    /// Behind the question mark.
+    /// After the question mark.
     pub query: String,
-    /// The header `Host`.
+    /// The header field `Host`.
     pub host: String,
-    /// The header `Authorization`.
+    /// The header field `Authorization`.
     pub authorization: String,
-    /// The header `Cookie`.
+    /// The header field `Cookie`.
     pub cookie: String,
 }
 
 /// Why there is no request.
 #[derive(Debug)]
 pub enum RequestError {
-    /// An answer can be given: status and reason.
+    /// To be answered with this status and reason.
     Bad(u16, &'static str),
-    /// Nobody is there any more, or too slow.
+    /// The client is gone, or sent nothing in time.
     Gone,
 }
 
 impl HttpRequest {
-    /// Reads the head; a body is left where it is.
+    /// Reads the head; a body is not read.
     ///
     /// # Errors
-    /// [`RequestError`] where it is none, too long, or too slow.
+    /// [`RequestError`] if it is malformed, too long, or too slow.
     pub fn read(connection: &mut Connection) -> Result<HttpRequest, RequestError> {
         let (mut head, mut have) = (vec![0; LONGEST_HEAD], 0);
         loop {
@@ -58,7 +58,7 @@ impl HttpRequest {
         }
     }
 
-    /// The value of a parameter of the query.
+    /// The value of a query parameter.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.query
             .split('&')
@@ -72,7 +72,7 @@ fn is_slow(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// `None` while it is not whole.
+/// `None` while it is incomplete.
 fn parse(head: &[u8]) -> Result<Option<HttpRequest>, (u16, &'static str)> {
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
@@ -104,7 +104,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_request_is_taken_apart() {
+    fn a_request_is_parsed() {
         let head =
             b"GET /a/b.png?token=x&y=z HTTP/1.1\r\nHOST: here:1\r\ncookie: a=b\r\nAuthorization: Bearer t\r\n\r\n";
         let request = parse(head).unwrap().unwrap();
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_refused() {
+    fn malformed_requests_are_refused() {
         assert_eq!(parse(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").unwrap_err().0, 400, "TLS");
         assert_eq!(parse(b"GET / HTTP/9\r\n\r\n").unwrap_err().0, 400);
         assert_eq!(parse(b"GET /\x00 HTTP/1.1\r\n\r\n").unwrap_err().0, 400);

@@ -1,12 +1,13 @@
-//! The page's thread: lets visitors in, up to a number, and makes the pictures.
+//! The page's thread: accepts connections, up to a number, and encodes the live view.
 
 use super::access::Access;
 use super::answer::serve;
 use super::connection::Connection;
+use super::encoder::JpegEncoderTask;
 use super::events::RecentEvents;
-use super::jpeg_encoder::{JpegEncoderTask, LatestImage};
-use super::status_cell::StatusCell;
-use super::{CONNECTIONS, LiveFeed, Page, RunFacts, SEND_BUFFER, STACK};
+use super::limits::{CONNECTIONS, SEND_BUFFER, STACK};
+use super::live::LiveFeed;
+use super::page::{PageState, RunFacts};
 use crate::board::heat::Reading;
 use crate::field::Interval;
 use crate::pipeline::Status;
@@ -16,35 +17,33 @@ use std::io::{self, ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How often the page looks for visitors and frames.
-const LOOK: Duration = Duration::from_millis(20);
-/// Where the address is not there yet, it is tried again after so long.
-const TRY_AGAIN: Duration = Duration::from_secs(5);
+/// How often the thread checks for connections and frames.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// The delay after the address could not be bound.
+const BIND_RETRY: Duration = Duration::from_secs(5);
 
-/// A page that is served; until it is dropped.
+/// Serves the page until it is dropped.
 pub struct StatusServer {
-    page: Arc<Page>,
+    page: Arc<PageState>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Someone who is being served.
-struct Visitor {
+/// A connection that is being served.
+struct ActiveConnection {
     thread: JoinHandle<()>,
     socket: TcpStream,
 }
 
 impl StatusServer {
-    /// Serves the page of a run at an address, with at most `max_fps` pictures a second, to whoever knows the token. The run
-    /// leaves records and pictures in `folder`. Where the address cannot be had, that is a fault and tried again:
-    /// inspection does not depend on it.
+    /// Serves the page of a run at an address, with at most `max_fps` frames per second, to clients with the token. Records and
+    /// images of the run are in `folder`. If the address cannot be bound, that is a fault, and it is tried again; inspection
+    /// does not depend on it.
     ///
     /// # Errors
-    /// Where the thread cannot be started.
+    /// If the thread cannot be started.
     pub fn start(
         listen: SocketAddr,
         token: Option<String>,
@@ -54,28 +53,19 @@ impl StatusServer {
         folder: PathBuf,
         telemetry: Telemetry,
     ) -> io::Result<StatusServer> {
-        let page = Arc::new(Page {
-            facts,
-            access: Access::new(token),
-            live,
-            status: StatusCell::new(),
-            latest: LatestImage::default(),
-            events: RecentEvents::new(folder),
-            viewers: AtomicUsize::new(0),
-            stopping: AtomicBool::new(false),
-        });
+        let page = Arc::new(PageState::new(facts, Access::new(token), live, RecentEvents::new(folder)));
         let shared = Arc::clone(&page);
         let work = move || run(&shared, listen, max_fps, &telemetry);
         let thread = Builder::new().name("status page".into()).stack_size(STACK).spawn(work)?;
         Ok(StatusServer { page, thread: Some(thread) })
     }
 
-    /// With each status: how long frames took since the last one.
-    pub fn record_interval(&self, stretch: &Interval) {
-        self.page.status.record_interval(stretch);
+    /// Adds the durations of the interval since the last status record.
+    pub fn record_interval(&self, interval: &Interval) {
+        self.page.status.record_interval(interval);
     }
 
-    /// How things stand; called many times a second, never waits.
+    /// Stores the status; called many times per second, never waits.
     pub fn update(&self, status: &Status, alive: bool, heat: &Reading, rung: Option<u8>) {
         self.page.status.update(status, alive, heat, rung);
     }
@@ -83,18 +73,18 @@ impl StatusServer {
 
 impl Drop for StatusServer {
     fn drop(&mut self) {
-        self.page.stopping.store(true, Relaxed);
+        self.page.stop();
         if let Some(thread) = self.thread.take() {
-            // A panic there is told by its own message; the run went on without the page.
+            // A panic of the thread was reported by its own message; the run went on without the page.
             let _ = thread.join();
         }
     }
 }
 
-/// Whether the address can be had now.
+/// Checks that the address can be bound now.
 ///
 /// # Errors
-/// As the kernel says.
+/// Of the kernel.
 pub fn check_bindable(address: SocketAddr) -> io::Result<()> {
     listen(address).map(drop)
 }
@@ -103,7 +93,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     // A restart must not wait for the connections of the process before.
     socket.set_reuse_address(true)?;
-    // Its connections inherit it.
+    // Connections inherit the size.
     socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.set_recv_buffer_size(SEND_BUFFER)?;
     socket.set_nonblocking(true)?;
@@ -112,28 +102,28 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn run(page: &Arc<Page>, address: SocketAddr, max_fps: f64, telemetry: &Telemetry) {
+fn run(page: &Arc<PageState>, address: SocketAddr, max_fps: f64, telemetry: &Telemetry) {
     let (mut listener, mut tried) = (None, None::<Instant>);
-    let (mut encoder_task, mut visits) = (JpegEncoderTask::new(max_fps, &page.live), Vec::<Visitor>::new());
-    while !page.stopping.load(Relaxed) {
-        if listener.is_none() && tried.is_none_or(|tried| tried.elapsed() >= TRY_AGAIN) {
+    let (mut encoder, mut connections) = (JpegEncoderTask::new(max_fps, &page.live), Vec::<ActiveConnection>::new());
+    while !page.is_stopping() {
+        if listener.is_none() && tried.is_none_or(|tried| tried.elapsed() >= BIND_RETRY) {
             tried = Some(Instant::now());
             listener = open(address, telemetry);
         }
-        visits.retain(|visit| !visit.thread.is_finished());
+        connections.retain(|connection| !connection.thread.is_finished());
         while let Some(socket) = listener.as_ref().and_then(accept) {
             let _ = SockRef::from(&socket).set_tcp_nodelay(true);
-            visits.extend(welcome(page, socket, visits.len()));
+            connections.extend(handle(page, socket, connections.len()));
         }
-        encoder_task.look(&page.live, &page.latest);
-        std::thread::sleep(LOOK);
+        encoder.poll(&page.live, &page.latest);
+        std::thread::sleep(POLL_INTERVAL);
     }
-    // Whoever reads or sends nothing would be waited for.
-    for visit in &visits {
-        let _ = visit.socket.shutdown(Shutdown::Both);
+    // Clients that neither read nor send would delay the end.
+    for connection in &connections {
+        let _ = connection.socket.shutdown(Shutdown::Both);
     }
-    for visit in visits {
-        let _ = visit.thread.join();
+    for connection in connections {
+        let _ = connection.thread.join();
     }
 }
 
@@ -152,7 +142,7 @@ fn open(address: SocketAddr, telemetry: &Telemetry) -> Option<TcpListener> {
     }
 }
 
-/// What the kernel says, and what to do.
+/// A bind error for people, and what to do.
 pub fn describe_bind_error(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::AddrInUse => "another program listens there".into(),
@@ -169,22 +159,22 @@ fn accept(listener: &TcpListener) -> Option<TcpStream> {
     loop {
         match listener.accept() {
             Ok((socket, _)) => return socket.set_nonblocking(false).is_ok().then_some(socket),
-            // Gone before it was let in.
+            // Closed before it was accepted.
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
             Err(_) => return None,
         }
     }
 }
 
-/// A thread for the visitor, where one is left; else a word, which fits into any socket.
-fn welcome(page: &Arc<Page>, socket: TcpStream, visits: usize) -> Option<Visitor> {
-    if visits < CONNECTIONS
+/// Starts a thread for a connection. Beyond [`CONNECTIONS`] it is answered with 503, which fits into any send buffer.
+fn handle(page: &Arc<PageState>, socket: TcpStream, served: usize) -> Option<ActiveConnection> {
+    if served < CONNECTIONS
         && let Ok(other) = socket.try_clone()
     {
         let page = Arc::clone(page);
         let work = move || serve(&page, Connection::new(other));
-        if let Ok(thread) = Builder::new().name("visitor".into()).stack_size(STACK).spawn(work) {
-            return Some(Visitor { thread, socket });
+        if let Ok(thread) = Builder::new().name("client".into()).stack_size(STACK).spawn(work) {
+            return Some(ActiveConnection { thread, socket });
         }
     }
     let busy = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 5\r\n\r\n";

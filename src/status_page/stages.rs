@@ -1,4 +1,4 @@
-//! How long each stage of a frame's way takes: lately, for people; since the run began, for Prometheus.
+//! Durations of each stage of a frame: of the last interval, for people; since the start of the run, for Prometheus.
 
 use crate::field::{Interval, Stage};
 
@@ -8,30 +8,30 @@ pub const BOUNDS: [u32; 13] = [1, 2, 5, 10, 20, 30, 50, 75, 100, 200, 500, 1000,
 /// All stages, in the order of [`Stage::ALL`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StageTotals {
-    /// How long the last stretch was, in seconds; 0 before its end.
+    /// Length of the last interval, in seconds; 0 before the first has ended.
     pub seconds: f64,
-    took: [StageTimes; Stage::ALL.len()],
+    stages: [StageTimes; Stage::ALL.len()],
 }
 
-/// One stage.
+/// Durations of one stage.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StageTimes {
-    /// The 50th, 95th and 99th percentile in the last stretch, in milliseconds; `None` where it did not run in it.
+    /// The 50th, 95th and 99th percentile in the last interval, in milliseconds; `None` if the stage did not run.
     pub percentiles: Option<[f64; 3]>,
-    /// How often it ran since the run began,
+    /// How often it ran since the start of the run.
     pub count: u64,
-    /// how long that took together, in microseconds,
+    /// The sum of its durations since then, in microseconds.
     pub micros: u64,
-    /// and how often it took at most as long as each of [`BOUNDS`].
+    /// How often it took at most each of [`BOUNDS`] since then.
     pub at_most: [u64; BOUNDS.len()],
 }
 
 impl StageTotals {
-    /// A stretch ended.
-    pub fn add(&mut self, stretch: &Interval) {
-        self.seconds = stretch.seconds;
-        for (took, stage) in self.took.iter_mut().zip(Stage::ALL) {
-            let times = stretch.stage(stage);
+    /// Adds an interval.
+    pub fn add(&mut self, interval: &Interval) {
+        self.seconds = interval.seconds;
+        for (took, stage) in self.stages.iter_mut().zip(Stage::ALL) {
+            let times = interval.stage(stage);
             let percentile = |share| f64::from(times.quantile(share)) / 1e3;
             took.percentiles = (times.count() > 0).then(|| [0.5, 0.95, 0.99].map(percentile));
             took.count += times.count();
@@ -42,9 +42,9 @@ impl StageTotals {
         }
     }
 
-    /// Each stage, as records call it.
+    /// The stages, each with its name in records.
     pub fn each(&self) -> impl Iterator<Item = (&'static str, &StageTimes)> {
-        Stage::ALL.iter().map(|stage| stage.word()).zip(&self.took)
+        Stage::ALL.iter().map(|stage| stage.word()).zip(&self.stages)
     }
 }
 
@@ -54,13 +54,13 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn percentiles_are_the_last_stretchs_and_buckets_are_the_runs() {
+    fn percentiles_are_of_the_last_interval_and_buckets_of_the_run() {
         let mut stages = StageTotals::default();
         for millis in [7, 40] {
-            let mut stretch = Interval::new();
-            stretch.seconds = 10.0;
-            (0..3).for_each(|_| stretch.add_time(Stage::Judge, Duration::from_millis(millis)));
-            stages.add(&stretch);
+            let mut interval = Interval::new();
+            interval.seconds = 10.0;
+            (0..3).for_each(|_| interval.add_time(Stage::Judge, Duration::from_millis(millis)));
+            stages.add(&interval);
         }
         let (word, judge) = stages.each().nth(Stage::Judge as usize).unwrap();
         assert_eq!((word, judge.percentiles, judge.count, judge.micros), ("judge", Some([40.0; 3]), 6, 141_000));
@@ -68,6 +68,6 @@ mod tests {
         assert_eq!(at_most, [0, 0, 0, 3, 3, 3, 6, 6, 6, 6, 6, 6, 6]);
         assert_eq!(stages.each().next().unwrap().1.percentiles, None);
         stages.add(&Interval::new());
-        assert_eq!(stages.each().nth(Stage::Judge as usize).unwrap().1.percentiles, None, "it rests");
+        assert_eq!(stages.each().nth(Stage::Judge as usize).unwrap().1.percentiles, None, "it did not run");
     }
 }

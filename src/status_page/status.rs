@@ -1,27 +1,27 @@
 //! `/status.json`: what the page shows.
 
-use super::live::REMEMBERED;
+use super::limits::VIEWERS;
+use super::live::SCORES;
+use super::page::PageState;
 use super::stages::StageTimes;
 use super::status_cell::StatusSnapshot;
-use super::{Page, VIEWERS};
 use crate::memory::{peak_resident_bytes, resident_bytes};
 use serde_json::{Value, json};
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// Focus is that of a picture that is not older.
+/// Focus and brightness are those of an image that is not older.
 const RECENT: Duration = Duration::from_secs(3);
 
-/// All that the page shows beside the picture.
-pub fn status(page: &Page, now: &StatusSnapshot) -> Value {
-    let Page { facts, live, latest, .. } = page;
-    let (verdicts, remembered) = live.remembered(REMEMBERED);
-    let last = remembered.last();
-    let scores: Vec<f64> = remembered.iter().map(|one| rounded(f64::from(one.score), 1e4)).collect();
-    let defects: Vec<usize> = (0..remembered.len()).filter(|&at| remembered[at].defect).collect();
-    let encoded = latest.newest(RECENT);
+/// Everything that the page shows beside the live view.
+pub fn status(page: &PageState, now: &StatusSnapshot) -> Value {
+    let PageState { facts, live, latest, .. } = page;
+    let (verdicts, recent) = live.last_scores(SCORES);
+    let last = recent.last();
+    let scores: Vec<f64> = recent.iter().map(|one| rounded(f64::from(one.score), 1e4)).collect();
+    let defects: Vec<usize> = (0..recent.len()).filter(|&at| recent[at].defect).collect();
+    let image = latest.newest(RECENT);
     let counts = &now.status.counts;
-    let stages: Vec<Value> = now.stages.each().filter_map(|(stage, took)| told(stage, took)).collect();
+    let stages: Vec<Value> = now.stages.each().filter_map(|(stage, took)| percentiles(stage, took)).collect();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "source": facts.source,
@@ -56,16 +56,16 @@ pub fn status(page: &Page, now: &StatusSnapshot) -> Value {
         "verdicts": verdicts,
         "scores": scores,
         "chart_defects": defects,
-        "focus": encoded.as_ref().map(|encoded| rounded(encoded.sharpness, 100.0)),
-        "brightness": encoded.as_ref().map(|encoded| rounded(encoded.brightness, 10.0)),
-        "viewers": page.viewers.load(Relaxed),
+        "focus": image.as_ref().map(|image| rounded(image.sharpness, 100.0)),
+        "brightness": image.as_ref().map(|image| rounded(image.brightness, 10.0)),
+        "viewers": page.viewers(),
         "viewers_limit": VIEWERS,
         "events": page.events.last(),
     })
 }
 
-/// The percentiles of a stage that ran lately.
-fn told(stage: &str, took: &StageTimes) -> Option<Value> {
+/// The percentiles of a stage; `None` if it did not run in the last interval.
+fn percentiles(stage: &str, took: &StageTimes) -> Option<Value> {
     let [p50, p95, p99] = took.percentiles?.map(|ms| rounded(ms, 100.0));
     Some(json!({ "stage": stage, "p50": p50, "p95": p95, "p99": p99 }))
 }

@@ -1,4 +1,4 @@
-//! What the main thread tells the page, and whether inspection gets on.
+//! The status of the run, as the main thread last stored it, and whether inspection makes progress.
 
 use super::stages::StageTotals;
 use crate::board::heat::Reading;
@@ -9,36 +9,37 @@ use crate::times::FEED;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Without a sign of life for so long, inspection does not get on.
+/// Inspection counts as stalled after so long without progress.
 const PATIENCE: Duration = FEED.saturating_mul(3);
-/// The rate is that of at least this time.
-const STRETCH: Duration = Duration::from_secs(2);
+/// The frame rate is measured over at least this time.
+const RATE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Shared by the main thread and the page.
+/// Written by the main thread, read by the page.
 pub struct StatusCell {
     now: Mutex<StatusSnapshot>,
 }
 
-/// How things stood when they were told last.
+/// The status at the last update.
 #[derive(Debug, Clone, Copy)]
 pub struct StatusSnapshot {
-    /// What the pipeline did.
+    /// Counts of the pipeline.
     pub status: Status,
-    /// What the board's sensors show.
+    /// Readings of the board's sensors.
     pub heat: Reading,
-    /// The rung of what is given up for heat.
+    /// The active degradation step against heat.
     pub rung: Option<u8>,
-    /// Frames captured a second, once that is known.
+    /// Captured frames per second, once measured.
     pub fps: Option<f64>,
-    /// How long frames take.
+    /// Durations by stage.
     pub stages: StageTotals,
-    alive: Instant,
+    last_progress: Instant,
     last_defect: Option<Instant>,
-    stretch: (Instant, u64),
+    /// When the measurement of the frame rate began, and the frames captured until then.
+    rate_start: (Instant, u64),
 }
 
 impl StatusCell {
-    /// Nothing yet.
+    /// The status before the first frame.
     pub fn new() -> StatusCell {
         let now = Instant::now();
         let (heat, status, stages) = (Reading::default(), Status::default(), StageTotals::default());
@@ -49,56 +50,56 @@ impl StatusCell {
                 rung: None,
                 fps: None,
                 stages,
-                alive: now,
+                last_progress: now,
                 last_defect: None,
-                stretch: (now, 0),
+                rate_start: (now, 0),
             }),
         }
     }
 
-    /// Many times a second; where the page reads just then, it is told the next time.
+    /// Called many times per second, never waits: while the page reads, an update is skipped.
     pub fn update(&self, status: &Status, alive: bool, heat: &Reading, rung: Option<u8>) {
-        let Ok(mut told) = self.now.try_lock() else { return };
+        let Ok(mut snapshot) = self.now.try_lock() else { return };
         let now = Instant::now();
-        if status.defects > told.status.defects {
-            told.last_defect = Some(now);
+        if status.defects > snapshot.status.defects {
+            snapshot.last_defect = Some(now);
         }
-        (told.status, told.heat, told.rung) = (*status, *heat, rung);
+        (snapshot.status, snapshot.heat, snapshot.rung) = (*status, *heat, rung);
         if alive {
-            told.alive = now;
+            snapshot.last_progress = now;
         }
-        let (since, captured) = told.stretch;
+        let (since, captured) = snapshot.rate_start;
         let time = now - since;
-        if time >= STRETCH {
-            told.fps = Some((status.counts.captured - captured) as f64 / time.as_secs_f64());
-            told.stretch = (now, status.counts.captured);
+        if time >= RATE_INTERVAL {
+            snapshot.fps = Some((status.counts.captured - captured) as f64 / time.as_secs_f64());
+            snapshot.rate_start = (now, status.counts.captured);
         }
     }
 
-    /// With each status: how long frames took since the last one.
-    pub fn record_interval(&self, stretch: &Interval) {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner).stages.add(stretch);
+    /// Adds the durations of the interval since the last status record.
+    pub fn record_interval(&self, interval: &Interval) {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).stages.add(interval);
     }
 
-    /// How things stood.
+    /// The status at the last update.
     pub fn now(&self) -> StatusSnapshot {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl StatusSnapshot {
-    /// How long ago the last defect was seen.
+    /// Time since the last defect.
     pub fn since_defect(&self) -> Option<Duration> {
         self.last_defect.map(|seen| seen.elapsed())
     }
 
-    /// Why inspection does not get on, where it does not.
+    /// Why inspection makes no progress, if so.
     pub fn problem(&self) -> Option<String> {
-        let still = self.alive.elapsed();
+        let still = self.last_progress.elapsed();
         if still >= PATIENCE {
             return Some(format!("capture or inspection has stood still for {} s", still.as_secs()));
         }
-        (self.status.source.state == SourceState::Away).then(|| "the source gives no frames".into())
+        (self.status.source.state == SourceState::Away).then(|| "the source delivers no frames".into())
     }
 }
 
@@ -107,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn inspection_gets_on_while_threads_beat_and_frames_come() {
+    fn inspection_is_healthy_while_threads_make_progress_and_frames_arrive() {
         let cell = StatusCell::new();
         let mut status = Status::default();
         let update = |status: &Status, alive| cell.update(status, alive, &Reading::default(), None);
@@ -115,16 +116,16 @@ mod tests {
         assert_eq!(cell.now().problem(), None);
         status.source.state = SourceState::Away;
         update(&status, true);
-        assert_eq!(cell.now().problem().unwrap(), "the source gives no frames");
+        assert_eq!(cell.now().problem().unwrap(), "the source delivers no frames");
         status.source.state = SourceState::Frozen;
         update(&status, true);
-        assert_eq!(cell.now().problem(), None, "they are inspected all the same");
+        assert_eq!(cell.now().problem(), None, "they are inspected nevertheless");
         assert_eq!(cell.now().since_defect(), None);
         status.defects = 1;
         update(&status, true);
         assert!(cell.now().since_defect().unwrap() < Duration::from_secs(9));
         let mut now = cell.now();
-        now.alive -= PATIENCE;
+        now.last_progress -= PATIENCE;
         assert_eq!(now.problem().unwrap(), "capture or inspection has stood still for 3 s");
     }
 }

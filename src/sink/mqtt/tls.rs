@@ -1,4 +1,4 @@
-//! What a TLS connection goes by: who may vouch for the broker, and what to show it.
+//! TLS configuration: the trusted certificate authorities, and the client certificate.
 
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -7,36 +7,36 @@ use rustls::{ClientConfig, RootCertStore};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Which of the files is at fault.
+/// The file that an error is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsFile {
-    /// That of the authorities.
+    /// The certificate authorities.
     Ca,
-    /// That of the certificate.
+    /// The client certificate.
     Certificate,
-    /// That of its key.
+    /// The key of the client certificate.
     Key,
 }
 
-/// Reads the PEM files: the authorities that may vouch for the broker, and, where it wants one, a certificate and its key.
+/// Reads the PEM files: the trusted authorities, and, if the broker asks for one, a client certificate and its key.
 ///
 /// # Errors
-/// Which file is at fault, and what is wrong with it.
-pub fn tls_config(ca: &Path, own: Option<(&Path, &Path)>) -> Result<Arc<ClientConfig>, (TlsFile, String)> {
+/// The file that is wrong, and why.
+pub fn tls_config(ca: &Path, client: Option<(&Path, &Path)>) -> Result<Arc<ClientConfig>, (TlsFile, String)> {
     let mut roots = RootCertStore::empty();
     for authority in certificates(ca).map_err(|problem| (TlsFile::Ca, problem))? {
-        // Of a system's hundred some may be of a kind that is not known here; of one's own none may.
+        // Some of a system's hundred may be of an unknown kind; an empty store is an error below.
         let _ = roots.add(authority);
     }
     if roots.is_empty() {
-        let problem = "holds no certificate of an authority: a PEM file with BEGIN CERTIFICATE is wanted";
+        let problem = "holds no certificate of an authority: a PEM file with BEGIN CERTIFICATE is needed";
         return Err((TlsFile::Ca, format!("{}: {problem}", ca.display())));
     }
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| (TlsFile::Ca, error.to_string()))?
         .with_root_certificates(roots);
-    let Some((certificate, key)) = own else { return Ok(Arc::new(config.with_no_client_auth())) };
+    let Some((certificate, key)) = client else { return Ok(Arc::new(config.with_no_client_auth())) };
     let chain = certificates(certificate).map_err(|problem| (TlsFile::Certificate, problem))?;
     if chain.is_empty() {
         return Err((TlsFile::Certificate, format!("{}: holds no certificate", certificate.display())));
@@ -55,7 +55,7 @@ fn describe(path: &Path, error: &rustls::pki_types::pem::Error) -> String {
     use rustls::pki_types::pem::Error;
     match error {
         Error::Io(error) => format!("{}: {error}", path.display()),
-        Error::NoItemsFound => format!("{}: holds nothing of what it should: a PEM file is wanted", path.display()),
-        other => format!("{}: {other:?}: a PEM file is wanted", path.display()),
+        Error::NoItemsFound => format!("{}: holds no usable section: a PEM file is needed", path.display()),
+        other => format!("{}: {other:?}: a PEM file is needed", path.display()),
     }
 }

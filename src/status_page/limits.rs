@@ -1,0 +1,30 @@
+//! Bounds on what clients can use, and the memory that follows from them.
+
+use super::{encoder, events, request};
+
+/// The most viewers of the live view.
+pub const VIEWERS: usize = 4;
+/// The most connections at a time, viewers included. Each has a thread.
+pub const CONNECTIONS: usize = 12;
+/// Stack of the page's threads, in bytes.
+pub const STACK: usize = 256 << 10;
+/// Send buffer of a connection in the kernel, in bytes.
+pub const SEND_BUFFER: usize = 128 << 10;
+
+/// Upper bound of the page's memory, in bytes, for frames of so many pixels: heap, thread stacks, and the kernel's buffers for
+/// connections.
+pub fn max_bytes(pixels: u64) -> u64 {
+    // The kernel counts a send buffer twice, and the same again for the receive buffer.
+    let connection = STACK + 4 * SEND_BUFFER;
+    heap_bytes(pixels) + (CONNECTIONS * connection + STACK) as u64
+}
+
+/// The heap's part of [`max_bytes`]: two frames, an annotated copy and heatmaps; the newest JPEG, the next one and one for each
+/// viewer; requests and answers.
+pub fn heap_bytes(pixels: u64) -> u64 {
+    let frames = (3 * 3 + 2) * pixels;
+    let jpegs = (VIEWERS as u64 + 2) * encoder::max_jpeg_bytes(pixels as usize) as u64;
+    // The end of a record file, and as much again for what is parsed from it.
+    let answer = request::LONGEST_HEAD as u64 + 2 * events::TAIL_BYTES;
+    frames + jpegs + CONNECTIONS as u64 * answer
+}
