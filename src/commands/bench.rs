@@ -1,4 +1,4 @@
-//! `lineside bench`: how long a model takes on this CPU, and what it holds in memory.
+//! `lineside bench`: latency and memory of a model on this CPU.
 
 use super::{WrongArguments, percentile};
 use crate::bundle::{self, Manifest, Task};
@@ -17,19 +17,19 @@ use std::time::{Duration, Instant};
 pub struct BenchArguments {
     /// An ONNX file, or a bundle's name or folder
     model: String,
-    /// Threads that share a run
+    /// Number of threads
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     threads: u32,
-    /// Runs that are timed; without it, as many as fit into two seconds
+    /// Number of timed runs [default: as many as fit into two seconds]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     runs: Option<u64>,
-    /// Shape of an input with open dimensions, as 1,1,240,320; once for each input
+    /// Shape of an input with open dimensions, such as 1,1,240,320; once for each input
     #[arg(long, value_name = "DIMS", value_parser = shape)]
     shape: Vec<Shape>,
-    /// Also the time of each op
+    /// Report the time of each op, too
     #[arg(long)]
     ops: bool,
-    /// Also the time of the same network in floats, where the model still holds it
+    /// Report the time of the same network in floats, too, where the model still contains it
     #[arg(long, value_name = "fp32", value_parser = ["fp32"])]
     against: Option<String>,
     /// Print one JSON document
@@ -156,7 +156,7 @@ fn op_times(session: &mut Session) -> anyhow::Result<Vec<f64>> {
         .collect())
 }
 
-/// The model, and the shapes of its inputs where they are given.
+/// The model, and the shapes of its inputs that the arguments state.
 fn load(arguments: &BenchArguments) -> anyhow::Result<(Model, Vec<Vec<usize>>)> {
     let mut shapes: Vec<Vec<usize>> = arguments.shape.iter().map(|shape| shape.0.clone()).collect();
     let path = Path::new(&arguments.model);
@@ -170,7 +170,7 @@ fn load(arguments: &BenchArguments) -> anyhow::Result<(Model, Vec<Vec<usize>>)> 
     let model = Model::load(path).with_context(|| arguments.model.clone())?;
     let open = model.inputs()?.iter().any(|input| input.shape.iter().skip(1).any(Option::is_none));
     if shapes.is_empty() && open {
-        let message = format!("{}: its input has open dimensions: give --shape, as 1,1,240,320", arguments.model);
+        let message = format!("{}: its input has open dimensions: add --shape, such as 1,1,240,320", arguments.model);
         return Err(WrongArguments(message).into());
     }
     Ok((model, shapes))
@@ -184,7 +184,7 @@ struct Verdicts {
     views: f64,
 }
 
-/// Times verdicts where the model is a bundle that gives them.
+/// Times verdicts where the model is a bundle for anomaly detection.
 fn verdict(arguments: &BenchArguments) -> anyhow::Result<Option<Verdicts>> {
     if Path::new(&arguments.model).is_file() {
         return Ok(None);

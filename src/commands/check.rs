@@ -1,4 +1,4 @@
-//! `lineside check`: everything that `run` would need, tried on this board, and the bill of its memory.
+//! `lineside check`: everything that `run` needs, tried on this board, and the bill of its memory.
 
 use crate::line::{Mode, check_page, configuration, plan};
 use crate::telemetry::Telemetry;
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 #[derive(clap::Args)]
 pub struct CheckArguments {
-    /// The configuration; without it the demo is checked
+    /// The configuration [default: the demo's]
     config: Option<PathBuf>,
     /// Print one JSON document
     #[arg(long)]

@@ -1,4 +1,4 @@
-//! `lineside devices`: cameras and GPIO lines that are there, by the names that a configuration takes.
+//! `lineside devices`: the cameras and GPIO lines of this board, by the names that a configuration takes.
 
 use crate::board::{GpioChip, gpio_chips};
 use crate::source::camera::{CameraInfo, OfferedMode, VideoDevice, video_devices};
@@ -82,7 +82,7 @@ mod tests {
     use crate::source::camera::FrameSize;
 
     #[test]
-    fn what_is_there_is_told_by_the_names_that_a_configuration_takes() {
+    fn cameras_and_lines_are_listed_by_the_names_that_a_configuration_takes() {
         let offer = |format, size, fps: &[f64]| OfferedMode { format, size, fps: fps.to_vec() };
         let range = FrameSize::Range { min: [2, 1], max: [1920, 1080], step: [2, 1] };
         let about = CameraInfo {

@@ -1,4 +1,4 @@
-//! `lineside infer`: any ONNX model on `.npy` arrays.
+//! `lineside infer`: runs any ONNX model on `.npy` arrays.
 
 use super::WrongArguments;
 use crate::sink::write_durably;
@@ -12,10 +12,10 @@ use std::sync::Arc;
 pub struct InferArguments {
     /// The ONNX model
     model: PathBuf,
-    /// An input array, one for each of the model's inputs, in the model's order
+    /// An input array; once for each input, in the model's order
     #[arg(short, long = "input", value_name = "X.npy", required = true)]
     input: Vec<PathBuf>,
-    /// Where an output goes, in the model's order; outputs that are not named are not written
+    /// The file for an output, in the model's order; outputs without a file are not written
     #[arg(short, long = "output", value_name = "Y.npy", required = true)]
     output: Vec<PathBuf>,
 }

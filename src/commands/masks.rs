@@ -1,4 +1,4 @@
-//! Masks: pictures in a folder of their own that tell where the defects of other pictures are.
+//! Masks: pictures in a folder of their own that mark the defects of other pictures.
 
 use super::read_picture;
 use anyhow::Context;

@@ -1,4 +1,4 @@
-//! One file a subcommand: reads arguments, calls the rooms, prints.
+//! One file for each subcommand: arguments in, text or JSON out.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong arguments, 78 bad configuration or bundle (`EX_CONFIG` of sysexits.h).
 
@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod devices;
 mod eval;
+mod examples;
 mod infer;
 mod inspect;
 mod masks;
@@ -25,11 +26,11 @@ use crate::telemetry::{LogFormat, LogSettings, LogTarget, Telemetry};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Visual inspection on a small board: is the part normal, where not, and what does the spot look like from nearer.
+/// Visual inspection on a small board. Detects anomalous parts, locates the defect and upscales it.
 #[derive(Parser)]
 #[command(version, about, max_term_width = 110)]
 pub struct Cli {
-    /// How log lines on stderr look
+    /// Format of the log lines on stderr
     #[arg(long, global = true, value_enum, default_value_t)]
     log_format: LogFormat,
     #[command(subcommand)]
@@ -38,27 +39,38 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Inspect frames; without CONFIG the demo on shipped frames, results under ./lineside-out/
+    /// Inspect frames of a line; without CONFIG the demo on shipped frames, results under ./lineside-out/
+    #[command(after_help = examples::RUN)]
     Run(run::RunArguments),
-    /// Validate config, bundles, budget, camera and lines on this board; starts nothing
+    /// Validate configuration, bundles, memory budget, camera, GPIO lines and broker on this board; starts nothing
+    #[command(after_help = examples::CHECK)]
     Check(check::CheckArguments),
-    /// Show the cameras and GPIO lines of this board
+    /// List the cameras and GPIO lines of this board
+    #[command(after_help = examples::DEVICES)]
     Devices(devices::DevicesArguments),
     /// Learn what is normal from pictures of good parts
+    #[command(after_help = examples::TEACH)]
     Teach(teach::TeachArguments),
-    /// Judge a board's events again, here: equal to the last bit, or named
+    /// Re-run recorded events and report any verdict that is not bit-identical
+    #[command(after_help = examples::REPLAY)]
     Replay(replay::ReplayArguments),
-    /// How well a bundle does on labelled pictures
+    /// Measure a bundle on labelled pictures
+    #[command(after_help = examples::EVAL)]
     Eval(eval::EvalArguments),
     /// Enlarge a picture, or all pictures of a folder, by super-resolution
+    #[command(after_help = examples::UPSCALE)]
     Upscale(upscale::UpscaleArguments),
     /// Run any ONNX model on .npy arrays
+    #[command(after_help = examples::INFER)]
     Infer(infer::InferArguments),
-    /// Time a model on this CPU
+    /// Measure the latency and memory of a model on this CPU
+    #[command(after_help = examples::BENCH)]
     Bench(bench::BenchArguments),
-    /// Hold golden vectors against this CPU
+    /// Verify the bundles' golden vectors on this CPU
+    #[command(after_help = examples::PARITY)]
     Parity(parity::ParityArguments),
-    /// What happened in the field: reads logs of any form, from any number of boards
+    /// Report what happened in the field from logs of any form, of any number of boards
+    #[command(after_help = examples::INSPECT)]
     Inspect(inspect::InspectArguments),
 }
 

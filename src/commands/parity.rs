@@ -1,4 +1,4 @@
-//! `lineside parity`: does this CPU give the bytes that the bundles' golden vectors state, with every kernel set it has?
+//! `lineside parity`: verifies the bundles' golden vectors on this CPU, with every kernel set it has.
 
 use crate::bundle::{self, Bundle};
 use lineside_engine::{Session, kernel_names};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 #[derive(clap::Args)]
 pub struct ParityArguments {
-    /// Names or folders of bundles; without any, every bundle on this machine
+    /// Names or folders of bundles [default: every bundle on this machine]
     bundles: Vec<String>,
     /// Print one JSON document
     #[arg(long)]
@@ -18,10 +18,10 @@ pub struct ParityArguments {
 #[derive(serde::Serialize)]
 struct Row {
     bundle: String,
-    /// The file of the output that is stated.
+    /// The file of the expected output.
     golden: String,
     kernel: &'static str,
-    /// Largest difference to the stated output, in LSB; null where type or shape differ.
+    /// Largest difference from the expected output, in LSB; null where type or shape differ.
     difference: Option<f64>,
     tolerance: u32,
     agrees: bool,

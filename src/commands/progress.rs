@@ -1,9 +1,9 @@
-//! How far a long command is: a bar with the time left on a terminal, a line each tenth elsewhere.
+//! Progress of a long command: a bar with the time left on a terminal, a log line each tenth elsewhere.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;
 
-/// A task that is told how far it is.
+/// Reports the progress of a task.
 pub struct ProgressReporter {
     bar: ProgressBar,
     what: &'static str,
@@ -21,7 +21,7 @@ impl ProgressReporter {
         ProgressReporter { bar, what, total, tenths: Cell::new(0) }
     }
 
-    /// `done` steps are done.
+    /// Reports that `done` steps are done.
     pub fn at(&self, done: u64) {
         self.bar.set_position(done);
         let tenths = 10 * done / self.total.max(1);
@@ -30,7 +30,7 @@ impl ProgressReporter {
         }
     }
 
-    /// All steps are done: the bar goes.
+    /// All steps are done: removes the bar.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }

@@ -1,4 +1,4 @@
-//! `lineside replay`: the events of a board judged again, here. They come out equal to the last bit, or are named.
+//! `lineside replay`: re-runs recorded events and reports any verdict that is not bit-identical.
 
 use super::progress::ProgressReporter;
 use crate::bundle::{self, Bundle};
@@ -10,9 +10,9 @@ use std::process::ExitCode;
 
 #[derive(clap::Args)]
 pub struct ReplayArguments {
-    /// The folder of results that a line left, or a copy: events.jsonl and the pictures beside it
+    /// A folder of results, or a copy: events.jsonl and the pictures beside it
     folder: PathBuf,
-    /// A bundle that judged, by name or folder; those of this machine are found by themselves. May be given several times
+    /// A bundle of the events that is not installed on this machine, by name or folder; may be repeated
     #[arg(long = "bundle", value_name = "BUNDLE")]
     bundles: Vec<String>,
     /// Print one JSON document
@@ -20,7 +20,7 @@ pub struct ReplayArguments {
     json: bool,
 }
 
-/// A verdict that is not known to be equal.
+/// A verdict that is not known to be identical.
 #[derive(serde::Serialize)]
 struct Other {
     outcome: &'static str,
@@ -102,14 +102,14 @@ pub fn run(arguments: &ReplayArguments) -> anyhow::Result<ExitCode> {
     Ok(if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What there is to do.
+/// The amount of work.
 struct Total {
     record_files: usize,
     judged: u64,
     unreadable: u64,
 }
 
-/// Counts the verdicts, and says of each kind of board in the records what it was.
+/// Counts the verdicts, and describes each kind of board in the records.
 fn first_look(folder: &Path) -> anyhow::Result<(Total, Vec<String>)> {
     let context = || folder.display().to_string();
     let record_files = crate::sink::record_files(folder).with_context(context)?.len();

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 #[derive(clap::Args)]
 pub struct RunArguments {
-    /// The configuration; without it the demo runs
+    /// The configuration [default: the demo's]
     config: Option<PathBuf>,
     /// Stop after this many frames
     #[arg(long, value_name = "N")]

@@ -1,4 +1,4 @@
-//! A sheet of small pictures with their heatmaps: what to look at after an evaluation.
+//! A sheet of small pictures with their heatmaps, for review after an evaluation.
 
 use super::read_picture;
 use crate::sink::{annotated, write_png_durably};

@@ -15,19 +15,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// The most pixels of a picture that passes through row by row: what a finger's slip should not begin.
+/// The most pixels of a picture that is enlarged row by row, against typing errors.
 const MAX_PIXELS_BY_ROWS: usize = 1_000_000_000;
 
 #[derive(clap::Args)]
 pub struct UpscaleArguments {
     /// A picture (PNG, JPEG) or a folder of pictures
     input: PathBuf,
-    /// Where the enlarged picture goes (PNG); a folder where IN is one
+    /// The enlarged picture (PNG); a folder where INPUT is one
     output: PathBuf,
     /// The super-resolution bundle
     #[arg(long, default_value = "superres-x3")]
     bundle: String,
-    /// Threads that share the network's rows; the picture is the same for any number
+    /// Number of threads; the result does not depend on it
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     threads: u32,
 }

@@ -122,7 +122,7 @@ fn share_below(value: f64) -> f64 {
     0.5 * libm::erfc(-value / std::f64::consts::SQRT_2)
 }
 
-/// Runs a line for so many hours; gives the reviews with the minute of each.
+/// Runs a line for so many hours; returns the reviews with the minute of each.
 fn run(line: &mut Line, drift: &mut DriftMonitor, hours: f64) -> Vec<(f64, Review)> {
     let (mut interval, mut reviews) = (Interval::new(), Vec::new());
     for block in 1..=(hours * 3600.0 / BLOCK_SECONDS) as usize {
@@ -145,7 +145,7 @@ fn usual(seed: u64) -> (Line, DriftMonitor) {
 }
 
 #[test]
-fn other_parts_are_told_once_and_that_they_are_gone_too() {
+fn other_parts_are_reported_once_and_their_end_too() {
     let (mut line, mut drift) = usual(1);
     assert_eq!(drift.cause(), None);
     line.shift = 1.0;
@@ -165,7 +165,7 @@ fn other_parts_are_told_once_and_that_they_are_gone_too() {
 }
 
 #[test]
-fn a_dead_lamp_and_a_dirty_lens_are_told_by_their_names() {
+fn a_dead_lamp_and_a_dirty_lens_are_reported_as_such() {
     for (light, lens, shift, statistic, cause) in [
         (0.3, 0.6, 2.0, DriftStatistic::Brightness, "lamp, or lens covered?"),
         (1.4, 1.0, 1.0, DriftStatistic::Brightness, "lamp, or lens covered?"),

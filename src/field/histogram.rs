@@ -153,17 +153,17 @@ mod tests {
                 values.sort_unstable();
                 for share in [0.0, 0.01, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0] {
                     let rank = ((share * f64::from(count)).ceil() as usize).max(1);
-                    let (exact, told) = (values[rank - 1], histogram.quantile(share));
-                    let error = u64::from(told.abs_diff(exact));
-                    assert!(error * 128 <= u64::from(exact), "{shape} {count} {share}: {told} for {exact}");
+                    let (exact, estimate) = (values[rank - 1], histogram.quantile(share));
+                    let error = u64::from(estimate.abs_diff(exact));
+                    assert!(error * 128 <= u64::from(exact), "{shape} {count} {share}: {estimate} for {exact}");
                 }
                 assert_eq!(histogram.max(), *values.last().unwrap());
                 assert_eq!(histogram.sum(), values.iter().map(|&value| u64::from(value)).sum::<u64>());
                 for bound in [0, 20, 63, 2000, 45_000, 5_000_000, 100_000_000] {
                     let within = |limit: u32| values.iter().filter(|&&value| value <= limit).count() as u64;
-                    let told = histogram.at_most(bound);
+                    let estimate = histogram.at_most(bound);
                     let (least, most) = (within(bound - bound / 128), within(bound + bound / 128));
-                    assert!((least..=most).contains(&told), "{shape} {count} {bound}: {told}");
+                    assert!((least..=most).contains(&estimate), "{shape} {count} {bound}: {estimate}");
                 }
             }
         }

@@ -67,12 +67,12 @@ impl HeatWatcher {
 
     /// For people: `61.3 °C`, and what is skipped.
     pub fn describe(&self) -> Option<String> {
-        let given = match self.policy.level() {
+        let described = match self.policy.level() {
             0 => None,
             number => Some(format!("heat rung {number} ({})", self.policy.level_name())),
         };
         let temperature = self.reading.temperature.map(|temperature| format!("{temperature:.1} °C"));
-        let words: Vec<String> = temperature.into_iter().chain(given).collect();
+        let words: Vec<String> = temperature.into_iter().chain(described).collect();
         (!words.is_empty()).then(|| words.join(", "))
     }
 
@@ -114,6 +114,6 @@ pub(super) fn describe(config: &Config) -> String {
         (DegradeStep::Size, None) => "smaller frames".into(),
         (DegradeStep::Spots, _) => "only defects enlarged".into(),
     };
-    let given: Vec<String> = steps.iter().map(describe_step).collect();
-    text + &format!("; from {} °C on: {}", heat.limit.get_ref(), given.join(", then "))
+    let described: Vec<String> = steps.iter().map(describe_step).collect();
+    text + &format!("; from {} °C on: {}", heat.limit.get_ref(), described.join(", then "))
 }

@@ -32,8 +32,8 @@ impl Capture<'_> {
         seal_this_thread();
         // What waited while models were loaded is old by now.
         source.discard_stale();
-        let (mut given, mut is_small) = (0, false);
-        while !self.shutdown.is_asked() && frames.is_none_or(|frames| given < frames) {
+        let (mut delivered, mut is_small) = (0, false);
+        while !self.shutdown.is_asked() && frames.is_none_or(|frames| delivered < frames) {
             self.pulse.beat(WatchedThread::Capture);
             if smaller.is_some() && self.shedding.uses_smaller_frames() != is_small {
                 is_small = !is_small;
@@ -42,18 +42,18 @@ impl Capture<'_> {
             let mut frame = self.slot.spare();
             match source.next(&mut frame) {
                 Next::Frame => {
-                    given += 1;
+                    delivered += 1;
                     self.put(frame);
                 }
                 Next::Failed { name, reason } => {
-                    given += 1;
+                    delivered += 1;
                     self.slot.give_back(frame);
                     self.progress.frame(Fate::Failed);
                     // The writer is gone only where the run is ending in disorder.
                     let _ = failures.send(Message::CaptureFailed { name, reason });
                 }
                 Next::FailedRepeatedly => {
-                    given += 1;
+                    delivered += 1;
                     self.slot.give_back(frame);
                     self.progress.frame(Fate::Failed);
                     self.telemetry.fail_again(Cause::Frame);

@@ -12,6 +12,8 @@
 //! share nothing. Only the logger of `log`'s macros is one for the whole process; [`Telemetry::install_logger`] makes their
 //! lines belong to one telemetry. Logs go to stderr or the journal; stdout belongs to the command's result.
 
+mod cause;
+mod episode;
 mod fault;
 mod form;
 mod limit;
@@ -19,7 +21,8 @@ mod macros;
 mod output;
 mod record;
 
-pub use fault::{Cause, FAULT};
+pub use cause::Cause;
+pub use episode::FAULT;
 pub use form::{json_line, text_line};
 pub use output::{LogFormat, LogSettings, LogTarget};
 pub use record::{Record, Value};

@@ -74,7 +74,7 @@ fn modules_have_no_circles() {
             let imports = source.imports(parent);
             let circle = circle(&imports);
             if !circle.is_empty() {
-                let place = [&[source.name.clone()], parent].concat().join("/");
+                let place = [std::slice::from_ref(&source.name), parent].concat().join("/");
                 let within = |module: &str| {
                     let others: Vec<&str> = imports[module].intersection(&circle).copied().collect();
                     format!("{module} → {}", others.join(" "))

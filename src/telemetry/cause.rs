@@ -1,0 +1,111 @@
+//! What can fail.
+
+use log::Level;
+use std::time::Duration;
+
+/// What fails now and then is over after this time without a failure.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// What can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// There is no camera, or it sends nothing.
+    Camera,
+    /// The camera sends the same picture again and again.
+    Frozen,
+    /// The trigger's line cannot be read.
+    Trigger,
+    /// The alarm's line cannot be set.
+    Alarm,
+    /// The heartbeat's line cannot be set.
+    Heartbeat,
+    /// Records cannot be written.
+    Records,
+    /// Pictures cannot be written.
+    Pictures,
+    /// A frame cannot be read, decoded or judged.
+    Frame,
+    /// The bundle's model fails.
+    Bundle,
+    /// The spot cannot be enlarged.
+    Enlarge,
+    /// Enlarging takes longer than its limit.
+    Late,
+    /// Log lines cannot be written.
+    Log,
+    /// The broker is away.
+    Mqtt,
+    /// Records for the broker cannot be written.
+    Spool,
+    /// The status page cannot be served.
+    Page,
+}
+
+pub(super) const CAUSES: [Cause; 15] = [
+    Cause::Camera,
+    Cause::Frozen,
+    Cause::Trigger,
+    Cause::Alarm,
+    Cause::Heartbeat,
+    Cause::Records,
+    Cause::Pictures,
+    Cause::Frame,
+    Cause::Bundle,
+    Cause::Enlarge,
+    Cause::Late,
+    Cause::Log,
+    Cause::Mqtt,
+    Cause::Spool,
+    Cause::Page,
+];
+
+impl Cause {
+    /// As records call it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Cause::Camera | Cause::Frozen => "camera",
+            Cause::Trigger => "trigger",
+            Cause::Alarm | Cause::Heartbeat => "alarm",
+            Cause::Records | Cause::Pictures | Cause::Spool => "disk",
+            Cause::Frame => "frame",
+            Cause::Bundle => "bundle",
+            Cause::Enlarge | Cause::Late => "enlarge",
+            Cause::Log => "log",
+            Cause::Page => "page",
+            Cause::Mqtt => "mqtt",
+        }
+    }
+
+    pub(super) fn level(self) -> Level {
+        match self {
+            Cause::Camera | Cause::Frozen | Cause::Frame | Cause::Late | Cause::Mqtt => Level::Warn,
+            _ => Level::Error,
+        }
+    }
+
+    /// How long it must not fail to be over: states are over at once, what is tried again and again is not.
+    pub(super) fn quiet(self) -> Duration {
+        match self {
+            Cause::Camera | Cause::Frozen | Cause::Trigger => Duration::ZERO,
+            Cause::Alarm | Cause::Heartbeat | Cause::Mqtt | Cause::Page => Duration::ZERO,
+            _ => QUIET,
+        }
+    }
+
+    /// A bit of its own.
+    pub(super) fn bit(self) -> u32 {
+        1 << self as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_has_its_own_place() {
+        for (at, cause) in CAUSES.into_iter().enumerate() {
+            assert_eq!(cause as usize, at);
+        }
+    }
+}
