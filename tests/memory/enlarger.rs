@@ -1,18 +1,19 @@
 //! Enlarging spots while frames come in: once one of a size was enlarged, no other takes memory.
 
-mod common;
-
 use lineside::bundle::Bundle;
-use lineside::memory::{CountingAllocator, seal_this_thread, sealed_allocations};
+use lineside::memory::{seal_this_thread, sealed_allocations};
 use lineside::task::super_resolution::{Enlarger, spot};
 use lineside_picture::{Layout, Picture};
 
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
-
 #[test]
 fn spots_of_one_size_take_no_memory() {
-    let bundle = Bundle::open(&common::root().join("models/superres-x3")).unwrap();
+    let _alone = super::alone();
+    // In a thread of its own: it stays sealed.
+    std::thread::spawn(enlarge_spots).join().unwrap();
+}
+
+fn enlarge_spots() {
+    let bundle = Bundle::open(&crate::common::root().join("models/superres-x3")).unwrap();
     let mut enlarger = Enlarger::new(bundle).unwrap();
     let mut frame = Picture::new(Layout::Rgb, 320, 240);
     frame.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * i / 7) as u8);

@@ -1,11 +1,9 @@
 //! Visitors who take nothing, ask for too much or never come to the point: inspection does not feel them, and what they take
 //! of memory is on the bill. In this process, so that each frame and each allocation is seen.
 
-mod common;
-
 use lineside::bundle::Bundle;
 use lineside::field::Interval;
-use lineside::memory::{CountingAllocator, heap_use, reset_peak, sealed_allocations};
+use lineside::memory::{heap_use, reset_peak, sealed_allocations};
 use lineside::pipeline::{Inspection, Pipeline, Report, Reporter, RunObserver, Shutdown, Status};
 use lineside::sink::VerdictObserver;
 use lineside::source::PatternSource;
@@ -16,18 +14,8 @@ use lineside_picture::{Layout, Picture};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
-
-/// One test at a time: they count and measure.
-static ALONE: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 const SIZE: (usize, usize) = (640, 480);
 const FPS: f64 = 12.0;
@@ -141,7 +129,7 @@ fn inspect(time: Duration, stuck: bool) -> (Vec<Duration>, Vec<Duration>) {
             slow.extend(TcpStream::connect(address).ok());
         }
     };
-    let bundle = Bundle::open(&common::root().join("models/inspect-demo")).unwrap();
+    let bundle = Bundle::open(&crate::common::root().join("models/inspect-demo")).unwrap();
     let mut inspector = Inspector::new(&bundle, None).unwrap();
     // Once, as the service does: what is made at the first frame is not made while the line runs.
     inspector.prepare(&Picture::new(Layout::Rgb, SIZE.0, SIZE.1)).unwrap();
@@ -178,7 +166,7 @@ fn quantile(sorted: &[Duration], share: f64) -> Duration {
 
 #[test]
 fn inspection_does_not_feel_stuck_viewers() {
-    let _alone = alone();
+    let _alone = super::alone();
     let window = Duration::from_secs(6);
     let (mut without, mut with) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
     // In turns, so that whatever else this machine does falls on both.
@@ -215,7 +203,7 @@ fn inspection_does_not_feel_stuck_viewers() {
 
 #[test]
 fn visitors_of_all_kinds_fit_the_bill_and_take_no_more_with_time() {
-    let _alone = alone();
+    let _alone = super::alone();
     let folder = tempfile::tempdir().unwrap();
     let events: String = (0..2000)
         .map(|i| format!("{{\"record\":\"event\",\"frame\":\"{i}\",\"files\":{{\"annotated\":\"{i}.png\"}}}}\n"))

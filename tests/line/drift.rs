@@ -1,8 +1,6 @@
 //! DriftMonitor on the shipped line: its own frames, under another lamp, behind a dirty lens, and other parts.
 
-mod common;
-
-use common::root;
+use crate::common::root;
 use lineside::bundle::Bundle;
 use lineside::field::{DriftMonitor, DriftStatistic, FrameStats, Interval, Review};
 use lineside::task::anomaly::{Baseline, Inspector, Verdict};

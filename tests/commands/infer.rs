@@ -1,8 +1,6 @@
 //! `lineside infer`: any model, several inputs and outputs, open dimensions.
 
-mod common;
-
-use common::{arg, refuse, root, succeed};
+use crate::common::{arg, refuse, root, succeed};
 use lineside_engine::{Tensor, npy};
 
 #[test]

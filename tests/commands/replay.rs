@@ -1,9 +1,7 @@
 //! A line's results judged again: equal to the last bit, and what is not is named. `tests/parity.rs` does the same with results
 //! of aarch64.
 
-mod common;
-
-use common::{arg, config, copy_folder, lineside, records, refuse, root, run, succeed, text};
+use crate::common::{arg, config, copy_folder, lineside, records, refuse, root, run, succeed, text};
 use lineside_picture::{Picture, decode_file, write_png};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};

@@ -1,9 +1,7 @@
 //! The wall clock jumps by a day, forward and back, or stands still: the line goes on at its pace, and no picture takes the
 //! place of another. A small library in front of the C library's clock makes the program believe it.
 
-mod common;
-
-use common::{arg, config, lineside, records, root, text};
+use crate::common::{arg, config, lineside, records, root, text};
 use std::collections::HashSet;
 use std::io::Read;
 use std::os::unix::net::UnixDatagram;

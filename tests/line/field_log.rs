@@ -1,9 +1,7 @@
 //! Records wherever they go: what docs/field-log.md says of them, the journal, and a disk that is full or a process that is
 //! killed.
 
-mod common;
-
-use common::{arg, config, lineside, root, text};
+use crate::common::{arg, config, lineside, root, text};
 use lineside::field::{DriftStatistic, Review};
 use lineside::telemetry::{Cause, Telemetry, json_line, text_line};
 use serde_json::Value;
@@ -159,7 +157,7 @@ fn what_is_written_is_what_the_documentation_says() {
 
     // A file that goes on, and what this machine cannot show.
     let path = line(folder.path(), "frames = 60", "64 KiB");
-    common::succeed(&["run", arg(&path)]);
+    crate::common::succeed(&["run", arg(&path)]);
     let telemetry = Telemetry::default();
     let kept = telemetry.begin_run(1 << 32);
     telemetry.fail(Cause::Camera, "cam: it sent nothing");
@@ -235,7 +233,7 @@ fn a_line_that_is_written_in_part_is_taken_back() {
     let written = all_records(&results);
     assert!(written.len() > 5 && written.iter().all(|record| record["record"] != "stop"), "{}", written.len());
     // With the disk free again, it goes on where it was.
-    common::succeed(&["run", arg(&path)]);
+    crate::common::succeed(&["run", arg(&path)]);
     let records = all_records(&results);
     assert_eq!(records[..written.len()], written);
     assert_eq!(records[written.len()]["previous"], "cut");

@@ -1,8 +1,6 @@
 //! The unit and the program belong together: what the unit promises is held against the program.
 
-mod common;
-
-use common::root;
+use crate::common::root;
 use lineside::config::BudgetConfig;
 use lineside::{pipeline, status_page, times};
 use std::process::Command;

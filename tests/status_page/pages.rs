@@ -1,10 +1,7 @@
 //! The status page as a visitor meets it: what it shows, what it refuses, and that no visitor slows inspection.
 
-mod common;
-mod page;
-
-use common::{arg, config, lineside, text};
-use page::{PartReader, Service, TOKEN, free_port};
+use crate::common::{arg, config, lineside, text};
+use crate::visitor::{PartReader, Service, TOKEN, free_port};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use std::io::{Read, Write};
@@ -297,7 +294,8 @@ fn what_stands_still_is_not_healthy() {
     // A pipe that nobody writes to, called a picture: who reads it waits for ever.
     let frames = folder.path().join("frames");
     std::fs::create_dir(&frames).unwrap();
-    std::fs::copy(common::root().join("models/inspect-demo/frames/normal/part-01.jpg"), frames.join("1.jpg")).unwrap();
+    std::fs::copy(crate::common::root().join("models/inspect-demo/frames/normal/part-01.jpg"), frames.join("1.jpg"))
+        .unwrap();
     assert!(Command::new("mkfifo").arg(frames.join("2.jpg")).status().unwrap().success());
     let service = Service::start(&format!("[source.folder]\npath = {frames:?}\n"), "");
     let status = service.wait("a problem", |status| status["healthy"] == false);
@@ -308,7 +306,7 @@ fn what_stands_still_is_not_healthy() {
 
 #[test]
 fn nothing_listens_unless_configured_and_then_on_loopback() {
-    let without = Service::begin(LINE, page::OFF);
+    let without = Service::begin(LINE, crate::visitor::OFF);
     without.wait_for("log", "record=status");
     assert_eq!(without.sockets(), 0);
     drop(without);
@@ -321,7 +319,7 @@ fn nothing_listens_unless_configured_and_then_on_loopback() {
     // What the address is where none is given.
     let folder = tempfile::tempdir().unwrap();
     let path = config(folder.path(), &format!("{LINE}[status_page]\n"));
-    let said = common::succeed(&["check", arg(&path)]);
+    let said = crate::common::succeed(&["check", arg(&path)]);
     assert!(said.contains("page     http://127.0.0.1:8080/"), "{said}");
 }
 
@@ -335,7 +333,7 @@ fn an_address_that_cannot_be_had_is_a_fault_until_it_can() {
     service.wait_for("log", "fault=page state=end");
     service.wait("a verdict", |status| status["score"].is_number());
     service.wait_for("results/events.jsonl", "\"state\":\"end\"");
-    let kept = common::records(&service.folder.path().join("results"));
+    let kept = crate::common::records(&service.folder.path().join("results"));
     let states: Vec<&str> =
         kept.iter().filter(|one| one["fault"] == "page").filter_map(|one| one["state"].as_str()).collect();
     assert_eq!(states, ["begin", "end"]);
@@ -355,19 +353,19 @@ fn inspection_does_not_depend_on_the_page() {
     assert!(log.contains("fault=page state=begin"), "{log}");
     assert!(log.contains("another program listens there"), "{log}");
     // Who asks beforehand is told.
-    let checked = common::succeed(&["check", arg(&path)]);
+    let checked = crate::common::succeed(&["check", arg(&path)]);
     assert!(
         checked.contains(&format!("http://{address}/, where the service itself or another program listens now\n")),
         "{checked}"
     );
     drop(taken);
-    let checked = common::succeed(&["check", arg(&path)]);
+    let checked = crate::common::succeed(&["check", arg(&path)]);
     assert!(
         checked.contains(&format!("page     http://{address}/\n")) && checked.contains("  status page  "),
         "{checked}"
     );
     let path = config(folder.path(), &format!("{line}[status_page]\nlisten = \"0.0.0.0:{}\"\n", free_port()));
-    common::refuse(&["run", arg(&path)], 78, &["line.toml:", "status_page.listen lets other machines in"]);
+    crate::common::refuse(&["run", arg(&path)], 78, &["line.toml:", "status_page.listen lets other machines in"]);
 }
 
 const LINE: &str = "[source.pattern]\nwidth = 320\nheight = 240\nfps = 20.0\n";

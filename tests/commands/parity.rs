@@ -2,9 +2,7 @@
 //!
 //! `./test` builds the aarch64 program and names it in `LINESIDE_AARCH64`.
 
-mod common;
-
-use common::{outside, root, succeed, text};
+use crate::common::{outside, root, succeed, text};
 use lineside_picture::{Layout, RowLayout, write_png_rows};
 use std::path::PathBuf;
 use std::process::Command;
@@ -50,7 +48,7 @@ fn golden_vectors_hold_on_every_core() {
 fn the_demo_comes_to_the_same_verdicts_on_every_core() {
     let folder = tempfile::tempdir().unwrap();
     let here = verdicts(&text(
-        &common::lineside()
+        &crate::common::lineside()
             .current_dir(folder.path())
             .env("LINESIDE_BUNDLES", root().join("models"))
             .arg("run")
@@ -68,7 +66,7 @@ fn the_demo_comes_to_the_same_verdicts_on_every_core() {
                 let Some(stdout) = on_core(core, &["run"], folder.path()) else { return };
                 assert_eq!(here, &verdicts(&stdout), "{core}");
                 // Here, what that core has recorded.
-                let told = succeed(&["replay", common::arg(&folder.path().join("lineside-out"))]);
+                let told = succeed(&["replay", crate::common::arg(&folder.path().join("lineside-out"))]);
                 assert!(
                     ["neon", "dotprod", "i8mm"].iter().any(|kernel| told.contains(&format!("kernel {kernel})"))),
                     "{told}"
@@ -96,7 +94,15 @@ fn scores_are_equal_to_the_last_bit_on_every_core() {
         to
     };
     let (normal, defect) = (copied("normal", 4), copied("defect", 2));
-    let eval = ["eval", "inspect-demo", "--normal", common::arg(&normal), "--defect", common::arg(&defect), "--json"];
+    let eval = [
+        "eval",
+        "inspect-demo",
+        "--normal",
+        crate::common::arg(&normal),
+        "--defect",
+        crate::common::arg(&defect),
+        "--json",
+    ];
     let scores = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap()["scores"].clone();
     let here = scores(&succeed(&eval));
     assert_eq!(here["normal"].as_array().unwrap().len() + here["defect"].as_array().unwrap().len(), 6);
@@ -117,12 +123,12 @@ fn enlarged_pictures_and_cameras_are_the_same_on_every_core() {
     let form = RowLayout { layout: Layout::Rgb, alpha: true };
     write_png_rows(std::fs::File::create(&picture).unwrap(), form, (61, 47), |rows| rows.write(&bytes)).unwrap();
     let (here, there) = (folder.path().join("here.png"), folder.path().join("there.png"));
-    let upscale = |to| ["upscale", common::arg(&picture), to];
-    let eval = ["eval", "superres", "--hr", common::arg(&large), "--degrade", "camera", "--json"];
-    succeed(&upscale(common::arg(&here)));
+    let upscale = |to| ["upscale", crate::common::arg(&picture), to];
+    let eval = ["eval", "superres", "--hr", crate::common::arg(&large), "--degrade", "camera", "--json"];
+    succeed(&upscale(crate::common::arg(&here)));
     let figures = succeed(&eval);
     for core in CORES {
-        let Some(_) = on_core(core, &upscale(common::arg(&there)), folder.path()) else { return };
+        let Some(_) = on_core(core, &upscale(crate::common::arg(&there)), folder.path()) else { return };
         assert!(std::fs::read(&there).unwrap() == std::fs::read(&here).unwrap(), "{core}");
         assert_eq!(on_core(core, &eval, folder.path()).unwrap(), figures, "{core}");
     }
@@ -135,9 +141,9 @@ fn every_network_gives_the_same_bytes_on_every_core() {
     let networks = std::fs::read_dir(root().join("tests/networks")).unwrap().map(|entry| entry.unwrap().path());
     for network in networks.filter(|network| network.join("model.onnx").is_file()) {
         let (model, input) = (network.join("model.onnx"), network.join("input_0.npy"));
-        let mut arguments = vec!["infer", common::arg(&model), "-i", common::arg(&input), "-o", "y.npy"];
+        let mut arguments = vec!["infer", crate::common::arg(&model), "-i", crate::common::arg(&input), "-o", "y.npy"];
         let here = folder.path().join("here.npy");
-        arguments[5] = common::arg(&here);
+        arguments[5] = crate::common::arg(&here);
         succeed(&arguments);
         let here = std::fs::read(&here).unwrap();
         arguments[5] = "y.npy";

@@ -1,9 +1,7 @@
 //! The service as systemd sees it: what it is told, when, and what a reload and a stop come to. The manager is a socket of
 //! the test's own.
 
-mod common;
-
-use common::{arg, config, lineside, records, root};
+use crate::common::{arg, config, lineside, records, root};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};

@@ -1,8 +1,6 @@
 //! `lineside upscale`, and that tiles do not show.
 
-mod common;
-
-use common::{arg, refuse, root, succeed};
+use crate::common::{arg, refuse, root, succeed};
 use lineside::bundle::Bundle;
 use lineside::task::super_resolution::{Enlarger, spot};
 use lineside_picture::{Layout, Picture, Rect, RowLayout, RowReader, decode_file, write_png, write_png_rows};
@@ -208,8 +206,8 @@ fn sixteen_bits_are_said_to_become_eight() {
     encoder.set_depth(png::BitDepth::Sixteen);
     let deep: Vec<u8> = (0..400u16).flat_map(|i| (i * 160).to_be_bytes()).collect();
     encoder.write_header().unwrap().write_image_data(&deep).unwrap();
-    let output = common::run(&["upscale", arg(&path), arg(&out)]);
-    let said = common::text(&output.stderr);
+    let output = crate::common::run(&["upscale", arg(&path), arg(&out)]);
+    let said = crate::common::text(&output.stderr);
     assert!(output.status.success() && said.contains("record=depth_reduced"), "{said}");
     assert!(said.contains("bits=16 written_bits=8"), "{said}");
     let large = load(&out);
@@ -251,12 +249,12 @@ const HEIGHT: usize = 3000;
 
 fn fits(path: &Path, bundle: &str) {
     let out = path.with_file_name("out.png");
-    let output = common::lineside()
+    let output = crate::common::lineside()
         .args(["upscale", "--bundle", bundle, arg(path), arg(&out)])
         .env("LINESIDE_LOG", "debug")
         .output()
         .unwrap();
-    let said = common::text(&output.stderr);
+    let said = crate::common::text(&output.stderr);
     assert!(output.status.success(), "{said}");
     let line = said.lines().find(|line| line.contains("record=enlarged")).unwrap();
     let peak: u64 = line.split("peak_rss_bytes=").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
@@ -313,7 +311,7 @@ fn a_killed_run_leaves_the_old_picture() {
     let (path, out) = (folder.path().join("large.png"), folder.path().join("out.png"));
     save(&path, &textured(Layout::Rgb, 3000, 2000));
     save(&out, &textured(Layout::Grey, 9, 9));
-    let mut child = common::lineside().args(["upscale", arg(&path), arg(&out)]).spawn().unwrap();
+    let mut child = crate::common::lineside().args(["upscale", arg(&path), arg(&out)]).spawn().unwrap();
     let part = folder.path().join(".out.png.part");
     while std::fs::metadata(&part).map_or(0, |file| file.len()) < 1 << 16 {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");

@@ -1,9 +1,7 @@
 //! The commands that look at the board, on machines that have no camera and no line; where there are some, other names are
 //! asked for. Real ones are not needed for this.
 
-mod common;
-
-use common::{arg, config, lineside, records, refuse, run, succeed, text};
+use crate::common::{arg, config, lineside, records, refuse, run, succeed, text};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -1,10 +1,7 @@
 //! The status page in a real browser: it loads, the picture changes, a defect shows, on a phone and on a desk, light and dark.
 //! `LINESIDE_SCREENSHOTS=FOLDER` keeps what was seen.
 
-mod common;
-mod page;
-
-use page::Service;
+use crate::visitor::Service;
 use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};

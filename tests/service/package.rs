@@ -1,9 +1,7 @@
 //! The Debian package, made by `cross/package` from the program that these tests drive: what is in it, what it says, and
 //! what installing, upgrading, removing and purging it do to a system of its own.
 
-mod common;
-
-use common::{lineside, root, succeed, text};
+use crate::common::{lineside, root, succeed, text};
 use lineside::bundle::Bundle;
 use lineside::config::Config;
 use std::collections::BTreeSet;

@@ -1,8 +1,6 @@
 //! `lineside teach`: what an engineer does at the line, and what can go wrong there.
 
-mod common;
-
-use common::{arg, lineside, refuse, root, succeed, write_mask};
+use crate::common::{arg, lineside, refuse, root, succeed, write_mask};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -152,7 +150,7 @@ fn what_cannot_be_taught_is_refused_in_one_line_and_leaves_the_old_bundle() {
 
     // A backbone that was changed; a bundle from a newer program.
     let backbone = folder.path().join("backbone");
-    common::copy_folder(&root().join("models/backbone-lite0"), &backbone);
+    crate::common::copy_folder(&root().join("models/backbone-lite0"), &backbone);
     let manifest = std::fs::read_to_string(backbone.join("bundle.toml")).unwrap();
     std::fs::write(backbone.join("bundle.toml"), manifest.replace("format = 1", "format = 9")).unwrap();
     let with = |code: i32, expected: &[&str]| {

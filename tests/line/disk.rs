@@ -2,9 +2,7 @@
 //! soon as they can be. `check` says it before. The disk is a file system in memory that only the program sees: that takes
 //! root; other users are told that this is skipped.
 
-mod common;
-
-use common::{arg, config, lineside, text};
+use crate::common::{arg, config, lineside, text};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsRawFd;
@@ -31,7 +29,7 @@ fn with_disk(results: &Path, options: &str, fill: bool, arguments: &[&str]) -> C
     let program = lineside();
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", &script, arg(results)]).arg(program.get_program()).args(arguments);
-    command.current_dir(common::root()).env_remove("LINESIDE_LOG").env_remove("LINESIDE_BUNDLES");
+    command.current_dir(crate::common::root()).env_remove("LINESIDE_LOG").env_remove("LINESIDE_BUNDLES");
     command
 }
 
@@ -247,7 +245,7 @@ fn check_says_before_that_results_cannot_be_written() {
     let program = folder.path().join("lineside");
     std::fs::copy(lineside().get_program(), &program).unwrap();
     let bundles = folder.path().join("models");
-    common::copy_folder(&common::root().join("models/inspect-demo"), &bundles.join("inspect-demo"));
+    crate::common::copy_folder(&crate::common::root().join("models/inspect-demo"), &bundles.join("inspect-demo"));
     let mut other = Command::new("setpriv");
     other.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&program).args(["check", arg(&path)]);
     refused(other.env("LINESIDE_BUNDLES", bundles).output().unwrap(), &[place, cannot, "Permission denied"]);

@@ -1,8 +1,6 @@
 //! `lineside eval --masks`: how well heat lies on the defects, pixel by pixel.
 
-mod common;
-
-use common::{arg, refuse, root, succeed, write_mask};
+use crate::common::{arg, refuse, root, succeed, write_mask};
 
 const NORMAL: &str = "models/inspect-demo/frames/normal";
 const DEFECT: &str = "models/inspect-demo/frames/defect";

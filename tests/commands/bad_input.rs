@@ -1,8 +1,6 @@
 //! Wrong input of every kind: one clear line, the right exit code, nothing lost.
 
-mod common;
-
-use common::{arg, config, copy_folder, lineside, records, refuse, root, run, succeed, text};
+use crate::common::{arg, config, copy_folder, lineside, records, refuse, root, run, succeed, text};
 use lineside_engine::{Tensor, npy};
 use lineside_picture::{Layout, Picture, write_png};
 use std::path::Path;

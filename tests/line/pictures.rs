@@ -1,9 +1,7 @@
 //! Pictures within their budget: whatever happens to the process, the folder holds whole files, no more bytes than allowed,
 //! and the ones that interest most.
 
-mod common;
-
-use common::{arg, config, lineside, records, refuse, root, succeed};
+use crate::common::{arg, config, lineside, records, refuse, root, succeed};
 use lineside_picture::{Picture, decode_file};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,6 @@
 //! The main job on the shipped frames.
 
-mod common;
-
-use common::{arg, records, root, succeed};
+use crate::common::{arg, records, root, succeed};
 
 const NORMAL: &str = "models/inspect-demo/frames/normal";
 const DEFECT: &str = "models/inspect-demo/frames/defect";
@@ -10,13 +8,13 @@ const DEFECT: &str = "models/inspect-demo/frames/defect";
 #[test]
 fn the_demo_finds_the_eight_defects_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
-    let output = common::lineside()
+    let output = crate::common::lineside()
         .current_dir(folder.path())
         .env("LINESIDE_BUNDLES", root().join("models"))
         .arg("run")
         .output()
         .unwrap();
-    let (stdout, stderr) = (common::text(&output.stdout), common::text(&output.stderr));
+    let (stdout, stderr) = (crate::common::text(&output.stdout), crate::common::text(&output.stderr));
     assert!(output.status.success(), "{stderr}");
     assert!(stdout.contains("32 frames: 32 inspected, 0 skipped as similar, 0 dropped as stale, 0 failed"), "{stdout}");
     for line in stdout.lines().filter(|line| line.starts_with("part-")) {
@@ -111,7 +109,7 @@ fn eval_tells_kinds_of_defect_apart() {
 #[test]
 fn check_prints_a_bill_that_adds_up() {
     let folder = tempfile::tempdir().unwrap();
-    let mut check = common::lineside();
+    let mut check = crate::common::lineside();
     check.current_dir(folder.path()).env("LINESIDE_BUNDLES", root().join("models")).args(["check", "--json"]);
     let json: serde_json::Value = serde_json::from_slice(&check.output().unwrap().stdout).unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "check starts nothing and writes nothing");
@@ -148,8 +146,8 @@ fn parity_holds_on_this_cpu() {
 
 #[test]
 fn set5_is_enlarged_better_than_the_first_bar() {
-    let (hr, lr) = (common::data("superres-eval/Set5/x3/HR"), common::data("superres-eval/Set5/x3/LR"));
-    let Some(hr) = common::outside(hr, "Set5") else { return };
+    let (hr, lr) = (crate::common::data("superres-eval/Set5/x3/HR"), crate::common::data("superres-eval/Set5/x3/LR"));
+    let Some(hr) = crate::common::outside(hr, "Set5") else { return };
     let json: serde_json::Value =
         serde_json::from_str(&succeed(&["eval", "superres-x3", "--hr", arg(&hr), "--lr", arg(&lr), "--json"])).unwrap();
     assert!(json["psnr_y"].as_f64().unwrap() > 32.3, "{json}");

@@ -1,8 +1,6 @@
 //! `lineside eval` of super-resolution: the literature's protocol, held against its own figures, and the camera's.
 
-mod common;
-
-use common::{arg, data, outside, refuse, root, succeed};
+use crate::common::{arg, data, outside, refuse, root, succeed};
 use lineside::source::picture_files;
 use lineside::task::super_resolution::{psnr_y, ssim_y};
 use lineside_picture::{Filter, Layout, Picture, Rect, Resizer, decode_file, upscale_bicubic, write_png};
@@ -138,7 +136,7 @@ fn what_cannot_be_measured_is_refused() {
     refuse(&["eval", "superres-x3", "--scale", "2", "--hr", hr], 2, &["superres-x3 has a scale of 3, not 2"]);
     refuse(&["eval", "superres", "--scale", "7", "--hr", hr], 78, &["no bundle \"superres-x7\""]);
     refuse(&["eval", "superres-x3", "--beside", "inspect-demo", "--hr", hr], 78, &["task is not \"super-resolution\""]);
-    assert_eq!(common::run(&["eval", "superres", "--hr", hr, "--degrade", "rain"]).status.code(), Some(2));
+    assert_eq!(crate::common::run(&["eval", "superres", "--hr", hr, "--degrade", "rain"]).status.code(), Some(2));
     let small = folder.path().join("small");
     std::fs::create_dir(&small).unwrap();
     write_png(std::fs::File::create(small.join("a.png")).unwrap(), &Picture::new(Layout::Grey, 4, 4)).unwrap();

@@ -1,9 +1,7 @@
 //! A board that gets too hot: what is given up, what is told, and that every frame is still counted. The board is a sysfs
 //! of the test's own, whose files change while the service runs.
 
-mod common;
-
-use common::{arg, config, lineside, records, refuse, succeed};
+use crate::common::{arg, config, lineside, records, refuse, succeed};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::UnixDatagram;
@@ -242,7 +240,7 @@ fn it_climbs_while_hot_and_descends_when_cool_and_every_frame_is_counted() {
 fn a_source_that_waits_slows_down_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let board = Board::new("50000", "0");
-    let (sysfs, frames) = (board.0.path(), common::root().join("models/inspect-demo/frames/normal"));
+    let (sysfs, frames) = (board.0.path(), crate::common::root().join("models/inspect-demo/frames/normal"));
     let source = format!("[source.folder]\npath = {frames:?}\nrepeat = true\n[super_resolution]\nwhen = \"never\"\n");
     let output = format!("[output]\nfolder = {:?}\n", folder.path().join("results"));
     let heat = format!("[heat]\nsysfs = {sysfs:?}\ndegrade = true\n{QUICK}every = 10\n");

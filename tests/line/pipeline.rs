@@ -1,8 +1,6 @@
 //! Frames by fate, stopping in order, logs: on the synthetic line.
 
-mod common;
-
-use common::{arg, config, lineside, records, succeed, text};
+use crate::common::{arg, config, lineside, records, succeed, text};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
@@ -48,7 +46,7 @@ fn similar_frames_get_the_verdict_of_the_one_before() {
     let folder = tempfile::tempdir().unwrap();
     let frames = folder.path().join("frames");
     std::fs::create_dir(&frames).unwrap();
-    let shipped = common::root().join("models/inspect-demo/frames");
+    let shipped = crate::common::root().join("models/inspect-demo/frames");
     for (name, from) in
         [("1", "normal/part-01"), ("2", "normal/part-01"), ("3", "defect/part-05-scratch"), ("4", "normal/part-01")]
     {

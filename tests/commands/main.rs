@@ -1,0 +1,14 @@
+//! The commands beside `run`: their output, their exit codes, their refusals, and the same bytes on every CPU.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_input;
+mod board;
+mod infer;
+mod parity;
+mod pixels;
+mod replay;
+mod superres_eval;
+mod teach;
+mod upscale;

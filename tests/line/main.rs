@@ -1,0 +1,14 @@
+//! A running line: its frames, verdicts, records and pictures, and what disturbs it (heat, disks, the clock, signals).
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod clock;
+mod demo;
+mod disk;
+mod drift;
+mod field_log;
+mod heat;
+mod pictures;
+mod pipeline;
+mod signals;

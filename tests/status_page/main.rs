@@ -1,0 +1,8 @@
+//! The status page: over HTTP, and in a real browser.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod visitor;
+
+mod browser;
+mod pages;
