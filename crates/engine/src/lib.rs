@@ -41,7 +41,7 @@ mod unary;
 
 pub use model::{Model, StatedInput, cpu_features, kernel_names};
 pub use peak::measured_peak;
-pub use plan::{Memory, OpCost, Plan};
+pub use plan::{MemoryUsage, OpCost, Plan};
 pub use session::{OpTime, Session};
 pub use tensor::{Element, ElementKind, Tensor, TensorInfo};
 

@@ -1,91 +1,111 @@
 //! A fixed number of threads that share every step of a run.
 //!
-//! Work is split by position, not by who is free: the same thread computes the same part of an output in every run, and
-//! the bytes are the same for any number of threads. Between steps the threads meet at a barrier, spinning; between runs
-//! they sleep.
+//! Work is divided by position, not by which thread is free: the same thread computes the same part of an output in every
+//! run, and the bytes are the same for any number of threads. Between steps the threads wait for each other at a barrier,
+//! spinning; between runs they sleep.
+//!
+//! A thread that panics poisons the pool: the barrier releases everyone, no thread begins another step, and no other run
+//! starts.
 
 use super::Plan;
-use super::kernels::memory::Memory;
-use super::step::Context;
+use super::kernels::arena::Arena;
+use super::step::StepContext;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 /// The threads beside the caller's.
-pub struct Pool {
-    shared: Arc<Shared>,
+pub struct ThreadPool {
+    state: Arc<PoolState>,
     workers: Vec<JoinHandle<()>>,
 }
 
-struct Shared {
+struct PoolState {
     threads: usize,
     /// Runs that were started.
     run: AtomicUsize,
     /// Threads that have arrived at the barrier, over all steps and runs.
     arrived: AtomicUsize,
     stop: AtomicBool,
-    /// A thread has panicked: nobody may wait for it.
-    failed: AtomicBool,
+    /// A thread has panicked and will not arrive at the barrier.
+    poisoned: AtomicBool,
 }
 
-/// Marks the pool as failed where its thread unwinds.
-pub struct Witness<'a>(&'a Shared);
+/// Poisons the pool if its thread unwinds.
+pub struct PoisonGuard<'a>(&'a PoolState);
 
-impl Drop for Witness<'_> {
+impl Drop for PoisonGuard<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.failed.store(true, Ordering::Release);
+            self.0.poisoned.store(true, Ordering::Release);
         }
     }
 }
 
-/// Turns of a spinning thread before it lets others have the core.
-const PATIENCE: usize = if cfg!(miri) { 0 } else { 1 << 12 };
+/// Turns of a spinning thread before it yields the core.
+const SPIN_LIMIT: usize = if cfg!(miri) { 0 } else { 1 << 12 };
 
-fn wait_until(mut ready: impl FnMut() -> bool) {
-    for _ in 0..PATIENCE {
-        if ready() {
-            return;
+/// Spins, then yields, until `ready` returns something.
+fn wait_for<T>(mut ready: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..SPIN_LIMIT {
+        if let Some(value) = ready() {
+            return value;
         }
         std::hint::spin_loop();
     }
-    while !ready() {
+    loop {
+        if let Some(value) = ready() {
+            return value;
+        }
         std::thread::yield_now();
     }
 }
 
-impl Shared {
+impl PoolState {
     /// Waits until every thread is done with step `step`, counted over all runs.
-    fn meet(&self, step: usize) {
+    ///
+    /// # Errors
+    /// Where one of them has panicked: others may still be computing the step, so the caller must not touch the arena.
+    fn barrier_wait(&self, step: usize) -> Result<(), Poisoned> {
         self.arrived.fetch_add(1, Ordering::AcqRel);
         let all = (step + 1) * self.threads;
-        wait_until(|| self.arrived.load(Ordering::Acquire) >= all || self.failed.load(Ordering::Acquire));
+        wait_for(|| {
+            if self.arrived.load(Ordering::Acquire) >= all {
+                return Some(Ok(()));
+            }
+            self.poisoned.load(Ordering::Acquire).then_some(Err(Poisoned))
+        })
     }
 }
 
-impl Pool {
+/// A thread of the pool has panicked.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("a thread of the engine has failed")]
+pub struct Poisoned;
+
+impl ThreadPool {
     /// A pool of `threads` in all, for one session of a plan.
-    pub fn new(plan: &Arc<Plan>, memory: Memory, threads: usize) -> std::io::Result<Pool> {
-        let shared = Shared {
+    pub fn new(plan: &Arc<Plan>, arena: Arena, threads: usize) -> std::io::Result<ThreadPool> {
+        let state = PoolState {
             threads,
             run: AtomicUsize::new(0),
             arrived: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
-            failed: AtomicBool::new(false),
+            poisoned: AtomicBool::new(false),
         };
-        let mut pool = Pool { shared: Arc::new(shared), workers: Vec::new() };
+        let mut pool = ThreadPool { state: Arc::new(state), workers: Vec::new() };
         for part in 1..threads {
-            let (shared, plan) = (Arc::clone(&pool.shared), Arc::clone(plan));
-            let context = Context { kernels: plan.kernels, memory, part: (part, threads) };
-            let work = move || work(&shared, &plan, &context);
+            let (state, plan) = (Arc::clone(&pool.state), Arc::clone(plan));
+            let context = StepContext { kernels: plan.kernels, arena, part: (part, threads) };
+            let work = move || run_worker(&state, &plan, &context);
             pool.workers.push(std::thread::Builder::new().name(format!("engine-{part}")).spawn(work)?);
         }
         Ok(pool)
     }
 
-    /// Wakes the threads for a run; its first step has this number.
+    /// Wakes the threads for a run and returns the number of its first step.
     pub fn start(&self, steps: usize) -> usize {
-        let run = self.shared.run.fetch_add(1, Ordering::Release);
+        let run = self.state.run.fetch_add(1, Ordering::Release);
         for worker in &self.workers {
             worker.thread().unpark();
         }
@@ -95,50 +115,47 @@ impl Pool {
     /// The caller's end of a step: returns when every thread is done with it.
     ///
     /// # Errors
-    /// Where one of them has failed.
-    pub fn meet(&self, step: usize) -> Result<(), String> {
-        self.shared.meet(step);
-        self.sound()
+    /// Where one of them has panicked; the run must end without another step.
+    pub fn barrier_wait(&self, step: usize) -> Result<(), Poisoned> {
+        self.state.barrier_wait(step)
     }
 
-    /// Whether every thread is still there: where one has failed, the others may be at work in the arena yet, and no
-    /// run may begin.
+    /// Checks that no thread has panicked. Once one has, the others may still be computing in the arena, and no run may
+    /// begin.
     ///
     /// # Errors
-    /// Where one of them has failed.
-    pub fn sound(&self) -> Result<(), String> {
-        match self.shared.failed.load(Ordering::Acquire) {
-            true => Err("a thread of the engine has failed".into()),
-            false => Ok(()),
-        }
+    /// Where one of them has.
+    pub fn check_poisoned(&self) -> Result<(), Poisoned> {
+        if self.state.poisoned.load(Ordering::Acquire) { Err(Poisoned) } else { Ok(()) }
     }
 
-    /// For the caller's own share of a run: nobody waits for a caller that unwinds.
-    pub fn witness(&self) -> Witness<'_> {
-        Witness(&self.shared)
+    /// Poisons the pool if the calling thread unwinds while it holds the guard, so that the workers do not wait for it.
+    pub fn poison_guard(&self) -> PoisonGuard<'_> {
+        PoisonGuard(&self.state)
     }
 
+    /// Number of threads, the caller's among them.
     pub fn threads(&self) -> usize {
-        self.shared.threads
+        self.state.threads
     }
 }
 
-impl Drop for Pool {
+impl Drop for ThreadPool {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Release);
+        self.state.stop.store(true, Ordering::Release);
         for worker in self.workers.drain(..) {
             worker.thread().unpark();
-            // A worker that panicked has said so; there is nothing to hand on.
+            // A worker's panic was reported when it happened.
             let _ = worker.join();
         }
     }
 }
 
-fn work(shared: &Shared, plan: &Plan, context: &Context) {
-    let _witness = Witness(shared);
+fn run_worker(state: &PoolState, plan: &Plan, context: &StepContext) {
+    let _poison_guard = PoisonGuard(state);
     for run in 1.. {
-        while shared.run.load(Ordering::Acquire) < run {
-            if shared.stop.load(Ordering::Acquire) {
+        while state.run.load(Ordering::Acquire) < run {
+            if state.stop.load(Ordering::Acquire) {
                 return;
             }
             std::thread::park();
@@ -148,7 +165,10 @@ fn work(shared: &Shared, plan: &Plan, context: &Context) {
                 // Shared steps do not fail.
                 let _ = step.run(context);
             }
-            shared.meet((run - 1) * plan.steps.len() + i);
+            // Whoever goes on while others are in the previous step would race with them for the arena.
+            if state.barrier_wait((run - 1) * plan.steps.len() + i).is_err() {
+                return;
+            }
         }
     }
 }
@@ -156,9 +176,11 @@ fn work(shared: &Shared, plan: &Plan, context: &Context) {
 #[cfg(test)]
 mod tests {
     use crate::graph::{Graph, Op};
-    use crate::kernels::conv::{ConvStep, DepthwiseStep, Packed, PackedDepthwise, Unpacked, UnpackedDepthwise};
-    use crate::kernels::memory::Memory;
-    use crate::kernels::{AddStep, Kernels};
+    use crate::kernels::Kernels;
+    use crate::kernels::add::AddStep;
+    use crate::kernels::arena::Arena;
+    use crate::kernels::conv::{ConvStep, ConvWeights, PackedConv};
+    use crate::kernels::depthwise::{DepthwiseStep, DepthwiseWeights, PackedDepthwise};
     use crate::{ElementKind, EngineError, Plan, Session};
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::{Arc, mpsc};
@@ -174,18 +196,18 @@ mod tests {
         fn signed(&self) -> bool {
             false
         }
-        fn add(&self, _: &AddStep, _: Memory, (part, _): (usize, usize)) {
+        fn add(&self, _: &AddStep, _: Arena, (part, _): (usize, usize)) {
             assert!(part != self.0, "this thread fails, as the test wants it");
         }
-        unsafe fn sum(&self, _: &AddStep, _: [*const u8; 2], _: *mut u8, _: usize) {}
-        fn pack(&self, _: &Unpacked) -> Packed {
+        unsafe fn add_contiguous(&self, _: &AddStep, _: [*const u8; 2], _: *mut u8, _: usize) {}
+        fn pack(&self, _: &ConvWeights) -> PackedConv {
             unreachable!("there are sums only")
         }
-        fn conv(&self, _: &ConvStep, _: Memory, _: (usize, usize)) {}
-        fn pack_depthwise(&self, _: &UnpackedDepthwise) -> PackedDepthwise {
+        fn conv(&self, _: &ConvStep, _: Arena, _: (usize, usize)) {}
+        fn pack_depthwise(&self, _: &DepthwiseWeights) -> PackedDepthwise {
             unreachable!("there are sums only")
         }
-        fn depthwise(&self, _: &DepthwiseStep, _: Memory, _: (usize, usize)) {}
+        fn depthwise(&self, _: &DepthwiseStep, _: Arena, _: (usize, usize)) {}
     }
 
     static SETS: [Failing; 5] = [Failing(0), Failing(1), Failing(2), Failing(3), Failing(4)];

@@ -1,8 +1,8 @@
 //! Runs a plan in an arena of its own.
 
-use super::kernels::memory::{Aligned, Memory};
-use super::pool::Pool;
-use super::step::{Context, Plain};
+use super::kernels::arena::{AlignedBytes, Arena};
+use super::pool::{Poisoned, ThreadPool};
+use super::step::{ArenaTensor, StepContext};
 use super::tensor::Buffer;
 use super::{Element, EngineError, Plan, Tensor, TensorInfo};
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 pub struct Session {
     plan: Arc<Plan>,
     /// Dropped before the arena in which its threads work.
-    pool: Option<Pool>,
-    memory: Memory,
-    _arena: Aligned,
+    pool: Option<ThreadPool>,
+    arena: Arena,
+    _arena_bytes: AlignedBytes,
     inputs: Vec<Tensor>,
     outputs: Vec<Tensor>,
 }
@@ -22,7 +22,7 @@ pub struct Session {
 /// How long one op took in one run.
 #[derive(Debug, Clone, Copy)]
 pub struct OpTime {
-    /// Its place in [`Plan::ops`].
+    /// Its index in [`Plan::ops`].
     pub op: usize,
     /// The time it took.
     pub time: Duration,
@@ -43,13 +43,13 @@ impl Session {
     /// # Errors
     /// [`EngineError::Run`] where the threads cannot be started.
     pub fn with_threads(plan: Arc<Plan>, threads: usize) -> Result<Session, EngineError> {
-        let mut arena = plan.arena(threads);
-        let memory = arena.memory();
+        let mut arena_bytes = plan.arena(threads);
+        let arena = arena_bytes.arena();
         let failed = |error| EngineError::Run(format!("cannot start {threads} threads: {error}"));
-        let pool = (threads > 1).then(|| Pool::new(&plan, memory, threads)).transpose().map_err(failed)?;
+        let pool = (threads > 1).then(|| ThreadPool::new(&plan, arena, threads)).transpose().map_err(failed)?;
         let inputs = plan.inputs().iter().map(Tensor::zeroed).collect();
         let outputs = plan.outputs().iter().map(Tensor::zeroed).collect();
-        Ok(Session { plan, pool, memory, _arena: arena, inputs, outputs })
+        Ok(Session { plan, pool, arena, _arena_bytes: arena_bytes, inputs, outputs })
     }
 
     /// The plan that this session runs.
@@ -63,7 +63,7 @@ impl Session {
     /// [`EngineError::Count`] where there is no such input, [`EngineError::Mismatch`] where its elements are not `T`.
     pub fn input_mut<T: Element>(&mut self, index: usize) -> Result<&mut [T], EngineError> {
         let has = self.inputs.len();
-        let info = self.plan.inputs().get(index).ok_or_else(|| no_such("inputs", has, index))?;
+        let info = self.plan.inputs().get(index).ok_or_else(|| no_such_tensor("inputs", has, index))?;
         let mismatch = || wrong_element::<T>(info);
         self.inputs.get_mut(index).and_then(Tensor::values_mut).ok_or_else(mismatch)
     }
@@ -74,7 +74,7 @@ impl Session {
     /// [`EngineError::Count`] where there is no such input, [`EngineError::Mismatch`] for another type or shape.
     pub fn set_input(&mut self, index: usize, tensor: Tensor) -> Result<(), EngineError> {
         let has = self.inputs.len();
-        let info = self.plan.inputs().get(index).ok_or_else(|| no_such("inputs", has, index))?;
+        let info = self.plan.inputs().get(index).ok_or_else(|| no_such_tensor("inputs", has, index))?;
         if tensor.kind() != info.kind || tensor.shape() != info.shape {
             let name = format!("input \"{}\"", info.name);
             return Err(EngineError::Mismatch { name, expected: info.to_string(), found: tensor.to_string() });
@@ -91,7 +91,7 @@ impl Session {
         self.run_with(|_| {})
     }
 
-    /// Runs the model once and tells how long each op took.
+    /// Runs the model once and returns how long each op took.
     ///
     /// # Errors
     /// As [`Session::run`].
@@ -111,7 +111,8 @@ impl Session {
     /// # Errors
     /// [`EngineError::Count`] where there is no such output, [`EngineError::Mismatch`] where its elements are not `T`.
     pub fn output<T: Element>(&self, index: usize) -> Result<&[T], EngineError> {
-        let info = self.plan.outputs().get(index).ok_or_else(|| no_such("outputs", self.outputs.len(), index))?;
+        let info =
+            self.plan.outputs().get(index).ok_or_else(|| no_such_tensor("outputs", self.outputs.len(), index))?;
         self.outputs.get(index).and_then(Tensor::values).ok_or_else(|| wrong_element::<T>(info))
     }
 
@@ -122,15 +123,16 @@ impl Session {
 
     fn run_with(&mut self, mut after: impl FnMut(usize)) -> Result<(), EngineError> {
         let plan = &*self.plan;
-        let context = Context { kernels: plan.kernels, memory: self.memory, part: (0, 1) };
-        self.pool.as_ref().map_or(Ok(()), Pool::sound).map_err(EngineError::Run)?;
-        let _witness = self.pool.as_ref().map(Pool::witness);
-        for (tensor, place) in self.inputs.iter().zip(&plan.input_places) {
-            put(tensor, place, &context);
+        let context = StepContext { kernels: plan.kernels, arena: self.arena, part: (0, 1) };
+        let failed = |poisoned: Poisoned| EngineError::Run(poisoned.to_string());
+        self.pool.as_ref().map_or(Ok(()), ThreadPool::check_poisoned).map_err(failed)?;
+        let _poison_guard = self.pool.as_ref().map(ThreadPool::poison_guard);
+        for (tensor, place) in self.inputs.iter().zip(&plan.input_tensors) {
+            copy_in(tensor, place, &context);
         }
         let shared = self.pool.as_ref().map(|pool| {
             let part = (0, pool.threads());
-            (pool, pool.start(plan.steps.len()), Context { part, ..context })
+            (pool, pool.start(plan.steps.len()), StepContext { part, ..context })
         });
         let last = plan.groups.len() - 1;
         let mut result = Ok(());
@@ -141,15 +143,15 @@ impl Session {
                     step.run(&context).map_err(EngineError::Run)?;
                     continue;
                 };
-                // After a failure the other threads still walk to the end, and so must this one.
+                // After an error the other threads still go through all steps, and so must this one.
                 if result.is_ok() {
                     result = step.run(if step.is_shared() { part } else { &context }).map_err(EngineError::Run);
                 }
-                pool.meet(first + index).map_err(EngineError::Run)?;
+                pool.barrier_wait(first + index).map_err(failed)?;
             }
             if op == last {
-                for (tensor, place) in self.outputs.iter_mut().zip(&plan.output_places) {
-                    take(tensor, place, &context);
+                for (tensor, place) in self.outputs.iter_mut().zip(&plan.output_tensors) {
+                    copy_out(tensor, place, &context);
                 }
             }
             after(op);
@@ -158,31 +160,31 @@ impl Session {
     }
 }
 
-/// Copies a tensor to its place in the arena.
-fn put(tensor: &Tensor, place: &Plain, context: &Context) {
-    let memory = context.memory;
+/// Copies a tensor into the arena.
+fn copy_in(tensor: &Tensor, place: &ArenaTensor, context: &StepContext) {
+    let arena = context.arena;
     match tensor.buffer() {
-        Buffer::U8(values) => memory.write(place.at, values.len()).copy_from_slice(values),
-        Buffer::I8(values) => memory.write(place.at, values.len()).copy_from_slice(values),
-        Buffer::I32(values) => memory.write(place.at, values.len()).copy_from_slice(values),
-        Buffer::I64(values) => memory.write(place.at, values.len()).copy_from_slice(values),
-        Buffer::F32(values) => memory.write(place.at, values.len()).copy_from_slice(values),
+        Buffer::U8(values) => arena.write(place.at, values.len()).copy_from_slice(values),
+        Buffer::I8(values) => arena.write(place.at, values.len()).copy_from_slice(values),
+        Buffer::I32(values) => arena.write(place.at, values.len()).copy_from_slice(values),
+        Buffer::I64(values) => arena.write(place.at, values.len()).copy_from_slice(values),
+        Buffer::F32(values) => arena.write(place.at, values.len()).copy_from_slice(values),
     }
 }
 
-/// Copies a tensor from its place in the arena.
-fn take(tensor: &mut Tensor, place: &Plain, context: &Context) {
-    let memory = context.memory;
+/// Copies a tensor out of the arena.
+fn copy_out(tensor: &mut Tensor, place: &ArenaTensor, context: &StepContext) {
+    let arena = context.arena;
     match tensor.buffer_mut() {
-        Buffer::U8(values) => values.copy_from_slice(memory.read(place.at, place.len())),
-        Buffer::I8(values) => values.copy_from_slice(memory.read(place.at, place.len())),
-        Buffer::I32(values) => values.copy_from_slice(memory.read(place.at, place.len())),
-        Buffer::I64(values) => values.copy_from_slice(memory.read(place.at, place.len())),
-        Buffer::F32(values) => values.copy_from_slice(memory.read(place.at, place.len())),
+        Buffer::U8(values) => values.copy_from_slice(arena.read(place.at, place.len())),
+        Buffer::I8(values) => values.copy_from_slice(arena.read(place.at, place.len())),
+        Buffer::I32(values) => values.copy_from_slice(arena.read(place.at, place.len())),
+        Buffer::I64(values) => values.copy_from_slice(arena.read(place.at, place.len())),
+        Buffer::F32(values) => values.copy_from_slice(arena.read(place.at, place.len())),
     }
 }
 
-fn no_such(what: &'static str, has: usize, index: usize) -> EngineError {
+fn no_such_tensor(what: &'static str, has: usize, index: usize) -> EngineError {
     EngineError::Count { what, has, asked: format!("number {index} was") }
 }
 

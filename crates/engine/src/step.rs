@@ -3,12 +3,15 @@
 use super::ElementKind;
 use super::float::{self, FloatOp, Island};
 use super::graph::Quant;
-use super::kernels::conv::{ConvStep, DepthwiseStep};
+use super::kernels::Kernels;
+use super::kernels::add::AddStep;
+use super::kernels::arena::{Arena, View};
+use super::kernels::conv::ConvStep;
 use super::kernels::copy::CopyStep;
-use super::kernels::memory::{Memory, View, share};
-use super::kernels::portable::{self, BilinearStep, HaloStep, MatMulStep, MulStep, PoolStep};
-use super::kernels::scaling::{Scaling, dynamic_range};
-use super::kernels::{AddStep, Kernels};
+use super::kernels::depthwise::DepthwiseStep;
+use super::kernels::portable::{self, BilinearStep, HaloStep, MatMulStep, MulStep, PoolingStep};
+use super::kernels::quantize::{QuantParams, dynamic_range};
+use super::kernels::thread_share;
 use super::unary::Unary;
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,35 +19,35 @@ use tract_onnx::prelude::{IntoTValue, TVec};
 
 /// A plain tensor in the arena.
 #[derive(Debug, Clone)]
-pub struct Plain {
+pub struct ArenaTensor {
     pub at: usize,
     pub kind: ElementKind,
     pub shape: Vec<usize>,
 }
 
-impl Plain {
+impl ArenaTensor {
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
-    fn floats<'a>(&self, memory: Memory) -> &'a [f32] {
-        memory.read(self.at, self.len())
+    fn floats<'a>(&self, arena: Arena) -> &'a [f32] {
+        arena.read(self.at, self.len())
     }
 }
 
 /// A zero point in the stored domain, or where its byte lies.
 #[derive(Debug, Clone, Copy)]
-pub enum Zero {
+pub enum StoredZeroPoint {
     Known(i32),
     At(usize),
 }
 
-impl Zero {
-    fn number(self, signed: bool, memory: Memory) -> i32 {
+impl StoredZeroPoint {
+    fn number(self, signed: bool, arena: Arena) -> i32 {
         match self {
-            Zero::Known(number) => number,
-            Zero::At(at) => {
-                let byte = memory.read::<u8>(at, 1)[0];
+            StoredZeroPoint::Known(number) => number,
+            StoredZeroPoint::At(at) => {
+                let byte = arena.read::<u8>(at, 1)[0];
                 if signed { i32::from(byte as i8) } else { i32::from(byte) }
             }
         }
@@ -61,7 +64,7 @@ pub enum Step {
         x: View,
         y: View,
     },
-    Pool(PoolStep),
+    Pool(PoolingStep),
     Bilinear(BilinearStep),
     Nearest {
         x: View,
@@ -78,15 +81,15 @@ pub enum Step {
     },
     MatMul {
         step: MatMulStep,
-        a: Zero,
-        b: Zero,
+        a: StoredZeroPoint,
+        b: StoredZeroPoint,
     },
     /// Takes `zero_point * sums[c]` from accumulators.
     Correct {
         at: usize,
         rows: usize,
         sums: Vec<i32>,
-        zero: Zero,
+        zero: StoredZeroPoint,
     },
     Softmax {
         x: usize,
@@ -96,48 +99,48 @@ pub enum Step {
         quant: Quant,
     },
     Quantize {
-        x: Plain,
+        x: ArenaTensor,
         y: usize,
         scale: Vec<f32>,
         zero_point: Vec<i32>,
         inner: usize,
     },
     Dequantize {
-        x: Plain,
+        x: ArenaTensor,
         y: usize,
         scale: Vec<f32>,
         zero_point: Vec<i32>,
         inner: usize,
     },
     DynamicQuantize {
-        x: Plain,
+        x: ArenaTensor,
         y: usize,
         scale: usize,
         zero_point: usize,
     },
     Unary {
         function: Unary,
-        x: Plain,
+        x: ArenaTensor,
         y: usize,
     },
     Float {
         op: FloatOp,
-        x: Vec<Plain>,
-        y: Plain,
+        x: Vec<ArenaTensor>,
+        y: ArenaTensor,
         strides: [Vec<usize>; 2],
     },
     Island {
         island: Box<Island>,
-        x: Vec<Plain>,
-        y: Vec<Plain>,
+        x: Vec<ArenaTensor>,
+        y: Vec<ArenaTensor>,
     },
 }
 
 /// What steps run with.
 #[derive(Clone, Copy)]
-pub struct Context {
+pub struct StepContext {
     pub kernels: &'static dyn Kernels,
-    pub memory: Memory,
+    pub arena: Arena,
     /// Which thread of how many.
     pub part: (usize, usize),
 }
@@ -163,69 +166,69 @@ impl Step {
     }
 
     /// Runs a thread's share.
-    pub fn run(&self, context: &Context) -> Result<(), String> {
-        let Context { kernels, memory, part } = *context;
+    pub fn run(&self, context: &StepContext) -> Result<(), String> {
+        let StepContext { kernels, arena, part } = *context;
         let signed = kernels.signed();
         match self {
-            Step::Conv(step) => kernels.conv(step, memory, part),
-            Step::Depthwise(step) => kernels.depthwise(step, memory, part),
-            Step::Add(step) => kernels.add(step, memory, part),
-            Step::Mul(step) => step.run(signed, memory, part),
-            Step::Lut { table, x, y } => portable::look_up(table, x, y, memory, part),
-            Step::Pool(step) => step.run(signed, memory, part),
-            Step::Bilinear(step) => step.run(signed, memory, part),
-            Step::Nearest { x, y, rows, columns } => nearest(x, y, rows, columns, memory, part),
-            Step::Copy(step) => step.run(memory, part),
-            Step::Halo(step) => step.run(memory),
-            Step::Fill { y, element } => fill(y, element, memory),
+            Step::Conv(step) => kernels.conv(step, arena, part),
+            Step::Depthwise(step) => kernels.depthwise(step, arena, part),
+            Step::Add(step) => kernels.add(step, arena, part),
+            Step::Mul(step) => step.run(signed, arena, part),
+            Step::Lut { table, x, y } => portable::lookup(table, x, y, arena, part),
+            Step::Pool(step) => step.run(signed, arena, part),
+            Step::Bilinear(step) => step.run(signed, arena, part),
+            Step::Nearest { x, y, rows, columns } => nearest(x, y, rows, columns, arena, part),
+            Step::Copy(step) => step.run(arena, part),
+            Step::Halo(step) => step.run(arena),
+            Step::Fill { y, element } => fill(y, element, arena),
             Step::MatMul { step, a, b } => {
-                let zero_points = (a.number(signed, memory), b.number(signed, memory));
-                step.run(signed, zero_points, memory, part);
+                let zero_points = (a.number(signed, arena), b.number(signed, arena));
+                step.run(signed, zero_points, arena, part);
             }
             Step::Correct { at, rows, sums, zero } => {
-                portable::correct(*at, *rows, sums, zero.number(signed, memory), memory);
+                portable::correct(*at, *rows, sums, zero.number(signed, arena), arena);
             }
             Step::Softmax { x, y, size, table, quant } => {
-                portable::softmax((*x, *y), *size, table, *quant, signed, memory);
+                portable::softmax((*x, *y), *size, table, *quant, signed, arena);
             }
             Step::Quantize { x, y, scale, zero_point, inner } => {
-                let floats = x.floats(memory);
-                for (place, range) in stretches(x.len(), *inner, scale.len(), part) {
-                    let scaling = Scaling { scale: scale[place], zero_point: zero_point[place], signed };
-                    let y = memory.write(*y + range.start, range.len());
+                let floats = x.floats(arena);
+                for (place, range) in scale_ranges(x.len(), *inner, scale.len(), part) {
+                    let scaling = QuantParams { scale: scale[place], zero_point: zero_point[place], signed };
+                    let y = arena.write(*y + range.start, range.len());
                     kernels.quantize(&floats[range], y, scaling);
                 }
             }
             Step::Dequantize { x, y, scale, zero_point, inner } => {
-                for (place, range) in stretches(x.len(), *inner, scale.len(), part) {
-                    let y = memory.write::<f32>(*y + range.start * 4, range.len());
+                for (place, range) in scale_ranges(x.len(), *inner, scale.len(), part) {
+                    let y = arena.write::<f32>(*y + range.start * 4, range.len());
                     let (scale, zero_point) = (scale[place], zero_point[place]);
                     if x.kind == ElementKind::I32 {
-                        let numbers = memory.read::<i32>(x.at + range.start * 4, range.len());
+                        let numbers = arena.read::<i32>(x.at + range.start * 4, range.len());
                         let real = |number: &i32| number.wrapping_sub(zero_point) as f32 * scale;
                         y.iter_mut().zip(numbers).for_each(|(y, number)| *y = real(number));
                     } else {
-                        let bytes = memory.read(x.at + range.start, range.len());
-                        kernels.dequantize(bytes, y, Scaling { scale, zero_point, signed });
+                        let bytes = arena.read(x.at + range.start, range.len());
+                        kernels.dequantize(bytes, y, QuantParams { scale, zero_point, signed });
                     }
                 }
             }
             Step::DynamicQuantize { x, y, scale, zero_point } => {
-                let floats = x.floats(memory);
+                let floats = x.floats(arena);
                 let (found, zero) = dynamic_range(floats);
-                memory.write::<f32>(*scale, 1)[0] = found;
+                arena.write::<f32>(*scale, 1)[0] = found;
                 let flip = if signed { 0x80 } else { 0 };
-                memory.write::<u8>(*zero_point, 1)[0] = zero ^ flip;
+                arena.write::<u8>(*zero_point, 1)[0] = zero ^ flip;
                 let zero = i32::from(zero) - if signed { 128 } else { 0 };
-                let scaling = Scaling { scale: found, zero_point: zero, signed };
-                kernels.quantize(floats, memory.write(*y, x.len()), scaling);
+                let scaling = QuantParams { scale: found, zero_point: zero, signed };
+                kernels.quantize(floats, arena.write(*y, x.len()), scaling);
             }
             Step::Unary { function, x, y } => {
-                let y = memory.write::<f32>(*y, x.len());
-                y.iter_mut().zip(x.floats(memory)).for_each(|(y, &x)| *y = function.apply(x));
+                let y = arena.write::<f32>(*y, x.len());
+                y.iter_mut().zip(x.floats(arena)).for_each(|(y, &x)| *y = function.apply(x));
             }
-            Step::Float { op, x, y, strides } => run_float(op, x, y, strides, memory, signed),
-            Step::Island { island, x, y } => return run_island(island, x, y, memory, signed),
+            Step::Float { op, x, y, strides } => run_float(op, x, y, strides, arena, signed),
+            Step::Island { island, x, y } => return run_island(island, x, y, arena, signed),
         }
         Ok(())
     }
@@ -233,61 +236,61 @@ impl Step {
 
 /// Stretches of a thread's share of `len` elements that have one scale, with the scale's place: `places` of them repeat,
 /// `inner` elements each.
-fn stretches(
+fn scale_ranges(
     len: usize,
     inner: usize,
     places: usize,
     (part, parts): (usize, usize),
 ) -> impl Iterator<Item = (usize, Range<usize>)> {
-    let mine = share(len, part, parts);
+    let mine = thread_share(len, part, parts);
     let inner = inner.max(1);
     let whole = mine.start / inner..mine.end.div_ceil(inner);
     let ranges = whole.map(move |i| (i % places.max(1), (i * inner).max(mine.start)..((i + 1) * inner).min(mine.end)));
     ranges.filter(|(_, range)| !range.is_empty())
 }
 
-fn nearest(x: &View, y: &View, rows: &[u32], columns: &[u32], memory: Memory, (part, parts): (usize, usize)) {
+fn nearest(x: &View, y: &View, rows: &[u32], columns: &[u32], arena: Arena, (part, parts): (usize, usize)) {
     let bytes = y.dims[3] * y.strides[3];
     let dense = y.strides[2] == bytes;
-    let mine = share(y.dims[0] * rows.len(), part, parts);
+    let mine = thread_share(y.dims[0] * rows.len(), part, parts);
     for row in mine.clone() {
         let (n, oy) = (row / rows.len(), row % rows.len());
         // A row like the one before, which this thread wrote too.
         if dense && row > mine.start && oy > 0 && rows[oy] == rows[oy - 1] {
-            let above = memory.read::<u8>(y.pixel(n, oy - 1, 0), columns.len() * bytes);
-            memory.write::<u8>(y.pixel(n, oy, 0), columns.len() * bytes).copy_from_slice(above);
+            let above = arena.read::<u8>(y.pixel(n, oy - 1, 0), columns.len() * bytes);
+            arena.write::<u8>(y.pixel(n, oy, 0), columns.len() * bytes).copy_from_slice(above);
             continue;
         }
         for (ox, &ix) in columns.iter().enumerate() {
-            let from = memory.read::<u8>(x.pixel(n, rows[oy] as usize, ix as usize), bytes);
-            memory.write::<u8>(y.pixel(n, oy, ox), bytes).copy_from_slice(from);
+            let from = arena.read::<u8>(x.pixel(n, rows[oy] as usize, ix as usize), bytes);
+            arena.write::<u8>(y.pixel(n, oy, ox), bytes).copy_from_slice(from);
         }
     }
 }
 
-fn fill(y: &View, element: &[u8], memory: Memory) {
+fn fill(y: &View, element: &[u8], arena: Arena) {
     for n in 0..y.dims[0] {
         for row in 0..y.dims[1] {
             for column in 0..y.dims[2] {
-                let pixel = memory.write::<u8>(y.pixel(n, row, column), y.dims[3] * element.len());
+                let pixel = arena.write::<u8>(y.pixel(n, row, column), y.dims[3] * element.len());
                 pixel.chunks_exact_mut(element.len()).for_each(|to| to.copy_from_slice(element));
             }
         }
     }
 }
 
-fn run_float(op: &FloatOp, x: &[Plain], y: &Plain, strides: &[Vec<usize>; 2], memory: Memory, signed: bool) {
-    let out = memory.write::<f32>(y.at, y.len());
+fn run_float(op: &FloatOp, x: &[ArenaTensor], y: &ArenaTensor, strides: &[Vec<usize>; 2], arena: Arena, signed: bool) {
+    let out = arena.write::<f32>(y.at, y.len());
     match op {
         FloatOp::Binary(op) => {
-            let (a, b) = (x[0].floats(memory), x[1].floats(memory));
+            let (a, b) = (x[0].floats(arena), x[1].floats(arena));
             float::binary(*op, &y.shape, (a, &strides[0]), (b, &strides[1]), out);
         }
         FloatOp::MatMul => {
             let rank = y.shape.len();
             let (m, n) = (y.shape[rank - 2], y.shape[rank - 1]);
             let k = x[0].shape.last().copied().unwrap_or(1);
-            let (a, b) = (x[0].floats(memory), x[1].floats(memory));
+            let (a, b) = (x[0].floats(arena), x[1].floats(arena));
             float::for_each_pair(&y.shape[..rank - 2], &strides[0], &strides[1], |i, at_a, at_b| {
                 let (a, b) = (&a[at_a * m * k..][..m * k], &b[at_b * k * n..][..k * n]);
                 float::matmul(m, k, n, a, b, &mut out[i * m * n..][..m * n]);
@@ -296,20 +299,20 @@ fn run_float(op: &FloatOp, x: &[Plain], y: &Plain, strides: &[Vec<usize>; 2], me
         FloatOp::Softmax { axis } => {
             let shape = &y.shape;
             let (outer, inner) = (shape[..*axis].iter().product(), shape[axis + 1..].iter().product());
-            float::softmax(outer, shape[*axis], inner, x[0].floats(memory), out);
+            float::softmax(outer, shape[*axis], inner, x[0].floats(arena), out);
         }
         FloatOp::LayerNorm { axis, epsilon } => {
             let length = y.shape[*axis..].iter().product();
-            let bias = x.get(2).map_or(&[][..], |bias| bias.floats(memory));
-            float::layer_norm(length, *epsilon, x[0].floats(memory), x[1].floats(memory), bias, out);
+            let bias = x.get(2).map_or(&[][..], |bias| bias.floats(arena));
+            float::layer_norm(length, *epsilon, x[0].floats(arena), x[1].floats(arena), bias, out);
         }
-        FloatOp::Reduce { kind, .. } => float::reduce(*kind, &x[0].shape, &strides[0], x[0].floats(memory), out),
+        FloatOp::Reduce { kind, .. } => float::reduce(*kind, &x[0].shape, &strides[0], x[0].floats(arena), out),
         FloatOp::AveragePool(window) => {
             let (from, to) = (planes(&x[0].shape), planes(&y.shape));
-            float::average_pool(window, from, [to[1], to[2]], x[0].floats(memory), out);
+            float::average_pool(window, from, [to[1], to[2]], x[0].floats(arena), out);
         }
         FloatOp::Bilinear(rows, columns) => {
-            float::bilinear(rows, columns, planes(&x[0].shape), x[0].floats(memory), out);
+            float::bilinear(rows, columns, planes(&x[0].shape), x[0].floats(arena), out);
         }
         FloatOp::Cast => {
             let x = &x[0];
@@ -318,16 +321,16 @@ fn run_float(op: &FloatOp, x: &[Plain], y: &Plain, strides: &[Vec<usize>; 2], me
             };
             let flip = if signed { 0x80 } else { 0 };
             match x.kind {
-                ElementKind::F32 => out.copy_from_slice(x.floats(memory)),
-                ElementKind::I32 => zip(out, &mut memory.read::<i32>(x.at, x.len()).iter().map(|&v| v as f32)),
-                ElementKind::I64 => zip(out, &mut memory.read::<i64>(x.at, x.len()).iter().map(|&v| v as f32)),
+                ElementKind::F32 => out.copy_from_slice(x.floats(arena)),
+                ElementKind::I32 => zip(out, &mut arena.read::<i32>(x.at, x.len()).iter().map(|&v| v as f32)),
+                ElementKind::I64 => zip(out, &mut arena.read::<i64>(x.at, x.len()).iter().map(|&v| v as f32)),
                 // Bytes are in the stored domain: flipped where it is not their own.
                 ElementKind::U8 => {
-                    zip(out, &mut memory.read::<u8>(x.at, x.len()).iter().map(|&v| f32::from(v ^ flip)));
+                    zip(out, &mut arena.read::<u8>(x.at, x.len()).iter().map(|&v| f32::from(v ^ flip)));
                 }
                 ElementKind::I8 => {
                     let own = |&v: &u8| f32::from((v ^ flip ^ 0x80) as i8);
-                    zip(out, &mut memory.read::<u8>(x.at, x.len()).iter().map(own));
+                    zip(out, &mut arena.read::<u8>(x.at, x.len()).iter().map(own));
                 }
             }
         }
@@ -341,15 +344,15 @@ fn planes(shape: &[usize]) -> [usize; 3] {
 }
 
 /// Whether bytes of this kind are stored with their top bit flipped.
-pub fn is_flipped(kind: ElementKind, signed: bool) -> bool {
+pub fn is_sign_flipped(kind: ElementKind, signed: bool) -> bool {
     (kind == ElementKind::U8 && signed) || (kind == ElementKind::I8 && !signed)
 }
 
-fn run_island(island: &Island, x: &[Plain], y: &[Plain], memory: Memory, signed: bool) -> Result<(), String> {
+fn run_island(island: &Island, x: &[ArenaTensor], y: &[ArenaTensor], arena: Arena, signed: bool) -> Result<(), String> {
     let mut values = TVec::new();
     for plain in x {
-        let bytes = memory.read::<u8>(plain.at, plain.len() * plain.kind.size());
-        let value = if is_flipped(plain.kind, signed) {
+        let bytes = arena.read::<u8>(plain.at, plain.len() * plain.kind.size());
+        let value = if is_sign_flipped(plain.kind, signed) {
             let own: Vec<u8> = bytes.iter().map(|byte| byte ^ 0x80).collect();
             Island::value(plain.kind, &plain.shape, &own)?
         } else {
@@ -361,12 +364,12 @@ fn run_island(island: &Island, x: &[Plain], y: &[Plain], memory: Memory, signed:
     for (plain, value) in y.iter().zip(&results) {
         let cast = value.cast_to_dt(value.datum_type().unquantized()).map_err(|e| e.to_string())?;
         let view = cast.try_as_plain_ram().map_err(|e| e.to_string())?;
-        let bytes = memory.write::<u8>(plain.at, plain.len() * plain.kind.size());
+        let bytes = arena.write::<u8>(plain.at, plain.len() * plain.kind.size());
         if view.as_bytes().len() < bytes.len() {
             return Err("an op run by tract gave another size than it stated".into());
         }
         bytes.copy_from_slice(&view.as_bytes()[..bytes.len()]);
-        if is_flipped(plain.kind, signed) {
+        if is_sign_flipped(plain.kind, signed) {
             bytes.iter_mut().for_each(|byte| *byte ^= 0x80);
         }
     }

@@ -1,6 +1,7 @@
 //! Elements moved from one arrangement to another: planes and pixels, parts, reversed axes.
 
-use super::memory::{Memory, share};
+use super::arena::Arena;
+use super::grid::thread_share;
 
 /// Elements copied from one arrangement to another; the axes are few and the innermost steps are the smallest.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,48 +75,48 @@ impl CopyStep {
         self.size == 1 && !self.flip && columns.1 == 1 && rows.2 == 1 && rows.1 > 0 && (few || many)
     }
 
-    pub fn run(&self, memory: Memory, part: (usize, usize)) {
+    pub fn run(&self, arena: Arena, part: (usize, usize)) {
         match &self.axes[..] {
-            [] if part.0 == 0 => self.stretch(memory, 0, 0, 1, self.size as isize, self.size),
+            [] if part.0 == 0 => self.stretch(arena, 0, 0, 1, self.size as isize, self.size),
             [] => {}
             [only] => {
-                let mine = share(only.0, part.0, part.1);
+                let mine = thread_share(only.0, part.0, part.1);
                 let (x, y) = (mine.start as isize * only.1, mine.start * only.2);
-                self.stretch(memory, x, y, mine.len(), only.1, only.2);
+                self.stretch(arena, x, y, mine.len(), only.1, only.2);
             }
             [columns, rows] if self.turns() => {
-                let mine = share(columns.0, part.0, part.1);
+                let mine = thread_share(columns.0, part.0, part.1);
                 let (x, y) = (mine.start as isize, mine.start * columns.2);
-                self.turn(memory, x, y, (mine.len(), columns.2), (rows.0, rows.1 as usize));
+                self.turn(arena, x, y, (mine.len(), columns.2), (rows.0, rows.1 as usize));
             }
             [outer, inner @ ..] => {
                 let turns = self.turns();
-                for i in share(outer.0, part.0, part.1) {
-                    self.walk(memory, inner, i as isize * outer.1, i * outer.2, turns);
+                for i in thread_share(outer.0, part.0, part.1) {
+                    self.walk(arena, inner, i as isize * outer.1, i * outer.2, turns);
                 }
             }
         }
     }
 
-    fn walk(&self, memory: Memory, axes: &[(usize, isize, usize)], x: isize, y: usize, turns: bool) {
+    fn walk(&self, arena: Arena, axes: &[(usize, isize, usize)], x: isize, y: usize, turns: bool) {
         match axes {
             [] => {}
             [columns, rows] if turns => {
-                self.turn(memory, x, y, (columns.0, columns.2), (rows.0, rows.1 as usize));
+                self.turn(arena, x, y, (columns.0, columns.2), (rows.0, rows.1 as usize));
             }
-            [last] => self.stretch(memory, x, y, last.0, last.1, last.2),
+            [last] => self.stretch(arena, x, y, last.0, last.1, last.2),
             [axis, inner @ ..] => {
                 for i in 0..axis.0 {
-                    self.walk(memory, inner, x + i as isize * axis.1, y + i * axis.2, turns);
+                    self.walk(arena, inner, x + i as isize * axis.1, y + i * axis.2, turns);
                 }
             }
         }
     }
 
     /// `y[column * step + row] = x[row * step + column]`, with the counts and steps of columns and rows.
-    fn turn(&self, memory: Memory, x: isize, y: usize, columns: (usize, usize), rows: (usize, usize)) {
-        let x = memory.at(0).wrapping_offset(self.x as isize + x).cast_const();
-        let y = memory.at(self.y + y);
+    fn turn(&self, arena: Arena, x: isize, y: usize, columns: (usize, usize), rows: (usize, usize)) {
+        let x = arena.at(0).wrapping_offset(self.x as isize + x).cast_const();
+        let y = arena.at(self.y + y);
         // SAFETY: the planner's axes stay within both values, which do not overlap.
         unsafe {
             match rows.0 {
@@ -134,12 +135,12 @@ impl CopyStep {
         }
     }
 
-    fn stretch(&self, memory: Memory, x: isize, y: usize, count: usize, x_step: isize, y_step: usize) {
+    fn stretch(&self, arena: Arena, x: isize, y: usize, count: usize, x_step: isize, y_step: usize) {
         if count == 0 {
             return;
         }
-        let x = memory.at(0).wrapping_offset(self.x as isize + x);
-        let y = memory.at(self.y + y);
+        let x = arena.at(0).wrapping_offset(self.x as isize + x);
+        let y = arena.at(self.y + y);
         // SAFETY: the planner's axes stay within both values, which do not overlap.
         unsafe {
             if x_step == self.size as isize && y_step == self.size && !self.flip {

@@ -2,8 +2,10 @@
 //!
 //! Bytes are in the stored domain: `signed` says whether a byte stands for -128 to 127 or for 0 to 255.
 
-use super::memory::{Memory, View, share};
-use super::scalar::{for_each_row, requantize, round, stored};
+use super::add::for_each_contiguous_run;
+use super::arena::{Arena, View};
+use super::epilogue::{Epilogue, requantize, round_and_clamp, store_accumulator, stored_value};
+use super::grid::thread_share;
 use crate::graph::{Quant, Sampling, Window};
 
 /// The border around a picture, filled with one byte: its zero point.
@@ -23,28 +25,28 @@ pub struct HaloStep {
 }
 
 impl HaloStep {
-    pub fn run(&self, memory: Memory) {
+    pub fn run(&self, arena: Arena) {
         // A zero point that is computed lies in the arena.
-        let byte = self.byte.unwrap_or_else(|at| memory.read::<u8>(at, 1)[0]);
+        let byte = self.byte.unwrap_or_else(|at| arena.read::<u8>(at, 1)[0]);
         let [top, left, bottom, right] = self.halo;
         for image in 0..self.images {
             let base = self.at + image * self.image_bytes;
-            memory.write::<u8>(base, top * self.row_bytes).fill(byte);
-            memory.write::<u8>(base + (self.rows - bottom) * self.row_bytes, bottom * self.row_bytes).fill(byte);
+            arena.write::<u8>(base, top * self.row_bytes).fill(byte);
+            arena.write::<u8>(base + (self.rows - bottom) * self.row_bytes, bottom * self.row_bytes).fill(byte);
             for row in top..self.rows - bottom {
                 let row = base + row * self.row_bytes;
-                memory.write::<u8>(row, left * self.pixel_bytes).fill(byte);
+                arena.write::<u8>(row, left * self.pixel_bytes).fill(byte);
                 let right = right * self.pixel_bytes;
-                memory.write::<u8>(row + self.row_bytes - right, right).fill(byte);
+                arena.write::<u8>(row + self.row_bytes - right, right).fill(byte);
             }
         }
     }
 }
 
 /// `y[i] = table[x[i]]`; input and output may be the same.
-pub fn look_up(table: &[u8; 256], x: &View, y: &View, memory: Memory, part: (usize, usize)) {
-    for_each_row(y, &[*x, *x], part, |y, [x, _], count| {
-        let (x, y) = (memory.at(x), memory.at(y));
+pub fn lookup(table: &[u8; 256], x: &View, y: &View, arena: Arena, part: (usize, usize)) {
+    for_each_contiguous_run(y, &[*x, *x], part, |y, [x, _], count| {
+        let (x, y) = (arena.at(x), arena.at(y));
         for i in 0..count {
             // SAFETY: within rows of checked views; a byte is read before it is written.
             unsafe { *y.add(i) = table[usize::from(*x.add(i))] };
@@ -66,15 +68,15 @@ pub struct MulStep {
 }
 
 impl MulStep {
-    pub fn run(&self, signed: bool, memory: Memory, part: (usize, usize)) {
-        for_each_row(&self.y, &[self.a, self.b], part, |y, [a, b], count| {
+    pub fn run(&self, signed: bool, arena: Arena, part: (usize, usize)) {
+        for_each_contiguous_run(&self.y, &[self.a, self.b], part, |y, [a, b], count| {
             let (a_step, b_step) = (self.a.strides[3], self.b.strides[3]);
-            let (a, b, y) = (memory.at(a), memory.at(b), memory.at(y));
+            let (a, b, y) = (arena.at(a), arena.at(b), arena.at(y));
             for i in 0..count {
                 // SAFETY: within rows of checked views.
                 unsafe {
-                    let a = stored(*a.add(i * a_step), signed) - self.zero_points[0];
-                    let b = stored(*b.add(i * b_step), signed) - self.zero_points[1];
+                    let a = stored_value(*a.add(i * a_step), signed) - self.zero_points[0];
+                    let b = stored_value(*b.add(i * b_step), signed) - self.zero_points[1];
                     *y.add(i) = requantize(a * b, self.ratio, self.zero_point, self.low, self.high) as u8;
                 }
             }
@@ -84,15 +86,15 @@ impl MulStep {
 
 /// A pool over a picture; windows are cut off at its border.
 #[derive(Debug, Clone)]
-pub struct PoolStep {
+pub struct PoolingStep {
     pub x: View,
     pub y: View,
     pub window: Window,
-    pub kind: Pool,
+    pub kind: PoolKind,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub enum Pool {
+pub enum PoolKind {
     Max,
     /// `scale` is that of the input over that of the output.
     Average {
@@ -102,11 +104,11 @@ pub enum Pool {
     },
 }
 
-impl PoolStep {
-    pub fn run(&self, signed: bool, memory: Memory, part: (usize, usize)) {
+impl PoolingStep {
+    pub fn run(&self, signed: bool, arena: Arena, part: (usize, usize)) {
         let [images, rows, columns, channels] = self.y.dims;
         let [_, height, width, _] = self.x.dims;
-        for row in share(images * rows, part.0, part.1) {
+        for row in thread_share(images * rows, part.0, part.1) {
             let (n, oy) = (row / rows, row % rows);
             let ys = self.reach(0, oy, height);
             for ox in 0..columns {
@@ -118,33 +120,33 @@ impl PoolStep {
                         .flat_map(|iy| xs.clone().step_by(self.window.dilation[1]).map(move |ix| (iy, ix)))
                 };
                 match self.kind {
-                    Pool::Max => {
+                    PoolKind::Max => {
                         let mut channel = 0;
                         // As many channels at a time as stay in registers.
                         while channel + 64 <= channels {
-                            let x = |(iy, ix)| memory.read::<u8>(self.x.pixel(n, iy, ix) + channel, 64);
-                            greatest::<64>(inside().map(x), memory.write(y + channel, 64), signed);
+                            let x = |(iy, ix)| arena.read::<u8>(self.x.pixel(n, iy, ix) + channel, 64);
+                            greatest::<64>(inside().map(x), arena.write(y + channel, 64), signed);
                             channel += 64;
                         }
                         while channel < channels {
                             let here = (channels - channel).min(16);
-                            let x = |(iy, ix)| memory.read::<u8>(self.x.pixel(n, iy, ix) + channel, here);
-                            greatest::<16>(inside().map(x), memory.write(y + channel, here), signed);
+                            let x = |(iy, ix)| arena.read::<u8>(self.x.pixel(n, iy, ix) + channel, here);
+                            greatest::<16>(inside().map(x), arena.write(y + channel, here), signed);
                             channel += here;
                         }
                     }
-                    Pool::Average { x_zero_point, scale, zero_point } => {
+                    PoolKind::Average { x_zero_point, scale, zero_point } => {
                         let inner =
                             ys.len().div_ceil(self.window.dilation[0]) * xs.len().div_ceil(self.window.dilation[1]);
                         let count = if self.window.count_pads { self.padded_count(oy, ox) } else { inner };
                         let scale = scale / count as f32;
-                        let out = memory.write::<u8>(y, channels);
+                        let out = arena.write::<u8>(y, channels);
                         // Sixty-four channels at a time, in registers.
                         for first in (0..channels).step_by(64) {
                             let here = (channels - first).min(64);
                             let mut sums = [0i32; 64];
                             for (iy, ix) in inside() {
-                                let x = memory.read::<u8>(self.x.pixel(n, iy, ix) + first, here);
+                                let x = arena.read::<u8>(self.x.pixel(n, iy, ix) + first, here);
                                 if signed {
                                     sums.iter_mut().zip(x).for_each(|(sum, &x)| *sum += i32::from(x as i8));
                                 } else {
@@ -217,23 +219,23 @@ pub struct BilinearStep {
 }
 
 impl BilinearStep {
-    pub fn run(&self, signed: bool, memory: Memory, part: (usize, usize)) {
+    pub fn run(&self, signed: bool, arena: Arena, part: (usize, usize)) {
         let [images, rows, columns, channels] = self.y.dims;
-        for row in share(images * rows, part.0, part.1) {
+        for row in thread_share(images * rows, part.0, part.1) {
             let (n, oy) = (row / rows, row % rows);
             let (y0, y1, b) = (self.rows.first[oy] as usize, self.rows.second[oy] as usize, self.rows.weight[oy]);
             for ox in 0..columns {
                 let (x0, x1) = (self.columns.first[ox] as usize, self.columns.second[ox] as usize);
                 let a = self.columns.weight[ox];
-                let at = |y: usize, x: usize| memory.read::<u8>(self.x.pixel(n, y, x), channels);
+                let at = |y: usize, x: usize| arena.read::<u8>(self.x.pixel(n, y, x), channels);
                 let (x00, x01, x10, x11) = (at(y0, x0), at(y0, x1), at(y1, x0), at(y1, x1));
-                let out = memory.write::<u8>(self.y.pixel(n, oy, ox), channels);
+                let out = arena.write::<u8>(self.y.pixel(n, oy, ox), channels);
                 for c in 0..channels {
-                    let v = |byte: u8| self.x_quant.dequantize(stored(byte, signed));
+                    let v = |byte: u8| self.x_quant.dequantize(stored_value(byte, signed));
                     let top = (1.0 - a) * (1.0 - b) * v(x00[c]) + a * (1.0 - b) * v(x01[c]);
                     let real = top + (1.0 - a) * b * v(x10[c]) + a * b * v(x11[c]);
                     let (low, high) = self.range;
-                    out[c] = round(real / self.y_quant.scale, self.y_quant.zero_point, low, high) as u8;
+                    out[c] = round_and_clamp(real / self.y_quant.scale, self.y_quant.zero_point, low, high) as u8;
                 }
             }
         }
@@ -249,31 +251,31 @@ pub struct MatMulStep {
     /// Bytes from one matrix to the next, for each batch: where each lies.
     pub batches: Vec<(usize, usize)>,
     pub size: [usize; 3],
-    pub ending: super::conv::Ending,
+    pub epilogue: Epilogue,
     pub scale: f32,
 }
 
 impl MatMulStep {
-    pub fn run(&self, signed: bool, zero_points: (i32, i32), memory: Memory, part: (usize, usize)) {
+    pub fn run(&self, signed: bool, zero_points: (i32, i32), arena: Arena, part: (usize, usize)) {
         let [m, k, n] = self.size;
-        let element = self.ending.bytes();
+        let element = self.epilogue.bytes();
         for (batch, &(a, b)) in self.batches.iter().enumerate() {
-            for row in share(m, part.0, part.1) {
-                let a = memory.read::<u8>(self.a + a + row * k, k);
+            for row in thread_share(m, part.0, part.1) {
+                let a = arena.read::<u8>(self.a + a + row * k, k);
                 for first in (0..n).step_by(64) {
                     let here = (n - first).min(64);
                     let mut sums = [0i32; 64];
                     for (i, &a) in a.iter().enumerate() {
-                        let a = stored(a, signed) - zero_points.0;
-                        let b = memory.read::<u8>(self.b + b + i * n + first, here);
+                        let a = stored_value(a, signed) - zero_points.0;
+                        let b = arena.read::<u8>(self.b + b + i * n + first, here);
                         for (sum, &b) in sums.iter_mut().zip(b) {
-                            *sum = sum.wrapping_add(a * (stored(b, signed) - zero_points.1));
+                            *sum = sum.wrapping_add(a * (stored_value(b, signed) - zero_points.1));
                         }
                     }
-                    let y = memory.at(self.y + ((batch * m + row) * n + first) * element);
+                    let y = arena.at(self.y + ((batch * m + row) * n + first) * element);
                     for (i, &sum) in sums[..here].iter().enumerate() {
                         // SAFETY: within the row of a checked step.
-                        unsafe { super::scalar::end(sum, self.scale, self.ending, y.add(i * element)) };
+                        unsafe { store_accumulator(sum, self.scale, self.epilogue, y.add(i * element)) };
                     }
                 }
             }
@@ -282,9 +284,9 @@ impl MatMulStep {
 }
 
 /// `y -= zero_point * sums[c]` over rows of accumulators, for a zero point that is computed.
-pub fn correct(at: usize, rows: usize, sums: &[i32], zero_point: i32, memory: Memory) {
+pub fn correct(at: usize, rows: usize, sums: &[i32], zero_point: i32, arena: Arena) {
     for row in 0..rows {
-        let row = memory.write::<i32>(at + row * sums.len() * 4, sums.len());
+        let row = arena.write::<i32>(at + row * sums.len() * 4, sums.len());
         row.iter_mut().zip(sums).for_each(|(y, &sum)| *y = y.wrapping_sub(zero_point.wrapping_mul(sum)));
     }
 }
@@ -297,20 +299,20 @@ pub fn softmax(
     table: &[f32; 256],
     quant: Quant,
     signed: bool,
-    memory: Memory,
+    arena: Arena,
 ) {
     let (low, high) = if signed { (-128, 127) } else { (0, 255) };
     let count = outer * length * inner;
-    let (x, y) = (memory.read::<u8>(x, count), memory.write::<u8>(y, count));
+    let (x, y) = (arena.read::<u8>(x, count), arena.write::<u8>(y, count));
     for o in 0..outer {
         for i in 0..inner {
             let at = |l: usize| (o * length + l) * inner + i;
-            let greatest = (0..length).map(|l| stored(x[at(l)], signed)).max().unwrap_or(0);
-            let e = |l: usize| table[(255 - greatest + stored(x[at(l)], signed)) as usize & 255];
+            let greatest = (0..length).map(|l| stored_value(x[at(l)], signed)).max().unwrap_or(0);
+            let e = |l: usize| table[(255 - greatest + stored_value(x[at(l)], signed)) as usize & 255];
             let sum: f32 = (0..length).map(e).sum();
             let steps = (1.0 / quant.scale).floor();
             for l in 0..length {
-                y[at(l)] = round(e(l) * steps / sum, quant.zero_point, low, high) as u8;
+                y[at(l)] = round_and_clamp(e(l) * steps / sum, quant.zero_point, low, high) as u8;
             }
         }
     }

@@ -75,7 +75,7 @@ struct Case {
     scale: f32,
     extremes: bool,
     seed: u64,
-    ending: u8,
+    epilogue: u8,
     transposed: bool,
     zero_weights: i32,
 }
@@ -102,7 +102,7 @@ fn cases() -> impl Strategy<Value = Case> {
     let walk = ([1..4usize, 1..4usize], [1..3usize, 1..3usize], proptest::array::uniform4(0..3usize));
     let numbers = ([kinds.clone(), kinds], [0..256i32, 0..256i32], -7.0..1.0f32, any::<bool>(), any::<u64>());
     let modes = (0..8u8, 0..10u8, 0..4u8, 0..3u8);
-    (shape, walk, numbers, modes).prop_map(|(shape, mut walk, numbers, (ending, mode, asymmetric, plain))| {
+    (shape, walk, numbers, modes).prop_map(|(shape, mut walk, numbers, (epilogue, mode, asymmetric, plain))| {
         let (n, inputs, outputs, groups, size, mut kernel) = shape;
         if plain == 0 {
             // The commonest convolution, for which there are ways of its own.
@@ -133,7 +133,7 @@ fn cases() -> impl Strategy<Value = Case> {
             scale: 10f32.powf(numbers.2),
             extremes: numbers.3,
             seed: numbers.4,
-            ending,
+            epilogue,
             transposed,
             zero_weights: if asymmetric == 0 && !depthwise { 77 } else { 0 },
         }
@@ -201,7 +201,7 @@ fn check_convolution(case: &Case) {
     let acc = defined(case, &x, &weights, &bias, out);
     let channel = |i: usize| i / (out[0] * out[1]) % outputs;
     let kind = case.kinds[1];
-    let (finish, kind, expected) = match case.ending {
+    let (finish, kind, expected) = match case.epilogue {
         0 => (Finish::Accumulators, ElementKind::I32, Tensor::new(y_shape.to_vec(), acc).unwrap()),
         1 => {
             let floats = acc.iter().enumerate().map(|(i, &a)| a as f32 * scale[channel(i)]).collect();
@@ -270,7 +270,7 @@ fn sums_in_convolutions_follow_their_definition() {
             scale: 1.0,
             extremes: false,
             seed: seed as u64 + 77,
-            ending: 0,
+            epilogue: 0,
             transposed: false,
             zero_weights: 0,
         };
@@ -498,7 +498,7 @@ proptest! {
 /// Bytes made without dividing are those of the division, at and beside every boundary between two of them too.
 #[test]
 fn quantizing_follows_its_definition() {
-    use super::scaling::{Scaling, quantize};
+    use super::quantize::{QuantParams, quantize};
     let scales = [1.0, 1.0 / 255.0, 0.1, 3e-5, 7.77e4, 1e-30, f32::from_bits(0x3fff_ffff), f32::from_bits(0x3dcc_ccce)];
     let random = bytes(11, 4 * 500, false);
     let random = random.chunks(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], 0x3c + (b[3] & 1)]));
@@ -509,7 +509,7 @@ fn quantizing_follows_its_definition() {
             x.extend([-2i32, -1, 0, 1, 2].map(|ulps| f32::from_bits(middle.to_bits().wrapping_add_signed(ulps))));
         }
         for (signed, zero_point) in [(false, 0), (false, 128), (true, -3)] {
-            let scaling = Scaling { scale, zero_point, signed };
+            let scaling = QuantParams { scale, zero_point, signed };
             let mut expected = vec![0; x.len()];
             quantize(&x, &mut expected, scaling);
             for set in available() {
@@ -530,8 +530,8 @@ fn copies_follow_their_definition() {
 }
 
 fn copies_of(shape: [usize; 4]) {
+    use super::arena::AlignedBytes;
     use super::copy::CopyStep;
-    use super::memory::Aligned;
     let orders = [[0, 1, 2, 3], [0, 2, 3, 1], [3, 1, 0, 2], [1, 0, 3, 2], [2, 3, 0, 1]];
     let steps = |order: [usize; 4], gap: usize| {
         let mut steps = [0; 4];
@@ -547,14 +547,14 @@ fn copies_of(shape: [usize; 4]) {
         for (size, flip) in [(1, false), (1, true), (4, false), (8, false)] {
             for parts in 1..=3 {
                 let (x_steps, y_steps) = (steps(x_order, size), steps(y_order, size));
-                let mut arena = Aligned::zeroed(2 * count * size + super::memory::SLACK);
+                let mut arena = AlignedBytes::zeroed(2 * count * size + super::arena::SLACK);
                 let source = bytes(7, count * size, false);
                 arena.bytes_mut()[..count * size].copy_from_slice(&source);
                 let axes = (0..4).map(|i| (shape[i], x_steps[i] as isize, y_steps[i])).collect();
                 let copy = CopyStep { x: 0, y: count * size, axes, size, flip }.joined();
-                let memory = arena.memory();
+                let shared = arena.arena();
                 for part in 0..parts {
-                    copy.run(memory, (part, parts));
+                    copy.run(shared, (part, parts));
                 }
                 let mut expected = vec![0; count * size];
                 for i in 0..count {

@@ -10,11 +10,14 @@
 //! Transformed bytes need 16 bits and transformed weights 14, so that products take 16-bit multiplications: a quarter of
 //! them at half the rate or better, and eight times the memory for weights.
 
-use super::Kernels;
-use super::conv::{ConvStep, Ending, Packed, Place, Unpacked, Way};
-use super::memory::{Aligned, Memory, share};
+use super::arena::{AlignedBytes, Arena};
+use super::conv::{Algorithm, ConvStep, ConvWeights, PackedConv};
+use super::epilogue::Epilogue;
+use super::grid::{GridIndex, thread_share};
+use super::set::Kernels;
+use super::tiles::run_fused_add;
 
-/// Places of a patch.
+/// Elements of a patch.
 pub const PATCH: usize = 36;
 
 /// 9 · this = 1 modulo 2³².
@@ -31,8 +34,8 @@ pub struct Method {
     pub channels: usize,
     /// Input channels whose weights lie side by side for one output.
     pub depth: usize,
-    /// Where an output of a panel lies in its vectors.
-    pub place: fn(usize) -> usize,
+    /// The position of an output in the vectors of its panel.
+    pub position: fn(usize) -> usize,
     pub input: Input,
     /// By tiles less one.
     pub products: &'static [Products],
@@ -56,7 +59,8 @@ pub type Products = unsafe fn(u: *const i16, channels: usize, weights: *const i1
 ///
 /// # Safety
 /// Needs the set's features; `m`, bias and scale must be valid for a panel of outputs, `y` for what it says.
-pub type Output = unsafe fn(m: *const i32, step: usize, numbers: (*const i32, *const f32), ending: Ending, y: &Pixels);
+pub type Output =
+    unsafe fn(m: *const i32, step: usize, numbers: (*const i32, *const f32), epilogue: Epilogue, y: &Pixels);
 
 /// Where a tile's outputs go.
 pub struct Pixels {
@@ -70,9 +74,9 @@ pub struct Pixels {
 }
 
 /// Weights for [`run`], where the convolution is one for it.
-pub fn pack(method: &Method, from: &Unpacked) -> Option<Packed> {
+pub fn pack(method: &Method, from: &ConvWeights) -> Option<PackedConv> {
     let inputs = from.column?;
-    let shape = from.rows_follow && from.taps == 3 && from.run == 3 * inputs;
+    let shape = from.rows_adjacent && from.taps == 3 && from.run == 3 * inputs;
     let sum = |o: usize| -> i64 {
         let all = (0..3).flat_map(|row| (0..3 * inputs).map(move |byte| (row, byte)));
         all.map(|(row, byte)| i64::from((from.weight)(o, row, byte)).abs()).sum()
@@ -84,31 +88,40 @@ pub fn pack(method: &Method, from: &Unpacked) -> Option<Packed> {
     let channels = inputs.next_multiple_of(method.channels);
     let panel_bytes = PATCH * channels * method.panel * 2;
     let panels = from.outputs.div_ceil(method.panel);
-    let mut weights = Aligned::zeroed(panels * panel_bytes);
+    let mut weights = AlignedBytes::zeroed(panels * panel_bytes);
     let (mut bias, mut scale) = (vec![0; panels * method.panel], vec![1.0; panels * method.panel]);
     for o in 0..from.outputs {
-        let (panel, place) = (o / method.panel, (method.place)(o % method.panel));
-        bias[panel * method.panel + place] = from.bias[o];
-        scale[panel * method.panel + place] = from.scale[o];
+        let (panel, lane) = (o / method.panel, (method.position)(o % method.panel));
+        bias[panel * method.panel + lane] = from.bias[o];
+        scale[panel * method.panel + lane] = from.scale[o];
         for channel in 0..inputs {
             let kernel = |row: usize, column: usize| i32::from((from.weight)(o, row, column * inputs + channel));
             for (position, weight) in transformed(kernel).into_iter().enumerate() {
                 let (group, within) = (channel / method.depth, channel % method.depth);
                 let group = position * channels / method.depth + group;
-                let at = panel * panel_bytes + ((group * method.panel + place) * method.depth + within) * 2;
+                let at = panel * panel_bytes + ((group * method.panel + lane) * method.depth + within) * 2;
                 weights.bytes_mut()[at..at + 2].copy_from_slice(&weight.to_ne_bytes());
             }
         }
     }
-    let most = method.products.len();
-    let tiles = (GROUP / (PATCH * channels * 2) / most).max(1) * most;
+    let max_tiles = method.products.len();
+    let tiles = (GROUP / (PATCH * channels * 2) / max_tiles).max(1) * max_tiles;
     // Patches of a group, products of as many tiles as are computed at once.
-    let scratch = (PATCH * (tiles * channels * 2 + most * method.panel * 4)).next_multiple_of(64);
-    let way = Way::Winograd { channels, tiles, scratch };
-    Some(Packed { weights, bias, scale, panel: method.panel, groups: 0, panel_bytes, way, widen_at_once: false })
+    let scratch = (PATCH * (tiles * channels * 2 + max_tiles * method.panel * 4)).next_multiple_of(64);
+    let algorithm = Algorithm::Winograd { channels, tiles, scratch };
+    Some(PackedConv {
+        weights,
+        bias,
+        scale,
+        panel: method.panel,
+        groups: 0,
+        panel_bytes,
+        algorithm,
+        widen_each_product: false,
+    })
 }
 
-/// `G g Gᵀ` with the rows of `G` made whole: numbers of at most 14 bits.
+/// `G g Gᵀ` with the rows of `G` made whole: numbers of at max_tiles 14 bits.
 fn transformed(kernel: impl Fn(usize, usize) -> i32) -> [i16; PATCH] {
     let along = |a: i32, b: i32, c: i32| [a, -a - b - c, -a + b - c, a + 2 * b + 4 * c, a - 2 * b + 4 * c, c];
     let columns: [[i32; 6]; 3] = std::array::from_fn(|x| along(kernel(0, x), kernel(1, x), kernel(2, x)));
@@ -123,41 +136,41 @@ fn transformed(kernel: impl Fn(usize, usize) -> i32) -> [i16; PATCH] {
 }
 
 /// Bytes that a thread needs for its patches and products.
-pub fn scratch_bytes(packed: &Packed) -> usize {
-    if let Way::Winograd { scratch, .. } = packed.way { scratch } else { 0 }
+pub fn scratch_bytes(packed: &PackedConv) -> usize {
+    if let Algorithm::Winograd { scratch, .. } = packed.algorithm { scratch } else { 0 }
 }
 
 /// Runs a thread's share: groups of tiles, for each all panels of outputs.
-pub fn run(kernels: &dyn Kernels, method: &Method, step: &ConvStep, memory: Memory, (part, parts): (usize, usize)) {
-    let Way::Winograd { channels, tiles: group, scratch } = step.packed.way else { return };
-    let scratch = memory.at(step.scratch + part * scratch);
+pub fn run(kernels: &dyn Kernels, method: &Method, step: &ConvStep, arena: Arena, (part, parts): (usize, usize)) {
+    let Algorithm::Winograd { channels, tiles: group, scratch } = step.packed.algorithm else { return };
+    let scratch = arena.at(step.scratch + part * scratch);
     let u = scratch.cast::<i16>();
     let m = scratch.wrapping_add(PATCH * group * channels * 2).cast::<i32>();
-    let (panel, element) = (step.packed.panel, step.ending.bytes());
+    let (panel, element) = (step.packed.panel, step.epilogue.bytes());
     let [images, rows, columns] = step.dims;
     let across = [images, rows.div_ceil(4), columns.div_ceil(4)];
-    let mine = share(across.iter().product(), part, parts);
-    let mut place = Place::of(mine.start, across);
+    let mine = thread_share(across.iter().product(), part, parts);
+    let mut index = GridIndex::of(mine.start, across);
     for start in mine.clone().step_by(group) {
         let count = group.min(mine.end - start);
-        let first_place = place;
+        let first_index = index;
         for tile in 0..count {
-            let Place { image, row, column } = place;
+            let GridIndex { image, row, column } = index;
             // What lies beyond the inputs of the last outputs that exist cancels out of these: any byte will do.
             let row_of = |i: usize| step.x + image * step.x_steps[0] + (row * 4 + i).min(rows + 1) * step.x_steps[1];
-            let x: [*const u8; 6] = std::array::from_fn(|i| memory.at(row_of(i)).cast_const());
+            let x: [*const u8; 6] = std::array::from_fn(|i| arena.at(row_of(i)).cast_const());
             let offsets = std::array::from_fn(|i| (column * 4 + i).min(columns + 1) * step.x_steps[2]);
             // SAFETY: a set is offered only where the CPU has its features; the patch lies within the input and its halo,
             // and channels beyond the last, which meet weights of zero, within the arena and its slack.
             unsafe { (method.input)(&x, &offsets, channels, u.add(tile * channels), group * channels) };
-            place.advance(1, across);
+            index.advance(1, across);
         }
         for first in (0..step.outputs).step_by(panel) {
             let weights = step.packed.weights.as_ptr().wrapping_add(first / panel * step.packed.panel_bytes);
             let numbers = (step.packed.bias[first..].as_ptr(), step.packed.scale[first..].as_ptr());
             let blocks = count.div_ceil(method.products.len());
-            let mut place = first_place;
-            for block in (0..blocks).map(|i| share(count, i, blocks)) {
+            let mut index = first_index;
+            for block in (0..blocks).map(|i| thread_share(count, i, blocks)) {
                 for position in 0..PATCH {
                     // SAFETY: packed for as many channels and outputs; the scratch holds as many tiles.
                     unsafe {
@@ -168,27 +181,33 @@ pub fn run(kernels: &dyn Kernels, method: &Method, step: &ConvStep, memory: Memo
                     }
                 }
                 for tile in 0..block.len() {
-                    let (row, column) = (place.row * 4, place.column * 4);
-                    let at = place.image * step.y_steps[0] + row * step.y_steps[1] + column * step.y_steps[2];
+                    let (row, column) = (index.row * 4, index.column * 4);
+                    let at = index.image * step.y_steps[0] + row * step.y_steps[1] + column * step.y_steps[2];
                     let y = Pixels {
-                        first: memory.at(step.y + at + first * element),
+                        first: arena.at(step.y + at + first * element),
                         steps: [step.y_steps[1], step.y_steps[2]],
                         counts: [(rows - row).min(4), (columns - column).min(4)],
                         outputs: panel.min(step.outputs - first),
                     };
                     // SAFETY: existing outputs of a checked step.
-                    unsafe { (method.output)(m.add(tile * panel), block.len() * panel, numbers, step.ending, &y) };
-                    place.advance(1, across);
+                    unsafe { (method.output)(m.add(tile * panel), block.len() * panel, numbers, step.epilogue, &y) };
+                    index.advance(1, across);
                 }
             }
         }
-        let mut place = first_place;
-        for _ in 0..if step.sum.is_some() { count } else { 0 } {
-            let (row, column) = (place.row * 4, place.column * 4);
+        let mut index = first_index;
+        for _ in 0..if step.fused_add.is_some() { count } else { 0 } {
+            let (row, column) = (index.row * 4, index.column * 4);
             for row in row..rows.min(row + 4) {
-                step.finish_sum(kernels, memory, [place.image, row, column], (columns - column).min(4));
+                run_fused_add(
+                    step,
+                    kernels,
+                    arena,
+                    GridIndex { image: index.image, row, column },
+                    (columns - column).min(4),
+                );
             }
-            place.advance(1, across);
+            index.advance(1, across);
         }
     }
 }

@@ -6,13 +6,13 @@
 //! | `lower/` | the steps of each op, and its weights in the kernel's order |
 //! | `transposed` | transposed convolutions as ordinary ones |
 
+mod layout;
 mod lower;
-mod place;
 mod transposed;
 
 use super::graph::{Graph, Op};
-use super::kernels::{Kernels, memory::Aligned};
-use super::step::{Plain, Step};
+use super::kernels::{Kernels, arena::AlignedBytes};
+use super::step::{ArenaTensor, Step};
 use super::{EngineError, TensorInfo};
 use std::ops::Range;
 
@@ -25,17 +25,17 @@ pub struct Plan {
     /// Bytes that lie in the arena from the start.
     pub(super) constants: Vec<(usize, Vec<u8>)>,
     /// Where the session puts inputs and finds outputs, in their own byte order.
-    pub(super) input_places: Vec<Plain>,
-    pub(super) output_places: Vec<Plain>,
+    pub(super) input_tensors: Vec<ArenaTensor>,
+    pub(super) output_tensors: Vec<ArenaTensor>,
     inputs: Vec<TensorInfo>,
     outputs: Vec<TensorInfo>,
     ops: Vec<OpCost>,
-    memory: Memory,
+    memory: MemoryUsage,
 }
 
 /// What a plan holds, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub struct Memory {
+pub struct MemoryUsage {
     /// Constants: weights, biases, tables.
     pub weights_bytes: u64,
     /// Everything between ops, for each session of one thread.
@@ -86,7 +86,7 @@ impl Plan {
         let lowered = lower::lower(graph, kernels).map_err(EngineError::Unsupported)?;
         let constants: usize = lowered.constants.iter().map(|(_, bytes)| bytes.len()).sum();
         let packed: usize = lowered.steps.iter().map(weights_bytes).sum();
-        let memory = Memory {
+        let memory = MemoryUsage {
             weights_bytes: (packed + constants) as u64 + islands.0,
             arena_bytes: (lowered.arena_bytes + lowered.scratch_bytes) as u64 + islands.1,
             thread_bytes: lowered.scratch_bytes as u64,
@@ -96,8 +96,8 @@ impl Plan {
             steps: lowered.steps,
             groups: lowered.groups,
             constants: lowered.constants,
-            input_places: lowered.inputs,
-            output_places: lowered.outputs,
+            input_tensors: lowered.inputs,
+            output_tensors: lowered.outputs,
             inputs,
             outputs,
             ops,
@@ -106,12 +106,12 @@ impl Plan {
     }
 
     /// An arena for so many threads with the constants in it.
-    pub(super) fn arena(&self, threads: usize) -> Aligned {
+    pub(super) fn arena(&self, threads: usize) -> AlignedBytes {
         let islands =
             self.steps.iter().map(|step| if let Step::Island { island, .. } = step { island.arena_bytes } else { 0 });
         let own = self.memory.arena_bytes - islands.max().unwrap_or(0);
         let threads = threads.saturating_sub(1) as u64 * self.memory.thread_bytes;
-        let mut arena = Aligned::zeroed((own + threads) as usize);
+        let mut arena = AlignedBytes::zeroed((own + threads) as usize);
         for (at, bytes) in &self.constants {
             arena.bytes_mut()[*at..at + bytes.len()].copy_from_slice(bytes);
         }
@@ -134,7 +134,7 @@ impl Plan {
     }
 
     /// What the plan holds in memory.
-    pub fn memory(&self) -> Memory {
+    pub fn memory(&self) -> MemoryUsage {
         self.memory
     }
 

@@ -3,14 +3,15 @@
 //! Sixteen bytes of each pixel are loaded at once and multiplied quad by quad with `sdot` by element, so that a quad of
 //! weights serves all pixels, and an input byte all outputs of a panel.
 
-use super::finish::{self, Bytes};
-use crate::kernels::conv::{
-    ConvStep, DepthwiseStep, Ending, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise, for_each_rows,
-    for_each_tile,
-};
-use crate::kernels::memory::{Aligned, Memory};
-use crate::kernels::scaling::{Scaling, quantize_by_reciprocal};
-use crate::kernels::{AddStep, Kernels};
+use super::finish::{self, ByteEpilogue};
+use crate::kernels::Kernels;
+use crate::kernels::add::AddStep;
+use crate::kernels::arena::{AlignedBytes, Arena, SIGNED};
+use crate::kernels::conv::{ConvStep, ConvWeights, PackedConv};
+use crate::kernels::depthwise::{DepthwiseStep, DepthwiseWeights, PackedDepthwise, for_each_row_group};
+use crate::kernels::epilogue::Epilogue;
+use crate::kernels::quantize::{QuantParams, quantize_by_reciprocal};
+use crate::kernels::tiles::{Tile, TileKernel, for_each_tile};
 use std::arch::aarch64::*;
 use std::arch::asm;
 
@@ -48,7 +49,7 @@ macro_rules! sdot {
 unsafe fn tile<const MR: usize, const NV: usize>(tile: &Tile) {
     let mut x = [tile.x[0]; MR];
     x.copy_from_slice(&tile.x[..MR]);
-    let element = tile.ending.bytes();
+    let element = tile.epilogue.bytes();
     let mut weights = tile.weights.cast::<i8>();
     for first in (0..tile.panels).map(|i| i * NV * 4) {
         // SAFETY: the tile comes from a checked step; reads beyond a run meet the arena's slack and are not used, or meet
@@ -91,17 +92,17 @@ unsafe fn tile<const MR: usize, const NV: usize>(tile: &Tile) {
                 }
             }
             let (scale, n) = (tile.scale.add(first), (NV * 4).min(tile.outputs - first));
-            if let Some(bytes) = Bytes::of(tile.ending) {
+            if let Some(bytes) = ByteEpilogue::of(tile.epilogue) {
                 // Written out: a loop that is not unrolled would keep `acc` in memory throughout.
                 macro_rules! pixels {
-                    ($plain:literal $($p:literal)*) => {$(
+                    ($saturate_only:literal $($p:literal)*) => {$(
                         if $p < MR {
                             let (acc, y) = (*acc.get_unchecked($p), tile.y[$p].add(first));
-                            finish::store::<NV, $plain>(acc, scale, bytes, y, n);
+                            finish::store::<NV, $saturate_only>(acc, scale, bytes, y, n);
                         }
                     )*};
                 }
-                if bytes.plain {
+                if bytes.saturate_only {
                     pixels!(true 0 1 2 3 4 5 6 7);
                 } else {
                     pixels!(false 0 1 2 3 4 5 6 7);
@@ -116,13 +117,17 @@ unsafe fn tile<const MR: usize, const NV: usize>(tile: &Tile) {
                 }
             }
             for p in 0..MR {
-                finish::words(&lanes[p * NV * 4..], scale, tile.ending, tile.y[p].add(first * element), n);
+                finish::store_32bit_outputs(
+                    &lanes[p * NV * 4..],
+                    scale,
+                    tile.epilogue,
+                    tile.y[p].add(first * element),
+                    n,
+                );
             }
         }
     }
 }
-
-type TileKernel = unsafe fn(&Tile);
 
 macro_rules! tiles {
     ($nv:literal: $($mr:literal)*) => { &[$(tile::<$mr, $nv>),*] };
@@ -156,7 +161,7 @@ unsafe fn quads(x: *const u8, columns: &[u32; 4]) -> [int8x16_t; 4] {
 /// its weights shifted.
 #[target_feature(enable = "dotprod")]
 unsafe fn depthwise(step: &DepthwiseStep, x: *const u8, y: *mut u8, rows: usize) {
-    let element = step.ending.bytes();
+    let element = step.epilogue.bytes();
     let packed = &step.packed;
     let block = step.kernel_rows * packed.columns[1].len() / 4 * packed.pixels * 64;
     for channel in (0..step.channels).step_by(16) {
@@ -194,19 +199,19 @@ unsafe fn depthwise(step: &DepthwiseStep, x: *const u8, y: *mut u8, rows: usize)
 }
 
 /// Whether two rows of outputs at a time pay: 3×3 kernels with a stride of 1, the commonest.
-fn has_patches(step: &DepthwiseStep) -> bool {
+fn uses_row_pairs(step: &DepthwiseStep) -> bool {
     step.kernel_rows == 3
         && step.x_steps[1] == step.kernel_row
         && step.packed.columns[1].len() == 4
         && step.packed.pixels == 2
-        && matches!(step.ending, Ending::Bytes { .. })
+        && matches!(step.epilogue, Epilogue::Bytes { .. })
 }
 
 /// Patches of two by two pixels of sixteen channels of a 3×3 kernel: an input row serves two rows of outputs. Returns how
 /// many columns are done.
 #[target_feature(enable = "dotprod")]
 unsafe fn patches(step: &DepthwiseStep, x: *const u8, y: *mut u8, channel: usize, weights: *const i8) -> usize {
-    let Some(bytes) = Bytes::of(step.ending) else { return 0 };
+    let Some(bytes) = ByteEpilogue::of(step.epilogue) else { return 0 };
     let packed = &step.packed;
     let &[a, b, c, d] = &packed.columns[0][..] else { return 0 };
     let columns = [a, b, c, d];
@@ -235,12 +240,12 @@ unsafe fn patches(step: &DepthwiseStep, x: *const u8, y: *mut u8, channel: usize
             }
             rows!(0: 0 0; 1: 0 1, 1 0; 2: 0 2, 1 1; 3: 1 2;);
             macro_rules! store {
-                ($plain:literal: $($r:literal $p:literal),*) => {$(
+                ($saturate_only:literal: $($r:literal $p:literal),*) => {$(
                     let pixel = y.add($r * step.y_steps[1] + $p * step.y_steps[2]);
-                    finish::store::<4, $plain>(acc[$r][$p], scale, bytes, pixel, n);
+                    finish::store::<4, $saturate_only>(acc[$r][$p], scale, bytes, pixel, n);
                 )*};
             }
-            if bytes.plain {
+            if bytes.saturate_only {
                 store!(true: 0 0, 0 1, 1 0, 1 1);
             } else {
                 store!(false: 0 0, 0 1, 1 0, 1 1);
@@ -276,17 +281,17 @@ unsafe fn pixels<const P: usize>(step: &DepthwiseStep, x: *const u8, y: *mut u8,
         }
         let n = 16.min(step.channels - channel);
         let scale = step.packed.scale.as_ptr().add(channel);
-        if let Some(bytes) = Bytes::of(step.ending) {
+        if let Some(bytes) = ByteEpilogue::of(step.epilogue) {
             // Written out: a loop that is not unrolled would keep `acc` in memory throughout.
             macro_rules! store {
-                ($plain:literal $($p:literal)*) => {$(
+                ($saturate_only:literal $($p:literal)*) => {$(
                     if $p < P {
                         let y = y.add($p * step.y_steps[2]);
-                        finish::store::<4, $plain>(*acc.get_unchecked($p), scale, bytes, y, n);
+                        finish::store::<4, $saturate_only>(*acc.get_unchecked($p), scale, bytes, y, n);
                     }
                 )*};
             }
-            if bytes.plain {
+            if bytes.saturate_only {
                 store!(true 0 1 2 3);
             } else {
                 store!(false 0 1 2 3);
@@ -300,7 +305,7 @@ unsafe fn pixels<const P: usize>(step: &DepthwiseStep, x: *const u8, y: *mut u8,
             }
         }
         for p in 0..P {
-            finish::words(&lanes[p * 16..], scale, step.ending, y.add(p * step.y_steps[2]), n);
+            finish::store_32bit_outputs(&lanes[p * 16..], scale, step.epilogue, y.add(p * step.y_steps[2]), n);
         }
     }
 }
@@ -311,16 +316,16 @@ impl Kernels for Dotprod {
     }
 
     fn signed(&self) -> bool {
-        super::SIGNED
+        SIGNED
     }
 
-    fn split(&self, outputs: usize) -> usize {
+    fn split_outputs(&self, outputs: usize) -> usize {
         let vectors = outputs.div_ceil(4);
         // Whole panels of four vectors; what is left over is a panel of its own.
         if vectors <= 4 || vectors.is_multiple_of(4) || vectors.is_multiple_of(3) { outputs } else { outputs / 16 * 16 }
     }
 
-    fn pack(&self, weights: &Unpacked) -> Packed {
+    fn pack(&self, weights: &ConvWeights) -> PackedConv {
         let vectors = weights.outputs.div_ceil(4);
         let panel = match vectors {
             1..4 => vectors,
@@ -330,47 +335,47 @@ impl Kernels for Dotprod {
         weights.pack(4 * panel, 4)
     }
 
-    fn conv(&self, step: &ConvStep, memory: Memory, part: (usize, usize)) {
+    fn conv(&self, step: &ConvStep, arena: Arena, part: (usize, usize)) {
         let tiles = TILES[step.packed.panel / 4 - 1];
-        for_each_tile(self, step, memory, part, tiles.len(), |tile| {
+        for_each_tile(self, step, arena, part, tiles.len(), |tile| {
             // SAFETY: the set is offered only where the CPU has `sdot`; steps are checked when planned.
             unsafe { tiles[tile.pixels - 1](tile) }
         });
     }
 
-    fn pack_depthwise(&self, from: &UnpackedDepthwise) -> PackedDepthwise {
+    fn pack_depthwise(&self, from: &DepthwiseWeights) -> PackedDepthwise {
         let (quads, pixels) = (from.quads(), from.pixels(4));
-        let mut weights = Aligned::zeroed(from.channels.div_ceil(16) * from.kernel[0] * quads * pixels * 64);
+        let mut weights = AlignedBytes::zeroed(from.channels.div_ceil(16) * from.kernel[0] * quads * pixels * 64);
         for c in 0..from.channels {
             for row in 0..from.kernel[0] {
                 for quad in 0..quads {
                     for pixel in 0..pixels {
-                        let place = ((c / 16 * from.kernel[0] + row) * quads + quad) * pixels + pixel;
-                        let at = place * 64 + c % 16 * 4;
+                        let index = ((c / 16 * from.kernel[0] + row) * quads + quad) * pixels + pixel;
+                        let at = index * 64 + c % 16 * 4;
                         let bytes = from.quad(c, row, quad, pixel).map(|w| w as u8);
                         weights.bytes_mut()[at..at + 4].copy_from_slice(&bytes);
                     }
                 }
             }
         }
-        let (bias, scale) = from.filled(16);
-        PackedDepthwise { weights, bias, scale, pixels, columns: from.columns(), widen_at_once: false }
+        let (bias, scale) = from.padded(16);
+        PackedDepthwise { weights, bias, scale, pixels, columns: from.columns(), widen_each_product: false }
     }
 
-    fn depthwise(&self, step: &DepthwiseStep, memory: Memory, part: (usize, usize)) {
-        let most = if has_patches(step) { 2 } else { 1 };
-        for_each_rows(step, memory, part, most, |x, y, rows| {
+    fn depthwise(&self, step: &DepthwiseStep, arena: Arena, part: (usize, usize)) {
+        let max_rows = if uses_row_pairs(step) { 2 } else { 1 };
+        for_each_row_group(step, arena, part, max_rows, |x, y, rows| {
             // SAFETY: as in `conv`; two rows only where these make patches.
             unsafe { depthwise(step, x, y, rows) }
         });
     }
 
-    unsafe fn sum(&self, step: &AddStep, x: [*const u8; 2], y: *mut u8, count: usize) {
+    unsafe fn add_contiguous(&self, step: &AddStep, x: [*const u8; 2], y: *mut u8, count: usize) {
         // SAFETY: promised by the caller.
-        unsafe { finish::row(step, x, y, count) }
+        unsafe { finish::add_contiguous(step, x, y, count) }
     }
 
-    fn quantize(&self, x: &[f32], y: &mut [u8], scaling: Scaling) {
-        quantize_by_reciprocal(x, y, scaling);
+    fn quantize(&self, x: &[f32], y: &mut [u8], params: QuantParams) {
+        quantize_by_reciprocal(x, y, params);
     }
 }

@@ -1,24 +1,24 @@
 //! From accumulators to bytes, and sums, for every set.
 
-use crate::kernels::conv::Ending;
-use crate::kernels::{AddStep, scalar};
+use crate::kernels::add::AddStep;
+use crate::kernels::epilogue::{Epilogue, store_accumulator};
 use std::arch::aarch64::*;
 
-/// How bytes are made of accumulators.
+/// [`Epilogue::Bytes`] with numbers of the width that vectors need.
 #[derive(Clone, Copy)]
-pub struct Bytes {
+pub struct ByteEpilogue {
     pub zero_point: i16,
     pub low: i8,
     pub high: i8,
-    /// See [`Ending::Bytes`].
-    pub plain: bool,
+    /// See [`Epilogue::Bytes`].
+    pub saturate_only: bool,
 }
 
-impl Bytes {
-    pub fn of(ending: Ending) -> Option<Bytes> {
-        match ending {
-            Ending::Bytes { zero_point, low, high, plain } => {
-                Some(Bytes { zero_point: zero_point as i16, low: low as i8, high: high as i8, plain })
+impl ByteEpilogue {
+    pub fn of(epilogue: Epilogue) -> Option<ByteEpilogue> {
+        match epilogue {
+            Epilogue::Bytes { zero_point, low, high, saturate_only } => {
+                Some(ByteEpilogue { zero_point: zero_point as i16, low: low as i8, high: high as i8, saturate_only })
             }
             _ => None,
         }
@@ -35,26 +35,26 @@ unsafe fn scaled(acc: int32x4_t, scale: *const f32) -> int32x4_t {
     unsafe { vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(acc), vld1q_f32(scale))) }
 }
 
-/// `NV` vectors of accumulators as bytes, `n` of them stored. `PLAIN` says what [`Bytes::plain`] does.
+/// `NV` vectors of accumulators as bytes, `n` of them stored. `SATURATE_ONLY` says what [`ByteEpilogue::saturate_only`] does.
 ///
 /// # Safety
 /// `scale` must be valid for `NV * 4` numbers, `y` for `n` bytes.
 #[inline(always)]
-pub unsafe fn store<const NV: usize, const PLAIN: bool>(
+pub unsafe fn store<const NV: usize, const SATURATE_ONLY: bool>(
     acc: [int32x4_t; NV],
     scale: *const f32,
-    bytes: Bytes,
+    bytes: ByteEpilogue,
     y: *mut u8,
     n: usize,
 ) {
     // SAFETY: as in `scaled`; `NV` is at most four.
     unsafe {
         let zero_point = vdupq_n_s16(bytes.zero_point);
-        let words = |v: usize| vqmovn_s32(scaled(acc[v.min(NV - 1)], scale.add(v.min(NV - 1) * 4)));
-        let low = vqaddq_s16(vcombine_s16(words(0), words(1)), zero_point);
+        let narrowed = |v: usize| vqmovn_s32(scaled(acc[v.min(NV - 1)], scale.add(v.min(NV - 1) * 4)));
+        let low = vqaddq_s16(vcombine_s16(narrowed(0), narrowed(1)), zero_point);
         if NV <= 2 {
             let mut all = vqmovn_s16(low);
-            if !PLAIN {
+            if !SATURATE_ONLY {
                 all = vmin_s8(vmax_s8(all, vdup_n_s8(bytes.low)), vdup_n_s8(bytes.high));
             }
             return if NV == 1 {
@@ -63,9 +63,9 @@ pub unsafe fn store<const NV: usize, const PLAIN: bool>(
                 store_eight(all, y, n)
             };
         }
-        let high = vqaddq_s16(vcombine_s16(words(2), words(3)), zero_point);
+        let high = vqaddq_s16(vcombine_s16(narrowed(2), narrowed(3)), zero_point);
         let mut all = vcombine_s8(vqmovn_s16(low), vqmovn_s16(high));
-        if !PLAIN {
+        if !SATURATE_ONLY {
             all = vminq_s8(vmaxq_s8(all, vdupq_n_s8(bytes.low)), vdupq_n_s8(bytes.high));
         }
         store_sixteen(all, y, n);
@@ -77,7 +77,7 @@ pub unsafe fn store<const NV: usize, const PLAIN: bool>(
 /// # Safety
 /// `scale` must be valid for four numbers.
 #[inline(always)]
-pub unsafe fn four(acc: [int32x4_t; 4], scale: *const f32, bytes: Bytes) -> int8x16_t {
+pub unsafe fn four(acc: [int32x4_t; 4], scale: *const f32, bytes: ByteEpilogue) -> int8x16_t {
     // SAFETY: as in `scaled`.
     unsafe {
         let zero_point = vdupq_n_s16(bytes.zero_point);
@@ -142,30 +142,30 @@ pub unsafe fn store_sixteen(bytes: int8x16_t, y: *mut u8, n: usize) {
 /// # Safety
 /// `scale` must be valid for `n` numbers, `y` for `n` elements.
 #[inline(never)]
-pub unsafe fn words(acc: &[i32], scale: *const f32, ending: Ending, y: *mut u8, n: usize) {
+pub unsafe fn store_32bit_outputs(acc: &[i32], scale: *const f32, epilogue: Epilogue, y: *mut u8, n: usize) {
     for (i, &acc) in acc[..n].iter().enumerate() {
         // SAFETY: promised by the caller.
-        unsafe { scalar::end(acc, *scale.add(i), ending, y.add(i * 4)) };
+        unsafe { store_accumulator(acc, *scale.add(i), epilogue, y.add(i * 4)) };
     }
 }
 
-/// Elements of a sum that lie side by side.
+/// Contiguous elements of a sum.
 ///
 /// # Safety
 /// The pointers must be valid for `count` bytes.
-pub unsafe fn row(step: &AddStep, [a, b]: [*const u8; 2], y: *mut u8, count: usize) {
+pub unsafe fn add_contiguous(step: &AddStep, [a, b]: [*const u8; 2], y: *mut u8, count: usize) {
     // SAFETY: promised by the caller; the rest of a row goes through buffers of eight bytes.
     unsafe {
         let mut i = 0;
         while i + 8 <= count {
-            vst1_s8(y.add(i).cast(), sum(step, vld1_s8(a.add(i).cast()), vld1_s8(b.add(i).cast())));
+            vst1_s8(y.add(i).cast(), add_eight(step, vld1_s8(a.add(i).cast()), vld1_s8(b.add(i).cast())));
             i += 8;
         }
         if i < count {
             let (mut ta, mut tb) = ([0u8; 8], [0u8; 8]);
             std::ptr::copy_nonoverlapping(a.add(i), ta.as_mut_ptr(), count - i);
             std::ptr::copy_nonoverlapping(b.add(i), tb.as_mut_ptr(), count - i);
-            let bytes = sum(step, vld1_s8(ta.as_ptr().cast()), vld1_s8(tb.as_ptr().cast()));
+            let bytes = add_eight(step, vld1_s8(ta.as_ptr().cast()), vld1_s8(tb.as_ptr().cast()));
             store_eight(bytes, y.add(i), count - i);
         }
     }
@@ -173,7 +173,7 @@ pub unsafe fn row(step: &AddStep, [a, b]: [*const u8; 2], y: *mut u8, count: usi
 
 /// Eight elements: `fma(a, ratio_a, fma(b, ratio_b, fixed))` in the operands' own numbers.
 #[inline(always)]
-unsafe fn sum(step: &AddStep, a: int8x8_t, b: int8x8_t) -> int8x8_t {
+unsafe fn add_eight(step: &AddStep, a: int8x8_t, b: int8x8_t) -> int8x8_t {
     // SAFETY: NEON is part of every aarch64 CPU.
     unsafe {
         let own = |v: int8x8_t, shift: i32| vsubq_s16(vmovl_s8(v), vdupq_n_s16(shift as i16));

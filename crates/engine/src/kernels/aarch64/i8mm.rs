@@ -4,13 +4,14 @@
 //! by two results, brought back to the order of outputs at the end. All else is as in `dotprod`.
 
 use super::dotprod::Dotprod;
-use super::finish::{self, Bytes};
-use crate::kernels::conv::{
-    ConvStep, DepthwiseStep, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise, Way, for_each_tile,
-};
-use crate::kernels::memory::{Aligned, Memory};
-use crate::kernels::scaling::Scaling;
-use crate::kernels::{AddStep, Kernels};
+use super::finish::{self, ByteEpilogue};
+use crate::kernels::Kernels;
+use crate::kernels::add::AddStep;
+use crate::kernels::arena::{AlignedBytes, Arena, SIGNED};
+use crate::kernels::conv::{Algorithm, ConvStep, ConvWeights, PackedConv};
+use crate::kernels::depthwise::{DepthwiseStep, DepthwiseWeights, PackedDepthwise};
+use crate::kernels::quantize::QuantParams;
+use crate::kernels::tiles::{Tile, TileKernel, for_each_tile};
 use std::arch::aarch64::*;
 use std::arch::asm;
 
@@ -43,7 +44,7 @@ unsafe fn tile<const PAIRS: usize>(tile: &Tile) {
     for p in 0..2 * PAIRS {
         x[p / 2][p % 2] = tile.x[p.min(tile.pixels - 1)];
     }
-    let element = tile.ending.bytes();
+    let element = tile.epilogue.bytes();
     let mut weights = tile.weights.cast::<i8>();
     for first in (0..tile.panels).map(|i| i * PANEL) {
         // SAFETY: the tile comes from a checked step; reads beyond a run meet the arena's slack and weights of zero.
@@ -90,7 +91,7 @@ unsafe fn tile<const PAIRS: usize>(tile: &Tile) {
                 }
             }
             let (scale, n) = (tile.scale.add(first), PANEL.min(tile.outputs - first));
-            let bytes = Bytes::of(tile.ending);
+            let bytes = ByteEpilogue::of(tile.epilogue);
             // Written out: a loop that is not unrolled would keep `acc` in memory throughout.
             macro_rules! pixels {
                 ($($pair:literal $half:ident $pixel:literal),*) => {$(
@@ -101,13 +102,13 @@ unsafe fn tile<const PAIRS: usize>(tile: &Tile) {
                         };
                         let (sums, y) = ([join(a, b), join(c, d)], tile.y[$pixel].add(first * element));
                         match bytes {
-                            Some(bytes) if bytes.plain => finish::store::<2, true>(sums, scale, bytes, y, n),
+                            Some(bytes) if bytes.saturate_only => finish::store::<2, true>(sums, scale, bytes, y, n),
                             Some(bytes) => finish::store::<2, false>(sums, scale, bytes, y, n),
                             None => {
                                 let mut lanes = [0i32; PANEL];
                                 vst1q_s32(lanes.as_mut_ptr(), sums[0]);
                                 vst1q_s32(lanes.as_mut_ptr().add(4), sums[1]);
-                                finish::words(&lanes, scale, tile.ending, y, n);
+                                finish::store_32bit_outputs(&lanes, scale, tile.epilogue, y, n);
                             }
                         }
                     }
@@ -121,7 +122,6 @@ unsafe fn tile<const PAIRS: usize>(tile: &Tile) {
     }
 }
 
-type TileKernel = unsafe fn(&Tile);
 const TILES: [TileKernel; 8] = [tile::<1>, tile::<1>, tile::<2>, tile::<2>, tile::<3>, tile::<3>, tile::<4>, tile::<4>];
 
 impl Kernels for I8mm {
@@ -130,13 +130,13 @@ impl Kernels for I8mm {
     }
 
     fn signed(&self) -> bool {
-        super::SIGNED
+        SIGNED
     }
 
-    fn pack(&self, from: &Unpacked) -> Packed {
+    fn pack(&self, from: &ConvWeights) -> PackedConv {
         let groups = from.run.div_ceil(8);
         let panel_bytes = from.taps * groups * 8 * PANEL;
-        let mut weights = Aligned::zeroed(from.outputs.div_ceil(PANEL) * panel_bytes);
+        let mut weights = AlignedBytes::zeroed(from.outputs.div_ceil(PANEL) * panel_bytes);
         for o in 0..from.outputs {
             for tap in 0..from.taps {
                 for byte in 0..from.run {
@@ -146,31 +146,40 @@ impl Kernels for I8mm {
                 }
             }
         }
-        let (bias, scale) = from.filled(PANEL);
-        Packed { weights, bias, scale, panel: PANEL, groups, panel_bytes, way: Way::Tiles, widen_at_once: false }
+        let (bias, scale) = from.padded(PANEL);
+        PackedConv {
+            weights,
+            bias,
+            scale,
+            panel: PANEL,
+            groups,
+            panel_bytes,
+            algorithm: Algorithm::Tiles,
+            widen_each_product: false,
+        }
     }
 
-    fn conv(&self, step: &ConvStep, memory: Memory, part: (usize, usize)) {
-        for_each_tile(self, step, memory, part, TILES.len(), |tile| {
+    fn conv(&self, step: &ConvStep, arena: Arena, part: (usize, usize)) {
+        for_each_tile(self, step, arena, part, TILES.len(), |tile| {
             // SAFETY: the set is offered only where the CPU has `smmla`; steps are checked when planned.
             unsafe { TILES[tile.pixels - 1](tile) }
         });
     }
 
-    fn pack_depthwise(&self, from: &UnpackedDepthwise) -> PackedDepthwise {
+    fn pack_depthwise(&self, from: &DepthwiseWeights) -> PackedDepthwise {
         Dotprod.pack_depthwise(from)
     }
 
-    fn depthwise(&self, step: &DepthwiseStep, memory: Memory, part: (usize, usize)) {
-        Dotprod.depthwise(step, memory, part);
+    fn depthwise(&self, step: &DepthwiseStep, arena: Arena, part: (usize, usize)) {
+        Dotprod.depthwise(step, arena, part);
     }
 
-    unsafe fn sum(&self, step: &AddStep, x: [*const u8; 2], y: *mut u8, count: usize) {
+    unsafe fn add_contiguous(&self, step: &AddStep, x: [*const u8; 2], y: *mut u8, count: usize) {
         // SAFETY: promised by the caller.
-        unsafe { Dotprod.sum(step, x, y, count) }
+        unsafe { Dotprod.add_contiguous(step, x, y, count) }
     }
 
-    fn quantize(&self, x: &[f32], y: &mut [u8], scaling: Scaling) {
-        Dotprod.quantize(x, y, scaling);
+    fn quantize(&self, x: &[f32], y: &mut [u8], params: QuantParams) {
+        Dotprod.quantize(x, y, params);
     }
 }

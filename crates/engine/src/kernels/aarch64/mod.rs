@@ -2,11 +2,13 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `finish` | from accumulators to bytes, and sums: for every set |
+//! | `winograd` | 3×3 convolutions with fewer multiplications, for `neon` |
 //! | `neon` | every aarch64 CPU: 8-bit products widened to 16 bits, then added in pairs to 32 |
 //! | `dotprod` | cores with `sdot`: four products and their sum in one instruction |
 //! | `i8mm` | cores with `smmla`: two pixels by two outputs in one instruction |
-//! | `winograd` | 3×3 convolutions with fewer multiplications, for `neon` |
-//! | `finish` | from accumulators to bytes, sums: for both |
+//!
+//! A file imports only from files above it in this table.
 
 mod dotprod;
 mod finish;
@@ -15,9 +17,6 @@ mod neon;
 mod winograd;
 
 use super::Kernels;
-
-/// Whether activations are stored as `i8`.
-pub const SIGNED: bool = true;
 
 /// The sets that this CPU can run, the best first.
 pub fn available() -> Vec<&'static dyn Kernels> {
@@ -33,7 +32,7 @@ pub fn available() -> Vec<&'static dyn Kernels> {
     sets
 }
 
-/// What this CPU has of what the sets ask for.
+/// The extensions that the sets use and this CPU has.
 pub fn features() -> Vec<&'static str> {
     let all = [
         ("neon", std::arch::is_aarch64_feature_detected!("neon")),

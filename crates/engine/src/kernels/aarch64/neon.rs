@@ -4,15 +4,15 @@
 //! bits; two such products are added there before they are widened, which is exact as long as no two weights that meet
 //! in a lane are both -128: packing looks for that weight, and where it occurs products are widened one by one.
 
-use super::finish::{self, Bytes};
+use super::finish::{self, ByteEpilogue};
 use super::winograd::METHOD;
-use crate::kernels::conv::{
-    ConvStep, DepthwiseStep, Packed, PackedDepthwise, Tile, Unpacked, UnpackedDepthwise, Way, for_each_rows,
-    for_each_tile,
-};
-use crate::kernels::memory::{Aligned, Memory};
-use crate::kernels::scaling::{Scaling, quantize_by_reciprocal};
-use crate::kernels::{AddStep, Kernels, winograd};
+use crate::kernels::add::AddStep;
+use crate::kernels::arena::{AlignedBytes, Arena, SIGNED};
+use crate::kernels::conv::{Algorithm, ConvStep, ConvWeights, PackedConv};
+use crate::kernels::depthwise::{DepthwiseStep, DepthwiseWeights, PackedDepthwise, for_each_row_group};
+use crate::kernels::quantize::{QuantParams, quantize_by_reciprocal};
+use crate::kernels::tiles::{Tile, TileKernel, for_each_tile};
+use crate::kernels::{Kernels, winograd};
 use std::arch::aarch64::*;
 
 /// The kernel set.
@@ -29,7 +29,7 @@ fn units(run: usize) -> usize {
 unsafe fn tile<const MR: usize, const PAIRED: bool>(tile: &Tile) {
     let mut x = [tile.x[0]; MR];
     x.copy_from_slice(&tile.x[..MR]);
-    let element = tile.ending.bytes();
+    let element = tile.epilogue.bytes();
     let mut weights = tile.weights.cast::<i8>();
     for first in (0..tile.panels).map(|i| i * PANEL) {
         // SAFETY: the tile comes from a checked step; reads beyond a run meet the arena's slack and weights of zero.
@@ -87,7 +87,7 @@ unsafe fn tile<const MR: usize, const PAIRED: bool>(tile: &Tile) {
                 let [a, b, c, d] = acc[p];
                 sums[p] = vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d));
             }
-            if let Some(bytes) = Bytes::of(tile.ending) {
+            if let Some(bytes) = ByteEpilogue::of(tile.epilogue) {
                 let (a, b, c) = (sums[1.min(MR - 1)], sums[2.min(MR - 1)], sums[3.min(MR - 1)]);
                 let all = vreinterpretq_s32_s8(finish::four([sums[0], a, b, c], scale, bytes));
                 macro_rules! pixels {
@@ -103,34 +103,33 @@ unsafe fn tile<const MR: usize, const PAIRED: bool>(tile: &Tile) {
             for p in 0..MR {
                 let mut lanes = [0i32; 4];
                 vst1q_s32(lanes.as_mut_ptr(), sums[p]);
-                finish::words(&lanes, scale, tile.ending, tile.y[p].add(first * element), n);
+                finish::store_32bit_outputs(&lanes, scale, tile.epilogue, tile.y[p].add(first * element), n);
             }
         }
     }
 }
 
-type TileKernel = unsafe fn(&Tile);
 const PAIRED: [TileKernel; 4] = [tile::<1, true>, tile::<2, true>, tile::<3, true>, tile::<4, true>];
 const SINGLE: [TileKernel; 4] = [tile::<1, false>, tile::<2, false>, tile::<3, false>, tile::<4, false>];
 
 /// A row of outputs, sixteen channels after the other; the last block of a picture reads beyond its channels, into the next
 /// pixel or the slack.
 unsafe fn depthwise(step: &DepthwiseStep, x: *const u8, y: *mut u8) {
-    let element = step.ending.bytes();
+    let element = step.epilogue.bytes();
     let columns = step.dims[2];
     for channel in (0..step.channels).step_by(16) {
         // SAFETY: passed on to the caller.
         unsafe {
             let (x, y) = (x.add(channel), y.add(channel * element));
-            let place = |column: usize| (x.add(column * step.x_steps[2]), y.add(column * step.y_steps[2]));
+            let pointers = |column: usize| (x.add(column * step.x_steps[2]), y.add(column * step.y_steps[2]));
             let mut column = 0;
             while column + 2 <= columns {
-                let (x, y) = place(column);
+                let (x, y) = pointers(column);
                 pixels::<2>(step, x, y, channel);
                 column += 2;
             }
             if column < columns {
-                let (x, y) = place(column);
+                let (x, y) = pointers(column);
                 pixels::<1>(step, x, y, channel);
             }
         }
@@ -147,7 +146,8 @@ unsafe fn pixels<const P: usize>(step: &DepthwiseStep, x: *const u8, y: *mut u8,
         let start = [vld1q_s32(bias), vld1q_s32(bias.add(4)), vld1q_s32(bias.add(8)), vld1q_s32(bias.add(12))];
         let mut acc = [start; P];
         let mut weights = packed.weights.as_ptr().add(channel * step.taps.len()).cast::<i8>();
-        let (pairs, last) = if packed.widen_at_once { (&[][..], &step.taps[..]) } else { step.taps.as_chunks::<2>() };
+        let (pairs, last) =
+            if packed.widen_each_product { (&[][..], &step.taps[..]) } else { step.taps.as_chunks::<2>() };
         macro_rules! widen {
             ($p:expr, $low:expr, $high:expr) => {
                 acc[$p][0] = vaddw_s16(acc[$p][0], vget_low_s16($low));
@@ -178,18 +178,18 @@ unsafe fn pixels<const P: usize>(step: &DepthwiseStep, x: *const u8, y: *mut u8,
         }
         let n = 16.min(step.channels - channel);
         let scale = packed.scale.as_ptr().add(channel);
-        let bytes = Bytes::of(step.ending);
+        let bytes = ByteEpilogue::of(step.epilogue);
         for p in 0..P {
             let y = y.add(p * step.y_steps[2]);
             match bytes {
-                Some(bytes) if bytes.plain => finish::store::<4, true>(acc[p], scale, bytes, y, n),
+                Some(bytes) if bytes.saturate_only => finish::store::<4, true>(acc[p], scale, bytes, y, n),
                 Some(bytes) => finish::store::<4, false>(acc[p], scale, bytes, y, n),
                 None => {
                     let mut lanes = [0i32; 16];
                     for q in 0..4 {
                         vst1q_s32(lanes.as_mut_ptr().add(q * 4), acc[p][q]);
                     }
-                    finish::words(&lanes, scale, step.ending, y, n);
+                    finish::store_32bit_outputs(&lanes, scale, step.epilogue, y, n);
                 }
             }
         }
@@ -199,7 +199,7 @@ unsafe fn pixels<const P: usize>(step: &DepthwiseStep, x: *const u8, y: *mut u8,
 /// Whether [`winograd`] needs fewer instructions, by counts on Cortex-A72: for each input channel and pixel 5/8 an output
 /// and 5/2 for the patches against 2 an output; whole tiles of four by four pixels, panels of eight outputs; 4 an output
 /// more at the end.
-fn pays(from: &Unpacked) -> bool {
+fn pays(from: &ConvWeights) -> bool {
     let [rows, columns] = from.size;
     let inputs = from.column.unwrap_or(0);
     let pixels = rows.next_multiple_of(4) * columns.next_multiple_of(4);
@@ -214,10 +214,10 @@ impl Kernels for Neon {
     }
 
     fn signed(&self) -> bool {
-        super::SIGNED
+        SIGNED
     }
 
-    fn pack(&self, from: &Unpacked) -> Packed {
+    fn pack(&self, from: &ConvWeights) -> PackedConv {
         if pays(from)
             && let Some(packed) = winograd::pack(&METHOD, from)
         {
@@ -226,7 +226,7 @@ impl Kernels for Neon {
         let units = units(from.run);
         let tap_bytes = units * 8 * PANEL;
         let panel_bytes = from.taps * tap_bytes;
-        let mut weights = Aligned::zeroed(from.outputs.div_ceil(PANEL) * panel_bytes);
+        let mut weights = AlignedBytes::zeroed(from.outputs.div_ceil(PANEL) * panel_bytes);
         let mut narrow = false;
         for o in 0..from.outputs {
             for tap in 0..from.taps {
@@ -242,32 +242,32 @@ impl Kernels for Neon {
                 }
             }
         }
-        let (bias, scale) = from.filled(PANEL);
-        Packed {
+        let (bias, scale) = from.padded(PANEL);
+        PackedConv {
             weights,
             bias,
             scale,
             panel: PANEL,
             groups: units,
             panel_bytes,
-            way: Way::Tiles,
-            widen_at_once: narrow,
+            algorithm: Algorithm::Tiles,
+            widen_each_product: narrow,
         }
     }
 
-    fn conv(&self, step: &ConvStep, memory: Memory, part: (usize, usize)) {
-        if let Way::Winograd { .. } = step.packed.way {
-            return winograd::run(self, &METHOD, step, memory, part);
+    fn conv(&self, step: &ConvStep, arena: Arena, part: (usize, usize)) {
+        if let Algorithm::Winograd { .. } = step.packed.algorithm {
+            return winograd::run(self, &METHOD, step, arena, part);
         }
-        let tiles = if step.packed.widen_at_once { &SINGLE } else { &PAIRED };
-        for_each_tile(self, step, memory, part, tiles.len(), |tile| {
+        let tiles = if step.packed.widen_each_product { &SINGLE } else { &PAIRED };
+        for_each_tile(self, step, arena, part, tiles.len(), |tile| {
             // SAFETY: NEON is part of every aarch64 CPU; steps are checked when planned.
             unsafe { tiles[tile.pixels - 1](tile) }
         });
     }
 
-    fn pack_depthwise(&self, from: &UnpackedDepthwise) -> PackedDepthwise {
-        let mut weights = Aligned::zeroed(from.channels.div_ceil(16) * from.taps * 16);
+    fn pack_depthwise(&self, from: &DepthwiseWeights) -> PackedDepthwise {
+        let mut weights = AlignedBytes::zeroed(from.channels.div_ceil(16) * from.taps * 16);
         let mut narrow = false;
         for c in 0..from.channels {
             for tap in 0..from.taps {
@@ -276,23 +276,23 @@ impl Kernels for Neon {
                 narrow |= weight == -128;
             }
         }
-        let (bias, scale) = from.filled(16);
-        PackedDepthwise { weights, bias, scale, pixels: 1, columns: Default::default(), widen_at_once: narrow }
+        let (bias, scale) = from.padded(16);
+        PackedDepthwise { weights, bias, scale, pixels: 1, columns: Default::default(), widen_each_product: narrow }
     }
 
-    fn depthwise(&self, step: &DepthwiseStep, memory: Memory, part: (usize, usize)) {
-        for_each_rows(step, memory, part, 1, |x, y, _| {
+    fn depthwise(&self, step: &DepthwiseStep, arena: Arena, part: (usize, usize)) {
+        for_each_row_group(step, arena, part, 1, |x, y, _| {
             // SAFETY: as in `conv`.
             unsafe { depthwise(step, x, y) }
         });
     }
 
-    unsafe fn sum(&self, step: &AddStep, x: [*const u8; 2], y: *mut u8, count: usize) {
+    unsafe fn add_contiguous(&self, step: &AddStep, x: [*const u8; 2], y: *mut u8, count: usize) {
         // SAFETY: promised by the caller.
-        unsafe { finish::row(step, x, y, count) }
+        unsafe { finish::add_contiguous(step, x, y, count) }
     }
 
-    fn quantize(&self, x: &[f32], y: &mut [u8], scaling: Scaling) {
-        quantize_by_reciprocal(x, y, scaling);
+    fn quantize(&self, x: &[f32], y: &mut [u8], params: QuantParams) {
+        quantize_by_reciprocal(x, y, params);
     }
 }

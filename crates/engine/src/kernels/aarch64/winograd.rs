@@ -1,7 +1,7 @@
 //! Winograd's filtering with 16-bit multiplications by element: up to eight tiles by eight outputs.
 
-use super::finish::{self, Bytes};
-use crate::kernels::conv::Ending;
+use super::finish::{self, ByteEpilogue};
+use crate::kernels::epilogue::Epilogue;
 use crate::kernels::winograd::{INVERSE_OF_9, Method, Pixels, Products};
 use std::arch::aarch64::*;
 
@@ -14,7 +14,7 @@ pub static METHOD: Method = Method {
     panel: 8,
     channels: 8,
     depth: 1,
-    place: |output| output,
+    position: |output| output,
     input,
     products: products!(1 2 3 4 5 6 7 8),
     output,
@@ -99,7 +99,7 @@ macro_rules! back {
     }};
 }
 
-unsafe fn output(m: *const i32, step: usize, (bias, scale): (*const i32, *const f32), ending: Ending, y: &Pixels) {
+unsafe fn output(m: *const i32, step: usize, (bias, scale): (*const i32, *const f32), epilogue: Epilogue, y: &Pixels) {
     // SAFETY: as in `input`.
     unsafe {
         let mut sums = [[vdupq_n_s32(0); 2]; 16];
@@ -120,19 +120,19 @@ unsafe fn output(m: *const i32, step: usize, (bias, scale): (*const i32, *const 
                 }
             }
         }
-        let bytes = Bytes::of(ending);
+        let bytes = ByteEpilogue::of(epilogue);
         for row in 0..y.counts[0] {
             for column in 0..y.counts[1] {
                 let sums = sums[row * 4 + column];
                 let (to, n) = (y.first.add(row * y.steps[0] + column * y.steps[1]), y.outputs);
                 match bytes {
-                    Some(bytes) if bytes.plain => finish::store::<2, true>(sums, scale, bytes, to, n),
+                    Some(bytes) if bytes.saturate_only => finish::store::<2, true>(sums, scale, bytes, to, n),
                     Some(bytes) => finish::store::<2, false>(sums, scale, bytes, to, n),
                     None => {
                         let mut lanes = [0i32; 8];
                         vst1q_s32(lanes.as_mut_ptr(), sums[0]);
                         vst1q_s32(lanes.as_mut_ptr().add(4), sums[1]);
-                        finish::words(&lanes, scale, ending, to, n);
+                        finish::store_32bit_outputs(&lanes, scale, epilogue, to, n);
                     }
                 }
             }

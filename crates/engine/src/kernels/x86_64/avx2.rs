@@ -1,8 +1,8 @@
 //! AVX2 without VNNI: eight lanes. Products are exact: bytes are widened to 16 bits, even and odd ones apart, and
 //! multiplied in pairs by `vpmaddwd`; `vpmaddubsw` would saturate.
 
-use super::simd::{Bytes, Simd, Sum};
-use super::tile::{Set, row_kernels, tile_table};
+use super::set::{Set, row_kernels, tile_table};
+use super::simd::{AddParams, ByteEpilogue, Simd};
 use super::winograd::{Pairs, winograd_methods};
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
@@ -13,8 +13,8 @@ pub static SET: Set<Avx2> = Set {
     // Sixteen registers: accumulators, two halves of a quad, two of the weights.
     tiles: tile_table!(Avx2, "avx2,fma", 1: [1 2 3 4 5 6], 2: [1 2 3 4], 3: [1 2 3], 4: [1 2]),
     depthwise,
-    gather,
-    sum,
+    narrow_output,
+    add,
     winograd: winograd_methods!(Avx2, "avx2,fma", 1: [1 2 3 4 5 6 7 8 9 10 11 12], 2: [1 2 3 4 5 6]),
     quantize,
     dequantize,
@@ -36,7 +36,7 @@ unsafe fn halves(bytes: __m256i) -> [__m256i; 2] {
 impl Simd for Avx2 {
     const LANES: usize = 8;
     const QUAD: usize = 8;
-    const MOST_SIDE_BY_SIDE: usize = 1;
+    const MAX_PIXELS_AT_ONCE: usize = 1;
     type Half = Avx2;
     type I = __m256i;
     type X = [__m256i; 2];
@@ -91,21 +91,21 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn finish<const NV: usize, const PLAIN: bool>(
+    unsafe fn finish<const NV: usize, const SATURATE_ONLY: bool>(
         acc: [__m256i; NV],
         scale: *const f32,
-        ending: Bytes,
+        epilogue: ByteEpilogue,
         y: *mut u8,
         n: usize,
     ) {
         // SAFETY: see `load`.
-        unsafe { finish::<NV, PLAIN>(acc, scale, ending, y, n) }
+        unsafe { finish::<NV, SATURATE_ONLY>(acc, scale, epilogue, y, n) }
     }
 
     #[inline(always)]
-    unsafe fn sum(a: *const u8, b: *const u8, y: *mut u8, numbers: &Sum) {
+    unsafe fn add_bytes(a: *const u8, b: *const u8, y: *mut u8, params: &AddParams) {
         // SAFETY: see `load`.
-        unsafe { sum_of(a, b, y, numbers) }
+        unsafe { add_eight(a, b, y, params) }
     }
 }
 
@@ -216,10 +216,10 @@ pub unsafe fn interleaved(p: [*const u8; 4]) -> [__m256i; 4] {
 /// # Safety
 /// As there, with AVX2.
 #[inline(always)]
-pub unsafe fn finish<const NV: usize, const PLAIN: bool>(
+pub unsafe fn finish<const NV: usize, const SATURATE_ONLY: bool>(
     acc: [__m256i; NV],
     scale: *const f32,
-    ending: Bytes,
+    epilogue: ByteEpilogue,
     y: *mut u8,
     n: usize,
 ) {
@@ -227,23 +227,23 @@ pub unsafe fn finish<const NV: usize, const PLAIN: bool>(
     unsafe {
         // Beyond 2^15 everything saturates alike; the limit keeps the conversion from overflowing.
         let limit = _mm256_set1_ps(32767.0);
-        let mut words = acc;
+        let mut rounded = acc;
         for v in 0..NV {
             let scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(acc[v]), _mm256_loadu_ps(scale.add(v * 8)));
-            words[v] = _mm256_cvtps_epi32(if PLAIN { scaled } else { _mm256_min_ps(scaled, limit) });
+            rounded[v] = _mm256_cvtps_epi32(if SATURATE_ONLY { scaled } else { _mm256_min_ps(scaled, limit) });
         }
-        let zero_point = _mm256_set1_epi16(ending.zero_point);
+        let zero_point = _mm256_set1_epi16(epilogue.zero_point);
         let last = NV - 1;
-        let low = _mm256_adds_epi16(_mm256_packs_epi32(words[0], words[last.min(1)]), zero_point);
+        let low = _mm256_adds_epi16(_mm256_packs_epi32(rounded[0], rounded[last.min(1)]), zero_point);
         let high = if NV > 2 {
-            _mm256_adds_epi16(_mm256_packs_epi32(words[last.min(2)], words[last]), zero_point)
+            _mm256_adds_epi16(_mm256_packs_epi32(rounded[last.min(2)], rounded[last]), zero_point)
         } else {
             low
         };
         let mut bytes = _mm256_packus_epi16(low, high);
-        if !PLAIN {
-            bytes = _mm256_max_epu8(bytes, _mm256_set1_epi8(ending.low as i8));
-            bytes = _mm256_min_epu8(bytes, _mm256_set1_epi8(ending.high as i8));
+        if !SATURATE_ONLY {
+            bytes = _mm256_max_epu8(bytes, _mm256_set1_epi8(epilogue.low as i8));
+            bytes = _mm256_min_epu8(bytes, _mm256_set1_epi8(epilogue.high as i8));
         }
         let bytes = match NV {
             1 => _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 0, 0, 0, 0, 0, 0)),
@@ -265,20 +265,24 @@ pub unsafe fn finish<const NV: usize, const PLAIN: bool>(
     }
 }
 
-/// See [`Simd::sum`].
+/// See [`Simd::add_bytes`].
 ///
 /// # Safety
 /// As there, with AVX2 and FMA.
 #[inline(always)]
-pub unsafe fn sum_of(a: *const u8, b: *const u8, y: *mut u8, sum: &Sum) {
+pub unsafe fn add_eight(a: *const u8, b: *const u8, y: *mut u8, params: &AddParams) {
     // SAFETY: promised by the caller.
     unsafe {
-        let b = _mm256_fmadd_ps(number(b, sum.shifts[1]), _mm256_set1_ps(sum.ratios[1]), _mm256_set1_ps(sum.fixed));
-        let real = _mm256_fmadd_ps(number(a, sum.shifts[0]), _mm256_set1_ps(sum.ratios[0]), b);
+        let b = _mm256_fmadd_ps(
+            number(b, params.shifts[1]),
+            _mm256_set1_ps(params.ratios[1]),
+            _mm256_set1_ps(params.fixed),
+        );
+        let real = _mm256_fmadd_ps(number(a, params.shifts[0]), _mm256_set1_ps(params.ratios[0]), b);
         let number = _mm256_cvtps_epi32(_mm256_min_ps(real, _mm256_set1_ps(32767.0)));
-        let number = _mm256_max_epi32(number, _mm256_set1_epi32(sum.low));
-        let number = _mm256_min_epi32(number, _mm256_set1_epi32(sum.high));
-        let number = _mm256_add_epi32(number, _mm256_set1_epi32(sum.shifts[2]));
+        let number = _mm256_max_epi32(number, _mm256_set1_epi32(params.low));
+        let number = _mm256_min_epi32(number, _mm256_set1_epi32(params.high));
+        let number = _mm256_add_epi32(number, _mm256_set1_epi32(params.shifts[2]));
         let words = _mm256_packs_epi32(number, number);
         let bytes = _mm256_packus_epi16(words, words);
         let bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 0, 0, 0, 0, 0, 0));

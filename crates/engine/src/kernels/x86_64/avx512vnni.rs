@@ -1,8 +1,8 @@
 //! AVX-512 with VNNI: sixteen lanes, quads multiplied by `vpdpbusd`.
 
 use super::avxvnni::eight_lanes;
-use super::simd::{Bytes, Simd, Sum};
-use super::tile::{Set, row_kernels, tile_table};
+use super::set::{Set, row_kernels, tile_table};
+use super::simd::{AddParams, ByteEpilogue, Simd};
 use super::winograd::{Pairs, winograd_methods};
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -20,8 +20,8 @@ pub static SET: Set<Avx512> = Set {
         4: [1 2 3 4 5 6]
     ),
     depthwise,
-    gather,
-    sum,
+    narrow_output,
+    add,
     winograd: winograd_methods!(Avx512, "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni", 1: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], 2: [1 2 3 4 5 6 7 8 9 10 11 12], 3: [1 2 3 4 5 6 7 8], 4: [1 2 3 4 5 6]),
     quantize,
     dequantize,
@@ -36,7 +36,7 @@ pub struct Avx512;
 impl Simd for Avx512 {
     const LANES: usize = 16;
     const QUAD: usize = 4;
-    const MOST_SIDE_BY_SIDE: usize = 4;
+    const MAX_PIXELS_AT_ONCE: usize = 4;
     type Half = Avx512Half;
     type I = __m512i;
     type X = __m512i;
@@ -96,10 +96,10 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn finish<const NV: usize, const PLAIN: bool>(
+    unsafe fn finish<const NV: usize, const SATURATE_ONLY: bool>(
         acc: [__m512i; NV],
         scale: *const f32,
-        ending: Bytes,
+        epilogue: ByteEpilogue,
         y: *mut u8,
         n: usize,
     ) {
@@ -107,23 +107,23 @@ impl Simd for Avx512 {
         unsafe {
             // Beyond 2^15 everything saturates alike; the limit keeps the conversion from overflowing.
             let limit = _mm512_set1_ps(32767.0);
-            let mut words = acc;
+            let mut rounded = acc;
             for v in 0..NV {
                 let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[v]), _mm512_loadu_ps(scale.add(v * 16)));
-                words[v] = _mm512_cvtps_epi32(if PLAIN { scaled } else { _mm512_min_ps(scaled, limit) });
+                rounded[v] = _mm512_cvtps_epi32(if SATURATE_ONLY { scaled } else { _mm512_min_ps(scaled, limit) });
             }
-            let zero_point = _mm512_set1_epi16(ending.zero_point);
+            let zero_point = _mm512_set1_epi16(epilogue.zero_point);
             let last = NV - 1;
-            let low = _mm512_adds_epi16(_mm512_packs_epi32(words[0], words[last.min(1)]), zero_point);
+            let low = _mm512_adds_epi16(_mm512_packs_epi32(rounded[0], rounded[last.min(1)]), zero_point);
             let high = if NV > 2 {
-                _mm512_adds_epi16(_mm512_packs_epi32(words[last.min(2)], words[last]), zero_point)
+                _mm512_adds_epi16(_mm512_packs_epi32(rounded[last.min(2)], rounded[last]), zero_point)
             } else {
                 low
             };
             let mut bytes = _mm512_packus_epi16(low, high);
-            if !PLAIN {
-                bytes = _mm512_max_epu8(bytes, _mm512_set1_epi8(ending.low as i8));
-                bytes = _mm512_min_epu8(bytes, _mm512_set1_epi8(ending.high as i8));
+            if !SATURATE_ONLY {
+                bytes = _mm512_max_epu8(bytes, _mm512_set1_epi8(epilogue.low as i8));
+                bytes = _mm512_min_epu8(bytes, _mm512_set1_epi8(epilogue.high as i8));
             }
             let bytes = match NV {
                 1 => {
@@ -155,15 +155,19 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn sum(a: *const u8, b: *const u8, y: *mut u8, sum: &Sum) {
+    unsafe fn add_bytes(a: *const u8, b: *const u8, y: *mut u8, params: &AddParams) {
         // SAFETY: see `load`.
         unsafe {
-            let b = _mm512_fmadd_ps(number(b, sum.shifts[1]), _mm512_set1_ps(sum.ratios[1]), _mm512_set1_ps(sum.fixed));
-            let real = _mm512_fmadd_ps(number(a, sum.shifts[0]), _mm512_set1_ps(sum.ratios[0]), b);
+            let b = _mm512_fmadd_ps(
+                number(b, params.shifts[1]),
+                _mm512_set1_ps(params.ratios[1]),
+                _mm512_set1_ps(params.fixed),
+            );
+            let real = _mm512_fmadd_ps(number(a, params.shifts[0]), _mm512_set1_ps(params.ratios[0]), b);
             let number = _mm512_cvtps_epi32(_mm512_min_ps(real, _mm512_set1_ps(32767.0)));
-            let number = _mm512_max_epi32(number, _mm512_set1_epi32(sum.low));
-            let number = _mm512_min_epi32(number, _mm512_set1_epi32(sum.high));
-            let number = _mm512_add_epi32(number, _mm512_set1_epi32(sum.shifts[2]));
+            let number = _mm512_max_epi32(number, _mm512_set1_epi32(params.low));
+            let number = _mm512_min_epi32(number, _mm512_set1_epi32(params.high));
+            let number = _mm512_add_epi32(number, _mm512_set1_epi32(params.shifts[2]));
             _mm_storeu_si128(y.cast(), _mm512_cvtepi32_epi8(number));
         }
     }

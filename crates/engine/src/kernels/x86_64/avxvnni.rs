@@ -1,8 +1,8 @@
 //! AVX-VNNI: eight lanes, quads multiplied by `vpdpbusd` in its VEX form.
 
 use super::avx2::eight_pairs;
-use super::simd::{Bytes, Simd, Sum};
-use super::tile::{Set, row_kernels, tile_table};
+use super::set::{Set, row_kernels, tile_table};
+use super::simd::{AddParams, ByteEpilogue, Simd};
 use super::winograd::{Pairs, winograd_methods};
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -20,8 +20,8 @@ pub static SET: Set<AvxVnni> = Set {
         4: [1 2]
     ),
     depthwise,
-    gather,
-    sum,
+    narrow_output,
+    add,
     winograd: winograd_methods!(AvxVnni, "avx2,fma,avxvnni", 1: [1 2 3 4 5 6 7 8 9 10 11 12], 2: [1 2 3 4 5 6]),
     quantize,
     dequantize,
@@ -39,7 +39,7 @@ macro_rules! eight_lanes {
         impl Simd for $name {
             const LANES: usize = 8;
             const QUAD: usize = 4;
-            const MOST_SIDE_BY_SIDE: usize = $pixels;
+            const MAX_PIXELS_AT_ONCE: usize = $pixels;
             type Half = $name;
             type I = __m256i;
             type X = __m256i;
@@ -88,21 +88,21 @@ macro_rules! eight_lanes {
             }
 
             #[inline(always)]
-            unsafe fn finish<const NV: usize, const PLAIN: bool>(
+            unsafe fn finish<const NV: usize, const SATURATE_ONLY: bool>(
                 acc: [__m256i; NV],
                 scale: *const f32,
-                ending: Bytes,
+                epilogue: ByteEpilogue,
                 y: *mut u8,
                 n: usize,
             ) {
                 // SAFETY: see `load`.
-                unsafe { $crate::kernels::x86_64::avx2::finish::<NV, PLAIN>(acc, scale, ending, y, n) }
+                unsafe { $crate::kernels::x86_64::avx2::finish::<NV, SATURATE_ONLY>(acc, scale, epilogue, y, n) }
             }
 
             #[inline(always)]
-            unsafe fn sum(a: *const u8, b: *const u8, y: *mut u8, numbers: &Sum) {
+            unsafe fn add_bytes(a: *const u8, b: *const u8, y: *mut u8, params: &AddParams) {
                 // SAFETY: see `load`.
-                unsafe { $crate::kernels::x86_64::avx2::sum_of(a, b, y, numbers) }
+                unsafe { $crate::kernels::x86_64::avx2::add_eight(a, b, y, params) }
             }
         }
     };

@@ -1,8 +1,9 @@
 //! Depthwise convolution over any [`Simd`].
 
-use super::simd::{Bytes, Simd};
-use super::tile::words;
-use crate::kernels::conv::{DepthwiseStep, Ending};
+use super::lanes::store_32bit_outputs;
+use super::simd::{ByteEpilogue, Simd};
+use crate::kernels::depthwise::DepthwiseStep;
+use crate::kernels::epilogue::Epilogue;
 
 /// Vectors as wide as fit the channels that are left: whole ones, or halves where those waste less.
 pub fn is_whole<S: Simd>(left: usize) -> bool {
@@ -44,8 +45,8 @@ unsafe fn block_of<S: Simd>(step: &DepthwiseStep, x: *const u8, y: *mut u8, rows
     let pixels = step.packed.pixels;
     // SAFETY: passed on to the caller.
     unsafe {
-        let (x, y) = (x.add(block.channel), y.add(block.channel * step.ending.bytes()));
-        let done = if S::MOST_SIDE_BY_SIDE >= 4 && rows == 2 { patches_of::<S>(step, x, y, block) } else { 0 };
+        let (x, y) = (x.add(block.channel), y.add(block.channel * step.epilogue.bytes()));
+        let done = if S::MAX_PIXELS_AT_ONCE >= 4 && rows == 2 { patches_of::<S>(step, x, y, block) } else { 0 };
         for row in 0..rows {
             let (x, y) = (x.add(row * step.x_steps[1]), y.add(row * step.y_steps[1]));
             let mut column = done;
@@ -75,12 +76,12 @@ unsafe fn block_of<S: Simd>(step: &DepthwiseStep, x: *const u8, y: *mut u8, rows
 }
 
 /// Whether two rows of outputs at a time pay: 3×3 kernels with a stride of 1, the commonest.
-pub fn has_patches(step: &DepthwiseStep) -> bool {
+pub fn uses_row_pairs(step: &DepthwiseStep) -> bool {
     step.kernel_rows == 3
         && step.x_steps[1] == step.kernel_row
         && step.packed.columns[1].len() == 4
         && step.packed.pixels == 2
-        && matches!(step.ending, Ending::Bytes { .. })
+        && matches!(step.epilogue, Epilogue::Bytes { .. })
 }
 
 /// Patches of two by two pixels of a 3×3 kernel: an input row serves two rows of outputs. Returns how many columns are
@@ -88,7 +89,7 @@ pub fn has_patches(step: &DepthwiseStep) -> bool {
 #[inline(always)]
 unsafe fn patches_of<S: Simd>(step: &DepthwiseStep, x: *const u8, y: *mut u8, block: &Block) -> usize {
     let packed = &step.packed;
-    let (Some(bytes), &[a, b, c, d]) = (Bytes::of(step.ending), &packed.columns[0][..]) else { return 0 };
+    let (Some(bytes), &[a, b, c, d]) = (ByteEpilogue::of(step.epilogue), &packed.columns[0][..]) else { return 0 };
     let vector = S::LANES * S::QUAD;
     let n = (4 * S::LANES).min(step.channels - block.channel);
     let done = step.dims[2] & !1;
@@ -121,12 +122,12 @@ unsafe fn patches_of<S: Simd>(step: &DepthwiseStep, x: *const u8, y: *mut u8, bl
             }
             rows!(0: 0 0; 1: 0 1, 1 0; 2: 0 2, 1 1; 3: 1 2;);
             macro_rules! store {
-                ($plain:literal: $($r:literal $p:literal),*) => {$(
+                ($saturate_only:literal: $($r:literal $p:literal),*) => {$(
                     let pixel = y.add($r * step.y_steps[1] + $p * step.y_steps[2]);
-                    S::finish::<4, $plain>(acc[$r][$p], scale, bytes, pixel, n);
+                    S::finish::<4, $saturate_only>(acc[$r][$p], scale, bytes, pixel, n);
                 )*};
             }
-            if bytes.plain {
+            if bytes.saturate_only {
                 store!(true: 0 0, 0 1, 1 0, 1 1);
             } else {
                 store!(false: 0 0, 0 1, 1 0, 1 1);
@@ -166,17 +167,17 @@ unsafe fn pixels_of<S: Simd, const P: usize>(step: &DepthwiseStep, x: *const u8,
         }
         let n = (4 * S::LANES).min(step.channels - block.channel);
         let scale = step.packed.scale.as_ptr().add(block.numbers);
-        if let Some(bytes) = Bytes::of(step.ending) {
+        if let Some(bytes) = ByteEpilogue::of(step.epilogue) {
             // Written out, as in `tile`.
             macro_rules! pixels {
-                ($plain:literal $($p:literal)*) => {$(
+                ($saturate_only:literal $($p:literal)*) => {$(
                     if $p < P {
                         let y = y.add($p * step.y_steps[2]);
-                        S::finish::<4, $plain>(*acc.get_unchecked($p), scale, bytes, y, n);
+                        S::finish::<4, $saturate_only>(*acc.get_unchecked($p), scale, bytes, y, n);
                     }
                 )*};
             }
-            if bytes.plain {
+            if bytes.saturate_only {
                 pixels!(true 0 1 2 3);
             } else {
                 pixels!(false 0 1 2 3);
@@ -191,7 +192,7 @@ unsafe fn pixels_of<S: Simd, const P: usize>(step: &DepthwiseStep, x: *const u8,
         }
         for p in 0..P {
             let lanes = lanes.as_ptr().add(p * 4 * S::LANES);
-            words(lanes, 4, S::LANES, scale, step.ending, y.add(p * step.y_steps[2]), n);
+            store_32bit_outputs(lanes, 4, S::LANES, scale, step.epilogue, y.add(p * step.y_steps[2]), n);
         }
     }
 }

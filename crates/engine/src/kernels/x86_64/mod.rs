@@ -3,25 +3,28 @@
 //! | file | holds |
 //! |---|---|
 //! | `simd` | the vector operations that the kernels are written in |
-//! | `avx512vnni`, `avxvnni`, `avx2` | those operations on each instruction set, and its kernel table |
-//! | `thin` | convolutions with few outputs |
+//! | `lanes` | between the order of outputs and the order of vectors |
+//! | `tile` | convolution tiles and sums, over any of these operations |
+//! | `depthwise` | depthwise convolution |
+//! | `narrow_output` | convolutions with few outputs |
 //! | `winograd` | 3×3 convolutions with fewer multiplications, for AVX2 |
-//! | `depthwise` | depthwise convolution over any of them |
-//! | `tile` | convolution and sums over any of them |
+//! | `set` | a table of these functions as a kernel set |
+//! | `avx2`, `avxvnni`, `avx512vnni` | the operations on each instruction set, and its table |
+//!
+//! A file imports only from files above it in this table.
 
 mod avx2;
 mod avx512vnni;
 mod avxvnni;
 mod depthwise;
+mod lanes;
+mod narrow_output;
+mod set;
 mod simd;
-mod thin;
 mod tile;
 mod winograd;
 
 use super::Kernels;
-
-/// Whether activations are stored as `i8`.
-pub const SIGNED: bool = false;
 
 /// The sets that this CPU can run, the best first.
 pub fn available() -> Vec<&'static dyn Kernels> {
@@ -43,7 +46,7 @@ pub fn available() -> Vec<&'static dyn Kernels> {
     sets
 }
 
-/// What this CPU has of what the sets ask for.
+/// The extensions that the sets use and this CPU has.
 pub fn features() -> Vec<&'static str> {
     let all = [
         ("avx2", is_x86_feature_detected!("avx2")),

@@ -3,7 +3,7 @@
 //! A vector has `LANES` accumulators. Bytes are multiplied in quads: four consecutive activations by four weights of
 //! one output make one 32-bit product. Everything is exact: no instruction that saturates is used on products.
 
-use crate::kernels::conv::Ending;
+use crate::kernels::epilogue::Epilogue;
 
 /// Vector operations of one instruction set. Every method needs the CPU features of its set.
 pub trait Simd: Copy {
@@ -12,7 +12,7 @@ pub trait Simd: Copy {
     /// Bytes in which four weights of one output are packed.
     const QUAD: usize;
     /// Pixels of a depthwise convolution that fit the registers.
-    const MOST_SIDE_BY_SIDE: usize;
+    const MAX_PIXELS_AT_ONCE: usize;
     /// Vectors of half the size, or the same ones where there are none.
     type Half: Simd;
     /// `LANES` accumulators.
@@ -49,15 +49,15 @@ pub trait Simd: Copy {
     /// # Safety
     /// Needs the set's features; each pointer must be valid for `4 * LANES` bytes.
     unsafe fn interleave(p: [*const u8; 4]) -> [Self::X; 4];
-    /// `NV` vectors of accumulators as bytes, in the order of [`order`], `n` of them stored. `PLAIN` says what
-    /// [`Bytes::plain`] does.
+    /// `NV` vectors of accumulators as bytes, in the order of [`order`], `n` of them stored. `SATURATE_ONLY` says what
+    /// [`ByteEpilogue::saturate_only`] does.
     ///
     /// # Safety
     /// Needs the set's features; `scale` must be valid for `NV * LANES` numbers, `y` for `n` bytes.
-    unsafe fn finish<const NV: usize, const PLAIN: bool>(
+    unsafe fn finish<const NV: usize, const SATURATE_ONLY: bool>(
         acc: [Self::I; NV],
         scale: *const f32,
-        ending: Bytes,
+        epilogue: ByteEpilogue,
         y: *mut u8,
         n: usize,
     );
@@ -65,32 +65,32 @@ pub trait Simd: Copy {
     ///
     /// # Safety
     /// Needs the set's features; pointers must be valid for `LANES` bytes.
-    unsafe fn sum(a: *const u8, b: *const u8, y: *mut u8, sum: &Sum);
+    unsafe fn add_bytes(a: *const u8, b: *const u8, y: *mut u8, params: &AddParams);
 }
 
-/// How bytes are made of accumulators.
+/// [`Epilogue::Bytes`] with numbers of the width that vectors need.
 #[derive(Clone, Copy)]
-pub struct Bytes {
+pub struct ByteEpilogue {
     pub zero_point: i16,
     pub low: u8,
     pub high: u8,
-    /// See [`Ending::Bytes`].
-    pub plain: bool,
+    /// See [`Epilogue::Bytes`].
+    pub saturate_only: bool,
 }
 
-impl Bytes {
-    pub fn of(ending: Ending) -> Option<Bytes> {
-        match ending {
-            Ending::Bytes { zero_point, low, high, plain } => {
-                Some(Bytes { zero_point: zero_point as i16, low: low as u8, high: high as u8, plain })
+impl ByteEpilogue {
+    pub fn of(epilogue: Epilogue) -> Option<ByteEpilogue> {
+        match epilogue {
+            Epilogue::Bytes { zero_point, low, high, saturate_only } => {
+                Some(ByteEpilogue { zero_point: zero_point as i16, low: low as u8, high: high as u8, saturate_only })
             }
             _ => None,
         }
     }
 }
 
-/// The numbers of a sum of two quantized tensors.
-pub struct Sum {
+/// The parameters of a sum of two quantized tensors; see `AddStep`.
+pub struct AddParams {
     pub shifts: [i32; 3],
     pub ratios: [f32; 2],
     pub fixed: f32,
@@ -98,12 +98,14 @@ pub struct Sum {
     pub high: i32,
 }
 
-/// Output at each place of a panel of `nv` vectors: what packing 32-bit lanes to bytes within 128-bit parts makes
-/// consecutive. Place `v * lanes + 4 l + i` holds output `4 nv l + 4 v + i`.
+/// The output whose accumulator is at a position of a panel of `nv` vectors: what packing 32-bit lanes to bytes within
+/// 128-bit parts makes consecutive. Position `v * lanes + 4 l + i` holds output `4 nv l + 4 v + i`.
+pub fn output_index(nv: usize, lanes: usize, position: usize) -> usize {
+    let (v, lane) = (position / lanes, position % lanes);
+    4 * nv * (lane / 4) + 4 * v + lane % 4
+}
+
+/// [`output_index`] for each position of a panel.
 pub fn order(nv: usize, lanes: usize) -> Vec<usize> {
-    let place = |place: usize| {
-        let (v, lane) = (place / lanes, place % lanes);
-        4 * nv * (lane / 4) + 4 * v + lane % 4
-    };
-    (0..nv * lanes).map(place).collect()
+    (0..nv * lanes).map(|position| output_index(nv, lanes, position)).collect()
 }

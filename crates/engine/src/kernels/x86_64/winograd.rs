@@ -1,8 +1,9 @@
 //! Winograd's filtering over any [`Simd`] that multiplies pairs of 16-bit numbers.
 
-use super::simd::{Bytes, Simd};
-use super::tile::words;
-use crate::kernels::conv::{Ending, Packed, Unpacked};
+use super::lanes::store_32bit_outputs;
+use super::simd::{ByteEpilogue, Simd};
+use crate::kernels::conv::{ConvWeights, PackedConv};
+use crate::kernels::epilogue::Epilogue;
 use crate::kernels::winograd::{self, INVERSE_OF_9, Method, Pixels};
 use std::mem::MaybeUninit;
 
@@ -50,7 +51,7 @@ pub trait Pairs: Simd {
 
 /// Whether fewer multiplications outweigh the transforms and the greater weights: enough inputs and outputs to share them,
 /// and enough pixels for each weight that is fetched.
-fn pays(from: &Unpacked) -> bool {
+fn pays(from: &ConvWeights) -> bool {
     let [rows, columns] = from.size;
     let whole = rows.next_multiple_of(4) * columns.next_multiple_of(4);
     let enough = from.column.unwrap_or(0) >= 24 && from.outputs >= 16 && rows * columns >= 400;
@@ -58,7 +59,7 @@ fn pays(from: &Unpacked) -> bool {
 }
 
 /// Weights for the method of the width that leaves the fewest lanes empty.
-pub fn pack(methods: &[Method], from: &Unpacked) -> Option<Packed> {
+pub fn pack(methods: &[Method], from: &ConvWeights) -> Option<PackedConv> {
     let lanes = |method: &&Method| (from.outputs.div_ceil(method.panel) * method.panel, usize::MAX - method.panel);
     methods.iter().min_by_key(lanes).filter(|_| pays(from)).and_then(|method| winograd::pack(method, from))
 }
@@ -187,7 +188,7 @@ pub unsafe fn output<S: Pairs, const NV: usize>(
     m: *const i32,
     step: usize,
     (bias, scale): (*const i32, *const f32),
-    ending: Ending,
+    epilogue: Epilogue,
     y: &Pixels,
 ) {
     // SAFETY: as in `input`.
@@ -214,20 +215,20 @@ pub unsafe fn output<S: Pairs, const NV: usize>(
                 }
             }
         }
-        let bytes = Bytes::of(ending);
+        let bytes = ByteEpilogue::of(epilogue);
         for row in 0..y.counts[0] {
             for column in 0..y.counts[1] {
                 let sums = sums[row * 4 + column];
                 let (to, n) = (y.first.add(row * y.steps[0] + column * y.steps[1]), y.outputs);
                 match bytes {
-                    Some(bytes) if bytes.plain => S::finish::<NV, true>(sums, scale, bytes, to, n),
+                    Some(bytes) if bytes.saturate_only => S::finish::<NV, true>(sums, scale, bytes, to, n),
                     Some(bytes) => S::finish::<NV, false>(sums, scale, bytes, to, n),
                     None => {
                         let mut lanes = [0i32; 64];
                         for v in 0..NV {
                             S::store(lanes.as_mut_ptr().add(v * S::LANES), sums[v]);
                         }
-                        words(lanes.as_ptr(), NV, S::LANES, scale, ending, to, n);
+                        store_32bit_outputs(lanes.as_ptr(), NV, S::LANES, scale, epilogue, to, n);
                     }
                 }
             }
@@ -263,18 +264,18 @@ macro_rules! winograd_methods {
             m: *const i32,
             step: usize,
             numbers: (*const i32, *const f32),
-            ending: $crate::kernels::conv::Ending,
+            epilogue: $crate::kernels::epilogue::Epilogue,
             y: &Pixels,
         ) {
             // SAFETY: passed on to the caller.
-            unsafe { winograd::output::<$simd, NV>(m, step, numbers, ending, y) }
+            unsafe { winograd::output::<$simd, NV>(m, step, numbers, epilogue, y) }
         }
 
         &[$(Method {
             panel: $nv * <$simd as Simd>::LANES,
             channels: 2 * <$simd as Simd>::LANES,
             depth: 2,
-            place: |output| {
+            position: |output| {
                 // The inverse of `simd::order`.
                 let (l, rest) = (output / (4 * $nv), output % (4 * $nv));
                 rest / 4 * <$simd as Simd>::LANES + 4 * l + rest % 4

@@ -3,29 +3,31 @@
 use super::{Lowering, halo};
 use crate::ElementKind;
 use crate::graph::{Conv, ValueId, Weights, ZeroPoint};
-use crate::kernels::conv::{ConvStep, DepthwiseStep, Ending, Unpacked, UnpackedDepthwise};
-use crate::kernels::memory::View;
+use crate::kernels::arena::View;
+use crate::kernels::conv::{ConvStep, ConvWeights};
+use crate::kernels::depthwise::{DepthwiseStep, DepthwiseWeights};
+use crate::kernels::epilogue::Epilogue;
 use crate::kernels::winograd;
 use crate::plan::transposed::phases;
-use crate::step::{Step, Zero};
+use crate::step::{Step, StoredZeroPoint};
 
 impl Lowering {
     pub(super) fn linear(&mut self, x: ValueId, y: ValueId, conv: &Conv) {
         let rows = self.graph.values[x].len() / conv.inputs;
-        let (ending, scale) = self.ending(self.kind(y), &conv.finish);
-        let element = ending.bytes();
+        let (epilogue, scale) = self.epilogue(self.kind(y), &conv.finish);
+        let element = epilogue.bytes();
         let at = self.plain(x).at;
         let input = View::dense(at, [1, 1, rows, conv.inputs], 1);
         let output = View::dense(self.plain(y).at, [1, 1, rows, conv.outputs], element);
-        let whole = Part { origin: [0, 0], stride: [1, 1], rows: vec![0], columns: vec![0], group: 0 };
+        let whole = ConvPart { origin: [0, 0], stride: [1, 1], rows: vec![0], columns: vec![0], group: 0 };
         let kind = self.kind(x);
-        self.dense(&input, &output, conv, &whole, kind, ending, &scale);
+        self.dense(&input, &output, conv, &whole, kind, epilogue, &scale);
     }
 
     pub(super) fn conv(&mut self, x: ValueId, y: ValueId, conv: &Conv, transposed: bool) -> Result<(), String> {
-        let (ending, scale) = self.ending(self.kind(y), &conv.finish);
+        let (epilogue, scale) = self.epilogue(self.kind(y), &conv.finish);
         let input = self.layout.picture(&self.graph, x);
-        let element = ending.bytes();
+        let element = epilogue.bytes();
         let &[n, c, h, w] = self.shape(y) else { return Err("a picture without four dimensions".into()) };
         let output = if element == 1 {
             self.layout.picture(&self.graph, y)
@@ -34,10 +36,10 @@ impl Lowering {
         };
         let kind = self.kind(x);
         if let ZeroPoint::Held(id) = conv.zero_point {
-            let storage = &self.layout.storages[self.layout.places[x].storage];
-            if storage.halo != [0; 4] {
+            let buffer = &self.layout.buffers[self.layout.slots[x].buffer];
+            if buffer.halo != [0; 4] {
                 let byte = Err(self.plain(id).at);
-                self.steps.push(Step::Halo(halo(storage, byte)));
+                self.steps.push(Step::Halo(halo(buffer, byte)));
             }
         }
         let depthwise = conv.inputs == 1 && conv.groups == conv.outputs && conv.groups > 1;
@@ -53,8 +55,8 @@ impl Lowering {
                     let (rows, columns) = (row.taps.clone(), column.taps);
                     for group in 0..conv.groups {
                         let (rows, columns) = (rows.clone(), columns.clone());
-                        let part = Part { origin, stride: [1, 1], rows, columns, group };
-                        self.dense(&input, &view, conv, &part, kind, ending, &scale);
+                        let part = ConvPart { origin, stride: [1, 1], rows, columns, group };
+                        self.dense(&input, &view, conv, &part, kind, epilogue, &scale);
                     }
                 }
             }
@@ -62,12 +64,12 @@ impl Lowering {
             let origin = [-(conv.pads[0] as isize), -(conv.pads[1] as isize)];
             let (rows, columns) = ((0..conv.kernel[0]).collect::<Vec<_>>(), (0..conv.kernel[1]).collect::<Vec<_>>());
             if depthwise && conv.weights.second.is_none() && matches!(conv.zero_point, ZeroPoint::Known(_)) {
-                self.depthwise(&input, &output, conv, kind, ending, &scale);
+                self.depthwise(&input, &output, conv, kind, epilogue, &scale);
             } else {
                 for group in 0..conv.groups {
                     let (rows, columns) = (rows.clone(), columns.clone());
-                    let part = Part { origin, stride: conv.stride, rows, columns, group };
-                    self.dense(&input, &output, conv, &part, kind, ending, &scale);
+                    let part = ConvPart { origin, stride: conv.stride, rows, columns, group };
+                    self.dense(&input, &output, conv, &part, kind, epilogue, &scale);
                 }
             }
         }
@@ -87,9 +89,9 @@ impl Lowering {
         x: &View,
         y: &View,
         conv: &Conv,
-        part: &Part,
+        part: &ConvPart,
         kind: ElementKind,
-        ending: Ending,
+        epilogue: Epilogue,
         scale: &[f32],
     ) {
         let (inputs, outputs) = (conv.inputs, conv.outputs / conv.groups);
@@ -133,7 +135,7 @@ impl Lowering {
             })
             .collect();
         let zero = self.zero(kind, conv.zero_point);
-        let known = if let Zero::Known(zero) = zero { zero } else { 0 };
+        let known = if let StoredZeroPoint::Known(zero) = zero { zero } else { 0 };
         let bias: Vec<i32> = conv.bias[first_output..first_output + outputs]
             .iter()
             .zip(&sums)
@@ -143,21 +145,21 @@ impl Lowering {
             if scale.is_empty() { vec![1.0; outputs] } else { scale[first_output..first_output + outputs].to_vec() };
         let element = y.strides[3];
         let at = y.at + first_output * element;
-        let split = self.kernels.split(outputs);
+        let split = self.kernels.split_outputs(outputs);
         for part_of in [0..split, split..outputs].into_iter().filter(|part| !part.is_empty()) {
             let weight = |o: usize, tap: usize, byte: usize| weight(part_of.start + o, tap, byte);
-            let unpacked = Unpacked {
+            let weights = ConvWeights {
                 outputs: part_of.len(),
                 taps: taps.len(),
                 run,
                 column: (joined && part.stride[1] == 1).then_some(inputs),
                 size: [y.dims[0] * y.dims[1], y.dims[2]],
-                rows_follow: joined && part.stride[0] == 1 && conv.dilation[0] == 1 && second.is_none(),
+                rows_adjacent: joined && part.stride[0] == 1 && conv.dilation[0] == 1 && second.is_none(),
                 weight: &weight,
                 bias: &bias[part_of.clone()],
                 scale: &scale[part_of.clone()],
             };
-            let packed = self.kernels.pack(&unpacked);
+            let packed = self.kernels.pack(&weights);
             self.scratch_bytes = self.scratch_bytes.max(winograd::scratch_bytes(&packed));
             self.steps.push(Step::Conv(ConvStep {
                 x: (x.at as isize + part.origin[0] * row as isize + part.origin[1] * pixel as isize) as usize + channel,
@@ -167,20 +169,20 @@ impl Lowering {
                 y_steps: [y.strides[0], y.strides[1], y.strides[2]],
                 dims: [y.dims[0], y.dims[1], y.dims[2]],
                 outputs: part_of.len(),
-                ending,
+                epilogue,
                 packed,
                 scratch: self.layout.arena_bytes.next_multiple_of(64),
-                sum: None,
+                fused_add: None,
             }));
         }
         let rows = y.dims[0] * y.dims[1] * y.dims[2];
-        if let Zero::At(_) = zero {
+        if let StoredZeroPoint::At(_) = zero {
             // The output is dense: accumulators of one group side by side only where there is one group.
             self.steps.push(Step::Correct { at, rows, sums, zero });
         }
     }
 
-    fn depthwise(&mut self, x: &View, y: &View, conv: &Conv, kind: ElementKind, ending: Ending, scale: &[f32]) {
+    fn depthwise(&mut self, x: &View, y: &View, conv: &Conv, kind: ElementKind, epilogue: Epilogue, scale: &[f32]) {
         let [image, row, pixel, _] = x.strides;
         let [height, width] = conv.kernel;
         let taps: Vec<u32> = (0..height)
@@ -188,7 +190,7 @@ impl Lowering {
             .collect();
         let count = height * width;
         let weight = |c: usize, tap: usize| conv.weights.first[c * count + tap];
-        let known = if let Zero::Known(zero) = self.zero(kind, conv.zero_point) { zero } else { 0 };
+        let known = if let StoredZeroPoint::Known(zero) = self.zero(kind, conv.zero_point) { zero } else { 0 };
         let bias: Vec<i32> = (0..conv.outputs)
             .map(|c| {
                 let sum: i32 = (0..count).map(|tap| i32::from(weight(c, tap))).sum();
@@ -196,20 +198,20 @@ impl Lowering {
             })
             .collect();
         let scale = if scale.is_empty() { vec![1.0; conv.outputs] } else { scale.to_vec() };
-        let side_by_side = (conv.stride[1] == 1 && conv.dilation[1] == 1).then_some(pixel);
+        let adjacent_pixel = (conv.stride[1] == 1 && conv.dilation[1] == 1).then_some(pixel);
         // Where pixels share no columns, rows need not be kept apart: all taps are one row, and its last quad alone is padded.
-        let kernel = if side_by_side.is_some() { conv.kernel } else { [1, count] };
-        let unpacked = UnpackedDepthwise {
+        let kernel = if adjacent_pixel.is_some() { conv.kernel } else { [1, count] };
+        let weights = DepthwiseWeights {
             channels: conv.outputs,
             taps: count,
             kernel,
             offsets: &taps,
-            side_by_side,
+            adjacent_pixel,
             weight: &weight,
             bias: &bias,
             scale: &scale,
         };
-        let packed = self.kernels.pack_depthwise(&unpacked);
+        let packed = self.kernels.pack_depthwise(&weights);
         let [top, left, ..] = conv.pads;
         self.steps.push(Step::Depthwise(DepthwiseStep {
             x: x.at - top * row - left * pixel,
@@ -221,14 +223,14 @@ impl Lowering {
             y_steps: [y.strides[0], y.strides[1], y.strides[2]],
             dims: [y.dims[0], y.dims[1], y.dims[2]],
             channels: conv.outputs,
-            ending,
+            epilogue,
             packed,
         }));
     }
 }
 
 /// Which part of a convolution a step computes.
-struct Part {
+struct ConvPart {
     /// Row and column of the input that the first tap of output 0 reads.
     origin: [isize; 2],
     stride: [usize; 2],

@@ -2,42 +2,43 @@
 //! into a convolution in `sum`, all else here.
 
 mod convolution;
+mod fuse_add;
 mod movement;
-mod sum;
 
-use super::place::{Form, Layout, Scratch, forms, needs_turning, row_major};
+use super::layout::{ArenaLayout, DataLayout, ScratchBuffer, accumulator_scratch_bytes, data_layouts, row_major};
 use crate::ElementKind;
 use crate::float::{FloatOp, broadcast_strides};
 use crate::graph::{Finish, Graph, Movement, Node, Op, Quant, ValueId, ZeroPoint, byte_range};
-use crate::kernels::conv::Ending;
+use crate::kernels::Kernels;
+use crate::kernels::add::AddStep;
+use crate::kernels::arena::View;
 use crate::kernels::copy::CopyStep;
-use crate::kernels::memory::View;
-use crate::kernels::portable::{BilinearStep, HaloStep, MatMulStep, MulStep, Pool, PoolStep};
-use crate::kernels::{AddStep, Kernels};
-use crate::step::{Plain, Step, Zero, is_flipped};
+use crate::kernels::epilogue::Epilogue;
+use crate::kernels::portable::{BilinearStep, HaloStep, MatMulStep, MulStep, PoolKind, PoolingStep};
+use crate::step::{ArenaTensor, Step, StoredZeroPoint, is_sign_flipped};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// A graph as steps.
-pub struct Lowered {
+pub struct LoweredGraph {
     pub steps: Vec<Step>,
     /// The steps of the inputs, of each node that is no constant, of the outputs.
     pub groups: Vec<Range<usize>>,
     pub constants: Vec<(usize, Vec<u8>)>,
-    pub inputs: Vec<Plain>,
-    pub outputs: Vec<Plain>,
+    pub inputs: Vec<ArenaTensor>,
+    pub outputs: Vec<ArenaTensor>,
     pub arena_bytes: usize,
     /// What each thread needs behind the arena's values.
     pub scratch_bytes: usize,
 }
 
-pub fn lower(mut graph: Graph, kernels: &'static dyn Kernels) -> Result<Lowered, String> {
+pub fn lower(mut graph: Graph, kernels: &'static dyn Kernels) -> Result<LoweredGraph, String> {
     let scratch = scratch(&graph);
-    let layout = Layout::new(&graph, &scratch)?;
+    let layout = ArenaLayout::new(&graph, &scratch)?;
     let nodes = std::mem::take(&mut graph.nodes);
-    let first_scratch = layout.storages.len() - scratch.len();
-    let scratch_at = (0..scratch.len()).map(|i| layout.storages[first_scratch + i].at).collect();
+    let first_scratch = layout.buffers.len() - scratch.len();
+    let scratch_at = (0..scratch.len()).map(|i| layout.buffers[first_scratch + i].at).collect();
     let signed = kernels.signed();
     let mut lowering = Lowering {
         graph,
@@ -51,7 +52,7 @@ pub fn lower(mut graph: Graph, kernels: &'static dyn Kernels) -> Result<Lowered,
         rearranged: HashMap::new(),
         after_conv: None,
     };
-    let mut lowered = Lowered {
+    let mut lowered = LoweredGraph {
         steps: Vec::new(),
         groups: Vec::new(),
         constants: Vec::new(),
@@ -75,7 +76,7 @@ pub fn lower(mut graph: Graph, kernels: &'static dyn Kernels) -> Result<Lowered,
         let x = if let Op::Conv(_) = node.op { node.inputs.first().copied() } else { None };
         lowering.node(node)?;
         let end = lowering.steps.len();
-        if lowering.join_sum() {
+        if lowering.fuse_add() {
             // It takes its time with the convolution.
             let end = end - 1;
             if let Some(group) = lowered.groups.last_mut() {
@@ -100,30 +101,32 @@ pub fn lower(mut graph: Graph, kernels: &'static dyn Kernels) -> Result<Lowered,
     Ok(lowered)
 }
 
-/// Memory for intermediate arrangements, in the order in which [`Lowering`] asks for it.
-fn scratch(graph: &Graph) -> Vec<Scratch> {
-    let forms = forms(graph);
+/// Arena for intermediate arrangements, in the order in which [`Lowering`] asks for it.
+fn scratch(graph: &Graph) -> Vec<ScratchBuffer> {
+    let data_layouts = data_layouts(graph);
     let nodes = &graph.nodes;
     let bytes = |id: ValueId| graph.values[id].len() * graph.values[id].kind.size();
-    let mut scratch: Vec<Scratch> = graph.inputs.iter().map(|&id| Scratch { node: 0, bytes: bytes(id) }).collect();
+    let mut scratch: Vec<ScratchBuffer> =
+        graph.inputs.iter().map(|&id| ScratchBuffer { node: 0, bytes: bytes(id) }).collect();
     for (i, node) in nodes.iter().enumerate() {
-        if takes_plain_only(&node.op) {
-            let pictures = node.inputs.iter().chain(&node.outputs).filter(|id| forms[**id] == Form::Image);
-            scratch.extend(pictures.map(|&id| Scratch { node: i + 1, bytes: bytes(id) }));
+        if needs_row_major(&node.op) {
+            let pictures =
+                node.inputs.iter().chain(&node.outputs).filter(|id| data_layouts[**id] == DataLayout::ChannelsLast);
+            scratch.extend(pictures.map(|&id| ScratchBuffer { node: i + 1, bytes: bytes(id) }));
         }
-        if let Some(bytes) = needs_turning(graph, node) {
-            scratch.push(Scratch { node: i + 1, bytes });
+        if let Some(bytes) = accumulator_scratch_bytes(graph, node) {
+            scratch.push(ScratchBuffer { node: i + 1, bytes });
         }
         if let Op::Movement(Movement::Reshape) = &node.op {
-            scratch.push(Scratch { node: i + 1, bytes: bytes(node.outputs[0]) });
+            scratch.push(ScratchBuffer { node: i + 1, bytes: bytes(node.outputs[0]) });
         }
     }
-    scratch.extend(graph.outputs.iter().map(|&id| Scratch { node: nodes.len() + 1, bytes: bytes(id) }));
+    scratch.extend(graph.outputs.iter().map(|&id| ScratchBuffer { node: nodes.len() + 1, bytes: bytes(id) }));
     scratch
 }
 
 /// Ops that work on plain tensors: pictures are rearranged for them.
-fn takes_plain_only(op: &Op) -> bool {
+fn needs_row_major(op: &Op) -> bool {
     matches!(
         op,
         Op::Quantize { .. }
@@ -143,7 +146,7 @@ struct Lowering {
     /// The input and the first step but for halos of the node before, if that is a convolution.
     after_conv: Option<(ValueId, usize)>,
     graph: Graph,
-    layout: Layout,
+    layout: ArenaLayout,
     kernels: &'static dyn Kernels,
     signed: bool,
     scratch_at: Vec<usize>,
@@ -168,7 +171,7 @@ impl Lowering {
     }
 
     fn flipped(&self, id: ValueId) -> bool {
-        is_flipped(self.graph.values[id].kind, self.signed)
+        is_sign_flipped(self.graph.values[id].kind, self.signed)
     }
 
     fn kind(&self, id: ValueId) -> ElementKind {
@@ -179,10 +182,10 @@ impl Lowering {
         &self.graph.values[id].shape
     }
 
-    fn plain(&self, id: ValueId) -> Plain {
+    fn plain(&self, id: ValueId) -> ArenaTensor {
         let value = &self.graph.values[id];
         let at = self.rearranged.get(&id).copied().unwrap_or_else(|| self.layout.strides(&self.graph, id).0);
-        Plain { at, kind: value.kind, shape: value.shape.clone() }
+        ArenaTensor { at, kind: value.kind, shape: value.shape.clone() }
     }
 
     fn scratch(&mut self) -> usize {
@@ -192,14 +195,14 @@ impl Lowering {
 
     /// Fills the halos of pictures whose first use is at `time`.
     fn halos(&mut self, time: usize) {
-        for (index, storage) in self.layout.storages.iter().enumerate() {
+        for (index, buffer) in self.layout.buffers.iter().enumerate() {
             // A zero point that is computed is filled in right before the convolution.
-            let Some(ZeroPoint::Known(zero)) = storage.fill else { continue };
-            if storage.first == time && storage.last >= time && storage.halo != [0; 4] {
-                // Every value of a storage has the same kind.
-                let id = self.layout.places.iter().position(|place| place.storage == index);
+            let Some(ZeroPoint::Known(zero)) = buffer.fill else { continue };
+            if buffer.first == time && buffer.last >= time && buffer.halo != [0; 4] {
+                // Every value of a buffer has the same kind.
+                let id = self.layout.slots.iter().position(|place| place.buffer == index);
                 let zero = self.stored(id.map_or(ElementKind::U8, |id| self.kind(id)), zero);
-                self.steps.push(Step::Halo(halo(storage, Ok(zero as u8))));
+                self.steps.push(Step::Halo(halo(buffer, Ok(zero as u8))));
             }
         }
     }
@@ -219,10 +222,10 @@ impl Lowering {
         (at, strides.into_iter().map(|s| s as isize).collect())
     }
 
-    fn input(&mut self, id: ValueId) -> Plain {
+    fn input(&mut self, id: ValueId) -> ArenaTensor {
         let scratch = self.scratch();
         let mut plain = self.plain(id);
-        let image = self.layout.forms[id] == Form::Image;
+        let image = self.layout.data_layouts[id] == DataLayout::ChannelsLast;
         if image {
             plain.at = scratch;
         }
@@ -235,7 +238,7 @@ impl Lowering {
         plain
     }
 
-    fn output(&mut self, id: ValueId) -> Plain {
+    fn output(&mut self, id: ValueId) -> ArenaTensor {
         let scratch = self.scratch();
         let mut plain = self.plain(id);
         let (shape, size) = (plain.shape.clone(), plain.kind.size());
@@ -256,7 +259,7 @@ impl Lowering {
         let shape = self.shape(id);
         let flip = if self.flipped(id) { 0x80 } else { 0 };
         let own: Vec<u8> = bytes.iter().map(|byte| byte ^ flip).collect();
-        if self.layout.forms[id] == Form::Plain {
+        if self.layout.data_layouts[id] == DataLayout::RowMajor {
             return (self.plain(id).at, own);
         }
         let view = self.layout.picture(&self.graph, id);
@@ -288,7 +291,7 @@ impl Lowering {
                 onnx[axis] = strides[own];
             }
         }
-        let order = if self.layout.forms[y] == Form::Image { [0, 2, 3, 1] } else { [0, 1, 2, 3] };
+        let order = if self.layout.data_layouts[y] == DataLayout::ChannelsLast { [0, 2, 3, 1] } else { [0, 1, 2, 3] };
         let mut view = View { at, dims: order.map(|axis| dims[axis]), strides: order.map(|axis| onnx[axis]) };
         if id == y {
             // An output has real steps everywhere, so that whole rows are seen as such.
@@ -301,7 +304,7 @@ impl Lowering {
 
     /// A value as pictures for pools and resizing: channels last, or planes of one channel.
     fn planes(&self, id: ValueId) -> View {
-        if self.layout.forms[id] == Form::Image {
+        if self.layout.data_layouts[id] == DataLayout::ChannelsLast {
             return self.layout.picture(&self.graph, id);
         }
         let plain = self.plain(id);
@@ -312,10 +315,10 @@ impl Lowering {
         View { at: plain.at, dims: [planes, h, w, 1], strides: [h * w * size, w * size, size, size] }
     }
 
-    fn zero(&self, kind: ElementKind, zero: ZeroPoint) -> Zero {
+    fn zero(&self, kind: ElementKind, zero: ZeroPoint) -> StoredZeroPoint {
         match zero {
-            ZeroPoint::Known(number) => Zero::Known(self.stored(kind, number)),
-            ZeroPoint::Held(id) => Zero::At(self.plain(id).at),
+            ZeroPoint::Known(number) => StoredZeroPoint::Known(self.stored(kind, number)),
+            ZeroPoint::Held(id) => StoredZeroPoint::At(self.plain(id).at),
         }
     }
 
@@ -329,11 +332,11 @@ impl Lowering {
     }
 
     fn node(&mut self, node: Node) -> Result<(), String> {
-        if !takes_plain_only(&node.op) {
+        if !needs_row_major(&node.op) {
             return self.op(node);
         }
         let pictures = |ids: &[ValueId]| -> Vec<ValueId> {
-            ids.iter().copied().filter(|&id| self.layout.forms[id] == Form::Image).collect()
+            ids.iter().copied().filter(|&id| self.layout.data_layouts[id] == DataLayout::ChannelsLast).collect()
         };
         let (inputs, outputs) = (pictures(&node.inputs), pictures(&node.outputs));
         for id in inputs {
@@ -390,14 +393,14 @@ impl Lowering {
             }
             Op::MaxPool(window) => {
                 let (x, y) = (self.planes(x), self.planes(y));
-                self.steps.push(Step::Pool(PoolStep { x, y, window, kind: Pool::Max }));
+                self.steps.push(Step::Pool(PoolingStep { x, y, window, kind: PoolKind::Max }));
             }
             Op::AveragePool { window, x_zero_point, scale, zero_point } => {
                 let x_zero_point = self.stored(self.kind(x), x_zero_point);
                 let zero_point = self.stored(self.kind(y), zero_point);
-                let kind = Pool::Average { x_zero_point, scale, zero_point };
+                let kind = PoolKind::Average { x_zero_point, scale, zero_point };
                 let (x, y) = (self.planes(x), self.planes(y));
-                self.steps.push(Step::Pool(PoolStep { x, y, window, kind }));
+                self.steps.push(Step::Pool(PoolingStep { x, y, window, kind }));
             }
             Op::Bilinear { rows, columns, x: xq, y: yq } => {
                 let (x_quant, y_quant) = (self.stored_quant(xq), self.stored_quant(yq));
@@ -491,41 +494,41 @@ impl Lowering {
         crate::float::for_each_pair(batch, &a_steps, &b_steps, |_, a, b| {
             batches.push((a * size[0] * k, b * k * size[2]));
         });
-        let (ending, scale) = self.ending(self.kind(y), finish);
+        let (epilogue, scale) = self.epilogue(self.kind(y), finish);
         let scale = scale.first().copied().unwrap_or(1.0);
         let (za, zb) = (self.zero(self.kind(a_id), a), self.zero(self.kind(b_id), b));
         let (a, b, y) = (self.plain(a_id).at, self.plain(b_id).at, self.plain(y).at);
-        self.steps.push(Step::MatMul { step: MatMulStep { a, b, y, batches, size, ending, scale }, a: za, b: zb });
+        self.steps.push(Step::MatMul { step: MatMulStep { a, b, y, batches, size, epilogue, scale }, a: za, b: zb });
     }
 
     /// The last step of an accumulator in the stored domain, and its factors.
-    fn ending(&self, kind: ElementKind, finish: &Finish) -> (Ending, Vec<f32>) {
+    fn epilogue(&self, kind: ElementKind, finish: &Finish) -> (Epilogue, Vec<f32>) {
         match finish {
             Finish::Bytes { multiplier, zero_point, low, high } => {
                 let (low, high) = self.range(kind, *low, *high);
-                let plain = (low, high) == self.full_range(kind) && multiplier.iter().all(|&scale| scale < 1.0);
+                let saturate_only = (low, high) == self.full_range(kind) && multiplier.iter().all(|&scale| scale < 1.0);
                 let zero_point = self.stored(kind, *zero_point);
-                (Ending::Bytes { zero_point, low, high, plain }, multiplier.clone())
+                (Epilogue::Bytes { zero_point, low, high, saturate_only }, multiplier.clone())
             }
-            Finish::Accumulators => (Ending::Accumulators, Vec::new()),
-            Finish::Floats { scale } => (Ending::Floats, scale.clone()),
+            Finish::Accumulators => (Epilogue::Accumulators, Vec::new()),
+            Finish::Floats { scale } => (Epilogue::Floats, scale.clone()),
         }
     }
 }
 
-fn halo(storage: &crate::plan::place::Storage, byte: Result<u8, usize>) -> HaloStep {
-    let [n, channels, h, w] = storage.dims;
-    let [top, left, bottom, right] = storage.halo;
+fn halo(buffer: &crate::plan::layout::ArenaBuffer, byte: Result<u8, usize>) -> HaloStep {
+    let [n, channels, h, w] = buffer.dims;
+    let [top, left, bottom, right] = buffer.halo;
     let row_bytes = (w + left + right) * channels;
     let rows = h + top + bottom;
     HaloStep {
-        at: storage.at,
+        at: buffer.at,
         images: n,
         image_bytes: rows * row_bytes,
         row_bytes,
         pixel_bytes: channels,
         rows,
-        halo: storage.halo,
+        halo: buffer.halo,
         byte,
     }
 }

@@ -2,8 +2,8 @@
 
 use super::Lowering;
 use crate::graph::{Movement, ValueId};
-use crate::kernels::memory::View;
-use crate::plan::place::{Form, row_major};
+use crate::kernels::arena::View;
+use crate::plan::layout::{DataLayout, row_major};
 use crate::step::Step;
 
 impl Lowering {
@@ -12,7 +12,7 @@ impl Lowering {
         let shape = self.shape(y).to_vec();
         let size = self.kind(y).size();
         let (from, to) = (self.signed_strides(x), self.strides(y));
-        let in_place = |this: &Self, x: ValueId| this.layout.places[x].storage == this.layout.places[y].storage;
+        let in_place = |this: &Self, x: ValueId| this.layout.slots[x].buffer == this.layout.slots[y].buffer;
         match movement {
             Movement::Reshape => {
                 let scratch = self.scratch();
@@ -22,10 +22,12 @@ impl Lowering {
                 let x_shape = self.shape(x).to_vec();
                 let plain = |shape: &[usize]| row_major(shape, size);
                 let signed = |strides: Vec<usize>| strides.into_iter().map(|s| s as isize).collect::<Vec<_>>();
-                match (self.layout.forms[x], self.layout.forms[y]) {
-                    (_, Form::Plain) => self.copy(&x_shape, from, (to.0, plain(&x_shape)), size, false),
-                    (Form::Plain, Form::Image) => self.copy(&shape, (from.0, signed(plain(&shape))), to, size, false),
-                    (Form::Image, Form::Image) => {
+                match (self.layout.data_layouts[x], self.layout.data_layouts[y]) {
+                    (_, DataLayout::RowMajor) => self.copy(&x_shape, from, (to.0, plain(&x_shape)), size, false),
+                    (DataLayout::RowMajor, DataLayout::ChannelsLast) => {
+                        self.copy(&shape, (from.0, signed(plain(&shape))), to, size, false)
+                    }
+                    (DataLayout::ChannelsLast, DataLayout::ChannelsLast) => {
                         self.copy(&x_shape, from, (scratch, plain(&x_shape)), size, false);
                         self.copy(&shape, (scratch, signed(plain(&shape))), to, size, false);
                     }
@@ -39,11 +41,11 @@ impl Lowering {
                 let mut at = 0;
                 for (i, &part) in inputs.iter().enumerate() {
                     let part_shape = self.shape(part).to_vec();
-                    let channel = self.layout.places[y].channel + at;
+                    let channel = self.layout.slots[y].channel + at;
                     // A part that was computed where it belongs; a value that is listed twice lies there once.
                     let placed = in_place(self, part)
-                        && self.layout.forms[y] == Form::Image
-                        && self.layout.places[part].channel == channel
+                        && self.layout.data_layouts[y] == DataLayout::ChannelsLast
+                        && self.layout.slots[part].channel == channel
                         && !inputs[..i].contains(&part);
                     if !placed {
                         let place = (to.0 + at * to.1[axis], to.1.clone());
@@ -63,7 +65,7 @@ impl Lowering {
             Movement::Pad { before, value } => {
                 let flip = if self.flipped(y) { 0x80 } else { 0 };
                 let element: Vec<u8> = if size == 1 { vec![value[0] ^ flip] } else { value };
-                let all = if self.layout.forms[y] == Form::Image {
+                let all = if self.layout.data_layouts[y] == DataLayout::ChannelsLast {
                     self.layout.picture(&self.graph, y)
                 } else {
                     View::dense(to.0, [1, 1, 1, self.graph.values[y].len()], size)

@@ -1,21 +1,21 @@
 //! A sum right after a convolution goes into it: the convolution's bytes are added to while they are in the cache.
 
 use super::Lowering;
-use crate::kernels::AddStep;
-use crate::kernels::conv::{ConvStep, Way};
-use crate::kernels::memory::View;
+use crate::kernels::add::AddStep;
+use crate::kernels::arena::View;
+use crate::kernels::conv::{Algorithm, ConvStep};
 use crate::step::Step;
 
 impl Lowering {
     /// Moves a sum into the convolution right before it, where it adds to that one's output.
-    pub(super) fn join_sum(&mut self) -> bool {
+    pub(super) fn fuse_add(&mut self) -> bool {
         let Some((x, at)) = self.after_conv else { return false };
         let Some([steps @ .., Step::Add(sum)]) = self.steps.get(at..) else { return false };
         let convs: Vec<&ConvStep> =
             steps.iter().map_while(|s| if let Step::Conv(c) = s { Some(c) } else { None }).collect();
-        let storage = &self.layout.storages[self.layout.places[x].storage];
+        let buffer = &self.layout.buffers[self.layout.slots[x].buffer];
         // Nothing may be written over what later tiles read.
-        let apart = |first: usize, end: usize| end <= storage.at || storage.at + storage.bytes <= first;
+        let apart = |first: usize, end: usize| end <= buffer.at || buffer.at + buffer.bytes <= first;
         let halos_apart = steps[convs.len()..]
             .iter()
             .all(|step| matches!(step, Step::Halo(halo) if apart(halo.at, halo.at + halo.images * halo.image_bytes)));
@@ -23,7 +23,7 @@ impl Lowering {
         let Some(first) = convs.first() else { return false };
         let output = first.output();
         let whole = convs.iter().map(|conv| conv.outputs).sum::<usize>() == sum.y.dims[3]
-            && convs.iter().all(|conv| !matches!(conv.packed.way, Way::Columns(_)))
+            && convs.iter().all(|conv| !matches!(conv.packed.algorithm, Algorithm::Columns(_)))
             && output.dims[..3] == sum.y.dims[..3];
         let steady = |view: &View| (0..4).all(|i| sum.y.dims[i] == 1 || view.strides[i] != 0) && view.strides[3] == 1;
         let same = |view: &View| {
@@ -38,7 +38,7 @@ impl Lowering {
         for step in &mut self.steps[at..at + count] {
             if let Step::Conv(conv) = step {
                 let part = |view: View| View { at: view.at + conv.y - output.at, ..view };
-                conv.sum = Some(Box::new(AddStep { a: part(sum.a), b: part(sum.b), y: part(sum.y), ..sum }));
+                conv.fused_add = Some(Box::new(AddStep { a: part(sum.a), b: part(sum.b), y: part(sum.y), ..sum }));
             }
         }
         self.steps[at..].rotate_left(count);

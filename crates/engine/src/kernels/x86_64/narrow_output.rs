@@ -4,32 +4,34 @@
 //! own, one quad of an input pixel serves all columns at once: twenty-seven lanes of thirty-two, nine of sixteen. An
 //! output is then the sum of its neighbours' lanes, one column from each.
 
-use super::simd::{Bytes, Simd};
-use super::tile::{Set, words};
-use crate::kernels::conv::{ConvStep, Ending, MOST_PIXELS, Packed, Tile, Unpacked, Way, for_each_output_row};
-use crate::kernels::memory::{Aligned, Memory};
+use super::lanes::{store_32bit_outputs, write_dot4_group};
+use super::simd::{ByteEpilogue, Simd};
+use crate::kernels::arena::{AlignedBytes, Arena};
+use crate::kernels::conv::{Algorithm, ConvStep, ConvWeights, PackedConv};
+use crate::kernels::epilogue::Epilogue;
+use crate::kernels::tiles::{MAX_TILE_PIXELS, Tile, TileKernel, for_each_output_row};
 
-/// Kernel columns and vectors, where laying columns side by side is the faster way.
-fn columns_and_vectors<S: Simd>(set: &Set<S>, from: &Unpacked) -> Option<(usize, usize)> {
+/// Kernel columns and vectors, where columns in separate lanes are faster.
+fn columns_and_vectors<S: Simd>(tiles: &[&[TileKernel]], from: &ConvWeights) -> Option<(usize, usize)> {
     let columns = from.run / from.column?;
     let vectors = (from.outputs * columns).div_ceil(S::LANES);
     if columns < 2 || from.outputs > S::LANES || vectors > 2 {
         return None;
     }
-    let most = set.tiles[vectors - 1].len();
+    let pixels = tiles[vectors - 1].len();
     // Of a tile's pixels the last ones only complete sums of those before.
-    let useful = most.checked_sub(columns - 1).filter(|&useful| useful > 0)?;
-    (vectors * most * 5 < columns * useful * 4).then_some((columns, vectors))
+    let useful = pixels.checked_sub(columns - 1).filter(|&useful| useful > 0)?;
+    (vectors * pixels * 5 < columns * useful * 4).then_some((columns, vectors))
 }
 
-/// Weights with columns side by side, or `None` where that is not the faster way.
-pub fn pack<S: Simd>(set: &Set<S>, from: &Unpacked) -> Option<Packed> {
-    let (columns, vectors) = columns_and_vectors(set, from)?;
+/// Weights with columns side by side, or `None` where that is not faster.
+pub fn pack<S: Simd>(tiles: &[&[TileKernel]], from: &ConvWeights) -> Option<PackedConv> {
+    let (columns, vectors) = columns_and_vectors::<S>(tiles, from)?;
     let inputs = from.run / columns;
     let panel = vectors * S::LANES;
     let groups = inputs.div_ceil(4);
     let vector = S::LANES * S::QUAD;
-    let mut weights = Aligned::zeroed(from.taps * groups * vectors * vector);
+    let mut weights = AlignedBytes::zeroed(from.taps * groups * vectors * vector);
     for lane in 0..from.outputs * columns {
         let (column, output) = (lane / from.outputs, lane % from.outputs);
         for tap in 0..from.taps {
@@ -41,30 +43,48 @@ pub fn pack<S: Simd>(set: &Set<S>, from: &Unpacked) -> Option<Packed> {
                 let at = ((tap * groups + group) * vectors + lane / S::LANES) * vector;
                 let quad = std::array::from_fn(weight);
                 let to = &mut weights.bytes_mut()[at..at + vector];
-                super::tile::write_quad(to, S::LANES, lane % S::LANES, quad, S::QUAD);
+                write_dot4_group(to, S::LANES, lane % S::LANES, quad, S::QUAD);
             }
         }
     }
     let panel_bytes = weights.len();
     // Lanes start from zero; the bias is added to the finished sum.
-    let (bias, scale) = from.filled(S::LANES);
-    Some(Packed { weights, bias, scale, panel, groups, panel_bytes, way: Way::Columns(columns), widen_at_once: false })
+    let (bias, scale) = from.padded(S::LANES);
+    Some(PackedConv {
+        weights,
+        bias,
+        scale,
+        panel,
+        groups,
+        panel_bytes,
+        algorithm: Algorithm::Columns(columns),
+        widen_each_product: false,
+    })
 }
 
 /// Accumulators of a tile, with room for a vector behind the last.
 #[repr(C, align(64))]
-struct Lanes([i32; MOST_PIXELS * 32 + 16]);
+struct ColumnBuffer([i32; MAX_TILE_PIXELS * 32 + 16]);
 
-/// Runs a thread's share.
-pub fn run<S: Simd>(set: &Set<S>, step: &ConvStep, kernel_columns: usize, memory: Memory, part: (usize, usize)) {
+/// [`sum_columns`], compiled with the features of a set.
+pub type SumColumns = unsafe fn(&ConvStep, *const i32, *mut u8, usize);
+
+/// Runs a thread's share, with the tiles of the set's panel width.
+pub fn run(
+    tiles: &[TileKernel],
+    sum_columns: SumColumns,
+    step: &ConvStep,
+    kernel_columns: usize,
+    arena: Arena,
+    part: (usize, usize),
+) {
     let packed = &step.packed;
-    let tiles = set.tiles[packed.panel / S::LANES - 1];
     let each = tiles.len() + 1 - kernel_columns;
     let zeros = [0i32; 32];
-    let mut lanes = Lanes([0; MOST_PIXELS * 32 + 16]);
+    let mut lanes = ColumnBuffer([0; MAX_TILE_PIXELS * 32 + 16]);
     let at = lanes.0.as_mut_ptr();
     let mut tile = Tile {
-        x: [std::ptr::null(); MOST_PIXELS],
+        x: [std::ptr::null(); MAX_TILE_PIXELS],
         y: std::array::from_fn(|p| at.wrapping_add(p * packed.panel).cast()),
         pixels: 0,
         taps: step.taps.as_ptr(),
@@ -75,9 +95,9 @@ pub fn run<S: Simd>(set: &Set<S>, step: &ConvStep, kernel_columns: usize, memory
         scale: packed.scale.as_ptr(),
         panels: 1,
         outputs: packed.panel,
-        ending: Ending::Lanes,
+        epilogue: Epilogue::Lanes,
     };
-    for_each_output_row(step, memory, part, |x, y| {
+    for_each_output_row(step, arena, part, |x, y| {
         let columns = step.dims[2];
         for first in (0..columns).step_by(each) {
             let count = each.min(columns - first);
@@ -90,7 +110,7 @@ pub fn run<S: Simd>(set: &Set<S>, step: &ConvStep, kernel_columns: usize, memory
             // outputs of a checked step and writes its lanes to `lanes`.
             unsafe {
                 tiles[tile.pixels - 1](&tile);
-                (set.gather)(step, at, y, count);
+                sum_columns(step, at, y, count);
             }
         }
     });
@@ -102,10 +122,10 @@ pub fn run<S: Simd>(set: &Set<S>, step: &ConvStep, kernel_columns: usize, memory
 /// Needs the features of `S`; `lanes` must hold the accumulators of `count + columns - 1` pixels and a vector more, and
 /// `y` be the first of `count` output pixels of a checked step.
 #[inline(always)]
-pub unsafe fn gather<S: Simd>(step: &ConvStep, lanes: *const i32, y: *mut u8, count: usize) {
+pub unsafe fn sum_columns<S: Simd>(step: &ConvStep, lanes: *const i32, y: *mut u8, count: usize) {
     let packed = &step.packed;
-    let Way::Columns(columns) = packed.way else { return };
-    let bytes = Bytes::of(step.ending);
+    let Algorithm::Columns(columns) = packed.algorithm else { return };
+    let bytes = ByteEpilogue::of(step.epilogue);
     for p in 0..count {
         // SAFETY: promised by the caller.
         unsafe {
@@ -119,7 +139,15 @@ pub unsafe fn gather<S: Simd>(step: &ConvStep, lanes: *const i32, y: *mut u8, co
                 None => {
                     let mut sums = [0i32; 16];
                     S::store(sums.as_mut_ptr(), acc);
-                    words(sums.as_ptr(), 1, S::LANES, packed.scale.as_ptr(), step.ending, y, step.outputs);
+                    store_32bit_outputs(
+                        sums.as_ptr(),
+                        1,
+                        S::LANES,
+                        packed.scale.as_ptr(),
+                        step.epilogue,
+                        y,
+                        step.outputs,
+                    );
                 }
             }
         }

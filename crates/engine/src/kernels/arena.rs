@@ -2,23 +2,26 @@
 
 use crate::Element;
 
+/// Whether activations are stored as `i8` on this architecture; otherwise as `u8`.
+pub const SIGNED: bool = cfg!(target_arch = "aarch64");
+
 /// Room behind the last value, so that a kernel may read a whole vector where a value ends.
 pub const SLACK: usize = 128;
 
 #[derive(Clone)]
 #[repr(C, align(64))]
-struct Line([u8; 64]);
+struct CacheLine([u8; 64]);
 
 /// Bytes aligned to 64, zero at first.
-pub struct Aligned {
-    /// A list, not a box: to move a box is to say that nothing else points into it, and [`Memory`] does.
-    lines: Vec<Line>,
+pub struct AlignedBytes {
+    /// A list, not a box: to move a box is to say that nothing else points into it, and [`Arena`] does.
+    lines: Vec<CacheLine>,
     len: usize,
 }
 
-impl Aligned {
-    pub fn zeroed(len: usize) -> Aligned {
-        Aligned { lines: vec![Line([0; 64]); len.div_ceil(64)], len }
+impl AlignedBytes {
+    pub fn zeroed(len: usize) -> AlignedBytes {
+        AlignedBytes { lines: vec![CacheLine([0; 64]); len.div_ceil(64)], len }
     }
 
     pub fn len(&self) -> usize {
@@ -40,8 +43,8 @@ impl Aligned {
     }
 
     /// The memory, for steps to compute in.
-    pub fn memory(&mut self) -> Memory {
-        Memory { base: self.lines.as_mut_ptr().cast(), len: self.len }
+    pub fn arena(&mut self) -> Arena {
+        Arena { base: self.lines.as_mut_ptr().cast(), len: self.len }
     }
 }
 
@@ -49,15 +52,15 @@ impl Aligned {
 /// step's operands overlap only where the step allows it, and gives the threads of one step disjoint parts of its
 /// output.
 #[derive(Clone, Copy)]
-pub struct Memory {
+pub struct Arena {
     base: *mut u8,
     len: usize,
 }
 
 // SAFETY: threads work on the arena only inside `Session::run`, each on its own part of a step's output, as above.
-unsafe impl Send for Memory {}
+unsafe impl Send for Arena {}
 
-impl Memory {
+impl Arena {
     /// A pointer to byte `at`.
     pub fn at(self, at: usize) -> *mut u8 {
         debug_assert!(at <= self.len);
@@ -104,9 +107,4 @@ impl View {
     pub fn end(&self) -> usize {
         self.at + (0..4).map(|i| (self.dims[i] - 1) * self.strides[i]).sum::<usize>() + self.strides[3].max(1)
     }
-}
-
-/// The share of `count` that thread `part` of `parts` works on.
-pub fn share(count: usize, part: usize, parts: usize) -> std::ops::Range<usize> {
-    count * part / parts..count * (part + 1) / parts
 }

@@ -1,0 +1,61 @@
+//! The interface of a kernel set: what each instruction set implements.
+
+use super::add::{AddStep, for_each_contiguous_run};
+use super::arena::Arena;
+use super::conv::{ConvStep, ConvWeights, PackedConv};
+use super::depthwise::{DepthwiseStep, DepthwiseWeights, PackedDepthwise};
+use super::quantize::{self, QuantParams};
+
+/// One instruction set's kernels.
+pub trait Kernels: Sync {
+    /// The name that `LINESIDE_KERNEL` takes and `bench` prints.
+    fn name(&self) -> &'static str;
+
+    /// Whether activations are stored as `i8`.
+    fn signed(&self) -> bool;
+
+    /// How many of a convolution's outputs to compute with one panel width. The remaining outputs are computed as a
+    /// second step, with a width that suits them better.
+    fn split_outputs(&self, outputs: usize) -> usize {
+        outputs
+    }
+
+    /// Reorders weights for this set's convolution kernels.
+    fn pack(&self, weights: &ConvWeights) -> PackedConv;
+
+    /// Runs a thread's share of a convolution.
+    fn conv(&self, step: &ConvStep, arena: Arena, part: (usize, usize));
+
+    /// Reorders weights for this set's depthwise kernels.
+    fn pack_depthwise(&self, weights: &DepthwiseWeights) -> PackedDepthwise;
+
+    /// Runs a thread's share of a depthwise convolution.
+    fn depthwise(&self, step: &DepthwiseStep, arena: Arena, part: (usize, usize));
+
+    /// `count` contiguous elements of a sum; `y` may be one of the operands.
+    ///
+    /// # Safety
+    /// The pointers must be valid for as many bytes.
+    unsafe fn add_contiguous(&self, step: &AddStep, x: [*const u8; 2], y: *mut u8, count: usize);
+
+    /// Runs a thread's share of a sum.
+    fn add(&self, step: &AddStep, arena: Arena, part: (usize, usize)) {
+        if step.a.strides[3] != 1 || step.b.strides[3] != 1 {
+            return step.run_strided(arena, part);
+        }
+        for_each_contiguous_run(&step.y, &[step.a, step.b], part, |y, [a, b], count| {
+            // SAFETY: the offsets are rows of checked views.
+            unsafe { self.add_contiguous(step, [arena.at(a), arena.at(b)], arena.at(y), count) }
+        });
+    }
+
+    /// Floats to bytes.
+    fn quantize(&self, x: &[f32], y: &mut [u8], params: QuantParams) {
+        quantize::quantize(x, y, params);
+    }
+
+    /// Bytes to floats.
+    fn dequantize(&self, x: &[u8], y: &mut [f32], params: QuantParams) {
+        quantize::dequantize(x, y, params);
+    }
+}
