@@ -7,7 +7,7 @@ use crate::pipeline;
 use crate::source::camera;
 use crate::task::anomaly::Inspector;
 use crate::task::super_resolution::When;
-use lineside_engine::{Memory, Plan};
+use lineside_engine::{MemoryUsage, Plan};
 
 /// Bytes of a decoded pixel.
 const FRAME_BYTES: usize = 3;
@@ -23,7 +23,7 @@ pub(super) fn add_program(bill: &mut Bill) {
 
 /// An inspector with its bundle's name.
 pub(super) fn add_inspector(bill: &mut Bill, name: &str, inspector: &Inspector) {
-    let sum = |bytes: fn(Memory) -> u64| inspector.plans().map(|plan| bytes(plan.memory())).sum();
+    let sum = |bytes: fn(MemoryUsage) -> u64| inspector.plans().map(|plan| bytes(plan.memory())).sum();
     bill.add(format!("{name} weights"), sum(|memory| memory.weights_bytes));
     bill.add(format!("{name} statistics"), inspector.statistics_bytes() as u64);
     bill.add(format!("{name} arena"), sum(|memory| memory.arena_bytes));

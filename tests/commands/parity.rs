@@ -138,7 +138,8 @@ fn enlarged_pictures_and_cameras_are_the_same_on_every_core() {
 #[test]
 fn every_network_gives_the_same_bytes_on_every_core() {
     let folder = tempfile::tempdir().unwrap();
-    let networks = std::fs::read_dir(root().join("tests/networks")).unwrap().map(|entry| entry.unwrap().path());
+    let networks =
+        std::fs::read_dir(root().join("crates/engine/tests/networks")).unwrap().map(|entry| entry.unwrap().path());
     for network in networks.filter(|network| network.join("model.onnx").is_file()) {
         let (model, input) = (network.join("model.onnx"), network.join("input_0.npy"));
         let mut arguments = vec!["infer", crate::common::arg(&model), "-i", crate::common::arg(&input), "-o", "y.npy"];

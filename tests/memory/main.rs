@@ -3,7 +3,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod damaged_models;
 mod enlarger;
+mod load;
+mod run;
 mod status_page;
 
 use lineside::memory::CountingAllocator;

@@ -89,7 +89,7 @@ impl ArenaLayout {
                 at: 0,
             });
         }
-        layout.arena_bytes = offsets(&mut layout.buffers) + SLACK;
+        layout.arena_bytes = offsets(&mut layout.buffers);
         Ok(layout)
     }
 
@@ -351,8 +351,9 @@ impl AliasMap {
     }
 }
 
-/// Gives every buffer its offset: the largest first, each at the lowest place that is free during its lifetime.
-/// Returns the bytes needed.
+/// Assigns every buffer its offset: the largest first, each at the lowest place that is free during its lifetime. Behind each
+/// lies [`SLACK`] of its own, since kernels read beyond the end of what they work on, and another thread may be writing the
+/// buffer that follows. Returns the bytes needed.
 fn offsets(buffers: &mut [ArenaBuffer]) -> usize {
     let mut order: Vec<usize> = (0..buffers.len()).filter(|&i| buffers[i].first <= buffers[i].last).collect();
     order.sort_by_key(|&i| (std::cmp::Reverse(buffers[i].bytes), i));
@@ -363,13 +364,13 @@ fn offsets(buffers: &mut [ArenaBuffer]) -> usize {
         let meets = |j: &&usize| buffers[**j].first <= buffers[i].last && buffers[i].first <= buffers[**j].last;
         // `placed` is kept in order of offset.
         for &j in placed.iter().filter(meets) {
-            if buffers[j].at >= at + buffers[i].bytes {
+            if buffers[j].at >= at + buffers[i].bytes + SLACK {
                 break;
             }
-            at = at.max((buffers[j].at + buffers[j].bytes).next_multiple_of(64));
+            at = at.max((buffers[j].at + buffers[j].bytes + SLACK).next_multiple_of(64));
         }
         buffers[i].at = at;
-        end = end.max(at + buffers[i].bytes);
+        end = end.max(at + buffers[i].bytes + SLACK);
         let before = placed.partition_point(|&j| buffers[j].at <= at);
         placed.insert(before, i);
     }

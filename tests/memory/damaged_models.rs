@@ -1,22 +1,21 @@
 //! Ten thousand damaged models: whatever is wrong with a file, loading it ends in a value, and in bounded memory.
 
-mod common;
-
-use lineside::memory::{CountingAllocator, heap_use, reset_peak};
+use crate::common;
+use lineside::memory::{heap_use, reset_peak};
 use lineside_engine::Model;
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// What planning may take beside the file: the default budget.
 const MOST_BYTES: usize = 192 << 20;
 
 #[test]
 fn ten_thousand_mutations_end_in_values() {
+    let _alone = crate::alone();
     let networks = ["espcn", "mobilenet_v2", "qoperator_mix", "conv_dynamic", "small_ops"];
     let files: Vec<Vec<u8>> = networks
         .iter()
-        .map(|name| std::fs::read(common::root().join("tests/networks").join(name).join("model.onnx")).unwrap())
+        .map(|name| {
+            std::fs::read(common::root().join("crates/engine/tests/networks").join(name).join("model.onnx")).unwrap()
+        })
         .collect();
     let mut state = 1u64;
     let mut random = move |below: usize| {

@@ -1,15 +1,12 @@
 //! What loading a model holds at its peak: the file as it was parsed, the weights as they are packed, and little else.
 
-mod common;
-
-use lineside::memory::{CountingAllocator, heap_use, reset_peak};
+use crate::common;
+use lineside::memory::{heap_use, reset_peak};
 use lineside_engine::Model;
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 #[test]
 fn weights_lie_in_memory_twice_at_most() {
+    let _alone = crate::alone();
     let path = common::root().join("models/inspect-demo/model.onnx");
     let file = std::fs::metadata(&path).unwrap().len() as usize;
     let before = heap_use().in_use;
