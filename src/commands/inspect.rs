@@ -3,9 +3,10 @@
 use super::progress::ProgressReporter;
 use super::{WrongArguments, print_json};
 use anyhow::Context;
-use lineside_fieldlog::{Origin, Window, find_logs, inspect, parse_time};
+use lineside_fieldlog::{FieldlogError, LogSource, Report, TimeRange, find_logs, inspect, parse_time};
+use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Logs from this size on take long enough for a bar.
@@ -36,20 +37,20 @@ pub struct InspectArguments {
 pub fn run(arguments: &InspectArguments) -> anyhow::Result<ExitCode> {
     let now = jiff::Timestamp::now().as_millisecond();
     let time = |text: &Option<String>| text.as_ref().map(|text| parse_time(text, now)).transpose();
-    let window = match (time(&arguments.since), time(&arguments.until)) {
-        (Ok(since), Ok(until)) => Window { since, until },
+    let range = match (time(&arguments.since), time(&arguments.until)) {
+        (Ok(since), Ok(until)) => TimeRange::new(since, until),
         (Err(error), _) | (_, Err(error)) => return Err(WrongArguments(error.to_string()).into()),
     };
-    if let (Some(since), Some(until)) = (window.since, window.until)
+    if let (Some(since), Some(until)) = (range.since, range.until)
         && since > until
     {
         return Err(WrongArguments("--since is after --until".into()).into());
     }
-    let mut origins = find_logs(&arguments.files);
+    let mut sources = find_logs(&arguments.files);
     if arguments.journal {
-        origins.push(Origin::Journal(journal_arguments(window)));
+        sources.push(LogSource::Journal(journal_arguments(range)));
     }
-    if origins.is_empty() {
+    if sources.is_empty() {
         let what = if arguments.files.is_empty() {
             "nothing to read: name log files or folders, or -, or give --journal".into()
         } else {
@@ -63,7 +64,7 @@ pub fn run(arguments: &InspectArguments) -> anyhow::Result<ExitCode> {
     }
 
     let mut bar: Option<ProgressReporter> = None;
-    let report = inspect(origins, window, &mut |read, total| {
+    let report = inspect(sources, range, &mut |read, total| {
         if total >= LONG {
             bar.get_or_insert_with(|| ProgressReporter::new("inspect", total)).at(read);
         }
@@ -75,25 +76,28 @@ pub fn run(arguments: &InspectArguments) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(!report.nothing_readable(), "{}", unreadable.unwrap_or_default());
 
     if let Some(path) = &arguments.html {
-        let written = std::fs::File::create(path).map(BufWriter::new).and_then(|mut page| {
-            report.html(&mut page)?;
-            page.flush()
-        });
-        written.with_context(|| format!("{}: the page cannot be written", path.display()))?;
+        write_page(&report, path).with_context(|| format!("{}: the page cannot be written", path.display()))?;
     }
     if arguments.json {
-        print_json(&report.json())?;
+        print_json(&report.to_json())?;
     } else {
-        std::io::stdout().lock().write_all(report.text().as_bytes())?;
+        std::io::stdout().lock().write_all(report.to_text().as_bytes())?;
     }
     Ok(if unreadable.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+fn write_page(report: &Report, path: &Path) -> Result<(), FieldlogError> {
+    let mut page = BufWriter::new(File::create(path)?);
+    report.write_html(&mut page)?;
+    page.flush()?;
+    Ok(())
+}
+
 /// What `journalctl` is asked for: the service's own lines, those of systemd about it, and the kernel's, which tell of the
 /// supply, of USB and of memory. (`-u lineside` leaves the kernel's out.)
-fn journal_arguments(window: Window) -> Vec<String> {
+fn journal_arguments(range: TimeRange) -> Vec<String> {
     let mut arguments: Vec<String> = ["-o", "export", "--no-pager", "-q"].map(String::from).to_vec();
-    for (name, time) in [("--since", window.since), ("--until", window.until)] {
+    for (name, time) in [("--since", range.since), ("--until", range.until)] {
         // journalctl takes seconds since 1970 with an @.
         arguments.extend(time.map(|time| format!("{name}=@{}.{:03}", time.div_euclid(1000), time.rem_euclid(1000))));
     }
@@ -108,8 +112,8 @@ mod tests {
 
     #[test]
     fn the_journal_is_asked_for_the_time_that_is_wanted() {
-        let window = Window { since: Some(1_795_233_600_500), until: None };
-        let asked = journal_arguments(window);
+        let range = TimeRange::new(Some(1_795_233_600_500), None);
+        let asked = journal_arguments(range);
         assert!(asked.contains(&"--since=@1795233600.500".to_string()), "{asked:?}");
         assert!(!asked.iter().any(|argument| argument.starts_with("--until")));
     }

@@ -1,3 +1,7 @@
+#![doc = include_str!("../README.md")]
+//!
+//! ## Map
+//!
 //! What happened in the field, read from logs: of any form, from any number of boards, however damaged, in memory that does
 //! not grow with their length.
 //!
@@ -11,27 +15,30 @@
 // Nothing that comes from outside may end the process; tests may.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod error;
 mod findings;
 mod form;
 mod input;
 mod report;
 mod say;
 mod story;
-mod window;
+mod time_range;
 
-pub use input::{Origin, find as find_logs};
+pub use error::FieldlogError;
+pub use input::{LogSource, find as find_logs};
 pub use report::Report;
-pub use story::Window;
-pub use window::{NoTime, parse_time};
+pub use time_range::{TimeRange, parse_time};
 
 use input::Merged;
 
-/// Reads all of `origins`, as far as the `window` goes. `progress` is told how many stored bytes there are and now and then how
-/// many of them were read; of pipes the size is unknown, and they count as none.
+/// Reads `sources` and reports what happened within `range`.
 ///
-/// What cannot be read is noted in the report; it is no error.
-pub fn inspect(origins: Vec<Origin>, window: Window, progress: &mut dyn FnMut(u64, u64)) -> Report {
-    let merged = Merged::new(origins);
+/// `progress` is called from time to time with the number of stored bytes that were read and their total. Standard input and the
+/// journal have no known size and count as 0 bytes.
+///
+/// Logs that cannot be read or are damaged are listed in the report; they are no error.
+pub fn inspect(sources: Vec<LogSource>, range: TimeRange, progress: &mut dyn FnMut(u64, u64)) -> Report {
+    let merged = Merged::new(sources);
     let total = merged.total_bytes();
-    Report::new(story::Story::read(merged, window, &mut |read| progress(read, total)))
+    Report::new(story::Story::read(merged, range, &mut |read| progress(read, total)))
 }

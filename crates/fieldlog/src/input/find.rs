@@ -1,6 +1,6 @@
 //! Which files of a folder are logs.
 
-use super::merged::Origin;
+use super::merged::LogSource;
 use std::path::{Path, PathBuf};
 
 /// How deep folders are searched: a folder for each board, and in it one for rotated files.
@@ -9,30 +9,30 @@ const DEPTH: usize = 4;
 const FILES: usize = 10_000;
 
 /// The inputs that the paths name: `-` is standard input, of a folder all files whose names are those of logs.
-pub fn find(paths: &[PathBuf]) -> Vec<Origin> {
-    let mut origins: Vec<Origin> = Vec::new();
+pub fn find(paths: &[PathBuf]) -> Vec<LogSource> {
+    let mut sources: Vec<LogSource> = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
-            origins.push(Origin::Pipe);
+            sources.push(LogSource::Stdin);
         } else if path.is_dir() {
             let mut files = Vec::new();
             search(path, DEPTH, &mut files);
             files.sort();
-            origins.extend(files.into_iter().map(Origin::File));
+            sources.extend(files.into_iter().map(LogSource::File));
         } else {
-            origins.push(Origin::File(path.clone()));
+            sources.push(LogSource::File(path.clone()));
         }
     }
     // The same file by two names is read once.
     let mut seen = Vec::new();
-    origins.retain(|origin| {
-        let Origin::File(path) = origin else { return true };
+    sources.retain(|source| {
+        let LogSource::File(path) = source else { return true };
         let path = path.canonicalize().unwrap_or_else(|_| path.clone());
         let new = !seen.contains(&path);
         seen.push(path);
         new
     });
-    origins
+    sources
 }
 
 fn search(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
@@ -93,6 +93,6 @@ mod tests {
         }
         let found = find(&[folder.path().to_path_buf(), folder.path().join("b.log"), "-".into()]);
         assert_eq!(found.len(), 3, "{found:?}");
-        assert!(matches!(&found[1], Origin::File(path) if path.ends_with("line3/events.jsonl")));
+        assert!(matches!(&found[1], LogSource::File(path) if path.ends_with("line3/events.jsonl")));
     }
 }

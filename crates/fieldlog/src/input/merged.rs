@@ -24,12 +24,13 @@ const OPEN: usize = 64;
 
 /// Where a log comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+#[non_exhaustive]
+pub enum LogSource {
     /// A file.
     File(PathBuf),
     /// Standard input.
-    Pipe,
-    /// `journalctl`, with these arguments.
+    Stdin,
+    /// The output of `journalctl` with these arguments.
     Journal(Vec<String>),
 }
 
@@ -37,7 +38,7 @@ pub enum Origin {
 #[derive(Debug, Clone)]
 pub struct Input {
     /// Where it comes from.
-    pub origin: Origin,
+    pub source: LogSource,
     /// What it is called.
     pub name: String,
     /// Its size as it is stored, in bytes; 0 where unknown.
@@ -53,17 +54,17 @@ pub struct Input {
 }
 
 impl Input {
-    fn new(origin: Origin) -> Input {
-        let name = match &origin {
-            Origin::File(path) => path.display().to_string(),
-            Origin::Pipe => "-".into(),
-            Origin::Journal(_) => "journal".into(),
+    fn new(source: LogSource) -> Input {
+        let name = match &source {
+            LogSource::File(path) => path.display().to_string(),
+            LogSource::Stdin => "-".into(),
+            LogSource::Journal(_) => "journal".into(),
         };
-        let bytes = match &origin {
-            Origin::File(path) => std::fs::metadata(path).map_or(0, |data| data.len()),
+        let bytes = match &source {
+            LogSource::File(path) => std::fs::metadata(path).map_or(0, |data| data.len()),
             _ => 0,
         };
-        Input { origin, name, bytes, lines: 0, records: 0, notes: Vec::new(), unreadable: false }
+        Input { source, name, bytes, lines: 0, records: 0, notes: Vec::new(), unreadable: false }
     }
 
     /// What it has in common with files that were rotated from the same one: `lineside.log.3.gz` and `lineside.log`,
@@ -80,8 +81,8 @@ impl Input {
 
     /// The folder of the file.
     pub fn folder(&self) -> Option<&Path> {
-        match &self.origin {
-            Origin::File(path) => path.parent(),
+        match &self.source {
+            LogSource::File(path) => path.parent(),
             _ => None,
         }
     }
@@ -111,16 +112,16 @@ struct Open {
 
 impl Merged {
     /// Looks at the beginning of each input; those that cannot be opened are noted.
-    pub fn new(origins: Vec<Origin>) -> Merged {
+    pub fn new(sources: Vec<LogSource>) -> Merged {
         let mut merged = Merged {
-            inputs: origins.into_iter().map(Input::new).collect(),
+            inputs: sources.into_iter().map(Input::new).collect(),
             waiting: Vec::new(),
             open: Vec::new(),
             given: None,
             read: Rc::new(Cell::new(0)),
         };
         for input in 0..merged.inputs.len() {
-            if merged.inputs[input].bytes == 0 && matches!(merged.inputs[input].origin, Origin::File(_)) {
+            if merged.inputs[input].bytes == 0 && matches!(merged.inputs[input].source, LogSource::File(_)) {
                 let exists = merged.stream(input).is_ok();
                 if exists {
                     merged.inputs[input].notes.push("it is empty".into());
@@ -230,7 +231,7 @@ impl Merged {
 
     /// The first time that an input tells; pipes are read at once.
     fn first_time(&mut self, input: usize) -> io::Result<Millis> {
-        if !matches!(self.inputs[input].origin, Origin::File(_)) {
+        if !matches!(self.inputs[input].source, LogSource::File(_)) {
             return Ok(Millis::MIN);
         }
         const LOOK: u64 = 1 << 20;
@@ -247,24 +248,24 @@ impl Merged {
 
     /// When a file was last written to; now for a pipe.
     fn newest(&self, input: usize) -> Option<Millis> {
-        let written = match &self.inputs[input].origin {
-            Origin::File(path) => std::fs::metadata(path).and_then(|data| data.modified()).ok()?,
+        let written = match &self.inputs[input].source {
+            LogSource::File(path) => std::fs::metadata(path).and_then(|data| data.modified()).ok()?,
             _ => std::time::SystemTime::now(),
         };
         time::of_system(written)
     }
 
     fn stream(&self, input: usize) -> io::Result<(Box<dyn Read>, Option<Child>)> {
-        match &self.inputs[input].origin {
-            Origin::File(path) => {
+        match &self.inputs[input].source {
+            LogSource::File(path) => {
                 let file = File::open(path)?;
                 if file.metadata()?.is_dir() {
                     return Err(io::Error::other("a folder"));
                 }
                 Ok((unpacked(Box::new(Counted { stream: file, read: self.read.clone() }))?, None))
             }
-            Origin::Pipe => Ok((unpacked(Box::new(io::stdin()))?, None)),
-            Origin::Journal(arguments) => {
+            LogSource::Stdin => Ok((unpacked(Box::new(io::stdin()))?, None)),
+            LogSource::Journal(arguments) => {
                 let child =
                     Command::new("journalctl").args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
                 let mut child = child.map_err(|error| match error.kind() {
@@ -320,8 +321,8 @@ mod tests {
         format!("time=2026-11-21T04:{minute:02}:00Z level=info record=status captured={captured}\n")
     }
 
-    fn captured(origins: Vec<Origin>) -> (Vec<u64>, Merged) {
-        let mut merged = Merged::new(origins);
+    fn captured(sources: Vec<LogSource>) -> (Vec<u64>, Merged) {
+        let mut merged = Merged::new(sources);
         let mut all = Vec::new();
         while let Some((_, entry)) = merged.next() {
             all.extend(entry.fields.count("captured"));
@@ -335,17 +336,17 @@ mod tests {
         let write = |name: &str, text: String| {
             let path = folder.path().join(name);
             std::fs::write(&path, text).unwrap();
-            Origin::File(path)
+            LogSource::File(path)
         };
-        let origins = vec![
+        let sources = vec![
             write("a", status(4, 5) + &status(5, 6)),
             write("b", status(0, 1) + &status(3, 4)),
             write("c", status(1, 2) + &status(2, 3) + &status(6, 7)),
             write("empty", String::new()),
             write("foreign", "some words\n".into()),
-            Origin::File(folder.path().join("missing")),
+            LogSource::File(folder.path().join("missing")),
         ];
-        let (all, merged) = captured(origins);
+        let (all, merged) = captured(sources);
         assert_eq!(all, [1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(merged.inputs[3].notes, ["it is empty"]);
         assert!(merged.inputs[4].notes[0].contains("no record"));
@@ -355,7 +356,7 @@ mod tests {
 
     #[test]
     fn rotated_files_are_of_one_family() {
-        let family = |name: &str| Input::new(Origin::File(name.into())).family();
+        let family = |name: &str| Input::new(LogSource::File(name.into())).family();
         for (rotated, newest) in [
             ("a/lineside.log.3.gz", "a/lineside.log"),
             ("a/events-20261121T041500123Z.jsonl", "a/events.jsonl"),
@@ -373,7 +374,7 @@ mod tests {
         let path = folder.path().join("a");
         let unset = "time=1970-01-01T00:00:10Z level=info record=status captured=0\n";
         std::fs::write(&path, unset.to_string() + &status(9, 1) + &status(3, 2) + &status(10, 3)).unwrap();
-        let (all, merged) = captured(vec![Origin::File(path)]);
+        let (all, merged) = captured(vec![LogSource::File(path)]);
         assert_eq!(all, [0, 1, 2, 3]);
         assert!(merged.inputs[0].notes.iter().any(|note| note.contains("before the clock was set")));
     }

@@ -10,4 +10,4 @@ mod utf16;
 pub use damage::{Damage, Hurt};
 pub use find::find;
 pub use lines::{LONGEST, Lines};
-pub use merged::{Input, Merged, Origin};
+pub use merged::{Input, LogSource, Merged};

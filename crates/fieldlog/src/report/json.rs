@@ -12,7 +12,7 @@ const TIMELINE: usize = 240;
 
 impl Report {
     /// The report as one JSON document.
-    pub fn json(&self) -> Value {
+    pub fn to_json(&self) -> Value {
         let runs: Vec<Value> = self.story.boards.iter().flat_map(|board| self.runs_json(board)).collect();
         let findings: Vec<Value> = self
             .findings

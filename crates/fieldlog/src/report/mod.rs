@@ -6,11 +6,11 @@ mod stretches;
 mod text;
 
 use super::findings::{self, Finding, Weight};
-use super::input::{Input, Origin};
+use super::input::{Input, LogSource};
 use super::say;
 use super::story::{Board, Latency, Place, Story};
 
-/// The story of some logs and what was found in it.
+/// What was read from logs, and the findings.
 pub struct Report {
     story: Story,
     findings: Vec<Finding>,
@@ -62,8 +62,8 @@ impl Report {
 
     fn place(&self, place: &Place) -> String {
         let input = place.input as usize;
-        match (self.story.inputs.get(input).map(|input| &input.origin), place.time) {
-            (Some(Origin::Journal(_)), Some(time)) => format!("journal, {}", say::time(time)),
+        match (self.story.inputs.get(input).map(|input| &input.source), place.time) {
+            (Some(LogSource::Journal(_)), Some(time)) => format!("journal, {}", say::time(time)),
             _ => format!("{}:{}", self.names.get(input).map_or("?", String::as_str), place.line),
         }
     }
@@ -99,8 +99,8 @@ impl Report {
 
 /// File names where they tell inputs apart, else whole paths.
 fn short_names(inputs: &[Input]) -> Vec<String> {
-    let file = |input: &Input| match &input.origin {
-        Origin::File(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
+    let file = |input: &Input| match &input.source {
+        LogSource::File(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
         _ => None,
     };
     let names: Vec<Option<String>> = inputs.iter().map(file).collect();

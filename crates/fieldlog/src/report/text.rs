@@ -15,8 +15,8 @@ const ROWS: usize = 16;
 const RUNS: usize = 24;
 
 impl Report {
-    /// The report as text.
-    pub fn text(&self) -> String {
+    /// The report as text for a terminal, in lines of about 110 columns.
+    pub fn to_text(&self) -> String {
         let mut out = String::new();
         self.read(&mut out);
         self.found(&mut out);

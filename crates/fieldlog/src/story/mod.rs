@@ -34,6 +34,7 @@ pub use worst::EventFrame;
 
 use super::form::{Entry, Millis, Voice};
 use super::input::{Hurt, Input, Merged};
+use super::time_range::TimeRange;
 use std::collections::HashMap;
 
 /// Runs whose board is remembered.
@@ -41,22 +42,13 @@ const KNOWN: usize = 4096;
 /// Boards that are told apart.
 const BOARDS: usize = 256;
 
-/// The time that was asked for.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Window {
-    /// Nothing before.
-    pub since: Option<Millis>,
-    /// Nothing after.
-    pub until: Option<Millis>,
-}
-
 /// What happened.
 pub struct Story {
     /// By board, in the order in which they were met.
     pub boards: Vec<Board>,
     /// What was read.
     pub inputs: Vec<Input>,
-    window: Window,
+    range: TimeRange,
     /// The board of a run.
     runs: HashMap<Vec<u8>, usize>,
     /// The board that each input speaks of.
@@ -67,12 +59,12 @@ pub struct Story {
 
 impl Story {
     /// Reads all of `merged`; `progress` is told now and then how many stored bytes were read.
-    pub fn read(mut merged: Merged, window: Window, progress: &mut dyn FnMut(u64)) -> Story {
+    pub fn read(mut merged: Merged, range: TimeRange, progress: &mut dyn FnMut(u64)) -> Story {
         let speaking = vec![None; merged.inputs.len()];
         // Files that were rotated speak of the same board.
         let families: Vec<String> = merged.inputs.iter().map(Input::family).collect();
         let now = vec![None; merged.inputs.len()];
-        let mut story = Story { boards: Vec::new(), inputs: Vec::new(), window, runs: HashMap::new(), speaking, now };
+        let mut story = Story { boards: Vec::new(), inputs: Vec::new(), range, runs: HashMap::new(), speaking, now };
         let mut entries = 0_u32;
         while let Some((input, entry)) = merged.next() {
             let (backwards, line) = (story.take(input, entry, &families[input]), entry.line);
@@ -105,12 +97,12 @@ impl Story {
         let kind = entry.record();
         let after = |limit: Option<Millis>| limit.zip(time).is_some_and(|(limit, time)| time > limit);
         let before = |limit: Option<Millis>| limit.zip(time).is_some_and(|(limit, time)| time < limit);
-        if after(self.window.until) {
+        if after(self.range.until) {
             return false;
         }
         let Some(board) = self.board(input, entry, name) else { return false };
         let board = &mut self.boards[board];
-        if before(self.window.since) {
+        if before(self.range.since) {
             if entry.voice == Voice::Record {
                 board.earlier(kind, entry, place);
             }
@@ -173,7 +165,7 @@ impl Story {
         if self.boards.len() >= BOARDS {
             return BOARDS - 1;
         }
-        self.boards.push(Board::new(name.to_string(), named, self.window.since));
+        self.boards.push(Board::new(name.to_string(), named, self.range.since));
         self.boards.len() - 1
     }
 

@@ -5,6 +5,7 @@ mod plot;
 mod plots;
 
 use super::{Report, blind, describe};
+use crate::error::FieldlogError;
 use crate::say;
 use crate::story::{Board, EventFrame, STAGES};
 use plot::escape;
@@ -15,16 +16,16 @@ use std::io::{self, Write};
 const ROWS: usize = 60;
 
 impl Report {
-    /// Writes the page.
+    /// Writes the report as one self-contained HTML page.
     ///
     /// # Errors
-    /// Where it cannot be written.
-    pub fn html(&self, out: &mut dyn Write) -> io::Result<()> {
+    /// [`FieldlogError::Io`] if `out` fails.
+    pub fn write_html(&self, out: &mut dyn Write) -> Result<(), FieldlogError> {
         let names: Vec<&str> = self.story.boards.iter().map(|board| board.name.as_str()).collect();
         let title = escape(&format!("Lineside: {}", say::short(&names.join(", "), 60)));
         write!(
             out,
-            "<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width, initial-scale=1\">\
+            "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width, initial-scale=1\">\
              <meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\
              <title>{title}</title><style>{}</style></head>\n<body><h1>{title}</h1>\n",
             include_str!("page.css")
@@ -34,7 +35,8 @@ impl Report {
             out.write_all(self.board_html(board).as_bytes())?;
             self.pictures(board, out)?;
         }
-        writeln!(out, "</body></html>")
+        writeln!(out, "</body></html>")?;
+        Ok(())
     }
 
     fn head(&self) -> String {

@@ -71,8 +71,8 @@ mod tests {
 
     #[test]
     fn only_pictures_beside_the_log_are_embedded() {
+        use crate::input::LogSource;
         use crate::input::Merged;
-        use crate::input::Origin;
         let folder = tempfile::tempdir().unwrap();
         let inside = folder.path().join("events");
         std::fs::create_dir(&inside).unwrap();
@@ -82,7 +82,7 @@ mod tests {
         }
         std::fs::write(inside.join("secret.png"), "password").unwrap();
         std::fs::write(inside.join("events.jsonl"), "{\"record\":\"x\"}\n").unwrap();
-        let inputs = Merged::new(vec![Origin::File(inside.join("events.jsonl"))]).inputs;
+        let inputs = Merged::new(vec![LogSource::File(inside.join("events.jsonl"))]).inputs;
         let uri = |name: &str| data_uri(&EventFrame { annotated: name.into(), ..EventFrame::default() }, &inputs);
         assert!(uri("a.png").unwrap().starts_with("data:image/png;base64,iVBOR"));
         for name in ["../b.png", "/etc/passwd", "secret.png", "missing.png", "", "."] {

@@ -1,33 +1,45 @@
-//! Times as people give them on the command line.
+//! The time range of a report, and times as users write them on the command line.
 
+use super::error::FieldlogError;
 use super::form::{Millis, time};
 
-/// A time that was not understood.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "{0:?} is no time: give 2026-11-21T14:00:00Z, \"2026-11-21 14:00\" (UTC), 2026-11-21, or -90min, -2h, -3d before now"
-)]
-pub struct NoTime(String);
+/// The time range that a report covers.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct TimeRange {
+    /// Nothing before this time counts, in milliseconds since 1970-01-01 UTC; `None` for no limit.
+    pub since: Option<Millis>,
+    /// Nothing after this time counts; `None` for no limit.
+    pub until: Option<Millis>,
+}
 
-/// Reads a time: RFC 3339, a date with or without a time of day (UTC), or how long before `now`.
+impl TimeRange {
+    /// A range between two times in milliseconds since 1970-01-01 UTC; `None` for no limit.
+    pub fn new(since: Option<Millis>, until: Option<Millis>) -> TimeRange {
+        TimeRange { since, until }
+    }
+}
+
+/// Parses a time: RFC 3339, a date with or without a time of day (UTC), or a duration before `now` (`-90min`, `-2h`, `-3d`).
+/// Both `now` and the result are milliseconds since 1970-01-01 UTC.
 ///
 /// # Errors
-/// Where it is none of these.
-pub fn parse_time(text: &str, now: Millis) -> Result<Millis, NoTime> {
+/// [`FieldlogError::InvalidTime`] for any other text.
+pub fn parse_time(text: &str, now: Millis) -> Result<Millis, FieldlogError> {
     let text = text.trim();
-    let refuse = || NoTime(text.to_string());
+    let invalid = || FieldlogError::InvalidTime { text: text.to_string() };
     if let Some(ago) = text.strip_prefix('-') {
-        let unit = ago.find(|c: char| !c.is_ascii_digit()).ok_or_else(refuse)?;
-        let count: i64 = ago[..unit].parse().map_err(|_| refuse())?;
+        let unit = ago.find(|c: char| !c.is_ascii_digit()).ok_or_else(invalid)?;
+        let count: i64 = ago[..unit].parse().map_err(|_| invalid())?;
         let unit = match ago[unit..].trim() {
             "s" => 1,
             "m" | "min" => 60,
             "h" => 3600,
             "d" => 86_400,
             "w" => 7 * 86_400,
-            _ => return Err(refuse()),
+            _ => return Err(invalid()),
         };
-        return count.checked_mul(unit * 1000).map(|ago| now - ago).ok_or_else(refuse);
+        return count.checked_mul(unit * 1000).map(|ago| now - ago).ok_or_else(invalid);
     }
     let whole = match text.len() {
         10 => format!("{text}T00:00:00"),
@@ -36,7 +48,7 @@ pub fn parse_time(text: &str, now: Millis) -> Result<Millis, NoTime> {
     };
     match time::rfc3339(whole.as_bytes()) {
         Some((time, length)) if length == whole.len() => Ok(time),
-        _ => Err(refuse()),
+        _ => Err(invalid()),
     }
 }
 
@@ -45,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_as_people_give_them() {
+    fn times_are_parsed_as_users_write_them() {
         let noon = parse_time("2026-11-21T12:00:00Z", 0).unwrap();
         for text in ["2026-11-21 12:00", "2026-11-21T12:00:00", "2026-11-21T13:00:00+01:00", " 2026-11-21T12:00 "] {
             assert_eq!(parse_time(text, 0).unwrap(), noon, "{text}");
