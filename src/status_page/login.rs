@@ -25,7 +25,7 @@ pub fn login_page() -> String {
                         "Token of this line (status_page.token) "
                         input name="token" type="password" autocomplete="current-password" autofocus required;
                     }
-                    button { "Look" }
+                    button { "Open" }
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! A frame of the past judged anew, and its verdict held against the record.
+//! Inspects a recorded frame again and compares the verdict with the record.
 
 use super::{Outcome, OutcomeKind, RecordedVerdict, RunInfo};
 use crate::bundle::{self, Bundle, sha256};
@@ -9,23 +9,23 @@ use lineside_picture::{Picture, decode_file};
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
-/// The most pixels that a frame has (`source.folder.max_megapixels` at most).
+/// The most pixels of a frame (the upper bound of `source.folder.max_megapixels`).
 const MAX_PIXELS: usize = 100_000_000;
-/// Inspectors that are kept; a folder of several runs has a few bundles and thresholds.
-const KEPT: usize = 4;
+/// How many inspectors are cached: a folder of several runs has a few bundles and thresholds.
+const CACHED: usize = 4;
 
-/// Judges recorded frames again, each with the bundle that judged it.
+/// Inspects recorded frames again, each with the bundle of its record.
 pub struct VerdictChecker {
     folder: PathBuf,
     bundles: Vec<Bundle>,
     inspectors: Vec<CachedInspector>,
-    /// The last verdict by a judge's own eyes: those that are like it refer to it.
+    /// The last verdict that was computed: records of similar frames refer to it.
     last: Option<LastVerdict>,
     frame: Picture,
     verdict: Verdict,
 }
 
-/// An inspector, and what it was made of.
+/// An inspector and what it was made of.
 struct CachedInspector {
     bundle: String,
     threshold: u64,
@@ -40,7 +40,7 @@ struct LastVerdict {
 }
 
 impl VerdictChecker {
-    /// For frames in `folder`; `bundles` are looked at before those on this machine.
+    /// For frames in `folder`; `bundles` are preferred to those installed on this machine.
     pub fn new(folder: &Path, bundles: Vec<Bundle>) -> VerdictChecker {
         VerdictChecker {
             folder: folder.into(),
@@ -52,10 +52,10 @@ impl VerdictChecker {
         }
     }
 
-    /// Judges a recorded frame again and compares the verdicts; `run` describes what made the record.
+    /// Inspects a recorded frame again and compares the verdicts; `run` describes what made the record.
     ///
     /// # Errors
-    /// [`TaskError`] where the bundle that is needed is here and cannot be used.
+    /// [`TaskError`] if the bundle is on this machine and cannot be used.
     pub fn check(&mut self, judged: &RecordedVerdict, run: &RunInfo) -> Result<Outcome, TaskError> {
         if judged.similar {
             return Ok(self.compare_with_last(judged));
@@ -72,16 +72,14 @@ impl VerdictChecker {
         Ok(outcome)
     }
 
-    /// A frame that was like the one before has that one's verdict, and so is as right as that.
+    /// A frame that was similar to the one before has its verdict, and so its outcome.
     fn compare_with_last(&self, judged: &RecordedVerdict) -> Outcome {
         match self.last.as_ref().filter(|last| last.run == judged.run) {
             Some(last) if last.verdict == judged.verdict_sha256 && judged.verdict_sha256.is_some() => match last.kind {
                 OutcomeKind::Equal => Outcome::EQUAL,
-                kind => Outcome::new(kind, "it has the verdict of the frame before, which see"),
+                kind => Outcome::new(kind, "it repeats the verdict of the frame before: see there"),
             },
-            _ => {
-                Outcome::new(OutcomeKind::Unknown, "it has the verdict of a frame before it that is not in the records")
-            }
+            _ => Outcome::new(OutcomeKind::Unknown, "it repeats the verdict of a frame that is not in the records"),
         }
     }
 
@@ -111,23 +109,23 @@ impl VerdictChecker {
             return Ok(Outcome::new(OutcomeKind::OtherVersion, why));
         }
         let kernel = self.inspectors.last().and_then(|ready| ready.inspector.plans().next()).map_or("", Plan::kernel);
-        let oracle = kernel_names().last().copied();
-        let third = self.verdict_by(bundle, judged.threshold, oracle)?;
+        let reference = kernel_names().last().copied();
+        let third = self.verdict_by(bundle, judged.threshold, reference)?;
         let who = if third == here {
             let (host, cpu, kernel) = (&run.host, &run.cpu, &run.kernel);
             format!("{host} ({cpu}, kernel {kernel}) computed wrongly, or its record was changed")
         } else if third == *recorded {
             format!("this machine computes wrongly with its kernel {kernel}")
         } else {
-            format!("this machine's kernels {kernel} and {} do not agree either", oracle.unwrap_or_default())
+            format!("this machine's kernels {kernel} and {} do not agree either", reference.unwrap_or_default())
         };
         Ok(Outcome::new(OutcomeKind::Wrong, format!("{scores}: {who}")))
     }
 
-    /// Reads a frame; gives what is wrong with it.
+    /// Reads a frame; returns the outcome if it is missing or damaged.
     fn read(&mut self, name: &str, pixels: &str) -> Option<Outcome> {
         if name.is_empty() {
-            return Some(Outcome::new(OutcomeKind::Gone, "its frame could not be written then"));
+            return Some(Outcome::new(OutcomeKind::Gone, "its frame could not be written at the time"));
         }
         let beside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
         if !beside {
@@ -151,14 +149,14 @@ impl VerdictChecker {
         })
     }
 
-    /// The number of the bundle that judged, where it is on this machine.
+    /// The index of the bundle with a fingerprint, if it is on this machine.
     fn find(&mut self, fingerprint: &str, run: &RunInfo) -> Option<usize> {
         let known = |bundles: &[Bundle]| bundles.iter().position(|bundle| bundle.fingerprint() == fingerprint);
         if let Some(at) = known(&self.bundles) {
             return Some(at);
         }
         let (name, _) = run.bundle(fingerprint)?;
-        // One that cannot be read is as good as none; it is named where its name is.
+        // A bundle that cannot be read counts as missing; `other_bundle` reports it by name.
         for folder in bundle::search_path() {
             if let Ok(bundle) = Bundle::open(&folder.join(name)) {
                 let is_it = bundle.fingerprint() == fingerprint;
@@ -184,7 +182,7 @@ impl VerdictChecker {
         Outcome::new(OutcomeKind::OtherBundle, why)
     }
 
-    /// The fingerprint of the verdict on the frame that was read.
+    /// The fingerprint of the verdict on the last frame that was read.
     fn verdict_by(&mut self, bundle: usize, threshold: f64, kernel: Option<&'static str>) -> Result<String, TaskError> {
         let bundle = &self.bundles[bundle];
         let wanted = (bundle.fingerprint(), threshold.to_bits(), kernel);
@@ -193,7 +191,7 @@ impl VerdictChecker {
         let ready = match at {
             Some(at) => self.inspectors.remove(at),
             None => {
-                if self.inspectors.len() == KEPT {
+                if self.inspectors.len() == CACHED {
                     self.inspectors.remove(0);
                 }
                 let inspector = match kernel {
@@ -208,7 +206,7 @@ impl VerdictChecker {
                 }
             }
         };
-        // The one that was used last is the last.
+        // Least recently used first.
         self.inspectors.push(ready);
         let Some(CachedInspector { inspector, .. }) = self.inspectors.last_mut() else { return Ok(String::new()) };
         inspector.prepare(&self.frame)?;
@@ -216,7 +214,7 @@ impl VerdictChecker {
         Ok(self.verdict.fingerprint())
     }
 
-    /// The verdict is as it was; is what the record says in plain figures, too?
+    /// The verdict is bit-identical; compares the score and the regions that the record holds in plain figures, too.
     fn compare_with_record(&self, judged: &RecordedVerdict) -> Outcome {
         let area = &self.verdict.regions;
         let regions = area.iter().map(|region| [region.area.x, region.area.y, region.area.width, region.area.height]);
@@ -224,7 +222,7 @@ impl VerdictChecker {
         if score && regions.eq(judged.regions.iter().copied()) {
             return Outcome::EQUAL;
         }
-        let why = "its verdict is as it was, but the score or the regions in its record are others: it was changed";
+        let why = "its verdict is bit-identical, but the score or the regions in its record differ: it was changed";
         Outcome::new(OutcomeKind::Corrupt, why)
     }
 }

@@ -1,5 +1,5 @@
-//! Verdicts of the past, come to again. The same frame gives the same verdict on every CPU, so what a board left, its records
-//! and the frames as they were judged, can be judged anew anywhere, and must come out equal to the last bit.
+//! Re-runs recorded verdicts. The same frame gives the same verdict on every CPU, so the records and frames of a board can be
+//! inspected again on any machine, and the verdicts must be bit-identical.
 //!
 //! ```text
 //! records.rs: start, event, normal --> checker.rs: frame + bundle --> verdict --> outcome.rs: equal, or why not

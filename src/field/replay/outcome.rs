@@ -1,21 +1,21 @@
-//! What became of one verdict of the past.
+//! The outcome of re-running one recorded verdict.
 
-/// In which way a verdict came out, or did not.
+/// How a re-run verdict compares with the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OutcomeKind {
-    /// Equal to the last bit.
+    /// Bit-identical.
     Equal,
-    /// The frame is not there: deleted since to make room, or never written.
+    /// The frame is missing: evicted since, or never written.
     Gone,
-    /// The record does not say enough: a version of before kept no frames, or there is nothing to hold it against.
+    /// The record is incomplete: its version kept no frames, or the verdict that it repeats is missing.
     Unknown,
-    /// The bundle that judged is not here.
+    /// The bundle of the record is not on this machine.
     OtherBundle,
-    /// This version of the program comes to another verdict than that of the record.
+    /// The record is of another version of the program, whose verdict differs.
     OtherVersion,
     /// The frame or the record is not as it was written.
     Corrupt,
-    /// One of the two CPUs computes wrongly.
+    /// One of the two CPUs computed wrongly.
     Wrong,
 }
 
@@ -31,7 +31,7 @@ impl OutcomeKind {
         OutcomeKind::Wrong,
     ];
 
-    /// As people and programs read it.
+    /// Its name in text and JSON.
     pub fn word(self) -> &'static str {
         match self {
             OutcomeKind::Equal => "equal",
@@ -44,18 +44,18 @@ impl OutcomeKind {
         }
     }
 
-    /// Whether something is not as it should be. A frame that had to make room is no fault, and neither is an old record.
+    /// Whether something is wrong. A frame that was evicted is no fault, and neither is an old record.
     pub fn is_fault(self) -> bool {
         !matches!(self, OutcomeKind::Equal | OutcomeKind::Gone | OutcomeKind::Unknown)
     }
 }
 
-/// What became of one verdict.
+/// The outcome for one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// In which way.
+    /// How the verdicts compare.
     pub kind: OutcomeKind,
-    /// Why, in a line; empty where it is equal.
+    /// Why, in one line; empty if bit-identical.
     pub why: String,
 }
 

@@ -1,4 +1,4 @@
-//! The verdicts in a folder's records, in the order in which they were written.
+//! Reads the verdicts from a folder's records, in the order in which they were written.
 
 use crate::sink::record_files;
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::vec::IntoIter;
 
-/// The longest line that is read in one go; no record is longer.
+/// The longest line, in bytes; no record is longer.
 const LONGEST: u64 = 1 << 16;
 
 /// A verdict as it was recorded.
@@ -22,7 +22,7 @@ pub struct RecordedVerdict {
     /// The run that it belongs to.
     #[serde(default)]
     pub run: String,
-    /// What the source called it.
+    /// Its name from the source.
     #[serde(default)]
     pub frame: String,
     /// The score.
@@ -32,29 +32,29 @@ pub struct RecordedVerdict {
     /// Regions of a defect: x, y, width, height.
     #[serde(default)]
     pub regions: Vec<[usize; 4]>,
-    /// Whether the verdict is that of the frame before.
+    /// Whether the verdict repeats that of the frame before.
     #[serde(default)]
     pub similar: bool,
-    /// The fingerprint of the bundle that judged.
+    /// Fingerprint of the bundle that made the verdict.
     pub bundle: Option<String>,
-    /// SHA-256 of the frame's pixels.
+    /// SHA-256 of the frame's pixels, in hexadecimal.
     pub pixels_sha256: Option<String>,
     /// [`crate::task::anomaly::Verdict::fingerprint`].
     pub verdict_sha256: Option<String>,
-    /// Its pictures.
+    /// Its images.
     #[serde(default)]
     pub files: RecordedFiles,
 }
 
-/// Names of pictures beside the records.
+/// Names of images beside the records.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct RecordedFiles {
-    /// The frame as it was judged; empty where it could not be written.
+    /// The frame as it was inspected; empty if it could not be written.
     #[serde(default)]
     pub original: String,
 }
 
-/// What made a run's verdicts.
+/// The machine and the program of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct RunInfo {
     /// The machine.
@@ -69,7 +69,7 @@ pub struct RunInfo {
     /// The kernel set.
     #[serde(default)]
     pub kernel: String,
-    /// Name, version and fingerprint of each bundle, with semicolons between.
+    /// Name, version and fingerprint of each bundle, separated by semicolons.
     #[serde(default)]
     pub bundles: String,
 }
@@ -85,13 +85,13 @@ impl RunInfo {
     }
 }
 
-/// Reads them one by one.
+/// Reads recorded verdicts one by one.
 pub struct VerdictReader {
     files: IntoIter<PathBuf>,
     file: Option<BufReader<File>>,
     line: Vec<u8>,
     runs: BTreeMap<String, RunInfo>,
-    /// Lines, or pieces of lines too long, that are no record.
+    /// Lines, or parts of too long lines, that are not records.
     pub unreadable: u64,
 }
 
@@ -104,19 +104,19 @@ struct RecordHeader<'a> {
 }
 
 impl VerdictReader {
-    /// Those in `folder`: `events.jsonl` and what was closed before it.
+    /// Opens the records in `folder`: `events.jsonl` and the files that were closed before.
     ///
     /// # Errors
-    /// Where the folder cannot be read.
+    /// If the folder cannot be read.
     pub fn open(folder: &Path) -> io::Result<VerdictReader> {
         let files = record_files(folder)?.into_iter();
         Ok(VerdictReader { files, file: None, line: Vec::new(), runs: BTreeMap::new(), unreadable: 0 })
     }
 
-    /// The next verdict.
+    /// The next verdict; `None` at the end.
     ///
     /// # Errors
-    /// Where a file cannot be read.
+    /// If a file cannot be read.
     pub fn next_verdict(&mut self) -> io::Result<Option<RecordedVerdict>> {
         while self.next_line()? {
             let Ok(kind) = serde_json::from_slice::<RecordHeader>(&self.line) else {
@@ -125,7 +125,7 @@ impl VerdictReader {
             };
             match &*kind.record {
                 "start" | "goes_on" => {
-                    // A start that lacks a field tells less; it is no reason to stop.
+                    // A start record may lack fields: the run is then described by fewer.
                     let run = serde_json::from_slice(&self.line).unwrap_or_default();
                     self.runs.insert(kind.run, run);
                 }
@@ -139,12 +139,12 @@ impl VerdictReader {
         Ok(None)
     }
 
-    /// What made a run's verdicts, as far as it was read.
+    /// The run of an id, if its start was read already.
     pub fn run(&self, run: &str) -> Option<&RunInfo> {
         self.runs.get(run)
     }
 
-    /// The runs that began, or went on, in what was read.
+    /// All runs in what was read.
     pub fn runs(&self) -> impl Iterator<Item = &RunInfo> {
         self.runs.values()
     }
