@@ -79,7 +79,7 @@ impl EventLog {
         let length = self.length();
         let is_old = length > 0 && jiff::Timestamp::now().duration_since(self.begun) > WEEK;
         if is_old || self.log.is_full_for(&line) {
-            // If there can be no next one, of a full disk, say, this one grows on for a while.
+            // If the next file cannot be created, because the disk is full for example, this one grows on for a while.
             let limit = 2 * self.log.segment_bytes();
             self.begin_next().or_else(|error| if length < limit { Ok(()) } else { Err(error) })?;
         }

@@ -57,7 +57,7 @@ fn the_budget_is_kept_and_the_oldest_goes_first() {
     assert_eq!(*numbers.last().unwrap(), 999);
     assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "none is missing between the first and the last");
     assert!(bytes(folder.path()) > budget * 3 / 4, "{}", bytes(folder.path()));
-    // Every file tells by itself what it is about.
+    // Every file can be read alone.
     let closed = closed_files(folder.path()).unwrap();
     assert!(closed.len() >= 6, "{closed:?}");
     for path in closed.iter().chain([&log.path()]) {

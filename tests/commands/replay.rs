@@ -82,16 +82,16 @@ fn what_a_line_left_comes_out_equal_and_what_does_not_is_named() {
             std::fs::write(frame(results), &bytes[..bytes.len() / 2]).unwrap();
         }),
         ("gone", "-original.png is not there (any more)", |results| std::fs::remove_file(frame(results)).unwrap()),
-        ("gone", "could not be written then", |results| {
+        ("gone", "could not be written at the time", |results| {
             change(results, |event| event["files"]["original"] = json!(""))
         }),
         ("corrupt", "its record names a frame elsewhere", |results| {
             change(results, |event| event["files"]["original"] = json!("../results/x.png"));
         }),
-        ("corrupt", "the score or the regions in its record are others", |results| {
+        ("corrupt", "the score or the regions in its record differ", |results| {
             change(results, |event| event["score"] = json!(0.998));
         }),
-        ("corrupt", "the score or the regions in its record are others", |results| {
+        ("corrupt", "the score or the regions in its record differ", |results| {
             change(results, |event| event["regions"] = json!([]));
         }),
         ("computed wrongly", "computed wrongly, or its record was changed", |results| {
