@@ -21,7 +21,6 @@ const UNSTAMPED: u64 = u64::MAX;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// `0000000001.jsonl`: each segment has a number from the start; the one with the highest is being written.
-    #[cfg_attr(not(feature = "mqtt"), allow(dead_code, reason = "for the queue of a broker"))]
     Numbered,
     /// `NAME.jsonl` is being written. When it is closed it becomes `NAME-YYYYmmddTHHMMSSmmmZ.jsonl`. Holds NAME.
     Stamped(&'static str),
@@ -156,7 +155,6 @@ impl SegmentedLog {
     }
 
     /// Numbered segments that begin later get this number or a higher one.
-    #[cfg_attr(not(feature = "mqtt"), allow(dead_code, reason = "for the queue of a broker"))]
     pub fn skip_numbers_below(&mut self, number: u64) {
         self.next_number = self.next_number.max(number);
     }
@@ -214,7 +212,6 @@ impl SegmentedLog {
     }
 
     /// Whether the active segment ends with a whole line, also after a failed [`SegmentedLog::append`].
-    #[cfg_attr(not(feature = "mqtt"), allow(dead_code, reason = "for the queue of a broker"))]
     pub fn is_whole(&self) -> bool {
         self.active()
             .is_none_or(|active| fs::metadata(self.path(active.id)).is_ok_and(|file| file.len() == active.length))
