@@ -134,9 +134,9 @@ impl Session {
             let part = (0, pool.threads());
             (pool, pool.start(plan.steps.len()), StepContext { part, ..context })
         });
-        let last = plan.groups.len() - 1;
+        let last = plan.op_steps.len() - 1;
         let mut result = Ok(());
-        for (op, group) in plan.groups.iter().enumerate() {
+        for (op, group) in plan.op_steps.iter().enumerate() {
             for index in group.clone() {
                 let step = &plan.steps[index];
                 let Some((pool, first, part)) = &shared else {

@@ -9,7 +9,7 @@ use super::kernels::arena::{Arena, View};
 use super::kernels::conv::ConvStep;
 use super::kernels::copy::CopyStep;
 use super::kernels::depthwise::DepthwiseStep;
-use super::kernels::portable::{self, BilinearStep, HaloStep, MatMulStep, MulStep, PoolingStep};
+use super::kernels::portable::{self, BilinearStep, HaloStep, MatMulStep, MulStep, PoolingStep, StoredZeroPoint};
 use super::kernels::quantize::{QuantParams, dynamic_range};
 use super::kernels::thread_share;
 use super::unary::Unary;
@@ -35,25 +35,7 @@ impl ArenaTensor {
     }
 }
 
-/// A zero point in the stored domain, or where its byte lies.
-#[derive(Debug, Clone, Copy)]
-pub enum StoredZeroPoint {
-    Known(i32),
-    At(usize),
-}
-
-impl StoredZeroPoint {
-    fn number(self, signed: bool, arena: Arena) -> i32 {
-        match self {
-            StoredZeroPoint::Known(number) => number,
-            StoredZeroPoint::At(at) => {
-                let byte = arena.read::<u8>(at, 1)[0];
-                if signed { i32::from(byte as i8) } else { i32::from(byte) }
-            }
-        }
-    }
-}
-
+/// A step of a plan.
 pub enum Step {
     Conv(ConvStep),
     Depthwise(DepthwiseStep),

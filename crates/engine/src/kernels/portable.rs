@@ -8,6 +8,23 @@ use super::epilogue::{Epilogue, requantize, round_and_clamp, store_accumulator, 
 use super::grid::thread_share;
 use crate::graph::{Quant, Sampling, Window};
 
+/// A zero point in the stored domain, or the offset of its byte where it is computed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum StoredZeroPoint {
+    Known(i32),
+    At(usize),
+}
+
+impl StoredZeroPoint {
+    /// The number, read from the arena where it is computed.
+    pub fn number(self, signed: bool, arena: Arena) -> i32 {
+        match self {
+            StoredZeroPoint::Known(number) => number,
+            StoredZeroPoint::At(at) => stored_value(arena.read::<u8>(at, 1)[0], signed),
+        }
+    }
+}
+
 /// The border around a picture, filled with one byte: its zero point.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HaloStep {
@@ -21,13 +38,13 @@ pub struct HaloStep {
     pub rows: usize,
     /// Top, left, bottom, right, in pixels.
     pub halo: [usize; 4],
-    pub byte: Result<u8, usize>,
+    pub zero: StoredZeroPoint,
 }
 
 impl HaloStep {
     pub fn run(&self, arena: Arena) {
-        // A zero point that is computed lies in the arena.
-        let byte = self.byte.unwrap_or_else(|at| arena.read::<u8>(at, 1)[0]);
+        // Either way the stored byte.
+        let byte = self.zero.number(false, arena) as u8;
         let [top, left, bottom, right] = self.halo;
         for image in 0..self.images {
             let base = self.at + image * self.image_bytes;

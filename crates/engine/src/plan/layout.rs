@@ -1,19 +1,16 @@
-//! Where every value lies: rows of pixels with a halo or a plain list, which values share memory, and offsets in the
-//! arena by lifetime.
+//! The arena: a buffer for every value, with a halo around pictures that convolutions read, and its offset, by lifetime.
+//!
+//! Time runs from 0 (inputs are written) over `i + 1` (node `i` runs) to the number of nodes + 1 (outputs are read). Buffers
+//! that are never in use at the same time may overlap.
 
-use crate::graph::{Conv, Finish, Graph, Movement, Node, Op, ValueId, ZeroPoint};
+use super::alias::{AliasMap, zero_point_inputs};
+use super::data_layout::{DataLayout, data_layouts, row_major};
+use super::scratch::{ScratchKey, scratch_bytes};
+use crate::graph::{Conv, Graph, Node, Op, ValueId, ZeroPoint};
 use crate::kernels::arena::{SLACK, View};
+use std::collections::BTreeMap;
 
-/// How a value lies in memory.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum DataLayout {
-    /// As ONNX has it, row-major.
-    RowMajor,
-    /// `[N, C, H, W]` with channels last: what convolutions read and write.
-    ChannelsLast,
-}
-
-/// Arena for one value, or for several that share it.
+/// A part of the arena: memory for one value, or for several that share it.
 #[derive(Debug, Clone)]
 pub struct ArenaBuffer {
     pub data_layout: DataLayout,
@@ -21,16 +18,16 @@ pub struct ArenaBuffer {
     pub dims: [usize; 4],
     /// Top, left, bottom, right, in pixels.
     pub halo: [usize; 4],
-    /// What the halo holds.
+    /// The value of the halo's bytes.
     pub fill: Option<ZeroPoint>,
     pub bytes: usize,
-    /// Nodes during which it is in use.
+    /// The first and the last time at which it is in use.
     pub first: usize,
     pub last: usize,
     pub at: usize,
 }
 
-/// Where a value lies.
+/// The part of a buffer that holds a value.
 #[derive(Debug, Clone, Copy)]
 pub struct BufferSlot {
     pub buffer: usize,
@@ -43,21 +40,18 @@ pub struct ArenaLayout {
     pub data_layouts: Vec<DataLayout>,
     pub slots: Vec<BufferSlot>,
     pub buffers: Vec<ArenaBuffer>,
+    scratch: BTreeMap<ScratchKey, usize>,
     pub arena_bytes: usize,
 }
 
-/// Arena that only one node uses: an intermediate arrangement of its input or output.
-pub struct ScratchBuffer {
-    pub node: usize,
-    pub bytes: usize,
-}
-
 impl ArenaLayout {
-    /// Lays out a graph. Time runs from 0 (inputs are written) over node `i` at `i + 1` to `nodes + 1` (outputs are read).
-    pub fn new(graph: &Graph, scratch: &[ScratchBuffer]) -> Result<ArenaLayout, String> {
+    /// Lays out a graph.
+    pub fn new(graph: &Graph) -> Result<ArenaLayout, String> {
         let data_layouts = data_layouts(graph);
+        let scratch = scratch_bytes(graph, &data_layouts);
         let aliases = AliasMap::new(graph, &data_layouts);
-        let mut layout = ArenaLayout { data_layouts, slots: Vec::new(), buffers: Vec::new(), arena_bytes: 0 };
+        let (slots, buffers) = (Vec::new(), Vec::new());
+        let mut layout = ArenaLayout { data_layouts, slots, buffers, scratch: BTreeMap::new(), arena_bytes: 0 };
         let mut buffer_of_root = vec![None; graph.values.len()];
         for id in 0..graph.values.len() {
             let (root, channel) = aliases.root(id);
@@ -76,21 +70,30 @@ impl ArenaLayout {
                 buffer.bytes = n * (h + top + bottom) * (w + left + right) * c;
             }
         }
-        for scratch in scratch {
-            let time = scratch.node;
-            layout.buffers.push(ArenaBuffer {
-                data_layout: DataLayout::RowMajor,
-                dims: [1; 4],
-                halo: [0; 4],
-                fill: None,
-                bytes: scratch.bytes,
-                first: time,
-                last: time,
-                at: 0,
-            });
-        }
+        let values = layout.buffers.len();
+        layout.buffers.extend(scratch.iter().map(|(&(time, _), &bytes)| ArenaBuffer {
+            data_layout: DataLayout::RowMajor,
+            dims: [1; 4],
+            halo: [0; 4],
+            fill: None,
+            bytes,
+            first: time,
+            last: time,
+            at: 0,
+        }));
         layout.arena_bytes = offsets(&mut layout.buffers);
+        let offsets = layout.buffers[values..].iter().map(|buffer| buffer.at);
+        layout.scratch = scratch.into_keys().zip(offsets).collect();
         Ok(layout)
+    }
+
+    /// Offset of a scratch buffer.
+    ///
+    /// # Errors
+    /// Where none was reserved: an error of the planner.
+    pub fn scratch(&self, key: ScratchKey) -> Result<usize, String> {
+        let missing = || format!("no scratch memory is planned for value {} at time {}", key.1, key.0);
+        self.scratch.get(&key).copied().ok_or_else(missing)
     }
 
     /// Offset of a value's first element and the steps in bytes along its ONNX axes.
@@ -168,27 +171,6 @@ impl ArenaLayout {
     }
 }
 
-/// Values that hold zero points of a node.
-pub fn zero_point_inputs(node: &Node) -> Vec<ValueId> {
-    let zero_points = match &node.op {
-        Op::Conv(conv) | Op::ConvTranspose(conv) | Op::Linear(conv) => vec![conv.zero_point],
-        Op::MatMul { a, b, .. } => vec![*a, *b],
-        _ => Vec::new(),
-    };
-    zero_points.into_iter().filter_map(|z| if let ZeroPoint::Held(id) = z { Some(id) } else { None }).collect()
-}
-
-/// Steps in bytes along the axes of a row-major tensor.
-pub fn row_major(shape: &[usize], size: usize) -> Vec<usize> {
-    let mut step = size;
-    let mut strides = vec![0; shape.len()];
-    for (stride, &dim) in strides.iter_mut().zip(shape).rev() {
-        *stride = step;
-        step *= dim;
-    }
-    strides
-}
-
 fn buffer(graph: &Graph, id: ValueId, data_layout: DataLayout) -> ArenaBuffer {
     let value = &graph.values[id];
     let dims = if data_layout == DataLayout::ChannelsLast { std::array::from_fn(|i| value.shape[i]) } else { [1; 4] };
@@ -216,141 +198,6 @@ fn halo(graph: &Graph, node: &Node, conv: &Conv) -> [usize; 4] {
     halo
 }
 
-/// Pictures of bytes that convolutions, pools and resizing touch lie channels last, and so does what is computed from
-/// them element by element; all else is plain.
-pub fn data_layouts(graph: &Graph) -> Vec<DataLayout> {
-    let picture = |id: &ValueId| graph.values[*id].shape.len() == 4 && graph.values[*id].kind.size() == 1;
-    let mut data_layouts = vec![DataLayout::RowMajor; graph.values.len()];
-    let spatial = |op: &Op| {
-        matches!(
-            op,
-            Op::Conv(_)
-                | Op::ConvTranspose(_)
-                | Op::MaxPool(_)
-                | Op::AveragePool { .. }
-                | Op::Bilinear { .. }
-                | Op::Movement(
-                    Movement::Nearest { .. } | Movement::DepthToSpace { .. } | Movement::SpaceToDepth { .. }
-                )
-        )
-    };
-    let elementwise = |op: &Op| {
-        matches!(
-            op,
-            Op::Lut(_)
-                | Op::Add { .. }
-                | Op::Mul { .. }
-                | Op::Movement(Movement::Concat { .. } | Movement::Slice { .. } | Movement::Pad { .. })
-        )
-    };
-    for node in graph.nodes.iter().filter(|node| spatial(&node.op)) {
-        for id in node.inputs.iter().chain(&node.outputs).filter(|id| picture(id)) {
-            data_layouts[*id] = DataLayout::ChannelsLast;
-        }
-    }
-    loop {
-        let mut changed = false;
-        for node in graph.nodes.iter().filter(|node| elementwise(&node.op)) {
-            let all = || node.inputs.iter().chain(&node.outputs).filter(|id| picture(id));
-            if all().any(|id| data_layouts[*id] == DataLayout::ChannelsLast)
-                && all().any(|id| data_layouts[*id] == DataLayout::RowMajor)
-            {
-                all().for_each(|id| data_layouts[*id] = DataLayout::ChannelsLast);
-                changed = true;
-            }
-        }
-        if !changed {
-            return data_layouts;
-        }
-    }
-}
-
-/// Which values share another's memory.
-struct AliasMap {
-    /// The value whose memory is used, and the first channel in it.
-    parent: Vec<Option<(ValueId, usize)>>,
-}
-
-impl AliasMap {
-    fn root(&self, mut id: ValueId) -> (ValueId, usize) {
-        let mut channel = 0;
-        while let Some((parent, offset)) = self.parent[id] {
-            (id, channel) = (parent, channel + offset);
-        }
-        (id, channel)
-    }
-
-    fn new(graph: &Graph, data_layouts: &[DataLayout]) -> AliasMap {
-        let count = graph.values.len();
-        let mut readers = vec![0usize; count];
-        let mut constant = vec![false; count];
-        for node in &graph.nodes {
-            for id in node.inputs.iter().copied().chain(zero_point_inputs(node)) {
-                readers[id] += 1;
-            }
-            if matches!(node.op, Op::Constant(_)) {
-                constant[node.outputs[0]] = true;
-            }
-        }
-        for &id in graph.outputs.iter().chain(&graph.inputs) {
-            // Kept apart: the caller reads or writes them.
-            readers[id] += 2;
-        }
-        let mut aliases = AliasMap { parent: vec![None; count] };
-        let mut shared = vec![false; count];
-        // Parts of a concatenation are computed where they belong.
-        for node in &graph.nodes {
-            let (Op::Movement(Movement::Concat { axis: 1 }), [y]) = (&node.op, &node.outputs[..]) else { continue };
-            if data_layouts[*y] != DataLayout::ChannelsLast {
-                continue;
-            }
-            let mut channel = 0;
-            for &x in &node.inputs {
-                if aliases.parent[x].is_none() && !constant[x] && !graph.inputs.contains(&x) && x != *y {
-                    aliases.parent[x] = Some((*y, channel));
-                    (shared[x], shared[*y]) = (true, true);
-                }
-                channel += graph.values[x].shape[1];
-            }
-        }
-        for node in &graph.nodes {
-            let ([x, ..], [y, ..]) = (&node.inputs[..], &node.outputs[..]) else { continue };
-            let (mut x, y) = (*x, *y);
-            // A sum takes the place of its second operand where the first is needed elsewhere.
-            if let (Op::Add { .. }, [a, b]) = (&node.op, &node.inputs[..])
-                && (readers[*a] > 1 || shared[*a])
-            {
-                x = if a == b { x } else { *b };
-            }
-            if shared[y] || constant[x] {
-                continue;
-            }
-            let same_layout = data_layouts[x] == data_layouts[y];
-            let alone = !shared[x] && readers[x] == 1;
-            let alias = match &node.op {
-                Op::Movement(Movement::Slice { start, step })
-                    if same_layout && data_layouts[x] == DataLayout::ChannelsLast =>
-                {
-                    let others = (0..4).all(|i| i == 1 || graph.values[x].shape[i] == graph.values[y].shape[i]);
-                    (others && step[1] == 1).then(|| start[1])
-                }
-                Op::Movement(Movement::Reshape) if same_layout && data_layouts[x] == DataLayout::RowMajor => Some(0),
-                Op::Lut(_) if same_layout && alone => Some(0),
-                Op::Add { .. } if same_layout && alone && graph.values[x].shape == graph.values[y].shape => {
-                    // Not where both operands are the same value.
-                    (node.inputs[0] != node.inputs[1]).then_some(0)
-                }
-                _ => None,
-            };
-            if let Some(channel) = alias {
-                aliases.parent[y] = Some((x, channel));
-                (shared[x], shared[y]) = (true, true);
-            }
-        }
-        aliases
-    }
-}
-
 /// Assigns every buffer its offset: the largest first, each at the lowest place that is free during its lifetime. Behind each
 /// lies [`SLACK`] of its own, since kernels read beyond the end of what they work on, and another thread may be writing the
 /// buffer that follows. Returns the bytes needed.
@@ -375,10 +222,4 @@ fn offsets(buffers: &mut [ArenaBuffer]) -> usize {
         placed.insert(before, i);
     }
     end
-}
-
-/// Whether a node's result is `i32` or `f32` in channels-last order that has to be turned into a plain tensor.
-pub fn accumulator_scratch_bytes(graph: &Graph, node: &Node) -> Option<usize> {
-    let (Op::Conv(conv) | Op::ConvTranspose(conv)) = &node.op else { return None };
-    (!matches!(conv.finish, Finish::Bytes { .. })).then(|| graph.values[node.outputs[0]].len() * 4)
 }

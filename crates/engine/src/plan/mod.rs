@@ -1,13 +1,19 @@
-//! A model for fixed shapes: the order of its steps, where everything lies, what it costs.
+//! A model for fixed shapes: the order of its steps, the offset of every value in the arena, and what it costs.
 //!
 //! | file | decides |
 //! |---|---|
-//! | `place` | forms, halos, shared memory, lifetimes, offsets |
-//! | `lower/` | the steps of each op, and its weights in the kernel's order |
+//! | `data_layout` | which values are stored channels last |
+//! | `alias` | which values share memory |
+//! | `scratch` | memory for values in another arrangement |
 //! | `transposed` | transposed convolutions as ordinary ones |
+//! | `layout` | halos, lifetimes, offsets in the arena |
+//! | `lower/` | the steps of each op, and its weights in the order of the kernel set |
 
+mod alias;
+mod data_layout;
 mod layout;
 mod lower;
+mod scratch;
 mod transposed;
 
 use super::graph::{Graph, Op};
@@ -21,7 +27,7 @@ pub struct Plan {
     pub(super) kernels: &'static dyn Kernels,
     pub(super) steps: Vec<Step>,
     /// The steps of each op in `ops`.
-    pub(super) groups: Vec<Range<usize>>,
+    pub(super) op_steps: Vec<Range<usize>>,
     /// Bytes that lie in the arena from the start.
     pub(super) constants: Vec<(usize, Vec<u8>)>,
     /// Where the session puts inputs and finds outputs, in their own byte order.
@@ -94,7 +100,7 @@ impl Plan {
         Ok(Plan {
             kernels,
             steps: lowered.steps,
-            groups: lowered.groups,
+            op_steps: lowered.op_steps,
             constants: lowered.constants,
             input_tensors: lowered.inputs,
             output_tensors: lowered.outputs,

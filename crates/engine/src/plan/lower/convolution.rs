@@ -7,18 +7,19 @@ use crate::kernels::arena::View;
 use crate::kernels::conv::{ConvStep, ConvWeights};
 use crate::kernels::depthwise::{DepthwiseStep, DepthwiseWeights};
 use crate::kernels::epilogue::Epilogue;
+use crate::kernels::portable::StoredZeroPoint;
 use crate::kernels::winograd;
 use crate::plan::transposed::phases;
-use crate::step::{Step, StoredZeroPoint};
+use crate::step::Step;
 
 impl Lowering {
     pub(super) fn linear(&mut self, x: ValueId, y: ValueId, conv: &Conv) {
         let rows = self.graph.values[x].len() / conv.inputs;
         let (epilogue, scale) = self.epilogue(self.kind(y), &conv.finish);
         let element = epilogue.bytes();
-        let at = self.plain(x).at;
+        let at = self.row_major_tensor(x).at;
         let input = View::dense(at, [1, 1, rows, conv.inputs], 1);
-        let output = View::dense(self.plain(y).at, [1, 1, rows, conv.outputs], element);
+        let output = View::dense(self.row_major_tensor(y).at, [1, 1, rows, conv.outputs], element);
         let whole = ConvPart { origin: [0, 0], stride: [1, 1], rows: vec![0], columns: vec![0], group: 0 };
         let kind = self.kind(x);
         self.dense(&input, &output, conv, &whole, kind, epilogue, &scale);
@@ -32,14 +33,14 @@ impl Lowering {
         let output = if element == 1 {
             self.layout.picture(&self.graph, y)
         } else {
-            View::dense(self.scratch(), [n, h, w, c], element)
+            View::dense(self.scratch(y)?, [n, h, w, c], element)
         };
         let kind = self.kind(x);
         if let ZeroPoint::Held(id) = conv.zero_point {
             let buffer = &self.layout.buffers[self.layout.slots[x].buffer];
             if buffer.halo != [0; 4] {
-                let byte = Err(self.plain(id).at);
-                self.steps.push(Step::Halo(halo(buffer, byte)));
+                let zero = StoredZeroPoint::At(self.row_major_tensor(id).at);
+                self.steps.push(Step::Halo(halo(buffer, zero)));
             }
         }
         let depthwise = conv.inputs == 1 && conv.groups == conv.outputs && conv.groups > 1;

@@ -3,7 +3,7 @@
 use super::Lowering;
 use crate::graph::{Movement, ValueId};
 use crate::kernels::arena::View;
-use crate::plan::layout::{DataLayout, row_major};
+use crate::plan::data_layout::{DataLayout, row_major};
 use crate::step::Step;
 
 impl Lowering {
@@ -15,7 +15,6 @@ impl Lowering {
         let in_place = |this: &Self, x: ValueId| this.layout.slots[x].buffer == this.layout.slots[y].buffer;
         match movement {
             Movement::Reshape => {
-                let scratch = self.scratch();
                 if in_place(self, x) {
                     return Ok(());
                 }
@@ -28,6 +27,7 @@ impl Lowering {
                         self.copy(&shape, (from.0, signed(plain(&shape))), to, size, false)
                     }
                     (DataLayout::ChannelsLast, DataLayout::ChannelsLast) => {
+                        let scratch = self.scratch(y)?;
                         self.copy(&x_shape, from, (scratch, plain(&x_shape)), size, false);
                         self.copy(&shape, (scratch, signed(plain(&shape))), to, size, false);
                     }

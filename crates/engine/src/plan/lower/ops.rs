@@ -1,0 +1,161 @@
+//! The steps of every op that has no file of its own.
+
+use super::Lowering;
+use crate::ElementKind;
+use crate::float::{FloatOp, broadcast_strides};
+use crate::graph::{Finish, Node, Op, ValueId, ZeroPoint};
+use crate::kernels::add::AddStep;
+use crate::kernels::epilogue::Epilogue;
+use crate::kernels::portable::{BilinearStep, MatMulStep, MulStep, PoolKind, PoolingStep};
+use crate::step::Step;
+use std::sync::Arc;
+
+impl Lowering {
+    /// Adds the steps of a node whose operands are in the layout that it needs.
+    pub(super) fn op(&mut self, node: Node) -> Result<(), String> {
+        let Node { name: _, op, inputs, outputs } = node;
+        let (x, y) = (inputs.first().copied().unwrap_or(0), outputs[0]);
+        match op {
+            Op::Conv(conv) => self.conv(x, y, &conv, false)?,
+            Op::ConvTranspose(conv) => self.conv(x, y, &conv, true)?,
+            Op::Linear(conv) => self.linear(x, y, &conv),
+            Op::MatMul { a, b, finish } => self.matmul([x, inputs[1]], y, a, b, &finish),
+            Op::Lut(table) => {
+                let (from, to) = (self.flipped(x), self.flipped(y));
+                let flip = |yes: bool| if yes { 0x80 } else { 0 };
+                let stored: [u8; 256] = std::array::from_fn(|i| table[i ^ flip(from)] ^ flip(to) as u8);
+                let (x, y) = self.pair(x, y)?;
+                self.steps.push(Step::Lut { table: Arc::new(stored), x, y });
+            }
+            Op::Add { ratios, fixed, low, high } => {
+                // The definition is in the operands' own numbers and rounds floats made of them: the shifts of storing are
+                // undone on each side.
+                let shift = |id: ValueId| self.stored(self.kind(id), 0);
+                let shifts = [shift(x), shift(inputs[1]), shift(y)];
+                let (a, b) = (self.operand(x, y)?, self.operand(inputs[1], y)?);
+                self.steps.push(Step::Add(AddStep { a, b, y: self.operand(y, y)?, ratios, fixed, low, high, shifts }));
+            }
+            Op::Mul { zero_points, ratio, zero_point, low, high } => {
+                let zero_points =
+                    [self.stored(self.kind(x), zero_points[0]), self.stored(self.kind(inputs[1]), zero_points[1])];
+                let kind = self.kind(y);
+                let (low, high) = self.range(kind, low, high);
+                let zero_point = self.stored(kind, zero_point);
+                let (a, b, y) = (self.operand(x, y)?, self.operand(inputs[1], y)?, self.operand(y, y)?);
+                self.steps.push(Step::Mul(MulStep { a, b, y, zero_points, ratio, zero_point, low, high }));
+            }
+            Op::MaxPool(window) => {
+                let (x, y) = (self.planes(x), self.planes(y));
+                self.steps.push(Step::Pool(PoolingStep { x, y, window, kind: PoolKind::Max }));
+            }
+            Op::AveragePool { window, x_zero_point, scale, zero_point } => {
+                let x_zero_point = self.stored(self.kind(x), x_zero_point);
+                let zero_point = self.stored(self.kind(y), zero_point);
+                let kind = PoolKind::Average { x_zero_point, scale, zero_point };
+                let (x, y) = (self.planes(x), self.planes(y));
+                self.steps.push(Step::Pool(PoolingStep { x, y, window, kind }));
+            }
+            Op::Bilinear { rows, columns, x: xq, y: yq } => {
+                let (x_quant, y_quant) = (self.stored_quant(xq), self.stored_quant(yq));
+                let range = self.full_range(yq.kind);
+                let (x, y) = (self.planes(x), self.planes(y));
+                self.steps.push(Step::Bilinear(BilinearStep { x, y, rows, columns, x_quant, y_quant, range }));
+            }
+            Op::Softmax { axis, table, y: q } => {
+                let shape = self.shape(y);
+                let size = [shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product()];
+                let (x, y, quant) = (self.row_major_tensor(x).at, self.row_major_tensor(y).at, self.stored_quant(q));
+                self.steps.push(Step::Softmax { x, y, size, table, quant });
+            }
+            Op::Quantize { scale, zero_point, axis } => {
+                let (zero_point, inner) = self.along(y, &zero_point, axis);
+                let (x, y) = (self.row_major_tensor(x), self.row_major_tensor(y).at);
+                self.steps.push(Step::Quantize { x, y, scale, zero_point, inner });
+            }
+            Op::Dequantize { scale, zero_point, axis } => {
+                let (zero_point, inner) = self.along(x, &zero_point, axis);
+                let (x, y) = (self.row_major_tensor(x), self.row_major_tensor(y).at);
+                self.steps.push(Step::Dequantize { x, y, scale, zero_point, inner });
+            }
+            Op::DynamicQuantize => {
+                let (scale, zero_point) = (self.row_major_tensor(outputs[1]).at, self.row_major_tensor(outputs[2]).at);
+                let (x, y) = (self.row_major_tensor(x), self.row_major_tensor(y).at);
+                self.steps.push(Step::DynamicQuantize { x, y, scale, zero_point });
+            }
+            Op::Movement(movement) => self.movement(&inputs, y, movement)?,
+            Op::Constant(_) => {}
+            Op::Unary(function) => {
+                let (x, y) = (self.row_major_tensor(x), self.row_major_tensor(y).at);
+                self.steps.push(Step::Unary { function, x, y });
+            }
+            Op::Float(op) => self.float(op, &inputs, y),
+            Op::Island(island) => {
+                let x = inputs.iter().map(|&id| self.row_major_tensor(id)).collect();
+                let y = outputs.iter().map(|&id| self.row_major_tensor(id)).collect();
+                self.steps.push(Step::Island { island, x, y });
+            }
+        }
+        Ok(())
+    }
+
+    /// Zero points in the stored domain, and the elements of one index along `axis`.
+    fn along(&self, id: ValueId, zero_point: &[i32], axis: usize) -> (Vec<i32>, usize) {
+        let kind = self.kind(id);
+        let stored = zero_point.iter().map(|&zero| self.stored(kind, zero)).collect();
+        let shape = self.shape(id);
+        let inner = if zero_point.len() == 1 { shape.iter().product() } else { shape[axis + 1..].iter().product() };
+        (stored, inner)
+    }
+
+    fn float(&mut self, op: FloatOp, inputs: &[ValueId], y: ValueId) {
+        let shape = self.shape(y);
+        let strides = match &op {
+            FloatOp::Binary(_) => {
+                [broadcast_strides(self.shape(inputs[0]), shape), broadcast_strides(self.shape(inputs[1]), shape)]
+            }
+            FloatOp::MatMul => {
+                let batch = &shape[..shape.len() - 2];
+                let of = |id: ValueId| broadcast_strides(&self.shape(id)[..self.shape(id).len() - 2], batch);
+                [of(inputs[0]), of(inputs[1])]
+            }
+            FloatOp::Reduce { .. } => [broadcast_strides(shape, self.shape(inputs[0])), Vec::new()],
+            _ => [Vec::new(), Vec::new()],
+        };
+        let x = inputs.iter().map(|&id| self.row_major_tensor(id)).collect();
+        let y = self.row_major_tensor(y);
+        self.steps.push(Step::Float { op, x, y, strides });
+    }
+
+    fn matmul(&mut self, [a_id, b_id]: [ValueId; 2], y: ValueId, a: ZeroPoint, b: ZeroPoint, finish: &Finish) {
+        let (a_shape, b_shape, shape) = (self.shape(a_id), self.shape(b_id), self.shape(y));
+        let rank = shape.len();
+        let k = a_shape[a_shape.len() - 1];
+        let size = [shape[rank - 2], k, shape[rank - 1]];
+        let batch = &shape[..rank - 2];
+        let a_steps = broadcast_strides(&a_shape[..a_shape.len() - 2], batch);
+        let b_steps = broadcast_strides(&b_shape[..b_shape.len() - 2], batch);
+        let mut batches = Vec::new();
+        crate::float::for_each_pair(batch, &a_steps, &b_steps, |_, a, b| {
+            batches.push((a * size[0] * k, b * k * size[2]));
+        });
+        let (epilogue, scale) = self.epilogue(self.kind(y), finish);
+        let scale = scale.first().copied().unwrap_or(1.0);
+        let (za, zb) = (self.zero(self.kind(a_id), a), self.zero(self.kind(b_id), b));
+        let (a, b, y) = (self.row_major_tensor(a_id).at, self.row_major_tensor(b_id).at, self.row_major_tensor(y).at);
+        self.steps.push(Step::MatMul { step: MatMulStep { a, b, y, batches, size, epilogue, scale }, a: za, b: zb });
+    }
+
+    /// The epilogue in the stored domain, and its scales.
+    pub(super) fn epilogue(&self, kind: ElementKind, finish: &Finish) -> (Epilogue, Vec<f32>) {
+        match finish {
+            Finish::Bytes { multiplier, zero_point, low, high } => {
+                let (low, high) = self.range(kind, *low, *high);
+                let saturate_only = (low, high) == self.full_range(kind) && multiplier.iter().all(|&scale| scale < 1.0);
+                let zero_point = self.stored(kind, *zero_point);
+                (Epilogue::Bytes { zero_point, low, high, saturate_only }, multiplier.clone())
+            }
+            Finish::Accumulators => (Epilogue::Accumulators, Vec::new()),
+            Finish::Floats { scale } => (Epilogue::Floats, scale.clone()),
+        }
+    }
+}
