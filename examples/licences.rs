@@ -51,6 +51,8 @@ fn linked(metadata: &Value) -> Result<Vec<&Value>, Error> {
     let nodes = metadata["resolve"]["nodes"].as_array().ok_or("cargo metadata was asked for no dependencies")?;
     let nodes: HashMap<&str, &Value> = nodes.iter().filter_map(|n| Some((n["id"].as_str()?, n))).collect();
     let root = text(&metadata["resolve"], "root")?;
+    // Lineside's own libraries are under its own licence, which `debian/copyright` states.
+    let own = |package: &Value| text(package, "name").is_ok_and(|name| name.starts_with("lineside"));
     let (mut seen, mut ahead) = (BTreeSet::new(), vec![root.to_string()]);
     while let Some(id) = ahead.pop() {
         let package = packages.get(id.as_str()).ok_or("a package is missing")?;
@@ -64,7 +66,7 @@ fn linked(metadata: &Value) -> Result<Vec<&Value>, Error> {
             dependencies.iter().filter(|d| list(&d["dep_kinds"]).iter().any(|kind| kind["kind"].is_null()));
         ahead.extend(at_run_time.filter_map(|d| d["pkg"].as_str().map(String::from)));
     }
-    Ok(seen.iter().filter(|id| **id != root).filter_map(|id| packages.get(id.as_str()).copied()).collect())
+    Ok(seen.iter().filter_map(|id| packages.get(id.as_str()).copied()).filter(|package| !own(package)).collect())
 }
 
 /// A package's licence, its words, and who holds the copyright. Of licences that hold together, all.

@@ -5,6 +5,7 @@ use embedded_hal::digital::PinState;
 use gpiocdev::line::{EdgeDetection, EventClock, Value};
 use gpiocdev::{Request, chip::Chip};
 use gpiocdev_embedded_hal::OutputPin;
+use rustix::io::Errno;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -239,7 +240,7 @@ fn refused(chip: &Path, number: u32, error: &gpiocdev::Error) -> GpioError {
 
 fn reason(error: &gpiocdev::Error, path: &Path) -> String {
     match error {
-        gpiocdev::Error::Os(errno) if matches!(errno.0, libc::EACCES | libc::EPERM) => {
+        gpiocdev::Error::Os(errno) if matches!(Errno::from_raw_os_error(errno.0), Errno::ACCESS | Errno::PERM) => {
             format!("{}: {}", path.display(), permission_advice(path))
         }
         _ => error.to_string(),

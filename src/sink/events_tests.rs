@@ -159,6 +159,9 @@ fn a_file_that_takes_nothing_is_an_error_each_time_and_nothing_worse() {
     std::os::unix::fs::symlink("/dev/full", folder.path().join(NAME)).unwrap();
     let mut log = EventLog::open(folder.path(), 1 << 20).unwrap();
     for number in 0..3 {
-        assert_eq!(log.append(&numbered(number)).unwrap_err().raw_os_error(), Some(libc::ENOSPC));
+        assert_eq!(
+            log.append(&numbered(number)).unwrap_err().raw_os_error(),
+            Some(rustix::io::Errno::NOSPC.raw_os_error())
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use super::EventLog;
 use crate::telemetry::Record;
+use rustix::io::Errno;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -68,7 +69,8 @@ impl RunLog {
 /// or failing.
 fn is_temporary(error: &io::Error) -> bool {
     use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem) || error.raw_os_error() == Some(libc::EIO)
+    matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
+        || Errno::from_io_error(error) == Some(Errno::IO)
 }
 
 #[cfg(test)]

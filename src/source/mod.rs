@@ -2,6 +2,7 @@
 
 pub mod camera;
 mod folder;
+mod monotonic;
 mod pattern;
 mod triggered;
 

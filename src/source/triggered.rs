@@ -126,7 +126,7 @@ impl TriggerInput for crate::board::Edges {
         let edges = crate::board::Edges::wait(self, time)?;
         Ok(edges.map(|(newest, edges)| {
             let now = Instant::now();
-            EdgeEvent { at: now.checked_sub(super::camera::age_of(newest)).unwrap_or(now), missed: edges - 1 }
+            EdgeEvent { at: now.checked_sub(super::monotonic::age_of(newest)).unwrap_or(now), missed: edges - 1 }
         }))
     }
 

@@ -2,6 +2,7 @@
 //! included.
 
 use crate::sink::{EventLog, record_files};
+use rustix::fs::OFlags;
 use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
@@ -91,8 +92,8 @@ pub fn open_picture(folder: &Path, name: &str) -> Option<(File, u64)> {
     if !is_picture_name(name) {
         return None;
     }
-    let file =
-        OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(folder.join(name)).ok()?;
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(folder.join(name)).ok()?;
     let about = file.metadata().ok()?;
     about.is_file().then_some((file, about.len()))
 }

@@ -12,6 +12,7 @@ use crate::board::heat::Reading;
 use crate::field::Interval;
 use crate::pipeline::Status;
 use crate::telemetry::{Cause, Telemetry};
+use rustix::io::Errno;
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{self, ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -148,7 +149,7 @@ pub fn describe_bind_error(error: &io::Error) -> String {
         ErrorKind::AddrInUse => "another program listens there".into(),
         ErrorKind::AddrNotAvailable => "this board has no such address now".into(),
         ErrorKind::PermissionDenied => format!("{error}: ports below 1024 are root's, take a higher one"),
-        _ if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
+        _ if Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT) => {
             "the unit allows no network: operations.md has the drop-in that does".into()
         }
         _ => error.to_string(),

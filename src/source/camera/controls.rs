@@ -2,6 +2,7 @@
 
 use super::device::CaptureDevice;
 use super::error::{CameraError, CameraErrorKind};
+use super::request::sys;
 
 /// A control's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,20 +39,24 @@ const CONTROLS: [Control; 12] = [
     // V4L2_EXPOSURE_MANUAL is 1; cameras on USB take APERTURE_PRIORITY, 3, and some others AUTO, 0.
     Control {
         key: "exposure",
-        value: 0x009A_0902,
-        auto: Some(Auto { id: 0x009A_0901, manual: 1, automatic: &[3, 0] }),
+        value: sys::V4L2_CID_EXPOSURE_ABSOLUTE,
+        auto: Some(Auto { id: sys::V4L2_CID_EXPOSURE_AUTO, manual: 1, automatic: &[3, 0] }),
     },
-    Control { key: "gain", value: 0x0098_0913, auto: switch(0x0098_0912) },
-    Control { key: "focus", value: 0x009A_090A, auto: switch(0x009A_090C) },
-    Control { key: "white_balance", value: 0x0098_091A, auto: switch(0x0098_090C) },
-    Control { key: "brightness", value: 0x0098_0900, auto: None },
-    Control { key: "contrast", value: 0x0098_0901, auto: None },
-    Control { key: "saturation", value: 0x0098_0902, auto: None },
-    Control { key: "sharpness", value: 0x0098_091B, auto: None },
-    Control { key: "gamma", value: 0x0098_0910, auto: None },
-    Control { key: "backlight_compensation", value: 0x0098_091C, auto: None },
-    Control { key: "power_line_frequency", value: 0x0098_0918, auto: None },
-    Control { key: "zoom", value: 0x009A_090D, auto: None },
+    Control { key: "gain", value: sys::V4L2_CID_GAIN, auto: switch(sys::V4L2_CID_AUTOGAIN) },
+    Control { key: "focus", value: sys::V4L2_CID_FOCUS_ABSOLUTE, auto: switch(sys::V4L2_CID_FOCUS_AUTO) },
+    Control {
+        key: "white_balance",
+        value: sys::V4L2_CID_WHITE_BALANCE_TEMPERATURE,
+        auto: switch(sys::V4L2_CID_AUTO_WHITE_BALANCE),
+    },
+    Control { key: "brightness", value: sys::V4L2_CID_BRIGHTNESS, auto: None },
+    Control { key: "contrast", value: sys::V4L2_CID_CONTRAST, auto: None },
+    Control { key: "saturation", value: sys::V4L2_CID_SATURATION, auto: None },
+    Control { key: "sharpness", value: sys::V4L2_CID_SHARPNESS, auto: None },
+    Control { key: "gamma", value: sys::V4L2_CID_GAMMA, auto: None },
+    Control { key: "backlight_compensation", value: sys::V4L2_CID_BACKLIGHT_COMPENSATION, auto: None },
+    Control { key: "power_line_frequency", value: sys::V4L2_CID_POWER_LINE_FREQUENCY, auto: None },
+    Control { key: "zoom", value: sys::V4L2_CID_ZOOM_ABSOLUTE, auto: None },
 ];
 
 /// The keys of the configuration, and whether each may be `"auto"`.

@@ -1,6 +1,7 @@
 //! What can be wrong with a camera, and what to do about it.
 
 use crate::board::permission_advice;
+use rustix::io::Errno;
 use std::io;
 use std::path::Path;
 
@@ -45,18 +46,18 @@ impl CameraError {
 
     /// The fault behind an error of the operating system while `doing` something with the camera `name` at `path`.
     pub fn of(error: &io::Error, name: &str, path: &Path, doing: &str) -> CameraError {
-        match error.raw_os_error() {
-            Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => CameraError::new(
+        match Errno::from_io_error(error) {
+            Some(Errno::NOENT | Errno::NODEV | Errno::NXIO) => CameraError::new(
                 CameraErrorKind::Missing,
                 name,
                 "no such camera: plug it in; `lineside devices` shows what is there",
             ),
-            Some(libc::EBUSY) => CameraError::new(
+            Some(Errno::BUSY) => CameraError::new(
                 CameraErrorKind::Busy,
                 name,
                 format_args!("another program uses it: `fuser -v {}`", path.display()),
             ),
-            Some(libc::EACCES | libc::EPERM) => {
+            Some(Errno::ACCESS | Errno::PERM) => {
                 CameraError::new(CameraErrorKind::Denied, name, permission_advice(path))
             }
             _ => CameraError::new(CameraErrorKind::Driver, name, format_args!("{doing}: {error}")),

@@ -68,7 +68,7 @@ fn files_in(folder: &str) -> Vec<PathBuf> {
 
 fn about(path: &Path) -> Result<CameraInfo, CameraError> {
     let mut device = V4l2Device::open(path, &path.display().to_string())?;
-    let card = device.card()?;
+    let card = device.driver_info()?;
     let mut offers = Vec::new();
     for format in device.formats()? {
         for size in device.sizes(format)? {

@@ -1,10 +1,16 @@
 //! Buffers of the driver, mapped into this process.
 
+use rustix::mm::{MapFlags, ProtFlags};
+use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::ptr::NonNull;
+use std::ptr::{NonNull, null_mut};
+use v4l::v4l2;
 
-/// A driver's buffer, mapped into this process.
+const READ_AND_WRITE: c_int = ProtFlags::READ.union(ProtFlags::WRITE).bits() as c_int;
+const SHARED: c_int = MapFlags::SHARED.bits() as c_int;
+
+/// A driver's buffer, mapped into this process. Unmapped when dropped.
 pub struct Mapping {
     address: NonNull<u8>,
     length: usize,
@@ -14,41 +20,29 @@ pub struct Mapping {
 unsafe impl Send for Mapping {}
 
 impl Mapping {
-    /// Maps the buffer that the driver calls by `offset`.
-    pub fn of(device: &OwnedFd, offset: u32, length: u32) -> io::Result<Mapping> {
+    /// Maps the buffer that the driver identifies by `offset`.
+    pub fn new(device: &OwnedFd, offset: u32, length: u32) -> io::Result<Mapping> {
         let length = length as usize;
-        // SAFETY: a new mapping at an address of the kernel's choice touches no memory that is there.
-        let address = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                length,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                device.as_raw_fd(),
-                libc::off_t::from(offset),
-            )
-        };
-        if address == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
+        // SAFETY: a new mapping at an address of the kernel's choice touches no memory that is in use.
+        let address =
+            unsafe { v4l2::mmap(null_mut(), length, READ_AND_WRITE, SHARED, device.as_raw_fd(), i64::from(offset)) }?;
         NonNull::new(address.cast()).map(|address| Mapping { address, length }).ok_or(io::ErrorKind::OutOfMemory.into())
     }
-}
 
-impl Mapping {
-    /// Its first bytes, `length` of them or all.
+    /// The first `length` bytes, or all where it has fewer.
     ///
     /// # Safety
-    /// The buffer is this program's, not the driver's, as long as the bytes are borrowed.
+    /// The buffer must belong to this program, not to the driver, for as long as the bytes are borrowed.
     pub unsafe fn bytes(&self, length: usize) -> &[u8] {
-        // SAFETY: mapped for at least that long, and by the caller's word nobody writes to it.
+        // SAFETY: mapped for at least that long, and the caller guarantees that nobody writes to it.
         unsafe { std::slice::from_raw_parts(self.address.as_ptr(), length.min(self.length)) }
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: mapped by `of` with this length, and borrowed by nobody: `bytes` borrows the mapping.
-        unsafe { libc::munmap(self.address.as_ptr().cast(), self.length) };
+        // An error would mean that nothing was mapped there.
+        // SAFETY: mapped by `new` with this length, and borrowed by nobody: `bytes` borrows the mapping.
+        let _ = unsafe { v4l2::munmap(self.address.as_ptr().cast(), self.length) };
     }
 }

@@ -1,8 +1,8 @@
 //! Frames from a camera (V4L2).
 //!
 //! ```text
-//! videodev2.rs, mapping.rs, v4l2.rs, node.rs
-//!                         the driver: its interface, its buffers, the open device, the place; nothing is decided here
+//! request.rs, mapping.rs, v4l2.rs, node.rs
+//!                         the driver: its requests, its buffers, the open device, its path; nothing is decided here
 //! device.rs               what capture needs of it: the traits `CameraPort` and `CaptureDevice`
 //! choose.rs, controls.rs  which mode, which controls
 //! mod.rs                  the camera that comes and goes: open, stream, lose, wait, open again
@@ -24,10 +24,10 @@ mod list;
 mod mapping;
 mod node;
 mod outage;
+mod request;
 #[cfg(test)]
 mod tests;
 mod v4l2;
-mod videodev2;
 
 pub use choose::{RequestedMode, format_name};
 pub use controls::{ControlSetting, keys as control_keys};
@@ -36,7 +36,6 @@ pub use error::{CameraError, CameraErrorKind};
 pub use list::{CameraInfo, OfferedMode, VideoDevice, video_devices};
 pub use node::NodePort;
 pub use v4l2::V4l2Device;
-pub(crate) use v4l2::age_of;
 
 use super::{Frame, FrameSource, Next, SourceCondition, SourceState};
 use crate::telemetry::{Cause, Telemetry};

@@ -1,43 +1,48 @@
-//! A camera by Linux's V4L2: buffers that the driver fills, mapped into this process. Nothing is decided here.
+//! A camera by Linux's V4L2: buffers that the driver fills, mapped into this process. It decides nothing.
 
 use super::device::{
     CameraMode, CaptureDevice, CapturedBuffer, ControlRange, FrameInterval, FrameSize, NegotiatedMode, Rates,
 };
 use super::error::{CameraError, CameraErrorKind};
 use super::mapping::Mapping;
-use super::videodev2 as sys;
+use super::request::{self, Argument, CAPTURE, MMAP, sys};
+use crate::source::monotonic::age_of;
 use lineside_picture::{PixelFormat, Range};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use std::ffi::c_int;
 use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use sys::Plain;
 
 /// An open camera.
 pub struct V4l2Device {
     name: String,
     path: PathBuf,
-    // In this order: mappings go before the descriptor that they are of.
+    // Fields drop in this order: buffers are unmapped before the device is closed.
     buffers: Vec<Mapping>,
     device: OwnedFd,
     streaming: bool,
 }
 
-/// What a driver says of its device.
+/// How a driver describes its device.
 pub struct DriverInfo {
     pub card: String,
     pub driver: String,
     pub bus: String,
 }
 
+/// Drivers' numbers of the formats that can be decoded, which are four letters each.
 const FORMATS: [(u32, PixelFormat); 5] = [
-    (sys::fourcc(b"YUYV"), PixelFormat::Yuyv),
-    (sys::fourcc(b"NV12"), PixelFormat::Nv12),
-    (sys::fourcc(b"MJPG"), PixelFormat::Mjpeg),
-    (sys::fourcc(b"JPEG"), PixelFormat::Mjpeg),
-    (sys::fourcc(b"GREY"), PixelFormat::Grey),
+    (u32::from_le_bytes(*b"YUYV"), PixelFormat::Yuyv),
+    (u32::from_le_bytes(*b"NV12"), PixelFormat::Nv12),
+    (u32::from_le_bytes(*b"MJPG"), PixelFormat::Mjpeg),
+    (u32::from_le_bytes(*b"JPEG"), PixelFormat::Mjpeg),
+    (u32::from_le_bytes(*b"GREY"), PixelFormat::Grey),
 ];
 
 impl V4l2Device {
@@ -46,43 +51,45 @@ impl V4l2Device {
     /// # Errors
     /// A [`CameraError`] of the camera called `name`.
     pub fn open(path: &Path, name: &str) -> Result<V4l2Device, CameraError> {
-        // Without O_NONBLOCK taking a frame would wait for one, for ever where none comes.
-        let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path);
-        let file = file.map_err(|error| match error.raw_os_error() {
-            Some(libc::EISDIR) => not_a_camera(name),
+        // Without O_NONBLOCK taking a frame would wait until one comes, which may be never.
+        let file = OpenOptions::new().read(true).write(true).custom_flags(OFlags::NONBLOCK.bits() as c_int).open(path);
+        let file = file.map_err(|error| match Errno::from_io_error(&error) {
+            Some(Errno::ISDIR) => not_a_camera(name),
             _ => CameraError::of(&error, name, path, "opening it"),
         })?;
         let device = OwnedFd::from(file);
         let camera = V4l2Device { name: name.into(), path: path.into(), device, buffers: Vec::new(), streaming: false };
         let capability = camera.capability()?;
-        let can = match capability.capabilities & sys::CAP_DEVICE_CAPS {
+        let can = match capability.capabilities & sys::V4L2_CAP_DEVICE_CAPS {
             0 => capability.capabilities,
             _ => capability.device_caps,
         };
-        if can & sys::CAP_CAPTURE_MPLANE != 0 && can & sys::CAP_CAPTURE == 0 {
+        if can & sys::V4L2_CAP_VIDEO_CAPTURE_MPLANE != 0 && can & sys::V4L2_CAP_VIDEO_CAPTURE == 0 {
             let problem = "it gives its planes apart (as CSI cameras do), which is not supported; use a USB camera";
             return Err(CameraError::new(CameraErrorKind::NotACamera, name, problem));
         }
-        if can & sys::CAP_CAPTURE == 0 || can & sys::CAP_STREAMING == 0 {
+        if can & sys::V4L2_CAP_VIDEO_CAPTURE == 0 || can & sys::V4L2_CAP_STREAMING == 0 {
             return Err(not_a_camera(name));
         }
         Ok(camera)
     }
 
-    fn capability(&self) -> Result<sys::Capability, CameraError> {
-        let mut capability = sys::Capability::zeroed();
-        sys::QUERYCAP.call(self.device.as_fd(), &mut capability).map_err(|error| match error.raw_os_error() {
-            Some(libc::ENOTTY | libc::EINVAL) => not_a_camera(&self.name),
-            _ => self.fault("asking what it is", &error),
+    fn capability(&self) -> Result<sys::v4l2_capability, CameraError> {
+        let mut capability = sys::v4l2_capability::zeroed();
+        request::QUERYCAP.call(self.device.as_fd(), &mut capability).map_err(|error| {
+            match Errno::from_io_error(&error) {
+                Some(Errno::NOTTY | Errno::INVAL) => not_a_camera(&self.name),
+                _ => self.error("asking what it is", &error),
+            }
         })?;
         Ok(capability)
     }
 
-    /// What the driver says of the device.
+    /// How the driver describes the device.
     ///
     /// # Errors
     /// A [`CameraError`] where it does not answer.
-    pub fn card(&self) -> Result<DriverInfo, CameraError> {
+    pub fn driver_info(&self) -> Result<DriverInfo, CameraError> {
         let capability = self.capability()?;
         let [card, driver, bus] = [&capability.card[..], &capability.driver, &capability.bus_info].map(text);
         Ok(DriverInfo { card, driver, bus })
@@ -91,9 +98,9 @@ impl V4l2Device {
     /// The four letters of every format, decodable or not.
     ///
     /// # Errors
-    /// A [`CameraError`] where the driver does not tell.
+    /// A [`CameraError`] where the driver does not answer.
     pub fn fourccs(&self) -> Result<Vec<String>, CameraError> {
-        // The top bit marks the big-endian brother of a format.
+        // The top bit marks the big-endian variant of a format.
         let letters = |format: u32| {
             let end = if format >> 31 == 1 { "-BE" } else { "" };
             text(&(format & !(1 << 31)).to_le_bytes()) + end
@@ -103,29 +110,29 @@ impl V4l2Device {
 
     fn pixel_formats(&self) -> Result<Vec<u32>, CameraError> {
         self.list("listing its formats", |index| {
-            let mut format = sys::FormatDescription { index, kind: sys::CAPTURE, ..Plain::zeroed() };
-            sys::ENUM_FMT.call(self.device.as_fd(), &mut format).map(|()| format.pixel_format)
+            let mut format = sys::v4l2_fmtdesc { index, type_: CAPTURE, ..Argument::zeroed() };
+            request::ENUM_FMT.call(self.device.as_fd(), &mut format).map(|()| format.pixelformat)
         })
     }
 
-    /// Asks for one item after the other until the driver says that there are no more; drivers that lack a list have
-    /// none.
+    /// Asks for one item after the other until the driver reports that there are no more. A driver that does not implement
+    /// the list has no items.
     fn list<T>(&self, doing: &str, item: impl Fn(u32) -> io::Result<T>) -> Result<Vec<T>, CameraError> {
         let mut items = Vec::new();
         // A driver that never ends its list is broken; no camera has a thousand of anything.
         for index in 0..1000 {
             match item(index) {
                 Ok(item) => items.push(item),
-                Err(error) => match error.raw_os_error() {
-                    Some(libc::EINVAL | libc::ENOTTY | libc::ENODATA) => break,
-                    _ => return Err(self.fault(doing, &error)),
+                Err(error) => match Errno::from_io_error(&error) {
+                    Some(Errno::INVAL | Errno::NOTTY | Errno::NODATA) => break,
+                    _ => return Err(self.error(doing, &error)),
                 },
             }
         }
         Ok(items)
     }
 
-    /// The driver's number for a format: the first of its list that is decoded as that.
+    /// The driver's number of a format: the first in its list that is decoded as that format.
     fn fourcc_of(&self, format: PixelFormat) -> Result<u32, CameraError> {
         let mut offered = self.pixel_formats()?.into_iter();
         let found = offered.find(|offered| FORMATS.contains(&(*offered, format)));
@@ -135,13 +142,18 @@ impl V4l2Device {
     }
 
     fn queue(&self, index: u32) -> Result<(), CameraError> {
-        let mut buffer = sys::Buffer { index, kind: sys::CAPTURE, memory: sys::MMAP, ..Plain::zeroed() };
-        sys::QBUF.call(self.device.as_fd(), &mut buffer).map_err(|error| self.fault("queueing a buffer", &error))
+        let mut buffer = capture_buffer(index);
+        request::QBUF.call(self.device.as_fd(), &mut buffer).map_err(|error| self.error("queueing a buffer", &error))
     }
 
-    fn fault(&self, doing: &str, error: &io::Error) -> CameraError {
+    fn error(&self, doing: &str, error: &io::Error) -> CameraError {
         CameraError::of(error, &self.name, &self.path, doing)
     }
+}
+
+/// What QUERYBUF, QBUF and DQBUF expect of a buffer.
+fn capture_buffer(index: u32) -> sys::v4l2_buffer {
+    sys::v4l2_buffer { index, type_: CAPTURE, memory: MMAP, ..Argument::zeroed() }
 }
 
 fn not_a_camera(name: &str) -> CameraError {
@@ -149,7 +161,7 @@ fn not_a_camera(name: &str) -> CameraError {
     CameraError::new(CameraErrorKind::NotACamera, name, problem)
 }
 
-/// Text that the driver ends with a zero.
+/// A driver's text, which ends with a zero byte.
 fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).trim().to_string()
@@ -169,125 +181,114 @@ impl CaptureDevice for V4l2Device {
 
     fn sizes(&mut self, format: PixelFormat) -> Result<Vec<FrameSize>, CameraError> {
         let pixel_format = self.fourcc_of(format)?;
-        let found = self.list("listing its sizes", |index| {
-            let mut size = sys::FrameSize { index, pixel_format, ..Plain::zeroed() };
-            sys::ENUM_FRAMESIZES.call(self.device.as_fd(), &mut size).map(|()| (size.kind, size.size))
-        })?;
-        Ok(found
-            .into_iter()
-            .map(|(kind, [a, b, c, d, e, f])| match kind {
-                sys::DISCRETE => FrameSize::One([a, b]),
-                _ => FrameSize::Range { min: [a, d], max: [b, e], step: [c, f] },
-            })
-            .collect())
+        self.list("listing its sizes", |index| {
+            let mut found = sys::v4l2_frmsizeenum { index, pixel_format, ..Argument::zeroed() };
+            request::ENUM_FRAMESIZES.call(self.device.as_fd(), &mut found)?;
+            Ok(frame_size(&found))
+        })
     }
 
     fn rates(&mut self, format: PixelFormat, width: u32, height: u32) -> Result<Rates, CameraError> {
         let pixel_format = self.fourcc_of(format)?;
         let found = self.list("listing its rates", |index| {
-            let mut interval = sys::FrameInterval { index, pixel_format, width, height, ..Plain::zeroed() };
-            sys::ENUM_FRAMEINTERVALS
-                .call(self.device.as_fd(), &mut interval)
-                .map(|()| (interval.kind, interval.interval))
+            let mut found = sys::v4l2_frmivalenum { index, pixel_format, width, height, ..Argument::zeroed() };
+            request::ENUM_FRAMEINTERVALS.call(self.device.as_fd(), &mut found)?;
+            Ok(found)
         })?;
-        let interval = |numerator, denominator| FrameInterval { numerator, denominator };
-        match found.first() {
-            Some((kind, [a, b, c, d, ..])) if *kind != sys::DISCRETE => {
-                Ok(Rates::Range(interval(*a, *b), interval(*c, *d)))
-            }
-            _ => Ok(Rates::List(found.iter().map(|(_, [a, b, ..])| interval(*a, *b)).collect())),
-        }
+        Ok(frame_rates(&found))
     }
 
     fn set_mode(&mut self, mode: &CameraMode) -> Result<NegotiatedMode, CameraError> {
-        let pixels = sys::PixelFormat {
+        let pix = sys::v4l2_pix_format {
             width: mode.width,
             height: mode.height,
-            pixel_format: self.fourcc_of(mode.format)?,
-            ..Plain::zeroed()
+            pixelformat: self.fourcc_of(mode.format)?,
+            ..Argument::zeroed()
         };
-        let mut format = sys::Format { kind: sys::CAPTURE, pixels, ..Plain::zeroed() };
-        sys::S_FMT.call(self.device.as_fd(), &mut format).map_err(|error| self.fault("setting its format", &error))?;
-        let pixels = format.pixels;
-        let agreed = FORMATS.iter().find(|(fourcc, _)| *fourcc == pixels.pixel_format).map(|(_, format)| *format);
+        let mut format = sys::v4l2_format { type_: CAPTURE, ..Argument::zeroed() };
+        format.fmt.pix = pix;
+        request::S_FMT
+            .call(self.device.as_fd(), &mut format)
+            .map_err(|error| self.error("setting its format", &error))?;
+        // SAFETY: the variant of the union that belongs to this type of buffer; all its bytes are initialized.
+        let pix = unsafe { format.fmt.pix };
+        let format = FORMATS.iter().find(|(fourcc, _)| *fourcc == pix.pixelformat).map(|(_, format)| *format);
         let fps = self.set_interval(mode.interval)?.and_then(FrameInterval::fps);
-        let stride = match agreed {
+        let stride = match format {
             Some(PixelFormat::Mjpeg) => None,
-            _ => Some(pixels.bytes_per_line as usize).filter(|stride| *stride > 0),
+            _ => Some(pix.bytesperline as usize).filter(|stride| *stride > 0),
         };
-        let range = range(agreed, pixels.colorspace, pixels.quantization);
-        Ok(NegotiatedMode { format: agreed, range, width: pixels.width, height: pixels.height, stride, fps })
+        let range = range(format, pix.colorspace, pix.quantization);
+        Ok(NegotiatedMode { format, range, width: pix.width, height: pix.height, stride, fps })
     }
 
     fn control(&mut self, id: u32) -> Result<Option<ControlRange>, CameraError> {
-        let mut query = sys::QueryControl { id, ..Plain::zeroed() };
-        match sys::QUERYCTRL.call(self.device.as_fd(), &mut query) {
-            Ok(()) if query.flags & (sys::CONTROL_DISABLED | sys::CONTROL_READ_ONLY) == 0 => {
+        let mut query = sys::v4l2_queryctrl { id, ..Argument::zeroed() };
+        match request::QUERYCTRL.call(self.device.as_fd(), &mut query) {
+            Ok(()) if query.flags & (sys::V4L2_CTRL_FLAG_DISABLED | sys::V4L2_CTRL_FLAG_READ_ONLY) == 0 => {
                 Ok(Some(ControlRange { min: query.minimum, max: query.maximum }))
             }
             Ok(()) => Ok(None),
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOTTY)) => Ok(None),
-            Err(error) => Err(self.fault("asking for a control", &error)),
+            Err(error) if is_unsupported(&error) => Ok(None),
+            Err(error) => Err(self.error("asking for a control", &error)),
         }
     }
 
     fn set_control(&mut self, id: u32, value: i32) -> Result<(), CameraError> {
-        let mut control = sys::Control { id, value };
-        sys::S_CTRL.call(self.device.as_fd(), &mut control).map_err(|error| match error.raw_os_error() {
-            Some(libc::EINVAL | libc::ERANGE) => CameraError::new(
-                CameraErrorKind::BadControl,
-                &self.name,
-                format_args!("control 0x{id:x} does not take {value}"),
-            ),
-            _ => self.fault("setting a control", &error),
+        let mut control = sys::v4l2_control { id, value };
+        request::S_CTRL.call(self.device.as_fd(), &mut control).map_err(|error| match Errno::from_io_error(&error) {
+            Some(Errno::INVAL | Errno::RANGE) => {
+                let problem = format_args!("control 0x{id:x} does not take {value}");
+                CameraError::new(CameraErrorKind::BadControl, &self.name, problem)
+            }
+            _ => self.error("setting a control", &error),
         })
     }
 
     fn start(&mut self, buffers: u32) -> Result<(), CameraError> {
-        let mut request =
-            sys::RequestBuffers { count: buffers, kind: sys::CAPTURE, memory: sys::MMAP, ..Plain::zeroed() };
-        let failed = |camera: &Self, error: io::Error| camera.fault("getting buffers", &error);
-        sys::REQBUFS.call(self.device.as_fd(), &mut request).map_err(|error| failed(self, error))?;
-        for index in 0..request.count {
-            let mut buffer = sys::Buffer { index, kind: sys::CAPTURE, memory: sys::MMAP, ..Plain::zeroed() };
-            sys::QUERYBUF.call(self.device.as_fd(), &mut buffer).map_err(|error| failed(self, error))?;
-            let mapping =
-                Mapping::of(&self.device, buffer.offset, buffer.length).map_err(|error| failed(self, error))?;
+        let failed = |camera: &Self, error: io::Error| camera.error("getting buffers", &error);
+        let mut wanted =
+            sys::v4l2_requestbuffers { count: buffers, type_: CAPTURE, memory: MMAP, ..Argument::zeroed() };
+        request::REQBUFS.call(self.device.as_fd(), &mut wanted).map_err(|error| failed(self, error))?;
+        for index in 0..wanted.count {
+            let mut buffer = capture_buffer(index);
+            request::QUERYBUF.call(self.device.as_fd(), &mut buffer).map_err(|error| failed(self, error))?;
+            // SAFETY: the variant of the union that belongs to this kind of memory; all its bytes are initialized.
+            let offset = unsafe { buffer.m.offset };
+            let mapping = Mapping::new(&self.device, offset, buffer.length).map_err(|error| failed(self, error))?;
             self.buffers.push(mapping);
             self.queue(index)?;
         }
-        let mut kind = sys::StreamKind { kind: sys::CAPTURE };
-        sys::STREAMON.call(self.device.as_fd(), &mut kind).map_err(|error| self.fault("starting it", &error))?;
+        request::STREAMON
+            .call(self.device.as_fd(), &mut (CAPTURE as c_int))
+            .map_err(|error| self.error("starting it", &error))?;
         self.streaming = true;
         Ok(())
     }
 
     fn wait(&mut self, time: Duration) -> Result<bool, CameraError> {
-        let mut poll = libc::pollfd { fd: self.device.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one pollfd, which lives on this stack during the call.
-        let ready = unsafe { libc::poll(&mut poll, 1, time.as_millis() as libc::c_int) };
-        if ready < 0 {
-            let error = io::Error::last_os_error();
+        let mut fds = [PollFd::new(&self.device, PollFlags::IN)];
+        let timeout = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: i64::from(time.subsec_nanos()) };
+        let ready = match poll(&mut fds, Some(&timeout)) {
+            Ok(ready) => ready > 0,
             // A signal: somebody may want this thread to stop.
-            return if error.kind() == io::ErrorKind::Interrupted {
-                Ok(false)
-            } else {
-                Err(self.fault("waiting", &error))
-            };
+            Err(Errno::INTR) => return Ok(false),
+            Err(errno) => return Err(self.error("waiting", &errno.into())),
+        };
+        let events = fds[0].revents();
+        if !events.contains(PollFlags::IN) && !events.is_empty() {
+            // Asking for a frame returns the error itself (ENODEV after unplugging).
+            let error = self.dequeue().err().unwrap_or_else(|| Errno::IO.into());
+            return Err(self.error("waiting", &error));
         }
-        if poll.revents & libc::POLLIN == 0 && poll.revents != 0 {
-            // What is wrong is said when a frame is asked for (ENODEV after unplugging).
-            let error = self.dequeue().err().unwrap_or_else(|| io::Error::from_raw_os_error(libc::EIO));
-            return Err(self.fault("waiting", &error));
-        }
-        Ok(ready > 0)
+        Ok(ready)
     }
 
     fn take(&mut self) -> Result<Option<CapturedBuffer>, CameraError> {
         match self.dequeue() {
             Ok(filled) => Ok(Some(filled)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(self.fault("taking a frame", &error)),
+            Err(error) => Err(self.error("taking a frame", &error)),
         }
     }
 
@@ -304,34 +305,32 @@ impl CaptureDevice for V4l2Device {
 
 impl V4l2Device {
     fn dequeue(&self) -> io::Result<CapturedBuffer> {
-        let mut buffer = sys::Buffer { kind: sys::CAPTURE, memory: sys::MMAP, ..Plain::zeroed() };
-        sys::DQBUF.call(self.device.as_fd(), &mut buffer)?;
-        let monotonic = buffer.flags & sys::FLAG_TIMESTAMP_MASK == sys::FLAG_TIMESTAMP_MONOTONIC;
-        let age = match monotonic {
-            true => age_of(buffer.seconds as u64 * 1_000_000_000 + buffer.microseconds as u64 * 1000),
-            false => Duration::ZERO,
+        let mut buffer = capture_buffer(0);
+        request::DQBUF.call(self.device.as_fd(), &mut buffer)?;
+        let clock = buffer.flags & sys::V4L2_BUF_FLAG_TIMESTAMP_MASK;
+        let age = match clock {
+            sys::V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC => age_of(nanoseconds(&buffer.timestamp)),
+            _ => Duration::ZERO,
         };
-        let damaged = buffer.flags & sys::FLAG_ERROR != 0;
-        Ok(CapturedBuffer { index: buffer.index, length: buffer.bytes_used as usize, age, damaged })
+        let damaged = buffer.flags & sys::V4L2_BUF_FLAG_ERROR != 0;
+        Ok(CapturedBuffer { index: buffer.index, length: buffer.bytesused as usize, age, damaged })
     }
 
-    /// Sets the time between frames, where that can be set; gives what the driver makes of it.
+    /// Sets the time between frames, where it can be set; returns what the driver makes of it.
     fn set_interval(&self, interval: Option<FrameInterval>) -> Result<Option<FrameInterval>, CameraError> {
         let Some(FrameInterval { numerator, denominator }) = interval else { return Ok(None) };
-        let mut parameters = sys::StreamParameters {
-            kind: sys::CAPTURE,
-            time_per_frame: sys::Fraction { numerator, denominator },
-            ..Plain::zeroed()
-        };
-        match sys::S_PARM.call(self.device.as_fd(), &mut parameters) {
-            Ok(()) if parameters.capability & sys::CAP_TIME_PER_FRAME != 0 => {
-                let sys::Fraction { numerator, denominator } = parameters.time_per_frame;
-                Ok(Some(FrameInterval { numerator, denominator }))
+        let mut parameters = sys::v4l2_streamparm { type_: CAPTURE, ..Argument::zeroed() };
+        parameters.parm.capture.timeperframe = sys::v4l2_fract { numerator, denominator };
+        match request::S_PARM.call(self.device.as_fd(), &mut parameters) {
+            Ok(()) => {
+                // SAFETY: the variant of the union that belongs to this type of buffer; all its bytes are initialized.
+                let capture = unsafe { parameters.parm.capture };
+                let can_be_set = capture.capability & sys::V4L2_CAP_TIMEPERFRAME != 0;
+                // Where it cannot be set, the camera keeps the rate of its mode.
+                Ok(if can_be_set { Some(frame_interval(&capture.timeperframe)) } else { interval })
             }
-            // It has the rate that it has.
-            Ok(()) => Ok(interval),
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOTTY)) => Ok(None),
-            Err(error) => Err(self.fault("setting its rate", &error)),
+            Err(error) if is_unsupported(&error) => Ok(None),
+            Err(error) => Err(self.error("setting its rate", &error)),
         }
     }
 }
@@ -339,30 +338,71 @@ impl V4l2Device {
 impl Drop for V4l2Device {
     fn drop(&mut self) {
         if self.streaming {
-            let mut kind = sys::StreamKind { kind: sys::CAPTURE };
-            // A camera that is gone cannot be stopped, and need not be. Buffers are unmapped and the descriptor is closed
-            // after this, which stops it in any case.
-            let _ = sys::STREAMOFF.call(self.device.as_fd(), &mut kind);
+            // A camera that is gone cannot be stopped, and need not be. Buffers are unmapped and the device is closed after
+            // this, which stops it in any case.
+            let _ = request::STREAMOFF.call(self.device.as_fd(), &mut (CAPTURE as c_int));
         }
     }
 }
 
-/// How long ago a time of the monotonic clock was, given in nanoseconds as the kernel stamps frames and edges.
-pub(crate) fn age_of(nanoseconds: u64) -> Duration {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes one timespec, which lives on this stack.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
-    let now = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
-    Duration::from_nanos(now.saturating_sub(nanoseconds))
+/// Whether a driver does not implement a request, or not for what was asked.
+fn is_unsupported(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::NOTTY))
+}
+
+fn frame_size(found: &sys::v4l2_frmsizeenum) -> FrameSize {
+    match found.type_ {
+        sys::v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE => {
+            // SAFETY: the type names this variant; all bytes of the union are initialized.
+            let size = unsafe { found.__bindgen_anon_1.discrete };
+            FrameSize::One([size.width, size.height])
+        }
+        _ => {
+            // SAFETY: as above.
+            let range = unsafe { found.__bindgen_anon_1.stepwise };
+            FrameSize::Range {
+                min: [range.min_width, range.min_height],
+                max: [range.max_width, range.max_height],
+                step: [range.step_width, range.step_height],
+            }
+        }
+    }
+}
+
+/// A list of rates, or the range that the first entry is.
+fn frame_rates(found: &[sys::v4l2_frmivalenum]) -> Rates {
+    let is_list = |entry: &&sys::v4l2_frmivalenum| entry.type_ == sys::v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_DISCRETE;
+    match found.first() {
+        Some(entry) if !is_list(&entry) => {
+            // SAFETY: the type names this variant; all bytes of the union are initialized.
+            let range = unsafe { entry.__bindgen_anon_1.stepwise };
+            Rates::Range(frame_interval(&range.min), frame_interval(&range.max))
+        }
+        _ => {
+            // SAFETY: as above. In an entry of another type this is the shortest interval of its range.
+            let interval = |entry: &sys::v4l2_frmivalenum| frame_interval(unsafe { &entry.__bindgen_anon_1.discrete });
+            Rates::List(found.iter().map(interval).collect())
+        }
+    }
+}
+
+fn frame_interval(fraction: &sys::v4l2_fract) -> FrameInterval {
+    FrameInterval { numerator: fraction.numerator, denominator: fraction.denominator }
+}
+
+fn nanoseconds(time: &sys::timeval) -> u64 {
+    (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add((time.tv_usec as u64).wrapping_mul(1000))
 }
 
 /// Which luma is black and white. Where the driver leaves it open: full for JPEG and for sensors that give grey alone,
 /// limited for video (`V4L2_MAP_QUANTIZATION_DEFAULT`).
 fn range(format: Option<PixelFormat>, colorspace: u32, quantization: u32) -> Range {
     match (quantization, format) {
-        (sys::QUANTIZATION_FULL, _) => Range::Full,
-        (sys::QUANTIZATION_LIMITED, _) => Range::Limited,
-        (_, Some(PixelFormat::Yuyv | PixelFormat::Nv12)) if colorspace != sys::COLORSPACE_JPEG => Range::Limited,
+        (sys::v4l2_quantization_V4L2_QUANTIZATION_FULL_RANGE, _) => Range::Full,
+        (sys::v4l2_quantization_V4L2_QUANTIZATION_LIM_RANGE, _) => Range::Limited,
+        (_, Some(PixelFormat::Yuyv | PixelFormat::Nv12)) if colorspace != sys::v4l2_colorspace_V4L2_COLORSPACE_JPEG => {
+            Range::Limited
+        }
         _ => Range::Full,
     }
 }
@@ -391,20 +431,50 @@ mod tests {
     }
 
     #[test]
-    fn video_has_limited_range_and_jpeg_full() {
-        assert_eq!(range(Some(PixelFormat::Yuyv), 8, 0), Range::Limited);
-        assert_eq!(range(Some(PixelFormat::Yuyv), sys::COLORSPACE_JPEG, 0), Range::Full);
-        assert_eq!(range(Some(PixelFormat::Yuyv), 8, sys::QUANTIZATION_FULL), Range::Full);
-        assert_eq!(range(Some(PixelFormat::Mjpeg), 8, 0), Range::Full);
-        assert_eq!(range(Some(PixelFormat::Grey), 8, 0), Range::Full);
-        assert_eq!(range(Some(PixelFormat::Grey), 8, sys::QUANTIZATION_LIMITED), Range::Limited);
+    fn sizes_and_rates_are_read_from_the_variant_that_their_type_names() {
+        let mut size = sys::v4l2_frmsizeenum::zeroed();
+        size.type_ = sys::v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE;
+        size.__bindgen_anon_1.discrete = sys::v4l2_frmsize_discrete { width: 640, height: 480 };
+        assert_eq!(frame_size(&size), FrameSize::One([640, 480]));
+        size.type_ = sys::v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_STEPWISE;
+        size.__bindgen_anon_1.stepwise = sys::v4l2_frmsize_stepwise {
+            min_width: 2,
+            max_width: 1920,
+            step_width: 4,
+            min_height: 1,
+            max_height: 1080,
+            step_height: 3,
+        };
+        assert_eq!(frame_size(&size), FrameSize::Range { min: [2, 1], max: [1920, 1080], step: [4, 3] });
+
+        let fraction = |numerator, denominator| sys::v4l2_fract { numerator, denominator };
+        let interval = |numerator, denominator| FrameInterval { numerator, denominator };
+        let listed = |denominator| {
+            let mut entry = sys::v4l2_frmivalenum::zeroed();
+            entry.type_ = sys::v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_DISCRETE;
+            entry.__bindgen_anon_1.discrete = fraction(1, denominator);
+            entry
+        };
+        assert_eq!(frame_rates(&[listed(30), listed(15)]), Rates::List(vec![interval(1, 30), interval(1, 15)]));
+        assert_eq!(frame_rates(&[]), Rates::List(vec![]));
+        let mut range = sys::v4l2_frmivalenum::zeroed();
+        range.type_ = sys::v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_CONTINUOUS;
+        range.__bindgen_anon_1.stepwise =
+            sys::v4l2_frmival_stepwise { min: fraction(1, 60), max: fraction(1, 1), step: fraction(1, 1) };
+        assert_eq!(frame_rates(&[range]), Rates::Range(interval(1, 60), interval(1, 1)));
+        assert_eq!(nanoseconds(&sys::timeval { tv_sec: 2, tv_usec: 3 }), 2_000_003_000);
     }
 
     #[test]
-    fn an_age_is_counted_by_the_monotonic_clock() {
-        let boot = age_of(0);
-        std::thread::sleep(Duration::from_millis(2));
-        assert!(age_of(0) >= boot + Duration::from_millis(2));
-        assert_eq!(age_of(u64::MAX), Duration::ZERO);
+    fn video_has_limited_range_and_jpeg_full() {
+        assert_eq!(range(Some(PixelFormat::Yuyv), 8, 0), Range::Limited);
+        assert_eq!(range(Some(PixelFormat::Yuyv), sys::v4l2_colorspace_V4L2_COLORSPACE_JPEG, 0), Range::Full);
+        assert_eq!(range(Some(PixelFormat::Yuyv), 8, sys::v4l2_quantization_V4L2_QUANTIZATION_FULL_RANGE), Range::Full);
+        assert_eq!(range(Some(PixelFormat::Mjpeg), 8, 0), Range::Full);
+        assert_eq!(range(Some(PixelFormat::Grey), 8, 0), Range::Full);
+        assert_eq!(
+            range(Some(PixelFormat::Grey), 8, sys::v4l2_quantization_V4L2_QUANTIZATION_LIM_RANGE),
+            Range::Limited
+        );
     }
 }

@@ -1,0 +1,24 @@
+//! Time stamps of the kernel's monotonic clock, on which frames and edges are dated.
+
+use rustix::time::{ClockId, clock_gettime};
+use std::time::Duration;
+
+/// How long ago a time stamp was, in nanoseconds of the monotonic clock. Zero for one that lies ahead.
+pub(super) fn age_of(nanoseconds: u64) -> Duration {
+    let now = clock_gettime(ClockId::Monotonic);
+    let now = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
+    Duration::from_nanos(now.saturating_sub(nanoseconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_counted_by_the_monotonic_clock() {
+        let boot = age_of(0);
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(age_of(0) >= boot + Duration::from_millis(2));
+        assert_eq!(age_of(u64::MAX), Duration::ZERO);
+    }
+}
