@@ -1,8 +1,7 @@
 //! `lineside teach`: what an engineer does at the line, and what can go wrong there.
 
-use crate::common::{arg, lineside, refuse, root, succeed, write_mask};
+use crate::common::{arg, eventually, lineside, refuse, root, succeed, write_mask};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 const NORMAL: &str = "models/inspect-demo/frames/normal";
 const DEFECT: &str = "models/inspect-demo/frames/defect";
@@ -73,12 +72,7 @@ fn teaching_goes_on_where_it_was_stopped_and_comes_to_the_same() {
     let notes = folder.path().join("broken.teaching/normal/pictures.jsonl");
     // Killed once it has seen a few pictures.
     let seen = || std::fs::read_to_string(&notes).map_or(0, |text| text.lines().count());
-    for _ in 0..2000 {
-        if seen() >= 4 || child.try_wait().unwrap().is_some() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    eventually("four pictures", || (seen() >= 4 || child.try_wait().unwrap().is_some()).then_some(()));
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(seen() >= 4 && !broken.exists(), "{}", seen());

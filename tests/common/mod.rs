@@ -1,34 +1,91 @@
-//! What the tests that drive the binary share.
-#![allow(dead_code)] // each test file uses its part
+//! Shared by the tests that run the program.
+//!
+//! No test depends on the machine's speed. What must happen is awaited with [`eventually`] and [`ends`], whose limit only
+//! ends a test that hangs; what must not happen is shown by the order of events or by a count.
+#![allow(dead_code)] // each test binary uses its part
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Ends a test that hangs. Far above what any step takes, also on a machine with four times as much work as cores.
+pub const HANGS: Duration = Duration::from_secs(180);
+
+/// Polls until `look` returns something; panics with `what` when it hangs.
+pub fn eventually<T>(what: impl Display, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < HANGS, "it hangs: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Waits for the end of a process; kills it and panics when it hangs.
+pub fn ends(child: &mut Child) -> ExitStatus {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if begun.elapsed() > HANGS {
+            let _ = child.kill();
+            panic!("the process does not end");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Sends a signal to a process.
+pub fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap().success());
+}
+
+/// Prints why a test is skipped. With `LINESIDE_REQUIRE_ALL`, which CI sets, it fails instead.
+pub fn skip(missing: impl Display) {
+    assert!(std::env::var_os("LINESIDE_REQUIRE_ALL").is_none(), "missing: {missing}");
+    eprintln!("skipped: {missing}");
+}
+
+/// Whether a command succeeds here; if not, the test that needs it is skipped.
+pub fn has(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    let tried = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let works = tried.is_ok_and(|status| status.success());
+    if !works {
+        skip(format_args!("`{program} {}` does not work here", arguments.join(" ")));
+    }
+    works
+}
 
 /// The project's folder: tests run there, so that bundles are found under `models/`.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The binary, to be given arguments.
+/// The program, without arguments yet.
 pub fn lineside() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lineside"));
     command.current_dir(root()).env_remove("LINESIDE_LOG").env_remove("LINESIDE_BUNDLES");
     command
 }
 
-/// Runs the binary.
+/// Runs the program.
 pub fn run(arguments: &[&str]) -> Output {
     lineside().args(arguments).output().unwrap()
 }
 
-/// Runs the binary, which must succeed, and gives its stdout.
+/// Runs the program, which must succeed, and returns its stdout.
 pub fn succeed(arguments: &[&str]) -> String {
     let output = run(arguments);
     assert!(output.status.success(), "{arguments:?}: {}\n{}", output.status, text(&output.stderr));
     text(&output.stdout)
 }
 
-/// Runs the binary, which must fail with `code` and one line that contains every one of `parts`.
+/// Runs the program, which must fail with `code` and one line that contains every one of `parts`.
 pub fn refuse(arguments: &[&str], code: i32, parts: &[&str]) {
     let output = run(arguments);
     let said = text(&output.stderr);
@@ -50,7 +107,7 @@ pub fn arg(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Writes `config` into `folder` and gives its path.
+/// Writes `config` into `folder` and returns its path.
 pub fn config(folder: &Path, config: &str) -> PathBuf {
     let path = folder.join("line.toml");
     std::fs::write(&path, config).unwrap();
@@ -77,15 +134,12 @@ pub fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// What a test needs from outside the project, or `None` with a printed reason. CI sets `LINESIDE_REQUIRE_ALL`, and
-/// then nothing may be missing.
+/// A file or folder from outside the project; the test that needs it is skipped where it is missing.
 pub fn outside(path: PathBuf, what: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    let missing = format!("{what} is not at {}", path.display());
-    assert!(std::env::var_os("LINESIDE_REQUIRE_ALL").is_none(), "{missing}");
-    eprintln!("skipped: {missing}");
+    skip(format_args!("{what} is not at {}", path.display()));
     None
 }
 

@@ -1,12 +1,12 @@
-//! The wall clock jumps by a day, forward and back, or stands still: the line goes on at its pace, and no picture takes the
-//! place of another. A small library in front of the C library's clock makes the program believe it.
+//! The wall clock jumps by a day, forward and back, or stands still: inspection goes on, and no picture overwrites another. A
+//! small preloaded library changes the time that the program reads.
 
-use crate::common::{arg, config, lineside, records, root, text};
+use crate::common::{HANGS, arg, config, ends, has, lineside, records, root, signal, text};
 use std::collections::HashSet;
 use std::io::Read;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// Reads a file at each look at the wall clock: seconds to add, or with `=` before it the time at which it stands.
@@ -32,17 +32,11 @@ int clock_gettime(clockid_t id, struct timespec *now) {
 }
 "#;
 
-/// Builds the library; `None` with a printed reason where there is no C compiler.
+/// Builds the library; `None` where there is no C compiler.
 fn shim(folder: &Path) -> Option<PathBuf> {
     let (source, library) = (folder.join("clock.c"), folder.join("clock.so"));
     std::fs::write(&source, SHIM).unwrap();
-    let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source).status();
-    if built.is_ok_and(|status| status.success()) {
-        return Some(library);
-    }
-    assert!(std::env::var_os("LINESIDE_REQUIRE_ALL").is_none(), "no C compiler");
-    eprintln!("skipped: no C compiler");
-    None
+    has("cc", &["-shared", "-fPIC", "-O1", "-o", arg(&library), arg(&source)]).then_some(library)
 }
 
 struct Service {
@@ -100,38 +94,35 @@ fn a_jump_of_a_day_changes_nothing_but_the_dates() {
         ),
     );
     let mut service = Service::start(folder.path(), &library, &path, "0");
-    let (begun, mut bytes) = (Instant::now(), [0; 4096]);
-    let mut heard: Vec<(Instant, String)> = Vec::new();
-    let mut jumps = vec![(14, "0"), (10, "-86400"), (6, "86400")];
-    let mut ready = None;
-    while ready.is_none_or(|ready: Instant| ready.elapsed() < Duration::from_secs(18)) {
-        assert!(begun.elapsed() < Duration::from_secs(90), "{heard:?}");
-        if let Ok(length) = socket.recv(&mut bytes) {
-            let said = String::from_utf8_lossy(&bytes[..length]).into_owned();
-            heard.extend(said.lines().map(|line| (Instant::now(), line.to_string())));
+    let mut heard: Vec<String> = Vec::new();
+    // Until the manager was notified of progress so many times more: a clock that goes by the date would be silent for a day.
+    let mut hear = |wanted: &str, count: usize| {
+        let (begun, mut bytes, before) = (Instant::now(), [0; 4096], heard.len());
+        while heard[before..].iter().filter(|line| line.starts_with(wanted)).count() < count {
+            assert!(begun.elapsed() < HANGS, "no {wanted}: {heard:?}");
+            if let Ok(length) = socket.recv(&mut bytes) {
+                heard.extend(String::from_utf8_lossy(&bytes[..length]).lines().map(String::from));
+            }
         }
-        if ready.is_none() && heard.iter().any(|(_, line)| line == "READY=1") {
-            ready = Some(Instant::now());
-        }
-        if jumps.last().zip(ready).is_some_and(|((at, _), ready)| ready.elapsed().as_secs() >= *at) {
-            service.set_clock(jumps.pop().unwrap().1);
-        }
+    };
+    hear("READY=1", 1);
+    for clock in ["0", "86400", "-86400", "0"] {
+        service.set_clock(clock);
+        hear("WATCHDOG=1", 4);
+        hear("STATUS=", 1);
+        hear("WATCHDOG=1", 1);
     }
-    assert!(Command::new("kill").arg(service.process.id().to_string()).status().unwrap().success());
-    assert!(service.process.wait().unwrap().success());
+    signal(&service.process, "TERM");
+    assert!(ends(&mut service.process).success());
     let mut log = String::new();
     service.process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
 
-    // The manager is told all the time that the service gets on, and the rate stays.
-    let fed: Vec<Instant> = heard.iter().filter(|(_, line)| line == "WATCHDOG=1").map(|(at, _)| *at).collect();
-    let longest = fed.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
-    assert!(longest < Duration::from_secs(3) && fed.len() >= 12, "{longest:?}, {} times", fed.len());
+    // Rates are those of the source, or less on a busy machine; by the date they would be 20 frames in a day.
     let rates: Vec<f64> =
-        heard.iter().filter_map(|(_, line)| line.strip_prefix("STATUS=")?.split(' ').next()?.parse().ok()).collect();
-    assert!(rates.len() >= 6 && rates.iter().all(|rate| (10.0..25.0).contains(rate)), "{rates:?}");
+        heard.iter().filter_map(|line| line.strip_prefix("STATUS=")?.split(' ').next()?.parse().ok()).collect();
+    assert!(rates.len() >= 4 && rates.iter().all(|rate| (0.1..30.0).contains(rate)), "{rates:?}");
 
-    // The dates did jump, both ways and back. Events tell when their frames were taken, in order; what others tell in between
-    // has the time of its telling.
+    // The dates did jump, both ways and back. Events have the times at which their frames were taken, in order.
     let records = records(&results);
     let times: Vec<i64> = records
         .iter()

@@ -1,8 +1,7 @@
-//! The disk is full, or cannot be written any more, while the line runs: inspection goes on, and results are written again as
-//! soon as they can be. `check` says it before. The disk is a file system in memory that only the program sees: that takes
-//! root; other users are told that this is skipped.
+//! The disk is full or read-only while the line runs: inspection goes on, and results are written again as soon as they can be.
+//! `check` reports it beforehand. The disk is a file system in memory that only the program sees, which takes root.
 
-use crate::common::{arg, config, lineside, text};
+use crate::common::{HANGS, arg, config, ends, has, lineside, signal, text};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsRawFd;
@@ -11,15 +10,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// Whether a process may have file systems of its own.
+/// Whether a process may mount file systems of its own: that takes root.
 fn may_mount() -> bool {
-    let tried = Command::new("unshare").args(["--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).output();
-    if tried.is_ok_and(|output| output.status.success()) {
-        return true;
-    }
-    assert!(std::env::var_os("LINESIDE_REQUIRE_ALL").is_none(), "file systems cannot be mounted: not root?");
-    eprintln!("skipped: file systems cannot be mounted here, that takes root");
-    false
+    has("unshare", &["--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"])
 }
 
 /// The program with a file system of its own at `results`.
@@ -74,9 +67,9 @@ impl Line {
     }
 
     fn until(&self, what: &str, happened: impl Fn() -> bool) {
-        let asked = Instant::now();
+        let begun = Instant::now();
         while !happened() {
-            assert!(asked.elapsed() < Duration::from_secs(60), "{what}: never\n{}", self.log.lock().unwrap());
+            assert!(begun.elapsed() < HANGS, "it hangs: {what}\n{}", self.log.lock().unwrap());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -85,12 +78,11 @@ impl Line {
         self.until(what, || self.log.lock().unwrap().contains(what));
     }
 
-    /// Frames are judged at the source's pace, whatever the disk does.
+    /// Frames are inspected while the disk is as it is now.
     fn goes_on(&self) {
         let count = || *self.verdicts.lock().unwrap();
         let before = count();
-        std::thread::sleep(Duration::from_secs(2));
-        assert!(count() - before >= 20, "{} verdicts in two seconds of 20 frames each", count() - before);
+        self.until("more verdicts", || count() - before >= 30);
     }
 
     /// Others fill the disk; pictures make way as long as there are any.
@@ -110,14 +102,12 @@ impl Line {
         assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
     }
 
-    /// Stops it within two seconds; gives the records that it left.
+    /// Stops it; returns the records that it left.
     fn stop(mut self) -> Vec<Result<serde_json::Value, String>> {
         // Its file system lives as long as this.
         let folder = File::open(self.folder()).unwrap();
-        let asked = Instant::now();
-        assert!(Command::new("kill").arg(self.process.id().to_string()).status().unwrap().success());
-        self.process.wait().unwrap();
-        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+        signal(&self.process, "TERM");
+        ends(&mut self.process);
         let text = std::fs::read_to_string(format!("/proc/self/fd/{}/events.jsonl", folder.as_raw_fd())).unwrap();
         text.lines().map(|line| serde_json::from_str(line).map_err(|_| line.to_string())).collect()
     }
@@ -222,7 +212,7 @@ fn a_run_begins_on_a_disk_that_is_full_or_read_only() {
 }
 
 #[test]
-fn check_says_before_that_results_cannot_be_written() {
+fn check_reports_results_that_cannot_be_written() {
     if !may_mount() {
         return;
     }

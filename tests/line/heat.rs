@@ -1,12 +1,12 @@
-//! A board that gets too hot: what is given up, what is told, and that every frame is still counted. The board is a sysfs
-//! of the test's own, whose files change while the service runs.
+//! A board that gets too hot: the steps that are given up, the records of them, and the count of every frame. The board is a
+//! sysfs of the test's own, whose files change while the service runs.
 
-use crate::common::{arg, config, lineside, records, refuse, succeed};
+use crate::common::{HANGS, arg, config, ends, lineside, records, refuse, signal, succeed};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -86,9 +86,10 @@ impl Line {
         Line { process, log, verdicts, status, begun: Instant::now() }
     }
 
-    /// Whether `systemctl status` showed a text.
-    fn showed(&self, text: &str) -> bool {
-        self.status.lock().unwrap().iter().any(|line| line.trim_end().ends_with(text))
+    /// Waits until the text of `systemctl status` ends so.
+    fn shows(&self, text: &str) {
+        let found = || self.status.lock().unwrap().iter().any(|line| line.trim_end().ends_with(text)).then_some(());
+        crate::common::eventually(text, found);
     }
 
     /// Verdicts from now on.
@@ -113,7 +114,7 @@ impl Line {
                 return found[count - 1].clone();
             }
             let log = self.log.lock().unwrap();
-            assert!(asked.elapsed() < Duration::from_secs(60), "no {count} × {kind}: {log:?}");
+            assert!(asked.elapsed() < HANGS, "no {count} × {kind}: {log:?}");
             drop(log);
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -121,8 +122,8 @@ impl Line {
 
     /// Stops it in order, and gives its last record.
     fn stop(mut self) -> Value {
-        assert!(Command::new("kill").arg(self.process.id().to_string()).status().unwrap().success());
-        assert!(self.process.wait().unwrap().success());
+        signal(&self.process, "TERM");
+        assert!(ends(&mut self.process).success());
         self.expect("stop", 1)
     }
 }
@@ -157,6 +158,11 @@ fn is_exact(record: &Value) {
 fn time(record: &Value) -> f64 {
     let time: jiff::Timestamp = record["time"].as_str().unwrap().parse().unwrap();
     time.as_millisecond() as f64 / 1e3
+}
+
+/// The number of an event's frame, counted as they are captured.
+fn number_of(event: &Value) -> u64 {
+    event["frame"].as_str().unwrap().rsplit('-').next().unwrap().parse().unwrap()
 }
 
 /// Width and height of a PNG.
@@ -194,8 +200,9 @@ fn it_climbs_while_hot_and_descends_when_cool_and_every_frame_is_counted() {
     // Between the limits it stays as it is.
     board.set(TEMP, "72000\n");
     board.set(BITS, "e0000\n");
+    line.shows("; 72.0 °C, heat rung 3 (size)");
     std::thread::sleep(Duration::from_secs(4));
-    assert!(line.showed("; 72.0 °C, heat rung 3 (size)"));
+    assert_eq!(line.of_kind("heat").len(), 3);
     board.set(TEMP, "60000\n");
     let down = line.expect("heat", 4);
     assert_eq!((&down["rung"], &down["name"], &down["level"]), (&1.into(), &"rate".into(), &"info".into()));
@@ -223,17 +230,22 @@ fn it_climbs_while_hot_and_descends_when_cool_and_every_frame_is_counted() {
     assert_eq!(events.len() as u64, inspected);
     let [climbed, small, .., usual, over] = [0, 1, 2, 3, 4].map(|step| time(&steps[step]));
     let during = |from: f64, to: f64| events.iter().filter(move |event| (from..to).contains(&time(event)));
-    let rate = |from: f64, to: f64| during(from, to).count() as f64 / (to - from);
-    let (before, lowered, after) = (rate(climbed - 4.0, climbed), rate(climbed, usual), rate(over, over + 3.0));
-    assert!(lowered < before / 2.5 && lowered < after / 2.5, "{before:.1}, {lowered:.1}, {after:.1} a second");
-    assert!(lowered > before / 8.0, "{before:.1}, {lowered:.1} a second");
-    assert!(captured as f64 / inspected as f64 > 1.2, "{captured} of which {inspected}");
+    // Frames are numbered as they are captured. Of four, one is inspected while the rate is lowered; a busy machine inspects
+    // fewer, and only before and after there are two in a row. Some are on their way while a rung changes.
+    const ON_THEIR_WAY: usize = 3;
+    let gaps = |from: f64, to: f64| -> Vec<u64> {
+        let numbers: Vec<u64> = during(from, to).skip(ON_THEIR_WAY).map(number_of).collect();
+        numbers.windows(2).map(|pair| pair[1] - pair[0]).collect()
+    };
+    let (before, lowered, after) = (gaps(0.0, climbed), gaps(climbed, usual), gaps(over, f64::MAX));
+    assert!(before.contains(&1) && after.contains(&1), "{before:?}, {lowered:?}, {after:?}");
+    assert!(lowered.len() > 3 && lowered.iter().all(|gap| *gap >= 4), "{before:?}, {lowered:?}, {after:?}");
+    assert!(captured > inspected, "{captured} of which {inspected}");
     let size_of = |event: &Value| png_size(&results.join(event["files"]["annotated"].as_str().unwrap()));
-    // A frame may be on its way while a rung changes.
-    let moment = 0.3;
-    assert!(during(small + moment, usual).all(|event| size_of(event) == (80, 60)));
-    assert!(during(small + moment, usual).count() > 5);
-    assert!(during(0.0, small).chain(during(usual + moment, f64::MAX)).all(|event| size_of(event) == (160, 120)));
+    assert!(during(small, usual).skip(ON_THEIR_WAY).all(|event| size_of(event) == (80, 60)));
+    assert!(during(small, usual).skip(ON_THEIR_WAY).count() > 2);
+    let full_size = during(0.0, small).chain(during(usual, f64::MAX).skip(ON_THEIR_WAY));
+    assert!(full_size.into_iter().all(|event| size_of(event) == (160, 120)));
 }
 
 #[test]
@@ -242,7 +254,7 @@ fn a_source_that_waits_slows_down_and_loses_nothing() {
     let board = Board::new("50000", "0");
     let (sysfs, frames) = (board.0.path(), crate::common::root().join("models/inspect-demo/frames/normal"));
     let source = format!("[source.folder]\npath = {frames:?}\nrepeat = true\n[super_resolution]\nwhen = \"never\"\n");
-    let output = format!("[output]\nfolder = {:?}\n", folder.path().join("results"));
+    let output = format!("[output]\nfolder = {:?}\n[anomaly]\nthreshold = 0.0\n", folder.path().join("results"));
     let heat = format!("[heat]\nsysfs = {sysfs:?}\ndegrade = true\n{QUICK}every = 10\n");
     let line = Line::start(&config(folder.path(), &(source + &output + &heat)));
     line.expect("start", 1);
@@ -250,15 +262,22 @@ fn a_source_that_waits_slows_down_and_loses_nothing() {
     let two = Duration::from_secs(2);
     let before = line.verdicts_within(two);
     board.set(TEMP, "90000");
-    line.expect("heat", 1);
+    let hot = line.expect("heat", 1);
     let lowered = line.verdicts_within(two);
     board.set(TEMP, "50000");
-    line.expect("heat", 2);
+    let cool = line.expect("heat", 2);
     let after = line.verdicts_within(two);
     assert!(lowered > 0 && lowered * 2 < before && lowered * 2 < after, "{before}, then {lowered}, then {after}");
     let status = line.expect("status", 1);
-    // Frames do not grow old by the rest.
-    assert!(status["verdict_p50_ms"].as_f64().unwrap() < 200.0, "{status}");
+    // Frames do not grow old by the rest, which takes nine times as long as the inspection.
+    let judge = status["judge_p50_ms"].as_f64().unwrap();
+    let events = records(&folder.path().join("results"));
+    let lowered =
+        events.iter().filter(|record| record["record"] == "event" && (time(&hot)..time(&cool)).contains(&time(record)));
+    let mut latencies: Vec<f64> = lowered.map(|event| event["latency_ms"].as_f64().unwrap()).collect();
+    latencies.sort_by(f64::total_cmp);
+    let median = latencies[latencies.len() / 2];
+    assert!(median < 5.0 * judge, "{median} ms until a verdict, {judge} for the inspection");
     let stop = line.stop();
     is_exact(&stop);
     let [captured, inspected, _, stale, _] = counts_of(&stop);
@@ -275,7 +294,7 @@ fn without_degrade_heat_is_only_told_and_a_lost_sensor_too() {
     assert_eq!((&hot["rung"], &hot["name"], &hot["level"]), (&0.into(), &"none".into(), &"warn".into()));
     assert_eq!(hot["cause"], "75 °C or more for 2 s; nothing is given up: heat.degrade is off");
     std::thread::sleep(Duration::from_secs(3));
-    assert!(line.showed("; 80.0 °C"));
+    line.shows("; 80.0 °C");
     board.lose(TEMP);
     board.set(BITS, "nonsense");
     let gone = line.expect("heat", 2);
@@ -287,8 +306,14 @@ fn without_degrade_heat_is_only_told_and_a_lost_sensor_too() {
     assert_eq!(line.of_kind("heat").len(), 3);
     let stop = line.stop();
     is_exact(&stop);
-    let [captured, inspected, ..] = counts_of(&stop);
-    assert!(inspected * 10 >= captured * 8, "no rate was lowered: {stop}");
+    // No rate was lowered: after it was reported hot, frames were inspected one after the other.
+    let events = records(&folder.path().join("results"));
+    let numbers: Vec<u64> = events
+        .iter()
+        .filter(|record| record["record"] == "event" && time(record) > time(&hot))
+        .map(number_of)
+        .collect();
+    assert!(numbers.windows(2).any(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
     if status.get("temperature_c").is_none() {
         assert!(status.get("throttled").is_none() && status.get("heat").is_none(), "{status}");
     }

@@ -1,32 +1,20 @@
-//! A real mosquitto, and somebody who listens to what it says.
+//! A mosquitto process and subscribers to it.
 
-use super::common::{arg, text};
+use super::common::{arg, eventually, has, text};
 use serde_json::Value;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
-use std::time::{Duration, Instant};
 
 /// Whether Debian's mosquitto and its clients are here.
 pub fn has_mosquitto() -> bool {
     let tools = ["mosquitto", "mosquitto_sub", "mosquitto_pub", "openssl"];
-    let missing = tools.into_iter().find(|tool| {
-        let found = Command::new("sh").args(["-c", "PATH=$PATH:/usr/sbin command -v \"$0\"", tool]).output();
-        !found.is_ok_and(|output| output.status.success())
-    });
-    let Some(missing) = missing else { return true };
-    assert!(std::env::var_os("LINESIDE_REQUIRE_ALL").is_none(), "no {missing}: cross/setup-debian.sh installs it");
-    eprintln!("skipped: no {missing}");
-    false
+    tools.iter().all(|tool| has("sh", &["-c", "PATH=$PATH:/usr/sbin command -v \"$0\"", tool]))
 }
 
 pub fn until(what: &str, happened: impl Fn() -> bool) {
-    let asked = Instant::now();
-    while !happened() {
-        assert!(asked.elapsed() < Duration::from_secs(60), "{what}: never");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually(what, || happened().then_some(()));
 }
 
 /// A port that no other test here was given, below those that the kernel gives to anybody.
@@ -45,13 +33,13 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts it; `more` is what its configuration says beside the port.
+    /// Starts it; `more` is appended to its configuration.
     pub fn start(folder: &Path, more: &str) -> Broker {
         let port = free_port();
-        // Subscriptions outlast it, once it was told to write them down.
+        // Subscriptions outlast the process, once they are saved.
         let text = format!(
             "listener {port} 127.0.0.1\npersistence true\npersistence_location {}/\nautosave_interval 86400\n\
-             max_queued_messages 0\nuser root\nlog_dest stderr\n{more}\n",
+             max_queued_messages 0\nuser root\nlog_dest stderr\nlog_type all\n{more}\n",
             folder.display()
         );
         std::fs::write(folder.join("mosquitto.conf"), text).unwrap();
@@ -87,7 +75,7 @@ impl Broker {
         }
     }
 
-    /// Messages on a topic, with those that are retained, from now on.
+    /// Subscribes to a topic: retained messages, and all from now on.
     pub fn listen(&self, topic: &str) -> Listener {
         let name = format!("listener-{}", std::fs::read_dir(&self.folder).unwrap().count());
         let file = self.folder.join(&name);
@@ -97,14 +85,17 @@ impl Broker {
         let listener = Listener { process, file };
         let log = self.folder.join("mosquitto.log");
         until("a subscription", || std::fs::read_to_string(&log).unwrap_or_default().contains(&format!(" as {name} ")));
-        std::thread::sleep(Duration::from_millis(200));
-        // Its subscription outlasts the broker.
+        // Its subscription, once acknowledged and saved, outlasts the broker.
+        let log = || std::fs::read_to_string(self.folder.join("mosquitto.log")).unwrap_or_default();
+        until("an acknowledged subscription", || log().contains(&format!("Sending SUBACK to {name}")));
+        let saved = || log().matches("Saving in-memory database").count();
+        let before = saved();
         self.signal("USR1");
-        std::thread::sleep(Duration::from_millis(200));
+        until("a saved database", || saved() > before);
         listener
     }
 
-    /// What a topic holds.
+    /// The retained message of a topic.
     pub fn retained(&self, topic: &str) -> Option<String> {
         let output = self.client("mosquitto_sub").args(["-C", "1", "-W", "2", "-t", topic]).output().unwrap();
         Some(text(&output.stdout).trim_end().to_string()).filter(|message| !message.is_empty())
@@ -133,7 +124,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Topic and message of all that came, in order.
+    /// Topics and messages received so far, in order.
     pub fn heard(&self) -> Vec<(String, String)> {
         let text = std::fs::read_to_string(&self.file).unwrap();
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
@@ -144,7 +135,7 @@ impl Listener {
         whole.lines().map(split).collect()
     }
 
-    /// The records that came and wait for nobody else, in order: all but a status, which is told on its own.
+    /// The records received so far, in order, without those of kind `status`, which are published outside the queue.
     pub fn records(&self) -> Vec<Value> {
         let heard = self.heard();
         let records = heard.iter().filter(|(topic, _)| topic.starts_with("hall/line/") && topic != "hall/line/status");

@@ -1,11 +1,11 @@
-//! The program, told of a broker, and what it wrote down.
+//! The program with a broker in its configuration, and the records that it wrote.
 
 use super::broker::{Listener, until};
 use super::common::{self, arg, config, lineside};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// A line on which every frame is a defect.
@@ -42,13 +42,10 @@ impl Line {
         until(what, || self.log().contains(what));
     }
 
-    /// Ends it in order; gives how long that took.
-    pub fn stop(&mut self) -> Duration {
-        let asked = Instant::now();
-        assert!(Command::new("kill").arg(self.process.id().to_string()).status().unwrap().success());
-        let status = self.process.wait().unwrap();
-        assert!(status.success(), "{}", self.log());
-        asked.elapsed()
+    /// Stops it; it must end successfully.
+    pub fn stop(&mut self) {
+        common::signal(&self.process, "TERM");
+        assert!(common::ends(&mut self.process).success(), "{}", self.log());
     }
 
     pub fn kill(&mut self) {
@@ -64,20 +61,20 @@ impl Drop for Line {
     }
 }
 
-/// What is written down, without each status: what the broker has to hear of.
+/// The records in `events.jsonl` without those of kind `status`: all of them must reach the broker.
 pub fn written(folder: &Path) -> Vec<Value> {
     let records = common::records(&folder.join("results"));
     records.into_iter().filter(|record| record["record"] != "status").collect()
 }
 
-/// Each record once, as it came first. Those that came again are equal to the last byte, and of events the id says so.
+/// Each record once, at its first place: what is published again after a lost connection is equal to the last byte.
 pub fn once(records: Vec<Value>) -> Vec<Value> {
     let mut seen = BTreeSet::new();
     records.into_iter().filter(|record| seen.insert(record.to_string())).collect()
 }
 
-/// Waits until the broker has heard of all that is written down, in order; gives that. What a stop left over goes with the next
-/// run. The broker may know of one more: a record is in its queue before it is in `events.jsonl`, and a process may die between.
+/// Waits until all written records reached the broker, in order; returns them. What a stop left in the queue is sent by the next
+/// run. The broker may have one more: a record is in its queue before it is in `events.jsonl`, and a process may die between.
 pub fn all_came(path: &Path, listener: &Listener) -> Vec<Value> {
     let folder = path.parent().unwrap();
     let came = || {
@@ -86,7 +83,7 @@ pub fn all_came(path: &Path, listener: &Listener) -> Vec<Value> {
         let in_order = heard.iter().filter(|record| written.contains(record)).eq(&written);
         (in_order && more <= 1).then_some(written)
     };
-    for _ in 0..3 {
+    for _ in 0..20 {
         let asked = Instant::now();
         while asked.elapsed() < Duration::from_secs(5) {
             if let Some(written) = came() {
@@ -104,10 +101,9 @@ pub fn ids(records: &[Value]) -> Vec<&str> {
     records.iter().filter(|record| record["record"] == "event").map(|record| record["id"].as_str().unwrap()).collect()
 }
 
-/// Frames that the line judged in so much time.
-pub fn frames(folder: &Path, time: Duration) -> usize {
+/// Waits for so many verdicts from now on.
+pub fn goes_on(folder: &Path, verdicts: usize) {
     let count = || std::fs::read_to_string(folder.join("results/events.jsonl")).unwrap_or_default().lines().count();
     let before = count();
-    std::thread::sleep(time);
-    count() - before
+    until("verdicts", || count() >= before + verdicts);
 }

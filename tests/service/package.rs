@@ -1,7 +1,7 @@
 //! The Debian package, made by `cross/package` from the program that these tests drive: what is in it, what it says, and
 //! what installing, upgrading, removing and purging it do to a system of its own.
 
-use crate::common::{lineside, root, succeed, text};
+use crate::common::{has, lineside, root, succeed, text};
 use lineside::bundle::Bundle;
 use lineside::config::Config;
 use std::collections::BTreeSet;
@@ -27,16 +27,6 @@ fn must(command: &mut Command) -> String {
 
 fn dpkg_deb(arguments: &[&str], more: &[&Path]) -> String {
     must(Command::new("dpkg-deb").args(arguments).args(more))
-}
-
-/// Whether a program is there; CI may not lack it.
-fn has(program: &str, arguments: &[&str]) -> bool {
-    let there = Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success());
-    if !there {
-        assert!(std::env::var_os("LINESIDE_REQUIRE_ALL").is_none(), "{program} {arguments:?} does not work here");
-        println!("skipped: {program} {arguments:?} does not work here");
-    }
-    there
 }
 
 /// Mode and owner of each file in the package, by path.

@@ -1,16 +1,18 @@
 //! The status page as a visitor meets it: what it shows, what it refuses, and that no visitor slows inspection.
 
-use crate::common::{arg, config, lineside, text};
+use crate::common::{HANGS, arg, config, eventually, has, lineside, text};
 use crate::visitor::{PartReader, Service, TOKEN, free_port};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 #[test]
 fn it_shows_what_the_line_does() {
+    let begun = Instant::now();
     let service = Service::start("[source.pattern]\nwidth = 160\nheight = 120\nfps = 20.0\ndefect_every = 2\n", "");
     let page = service.get("/");
     assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
@@ -30,7 +32,10 @@ fn it_shows_what_the_line_does() {
     let sum = ["inspected", "skipped_similar", "dropped_stale", "failed"].map(|fate| frames[fate].as_u64().unwrap());
     assert_eq!(frames["captured"].as_u64().unwrap(), sum.iter().sum::<u64>());
     assert!(status["healthy"] == true && status["problem"].is_null() && status["source_state"] == "flowing");
-    assert!(status["scores"].as_array().unwrap().len() > 3 && status["since_defect_s"].as_f64().unwrap() < 5.0);
+    assert!(
+        status["scores"].as_array().unwrap().len() > 3
+            && status["since_defect_s"].as_f64().unwrap() < begun.elapsed().as_secs_f64()
+    );
     assert!(status["latency_ms"]["last"].as_f64().unwrap() > 0.0 && status["threshold"].as_f64().unwrap() > 0.5);
     let memory = &status["memory"];
     assert!(memory["bill_bytes"].as_u64() <= memory["budget_bytes"].as_u64(), "{memory}");
@@ -56,7 +61,7 @@ fn it_shows_what_the_line_does() {
     );
     for one in stages {
         let [p50, p95, p99] = ["p50", "p95", "p99"].map(|name| one[name].as_f64().unwrap());
-        assert!(0.0 <= p50 && p50 <= p95 && p95 <= p99 && p99 < 10_000.0, "{one}");
+        assert!(0.0 <= p50 && p50 <= p95 && p95 <= p99 && p99 < begun.elapsed().as_secs_f64() * 1e3, "{one}");
     }
     let head = service.send(&format!("HEAD / HTTP/1.1\r\nHost: {}\r\n\r\n", service.address));
     assert_eq!(
@@ -68,16 +73,15 @@ fn it_shows_what_the_line_does() {
 #[test]
 fn the_live_view_changes_and_keeps_to_its_rate() {
     let service = Service::start(LINE, "max_fps = 10\n");
+    let begun = Instant::now();
     let mut stream = service.stream();
     let mut parts = PartReader::new(stream.try_clone().unwrap());
     let first = parts.next();
-    let (begun, mut others) = (Instant::now(), Vec::new());
-    while begun.elapsed() < Duration::from_secs(2) {
-        others.push(parts.next());
-    }
+    let others: Vec<Vec<u8>> = (0..20).map(|_| parts.next()).collect();
+    // Ten a second at most, whatever the machine's speed: the pictures after the first took two seconds at least.
+    assert!(begun.elapsed() >= Duration::from_millis(1900), "20 pictures in {:?}", begun.elapsed());
     assert!(others.iter().all(|jpeg| jpeg.starts_with(b"\xff\xd8") && jpeg.ends_with(b"\xff\xd9")));
     assert!(others.iter().any(|jpeg| *jpeg != first), "the picture changes");
-    assert!((3..=21).contains(&others.len()), "{} pictures in two seconds", others.len());
     assert_eq!(service.status()["viewers"], 1);
     stream.flush().unwrap();
     drop((stream, parts));
@@ -100,13 +104,11 @@ fn metrics_are_what_prometheus_reads() {
     assert!(judged > 3.0 && judged <= value("lineside_frames_total{fate=\"inspected\"}"));
     assert_eq!(value("lineside_stage_seconds_bucket{stage=\"judge\",le=\"+Inf\"}"), judged);
     assert!(value("lineside_stage_seconds_sum{stage=\"judge\"}") > 0.0 && value("lineside_score") <= 1.0);
-    let Ok(mut promtool) =
-        Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn()
-    else {
-        assert!(std::env::var_os("LINESIDE_REQUIRE_ALL").is_none(), "promtool is missing");
-        println!("skipped: promtool is not installed; the format was held against this test's own rules alone");
+    if !has("promtool", &["--version"]) {
         return;
-    };
+    }
+    let mut command = Command::new("promtool");
+    let mut promtool = command.args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     promtool.stdin.take().unwrap().write_all(metrics.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
@@ -178,7 +180,7 @@ fn a_fifth_viewer_waits_outside_and_four_fit_the_bill() {
         let refused = service.get(path);
         assert_eq!((refused.status, refused.header("retry-after")), (503, "10"));
     }
-    assert!(service.judged(Duration::from_secs(4)) > 20.0);
+    service.goes_on(20.0);
     let status = service.status();
     assert_eq!((&status["viewers"], &status["viewers_limit"]), (&4.into(), &4.into()), "they sat there all the time");
     let memory = &status["memory"];
@@ -191,9 +193,9 @@ fn a_fifth_viewer_waits_outside_and_four_fit_the_bill() {
 #[test]
 fn a_stuck_viewer_loses_its_seat() {
     let service = Service::start("[source.pattern]\nwidth = 640\nheight = 480\nfps = 10.0\n", "max_fps = 10\n");
+    let begun = Instant::now();
     let _stuck = service.stream();
     service.wait("a viewer", |status| status["viewers"] == 1);
-    let begun = Instant::now();
     service.wait("an empty seat", |status| status["viewers"] == 0);
     assert!(begun.elapsed() > Duration::from_secs(5), "it had time to read: {:?}", begun.elapsed());
 }
@@ -237,7 +239,7 @@ fn hostile_requests_are_refused_and_nothing_else_happens() {
         let mut bytes = vec![0; 1 + random.next_u64() as usize % 9000];
         random.fill_bytes(&mut bytes);
         let mut socket = TcpStream::connect(&service.address).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket.set_read_timeout(Some(HANGS)).unwrap();
         let begin: &[u8] = if round.is_multiple_of(2) { b"" } else { b"GET / HTTP/1.1\r\nHost: " };
         let _ = socket.write_all(&[begin, &bytes, b"\r\n\r\n"].concat());
         let mut answer = Vec::new();
@@ -250,19 +252,23 @@ fn hostile_requests_are_refused_and_nothing_else_happens() {
     assert!(service.get("/healthz").status == 200 && !service.log().contains("panicked"), "{}", service.log());
 
     // Requests without an end, a byte at a time, on all threads that there are.
-    let begun = Instant::now();
     let mut slow: Vec<TcpStream> = (0..40).map(|_| TcpStream::connect(&service.address).unwrap()).collect();
-    while begun.elapsed() < Duration::from_secs(4) {
-        for socket in &mut slow {
-            let _ = socket.write_all(b"G");
+    // They are disconnected although each of them still sends, which makes room for others.
+    eventually("an end of slow requests", || {
+        slow.retain_mut(|socket| socket.write_all(b"G").is_ok());
+        std::thread::sleep(Duration::from_millis(100));
+        (slow.len() < 40).then_some(())
+    });
+    let (stop, served) = std::sync::mpsc::channel::<()>();
+    let feeder = std::thread::spawn(move || {
+        while served.recv_timeout(Duration::from_millis(100)) == Err(RecvTimeoutError::Timeout) {
+            slow.retain_mut(|socket| socket.write_all(b"G").is_ok());
         }
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    });
     service.wait("room for others", |_| true);
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
-    drop(slow);
-    let frames = service.judged(Duration::from_secs(1));
-    assert!(frames > 3.0, "inspection goes on: {frames}");
+    drop(stop);
+    feeder.join().unwrap();
+    service.goes_on(4.0);
 }
 
 #[test]

@@ -1,7 +1,6 @@
-//! The service with a status page, and a visitor of few words.
-#![allow(dead_code)] // each test file uses its part
+//! The service with a status page, and an HTTP client that sees every byte.
 
-use super::common::{arg, config, lineside, text};
+use super::common::{HANGS, arg, config, lineside, text};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Stdio};
@@ -65,7 +64,7 @@ impl Service {
     fn await_page(&self) {
         let begun = Instant::now();
         while TcpStream::connect(&self.address).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(60), "no page: {}", self.log());
+            assert!(begun.elapsed() < HANGS, "no page: {}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -74,7 +73,7 @@ impl Service {
     pub fn wait_for(&self, file: &str, what: &str) {
         let (path, begun) = (self.folder.path().join(file), Instant::now());
         while !std::fs::read_to_string(&path).is_ok_and(|said| said.contains(what)) {
-            assert!(begun.elapsed() < Duration::from_secs(60), "no {what}: {}", self.log());
+            assert!(begun.elapsed() < HANGS, "no {what}: {}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -98,7 +97,7 @@ impl Service {
 
     fn try_send(&self, request: &str) -> Result<Answer, String> {
         let mut socket = TcpStream::connect(&self.address).map_err(|e| e.to_string())?;
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket.set_read_timeout(Some(HANGS)).unwrap();
         let _ = socket.write_all(request.as_bytes());
         let mut bytes = Vec::new();
         let ended = socket.read_to_end(&mut bytes);
@@ -132,7 +131,7 @@ impl Service {
             {
                 return status.clone();
             }
-            assert!(begun.elapsed() < Duration::from_secs(60), "no {what}: {status:?} {}", self.log());
+            assert!(begun.elapsed() < HANGS, "no {what}: {status:?} {}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -140,7 +139,7 @@ impl Service {
     /// A live view whose head was read.
     pub fn stream(&self) -> TcpStream {
         let mut socket = TcpStream::connect(&self.address).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket.set_read_timeout(Some(HANGS)).unwrap();
         socket.write_all(format!("GET /live.mjpeg HTTP/1.1\r\nHost: {}\r\n\r\n", self.address).as_bytes()).unwrap();
         let mut head = [0; 12];
         socket.read_exact(&mut head).unwrap();
@@ -148,16 +147,18 @@ impl Service {
         socket
     }
 
-    /// Frames that were judged in a time.
-    pub fn judged(&self, time: Duration) -> f64 {
+    /// Waits until so many more frames are inspected.
+    pub fn goes_on(&self, frames: f64) {
         let inspected = || {
             let metrics = text(&self.get("/metrics").body);
             let name = "lineside_frames_total{fate=\"inspected\"} ";
             metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse::<f64>().unwrap()
         };
-        let before = inspected();
-        std::thread::sleep(time);
-        inspected() - before
+        let (before, begun) = (inspected(), Instant::now());
+        while inspected() < before + frames {
+            assert!(begun.elapsed() < HANGS, "inspection hangs: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
