@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything that building and testing for aarch64 needs on Debian 12 or 13, without containers. Asks nothing, does
-# nothing twice: a second call only looks.
+# Installs everything that building and testing for aarch64 needs on Debian 12 or 13, without containers. Asks nothing. A second
+# call only checks.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 target=aarch64-unknown-linux-gnu
@@ -27,15 +27,15 @@ if [ ${#missing[@]} -gt 0 ]; then
     install "${missing[@]}"
 fi
 
-# QEMU 7.2 of Debian 12 shows the host's /proc/cpuinfo to the guest, which then chooses kernels for the wrong CPU. Programs
-# run by qemu-user, whole machines (cross/vm) by qemu-system.
+# QEMU 7.2 of Debian 12 passes the host's /proc/cpuinfo to the guest, which then chooses kernels for the wrong CPU. qemu-user runs
+# programs, qemu-system whole machines (cross/vm).
 qemu_major() { qemu-aarch64-static --version 2>/dev/null | sed -n '1s/.*version \([0-9]*\).*/\1/p'; }
 has_machines() { command -v qemu-system-aarch64 && command -v qemu-img; } >/dev/null
 if [ "$(qemu_major || true)" = "" ] || [ "$(qemu_major)" -lt 8 ] || ! has_machines; then
     if grep -q '^VERSION_CODENAME=bookworm' /etc/os-release; then
         say "installing QEMU from bookworm-backports"
         if ! grep -rqs 'bookworm-backports' /etc/apt/sources.list /etc/apt/sources.list.d; then
-            # The mirror that this machine already uses; a missing file among those searched is no failure.
+            # From the mirror that this machine already uses. Not all of these files exist everywhere.
             mirror=$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null |
                 head -n 1 | tr -d ' ' || true)
             [ -n "$mirror" ] || fail "no Debian source found in /etc/apt: add bookworm-backports by hand and run this again"
@@ -47,7 +47,7 @@ if [ "$(qemu_major || true)" = "" ] || [ "$(qemu_major)" -lt 8 ] || ! has_machin
     else
         say "installing QEMU"
         install qemu-user qemu-system-arm qemu-utils
-        # Debian 13 calls its static build plainly qemu-aarch64.
+        # In Debian 13 the static build is called qemu-aarch64.
         if ! command -v qemu-aarch64-static >/dev/null; then
             "${as_root[@]}" ln -s "$(command -v qemu-aarch64)" /usr/local/bin/qemu-aarch64-static
         fi
@@ -68,6 +68,17 @@ std="$(rustc --print sysroot)/lib/rustlib/$target/lib"
 if [ ! -d "$std" ]; then
     command -v rustup >/dev/null || fail "this Rust has no standard library for $target: use rustup, or install one by hand"
     say "adding Rust's standard library for $target"
-    rustup target add "$target"
+    rustup target add "$target" || fail "rustup cannot add $target: give it a network, or link a toolchain that has it \
+(rustup toolchain link NAME FOLDER) and choose that with RUSTUP_TOOLCHAIN"
+fi
+
+# The check of dependencies. A few runs do not pay for optimising it: without, it is built in a quarter of the time.
+cargo_deny=0.20.2
+tools=$HOME/.cache/lineside/tools
+if [ "$("$tools/bin/cargo-deny" --version 2>/dev/null)" != "cargo-deny $cargo_deny" ]; then
+    say "building cargo-deny $cargo_deny"
+    CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR=$tools/target \
+        cargo install --quiet --locked --profile dev --root "$tools" "cargo-deny@$cargo_deny"
+    rm -r "$tools/target"
 fi
 say "ready for $target"

@@ -1,6 +1,7 @@
 //! The order of rooms, derived from the paths in the source: nobody imports upwards, modules have no circles, and the map in
 //! `src/lib.rs` is that order.
 
+mod dependencies;
 mod source;
 
 use source::{Crate, ModulePath};

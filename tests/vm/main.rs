@@ -4,6 +4,8 @@
 mod alarm;
 mod camera;
 mod clock;
+#[path = "../common/mod.rs"]
+mod common;
 mod disk;
 mod journal;
 mod line;
@@ -14,19 +16,16 @@ mod report;
 mod service;
 
 use anyhow::{Context, Result, ensure};
+use common::{root, skip};
 use machine::Machine;
 use report::{Report, say};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 #[test]
 fn the_service_on_an_emulated_board() {
     if std::env::var_os("LINESIDE_VM").is_none() && std::env::var_os("LINESIDE_REQUIRE_ALL").is_none() {
-        println!("skipped: it takes ten minutes; cross/vm/test runs it");
+        skip("ten minutes of time; cross/vm/test runs this");
         return;
     }
     // Sockets lie in it, whose paths must be short.
