@@ -10,22 +10,22 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Who uses a line, as `lineside devices` and `gpioinfo` show it.
+/// The user of a line, as `lineside devices` and `gpioinfo` print it.
 const CONSUMER: &str = "lineside";
 
-/// A line on its chip, or anywhere by its name.
+/// A line by its number on a chip or by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LineName {
     /// The number on its chip.
     Number(u32),
-    /// The name that the board gives it.
+    /// Its name on this board.
     Name(String),
 }
 
-/// Where a line is.
+/// Identifies a line.
 #[derive(Debug, Clone, Copy)]
 pub struct LineAddress<'a> {
-    /// The chip's path, name (`gpiochip0`) or label (`pinctrl-bcm2711`); without it a named line is looked for everywhere.
+    /// The chip's path, name (`gpiochip0`) or label (`pinctrl-bcm2711`); without it a named line is searched on all chips.
     pub chip: Option<&'a str>,
     /// The line.
     pub line: &'a LineName,
@@ -41,12 +41,12 @@ impl std::fmt::Display for LineAddress<'_> {
     }
 }
 
-/// Why a line cannot be had.
+/// Why a line cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct GpioError {
     text: String,
-    /// Whether it stays so until somebody changes the configuration or the board.
+    /// Whether waiting does not help: only a change of the configuration or the board does.
     pub permanent: bool,
 }
 
@@ -59,9 +59,9 @@ fn permanent_error(text: String) -> GpioError {
 pub struct GpioChip {
     /// Its path.
     pub path: PathBuf,
-    /// What it is.
+    /// Its label.
     pub label: String,
-    /// Its lines, or why they cannot be told.
+    /// Its lines, or why they cannot be read.
     pub lines: Result<Vec<GpioLine>, String>,
 }
 
@@ -70,28 +70,28 @@ pub struct GpioChip {
 pub struct GpioLine {
     /// Its number on the chip.
     pub number: u32,
-    /// Its name; empty where the board gives none.
+    /// Its name; empty where it has none.
     pub name: String,
-    /// Whether it is an output now.
+    /// Whether it is an output at present.
     pub output: bool,
     /// Who uses it; `None` where it is free.
     pub used_by: Option<String>,
 }
 
-/// All GPIO chips of this board; none where the kernel knows none.
+/// All GPIO chips of this board.
 pub fn gpio_chips() -> Vec<GpioChip> {
     let mut paths = gpiocdev::chip::chips().unwrap_or_default();
     paths.sort_by(|a, b| gpiocdev::chip::path_compare(a, b));
-    paths.into_iter().map(|path| look_at(&path)).collect()
+    paths.into_iter().map(|path| describe_chip(&path)).collect()
 }
 
-fn look_at(path: &Path) -> GpioChip {
-    let told = Chip::from_path(path).and_then(|chip| {
+fn describe_chip(path: &Path) -> GpioChip {
+    let described = Chip::from_path(path).and_then(|chip| {
         let info = chip.info()?;
         let lines = chip.line_info_iter()?.collect::<gpiocdev::Result<Vec<_>>>()?;
         Ok((info.label, lines))
     });
-    match told {
+    match described {
         Ok((label, lines)) => {
             let line = |line: gpiocdev::line::Info| GpioLine {
                 number: line.offset,
@@ -105,12 +105,12 @@ fn look_at(path: &Path) -> GpioChip {
     }
 }
 
-/// Opens a line as an output that is at `level` from the first moment on.
+/// Opens a line as an output that is at `level` from the start.
 ///
 /// # Errors
-/// One line that says what is wrong with the place, or who uses the line.
-pub fn open_output(place: LineAddress, level: PinState) -> Result<OutputPin, GpioError> {
-    let (chip, number) = find(place)?;
+/// In one line: what is wrong with the address, or who uses the line.
+pub fn open_output(address: LineAddress, level: PinState) -> Result<OutputPin, GpioError> {
+    let (chip, number) = find(address)?;
     let value = if level == PinState::High { Value::Active } else { Value::Inactive };
     let request =
         Request::builder().with_consumer(CONSUMER).on_chip(&chip).with_line(number).as_output(value).request();
@@ -121,22 +121,22 @@ pub fn open_output(place: LineAddress, level: PinState) -> Result<OutputPin, Gpi
 /// The rising or falling edges of a line.
 pub struct Edges {
     request: Request,
-    place: String,
+    name: String,
 }
 
-/// Edges that are read in one go.
+/// Edges that are read at once.
 const EVENTS: usize = 16;
-/// Words of an event of the kernel's second interface (`gpio_v2_line_event`).
+/// 64-bit words of an event (`gpio_v2_line_event`).
 const WORDS: usize = 6;
 
 impl Edges {
-    /// Opens a line as an input and watches for its rising edges, or its falling ones. Levels that last for less than
-    /// `debounce` do not count.
+    /// Opens a line as an input and detects its rising edges, or its falling ones. Levels that last for less than `debounce` do
+    /// not count.
     ///
     /// # Errors
-    /// As [`output`].
-    pub fn open(place: LineAddress, rising: bool, debounce: Duration) -> Result<Edges, GpioError> {
-        let (chip, number) = find(place)?;
+    /// As [`open_output`].
+    pub fn open(address: LineAddress, rising: bool, debounce: Duration) -> Result<Edges, GpioError> {
+        let (chip, number) = find(address)?;
         let edge = if rising { EdgeDetection::RisingEdge } else { EdgeDetection::FallingEdge };
         let mut builder = Request::builder();
         builder.with_consumer(CONSUMER).on_chip(&chip).with_line(number).as_input();
@@ -145,16 +145,16 @@ impl Edges {
             builder.with_debounce_period(debounce);
         }
         let request = builder.request().map_err(|error| refused(&chip, number, &error))?;
-        Ok(Edges { request, place: format!("{} line {number}", chip.display()) })
+        Ok(Edges { request, name: format!("{} line {number}", chip.display()) })
     }
 
-    /// Waits for edges: the time of the newest, in nanoseconds of the monotonic clock, and how many there were; `None`
-    /// where there was none in time.
+    /// Waits for edges. Returns the time of the newest, in nanoseconds of the monotonic clock, and how many there were; `None`
+    /// where none came in time.
     ///
     /// # Errors
-    /// One line, where the line is gone.
+    /// In one line, where the line is gone.
     pub fn wait(&mut self, time: Duration) -> Result<Option<(u64, u64)>, String> {
-        let failed = |error: gpiocdev::Error| format!("{}: {error}", self.place);
+        let failed = |error: gpiocdev::Error| format!("{}: {error}", self.name);
         let (mut newest, mut edges, mut patience) = (None, 0, time);
         while self.request.wait_edge_event(patience).map_err(failed)? {
             let mut words = [0; EVENTS * WORDS];
@@ -168,36 +168,36 @@ impl Edges {
         Ok(newest.map(|newest| (newest, edges)))
     }
 
-    /// Which line it is.
-    pub fn place(&self) -> &str {
-        &self.place
+    /// The chip and number of the line, for messages.
+    pub fn line_name(&self) -> &str {
+        &self.name
     }
 }
 
 /// The path of the chip and the line's number on it.
-fn find(place: LineAddress) -> Result<(PathBuf, u32), GpioError> {
+fn find(address: LineAddress) -> Result<(PathBuf, u32), GpioError> {
     let chips = gpio_chips();
     let named = |chip: &GpioChip, name: &str| {
         chip.path == Path::new(name) || chip.path.file_name().is_some_and(|file| file == name) || chip.label == name
     };
-    let mut candidates: Vec<&GpioChip> = match place.chip {
+    let mut candidates: Vec<&GpioChip> = match address.chip {
         Some(name) => chips.iter().filter(|chip| named(chip, name)).collect(),
         None => chips.iter().collect(),
     };
     if candidates.is_empty() {
         let there: Vec<_> = chips.iter().map(|chip| chip.path.display().to_string()).collect();
         let there = if there.is_empty() { "none".into() } else { there.join(", ") };
-        return Err(permanent_error(format!("no GPIO chip {}; there is {there}", place.chip.unwrap_or("at all"))));
+        return Err(permanent_error(format!("no GPIO chip {}; there is {there}", address.chip.unwrap_or("at all"))));
     }
-    if let Some(told) = candidates.iter().find_map(|chip| chip.lines.as_ref().err()) {
-        // Another user may open what this one may not: not for ever, so the service may be started again.
+    if let Some(problem) = candidates.iter().find_map(|chip| chip.lines.as_ref().err()) {
+        // Another user may have the permission. That can be mended without a change here, so the service may be restarted.
         let readable = candidates.iter().any(|chip| chip.lines.is_ok());
         if !readable {
-            return Err(GpioError { text: told.clone(), permanent: false });
+            return Err(GpioError { text: problem.clone(), permanent: false });
         }
     }
     candidates.retain(|chip| chip.lines.is_ok());
-    match place.line {
+    match address.line {
         LineName::Number(number) => {
             let chip = candidates[0];
             let lines = chip.lines.as_ref().map_or(0, Vec::len);
@@ -226,12 +226,13 @@ fn find(place: LineAddress) -> Result<(PathBuf, u32), GpioError> {
     }
 }
 
-/// Why a line that is there was refused: mostly because something has it.
+/// Why an existing line was refused: mostly because something uses it.
 fn refused(chip: &Path, number: u32, error: &gpiocdev::Error) -> GpioError {
     let place = format!("{} line {number}", chip.display());
-    let user = look_at(chip).lines.ok().and_then(|lines| lines.into_iter().find(|line| line.number == number)?.used_by);
+    let user =
+        describe_chip(chip).lines.ok().and_then(|lines| lines.into_iter().find(|line| line.number == number)?.used_by);
     let text = match user {
-        Some(user) if user.is_empty() => format!("{place} is in use by something that gives no name"),
+        Some(user) if user.is_empty() => format!("{place} is in use by something without a name"),
         Some(user) => format!("{place} is in use by {user:?}"),
         None => format!("{place}: {}", reason(error, chip)),
     };

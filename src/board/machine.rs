@@ -1,18 +1,18 @@
-//! What the machine is: its name, its CPU, and which boot of it this is. What cannot be known here is left out.
+//! Identifies the machine: its name, its CPU, and its present boot. What cannot be determined is left out.
 
 use rustix::system::uname;
 use std::path::Path;
 
-/// What the machine is.
+/// The machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Machine {
     /// Its name in the network.
     pub host: String,
     /// The kernel's release.
     pub os: String,
-    /// What the board calls itself (device tree).
+    /// The model of the board (device tree).
     pub board: Option<String>,
-    /// The CPU's name; of several kinds of cores, all.
+    /// The CPU's name; with several kinds of cores, all of them.
     pub cpu: Option<String>,
     /// Cores that this process may use.
     pub cores: usize,
@@ -20,9 +20,9 @@ pub struct Machine {
     pub boot: Option<String>,
 }
 
-/// Looks at this machine.
+/// Identifies this machine.
 pub fn machine() -> Machine {
-    // A service that sees no more of /proc than its own processes is told by the unit (`%b`).
+    // The service cannot read it where /proc is restricted to its own processes, so the unit passes it (`%b`).
     let boot = std::env::var("LINESIDE_BOOT").ok();
     machine_below(Path::new("/"), boot)
 }
@@ -43,7 +43,7 @@ fn machine_below(root: &Path, boot: Option<String>) -> Machine {
     }
 }
 
-/// The name that an x86 CPU has.
+/// The name of an x86 CPU.
 fn model_name(cpuinfo: &str) -> Option<String> {
     let line = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"))?;
     Some(line.trim_start_matches([' ', '\t', ':']).trim().to_string()).filter(|name| !name.is_empty())
@@ -64,11 +64,11 @@ fn arm_cores(folder: &Path) -> Option<String> {
     (!kinds.is_empty()).then(|| kinds.join(" + "))
 }
 
-/// The core with this main id register: bits 31 to 24 are who made it, 15 to 4 which one it is. The names are those of the
+/// The core with this main id register: bits 31 to 24 are the implementer, 15 to 4 the part number. The names are those of the
 /// kernel's `arch/arm64/include/asm/cputype.h`.
 fn arm_core(midr: u64) -> String {
-    let (maker, part) = (midr >> 24 & 0xFF, midr >> 4 & 0xFFF);
-    let name = match (maker, part) {
+    let (implementer, part) = (midr >> 24 & 0xFF, midr >> 4 & 0xFFF);
+    let name = match (implementer, part) {
         (0x41, 0xD03) => "Cortex-A53",
         (0x41, 0xD04) => "Cortex-A35",
         (0x41, 0xD05) => "Cortex-A55",
@@ -87,7 +87,7 @@ fn arm_core(midr: u64) -> String {
         (0x41, 0xD48) => "Cortex-X2",
         (0x41, 0xD49) => "Neoverse-N2",
         (0x41, 0xD4B) => "Cortex-A78C",
-        _ => return format!("ARM core {maker:#x} {part:#x}"),
+        _ => return format!("ARM core {implementer:#x} {part:#x}"),
     };
     name.into()
 }
@@ -119,8 +119,8 @@ mod tests {
         assert_eq!(machine.cpu.as_deref(), Some("Cortex-A72 + Cortex-A55 + ARM core 0x61 0x22"));
         assert_eq!(machine.boot.as_deref(), Some("0a1b2c3d0a1b2c3d4e5f00112233aabb"));
         assert!(machine.cores > 0 && !machine.os.is_empty());
-        let told = machine_below(root.path(), Some("f".repeat(32)));
-        assert_eq!(told.boot, Some("f".repeat(32)));
+        let machine = machine_below(root.path(), Some("f".repeat(32)));
+        assert_eq!(machine.boot, Some("f".repeat(32)));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the board has: GPIO lines, sensors of heat, and who may use its devices; what it is.
+//! The board: its GPIO lines, its temperature sensors, its name and CPU, and who may use its devices.
 
 mod gpio;
 pub mod heat;

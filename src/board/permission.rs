@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// What to do where this user may not open `path`: the group that may, by name.
+/// What to do where this user may not open `path`: names the group that may.
 pub(crate) fn permission_advice(path: &Path) -> String {
     let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
     match std::fs::metadata(path) {

@@ -1,4 +1,4 @@
-//! `[source.camera]`.
+//! `[source.camera]`: a camera.
 
 use super::{Violation, check_range, pixels};
 use crate::source::camera::{ControlSetting, control_keys};
@@ -7,11 +7,11 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use std::collections::BTreeMap;
 use toml::Spanned;
 
-/// A camera.
+/// `[source.camera]`: a camera.
 #[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct CameraConfig {
-    /// Its path, the last part of its path under `/dev/v4l`, or its number.
+    /// Its path, the last component of its path under `/dev/v4l`, or its number.
     pub device: Spanned<String>,
     /// Width of a frame in pixels, exactly.
     #[serde(default = "pixels::<640>")]
@@ -19,10 +19,10 @@ pub struct CameraConfig {
     /// Height of a frame in pixels, exactly.
     #[serde(default = "pixels::<480>")]
     pub height: Spanned<usize>,
-    /// Frames a second, at least; a slower camera gives its fastest.
+    /// Frames per second, at least; a slower camera runs at its fastest rate.
     #[serde(default = "ten_hertz")]
     pub fps: Spanned<f64>,
-    /// This format and no other; absent: the best that reaches `fps`.
+    /// Only this format; absent: the best one that reaches `fps`.
     pub format: Option<CameraFormat>,
     /// After how many seconds a picture that stays bit-identical counts as frozen; 0: never.
     #[serde(default = "ten_seconds")]
@@ -48,7 +48,7 @@ pub enum CameraFormat {
 pub struct ControlValue(pub ControlSetting);
 
 impl CameraFormat {
-    /// As the source knows it.
+    /// The same format in the terms of `lineside-picture`.
     pub fn pixel_format(self) -> PixelFormat {
         match self {
             CameraFormat::Yuyv => PixelFormat::Yuyv,
@@ -60,7 +60,7 @@ impl CameraFormat {
 }
 
 impl CameraConfig {
-    /// A camera with nothing said but its name.
+    /// A camera with default settings.
     pub fn of_device(device: &str) -> CameraConfig {
         CameraConfig {
             device: Spanned::new(0..0, device.into()),
@@ -73,7 +73,7 @@ impl CameraConfig {
         }
     }
 
-    /// The first value that is out of range.
+    /// The first invalid value.
     pub(super) fn problem(&self) -> Option<Violation> {
         check_range(&self.fps, "source.camera.fps", 0.01, 1000.0)
             .or_else(|| check_range(&self.width, "source.camera.width", 32, 8192))

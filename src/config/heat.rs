@@ -1,4 +1,4 @@
-//! `[heat]`: what is given up while the board is too hot.
+//! `[heat]`: how the load is reduced while the board is too hot.
 
 use super::{Config, Source, Violation, check_range, pixels};
 use crate::board::heat::{DegradeStep, ThrottleLimits};
@@ -8,32 +8,32 @@ use std::path::PathBuf;
 use std::time::Duration;
 use toml::Spanned;
 
-/// What is given up while the board is too hot. The temperature is logged in any case.
+/// `[heat]`: how the load is reduced while the board is too hot. The temperature is recorded in any case.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct HeatConfig {
-    /// Whether anything is given up at all. Off, because a lower rate may let a part pass that nobody looked at, and the
-    /// firmware of a board protects it anyway.
+    /// Whether the load is reduced at all. Off by default, because a lower rate may let a part pass uninspected, and the firmware of
+    /// a board protects it anyway.
     pub degrade: Spanned<bool>,
-    /// Too hot from here on, in °C. A Raspberry Pi slows itself down from 80 on.
+    /// Too hot from this temperature on, in °C. A Raspberry Pi slows itself down from 80 on.
     pub limit: Spanned<f64>,
-    /// Cool from so many degrees below the limit on.
+    /// Cool from this many degrees below the limit on.
     pub hysteresis: Spanned<f64>,
-    /// One rung up after so many seconds of too hot on end.
+    /// One step more after this many seconds too hot without interruption.
     pub climb_s: Spanned<f64>,
-    /// One rung down after so many seconds of cool on end.
+    /// One step less after this many seconds cool without interruption.
     pub descend_s: Spanned<f64>,
-    /// The rung `rate`: every how many frames one is inspected.
+    /// The step `rate`: one of this many frames is inspected.
     pub every: Spanned<usize>,
-    /// The rung `size`; without it there is none.
+    /// The step `size`; absent: there is no such step.
     pub smaller: Option<SmallerConfig>,
-    /// Where the kernel shows the board; elsewhere than in `/sys` where that of the host is mounted into a container.
+    /// Where sysfs is mounted; another path than `/sys` where the host's is mounted into a container.
     pub sysfs: PathBuf,
 }
 
-/// Smaller frames, and a bundle that was taught with such ones: what is normal in a frame depends on its size.
+/// `[heat.smaller]`: smaller frames, and a bundle that was taught with frames of that size.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct SmallerConfig {
     /// Width of a smaller frame in pixels.
     pub width: Spanned<usize>,
@@ -60,7 +60,7 @@ impl Default for HeatConfig {
 }
 
 impl HeatConfig {
-    /// When the ladder is climbed.
+    /// When a step begins and ends.
     pub fn limits(&self) -> ThrottleLimits {
         ThrottleLimits {
             limit: *self.limit.get_ref(),
@@ -79,8 +79,8 @@ impl SmallerConfig {
 }
 
 impl Config {
-    /// What can be given up, in this order. With a trigger every frame is a part, so none may be left out; and where only
-    /// spots on defects are enlarged, there is little to save.
+    /// The steps that can reduce this line's load, in this order. With a trigger every frame is a part, so none may be skipped; and
+    /// where only the spots of defects are enlarged, there is little to save.
     pub fn degrade_steps(&self) -> Vec<DegradeStep> {
         if !self.heat.degrade.get_ref() {
             return Vec::new();
@@ -91,7 +91,7 @@ impl Config {
         [rate, spots, size].into_iter().flatten().collect()
     }
 
-    /// The first value of `[heat]` that is out of range or cannot be.
+    /// The first invalid value of `[heat]`.
     pub(super) fn heat_problem(&self) -> Option<Violation> {
         let heat = &self.heat;
         check_range(&heat.limit, "heat.limit", 20.0, 120.0)
@@ -102,8 +102,8 @@ impl Config {
             .or_else(|| self.smaller_problem(heat.smaller.as_ref()?))
             .or_else(|| {
                 let nothing = *heat.degrade.get_ref() && self.degrade_steps().is_empty();
-                let problem = "heat.degrade has nothing to give up: with [trigger] no frame may be left out, and only \
-                               spots on defects are enlarged; add [heat.smaller], or leave it off";
+                let problem = "heat.degrade has no step that it could take: with [trigger] no frame may be skipped, and only \
+                               the spots of defects are enlarged; add [heat.smaller], or set it to false";
                 nothing.then(|| (heat.degrade.span().start, problem.into()))
             })
     }
@@ -111,11 +111,11 @@ impl Config {
     fn smaller_problem(&self, smaller: &SmallerConfig) -> Option<Violation> {
         let at = smaller.width.span().start;
         if !self.heat.degrade.get_ref() {
-            return Some((at, "heat.smaller does nothing without heat.degrade = true".into()));
+            return Some((at, "heat.smaller has no effect without heat.degrade = true".into()));
         }
         let (width, height) = match &self.source {
             Source::Folder(_) => {
-                let problem = "heat.smaller needs a source that can give smaller frames: [source.camera]";
+                let problem = "heat.smaller needs a source that can deliver smaller frames: [source.camera]";
                 return Some((at, problem.into()));
             }
             Source::Camera(camera) => (*camera.width.get_ref(), *camera.height.get_ref()),
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_the_rungs_that_it_can_give_up() {
+    fn a_line_has_the_steps_that_reduce_its_load() {
         let always = "[super_resolution]\nwhen = \"always\"\n";
         let trigger = "[trigger]\nline = \"PART\"\n";
         let heat = "[heat]\ndegrade = true\n";
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_board_that_says_nothing_has_sensible_terms() {
+    fn the_default_limits_are_sensible() {
         let heat = HeatConfig::default();
         let ThrottleLimits { limit, hysteresis, degrade_after, recover_after } = heat.limits();
         assert!(limit < 80.0 && limit - hysteresis > 60.0, "below what slows a Raspberry Pi down, above a warm hall");

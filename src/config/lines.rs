@@ -1,4 +1,4 @@
-//! `[alarm]`, `[heartbeat]` and `[trigger]`: the board's lines.
+//! `[alarm]`, `[heartbeat]` and `[trigger]`: GPIO lines.
 
 use super::{Config, Violation, check_range};
 use crate::board::{LineAddress, LineName};
@@ -6,9 +6,9 @@ use crate::sink::ActiveLevel;
 use serde::Deserialize;
 use toml::Spanned;
 
-/// The line that a defect raises.
+/// `[alarm]`: the line that a defect raises.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct AlarmConfig {
     /// The GPIO chip; not needed for a line with a name.
     pub chip: Option<String>,
@@ -20,25 +20,25 @@ pub struct AlarmConfig {
     /// How long it lasts after the last defect, in milliseconds.
     #[serde(default = "half_a_second")]
     pub hold_ms: Spanned<f64>,
-    /// How it stands while nobody inspects: before the first verdict and after the end.
+    /// Its state while nothing is inspected: before the first verdict and after the end.
     #[serde(default)]
     pub idle: Idle,
 }
 
-/// How the alarm stands while nobody inspects.
+/// The state of the alarm while nothing is inspected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Idle {
-    /// As if all parts were good.
+    /// As for a good part.
     #[default]
     Off,
-    /// As if a part were bad.
+    /// As for a defect.
     On,
 }
 
-/// The line that toggles with every frame that is judged.
+/// `[heartbeat]`: the line that toggles with every verdict.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct HeartbeatConfig {
     /// The GPIO chip; not needed for a line with a name.
     pub chip: Option<String>,
@@ -46,9 +46,9 @@ pub struct HeartbeatConfig {
     pub line: Spanned<LineName>,
 }
 
-/// The line that asks for a frame.
+/// `[trigger]`: the line that requests a frame.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct TriggerConfig {
     /// The GPIO chip; not needed for a line with a name.
     pub chip: Option<String>,
@@ -74,21 +74,21 @@ pub enum TriggerEdge {
 }
 
 impl AlarmConfig {
-    /// Where the line is.
+    /// The address of the line.
     pub fn address(&self) -> LineAddress<'_> {
         LineAddress { chip: self.chip.as_deref(), line: self.line.get_ref() }
     }
 }
 
 impl HeartbeatConfig {
-    /// Where the line is.
+    /// The address of the line.
     pub fn address(&self) -> LineAddress<'_> {
         LineAddress { chip: self.chip.as_deref(), line: self.line.get_ref() }
     }
 }
 
 impl TriggerConfig {
-    /// Where the line is.
+    /// The address of the line.
     pub fn address(&self) -> LineAddress<'_> {
         LineAddress { chip: self.chip.as_deref(), line: self.line.get_ref() }
     }
@@ -103,7 +103,7 @@ fn zero() -> Spanned<f64> {
 }
 
 impl Config {
-    /// The first value of the lines that is out of range, a line without a place, or one that is to serve two ends.
+    /// The first invalid value: out of range, a line without its chip, or a line that is used twice.
     pub(super) fn line_problem(&self) -> Option<Violation> {
         let hold = self.alarm.as_ref().map(|alarm| (&alarm.hold_ms, "alarm.hold_ms", 1.0, 3_600_000.0));
         let debounce = self.trigger.as_ref().map(|t| (&t.debounce_ms, "trigger.debounce_ms", 0.0, 10_000.0));

@@ -18,19 +18,19 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
-/// Everything that `lineside run` and `lineside check` are told.
+/// The configuration of `lineside run` and `lineside check`.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Config {
-    /// What the process may take.
+    /// Limits of the process.
     #[serde(default)]
     pub budget: BudgetConfig,
     /// Where frames come from.
     pub source: Source,
-    /// Telling normal from not.
+    /// Anomaly detection.
     #[serde(default)]
     pub anomaly: AnomalyConfig,
-    /// Enlarging the spot.
+    /// Super-resolution of the spot.
     #[serde(default)]
     pub super_resolution: SuperResolutionConfig,
     /// Where results go.
@@ -39,40 +39,40 @@ pub struct Config {
     /// How models are run.
     #[serde(default)]
     pub engine: EngineConfig,
-    /// The line that a defect raises.
+    /// The GPIO line that a defect raises.
     pub alarm: Option<AlarmConfig>,
-    /// The line that toggles with every frame that is judged.
+    /// The GPIO line that toggles with every verdict.
     pub heartbeat: Option<HeartbeatConfig>,
-    /// The line that asks for a frame.
+    /// The GPIO line that requests a frame.
     pub trigger: Option<TriggerConfig>,
-    /// What is given up while the board is too hot.
+    /// How the load is reduced while the board is too hot.
     #[serde(default)]
     pub heat: HeatConfig,
-    /// A page to look at.
+    /// The status page.
     pub status_page: Option<StatusPageConfig>,
-    /// The broker that hears of everything that is written down.
+    /// The broker that receives all records.
     pub mqtt: Option<MqttConfig>,
     #[serde(skip)]
     origin: Origin,
 }
 
-/// Where a configuration stands, so that what is found out later can name the line, too.
+/// The file of a configuration, so that errors which are found later name its line, too.
 #[derive(Debug, Default)]
 struct Origin {
     path: PathBuf,
-    /// The bytes at which lines end.
+    /// Byte offsets of the ends of lines.
     ends: Vec<usize>,
 }
 
-/// What the process may take.
+/// `[budget]`: limits of the process.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct BudgetConfig {
     /// Memory of the whole process, as in `"128 MiB"`.
     pub memory: ByteSize,
 }
 
-/// Where frames come from.
+/// `[source]`: where frames come from.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
@@ -84,25 +84,25 @@ pub enum Source {
     Camera(CameraConfig),
 }
 
-/// A folder of pictures.
+/// `[source.folder]`: a folder of pictures.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct FolderConfig {
     /// The folder.
     pub path: PathBuf,
-    /// Begin again after the last picture.
+    /// Start again after the last picture.
     #[serde(default)]
     pub repeat: bool,
-    /// Frames a second, as from a camera; absent: every picture is inspected, at the inspection's own pace.
+    /// Frames per second, as from a camera; absent: every picture is inspected, as fast as that goes.
     pub fps: Option<Spanned<f64>>,
-    /// Larger pictures are refused, one by one. In millions of pixels.
+    /// Larger pictures are refused, one by one. In megapixels.
     #[serde(default = "two_megapixels")]
     pub max_megapixels: Spanned<f64>,
 }
 
-/// The synthetic line.
+/// `[source.pattern]`: the synthetic line.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct PatternConfig {
     /// Width of a frame in pixels.
     #[serde(default = "pixels::<640>")]
@@ -110,70 +110,70 @@ pub struct PatternConfig {
     /// Height of a frame in pixels.
     #[serde(default = "pixels::<480>")]
     pub height: Spanned<usize>,
-    /// Frames a second; absent: as fast as they are inspected.
+    /// Frames per second; absent: as fast as they are inspected.
     pub fps: Option<Spanned<f64>>,
-    /// What the noise begins with.
+    /// The seed of the noise.
     #[serde(default)]
     pub seed: u64,
-    /// Every how many parts one has a scratch; 0: none.
+    /// Every Nth part has a scratch; 0: none.
     #[serde(default = "ten")]
     pub defect_every: u64,
-    /// How many frames; absent: without end.
+    /// Number of frames; absent: without end.
     pub frames: Option<u64>,
 }
 
-/// Telling normal from not.
+/// `[anomaly]`: anomaly detection.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct AnomalyConfig {
     /// A bundle's name or folder.
     pub bundle: String,
     /// Replaces the bundle's threshold, 0..1.
     pub threshold: Option<Spanned<f64>>,
-    /// How many of 1000 normal frames may raise an alarm; sets the threshold. A score is the share of normal frames that
-    /// score lower, so the two say the same.
+    /// How many of 1000 normal frames may raise an alarm; sets the threshold. A score is the share of normal frames that score
+    /// lower, so each follows from the other.
     pub false_alarms: Option<Spanned<f64>>,
-    /// A frame that differs from the one before by less than this many grey levels, on average, gets its verdict.
-    /// 0: every frame is judged by itself.
+    /// A frame that differs from the last inspected one by less than this many grey levels on average takes over its verdict.
+    /// 0: every frame is inspected.
     pub skip_similar: Spanned<f64>,
 }
 
-/// Enlarging the spot.
+/// `[super_resolution]`: enlarging the spot.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct SuperResolutionConfig {
     /// A bundle's name or folder.
     pub bundle: String,
     /// When to enlarge.
     pub when: When,
-    /// Side of the square around the hottest place that is enlarged, in pixels.
+    /// Side of the square around the maximum of the heatmap that is enlarged, in pixels.
     pub spot: Spanned<usize>,
-    /// How long enlarging may take for a frame, in milliseconds; a spot that takes longer on this machine is made
-    /// smaller. Absent: what the source's pace leaves after the verdict; without a pace, any time.
+    /// How long enlarging may take per frame, in milliseconds; a spot that takes longer on this machine is reduced. Absent: the
+    /// time that the source's rate leaves after the verdict; without a rate, unlimited.
     pub max_ms: Option<Spanned<f64>>,
 }
 
 /// Where results go.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct OutputConfig {
     /// The folder for `events.jsonl` and pictures.
     pub folder: Spanned<PathBuf>,
-    /// Bytes that records may take there, all files together; the oldest go first.
+    /// Total size of the records there, in bytes; the oldest are deleted first.
     pub records: Spanned<ByteSize>,
-    /// Bytes that pictures may take there, all together; the oldest of what interests least go first.
+    /// Total size of the pictures there, in bytes; the oldest of the lowest priority are deleted first.
     pub pictures: Spanned<ByteSize>,
-    /// Bytes of the disk that pictures leave free.
+    /// Free space on the disk that pictures must leave, in bytes.
     pub keep_free: Spanned<ByteSize>,
-    /// Of the normal frames that are judged every so many-th is kept, for later teaching; 0: none.
+    /// Keep every Nth normal frame, for later teaching; 0: none.
     pub normal_every: Spanned<u64>,
 }
 
-/// How models are run.
+/// `[engine]`: how models are run.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct EngineConfig {
-    /// Run models of which a part is computed in floats: their results may differ from CPU to CPU by a step.
+    /// Run models with float operators, whose results may differ between CPUs by one quantization step.
     pub allow_float: bool,
 }
 
@@ -186,7 +186,7 @@ impl AnomalyConfig {
 }
 
 impl Source {
-    /// Frames a second, where the source has a pace.
+    /// Frames per second, where the source has a rate.
     pub fn fps(&self) -> Option<f64> {
         let fps = match self {
             Source::Folder(folder) => &folder.fps,
@@ -249,7 +249,7 @@ fn ten() -> u64 {
     10
 }
 
-/// A configuration that cannot be used.
+/// An error in a configuration: the file, the line, and what is wrong.
 #[derive(Debug, thiserror::Error)]
 #[error("{place}: {problem}")]
 pub struct ConfigError {
@@ -261,14 +261,14 @@ impl Config {
     /// Reads and validates the file at `path`.
     ///
     /// # Errors
-    /// [`ConfigError`], which names file, line and what is wrong.
+    /// [`ConfigError`] where it cannot be read or has an invalid value.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|e| ConfigError { place: path.display().to_string(), problem: e.to_string() })?;
         Config::parse(&text, path)
     }
 
-    /// Validates `text`, which came from `path`.
+    /// Parses and validates `text`, the content of the file at `path`.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -287,12 +287,12 @@ impl Config {
         }
     }
 
-    /// The error of a value that this board cannot serve; names file and line.
+    /// An error about a value, with the file and line where it is set.
     pub fn error_at<T>(&self, value: &Spanned<T>, problem: impl std::fmt::Display) -> ConfigError {
         self.origin.error_at(value.span().start, problem.to_string())
     }
 
-    /// What `lineside run` does without a configuration: the shipped frames, once.
+    /// The configuration of `lineside run` without a file: the shipped frames, once.
     pub fn demo(frames: PathBuf) -> Config {
         let folder = FolderConfig { path: frames, repeat: false, fps: None, max_megapixels: Spanned::new(0..0, 0.1) };
         Config {
@@ -312,7 +312,7 @@ impl Config {
         }
     }
 
-    /// The first value that is out of range: where it stands, and what is wrong with it.
+    /// The first invalid value: where it is set, and what is wrong with it.
     fn problem(&self) -> Option<Violation> {
         let fps = |fps: &Option<Spanned<f64>>, key| fps.as_ref().and_then(|fps| check_range(fps, key, 0.01, 1000.0));
         let source = match &self.source {
@@ -330,7 +330,10 @@ impl Config {
             .or_else(|| false_alarms.and_then(|value| check_range(value, "anomaly.false_alarms", 0.01, 500.0)))
             .or_else(|| {
                 let both = threshold.and(false_alarms)?;
-                Some((both.span().start, "anomaly.threshold is given too: the one sets the other, give one".into()))
+                Some((
+                    both.span().start,
+                    "anomaly.threshold is set, too: set only one of them, each determines the other".into(),
+                ))
             })
             .or_else(|| check_range(&self.anomaly.skip_similar, "anomaly.skip_similar", 0.0, 255.0))
             .or_else(|| check_range(&self.super_resolution.spot, "super_resolution.spot", MIN_SPOT, 512))
@@ -346,7 +349,7 @@ impl Config {
     }
 }
 
-/// Where a value stands that is out of range, and what is wrong with it.
+/// An invalid value: the byte offset where it is set, and what is wrong with it.
 type Violation = (usize, String);
 
 fn check_range<T: PartialOrd + std::fmt::Display>(value: &Spanned<T>, key: &str, low: T, high: T) -> Option<Violation> {
@@ -419,6 +422,7 @@ mod tests {
             ("[source.folder]\n", "missing field `path`"),
             ("[source.telescope]\n", "line.toml:1: unknown variant `telescope`"),
             ("[source.camera]\n", "line.toml:1: missing field `device`"),
+            ("[source]\ncamera = 3\n", "line.toml:2: invalid type: integer `3`, expected a table"),
             (&format!("{camera}fps = 0\n"), "line.toml:3: source.camera.fps must lie in 0.01..1000, found 0"),
             (&format!("{camera}frozen_s = -1\n"), "line.toml:3: source.camera.frozen_s must lie in 0..86400, found -1"),
             (&format!("{camera}format = \"h264\"\n"), "line.toml:3: unknown variant `h264`"),
@@ -461,7 +465,7 @@ mod tests {
             ),
             (
                 &format!("{pattern}[anomaly]\nthreshold = 0.5\nfalse_alarms = 5\n"),
-                "line.toml:4: anomaly.threshold is given too",
+                "line.toml:4: anomaly.threshold is set, too",
             ),
             (&format!("{pattern}[budget]\nmemory = \"many\"\n"), "line.toml:3: "),
             (&format!("{pattern}[super_resolution]\nwhen = \"often\"\n"), "line.toml:3: unknown variant `often`"),
@@ -476,9 +480,9 @@ mod tests {
             (&format!("{pattern}[super_resolution]\nspot = 0\n"), "super_resolution.spot must lie in 16..512, found 0"),
         ];
         for (text, expected) in cases {
-            let said = refusal(text);
-            assert!(said.contains(expected), "{text:?}: {said}");
-            assert_eq!(said.lines().count(), 1, "{said}");
+            let error = refusal(text);
+            assert!(error.contains(expected), "{text:?}: {error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
         }
     }
 }

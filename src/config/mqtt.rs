@@ -1,4 +1,4 @@
-//! `[mqtt]`: the broker that hears of everything that is written down.
+//! `[mqtt]`: the broker that receives all records.
 
 use super::{Violation, check_range};
 use bytesize::ByteSize;
@@ -8,43 +8,43 @@ use std::path::PathBuf;
 use std::time::Duration;
 use toml::Spanned;
 
-/// The broker that hears of everything that is written down.
+/// `[mqtt]`: the broker that receives all records.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct MqttConfig {
     /// Its name or address.
     pub host: Spanned<String>,
     /// Absent: 1883, and 8883 with TLS.
     pub port: Option<Spanned<u16>>,
-    /// What the broker knows this line by; no two may share one. Absent: `lineside-HOST`.
+    /// The client id; unique on the broker. Absent: `lineside-HOST`.
     pub client_id: Option<Spanned<String>>,
-    /// What all topics begin with. Absent: `lineside/HOST`.
+    /// The prefix of all topics. Absent: `lineside/HOST`.
     pub topic: Option<Spanned<String>>,
-    /// As whom to log in.
+    /// The user name to log in with.
     pub username: Option<Spanned<String>>,
     /// A file that holds the password.
     pub password_file: Option<Spanned<PathBuf>>,
-    /// After so many seconds of silence either side asks whether the other is there.
+    /// The keep-alive interval, in seconds.
     #[serde(default = "half_a_minute")]
     pub keep_alive_s: Spanned<u16>,
-    /// What the topics of Home Assistant's discovery begin with; empty: no discovery.
+    /// The prefix of Home Assistant's discovery topics; empty: no discovery.
     #[serde(default = "homeassistant")]
     pub discovery: Spanned<String>,
-    /// Bytes that records may take on the disk while they wait for the broker; the oldest go first.
+    /// Total size of the records that wait on the disk for the broker, in bytes; the oldest are dropped first.
     #[serde(default = "four_mebibytes")]
     pub spill: Spanned<ByteSize>,
-    /// Encrypted.
+    /// TLS; absent: not encrypted.
     pub tls: Option<TlsConfig>,
 }
 
-/// Encrypted; the broker's certificate is always checked.
+/// `[mqtt.tls]`: encryption. The broker's certificate is always verified.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct TlsConfig {
-    /// PEM file of who may vouch for the broker. Absent: whom the system trusts.
+    /// PEM file of the certificate authorities. Absent: those of the system.
     #[serde(default = "authorities_of_the_system")]
     pub ca: Spanned<PathBuf>,
-    /// PEM file of the certificate to show, where the broker wants one.
+    /// PEM file of the client certificate, where the broker requires one.
     pub certificate: Option<Spanned<PathBuf>>,
     /// PEM file of its key.
     pub key: Option<Spanned<PathBuf>>,
@@ -62,12 +62,12 @@ fn four_mebibytes() -> Spanned<ByteSize> {
     Spanned::new(0..0, ByteSize::mib(4))
 }
 
-/// Where Debian's package `ca-certificates` has them.
+/// The file of Debian's package `ca-certificates`.
 fn authorities_of_the_system() -> Spanned<PathBuf> {
     Spanned::new(0..0, "/etc/ssl/certs/ca-certificates.crt".into())
 }
 
-/// Letters of a topic or an id.
+/// Bytes of a topic or an id.
 const LONGEST: usize = 200;
 
 impl MqttConfig {
@@ -77,26 +77,25 @@ impl MqttConfig {
         self.port.as_ref().map_or(usual, |port| *port.get_ref())
     }
 
-    /// The time of silence.
+    /// The keep-alive interval.
     pub fn keep_alive(&self) -> Duration {
         Duration::from_secs(u64::from(*self.keep_alive_s.get_ref()))
     }
 
-    /// What the broker knows this line by, on a machine of that name.
+    /// The client id on the machine `host`.
     pub fn client_id_on(&self, host: &str) -> String {
         self.client_id.as_ref().map_or_else(|| format!("lineside-{}", plain(host)), |id| id.get_ref().clone())
     }
 
-    /// What all topics begin with, on a machine of that name.
+    /// The prefix of all topics on the machine `host`.
     pub fn topic_on(&self, host: &str) -> String {
         self.topic.as_ref().map_or_else(|| format!("lineside/{}", plain(host)), |topic| topic.get_ref().clone())
     }
 
-    /// The first value that cannot be.
+    /// The first invalid value.
     pub(super) fn problem(&self) -> Option<Violation> {
         if !cfg!(feature = "mqtt") {
-            let problem =
-                "[mqtt]: this program was built without it; build it with the feature mqtt, or take [mqtt] out";
+            let problem = "[mqtt]: this program was built without it; build it with the feature mqtt, or remove [mqtt]";
             return Some((self.host.span().start, problem.into()));
         }
         let discovery = Some(&self.discovery).filter(|prefix| !prefix.get_ref().is_empty());
@@ -107,7 +106,7 @@ impl MqttConfig {
             .or_else(|| word_problem(self.username.as_ref()?, "mqtt.username"))
             .or_else(|| {
                 let file = self.password_file.as_ref().filter(|_| self.username.is_none())?;
-                Some((file.span().start, "mqtt.password_file: the password of whom? set mqtt.username, too".into()))
+                Some((file.span().start, "mqtt.password_file needs mqtt.username, too".into()))
             })
             .or_else(|| check_range(&self.keep_alive_s, "mqtt.keep_alive_s", 5, 3600))
             .or_else(|| topic_problem(discovery?, "mqtt.discovery"))
@@ -124,7 +123,7 @@ impl MqttConfig {
     }
 }
 
-/// A host's name as a part of a topic and of an id.
+/// A host's name in the letters that a topic and an id may have.
 fn plain(host: &str) -> String {
     host.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
 }
@@ -132,7 +131,7 @@ fn plain(host: &str) -> String {
 fn host_problem(host: &Spanned<String>) -> Option<Violation> {
     let name = host.get_ref();
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    let problem = "is no name and no address: \"broker.example\" or \"192.168.1.10\", the port in mqtt.port";
+    let problem = "must be a name or an address, as in \"broker.example\" or \"192.168.1.10\"; the port is mqtt.port";
     let bad = !is_name && name.parse::<IpAddr>().is_err();
     bad.then(|| (host.span().start, format!("mqtt.host {problem}, found {name:?}")))
 }
@@ -147,7 +146,7 @@ fn topic_problem(topic: &Spanned<String>, key: &str) -> Option<Violation> {
     let text = topic.get_ref();
     let at = topic.span().start;
     if text.contains(['+', '#']) {
-        return Some((at, format!("{key} is published to, so it takes no wildcard (+ or #), found {text:?}")));
+        return Some((at, format!("{key} must not have a wildcard (+ or #), found {text:?}")));
     }
     let bad = text.starts_with(['/', '$']) || text.ends_with('/') || text.contains("//");
     let problem = || (at, format!("{key} must be words with / between them, as in \"hall3/line7\", found {text:?}"));
@@ -183,30 +182,30 @@ mod tests {
     fn each_mistake_is_named_with_its_line() {
         let cases = [
             ("port = 1883", "line.toml:2: missing field `host`"),
-            ("host = \"\"", "line.toml:3: mqtt.host is no name and no address"),
-            ("host = \"mqtt://broker:1883\"", "line.toml:3: mqtt.host is no name and no address"),
+            ("host = \"\"", "line.toml:3: mqtt.host must be a name or an address"),
+            ("host = \"mqtt://broker:1883\"", "line.toml:3: mqtt.host must be a name or an address"),
             ("host = \"b\"\nport = 0", "line.toml:4: mqtt.port must lie in 1..65535, found 0"),
             ("host = \"b\"\nport = 70000", "line.toml:4: invalid value: integer `70000`"),
             ("host = \"b\"\npasword = \"x\"", "line.toml:4: unknown field `pasword`"),
             ("host = \"b\"\npassword = \"x\"", "line.toml:4: unknown field `password`"),
             ("host = \"b\"\nclient_id = \"\"", "line.toml:4: mqtt.client_id must be 1 to 200 bytes"),
-            ("host = \"b\"\ntopic = \"line/#\"", "line.toml:4: mqtt.topic is published to, so it takes no wildcard"),
-            ("host = \"b\"\ntopic = \"+/line\"", "line.toml:4: mqtt.topic is published to, so it takes no wildcard"),
+            ("host = \"b\"\ntopic = \"line/#\"", "line.toml:4: mqtt.topic must not have a wildcard"),
+            ("host = \"b\"\ntopic = \"+/line\"", "line.toml:4: mqtt.topic must not have a wildcard"),
             ("host = \"b\"\ntopic = \"/line\"", "line.toml:4: mqtt.topic must be words with / between them"),
             ("host = \"b\"\ntopic = \"$SYS/line\"", "line.toml:4: mqtt.topic must be words with / between them"),
             ("host = \"b\"\ntopic = \"a\\u0000b\"", "line.toml:4: mqtt.topic must be 1 to 200 bytes of text"),
-            ("host = \"b\"\npassword_file = \"p\"", "line.toml:4: mqtt.password_file: the password of whom?"),
+            ("host = \"b\"\npassword_file = \"p\"", "line.toml:4: mqtt.password_file needs mqtt.username"),
             ("host = \"b\"\nkeep_alive_s = 0", "line.toml:4: mqtt.keep_alive_s must lie in 5..3600, found 0"),
-            ("host = \"b\"\ndiscovery = \"ha/+\"", "line.toml:4: mqtt.discovery is published to"),
+            ("host = \"b\"\ndiscovery = \"ha/+\"", "line.toml:4: mqtt.discovery must not have a wildcard"),
             ("host = \"b\"\nspill = \"1 KiB\"", "line.toml:4: mqtt.spill must lie in 64.0 KiB..1.0 GiB, found 1.0 KiB"),
             ("host = \"b\"\n[mqtt.tls]\nkey = \"k\"", "line.toml:5: mqtt.tls.key needs mqtt.tls.certificate, too"),
             ("host = \"b\"\n[mqtt.tls]\ncertificate = \"c\"", "line.toml:5: mqtt.tls.certificate needs mqtt.tls.key"),
             ("host = \"b\"\n[mqtt.tls]\nverify = false", "line.toml:5: unknown field `verify`"),
         ];
         for (text, expected) in cases {
-            let said = read(text).unwrap_err();
-            assert!(said.contains(expected), "{text:?}: {said}");
-            assert_eq!(said.lines().count(), 1, "{said}");
+            let error = read(text).unwrap_err();
+            assert!(error.contains(expected), "{text:?}: {error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
         }
         assert!(read("host = \"b\"\ndiscovery = \"\"").is_ok());
     }

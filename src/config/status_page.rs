@@ -1,4 +1,4 @@
-//! `[status_page]`: a page to look at, off unless the table is there.
+//! `[status_page]`: the status page, which is off unless the table is there.
 
 use super::{Config, ConfigError, Violation, check_range};
 use serde::Deserialize;
@@ -6,21 +6,21 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use toml::Spanned;
 
-/// Where the page is, and for whom.
+/// `[status_page]`: the address of the page, and who may see it.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct StatusPageConfig {
     /// Address and port. Beyond loopback a token is required.
     pub listen: Spanned<SocketAddr>,
-    /// What a visitor has to know.
+    /// The token that a visitor needs.
     pub token: Option<Spanned<String>>,
-    /// The file whose first line is the token, for a configuration that others may read.
+    /// A file whose first line is the token, so that the configuration itself may be readable for others.
     pub token_file: Option<Spanned<PathBuf>>,
-    /// Pictures a second in the live view, at most.
+    /// Pictures per second in the live view, at most.
     pub max_fps: Spanned<f64>,
 }
 
-/// Shorter ones can be guessed.
+/// A shorter token could be guessed.
 const LEAST_TOKEN: usize = 16;
 const LONGEST_TOKEN: usize = 128;
 
@@ -36,10 +36,10 @@ impl Default for StatusPageConfig {
 }
 
 impl Config {
-    /// What a visitor of the status page has to know, where there is something.
+    /// The token that a visitor of the status page needs, if any.
     ///
     /// # Errors
-    /// [`ConfigError`] where the file with it cannot be read or holds none.
+    /// [`ConfigError`] where its file cannot be read or has no valid token.
     pub fn page_token(&self) -> Result<Option<String>, ConfigError> {
         let Some(page) = &self.status_page else { return Ok(None) };
         let Some(file) = &page.token_file else { return Ok(page.token.as_ref().map(|token| token.get_ref().clone())) };
@@ -53,14 +53,14 @@ impl Config {
         }
     }
 
-    /// The first value of `[status_page]` that cannot be.
+    /// The first invalid value of `[status_page]`.
     pub(super) fn page_problem(&self) -> Option<Violation> {
         let page = self.status_page.as_ref()?;
         if let Some(problem) = check_range(&page.max_fps, "status_page.max_fps", 0.1, 30.0) {
             return Some(problem);
         }
         if let (Some(_), Some(file)) = (&page.token, &page.token_file) {
-            return Some((file.span().start, "status_page.token is given too: give one".into()));
+            return Some((file.span().start, "status_page.token is set, too: set only one of them".into()));
         }
         if let Some(token) = &page.token
             && let Some(problem) = token_problem(token.get_ref())
@@ -69,12 +69,12 @@ impl Config {
         }
         let open = !page.listen.get_ref().ip().is_loopback() && page.token.is_none() && page.token_file.is_none();
         let problem =
-            "status_page.listen lets other machines in: set status_page.token_file or token, or listen at 127.0.0.1";
+            "status_page.listen lets other machines in: set status_page.token_file or token, or listen on 127.0.0.1";
         open.then(|| (page.listen.span().start, problem.into()))
     }
 }
 
-/// It has to fit into a header, a cookie and an address as it is.
+/// A token must fit into a header, a cookie and a URL without escaping.
 fn token_problem(token: &str) -> Option<String> {
     let fits = token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
     let right = fits && (LEAST_TOKEN..=LONGEST_TOKEN).contains(&token.len());
@@ -121,12 +121,12 @@ mod tests {
             ("max_fps = 0\n", "line.toml:3: status_page.max_fps must lie in 0.1..30, found 0"),
             ("\ntoken = \"short\"\n", "line.toml:4: status_page.token must have 16 to 128"),
             ("token = \"0123456789abcde;\"\n", "line.toml:3: status_page.token must have 16 to 128"),
-            ("token = \"0123456789abcdef\"\ntoken_file = \"x\"\n", "line.toml:4: status_page.token is given too"),
+            ("token = \"0123456789abcdef\"\ntoken_file = \"x\"\n", "line.toml:4: status_page.token is set, too"),
             ("port = 3\n", "line.toml:3: unknown field `port`"),
         ];
         for (text, expected) in cases {
-            let said = parse(text).unwrap_err();
-            assert!(said.contains(expected), "{text:?}: {said}");
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(expected), "{text:?}: {error}");
         }
     }
 

@@ -38,7 +38,7 @@ pub(super) fn open_camera(
     };
     if let Some(smaller) = &config.heat.smaller {
         let (width, height) = smaller.size();
-        let offered = camera.offers(width as u32, height as u32);
+        let offered = camera.check_size(width as u32, height as u32);
         offered.map_err(|fault| placed(config.error_at(&smaller.width, &fault), fault.kind))?;
     }
     match opened {

@@ -106,7 +106,7 @@ pub(super) fn describe(config: &Config) -> String {
     }
     let steps = config.degrade_steps();
     if steps.is_empty() {
-        return text + "; nothing is given up (heat.degrade)";
+        return text + "; the load is not reduced (heat.degrade)";
     }
     let describe_step = |step: &DegradeStep| match (step, &heat.smaller) {
         (DegradeStep::Rate, _) => format!("1 of {} frames", heat.every.get_ref()),

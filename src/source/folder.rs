@@ -1,11 +1,12 @@
 //! Frames from a folder of picture files.
 
-use super::{Frame, FrameSource, Next, Pace};
+use super::frame::{Frame, FrameSource, Next};
+use super::pace::Pace;
 use lineside_picture::{EXTENSIONS, decode_file, is_picture_name};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Plays the pictures of a folder, once or for ever.
+/// Delivers the pictures of a folder, once or for ever.
 pub struct FolderSource {
     folder: PathBuf,
     files: Vec<PathBuf>,
@@ -16,11 +17,11 @@ pub struct FolderSource {
 }
 
 impl FolderSource {
-    /// Lists the pictures below `folder`. With `fps` they come at that rate as from a camera; without, each waits for
-    /// the one before. Pictures of more than `max_pixels` are refused one by one.
+    /// Lists the pictures below `folder`. With `fps` they come at that rate, as from a camera; without it, each waits until the
+    /// one before is inspected. Pictures of more than `max_pixels` are refused one by one.
     ///
     /// # Errors
-    /// One line that names the folder, where it cannot be read or holds no picture.
+    /// In one line that names the folder, where it cannot be read or holds no picture.
     pub fn open(folder: &Path, repeat: bool, fps: Option<f64>, max_pixels: usize) -> Result<FolderSource, String> {
         let files = picture_files(folder)?;
         Ok(FolderSource { folder: folder.to_path_buf(), files, at: 0, repeat, pace: Pace::new(fps), max_pixels })
@@ -30,7 +31,7 @@ impl FolderSource {
 /// The picture files ([`EXTENSIONS`]) below `folder`, sub-folders included, sorted by file name, then by path.
 ///
 /// # Errors
-/// One line that names the folder, where it cannot be read or holds no picture.
+/// In one line that names the folder, where it cannot be read or holds no picture.
 pub fn picture_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
     collect(folder, &mut files)?;

@@ -1,7 +1,8 @@
-//! A moving synthetic line: round parts on a belt, some with a dark scratch. Seeded, so that a run can be repeated;
-//! made to exercise the pipeline without a camera.
+//! A synthetic line: round parts on a moving belt, some with a dark scratch. Seeded, so that a run can be repeated. It exercises
+//! the pipeline without a camera.
 
-use super::{Frame, FrameSource, Next, Pace};
+use super::frame::{Frame, FrameSource, Next};
+use super::pace::Pace;
 use lineside_picture::{Layout, Picture};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -15,7 +16,7 @@ const STEP: u64 = 12;
 pub struct PatternSource {
     width: usize,
     height: usize,
-    /// The size that it draws now: its own, or a smaller one.
+    /// The size that it draws at present: the full size, or a smaller one.
     size: (usize, usize),
     seed: u64,
     defect_every: u64,
@@ -25,8 +26,8 @@ pub struct PatternSource {
 }
 
 impl PatternSource {
-    /// A line seen in frames of `width` × `height` pixels, `fps` a second where given; each `defect_every`th part has
-    /// a scratch (0: none). It ends after `frames` frames, or never.
+    /// Frames of `width` × `height` pixels, `fps` per second or as fast as they are taken. Each `defect_every`th part has a
+    /// scratch (0: none). It ends after `frames` frames, or never.
     pub fn new(
         width: usize,
         height: usize,

@@ -1,65 +1,65 @@
-//! One frame for each edge of a trigger line, instead of free running.
+//! One frame for each edge of a trigger line, instead of all frames.
 
-use super::{Frame, FrameSource, Next, SourceCondition};
+use super::frame::{Frame, FrameSource, Next, SourceCondition};
 use crate::telemetry::{Cause, Telemetry};
 use std::time::{Duration, Instant};
 
-/// How long one wait for an edge lasts: the source is looked after in between.
-const PATIENCE: Duration = Duration::from_millis(20);
-/// A frame that was captured after the edge comes within this time, or never.
-const LATEST: Duration = Duration::from_secs(2);
+/// How long one wait for an edge lasts; the source is served in between.
+const EDGE_TIMEOUT: Duration = Duration::from_millis(20);
+/// A frame that was captured after the edge must come within this time.
+const FRAME_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Edges of a line.
 pub trait TriggerInput: Send {
     /// Waits for edges; `None` where none came in time.
     ///
     /// # Errors
-    /// One line, where the line is gone.
+    /// In one line, where the line is gone.
     fn wait(&mut self, time: Duration) -> Result<Option<EdgeEvent>, String>;
 
-    /// Which line it is.
-    fn place(&self) -> &str;
+    /// The chip and number of the line, for messages.
+    fn line_name(&self) -> &str;
 }
 
 /// The newest edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EdgeEvent {
-    /// When it was.
+    /// When it occurred.
     pub at: Instant,
-    /// Edges before it for which there is no time any more.
+    /// Edges before it that came too late to be served.
     pub missed: u64,
 }
 
-/// Gives of a source's frames the first that was captured after each edge.
+/// Delivers the first frame of a source that was captured after each edge.
 pub struct TriggeredSource<T> {
     source: Box<dyn FrameSource>,
     trigger: T,
-    wanted: Option<Instant>,
+    edge: Option<Instant>,
     missed: u64,
     telemetry: Telemetry,
 }
 
 impl<T: TriggerInput> TriggeredSource<T> {
-    /// `source`, by `trigger`.
+    /// Frames of `source` at the edges of `trigger`.
     pub fn new(source: Box<dyn FrameSource>, trigger: T, telemetry: Telemetry) -> Self {
-        TriggeredSource { source, trigger, wanted: None, missed: 0, telemetry }
+        TriggeredSource { source, trigger, edge: None, missed: 0, telemetry }
     }
 
-    fn look_for_edge(&mut self) {
-        let patience = if self.wanted.is_some() { Duration::ZERO } else { PATIENCE };
-        match self.trigger.wait(patience) {
+    fn poll_edge(&mut self) {
+        let timeout = if self.edge.is_some() { Duration::ZERO } else { EDGE_TIMEOUT };
+        match self.trigger.wait(timeout) {
             Ok(None) => self.telemetry.resolve(Cause::Trigger),
             Ok(Some(edge)) => {
                 self.telemetry.resolve(Cause::Trigger);
-                self.missed += edge.missed + u64::from(self.wanted.is_some());
-                self.wanted = Some(edge.at);
-                // What was captured before the edge is of no use.
+                self.missed += edge.missed + u64::from(self.edge.is_some());
+                self.edge = Some(edge.at);
+                // Frames that were captured before the edge are of no use.
                 self.source.discard_stale();
             }
             Err(failure) => {
-                let text = format!("trigger at {}: {failure}", self.trigger.place());
+                let text = format!("trigger at {}: {failure}", self.trigger.line_name());
                 self.telemetry.fail(Cause::Trigger, &text);
-                std::thread::sleep(PATIENCE);
+                std::thread::sleep(EDGE_TIMEOUT);
             }
         }
     }
@@ -67,23 +67,23 @@ impl<T: TriggerInput> TriggeredSource<T> {
 
 impl<T: TriggerInput> FrameSource for TriggeredSource<T> {
     fn next(&mut self, frame: &mut Frame) -> Next {
-        self.look_for_edge();
-        let Some(edge) = self.wanted else {
+        self.poll_edge();
+        let Some(edge) = self.edge else {
             self.source.discard_stale();
             return Next::Pending;
         };
         match self.source.next(frame) {
             Next::Frame if frame.captured < edge => Next::Pending,
-            Next::Pending if edge.elapsed() > LATEST => {
-                self.wanted = None;
-                let reason = format!("no frame within {} s of the trigger", LATEST.as_secs());
+            Next::Pending if edge.elapsed() > FRAME_TIMEOUT => {
+                self.edge = None;
+                let reason = format!("no frame within {} s of the trigger", FRAME_TIMEOUT.as_secs());
                 Next::Failed { name: "trigger".into(), reason }
             }
             Next::Pending => Next::Pending,
-            // The part is there now; a frame that failed does not come again.
-            given => {
-                self.wanted = None;
-                given
+            // The part has passed; a frame that failed is not repeated.
+            outcome => {
+                self.edge = None;
+                outcome
             }
         }
     }
@@ -117,7 +117,7 @@ impl<T: TriggerInput> FrameSource for TriggeredSource<T> {
     }
 
     fn describe(&self) -> String {
-        format!("{}, by the trigger at {}", self.source.describe(), self.trigger.place())
+        format!("{}, by the trigger at {}", self.source.describe(), self.trigger.line_name())
     }
 }
 
@@ -130,8 +130,8 @@ impl TriggerInput for crate::board::Edges {
         }))
     }
 
-    fn place(&self) -> &str {
-        crate::board::Edges::place(self)
+    fn line_name(&self) -> &str {
+        crate::board::Edges::line_name(self)
     }
 }
 
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use std::collections::VecDeque;
 
-    /// What each wait for an edge gives.
+    /// The result of each wait for an edge.
     struct Script(VecDeque<Result<Option<EdgeEvent>, String>>);
 
     impl TriggerInput for Script {
@@ -148,12 +148,12 @@ mod tests {
             self.0.pop_front().unwrap_or(Ok(None))
         }
 
-        fn place(&self) -> &str {
+        fn line_name(&self) -> &str {
             "line 4"
         }
     }
 
-    /// A camera whose frames were captured at given times.
+    /// A camera whose frames were captured at outcome times.
     struct Belt(VecDeque<Option<Instant>>);
 
     impl FrameSource for Belt {
@@ -196,8 +196,8 @@ mod tests {
         let frames = vec![Some(at(5)), Some(at(9)), Some(at(12)), Some(at(20))];
         let mut source = triggered(vec![Ok(None), edge(10)], frames);
         let mut frame = Frame::default();
-        let given: Vec<bool> = (0..6).map(|_| source.next(&mut frame) == Next::Frame).collect();
-        assert_eq!(given, [false, false, false, true, false, false]);
+        let outcome: Vec<bool> = (0..6).map(|_| source.next(&mut frame) == Next::Frame).collect();
+        assert_eq!(outcome, [false, false, false, true, false, false]);
         assert_eq!(frame.captured, at(12));
         assert_eq!(source.condition().passed_over, 0);
         assert_eq!(source.describe(), "belt, by the trigger at line 4");
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_part_of_which_no_frame_comes_counts_as_failed_and_a_lost_line_does_no_harm() {
-        let long_ago = Instant::now().checked_sub(LATEST + Duration::from_secs(1)).unwrap();
+        let long_ago = Instant::now().checked_sub(FRAME_TIMEOUT + Duration::from_secs(1)).unwrap();
         let edge = Ok(Some(EdgeEvent { at: long_ago, missed: 0 }));
         let mut source = triggered(vec![Err("gone".into()), Err("gone".into()), edge], vec![]);
         let mut frame = Frame::default();

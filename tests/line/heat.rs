@@ -196,7 +196,7 @@ fn it_climbs_while_hot_and_descends_when_cool_and_every_frame_is_counted() {
     let size = line.expect("heat", 2);
     assert_eq!((&size["rung"], &size["name"]), (&3.into(), &"size".into()));
     let top = line.expect("heat", 3);
-    assert_eq!((&top["rung"], &top["cause"]), (&3.into(), &"75 °C or more for 2 s; nothing is left to give up".into()));
+    assert_eq!((&top["rung"], &top["cause"]), (&3.into(), &"75 °C or more for 2 s; no step is left".into()));
     // Between the limits it stays as it is.
     board.set(TEMP, "72000\n");
     board.set(BITS, "e0000\n");
@@ -292,13 +292,13 @@ fn without_degrade_heat_is_only_told_and_a_lost_sensor_too() {
     let line = Line::start(&line(folder.path(), &board, "fps = 10.0", QUICK));
     let hot = line.expect("heat", 1);
     assert_eq!((&hot["rung"], &hot["name"], &hot["level"]), (&0.into(), &"none".into(), &"warn".into()));
-    assert_eq!(hot["cause"], "75 °C or more for 2 s; nothing is given up: heat.degrade is off");
+    assert_eq!(hot["cause"], "75 °C or more for 2 s; the load is not reduced: heat.degrade is off");
     std::thread::sleep(Duration::from_secs(3));
     line.shows("; 80.0 °C");
     board.lose(TEMP);
     board.set(BITS, "nonsense");
     let gone = line.expect("heat", 2);
-    assert_eq!(gone["cause"], "the temperature cannot be read any more; the rung stays");
+    assert_eq!(gone["cause"], "the temperature cannot be read any more; the active steps stay");
     assert!(gone.get("temperature_c").is_none() && gone.get("throttled").is_none(), "{gone}");
     let status = line.expect("status", 1);
     board.set(TEMP, "72000");
@@ -340,7 +340,7 @@ fn check_shows_the_temperature_and_what_would_be_given_up() {
     let folder = tempfile::tempdir().unwrap();
     let board = Board::new("61300", "80008");
     let told = succeed(&["check", arg(&line(folder.path(), &board, "", ""))]);
-    let plain = "heat     61.3 °C (cpu-thermal), get_throttled 0x80008; nothing is given up (heat.degrade)";
+    let plain = "heat     61.3 °C (cpu-thermal), get_throttled 0x80008; the load is not reduced (heat.degrade)";
     assert!(told.contains(plain), "{told}");
     let heat = "degrade = true\nevery = 3\n[heat.smaller]\nwidth = 80\nheight = 60\nbundle = \"inspect-demo\"\n";
     let told = succeed(&["check", arg(&line(folder.path(), &board, "", heat))]);
@@ -368,7 +368,7 @@ fn mistakes_are_named_with_their_line() {
         (smaller("width = 32\nheight = 32\n").replace("inspect-demo", "no-such"), "no bundle \"no-such\": looked for"),
         (
             format!("{pattern}[heat.smaller]\nwidth = 32\nheight = 32\nbundle = \"inspect-demo\"\n"),
-            "line.toml:6: heat.smaller does nothing without heat.degrade = true",
+            "line.toml:6: heat.smaller has no effect without heat.degrade = true",
         ),
         (
             "[source.folder]\npath = \"x\"\n[heat]\ndegrade = true\n[heat.smaller]\nwidth = 32\nheight = 32\n\
@@ -378,7 +378,7 @@ fn mistakes_are_named_with_their_line() {
         ),
         (
             format!("{pattern}degrade = true\n[trigger]\nline = \"PART\"\n"),
-            "line.toml:5: heat.degrade has nothing to give up: with [trigger] no frame may be left out",
+            "line.toml:5: heat.degrade has no step that it could take: with [trigger] no frame may be skipped",
         ),
     ];
     for (toml, expected) in cases {

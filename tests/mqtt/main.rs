@@ -348,7 +348,7 @@ fn mistakes_are_one_line_each_and_a_broker_that_is_away_is_none() {
     std::fs::write(file("text.pem"), "no certificate\n").unwrap();
     std::fs::write(file("cut.pem"), "-----BEGIN CERTIFICATE-----\nMIIB\n").unwrap();
     let cases = [
-        ("topic = \"a/#\"", "line.toml:15: mqtt.topic is published to, so it takes no wildcard"),
+        ("topic = \"a/#\"", "line.toml:15: mqtt.topic must not have a wildcard"),
         ("pasword_file = \"x\"", "line.toml:15: unknown field `pasword_file`"),
         (&format!("username = \"u\"\npassword_file = {:?}", file("none")), "none: No such file or directory"),
         (&format!("username = \"u\"\npassword_file = {:?}", file("empty")), "empty: holds no password"),

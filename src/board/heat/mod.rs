@@ -1,9 +1,9 @@
-//! How hot the board is, and what is given up while it is too hot.
+//! The board's temperature, and when to reduce the load because of it.
 //!
-//! ```text
-//! sensors.rs   files of sysfs: the processor's temperature, what the Raspberry Pi's firmware says
-//! throttle.rs    when to give up what, and when to take it back
-//! ```
+//! | file | content |
+//! |---|---|
+//! | `sensors.rs` | files of sysfs: the processor's temperature, the throttling bits of a Raspberry Pi's firmware |
+//! | `throttle.rs` | which steps are active at which temperature |
 
 mod sensors;
 mod throttle;

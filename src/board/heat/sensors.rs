@@ -1,5 +1,5 @@
-//! The processor's temperature and what the Raspberry Pi's firmware says of it, from sysfs. What a board does not have is
-//! left out.
+//! The processor's temperature, and the throttling bits of a Raspberry Pi's firmware, from sysfs. What a board does not have is left
+//! out.
 //!
 //! | file under `/sys` | holds |
 //! |---|---|
@@ -9,18 +9,17 @@
 //!
 //! `get_throttled` holds what the voltage driver read last, so that reading it clears nothing. The first read since boot
 //! makes the kernel log that the file is deprecated, and newer kernels do not have it
-//! (<https://github.com/raspberrypi/linux/pull/6697>). `vcgencmd` is no way round: it needs `/dev/vcio`, through which a
-//! process can tell the firmware much else.
+//! (<https://github.com/raspberrypi/linux/pull/6697>). `vcgencmd` is no alternative: it needs `/dev/vcio`, which gives a process
+//! control over the firmware.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Whose temperature counts: of the zones that name the processor the hottest, else of those that name the whole chip,
-/// else of all.
-const WHOSE: [&[&str]; 3] = [&["cpu"], &["soc", "pkg", "package"], &[""]];
+/// Which zones count: the hottest of those that name the processor, else of those that name the whole chip, else of all.
+const ZONE_NAMES: [&[&str]; 3] = [&["cpu"], &["soc", "pkg", "package"], &[""]];
 
-/// Thousandths of a degree that a working sensor of a working board may show.
+/// Thousandths of a degree that a working sensor may report.
 const PLAUSIBLE: std::ops::RangeInclusive<i64> = -40_000..=150_000;
 
 /// The supply is too weak now.
@@ -42,19 +41,19 @@ struct Zone {
     file: PathBuf,
 }
 
-/// What they show.
+/// A reading of the sensors.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Reading {
     /// The processor's temperature in °C, to a tenth.
     pub temperature: Option<f64>,
     /// The Raspberry Pi's bits.
     pub throttled: Option<u32>,
-    /// Whether the supply was too weak in the last seconds, where the bits do not say.
+    /// Whether the supply was too weak in the last seconds, where there are no bits.
     pub undervoltage: Option<bool>,
 }
 
 impl Sensors {
-    /// Looks for sensors under `sysfs`, mostly `/sys`.
+    /// Finds the sensors under `sysfs`, mostly `/sys`.
     pub fn find(sysfs: &Path) -> Sensors {
         let zones: Vec<Zone> = below(&sysfs.join("class/thermal"), "thermal_zone")
             .filter_map(|zone| Some(Zone { name: word(&zone.join("type"))?, file: zone.join("temp") }))
@@ -63,8 +62,8 @@ impl Sensors {
             let zone = zone.name.to_ascii_lowercase();
             names.iter().any(|name| zone.contains(name))
         };
-        let whose = WHOSE.iter().find(|names| zones.iter().any(|zone| of(names, zone)));
-        let zones = zones.into_iter().filter(|zone| whose.is_some_and(|names| of(names, zone))).collect();
+        let names = ZONE_NAMES.iter().find(|names| zones.iter().any(|zone| of(names, zone)));
+        let zones = zones.into_iter().filter(|zone| names.is_some_and(|names| of(names, zone))).collect();
         let firmware = below(&sysfs.join("devices/platform"), "soc")
             .flat_map(|soc| below(&soc, "soc"))
             .map(|device| device.join("get_throttled"))
@@ -75,12 +74,12 @@ impl Sensors {
         Sensors { zones, throttled: firmware, undervoltage: voltage }
     }
 
-    /// The names of the zones whose hottest counts.
+    /// The names of the zones of which the hottest counts.
     pub fn zones(&self) -> impl Iterator<Item = &str> {
         self.zones.iter().map(|zone| zone.name.as_str())
     }
 
-    /// What they show now. Takes no memory.
+    /// Reads them. Allocates no memory.
     pub fn read(&self) -> Reading {
         let temperatures = self.zones.iter().filter_map(|zone| number(&zone.file, 10));
         let hottest = temperatures.filter(|temperature| PLAUSIBLE.contains(temperature)).max();
@@ -100,13 +99,13 @@ impl Reading {
         self.throttled.is_some_and(|bits| bits & SLOWED != 0 && bits & UNDER_VOLTAGE == 0)
     }
 
-    /// The Raspberry Pi's bits as `vcgencmd get_throttled` shows them: `0x50005`.
+    /// The Raspberry Pi's bits in the notation of `vcgencmd get_throttled`: `0x50005`.
     pub fn bits(&self) -> Option<String> {
         self.throttled.map(|bits| format!("{bits:#x}"))
     }
 }
 
-/// What is in a folder under a name that begins so; nothing where there is no folder.
+/// The entries of a folder whose names begin with `name`, sorted; none where there is no folder.
 fn below(folder: &Path, name: &str) -> std::vec::IntoIter<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut found: Vec<PathBuf> = entries
@@ -161,19 +160,19 @@ mod tests {
     #[test]
     fn a_raspberry_pi_shows_its_temperature_and_its_bits() {
         for place in [PI_4, PI_5] {
-            let shown = read(&[(TYPE, "cpu-thermal\n"), (TEMP, "61342\n"), (place, "e0008\n")]);
-            assert_eq!(shown, Reading { temperature: Some(61.3), throttled: Some(0xe0008), undervoltage: None });
-            assert_eq!(shown.bits().unwrap(), "0xe0008");
-            assert!(shown.is_slowed());
+            let reading = read(&[(TYPE, "cpu-thermal\n"), (TEMP, "61342\n"), (place, "e0008\n")]);
+            assert_eq!(reading, Reading { temperature: Some(61.3), throttled: Some(0xe0008), undervoltage: None });
+            assert_eq!(reading.bits().unwrap(), "0xe0008");
+            assert!(reading.is_slowed());
         }
         // A kernel without the bits, and a weak supply.
         let volt = "class/hwmon/hwmon1";
         let (name, alarm) = (format!("{volt}/name"), format!("{volt}/in0_lcrit_alarm"));
         let files = [(TYPE, "cpu-thermal"), (TEMP, "55000"), ("class/hwmon/hwmon0/name", "cpu_thermal")];
         let files = [&files[..], &[(name.as_str(), "rpi_volt"), (alarm.as_str(), "1")]].concat();
-        let shown = read(&files);
-        assert_eq!((shown.throttled, shown.undervoltage), (None, Some(true)));
-        assert!(!shown.is_slowed());
+        let reading = read(&files);
+        assert_eq!((reading.throttled, reading.undervoltage), (None, Some(true)));
+        assert!(!reading.is_slowed());
     }
 
     #[test]
@@ -185,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_processors_zone_counts_then_the_chips_then_the_hottest() {
-        let shown = |zones: &[(&str, &str)]| {
+        let reading = |zones: &[(&str, &str)]| {
             let files: Vec<(String, &str)> = zones
                 .iter()
                 .enumerate()
@@ -198,11 +197,11 @@ mod tests {
             read(&files).temperature
         };
         let many = [("gpu-thermal", "90000"), ("CPU-therm", "50000"), ("cpu1-thermal", "52000"), ("soc", "80000")];
-        assert_eq!(shown(&many), Some(52.0));
-        assert_eq!(shown(&many[..1]), Some(90.0));
-        assert_eq!(shown(&[many[0], many[3]]), Some(80.0));
-        assert_eq!(shown(&[("acpitz", "27800"), ("x86_pkg_temp", "44000")]), Some(44.0));
-        assert_eq!(shown(&[("pmic", "30000"), ("ddr", "41950")]), Some(42.0));
+        assert_eq!(reading(&many), Some(52.0));
+        assert_eq!(reading(&many[..1]), Some(90.0));
+        assert_eq!(reading(&[many[0], many[3]]), Some(80.0));
+        assert_eq!(reading(&[("acpitz", "27800"), ("x86_pkg_temp", "44000")]), Some(44.0));
+        assert_eq!(reading(&[("pmic", "30000"), ("ddr", "41950")]), Some(42.0));
     }
 
     #[test]
@@ -236,7 +235,7 @@ mod tests {
     /// This machine, whatever it has.
     #[test]
     fn a_real_sysfs_shows_nothing_impossible() {
-        let shown = Sensors::find(Path::new("/sys")).read();
-        assert!(shown.temperature.is_none_or(|temperature| (-40.0..=150.0).contains(&temperature)), "{shown:?}");
+        let reading = Sensors::find(Path::new("/sys")).read();
+        assert!(reading.temperature.is_none_or(|temperature| (-40.0..=150.0).contains(&temperature)), "{reading:?}");
     }
 }

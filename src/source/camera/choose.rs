@@ -1,27 +1,27 @@
-//! Which of its modes a camera is asked for.
+//! Chooses one of the modes that a camera offers.
 
 use super::device::{CameraMode, CaptureDevice, FrameInterval, FrameSize, Rates};
 use super::error::{CameraError, CameraErrorKind};
 use lineside_picture::PixelFormat;
 
-/// What the user wants.
+/// The mode that the configuration asks for.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestedMode {
-    /// Pixels, exactly: a model was taught with that size.
+    /// Pixels, exactly: a model is taught with frames of one size.
     pub width: u32,
     /// Pixels.
     pub height: u32,
-    /// Frames a second, at least; where the camera is slower, its fastest.
+    /// Frames per second, at least; a slower camera runs at its fastest rate.
     pub fps: f64,
-    /// This format and no other.
+    /// Only this format; `None`: the best one.
     pub format: Option<PixelFormat>,
 }
 
-/// Formats by what they leave of the picture. Raw colour first: JPEG costs time and leaves blocks, but is often the only
-/// way to a large picture at a good rate. Grey last, for it leaves no colour; many grey cameras have nothing else.
+/// Formats by picture quality. Raw colour comes first; JPEG costs time and leaves block artefacts, but is often the only format
+/// for a large picture at a good rate. Grey comes last because it has no colour; many grey cameras offer nothing else.
 const BEST_FIRST: [PixelFormat; 4] = [PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::Mjpeg, PixelFormat::Grey];
 
-/// How a driver and a user call a format.
+/// The four letters by which drivers and users know a format.
 pub fn format_name(format: PixelFormat) -> &'static str {
     match format {
         PixelFormat::Yuyv => "YUYV",
@@ -32,10 +32,10 @@ pub fn format_name(format: PixelFormat) -> &'static str {
     }
 }
 
-/// The best mode for a requested: of the formats that give the size at the wanted rate the best one, or else the fastest.
+/// The best mode for a request: of the formats that reach the size and the rate the best one, or else the fastest.
 ///
 /// # Errors
-/// [`CameraErrorKind::NoSuchMode`], which tells what the camera has.
+/// [`CameraErrorKind::NoSuchMode`], which lists what the camera offers.
 pub fn choose(
     device: &mut impl CaptureDevice,
     name: &str,
@@ -54,18 +54,18 @@ pub fn choose(
     if formats.is_empty() {
         return Err(lacking("it has none of the formats YUYV, NV12, MJPG, GREY".into()));
     }
-    let (mut best, mut sizes_there) = (None, Vec::new());
+    let (mut best, mut offered_sizes) = (None, Vec::new());
     for format in formats {
         let sizes = device.sizes(format)?;
-        // A driver that tells no sizes is asked for ours; what comes of it is looked at afterwards.
-        if !sizes.is_empty() && !sizes.iter().any(|size| size.holds(requested.width, requested.height)) {
-            sizes_there.extend(sizes.into_iter().filter(|size| !sizes_there.contains(size)).collect::<Vec<_>>());
+        // A driver that lists no sizes is asked for this one; its answer is checked by the caller.
+        if !sizes.is_empty() && !sizes.iter().any(|size| size.contains(requested.width, requested.height)) {
+            offered_sizes.extend(sizes.into_iter().filter(|size| !offered_sizes.contains(size)).collect::<Vec<_>>());
             continue;
         }
         let rates = device.rates(format, requested.width, requested.height)?;
         let interval = interval_for(&rates, requested.fps);
         let fps = interval.and_then(FrameInterval::fps);
-        // A camera that does not tell its rate is taken at its word that it has one.
+        // A camera that does not list its rates is assumed to reach the rate.
         let reached = fps.unwrap_or(requested.fps).min(requested.fps * ENOUGH);
         if best.as_ref().is_none_or(|(fastest, _)| reached > *fastest) {
             best = Some((reached, CameraMode { format, width: requested.width, height: requested.height, interval }));
@@ -76,12 +76,12 @@ pub fn choose(
             "it has no size {}x{}; set width and height to {}",
             requested.width,
             requested.height,
-            in_words(&sizes_there)
+            list_sizes(&offered_sizes)
         ))
     })
 }
 
-/// A rate that is this near counts as reached: 29.97 for 30.
+/// A rate counts as reached from this share of it on: 29.97 for 30.
 const ENOUGH: f64 = 0.99;
 
 /// The slowest interval that reaches `fps`, or the fastest of all.
@@ -104,7 +104,7 @@ fn interval_for(rates: &Rates, fps: f64) -> Option<FrameInterval> {
     }
 }
 
-fn in_words(sizes: &[FrameSize]) -> String {
+fn list_sizes(sizes: &[FrameSize]) -> String {
     let mut words: Vec<String> = sizes.iter().map(FrameSize::to_string).collect();
     let more = words.len().saturating_sub(12);
     words.truncate(12);
@@ -165,20 +165,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lacking_is_told_with_what_is_there() {
+    fn an_error_about_a_missing_mode_lists_what_there_is() {
         let camera =
             [(Yuyv, FrameSize::One([640, 480]), hertz(&[30])), (Mjpeg, FrameSize::One([800, 600]), hertz(&[30]))];
-        let said = chosen(&camera, REQUESTED).unwrap_err();
-        assert_eq!(said, "cam: it has no size 1280x720; set width and height to 640x480, 800x600");
-        let said = chosen(&camera, RequestedMode { format: Some(Grey), ..REQUESTED }).unwrap_err();
-        assert_eq!(said, "cam: it has no format GREY, it has YUYV, MJPG");
+        let error = chosen(&camera, REQUESTED).unwrap_err();
+        assert_eq!(error, "cam: it has no size 1280x720; set width and height to 640x480, 800x600");
+        let error = chosen(&camera, RequestedMode { format: Some(Grey), ..REQUESTED }).unwrap_err();
+        assert_eq!(error, "cam: it has no format GREY, it has YUYV, MJPG");
         assert!(chosen(&[], REQUESTED).unwrap_err().contains("none of the formats"));
     }
 
     #[test]
-    fn a_camera_that_tells_neither_sizes_nor_rates_is_tried() {
+    fn a_camera_that_lists_neither_sizes_nor_rates_is_tried() {
         let world = World::new();
-        world.lock().tells_sizes = false;
+        world.lock().lists_sizes = false;
         world.lock().offers = vec![(Yuyv, FrameSize::One([640, 480]), Rates::List(vec![]))];
         let mode = choose(&mut FakeDevice::open(&world), "cam", &REQUESTED).unwrap();
         assert_eq!((mode.format, mode.width, mode.interval), (Yuyv, 1280, None));

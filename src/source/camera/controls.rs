@@ -1,4 +1,4 @@
-//! A camera's controls: what the configuration calls them, and which of the driver's they are.
+//! A camera's controls: their keys in the configuration, and the driver's controls behind them.
 
 use super::device::CaptureDevice;
 use super::error::{CameraError, CameraErrorKind};
@@ -7,27 +7,28 @@ use super::request::sys;
 /// A control's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ControlSetting {
-    /// The camera finds it by itself.
+    /// The camera chooses it by itself.
     Auto,
-    /// This, in the driver's units.
+    /// A value in the driver's units.
     Value(i32),
 }
 
-/// One control, as the user knows it. Numbers are those of `linux/v4l2-controls.h`.
-struct Control {
+/// One control, as the user knows it.
+struct KnownControl {
     /// The key in the configuration.
     key: &'static str,
     /// The control that takes the value.
     value: u32,
-    /// The control that chooses between the camera's choice and ours.
+    /// The control that switches between the camera's choice and a value.
     auto: Option<Auto>,
 }
 
+/// A control that switches between the camera's choice and a value.
 struct Auto {
     id: u32,
-    /// Ours is taken.
+    /// What it is set to for a value.
     manual: i32,
-    /// The camera chooses; the first that it takes.
+    /// What it is set to for the camera's choice: the first that the driver accepts.
     automatic: &'static [i32],
 }
 
@@ -35,40 +36,40 @@ const fn switch(id: u32) -> Option<Auto> {
     Some(Auto { id, manual: 0, automatic: &[1] })
 }
 
-const CONTROLS: [Control; 12] = [
-    // V4L2_EXPOSURE_MANUAL is 1; cameras on USB take APERTURE_PRIORITY, 3, and some others AUTO, 0.
-    Control {
+const CONTROLS: [KnownControl; 12] = [
+    // V4L2_EXPOSURE_MANUAL is 1. USB cameras accept APERTURE_PRIORITY, 3, and some others AUTO, 0.
+    KnownControl {
         key: "exposure",
         value: sys::V4L2_CID_EXPOSURE_ABSOLUTE,
         auto: Some(Auto { id: sys::V4L2_CID_EXPOSURE_AUTO, manual: 1, automatic: &[3, 0] }),
     },
-    Control { key: "gain", value: sys::V4L2_CID_GAIN, auto: switch(sys::V4L2_CID_AUTOGAIN) },
-    Control { key: "focus", value: sys::V4L2_CID_FOCUS_ABSOLUTE, auto: switch(sys::V4L2_CID_FOCUS_AUTO) },
-    Control {
+    KnownControl { key: "gain", value: sys::V4L2_CID_GAIN, auto: switch(sys::V4L2_CID_AUTOGAIN) },
+    KnownControl { key: "focus", value: sys::V4L2_CID_FOCUS_ABSOLUTE, auto: switch(sys::V4L2_CID_FOCUS_AUTO) },
+    KnownControl {
         key: "white_balance",
         value: sys::V4L2_CID_WHITE_BALANCE_TEMPERATURE,
         auto: switch(sys::V4L2_CID_AUTO_WHITE_BALANCE),
     },
-    Control { key: "brightness", value: sys::V4L2_CID_BRIGHTNESS, auto: None },
-    Control { key: "contrast", value: sys::V4L2_CID_CONTRAST, auto: None },
-    Control { key: "saturation", value: sys::V4L2_CID_SATURATION, auto: None },
-    Control { key: "sharpness", value: sys::V4L2_CID_SHARPNESS, auto: None },
-    Control { key: "gamma", value: sys::V4L2_CID_GAMMA, auto: None },
-    Control { key: "backlight_compensation", value: sys::V4L2_CID_BACKLIGHT_COMPENSATION, auto: None },
-    Control { key: "power_line_frequency", value: sys::V4L2_CID_POWER_LINE_FREQUENCY, auto: None },
-    Control { key: "zoom", value: sys::V4L2_CID_ZOOM_ABSOLUTE, auto: None },
+    KnownControl { key: "brightness", value: sys::V4L2_CID_BRIGHTNESS, auto: None },
+    KnownControl { key: "contrast", value: sys::V4L2_CID_CONTRAST, auto: None },
+    KnownControl { key: "saturation", value: sys::V4L2_CID_SATURATION, auto: None },
+    KnownControl { key: "sharpness", value: sys::V4L2_CID_SHARPNESS, auto: None },
+    KnownControl { key: "gamma", value: sys::V4L2_CID_GAMMA, auto: None },
+    KnownControl { key: "backlight_compensation", value: sys::V4L2_CID_BACKLIGHT_COMPENSATION, auto: None },
+    KnownControl { key: "power_line_frequency", value: sys::V4L2_CID_POWER_LINE_FREQUENCY, auto: None },
+    KnownControl { key: "zoom", value: sys::V4L2_CID_ZOOM_ABSOLUTE, auto: None },
 ];
 
-/// The keys of the configuration, and whether each may be `"auto"`.
+/// The keys in the configuration, and whether each may be `"auto"`.
 pub fn keys() -> impl Iterator<Item = (&'static str, bool)> {
     CONTROLS.iter().map(|control| (control.key, control.auto.is_some()))
 }
 
-/// Sets what the configuration asks for, by its keys: first who chooses, then the value, which cameras refuse while they
-/// choose it themselves.
+/// Applies the settings of the configuration. The automatic is switched off before the value is set, because cameras refuse a
+/// value while they choose it themselves.
 ///
 /// # Errors
-/// [`CameraErrorKind::BadControl`] where the camera lacks a control or does not take the value, or what the driver reports.
+/// [`CameraErrorKind::BadControl`] where the camera lacks a control or does not accept the value, or the driver's error.
 pub fn apply(
     device: &mut impl CaptureDevice,
     name: &str,
@@ -80,7 +81,7 @@ pub fn apply(
         };
         let control = CONTROLS.iter().find(|control| control.key == key);
         let control = control.ok_or_else(|| bad("no such control".into()))?;
-        let lacking = || bad("this camera has none: take it out of [source.camera.controls]".into());
+        let lacking = || bad("this camera has none: remove it from [source.camera.controls]".into());
         match setting {
             ControlSetting::Value(value) => {
                 let limits = device.control(control.value)?.ok_or_else(lacking)?;
@@ -97,7 +98,7 @@ pub fn apply(
             ControlSetting::Auto => {
                 let auto = control.auto.as_ref().ok_or_else(lacking)?;
                 device.control(auto.id)?.ok_or_else(lacking)?;
-                // The menu may lack one of the two ways to be automatic.
+                // A driver may lack one of the two automatic modes.
                 let mut refused = Ok(());
                 for value in auto.automatic {
                     refused = device.set_control(auto.id, *value);
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_takes_the_choice_from_the_camera_first() {
+    fn the_automatic_is_switched_off_before_a_value_is_set() {
         let world = World::new();
         world.lock().controls = vec![(0x009A_0901, 0, 3), (0x009A_0902, 3, 2047), (0x0098_0913, 0, 100)];
         let mut device = FakeDevice::open(&world);
@@ -135,17 +136,17 @@ mod tests {
     }
 
     #[test]
-    fn what_a_camera_lacks_or_refuses_is_told() {
+    fn a_control_that_is_missing_or_refused_is_an_error() {
         let world = World::new();
         world.lock().controls = vec![(0x009A_0902, 3, 2047)];
         let mut device = FakeDevice::open(&world);
-        let mut said = |key, setting| apply(&mut device, "cam", &wanted(key, setting)).unwrap_err().text;
+        let mut error = |key, setting| apply(&mut device, "cam", &wanted(key, setting)).unwrap_err().text;
         assert_eq!(
-            said("exposure", ControlSetting::Value(9000)),
+            error("exposure", ControlSetting::Value(9000)),
             "cam: control exposure: must lie in 3..2047, found 9000"
         );
-        assert!(said("focus", ControlSetting::Value(1)).contains("control focus: this camera has none"));
-        assert!(said("exposure", ControlSetting::Auto).contains("control exposure: this camera has none"));
+        assert!(error("focus", ControlSetting::Value(1)).contains("control focus: this camera has none"));
+        assert!(error("exposure", ControlSetting::Auto).contains("control exposure: this camera has none"));
         assert!(world.lock().controls_set.is_empty());
     }
 }

@@ -1,19 +1,19 @@
-//! What capture needs of a camera, so that it can be tested without one. Whatever fails, fails with a [`CameraError`].
-#![allow(clippy::missing_errors_doc)] // as just said
+//! What capture needs of a camera, so that it can be tested without one. Every error is a [`CameraError`].
+#![allow(clippy::missing_errors_doc)] // see above
 
 use super::error::CameraError;
 use lineside_picture::{PixelFormat, Range};
 use std::time::{Duration, Instant};
 
-/// A place where a camera is, or will be again.
+/// Where a camera is plugged in, or will be again.
 pub trait CameraPort: Send {
-    /// The camera that is found there.
+    /// The camera that is plugged in there.
     type Device: CaptureDevice;
 
     /// Opens the camera.
     fn open(&mut self) -> Result<Self::Device, CameraError>;
 
-    /// Whether something is there that could be opened. Cheap: asked ten times a second while a camera is away.
+    /// Whether there is something to open. Cheap: called ten times a second while a camera is away.
     fn is_present(&self) -> bool;
 
     /// The time.
@@ -22,7 +22,7 @@ pub trait CameraPort: Send {
     /// Waits.
     fn sleep(&self, time: Duration);
 
-    /// What the user calls it, for messages.
+    /// The user's name of it, for messages.
     fn name(&self) -> &str;
 }
 
@@ -31,16 +31,16 @@ pub trait CaptureDevice: Send {
     /// The pixel formats that it offers and that can be decoded.
     fn formats(&mut self) -> Result<Vec<PixelFormat>, CameraError>;
 
-    /// The sizes that it offers in a format; none where it does not say.
+    /// The sizes that it offers in a format; empty where the driver does not list them.
     fn sizes(&mut self, format: PixelFormat) -> Result<Vec<FrameSize>, CameraError>;
 
     /// The rates that it offers in a format and size.
     fn rates(&mut self, format: PixelFormat, width: u32, height: u32) -> Result<Rates, CameraError>;
 
-    /// Asks for a mode; gives what the driver makes of it.
+    /// Requests a mode; returns what the driver makes of it.
     fn set_mode(&mut self, mode: &CameraMode) -> Result<NegotiatedMode, CameraError>;
 
-    /// What a control takes; `None` where the camera has no such control.
+    /// The values that a control takes; `None` where the camera has no such control.
     fn control(&mut self, id: u32) -> Result<Option<ControlRange>, CameraError>;
 
     /// Sets a control.
@@ -52,17 +52,17 @@ pub trait CaptureDevice: Send {
     /// Waits for a frame; false where none came in time.
     fn wait(&mut self, time: Duration) -> Result<bool, CameraError>;
 
-    /// The oldest frame that waits.
-    fn take(&mut self) -> Result<Option<CapturedBuffer>, CameraError>;
+    /// Dequeues the oldest captured frame, if there is one.
+    fn dequeue(&mut self) -> Result<Option<CapturedBuffer>, CameraError>;
 
     /// The bytes of a frame, where the driver put them.
     fn bytes(&self, filled: &CapturedBuffer) -> &[u8];
 
-    /// Gives a buffer back to be filled again.
-    fn give_back(&mut self, filled: CapturedBuffer) -> Result<(), CameraError>;
+    /// Returns a buffer to the driver, which fills it again.
+    fn requeue(&mut self, filled: CapturedBuffer) -> Result<(), CameraError>;
 }
 
-/// A frame in a buffer that belongs to this program until it is given back.
+/// A frame in a buffer that belongs to this program until it is requeued.
 #[derive(Debug)]
 pub struct CapturedBuffer {
     /// Which buffer.
@@ -71,7 +71,7 @@ pub struct CapturedBuffer {
     pub length: usize,
     /// How long ago it was captured.
     pub age: Duration,
-    /// The driver says that its content is damaged.
+    /// The driver marks its content as damaged.
     pub damaged: bool,
 }
 
@@ -89,7 +89,7 @@ pub enum FrameSize {
         /// The largest.
         #[serde(rename = "most")]
         max: [u32; 2],
-        /// From one to the next.
+        /// The difference between neighbours.
         step: [u32; 2],
     },
 }
@@ -106,13 +106,13 @@ pub struct FrameInterval {
 /// The rates of a mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rates {
-    /// These.
+    /// Single rates.
     List(Vec<FrameInterval>),
-    /// Everything from the first to the second.
+    /// All from the first to the second, the shortest interval first.
     Range(FrameInterval, FrameInterval),
 }
 
-/// What a camera is asked for.
+/// The mode that a camera is set to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CameraMode {
     /// How pixels are packed.
@@ -121,14 +121,14 @@ pub struct CameraMode {
     pub width: u32,
     /// Pixels.
     pub height: u32,
-    /// Between frames; `None` leaves it to the camera.
+    /// Time between frames; `None` leaves it to the camera.
     pub interval: Option<FrameInterval>,
 }
 
-/// What a camera agreed to.
+/// The mode that the driver agreed to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NegotiatedMode {
-    /// How pixels are packed; `None` where it insists on a format that cannot be decoded.
+    /// How pixels are packed; `None` for a format that cannot be decoded.
     pub format: Option<PixelFormat>,
     /// Which luma is black and white.
     pub range: Range,
@@ -136,16 +136,16 @@ pub struct NegotiatedMode {
     pub width: u32,
     /// Pixels.
     pub height: u32,
-    /// Bytes from row to row; `None` for JPEG and where the driver does not say.
+    /// Bytes from row to row; `None` for JPEG and where the driver does not report it.
     pub stride: Option<usize>,
-    /// Frames a second, where the driver says.
+    /// Frames per second, where the driver reports it.
     pub fps: Option<f64>,
 }
 
-/// What a control takes.
+/// The values that a control takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ControlRange {
-    /// The smallest value.
+    /// The smallest.
     pub min: i32,
     /// The largest.
     pub max: i32,
@@ -153,7 +153,7 @@ pub struct ControlRange {
 
 impl FrameSize {
     /// Whether frames of `width` × `height` pixels are among these.
-    pub fn holds(&self, width: u32, height: u32) -> bool {
+    pub fn contains(&self, width: u32, height: u32) -> bool {
         match *self {
             FrameSize::One(size) => size == [width, height],
             FrameSize::Range { min, max, step } => {
@@ -178,8 +178,21 @@ impl std::fmt::Display for FrameSize {
 }
 
 impl FrameInterval {
-    /// Frames a second; `None` where the driver gave no sensible fraction.
+    /// Frames per second; `None` where the driver reports no valid fraction.
     pub fn fps(self) -> Option<f64> {
         (self.numerator > 0 && self.denominator > 0).then(|| f64::from(self.denominator) / f64::from(self.numerator))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_json_of_a_size_keeps_its_keys() {
+        let json = |size: FrameSize| serde_json::to_string(&size).unwrap();
+        assert_eq!(json(FrameSize::One([640, 480])), "[640,480]");
+        let range = FrameSize::Range { min: [2, 1], max: [1920, 1080], step: [4, 3] };
+        assert_eq!(json(range), r#"{"least":[2,1],"most":[1920,1080],"step":[4,3]}"#);
     }
 }

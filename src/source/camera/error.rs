@@ -5,52 +5,52 @@ use rustix::io::Errno;
 use std::io;
 use std::path::Path;
 
-/// Why there are no frames.
+/// Why a camera delivers no frames.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct CameraError {
-    /// The kind, which says whether waiting may help.
+    /// The kind, which decides whether waiting may help.
     pub kind: CameraErrorKind,
-    /// One line: what is wrong, where, and what to do.
+    /// One line: the camera, what is wrong, and what to do.
     pub text: String,
 }
 
-/// Kinds of fault.
+/// Kinds of [`CameraError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CameraErrorKind {
     /// Not there: never plugged in, or unplugged.
     Missing,
-    /// Taken by another program.
+    /// In use by another program.
     Busy,
     /// This user may not open it.
     Denied,
-    /// No camera, or none that frames can be had from.
+    /// Not a camera, or not one of a supported kind.
     NotACamera,
     /// It lacks the size or format asked for.
     NoSuchMode,
-    /// It lacks a control, or does not take its value.
+    /// It lacks a control, or does not accept its value.
     BadControl,
     /// It sends nothing.
     Silent,
-    /// It sends, but nothing that can be decoded.
+    /// It sends frames, but none that can be decoded.
     Damaged,
-    /// The driver reports something else.
+    /// Any other error of the driver.
     Driver,
 }
 
 impl CameraError {
-    /// A fault of the camera called `name`.
+    /// An error of the camera called `name`.
     pub fn new(kind: CameraErrorKind, name: &str, problem: impl std::fmt::Display) -> CameraError {
         CameraError { kind, text: format!("{name}: {problem}") }
     }
 
-    /// The fault behind an error of the operating system while `doing` something with the camera `name` at `path`.
-    pub fn of(error: &io::Error, name: &str, path: &Path, doing: &str) -> CameraError {
+    /// Translates an error of the operating system that occurred while `doing` something with the camera `name` at `path`.
+    pub fn from_io(error: &io::Error, name: &str, path: &Path, doing: &str) -> CameraError {
         match Errno::from_io_error(error) {
             Some(Errno::NOENT | Errno::NODEV | Errno::NXIO) => CameraError::new(
                 CameraErrorKind::Missing,
                 name,
-                "no such camera: plug it in; `lineside devices` shows what is there",
+                "no such camera: plug it in; `lineside devices` lists what is there",
             ),
             Some(Errno::BUSY) => CameraError::new(
                 CameraErrorKind::Busy,
@@ -64,7 +64,7 @@ impl CameraError {
         }
     }
 
-    /// Whether it stays until somebody changes the configuration, the camera or the permissions.
+    /// Whether waiting does not help: only a change of the configuration, the camera or the permissions does.
     pub fn is_permanent(&self) -> bool {
         matches!(
             self.kind,

@@ -1,4 +1,4 @@
-//! A camera made of a script and a clock that moves only when somebody waits.
+//! A scripted camera, with a clock that advances only when somebody waits.
 
 use super::device::{
     CameraMode, CameraPort, CaptureDevice, CapturedBuffer, ControlRange, FrameSize, NegotiatedMode, Rates,
@@ -35,7 +35,7 @@ pub struct Things {
     pub period: Option<Duration>,
     pub content: Content,
     pub offers: Vec<(PixelFormat, FrameSize, Rates)>,
-    pub tells_sizes: bool,
+    pub lists_sizes: bool,
     /// Number, min, max.
     pub controls: Vec<(u32, i32, i32)>,
     pub controls_set: Vec<(u32, i32)>,
@@ -61,7 +61,7 @@ impl World {
             period: Some(Duration::from_millis(100)),
             content: Content::Moving,
             offers: vec![(PixelFormat::Yuyv, FrameSize::One([8, 4]), rates)],
-            tells_sizes: true,
+            lists_sizes: true,
             controls: Vec::new(),
             controls_set: Vec::new(),
             open: 0,
@@ -115,12 +115,12 @@ impl CameraPort for FakePort {
     }
 }
 
-/// It checks what is asked of every driver of buffers: each is given back once, and none is used that is not ours.
+/// Asserts the rules of buffers: each is requeued once, and none is used that belongs to the driver.
 pub struct FakeDevice {
     world: World,
     bytes: Vec<Vec<u8>>,
     queued: VecDeque<u32>,
-    filled: VecDeque<CapturedBuffer>,
+    captured: VecDeque<CapturedBuffer>,
     taken: HashSet<u32>,
     streaming: bool,
 }
@@ -133,8 +133,8 @@ impl FakeDevice {
         assert_eq!(things.open, 1, "opened twice at once");
         drop(things);
         let world = World(Arc::clone(&world.0));
-        let (bytes, queued, filled) = (Vec::new(), VecDeque::new(), VecDeque::new());
-        FakeDevice { world, bytes, queued, filled, taken: HashSet::new(), streaming: false }
+        let (bytes, queued, captured) = (Vec::new(), VecDeque::new(), VecDeque::new());
+        FakeDevice { world, bytes, queued, captured, taken: HashSet::new(), streaming: false }
     }
 
     /// Frames that were due until now, each into a free buffer or nowhere.
@@ -156,7 +156,7 @@ impl FakeDevice {
             bytes.fill(level);
             let length = if things.content == Content::Short { 5 } else { bytes.len() };
             let damaged = things.content == Content::Damaged;
-            self.filled.push_back(CapturedBuffer { index, length, age: things.now - captured, damaged });
+            self.captured.push_back(CapturedBuffer { index, length, age: things.now - captured, damaged });
         }
     }
 
@@ -181,7 +181,7 @@ impl CaptureDevice for FakeDevice {
 
     fn sizes(&mut self, format: PixelFormat) -> Result<Vec<FrameSize>, CameraError> {
         let things = self.world.lock();
-        let sizes = things.offers.iter().filter(|offer| offer.0 == format && things.tells_sizes);
+        let sizes = things.offers.iter().filter(|offer| offer.0 == format && things.lists_sizes);
         Ok(sizes.map(|(_, size, _)| *size).collect())
     }
 
@@ -225,34 +225,34 @@ impl CaptureDevice for FakeDevice {
     fn wait(&mut self, time: Duration) -> Result<bool, CameraError> {
         self.gone()?;
         self.fill();
-        if self.filled.is_empty() {
+        if self.captured.is_empty() {
             let mut things = self.world.lock();
             let due = things.period.map(|_| things.due.saturating_duration_since(things.now));
             things.now += due.filter(|due| *due <= time).unwrap_or(time);
             drop(things);
             self.fill();
         }
-        Ok(!self.filled.is_empty())
+        Ok(!self.captured.is_empty())
     }
 
-    fn take(&mut self) -> Result<Option<CapturedBuffer>, CameraError> {
+    fn dequeue(&mut self) -> Result<Option<CapturedBuffer>, CameraError> {
         self.gone()?;
-        let filled = self.filled.pop_front();
-        if let Some(filled) = &filled {
-            assert!(self.taken.insert(filled.index), "buffer {} was taken twice", filled.index);
+        let captured = self.captured.pop_front();
+        if let Some(captured) = &captured {
+            assert!(self.taken.insert(captured.index), "buffer {} was taken twice", captured.index);
         }
-        Ok(filled)
+        Ok(captured)
     }
 
-    fn bytes(&self, filled: &CapturedBuffer) -> &[u8] {
-        assert!(self.taken.contains(&filled.index), "buffer {} is the driver's", filled.index);
-        &self.bytes[filled.index as usize][..filled.length]
+    fn bytes(&self, captured: &CapturedBuffer) -> &[u8] {
+        assert!(self.taken.contains(&captured.index), "buffer {} is the driver's", captured.index);
+        &self.bytes[captured.index as usize][..captured.length]
     }
 
-    fn give_back(&mut self, filled: CapturedBuffer) -> Result<(), CameraError> {
-        assert!(self.taken.remove(&filled.index), "buffer {} was given back twice", filled.index);
+    fn requeue(&mut self, captured: CapturedBuffer) -> Result<(), CameraError> {
+        assert!(self.taken.remove(&captured.index), "buffer {} was requeued twice", captured.index);
         self.gone()?;
-        self.queued.push_back(filled.index);
+        self.queued.push_back(captured.index);
         Ok(())
     }
 }

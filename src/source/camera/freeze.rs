@@ -1,56 +1,56 @@
-//! A camera that hangs often sends its last picture for ever. A sensor's noise never repeats, so a picture that stays the
-//! same to the last bit is not seen but remembered.
+//! Detects a frozen camera. A camera that hangs often repeats its last picture for ever, while the noise of a sensor never
+//! repeats: a picture that stays bit-identical is not a new one.
 
 use std::time::{Duration, Instant};
 
-/// Watches for a picture that does not change.
+/// Detects a picture that does not change.
 pub struct FreezeDetector {
     after: Duration,
     last: Option<(u64, Instant)>,
     frozen: bool,
 }
 
-/// What a frame changed.
+/// What a frame changes.
 #[derive(Debug, PartialEq)]
 pub enum FreezeChange {
     /// Nothing.
-    Nothing,
-    /// The picture has now stayed the same for too long: for this many seconds.
+    None,
+    /// The picture has stayed the same for too long: for this many seconds.
     Froze(f64),
-    /// It changes again.
-    Moves,
+    /// The picture changes again.
+    Resumed,
 }
 
 impl FreezeDetector {
-    /// Tells when a picture stays the same for `after`; zero: never.
+    /// Reports a picture that stays the same for `after`; zero: never.
     pub fn new(after: Duration) -> FreezeDetector {
         FreezeDetector { after, last: None, frozen: false }
     }
 
-    /// Looks at a frame.
+    /// Examines the pixels of a frame that arrived at `now`.
     pub fn frame(&mut self, pixels: &[u8], now: Instant) -> FreezeChange {
         if self.after.is_zero() {
-            return FreezeChange::Nothing;
+            return FreezeChange::None;
         }
         let sum = checksum(pixels);
         match self.last {
             Some((last, since)) if last == sum => {
                 let same_for = now - since;
                 if self.frozen || same_for < self.after {
-                    return FreezeChange::Nothing;
+                    return FreezeChange::None;
                 }
                 self.frozen = true;
                 FreezeChange::Froze((same_for.as_secs_f64() * 10.0).round() / 10.0)
             }
             _ => {
                 self.last = Some((sum, now));
-                if std::mem::take(&mut self.frozen) { FreezeChange::Moves } else { FreezeChange::Nothing }
+                if std::mem::take(&mut self.frozen) { FreezeChange::Resumed } else { FreezeChange::None }
             }
         }
     }
 
-    /// Begins anew: the camera was restarted.
-    pub fn forget(&mut self) {
+    /// Starts over: the camera was restarted.
+    pub fn reset(&mut self) {
         self.last = None;
     }
 
@@ -60,7 +60,7 @@ impl FreezeDetector {
     }
 }
 
-/// 64 bits of all pixels. Four sums side by side, so that the additions need not wait for each other.
+/// A 64-bit checksum of all pixels. Four independent sums, so that the CPU computes them in parallel.
 fn checksum(pixels: &[u8]) -> u64 {
     const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
     let mut sums = [1_u64, 2, 3, 4];
@@ -92,17 +92,17 @@ mod tests {
     }
 
     #[test]
-    fn a_frozen_picture_is_told_once_and_its_end_too() {
+    fn a_frozen_picture_is_reported_once_and_so_is_its_end() {
         let start = Instant::now();
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         let mut freeze = FreezeDetector::new(Duration::from_secs(3));
-        let told: Vec<FreezeChange> = (0..6).map(|second| freeze.frame(&[1; 64], at(second))).collect();
-        assert_eq!(told[3], FreezeChange::Froze(3.0));
-        assert!(told.iter().enumerate().all(|(i, told)| i == 3 || *told == FreezeChange::Nothing), "{told:?}");
+        let changes: Vec<FreezeChange> = (0..6).map(|second| freeze.frame(&[1; 64], at(second))).collect();
+        assert_eq!(changes[3], FreezeChange::Froze(3.0));
+        assert!(changes.iter().enumerate().all(|(i, change)| i == 3 || *change == FreezeChange::None), "{changes:?}");
         assert!(freeze.is_frozen());
-        assert_eq!(freeze.frame(&[2; 64], at(6)), FreezeChange::Moves);
+        assert_eq!(freeze.frame(&[2; 64], at(6)), FreezeChange::Resumed);
         assert!(!freeze.is_frozen());
         let mut never = FreezeDetector::new(Duration::ZERO);
-        assert!((0..100).all(|second| never.frame(&[1; 64], at(second)) == FreezeChange::Nothing));
+        assert!((0..100).all(|second| never.frame(&[1; 64], at(second)) == FreezeChange::None));
     }
 }

@@ -1,4 +1,4 @@
-//! What cameras there are.
+//! Lists the cameras of this board.
 
 use super::choose::format_name;
 use super::device::{CaptureDevice, FrameSize, Rates};
@@ -6,29 +6,29 @@ use super::error::CameraError;
 use super::v4l2::V4l2Device;
 use std::path::{Path, PathBuf};
 
-/// A device of the system that may be a camera.
+/// A video device, which may be a camera.
 #[derive(Debug, serde::Serialize)]
 pub struct VideoDevice {
     /// `/dev/videoN`.
     pub path: PathBuf,
     /// Names under `/dev/v4l/by-id` and `/dev/v4l/by-path`, which stay when the number changes.
     pub stable: Vec<PathBuf>,
-    /// What it offers, or why it cannot be told.
+    /// What it offers, or why that cannot be determined.
     pub about: Result<CameraInfo, String>,
 }
 
 /// What a camera is and offers.
 #[derive(Debug, serde::Serialize)]
 pub struct CameraInfo {
-    /// What it calls itself.
+    /// Its own name.
     pub card: String,
     /// The kernel's driver.
     pub driver: String,
     /// Where it is plugged in.
     pub bus: String,
-    /// What can be decoded.
+    /// The modes that can be decoded.
     pub offers: Vec<OfferedMode>,
-    /// Formats, by their four letters, that cannot be decoded.
+    /// Four letters of each format that cannot be decoded.
     pub other_formats: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ pub struct OfferedMode {
     pub format: &'static str,
     /// Pixels.
     pub size: FrameSize,
-    /// Frames a second; of a range the ends.
+    /// Frames per second; of a range the two ends.
     pub fps: Vec<f64>,
 }
 

@@ -1,4 +1,4 @@
-//! Where a camera is plugged in, by the name that the user gave it.
+//! A camera's device node, by the name in the configuration.
 
 use super::device::CameraPort;
 use super::error::CameraError;
@@ -6,7 +6,7 @@ use super::v4l2::V4l2Device;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A device of the system, by the name that the user gave it.
+/// A device node, by the name in the configuration.
 pub struct NodePort {
     name: String,
     candidates: Vec<PathBuf>,
@@ -22,7 +22,7 @@ impl NodePort {
         } else {
             ["/dev/v4l/by-id", "/dev/v4l/by-path", "/dev"].iter().map(|folder| Path::new(folder).join(name)).collect()
         };
-        // A number alone would say little in a message.
+        // A number alone would be unclear in a message.
         let name = if candidates.len() == 1 { candidates[0].display().to_string() } else { name.to_string() };
         NodePort { name, candidates }
     }

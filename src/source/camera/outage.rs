@@ -1,4 +1,4 @@
-//! The time in which a camera gives no frames: how long to wait between tries, and what was told already.
+//! An outage of a camera: how long to wait between tries, and which errors have been reported.
 
 use super::error::CameraError;
 use crate::telemetry::{Cause, Telemetry};
@@ -7,26 +7,26 @@ use std::time::Duration;
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// An outage, or none. Its first fault is told, and each that is of another kind.
+/// The present outage, if any. Its first error is reported, and each of another kind.
 #[derive(Debug, Default)]
 pub struct Outage {
     tries: u32,
-    on: bool,
-    told: u16,
+    active: bool,
+    reported: u16,
 }
 
 impl Outage {
-    /// Notes a failed try and tells the fault, if it is new; gives the time to wait: 0.2 s, then twice as long each
+    /// Notes a failed try and reports the error, if its kind is new. Returns the time to wait: 0.2 s, then twice as long each
     /// time, up to 5 s.
-    pub fn failed(&mut self, fault: &CameraError, telemetry: &Telemetry) -> Duration {
-        self.on = true;
-        let bit = 1 << fault.kind as u16;
-        if self.told != 0 && self.told & bit == 0 {
-            telemetry.fail_with_new_reason(Cause::Camera, &fault.text);
+    pub fn failed(&mut self, error: &CameraError, telemetry: &Telemetry) -> Duration {
+        self.active = true;
+        let bit = 1 << error.kind as u16;
+        if self.reported != 0 && self.reported & bit == 0 {
+            telemetry.fail_with_new_reason(Cause::Camera, &error.text);
         } else {
-            telemetry.fail(Cause::Camera, &fault.text);
+            telemetry.fail(Cause::Camera, &error.text);
         }
-        self.told |= bit;
+        self.reported |= bit;
         let wait = SHORTEST * 2_u32.pow(self.tries.min(10));
         self.tries = self.tries.saturating_add(1);
         wait.min(LONGEST)
@@ -37,26 +37,26 @@ impl Outage {
         self.tries
     }
 
-    /// Whether there is one.
-    pub fn is_on(&self) -> bool {
-        self.on
+    /// Whether there is an outage.
+    pub fn is_active(&self) -> bool {
+        self.active
     }
 
-    /// The camera is there again: the next wait is a short one.
+    /// The camera is plugged in again: the next wait is short.
     pub fn retry_now(&mut self) {
         self.tries = 0;
     }
 
-    /// Frames come again. Until [`Outage::forget`] the next outage goes on with this one's waiting times, so that a camera
-    /// which fails at once after each start is not hurried.
+    /// Frames come again. Until [`Outage::recovered`] the next outage continues with the waits of this one, so that a camera
+    /// that fails after each start is not reopened in a tight loop.
     pub fn ended(&mut self, telemetry: &Telemetry) {
-        self.told = 0;
-        self.on = false;
+        self.reported = 0;
+        self.active = false;
         telemetry.resolve(Cause::Camera);
     }
 
-    /// The camera is well.
-    pub fn forget(&mut self) {
+    /// The camera has recovered.
+    pub fn recovered(&mut self) {
         self.tries = 0;
     }
 }
@@ -73,9 +73,9 @@ mod tests {
         let waits: Vec<u128> = (0..7).map(|_| outage.failed(&fault, &Telemetry::default()).as_millis()).collect();
         assert_eq!(waits, [200, 400, 800, 1600, 3200, 5000, 5000]);
         outage.ended(&Telemetry::default());
-        assert!(!outage.is_on());
+        assert!(!outage.is_active());
         assert_eq!(outage.failed(&fault, &Telemetry::default()).as_millis(), 5000);
-        outage.forget();
+        outage.recovered();
         assert_eq!(outage.failed(&fault, &Telemetry::default()).as_millis(), 200);
         for _ in 0..100 {
             outage.failed(&fault, &Telemetry::default());

@@ -6,8 +6,9 @@ use super::device::{
 use super::error::{CameraError, CameraErrorKind};
 use super::mapping::Mapping;
 use super::request::{self, Argument, CAPTURE, MMAP, sys};
+use super::translate::{FORMATS, frame_interval, frame_rates, frame_size, luma_range, nanoseconds, text};
 use crate::source::monotonic::age_of;
-use lineside_picture::{PixelFormat, Range};
+use lineside_picture::PixelFormat;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -36,26 +37,17 @@ pub struct DriverInfo {
     pub bus: String,
 }
 
-/// Drivers' numbers of the formats that can be decoded, which are four letters each.
-const FORMATS: [(u32, PixelFormat); 5] = [
-    (u32::from_le_bytes(*b"YUYV"), PixelFormat::Yuyv),
-    (u32::from_le_bytes(*b"NV12"), PixelFormat::Nv12),
-    (u32::from_le_bytes(*b"MJPG"), PixelFormat::Mjpeg),
-    (u32::from_le_bytes(*b"JPEG"), PixelFormat::Mjpeg),
-    (u32::from_le_bytes(*b"GREY"), PixelFormat::Grey),
-];
-
 impl V4l2Device {
     /// Opens the device at `path`, which must be a camera.
     ///
     /// # Errors
-    /// A [`CameraError`] of the camera called `name`.
+    /// [`CameraError`] of the camera called `name`.
     pub fn open(path: &Path, name: &str) -> Result<V4l2Device, CameraError> {
         // Without O_NONBLOCK taking a frame would wait until one comes, which may be never.
         let file = OpenOptions::new().read(true).write(true).custom_flags(OFlags::NONBLOCK.bits() as c_int).open(path);
         let file = file.map_err(|error| match Errno::from_io_error(&error) {
             Some(Errno::ISDIR) => not_a_camera(name),
-            _ => CameraError::of(&error, name, path, "opening it"),
+            _ => CameraError::from_io(&error, name, path, "opening it"),
         })?;
         let device = OwnedFd::from(file);
         let camera = V4l2Device { name: name.into(), path: path.into(), device, buffers: Vec::new(), streaming: false };
@@ -65,7 +57,7 @@ impl V4l2Device {
             _ => capability.device_caps,
         };
         if can & sys::V4L2_CAP_VIDEO_CAPTURE_MPLANE != 0 && can & sys::V4L2_CAP_VIDEO_CAPTURE == 0 {
-            let problem = "it gives its planes apart (as CSI cameras do), which is not supported; use a USB camera";
+            let problem = "it delivers several planes (as CSI cameras do), which is not supported; use a USB camera";
             return Err(CameraError::new(CameraErrorKind::NotACamera, name, problem));
         }
         if can & sys::V4L2_CAP_VIDEO_CAPTURE == 0 || can & sys::V4L2_CAP_STREAMING == 0 {
@@ -88,7 +80,7 @@ impl V4l2Device {
     /// How the driver describes the device.
     ///
     /// # Errors
-    /// A [`CameraError`] where it does not answer.
+    /// [`CameraError`] where it does not answer.
     pub fn driver_info(&self) -> Result<DriverInfo, CameraError> {
         let capability = self.capability()?;
         let [card, driver, bus] = [&capability.card[..], &capability.driver, &capability.bus_info].map(text);
@@ -98,7 +90,7 @@ impl V4l2Device {
     /// The four letters of every format, decodable or not.
     ///
     /// # Errors
-    /// A [`CameraError`] where the driver does not answer.
+    /// [`CameraError`] where the driver does not answer.
     pub fn fourccs(&self) -> Result<Vec<String>, CameraError> {
         // The top bit marks the big-endian variant of a format.
         let letters = |format: u32| {
@@ -119,7 +111,7 @@ impl V4l2Device {
     /// the list has no items.
     fn list<T>(&self, doing: &str, item: impl Fn(u32) -> io::Result<T>) -> Result<Vec<T>, CameraError> {
         let mut items = Vec::new();
-        // A driver that never ends its list is broken; no camera has a thousand of anything.
+        // A bound for a broken driver whose list has no end; no camera has a thousand of anything.
         for index in 0..1000 {
             match item(index) {
                 Ok(item) => items.push(item),
@@ -137,7 +129,7 @@ impl V4l2Device {
         let mut offered = self.pixel_formats()?.into_iter();
         let found = offered.find(|offered| FORMATS.contains(&(*offered, format)));
         found.ok_or_else(|| {
-            CameraError::new(CameraErrorKind::NoSuchMode, &self.name, "it lacks the format that it offered")
+            CameraError::new(CameraErrorKind::NoSuchMode, &self.name, "it lacks a format that it offered before")
         })
     }
 
@@ -147,7 +139,7 @@ impl V4l2Device {
     }
 
     fn error(&self, doing: &str, error: &io::Error) -> CameraError {
-        CameraError::of(error, &self.name, &self.path, doing)
+        CameraError::from_io(error, &self.name, &self.path, doing)
     }
 }
 
@@ -157,14 +149,8 @@ fn capture_buffer(index: u32) -> sys::v4l2_buffer {
 }
 
 fn not_a_camera(name: &str) -> CameraError {
-    let problem = "it is not a camera that gives frames; `lineside devices` shows those that do";
+    let problem = "it is not a camera that delivers frames; `lineside devices` lists those that do";
     CameraError::new(CameraErrorKind::NotACamera, name, problem)
-}
-
-/// A driver's text, which ends with a zero byte.
-fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..end]).trim().to_string()
 }
 
 impl CaptureDevice for V4l2Device {
@@ -218,7 +204,7 @@ impl CaptureDevice for V4l2Device {
             Some(PixelFormat::Mjpeg) => None,
             _ => Some(pix.bytesperline as usize).filter(|stride| *stride > 0),
         };
-        let range = range(format, pix.colorspace, pix.quantization);
+        let range = luma_range(format, pix.colorspace, pix.quantization);
         Ok(NegotiatedMode { format, range, width: pix.width, height: pix.height, stride, fps })
     }
 
@@ -278,33 +264,33 @@ impl CaptureDevice for V4l2Device {
         let events = fds[0].revents();
         if !events.contains(PollFlags::IN) && !events.is_empty() {
             // Asking for a frame returns the error itself (ENODEV after unplugging).
-            let error = self.dequeue().err().unwrap_or_else(|| Errno::IO.into());
+            let error = self.dequeue_buffer().err().unwrap_or_else(|| Errno::IO.into());
             return Err(self.error("waiting", &error));
         }
         Ok(ready)
     }
 
-    fn take(&mut self) -> Result<Option<CapturedBuffer>, CameraError> {
-        match self.dequeue() {
-            Ok(filled) => Ok(Some(filled)),
+    fn dequeue(&mut self) -> Result<Option<CapturedBuffer>, CameraError> {
+        match self.dequeue_buffer() {
+            Ok(captured) => Ok(Some(captured)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(self.error("taking a frame", &error)),
         }
     }
 
-    fn bytes(&self, filled: &CapturedBuffer) -> &[u8] {
-        let Some(mapping) = self.buffers.get(filled.index as usize) else { return &[] };
-        // SAFETY: the kernel gave the buffer, and `give_back`, which takes `filled` away, has not returned it.
-        unsafe { mapping.bytes(filled.length) }
+    fn bytes(&self, captured: &CapturedBuffer) -> &[u8] {
+        let Some(mapping) = self.buffers.get(captured.index as usize) else { return &[] };
+        // SAFETY: the driver handed the buffer out, and `requeue`, which consumes `captured`, has not returned it.
+        unsafe { mapping.bytes(captured.length) }
     }
 
-    fn give_back(&mut self, filled: CapturedBuffer) -> Result<(), CameraError> {
-        self.queue(filled.index)
+    fn requeue(&mut self, captured: CapturedBuffer) -> Result<(), CameraError> {
+        self.queue(captured.index)
     }
 }
 
 impl V4l2Device {
-    fn dequeue(&self) -> io::Result<CapturedBuffer> {
+    fn dequeue_buffer(&self) -> io::Result<CapturedBuffer> {
         let mut buffer = capture_buffer(0);
         request::DQBUF.call(self.device.as_fd(), &mut buffer)?;
         let clock = buffer.flags & sys::V4L2_BUF_FLAG_TIMESTAMP_MASK;
@@ -350,69 +336,12 @@ fn is_unsupported(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::NOTTY))
 }
 
-fn frame_size(found: &sys::v4l2_frmsizeenum) -> FrameSize {
-    match found.type_ {
-        sys::v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE => {
-            // SAFETY: the type names this variant; all bytes of the union are initialized.
-            let size = unsafe { found.__bindgen_anon_1.discrete };
-            FrameSize::One([size.width, size.height])
-        }
-        _ => {
-            // SAFETY: as above.
-            let range = unsafe { found.__bindgen_anon_1.stepwise };
-            FrameSize::Range {
-                min: [range.min_width, range.min_height],
-                max: [range.max_width, range.max_height],
-                step: [range.step_width, range.step_height],
-            }
-        }
-    }
-}
-
-/// A list of rates, or the range that the first entry is.
-fn frame_rates(found: &[sys::v4l2_frmivalenum]) -> Rates {
-    let is_list = |entry: &&sys::v4l2_frmivalenum| entry.type_ == sys::v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_DISCRETE;
-    match found.first() {
-        Some(entry) if !is_list(&entry) => {
-            // SAFETY: the type names this variant; all bytes of the union are initialized.
-            let range = unsafe { entry.__bindgen_anon_1.stepwise };
-            Rates::Range(frame_interval(&range.min), frame_interval(&range.max))
-        }
-        _ => {
-            // SAFETY: as above. In an entry of another type this is the shortest interval of its range.
-            let interval = |entry: &sys::v4l2_frmivalenum| frame_interval(unsafe { &entry.__bindgen_anon_1.discrete });
-            Rates::List(found.iter().map(interval).collect())
-        }
-    }
-}
-
-fn frame_interval(fraction: &sys::v4l2_fract) -> FrameInterval {
-    FrameInterval { numerator: fraction.numerator, denominator: fraction.denominator }
-}
-
-fn nanoseconds(time: &sys::timeval) -> u64 {
-    (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add((time.tv_usec as u64).wrapping_mul(1000))
-}
-
-/// Which luma is black and white. Where the driver leaves it open: full for JPEG and for sensors that give grey alone,
-/// limited for video (`V4L2_MAP_QUANTIZATION_DEFAULT`).
-fn range(format: Option<PixelFormat>, colorspace: u32, quantization: u32) -> Range {
-    match (quantization, format) {
-        (sys::v4l2_quantization_V4L2_QUANTIZATION_FULL_RANGE, _) => Range::Full,
-        (sys::v4l2_quantization_V4L2_QUANTIZATION_LIM_RANGE, _) => Range::Limited,
-        (_, Some(PixelFormat::Yuyv | PixelFormat::Nv12)) if colorspace != sys::v4l2_colorspace_V4L2_COLORSPACE_JPEG => {
-            Range::Limited
-        }
-        _ => Range::Full,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_camera_is_told_and_leaves_no_descriptor() {
+    fn what_is_not_a_camera_is_refused_and_leaves_no_descriptor() {
         // Counted for a file that no other test of this process opens.
         let folder = tempfile::tempdir().unwrap();
         let own = folder.path().join("camera");
@@ -433,53 +362,5 @@ mod tests {
         }
         assert_eq!(open(), 0);
         assert!(refused("/dev/null").1.starts_with("/dev/null: it is not a camera"), "{:?}", refused("/dev/null"));
-    }
-
-    #[test]
-    fn sizes_and_rates_are_read_from_the_variant_that_their_type_names() {
-        let mut size = sys::v4l2_frmsizeenum::zeroed();
-        size.type_ = sys::v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE;
-        size.__bindgen_anon_1.discrete = sys::v4l2_frmsize_discrete { width: 640, height: 480 };
-        assert_eq!(frame_size(&size), FrameSize::One([640, 480]));
-        size.type_ = sys::v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_STEPWISE;
-        size.__bindgen_anon_1.stepwise = sys::v4l2_frmsize_stepwise {
-            min_width: 2,
-            max_width: 1920,
-            step_width: 4,
-            min_height: 1,
-            max_height: 1080,
-            step_height: 3,
-        };
-        assert_eq!(frame_size(&size), FrameSize::Range { min: [2, 1], max: [1920, 1080], step: [4, 3] });
-
-        let fraction = |numerator, denominator| sys::v4l2_fract { numerator, denominator };
-        let interval = |numerator, denominator| FrameInterval { numerator, denominator };
-        let listed = |denominator| {
-            let mut entry = sys::v4l2_frmivalenum::zeroed();
-            entry.type_ = sys::v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_DISCRETE;
-            entry.__bindgen_anon_1.discrete = fraction(1, denominator);
-            entry
-        };
-        assert_eq!(frame_rates(&[listed(30), listed(15)]), Rates::List(vec![interval(1, 30), interval(1, 15)]));
-        assert_eq!(frame_rates(&[]), Rates::List(vec![]));
-        let mut range = sys::v4l2_frmivalenum::zeroed();
-        range.type_ = sys::v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_CONTINUOUS;
-        range.__bindgen_anon_1.stepwise =
-            sys::v4l2_frmival_stepwise { min: fraction(1, 60), max: fraction(1, 1), step: fraction(1, 1) };
-        assert_eq!(frame_rates(&[range]), Rates::Range(interval(1, 60), interval(1, 1)));
-        assert_eq!(nanoseconds(&sys::timeval { tv_sec: 2, tv_usec: 3 }), 2_000_003_000);
-    }
-
-    #[test]
-    fn video_has_limited_range_and_jpeg_full() {
-        assert_eq!(range(Some(PixelFormat::Yuyv), 8, 0), Range::Limited);
-        assert_eq!(range(Some(PixelFormat::Yuyv), sys::v4l2_colorspace_V4L2_COLORSPACE_JPEG, 0), Range::Full);
-        assert_eq!(range(Some(PixelFormat::Yuyv), 8, sys::v4l2_quantization_V4L2_QUANTIZATION_FULL_RANGE), Range::Full);
-        assert_eq!(range(Some(PixelFormat::Mjpeg), 8, 0), Range::Full);
-        assert_eq!(range(Some(PixelFormat::Grey), 8, 0), Range::Full);
-        assert_eq!(
-            range(Some(PixelFormat::Grey), 8, sys::v4l2_quantization_V4L2_QUANTIZATION_LIM_RANGE),
-            Range::Limited
-        );
     }
 }

@@ -1,7 +1,7 @@
-//! The camera that comes and goes, by script.
+//! The camera source with a scripted camera.
 
-use super::device::{FrameInterval, Rates};
-use super::fake::{Content, FakePort, World};
+use super::super::device::{FrameInterval, FrameSize, Rates};
+use super::super::fake::{Content, FakePort, World};
 use super::*;
 use lineside_picture::PixelFormat;
 
@@ -17,30 +17,30 @@ fn camera(world: &World) -> CameraSource<FakePort> {
     )
 }
 
-/// Asks for frames for some seconds; gives how many came and how many failed, told or not.
+/// Asks for frames for some seconds; returns how many came, and how many failed, with and without a report.
 fn watch(camera: &mut CameraSource<FakePort>, world: &World, seconds: f64) -> (usize, usize, usize) {
     let until = world.lock().now + Duration::from_secs_f64(seconds);
     let mut frame = Frame::default();
-    let (mut whole, mut told, mut again) = (0, 0, 0);
+    let (mut whole, mut reported, mut unreported) = (0, 0, 0);
     while world.lock().now < until {
         let before = world.lock().now;
         match camera.next(&mut frame) {
             Next::Frame => whole += 1,
-            Next::Failed { .. } => told += 1,
-            Next::FailedRepeatedly => again += 1,
+            Next::Failed { .. } => reported += 1,
+            Next::FailedRepeatedly => unreported += 1,
             Next::Pending => {}
             Next::Ended => panic!("a camera has no end"),
         }
         assert!(world.lock().now - before <= Duration::from_millis(200), "a call took too long");
     }
-    (whole, told, again)
+    (whole, reported, unreported)
 }
 
 fn seconds(world: &World, since: Instant) -> f64 {
     (world.lock().now - since).as_secs_f64()
 }
 
-/// Asks until the camera is in a state; gives the seconds that took.
+/// Asks until the camera is in a state; returns how many seconds that took.
 fn until(camera: &mut CameraSource<FakePort>, world: &World, state: SourceState) -> f64 {
     let since = world.lock().now;
     let mut frame = Frame::default();
@@ -60,8 +60,8 @@ fn frames_are_named_counted_and_dated() {
     while camera.next(&mut frame) != Next::Frame {}
     assert_eq!((frame.name.as_str(), frame.picture.width(), frame.picture.height()), ("camera-000001", 8, 4));
     assert_eq!(frame.captured, world.lock().now);
-    let (whole, told, again) = watch(&mut camera, &world, 10.0);
-    assert!((99..=101).contains(&whole) && told + again == 0, "{whole}");
+    let (whole, reported, unreported) = watch(&mut camera, &world, 10.0);
+    assert!((99..=101).contains(&whole) && reported + unreported == 0, "{whole}");
     assert_eq!(camera.negotiated_mode().unwrap().fps, Some(10.0));
     assert_eq!(camera.negotiated_mode().unwrap().format, Some(PixelFormat::Yuyv));
 }
@@ -78,7 +78,7 @@ fn only_the_newest_frame_is_decoded_and_the_older_ones_go_back() {
     assert_eq!(camera.next(&mut frame), Next::Frame);
     assert_eq!(camera.condition().passed_over, passed_over + 2);
     assert!(world.lock().now - frame.captured < Duration::from_millis(100));
-    // All buffers are the driver's again: nothing is lost afterwards.
+    // All buffers are the driver's unreported: nothing is lost afterwards.
     let lost = world.lock().lost;
     watch(&mut camera, &world, 5.0);
     assert_eq!(world.lock().lost, lost);
@@ -114,7 +114,7 @@ fn unplugging_is_found_at_once_and_plugging_in_as_well_ten_times() {
     }
     until(&mut camera, &world, SourceState::Flowing);
     assert_eq!(camera.condition().restarts, 10);
-    // Controls are set again each time.
+    // Controls are set unreported each time.
     assert_eq!(world.lock().controls_set, [(0x0098_0913, 5); 11]);
     assert_eq!(world.lock().opened, 11);
     drop(camera);
@@ -158,18 +158,18 @@ fn a_slow_camera_is_not_a_silent_one() {
 }
 
 #[test]
-fn short_and_damaged_frames_are_counted_told_rarely_and_end_in_a_restart() {
+fn short_and_damaged_frames_are_counted_reported_rarely_and_end_in_a_restart() {
     for content in [Content::Short, Content::Damaged] {
         let world = World::new();
         let mut camera = camera(&world);
         until(&mut camera, &world, SourceState::Flowing);
         world.lock().content = content;
-        let (whole, told, again) = watch(&mut camera, &world, 1.0);
-        assert_eq!((whole, told), (0, 1), "{content:?}");
-        assert!(again >= 8, "{again}");
+        let (whole, reported, unreported) = watch(&mut camera, &world, 1.0);
+        assert_eq!((whole, reported), (0, 1), "{content:?}");
+        assert!(unreported >= 8, "{unreported}");
         assert!(until(&mut camera, &world, SourceState::Away) <= 1.0);
-        let (_, told, _) = watch(&mut camera, &world, 60.0);
-        assert!(told <= 6, "{told}");
+        let (_, reported, _) = watch(&mut camera, &world, 60.0);
+        assert!(reported <= 6, "{reported}");
         world.lock().content = Content::Moving;
         assert!(until(&mut camera, &world, SourceState::Flowing) <= 7.0);
         // A single one does no harm.
@@ -198,32 +198,32 @@ fn a_picture_that_stays_the_same_is_frozen_until_it_moves() {
 }
 
 #[test]
-fn what_will_not_change_by_waiting_is_told_at_the_start() {
+fn what_waiting_does_not_change_is_reported_at_the_start() {
     let world = World::new();
     let mut camera = camera(&world);
     camera.options.requested.width = 9;
-    let fault = camera.start().unwrap_err();
-    assert!(fault.is_permanent() && fault.text.contains("no size 9x4; set width and height to 8x4"), "{fault}");
+    let error = camera.start().unwrap_err();
+    assert!(error.is_permanent() && error.text.contains("no size 9x4; set width and height to 8x4"), "{error}");
     camera.options.requested.width = 8;
     camera.options.controls = vec![("gain".into(), ControlSetting::Value(50))];
-    let fault = camera.start().unwrap_err();
-    assert!(fault.is_permanent() && fault.text.contains("must lie in 0..10, found 50"), "{fault}");
+    let error = camera.start().unwrap_err();
+    assert!(error.is_permanent() && error.text.contains("must lie in 0..10, found 50"), "{error}");
     world.lock().present = false;
     assert!(!camera.start().unwrap_err().is_permanent());
     assert_eq!(world.lock().open, 0);
 }
 
 #[test]
-fn proving_a_camera_takes_a_frame() {
+fn probing_a_camera_takes_a_frame() {
     let world = World::new();
     assert_eq!(camera(&world).probe().unwrap().width, 8);
     world.lock().period = None;
     assert_eq!(camera(&world).probe().unwrap_err().kind, CameraErrorKind::Silent);
     world.lock().period = Some(Duration::from_millis(100));
     world.lock().content = Content::Short;
-    let fault = camera(&world).probe().unwrap_err();
-    assert_eq!(fault.kind, CameraErrorKind::Damaged);
-    assert!(fault.text.contains("YUYV frame needs 64 bytes, got 5"), "{fault}");
+    let error = camera(&world).probe().unwrap_err();
+    assert_eq!(error.kind, CameraErrorKind::Damaged);
+    assert!(error.text.contains("YUYV frame needs 64 bytes, got 5"), "{error}");
 }
 
 #[test]
@@ -256,8 +256,8 @@ fn smaller_frames_come_after_a_short_break_and_the_usual_ones_again() {
     world.lock().offers.push((PixelFormat::Yuyv, FrameSize::One([4, 2]), rates));
     let mut camera = camera(&world);
     until(&mut camera, &world, SourceState::Flowing);
-    camera.offers(4, 2).unwrap();
-    assert!(camera.offers(6, 2).unwrap_err().text.contains("no size 6x2; set width and height to 8x4, 4x2"));
+    camera.check_size(4, 2).unwrap();
+    assert!(camera.check_size(6, 2).unwrap_err().text.contains("no size 6x2; set width and height to 8x4, 4x2"));
     let mut frame = Frame::default();
     for (asked, size) in [(Some((4, 2)), (4, 2)), (None, (8, 4))] {
         camera.resize(asked);
@@ -286,7 +286,7 @@ fn a_camera_that_refuses_smaller_frames_gives_its_own() {
     camera.resize(Some((4, 2)));
     assert!(until(&mut camera, &world, SourceState::Flowing) < 1.0);
     assert_eq!((camera.negotiated_mode().unwrap().width, camera.condition().restarts), (8, 0));
-    // It is not asked again until somebody does.
+    // It is not asked unreported until somebody does.
     watch(&mut camera, &world, 10.0);
     assert_eq!(world.lock().opened, 3);
 }

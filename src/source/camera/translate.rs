@@ -1,0 +1,137 @@
+//! Translates the kernel's structs to the types of `device.rs`.
+
+use super::device::{FrameInterval, FrameSize, Rates};
+use super::request::sys;
+use lineside_picture::{PixelFormat, Range};
+
+/// Drivers' numbers of the formats that can be decoded, which are four letters each.
+pub const FORMATS: [(u32, PixelFormat); 5] = [
+    (u32::from_le_bytes(*b"YUYV"), PixelFormat::Yuyv),
+    (u32::from_le_bytes(*b"NV12"), PixelFormat::Nv12),
+    (u32::from_le_bytes(*b"MJPG"), PixelFormat::Mjpeg),
+    (u32::from_le_bytes(*b"JPEG"), PixelFormat::Mjpeg),
+    (u32::from_le_bytes(*b"GREY"), PixelFormat::Grey),
+];
+
+/// A driver's text, which ends with a zero byte.
+pub fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).trim().to_string()
+}
+
+/// A size, or a range of sizes.
+pub fn frame_size(found: &sys::v4l2_frmsizeenum) -> FrameSize {
+    match found.type_ {
+        sys::v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE => {
+            // SAFETY: the type names this variant; all bytes of the union are initialized.
+            let size = unsafe { found.__bindgen_anon_1.discrete };
+            FrameSize::One([size.width, size.height])
+        }
+        _ => {
+            // SAFETY: as above.
+            let range = unsafe { found.__bindgen_anon_1.stepwise };
+            FrameSize::Range {
+                min: [range.min_width, range.min_height],
+                max: [range.max_width, range.max_height],
+                step: [range.step_width, range.step_height],
+            }
+        }
+    }
+}
+
+/// A list of rates, or a range, which is then the first entry.
+pub fn frame_rates(found: &[sys::v4l2_frmivalenum]) -> Rates {
+    let is_list = |entry: &&sys::v4l2_frmivalenum| entry.type_ == sys::v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_DISCRETE;
+    match found.first() {
+        Some(entry) if !is_list(&entry) => {
+            // SAFETY: the type names this variant; all bytes of the union are initialized.
+            let range = unsafe { entry.__bindgen_anon_1.stepwise };
+            Rates::Range(frame_interval(&range.min), frame_interval(&range.max))
+        }
+        _ => {
+            // SAFETY: as above. In an entry of another type this is the shortest interval of its range.
+            let interval = |entry: &sys::v4l2_frmivalenum| frame_interval(unsafe { &entry.__bindgen_anon_1.discrete });
+            Rates::List(found.iter().map(interval).collect())
+        }
+    }
+}
+
+/// The time between frames.
+pub fn frame_interval(fraction: &sys::v4l2_fract) -> FrameInterval {
+    FrameInterval { numerator: fraction.numerator, denominator: fraction.denominator }
+}
+
+/// A time stamp in nanoseconds of its clock.
+pub fn nanoseconds(time: &sys::timeval) -> u64 {
+    (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add((time.tv_usec as u64).wrapping_mul(1000))
+}
+
+/// Which luma is black and white. Where the driver does not report it: full for JPEG and for sensors that deliver only grey,
+/// limited for video (`V4L2_MAP_QUANTIZATION_DEFAULT`).
+pub fn luma_range(format: Option<PixelFormat>, colorspace: u32, quantization: u32) -> Range {
+    match (quantization, format) {
+        (sys::v4l2_quantization_V4L2_QUANTIZATION_FULL_RANGE, _) => Range::Full,
+        (sys::v4l2_quantization_V4L2_QUANTIZATION_LIM_RANGE, _) => Range::Limited,
+        (_, Some(PixelFormat::Yuyv | PixelFormat::Nv12)) if colorspace != sys::v4l2_colorspace_V4L2_COLORSPACE_JPEG => {
+            Range::Limited
+        }
+        _ => Range::Full,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::Argument;
+    use super::*;
+
+    #[test]
+    fn sizes_and_rates_are_read_from_the_variant_that_their_type_names() {
+        let mut size = sys::v4l2_frmsizeenum::zeroed();
+        size.type_ = sys::v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE;
+        size.__bindgen_anon_1.discrete = sys::v4l2_frmsize_discrete { width: 640, height: 480 };
+        assert_eq!(frame_size(&size), FrameSize::One([640, 480]));
+        size.type_ = sys::v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_STEPWISE;
+        size.__bindgen_anon_1.stepwise = sys::v4l2_frmsize_stepwise {
+            min_width: 2,
+            max_width: 1920,
+            step_width: 4,
+            min_height: 1,
+            max_height: 1080,
+            step_height: 3,
+        };
+        assert_eq!(frame_size(&size), FrameSize::Range { min: [2, 1], max: [1920, 1080], step: [4, 3] });
+
+        let fraction = |numerator, denominator| sys::v4l2_fract { numerator, denominator };
+        let interval = |numerator, denominator| FrameInterval { numerator, denominator };
+        let listed = |denominator| {
+            let mut entry = sys::v4l2_frmivalenum::zeroed();
+            entry.type_ = sys::v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_DISCRETE;
+            entry.__bindgen_anon_1.discrete = fraction(1, denominator);
+            entry
+        };
+        assert_eq!(frame_rates(&[listed(30), listed(15)]), Rates::List(vec![interval(1, 30), interval(1, 15)]));
+        assert_eq!(frame_rates(&[]), Rates::List(vec![]));
+        let mut range = sys::v4l2_frmivalenum::zeroed();
+        range.type_ = sys::v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_CONTINUOUS;
+        range.__bindgen_anon_1.stepwise =
+            sys::v4l2_frmival_stepwise { min: fraction(1, 60), max: fraction(1, 1), step: fraction(1, 1) };
+        assert_eq!(frame_rates(&[range]), Rates::Range(interval(1, 60), interval(1, 1)));
+        assert_eq!(nanoseconds(&sys::timeval { tv_sec: 2, tv_usec: 3 }), 2_000_003_000);
+    }
+
+    #[test]
+    fn video_has_limited_range_and_jpeg_full() {
+        assert_eq!(luma_range(Some(PixelFormat::Yuyv), 8, 0), Range::Limited);
+        assert_eq!(luma_range(Some(PixelFormat::Yuyv), sys::v4l2_colorspace_V4L2_COLORSPACE_JPEG, 0), Range::Full);
+        assert_eq!(
+            luma_range(Some(PixelFormat::Yuyv), 8, sys::v4l2_quantization_V4L2_QUANTIZATION_FULL_RANGE),
+            Range::Full
+        );
+        assert_eq!(luma_range(Some(PixelFormat::Mjpeg), 8, 0), Range::Full);
+        assert_eq!(luma_range(Some(PixelFormat::Grey), 8, 0), Range::Full);
+        assert_eq!(
+            luma_range(Some(PixelFormat::Grey), 8, sys::v4l2_quantization_V4L2_QUANTIZATION_LIM_RANGE),
+            Range::Limited
+        );
+    }
+}
