@@ -5,7 +5,7 @@
 //! | room | holds |
 //! |---|---|
 //! | [`commands`] | one file for each subcommand: arguments in, text or JSON out |
-//! | [`line`] | the application: from a configuration to a running line |
+//! | [`line`](mod@line) | the application: from a configuration to a running line |
 //! | [`config`] | the TOML file: types, defaults, validation |
 //! | [`service`] | systemd: notify, watchdog, reload |
 //! | [`status_page`] | what a browser and Prometheus see of a run |
