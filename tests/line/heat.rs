@@ -374,7 +374,7 @@ fn mistakes_are_named_with_their_line() {
             "[source.folder]\npath = \"x\"\n[heat]\ndegrade = true\n[heat.smaller]\nwidth = 32\nheight = 32\n\
              bundle = \"inspect-demo\"\n"
                 .into(),
-            "line.toml:6: heat.smaller needs a source that can give smaller frames: [source.camera]",
+            "line.toml:6: heat.smaller needs a source that can deliver smaller frames: [source.camera]",
         ),
         (
             format!("{pattern}degrade = true\n[trigger]\nline = \"PART\"\n"),
