@@ -228,14 +228,17 @@ fn a_line_that_is_written_in_part_is_taken_back() {
     let faults: Vec<&str> = said.lines().filter(|line| line.contains(" record=fault ")).collect();
     assert_eq!(faults.len(), 2, "one for pictures, one for records, each told once: {faults:?}");
     assert!(faults.iter().all(|line| line.contains(" fault=disk state=begin ")), "{faults:?}");
-    // Not one byte of the line that did not fit.
+    // Not one byte of a line that did not fit. How many fit depends on the digits in them; a last one that is shorter than an
+    // event may fit where an event did not.
     let written = all_records(&results);
-    assert!(written.len() > 5 && written.iter().all(|record| record["record"] != "stop"), "{}", written.len());
+    let events = written.iter().filter(|record| record["record"] == "event").count();
+    assert!(written.len() > 5 && events < 40, "{} records, {events} events", written.len());
+    let previous = if written.last().unwrap()["record"] == "stop" { "clean" } else { "cut" };
     // With the disk free again, it goes on where it was.
     crate::common::succeed(&["run", arg(&path)]);
     let records = all_records(&results);
     assert_eq!(records[..written.len()], written);
-    assert_eq!(records[written.len()]["previous"], "cut");
+    assert_eq!(records[written.len()]["previous"], previous);
     assert_eq!(records.last().unwrap()["record"], "stop");
 }
 

@@ -9,7 +9,7 @@ mod line;
 
 use broker::{Broker, Listener, free_port, has_mosquitto, until};
 use common::{arg, config, lineside, refuse, root, signal, text};
-use line::{Line, all_came, goes_on, ids, line, once, written};
+use line::{Line, all_came, all_came_but, goes_on, ids, line, written};
 use lineside::config::Config;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -336,8 +336,7 @@ fn what_does_not_fit_is_dropped_the_oldest_first_and_counted() {
     let told = written.iter().find(is_told).unwrap();
     let dropped = told["count"].as_u64().unwrap() as usize;
     assert!((100..600).contains(&dropped) && told["fault"] == "mqtt" && told["state"] == "end", "{told}");
-    until("the last record", || once(listener.records()).len() >= written.len() - dropped);
-    assert_eq!(once(listener.records()), written[dropped..], "what came is what was told last");
+    all_came_but(&path, &listener, dropped);
 }
 
 #[test]
@@ -395,7 +394,9 @@ fn mistakes_are_one_line_each_and_a_broker_that_is_away_is_none() {
         assert!(output.status.success(), "{said}");
         let faults: Vec<&str> = said.lines().filter(|line| line.contains("record=fault")).collect();
         assert!(faults.len() == 1 && faults[0].contains(expected) && faults[0].contains(" records wait"), "{said}");
-        assert!(common::text(&output.stdout).contains("40 frames: 40 inspected"));
+        // A busy machine drops frames as stale, and fails none.
+        let stdout = common::text(&output.stdout);
+        assert!(stdout.contains("40 frames: ") && stdout.contains(" 0 failed"), "{stdout}");
     }
 }
 
