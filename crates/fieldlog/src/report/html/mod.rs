@@ -1,15 +1,17 @@
 //! The report as one page that needs nothing else: plots as SVG inside, event pictures as data URIs, light and dark.
+//!
+//! All of the page comes from `maud`, which escapes what is inserted; control characters are replaced when it is written.
 
 mod pictures;
 mod plot;
 mod plots;
 
+use super::stretches::bands;
 use super::{Report, blind, describe};
 use crate::error::FieldlogError;
 use crate::say;
-use crate::story::{Board, EventFrame, STAGES};
-use plot::escape;
-use std::fmt::Write as _;
+use crate::story::{Board, EventFrame, Percentiles, Place, STAGES};
+use maud::{Markup, PreEscaped, html};
 use std::io::{self, Write};
 
 /// Rows of a table.
@@ -22,158 +24,158 @@ impl Report {
     /// [`FieldlogError::Io`] if `out` fails.
     pub fn write_html(&self, out: &mut dyn Write) -> Result<(), FieldlogError> {
         let names: Vec<&str> = self.story.boards.iter().map(|board| board.name.as_str()).collect();
-        let title = escape(&format!("Lineside: {}", say::short(&names.join(", "), 60)));
-        write!(
-            out,
-            "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width, initial-scale=1\">\
-             <meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\
-             <title>{title}</title><style>{}</style></head>\n<body><h1>{title}</h1>\n",
-            include_str!("page.css")
-        )?;
-        out.write_all(self.head().as_bytes())?;
+        let title = format!("Lineside: {}", say::short(&names.join(", "), 60));
+        // Written piece by piece: the pictures of many boards need not be in memory at the same time.
+        out.write_all(b"<!DOCTYPE html>\n<html lang=\"en\">")?;
+        write_markup(out, head(&title))?;
+        out.write_all(b"\n<body>")?;
+        write_markup(out, html! { h1 { (title) } })?;
+        write_markup(out, self.inputs_html())?;
+        write_markup(out, self.findings_html())?;
         for board in &self.story.boards {
-            out.write_all(self.board_html(board).as_bytes())?;
-            self.pictures(board, out)?;
+            write_markup(out, self.board_html(board))?;
+            self.write_pictures(board, out)?;
         }
-        writeln!(out, "</body></html>")?;
+        out.write_all(b"</body></html>\n")?;
         Ok(())
     }
 
-    fn head(&self) -> String {
-        let mut html = String::new();
-        let (lines, records) = self
-            .story
-            .inputs
-            .iter()
-            .fold((0, 0), |(lines, records), input| (lines + input.lines, records + input.records));
-        if let Some((first, last)) = self.story.span() {
-            let long = say::seconds((last - first) as f64 / 1000.0);
-            let _ = writeln!(html, "<p>{} to {} UTC ({long})</p>", say::time(first), say::time(last));
-        }
-        let _ = writeln!(
-            html,
-            "<p class=\"soft small\">Read: {}, {} of Lineside in {}.</p>",
-            say::many(lines, "line"),
-            say::many(records, "record"),
-            say::many(self.story.inputs.len() as u64, "input")
-        );
-        for (input, name) in self.story.inputs.iter().zip(&self.names) {
-            for note in input.notes.iter().take(10) {
-                let _ = writeln!(html, "<p class=\"soft small\">{}: {}</p>", escape(name), escape(note));
+    /// What was read.
+    fn inputs_html(&self) -> Markup {
+        let inputs = &self.story.inputs;
+        let (lines, records) =
+            inputs.iter().fold((0, 0), |(lines, records), input| (lines + input.lines, records + input.records));
+        html! {
+            @if let Some((first, last)) = self.story.span() {
+                p { (say::time(first)) " to " (say::time(last)) " UTC (" (say::seconds((last - first) as f64 / 1000.0)) ")" }
+            }
+            p.soft.small {
+                "Read: " (say::many(lines, "line")) ", " (say::many(records, "record")) " of Lineside in "
+                (say::many(inputs.len() as u64, "input")) "."
+            }
+            @for (input, name) in inputs.iter().zip(&self.names) {
+                @for note in input.notes.iter().take(10) {
+                    p.soft.small { (name) ": " (note) }
+                }
             }
         }
-        let _ = writeln!(html, "<h3>Findings: {}</h3>", self.summary());
-        if self.findings.is_empty() {
-            return html + &format!("<p>{}</p>\n", self.nothing_found());
-        }
+    }
+
+    fn findings_html(&self) -> Markup {
         let several = self.story.boards.len() > 1;
-        html += "<ol class=findings>\n";
-        for finding in &self.findings {
-            let word = finding.weight.word();
-            let board = if several && !finding.board.is_empty() {
-                format!("<b>{}</b> ", escape(&finding.board))
-            } else {
-                String::new()
-            };
-            let _ =
-                write!(html, "<li class={word}><span class=word>{word}</span> {board}<p>{}</p>", escape(&finding.text));
-            if !finding.advice.is_empty() {
-                let _ = write!(html, "<p class=soft>→ {}</p>", escape(&finding.advice));
+        html! {
+            h3 { "Findings: " (self.summary()) }
+            @if self.findings.is_empty() {
+                p { (self.nothing_found()) }
+            } @else {
+                ol.findings {
+                    @for finding in &self.findings {
+                        li class=(finding.weight.word()) {
+                            span.word { (finding.weight.word()) } " "
+                            @if several && !finding.board.is_empty() {
+                                b { (finding.board) } " "
+                            }
+                            p { (finding.text) }
+                            @if !finding.advice.is_empty() {
+                                p.soft { "→ " (finding.advice) }
+                            }
+                            @if !finding.places.is_empty() {
+                                p.small { code { (self.places(&finding.places)) } }
+                            }
+                        }
+                    }
+                }
             }
-            if !finding.places.is_empty() {
-                let _ = write!(html, "<p class=small><code>{}</code></p>", escape(&self.places(&finding.places)));
-            }
-            html += "</li>\n";
         }
-        html + "</ol>\n"
     }
 
-    fn board_html(&self, board: &Board) -> String {
-        let mut html =
-            format!("<h2>{}</h2>\n<p class=\"soft small\">{}</p>\n", escape(&board.name), escape(&describe(board)));
-        html += &facts(board);
-        let marks =
-            self.findings.iter().filter(|finding| finding.board == board.name).filter_map(|finding| finding.time);
-        html += &plots::all(board, &marks.collect::<Vec<_>>());
-        html += &self.runs_html(board);
-        html += &stages(board);
-        html += &self.faults_html(board);
-        html += &self.reviews_html(board);
-        html
+    fn board_html(&self, board: &Board) -> Markup {
+        let of_board = self.findings.iter().filter(|finding| finding.board == board.name);
+        let marks: Vec<_> = of_board.filter_map(|finding| finding.time).collect();
+        html! {
+            h2 { (board.name) }
+            p.soft.small { (describe(board)) }
+            (facts(board))
+            (plots::all(board, &marks))
+            (self.runs_html(board))
+            (stages(board))
+            (self.faults_html(board))
+            (self.reviews_html(board))
+        }
     }
 
-    fn runs_html(&self, board: &Board) -> String {
+    fn runs_html(&self, board: &Board) -> Markup {
         let rows = board.rows.iter().rev().take(ROWS).map(|row| {
-            let time = |time: Option<i64>| time.map(say::time).unwrap_or_default();
             let long =
                 row.first.time.zip(row.last.time).map(|(first, last)| say::seconds((last - first) as f64 / 1000.0));
-            let several = if row.runs > 1 { format!("{} runs: ", row.runs) } else { String::new() };
-            let why = row.why.map(|place| format!(" <code>{}</code>", escape(&self.place(&place)))).unwrap_or_default();
-            format!(
-                "<tr><td>{}{}<td class=n>{}<td class=n>{}<td class=n>{}<td class=wide>{several}{}{why}",
-                if row.started { "" } else { "before " },
-                time(row.first.time),
-                long.unwrap_or_default(),
-                say::count(row.frames.captured),
-                say::count(row.defects),
-                escape(&row.ending.text())
-            )
+            html! {
+                td {
+                    @if !row.started { "before " }
+                    (row.first.time.map(say::time).unwrap_or_default())
+                }
+                td.n { (long.unwrap_or_default()) }
+                td.n { (say::count(row.frames.captured)) }
+                td.n { (say::count(row.defects)) }
+                td.wide {
+                    @if row.runs > 1 { (row.runs) " runs: " }
+                    (row.ending.text())
+                    @if let Some(place) = row.why { " " code { (self.place(&place)) } }
+                }
+            }
         });
         let more = if board.rows.len() > ROWS { format!(", the last {ROWS}") } else { String::new() };
-        table(&format!("Runs{more}"), "<th>from<th class=n>for<th class=n>frames<th class=n>defects<th>ended", rows)
+        let head = [text("from"), number("for"), number("frames"), number("defects"), text("ended")];
+        table(&format!("Runs{more}"), &head, rows)
     }
 
-    fn faults_html(&self, board: &Board) -> String {
+    fn faults_html(&self, board: &Board) -> Markup {
         let mut causes: Vec<_> = board.faults.causes.iter().filter(|fault| fault.seen.count > 0).collect();
         causes.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
         let rows = causes.into_iter().take(ROWS).map(|fault| {
-            format!(
-                "<tr><td>{}<td class=n>{}<td class=n>{}<td class=n>{}<td class=wide>{} <code>{}</code>",
-                escape(&fault.fault),
-                say::count(fault.seen.count),
-                say::seconds(fault.seconds),
-                say::seconds(fault.longest.value),
-                escape(&fault.cause),
-                escape(&self.places(&fault.seen.places()))
-            )
+            html! {
+                td { (fault.fault) }
+                td.n { (say::count(fault.seen.count)) }
+                td.n { (say::seconds(fault.seconds)) }
+                td.n { (say::seconds(fault.longest.value)) }
+                td.wide { (fault.cause) " " code { (self.places(&fault.seen.places())) } }
+            }
         });
-        table("Faults", "<th>what<th class=n>times<th class=n>together<th class=n>longest<th>cause", rows)
+        let head = [text("what"), number("times"), number("together"), number("longest"), text("cause")];
+        table("Faults", &head, rows)
     }
 
-    fn reviews_html(&self, board: &Board) -> String {
+    fn reviews_html(&self, board: &Board) -> Markup {
+        let time = |place: Option<Place>| place.and_then(|place| place.time).map_or("…".into(), say::time);
         let rows = board.reviews.iter().map(|review| {
-            let time =
-                |place: Option<crate::story::Place>| place.and_then(|place| place.time).map_or("…".into(), say::time);
-            format!(
-                "<tr><td>{}<td>{}<td>{}<td class=n>{:.3}<td class=n>{:.3}<td class=wide>{} <code>{}</code>",
-                time(review.from),
-                time(review.to),
-                escape(&review.statistic),
-                review.value,
-                review.limit,
-                escape(&review.cause),
-                escape(&self.places(&review.from.into_iter().chain(review.to).collect::<Vec<_>>()))
-            )
+            let places: Vec<Place> = review.from.into_iter().chain(review.to).collect();
+            html! {
+                td { (time(review.from)) }
+                td { (time(review.to)) }
+                td { (review.statistic) }
+                td.n { (format!("{:.3}", review.value)) }
+                td.n { (format!("{:.3}", review.limit)) }
+                td.wide { (review.cause) " " code { (self.places(&places)) } }
+            }
         });
-        table("Reviews asked for", "<th>from<th>to<th>statistic<th class=n>value<th class=n>limit<th>guess", rows)
+        let head = [text("from"), text("to"), text("statistic"), number("value"), number("limit"), text("guess")];
+        table("Reviews asked for", &head, rows)
     }
 
     /// The worst frames and the last ones: a table of the worst, and the pictures of both that are there.
-    fn pictures(&self, board: &Board, out: &mut dyn Write) -> io::Result<()> {
+    fn write_pictures(&self, board: &Board, out: &mut dyn Write) -> io::Result<()> {
         let worst = &board.worst;
         let row = |frame: &EventFrame| {
-            format!(
-                "<tr><td>{}<td class=n>{:.4}<td class=n>{}<td>{}<td><code>{}</code>",
-                frame.time.map(say::time).unwrap_or_default(),
-                frame.score,
-                frame.latency_ms.map(say::ms).unwrap_or_default(),
-                escape(&say::short(&frame.frame, 40)),
-                escape(&self.place(&frame.place))
-            )
+            html! {
+                td { (frame.time.map(say::time).unwrap_or_default()) }
+                td.n { (format!("{:.4}", frame.score)) }
+                td.n { (frame.latency_ms.map(say::ms).unwrap_or_default()) }
+                td { (say::short(&frame.frame, 40)) }
+                td { code { (self.place(&frame.place)) } }
+            }
         };
-        let head = "<th>time<th class=n>score<th class=n>latency<th>frame<th>line";
-        out.write_all(table("Worst frames", head, worst.by_score.iter().map(row)).as_bytes())?;
-        out.write_all(table("Slowest of them", head, worst.slowest.iter().map(row)).as_bytes())?;
+        let head = [text("time"), number("score"), number("latency"), text("frame"), text("line")];
+        write_markup(out, table("Worst frames", &head, worst.by_score.iter().map(row)))?;
+        write_markup(out, table("Slowest of them", &head, worst.slowest.iter().map(row)))?;
         let mut shown: Vec<&EventFrame> = Vec::new();
         for frame in worst.by_score.iter().chain(worst.last.iter().rev()) {
             if shown.len() < pictures::MOST && !shown.iter().any(|other| other.annotated == frame.annotated) {
@@ -184,22 +186,45 @@ impl Report {
         for frame in shown {
             let Some(uri) = pictures::data_uri(frame, &self.story.inputs) else { continue };
             if !std::mem::replace(&mut any, true) {
-                writeln!(out, "<h3>Pictures of the worst and of the last events</h3><div class=pictures>")?;
+                write_markup(out, html! { h3 { "Pictures of the worst and of the last events" } })?;
+                out.write_all(b"<div class=\"pictures\">")?;
             }
-            let said =
-                format!("{} score {:.4} {}", frame.time.map(say::time).unwrap_or_default(), frame.score, frame.frame);
-            writeln!(
-                out,
-                "<figure><img alt=\"event\" loading=lazy src=\"{uri}\"><figcaption class=small>{}</figcaption></figure>",
-                escape(&said)
-            )?;
+            let figure = html! {
+                figure {
+                    img alt="event" loading="lazy" src=(uri);
+                    figcaption.small {
+                        (frame.time.map(say::time).unwrap_or_default()) " score " (format!("{:.4}", frame.score)) " " (frame.frame)
+                    }
+                }
+            };
+            write_markup(out, figure)?;
         }
-        if any { writeln!(out, "</div>") } else { Ok(()) }
+        if any { out.write_all(b"</div>\n") } else { Ok(()) }
+    }
+}
+
+/// Writes a piece of the page on lines of its own. Control characters from a log are replaced.
+fn write_markup(out: &mut dyn Write, markup: Markup) -> io::Result<()> {
+    let visible = markup.into_string().replace(|c: char| c.is_control() && c != '\n', "\u{fffd}");
+    out.write_all(visible.as_bytes())?;
+    out.write_all(b"\n")
+}
+
+fn head(title: &str) -> Markup {
+    const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+    html! {
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta http-equiv="Content-Security-Policy" content=(POLICY);
+            title { (title) }
+            style { (PreEscaped(include_str!("page.css"))) }
+        }
     }
 }
 
 /// The numbers that one looks for first.
-fn facts(board: &Board) -> String {
+fn facts(board: &Board) -> Markup {
     let watch = board.watch;
     let whole = watch.watched + watch.blind() + board.down;
     let frames = board.frames;
@@ -236,35 +261,64 @@ fn facts(board: &Board) -> String {
     if board.temperature.place.is_some() {
         facts.push((format!("{:.0} °C", board.temperature.value), "at most".into()));
     }
-    let said: String = facts
-        .iter()
-        .map(|(number, what)| format!("<div><b>{}</b><span>{}</span></div>", escape(number), escape(what)))
-        .collect();
-    format!("<div class=facts>{said}</div>\n")
+    html! {
+        div.facts {
+            @for (number, what) in &facts {
+                div { b { (number) } span { (what) } }
+            }
+        }
+    }
 }
 
-fn stages(board: &Board) -> String {
-    let rows = STAGES.iter().enumerate().filter_map(|(stage, (_, name))| {
-        let of = board.latency[stage].percentiles()?;
-        Some(format!(
-            "<tr><td>{name}<td class=n>{:.1}<td class=n>{:.1}<td class=n>{:.1}<td class=n>{:.1}<td class=n>",
-            of.p50, of.p95, of.p99, of.max
-        ))
-    });
-    let bands = super::stretches::bands(board).into_iter().map(|band| {
-        let of = band.latency;
-        let long = say::seconds(band.seconds);
-        format!("<tr><td>verdicts, {}<td class=n>{:.1}<td class=n>{:.1}<td class=n>{:.1}<td class=n>{:.1}<td class=n>{long}", band.name, of.p50, of.p95, of.p99, of.max)
-    });
-    let head = "<th><th class=n>p50<th class=n>p95<th class=n>p99<th class=n>longest<th class=n>for";
-    table("Latency in ms, by stage and by heat", head, rows.chain(bands))
+fn stages(board: &Board) -> Markup {
+    let row = |name: &str, of: Percentiles, long: &str| {
+        html! {
+            td { (name) }
+            @for ms in [of.p50, of.p95, of.p99, of.max] {
+                td.n { (format!("{ms:.1}")) }
+            }
+            td.n { (long) }
+        }
+    };
+    let stages = STAGES.iter().zip(&board.latency);
+    let mut rows: Vec<Markup> =
+        stages.filter_map(|((_, name), latency)| Some(row(name, latency.percentiles()?, ""))).collect();
+    for band in bands(board) {
+        rows.push(row(&format!("verdicts, {}", band.name), band.latency, &say::seconds(band.seconds)));
+    }
+    let head = [text(""), number("p50"), number("p95"), number("p99"), number("longest"), number("for")];
+    table("Latency in ms, by stage and by heat", &head, rows)
+}
+
+/// The head of a column, and whether it holds numbers.
+struct Column(&'static str, bool);
+
+fn text(name: &'static str) -> Column {
+    Column(name, false)
+}
+
+fn number(name: &'static str) -> Column {
+    Column(name, true)
 }
 
 /// A table with a title; nothing where there are no rows.
-fn table(title: &str, head: &str, rows: impl Iterator<Item = String>) -> String {
-    let rows: Vec<String> = rows.collect();
-    if rows.is_empty() {
-        return String::new();
+fn table(title: &str, columns: &[Column], rows: impl IntoIterator<Item = Markup>) -> Markup {
+    let rows: Vec<Markup> = rows.into_iter().collect();
+    html! {
+        @if !rows.is_empty() {
+            h3 { (title) }
+            div.scroll {
+                table {
+                    tr {
+                        @for Column(name, is_number) in columns {
+                            th.n[*is_number] { (name) }
+                        }
+                    }
+                    @for row in &rows {
+                        tr { (row) }
+                    }
+                }
+            }
+        }
     }
-    format!("<h3>{title}</h3><div class=scroll><table><tr>{head}\n{}</table></div>\n", rows.join("\n"))
 }

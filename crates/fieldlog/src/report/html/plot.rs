@@ -2,6 +2,7 @@
 
 use crate::form::Millis;
 use crate::say;
+use maud::{Markup, html};
 use std::fmt::Write as _;
 
 /// Width of a plot in its own units.
@@ -30,8 +31,10 @@ impl Axis {
 /// A plot in the making.
 pub struct Plot {
     axis: Axis,
-    caption: String,
-    inside: String,
+    title: String,
+    /// Colours and their meaning.
+    key: Vec<(&'static str, String)>,
+    shapes: Vec<Markup>,
     low: f64,
     high: f64,
     labels: [String; 2],
@@ -41,8 +44,7 @@ pub struct Plot {
 impl Plot {
     /// A plot of values from `low` to `high`, which are written beside it.
     pub fn new(axis: Axis, title: &str, (low, high): (f64, f64), labels: [String; 2]) -> Plot {
-        let caption = format!("<b>{}</b>", escape(title));
-        Plot { axis, caption, inside: String::new(), low, high, labels, class: "" }
+        Plot { axis, title: title.into(), key: Vec::new(), shapes: Vec::new(), low, high, labels, class: "" }
     }
 
     /// `low`, `tall` or as it is.
@@ -51,10 +53,9 @@ impl Plot {
         self
     }
 
-    /// Says what a colour means.
-    pub fn key(&mut self, colour: &str, text: &str) {
-        let _ =
-            write!(self.caption, "<span class=key><i style=\"background:var({colour})\"></i>{}</span>", escape(text));
+    /// Explains a colour.
+    pub fn key(&mut self, colour: &'static str, text: &str) {
+        self.key.push((colour, text.into()));
     }
 
     fn height(&self, value: f64) -> f64 {
@@ -76,7 +77,9 @@ impl Plot {
             }
             last = Some(time);
         }
-        let _ = write!(self.inside, "<path d=\"{path}\" fill=\"none\" stroke=\"var({colour})\" stroke-width=\"1.6\"/>");
+        self.shapes.push(html! {
+            path d=(path) fill="none" stroke={ "var(" (colour) ")" } stroke-width="1.6" {}
+        });
     }
 
     /// Columns from one height to another.
@@ -90,7 +93,7 @@ impl Plot {
             }
         }
         if !path.is_empty() {
-            let _ = write!(self.inside, "<path d=\"{path}\" fill=\"var({colour})\"/>");
+            self.shapes.push(html! { path d=(path) fill={ "var(" (colour) ")" } {} });
         }
     }
 
@@ -102,42 +105,54 @@ impl Plot {
             let _ = write!(path, "M{left:.0} {:.0}H{right:.0}V{:.0}H{left:.0}z", self.height(high), self.height(low));
         }
         if !path.is_empty() {
-            let _ = write!(self.inside, "<path d=\"{path}\" fill=\"var({colour})\" fill-opacity=\"{opacity}\"/>");
+            self.shapes.push(html! { path d=(path) fill={ "var(" (colour) ")" } fill-opacity=(opacity) {} });
         }
     }
 
     /// A limit across.
     pub fn limit(&mut self, value: f64) {
         let y = self.height(value);
-        let _ = write!(self.inside, "<line class=limit x1=0 x2={WIDE} y1={y:.1} y2={y:.1} />");
+        let y = format!("{y:.1}");
+        self.shapes.push(html! { line.limit x1="0" x2=(WIDE) y1=(y) y2=(y) {} });
     }
 
-    /// A time of which something is told elsewhere.
+    /// A vertical line at a time.
     pub fn mark(&mut self, time: Millis) {
         let x = self.axis.at(time);
-        let _ = write!(self.inside, "<line class=mark x1={x:.1} x2={x:.1} y1=0 y2={HIGH} />");
+        let x = format!("{x:.1}");
+        self.shapes.push(html! { line.mark x1=(x) x2=(x) y1="0" y2=(HIGH) {} });
     }
 
     /// The plot as HTML.
-    pub fn html(self) -> String {
+    pub fn html(self) -> Markup {
         let Axis { from, to, .. } = self.axis;
         let span = Some((from, to));
         let middle = from + (to - from) / 2;
-        let grid =
-            if self.class == "low" { String::new() } else { format!("<line class=grid x1=0 x2={WIDE} y1=50 y2=50 />") };
-        format!(
-            "<figure><figcaption>{}</figcaption><div class=\"plot {}\"><div class=y><span>{}</span><span>{}</span></div>\
-             <svg viewBox=\"0 0 {WIDE} {HIGH}\" preserveAspectRatio=none role=img aria-label=\"plot\">{grid}{}</svg>\
-             <div class=x><span>{}</span><span>{}</span><span>{}</span></div></div></figure>\n",
-            self.caption,
-            self.class,
-            escape(&self.labels[1]),
-            escape(&self.labels[0]),
-            self.inside,
-            say::moment(from, span),
-            say::moment(middle, span),
-            say::moment(to, span)
-        )
+        let [low, high] = &self.labels;
+        html! {
+            figure {
+                figcaption {
+                    b { (self.title) }
+                    @for (colour, text) in &self.key {
+                        span.key { i style={ "background:var(" (colour) ")" } {} (text) }
+                    }
+                }
+                div class={ "plot " (self.class) } {
+                    div.y { span { (high) } span { (low) } }
+                    svg viewBox={ "0 0 " (WIDE) " " (HIGH) } preserveAspectRatio="none" role="img" aria-label="plot" {
+                        @if self.class != "low" {
+                            line.grid x1="0" x2=(WIDE) y1="50" y2="50" {}
+                        }
+                        @for shape in &self.shapes { (shape) }
+                    }
+                    div.x {
+                        @for time in [from, middle, to] {
+                            span { (say::moment(time, span)) }
+                        }
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -151,34 +166,9 @@ pub fn round_up(value: f64) -> f64 {
         .unwrap_or(value)
 }
 
-/// Text as HTML shows it.
-pub fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c if c.is_control() && c != '\n' => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_from_a_log_becomes_markup() {
-        assert_eq!(
-            escape("<img src=\"x\" onerror='1'>&\u{1b}"),
-            "&lt;img src=&quot;x&quot; onerror=&#39;1&#39;&gt;&amp;\u{fffd}"
-        );
-    }
 
     #[test]
     fn scales_end_at_round_numbers() {
@@ -192,7 +182,7 @@ mod tests {
         let axis = Axis { from: 0, to: 1000, width: 10 };
         let mut plot = Plot::new(axis, "t", (0.0, 10.0), ["0".into(), "10".into()]);
         plot.line("--a", [(0, Some(5.0)), (10, Some(5.0)), (500, Some(10.0)), (510, None)]);
-        let html = plot.html();
+        let html = plot.html().into_string();
         assert_eq!(html.matches('M').count(), 2, "{html}");
         assert!(html.contains("L15.0 50.0"), "{html}");
     }

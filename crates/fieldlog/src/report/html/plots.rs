@@ -5,6 +5,7 @@ use crate::form::Millis;
 use crate::report::stretches::{stretches, width};
 use crate::say;
 use crate::story::{BINS, Board, Bucket};
+use maud::{Markup, html};
 
 /// Points of a line.
 const POINTS: usize = 480;
@@ -14,29 +15,31 @@ const COLUMNS: usize = 120;
 type Points = [(Millis, Bucket)];
 
 /// All plots of a board; `marks` are times of findings.
-pub fn all(board: &Board, marks: &[Millis]) -> String {
+pub fn all(board: &Board, marks: &[Millis]) -> Markup {
     let points = stretches(board, POINTS);
-    let (Some((from, _)), Some((last, _))) = (points.first(), points.last()) else { return String::new() };
+    let (Some((from, _)), Some((last, _))) = (points.first(), points.last()) else { return html! {} };
     let width = width(&points, board);
     if points.len() < 3 {
-        return String::new();
+        return html! {};
     }
     let axis = Axis { from: *from, to: last + width, width };
-    let mut html = watched(&points, axis);
-    html += &latency(&points, axis, marks);
-    html += &frames(&points, axis);
-    html += &heat(&points, axis);
-    html += &memory(board, &points, axis);
-    html += &scores(board, axis);
-    html += &looks(&points, axis);
-    html + &events(board, axis)
+    html! {
+        (watched(&points, axis))
+        (latency(&points, axis, marks))
+        (frames(&points, axis))
+        (heat(&points, axis))
+        (memory(board, &points, axis))
+        (scores(board, axis))
+        (looks(&points, axis))
+        (events(board, axis))
+    }
 }
 
 fn largest(points: &Points, of: impl Fn(&Bucket) -> Option<f64>) -> Option<f64> {
     points.iter().filter_map(|(_, bucket)| of(bucket)).max_by(f64::total_cmp)
 }
 
-fn watched(points: &Points, axis: Axis) -> String {
+fn watched(points: &Points, axis: Axis) -> Markup {
     let mut plot = Plot::new(axis, "Watched", (0.0, 1.0), ["".into(), "".into()]).class("low");
     plot.key("--ok", "watched");
     plot.key("--bad", "blind");
@@ -61,9 +64,9 @@ fn watched(points: &Points, axis: Axis) -> String {
     plot.html()
 }
 
-fn latency(points: &Points, axis: Axis, marks: &[Millis]) -> String {
+fn latency(points: &Points, axis: Axis, marks: &[Millis]) -> Markup {
     let of = |bucket: &Bucket| bucket.stages[0].of();
-    let Some(most) = largest(points, |bucket| Some(of(bucket)?.p99)) else { return String::new() };
+    let Some(most) = largest(points, |bucket| Some(of(bucket)?.p99)) else { return html! {} };
     let high = round_up(most);
     let mut plot =
         Plot::new(axis, "Capture to verdict, ms", (0.0, high), ["0".into(), format!("{high:.0}")]).class("tall");
@@ -76,8 +79,8 @@ fn latency(points: &Points, axis: Axis, marks: &[Millis]) -> String {
     plot.html()
 }
 
-fn frames(points: &Points, axis: Axis) -> String {
-    let Some(most) = largest(points, Bucket::fps).filter(|most| *most > 0.0) else { return String::new() };
+fn frames(points: &Points, axis: Axis) -> Markup {
+    let Some(most) = largest(points, Bucket::fps).filter(|most| *most > 0.0) else { return html! {} };
     let high = round_up(most);
     let mut plot = Plot::new(axis, "Frames a second", (0.0, high), ["0".into(), format!("{high}")]);
     plot.key("--calm", "judged");
@@ -97,9 +100,9 @@ fn frames(points: &Points, axis: Axis) -> String {
     plot.html()
 }
 
-fn heat(points: &Points, axis: Axis) -> String {
+fn heat(points: &Points, axis: Axis) -> Markup {
     let warm = |bucket: &Bucket| bucket.temperature.mean().map(|_| bucket.temperature.max);
-    let Some(most) = largest(points, warm) else { return String::new() };
+    let Some(most) = largest(points, warm) else { return html! {} };
     let high = (most / 10.0).ceil() * 10.0;
     let low = largest(points, |bucket| Some(-bucket.temperature.mean()?))
         .map_or(0.0, |least| ((-least - 5.0) / 10.0).floor() * 10.0);
@@ -114,9 +117,9 @@ fn heat(points: &Points, axis: Axis) -> String {
     plot.html()
 }
 
-fn memory(board: &Board, points: &Points, axis: Axis) -> String {
+fn memory(board: &Board, points: &Points, axis: Axis) -> Markup {
     let held = |bucket: &Bucket| bucket.rss.place.map(|_| bucket.rss.value);
-    let Some(most) = largest(points, held) else { return String::new() };
+    let Some(most) = largest(points, held) else { return html! {} };
     let budget = board.start.as_ref().and_then(|start| start.budget).map(|budget| budget as f64);
     let high = most.max(budget.unwrap_or(0.0)) * 1.05;
     let mut plot = Plot::new(axis, "Memory", (0.0, high), ["0".into(), say::bytes(high)]);
@@ -130,10 +133,10 @@ fn memory(board: &Board, points: &Points, axis: Axis) -> String {
 }
 
 /// Scores as a map: time across, score upwards, the darker the more frames.
-fn scores(board: &Board, axis: Axis) -> String {
+fn scores(board: &Board, axis: Axis) -> Markup {
     let points = stretches(board, COLUMNS);
     if points.iter().all(|(_, bucket)| bucket.scores.iter().all(|count| *count == 0)) {
-        return String::new();
+        return html! {};
     }
     let axis = Axis { width: width(&points, board), ..axis };
     let mut plot = Plot::new(axis, "Scores", (0.0, 1.0), ["0".into(), "1".into()]).class("tall");
@@ -159,11 +162,11 @@ fn scores(board: &Board, axis: Axis) -> String {
     plot.html()
 }
 
-fn looks(points: &Points, axis: Axis) -> String {
+fn looks(points: &Points, axis: Axis) -> Markup {
     let bright = |bucket: &Bucket| bucket.brightness.mean();
     let sharp = |bucket: &Bucket| bucket.sharpness.mean();
     if largest(points, bright).is_none() {
-        return String::new();
+        return html! {};
     }
     let sharpest = largest(points, sharp).map_or(1.0, round_up);
     let mut plot = Plot::new(axis, "Look of the frames", (0.0, 255.0), ["0".into(), "255".into()]);
@@ -174,10 +177,10 @@ fn looks(points: &Points, axis: Axis) -> String {
     plot.html()
 }
 
-fn events(board: &Board, axis: Axis) -> String {
+fn events(board: &Board, axis: Axis) -> Markup {
     let hours: Vec<(Millis, f64)> = board.hours.iter().map(|(time, count)| (time, *count as f64)).collect();
     let Some(most) = hours.iter().map(|(_, count)| *count).max_by(f64::total_cmp).filter(|most| *most > 0.0) else {
-        return String::new();
+        return html! {};
     };
     let high = round_up(most);
     let axis = Axis { width: board.hours.width(), ..axis };
