@@ -311,7 +311,7 @@ fn table(title: &str, columns: &[Column], rows: impl IntoIterator<Item = Markup>
                 table {
                     tr {
                         @for Column(name, is_number) in columns {
-                            th.n[*is_number] { (name) }
+                            th class=[is_number.then_some("n")] { (name) }
                         }
                     }
                     @for row in &rows {
