@@ -28,7 +28,7 @@ fn the_page_holds_all_that_it_needs_and_nothing_from_a_log_runs_in_it() {
     assert!(html.matches("src=\"").count() == html.matches("src=\"data:image/png;base64,").count());
     assert!(html.matches("<svg").count() >= 7, "{}", html.matches("<svg").count());
     assert!(html.contains("prefers-color-scheme: dark") && html.contains("width=device-width"));
-    assert!(html.contains("The camera was away once") && html.len() < 1 << 20, "{}", html.len());
+    assert!(html.contains("The camera was unavailable once") && html.len() < 1 << 20, "{}", html.len());
 }
 
 #[test]

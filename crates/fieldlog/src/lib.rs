@@ -17,11 +17,12 @@
 
 mod error;
 mod findings;
-mod form;
+mod humanize;
 mod input;
+mod merge;
+mod parser;
 mod report;
-mod say;
-mod story;
+mod summary;
 mod time_range;
 
 pub use error::FieldlogError;
@@ -29,7 +30,7 @@ pub use input::{LogSource, find as find_logs};
 pub use report::Report;
 pub use time_range::{TimeRange, parse_time};
 
-use input::Merged;
+use merge::MergedReader;
 
 /// Reads `sources` and reports what happened within `range`.
 ///
@@ -38,7 +39,7 @@ use input::Merged;
 ///
 /// Logs that cannot be read or are damaged are listed in the report; they are no error.
 pub fn inspect(sources: Vec<LogSource>, range: TimeRange, progress: &mut dyn FnMut(u64, u64)) -> Report {
-    let merged = Merged::new(sources);
+    let merged = MergedReader::new(sources);
     let total = merged.total_bytes();
-    Report::new(story::Story::read(merged, range, &mut |read| progress(read, total)))
+    Report::new(summary::Summary::read(merged, range, &mut |read| progress(read, total)))
 }

@@ -1,7 +1,7 @@
 //! The time range of a report, and times as users write them on the command line.
 
 use super::error::FieldlogError;
-use super::form::{Millis, time};
+use super::parser::{Millis, time};
 
 /// The time range that a report covers.
 #[derive(Debug, Clone, Copy, Default)]

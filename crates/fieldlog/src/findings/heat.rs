@@ -1,64 +1,70 @@
 //! A supply that is too weak, and a board that gets too hot.
 
-use super::{Finding, Weight};
-use crate::say;
-use crate::story::{Board, Said, Story};
+use super::{Finding, Severity};
+use crate::humanize;
+use crate::summary::{Board, Summary, SystemEvent};
 
 /// A Raspberry Pi begins to slow down at 80 °C and does so hard at 85.
 const HOT: f64 = 80.0;
 
-pub fn find(story: &Story, board: &Board, findings: &mut Vec<Finding>) {
-    under_voltage(story, board, findings);
-    throttled(story, board, findings);
+pub fn find(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
+    under_voltage(summary, board, findings);
+    throttled(summary, board, findings);
     if board.heat.value >= 1.0 {
         let rung = board.heat.value as u64;
         // The ladder's own names: rate, spots, size.
         let step = if board.heat_name.is_empty() { String::new() } else { format!(" ({})", board.heat_name) };
         let text = format!(
-            "Because of heat the service gave up some of its work for {}: rung {rung} at most{step}.",
-            say::seconds(board.heat_seconds)
+            "Because of heat the service reduced its work for {}: highest rung {rung}{step}.",
+            humanize::duration(board.heat_seconds)
         );
-        let advice = "It does so to stay ahead of the board's own throttling. Cool the board to get all of it back.";
+        let advice = "It does so to avoid the board's own throttling. Cool the board to restore full operation.";
         findings.push(
-            Finding::new(Weight::Warning, "heat_ladder", text).advice(advice).shown(board.heat.place).order(30.0),
+            Finding::new(Severity::Warning, "heat_ladder", text)
+                .advice(advice)
+                .with_lines(board.heat.line_ref)
+                .order(30.0),
         );
     }
 }
 
-fn under_voltage(story: &Story, board: &Board, findings: &mut Vec<Finding>) {
+fn under_voltage(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     let bit = board.bits[0];
-    let kernel = board.kernel.iter().find(|(said, _)| *said == Said::Undervoltage).map(|(_, seen)| *seen);
+    let kernel = board.kernel.iter().find(|(said, _)| *said == SystemEvent::Undervoltage).map(|(_, seen)| *seen);
     let text = match (bit.seen.first, bit.since_boot, kernel) {
         (Some(first), ..) => {
-            let from = first.time.map(|time| format!(" from {}", say::moment(time, story.span()))).unwrap_or_default();
+            let from = first
+                .time
+                .map(|time| format!(" from {}", humanize::time_within(time, summary.span())))
+                .unwrap_or_default();
             format!(
-                "The board's supply was too low{from}, for {} together (throttle bit 0).",
-                say::seconds(bit.seconds)
+                "The board's supply voltage was too low{from}, for {} in total (throttle bit 0).",
+                humanize::duration(bit.seconds)
             )
         }
         (None, None, None) => return,
         (None, Some(_), _) => {
-            "The board's supply was too low at some time since it was started (throttle bit 16).".into()
+            "The board's supply voltage was too low at some time since boot (throttle bit 16).".into()
         }
-        (None, None, Some(seen)) => format!("The kernel saw the board's supply too low {}.", say::times(seen.count)),
+        (None, None, Some(seen)) => format!("The kernel reported under-voltage {}.", humanize::times(seen.count)),
     };
-    let advice = "Under-voltage slows the board down, loses USB devices and destroys cards: a supply made for this board, a short thick cable, the camera powered by itself.";
-    let places =
-        bit.seen.places().into_iter().chain(bit.since_boot).chain(kernel.map(|seen| seen.places()).unwrap_or_default());
+    let advice = "Under-voltage slows the board down, disconnects USB devices and damages cards. Use a power supply made for this board and a short, thick cable, and power the camera separately.";
+    let line_refs =
+        bit.seen.lines().into_iter().chain(bit.since_boot).chain(kernel.map(|seen| seen.lines()).unwrap_or_default());
     findings.push(
-        Finding::new(Weight::Warning, "under_voltage", text)
+        Finding::new(Severity::Warning, "under_voltage", text)
             .advice(advice)
-            .shown(places)
+            .with_lines(line_refs)
             .order(70.0 + bit.seconds.sqrt()),
     );
 }
 
-fn throttled(story: &Story, board: &Board, findings: &mut Vec<Finding>) {
+fn throttled(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     let [_, capped, throttled, soft] = board.bits;
     let hot = board.temperature.value >= HOT;
     let slowed = [
         ("throttled (bit 2)", throttled),
-        ("held at a lower frequency (bit 1)", capped),
+        ("capped at a lower frequency (bit 1)", capped),
         ("over its soft temperature limit (bit 3)", soft),
     ];
     let slowed: Vec<_> = slowed.into_iter().filter(|(_, bit)| bit.seen.count > 0).collect();
@@ -70,19 +76,25 @@ fn throttled(story: &Story, board: &Board, findings: &mut Vec<Finding>) {
         let from = bit
             .seen
             .first
-            .and_then(|place| place.time)
-            .map(|time| format!(" from {}", say::moment(time, story.span())));
-        text = format!("The CPU was {what}{} for {} together", from.unwrap_or_default(), say::seconds(bit.seconds));
+            .and_then(|line_ref| line_ref.time)
+            .map(|time| format!(" from {}", humanize::time_within(time, summary.span())));
+        text =
+            format!("The CPU was {what}{} for {} in total", from.unwrap_or_default(), humanize::duration(bit.seconds));
     }
-    if let Some(place) = board.temperature.place {
-        let when = place.time.map(|time| format!(" at {}", say::moment(time, story.span()))).unwrap_or_default();
+    if let Some(line_ref) = board.temperature.line_ref {
+        let when = line_ref
+            .time
+            .map(|time| format!(" at {}", humanize::time_within(time, summary.span())))
+            .unwrap_or_default();
         let reached = format!("reached {:.0} °C{when}", board.temperature.value);
         text = if text.is_empty() { format!("The CPU {reached}") } else { format!("{text}; it {reached}") };
     }
-    let advice = "A heat sink, a fan, shade, or a cooler place for the cabinet. Throttling makes every frame slower: see the latency over time.";
-    let places = slowed.iter().flat_map(|(_, bit)| bit.seen.places()).chain(board.temperature.place);
+    let advice = "Add a heat sink, a fan or shade, or move the cabinet to a cooler place. Throttling makes every frame slower: see the latency over time.";
+    let line_refs = slowed.iter().flat_map(|(_, bit)| bit.seen.lines()).chain(board.temperature.line_ref);
     let seconds = slowed.iter().map(|(_, bit)| bit.seconds).fold(0.0, f64::max);
     let weight =
-        if slowed.iter().any(|(what, _)| what.contains("bit 2")) || hot { Weight::Warning } else { Weight::Note };
-    findings.push(Finding::new(weight, "heat", text + ".").advice(advice).shown(places).order(60.0 + seconds.sqrt()));
+        if slowed.iter().any(|(what, _)| what.contains("bit 2")) || hot { Severity::Warning } else { Severity::Note };
+    findings.push(
+        Finding::new(weight, "heat", text + ".").advice(advice).with_lines(line_refs).order(60.0 + seconds.sqrt()),
+    );
 }

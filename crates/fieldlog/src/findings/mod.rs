@@ -2,36 +2,44 @@
 
 mod camera;
 mod change;
+mod differences;
 mod faults;
-mod fleet;
 mod heat;
+mod log_quality;
 mod memory;
-mod record;
 mod restarts;
 mod scores;
-mod speed;
+mod throughput;
 
-use super::form::Millis;
-use super::story::{Board, Place, Story};
+use super::parser::Millis;
+use super::summary::{Board, LineRef, Summary};
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Weight {
+pub enum Severity {
     /// Good to know.
     Note,
     /// Somebody should look after it.
     Warning,
     /// The line is not watched, or not rightly.
-    Grave,
+    Critical,
 }
 
-impl Weight {
-    /// One word, the same in all outputs.
-    pub fn word(self) -> &'static str {
+impl Severity {
+    /// The word in the JSON report, which scripts read.
+    pub fn json_name(self) -> &'static str {
         match self {
-            Weight::Note => "note",
-            Weight::Warning => "warning",
-            Weight::Grave => "grave",
+            Severity::Critical => "grave",
+            other => other.label(),
+        }
+    }
+
+    /// The word in the text report and on the page.
+    pub fn label(self) -> &'static str {
+        match self {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
         }
     }
 }
@@ -40,7 +48,7 @@ impl Weight {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
     /// How much it matters.
-    pub weight: Weight,
+    pub severity: Severity,
     /// What kind it is: the same word always, for programs.
     pub kind: &'static str,
     /// The board; empty where it is about several.
@@ -52,7 +60,7 @@ pub struct Finding {
     /// What to do; empty where there is nothing to be done.
     pub advice: String,
     /// The lines that show it.
-    pub places: Vec<Place>,
+    pub line_refs: Vec<LineRef>,
     /// Among findings of one weight the larger comes first.
     order: f64,
 }
@@ -61,15 +69,15 @@ pub struct Finding {
 const PLACES: usize = 4;
 
 impl Finding {
-    fn new(weight: Weight, kind: &'static str, text: String) -> Finding {
+    fn new(severity: Severity, kind: &'static str, text: String) -> Finding {
         Finding {
-            weight,
+            severity,
             kind,
             board: String::new(),
             time: None,
             text,
             advice: String::new(),
-            places: Vec::new(),
+            line_refs: Vec::new(),
             order: 0.0,
         }
     }
@@ -80,13 +88,13 @@ impl Finding {
     }
 
     /// The lines that show it; the first tells when it began.
-    fn shown(mut self, places: impl IntoIterator<Item = Place>) -> Finding {
-        for place in places {
-            if self.places.len() < PLACES && !self.places.contains(&place) {
-                self.places.push(place);
+    fn with_lines(mut self, line_refs: impl IntoIterator<Item = LineRef>) -> Finding {
+        for line_ref in line_refs {
+            if self.line_refs.len() < PLACES && !self.line_refs.contains(&line_ref) {
+                self.line_refs.push(line_ref);
             }
         }
-        self.time = self.time.or(self.places.iter().find_map(|place| place.time));
+        self.time = self.time.or(self.line_refs.iter().find_map(|line_ref| line_ref.time));
         self
     }
 
@@ -97,27 +105,27 @@ impl Finding {
 }
 
 /// All findings of a story.
-pub fn find(story: &Story) -> Vec<Finding> {
+pub fn find(summary: &Summary) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for board in &story.boards {
+    for board in &summary.boards {
         let mut of_board = Vec::new();
-        let look: [fn(&Story, &Board, &mut Vec<Finding>); 8] = [
+        let look: [fn(&Summary, &Board, &mut Vec<Finding>); 8] = [
             restarts::find,
             camera::find,
             faults::find,
-            speed::find,
+            throughput::find,
             memory::find,
             heat::find,
             scores::find,
-            record::find,
+            log_quality::find,
         ];
         for look in look {
-            look(story, board, &mut of_board);
+            look(summary, board, &mut of_board);
         }
         findings.extend(of_board.into_iter().map(|finding| Finding { board: board.name.clone(), ..finding }));
     }
-    fleet::find(story, &mut findings);
-    findings.sort_by(|a, b| b.weight.cmp(&a.weight).then(b.order.total_cmp(&a.order)).then(a.time.cmp(&b.time)));
+    differences::find(summary, &mut findings);
+    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then(b.order.total_cmp(&a.order)).then(a.time.cmp(&b.time)));
     findings
 }
 

@@ -1,123 +1,126 @@
 //! Runs that did not end as somebody wanted them to, and boards that do not run any more.
 
-use super::{Finding, Weight};
-use crate::say;
-use crate::story::{Board, Ending, Story};
+use super::{Finding, Severity};
+use crate::humanize;
+use crate::summary::{Board, ExitReason, Summary};
 
-pub fn find(story: &Story, board: &Board, findings: &mut Vec<Finding>) {
-    for known in &board.endings {
-        if known.ending.is_orderly() {
+pub fn find(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
+    for known in &board.exit_counts {
+        if known.exit_reason.is_expected() {
             continue;
         }
-        let (weight, kind, what, advice) = words(&known.ending);
-        let times: Vec<String> = known.times.iter().map(|time| say::moment(*time, story.span())).collect();
+        let (weight, kind, what, advice) = words(&known.exit_reason);
+        let times: Vec<String> = known.times.iter().map(|time| humanize::time_within(*time, summary.span())).collect();
         let more = if known.seen.count > times.len() as u64 { ", …" } else { "" };
-        let mut text = format!("{what} {}", say::times(known.seen.count));
+        let mut text = format!("{what} {}", humanize::times(known.seen.count));
         if !times.is_empty() {
             text += &format!(" ({}{more})", times.join(", "));
         }
         if known.down > 0.0 {
-            text += &format!("; the line was not watched for {} after it", say::seconds(known.down));
+            text += &format!("; inspection was down for {} afterwards", humanize::duration(known.down));
         }
-        if let Ending::Panic(said) | Ending::Configuration(said) | Ending::Failed(_, said) = &known.ending
+        if let ExitReason::Panic(said) | ExitReason::Configuration(said) | ExitReason::Failed(_, said) =
+            &known.exit_reason
             && !said.is_empty()
         {
-            text += &format!(": {}", say::short(said, 240));
+            text += &format!(": {}", humanize::truncated(said, 240));
         }
         let count = known.seen.count as f64;
         findings.push(
-            Finding::new(weight, kind, text + ".").advice(advice).shown(known.seen.places()).order(100.0 + count),
+            Finding::new(weight, kind, text + ".").advice(advice).with_lines(known.seen.lines()).order(100.0 + count),
         );
     }
-    if let Some((previous, place)) = &board.before_first {
+    if let Some((previous, line_ref)) = &board.before_first {
         let what = match previous.as_str() {
             "power" => "The board lost power or was reset",
-            "cut" => "A run broke off without a stop record",
+            "cut" => "A run ended without a stop record",
             _ => "",
         };
         if !what.is_empty() {
-            let text = format!("{what} before this log begins: its first start found that.");
-            findings.push(Finding::new(Weight::Note, "cut_before", text).shown([*place]));
+            let text = format!("{what} before the start of this log, as its first start record reports.");
+            findings.push(Finding::new(Severity::Note, "cut_before", text).with_lines([*line_ref]));
         }
     }
-    not_running(story, board, findings);
+    not_running(summary, board, findings);
 }
 
-fn words(ending: &Ending) -> (Weight, &'static str, &'static str, &'static str) {
-    use Weight::{Grave, Note, Warning};
-    match ending {
-        Ending::Watchdog => (
-            Grave,
+fn words(exit_reason: &ExitReason) -> (Severity, &'static str, &'static str, &'static str) {
+    use Severity::{Critical, Note, Warning};
+    match exit_reason {
+        ExitReason::Watchdog => (
+            Critical,
             "watchdog",
-            "The watchdog ended the program",
-            "A thread stood still for ten seconds: a model, a disk or a driver that hangs. The lines before it tell which: look at the stages, at disk faults and at the kernel's log.",
+            "The watchdog killed the program",
+            "A thread hung for ten seconds in a model, a disk or a driver. The lines before show which: check the stages, disk faults and the kernel's log.",
         ),
-        Ending::OutOfMemory => (
-            Grave,
+        ExitReason::OutOfMemory => (
+            Critical,
             "out_of_memory",
-            "The kernel ended the program for lack of memory",
-            "Hold MemoryMax= of the unit against budget.memory and the bill; `lineside check` prints it. If memory grows, see below.",
+            "The kernel killed the program because memory ran out",
+            "Compare MemoryMax= of the unit with budget.memory and the estimate that `lineside check` prints. If memory grew, see that finding.",
         ),
-        Ending::Panic(_) => (
-            Grave,
+        ExitReason::Panic(_) => (
+            Critical,
             "panic",
             "The program crashed",
-            "This is an error of the program: please report it with these lines.",
+            "This is a bug in the program: please report it with these lines.",
         ),
-        Ending::Configuration(_) => (
-            Grave,
+        ExitReason::Configuration(_) => (
+            Critical,
             "configuration",
-            "The program would not start",
-            "Repair what it names; `lineside check CONFIG` tries it without starting. systemd does not start it again by itself.",
+            "The program did not start",
+            "Fix the reported error; `lineside check CONFIG` checks it without starting the service. systemd does not restart it automatically.",
         ),
-        Ending::Failed(..) => {
-            (Warning, "failed", "The program gave up", "Its last words and the lines before tell why.")
+        ExitReason::Failed(..) => {
+            (Warning, "failed", "The program exited with an error", "Its last message and the lines before show why.")
         }
-        Ending::Killed(_) => (
+        ExitReason::Killed(_) => (
             Warning,
             "killed",
-            "Something killed the program",
-            "Neither systemd's watchdog nor the kernel's lack of memory: somebody on the board, or another service manager.",
+            "The program was killed",
+            "Not by systemd's watchdog or the kernel's out-of-memory killer: by somebody on the board, or by another service manager.",
         ),
-        Ending::Power => (
+        ExitReason::Power => (
             Warning,
             "power",
             "The board lost power or was reset",
-            "Look at the supply and its switch. A stop in order (`systemctl poweroff`) spares the card.",
+            "Check the supply and its switch. A clean shutdown (`systemctl poweroff`) protects the card.",
         ),
         _ => (
             Note,
             "cut",
-            "A run broke off without a stop record",
-            "Why, the journal would tell: `journalctl -u lineside -o export` from that board, read together with this log.",
+            "A run ended without a stop record",
+            "The journal has the reason: run `journalctl -u lineside -o export` on that board and read the output together with this log.",
         ),
     }
 }
 
 /// Boards that are down or silent when the log ends.
-fn not_running(story: &Story, board: &Board, findings: &mut Vec<Finding>) {
-    let Some(row) = board.rows.last() else { return };
-    let last = row.last.time.map(say::time).unwrap_or_default();
-    if let Some(place) = board.gave_up {
-        let text =
-            "systemd has given up on the service after it failed again and again: the line is not watched since."
-                .to_string();
-        let advice = "Repair the cause above, then `systemctl reset-failed lineside` and `systemctl start lineside`.";
-        findings.push(Finding::new(Weight::Grave, "given_up", text).advice(advice).shown([place]).order(1000.0));
-    } else if !row.ending.is_orderly() {
-        let ended = say::short(&row.ending.text(), 240);
-        let text = format!("The line is not watched since {last}, and no run began after that. The last one: {ended}.");
+fn not_running(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
+    let Some(row) = board.runs.last() else { return };
+    let last = row.last.time.map(humanize::time).unwrap_or_default();
+    if let Some(line_ref) = board.gave_up {
+        let text = "systemd stopped restarting the service after repeated failures. Inspection is down.".to_string();
+        let advice = "Fix the cause above, then run `systemctl reset-failed lineside` and `systemctl start lineside`.";
         findings.push(
-            Finding::new(Weight::Grave, "not_running", text).shown(row.why.into_iter().chain([row.last])).order(900.0),
+            Finding::new(Severity::Critical, "given_up", text).advice(advice).with_lines([line_ref]).order(1000.0),
         );
-    } else if let (Ending::Open, Some((_, end)), Some(time)) = (&row.ending, story.span(), row.last.time) {
+    } else if !row.exit_reason.is_expected() {
+        let ended = humanize::truncated(&row.exit_reason.description(), 240);
+        let text = format!("Inspection has been down since {last}; no run started after that. The last run: {ended}.");
+        findings.push(
+            Finding::new(Severity::Critical, "not_running", text)
+                .with_lines(row.why.into_iter().chain([row.last]))
+                .order(900.0),
+        );
+    } else if let (ExitReason::Open, Some((_, end)), Some(time)) = (&row.exit_reason, summary.span(), row.last.time) {
         let silent = (end - time) as f64 / 1000.0;
         if silent > 600.0 {
             let text = format!(
-                "Silent since {last}, without a stop, while other logs go on for {}: the board has no power or hangs, or its log was taken then.",
-                say::seconds(silent)
+                "No line since {last} and no stop record, while other logs continue for {}: the board lost power or hangs, or its log was copied at that time.",
+                humanize::duration(silent)
             );
-            findings.push(Finding::new(Weight::Grave, "silent", text).shown([row.last]).order(800.0));
+            findings.push(Finding::new(Severity::Critical, "silent", text).with_lines([row.last]).order(800.0));
         }
     }
 }

@@ -1,34 +1,34 @@
 //! Whether the scores still mean what they meant: reviews, drift, alarms without end, and alarms that never come.
 
-use super::{Finding, Weight, median, span};
-use crate::form::Millis;
-use crate::say;
-use crate::story::{BINS, Board, Bucket, Story};
+use super::{Finding, Severity, median, span};
+use crate::humanize;
+use crate::parser::Millis;
+use crate::summary::{BINS, Board, Bucket, Summary};
 
-pub fn find(story: &Story, board: &Board, findings: &mut Vec<Finding>) {
-    reviews(story, board, findings);
-    storm(story, board, findings);
+pub fn find(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
+    reviews(summary, board, findings);
+    storm(summary, board, findings);
     if board.reviews.is_empty() {
         climbing(board, findings);
         looks(board, findings);
     }
 }
 
-fn reviews(story: &Story, board: &Board, findings: &mut Vec<Finding>) {
+fn reviews(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     for review in board.reviews.iter().take(5) {
-        let moment = |place: Option<crate::story::Place>| {
-            place.and_then(|place| place.time).map(|time| say::moment(time, story.span()))
+        let moment = |line_ref: Option<crate::summary::LineRef>| {
+            line_ref.and_then(|line_ref| line_ref.time).map(|time| humanize::time_within(time, summary.span()))
         };
         let what = match review.statistic.as_str() {
-            "ks" | "median" => "the scores are not those that the bundle was taught with",
-            "brightness" => "the frames are not as bright as those that the bundle was taught with",
-            "sharpness" => "the frames are not as sharp as those that the bundle was taught with",
-            _ => "the frames are not like those that the bundle was taught with",
+            "ks" | "median" => "the scores differ from those of the training images",
+            "brightness" => "the brightness differs from that of the training images",
+            "sharpness" => "the sharpness differs from that of the training images",
+            _ => "the frames differ from the training images",
         };
         let from = moment(review.from).map_or(String::new(), |from| format!("From {from} "));
         let until = match (moment(review.to), review.from) {
             (Some(to), _) => format!(" (until {to})"),
-            (None, Some(_)) if board.goes_on() => " and so it is when the log ends".into(),
+            (None, Some(_)) if board.is_running() => ", still at the end of the log".into(),
             _ => String::new(),
         };
         let mut text =
@@ -38,20 +38,20 @@ fn reviews(story: &Story, board: &Board, findings: &mut Vec<Finding>) {
         }
         let guess = review.cause.trim();
         if !guess.is_empty() {
-            text += &format!(". {}", say::short(guess, 120));
+            text += &format!(". {}", humanize::truncated(guess, 120));
         }
-        let advice = "Look at the pictures of that time. New parts or a new light: teach again. A dirty lens or a dead lamp: clean or change it.";
+        let advice = "Look at the images of that time. New parts or new lighting: teach again. A dirty lens or a failed lamp: clean or replace it.";
         findings.push(
-            Finding::new(Weight::Warning, "drift", text)
+            Finding::new(Severity::Warning, "drift", text)
                 .advice(advice)
-                .shown(review.from.into_iter().chain(review.to))
+                .with_lines(review.from.into_iter().chain(review.to))
                 .order(45.0),
         );
     }
 }
 
 /// A stretch in which far more frames than usual counted as defect.
-fn storm(story: &Story, board: &Board, findings: &mut Vec<Finding>) {
+fn storm(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     const SHARE: f64 = 0.2;
     let judged: u64 = board.series.iter().map(|(_, bucket)| bucket.frames.judged()).sum();
     let defects: u64 = board.series.iter().map(|(_, bucket)| bucket.defects).sum();
@@ -62,42 +62,42 @@ fn storm(story: &Story, board: &Board, findings: &mut Vec<Finding>) {
     let mut now: Option<Stretch> = None;
     for (time, bucket) in board.series.iter().filter(|(_, bucket)| bucket.frames.judged() > 0) {
         match (&mut now, bad(bucket)) {
-            (Some(stretch), true) => stretch.add(time, bucket),
+            (Some(interval), true) => interval.add(time, bucket),
             (None, true) => now = Some(Stretch::new(time, bucket)),
-            (Some(stretch), false) if !stretch.spared => stretch.spared = true,
+            (Some(interval), false) if !interval.spared => interval.spared = true,
             _ => now = None,
         }
-        if let Some(stretch) = now.filter(|stretch| worst.as_ref().is_none_or(|(most, _)| stretch.defects > *most)) {
-            worst = Some((stretch.defects, stretch));
+        if let Some(interval) = now.filter(|interval| worst.as_ref().is_none_or(|(most, _)| interval.defects > *most)) {
+            worst = Some((interval.defects, interval));
         }
     }
-    let Some((_, stretch)) = worst else { return };
-    let rest = (defects - stretch.defects) as f64 / (judged - stretch.judged).max(1) as f64;
-    let share = stretch.defects as f64 / stretch.judged.max(1) as f64;
+    let Some((_, interval)) = worst else { return };
+    let rest = (defects - interval.defects) as f64 / (judged - interval.judged).max(1) as f64;
+    let share = interval.defects as f64 / interval.judged.max(1) as f64;
     // Where most of the line is bad anyway, there is nothing to hold it against.
-    let nothing_else = judged - stretch.judged < stretch.judged / 10;
-    if stretch.defects < 20 || stretch.seconds < 60.0 || (!nothing_else && share < 4.0 * rest) {
+    let nothing_else = judged - interval.judged < interval.judged / 10;
+    if interval.defects < 20 || interval.seconds < 60.0 || (!nothing_else && share < 4.0 * rest) {
         return;
     }
     let end = board.last.and_then(|last| last.time).unwrap_or(Millis::MAX);
-    let until = (stretch.last + board.series.width()).min(end);
+    let until = (interval.last + board.series.width()).min(end);
     let mut text = format!(
-        "A storm of alarms from {} to {}: {} of {} frames ({}) counted as defect",
-        say::moment(stretch.first, story.span()),
-        say::moment(until, story.span()),
-        say::count(stretch.defects),
-        say::count(stretch.judged),
-        say::share(share, 1.0)
+        "Unusually many alarms from {} to {}: {} of {} frames ({}) counted as defect",
+        humanize::time_within(interval.first, summary.span()),
+        humanize::time_within(until, summary.span()),
+        humanize::count(interval.defects),
+        humanize::count(interval.judged),
+        humanize::percent(share, 1.0)
     );
     if !nothing_else {
-        text += &format!(", {} otherwise", say::share(rest, 1.0));
+        text += &format!(", {} otherwise", humanize::percent(rest, 1.0));
     }
     let side = |inside: bool| {
         median(
             board
                 .series
                 .iter()
-                .filter(|(time, _)| (stretch.first..=stretch.last).contains(time) == inside)
+                .filter(|(time, _)| (interval.first..=interval.last).contains(time) == inside)
                 .filter_map(|(_, bucket)| bucket.brightness.mean()),
         )
     };
@@ -106,9 +106,13 @@ fn storm(story: &Story, board: &Board, findings: &mut Vec<Finding>) {
     {
         text += &format!("; brightness was {then:.0} instead of {usual:.0}");
     }
-    let advice = "Look at the first pictures: either the parts were bad, or the light, the position or the part changed and the bundle knows nothing of it.";
-    findings
-        .push(Finding::new(Weight::Warning, "alarm_storm", text + ".").advice(advice).shown(stretch.place).order(55.0));
+    let advice = "Look at the first images: either the parts were bad, or the lighting, the position or the part changed and the bundle does not cover it.";
+    findings.push(
+        Finding::new(Severity::Warning, "alarm_storm", text + ".")
+            .advice(advice)
+            .with_lines(interval.line_ref)
+            .order(55.0),
+    );
 }
 
 #[derive(Clone, Copy)]
@@ -119,7 +123,7 @@ struct Stretch {
     judged: u64,
     seconds: f64,
     spared: bool,
-    place: Option<crate::story::Place>,
+    line_ref: Option<crate::summary::LineRef>,
 }
 
 impl Stretch {
@@ -132,7 +136,7 @@ impl Stretch {
             judged,
             seconds: bucket.seconds,
             spared: false,
-            place: bucket.first,
+            line_ref: bucket.first,
         }
     }
 
@@ -171,19 +175,19 @@ fn climbing(board: &Board, findings: &mut Vec<Finding>) {
     if distance < 0.25 || high <= low && silent {
         return;
     }
-    let places = [sketched[0], sketched[sketched.len() - quarter]].into_iter().filter_map(|bucket| bucket.first);
+    let line_refs = [sketched[0], sketched[sketched.len() - quarter]].into_iter().filter_map(|bucket| bucket.first);
     let told = format!(
-        "half of the scores were under {low:.2} in the first quarter of the log and are under {high:.2} in the last (distance of the distributions {distance:.2})"
+        "the median score was below {low:.2} in the first quarter of the log and below {high:.2} in the last (Kolmogorov–Smirnov distance {distance:.2})"
     );
     let finding = if silent {
-        let text = format!("No alarm in {}, and yet the scores climb: {told}.", say::seconds(span(board)));
-        let advice = "Either the line slowly becomes worse and the threshold is too high, or the light, the lens or the parts change: look at frames of today beside those that were taught.";
-        Finding::new(Weight::Warning, "scores_climb", text).advice(advice)
+        let text = format!("No alarm in {}, but the scores are rising: {told}.", humanize::duration(span(board)));
+        let advice = "Either the line slowly degrades and the threshold is too high, or the lighting, the lens or the parts change: compare current frames with the training images.";
+        Finding::new(Severity::Warning, "scores_climb", text).advice(advice)
     } else {
-        let advice = "The parts, the light or the lens changed: look at pictures from both times.";
-        Finding::new(Weight::Note, "scores_moved", format!("The scores moved: {told}.")).advice(advice)
+        let advice = "The parts, the lighting or the lens changed: compare images from both times.";
+        Finding::new(Severity::Note, "scores_moved", format!("The scores changed: {told}.")).advice(advice)
     };
-    findings.push(finding.shown(places).order(35.0));
+    findings.push(finding.with_lines(line_refs).order(35.0));
 }
 
 /// The largest difference of two distributions (Kolmogorov and Smirnov).
@@ -213,12 +217,12 @@ fn middle(bins: &[u64; BINS]) -> f64 {
 fn looks(board: &Board, findings: &mut Vec<Finding>) {
     for (what, kind, of, advice) in [
         (
-            "dark",
+            "Brightness",
             "darker",
             (|bucket| bucket.brightness.mean()) as fn(&Bucket) -> Option<f64>,
-            "A lamp that dies, dirt, or daylight that plays a part.",
+            "A failing lamp, dirt, or daylight.",
         ),
-        ("blurred", "blurred", |bucket| bucket.sharpness.mean(), "A dirty lens, or one that was moved."),
+        ("Sharpness", "blurred", |bucket| bucket.sharpness.mean(), "A dirty lens, or a lens that was moved."),
     ] {
         let known: Vec<(f64, &Bucket)> =
             board.series.iter().filter_map(|(_, bucket)| Some((of(bucket)?, bucket))).collect();
@@ -233,11 +237,9 @@ fn looks(board: &Board, findings: &mut Vec<Finding>) {
             continue;
         };
         if now < 0.7 * then {
-            let text = format!(
-                "The frames became {what}: from {then:.0} in the first quarter of the log to {now:.0} in the last."
-            );
-            let places = [known[0].1.first, end[0].1.first].into_iter().flatten();
-            findings.push(Finding::new(Weight::Warning, kind, text).advice(advice).shown(places).order(25.0));
+            let text = format!("{what} fell from {then:.0} in the first quarter of the log to {now:.0} in the last.");
+            let line_refs = [known[0].1.first, end[0].1.first].into_iter().flatten();
+            findings.push(Finding::new(Severity::Warning, kind, text).advice(advice).with_lines(line_refs).order(25.0));
         }
     }
 }

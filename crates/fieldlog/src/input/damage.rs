@@ -2,23 +2,23 @@
 
 /// Kinds of damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hurt {
+pub enum DamageKind {
     /// A line that breaks off.
-    Cut,
+    Truncated,
     /// NULs in the text.
     Nul,
     /// Bytes that are not UTF-8.
     NotUtf8,
     /// Two bytes a character.
-    Wide,
+    Utf16,
     /// A line that is too long to be a record.
-    Long,
+    TooLong,
     /// The clock went backwards.
-    Backwards,
+    ClockBackwards,
     /// A time before there was such a program: a clock that was not set.
-    Unset,
+    ClockUnset,
     /// A local time without its zone.
-    NoZone,
+    NoTimeZone,
 }
 
 const KINDS: usize = 8;
@@ -27,16 +27,16 @@ const KINDS: usize = 8;
 #[derive(Debug, Clone, Default)]
 pub struct Damage {
     /// Count and first line of each kind.
-    seen: [(u64, u64); KINDS],
+    counts: [(u64, u64); KINDS],
     longest: u64,
     nuls: u64,
-    broke: Option<(u64, String)>,
+    failure: Option<(u64, String)>,
 }
 
 impl Damage {
     /// Notes damage in a line.
-    pub fn note(&mut self, hurt: Hurt, line: u64) {
-        let (count, first) = &mut self.seen[hurt as usize];
+    pub fn note(&mut self, kind: DamageKind, line: u64) {
+        let (count, first) = &mut self.counts[kind as usize];
         if *count == 0 {
             *first = line;
         }
@@ -44,34 +44,34 @@ impl Damage {
     }
 
     /// Notes a line of `length` bytes that was passed over.
-    pub fn long(&mut self, line: u64, length: u64) {
-        self.note(Hurt::Long, line);
+    pub fn too_long(&mut self, line: u64, length: u64) {
+        self.note(DamageKind::TooLong, line);
         self.longest = self.longest.max(length);
     }
 
     /// Notes NULs between lines.
     pub fn nuls(&mut self, line: u64, count: u64) {
         if self.nuls == 0 {
-            self.note(Hurt::Nul, line);
+            self.note(DamageKind::Nul, line);
         }
         self.nuls += count;
     }
 
     /// Notes why the input could not be read on.
-    pub fn broke(&mut self, line: u64, why: String) {
-        self.broke.get_or_insert((line, why));
+    pub fn set_failure(&mut self, line: u64, why: String) {
+        self.failure.get_or_insert((line, why));
     }
 
     /// How often a kind was met.
     #[cfg(test)]
-    pub fn count(&self, hurt: Hurt) -> u64 {
-        self.seen[hurt as usize].0
+    pub fn count(&self, kind: DamageKind) -> u64 {
+        self.counts[kind as usize].0
     }
 
     /// The first line that has such damage.
     #[cfg(test)]
-    pub fn first(&self, hurt: Hurt) -> Option<u64> {
-        let (count, first) = self.seen[hurt as usize];
+    pub fn first(&self, kind: DamageKind) -> Option<u64> {
+        let (count, first) = self.counts[kind as usize];
         (count > 0).then_some(first)
     }
 
@@ -84,47 +84,51 @@ impl Damage {
     /// Whether all was well.
     #[cfg(test)]
     pub fn is_none(&self) -> bool {
-        self.broke.is_none() && self.seen.iter().all(|(count, _)| *count == 0)
+        self.failure.is_none() && self.counts.iter().all(|(count, _)| *count == 0)
     }
 
     /// One line for each kind of damage.
-    pub fn lines(&self) -> Vec<String> {
-        let mut said = Vec::new();
-        let mut say = |hurt: Hurt, text: &dyn Fn(u64, u64) -> String| {
-            if let (count @ 1.., first) = self.seen[hurt as usize] {
-                said.push(text(count, first));
+    pub fn messages(&self) -> Vec<String> {
+        let mut messages = Vec::new();
+        let mut push = |kind: DamageKind, text: &dyn Fn(u64, u64) -> String| {
+            if let (count @ 1.., first) = self.counts[kind as usize] {
+                messages.push(text(count, first));
             }
         };
-        say(Hurt::Cut, &|count, first| {
-            format!("{} cut; each was read up to the cut (first: line {first})", lines_are(count))
+        push(DamageKind::Truncated, &|count, first| {
+            format!("{} truncated; read up to the break (first: line {first})", lines_are(count))
         });
-        say(Hurt::Nul, &|_, first| {
+        push(DamageKind::Nul, &|_, first| {
             let many = if self.nuls > 1 { bytesize::ByteSize(self.nuls).to_string() + " of " } else { String::new() };
-            format!("{many}NULs in the text, as a power cut leaves them (first: line {first}); passed over")
+            format!("{many}NUL bytes, typical after a power failure (first: line {first}); skipped")
         });
-        say(Hurt::NotUtf8, &|count, first| {
-            format!("{} not in UTF-8; what is no text is shown as \u{fffd} (first: line {first})", lines_are(count))
+        push(DamageKind::NotUtf8, &|count, first| {
+            format!("{} not valid UTF-8; invalid bytes are shown as \u{fffd} (first: line {first})", lines_are(count))
         });
-        say(Hurt::Wide, &|count, first| format!("{} in UTF-16; read as such (first: line {first})", lines_are(count)));
-        say(Hurt::Long, &|count, first| {
+        push(DamageKind::Utf16, &|count, first| {
+            format!("{} in UTF-16; decoded (first: line {first})", lines_are(count))
+        });
+        push(DamageKind::TooLong, &|count, first| {
             let longest = bytesize::ByteSize(self.longest);
-            format!("{} too long to be a record ({longest}, first: line {first}); passed over", lines_are(count))
+            format!("{} too long to be a record ({longest}, first: line {first}); skipped", lines_are(count))
         });
-        say(Hurt::Backwards, &|count, first| {
-            format!("the clock goes backwards {} (first: line {first}); read in the order of the file", times(count))
+        push(DamageKind::ClockBackwards, &|count, first| {
+            format!("the clock goes backwards {} (first: line {first}); lines keep the order of the file", times(count))
         });
-        say(Hurt::Unset, &|count, first| {
+        push(DamageKind::ClockUnset, &|count, first| {
             format!(
-                "{} from before the clock was set (first: line {first}); counted, but not placed in time",
+                "{} from before the clock was set (first: line {first}); counted, but not on the timeline",
                 lines_are(count)
             )
         });
-        say(Hurt::NoZone, &|_, first| format!("local times without their zone (first: line {first}); taken as UTC"));
-        if let Some((line, why)) = &self.broke {
+        push(DamageKind::NoTimeZone, &|_, first| {
+            format!("local times without a time zone (first: line {first}); taken as UTC")
+        });
+        if let Some((line, why)) = &self.failure {
             let beyond = if *line == 0 { String::new() } else { format!(" beyond line {line}") };
-            said.push(format!("it could not be read{beyond}: {why}"));
+            messages.push(format!("it could not be read{beyond}: {why}"));
         }
-        said
+        messages
     }
 }
 
@@ -141,15 +145,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn damage_is_said_with_its_first_line() {
+    fn damage_is_reported_with_its_first_line() {
         let mut damage = Damage::default();
-        damage.note(Hurt::Cut, 7);
-        damage.note(Hurt::Cut, 9);
-        damage.long(12, 10 << 30);
-        damage.broke(20, "corrupt deflate stream".into());
-        let said = damage.lines().join("\n");
-        assert!(said.contains("2 lines are cut") && said.contains("line 7"), "{said}");
-        assert!(said.contains("10.0 GiB") && said.contains("line 12"), "{said}");
-        assert!(said.contains("beyond line 20: corrupt deflate stream"), "{said}");
+        damage.note(DamageKind::Truncated, 7);
+        damage.note(DamageKind::Truncated, 9);
+        damage.too_long(12, 10 << 30);
+        damage.set_failure(20, "corrupt deflate stream".into());
+        let messages = damage.messages().join("\n");
+        assert!(messages.contains("2 lines are truncated") && messages.contains("line 7"), "{messages}");
+        assert!(messages.contains("10.0 GiB") && messages.contains("line 12"), "{messages}");
+        assert!(messages.contains("beyond line 20: corrupt deflate stream"), "{messages}");
     }
 }

@@ -1,6 +1,6 @@
 //! Which files of a folder are logs.
 
-use super::merged::LogSource;
+use super::source::LogSource;
 use std::path::{Path, PathBuf};
 
 /// How deep folders are searched: a folder for each board, and in it one for rotated files.

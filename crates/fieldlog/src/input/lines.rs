@@ -1,20 +1,20 @@
 //! Bytes in, lines out, in bounded memory whatever the bytes are.
 //!
-//! - A line longer than [`LONGEST`] is passed over and noted.
+//! - A line longer than [`MAX_LINE`] is passed over and noted.
 //! - NULs, which a power cut leaves in files, end a line as a newline does.
 //! - UTF-16, which some shells write, is told by its zero bytes, line by line, for a file may change its encoding half-way.
 
-use super::damage::{Damage, Hurt};
-use super::utf16::narrow;
+use super::damage::{Damage, DamageKind};
+use super::utf16::utf16_to_utf8;
 use std::io::{self, Read};
 
 /// The longest line that is read. Our own have about a kilobyte.
-pub const LONGEST: usize = 1 << 20;
+pub const MAX_LINE: usize = 1 << 20;
 
-const STEP: usize = 256 << 10;
+const READ_SIZE: usize = 256 << 10;
 
 /// The lines of a stream.
-pub struct Lines {
+pub struct LineReader {
     stream: Box<dyn Read>,
     buffer: Vec<u8>,
     start: usize,
@@ -24,14 +24,14 @@ pub struct Lines {
     /// Where the last line began.
     last: usize,
     /// The line that was begun is this long already and is passed over.
-    passing: u64,
-    wide: Vec<u8>,
+    skipped: u64,
+    utf8: Vec<u8>,
     /// What was wrong so far.
     pub damage: Damage,
 }
 
 /// Where a line stands in the buffer.
-struct Found {
+struct LineSpan {
     start: usize,
     end: usize,
     number: u64,
@@ -48,12 +48,12 @@ pub struct Line<'a> {
     pub ended: bool,
 }
 
-impl Lines {
+impl LineReader {
     /// Lines of `stream`.
-    pub fn new(stream: Box<dyn Read>) -> Lines {
-        let buffer = vec![0; STEP];
+    pub fn new(stream: Box<dyn Read>) -> LineReader {
+        let buffer = vec![0; READ_SIZE];
         let damage = Damage::default();
-        Lines {
+        LineReader {
             stream,
             buffer,
             start: 0,
@@ -61,8 +61,8 @@ impl Lines {
             ended: false,
             number: 0,
             last: 0,
-            passing: 0,
-            wide: Vec::new(),
+            skipped: 0,
+            utf8: Vec::new(),
             damage,
         }
     }
@@ -74,34 +74,34 @@ impl Lines {
 
     /// The next line, or `None` at the end. Where the stream fails, it ends and the failure is noted.
     pub fn next(&mut self) -> Option<Line<'_>> {
-        let Found { start, end, number, ended } = self.find()?;
+        let LineSpan { start, end, number, ended } = self.find()?;
         if end > start + 1 && self.buffer[start + 1] == 0 {
-            self.wide.clear();
-            narrow(&self.buffer[start..end], &mut self.wide);
-            self.damage.note(Hurt::Wide, number);
-            return Some(Line { bytes: &self.wide, number, ended });
+            self.utf8.clear();
+            utf16_to_utf8(&self.buffer[start..end], &mut self.utf8);
+            self.damage.note(DamageKind::Utf16, number);
+            return Some(Line { bytes: &self.utf8, number, ended });
         }
         let mut bytes = &self.buffer[start..end];
         if bytes.ends_with(b"\r") {
             bytes = &bytes[..bytes.len() - 1];
         }
         if std::str::from_utf8(bytes).is_err() {
-            self.damage.note(Hurt::NotUtf8, number);
+            self.damage.note(DamageKind::NotUtf8, number);
         }
         Some(Line { bytes, number, ended })
     }
 
     /// The line that was read last, which a newline ended, is to be read once more.
-    pub fn again(&mut self) {
+    pub fn unread_line(&mut self) {
         self.start = self.last;
         self.number -= 1;
     }
 
     /// Takes exactly `length` bytes, whatever they are, as the journal's export form needs. Gives `None` where they are more
-    /// than [`LONGEST`] (they are passed over) or the stream ends before.
-    pub fn exactly(&mut self, length: u64) -> Option<&[u8]> {
+    /// than [`MAX_LINE`] (they are passed over) or the stream ends before.
+    pub fn read_exactly(&mut self, length: u64) -> Option<&[u8]> {
         let mut left = length;
-        while length > LONGEST as u64 && left > 0 {
+        while length > MAX_LINE as u64 && left > 0 {
             if self.start == self.end && !self.fill() {
                 return None;
             }
@@ -109,8 +109,8 @@ impl Lines {
             self.start += step as usize;
             left -= step;
         }
-        if length > LONGEST as u64 {
-            self.damage.long(self.number, length);
+        if length > MAX_LINE as u64 {
+            self.damage.too_long(self.number, length);
             return None;
         }
         let length = length as usize;
@@ -127,7 +127,7 @@ impl Lines {
     }
 
     /// Takes a newline, where one is next.
-    pub fn newline(&mut self) {
+    pub fn skip_newline(&mut self) {
         if (self.start < self.end || self.fill()) && self.buffer[self.start] == b'\n' {
             self.start += 1;
             self.number += 1;
@@ -135,27 +135,27 @@ impl Lines {
     }
 
     /// Where the next line stands in the buffer, and whether it has an end.
-    fn find(&mut self) -> Option<Found> {
-        let mut looked = 0;
+    fn find(&mut self) -> Option<LineSpan> {
+        let mut searched = 0;
         loop {
-            if looked == 0 && self.passing == 0 {
+            if searched == 0 && self.skipped == 0 {
                 self.skip_nuls();
             }
-            let unread = &self.buffer[self.start + looked..self.end];
+            let unread = &self.buffer[self.start + searched..self.end];
             match memchr::memchr2(b'\n', 0, unread) {
                 Some(found) => {
-                    let (start, mut end) = (self.start, self.start + looked + found);
+                    let (start, mut end) = (self.start, self.start + searched + found);
                     let nul = self.buffer[end] == 0;
-                    if nul && self.passing == 0 && end == start + 1 {
+                    if nul && self.skipped == 0 && end == start + 1 {
                         // `t\0i\0m\0e\0`: two bytes a character. The line ends at its newline.
-                        if end + 2 >= self.end && self.end - start < LONGEST && self.fill() {
-                            looked = 0;
+                        if end + 2 >= self.end && self.end - start < MAX_LINE && self.fill() {
+                            searched = 0;
                             continue;
                         }
                         if end + 2 < self.end && self.buffer[end + 1] != 0 && self.buffer[end + 2] == 0 {
                             match memchr::memchr(b'\n', &self.buffer[end..self.end]) {
                                 Some(newline) => end += newline,
-                                None if self.end - start < LONGEST && self.fill() => continue,
+                                None if self.end - start < MAX_LINE && self.fill() => continue,
                                 None => end = self.end,
                             }
                             self.number += 1;
@@ -165,29 +165,29 @@ impl Lines {
                     }
                     self.start = end + 1;
                     self.number += u64::from(!nul);
-                    if self.passing > 0 {
-                        self.damage.long(self.number, self.passing + (end - start) as u64);
-                        self.passing = 0;
-                        looked = 0;
+                    if self.skipped > 0 {
+                        self.damage.too_long(self.number, self.skipped + (end - start) as u64);
+                        self.skipped = 0;
+                        searched = 0;
                         continue;
                     }
                     if nul {
-                        self.damage.note(Hurt::Nul, self.number + 1);
-                        return Some(Found { number: self.number + 1, ..self.found(start, end, false) });
+                        self.damage.note(DamageKind::Nul, self.number + 1);
+                        return Some(LineSpan { number: self.number + 1, ..self.found(start, end, false) });
                     }
                     return Some(self.found(start, end, true));
                 }
-                None => looked = self.end - self.start,
+                None => searched = self.end - self.start,
             }
-            if looked > LONGEST || self.passing > 0 {
-                self.passing += looked as u64;
+            if searched > MAX_LINE || self.skipped > 0 {
+                self.skipped += searched as u64;
                 self.start = self.end;
-                looked = 0;
+                searched = 0;
             }
             if !self.fill() {
-                if self.passing > 0 {
-                    self.damage.long(self.number + 1, self.passing);
-                    self.passing = 0;
+                if self.skipped > 0 {
+                    self.damage.too_long(self.number + 1, self.skipped);
+                    self.skipped = 0;
                     return None;
                 }
                 let (start, end) = (self.start, self.end);
@@ -201,9 +201,9 @@ impl Lines {
         }
     }
 
-    fn found(&mut self, start: usize, end: usize, ended: bool) -> Found {
+    fn found(&mut self, start: usize, end: usize, ended: bool) -> LineSpan {
         self.last = start;
-        Found { start, end, number: self.number, ended }
+        LineSpan { start, end, number: self.number, ended }
     }
 
     /// Passes over NULs and byte-order marks before a line.
@@ -236,16 +236,16 @@ impl Lines {
         }
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
-        } else if self.start >= STEP {
+        } else if self.start >= READ_SIZE {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
-        if self.buffer.len() - self.end < STEP / 2 {
+        if self.buffer.len() - self.end < READ_SIZE / 2 {
             if self.start > 0 {
                 self.buffer.copy_within(self.start..self.end, 0);
                 (self.start, self.end) = (0, self.end - self.start);
             }
-            if self.buffer.len() - self.end < STEP / 2 {
+            if self.buffer.len() - self.end < READ_SIZE / 2 {
                 self.buffer.resize(self.buffer.len() * 2, 0);
             }
         }
@@ -258,7 +258,7 @@ impl Lines {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    self.damage.broke(self.number, error.to_string());
+                    self.damage.set_failure(self.number, error.to_string());
                     self.ended = true;
                 }
             }
@@ -287,7 +287,7 @@ mod tests {
     fn read(bytes: &[u8]) -> (Vec<(u64, String, bool)>, Damage) {
         let mut all = Vec::new();
         for size in [1, 2, 3, 7, 1 << 20] {
-            let mut lines = Lines::new(Box::new(Pieces(bytes.to_vec(), 0, size)));
+            let mut lines = LineReader::new(Box::new(Pieces(bytes.to_vec(), 0, size)));
             let mut read = Vec::new();
             while let Some(line) = lines.next() {
                 read.push((line.number, String::from_utf8_lossy(line.bytes).into_owned(), line.ended));
@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(lines[2], line(2, "three", true));
         assert_eq!(lines[3], line(3, "four", true));
         assert_eq!(lines.len(), 4);
-        assert_eq!(damage.first(Hurt::Nul), Some(2));
+        assert_eq!(damage.first(DamageKind::Nul), Some(2));
     }
 
     #[test]
@@ -334,8 +334,8 @@ mod tests {
         assert_eq!(texts[2], "record=2");
         assert!(texts[1].ends_with("time=1 a=é"), "{texts:?}");
         assert_eq!(texts[3..], ["latin \u{fffd}", "plain"]);
-        assert_eq!(damage.first(Hurt::NotUtf8), Some(4));
-        assert!(damage.first(Hurt::Wide).is_some());
+        assert_eq!(damage.first(DamageKind::NotUtf8), Some(4));
+        assert!(damage.first(DamageKind::Utf16).is_some());
 
         let mut bytes = b"\xfe\xff".to_vec();
         for unit in "time=1\nrecord=2\n".encode_utf16() {
@@ -361,20 +361,20 @@ mod tests {
     #[test]
     fn a_huge_line_is_passed_over_in_bounded_memory() {
         let stream = (&b"before\n"[..]).chain(Endless(300 << 20, b'x')).chain(&b"\nafter\n"[..]);
-        let mut lines = Lines::new(Box::new(stream));
+        let mut lines = LineReader::new(Box::new(stream));
         assert_eq!(lines.next().unwrap().bytes, b"before");
         let after = lines.next().unwrap();
         assert_eq!((after.bytes, after.number), (&b"after"[..], 3));
         assert!(lines.next().is_none());
-        assert!(lines.buffer.len() <= 4 * LONGEST, "{}", lines.buffer.len());
-        assert_eq!(lines.damage.first(Hurt::Long), Some(2));
+        assert!(lines.buffer.len() <= 4 * MAX_LINE, "{}", lines.buffer.len());
+        assert_eq!(lines.damage.first(DamageKind::TooLong), Some(2));
         assert_eq!(lines.damage.longest(), 300 << 20);
     }
 
     #[test]
     fn a_sea_of_nuls_is_passed_over() {
         let stream = (&b"before\n"[..]).chain(Endless(100 << 20, 0)).chain(&b"after\n"[..]);
-        let mut lines = Lines::new(Box::new(stream));
+        let mut lines = LineReader::new(Box::new(stream));
         assert_eq!(lines.next().unwrap().bytes, b"before");
         assert_eq!(lines.next().unwrap().bytes, b"after");
         assert!(lines.next().is_none());
@@ -384,13 +384,13 @@ mod tests {
     fn exact_lengths_may_hold_newlines_and_nuls() {
         for size in [1, 5, 1 << 20] {
             let bytes = b"MESSAGE\na\nb\0c\nnext\n".to_vec();
-            let mut lines = Lines::new(Box::new(Pieces(bytes, 0, size)));
+            let mut lines = LineReader::new(Box::new(Pieces(bytes, 0, size)));
             assert_eq!(lines.next().unwrap().bytes, b"MESSAGE");
-            assert_eq!(lines.exactly(5).unwrap(), b"a\nb\0c");
-            lines.newline();
+            assert_eq!(lines.read_exactly(5).unwrap(), b"a\nb\0c");
+            lines.skip_newline();
             let next = lines.next().unwrap();
             assert_eq!((next.bytes, next.number), (&b"next"[..], 4));
-            assert!(lines.exactly(5).is_none());
+            assert!(lines.read_exactly(5).is_none());
         }
     }
 }

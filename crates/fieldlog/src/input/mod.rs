@@ -1,13 +1,14 @@
-//! Bytes from files, folders, pipes and the journal: unpacked, cut into lines, and brought into the order of time.
+//! Log files and their bytes: which files are logs, decompression, and lines in bounded memory.
 
 mod damage;
+mod decompress;
 mod find;
 mod lines;
-mod merged;
-mod unpack;
+mod source;
 mod utf16;
 
-pub use damage::{Damage, Hurt};
+pub use damage::{Damage, DamageKind};
+pub use decompress::decompressed;
 pub use find::find;
-pub use lines::{LONGEST, Lines};
-pub use merged::{Input, LogSource, Merged};
+pub use lines::{LineReader, MAX_LINE};
+pub use source::LogSource;

@@ -2,9 +2,9 @@
 //! are stable.
 
 use super::Report;
-use super::stretches::{bands, stretches};
-use crate::say;
-use crate::story::{Board, EventFrame, Percentiles, Place, STAGES};
+use super::intervals::{bands, intervals};
+use crate::humanize;
+use crate::summary::{Board, EventFrame, LineRef, Percentiles, STAGES};
 use serde_json::{Value, json};
 
 /// Stretches of time in `timeline`.
@@ -13,46 +13,46 @@ const TIMELINE: usize = 240;
 impl Report {
     /// The report as one JSON document.
     pub fn to_json(&self) -> Value {
-        let runs: Vec<Value> = self.story.boards.iter().flat_map(|board| self.runs_json(board)).collect();
+        let runs: Vec<Value> = self.summary.boards.iter().flat_map(|board| self.runs_json(board)).collect();
         let findings: Vec<Value> = self
             .findings
             .iter()
             .map(|finding| {
                 json!({
-                    "weight": finding.weight.word(), "kind": finding.kind, "board": finding.board,
-                    "time": finding.time.map(say::rfc3339), "text": finding.text, "advice": finding.advice,
-                    "lines": self.lines(&finding.places),
+                    "weight": finding.severity.json_name(), "kind": finding.kind, "board": finding.board,
+                    "time": finding.time.map(humanize::rfc3339), "text": finding.text, "advice": finding.advice,
+                    "lines": self.lines(&finding.line_refs),
                 })
             })
             .collect();
         let read: Vec<Value> = self
-            .story
+            .summary
             .inputs
             .iter()
             .map(|input| json!({ "name": input.name, "bytes": input.bytes, "lines": input.lines, "records": input.records, "notes": input.notes }))
             .collect();
         let mut latency = percentiles(self.latency(0).percentiles());
         latency["stages"] = stages(|stage| self.latency(stage).percentiles());
-        let span = self.story.span();
+        let span = self.summary.span();
         json!({
             "runs": runs,
             "findings": findings,
-            "frames": self.story.frames(),
-            "defects": self.story.boards.iter().map(|board| board.defects).sum::<u64>(),
+            "frames": self.summary.frames(),
+            "defects": self.summary.boards.iter().map(|board| board.defects).sum::<u64>(),
             "latency": latency,
-            "from": span.map(|(first, _)| say::rfc3339(first)),
-            "to": span.map(|(_, last)| say::rfc3339(last)),
-            "boards": self.story.boards.iter().map(|board| self.board_json(board)).collect::<Vec<_>>(),
+            "from": span.map(|(first, _)| humanize::rfc3339(first)),
+            "to": span.map(|(_, last)| humanize::rfc3339(last)),
+            "boards": self.summary.boards.iter().map(|board| self.board_json(board)).collect::<Vec<_>>(),
             "read": read,
         })
     }
 
     fn runs_json<'a>(&'a self, board: &'a Board) -> impl Iterator<Item = Value> + 'a {
-        board.rows.iter().map(|row| {
+        board.runs.iter().map(|row| {
             json!({
                 "board": board.name, "run": row.id, "runs": row.runs, "version": row.version,
-                "from": row.first.time.map(say::rfc3339), "to": row.last.time.map(say::rfc3339), "begin_in_log": row.started,
-                "ending": row.ending.word(), "ended": row.ending.text(),
+                "from": row.first.time.map(humanize::rfc3339), "to": row.last.time.map(humanize::rfc3339), "begin_in_log": row.started,
+                "ending": row.exit_reason.name(), "ended": row.exit_reason.description(),
                 "lines": self.lines(&[row.first, row.last].into_iter().chain(row.why).collect::<Vec<_>>()),
                 "frames": row.frames, "defects": row.defects, "watched_s": seconds(row.watch.watched), "blind_s": seconds(row.watch.blind()),
                 "down_after_s": seconds(row.down_after), "peak_rss_bytes": row.rss as u64,
@@ -71,7 +71,7 @@ impl Report {
             .map(|fault| {
                 json!({
                     "fault": fault.fault, "cause": fault.cause, "times": fault.seen.count, "failures": fault.failures,
-                    "seconds": seconds(fault.seconds), "longest_s": seconds(fault.longest.value), "lines": self.lines(&fault.seen.places()),
+                    "seconds": seconds(fault.seconds), "longest_s": seconds(fault.longest.value), "lines": self.lines(&fault.seen.lines()),
                 })
             })
             .collect();
@@ -81,7 +81,7 @@ impl Report {
             .map(|review| {
                 json!({
                     "statistic": review.statistic, "value": review.value, "limit": review.limit, "cause": review.cause,
-                    "from": review.from.and_then(|place| place.time).map(say::rfc3339), "to": review.to.and_then(|place| place.time).map(say::rfc3339),
+                    "from": review.from.and_then(|line_ref| line_ref.time).map(humanize::rfc3339), "to": review.to.and_then(|line_ref| line_ref.time).map(humanize::rfc3339),
                     "lines": self.lines(&review.from.into_iter().chain(review.to).collect::<Vec<_>>()),
                 })
             })
@@ -100,9 +100,9 @@ impl Report {
                 latency
             }).collect::<Vec<_>>(),
             "memory": { "peak_rss_bytes": board.rss.value as u64, "budget_bytes": start.and_then(|start| start.budget), "bill_bytes": start.and_then(|start| start.bill) },
-            "temperature_max_c": board.temperature.place.map(|_| board.temperature.value),
+            "temperature_max_c": board.temperature.line_ref.map(|_| board.temperature.value),
             "heat_s": seconds(board.heat_seconds),
-            "events_by_hour": board.hours.iter().filter(|(_, count)| **count > 0).map(|(time, count)| json!([say::rfc3339(time), count])).collect::<Vec<_>>(),
+            "events_by_hour": board.hours.iter().filter(|(_, count)| **count > 0).map(|(time, count)| json!([humanize::rfc3339(time), count])).collect::<Vec<_>>(),
             "worst": board.worst.by_score.iter().map(|frame| self.frame_json(frame)).collect::<Vec<_>>(),
             "slowest": board.worst.slowest.iter().map(|frame| self.frame_json(frame)).collect::<Vec<_>>(),
             "faults": faults, "reviews": reviews, "timeline": timeline(board),
@@ -111,16 +111,18 @@ impl Report {
 
     fn frame_json(&self, frame: &EventFrame) -> Value {
         json!({
-            "time": frame.time.map(say::rfc3339), "frame": frame.frame, "score": frame.score, "threshold": frame.threshold,
-            "latency_ms": frame.latency_ms, "regions": frame.regions, "annotated": frame.annotated, "spot": frame.spot, "lines": self.lines(&[frame.place]),
+            "time": frame.time.map(humanize::rfc3339), "frame": frame.frame, "score": frame.score, "threshold": frame.threshold,
+            "latency_ms": frame.latency_ms, "regions": frame.regions, "annotated": frame.annotated, "spot": frame.spot, "lines": self.lines(&[frame.line_ref]),
         })
     }
 
-    fn lines(&self, places: &[Place]) -> Vec<Value> {
-        let name = |place: &Place| self.story.inputs.get(place.input as usize).map_or("", |input| input.name.as_str());
+    fn lines(&self, line_refs: &[LineRef]) -> Vec<Value> {
+        let name = |line_ref: &LineRef| {
+            self.summary.inputs.get(line_ref.input as usize).map_or("", |input| input.name.as_str())
+        };
         let mut seen = Vec::new();
-        for place in places {
-            let line = json!({ "file": name(place), "line": place.line });
+        for line_ref in line_refs {
+            let line = json!({ "file": name(line_ref), "line": line_ref.line });
             if !seen.contains(&line) {
                 seen.push(line);
             }
@@ -130,16 +132,16 @@ impl Report {
 }
 
 fn timeline(board: &Board) -> Vec<Value> {
-    stretches(board, TIMELINE)
+    intervals(board, TIMELINE)
         .into_iter()
         .filter(|(_, bucket)| bucket.seconds > 0.0 || bucket.events > 0)
         .map(|(time, bucket)| {
             let latency = bucket.stages[0].of();
             json!({
-                "time": say::rfc3339(time), "frames": bucket.frames, "defects": bucket.defects, "events": bucket.events,
+                "time": humanize::rfc3339(time), "frames": bucket.frames, "defects": bucket.defects, "events": bucket.events,
                 "watched_s": seconds(bucket.watched), "blind_s": seconds(bucket.blind), "fps": hundredths(bucket.fps()),
                 "p50": hundredths(latency.map(|of| of.p50)), "p95": hundredths(latency.map(|of| of.p95)), "p99": hundredths(latency.map(|of| of.p99)),
-                "rss_bytes": bucket.rss.place.map(|_| bucket.rss.value as u64), "temperature_c": hundredths(bucket.temperature.mean()),
+                "rss_bytes": bucket.rss.line_ref.map(|_| bucket.rss.value as u64), "temperature_c": hundredths(bucket.temperature.mean()),
                 "throttled": bucket.throttled, "heat": bucket.heat, "brightness": hundredths(bucket.brightness.mean()), "sharpness": hundredths(bucket.sharpness.mean()),
             })
         })

@@ -1,70 +1,71 @@
 //! What was found, said to people, to programs and as a page.
 
 mod html;
+mod intervals;
 mod json;
-mod stretches;
 mod text;
 
-use super::findings::{self, Finding, Weight};
-use super::input::{Input, LogSource};
-use super::say;
-use super::story::{Board, Latency, Place, Story};
+use super::findings::{self, Finding, Severity};
+use super::humanize;
+use super::input::LogSource;
+use super::merge::Input;
+use super::summary::{Board, Latency, LineRef, Summary};
 
 /// What was read from logs, and the findings.
 pub struct Report {
-    story: Story,
+    summary: Summary,
     findings: Vec<Finding>,
     /// What each input is called where its lines are named.
     names: Vec<String>,
 }
 
 impl Report {
-    pub(super) fn new(story: Story) -> Report {
-        let findings = findings::find(&story);
-        let names = short_names(&story.inputs);
-        Report { story, findings, names }
+    pub(super) fn new(summary: Summary) -> Report {
+        let findings = findings::find(&summary);
+        let names = short_names(&summary.inputs);
+        Report { summary, findings, names }
     }
 
     /// How many findings of each weight, grave ones first.
-    fn weights(&self) -> [(Weight, usize); 3] {
-        [Weight::Grave, Weight::Warning, Weight::Note]
-            .map(|weight| (weight, self.findings.iter().filter(|finding| finding.weight == weight).count()))
+    fn severities(&self) -> [(Severity, usize); 3] {
+        [Severity::Critical, Severity::Warning, Severity::Note]
+            .map(|severity| (severity, self.findings.iter().filter(|finding| finding.severity == severity).count()))
     }
 
     /// `1 grave, 2 warnings`, or that there is nothing.
     fn summary(&self) -> String {
-        let said: Vec<String> = self
-            .weights()
+        let parts: Vec<String> = self
+            .severities()
             .into_iter()
             .filter(|(_, count)| *count > 0)
-            .map(|(weight, count)| match (weight, count) {
-                (Weight::Grave, count) => format!("{count} grave"),
-                (weight, 1) => format!("1 {}", weight.word()),
-                (weight, count) => format!("{count} {}s", weight.word()),
+            .map(|(severity, count)| match (severity, count) {
+                (Severity::Critical, count) => format!("{count} critical"),
+                (severity, 1) => format!("1 {}", severity.label()),
+                (severity, count) => format!("{count} {}s", severity.label()),
             })
             .collect();
-        if said.is_empty() { "none".into() } else { said.join(", ") }
+        if parts.is_empty() { "none".into() } else { parts.join(", ") }
     }
 
     /// What is said where there are no findings.
     fn nothing_found(&self) -> &'static str {
-        match self.story.boards.is_empty() {
-            true => "No record of Lineside lies in these logs, or none in the time that was asked for.",
-            false => "Nothing in these logs asks for anybody's attention.",
+        match self.summary.boards.is_empty() {
+            true => "These logs contain no record of Lineside, or none in the requested time range.",
+            false => "Nothing in these logs needs attention.",
         }
     }
 
     /// Lines as `a.log:1203`; of the journal, which has no lines to go to, the time.
-    fn places(&self, places: &[Place]) -> String {
-        let said: Vec<String> = places.iter().map(|place| self.place(place)).collect();
-        said.join(", ")
+    fn line_refs(&self, line_refs: &[LineRef]) -> String {
+        let parts: Vec<String> = line_refs.iter().map(|line_ref| self.line_ref(line_ref)).collect();
+        parts.join(", ")
     }
 
-    fn place(&self, place: &Place) -> String {
-        let input = place.input as usize;
-        match (self.story.inputs.get(input).map(|input| &input.source), place.time) {
-            (Some(LogSource::Journal(_)), Some(time)) => format!("journal, {}", say::time(time)),
-            _ => format!("{}:{}", self.names.get(input).map_or("?", String::as_str), place.line),
+    fn line_ref(&self, line_ref: &LineRef) -> String {
+        let input = line_ref.input as usize;
+        match (self.summary.inputs.get(input).map(|input| &input.source), line_ref.time) {
+            (Some(LogSource::Journal(_)), Some(time)) => format!("journal, {}", humanize::time(time)),
+            _ => format!("{}:{}", self.names.get(input).map_or("?", String::as_str), line_ref.line),
         }
     }
 
@@ -72,7 +73,7 @@ impl Report {
     fn latency(&self, stage: usize) -> Latency {
         let sum = |of: &dyn Fn(&Board) -> &Latency| {
             let mut all = Latency::default();
-            self.story.boards.iter().for_each(|board| all.add(of(board)));
+            self.summary.boards.iter().for_each(|board| all.add(of(board)));
             all
         };
         let all = sum(&|board| &board.latency[stage]);
@@ -81,19 +82,20 @@ impl Report {
 
     /// Whether no input could be read at all.
     pub fn nothing_readable(&self) -> bool {
-        !self.story.inputs.is_empty() && self.story.inputs.iter().all(|input| input.unreadable)
+        !self.summary.inputs.is_empty() && self.summary.inputs.iter().all(|input| input.unreadable)
     }
 
     /// Inputs that could not be read, the first few with the reason, in one line; `None` where all could.
     pub fn unreadable(&self) -> Option<String> {
         const NAMED: usize = 3;
-        let inputs = self.story.inputs.iter().filter(|input| input.unreadable);
-        let mut said: Vec<String> = inputs.map(|input| format!("{}: {}", input.name, input.notes.join("; "))).collect();
-        if said.len() > NAMED {
-            let more = said.split_off(NAMED).len();
-            said.push(format!("and {more} more"));
+        let inputs = self.summary.inputs.iter().filter(|input| input.unreadable);
+        let mut parts: Vec<String> =
+            inputs.map(|input| format!("{}: {}", input.name, input.notes.join("; "))).collect();
+        if parts.len() > NAMED {
+            let more = parts.split_off(NAMED).len();
+            parts.push(format!("and {more} more"));
         }
-        (!said.is_empty()).then(|| said.join("; "))
+        (!parts.is_empty()).then(|| parts.join("; "))
     }
 }
 
@@ -135,7 +137,7 @@ fn describe(board: &Board) -> String {
         ("configuration ", &start.config),
     ] {
         if !value.is_empty() {
-            parts.push(format!("{what}{}", say::short(&say::without_hashes(value), 160)));
+            parts.push(format!("{what}{}", humanize::truncated(&humanize::shorten_hashes(value), 160)));
         }
     }
     parts.join("; ")
@@ -145,15 +147,15 @@ fn describe(board: &Board) -> String {
 fn blind(board: &Board) -> Option<String> {
     let watch = board.watch;
     let parts = [
-        ("camera away", watch.away),
+        ("camera unavailable", watch.away),
         ("camera frozen", watch.frozen),
-        ("no frame judged", watch.unjudged),
+        ("no frame inspected", watch.unjudged),
         ("program not running", board.down),
     ];
-    let said: Vec<String> = parts
+    let parts: Vec<String> = parts
         .iter()
         .filter(|(_, seconds)| *seconds > 0.0)
-        .map(|(what, seconds)| format!("{what} {}", say::seconds(*seconds)))
+        .map(|(what, seconds)| format!("{what} {}", humanize::duration(*seconds)))
         .collect();
-    (!said.is_empty()).then(|| said.join(", "))
+    (!parts.is_empty()).then(|| parts.join(", "))
 }

@@ -1,10 +1,10 @@
 //! The report for people, on a terminal or in a letter: what was found first, then each board.
 
-use super::stretches::{bands, busiest, spark, stretches, strip, throttle_words};
+use super::intervals::{bands, busiest, intervals, spark, strip, throttle_words};
 use super::{Report, blind, describe};
 use crate::findings::Finding;
-use crate::say;
-use crate::story::{Board, EventFrame, STAGES};
+use crate::humanize;
+use crate::summary::{Board, EventFrame, STAGES};
 use std::fmt::Write as _;
 
 /// Columns.
@@ -20,7 +20,7 @@ impl Report {
         let mut out = String::new();
         self.read(&mut out);
         self.found(&mut out);
-        for board in &self.story.boards {
+        for board in &self.summary.boards {
             self.board(board, &mut out);
         }
         // What a log holds must not steer the terminal.
@@ -28,21 +28,22 @@ impl Report {
     }
 
     fn read(&self, out: &mut String) {
-        let inputs = &self.story.inputs;
+        let inputs = &self.summary.inputs;
         let (lines, records) =
             inputs.iter().fold((0, 0), |(lines, records), input| (lines + input.lines, records + input.records));
         let bytes: u64 = inputs.iter().map(|input| input.bytes).sum();
-        let size = if bytes > 0 { format!(" in {}", say::bytes(bytes as f64)) } else { String::new() };
-        let what = if inputs.len() == 1 { self.names[0].clone() } else { say::many(inputs.len() as u64, "input") };
+        let size = if bytes > 0 { format!(" in {}", humanize::bytes(bytes as f64)) } else { String::new() };
+        let what =
+            if inputs.len() == 1 { self.names[0].clone() } else { humanize::plural(inputs.len() as u64, "input") };
         let _ = writeln!(
             out,
             "Read {what}: {}{size}, {} of Lineside",
-            say::many(lines, "line"),
-            say::many(records, "record")
+            humanize::plural(lines, "line"),
+            humanize::plural(records, "record")
         );
-        if let Some((first, last)) = self.story.span() {
-            let long = say::seconds((last - first) as f64 / 1000.0);
-            let _ = writeln!(out, "From {} to {} UTC ({long})", say::time(first), say::time(last));
+        if let Some((first, last)) = self.summary.span() {
+            let long = humanize::duration((last - first) as f64 / 1000.0);
+            let _ = writeln!(out, "From {} to {} UTC ({long})", humanize::time(first), humanize::time(last));
         }
         let mut told = 0;
         for (input, name) in inputs.iter().zip(&self.names) {
@@ -54,7 +55,7 @@ impl Report {
             }
         }
         if told > 40 {
-            let _ = writeln!(out, "  and {} more of this kind", told - 40);
+            let _ = writeln!(out, "  and {} more notes", told - 40);
         }
     }
 
@@ -63,13 +64,13 @@ impl Report {
         if self.findings.is_empty() {
             let _ = writeln!(out, "  {}", self.nothing_found());
         }
-        let several = self.story.boards.len() > 1;
+        let several = self.summary.boards.len() > 1;
         for (number, finding) in self.findings.iter().enumerate() {
-            let Finding { weight, board, text, advice, places, .. } = finding;
+            let Finding { severity, board, text, advice, line_refs, .. } = finding;
             let board = if several && !board.is_empty() { format!("{board}: ") } else { String::new() };
-            paragraph(out, &format!("{:>3}. ", number + 1), &format!("[{}] {board}{text}", weight.word()));
-            if !places.is_empty() {
-                paragraph(out, "     ", &format!("({})", self.places(places)));
+            paragraph(out, &format!("{:>3}. ", number + 1), &format!("[{}] {board}{text}", severity.label()));
+            if !line_refs.is_empty() {
+                paragraph(out, "     ", &format!("({})", self.line_refs(line_refs)));
             }
             if !advice.is_empty() {
                 paragraph(out, "     → ", advice);
@@ -95,38 +96,41 @@ impl Report {
     }
 
     fn runs(&self, board: &Board, out: &mut String) {
-        let runs: u64 = board.rows.iter().map(|row| row.runs).sum();
-        let _ = writeln!(out, "\nRuns: {}", say::count(runs));
+        let runs: u64 = board.runs.iter().map(|row| row.runs).sum();
+        let _ = writeln!(out, "\nRuns: {}", humanize::count(runs));
         let _ =
             writeln!(out, "  {:<19}  {:<19}  {:>11}  {:>12}  {:>8}  ended", "from", "to", "for", "frames", "defects");
-        let left_out = board.rows.len().saturating_sub(RUNS);
-        for (number, row) in board.rows.iter().enumerate() {
+        let left_out = board.runs.len().saturating_sub(RUNS);
+        for (number, row) in board.runs.iter().enumerate() {
             if left_out > 0 && (RUNS / 2..RUNS / 2 + left_out).contains(&number) {
                 if number == RUNS / 2 {
-                    let _ = writeln!(out, "  … {left_out} rows left out; --json has them");
+                    let _ = writeln!(out, "  … {left_out} rows omitted; see --json");
                 }
                 continue;
             }
-            let time = |time: Option<i64>| time.map(say::time).unwrap_or_default();
-            let long =
-                row.first.time.zip(row.last.time).map(|(first, last)| say::seconds((last - first) as f64 / 1000.0));
+            let time = |time: Option<i64>| time.map(humanize::time).unwrap_or_default();
+            let long = row
+                .first
+                .time
+                .zip(row.last.time)
+                .map(|(first, last)| humanize::duration((last - first) as f64 / 1000.0));
             let from = if row.started { time(row.first.time) } else { format!("<{}", time(row.first.time)) };
             let several = if row.runs > 1 { format!("{} runs: ", row.runs) } else { String::new() };
-            let why = row.why.map(|place| format!(" ({})", self.place(&place))).unwrap_or_default();
+            let why = row.why.map(|line_ref| format!(" ({})", self.line_ref(&line_ref))).unwrap_or_default();
             let _ = writeln!(
                 out,
                 "  {from:<19}  {:<19}  {:>11}  {:>12}  {:>8}  {several}{}{why}",
                 time(row.last.time),
                 long.unwrap_or_default(),
-                say::count(row.frames.captured),
-                say::count(row.defects),
-                say::short(&row.ending.text(), 80)
+                humanize::count(row.frames.captured),
+                humanize::count(row.defects),
+                humanize::truncated(&row.exit_reason.description(), 80)
             );
         }
     }
 
     fn over_time(&self, board: &Board, out: &mut String) {
-        let mut rows = stretches(board, ROWS);
+        let mut rows = intervals(board, ROWS);
         rows.retain(|(_, bucket)| bucket.seconds > 0.0);
         if rows.len() < 2 {
             return;
@@ -144,15 +148,15 @@ impl Report {
             let latency = bucket.stages[0].of();
             let frames = bucket.frames;
             let dropped =
-                (frames.captured > 0).then(|| say::share(frames.dropped_stale as f64, frames.captured as f64));
-            let rss = bucket.rss.place.map(|_| bucket.rss.value / 1_048_576.0);
+                (frames.captured > 0).then(|| humanize::percent(frames.dropped_stale as f64, frames.captured as f64));
+            let rss = bucket.rss.line_ref.map(|_| bucket.rss.value / 1_048_576.0);
             let hot = bucket.temperature.mean().map(|_| bucket.temperature.max);
             let line = format!(
                 "  {:<12}{:>8}{:>9}{:>9}{:>9}{:>9}{:>9}{:>7}  {}",
-                say::moment(time, self.story.span()),
+                humanize::time_within(time, self.summary.span()),
                 number(bucket.fps(), 1),
                 dropped.unwrap_or_default(),
-                if bucket.seconds > 0.0 { say::count(bucket.defects) } else { String::new() },
+                if bucket.seconds > 0.0 { humanize::count(bucket.defects) } else { String::new() },
                 number(latency.map(|latency| latency.p50), 1),
                 number(latency.map(|latency| latency.p99), 1),
                 number(rss, 1),
@@ -166,17 +170,19 @@ impl Report {
     fn events(&self, board: &Board, out: &mut String) {
         let _ = writeln!(
             out,
-            "\nEvents: {} told, {} with defects",
-            say::count(board.events),
-            say::many(board.defects, "frame")
+            "\nEvents: {} recorded, {} with defects",
+            humanize::count(board.events),
+            humanize::plural(board.defects, "frame")
         );
         if board.events == 0 {
             return;
         }
         let _ = writeln!(out, "  by hour of the day, 00 to 23 UTC: {}", spark(board.by_hour));
-        let busiest: Vec<String> =
-            busiest(board, 3).into_iter().map(|(hour, count)| format!("{} ({})", hour, say::count(count))).collect();
-        let _ = writeln!(out, "  most in the hours from {}", busiest.join(", "));
+        let busiest: Vec<String> = busiest(board, 3)
+            .into_iter()
+            .map(|(hour, count)| format!("{} ({})", hour, humanize::count(count)))
+            .collect();
+        let _ = writeln!(out, "  busiest hours from {}", busiest.join(", "));
         let worst = &board.worst;
         for (title, frames) in [("highest scores", &worst.by_score), ("slowest", &worst.slowest)] {
             if frames.is_empty() {
@@ -190,15 +196,15 @@ impl Report {
     }
 
     fn frame(&self, frame: &EventFrame, out: &mut String) {
-        let latency = frame.latency_ms.map(say::ms).unwrap_or_default();
+        let latency = frame.latency_ms.map(humanize::ms).unwrap_or_default();
         let _ = writeln!(
             out,
             "    {:<19}  {:.4}  {latency:>8}  {:<28} {} ({})",
-            frame.time.map(say::time).unwrap_or_default(),
+            frame.time.map(humanize::time).unwrap_or_default(),
             frame.score,
-            say::short(&frame.frame, 28),
+            humanize::truncated(&frame.frame, 28),
             frame.annotated,
-            self.place(&frame.place)
+            self.line_ref(&frame.line_ref)
         );
     }
 
@@ -207,7 +213,7 @@ impl Report {
             return;
         }
         let _ = writeln!(out, "\nFaults");
-        let _ = writeln!(out, "  {:<8}  {:>6}  {:>11}  {:>11}  cause", "what", "times", "together", "longest");
+        let _ = writeln!(out, "  {:<8}  {:>6}  {:>11}  {:>11}  cause", "fault", "times", "total", "longest");
         let mut causes: Vec<_> = board.faults.causes.iter().filter(|fault| fault.seen.count > 0).collect();
         causes.sort_by(|a, b| b.seconds.total_cmp(&a.seconds).then(b.seen.count.cmp(&a.seen.count)));
         for fault in causes.iter().take(16) {
@@ -215,34 +221,36 @@ impl Report {
                 out,
                 "  {:<8}  {:>6}  {:>11}  {:>11}  {} ({})",
                 fault.fault,
-                say::count(fault.seen.count),
-                say::seconds(fault.seconds),
-                say::seconds(fault.longest.value),
-                say::short(&fault.cause, 110),
-                self.places(&fault.seen.places())
+                humanize::count(fault.seen.count),
+                humanize::duration(fault.seconds),
+                humanize::duration(fault.longest.value),
+                humanize::truncated(&fault.cause, 110),
+                self.line_refs(&fault.seen.lines())
             );
         }
         if board.faults_open > 0 {
-            let _ = writeln!(out, "  {} on when the log ends", say::many(board.faults_open as u64, "fault"));
+            let _ =
+                writeln!(out, "  {} active at the end of the log", humanize::plural(board.faults_open as u64, "fault"));
         }
     }
 
     fn drift(&self, board: &Board, out: &mut String) {
-        if let Some(place) = board.drift.place {
+        if let Some(line_ref) = board.drift.line_ref {
             let value = board.drift.value;
             let _ = writeln!(
                 out,
-                "\nDrift: the scores were at most {value:.3} from the bundle's baseline ({})",
-                self.place(&place)
+                "\nDrift: the largest distance of the scores from the bundle's baseline was {value:.3} ({})",
+                self.line_ref(&line_ref)
             );
         }
         if board.reviews.is_empty() {
             return;
         }
-        let _ = writeln!(out, "\nReviews asked for");
+        let _ = writeln!(out, "\nRequested reviews");
         for review in &board.reviews {
-            let time =
-                |place: Option<crate::story::Place>| place.and_then(|place| place.time).map_or("…".into(), say::time);
+            let time = |line_ref: Option<crate::summary::LineRef>| {
+                line_ref.and_then(|line_ref| line_ref.time).map_or("…".into(), humanize::time)
+            };
             let text = format!(
                 "{} to {}: {} {:.3}, limit {:.3}. {} ({})",
                 time(review.from),
@@ -251,7 +259,7 @@ impl Report {
                 review.value,
                 review.limit,
                 review.cause,
-                self.places(&review.from.into_iter().chain(review.to).collect::<Vec<_>>())
+                self.line_refs(&review.from.into_iter().chain(review.to).collect::<Vec<_>>())
             );
             paragraph(out, "  ", &text);
         }
@@ -264,14 +272,19 @@ fn watched(board: &Board, out: &mut String) {
     if whole <= 0.0 {
         return;
     }
-    let _ = write!(out, "\nWatched for {} ({})", say::seconds(watch.watched), say::share(watch.watched, whole));
+    let _ = write!(
+        out,
+        "\nInspecting for {} ({})",
+        humanize::duration(watch.watched),
+        humanize::percent(watch.watched, whole)
+    );
     let _ = match blind(board) {
-        Some(why) => writeln!(out, ", blind for {}: {why}", say::seconds(watch.blind() + board.down)),
-        None => writeln!(out, ", never blind"),
+        Some(why) => writeln!(out, ", not inspecting for {}: {why}", humanize::duration(watch.blind() + board.down)),
+        None => writeln!(out, ", without interruption"),
     };
     let strip = strip(board, 72);
     if strip.chars().count() > 11 {
-        let _ = writeln!(out, "  {strip}  (█ watched, ▒ in part, ░ blind, · not running)");
+        let _ = writeln!(out, "  {strip}  (█ inspecting, ▒ partly, ░ not inspecting, · not running)");
     }
 }
 
@@ -280,11 +293,11 @@ fn frames(board: &Board, out: &mut String) {
     let sum = if frames.add_up() { "they add up" } else { "THEY DO NOT ADD UP" };
     let text = format!(
         "Frames: {} captured = {} inspected + {} skipped as similar + {} dropped as stale + {} failed; {sum}",
-        say::count(frames.captured),
-        say::count(frames.inspected),
-        say::count(frames.skipped_similar),
-        say::count(frames.dropped_stale),
-        say::count(frames.failed)
+        humanize::count(frames.captured),
+        humanize::count(frames.inspected),
+        humanize::count(frames.skipped_similar),
+        humanize::count(frames.dropped_stale),
+        humanize::count(frames.failed)
     );
     let _ = writeln!(out);
     paragraph(out, "", &text);
@@ -292,13 +305,15 @@ fn frames(board: &Board, out: &mut String) {
         let _ = writeln!(
             out,
             "  {} of them before the first status of a run whose start is not in the log",
-            say::count(board.frames_before_log)
+            humanize::count(board.frames_before_log)
         );
     }
     if board.uncounted >= 1.0 {
-        let long = say::seconds(board.uncounted);
-        let _ =
-            writeln!(out, "  without those of {long} between the last status and the last line of runs without a stop");
+        let long = humanize::duration(board.uncounted);
+        let _ = writeln!(
+            out,
+            "  not counted: {long} between the last status and the last line of runs without a stop record"
+        );
     }
 }
 
@@ -307,9 +322,9 @@ fn latency(board: &Board, out: &mut String) {
         if let Some(of) = board.event_latency.percentiles() {
             let _ = writeln!(
                 out,
-                "\nLatency of event frames: p50 {}, p99 {}; no status tells of the others",
-                say::ms(of.p50),
-                say::ms(of.p99)
+                "\nLatency of event frames: p50 {}, p99 {}; no status covers the other frames",
+                humanize::ms(of.p50),
+                humanize::ms(of.p99)
             );
         }
         return;
@@ -323,10 +338,10 @@ fn latency(board: &Board, out: &mut String) {
     }
     let bands = bands(board);
     if bands.len() > 1 {
-        let _ = writeln!(out, "  verdicts while the board was");
+        let _ = writeln!(out, "  capture to verdict, by state of the board");
         for band in bands {
             let of = band.latency;
-            let long = say::seconds(band.seconds);
+            let long = humanize::duration(band.seconds);
             let _ = writeln!(
                 out,
                 "    {:<22}{:>9.1}{:>9.1}{:>9.1}{:>9.1}  for {long}",
@@ -337,25 +352,25 @@ fn latency(board: &Board, out: &mut String) {
 }
 
 fn memory(board: &Board, out: &mut String) {
-    if board.rss.place.is_none() || board.rss.value <= 0.0 {
+    if board.rss.line_ref.is_none() || board.rss.value <= 0.0 {
         return;
     }
-    let _ = write!(out, "\nMemory: at most {}", say::bytes(board.rss.value));
+    let _ = write!(out, "\nMemory: peak {}", humanize::bytes(board.rss.value));
     let start = board.start.as_ref();
     if let Some(budget) = start.and_then(|start| start.budget) {
         let _ = write!(
             out,
             ", {} of the budget of {}",
-            say::share(board.rss.value, budget as f64),
-            say::bytes(budget as f64)
+            humanize::percent(board.rss.value, budget as f64),
+            humanize::bytes(budget as f64)
         );
     }
     if let Some(bill) = start.and_then(|start| start.bill) {
-        let _ = write!(out, "; the bill was {}", say::bytes(bill as f64));
+        let _ = write!(out, "; estimated {}", humanize::bytes(bill as f64));
     }
     let _ = writeln!(out);
     if let Some(start) = start.filter(|start| !start.items.is_empty()) {
-        paragraph(out, "  ", &format!("bill: {}", say::short(&start.items, 300)));
+        paragraph(out, "  ", &format!("estimate: {}", humanize::truncated(&start.items, 300)));
     }
 }
 

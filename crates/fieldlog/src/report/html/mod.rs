@@ -6,11 +6,11 @@ mod pictures;
 mod plot;
 mod plots;
 
-use super::stretches::bands;
+use super::intervals::bands;
 use super::{Report, blind, describe};
 use crate::error::FieldlogError;
-use crate::say;
-use crate::story::{Board, EventFrame, Percentiles, Place, STAGES};
+use crate::humanize;
+use crate::summary::{Board, EventFrame, LineRef, Percentiles, STAGES};
 use maud::{Markup, PreEscaped, html};
 use std::io::{self, Write};
 
@@ -23,8 +23,8 @@ impl Report {
     /// # Errors
     /// [`FieldlogError::Io`] if `out` fails.
     pub fn write_html(&self, out: &mut dyn Write) -> Result<(), FieldlogError> {
-        let names: Vec<&str> = self.story.boards.iter().map(|board| board.name.as_str()).collect();
-        let title = format!("Lineside: {}", say::short(&names.join(", "), 60));
+        let names: Vec<&str> = self.summary.boards.iter().map(|board| board.name.as_str()).collect();
+        let title = format!("Lineside: {}", humanize::truncated(&names.join(", "), 60));
         // Written piece by piece: the pictures of many boards need not be in memory at the same time.
         out.write_all(b"<!DOCTYPE html>\n<html lang=\"en\">")?;
         write_markup(out, head(&title))?;
@@ -32,7 +32,7 @@ impl Report {
         write_markup(out, html! { h1 { (title) } })?;
         write_markup(out, self.inputs_html())?;
         write_markup(out, self.findings_html())?;
-        for board in &self.story.boards {
+        for board in &self.summary.boards {
             write_markup(out, self.board_html(board))?;
             self.write_pictures(board, out)?;
         }
@@ -42,16 +42,16 @@ impl Report {
 
     /// What was read.
     fn inputs_html(&self) -> Markup {
-        let inputs = &self.story.inputs;
+        let inputs = &self.summary.inputs;
         let (lines, records) =
             inputs.iter().fold((0, 0), |(lines, records), input| (lines + input.lines, records + input.records));
         html! {
-            @if let Some((first, last)) = self.story.span() {
-                p { (say::time(first)) " to " (say::time(last)) " UTC (" (say::seconds((last - first) as f64 / 1000.0)) ")" }
+            @if let Some((first, last)) = self.summary.span() {
+                p { (humanize::time(first)) " to " (humanize::time(last)) " UTC (" (humanize::duration((last - first) as f64 / 1000.0)) ")" }
             }
             p.soft.small {
-                "Read: " (say::many(lines, "line")) ", " (say::many(records, "record")) " of Lineside in "
-                (say::many(inputs.len() as u64, "input")) "."
+                "Read: " (humanize::plural(lines, "line")) ", " (humanize::plural(records, "record")) " of Lineside in "
+                (humanize::plural(inputs.len() as u64, "input")) "."
             }
             @for (input, name) in inputs.iter().zip(&self.names) {
                 @for note in input.notes.iter().take(10) {
@@ -62,7 +62,7 @@ impl Report {
     }
 
     fn findings_html(&self) -> Markup {
-        let several = self.story.boards.len() > 1;
+        let several = self.summary.boards.len() > 1;
         html! {
             h3 { "Findings: " (self.summary()) }
             @if self.findings.is_empty() {
@@ -70,8 +70,8 @@ impl Report {
             } @else {
                 ol.findings {
                     @for finding in &self.findings {
-                        li class=(finding.weight.word()) {
-                            span.word { (finding.weight.word()) } " "
+                        li class=(finding.severity.label()) {
+                            span.word { (finding.severity.label()) } " "
                             @if several && !finding.board.is_empty() {
                                 b { (finding.board) } " "
                             }
@@ -79,8 +79,8 @@ impl Report {
                             @if !finding.advice.is_empty() {
                                 p.soft { "→ " (finding.advice) }
                             }
-                            @if !finding.places.is_empty() {
-                                p.small { code { (self.places(&finding.places)) } }
+                            @if !finding.line_refs.is_empty() {
+                                p.small { code { (self.line_refs(&finding.line_refs)) } }
                             }
                         }
                     }
@@ -105,25 +105,28 @@ impl Report {
     }
 
     fn runs_html(&self, board: &Board) -> Markup {
-        let rows = board.rows.iter().rev().take(ROWS).map(|row| {
-            let long =
-                row.first.time.zip(row.last.time).map(|(first, last)| say::seconds((last - first) as f64 / 1000.0));
+        let rows = board.runs.iter().rev().take(ROWS).map(|row| {
+            let long = row
+                .first
+                .time
+                .zip(row.last.time)
+                .map(|(first, last)| humanize::duration((last - first) as f64 / 1000.0));
             html! {
                 td {
                     @if !row.started { "before " }
-                    (row.first.time.map(say::time).unwrap_or_default())
+                    (row.first.time.map(humanize::time).unwrap_or_default())
                 }
                 td.n { (long.unwrap_or_default()) }
-                td.n { (say::count(row.frames.captured)) }
-                td.n { (say::count(row.defects)) }
+                td.n { (humanize::count(row.frames.captured)) }
+                td.n { (humanize::count(row.defects)) }
                 td.wide {
                     @if row.runs > 1 { (row.runs) " runs: " }
-                    (row.ending.text())
-                    @if let Some(place) = row.why { " " code { (self.place(&place)) } }
+                    (row.exit_reason.description())
+                    @if let Some(line_ref) = row.why { " " code { (self.line_ref(&line_ref)) } }
                 }
             }
         });
-        let more = if board.rows.len() > ROWS { format!(", the last {ROWS}") } else { String::new() };
+        let more = if board.runs.len() > ROWS { format!(", the last {ROWS}") } else { String::new() };
         let head = [text("from"), number("for"), number("frames"), number("defects"), text("ended")];
         table(&format!("Runs{more}"), &head, rows)
     }
@@ -134,31 +137,33 @@ impl Report {
         let rows = causes.into_iter().take(ROWS).map(|fault| {
             html! {
                 td { (fault.fault) }
-                td.n { (say::count(fault.seen.count)) }
-                td.n { (say::seconds(fault.seconds)) }
-                td.n { (say::seconds(fault.longest.value)) }
-                td.wide { (fault.cause) " " code { (self.places(&fault.seen.places())) } }
+                td.n { (humanize::count(fault.seen.count)) }
+                td.n { (humanize::duration(fault.seconds)) }
+                td.n { (humanize::duration(fault.longest.value)) }
+                td.wide { (fault.cause) " " code { (self.line_refs(&fault.seen.lines())) } }
             }
         });
-        let head = [text("what"), number("times"), number("together"), number("longest"), text("cause")];
+        let head = [text("fault"), number("times"), number("total"), number("longest"), text("cause")];
         table("Faults", &head, rows)
     }
 
     fn reviews_html(&self, board: &Board) -> Markup {
-        let time = |place: Option<Place>| place.and_then(|place| place.time).map_or("…".into(), say::time);
+        let time =
+            |line_ref: Option<LineRef>| line_ref.and_then(|line_ref| line_ref.time).map_or("…".into(), humanize::time);
         let rows = board.reviews.iter().map(|review| {
-            let places: Vec<Place> = review.from.into_iter().chain(review.to).collect();
+            let line_refs: Vec<LineRef> = review.from.into_iter().chain(review.to).collect();
             html! {
                 td { (time(review.from)) }
                 td { (time(review.to)) }
                 td { (review.statistic) }
                 td.n { (format!("{:.3}", review.value)) }
                 td.n { (format!("{:.3}", review.limit)) }
-                td.wide { (review.cause) " " code { (self.places(&places)) } }
+                td.wide { (review.cause) " " code { (self.line_refs(&line_refs)) } }
             }
         });
-        let head = [text("from"), text("to"), text("statistic"), number("value"), number("limit"), text("guess")];
-        table("Reviews asked for", &head, rows)
+        let head =
+            [text("from"), text("to"), text("statistic"), number("value"), number("limit"), text("likely cause")];
+        table("Requested reviews", &head, rows)
     }
 
     /// The worst frames and the last ones: a table of the worst, and the pictures of both that are there.
@@ -166,16 +171,16 @@ impl Report {
         let worst = &board.worst;
         let row = |frame: &EventFrame| {
             html! {
-                td { (frame.time.map(say::time).unwrap_or_default()) }
+                td { (frame.time.map(humanize::time).unwrap_or_default()) }
                 td.n { (format!("{:.4}", frame.score)) }
-                td.n { (frame.latency_ms.map(say::ms).unwrap_or_default()) }
-                td { (say::short(&frame.frame, 40)) }
-                td { code { (self.place(&frame.place)) } }
+                td.n { (frame.latency_ms.map(humanize::ms).unwrap_or_default()) }
+                td { (humanize::truncated(&frame.frame, 40)) }
+                td { code { (self.line_ref(&frame.line_ref)) } }
             }
         };
         let head = [text("time"), number("score"), number("latency"), text("frame"), text("line")];
-        write_markup(out, table("Worst frames", &head, worst.by_score.iter().map(row)))?;
-        write_markup(out, table("Slowest of them", &head, worst.slowest.iter().map(row)))?;
+        write_markup(out, table("Highest scores", &head, worst.by_score.iter().map(row)))?;
+        write_markup(out, table("Slowest event frames", &head, worst.slowest.iter().map(row)))?;
         let mut shown: Vec<&EventFrame> = Vec::new();
         for frame in worst.by_score.iter().chain(worst.last.iter().rev()) {
             if shown.len() < pictures::MOST && !shown.iter().any(|other| other.annotated == frame.annotated) {
@@ -184,16 +189,16 @@ impl Report {
         }
         let mut any = false;
         for frame in shown {
-            let Some(uri) = pictures::data_uri(frame, &self.story.inputs) else { continue };
+            let Some(uri) = pictures::data_uri(frame, &self.summary.inputs) else { continue };
             if !std::mem::replace(&mut any, true) {
-                write_markup(out, html! { h3 { "Pictures of the worst and of the last events" } })?;
+                write_markup(out, html! { h3 { "Images of the highest scores and of the latest events" } })?;
                 out.write_all(b"<div class=\"pictures\">")?;
             }
             let figure = html! {
                 figure {
                     img alt="event" loading="lazy" src=(uri);
                     figcaption.small {
-                        (frame.time.map(say::time).unwrap_or_default()) " score " (format!("{:.4}", frame.score)) " " (frame.frame)
+                        (frame.time.map(humanize::time).unwrap_or_default()) " score " (format!("{:.4}", frame.score)) " " (frame.frame)
                     }
                 }
             };
@@ -230,36 +235,41 @@ fn facts(board: &Board) -> Markup {
     let frames = board.frames;
     let mut facts: Vec<(String, String)> = Vec::new();
     if whole > 0.0 {
-        facts.push((say::share(watch.watched, whole), format!("watched, {}", say::seconds(watch.watched))));
-        let why = blind(board).map_or("blind".into(), |why| format!("blind: {why}"));
-        facts.push((say::seconds(watch.blind() + board.down), why));
+        facts.push((
+            humanize::percent(watch.watched, whole),
+            format!("inspecting, {}", humanize::duration(watch.watched)),
+        ));
+        let why = blind(board).map_or("not inspecting".into(), |why| format!("not inspecting: {why}"));
+        facts.push((humanize::duration(watch.blind() + board.down), why));
     }
     let without = match board.uncounted >= 1.0 {
-        true => format!(", without those of the last {} of runs without a stop", say::seconds(board.uncounted)),
+        true => {
+            format!(", not counting the last {} of runs without a stop record", humanize::duration(board.uncounted))
+        }
         false => String::new(),
     };
-    facts.push((say::count(frames.captured), format!("frames captured{without}")));
+    facts.push((humanize::count(frames.captured), format!("frames captured{without}")));
     let fates = format!(
         "inspected; {} skipped as similar, {} dropped as stale, {} failed{}",
-        say::count(frames.skipped_similar),
-        say::count(frames.dropped_stale),
-        say::count(frames.failed),
+        humanize::count(frames.skipped_similar),
+        humanize::count(frames.dropped_stale),
+        humanize::count(frames.failed),
         if frames.add_up() { "; they add up" } else { "; THEY DO NOT ADD UP" }
     );
-    facts.push((say::count(frames.inspected), fates));
-    facts.push((say::count(board.defects), "frames with defects".into()));
+    facts.push((humanize::count(frames.inspected), fates));
+    facts.push((humanize::count(board.defects), "frames with defects".into()));
     if let Some(of) = board.latency[0].percentiles().or(board.event_latency.percentiles()) {
-        facts.push((format!("{} / {}", say::ms(of.p50), say::ms(of.p99)), "p50 / p99 to a verdict".into()));
+        facts.push((format!("{} / {}", humanize::ms(of.p50), humanize::ms(of.p99)), "p50 / p99 to a verdict".into()));
     }
     if board.rss.value > 0.0 {
         let budget = board.start.as_ref().and_then(|start| start.budget);
         let of = budget
-            .map(|budget| format!(", {} of the budget", say::share(board.rss.value, budget as f64)))
+            .map(|budget| format!(", {} of the budget", humanize::percent(board.rss.value, budget as f64)))
             .unwrap_or_default();
-        facts.push((say::bytes(board.rss.value), format!("memory at most{of}")));
+        facts.push((humanize::bytes(board.rss.value), format!("peak memory{of}")));
     }
-    if board.temperature.place.is_some() {
-        facts.push((format!("{:.0} °C", board.temperature.value), "at most".into()));
+    if board.temperature.line_ref.is_some() {
+        facts.push((format!("{:.0} °C", board.temperature.value), "highest temperature".into()));
     }
     html! {
         div.facts {
@@ -284,10 +294,10 @@ fn stages(board: &Board) -> Markup {
     let mut rows: Vec<Markup> =
         stages.filter_map(|((_, name), latency)| Some(row(name, latency.percentiles()?, ""))).collect();
     for band in bands(board) {
-        rows.push(row(&format!("verdicts, {}", band.name), band.latency, &say::seconds(band.seconds)));
+        rows.push(row(&format!("capture to verdict, {}", band.name), band.latency, &humanize::duration(band.seconds)));
     }
     let head = [text(""), number("p50"), number("p95"), number("p99"), number("longest"), number("for")];
-    table("Latency in ms, by stage and by heat", &head, rows)
+    table("Latency in ms, by stage and temperature", &head, rows)
 }
 
 /// The head of a column, and whether it holds numbers.

@@ -1,7 +1,7 @@
 //! Event pictures, found beside their records, as data URIs. Bounded in number and in size.
 
-use crate::input::Input;
-use crate::story::EventFrame;
+use crate::merge::Input;
+use crate::summary::EventFrame;
 use lineside_picture::{Picture, Resizer, decode_file, write_png};
 use std::path::{Component, Path, PathBuf};
 
@@ -22,7 +22,7 @@ pub fn data_uri(frame: &EventFrame, inputs: &[Input]) -> Option<String> {
         return None;
     }
     // Beside its own record, or beside the records of another input where the journal told it first.
-    let own = inputs.get(frame.place.input as usize);
+    let own = inputs.get(frame.line_ref.input as usize);
     let mut folders: Vec<&Path> = own.into_iter().chain(inputs).filter_map(Input::folder).take(64).collect();
     folders.dedup();
     let fits = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|data| data.is_file() && data.len() <= FILE);
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn only_pictures_beside_the_log_are_embedded() {
         use crate::input::LogSource;
-        use crate::input::Merged;
+        use crate::merge::MergedReader;
         let folder = tempfile::tempdir().unwrap();
         let inside = folder.path().join("events");
         std::fs::create_dir(&inside).unwrap();
@@ -82,7 +82,7 @@ mod tests {
         }
         std::fs::write(inside.join("secret.png"), "password").unwrap();
         std::fs::write(inside.join("events.jsonl"), "{\"record\":\"x\"}\n").unwrap();
-        let inputs = Merged::new(vec![LogSource::File(inside.join("events.jsonl"))]).inputs;
+        let inputs = MergedReader::new(vec![LogSource::File(inside.join("events.jsonl"))]).inputs;
         let uri = |name: &str| data_uri(&EventFrame { annotated: name.into(), ..EventFrame::default() }, &inputs);
         assert!(uri("a.png").unwrap().starts_with("data:image/png;base64,iVBOR"));
         for name in ["../b.png", "/etc/passwd", "secret.png", "missing.png", "", "."] {

@@ -1,7 +1,7 @@
 //! Plots as SVG that stretches with the page. Words and numbers stand beside it as HTML, so that they stay readable on a phone.
 
-use crate::form::Millis;
-use crate::say;
+use crate::humanize;
+use crate::parser::Millis;
 use maud::{Markup, html};
 use std::fmt::Write as _;
 
@@ -147,7 +147,7 @@ impl Plot {
                     }
                     div.x {
                         @for time in [from, middle, to] {
-                            span { (say::moment(time, span)) }
+                            span { (humanize::time_within(time, span)) }
                         }
                     }
                 }

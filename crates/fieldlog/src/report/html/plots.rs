@@ -1,10 +1,10 @@
 //! What is drawn of a board: when it watched, latency, memory, heat, frames, scores, events.
 
 use super::plot::{Axis, Plot, round_up};
-use crate::form::Millis;
-use crate::report::stretches::{stretches, width};
-use crate::say;
-use crate::story::{BINS, Board, Bucket};
+use crate::humanize;
+use crate::parser::Millis;
+use crate::report::intervals::{intervals, width};
+use crate::summary::{BINS, Board, Bucket};
 use maud::{Markup, html};
 
 /// Points of a line.
@@ -16,7 +16,7 @@ type Points = [(Millis, Bucket)];
 
 /// All plots of a board; `marks` are times of findings.
 pub fn all(board: &Board, marks: &[Millis]) -> Markup {
-    let points = stretches(board, POINTS);
+    let points = intervals(board, POINTS);
     let (Some((from, _)), Some((last, _))) = (points.first(), points.last()) else { return html! {} };
     let width = width(&points, board);
     if points.len() < 3 {
@@ -40,9 +40,9 @@ fn largest(points: &Points, of: impl Fn(&Bucket) -> Option<f64>) -> Option<f64> 
 }
 
 fn watched(points: &Points, axis: Axis) -> Markup {
-    let mut plot = Plot::new(axis, "Watched", (0.0, 1.0), ["".into(), "".into()]).class("low");
-    plot.key("--ok", "watched");
-    plot.key("--bad", "blind");
+    let mut plot = Plot::new(axis, "Inspecting", (0.0, 1.0), ["".into(), "".into()]).class("low");
+    plot.key("--ok", "inspecting");
+    plot.key("--bad", "not inspecting");
     plot.key("--line", "not running");
     let known = |bucket: &Bucket| bucket.watched + bucket.blind;
     let whole = axis.width as f64 / 1000.0;
@@ -72,7 +72,7 @@ fn latency(points: &Points, axis: Axis, marks: &[Millis]) -> Markup {
         Plot::new(axis, "Capture to verdict, ms", (0.0, high), ["0".into(), format!("{high:.0}")]).class("tall");
     plot.key("--a", "p50");
     plot.key("--b", "p99");
-    plot.key("--warn", "a finding begins");
+    plot.key("--warn", "start of a finding");
     marks.iter().for_each(|time| plot.mark(*time));
     plot.line("--b", points.iter().map(|(time, bucket)| (*time, of(bucket).map(|of| of.p99))));
     plot.line("--a", points.iter().map(|(time, bucket)| (*time, of(bucket).map(|of| of.p50))));
@@ -82,8 +82,8 @@ fn latency(points: &Points, axis: Axis, marks: &[Millis]) -> Markup {
 fn frames(points: &Points, axis: Axis) -> Markup {
     let Some(most) = largest(points, Bucket::fps).filter(|most| *most > 0.0) else { return html! {} };
     let high = round_up(most);
-    let mut plot = Plot::new(axis, "Frames a second", (0.0, high), ["0".into(), format!("{high}")]);
-    plot.key("--calm", "judged");
+    let mut plot = Plot::new(axis, "Frames per second", (0.0, high), ["0".into(), format!("{high}")]);
+    plot.key("--calm", "inspected");
     plot.key("--b", "dropped as stale");
     plot.key("--bad", "failed");
     let parts = |bucket: &Bucket| {
@@ -118,14 +118,14 @@ fn heat(points: &Points, axis: Axis) -> Markup {
 }
 
 fn memory(board: &Board, points: &Points, axis: Axis) -> Markup {
-    let held = |bucket: &Bucket| bucket.rss.place.map(|_| bucket.rss.value);
+    let held = |bucket: &Bucket| bucket.rss.line_ref.map(|_| bucket.rss.value);
     let Some(most) = largest(points, held) else { return html! {} };
     let budget = board.start.as_ref().and_then(|start| start.budget).map(|budget| budget as f64);
     let high = most.max(budget.unwrap_or(0.0)) * 1.05;
-    let mut plot = Plot::new(axis, "Memory", (0.0, high), ["0".into(), say::bytes(high)]);
+    let mut plot = Plot::new(axis, "Memory", (0.0, high), ["0".into(), humanize::bytes(high)]);
     plot.key("--a", "resident");
     if let Some(budget) = budget {
-        plot.key("--bad", &format!("budget, {}", say::bytes(budget)));
+        plot.key("--bad", &format!("budget, {}", humanize::bytes(budget)));
         plot.limit(budget);
     }
     plot.line("--a", points.iter().map(|(time, bucket)| (*time, held(bucket))));
@@ -134,13 +134,13 @@ fn memory(board: &Board, points: &Points, axis: Axis) -> Markup {
 
 /// Scores as a map: time across, score upwards, the darker the more frames.
 fn scores(board: &Board, axis: Axis) -> Markup {
-    let points = stretches(board, COLUMNS);
+    let points = intervals(board, COLUMNS);
     if points.iter().all(|(_, bucket)| bucket.scores.iter().all(|count| *count == 0)) {
         return html! {};
     }
     let axis = Axis { width: width(&points, board), ..axis };
     let mut plot = Plot::new(axis, "Scores", (0.0, 1.0), ["0".into(), "1".into()]).class("tall");
-    plot.key("--a", "the darker the more frames");
+    plot.key("--a", "darker: more frames");
     if let Some(threshold) = board.worst.by_score.first().and_then(|frame| frame.threshold) {
         plot.key("--bad", &format!("threshold, {threshold}"));
     }
@@ -169,7 +169,7 @@ fn looks(points: &Points, axis: Axis) -> Markup {
         return html! {};
     }
     let sharpest = largest(points, sharp).map_or(1.0, round_up);
-    let mut plot = Plot::new(axis, "Look of the frames", (0.0, 255.0), ["0".into(), "255".into()]);
+    let mut plot = Plot::new(axis, "Brightness and sharpness", (0.0, 255.0), ["0".into(), "255".into()]);
     plot.key("--a", "brightness, grey levels");
     plot.key("--b", &format!("sharpness, 0 to {sharpest:.0} ‰"));
     plot.line("--b", points.iter().map(|(time, bucket)| (*time, sharp(bucket).map(|sharp| sharp / sharpest * 255.0))));
@@ -184,7 +184,7 @@ fn events(board: &Board, axis: Axis) -> Markup {
     };
     let high = round_up(most);
     let axis = Axis { width: board.hours.width(), ..axis };
-    let title = if board.hours.width() == 3_600_000 { "Events an hour" } else { "Events" };
+    let title = if board.hours.width() == 3_600_000 { "Events per hour" } else { "Events" };
     let mut plot = Plot::new(axis, title, (0.0, high), ["0".into(), format!("{high:.0}")]);
     plot.columns("--b", hours.into_iter().map(|(time, count)| (time, 0.0, count)));
     plot.html()

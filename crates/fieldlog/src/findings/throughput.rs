@@ -1,0 +1,228 @@
+//! Whether the board keeps up: latency that changes, frames that are dropped, a camera that becomes slower.
+
+use super::change::{Change, changes, largest};
+use super::{Finding, Severity, median};
+use crate::humanize;
+use crate::parser::Millis;
+use crate::summary::{Board, Bucket, LineRef, STAGES, Summary};
+
+/// A change of p99 counts from this factor and this many milliseconds on.
+const P99: (f64, f64) = (1.5, 5.0);
+/// Changes of one kind that are told.
+const TOLD: usize = 4;
+const BITS: [&str; 4] = ["under-voltage", "frequency capped", "throttled", "soft temperature limit"];
+
+/// A stretch of time with what is known of it.
+type Stretch<'a> = (Millis, &'a Bucket);
+
+pub fn find(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
+    latency(summary, board, findings);
+    dropped(summary, board, findings);
+    rate(summary, board, findings);
+}
+
+fn latency(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
+    let intervals: Vec<Stretch> = board.series.iter().filter(|(_, bucket)| bucket.stages[0].of().is_some()).collect();
+    let p99: Vec<f64> = intervals.iter().filter_map(|(_, bucket)| Some(bucket.stages[0].of()?.p99)).collect();
+    let all = changes(&p99, P99.0, P99.1);
+    let rises: Vec<Change> = all.iter().copied().filter(Change::rises).collect();
+    let mut told: Vec<(Change, u64)> = Vec::new();
+    // What happens every noon is one finding.
+    for rise in largest(rises, usize::MAX) {
+        let alike = |a: f64, b: f64| (a / b.max(0.1) - 1.0).abs() < 0.3;
+        let known =
+            told.iter().position(|(other, _)| alike(rise.before, other.before) && alike(rise.after, other.after));
+        match known {
+            Some(at) => told[at].1 += 1,
+            None if told.len() < TOLD => told.push((rise, 1)),
+            None => (),
+        }
+    }
+    for (rise, count) in told {
+        // It may have begun within the stretch before: then its longest time tells when.
+        let before = intervals[rise.at - 1];
+        let begun = before.1.p99.line_ref.filter(|_| before.1.p99.value > 0.85 * rise.after);
+        let (time, bucket) = intervals[rise.at];
+        let line_ref = begun.or(bucket.p99.line_ref);
+        let time = begun.and_then(|line_ref| line_ref.time).unwrap_or(time);
+        let mut text = format!(
+            "The p99 latency rose from {} to {} at {}",
+            humanize::ms(rise.before),
+            humanize::ms(rise.after),
+            humanize::time_within(time, summary.span())
+        );
+        let falls = all.iter().find(|fall| fall.at > rise.at && !fall.rises() && fall.after < rise.before * 1.25);
+        let until = falls.map_or(intervals.len(), |fall| fall.at);
+        match falls {
+            Some(fall) => text += &format!(" (until {})", humanize::time_within(intervals[fall.at].0, summary.span())),
+            None => text += " and stayed there",
+        }
+        let (with, more) = coincidences(board, &intervals, &rise);
+        if !with.is_empty() {
+            text += &format!(", with {}", with.join(", "));
+        }
+        if count > 1 {
+            text += &format!("; this happened {} in total", humanize::times(count));
+        }
+        let hours = (intervals[until - 1].0 - time) as f64 / 3_600_000.0;
+        let advice = match () {
+            () if with.iter().any(|with| with.contains("throttle") || with.contains("°C")) => {
+                "Heat or the power supply slows the board down: see that finding."
+            }
+            () if with.iter().any(|with| with.contains("a start")) => {
+                "It coincides with a start: compare version, bundles and configuration before and after."
+            }
+            () => "",
+        };
+        let line_refs = line_ref.into_iter().chain(more);
+        let order = 20.0 + 10.0 * (rise.after / rise.before.max(0.1)).min(10.0) + hours.max(0.0).sqrt() + count as f64;
+        findings.push(
+            Finding::new(Severity::Warning, "latency_rose", text + ".")
+                .advice(advice)
+                .with_lines(line_refs)
+                .order(order),
+        );
+    }
+}
+
+/// What else changed at the same time, and the lines that show it.
+fn coincidences(board: &Board, intervals: &[Stretch], change: &Change) -> (Vec<String>, Vec<LineRef>) {
+    let (mut with, mut line_refs) = (Vec::new(), Vec::new());
+    let reach = change.reach.min(12);
+    let before = &intervals[change.at - reach..change.at];
+    let after = &intervals[change.at..change.at + reach];
+    let bits = |intervals: &[Stretch]| intervals.iter().fold(0, |bits, (_, bucket)| bits | bucket.throttled);
+    // The stretch right before may hold the beginning of it.
+    let new = bits(after) & !bits(&before[..reach - 1]) & 0xf;
+    for (bit, name) in BITS.iter().enumerate().filter(|(bit, _)| new >> bit & 1 == 1) {
+        with.push(format!("throttle bit {bit} ({name}) set"));
+        line_refs.extend(after.iter().find_map(|(_, bucket)| bucket.throttled_at));
+    }
+    let both = |of: &dyn Fn(&Bucket) -> Option<f64>| {
+        let side = |intervals: &[Stretch]| median(intervals.iter().filter_map(|(_, bucket)| of(bucket)));
+        side(before).zip(side(after))
+    };
+    if let Some((cool, warm)) = both(&|bucket| bucket.temperature.mean()).filter(|(cool, warm)| warm - cool >= 4.0) {
+        with.push(format!("the CPU at {warm:.0} instead of {cool:.0} °C"));
+    }
+    if let Some((slow, fast)) = both(&|bucket| bucket.fps()).filter(|(slow, fast)| *fast > slow * 1.2 && *slow > 0.0) {
+        with.push(format!("{fast:.1} instead of {slow:.1} frames a second"));
+    }
+    let defects = |bucket: &Bucket| Some(bucket.defects as f64 / bucket.frames.judged().max(1) as f64);
+    if let Some((few, many)) = both(&defects).filter(|(few, many)| *many > 0.05 && *many > few * 3.0) {
+        with.push(format!(
+            "{} instead of {} of the frames with defects",
+            humanize::percent(many, 1.0),
+            humanize::percent(few, 1.0)
+        ));
+    }
+    let near = &intervals[change.at.saturating_sub(1)..=change.at];
+    if near.iter().any(|(_, bucket)| bucket.starts > 0) {
+        let version = board.start.as_ref().map(|start| format!(" of version {}", start.version)).unwrap_or_default();
+        with.push(format!("a start{version}"));
+        line_refs.extend(near.iter().find(|(_, bucket)| bucket.starts > 0).and_then(|(_, bucket)| bucket.first));
+    }
+    // The stage that took most of it.
+    let rise = (1..STAGES.len() - 1).filter_map(|stage| {
+        let (old, new) = both(&|bucket| Some(bucket.stages[stage].of()?.p99))?;
+        (new - old > (change.after - change.before) * 0.4).then_some((new - old, stage, old, new))
+    });
+    if let Some((_, stage, old, new)) = rise.max_by(|a, b| a.0.total_cmp(&b.0)) {
+        with.push(format!("{} at {} instead of {}", STAGES[stage].1, humanize::ms(new), humanize::ms(old)));
+    }
+    (with, line_refs)
+}
+
+fn dropped(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
+    let (dropped, captured) = (board.frames.dropped_stale as f64, board.frames.captured as f64);
+    // The worst hour, or the worst stretch where stretches are longer.
+    let mut worst: Option<(f64, Millis, &Bucket)> = None;
+    for (time, bucket) in board.series.iter().filter(|(_, bucket)| bucket.frames.captured >= 20) {
+        let share = bucket.frames.dropped_stale as f64 / bucket.frames.captured as f64;
+        if worst.as_ref().is_none_or(|(most, ..)| share > *most) {
+            worst = Some((share, time, bucket));
+        }
+    }
+    let Some((most, time, bucket)) = worst else { return };
+    let share = dropped / captured.max(1.0);
+    let minutes = board
+        .series
+        .iter()
+        .filter(|(_, bucket)| bucket.frames.dropped_stale * 5 > bucket.frames.captured)
+        .map(|(_, bucket)| bucket.seconds)
+        .sum::<f64>()
+        / 60.0;
+    if share < 0.05 && minutes < 5.0 {
+        return;
+    }
+    let mut text = format!(
+        "{} of the frames were dropped because a newer frame arrived before they were inspected",
+        humanize::percent(dropped, captured)
+    );
+    if most > share * 1.5 {
+        text +=
+            &format!(", at most {} at {}", humanize::percent(most, 1.0), humanize::time_within(time, summary.span()));
+    }
+    if let (Some(of), Some(fps)) =
+        (board.latency[2].percentiles().or(board.latency[0].percentiles()), bucket.fps().filter(|fps| *fps > 0.0))
+    {
+        text += &format!(
+            "; the median inspection takes {}, and a frame arrives every {}",
+            humanize::ms(of.p50),
+            humanize::ms(1000.0 / fps)
+        );
+    }
+    let weight = if share > 0.5 { Severity::Critical } else { Severity::Warning };
+    let advice = "The CPU is too slow for this frame rate: lower the fps, use a smaller input or another bundle, disable super-resolution, or cool the board if it is throttled. Parts that are visible in more than one frame are still inspected.";
+    findings.push(
+        Finding::new(weight, "frames_dropped", text + ".")
+            .advice(advice)
+            .with_lines(bucket.dropped.line_ref)
+            .order(100.0 * share.max(most / 4.0)),
+    );
+}
+
+/// A camera that gives fewer frames than before.
+fn rate(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
+    let camera =
+        board.start.as_ref().is_some_and(|start| start.source.contains("/dev/") || start.source.contains("camera"));
+    if !camera {
+        return;
+    }
+    let intervals: Vec<Stretch> = board
+        .series
+        .iter()
+        .filter(|(_, bucket)| bucket.seconds > 0.0 && bucket.watched > 0.8 * bucket.seconds)
+        .collect();
+    let fps: Vec<f64> = intervals.iter().filter_map(|(_, bucket)| bucket.fps()).collect();
+    let falls = changes(&fps, 1.35, 0.5).into_iter().filter(|change| !change.rises() && change.after > 0.0).collect();
+    for fall in largest(falls, 2) {
+        let (time, bucket) = intervals[fall.at];
+        let mut text = format!(
+            "The camera delivered {:.1} instead of {:.1} frames a second from {}",
+            fall.after,
+            fall.before,
+            humanize::time_within(time, summary.span())
+        );
+        let side = |range: &[Stretch]| median(range.iter().filter_map(|(_, bucket)| bucket.brightness.mean()));
+        let (before, after) =
+            (side(&intervals[fall.at - fall.reach..fall.at]), side(&intervals[fall.at..fall.at + fall.reach]));
+        let darker = before.zip(after).filter(|(before, after)| after < &(before * 0.9));
+        if let Some((before, after)) = darker {
+            text += &format!(", while the image became darker (brightness {before:.0} → {after:.0})");
+        }
+        let hot = bucket.heat > 0;
+        let advice = match () {
+            () if hot => "The service lowered the rate because of heat: see that finding.",
+            () if darker.is_some() => {
+                "Many cameras expose longer in the dark and deliver fewer frames: add light, or set a fixed exposure in [source.camera.controls]."
+            }
+            () => {
+                "Cameras deliver fewer frames when they expose longer or share a USB bus: set a fixed exposure, or use a separate port."
+            }
+        };
+        findings.push(
+            Finding::new(Severity::Note, "rate_fell", text + ".").advice(advice).with_lines(bucket.first).order(5.0),
+        );
+    }
+}

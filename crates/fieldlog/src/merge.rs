@@ -1,0 +1,369 @@
+//! Many inputs as one stream in the order of time.
+//!
+//! Each input is in order by itself, or is taken to be. A file is opened only when the stream comes to its first time, so that
+//! of a year of rotated files a few are open at a time.
+
+use crate::input::{DamageKind, LineReader, LogSource, decompressed};
+use crate::parser::{Entry, EntryReader, Millis, time};
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
+
+/// Earlier times are of a clock that was not set: 2020-01-01.
+pub const CLOCK_SET: Millis = 1_577_836_800_000;
+/// Later times are of a clock that was set wrongly: 2100-01-01.
+pub const CLOCK_END: Millis = 4_102_444_800_000;
+
+/// Files that are read at the same time.
+const MAX_OPEN: usize = 64;
+
+/// One input and what came of reading it.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// Where it comes from.
+    pub source: LogSource,
+    /// What it is called.
+    pub name: String,
+    /// Its size as it is stored, in bytes; 0 where unknown.
+    pub bytes: u64,
+    /// Lines that were read.
+    pub lines: u64,
+    /// Records of ours among them.
+    pub records: u64,
+    /// What was wrong with it, one line each.
+    pub notes: Vec<String>,
+    /// Whether it could not be read.
+    pub unreadable: bool,
+}
+
+impl Input {
+    fn new(source: LogSource) -> Input {
+        let name = match &source {
+            LogSource::File(path) => path.display().to_string(),
+            LogSource::Stdin => "-".into(),
+            LogSource::Journal(_) => "journal".into(),
+        };
+        let bytes = match &source {
+            LogSource::File(path) => std::fs::metadata(path).map_or(0, |data| data.len()),
+            _ => 0,
+        };
+        Input { source, name, bytes, lines: 0, records: 0, notes: Vec::new(), unreadable: false }
+    }
+
+    /// What it has in common with files that were rotated from the same one: `lineside.log.3.gz` and `lineside.log`,
+    /// `events-20261121T041500123Z.jsonl` and `events.jsonl`.
+    pub fn family(&self) -> String {
+        let name = self.name.strip_suffix(".gz").or_else(|| self.name.strip_suffix(".zst")).unwrap_or(&self.name);
+        let digits = |c: char| c.is_ascii_digit() || "-.TZ".contains(c);
+        let name = name.trim_end_matches(digits);
+        match name.rsplit_once('.') {
+            Some((stem, end)) if !end.contains('/') => format!("{}.{end}", stem.trim_end_matches(digits)),
+            _ => name.to_string(),
+        }
+    }
+
+    /// The folder of the file.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.source {
+            LogSource::File(path) => path.parent(),
+            _ => None,
+        }
+    }
+}
+
+/// The inputs in the order of time.
+pub struct MergedReader {
+    /// All inputs.
+    pub inputs: Vec<Input>,
+    /// Those that are not open yet, the earliest last.
+    waiting: Vec<(Millis, usize)>,
+    open: Vec<OpenInput>,
+    /// Whose entry was given last.
+    current: Option<usize>,
+    read: Rc<Cell<u64>>,
+}
+
+struct OpenInput {
+    input: usize,
+    entries: EntryReader,
+    entry: Entry,
+    /// The latest time so far: an input whose clock goes backwards is read on in its own order.
+    time: Millis,
+    /// The child, which has to be waited for.
+    child: Option<Child>,
+}
+
+impl MergedReader {
+    /// Looks at the beginning of each input; those that cannot be opened are noted.
+    pub fn new(sources: Vec<LogSource>) -> MergedReader {
+        let mut merged = MergedReader {
+            inputs: sources.into_iter().map(Input::new).collect(),
+            waiting: Vec::new(),
+            open: Vec::new(),
+            current: None,
+            read: Rc::new(Cell::new(0)),
+        };
+        for input in 0..merged.inputs.len() {
+            if merged.inputs[input].bytes == 0 && matches!(merged.inputs[input].source, LogSource::File(_)) {
+                let exists = merged.stream(input).is_ok();
+                if exists {
+                    merged.inputs[input].notes.push("it is empty".into());
+                    continue;
+                }
+            }
+            let first = match merged.first_time(input) {
+                Ok(first) => first,
+                Err(error) => {
+                    merged.mark_unreadable(input, &error);
+                    continue;
+                }
+            };
+            merged.waiting.push((first, input));
+        }
+        merged.waiting.sort_by(|a, b| b.cmp(a));
+        merged.read.set(0);
+        merged
+    }
+
+    /// Stored bytes of all files.
+    pub fn total_bytes(&self) -> u64 {
+        self.inputs.iter().map(|input| input.bytes).sum()
+    }
+
+    /// Stored bytes that were read so far.
+    pub fn read_bytes(&self) -> u64 {
+        self.read.get()
+    }
+
+    /// The next entry and the input in which it stands; an input that is done is closed and its damage noted.
+    pub fn next(&mut self) -> Option<(usize, &Entry)> {
+        if let Some(at) = self.current.take() {
+            self.advance(at);
+        }
+        loop {
+            let earliest =
+                self.open.iter().enumerate().min_by_key(|(_, open)| open.time).map(|(at, open)| (at, open.time));
+            let open_input = match (self.waiting.last(), earliest) {
+                (Some(_), None) => true,
+                (Some((first, _)), Some((_, time))) => *first <= time && self.open.len() < MAX_OPEN,
+                (None, _) => false,
+            };
+            if open_input {
+                if let Some((_, input)) = self.waiting.pop() {
+                    self.open_input(input);
+                }
+                continue;
+            }
+            let (at, _) = earliest?;
+            self.current = Some(at);
+            return Some((self.open[at].input, &self.open[at].entry));
+        }
+    }
+
+    /// The damage of the input whose entry was given last.
+    pub fn note(&mut self, hurt: DamageKind, line: u64) {
+        if let Some(at) = self.current {
+            self.open[at].entries.damage().note(hurt, line);
+        }
+    }
+
+    fn open_input(&mut self, input: usize) {
+        let (stream, child) = match self.stream(input) {
+            Ok(stream) => stream,
+            Err(error) => return self.mark_unreadable(input, &error),
+        };
+        let entries = EntryReader::new(LineReader::new(stream), self.newest(input));
+        self.open.push(OpenInput { input, entries, entry: Entry::default(), time: Millis::MIN, child });
+        self.advance(self.open.len() - 1);
+    }
+
+    fn mark_unreadable(&mut self, input: usize, error: &io::Error) {
+        self.inputs[input].notes.push(format!("it cannot be read: {error}"));
+        self.inputs[input].unreadable = true;
+    }
+
+    /// Reads the next entry of an open input, or closes it.
+    fn advance(&mut self, at: usize) {
+        let open = &mut self.open[at];
+        if open.entries.next(&mut open.entry) {
+            if let Some(time) = open.entry.time {
+                if (CLOCK_SET..CLOCK_END).contains(&time) {
+                    open.time = open.time.max(time);
+                } else {
+                    open.entries.damage().note(DamageKind::ClockUnset, open.entry.line);
+                    open.entry.time = None;
+                }
+            }
+            return;
+        }
+        let mut open = self.open.swap_remove(at);
+        let input = &mut self.inputs[open.input];
+        (input.lines, input.records) = open.entries.counts();
+        input.notes.extend(open.entries.damage().messages());
+        if let Some(child) = &mut open.child {
+            let (note, failed) = wait_for_child(child);
+            input.notes.extend(note);
+            input.unreadable |= failed;
+        }
+        match (input.lines, input.records) {
+            (0, _) if input.notes.is_empty() => input.notes.push("it is empty".into()),
+            (lines @ 1.., 0) => input.notes.push(format!("no record of Lineside in its {}", lines_of(lines))),
+            _ => (),
+        }
+    }
+
+    /// The first time that an input tells; pipes are read at once.
+    fn first_time(&mut self, input: usize) -> io::Result<Millis> {
+        if !matches!(self.inputs[input].source, LogSource::File(_)) {
+            return Ok(Millis::MIN);
+        }
+        const LOOK: u64 = 1 << 20;
+        let (stream, _) = self.stream(input)?;
+        let mut entries = EntryReader::new(LineReader::new(Box::new(stream.take(LOOK))), self.newest(input));
+        let mut entry = Entry::default();
+        while entries.next(&mut entry) {
+            if let Some(time) = entry.time.filter(|time| (CLOCK_SET..CLOCK_END).contains(time)) {
+                return Ok(time);
+            }
+        }
+        Ok(Millis::MIN)
+    }
+
+    /// When a file was last written to; now for a pipe.
+    fn newest(&self, input: usize) -> Option<Millis> {
+        let written = match &self.inputs[input].source {
+            LogSource::File(path) => std::fs::metadata(path).and_then(|data| data.modified()).ok()?,
+            _ => std::time::SystemTime::now(),
+        };
+        time::of_system(written)
+    }
+
+    fn stream(&self, input: usize) -> io::Result<(Box<dyn Read>, Option<Child>)> {
+        match &self.inputs[input].source {
+            LogSource::File(path) => {
+                let file = File::open(path)?;
+                if file.metadata()?.is_dir() {
+                    return Err(io::Error::other("it is a folder"));
+                }
+                Ok((decompressed(Box::new(CountingReader { stream: file, read: self.read.clone() }))?, None))
+            }
+            LogSource::Stdin => Ok((decompressed(Box::new(io::stdin()))?, None)),
+            LogSource::Journal(arguments) => {
+                let child =
+                    Command::new("journalctl").args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+                let mut child = child.map_err(|error| match error.kind() {
+                    io::ErrorKind::NotFound => io::Error::other(
+                        "there is no journalctl on this machine: run `journalctl -o export > FILE` on the board, and read that file",
+                    ),
+                    _ => io::Error::other(format!("journalctl: {error}")),
+                })?;
+                let stream = child.stdout.take().ok_or_else(|| io::Error::other("journalctl: no output"))?;
+                Ok((Box::new(stream), Some(child)))
+            }
+        }
+    }
+}
+
+fn lines_of(lines: u64) -> String {
+    if lines == 1 { "1 line".into() } else { format!("{lines} lines") }
+}
+
+/// What `journalctl` said beside its entries, and whether it failed.
+fn wait_for_child(child: &mut Child) -> (Option<String>, bool) {
+    let mut message = String::new();
+    if let Some(stderr) = &mut child.stderr {
+        let _ = stderr.take(4096).read_to_string(&mut message);
+    }
+    let message = message.lines().next().unwrap_or_default().to_string();
+    match child.wait() {
+        Ok(status) if status.success() => {
+            ((!message.is_empty()).then(|| format!("journalctl reports: {message}")), false)
+        }
+        Ok(status) => (Some(format!("journalctl ended with {status}: {message}")), true),
+        Err(error) => (Some(format!("journalctl: {error}")), true),
+    }
+}
+
+/// Counts what is read of a file.
+struct CountingReader {
+    stream: File,
+    read: Rc<Cell<u64>>,
+}
+
+impl Read for CountingReader {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read(into)?;
+        self.read.set(self.read.get() + read as u64);
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(minute: u32, captured: u32) -> String {
+        format!("time=2026-11-21T04:{minute:02}:00Z level=info record=status captured={captured}\n")
+    }
+
+    fn captured(sources: Vec<LogSource>) -> (Vec<u64>, MergedReader) {
+        let mut merged = MergedReader::new(sources);
+        let mut all = Vec::new();
+        while let Some((_, entry)) = merged.next() {
+            all.extend(entry.fields.count("captured"));
+        }
+        (all, merged)
+    }
+
+    #[test]
+    fn files_are_read_in_the_order_of_time_whatever_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: String| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            LogSource::File(path)
+        };
+        let sources = vec![
+            write("a", status(4, 5) + &status(5, 6)),
+            write("b", status(0, 1) + &status(3, 4)),
+            write("c", status(1, 2) + &status(2, 3) + &status(6, 7)),
+            write("empty", String::new()),
+            write("foreign", "some words\n".into()),
+            LogSource::File(folder.path().join("missing")),
+        ];
+        let (all, merged) = captured(sources);
+        assert_eq!(all, [1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(merged.inputs[3].notes, ["it is empty"]);
+        assert!(merged.inputs[4].notes[0].contains("no record"));
+        assert!(merged.inputs[5].unreadable);
+        assert_eq!(merged.read_bytes(), merged.total_bytes());
+    }
+
+    #[test]
+    fn rotated_files_are_of_one_family() {
+        let family = |name: &str| Input::new(LogSource::File(name.into())).family();
+        for (rotated, newest) in [
+            ("a/lineside.log.3.gz", "a/lineside.log"),
+            ("a/events-20261121T041500123Z.jsonl", "a/events.jsonl"),
+            ("a.d/syslog.1", "a.d/syslog"),
+        ] {
+            assert_eq!(family(rotated), family(newest));
+        }
+        assert_ne!(family("a/events.jsonl"), family("b/events.jsonl"));
+        assert_ne!(family("a.log"), family("b.log"));
+    }
+
+    #[test]
+    fn a_clock_that_goes_backwards_or_was_not_set_holds_up_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let unset = "time=1970-01-01T00:00:10Z level=info record=status captured=0\n";
+        std::fs::write(&path, unset.to_string() + &status(9, 1) + &status(3, 2) + &status(10, 3)).unwrap();
+        let (all, merged) = captured(vec![LogSource::File(path)]);
+        assert_eq!(all, [0, 1, 2, 3]);
+        assert!(merged.inputs[0].notes.iter().any(|note| note.contains("before the clock was set")));
+    }
+}

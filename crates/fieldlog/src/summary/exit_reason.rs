@@ -1,0 +1,216 @@
+//! Why a run ended.
+
+use super::line_ref::LineRef;
+use crate::parser::Millis;
+
+/// Why a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExitReason {
+    /// The log ends before it does.
+    Open,
+    /// A stop record says so, with its reason.
+    Clean(String),
+    /// It was restarted with a new configuration.
+    Reload,
+    /// The watchdog ended it: a thread stood still.
+    Watchdog,
+    /// The kernel ended it for lack of memory.
+    OutOfMemory,
+    /// Somebody or something killed it: the signal.
+    Killed(u32),
+    /// The program has an error: it panicked or crashed.
+    Panic(String),
+    /// Bad configuration or bundle: what the program said.
+    Configuration(String),
+    /// It gave up by itself: exit status and last words.
+    Failed(u32, String),
+    /// The machine was started anew without a stop in order.
+    Power,
+    /// No stop record, and nothing that says why.
+    Cut,
+}
+
+impl ExitReason {
+    /// One word, the same in all outputs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ExitReason::Open => "open",
+            ExitReason::Clean(_) => "clean",
+            ExitReason::Reload => "reload",
+            ExitReason::Watchdog => "watchdog",
+            ExitReason::OutOfMemory => "out of memory",
+            ExitReason::Killed(_) => "killed",
+            ExitReason::Panic(_) => "panic",
+            ExitReason::Configuration(_) => "configuration",
+            ExitReason::Failed(..) => "failed",
+            ExitReason::Power => "power",
+            ExitReason::Cut => "cut",
+        }
+    }
+
+    /// For people.
+    pub fn description(&self) -> String {
+        let with =
+            |what: &str, message: &str| if message.is_empty() { what.into() } else { format!("{what}: {message}") };
+        match self {
+            ExitReason::Open => "no stop record: still running, or the log is truncated".into(),
+            ExitReason::Clean(reason) => with("clean stop", reason),
+            ExitReason::Reload => "restarted with a new configuration".into(),
+            ExitReason::Watchdog => "killed by the watchdog".into(),
+            ExitReason::OutOfMemory => "killed by the kernel, out of memory".into(),
+            ExitReason::Killed(signal) => format!("killed by signal {signal}"),
+            ExitReason::Panic(message) => with("crashed", message),
+            ExitReason::Configuration(message) => with("invalid configuration or bundle", message),
+            ExitReason::Failed(status, message) => with(&format!("exited with status {status}"), message),
+            ExitReason::Power => "power failure or reset".into(),
+            ExitReason::Cut => "ended without a stop record; the journal has the reason".into(),
+        }
+    }
+
+    /// Whether it ended as somebody wanted it to, or goes on.
+    pub fn is_expected(&self) -> bool {
+        matches!(self, ExitReason::Open | ExitReason::Clean(_) | ExitReason::Reload)
+    }
+}
+
+/// What speaks for an ending.
+#[derive(Debug, Clone, Default)]
+pub struct ExitEvidence {
+    /// The reason in the stop record.
+    pub stop: Option<(String, LineRef)>,
+    /// The watchdog's line.
+    pub watchdog: Option<LineRef>,
+    /// The kernel's or systemd's line.
+    pub out_of_memory: Option<LineRef>,
+    /// The signal that ended the process.
+    pub signal: Option<(u32, LineRef)>,
+    /// The status with which the process ended.
+    pub exit: Option<(u32, LineRef)>,
+    /// A panic: where in the program, and its message.
+    pub panic: Option<(String, LineRef)>,
+    /// What the program said last.
+    pub last_message: Option<(String, LineRef)>,
+    /// The machine was started anew.
+    pub boot: Option<LineRef>,
+    /// The run after it: its time, its boot id, and what it found of this run.
+    pub next: Option<NextRun>,
+}
+
+/// What the next run tells of this one.
+#[derive(Debug, Clone, Default)]
+pub struct NextRun {
+    /// When it began.
+    pub time: Option<Millis>,
+    /// The boot in which it runs.
+    pub boot: String,
+    /// `clean`, `cut`, `power` or `none`.
+    pub previous: String,
+    /// Its start.
+    pub line_ref: LineRef,
+}
+
+impl ExitEvidence {
+    /// Whether something says that the process is gone.
+    pub fn has_ended(&self) -> bool {
+        self.stop.is_some()
+            || self.signal.is_some()
+            || self.exit.is_some()
+            || self.out_of_memory.is_some()
+            || self.boot.is_some()
+    }
+
+    /// Judges the evidence; `boot` is the boot in which the run ran. The most telling comes first: who ended it, then how it
+    /// ended, then what it said itself, then what came after it.
+    pub fn exit_reason(&self, boot: &str) -> (ExitReason, Option<LineRef>) {
+        let message = || self.last_message.as_ref().map(|(message, _)| message.clone()).unwrap_or_default();
+        if let Some(line_ref) = self.watchdog {
+            return (ExitReason::Watchdog, Some(line_ref));
+        }
+        if let Some(line_ref) = self.out_of_memory {
+            return (ExitReason::OutOfMemory, Some(line_ref));
+        }
+        if let Some((message, line_ref)) = &self.panic {
+            return (ExitReason::Panic(message.clone()), Some(*line_ref));
+        }
+        match (self.exit, self.signal) {
+            (Some((78, line_ref)), _) => return (ExitReason::Configuration(message()), Some(line_ref)),
+            (Some((101, line_ref)), _) => return (ExitReason::Panic(message()), Some(line_ref)),
+            (Some((status @ 1.., line_ref)), _) => return (ExitReason::Failed(status, message()), Some(line_ref)),
+            // SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV: the program itself.
+            (_, Some((signal @ (4 | 5 | 6 | 7 | 8 | 11), line_ref))) => {
+                return (ExitReason::Panic(format!("signal {signal}")), Some(line_ref));
+            }
+            // SIGTERM after a stop record is how a stop begins.
+            (_, Some((signal, line_ref))) if self.stop.is_none() => {
+                return (ExitReason::Killed(signal), Some(line_ref));
+            }
+            _ => (),
+        }
+        if let Some((reason, line_ref)) = &self.stop {
+            let exit_reason = match reason.as_str() {
+                "a new configuration" => ExitReason::Reload,
+                "a thread failed" => ExitReason::Panic(reason.clone()),
+                _ => ExitReason::Clean(reason.clone()),
+            };
+            return (exit_reason, Some(*line_ref));
+        }
+        if let Some((message, line_ref)) = &self.last_message {
+            return (ExitReason::Failed(1, message.clone()), Some(*line_ref));
+        }
+        if let Some(line_ref) = self.boot {
+            return (ExitReason::Power, Some(line_ref));
+        }
+        let Some(next) = &self.next else { return (ExitReason::Open, None) };
+        if next.previous == "clean" {
+            return (ExitReason::Clean("reported by the next start".into()), Some(next.line_ref));
+        }
+        let other_boot = !boot.is_empty() && !next.boot.is_empty() && boot != next.boot;
+        let exit_reason = if other_boot || next.previous == "power" { ExitReason::Power } else { ExitReason::Cut };
+        (exit_reason, Some(next.line_ref))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_telling_evidence_decides() {
+        let line_ref = LineRef { input: 0, line: 7, time: None };
+        let next = |boot: &str, previous: &str| {
+            Some(NextRun { boot: boot.into(), previous: previous.into(), ..NextRun::default() })
+        };
+        let stop = |reason: &str| Some((reason.to_string(), line_ref));
+        let none = ExitEvidence::default;
+        for (evidence, expected) in [
+            (none(), ExitReason::Open),
+            (
+                ExitEvidence { stop: stop("stop asked for"), exit: Some((0, line_ref)), ..none() },
+                ExitReason::Clean("stop asked for".into()),
+            ),
+            (ExitEvidence { stop: stop("a new configuration"), ..none() }, ExitReason::Reload),
+            (ExitEvidence { watchdog: Some(line_ref), signal: Some((9, line_ref)), ..none() }, ExitReason::Watchdog),
+            (
+                ExitEvidence { out_of_memory: Some(line_ref), signal: Some((9, line_ref)), ..none() },
+                ExitReason::OutOfMemory,
+            ),
+            (ExitEvidence { signal: Some((9, line_ref)), next: next("b", ""), ..none() }, ExitReason::Killed(9)),
+            (ExitEvidence { signal: Some((6, line_ref)), ..none() }, ExitReason::Panic("signal 6".into())),
+            (
+                ExitEvidence { exit: Some((78, line_ref)), last_message: stop("x.toml:3: no"), ..none() },
+                ExitReason::Configuration("x.toml:3: no".into()),
+            ),
+            (ExitEvidence { exit: Some((1, line_ref)), ..none() }, ExitReason::Failed(1, String::new())),
+            (ExitEvidence { next: next("b", "cut"), ..none() }, ExitReason::Power),
+            (ExitEvidence { next: next("a", "cut"), ..none() }, ExitReason::Cut),
+            (ExitEvidence { next: next("", "power"), ..none() }, ExitReason::Power),
+            (
+                ExitEvidence { next: next("b", "clean"), ..none() },
+                ExitReason::Clean("reported by the next start".into()),
+            ),
+            (ExitEvidence { boot: Some(line_ref), ..none() }, ExitReason::Power),
+        ] {
+            assert_eq!(evidence.exit_reason("a").0, expected, "{evidence:?}");
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Faults: how often, how long, and which are still on. In fixed memory.
+
+use super::line_ref::{LineRef, Occurrences, Peak};
+use crate::parser::Millis;
+
+/// Different causes that are told apart.
+const CAUSES: usize = 48;
+/// Episodes that are kept one by one.
+const EPISODES: usize = 512;
+
+/// All faults of one cause.
+#[derive(Debug, Clone, Default)]
+pub struct Fault {
+    /// `camera`, `disk`, …
+    pub fault: String,
+    /// One line.
+    pub cause: String,
+    /// Episodes that were told, and where.
+    pub seen: Occurrences,
+    /// Failures in them.
+    pub failures: u64,
+    /// Lines that were held back: an episode would have been two.
+    pub held_back: u64,
+    /// How long they took together, in seconds.
+    pub seconds: f64,
+    /// The longest, in seconds.
+    pub longest: Peak,
+}
+
+/// Whether a fault of the camera is that it sends the same picture again and again; else it is away.
+pub fn is_frozen(cause: &str) -> bool {
+    cause.contains("has not changed")
+}
+
+/// A line about a fault.
+#[derive(Debug, Clone, Copy)]
+pub struct FaultLine<'a> {
+    /// The run in which it is.
+    pub run: u64,
+    /// What fails.
+    pub fault: &'a str,
+    /// Why.
+    pub cause: &'a str,
+    /// When.
+    pub time: Millis,
+    /// How often it failed, so far.
+    pub count: u64,
+    /// Lines of it that were held back before this one.
+    pub held_back: u64,
+    /// The line.
+    pub line_ref: LineRef,
+}
+
+/// One episode.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Episode {
+    /// The fault's number.
+    pub fault: usize,
+    /// When it began.
+    pub from: Millis,
+    /// When it was over; `None` where the log does not tell.
+    pub to: Option<Millis>,
+    /// Its first line.
+    pub line_ref: LineRef,
+}
+
+/// The faults of one board.
+#[derive(Debug, Clone, Default)]
+pub struct Faults {
+    /// By cause.
+    pub causes: Vec<Fault>,
+    /// In the order in which they began.
+    pub episodes: Vec<Episode>,
+    /// Those that are on: the episode, and its run.
+    open: Vec<(Episode, u64)>,
+}
+
+impl Faults {
+    /// A fault begins, or is told again.
+    pub fn begin(&mut self, line: FaultLine) {
+        let number = self.number(line.fault, line.cause);
+        self.causes[number].held_back += line.held_back;
+        if let Some(at) = self.find(line.run, line.fault, number) {
+            // Its reason is another one now.
+            self.open[at].0.fault = number;
+            return;
+        }
+        self.causes[number].seen.add(line.line_ref);
+        self.causes[number].failures += line.count;
+        self.open.push((Episode { fault: number, from: line.time, to: None, line_ref: line.line_ref }, line.run));
+        // A log that lost its ends must not make the list long.
+        if self.open.len() > CAUSES {
+            let (episode, _) = self.open.remove(0);
+            self.keep(episode);
+        }
+    }
+
+    /// A fault is over after `seconds`; gives when it began.
+    pub fn end(&mut self, line: FaultLine, seconds: Option<f64>) -> Millis {
+        let number = self.number(line.fault, line.cause);
+        self.causes[number].held_back += line.held_back;
+        let began = seconds.map(|seconds| line.time - (seconds * 1000.0) as Millis);
+        let episode = match self.find(line.run, line.fault, number) {
+            Some(at) => {
+                let (episode, _) = self.open.remove(at);
+                Episode { to: Some(line.time), ..episode }
+            }
+            None => {
+                // Its begin is not in the log.
+                self.causes[number].seen.add(line.line_ref);
+                self.causes[number].failures += 1;
+                let from = began.unwrap_or(line.time);
+                Episode { fault: number, from, to: Some(line.time), line_ref: line.line_ref }
+            }
+        };
+        let seconds = seconds.unwrap_or((line.time - episode.from).max(0) as f64 / 1000.0);
+        let cause = &mut self.causes[episode.fault];
+        cause.failures += line.count.saturating_sub(1);
+        cause.seconds += seconds;
+        cause.longest.observe(seconds, episode.line_ref);
+        self.keep(episode);
+        began.unwrap_or(episode.from)
+    }
+
+    /// A run is over: what is on ends with it, unseen.
+    pub fn run_over(&mut self, run: u64, time: Millis) {
+        let (over, open) = std::mem::take(&mut self.open).into_iter().partition(|(_, of)| *of == run);
+        self.open = open;
+        for (episode, _) in over {
+            self.lasted(episode, time);
+            self.keep(episode);
+        }
+    }
+
+    /// The log is over: what is on lasted at least until then. Gives how many are on.
+    pub fn close(&mut self, time: Millis) -> usize {
+        let open = std::mem::take(&mut self.open);
+        for (episode, _) in &open {
+            self.lasted(*episode, time);
+            self.keep(*episode);
+        }
+        self.episodes.sort_by_key(|episode| episode.from);
+        open.len()
+    }
+
+    /// The faults of a kind, the longest first.
+    pub fn of<'a>(&'a self, fault: &'a str) -> impl Iterator<Item = &'a Fault> {
+        self.causes.iter().filter(move |cause| cause.fault == fault)
+    }
+
+    fn lasted(&mut self, episode: Episode, until: Millis) {
+        let seconds = (until - episode.from).max(0) as f64 / 1000.0;
+        let cause = &mut self.causes[episode.fault];
+        cause.seconds += seconds;
+        cause.longest.observe(seconds, episode.line_ref);
+    }
+
+    /// The open episode of a cause; where a fault has one only, it is that whatever its cause is now.
+    fn find(&self, run: u64, fault: &str, number: usize) -> Option<usize> {
+        if let Some(at) = self.open.iter().position(|(episode, of)| *of == run && episode.fault == number) {
+            return Some(at);
+        }
+        let mut same = (0..self.open.len())
+            .filter(|at| self.open[*at].1 == run && self.causes[self.open[*at].0.fault].fault == fault);
+        let first = same.next()?;
+        same.next().is_none().then_some(first)
+    }
+
+    /// The number of a cause; causes that differ in their numbers only (which frame, how long) are one.
+    fn number(&mut self, fault: &str, cause: &str) -> usize {
+        let same = |known: &Fault, cause: &str| without_numbers(&known.cause).eq(without_numbers(cause));
+        let find =
+            |causes: &[Fault], cause: &str| causes.iter().position(|known| known.fault == fault && same(known, cause));
+        if let Some(number) = find(&self.causes, cause) {
+            return number;
+        }
+        let cause = if self.causes.len() < CAUSES { cause } else { "other causes" };
+        find(&self.causes, cause).unwrap_or_else(|| {
+            self.causes.push(Fault { fault: fault.into(), cause: cause.into(), ..Fault::default() });
+            self.causes.len() - 1
+        })
+    }
+
+    /// Keeps an episode; where there are too many, the shortest goes.
+    fn keep(&mut self, episode: Episode) {
+        self.episodes.push(episode);
+        if self.episodes.len() > EPISODES {
+            let length = |episode: &Episode| episode.to.map_or(Millis::MAX, |to| to - episode.from);
+            if let Some((shortest, _)) = self.episodes.iter().enumerate().min_by_key(|(_, episode)| length(episode)) {
+                self.episodes.swap_remove(shortest);
+            }
+        }
+    }
+}
+
+/// A text with one `0` for each row of digits.
+fn without_numbers(text: &str) -> impl Iterator<Item = char> {
+    let mut digit = false;
+    text.chars().filter_map(move |c| match (c.is_ascii_digit(), std::mem::replace(&mut digit, c.is_ascii_digit())) {
+        (true, true) => None,
+        (true, false) => Some('0'),
+        (false, _) => Some(c),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line<'a>(run: u64, fault: &'a str, cause: &'a str, time: Millis, count: u64) -> FaultLine<'a> {
+        FaultLine { run, fault, cause, time, count, held_back: 0, line_ref: LineRef::default() }
+    }
+
+    #[test]
+    fn episodes_are_counted_and_timed() {
+        let mut faults = Faults::default();
+        faults.begin(line(1, "camera", "gone", 1000, 1));
+        faults.begin(line(1, "camera", "gone", 61_000, 13));
+        faults.begin(line(1, "camera", "busy", 62_000, 14));
+        assert_eq!(faults.end(line(1, "camera", "busy", 91_000, 18), Some(90.0)), 1000);
+        faults.end(line(1, "disk", "full", 100_000, 7), Some(30.0));
+        assert_eq!(faults.causes[1].seconds, 90.0, "the whole episode is told of its last cause");
+        assert_eq!((faults.causes[2].seconds, faults.causes[2].failures), (30.0, 7));
+        assert_eq!((faults.episodes[1].from, faults.episodes[1].to), (70_000, Some(100_000)));
+        faults.begin(line(2, "camera", "gone", 200_000, 1));
+        assert_eq!(faults.close(260_000), 1);
+        assert_eq!(faults.causes[0].longest.value, 60.0);
+    }
+
+    #[test]
+    fn numbers_make_no_new_cause() {
+        let mut faults = Faults::default();
+        for seconds in [60, 61, 120] {
+            faults
+                .end(line(1, "camera", &format!("cam: the picture has not changed for {seconds} s"), 0, 1), Some(1.0));
+        }
+        faults.end(line(1, "camera", "cam: busy", 0, 1), None);
+        assert_eq!(faults.causes.iter().map(|cause| cause.seen.count).collect::<Vec<_>>(), [3, 1]);
+    }
+
+    #[test]
+    fn memory_is_fixed() {
+        let mut faults = Faults::default();
+        for i in 0..10_000 {
+            let letters: String = i.to_string().chars().map(|c| (c as u8 - b'0' + b'a') as char).collect();
+            let (cause, time) = (format!("part-{letters}.png: cut"), i as Millis * 1000);
+            faults.begin(line(i, "frame", &cause, time, 1));
+            if i % 2 == 0 {
+                faults.end(line(i, "frame", &cause, time + 5, 1), None);
+            }
+        }
+        assert!(faults.causes.len() <= CAUSES + 1 && faults.episodes.len() <= EPISODES && faults.open.len() <= CAUSES);
+        assert_eq!(faults.causes.iter().map(|cause| cause.seen.count).sum::<u64>(), 10_000);
+    }
+}

@@ -1,0 +1,74 @@
+//! Where something stands in the logs: the evidence for whatever is said.
+
+use crate::parser::Millis;
+
+/// A line of an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LineRef {
+    /// The input's number.
+    pub input: u32,
+    /// The line, from 1.
+    pub line: u64,
+    /// When it was written.
+    pub time: Option<Millis>,
+}
+
+/// Something that was seen several times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Occurrences {
+    /// How often.
+    pub count: u64,
+    /// Where first.
+    pub first: Option<LineRef>,
+    /// Where last.
+    pub last: Option<LineRef>,
+}
+
+impl Occurrences {
+    /// Once more.
+    pub fn add(&mut self, line_ref: LineRef) {
+        self.count += 1;
+        self.first.get_or_insert(line_ref);
+        self.last = Some(line_ref);
+    }
+
+    /// The first and the last place, or the only one.
+    pub fn lines(&self) -> Vec<LineRef> {
+        let mut line_refs: Vec<LineRef> = self.first.into_iter().chain(self.last).collect();
+        line_refs.dedup();
+        line_refs
+    }
+}
+
+/// Different things that are counted one by one.
+const MAX_VALUES: usize = 64;
+
+/// Counts a thing in a list of things; what comes after too many different ones is not counted.
+pub fn count_value<T: PartialEq>(list: &mut Vec<(T, Occurrences)>, value: T, line_ref: LineRef) {
+    let at = list.iter().position(|(known, _)| *known == value).unwrap_or(list.len());
+    if at == list.len() {
+        if at == MAX_VALUES {
+            return;
+        }
+        list.push((value, Occurrences::default()));
+    }
+    list[at].1.add(line_ref);
+}
+
+/// The largest value and where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Peak {
+    /// The value.
+    pub value: f64,
+    /// Where; `None` where there was none.
+    pub line_ref: Option<LineRef>,
+}
+
+impl Peak {
+    /// Takes in a value.
+    pub fn observe(&mut self, value: f64, line_ref: LineRef) {
+        if self.line_ref.is_none() || value > self.value {
+            *self = Peak { value, line_ref: Some(line_ref) };
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What happened, board by board, as the records tell it. Memory does not grow with the length of a log.
+//!
+//! ```text
+//! entries, in the order of time --> Story --+-- which board? (host, run)
+//!                                           +-- Board --+-- which run? --> Run --> Row, once it is over
+//!                                                       +-- Series of Buckets, faults, worst frames …
+//! ```
+
+mod board;
+mod bucket;
+mod exit_reason;
+mod faults;
+mod latency;
+mod line_ref;
+mod memory_trend;
+mod notable_frames;
+mod run;
+mod run_list;
+mod series;
+mod status;
+mod system_event;
+
+pub use board::Board;
+pub use bucket::Bucket;
+pub use exit_reason::ExitReason;
+pub use faults::{Fault, is_frozen};
+pub use latency::{Latency, Percentiles};
+pub use line_ref::{LineRef, Occurrences};
+pub use notable_frames::EventFrame;
+pub use run::Discontinuity;
+pub use series::Merge;
+pub use status::{BINS, FrameCounts, STAGES};
+pub use system_event::SystemEvent;
+
+use super::input::DamageKind;
+use super::merge::{Input, MergedReader};
+use super::parser::{Entry, EntryKind, Millis};
+use super::time_range::TimeRange;
+use std::collections::HashMap;
+
+/// Runs whose board is remembered.
+const KNOWN: usize = 4096;
+/// Boards that are told apart.
+const BOARDS: usize = 256;
+
+/// What happened.
+pub struct Summary {
+    /// By board, in the order in which they were met.
+    pub boards: Vec<Board>,
+    /// What was read.
+    pub inputs: Vec<Input>,
+    range: TimeRange,
+    /// The board of a run.
+    runs: HashMap<Vec<u8>, usize>,
+    /// The board that each input speaks of.
+    current_board: Vec<Option<usize>>,
+    /// The last time that each input told: that of lines without one, as a panic has none.
+    now: Vec<Option<Millis>>,
+}
+
+impl Summary {
+    /// Reads all of `merged`; `progress` is told now and then how many stored bytes were read.
+    pub fn read(mut merged: MergedReader, range: TimeRange, progress: &mut dyn FnMut(u64)) -> Summary {
+        let current_board = vec![None; merged.inputs.len()];
+        // Files that were rotated speak of the same board.
+        let families: Vec<String> = merged.inputs.iter().map(Input::family).collect();
+        let now = vec![None; merged.inputs.len()];
+        let mut summary =
+            Summary { boards: Vec::new(), inputs: Vec::new(), range, runs: HashMap::new(), current_board, now };
+        let mut entries = 0_u32;
+        while let Some((input, entry)) = merged.next() {
+            let (backwards, line) = (summary.take(input, entry, &families[input]), entry.line);
+            if backwards {
+                merged.note(DamageKind::ClockBackwards, line);
+            }
+            entries = entries.wrapping_add(1);
+            if entries.is_multiple_of(4096) {
+                progress(merged.read_bytes());
+            }
+        }
+        progress(merged.read_bytes());
+        summary.inputs = merged.inputs;
+        for board in &mut summary.boards {
+            if let (false, Some(first)) = (board.named, board.first) {
+                let input = &summary.inputs[first.input as usize];
+                board.name = format!("the board of {}", input.name);
+            }
+            board.finish();
+        }
+        summary.boards.retain(|board| !board.runs.is_empty());
+        summary
+    }
+
+    /// Takes in an entry; gives whether the clock goes backwards.
+    fn take(&mut self, input: usize, entry: &Entry, name: &str) -> bool {
+        self.now[input] = entry.time.or(self.now[input]);
+        let time = if entry.kind == EntryKind::Record { entry.time } else { self.now[input] };
+        let line_ref = LineRef { input: input as u32, line: entry.line, time };
+        let kind = entry.record();
+        let after = |limit: Option<Millis>| limit.zip(time).is_some_and(|(limit, time)| time > limit);
+        let before = |limit: Option<Millis>| limit.zip(time).is_some_and(|(limit, time)| time < limit);
+        if after(self.range.until) {
+            return false;
+        }
+        let Some(board) = self.board(input, entry, name) else { return false };
+        let board = &mut self.boards[board];
+        if before(self.range.since) {
+            if entry.kind == EntryKind::Record {
+                board.record_before_range(kind, entry, line_ref);
+            }
+            return false;
+        }
+        match entry.kind {
+            EntryKind::Record => return board.record(kind, entry, line_ref),
+            _ => board.message(entry, line_ref),
+        }
+        false
+    }
+
+    /// The board that an entry is of: that of its run, else of its host, else the one that the input speaks of.
+    fn board(&mut self, input: usize, entry: &Entry, name: &str) -> Option<usize> {
+        let is_start = matches!(entry.record(), b"start" | b"goes_on");
+        let run = entry.fields.get("run").filter(|_| entry.kind == EntryKind::Record);
+        if let Some(board) = run.filter(|_| !is_start).and_then(|run| self.runs.get(run)) {
+            self.current_board[input] = Some(*board);
+            return Some(*board);
+        }
+        let host_field = if is_start { entry.fields.text("host").unwrap_or_default() } else { Default::default() };
+        let host = if host_field.is_empty() { entry.host.as_str() } else { &host_field };
+        let board = if host.is_empty() {
+            let known = run.and_then(|run| self.runs.get(run)).copied();
+            match known.or(self.current_board[input]) {
+                Some(board) => board,
+                // The journal says that the machine was started, before anybody spoke.
+                None if entry.kind != EntryKind::Record => return None,
+                None => match self.boards.iter().position(|board| !board.named && board.name == name) {
+                    Some(board) => board,
+                    None => self.add(name, false),
+                },
+            }
+        } else {
+            match self.boards.iter().position(|board| board.named && board.name == host) {
+                Some(board) => board,
+                None if matches!(entry.kind, EntryKind::Kernel | EntryKind::Boot) => return None,
+                None => match self.current_board[input].filter(|board| !self.boards[*board].named) {
+                    // The log began in the middle of a run; now it says whose it is.
+                    Some(board) => {
+                        host.clone_into(&mut self.boards[board].name);
+                        self.boards[board].named = true;
+                        board
+                    }
+                    None => self.add(host, true),
+                },
+            }
+        };
+        self.current_board[input] = Some(board);
+        if let Some(run) = run.filter(|run| run.len() <= 64) {
+            if self.runs.len() >= KNOWN {
+                self.runs.clear();
+            }
+            self.runs.insert(run.to_vec(), board);
+        }
+        Some(board)
+    }
+
+    fn add(&mut self, name: &str, named: bool) -> usize {
+        if self.boards.len() >= BOARDS {
+            return BOARDS - 1;
+        }
+        self.boards.push(Board::new(name.to_string(), named, self.range.since));
+        self.boards.len() - 1
+    }
+
+    /// Frames by fate, over all boards.
+    pub fn frames(&self) -> FrameCounts {
+        self.boards.iter().fold(FrameCounts::default(), |sum, board| sum.plus(&board.frames))
+    }
+
+    /// The first and the last time.
+    pub fn span(&self) -> Option<(Millis, Millis)> {
+        let first = self.boards.iter().filter_map(|board| board.first?.time).min()?;
+        let last = self.boards.iter().filter_map(|board| board.last?.time).max()?;
+        Some((first, last))
+    }
+}
