@@ -6,10 +6,10 @@
 pub enum FieldlogError {
     /// A text that is not a time.
     #[error(
-        "{text:?} is no time: give 2026-11-21T14:00:00Z, \"2026-11-21 14:00\" (UTC), 2026-11-21, or -90min, -2h, -3d before now"
+        "{text:?} is no time: use 2026-11-21T14:00:00Z, \"2026-11-21 14:00\" (UTC), 2026-11-21, or -90min, -2h, -3d before now"
     )]
     InvalidTime {
-        /// The text as it was given.
+        /// The text.
         text: String,
     },
     /// The page could not be written.

@@ -1,4 +1,4 @@
-//! Numbers as people say them.
+//! Times, durations and numbers in the form that people read.
 
 use super::parser::Millis;
 

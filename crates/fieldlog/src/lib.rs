@@ -2,15 +2,19 @@
 //!
 //! ## Map
 //!
-//! What happened in the field, read from logs: of any form, from any number of boards, however damaged, in memory that does
-//! not grow with their length.
-//!
 //! ```text
-//! files, pipes, the journal                                        findings -- what matters, in plain words
-//!   input -- unpacked, lines, in the order of time                    ^
-//!     form -- what a line says: our text and JSON, the journal's      |
-//!       story -- boards, runs, time in buckets, faults, worst frames -+--> report -- text, JSON, a page
+//! files, pipes, journalctl
+//!   input     which files are logs, decompression, lines
+//!     parser    lines to entries: text and JSON records, the forms of the journal and of syslog
+//!       merge     entries of all inputs in the order of time
+//!         summary   entries by board and run: time series, faults, latency, memory
+//!           findings  problems, each with a severity and the lines that show it
+//!             report    text, JSON, HTML page
+//!
+//! humanize    times, durations and numbers for people      time_range  the requested time range      error  errors
 //! ```
+//!
+//! Each module uses only modules above it, and the three in the last line.
 
 // Nothing that comes from outside may end the process; tests may.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

@@ -25,13 +25,13 @@ const MAX_OPEN: usize = 64;
 pub struct Input {
     /// Where it comes from.
     pub source: LogSource,
-    /// What it is called.
+    /// Its name in the report.
     pub name: String,
     /// Its size as it is stored, in bytes; 0 where unknown.
     pub bytes: u64,
     /// Lines that were read.
     pub lines: u64,
-    /// Records of ours among them.
+    /// Records of Lineside among them.
     pub records: u64,
     /// What was wrong with it, one line each.
     pub notes: Vec<String>,
@@ -81,7 +81,7 @@ pub struct MergedReader {
     /// Those that are not open yet, the earliest last.
     waiting: Vec<(Millis, usize)>,
     open: Vec<OpenInput>,
-    /// Whose entry was given last.
+    /// The input of the current entry.
     current: Option<usize>,
     read: Rc<Cell<u64>>,
 }
@@ -138,7 +138,7 @@ impl MergedReader {
         self.read.get()
     }
 
-    /// The next entry and the input in which it stands; an input that is done is closed and its damage noted.
+    /// The next entry and its input. An input that is finished is closed and its damage noted.
     pub fn next(&mut self) -> Option<(usize, &Entry)> {
         if let Some(at) = self.current.take() {
             self.advance(at);
@@ -163,7 +163,7 @@ impl MergedReader {
         }
     }
 
-    /// The damage of the input whose entry was given last.
+    /// Notes damage in the input of the current entry.
     pub fn note(&mut self, hurt: DamageKind, line: u64) {
         if let Some(at) = self.current {
             self.open[at].entries.damage().note(hurt, line);
@@ -215,7 +215,7 @@ impl MergedReader {
         }
     }
 
-    /// The first time that an input tells; pipes are read at once.
+    /// The first time in an input; pipes are read at once.
     fn first_time(&mut self, input: usize) -> io::Result<Millis> {
         if !matches!(self.inputs[input].source, LogSource::File(_)) {
             return Ok(Millis::MIN);
@@ -271,7 +271,7 @@ fn lines_of(lines: u64) -> String {
     if lines == 1 { "1 line".into() } else { format!("{lines} lines") }
 }
 
-/// What `journalctl` said beside its entries, and whether it failed.
+/// The error output of `journalctl`, and whether it failed.
 fn wait_for_child(child: &mut Child) -> (Option<String>, bool) {
     let mut message = String::new();
     if let Some(stderr) = &mut child.stderr {

@@ -46,19 +46,19 @@ fn away_often(summary: &Summary, board: &Board, away: &[&Fault], findings: &mut 
     if count > 1 {
         text += &format!(", longest {} from {from}", humanize::duration(worst.longest.value));
     }
-    let untold: u64 = away.iter().map(|fault| fault.held_back / 2).sum();
-    if untold > 0 {
-        text += &format!(", plus about {} more in suppressed log lines", humanize::count(untold));
+    let suppressed: u64 = away.iter().map(|fault| fault.held_back / 2).sum();
+    if suppressed > 0 {
+        text += &format!(", plus about {} more in suppressed log lines", humanize::count(suppressed));
     }
     text += &format!(": {}.", humanize::truncated(&main.cause, 200));
-    let usb = board.kernel.iter().find(|(said, _)| *said == SystemEvent::UsbDisconnect);
+    let usb = board.kernel.iter().find(|(event, _)| *event == SystemEvent::UsbDisconnect);
     if let Some((_, seen)) = usb {
         text += &format!(" The kernel reported a USB disconnect {}.", humanize::times(seen.count));
     }
     if let Some(episode) = still_away {
         text += &format!(" It was still unavailable at the end of the log, since {}.", humanize::time(episode.from));
     }
-    let short = count >= 3 && seconds / (count + untold) as f64 <= 120.0;
+    let short = count >= 3 && seconds / (count + suppressed) as f64 <= 120.0;
     let busy = main.cause.contains("another program");
     let advice = match (busy, short || usb.is_some()) {
         (true, _) => "Another program uses the camera: `fuser -v /dev/video0` on the board names it.",
@@ -70,7 +70,7 @@ fn away_often(summary: &Summary, board: &Board, away: &[&Fault], findings: &mut 
         }
     };
     let share = seconds / span(board).max(1.0);
-    let weight = if still_away.is_some() || share > 0.05 { Severity::Critical } else { Severity::Warning };
+    let severity = if still_away.is_some() || share > 0.05 { Severity::Critical } else { Severity::Warning };
     let line_refs = still_away
         .map(|episode| episode.line_ref)
         .into_iter()
@@ -78,7 +78,7 @@ fn away_often(summary: &Summary, board: &Board, away: &[&Fault], findings: &mut 
         .chain(worst.longest.line_ref)
         .chain(main.seen.last);
     findings.push(
-        Finding::new(weight, "camera_away", text).advice(advice).with_lines(line_refs).order(50.0 + 1000.0 * share),
+        Finding::new(severity, "camera_away", text).advice(advice).with_lines(line_refs).order(50.0 + 1000.0 * share),
     );
 }
 
@@ -98,10 +98,10 @@ fn frozen_long(summary: &Summary, board: &Board, still: &[&Fault], findings: &mu
         humanize::duration(seconds)
     );
     let advice = "Unplug the camera and plug it in again. If it happens again, its firmware hangs: power it through a switchable port.";
-    let weight = if seconds > 60.0 { Severity::Critical } else { Severity::Warning };
+    let severity = if seconds > 60.0 { Severity::Critical } else { Severity::Warning };
     let last = still.iter().filter_map(|fault| fault.seen.last).max_by_key(|line_ref| line_ref.time);
     findings.push(
-        Finding::new(weight, "camera_frozen", text)
+        Finding::new(severity, "camera_frozen", text)
             .advice(advice)
             .with_lines(first.into_iter().chain(last))
             .order(60.0 + seconds),

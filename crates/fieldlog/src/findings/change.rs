@@ -1,6 +1,6 @@
-//! Where a value over time becomes another and stays so.
+//! Detects lasting changes of a value over time.
 //!
-//! At each boundary between two stretches the values of some stretches before are held against as many after: 8 of each, then
+//! At each boundary between two intervals the values of some intervals before are compared with as many after: 8 of each, then
 //! 24, then 96, so that what comes suddenly and what comes slowly are both found. There is a change where the values after are
 //! larger (or smaller) than those before in at least 95 % of all pairs (Mann and Whitney's U over the product of both counts;
 //! in all pairs for 8 of each, which noise does at a given place once in 6435 times), and the medians differ by the factor and
@@ -37,7 +37,7 @@ impl Change {
 pub fn changes(values: &[f64], factor: f64, amount: f64) -> Vec<Change> {
     let mut found: Vec<Change> = Vec::new();
     for reach in REACHES {
-        let least = if reach == REACHES[0] { 1.0 } else { 0.95 };
+        let min_share = if reach == REACHES[0] { 1.0 } else { 0.95 };
         let mut candidates: Vec<(f64, Change)> = (reach..(values.len() + 1).saturating_sub(reach))
             .filter_map(|at| {
                 let (before, after) = (sorted(&values[at - reach..at]), sorted(&values[at..at + reach]));
@@ -48,7 +48,7 @@ pub fn changes(values: &[f64], factor: f64, amount: f64) -> Vec<Change> {
                 }
                 let larger = pairs_larger(&before, &after);
                 let clear = larger.max(1.0 - larger);
-                (clear >= least).then_some((clear, change))
+                (clear >= min_share).then_some((clear, change))
             })
             .collect();
         // Where several boundaries are as clear, the one with the largest step, and of these the first.
@@ -69,10 +69,10 @@ pub fn changes(values: &[f64], factor: f64, amount: f64) -> Vec<Change> {
     found
 }
 
-/// The changes that matter most, at most `most`, in the order of time.
-pub fn largest(mut changes: Vec<Change>, most: usize) -> Vec<Change> {
+/// The `max` largest changes, in the order of time.
+pub fn largest(mut changes: Vec<Change>, max: usize) -> Vec<Change> {
     changes.sort_by(|a, b| b.factor().total_cmp(&a.factor()));
-    changes.truncate(most);
+    changes.truncate(max);
     changes.sort_by_key(|change| change.at);
     changes
 }

@@ -6,7 +6,7 @@ use crate::summary::{Board, Fault, Occurrences, Summary, SystemEvent};
 
 pub fn find(_: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     disk(board, findings);
-    for (fault, weight, kind, what, advice) in [
+    for (fault, severity, kind, what, advice) in [
         (
             "alarm",
             Severity::Critical,
@@ -53,7 +53,7 @@ pub fn find(_: &Summary, board: &Board, findings: &mut Vec<Finding>) {
         let of: Vec<&Fault> = board.faults.of(fault).collect();
         if let Some((text, seen)) = together(&of, what) {
             findings.push(
-                Finding::new(weight, kind, text).advice(advice).with_lines(seen.lines()).order(seen.count as f64),
+                Finding::new(severity, kind, text).advice(advice).with_lines(seen.lines()).order(seen.count as f64),
             );
         }
     }
@@ -114,17 +114,17 @@ fn frames(board: &Board, findings: &mut Vec<Finding>) {
         humanize::plural(failed, "frame"),
         humanize::percent(failed as f64, captured as f64)
     );
-    let weight = if share > 0.01 { Severity::Warning } else { Severity::Note };
+    let severity = if share > 0.01 { Severity::Warning } else { Severity::Note };
     let advice = "Damaged frames of a USB camera: check the cable, the hub and the number of devices on the bus. In a folder: files that are not images.";
     let line_refs = main.map_or(board.failed, |fault| fault.seen).lines();
     findings
-        .push(Finding::new(weight, "frames_failed", text).advice(advice).with_lines(line_refs).order(100.0 * share));
+        .push(Finding::new(severity, "frames_failed", text).advice(advice).with_lines(line_refs).order(100.0 * share));
 }
 
-/// What the kernel said, where its lines were in the log.
+/// Messages of the kernel, if the log has them.
 fn kernel(board: &Board, findings: &mut Vec<Finding>) {
-    for (said, seen) in &board.kernel {
-        let (weight, kind, text, advice) = match said {
+    for (event, seen) in &board.kernel {
+        let (severity, kind, text, advice) = match event {
             SystemEvent::DiskError => (
                 Severity::Critical,
                 "disk_errors",
@@ -143,13 +143,13 @@ fn kernel(board: &Board, findings: &mut Vec<Finding>) {
                 "The kernel killed another program because memory ran out",
                 "The board has too little memory for everything that runs on it.",
             ),
-            // Told with the throttle bits and with the camera.
+            // Reported with the throttle bits and with the camera.
             _ => continue,
         };
-        let which = if let SystemEvent::OtherOutOfMemory(name) = said { format!(" ({name})") } else { String::new() };
+        let which = if let SystemEvent::OtherOutOfMemory(name) = event { format!(" ({name})") } else { String::new() };
         let text = format!("{text}{which} {}.", humanize::times(seen.count));
         findings
-            .push(Finding::new(weight, kind, text).advice(advice).with_lines(seen.lines()).order(seen.count as f64));
+            .push(Finding::new(severity, kind, text).advice(advice).with_lines(seen.lines()).order(seen.count as f64));
     }
     if board.refused.count > 0 {
         let text = format!(

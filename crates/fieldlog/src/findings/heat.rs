@@ -30,7 +30,7 @@ pub fn find(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
 
 fn under_voltage(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     let bit = board.bits[0];
-    let kernel = board.kernel.iter().find(|(said, _)| *said == SystemEvent::Undervoltage).map(|(_, seen)| *seen);
+    let kernel = board.kernel.iter().find(|(event, _)| *event == SystemEvent::Undervoltage).map(|(_, seen)| *seen);
     let text = match (bit.seen.first, bit.since_boot, kernel) {
         (Some(first), ..) => {
             let from = first
@@ -92,9 +92,9 @@ fn throttled(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     let advice = "Add a heat sink, a fan or shade, or move the cabinet to a cooler place. Throttling makes every frame slower: see the latency over time.";
     let line_refs = slowed.iter().flat_map(|(_, bit)| bit.seen.lines()).chain(board.temperature.line_ref);
     let seconds = slowed.iter().map(|(_, bit)| bit.seconds).fold(0.0, f64::max);
-    let weight =
+    let severity =
         if slowed.iter().any(|(what, _)| what.contains("bit 2")) || hot { Severity::Warning } else { Severity::Note };
     findings.push(
-        Finding::new(weight, "heat", text + ".").advice(advice).with_lines(line_refs).order(60.0 + seconds.sqrt()),
+        Finding::new(severity, "heat", text + ".").advice(advice).with_lines(line_refs).order(60.0 + seconds.sqrt()),
     );
 }

@@ -1,4 +1,4 @@
-//! What the log itself does not tell, or tells wrongly.
+//! Missing and wrong data in the log itself.
 
 use super::{Finding, Severity};
 use crate::humanize;
@@ -35,15 +35,15 @@ fn clock(board: &Board, findings: &mut Vec<Finding>) {
         Discontinuity::Gap(_) => None,
     };
     let jumps: Vec<_> = board.discontinuities.iter().filter_map(of).collect();
-    let told = board.faults.of("clock").next();
+    let fault = board.faults.of("clock").next();
     let Some((largest, line_ref)) = jumps.iter().max_by(|a, b| a.0.abs().total_cmp(&b.0.abs())).copied() else {
-        if let Some(told) = told {
+        if let Some(fault) = fault {
             let text = format!(
                 "The clock was set {}: {}",
-                humanize::times(told.seen.count),
-                humanize::truncated(&told.cause, 160)
+                humanize::times(fault.seen.count),
+                humanize::truncated(&fault.cause, 160)
             );
-            findings.push(Finding::new(Severity::Note, "clock", text).with_lines(told.seen.lines()));
+            findings.push(Finding::new(Severity::Note, "clock", text).with_lines(fault.seen.lines()));
         }
         return;
     };
@@ -56,9 +56,9 @@ fn clock(board: &Board, findings: &mut Vec<Finding>) {
         humanize::duration(largest)
     );
     let advice = "The board has no hardware clock, or its battery is empty: configure a time server that it can reach, or add a clock module.";
-    let weight = if largest.abs() > 600.0 { Severity::Warning } else { Severity::Note };
+    let severity = if largest.abs() > 600.0 { Severity::Warning } else { Severity::Note };
     findings.push(
-        Finding::new(weight, "clock", text)
+        Finding::new(severity, "clock", text)
             .advice(advice)
             .with_lines([line_ref].into_iter().chain(jumps.iter().map(|(_, line_ref)| *line_ref))),
     );
@@ -79,9 +79,9 @@ fn gaps(board: &Board, findings: &mut Vec<Finding>) {
         humanize::duration(*longest)
     );
     let advice = "A part of the log was rotated away or is in another file, or the journal drops lines (RateLimitBurst= in journald.conf).";
-    let weight = if total > 600.0 { Severity::Warning } else { Severity::Note };
+    let severity = if total > 600.0 { Severity::Warning } else { Severity::Note };
     findings.push(
-        Finding::new(weight, "log_gap", text)
+        Finding::new(severity, "log_gap", text)
             .advice(advice)
             .with_lines(gaps.iter().map(|(_, line_ref)| *line_ref))
             .order(total.sqrt()),

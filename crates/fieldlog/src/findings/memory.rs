@@ -41,11 +41,14 @@ pub fn find(_: &Summary, board: &Board, findings: &mut Vec<Finding>) {
             humanize::bytes(budget),
             humanize::percent(share, 1.0)
         );
-        let weight = if share >= 1.0 { Severity::Critical } else { Severity::Warning };
+        let severity = if share >= 1.0 { Severity::Critical } else { Severity::Warning };
         let advice =
             "`lineside check` prints how much memory each part needs. Raise budget.memory and MemoryMax= of the unit.";
         findings.push(
-            Finding::new(weight, "memory_near_budget", text).advice(advice).with_lines([line_ref]).order(100.0 * share),
+            Finding::new(severity, "memory_near_budget", text)
+                .advice(advice)
+                .with_lines([line_ref])
+                .order(100.0 * share),
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What somebody far away needs to know, in plain words, the weightiest first, each with the lines that show it.
+//! Detects problems. Each finding has a severity, a sentence, advice, and the lines that show it.
 
 mod camera;
 mod change;
@@ -14,14 +14,14 @@ mod throughput;
 use super::parser::Millis;
 use super::summary::{Board, LineRef, Summary};
 
-/// How much a finding matters.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Good to know.
     Note,
-    /// Somebody should look after it.
+    /// Needs attention.
     Warning,
-    /// The line is not watched, or not rightly.
+    /// The line is not inspected, or not correctly.
     Critical,
 }
 
@@ -47,21 +47,21 @@ impl Severity {
 /// Something found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
-    /// How much it matters.
+    /// Its severity.
     pub severity: Severity,
-    /// What kind it is: the same word always, for programs.
+    /// The kind, a fixed name for programs.
     pub kind: &'static str,
     /// The board; empty where it is about several.
     pub board: String,
     /// When it began, where that is known.
     pub time: Option<Millis>,
-    /// What is wrong, in plain words.
+    /// What is wrong, in one sentence.
     pub text: String,
     /// What to do; empty where there is nothing to be done.
     pub advice: String,
     /// The lines that show it.
     pub line_refs: Vec<LineRef>,
-    /// Among findings of one weight the larger comes first.
+    /// Among findings of one severity the larger comes first.
     order: f64,
 }
 
@@ -87,7 +87,7 @@ impl Finding {
         self
     }
 
-    /// The lines that show it; the first tells when it began.
+    /// Sets the lines that show it; the first with a time is when it began.
     fn with_lines(mut self, line_refs: impl IntoIterator<Item = LineRef>) -> Finding {
         for line_ref in line_refs {
             if self.line_refs.len() < PLACES && !self.line_refs.contains(&line_ref) {
@@ -104,7 +104,7 @@ impl Finding {
     }
 }
 
-/// All findings of a story.
+/// All findings of a summary.
 pub fn find(summary: &Summary) -> Vec<Finding> {
     let mut findings = Vec::new();
     for board in &summary.boards {

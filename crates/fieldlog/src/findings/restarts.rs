@@ -9,7 +9,7 @@ pub fn find(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
         if known.exit_reason.is_expected() {
             continue;
         }
-        let (weight, kind, what, advice) = words(&known.exit_reason);
+        let (severity, kind, what, advice) = sentence(&known.exit_reason);
         let times: Vec<String> = known.times.iter().map(|time| humanize::time_within(*time, summary.span())).collect();
         let more = if known.seen.count > times.len() as u64 { ", …" } else { "" };
         let mut text = format!("{what} {}", humanize::times(known.seen.count));
@@ -19,15 +19,15 @@ pub fn find(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
         if known.down > 0.0 {
             text += &format!("; inspection was down for {} afterwards", humanize::duration(known.down));
         }
-        if let ExitReason::Panic(said) | ExitReason::Configuration(said) | ExitReason::Failed(_, said) =
+        if let ExitReason::Panic(message) | ExitReason::Configuration(message) | ExitReason::Failed(_, message) =
             &known.exit_reason
-            && !said.is_empty()
+            && !message.is_empty()
         {
-            text += &format!(": {}", humanize::truncated(said, 240));
+            text += &format!(": {}", humanize::truncated(message, 240));
         }
         let count = known.seen.count as f64;
         findings.push(
-            Finding::new(weight, kind, text + ".").advice(advice).with_lines(known.seen.lines()).order(100.0 + count),
+            Finding::new(severity, kind, text + ".").advice(advice).with_lines(known.seen.lines()).order(100.0 + count),
         );
     }
     if let Some((previous, line_ref)) = &board.before_first {
@@ -44,7 +44,7 @@ pub fn find(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     not_running(summary, board, findings);
 }
 
-fn words(exit_reason: &ExitReason) -> (Severity, &'static str, &'static str, &'static str) {
+fn sentence(exit_reason: &ExitReason) -> (Severity, &'static str, &'static str, &'static str) {
     use Severity::{Critical, Note, Warning};
     match exit_reason {
         ExitReason::Watchdog => (

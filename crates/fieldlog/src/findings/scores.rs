@@ -67,14 +67,14 @@ fn storm(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
             (Some(interval), false) if !interval.spared => interval.spared = true,
             _ => now = None,
         }
-        if let Some(interval) = now.filter(|interval| worst.as_ref().is_none_or(|(most, _)| interval.defects > *most)) {
+        if let Some(interval) = now.filter(|interval| worst.as_ref().is_none_or(|(max, _)| interval.defects > *max)) {
             worst = Some((interval.defects, interval));
         }
     }
     let Some((_, interval)) = worst else { return };
     let rest = (defects - interval.defects) as f64 / (judged - interval.judged).max(1) as f64;
     let share = interval.defects as f64 / interval.judged.max(1) as f64;
-    // Where most of the line is bad anyway, there is nothing to hold it against.
+    // If most frames are defects anyway, there is nothing to compare with.
     let nothing_else = judged - interval.judged < interval.judged / 10;
     if interval.defects < 20 || interval.seconds < 60.0 || (!nothing_else && share < 4.0 * rest) {
         return;
@@ -176,16 +176,16 @@ fn climbing(board: &Board, findings: &mut Vec<Finding>) {
         return;
     }
     let line_refs = [sketched[0], sketched[sketched.len() - quarter]].into_iter().filter_map(|bucket| bucket.first);
-    let told = format!(
+    let change = format!(
         "the median score was below {low:.2} in the first quarter of the log and below {high:.2} in the last (Kolmogorov–Smirnov distance {distance:.2})"
     );
     let finding = if silent {
-        let text = format!("No alarm in {}, but the scores are rising: {told}.", humanize::duration(span(board)));
+        let text = format!("No alarm in {}, but the scores are rising: {change}.", humanize::duration(span(board)));
         let advice = "Either the line slowly degrades and the threshold is too high, or the lighting, the lens or the parts change: compare current frames with the training images.";
         Finding::new(Severity::Warning, "scores_climb", text).advice(advice)
     } else {
         let advice = "The parts, the lighting or the lens changed: compare images from both times.";
-        Finding::new(Severity::Note, "scores_moved", format!("The scores changed: {told}.")).advice(advice)
+        Finding::new(Severity::Note, "scores_moved", format!("The scores changed: {change}.")).advice(advice)
     };
     findings.push(finding.with_lines(line_refs).order(35.0));
 }
@@ -193,13 +193,13 @@ fn climbing(board: &Board, findings: &mut Vec<Finding>) {
 /// The largest difference of two distributions (Kolmogorov and Smirnov).
 fn distance(a: &[u64; BINS], b: &[u64; BINS]) -> f64 {
     let total = |bins: &[u64; BINS]| bins.iter().sum::<u64>().max(1) as f64;
-    let (mut below_a, mut below_b, mut most) = (0.0, 0.0, 0.0_f64);
+    let (mut below_a, mut below_b, mut max) = (0.0, 0.0, 0.0_f64);
     for (count_a, count_b) in a.iter().zip(b) {
         below_a += *count_a as f64 / total(a);
         below_b += *count_b as f64 / total(b);
-        most = most.max((below_a - below_b).abs());
+        max = max.max((below_a - below_b).abs());
     }
-    most
+    max
 }
 
 /// The upper end of the bin in which the middle score lies.

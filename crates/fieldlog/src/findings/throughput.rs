@@ -8,8 +8,8 @@ use crate::summary::{Board, Bucket, LineRef, STAGES, Summary};
 
 /// A change of p99 counts from this factor and this many milliseconds on.
 const P99: (f64, f64) = (1.5, 5.0);
-/// Changes of one kind that are told.
-const TOLD: usize = 4;
+/// Changes of one kind that are reported.
+const MAX_REPORTED: usize = 4;
 const BITS: [&str; 4] = ["under-voltage", "frequency capped", "throttled", "soft temperature limit"];
 
 /// A stretch of time with what is known of it.
@@ -26,20 +26,20 @@ fn latency(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     let p99: Vec<f64> = intervals.iter().filter_map(|(_, bucket)| Some(bucket.stages[0].of()?.p99)).collect();
     let all = changes(&p99, P99.0, P99.1);
     let rises: Vec<Change> = all.iter().copied().filter(Change::rises).collect();
-    let mut told: Vec<(Change, u64)> = Vec::new();
+    let mut reported: Vec<(Change, u64)> = Vec::new();
     // What happens every noon is one finding.
     for rise in largest(rises, usize::MAX) {
         let alike = |a: f64, b: f64| (a / b.max(0.1) - 1.0).abs() < 0.3;
         let known =
-            told.iter().position(|(other, _)| alike(rise.before, other.before) && alike(rise.after, other.after));
+            reported.iter().position(|(other, _)| alike(rise.before, other.before) && alike(rise.after, other.after));
         match known {
-            Some(at) => told[at].1 += 1,
-            None if told.len() < TOLD => told.push((rise, 1)),
+            Some(at) => reported[at].1 += 1,
+            None if reported.len() < MAX_REPORTED => reported.push((rise, 1)),
             None => (),
         }
     }
-    for (rise, count) in told {
-        // It may have begun within the stretch before: then its longest time tells when.
+    for (rise, count) in reported {
+        // It may have begun within the interval before: then its longest latency shows when.
         let before = intervals[rise.at - 1];
         let begun = before.1.p99.line_ref.filter(|_| before.1.p99.value > 0.85 * rise.after);
         let (time, bucket) = intervals[rise.at];
@@ -139,11 +139,11 @@ fn dropped(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     let mut worst: Option<(f64, Millis, &Bucket)> = None;
     for (time, bucket) in board.series.iter().filter(|(_, bucket)| bucket.frames.captured >= 20) {
         let share = bucket.frames.dropped_stale as f64 / bucket.frames.captured as f64;
-        if worst.as_ref().is_none_or(|(most, ..)| share > *most) {
+        if worst.as_ref().is_none_or(|(max_share, ..)| share > *max_share) {
             worst = Some((share, time, bucket));
         }
     }
-    let Some((most, time, bucket)) = worst else { return };
+    let Some((max_share, time, bucket)) = worst else { return };
     let share = dropped / captured.max(1.0);
     let minutes = board
         .series
@@ -159,9 +159,12 @@ fn dropped(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
         "{} of the frames were dropped because a newer frame arrived before they were inspected",
         humanize::percent(dropped, captured)
     );
-    if most > share * 1.5 {
-        text +=
-            &format!(", at most {} at {}", humanize::percent(most, 1.0), humanize::time_within(time, summary.span()));
+    if max_share > share * 1.5 {
+        text += &format!(
+            ", at most {} at {}",
+            humanize::percent(max_share, 1.0),
+            humanize::time_within(time, summary.span())
+        );
     }
     if let (Some(of), Some(fps)) =
         (board.latency[2].percentiles().or(board.latency[0].percentiles()), bucket.fps().filter(|fps| *fps > 0.0))
@@ -172,17 +175,17 @@ fn dropped(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
             humanize::ms(1000.0 / fps)
         );
     }
-    let weight = if share > 0.5 { Severity::Critical } else { Severity::Warning };
+    let severity = if share > 0.5 { Severity::Critical } else { Severity::Warning };
     let advice = "The CPU is too slow for this frame rate: lower the fps, use a smaller input or another bundle, disable super-resolution, or cool the board if it is throttled. Parts that are visible in more than one frame are still inspected.";
     findings.push(
-        Finding::new(weight, "frames_dropped", text + ".")
+        Finding::new(severity, "frames_dropped", text + ".")
             .advice(advice)
             .with_lines(bucket.dropped.line_ref)
-            .order(100.0 * share.max(most / 4.0)),
+            .order(100.0 * share.max(max_share / 4.0)),
     );
 }
 
-/// A camera that gives fewer frames than before.
+/// A camera that delivers fewer frames than before.
 fn rate(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     let camera =
         board.start.as_ref().is_some_and(|start| start.source.contains("/dev/") || start.source.contains("camera"));

@@ -1,4 +1,4 @@
-//! What was wrong with a log, so that it can be said: how often and where first.
+//! Damage in a log: how often, and where first.
 
 /// Kinds of damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum DamageKind {
 
 const KINDS: usize = 8;
 
-/// What was wrong with one input.
+/// The damage in one input.
 #[derive(Debug, Clone, Default)]
 pub struct Damage {
     /// Count and first line of each kind.
@@ -43,7 +43,7 @@ impl Damage {
         *count += 1;
     }
 
-    /// Notes a line of `length` bytes that was passed over.
+    /// Notes a line of `length` bytes that was skipped.
     pub fn too_long(&mut self, line: u64, length: u64) {
         self.note(DamageKind::TooLong, line);
         self.longest = self.longest.max(length);
@@ -62,7 +62,7 @@ impl Damage {
         self.failure.get_or_insert((line, why));
     }
 
-    /// How often a kind was met.
+    /// How often a kind occurred.
     #[cfg(test)]
     pub fn count(&self, kind: DamageKind) -> u64 {
         self.counts[kind as usize].0

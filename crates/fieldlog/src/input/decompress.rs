@@ -1,4 +1,4 @@
-//! gzip and zstd are told by their first bytes, and unpacked while reading.
+//! gzip and zstd are detected by their first bytes and decompressed while reading.
 
 use std::io::{self, BufReader, Chain, Cursor, Read};
 
@@ -22,7 +22,7 @@ pub enum FileKind {
 /// How many bytes [`detect`] wants to see.
 pub const DETECT_BYTES: usize = 512;
 
-/// Tells an input by its first bytes.
+/// Detects the kind of a file by its first bytes.
 pub fn detect(first: &[u8]) -> FileKind {
     let begins = |magic: &[u8]| first.starts_with(magic);
     match () {
@@ -45,7 +45,7 @@ pub fn detect(first: &[u8]) -> FileKind {
     }
 }
 
-/// Reads `stream` unpacked.
+/// Decompresses `stream` if needed.
 ///
 /// # Errors
 /// Where its first bytes cannot be read, or it is of a kind that is not unpacked here.
@@ -104,7 +104,7 @@ impl Zstd {
         use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
         loop {
             let header = io::BufRead::fill_buf(&mut rest)?;
-            // The decoder takes what it reads from: a skippable frame is passed over before it comes to that.
+            // The decoder takes what it reads from: a skippable frame is skipped before.
             if header.len() >= 8 && header[0] & 0xf0 == 0x50 && header[1..4] == *b"\x2a\x4d\x18" {
                 let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
                 io::copy(&mut rest.by_ref().take(8 + u64::from(length)), &mut io::sink())?;

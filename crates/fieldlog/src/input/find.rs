@@ -37,7 +37,7 @@ pub fn find(paths: &[PathBuf]) -> Vec<LogSource> {
 
 fn search(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(folder) else {
-        // Opening it will tell why.
+        // Opening it will report why.
         files.push(folder.to_path_buf());
         return;
     };

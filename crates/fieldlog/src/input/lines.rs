@@ -1,8 +1,8 @@
 //! Bytes in, lines out, in bounded memory whatever the bytes are.
 //!
-//! - A line longer than [`MAX_LINE`] is passed over and noted.
+//! - A line longer than [`MAX_LINE`] is skipped and noted.
 //! - NULs, which a power cut leaves in files, end a line as a newline does.
-//! - UTF-16, which some shells write, is told by its zero bytes, line by line, for a file may change its encoding half-way.
+//! - UTF-16, which some shells write, is detected by its zero bytes, line by line, because a file may change its encoding.
 
 use super::damage::{Damage, DamageKind};
 use super::utf16::utf16_to_utf8;
@@ -23,14 +23,14 @@ pub struct LineReader {
     number: u64,
     /// Where the last line began.
     last: usize,
-    /// The line that was begun is this long already and is passed over.
+    /// Bytes so far of a line that is skipped because it is too long.
     skipped: u64,
     utf8: Vec<u8>,
-    /// What was wrong so far.
+    /// The damage so far.
     pub damage: Damage,
 }
 
-/// Where a line stands in the buffer.
+/// The position of a line in the buffer.
 struct LineSpan {
     start: usize,
     end: usize,
@@ -44,7 +44,7 @@ pub struct Line<'a> {
     pub bytes: &'a [u8],
     /// Its number, from 1.
     pub number: u64,
-    /// Whether a newline ended it; where not, its last word may be cut.
+    /// Whether a newline ended it; if not, its last word may be truncated.
     pub ended: bool,
 }
 
@@ -91,14 +91,14 @@ impl LineReader {
         Some(Line { bytes, number, ended })
     }
 
-    /// The line that was read last, which a newline ended, is to be read once more.
+    /// Puts back the last line, which must have ended with a newline, so that it is read again.
     pub fn unread_line(&mut self) {
         self.start = self.last;
         self.number -= 1;
     }
 
-    /// Takes exactly `length` bytes, whatever they are, as the journal's export form needs. Gives `None` where they are more
-    /// than [`MAX_LINE`] (they are passed over) or the stream ends before.
+    /// Takes exactly `length` bytes, whatever they are, as the journal's export form needs. Returns `None` where they are more
+    /// than [`MAX_LINE`] (they are skipped) or the stream ends before.
     pub fn read_exactly(&mut self, length: u64) -> Option<&[u8]> {
         let mut left = length;
         while length > MAX_LINE as u64 && left > 0 {
@@ -134,7 +134,7 @@ impl LineReader {
         }
     }
 
-    /// Where the next line stands in the buffer, and whether it has an end.
+    /// Finds the next line in the buffer.
     fn find(&mut self) -> Option<LineSpan> {
         let mut searched = 0;
         loop {
@@ -206,7 +206,7 @@ impl LineReader {
         LineSpan { start, end, number: self.number, ended }
     }
 
-    /// Passes over NULs and byte-order marks before a line.
+    /// Skips NULs and byte-order marks before a line.
     fn skip_nuls(&mut self) {
         loop {
             let unread = &self.buffer[self.start..self.end];

@@ -27,14 +27,14 @@ impl Fields {
         self.pairs.is_empty()
     }
 
-    /// Takes over the text in which [`Fields::push_range`] finds keys and values; gives where it begins.
+    /// Appends the text that [`Fields::push_range`] refers to. Returns where it begins in the buffer.
     pub(super) fn append(&mut self, text: &[u8]) -> usize {
         let from = self.bytes.len();
         self.bytes.extend_from_slice(text);
         from
     }
 
-    /// A field whose key and value stand in the loaded text.
+    /// A field whose key and value are ranges of the appended text.
     pub(super) fn push_range(&mut self, key: Range<usize>, value: Range<usize>) {
         let short = |range: Range<usize>| range.start as u32..range.end as u32;
         self.pairs.push(Pair { key: short(key), value: short(value) });
@@ -47,7 +47,7 @@ impl Fields {
         self.push_range(from..middle, middle..middle + value.len());
     }
 
-    /// A field whose key stands in the loaded text and whose value is written by `write` behind it.
+    /// A field whose key is a range of the appended text and whose value `write` appends.
     pub(super) fn push_with(&mut self, key: Range<usize>, write: impl FnOnce(&mut Vec<u8>)) {
         let from = self.bytes.len();
         write(&mut self.bytes);

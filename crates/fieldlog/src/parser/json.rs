@@ -1,7 +1,7 @@
-//! One JSON object a line: our own, those of `events.jsonl`, and `journalctl -o json`.
+//! One JSON object per line: JSON log lines, those of `events.jsonl`, and `journalctl -o json`.
 //!
 //! A scanner for flat objects, not a JSON library: it points into the line where it can, copies only strings with escapes,
-//! and keeps what stands before a cut. Objects inside are flattened, as `files` of events needs it.
+//! and keeps the fields before a truncation. Nested objects are flattened, as `files` of events needs it.
 
 use super::fields::Fields;
 use super::text::ParseResult;

@@ -1,7 +1,7 @@
-//! What a line says, whoever wrote it down: our text and JSON, the journal's short, JSON and export forms, in any mix.
+//! Parses lines into entries: text and JSON records, the journal's short, JSON and export forms, in any mix.
 //!
-//! Which form a line has is told line by line. What is cut is read up to the cut; a record that was written behind a cut one
-//! on the same line is read as well.
+//! The form is detected line by line. A truncated record is read up to the break; a record that follows a truncated one on the
+//! same line is read as well.
 
 mod export;
 mod fields;
@@ -17,10 +17,10 @@ use super::input::{Damage, DamageKind, LineReader};
 use memchr::memmem;
 use text::ParseResult;
 
-/// Who speaks in an entry.
+/// Who wrote an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EntryKind {
-    /// A record of ours: its fields say what.
+    /// A record of Lineside; its fields have the content.
     #[default]
     Record,
     /// The program, outside its records: a panic, the reason why it would not start.
@@ -33,35 +33,35 @@ pub enum EntryKind {
     Boot,
 }
 
-/// One thing that was said.
+/// One log entry.
 #[derive(Default)]
 pub struct Entry {
-    /// The line on which it stands, from 1.
+    /// Its line number, from 1.
     pub line: u64,
-    /// When it was said, where that is known.
+    /// When it was written, if known.
     pub time: Option<Millis>,
-    /// Who said it.
+    /// Who wrote it.
     pub kind: EntryKind,
-    /// The fields of a record; for other voices what the journal knows of the entry.
+    /// The fields of a record; for other entries the journal's fields.
     pub fields: Fields,
-    /// The text, where it is not a record.
+    /// The message of an entry that is not a record.
     pub message: String,
-    /// The host; empty where not told.
+    /// The host; empty if unknown.
     pub host: String,
-    /// The process, where told.
+    /// The process id, if known.
     pub pid: Option<u64>,
-    /// Whether it was cut: fields may be missing.
+    /// Whether it is truncated: fields may be missing.
     pub truncated: bool,
 }
 
 /// Entries of one input.
 pub struct EntryReader {
     lines: LineReader,
-    /// The newest time that the input may hold; it gives years to times without one.
+    /// The latest time that the input can contain; the year of times without one comes from it.
     newest: Option<Millis>,
-    /// What the input's local times are ahead of UTC, where that was found out.
+    /// The offset of the input's local times from UTC, once it is known.
     zone_offset: Option<Millis>,
-    /// The rest of a line on which another record was written behind a cut one.
+    /// The rest of a line, after a truncated record, that holds another record.
     rest: Vec<u8>,
     message: Vec<u8>,
     after_panic: bool,
@@ -122,12 +122,12 @@ impl EntryReader {
         (self.lines.count(), self.records)
     }
 
-    /// What was wrong so far.
+    /// The damage so far.
     pub fn damage(&mut self) -> &mut Damage {
         &mut self.lines.damage
     }
 
-    /// Understands the line in `self.message`.
+    /// Parses the line in `self.message`.
     fn line(&mut self, entry: &mut Entry, ended: bool) -> bool {
         let line = std::mem::take(&mut self.message);
         let is_entry = self.parse_line(&line, entry, ended);
@@ -186,7 +186,7 @@ impl EntryReader {
         entry.fields.get("record").is_some()
     }
 
-    /// A line behind the beginning that the journal or syslog gives it.
+    /// A line with a prefix of the journal or syslog.
     fn prefixed(&mut self, line: &[u8], prefix: prefix::Prefix, entry: &mut Entry, ended: bool) -> bool {
         let text = |range: &std::ops::Range<usize>| String::from_utf8_lossy(&line[range.clone()]);
         entry.host.push_str(&text(&prefix.host));
@@ -251,7 +251,7 @@ impl EntryReader {
         entry.kind = match program {
             b"systemd" if memmem::find(message, b"lineside").is_some() => EntryKind::Systemd,
             b"kernel" => EntryKind::Kernel,
-            // With `with-unit` systemd speaks in the unit's name.
+            // With `with-unit` the prefix of a systemd message has the unit's name.
             b"lineside.service" if message.starts_with(b"lineside.service: ") => EntryKind::Systemd,
             b"lineside" | b"lineside.service" => EntryKind::Program,
             _ => return false,
@@ -260,7 +260,7 @@ impl EntryReader {
         true
     }
 
-    /// A line without a beginning that is known: a panic, the last words of the program, or a record behind something else.
+    /// A line without a known prefix: a panic, an error message of the program, or a record after other text.
     fn unprefixed(&mut self, line: &[u8], entry: &mut Entry, ended: bool) -> bool {
         let panic = line.starts_with(b"thread '") && memmem::find(line, b"panicked at").is_some();
         if std::mem::replace(&mut self.after_panic, panic) || panic || line.starts_with(b"lineside: ") {
@@ -288,7 +288,7 @@ impl Entry {
         (self.time, self.pid, self.truncated, self.kind) = (None, None, false, EntryKind::Record);
     }
 
-    /// What kind of record it is; empty for other voices.
+    /// The kind of the record; empty for entries that are not records.
     pub fn record(&self) -> &[u8] {
         match self.kind {
             EntryKind::Record => self.fields.get("record").unwrap_or_default(),
@@ -297,7 +297,7 @@ impl Entry {
     }
 }
 
-/// The time that a record itself tells.
+/// The time in the record itself.
 fn own_time(fields: &Fields) -> Option<Millis> {
     Some(time::rfc3339(fields.get("time")?)?.0)
 }

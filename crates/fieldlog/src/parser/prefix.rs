@@ -1,4 +1,4 @@
-//! The beginning of a line that the journal or syslog wrote: when, on which host, which program.
+//! The prefix of a line that the journal or syslog wrote: time, host, program.
 //!
 //! `journalctl -o short`, `short-precise`, `short-iso`, `short-iso-precise`, `short-unix`, `short-full`, `with-unit`, and
 //! syslog's files.
@@ -6,18 +6,18 @@
 use super::time::{self, Millis};
 use std::ops::Range;
 
-/// What stands before the message.
+/// The prefix before the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prefix {
-    /// When; where the zone is not told, as if it were UTC.
+    /// When the line was written; a time without a zone is read as UTC.
     pub time: Millis,
-    /// Whether the time is in a zone that is not told.
+    /// Whether the time has no zone.
     pub local: bool,
     /// The host's name.
     pub host: Range<usize>,
     /// The program's name.
     pub program: Range<usize>,
-    /// Its process, where told.
+    /// The process id, if there is one.
     pub pid: Option<u64>,
     /// Where the message begins.
     pub message: usize,

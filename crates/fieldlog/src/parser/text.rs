@@ -1,4 +1,4 @@
-//! Our line for people: `time=… level=… record=… key=value key="quoted value"`.
+//! The text form of a record: `time=… level=… record=… key=value key="quoted value"`.
 
 use super::fields::Fields;
 
@@ -60,14 +60,14 @@ pub fn read(line: &[u8], fields: &mut Fields) -> ParseResult {
     }
 }
 
-/// Reads a quoted value from behind its first quote; gives the byte behind the last one.
+/// Parses a quoted value after its opening quote. Returns the position after the closing quote.
 fn quoted(line: &[u8], value: usize, key: std::ops::Range<usize>, from: usize, fields: &mut Fields) -> Option<usize> {
     let end = value + memchr::memchr2(b'"', b'\\', &line[value..])?;
     if line[end] == b'"' {
         fields.push_range(key, from + value..from + end);
         return Some(end + 1);
     }
-    // There are escapes: the value is written anew.
+    // The value has escapes: it is copied without them.
     let mut at = value;
     let mut unescaped = Vec::with_capacity(line.len() - value);
     loop {

@@ -1,18 +1,18 @@
-//! A board's time in a given number of stretches, and latency by how hot the board was.
+//! A board's time in a given number of equal intervals, and latency by temperature.
 
 use crate::humanize;
 use crate::parser::Millis;
 use crate::summary::{Board, Bucket, Merge, Percentiles};
 
-/// The board's time in at most `most` equal stretches that begin with its first; those of which nothing is known are empty.
-pub fn intervals(board: &Board, most: usize) -> Vec<(Millis, Bucket)> {
+/// The board's time in at most `max` equal intervals, from its first line on. Intervals without data are left out.
+pub fn intervals(board: &Board, max: usize) -> Vec<(Millis, Bucket)> {
     let width = board.series.width();
     let all: Vec<(Millis, &Bucket)> = board.series.iter().collect();
     let Some((first, last)) = all.first().zip(all.last()).map(|(first, last)| (first.0, last.0)) else {
         return Vec::new();
     };
     let count = (last - first) / width + 1;
-    let each = (count + most as i64 - 1) / most as i64 * width;
+    let each = (count + max as i64 - 1) / max as i64 * width;
     let mut intervals: Vec<(Millis, Bucket)> = Vec::new();
     for (time, bucket) in all {
         let begins = first + (time - first) / each * each;
@@ -42,7 +42,7 @@ pub struct LatencyBand {
     pub latency: Percentiles,
 }
 
-/// Latency by temperature and by throttling; empty where the board tells neither.
+/// Latency by temperature and by throttling; empty if the board reports neither.
 pub fn bands(board: &Board) -> Vec<LatencyBand> {
     let known = |bucket: &Bucket| bucket.temperature.mean().is_some() || bucket.throttled != 0;
     if !board.series.iter().any(|(_, bucket)| known(bucket)) {
@@ -71,31 +71,31 @@ pub fn bands(board: &Board) -> Vec<LatencyBand> {
 }
 
 /// `0x4: throttled`.
-pub fn throttle_words(bits: u32) -> String {
+pub fn throttle_names(bits: u32) -> String {
     const WORDS: [&str; 4] = ["under-voltage", "capped", "throttled", "soft limit"];
-    let words: Vec<&str> =
+    let names: Vec<&str> =
         WORDS.iter().enumerate().filter(|(bit, _)| bits >> bit & 1 == 1).map(|(_, word)| *word).collect();
-    words.join(", ")
+    names.join(", ")
 }
 
-/// One character for each of `count` stretches: how much of it the line was watched.
-pub fn strip(board: &Board, count: usize) -> String {
+/// One character for each of `count` intervals: how much of it the line was inspected.
+pub fn coverage_bar(board: &Board, count: usize) -> String {
     let all = intervals(board, count);
     let each = width(&all, board);
     let Some(first) = all.first().map(|(time, _)| *time) else { return String::new() };
-    let mut strip = String::new();
+    let mut coverage_bar = String::new();
     let mut next = first;
     let end = board.last.and_then(|last| last.time).unwrap_or(Millis::MAX);
     for (time, bucket) in &all {
         while next < *time {
-            strip.push('·');
+            coverage_bar.push('·');
             next += each;
         }
         next += each;
         // The last one is not over.
         let long = each.min(end.saturating_sub(*time)).max(1) as f64 / 1000.0;
         let known = bucket.watched + bucket.blind;
-        strip.push(match () {
+        coverage_bar.push(match () {
             // Less than a twentieth is known: the program did not run.
             () if known < long * 0.05 => '·',
             () if bucket.blind > 0.5 * known => '░',
@@ -103,26 +103,26 @@ pub fn strip(board: &Board, count: usize) -> String {
             () => '█',
         });
     }
-    strip
+    coverage_bar
 }
 
 /// Eight heights.
-pub fn spark(values: impl IntoIterator<Item = u64>) -> String {
+pub fn sparkline(values: impl IntoIterator<Item = u64>) -> String {
     let values: Vec<u64> = values.into_iter().collect();
-    let most = values.iter().copied().max().unwrap_or(0).max(1);
+    let max = values.iter().copied().max().unwrap_or(0).max(1);
     let height = |value: u64| match value {
         0 => '·',
-        value => ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'][((value * 8).div_ceil(most) as usize).clamp(1, 8) - 1],
+        value => ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'][((value * 8).div_ceil(max) as usize).clamp(1, 8) - 1],
     };
     values.into_iter().map(height).collect()
 }
 
-/// The hours with most events, the worst first, and how many each had.
-pub fn busiest(board: &Board, most: usize) -> Vec<(String, u64)> {
+/// The hours with the most events and their counts, in descending order.
+pub fn busiest(board: &Board, max: usize) -> Vec<(String, u64)> {
     let mut hours: Vec<(Millis, u64)> =
         board.hours.iter().filter(|(_, count)| **count > 0).map(|(time, count)| (time, *count)).collect();
     hours.sort_by_key(|(time, count)| (std::cmp::Reverse(*count), *time));
-    hours.into_iter().take(most).map(|(time, count)| (humanize::time(time), count)).collect()
+    hours.into_iter().take(max).map(|(time, count)| (humanize::time(time), count)).collect()
 }
 
 #[cfg(test)]
@@ -137,12 +137,12 @@ mod tests {
             bucket.watched = 60.0;
             bucket.events += 1;
         }
-        for most in [1, 7, 72] {
-            let all = intervals(&board, most);
-            assert!(all.len() <= most, "{} {most}", all.len());
+        for max in [1, 7, 72] {
+            let all = intervals(&board, max);
+            assert!(all.len() <= max, "{} {max}", all.len());
             assert_eq!(all.iter().map(|(_, bucket)| bucket.events).sum::<u64>(), 1000);
         }
-        assert_eq!(spark([0, 1, 8]), "·▁█");
+        assert_eq!(sparkline([0, 1, 8]), "·▁█");
     }
 
     #[test]
@@ -152,6 +152,6 @@ mod tests {
             let bucket = board.series.at(tick * 10_000);
             if (80..90).contains(&tick) { bucket.blind = 10.0 } else { bucket.watched = 10.0 }
         }
-        assert_eq!(strip(&board, 10), "████··██░█");
+        assert_eq!(coverage_bar(&board, 10), "████··██░█");
     }
 }

@@ -1,4 +1,4 @@
-//! What was found, said to people, to programs and as a page.
+//! The report as text, as JSON and as an HTML page.
 
 mod html;
 mod intervals;
@@ -26,13 +26,13 @@ impl Report {
         Report { summary, findings, names }
     }
 
-    /// How many findings of each weight, grave ones first.
+    /// The number of findings of each severity, critical ones first.
     fn severities(&self) -> [(Severity, usize); 3] {
         [Severity::Critical, Severity::Warning, Severity::Note]
             .map(|severity| (severity, self.findings.iter().filter(|finding| finding.severity == severity).count()))
     }
 
-    /// `1 grave, 2 warnings`, or that there is nothing.
+    /// `1 critical, 2 warnings`, or `none`.
     fn summary(&self) -> String {
         let parts: Vec<String> = self
             .severities()
@@ -47,7 +47,7 @@ impl Report {
         if parts.is_empty() { "none".into() } else { parts.join(", ") }
     }
 
-    /// What is said where there are no findings.
+    /// The sentence for a report without findings.
     fn nothing_found(&self) -> &'static str {
         match self.summary.boards.is_empty() {
             true => "These logs contain no record of Lineside, or none in the requested time range.",
@@ -69,7 +69,7 @@ impl Report {
         }
     }
 
-    /// A stage's latency over all boards; that of event frames where no status tells of verdicts.
+    /// A stage's latency over all boards; that of event frames if no status has verdict latencies.
     fn latency(&self, stage: usize) -> Latency {
         let sum = |of: &dyn Fn(&Board) -> &Latency| {
             let mut all = Latency::default();
@@ -99,7 +99,7 @@ impl Report {
     }
 }
 
-/// File names where they tell inputs apart, else whole paths.
+/// File names where they are unique, else whole paths.
 fn short_names(inputs: &[Input]) -> Vec<String> {
     let file = |input: &Input| match &input.source {
         LogSource::File(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
@@ -119,7 +119,7 @@ fn short_names(inputs: &[Input]) -> Vec<String> {
     inputs.iter().zip(&names).map(name).collect()
 }
 
-/// What the board is, in one line; empty where no start record tells.
+/// Version and hardware of the board in one line; empty without a start record.
 fn describe(board: &Board) -> String {
     let Some(start) = &board.start else { return String::new() };
     let mut parts = vec![format!("Lineside {}", start.version)];
@@ -143,7 +143,7 @@ fn describe(board: &Board) -> String {
     parts.join("; ")
 }
 
-/// Why the line was not watched and for how long, each; `None` where it always was.
+/// The causes of interruptions, each with its duration; `None` without interruption.
 fn blind(board: &Board) -> Option<String> {
     let watch = board.watch;
     let parts = [

@@ -1,6 +1,6 @@
-//! The report for people, on a terminal or in a letter: what was found first, then each board.
+//! The text report for a terminal: findings first, then each board.
 
-use super::intervals::{bands, busiest, intervals, spark, strip, throttle_words};
+use super::intervals::{bands, busiest, coverage_bar, intervals, sparkline, throttle_names};
 use super::{Report, blind, describe};
 use crate::findings::Finding;
 use crate::humanize;
@@ -45,17 +45,17 @@ impl Report {
             let long = humanize::duration((last - first) as f64 / 1000.0);
             let _ = writeln!(out, "From {} to {} UTC ({long})", humanize::time(first), humanize::time(last));
         }
-        let mut told = 0;
+        let mut notes = 0;
         for (input, name) in inputs.iter().zip(&self.names) {
             for note in &input.notes {
-                told += 1;
-                if told <= 40 {
+                notes += 1;
+                if notes <= 40 {
                     paragraph(out, "  ", &format!("{name}: {note}"));
                 }
             }
         }
-        if told > 40 {
-            let _ = writeln!(out, "  and {} more notes", told - 40);
+        if notes > 40 {
+            let _ = writeln!(out, "  and {} more notes", notes - 40);
         }
     }
 
@@ -161,7 +161,7 @@ impl Report {
                 number(latency.map(|latency| latency.p99), 1),
                 number(rss, 1),
                 number(hot, 0),
-                throttle_words(bucket.throttled)
+                throttle_names(bucket.throttled)
             );
             let _ = writeln!(out, "{}", line.trim_end());
         }
@@ -177,7 +177,7 @@ impl Report {
         if board.events == 0 {
             return;
         }
-        let _ = writeln!(out, "  by hour of the day, 00 to 23 UTC: {}", spark(board.by_hour));
+        let _ = writeln!(out, "  by hour of the day, 00 to 23 UTC: {}", sparkline(board.by_hour));
         let busiest: Vec<String> = busiest(board, 3)
             .into_iter()
             .map(|(hour, count)| format!("{} ({})", hour, humanize::count(count)))
@@ -282,9 +282,9 @@ fn watched(board: &Board, out: &mut String) {
         Some(why) => writeln!(out, ", not inspecting for {}: {why}", humanize::duration(watch.blind() + board.down)),
         None => writeln!(out, ", without interruption"),
     };
-    let strip = strip(board, 72);
-    if strip.chars().count() > 11 {
-        let _ = writeln!(out, "  {strip}  (█ inspecting, ▒ partly, ░ not inspecting, · not running)");
+    let coverage_bar = coverage_bar(board, 72);
+    if coverage_bar.chars().count() > 11 {
+        let _ = writeln!(out, "  {coverage_bar}  (█ inspecting, ▒ partly, ░ not inspecting, · not running)");
     }
 }
 
@@ -374,7 +374,7 @@ fn memory(board: &Board, out: &mut String) {
     }
 }
 
-/// Writes a text in lines of at most [`WIDE`] characters, the later ones set in as far as the first.
+/// Wraps a text at [`WIDE`] characters; later lines are indented as far as the first.
 fn paragraph(out: &mut String, begin: &str, text: &str) {
     let indent = " ".repeat(begin.chars().count());
     let mut line = begin.to_string();

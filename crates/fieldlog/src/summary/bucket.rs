@@ -1,4 +1,4 @@
-//! What is known of a stretch of time on one board.
+//! What is known of one interval of time on one board.
 
 use super::latency::Percentiles;
 use super::line_ref::{LineRef, Peak};
@@ -10,11 +10,11 @@ use super::status::{BINS, FrameCounts, STAGES};
 pub struct Bucket {
     /// The first status in it.
     pub first: Option<LineRef>,
-    /// Seconds that statuses tell of.
+    /// Seconds that statuses cover.
     pub seconds: f64,
-    /// Of these, seconds in which the line was watched, and in which it was not.
+    /// Of these, seconds in which the line was inspected.
     pub watched: f64,
-    /// See `watched`.
+    /// Of these, seconds in which it was not inspected.
     pub blind: f64,
     /// Frames by fate.
     pub frames: FrameCounts,
@@ -24,7 +24,7 @@ pub struct Bucket {
     pub stages: [Stage; STAGES.len()],
     /// The longest frame-to-verdict time at 99 %.
     pub p99: Peak,
-    /// The largest share of frames that a status tells as dropped.
+    /// The largest share of dropped frames in a status.
     pub dropped: Peak,
     /// Resident memory, in bytes.
     pub rss: Peak,
@@ -49,7 +49,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Frames a second, while statuses tell of it.
+    /// Frames per second over the time that statuses cover.
     pub fn fps(&self) -> Option<f64> {
         (self.seconds > 0.0).then(|| self.frames.captured as f64 / self.seconds)
     }

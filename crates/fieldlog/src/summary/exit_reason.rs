@@ -8,30 +8,30 @@ use crate::parser::Millis;
 pub enum ExitReason {
     /// The log ends before it does.
     Open,
-    /// A stop record says so, with its reason.
+    /// There is a stop record; its reason.
     Clean(String),
     /// It was restarted with a new configuration.
     Reload,
-    /// The watchdog ended it: a thread stood still.
+    /// The watchdog killed it: a thread hung.
     Watchdog,
-    /// The kernel ended it for lack of memory.
+    /// The kernel killed it because memory ran out.
     OutOfMemory,
     /// Somebody or something killed it: the signal.
     Killed(u32),
     /// The program has an error: it panicked or crashed.
     Panic(String),
-    /// Bad configuration or bundle: what the program said.
+    /// Invalid configuration or bundle: the program's message.
     Configuration(String),
-    /// It gave up by itself: exit status and last words.
+    /// It exited with an error: exit status and last message.
     Failed(u32, String),
-    /// The machine was started anew without a stop in order.
+    /// The machine rebooted without a clean stop.
     Power,
-    /// No stop record, and nothing that says why.
+    /// No stop record, and no other evidence.
     Cut,
 }
 
 impl ExitReason {
-    /// One word, the same in all outputs.
+    /// The name in all outputs.
     pub fn name(&self) -> &'static str {
         match self {
             ExitReason::Open => "open",
@@ -67,13 +67,13 @@ impl ExitReason {
         }
     }
 
-    /// Whether it ended as somebody wanted it to, or goes on.
+    /// Whether it ended on request, or is still running.
     pub fn is_expected(&self) -> bool {
         matches!(self, ExitReason::Open | ExitReason::Clean(_) | ExitReason::Reload)
     }
 }
 
-/// What speaks for an ending.
+/// Evidence of why a run ended.
 #[derive(Debug, Clone, Default)]
 pub struct ExitEvidence {
     /// The reason in the stop record.
@@ -88,15 +88,15 @@ pub struct ExitEvidence {
     pub exit: Option<(u32, LineRef)>,
     /// A panic: where in the program, and its message.
     pub panic: Option<(String, LineRef)>,
-    /// What the program said last.
+    /// The last message of the program.
     pub last_message: Option<(String, LineRef)>,
-    /// The machine was started anew.
+    /// The machine rebooted.
     pub boot: Option<LineRef>,
     /// The run after it: its time, its boot id, and what it found of this run.
     pub next: Option<NextRun>,
 }
 
-/// What the next run tells of this one.
+/// What is known from the start of the next run.
 #[derive(Debug, Clone, Default)]
 pub struct NextRun {
     /// When it began.
@@ -110,7 +110,7 @@ pub struct NextRun {
 }
 
 impl ExitEvidence {
-    /// Whether something says that the process is gone.
+    /// Whether there is evidence that the process ended.
     pub fn has_ended(&self) -> bool {
         self.stop.is_some()
             || self.signal.is_some()
@@ -119,8 +119,8 @@ impl ExitEvidence {
             || self.boot.is_some()
     }
 
-    /// Judges the evidence; `boot` is the boot in which the run ran. The most telling comes first: who ended it, then how it
-    /// ended, then what it said itself, then what came after it.
+    /// The most reliable explanation; `boot` is the boot of the run. In this order: who ended it, how the process exited, its
+    /// own records and messages, and what followed.
     pub fn exit_reason(&self, boot: &str) -> (ExitReason, Option<LineRef>) {
         let message = || self.last_message.as_ref().map(|(message, _)| message.clone()).unwrap_or_default();
         if let Some(line_ref) = self.watchdog {

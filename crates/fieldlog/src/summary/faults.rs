@@ -3,7 +3,7 @@
 use super::line_ref::{LineRef, Occurrences, Peak};
 use crate::parser::Millis;
 
-/// Different causes that are told apart.
+/// Causes that are distinguished.
 const CAUSES: usize = 48;
 /// Episodes that are kept one by one.
 const EPISODES: usize = 512;
@@ -15,11 +15,11 @@ pub struct Fault {
     pub fault: String,
     /// One line.
     pub cause: String,
-    /// Episodes that were told, and where.
+    /// Episodes in the log.
     pub seen: Occurrences,
     /// Failures in them.
     pub failures: u64,
-    /// Lines that were held back: an episode would have been two.
+    /// Suppressed lines; an episode has two.
     pub held_back: u64,
     /// How long they took together, in seconds.
     pub seconds: f64,
@@ -27,7 +27,7 @@ pub struct Fault {
     pub longest: Peak,
 }
 
-/// Whether a fault of the camera is that it sends the same picture again and again; else it is away.
+/// Whether a camera fault is a frozen picture; otherwise the camera is unavailable.
 pub fn is_frozen(cause: &str) -> bool {
     cause.contains("has not changed")
 }
@@ -45,7 +45,7 @@ pub struct FaultLine<'a> {
     pub time: Millis,
     /// How often it failed, so far.
     pub count: u64,
-    /// Lines of it that were held back before this one.
+    /// Suppressed lines before this one.
     pub held_back: u64,
     /// The line.
     pub line_ref: LineRef,
@@ -58,7 +58,7 @@ pub struct Episode {
     pub fault: usize,
     /// When it began.
     pub from: Millis,
-    /// When it was over; `None` where the log does not tell.
+    /// When it ended; `None` if unknown.
     pub to: Option<Millis>,
     /// Its first line.
     pub line_ref: LineRef,
@@ -76,7 +76,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// A fault begins, or is told again.
+    /// A fault begins, or is repeated.
     pub fn begin(&mut self, line: FaultLine) {
         let number = self.number(line.fault, line.cause);
         self.causes[number].held_back += line.held_back;
@@ -95,7 +95,7 @@ impl Faults {
         }
     }
 
-    /// A fault is over after `seconds`; gives when it began.
+    /// A fault ends after `seconds`. Returns when it began.
     pub fn end(&mut self, line: FaultLine, seconds: Option<f64>) -> Millis {
         let number = self.number(line.fault, line.cause);
         self.causes[number].held_back += line.held_back;
@@ -132,7 +132,7 @@ impl Faults {
         }
     }
 
-    /// The log is over: what is on lasted at least until then. Gives how many are on.
+    /// End of the log: active faults lasted at least until then. Returns how many were active.
     pub fn close(&mut self, time: Millis) -> usize {
         let open = std::mem::take(&mut self.open);
         for (episode, _) in &open {
@@ -219,7 +219,7 @@ mod tests {
         faults.begin(line(1, "camera", "busy", 62_000, 14));
         assert_eq!(faults.end(line(1, "camera", "busy", 91_000, 18), Some(90.0)), 1000);
         faults.end(line(1, "disk", "full", 100_000, 7), Some(30.0));
-        assert_eq!(faults.causes[1].seconds, 90.0, "the whole episode is told of its last cause");
+        assert_eq!(faults.causes[1].seconds, 90.0, "the whole episode counts for its last cause");
         assert_eq!((faults.causes[2].seconds, faults.causes[2].failures), (30.0, 7));
         assert_eq!((faults.episodes[1].from, faults.episodes[1].to), (70_000, Some(100_000)));
         faults.begin(line(2, "camera", "gone", 200_000, 1));

@@ -1,6 +1,6 @@
 //! How long things took over a whole log, from the percentiles of its intervals.
 //!
-//! A log tells p50, p95, p99 and the longest of each interval, not every frame. The frames of an interval are spread between
+//! A log has p50, p95, p99 and the maximum of each interval, not every frame. The frames of an interval are spread between
 //! these: half of them up to p50, 45 % between p50 and p95, 4 % between p95 and p99, the rest up to the longest, evenly in the
 //! logarithm. What comes out for the whole is exact where intervals are alike and between their values where they are not.
 
@@ -42,7 +42,7 @@ impl Latency {
         if count <= 0.0 {
             return;
         }
-        // How far below p50 the quicker half reaches, no interval tells: as far as p95 is above it.
+        // The minimum of an interval is unknown: assumed as far below p50 as p95 is above it.
         let low = of.p50 * (of.p50 / of.p95.max(1e-9)).clamp(0.5, 1.0);
         self.spread(count * 0.5, low, of.p50);
         self.spread(count * 0.45, of.p50, of.p95);

@@ -1,4 +1,4 @@
-//! Where something stands in the logs: the evidence for whatever is said.
+//! References to lines of the logs: the evidence for each finding.
 
 use crate::parser::Millis;
 
@@ -13,7 +13,7 @@ pub struct LineRef {
     pub time: Option<Millis>,
 }
 
-/// Something that was seen several times.
+/// How often something occurred, and where first and last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Occurrences {
     /// How often.
@@ -25,7 +25,7 @@ pub struct Occurrences {
 }
 
 impl Occurrences {
-    /// Once more.
+    /// Counts one more.
     pub fn add(&mut self, line_ref: LineRef) {
         self.count += 1;
         self.first.get_or_insert(line_ref);
@@ -55,7 +55,7 @@ pub fn count_value<T: PartialEq>(list: &mut Vec<(T, Occurrences)>, value: T, lin
     list[at].1.add(line_ref);
 }
 
-/// The largest value and where it stands.
+/// The largest value and its line.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Peak {
     /// The value.

@@ -1,22 +1,22 @@
 //! Whether memory grows, and how fast: Theil and Sen's slope (the median of the slopes of all pairs) and the share of pairs
-//! that grow (Kendall's tau), of the least resident memory of each stretch of a run.
+//! that grow (Kendall's tau), of the minimum resident memory in each interval of a run.
 
 use super::line_ref::LineRef;
 use super::series::{Merge, Series};
 
-/// Stretches of a run that are kept.
-const STRETCHES: usize = 96;
-/// A run must be this long, in stretches and seconds, before anything is said.
+/// Intervals of a run that are kept.
+const INTERVALS: usize = 96;
+/// The minimum length of a run for a result, in intervals and seconds.
 const ENOUGH: (usize, f64) = (12, 1800.0);
 
 /// The memory of one run over time.
 pub struct MemoryTrend {
-    least: Series<MinRss>,
+    minima: Series<MinRss>,
 }
 
 impl Default for MemoryTrend {
     fn default() -> Self {
-        MemoryTrend { least: Series::new(60_000, STRETCHES) }
+        MemoryTrend { minima: Series::new(60_000, INTERVALS) }
     }
 }
 
@@ -53,7 +53,7 @@ impl MemoryTrend {
     /// Takes in resident memory at a time of the run, in seconds.
     pub fn add(&mut self, time: Option<f64>, bytes: u64, line_ref: LineRef) {
         if let Some(time) = time {
-            self.least.at((time * 1000.0) as i64).merge(MinRss { bytes, line_ref: Some(line_ref) });
+            self.minima.at((time * 1000.0) as i64).merge(MinRss { bytes, line_ref: Some(line_ref) });
         }
     }
 
@@ -61,9 +61,9 @@ impl MemoryTrend {
     /// out: caches fill.
     pub fn judge(&self) -> Option<MemoryGrowth> {
         let points: Vec<(f64, f64, LineRef)> = self
-            .least
+            .minima
             .iter()
-            .filter_map(|(time, least)| Some((time as f64 / 1000.0, least.bytes as f64, least.line_ref?)))
+            .filter_map(|(time, minima)| Some((time as f64 / 1000.0, minima.bytes as f64, minima.line_ref?)))
             .collect();
         let points = &points[points.len() / 10..];
         let ((first, _, from), (last, _, to)) = (points.first().copied()?, points.last().copied()?);

@@ -1,4 +1,4 @@
-//! What happened, board by board, as the records tell it. Memory does not grow with the length of a log.
+//! Summarizes the entries by board and run. Memory does not grow with the length of a log.
 //!
 //! ```text
 //! entries, in the order of time --> Story --+-- which board? (host, run)
@@ -40,29 +40,29 @@ use std::collections::HashMap;
 
 /// Runs whose board is remembered.
 const KNOWN: usize = 4096;
-/// Boards that are told apart.
+/// Boards that are distinguished.
 const BOARDS: usize = 256;
 
 /// What happened.
 pub struct Summary {
-    /// By board, in the order in which they were met.
+    /// By board, in the order of their first lines.
     pub boards: Vec<Board>,
     /// What was read.
     pub inputs: Vec<Input>,
     range: TimeRange,
     /// The board of a run.
     runs: HashMap<Vec<u8>, usize>,
-    /// The board that each input speaks of.
+    /// The board of each input's last entry.
     current_board: Vec<Option<usize>>,
-    /// The last time that each input told: that of lines without one, as a panic has none.
+    /// The last time in each input, for lines without one, such as a panic.
     now: Vec<Option<Millis>>,
 }
 
 impl Summary {
-    /// Reads all of `merged`; `progress` is told now and then how many stored bytes were read.
+    /// Reads all of `merged`; `progress` is called from time to time with the number of stored bytes that were read.
     pub fn read(mut merged: MergedReader, range: TimeRange, progress: &mut dyn FnMut(u64)) -> Summary {
         let current_board = vec![None; merged.inputs.len()];
-        // Files that were rotated speak of the same board.
+        // Rotated files belong to the same board.
         let families: Vec<String> = merged.inputs.iter().map(Input::family).collect();
         let now = vec![None; merged.inputs.len()];
         let mut summary =
@@ -91,7 +91,7 @@ impl Summary {
         summary
     }
 
-    /// Takes in an entry; gives whether the clock goes backwards.
+    /// Adds an entry. Returns whether the clock goes backwards.
     fn take(&mut self, input: usize, entry: &Entry, name: &str) -> bool {
         self.now[input] = entry.time.or(self.now[input]);
         let time = if entry.kind == EntryKind::Record { entry.time } else { self.now[input] };
@@ -117,7 +117,7 @@ impl Summary {
         false
     }
 
-    /// The board that an entry is of: that of its run, else of its host, else the one that the input speaks of.
+    /// The board of an entry: that of its run, else of its host, else of the previous entry in the input.
     fn board(&mut self, input: usize, entry: &Entry, name: &str) -> Option<usize> {
         let is_start = matches!(entry.record(), b"start" | b"goes_on");
         let run = entry.fields.get("run").filter(|_| entry.kind == EntryKind::Record);
@@ -131,7 +131,7 @@ impl Summary {
             let known = run.and_then(|run| self.runs.get(run)).copied();
             match known.or(self.current_board[input]) {
                 Some(board) => board,
-                // The journal says that the machine was started, before anybody spoke.
+                // The journal reports a boot before the first record.
                 None if entry.kind != EntryKind::Record => return None,
                 None => match self.boards.iter().position(|board| !board.named && board.name == name) {
                     Some(board) => board,
@@ -143,7 +143,7 @@ impl Summary {
                 Some(board) => board,
                 None if matches!(entry.kind, EntryKind::Kernel | EntryKind::Boot) => return None,
                 None => match self.current_board[input].filter(|board| !self.boards[*board].named) {
-                    // The log began in the middle of a run; now it says whose it is.
+                    // The log began in the middle of a run; now the host is known.
                     Some(board) => {
                         host.clone_into(&mut self.boards[board].name);
                         self.boards[board].named = true;

@@ -81,11 +81,11 @@ impl NotableFrames {
 }
 
 /// Puts a frame into its place in a list that is in order; of equal ones the earlier comes first.
-fn insert(list: &mut Vec<EventFrame>, frame: &EventFrame, most: usize, of: impl Fn(&EventFrame) -> f64) {
+fn insert(list: &mut Vec<EventFrame>, frame: &EventFrame, max: usize, of: impl Fn(&EventFrame) -> f64) {
     let at = list.partition_point(|other| of(other) >= of(frame));
-    if at < most {
+    if at < max {
         list.insert(at, frame.clone());
-        list.truncate(most);
+        list.truncate(max);
     }
 }
 

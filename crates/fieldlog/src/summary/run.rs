@@ -1,4 +1,4 @@
-//! One run of the program on a board, from its start to its end, as far as the log tells.
+//! One run of the program on a board, from its start to its end, as far as the log has it.
 
 use super::bucket::Bucket;
 use super::exit_reason::ExitEvidence;
@@ -7,14 +7,14 @@ use super::memory_trend::MemoryTrend;
 use super::status::{FrameCounts, Source, Status};
 use crate::parser::{Entry, Millis};
 
-/// Statuses come every ten seconds where the record does not say how long its interval is.
+/// The interval of statuses without one, in seconds.
 const USUAL: f64 = 10.0;
-/// Wherever records go, a status comes at least so often, in seconds.
+/// The longest interval between two statuses, in seconds.
 const LONGEST: f64 = 600.0;
 
-/// What the start record tells.
+/// A start record.
 #[derive(Debug, Clone, Default)]
-#[allow(missing_docs)] // docs/field-log.md has the words
+#[allow(missing_docs)] // docs/field-log.md describes the fields
 pub struct Start {
     pub version: String,
     pub source: String,
@@ -59,21 +59,21 @@ impl Start {
     }
 }
 
-/// How long a run saw the line, in seconds.
+/// How long a run inspected the line, in seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct WatchTime {
-    /// Frames were judged, or none came because none was asked for.
+    /// Frames were inspected, or none was due.
     pub watched: f64,
     /// The camera was away.
     pub away: f64,
     /// The camera sent the same picture.
     pub frozen: f64,
-    /// Frames came and none was judged.
+    /// Frames were captured and none was inspected.
     pub unjudged: f64,
 }
 
 impl WatchTime {
-    /// All in which it saw nothing.
+    /// The time in which nothing was inspected.
     pub fn blind(&self) -> f64 {
         self.away + self.frozen + self.unjudged
     }
@@ -92,7 +92,7 @@ impl WatchTime {
 pub enum Discontinuity {
     /// The wall clock was set by so many seconds.
     Clock(f64),
-    /// The log has no lines for so many seconds, although the run went on.
+    /// The log has no lines for so many seconds, although the run continued.
     Gap(f64),
 }
 
@@ -106,7 +106,7 @@ pub struct Run {
     pub pid: Option<u64>,
     /// The start record, where the log has it.
     pub start: Option<Start>,
-    /// Whether its beginning is in the log, and in the time that was asked for.
+    /// Whether its start is in the log and in the requested time range.
     pub begun: bool,
     /// Whether it is only an attempt: the program ended before its start record.
     pub attempt: bool,
@@ -116,25 +116,25 @@ pub struct Run {
     pub last: LineRef,
     /// Frames by fate, so far.
     pub frames: FrameCounts,
-    /// Frames before the time that was asked for.
+    /// Frames before the requested time range.
     pub before: FrameCounts,
     /// Frames that counted as defect.
     pub defects: u64,
-    /// Of these, before the time that was asked for.
+    /// Of these, before the requested time range.
     pub defects_before: u64,
     /// Event records.
     pub events: u64,
-    /// How long it saw the line.
+    /// How long it inspected the line.
     pub watch: WatchTime,
     /// Resident memory.
     pub rss: Peak,
     /// How memory grew.
     pub growth: MemoryTrend,
-    /// Seconds since its start, as its last status tells.
+    /// Seconds since its start, by its last status.
     pub uptime: Option<f64>,
-    /// Log lines that it held back.
+    /// Log lines that it suppressed.
     pub held_back: u64,
-    /// What speaks for why it ended.
+    /// Evidence of why it ended.
     pub evidence: ExitEvidence,
     /// Since when the camera is away or frozen.
     camera: Option<(Millis, bool)>,
@@ -143,7 +143,7 @@ pub struct Run {
     last_status: Option<(Millis, Status)>,
 }
 
-/// What a status adds to the board's story.
+/// What a status adds to the board's summary.
 pub struct Interval {
     /// Its share of the time.
     pub bucket: Bucket,
@@ -194,7 +194,7 @@ impl Run {
         self.start.as_ref().and_then(|start| start.budget)
     }
 
-    /// Frames of the time that was asked for.
+    /// Frames in the requested time range.
     pub fn counted(&self) -> FrameCounts {
         self.frames.since(&self.before)
     }
@@ -220,8 +220,8 @@ impl Run {
         }
     }
 
-    /// Counts the time since its last status, of which none tells any more; where it `hung`, it saw nothing then. Gives how
-    /// many seconds that is.
+    /// Adds the time after its last status, which no status covers; if it `hung`, nothing was inspected then. Returns the
+    /// seconds.
     pub fn broke_off(&mut self, hung: bool) -> f64 {
         let (then, status) = match &self.last_status {
             Some((then, status)) => (Some(*then), status.clone()),
@@ -237,7 +237,7 @@ impl Run {
         seconds
     }
 
-    /// Whether this status was taken in already, from another file.
+    /// Whether this status was added before, from another file.
     pub fn knows(&self, status: &Status, time: Option<Millis>) -> bool {
         let Some((before, last)) = &self.last_status else { return false };
         let same_time = match (status.uptime, last.uptime) {
@@ -247,7 +247,7 @@ impl Run {
         same_time && last.frames == status.frames
     }
 
-    /// A status before the time that was asked for: it only tells from where to count.
+    /// A status before the requested time range: it only sets the counts to start from.
     pub fn baseline(&mut self, status: Status, time: Option<Millis>, line_ref: LineRef) {
         if let Some(frames) = status.frames {
             self.frames = frames;
@@ -262,7 +262,7 @@ impl Run {
         }
     }
 
-    /// Takes in a status; `whole` unless it stands for a stop record, which has counts only.
+    /// Adds a status, or the counts of a stop record.
     pub fn status(&mut self, status: Status, line_ref: LineRef) -> Interval {
         let now = line_ref.time.or(self.last.time).unwrap_or_default();
         let before = self.last_status.take();
@@ -288,19 +288,19 @@ impl Run {
         self.watch.add(&watch);
         self.looks(&status, &mut bucket, line_ref, seconds, judged);
         let weight = judged.max(1.0);
-        // A status of a longer interval, from another file, tells again what shorter ones told already.
-        let told_before = !first && status.seconds.is_some_and(|covers| covers > 2.0 * seconds + 5.0);
-        if !told_before {
-            for (stage, told) in bucket.stages.iter_mut().zip(status.stages) {
-                if let Some(told) = told {
-                    stage.add(weight, told);
+        // A status of a longer interval, from another file, repeats what shorter ones reported.
+        let reported_before = !first && status.seconds.is_some_and(|covers| covers > 2.0 * seconds + 5.0);
+        if !reported_before {
+            for (stage, reported) in bucket.stages.iter_mut().zip(status.stages) {
+                if let Some(reported) = reported {
+                    stage.add(weight, reported);
                 }
             }
             if let Some(verdict) = status.stages[0] {
                 bucket.p99.observe(verdict.p99, line_ref);
             }
-            for (bin, told) in bucket.scores.iter_mut().zip(status.scores.unwrap_or_default()) {
-                *bin += u64::from(told);
+            for (bin, reported) in bucket.scores.iter_mut().zip(status.scores.unwrap_or_default()) {
+                *bin += u64::from(reported);
             }
         }
         self.uptime = status.uptime.or(self.uptime);
@@ -309,7 +309,7 @@ impl Run {
         Interval { bucket, before: discontinuity, seconds, judged }
     }
 
-    /// How many seconds lie between two statuses, by the program's own clock where it tells it.
+    /// How many seconds lie between two statuses, by the program's own clock if the status has it.
     fn seconds_since(
         &self,
         before: &Option<(Millis, Status)>,
@@ -334,7 +334,7 @@ impl Run {
         (seconds, None)
     }
 
-    /// Which part of an interval the line was watched.
+    /// Which part of an interval the line was inspected.
     fn watch_of(&mut self, status: &Status, bucket: &Bucket, seconds: f64, now: Millis, first: bool) -> WatchTime {
         if let Some((since, frozen)) = self.camera {
             self.count_outage(since, now, frozen);
@@ -350,7 +350,7 @@ impl Run {
                 Source::Away => watch.away += rest,
                 Source::Frozen => watch.frozen += rest,
                 _ if frames.captured > 0 => watch.unjudged += rest,
-                // None was asked for: a line that stands still, or a trigger without parts.
+                // No frame was due: the line stands still, or the trigger had no parts.
                 _ => watch.watched = rest,
             }
         } else if self.camera.is_none() && status.source == Source::Frozen && away + frozen == 0.0 {
@@ -359,7 +359,7 @@ impl Run {
         watch
     }
 
-    /// What a status tells beside frames and times.
+    /// The other values of a status: memory, temperature, brightness.
     fn looks(&mut self, status: &Status, bucket: &mut Bucket, line_ref: LineRef, seconds: f64, judged: f64) {
         if let Some(rss) = status.rss {
             self.rss.observe(rss as f64, line_ref);

@@ -26,17 +26,17 @@ pub struct RunSummary {
     pub started: bool,
     /// Why it ended.
     pub exit_reason: ExitReason,
-    /// The line that says why.
+    /// The line that shows why.
     pub why: Option<LineRef>,
     /// Frames by fate.
     pub frames: FrameCounts,
     /// Frames that counted as defect.
     pub defects: u64,
-    /// How long the line was watched.
+    /// How long the line was inspected.
     pub watch: WatchTime,
     /// Seconds until the next run began.
     pub down_after: f64,
-    /// The most memory, in bytes.
+    /// Peak memory, in bytes.
     pub rss: f64,
 }
 

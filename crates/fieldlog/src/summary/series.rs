@@ -9,19 +9,19 @@ pub trait Merge: Default {
     fn merge(&mut self, later: Self);
 }
 
-/// At most `most` buckets of equal width; each begins at a multiple of the width.
+/// At most `max_buckets` buckets of equal width; each begins at a multiple of the width.
 pub struct Series<T> {
     width: Millis,
     /// The number of the first bucket: its time over the width.
     first: i64,
     buckets: VecDeque<T>,
-    most: usize,
+    max_buckets: usize,
 }
 
 impl<T: Merge> Series<T> {
     /// Nothing yet; buckets of `width` at first.
-    pub fn new(width: Millis, most: usize) -> Series<T> {
-        Series { width, first: 0, buckets: VecDeque::new(), most }
+    pub fn new(width: Millis, max_buckets: usize) -> Series<T> {
+        Series { width, first: 0, buckets: VecDeque::new(), max_buckets }
     }
 
     /// The width of a bucket.
@@ -38,7 +38,7 @@ impl<T: Merge> Series<T> {
             }
             let last = self.first + self.buckets.len() as i64 - 1;
             let needed = last.max(number) - self.first.min(number) + 1;
-            if needed > self.most as i64 {
+            if needed > self.max_buckets as i64 {
                 self.coarsen();
                 continue;
             }

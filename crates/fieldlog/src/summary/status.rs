@@ -3,7 +3,7 @@
 use super::latency::Percentiles;
 use crate::parser::{Fields, count, number};
 
-/// The stages of a frame, as records name them, with what they are for people.
+/// The stages of a frame, with their names in records and in reports.
 pub const STAGES: [(&str, &str); 5] = [
     ("verdict", "capture to verdict"),
     ("wait", "waiting"),
@@ -15,7 +15,7 @@ pub const STAGES: [(&str, &str); 5] = [
 /// Bins of the score sketch.
 pub const BINS: usize = 20;
 
-/// Frames by fate.
+/// Frames by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[allow(missing_docs)] // as in `pipeline::Counts`
 pub struct FrameCounts {
@@ -76,9 +76,9 @@ pub enum Source {
     Away,
 }
 
-/// What a status record tells; what it does not is `None` or NaN.
+/// A status record; missing values are `None` or NaN.
 #[derive(Debug, Clone, Default)]
-#[allow(missing_docs)] // docs/field-log.md has the words
+#[allow(missing_docs)] // docs/field-log.md describes the fields
 pub struct Status {
     pub frames: Option<FrameCounts>,
     pub defects: u64,
@@ -155,10 +155,10 @@ impl Status {
         if let [Some(captured), Some(inspected), Some(skipped_similar), Some(dropped_stale), Some(failed)] = frames {
             status.frames = Some(FrameCounts { captured, inspected, skipped_similar, dropped_stale, failed });
         }
-        for (told, [p50, p95, p99, max]) in status.stages.iter_mut().zip(stages) {
+        for (stage_slot, [p50, p95, p99, max]) in status.stages.iter_mut().zip(stages) {
             if !p50.is_nan() && !p99.is_nan() {
                 let p95 = if p95.is_nan() { p99 } else { p95 };
-                *told = Some(Percentiles { p50, p95, p99, max: if max.is_nan() { p99 } else { max } });
+                *stage_slot = Some(Percentiles { p50, p95, p99, max: if max.is_nan() { p99 } else { max } });
             }
         }
         status

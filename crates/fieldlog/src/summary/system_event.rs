@@ -1,6 +1,6 @@
-//! What systemd and the kernel say about the service, in their own words.
+//! Messages of systemd and the kernel about the service and the board.
 
-/// What was said.
+/// An event that systemd or the kernel reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SystemEvent {
     /// The watchdog was not fed.
@@ -11,7 +11,7 @@ pub enum SystemEvent {
     Signal(u32),
     /// The main process ended by itself.
     Exit(u32),
-    /// A stop was asked for.
+    /// A stop was requested.
     Stopping,
     /// It could not be kept up and is left down.
     GaveUp,
@@ -29,7 +29,7 @@ pub enum SystemEvent {
     OtherOutOfMemory(String),
 }
 
-/// Understands a line of systemd about `lineside.service`.
+/// Parses a message of systemd about `lineside.service`.
 pub fn parse_systemd(text: &str) -> Option<SystemEvent> {
     if text.contains("Watchdog timeout") || text.contains("Failed with result 'watchdog'") {
         return Some(SystemEvent::Watchdog);
@@ -49,7 +49,7 @@ pub fn parse_systemd(text: &str) -> Option<SystemEvent> {
     (text.starts_with("Stopping ")).then_some(SystemEvent::Stopping)
 }
 
-/// Understands a line of the kernel.
+/// Parses a message of the kernel.
 pub fn parse_kernel(text: &str) -> Option<SystemEvent> {
     if text.contains("ut of memory: Killed process") {
         // `Memory cgroup out of memory: Killed process 812 (lineside) total-vm:…`

@@ -181,14 +181,14 @@ impl Report {
         let head = [text("time"), number("score"), number("latency"), text("frame"), text("line")];
         write_markup(out, table("Highest scores", &head, worst.by_score.iter().map(row)))?;
         write_markup(out, table("Slowest event frames", &head, worst.slowest.iter().map(row)))?;
-        let mut shown: Vec<&EventFrame> = Vec::new();
+        let mut selected: Vec<&EventFrame> = Vec::new();
         for frame in worst.by_score.iter().chain(worst.last.iter().rev()) {
-            if shown.len() < pictures::MOST && !shown.iter().any(|other| other.annotated == frame.annotated) {
-                shown.push(frame);
+            if selected.len() < pictures::MAX && !selected.iter().any(|other| other.annotated == frame.annotated) {
+                selected.push(frame);
             }
         }
         let mut any = false;
-        for frame in shown {
+        for frame in selected {
             let Some(uri) = pictures::data_uri(frame, &self.summary.inputs) else { continue };
             if !std::mem::replace(&mut any, true) {
                 write_markup(out, html! { h3 { "Images of the highest scores and of the latest events" } })?;

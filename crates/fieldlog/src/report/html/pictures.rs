@@ -6,7 +6,7 @@ use lineside_picture::{Picture, Resizer, decode_file, write_png};
 use std::path::{Component, Path, PathBuf};
 
 /// Pictures on a page.
-pub const MOST: usize = 24;
+pub const MAX: usize = 24;
 /// A file larger than this is not looked at.
 const FILE: u64 = 32 << 20;
 /// A picture whose file is larger is made smaller, to be this wide.
@@ -21,14 +21,14 @@ pub fn data_uri(frame: &EventFrame, inputs: &[Input]) -> Option<String> {
     if frame.annotated.is_empty() || !name.components().all(|part| matches!(part, Component::Normal(_))) {
         return None;
     }
-    // Beside its own record, or beside the records of another input where the journal told it first.
+    // Next to its own record, or next to the records of another input if the journal had the record first.
     let own = inputs.get(frame.line_ref.input as usize);
     let mut folders: Vec<&Path> = own.into_iter().chain(inputs).filter_map(Input::folder).take(64).collect();
     folders.dedup();
     let fits = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|data| data.is_file() && data.len() <= FILE);
     let path = folders.into_iter().map(|folder| folder.join(name)).find(fits)?;
     let bytes = std::fs::read(path).ok()?;
-    // Decoding also tells that it is a picture and no other file that a log names.
+    // Decoding also ensures that it is an image and not another file that a log names.
     let mut picture = Picture::default();
     decode_file(&bytes, PIXELS, &mut picture).ok()?;
     if bytes.len() <= EMBEDDED {

@@ -1,4 +1,4 @@
-//! Plots as SVG that stretches with the page. Words and numbers stand beside it as HTML, so that they stay readable on a phone.
+//! Plots as SVG that scales with the page. Labels are HTML beside it, so that they stay readable on a phone.
 
 use crate::humanize;
 use crate::parser::Millis;

@@ -1,4 +1,4 @@
-//! What is drawn of a board: when it watched, latency, memory, heat, frames, scores, events.
+//! The plots of a board: inspection time, latency, memory, heat, frames, scores, events.
 
 use super::plot::{Axis, Plot, round_up};
 use crate::humanize;
@@ -66,8 +66,8 @@ fn watched(points: &Points, axis: Axis) -> Markup {
 
 fn latency(points: &Points, axis: Axis, marks: &[Millis]) -> Markup {
     let of = |bucket: &Bucket| bucket.stages[0].of();
-    let Some(most) = largest(points, |bucket| Some(of(bucket)?.p99)) else { return html! {} };
-    let high = round_up(most);
+    let Some(max) = largest(points, |bucket| Some(of(bucket)?.p99)) else { return html! {} };
+    let high = round_up(max);
     let mut plot =
         Plot::new(axis, "Capture to verdict, ms", (0.0, high), ["0".into(), format!("{high:.0}")]).class("tall");
     plot.key("--a", "p50");
@@ -80,8 +80,8 @@ fn latency(points: &Points, axis: Axis, marks: &[Millis]) -> Markup {
 }
 
 fn frames(points: &Points, axis: Axis) -> Markup {
-    let Some(most) = largest(points, Bucket::fps).filter(|most| *most > 0.0) else { return html! {} };
-    let high = round_up(most);
+    let Some(max) = largest(points, Bucket::fps).filter(|max| *max > 0.0) else { return html! {} };
+    let high = round_up(max);
     let mut plot = Plot::new(axis, "Frames per second", (0.0, high), ["0".into(), format!("{high}")]);
     plot.key("--calm", "inspected");
     plot.key("--b", "dropped as stale");
@@ -102,10 +102,10 @@ fn frames(points: &Points, axis: Axis) -> Markup {
 
 fn heat(points: &Points, axis: Axis) -> Markup {
     let warm = |bucket: &Bucket| bucket.temperature.mean().map(|_| bucket.temperature.max);
-    let Some(most) = largest(points, warm) else { return html! {} };
-    let high = (most / 10.0).ceil() * 10.0;
+    let Some(max) = largest(points, warm) else { return html! {} };
+    let high = (max / 10.0).ceil() * 10.0;
     let low = largest(points, |bucket| Some(-bucket.temperature.mean()?))
-        .map_or(0.0, |least| ((-least - 5.0) / 10.0).floor() * 10.0);
+        .map_or(0.0, |min| ((-min - 5.0) / 10.0).floor() * 10.0);
     let mut plot = Plot::new(axis, "Temperature, °C", (low, high), [format!("{low:.0}"), format!("{high:.0}")]);
     plot.key("--b", "CPU");
     plot.key("--fill2", "throttled, capped or under-voltage");
@@ -119,9 +119,9 @@ fn heat(points: &Points, axis: Axis) -> Markup {
 
 fn memory(board: &Board, points: &Points, axis: Axis) -> Markup {
     let held = |bucket: &Bucket| bucket.rss.line_ref.map(|_| bucket.rss.value);
-    let Some(most) = largest(points, held) else { return html! {} };
+    let Some(max) = largest(points, held) else { return html! {} };
     let budget = board.start.as_ref().and_then(|start| start.budget).map(|budget| budget as f64);
-    let high = most.max(budget.unwrap_or(0.0)) * 1.05;
+    let high = max.max(budget.unwrap_or(0.0)) * 1.05;
     let mut plot = Plot::new(axis, "Memory", (0.0, high), ["0".into(), humanize::bytes(high)]);
     plot.key("--a", "resident");
     if let Some(budget) = budget {
@@ -145,13 +145,13 @@ fn scores(board: &Board, axis: Axis) -> Markup {
         plot.key("--bad", &format!("threshold, {threshold}"));
     }
     const SHADES: [(f64, f64); 6] = [(0.002, 0.1), (0.02, 0.22), (0.06, 0.4), (0.15, 0.6), (0.3, 0.8), (0.6, 1.0)];
-    for (number, (least, opacity)) in SHADES.iter().enumerate() {
+    for (number, (min, opacity)) in SHADES.iter().enumerate() {
         let next = SHADES.get(number + 1).map_or(f64::INFINITY, |next| next.0);
         let cells = points.iter().flat_map(|(time, bucket)| {
             let all = bucket.scores.iter().sum::<u64>().max(1) as f64;
             let shade = move |count: u64| (count as f64 / all).max(if count > 0 { SHADES[0].0 } else { 0.0 });
             let bins =
-                bucket.scores.iter().enumerate().filter(move |(_, count)| (*least..next).contains(&shade(**count)));
+                bucket.scores.iter().enumerate().filter(move |(_, count)| (*min..next).contains(&shade(**count)));
             bins.map(move |(bin, _)| (*time, bin as f64 / BINS as f64, (bin + 1) as f64 / BINS as f64))
         });
         plot.cells("--a", *opacity, cells);
@@ -179,10 +179,10 @@ fn looks(points: &Points, axis: Axis) -> Markup {
 
 fn events(board: &Board, axis: Axis) -> Markup {
     let hours: Vec<(Millis, f64)> = board.hours.iter().map(|(time, count)| (time, *count as f64)).collect();
-    let Some(most) = hours.iter().map(|(_, count)| *count).max_by(f64::total_cmp).filter(|most| *most > 0.0) else {
+    let Some(max) = hours.iter().map(|(_, count)| *count).max_by(f64::total_cmp).filter(|max| *max > 0.0) else {
         return html! {};
     };
-    let high = round_up(most);
+    let high = round_up(max);
     let axis = Axis { width: board.hours.width(), ..axis };
     let title = if board.hours.width() == 3_600_000 { "Events per hour" } else { "Events" };
     let mut plot = Plot::new(axis, title, (0.0, high), ["0".into(), format!("{high:.0}")]);

@@ -1,4 +1,4 @@
-//! What was heard already: a log and `events.jsonl` tell the same records, and exports of a journal may overlap.
+//! Removes duplicates: a log and `events.jsonl` hold the same records, and exports of a journal may overlap.
 
 use crate::parser::{Entry, EntryKind, Millis};
 use crate::summary::line_ref::LineRef;
@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 /// Entries that are remembered.
 const REMEMBERED: usize = 256;
-/// By how much the times of one entry in two inputs may differ, in milliseconds: the journal tells when it got a record, in
+/// By how much the times of one entry in two inputs may differ, in milliseconds: the journal has the time of receipt, in
 /// its short forms to the second, and the record itself when it was made.
 const MAX_APART: Millis = 2000;
 /// The same for a frame, which has a name: the record has the time of its capture.
@@ -17,7 +17,7 @@ pub(super) fn fnv(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// Entries that were heard lately, so that one that stands in several inputs counts once.
+/// Recent entries, so that an entry in several inputs counts once.
 #[derive(Default)]
 pub(super) struct DuplicateFilter {
     last: VecDeque<KnownEntry>,
@@ -26,12 +26,12 @@ pub(super) struct DuplicateFilter {
 struct KnownEntry {
     hash: u64,
     time: Millis,
-    /// Where it stands. An input tells an entry once: what it tells again is another one that is alike.
+    /// The inputs that contain it. An input contains an entry once: a repetition in the same input is another, similar entry.
     inputs: Vec<u32>,
 }
 
 impl DuplicateFilter {
-    /// Whether an entry was heard before; from now on it was.
+    /// Whether an entry was seen before; remembers it if not.
     pub(super) fn is_duplicate(&mut self, entry: &Entry, line_ref: LineRef) -> bool {
         const IDENTIFYING: [&str; 12] = [
             "record",

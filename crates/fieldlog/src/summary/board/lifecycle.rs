@@ -20,7 +20,7 @@ impl Board {
                     None => self.begin(key, String::from_utf8_lossy(&id[..id.len().min(64)]).into_owned(), line_ref),
                 }
             }
-            // What a program says after its stop record is not of a run that is over.
+            // A message after the stop record does not belong to the run that ended.
             None => match self.recent.back() {
                 Some(run) if !run.attempt => self.recent.len() - 1,
                 _ => self.begin_unnamed(line_ref),
@@ -83,7 +83,7 @@ impl Board {
         }
     }
 
-    /// Takes over what a start record tells of the board.
+    /// Takes version, bundles and board data from a start record.
     pub(super) fn take_start(&mut self, at: usize, line_ref: LineRef) {
         let Some(start) = self.recent[at].start.clone() else { return };
         for (list, value) in [(&mut self.versions, &start.version), (&mut self.bundles, &start.bundles)] {
@@ -132,7 +132,7 @@ impl Board {
         }
     }
 
-    /// The program's own words outside records: a panic, or why it does not start.
+    /// A message of the program that is not a record: a panic, or why it does not start.
     pub(super) fn program_message(&mut self, entry: &Entry, line_ref: LineRef) {
         let text = entry.message.replace('\n', " ");
         if text.starts_with("thread '") && text.contains("panicked at") {
@@ -140,13 +140,13 @@ impl Board {
             let run = self.ended_process_run(entry.pid, line_ref);
             run.evidence.panic.get_or_insert((text.trim_end_matches(':').to_string(), line_ref));
         } else if std::mem::take(&mut self.panicking) {
-            if let Some((words, _)) = self.recent.back_mut().and_then(|run| run.evidence.panic.as_mut()) {
-                words.push_str(": ");
-                words.push_str(&text[..text.floor_char_boundary(300)]);
+            if let Some((message, _)) = self.recent.back_mut().and_then(|run| run.evidence.panic.as_mut()) {
+                message.push_str(": ");
+                message.push_str(&text[..text.floor_char_boundary(300)]);
             }
-        } else if let Some(words) = text.strip_prefix("lineside: ") {
-            let words = words[..words.floor_char_boundary(500)].to_string();
-            self.ended_process_run(entry.pid, line_ref).evidence.last_message.get_or_insert((words, line_ref));
+        } else if let Some(message) = text.strip_prefix("lineside: ") {
+            let message = message[..message.floor_char_boundary(500)].to_string();
+            self.ended_process_run(entry.pid, line_ref).evidence.last_message.get_or_insert((message, line_ref));
         }
     }
 
@@ -176,7 +176,7 @@ impl Board {
         &mut self.recent[at]
     }
 
-    /// The machine was started anew.
+    /// The machine rebooted.
     pub(super) fn rebooted(&mut self, line_ref: LineRef) {
         if let Some(run) = self.recent.back_mut().filter(|run| !run.evidence.has_ended()) {
             run.evidence.boot.get_or_insert(line_ref);
@@ -188,7 +188,7 @@ impl Board {
         if run.last.time.zip(self.since).is_some_and(|(last, since)| last < since) {
             return;
         }
-        // A run that was told of after another began was not followed by that one.
+        // A run with lines after the start of another was not followed by that one.
         let late = |next: &NextRun| next.time.zip(run.last.time).is_some_and(|(next, last)| next < last);
         if run.evidence.next.as_ref().is_some_and(late) {
             run.evidence.next = None;
@@ -201,7 +201,7 @@ impl Board {
         }
         if !run.attempt {
             let seconds = run.broke_off(exit_reason == ExitReason::Watchdog);
-            // A run that stopped in order has told all.
+            // The stop record of a run has all counts.
             self.uncounted += if run.evidence.stop.is_none() { seconds } else { 0.0 };
         }
         match self.exit_counts.iter_mut().find(|known| known.exit_reason.name() == exit_reason.name()) {
@@ -228,7 +228,7 @@ impl Board {
             self.growth = grown;
         }
         self.frames = self.frames.plus(&run.counted());
-        // Of what came after the last status only events tell.
+        // After the last status only events count defects.
         let defects = run.defects.saturating_sub(run.defects_before).max(run.events);
         self.defects += defects;
         self.watch.add(&run.watch);

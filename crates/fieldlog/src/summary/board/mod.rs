@@ -1,4 +1,4 @@
-//! The story of one board: its runs, and what is counted over all of them.
+//! The summary of one board: its runs, and the counts over all of them.
 
 mod duplicates;
 mod lifecycle;
@@ -22,15 +22,15 @@ use std::collections::VecDeque;
 
 /// Stretches of time that are kept.
 pub const BUCKETS: usize = 2048;
-/// Runs that may still be told of: what comes later than eight starts after a run is not its own.
+/// Runs that may still get records: lines later than eight starts after a run do not belong to it.
 const RECENT: usize = 8;
 /// Things of a kind that are listed one by one.
 const LISTED: usize = 64;
 
-/// How often runs ended in a way.
+/// How often runs ended for one reason.
 #[derive(Debug, Clone)]
 pub struct ExitCount {
-    /// The way, with the words of the first.
+    /// The reason, with the message of the first such run.
     pub exit_reason: ExitReason,
     /// Where.
     pub seen: Occurrences,
@@ -47,11 +47,11 @@ pub struct ThrottleBit {
     pub seen: Occurrences,
     /// Seconds that these cover.
     pub seconds: f64,
-    /// The first status that says that it was set since the machine was started.
+    /// The first status that reports it as set since boot.
     pub since_boot: Option<LineRef>,
 }
 
-/// A review that the service asked for.
+/// A review that the service requested.
 #[derive(Debug, Clone, Default)]
 pub struct Review {
     /// Which statistic was over its limit.
@@ -62,13 +62,13 @@ pub struct Review {
     pub limit: f64,
     /// What it guesses.
     pub cause: String,
-    /// Where it was asked for; `None` where that is not in the log.
+    /// Where it was requested; `None` if that is not in the log.
     pub from: Option<LineRef>,
     /// Where it was over.
     pub to: Option<LineRef>,
 }
 
-/// The story of one board.
+/// The summary of one board.
 pub struct Board {
     /// Its host name, or where its log is from.
     pub name: String,
@@ -79,7 +79,7 @@ pub struct Board {
     recent: VecDeque<Run>,
     /// How runs ended.
     pub exit_counts: Vec<ExitCount>,
-    /// What the last start record tells.
+    /// The last start record.
     pub start: Option<Start>,
     /// Its first line.
     pub first: Option<LineRef>,
@@ -101,13 +101,13 @@ pub struct Board {
     pub frames_before_log: u64,
     /// Seconds between the last status and the last line of runs without a stop: their frames are not in `frames`.
     pub uncounted: f64,
-    /// Statuses that tell of failed frames.
+    /// Statuses with failed frames.
     pub failed: Occurrences,
     /// Frames that counted as defect.
     pub defects: u64,
     /// Event records.
     pub events: u64,
-    /// How long the line was watched.
+    /// How long the line was inspected.
     pub watch: WatchTime,
     /// Seconds between runs.
     pub down: f64,
@@ -131,7 +131,7 @@ pub struct Board {
     pub bits: [ThrottleBit; 4],
     /// The highest rung of the heat ladder.
     pub heat: Peak,
-    /// What is given up at that rung.
+    /// What the service reduces at that rung.
     pub heat_name: String,
     /// Seconds at a rung above 0.
     pub heat_seconds: f64,
@@ -145,15 +145,15 @@ pub struct Board {
     pub versions: Vec<(String, Occurrences)>,
     /// Bundles, with the starts.
     pub bundles: Vec<(String, Occurrences)>,
-    /// What the kernel said.
+    /// Messages of the kernel.
     pub kernel: Vec<(SystemEvent, Occurrences)>,
-    /// systemd has given up on the service.
+    /// systemd stopped restarting the service.
     pub gave_up: Option<LineRef>,
     /// Configurations that were refused while it ran.
     pub refused: Occurrences,
     /// Why the last of them.
     pub refused_why: String,
-    /// Log lines that were held back.
+    /// Log lines that were suppressed.
     pub held_back: u64,
     /// How the run before the first of the log ended, as that one found it.
     pub before_first: Option<(String, LineRef)>,
@@ -168,7 +168,7 @@ pub struct Board {
 }
 
 impl Board {
-    /// A board of which nothing is known; nothing before `since` was asked for.
+    /// A board without data; `since` is the start of the requested time range.
     pub fn new(name: String, named: bool, since: Option<Millis>) -> Board {
         Board {
             since,
@@ -225,7 +225,7 @@ impl Board {
         }
     }
 
-    /// A record of the time that was asked for. Gives whether its clock goes backwards.
+    /// Adds a record in the requested time range. Returns whether its clock goes backwards.
     pub fn record(&mut self, kind: &[u8], entry: &Entry, line_ref: LineRef) -> bool {
         let backwards = self.extend_span(line_ref);
         if let Some(boot) = entry.fields.text("_BOOT_ID").filter(|boot| *boot != self.boot) {
@@ -271,7 +271,7 @@ impl Board {
         backwards
     }
 
-    /// A record from before the time that was asked for: it only tells from where to count.
+    /// Adds a record before the requested time range: it only sets the counts to start from.
     pub fn record_before_range(&mut self, kind: &[u8], entry: &Entry, line_ref: LineRef) {
         match kind {
             b"start" => {
@@ -289,7 +289,7 @@ impl Board {
         }
     }
 
-    /// Somebody speaks outside records: systemd, the kernel, or the program itself.
+    /// Adds a message that is not a record: of systemd, the kernel or the program.
     pub fn message(&mut self, entry: &Entry, line_ref: LineRef) {
         if entry.kind == EntryKind::Boot {
             return self.rebooted(line_ref);
@@ -337,7 +337,7 @@ impl Board {
         }
     }
 
-    /// Whether a run goes on when the log ends.
+    /// Whether a run is still active at the end of the log.
     pub fn is_running(&self) -> bool {
         self.runs.last().is_some_and(|row| row.exit_reason == ExitReason::Open)
     }

@@ -1,4 +1,4 @@
-//! What records tell of a run that goes on: statuses, events, faults, reviews.
+//! Records of a running program: statuses, events, faults, reviews.
 
 use super::{Board, LISTED, Review};
 use crate::parser::Entry;
@@ -18,7 +18,7 @@ impl Board {
         }
         if let Some(frames) = status.frames {
             if is_status && entry.fields.get("run").is_none() && !frames.continues(&self.recent[at].frames) {
-                // Counts begin anew: another run, whose start is missing.
+                // The counts restarted: another run, whose start is missing.
                 let next = NextRun { time: line_ref.time, line_ref, ..NextRun::default() };
                 self.recent[at].evidence.next.get_or_insert(next);
                 at = self.begin_unnamed(line_ref);
@@ -30,7 +30,7 @@ impl Board {
         let run = &mut self.recent[at];
         let first = !run.begun && run.frames == FrameCounts::default();
         if first && self.since.is_some() {
-            // How much of what it counts is of the time that was asked for, nobody knows.
+            // It is unknown how much of its counts lies in the requested time range.
             return run.baseline(status, entry.time, line_ref);
         }
         let bits = status.throttled.unwrap_or(0);
