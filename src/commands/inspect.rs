@@ -1,4 +1,4 @@
-//! `lineside inspect`: what happened in the field, read from logs.
+//! `lineside inspect`: reports what happened, from logs.
 
 use super::progress::ProgressReporter;
 use super::{WrongArguments, print_json};
@@ -9,8 +9,8 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Logs from this size on take long enough for a bar.
-const LONG: u64 = 64 << 20;
+/// Logs of at least this many bytes get a progress bar.
+const PROGRESS_BYTES: u64 = 64 << 20;
 
 #[derive(clap::Args)]
 pub struct InspectArguments {
@@ -51,7 +51,7 @@ pub fn run(arguments: &InspectArguments) -> anyhow::Result<ExitCode> {
         sources.push(LogSource::Journal(journal_arguments(range)));
     }
     if sources.is_empty() {
-        let what = if arguments.files.is_empty() {
+        let message = if arguments.files.is_empty() {
             "nothing to read: name log files or folders, or -, or give --journal".into()
         } else {
             let folders: Vec<String> = arguments.files.iter().map(|path| path.display().to_string()).collect();
@@ -60,12 +60,12 @@ pub fn run(arguments: &InspectArguments) -> anyhow::Result<ExitCode> {
                 folders.join(", ")
             )
         };
-        return Err(WrongArguments(what).into());
+        return Err(WrongArguments(message).into());
     }
 
     let mut bar: Option<ProgressReporter> = None;
     let report = inspect(sources, range, &mut |read, total| {
-        if total >= LONG {
+        if total >= PROGRESS_BYTES {
             bar.get_or_insert_with(|| ProgressReporter::new("inspect", total)).at(read);
         }
     });
@@ -93,8 +93,8 @@ fn write_page(report: &Report, path: &Path) -> Result<(), FieldlogError> {
     Ok(())
 }
 
-/// What `journalctl` is asked for: the service's own lines, those of systemd about it, and the kernel's, which tell of the
-/// supply, of USB and of memory. (`-u lineside` leaves the kernel's out.)
+/// The arguments of `journalctl`: the service's lines, those of systemd about it, and the kernel's, which report problems of the
+/// power supply, USB and memory. (`-u lineside` leaves out the kernel's.)
 fn journal_arguments(range: TimeRange) -> Vec<String> {
     let mut arguments: Vec<String> = ["-o", "export", "--no-pager", "-q"].map(String::from).to_vec();
     for (name, time) in [("--since", range.since), ("--until", range.until)] {
@@ -111,10 +111,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_journal_is_asked_for_the_time_that_is_wanted() {
+    fn journalctl_gets_the_time_range() {
         let range = TimeRange::new(Some(1_795_233_600_500), None);
-        let asked = journal_arguments(range);
-        assert!(asked.contains(&"--since=@1795233600.500".to_string()), "{asked:?}");
-        assert!(!asked.iter().any(|argument| argument.starts_with("--until")));
+        let arguments = journal_arguments(range);
+        assert!(arguments.contains(&"--since=@1795233600.500".to_string()), "{arguments:?}");
+        assert!(!arguments.iter().any(|argument| argument.starts_with("--until")));
     }
 }

@@ -61,7 +61,7 @@ fn no_room_imports_from_one_above_it_and_the_map_lists_them_in_that_order() {
 }
 
 /// Circles that are still to be cut: printed, not refused.
-const OPEN_CIRCLES: [&str; 3] = ["crates/engine/src", "crates/engine/src/import", "crates/fieldlog/src"];
+const OPEN_CIRCLES: [&str; 2] = ["crates/engine/src", "crates/engine/src/import"];
 
 #[test]
 fn modules_have_no_circles() {

@@ -46,7 +46,7 @@ fn any_mix_of_forms_is_read() {
             "13 line3|2026-11-21T04:00:04Z|status 11",
             "14 line3|2026-11-21T04:00:05Z|status 12",
             "15 line3|2026-11-21T04:00:06Z|status 13",
-            "16 line3|2026-11-21T04:00:07Z|Manager lineside.service: Watchdog timeout (limit 10s)!",
+            "16 line3|2026-11-21T04:00:07Z|Systemd lineside.service: Watchdog timeout (limit 10s)!",
             "19 ||Boot ",
         ]
     );
