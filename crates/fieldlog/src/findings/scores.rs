@@ -50,20 +50,20 @@ fn reviews(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     }
 }
 
-/// A stretch in which far more frames than usual counted as defect.
+/// An interval in which far more frames than usual counted as defect.
 fn storm(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     const SHARE: f64 = 0.2;
     let judged: u64 = board.series.iter().map(|(_, bucket)| bucket.frames.judged()).sum();
     let defects: u64 = board.series.iter().map(|(_, bucket)| bucket.defects).sum();
     let bad =
         |bucket: &Bucket| bucket.frames.judged() > 0 && bucket.defects as f64 > SHARE * bucket.frames.judged() as f64;
-    // The longest row of bad stretches; a single good one between does not end it.
-    let mut worst: Option<(u64, Stretch)> = None;
-    let mut now: Option<Stretch> = None;
+    // The longest row of bad intervals; a single good one between does not end it.
+    let mut worst: Option<(u64, DefectInterval)> = None;
+    let mut now: Option<DefectInterval> = None;
     for (time, bucket) in board.series.iter().filter(|(_, bucket)| bucket.frames.judged() > 0) {
         match (&mut now, bad(bucket)) {
             (Some(interval), true) => interval.add(time, bucket),
-            (None, true) => now = Some(Stretch::new(time, bucket)),
+            (None, true) => now = Some(DefectInterval::new(time, bucket)),
             (Some(interval), false) if !interval.spared => interval.spared = true,
             _ => now = None,
         }
@@ -116,7 +116,7 @@ fn storm(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
 }
 
 #[derive(Clone, Copy)]
-struct Stretch {
+struct DefectInterval {
     first: Millis,
     last: Millis,
     defects: u64,
@@ -126,10 +126,10 @@ struct Stretch {
     line_ref: Option<crate::summary::LineRef>,
 }
 
-impl Stretch {
-    fn new(time: Millis, bucket: &Bucket) -> Stretch {
+impl DefectInterval {
+    fn new(time: Millis, bucket: &Bucket) -> DefectInterval {
         let (defects, judged) = (bucket.defects, bucket.frames.judged());
-        Stretch {
+        DefectInterval {
             first: time,
             last: time,
             defects,

@@ -12,8 +12,8 @@ const P99: (f64, f64) = (1.5, 5.0);
 const MAX_REPORTED: usize = 4;
 const BITS: [&str; 4] = ["under-voltage", "frequency capped", "throttled", "soft temperature limit"];
 
-/// A stretch of time with what is known of it.
-type Stretch<'a> = (Millis, &'a Bucket);
+/// The start of a bucket, and the bucket.
+type TimedBucket<'a> = (Millis, &'a Bucket);
 
 pub fn find(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     latency(summary, board, findings);
@@ -22,7 +22,8 @@ pub fn find(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
 }
 
 fn latency(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
-    let intervals: Vec<Stretch> = board.series.iter().filter(|(_, bucket)| bucket.stages[0].of().is_some()).collect();
+    let intervals: Vec<TimedBucket> =
+        board.series.iter().filter(|(_, bucket)| bucket.stages[0].of().is_some()).collect();
     let p99: Vec<f64> = intervals.iter().filter_map(|(_, bucket)| Some(bucket.stages[0].of()?.p99)).collect();
     let all = changes(&p99, P99.0, P99.1);
     let rises: Vec<Change> = all.iter().copied().filter(Change::rises).collect();
@@ -86,20 +87,20 @@ fn latency(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
 }
 
 /// What else changed at the same time, and the lines that show it.
-fn coincidences(board: &Board, intervals: &[Stretch], change: &Change) -> (Vec<String>, Vec<LineRef>) {
+fn coincidences(board: &Board, intervals: &[TimedBucket], change: &Change) -> (Vec<String>, Vec<LineRef>) {
     let (mut with, mut line_refs) = (Vec::new(), Vec::new());
     let reach = change.reach.min(12);
     let before = &intervals[change.at - reach..change.at];
     let after = &intervals[change.at..change.at + reach];
-    let bits = |intervals: &[Stretch]| intervals.iter().fold(0, |bits, (_, bucket)| bits | bucket.throttled);
-    // The stretch right before may hold the beginning of it.
+    let bits = |intervals: &[TimedBucket]| intervals.iter().fold(0, |bits, (_, bucket)| bits | bucket.throttled);
+    // The interval right before may hold the beginning of it.
     let new = bits(after) & !bits(&before[..reach - 1]) & 0xf;
     for (bit, name) in BITS.iter().enumerate().filter(|(bit, _)| new >> bit & 1 == 1) {
         with.push(format!("throttle bit {bit} ({name}) set"));
         line_refs.extend(after.iter().find_map(|(_, bucket)| bucket.throttled_at));
     }
     let both = |of: &dyn Fn(&Bucket) -> Option<f64>| {
-        let side = |intervals: &[Stretch]| median(intervals.iter().filter_map(|(_, bucket)| of(bucket)));
+        let side = |intervals: &[TimedBucket]| median(intervals.iter().filter_map(|(_, bucket)| of(bucket)));
         side(before).zip(side(after))
     };
     if let Some((cool, warm)) = both(&|bucket| bucket.temperature.mean()).filter(|(cool, warm)| warm - cool >= 4.0) {
@@ -135,7 +136,7 @@ fn coincidences(board: &Board, intervals: &[Stretch], change: &Change) -> (Vec<S
 
 fn dropped(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     let (dropped, captured) = (board.frames.dropped_stale as f64, board.frames.captured as f64);
-    // The worst hour, or the worst stretch where stretches are longer.
+    // The worst hour, or the worst interval if intervals are longer.
     let mut worst: Option<(f64, Millis, &Bucket)> = None;
     for (time, bucket) in board.series.iter().filter(|(_, bucket)| bucket.frames.captured >= 20) {
         let share = bucket.frames.dropped_stale as f64 / bucket.frames.captured as f64;
@@ -192,7 +193,7 @@ fn rate(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     if !camera {
         return;
     }
-    let intervals: Vec<Stretch> = board
+    let intervals: Vec<TimedBucket> = board
         .series
         .iter()
         .filter(|(_, bucket)| bucket.seconds > 0.0 && bucket.watched > 0.8 * bucket.seconds)
@@ -207,7 +208,7 @@ fn rate(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
             fall.before,
             humanize::time_within(time, summary.span())
         );
-        let side = |range: &[Stretch]| median(range.iter().filter_map(|(_, bucket)| bucket.brightness.mean()));
+        let side = |range: &[TimedBucket]| median(range.iter().filter_map(|(_, bucket)| bucket.brightness.mean()));
         let (before, after) =
             (side(&intervals[fall.at - fall.reach..fall.at]), side(&intervals[fall.at..fall.at + fall.reach]));
         let darker = before.zip(after).filter(|(before, after)| after < &(before * 0.9));

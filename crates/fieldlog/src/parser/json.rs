@@ -252,4 +252,73 @@ mod tests {
         let arrays = format!("{{\"a\":{}", "[".repeat(100_000));
         assert!(matches!(fields(&arrays).1, ParseResult::Truncated { .. }));
     }
+
+    use proptest::prelude::*;
+    use serde_json::{Map, Value};
+
+    /// Any value; objects are nested less deep than the scanner allows.
+    fn value() -> impl Strategy<Value = Value> {
+        let number = prop_oneof![
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<u8>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+        ];
+        let scalar = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            number,
+            any::<String>().prop_map(Value::from),
+            // Escapes of all kinds are rare in arbitrary text.
+            "[\"\\\\/\\n\\t\\x00-\\x1f\u{e9}\u{1f600}{}\\[\\],:a]{0,12}".prop_map(Value::from),
+            prop::collection::vec(any::<u8>(), 0..4).prop_map(Value::from),
+        ];
+        scalar.prop_recursive(DEPTH as u32 - 1, 32, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                object(inner).prop_map(Value::Object),
+            ]
+        })
+    }
+
+    fn object(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Map<String, Value>> {
+        prop::collection::vec(("[a-z_]{1,6}|[A-Z_]{1,6}", value), 0..5).prop_map(|pairs| pairs.into_iter().collect())
+    }
+
+    /// The fields that the rules at the top of this file make of an object.
+    fn flattened(object: &Map<String, Value>, fields: &mut Vec<(String, Vec<u8>)>) {
+        for (key, value) in object {
+            let bytes = match value {
+                Value::Null => continue,
+                Value::Object(inner) => {
+                    flattened(inner, fields);
+                    continue;
+                }
+                Value::String(text) => text.clone().into_bytes(),
+                Value::Array(elements) if !elements.is_empty() && key.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+                    let bytes: Option<Vec<u8>> =
+                        elements.iter().map(|element| u8::try_from(element.as_u64()?).ok()).collect();
+                    bytes.unwrap_or_else(|| value.to_string().into_bytes())
+                }
+                other => other.to_string().into_bytes(),
+            };
+            fields.push((key.clone(), bytes));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whole_lines_are_read_as_serde_json_reads_them(object in object(value()), behind in "[ \\t]{0,3}") {
+            let line = Value::Object(object).to_string() + &behind;
+            // Read back by serde_json: what the line holds, not what it was made of.
+            let object: Map<String, Value> = serde_json::from_str(&line).unwrap();
+            let mut expected = Vec::new();
+            flattened(&object, &mut expected);
+            let (fields, result) = fields(&line);
+            prop_assert_eq!(result, ParseResult::Complete, "{}", line);
+            let found: Vec<(String, Vec<u8>)> =
+                fields.iter().map(|(key, value)| (String::from_utf8_lossy(key).into_owned(), value.to_vec())).collect();
+            prop_assert_eq!(found, expected, "{}", line);
+        }
+    }
 }

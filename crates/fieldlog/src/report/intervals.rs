@@ -24,7 +24,7 @@ pub fn intervals(board: &Board, max: usize) -> Vec<(Millis, Bucket)> {
     intervals
 }
 
-/// How long a stretch of [`intervals`] is, in milliseconds.
+/// How long an interval of [`intervals`] is, in milliseconds.
 pub fn width(intervals: &[(Millis, Bucket)], board: &Board) -> Millis {
     match intervals {
         [first, second, ..] => second.0 - first.0,

@@ -7,7 +7,7 @@ use crate::humanize;
 use crate::summary::{Board, EventFrame, LineRef, Percentiles, STAGES};
 use serde_json::{Value, json};
 
-/// Stretches of time in `timeline`.
+/// Intervals of time in `timeline`.
 const TIMELINE: usize = 240;
 
 impl Report {

@@ -5,7 +5,7 @@ use super::line_ref::{LineRef, Peak};
 use super::series::Merge;
 use super::status::{BINS, FrameCounts, STAGES};
 
-/// A stretch of time.
+/// An interval of time.
 #[derive(Debug, Clone, Default)]
 pub struct Bucket {
     /// The first status in it.

@@ -32,7 +32,7 @@ impl Occurrences {
         self.last = Some(line_ref);
     }
 
-    /// The first and the last place, or the only one.
+    /// The first and the last line, or the only one.
     pub fn lines(&self) -> Vec<LineRef> {
         let mut line_refs: Vec<LineRef> = self.first.into_iter().chain(self.last).collect();
         line_refs.dedup();

@@ -1,9 +1,9 @@
 //! Summarizes the entries by board and run. Memory does not grow with the length of a log.
 //!
 //! ```text
-//! entries, in the order of time --> Story --+-- which board? (host, run)
-//!                                           +-- Board --+-- which run? --> Run --> Row, once it is over
-//!                                                       +-- Series of Buckets, faults, worst frames …
+//! entries, in the order of time --> Summary --+-- which board? (host, run)
+//!                                             +-- Board --+-- which run? --> Run --> RunSummary, once it has ended
+//!                                                         +-- Series of Buckets, faults, notable frames …
 //! ```
 
 mod board;

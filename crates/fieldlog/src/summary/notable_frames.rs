@@ -80,7 +80,7 @@ impl NotableFrames {
     }
 }
 
-/// Puts a frame into its place in a list that is in order; of equal ones the earlier comes first.
+/// Inserts a frame into a sorted list; among equal ones the earlier comes first.
 fn insert(list: &mut Vec<EventFrame>, frame: &EventFrame, max: usize, of: impl Fn(&EventFrame) -> f64) {
     let at = list.partition_point(|other| of(other) >= of(frame));
     if at < max {

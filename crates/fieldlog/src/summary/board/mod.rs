@@ -20,7 +20,7 @@ use crate::parser::{Entry, EntryKind, Millis};
 use duplicates::DuplicateFilter;
 use std::collections::VecDeque;
 
-/// Stretches of time that are kept.
+/// Intervals of time that are kept.
 pub const BUCKETS: usize = 2048;
 /// Runs that may still get records: lines later than eight starts after a run do not belong to it.
 const RECENT: usize = 8;
