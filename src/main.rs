@@ -9,6 +9,7 @@ use std::process::ExitCode;
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
+    silence_caught_panics();
     let cli = Cli::parse();
     let telemetry = cli.telemetry();
     // The only thing of it that is one for the whole process. There was no logger before, so this does not fail.
@@ -23,4 +24,14 @@ fn main() -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+/// A malformed model can make its parser panic. The engine turns that into an error; the panic's own message would only confuse.
+fn silence_caught_panics() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !lineside_engine::is_guarded() {
+            print(info);
+        }
+    }));
 }

@@ -2,6 +2,7 @@
 
 use super::error::BundleError;
 use super::hash::{sha256, sha256_of_file};
+use super::kernels::load_model;
 use super::manifest::{Golden, Manifest};
 use lineside_engine::{Model, Tensor, npy};
 use std::path::{Path, PathBuf};
@@ -57,7 +58,7 @@ impl Bundle {
     /// [`BundleError::Bad`] where the engine cannot use it.
     pub fn model(&self) -> Result<Model, BundleError> {
         let path = self.folder.join(&self.manifest.model);
-        Model::load(&path).map_err(|e| BundleError::bad(&path, e))
+        load_model(&path).map_err(|e| BundleError::bad(&path, e))
     }
 
     /// Reads a file of the bundle.

@@ -5,6 +5,7 @@ mod error;
 mod find;
 mod folder;
 mod hash;
+mod kernels;
 mod manifest;
 
 pub use draft::Draft;
@@ -13,6 +14,7 @@ pub use find::{all, find, search_path};
 pub use folder::Bundle;
 pub(crate) use hash::hexadecimal;
 pub use hash::sha256;
+pub use kernels::load_model;
 pub use manifest::{
     AnomalySection, Channels, Golden, HeatSection, InputSection, Manifest, Method, Outputs, ScorerSection,
     SuperResolutionSection, Task,

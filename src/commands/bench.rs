@@ -167,7 +167,7 @@ fn load(arguments: &BenchArguments) -> anyhow::Result<(Model, Vec<Vec<usize>>)> 
         }
         return Ok((bundle.model()?, shapes));
     }
-    let model = Model::load(path).with_context(|| arguments.model.clone())?;
+    let model = bundle::load_model(path).with_context(|| arguments.model.clone())?;
     let open = model.inputs()?.iter().any(|input| input.shape.iter().skip(1).any(Option::is_none));
     if shapes.is_empty() && open {
         let message = format!("{}: its input has open dimensions: add --shape, such as 1,1,240,320", arguments.model);

@@ -1,9 +1,10 @@
 //! `lineside infer`: runs any ONNX model on `.npy` arrays.
 
 use super::WrongArguments;
+use crate::bundle;
 use crate::sink::write_durably;
 use anyhow::Context;
-use lineside_engine::{Model, Session, npy};
+use lineside_engine::{Session, npy};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ pub struct InferArguments {
 
 pub fn run(arguments: &InferArguments) -> anyhow::Result<ExitCode> {
     let model_name = || arguments.model.display().to_string();
-    let model = Model::load(&arguments.model).with_context(model_name)?;
+    let model = bundle::load_model(&arguments.model).with_context(model_name)?;
     let stated = model.inputs().with_context(model_name)?;
     if stated.len() != arguments.input.len() {
         let message =

@@ -1,90 +1,7 @@
-//! What has no integer form: a few float ops that dynamically quantized networks need, in one scalar path with a fixed
-//! order of summation, and islands that run through tract.
+//! The loops of the float ops that dynamically quantized networks need: one scalar path with a fixed order of summation.
 
-use super::ElementKind;
-use super::graph::{Sampling, Window};
+use super::graph::{Binary, Reduction, Sampling, Window};
 use super::unary::power;
-use tract_onnx::prelude::{TValue, TVec, Tensor as Value};
-
-/// A float op with one scalar implementation. Broadcasting follows ONNX.
-#[derive(Debug, Clone, PartialEq)]
-pub enum FloatOp {
-    Binary(Binary),
-    /// `a [.., M, K], b [.., K, N]`; each sum runs from the first `k` to the last.
-    MatMul,
-    /// Over one axis.
-    Softmax {
-        axis: usize,
-    },
-    /// Over trailing axes from `axis` on: `(x - mean) / sqrt(variance + epsilon) * scale + bias`.
-    LayerNorm {
-        axis: usize,
-        epsilon: f32,
-    },
-    /// Over the given axes.
-    Reduce {
-        kind: Reduction,
-        axes: Vec<usize>,
-    },
-    AveragePool(Window),
-    Bilinear(Sampling, Sampling),
-    /// From `i32`, `i64`, `u8` or `i8` to `f32` and back (towards zero).
-    Cast,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Binary {
-    Add,
-    Sub,
-    Mul,
-    Div,
-    Pow,
-    Min,
-    Max,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Reduction {
-    Mean,
-    Sum,
-    Max,
-}
-
-impl FloatOp {
-    pub fn kind(&self) -> &'static str {
-        match self {
-            FloatOp::Binary(Binary::Add) => "FloatAdd",
-            FloatOp::Binary(Binary::Sub) => "FloatSub",
-            FloatOp::Binary(Binary::Mul) => "FloatMul",
-            FloatOp::Binary(Binary::Div) => "FloatDiv",
-            FloatOp::Binary(Binary::Pow) => "FloatPow",
-            FloatOp::Binary(Binary::Min) => "FloatMin",
-            FloatOp::Binary(Binary::Max) => "FloatMax",
-            FloatOp::MatMul => "FloatMatMul",
-            FloatOp::Softmax { .. } => "FloatSoftmax",
-            FloatOp::LayerNorm { .. } => "LayerNorm",
-            FloatOp::Reduce { .. } => "FloatReduce",
-            FloatOp::AveragePool(_) => "FloatAveragePool",
-            FloatOp::Bilinear(..) => "FloatResize",
-            FloatOp::Cast => "Cast",
-        }
-    }
-}
-
-/// The shape of two shapes broadcast against each other, where they agree.
-pub fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
-    let rank = a.len().max(b.len());
-    let dim =
-        |shape: &[usize], axis: usize| if axis + shape.len() < rank { 1 } else { shape[axis + shape.len() - rank] };
-    (0..rank)
-        .map(|axis| match (dim(a, axis), dim(b, axis)) {
-            (x, y) if x == y => Some(x),
-            (1, y) => Some(y),
-            (x, 1) => Some(x),
-            _ => None,
-        })
-        .collect()
-}
 
 /// Row-major strides in elements of `shape` broadcast to `to`: 0 along what is repeated.
 pub fn broadcast_strides(shape: &[usize], to: &[usize]) -> Vec<usize> {
@@ -188,33 +105,6 @@ pub fn reduce(kind: Reduction, shape: &[usize], strides: &[usize], x: &[f32], y:
     if kind == Reduction::Mean {
         let count = x.len() as f32 / y.len() as f32;
         y.iter_mut().for_each(|y| *y /= count);
-    }
-}
-
-/// An op, or a whole model, that runs through tract.
-pub struct Island {
-    pub model: std::sync::Arc<tract_onnx::prelude::TypedSimplePlan>,
-    /// What it gives, in order.
-    pub outputs: Vec<(ElementKind, Vec<usize>)>,
-    pub macs: u64,
-    /// Bytes of its constants.
-    pub weights_bytes: u64,
-    /// Bytes that its values take at most.
-    pub arena_bytes: u64,
-}
-
-impl Island {
-    /// Runs it; this allocates, inside tract.
-    pub fn run(&self, inputs: TVec<TValue>) -> Result<TVec<TValue>, String> {
-        self.model.run(inputs).map_err(|error| super::model::one_line(&error))
-    }
-
-    /// A tensor of tract's from bytes as they lie in memory.
-    pub fn value(kind: ElementKind, shape: &[usize], bytes: &[u8]) -> Result<Value, String> {
-        let mut value = Value::zero_dt(super::import::onnx::datum_type(kind), shape).map_err(|e| e.to_string())?;
-        let mut view = value.try_as_plain_ram_mut().map_err(|e| e.to_string())?;
-        view.as_bytes_mut().copy_from_slice(bytes);
-        Ok(value)
     }
 }
 

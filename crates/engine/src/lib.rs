@@ -1,33 +1,40 @@
-//! INT8 inference: load a model, plan it for one input shape, run it.
+#![doc = include_str!("../README.md")]
 //!
-//! ```text
-//! Model::load  ->  Model::plan(shapes)  ->  Plan  ->  Session::new(plan)  ->  input_mut, run, output
-//! ```
+//! # How the modules lie
 //!
-//! | file | holds |
+//! In the order of their imports: nobody imports from a module below its own row.
+//!
+//! | module | content |
 //! |---|---|
-//! | `model` | an ONNX file, parsed by tract |
-//! | `stream` | a file for the parser, a piece at a time |
-//! | `import/` | from ONNX to the integer graph |
-//! | `graph` | the integer ops, each with scales and zero points |
-//! | `plan/` | the graph for fixed shapes: places in the arena, packed weights, steps, costs |
-//! | `step` | one step of a plan |
-//! | `session` | runs a plan in its own arena |
+//! | `model` | an ONNX file, and the plan for one input shape (feature `tract`) |
+//! | `import/` | from ONNX to the integer graph (feature `tract`) |
+//! | `tract` | all that runs through tract: single nodes, whole models, constants of the file (feature `tract`) |
+//! | `stream` | a file for the parser, a piece at a time (feature `tract`) |
+//! | `peak` | what a kernel set reaches when nothing limits it |
+//! | `session` | runs a plan in an arena of its own |
 //! | `pool` | threads that share every step of a run |
-//! | `kernels/` | the computations, by instruction set; `scalar` is the oracle |
-//! | `unary`, `float` | functions of one number, float ops, what runs through tract |
-//! | `peak` | what a kernel set reaches when nothing holds it up |
-//! | `tensor`, `npy` | element types, shapes and typed buffers; `.npy` files |
-//!
-//! Integer results are the same bytes on every CPU; `docs/numerics.md` states the rules.
+//! | `plan/` | the graph for fixed shapes: buffers in the arena, packed weights, steps, costs |
+//! | `step` | one step of a plan |
+//! | `float` | the loops of float ops |
+//! | `kernels/` | the computations, by instruction set; `reference` is the reference implementation |
+//! | `graph/` | ops with scales and zero points, the one form in which a model is known inside |
+//! | `unary` | functions of one number |
+//! | `npy` | `.npy` files |
+//! | `guard` | panics of other people's code become errors |
+//! | `tensor` | element types, shapes and typed buffers |
 
+// Without the reader of models, graphs are made in tests only.
+#![cfg_attr(not(feature = "tract"), allow(dead_code, unused_imports))]
 // Nothing that comes from outside may end the process; tests may.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod float;
 mod graph;
+mod guard;
+#[cfg(feature = "tract")]
 mod import;
 mod kernels;
+#[cfg(feature = "tract")]
 mod model;
 pub mod npy;
 mod peak;
@@ -35,18 +42,34 @@ mod plan;
 mod pool;
 mod session;
 mod step;
+#[cfg(feature = "tract")]
 mod stream;
 mod tensor;
+#[cfg(feature = "tract")]
+mod tract;
 mod unary;
 
-pub use model::{Model, StatedInput, cpu_features, kernel_names};
+pub use guard::is_guarded;
+#[cfg(feature = "tract")]
+pub use model::{Model, StatedInput};
 pub use peak::measured_peak;
 pub use plan::{MemoryUsage, OpCost, Plan};
 pub use session::{OpTime, Session};
 pub use tensor::{Element, ElementKind, Tensor, TensorInfo};
 
+/// The names of the kernel sets that this CPU has, the best first; the last one is the reference implementation.
+pub fn kernel_names() -> Vec<&'static str> {
+    kernels::available().iter().map(|set| set.name()).collect()
+}
+
+/// The instruction set extensions that kernel sets use and this CPU has, by name.
+pub fn cpu_features() -> Vec<&'static str> {
+    kernels::features()
+}
+
 /// What went wrong with a model or an array. Messages do not name the file: the caller knows it and puts it before.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EngineError {
     /// The file cannot be read at all.
     #[error("cannot be read: {0}")]

@@ -1,22 +1,18 @@
 //! An ONNX file, parsed and type-checked by tract.
 
-use super::graph::{Graph, Node, Op};
+use super::guard::guarded_result;
+use super::kernels::{self, Kernels};
 use super::stream::Stream;
-use super::{ElementKind, EngineError, Plan, import, kernels};
+use super::{ElementKind, EngineError, Plan, import, tract};
 use prost::Message;
-use std::cell::Cell;
 use std::fs::File;
 use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::Path;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::type_proto::Value;
 use tract_onnx::pb::{GraphProto, ModelProto, ValueInfoProto, tensor_shape_proto};
-use tract_onnx::prelude::*;
-use tract_onnx::tract_core::internal::Cost;
-use tract_onnx::tract_core::model::memory::eval_tmp_memory_usage;
-use tract_onnx::tract_core::ops::konst::Const;
+use tract_onnx::prelude::DatumType;
 
 /// An input as the file states it.
 #[derive(Debug, Clone)]
@@ -34,6 +30,8 @@ pub struct StatedInput {
 #[derive(Clone)]
 pub struct Model {
     proto: Arc<ModelProto>,
+    /// The kernel set that was asked for; the best one without.
+    kernels: Option<&'static dyn Kernels>,
 }
 
 impl Model {
@@ -60,7 +58,7 @@ impl Model {
             return Err(EngineError::Unreadable("the file is empty".into()));
         }
         let mut stream = Stream::new(reader, len);
-        let parsed = guarded_string(|| ModelProto::decode(&mut stream).map_err(|e| e.to_string()));
+        let parsed = guarded_result(|| ModelProto::decode(&mut stream).map_err(|e| e.to_string()));
         if let Some(error) = stream.error {
             return Err(error.into());
         }
@@ -73,15 +71,15 @@ impl Model {
             graph.node.iter().flat_map(|node| &node.attribute).filter_map(|attribute| attribute.t.as_ref());
         for tensor in graph.initializer.iter().chain(attributes) {
             let problem = |e| EngineError::Unreadable(format!("tensor \"{}\": {e}", tensor.name));
-            import::island::check_size(tensor).map_err(problem)?;
+            tract::check_size(tensor).map_err(problem)?;
         }
-        Ok(Model { proto: Arc::new(proto) })
+        Ok(Model { proto: Arc::new(proto), kernels: None })
     }
 
     /// A model from parsed parts, as tests make them.
     #[cfg(test)]
     pub(super) fn from_proto(proto: ModelProto) -> Model {
-        Model { proto: Arc::new(proto) }
+        Model { proto: Arc::new(proto), kernels: None }
     }
 
     fn graph(&self) -> &GraphProto {
@@ -101,14 +99,14 @@ impl Model {
     }
 
     /// Fixes the shapes and makes the plan. `shapes` gives one shape an input; an empty slice takes the shapes from
-    /// the model, where an open first dimension (the batch) counts as 1. The kernels are the best that this CPU has, or
-    /// those that `LINESIDE_KERNEL` names.
+    /// the model, where an open first dimension (the batch) counts as 1. The kernels are the best that this CPU has,
+    /// or those of [`Model::with_kernels`].
     ///
     /// # Errors
     /// [`EngineError::OpenShape`] for dimensions that stay open, [`EngineError::Count`] for a wrong number of shapes,
     /// [`EngineError::Mismatch`] for a shape that contradicts the model, [`EngineError::Unsupported`] for the rest.
     pub fn plan(self, shapes: &[Vec<usize>]) -> Result<Plan, EngineError> {
-        let kernels = kernels::chosen().map_err(EngineError::Unsupported)?;
+        let kernels = self.kernels.unwrap_or_else(|| kernels::available()[0]);
         self.plan_on(shapes, kernels)
     }
 
@@ -118,8 +116,16 @@ impl Model {
     /// # Errors
     /// [`EngineError::Unsupported`] for ops without a known float form, those of dynamic quantization among them.
     pub fn in_floats(&self) -> Result<Model, EngineError> {
-        let proto = guarded_string(|| import::fp32::in_floats(&self.proto)).map_err(EngineError::Unsupported)?;
-        Ok(Model { proto: Arc::new(proto) })
+        let proto = guarded_result(|| import::fp32::in_floats(&self.proto)).map_err(EngineError::Unsupported)?;
+        Ok(Model { proto: Arc::new(proto), kernels: self.kernels })
+    }
+
+    /// The same model, planned for the kernel set of that name from now on; [`kernel_names`] lists them.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] where this CPU has no such set.
+    pub fn with_kernels(self, kernel: &str) -> Result<Model, EngineError> {
+        Ok(Model { kernels: Some(kernels::named(kernel)?), ..self })
     }
 
     /// As [`Model::plan`], with the kernel set of that name; [`kernel_names`] lists them.
@@ -127,8 +133,7 @@ impl Model {
     /// # Errors
     /// As [`Model::plan`], and [`EngineError::Unsupported`] where this CPU has no such set.
     pub fn plan_with(self, shapes: &[Vec<usize>], kernel: &str) -> Result<Plan, EngineError> {
-        let set = kernels::available().into_iter().find(|set| set.name() == kernel);
-        let set = set.ok_or_else(|| EngineError::Unsupported(format!("this CPU has no kernels named {kernel}")))?;
+        let set = kernels::named(kernel)?;
         self.plan_on(shapes, set)
     }
 
@@ -147,40 +152,30 @@ impl Model {
             inputs.push((input.name.clone(), input.kind, shape));
         }
         let graph = if has_integer_form(self.graph()) {
-            match guarded_import(|| import::import(&self.proto, &inputs)) {
+            match guarded_result(|| import::import(&self.proto, &inputs)) {
                 Ok(mut graph) => {
                     for (id, output) in graph.outputs.clone().into_iter().zip(&self.graph().output) {
                         graph.values[id].name.clone_from(&output.name);
                     }
                     graph
                 }
-                Err(refused) if refused.tract_may => {
+                Err(refused) if refused.fallback_possible => {
                     // Sound, but beyond what is imported: tract runs all of it, or says why not.
                     log::warn!("the whole model runs in floats: {}", refused.message);
-                    whole(&self.proto, &inputs).map_err(|_| EngineError::Unsupported(refused.message))?
+                    tract::whole(&self.proto, &inputs).map_err(|_| EngineError::Unsupported(refused.message))?
                 }
                 Err(refused) => return Err(EngineError::Unsupported(refused.message)),
             }
         } else {
-            whole(&self.proto, &inputs).map_err(EngineError::Unsupported)?
+            tract::whole(&self.proto, &inputs).map_err(EngineError::Unsupported)?
         };
         // The file's bytes are not kept beside the packed weights, unless another clone is still to be planned.
         drop(self.proto);
-        guarded(|| Ok(Plan::new(graph, kernels))).map_err(EngineError::Unsupported)?
+        guarded_result(|| Ok::<_, String>(Plan::new(graph, kernels))).map_err(EngineError::Unsupported)?
     }
 }
 
 static EMPTY: std::sync::LazyLock<GraphProto> = std::sync::LazyLock::new(GraphProto::default);
-
-/// The names of the kernel sets that this CPU has, the best first; the last one is the scalar oracle.
-pub fn kernel_names() -> Vec<&'static str> {
-    kernels::available().iter().map(|set| set.name()).collect()
-}
-
-/// What this CPU has of what kernel sets ask for, by name.
-pub fn cpu_features() -> Vec<&'static str> {
-    kernels::features()
-}
 
 /// Whether anything in the graph is quantized; a model without is left to tract as a whole.
 fn has_integer_form(graph: &GraphProto) -> bool {
@@ -213,69 +208,6 @@ fn stated(input: &ValueInfoProto) -> Result<StatedInput, EngineError> {
         _ => None,
     };
     Ok(StatedInput { kind, shape: shape.iter().map(dim).collect(), name })
-}
-
-/// A graph of one island: the whole model through tract.
-fn whole(proto: &ModelProto, inputs: &[(String, ElementKind, Vec<usize>)]) -> Result<Graph, String> {
-    let mut proto = proto.clone();
-    let onnx = proto.graph.as_mut().ok_or("no graph in it")?;
-    // ONNX lets nodes share a name, tract does not. Outputs are unique, and the colon keeps what tract derives from
-    // a name apart from every name in the file.
-    for node in &mut onnx.node {
-        node.name = format!("{}:{}", node.output.first().map_or("", String::as_str), node.op_type);
-    }
-    let names: Vec<String> = onnx.output.iter().map(|output| output.name.clone()).collect();
-    let typed = guarded(|| {
-        let mut graph = tract_onnx::onnx().model_for_proto_model(&proto)?;
-        for (i, (_, kind, shape)) in inputs.iter().enumerate() {
-            graph.set_input_fact(i, InferenceFact::dt_shape(import::onnx::datum_type(*kind), shape))?;
-        }
-        // Output facts that the file states may still hold symbols; they are inferred anew from the inputs.
-        for output in graph.output_outlets()?.to_vec() {
-            graph.set_outlet_fact(output, InferenceFact::any())?;
-        }
-        graph.into_typed()?.into_decluttered()
-    })?;
-    let island = import::island::island(typed)?;
-    let mut graph = Graph::default();
-    for (name, kind, shape) in inputs {
-        let id = graph.value(name, *kind, shape);
-        graph.inputs.push(id);
-    }
-    for (name, (kind, shape)) in names.iter().zip(&island.outputs) {
-        let id = graph.value(name, *kind, shape);
-        graph.outputs.push(id);
-    }
-    let (inputs, outputs) = (graph.inputs.clone(), graph.outputs.clone());
-    graph.nodes.push(Node { name: "model".into(), op: Op::Island(Box::new(island)), inputs, outputs });
-    Ok(graph)
-}
-
-/// Multiply-accumulates of a plan of tract's, and the most that its values take at any one time.
-pub(super) fn cost(plan: &TypedSimplePlan) -> TractResult<(u64, u64)> {
-    let order = plan.order_without_consts();
-    let model = plan.model();
-    let mut macs = 0;
-    for &id in order {
-        let node = model.node(id);
-        let (inputs, _) = model.node_facts(id)?;
-        for (cost, count) in node.op.cost(&inputs)? {
-            if let Cost::FMA(_) = cost {
-                macs += count.to_i64()?.unsigned_abs();
-            }
-        }
-    }
-    let mut most = 0;
-    for (_, bytes) in eval_tmp_memory_usage(model, order, |node: &TypedNode| !node.op_is::<Const>())? {
-        most = most.max(bytes.to_i64()?.unsigned_abs());
-    }
-    Ok((macs, most))
-}
-
-/// Bytes of a model's constants.
-pub(super) fn constant_bytes(model: &TypedModel) -> u64 {
-    let constants = model.nodes().iter().filter_map(|node| node.op_as::<Const>());
-    constants.map(|constant| (constant.val().len() * constant.val().datum_type().size_of()) as u64).sum()
 }
 
 impl StatedInput {
@@ -317,50 +249,4 @@ fn element_kind(datum_type: DatumType) -> Result<ElementKind, EngineError> {
             Err(EngineError::Unsupported(format!("element type {other:?} at its border; u8, i8, i32, i64 and f32 are")))
         }
     }
-}
-
-/// tract's chain of causes in one line.
-pub(super) fn one_line(error: &TractError) -> String {
-    let text = format!("{error:#}");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// tract asserts on some malformed graphs; a bad file must end in an error all the same, without a panic's message.
-pub(super) fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
-    match caught(work) {
-        Some(Ok(value)) => Ok(value),
-        Some(Err(error)) => Err(one_line(&error)),
-        None => Err("the graph is malformed".into()),
-    }
-}
-
-/// As [`guarded`], for our own code.
-fn guarded_string<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    caught(work).unwrap_or_else(|| Err("the graph is malformed".into()))
-}
-
-/// As [`guarded`], for an import.
-fn guarded_import<T>(work: impl FnOnce() -> import::Imported<T>) -> import::Imported<T> {
-    caught(work).unwrap_or_else(|| Err("the graph is malformed".into()))
-}
-
-/// The result of `work`, or `None` where it panicked.
-fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
-    static SILENCER: Once = Once::new();
-    SILENCER.call_once(|| {
-        let loud = take_hook();
-        set_hook(Box::new(move |info| {
-            if !GUARDED.with(Cell::get) {
-                loud(info);
-            }
-        }));
-    });
-    let before = GUARDED.with(|guarded| guarded.replace(true));
-    let result = catch_unwind(AssertUnwindSafe(work));
-    GUARDED.with(|guarded| guarded.set(before));
-    result.ok()
-}
-
-thread_local! {
-    static GUARDED: Cell<bool> = const { Cell::new(false) };
 }

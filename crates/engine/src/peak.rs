@@ -1,7 +1,7 @@
 //! What a kernel set reaches on this CPU when nothing holds it up.
 
 use super::graph::{Conv, Finish, Graph, Op, Weights};
-use super::kernels::available;
+use super::kernels::named;
 use super::{ElementKind, EngineError, Plan, Session};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,7 @@ pub fn measured_peak(kernel: &str) -> Result<f64, EngineError> {
     const ROWS: usize = 24;
     const INPUTS: usize = 576;
     const OUTPUTS: usize = 32;
-    let set = available().into_iter().find(|set| set.name() == kernel);
-    let set = set.ok_or_else(|| EngineError::Unsupported(format!("this CPU has no kernels named {kernel}")))?;
+    let set = named(kernel)?;
     let mut graph = Graph::default();
     let x = graph.value("x", ElementKind::U8, &[ROWS, INPUTS]);
     graph.inputs.push(x);

@@ -1,8 +1,8 @@
 //! One step of a plan: a computation with all its places and numbers, ready to run in the arena.
 
 use super::ElementKind;
-use super::float::{self, FloatOp, Island};
-use super::graph::Quant;
+use super::float;
+use super::graph::{FloatOp, ForeignInput, ForeignOp, Quant};
 use super::kernels::Kernels;
 use super::kernels::add::AddStep;
 use super::kernels::arena::{Arena, View};
@@ -15,7 +15,6 @@ use super::kernels::thread_share;
 use super::unary::Unary;
 use std::ops::Range;
 use std::sync::Arc;
-use tract_onnx::prelude::{IntoTValue, TVec};
 
 /// A plain tensor in the arena.
 #[derive(Debug, Clone)]
@@ -112,7 +111,7 @@ pub enum Step {
         strides: [Vec<usize>; 2],
     },
     Island {
-        island: Box<Island>,
+        island: Box<dyn ForeignOp>,
         x: Vec<ArenaTensor>,
         y: Vec<ArenaTensor>,
     },
@@ -210,7 +209,7 @@ impl Step {
                 y.iter_mut().zip(x.floats(arena)).for_each(|(y, &x)| *y = function.apply(x));
             }
             Step::Float { op, x, y, strides } => run_float(op, x, y, strides, arena, signed),
-            Step::Island { island, x, y } => return run_island(island, x, y, arena, signed),
+            Step::Island { island, x, y } => return run_island(island.as_ref(), x, y, arena, signed),
         }
         Ok(())
     }
@@ -330,27 +329,32 @@ pub fn is_sign_flipped(kind: ElementKind, signed: bool) -> bool {
     (kind == ElementKind::U8 && signed) || (kind == ElementKind::I8 && !signed)
 }
 
-fn run_island(island: &Island, x: &[ArenaTensor], y: &[ArenaTensor], arena: Arena, signed: bool) -> Result<(), String> {
-    let mut values = TVec::new();
-    for plain in x {
-        let bytes = arena.read::<u8>(plain.at, plain.len() * plain.kind.size());
-        let value = if is_sign_flipped(plain.kind, signed) {
-            let own: Vec<u8> = bytes.iter().map(|byte| byte ^ 0x80).collect();
-            Island::value(plain.kind, &plain.shape, &own)?
-        } else {
-            Island::value(plain.kind, &plain.shape, bytes)?
-        };
-        values.push(value.into_tvalue());
-    }
-    let results = island.run(values)?;
-    for (plain, value) in y.iter().zip(&results) {
-        let cast = value.cast_to_dt(value.datum_type().unquantized()).map_err(|e| e.to_string())?;
-        let view = cast.try_as_plain_ram().map_err(|e| e.to_string())?;
-        let bytes = arena.write::<u8>(plain.at, plain.len() * plain.kind.size());
-        if view.as_bytes().len() < bytes.len() {
-            return Err("an op run by tract gave another size than it stated".into());
-        }
-        bytes.copy_from_slice(&view.as_bytes()[..bytes.len()]);
+fn run_island(
+    island: &dyn ForeignOp,
+    x: &[ArenaTensor],
+    y: &[ArenaTensor],
+    arena: Arena,
+    signed: bool,
+) -> Result<(), String> {
+    let flipped: Vec<Option<Vec<u8>>> = x
+        .iter()
+        .map(|plain| {
+            let bytes = arena.read::<u8>(plain.at, plain.len() * plain.kind.size());
+            is_sign_flipped(plain.kind, signed).then(|| bytes.iter().map(|byte| byte ^ 0x80).collect())
+        })
+        .collect();
+    let inputs: Vec<ForeignInput> = x
+        .iter()
+        .zip(&flipped)
+        .map(|(plain, flipped)| {
+            let stored = arena.read::<u8>(plain.at, plain.len() * plain.kind.size());
+            ForeignInput { kind: plain.kind, shape: &plain.shape, bytes: flipped.as_deref().unwrap_or(stored) }
+        })
+        .collect();
+    let mut outputs: Vec<&mut [u8]> =
+        y.iter().map(|plain| arena.write::<u8>(plain.at, plain.len() * plain.kind.size())).collect();
+    island.run(&inputs, &mut outputs)?;
+    for (plain, bytes) in y.iter().zip(outputs) {
         if is_sign_flipped(plain.kind, signed) {
             bytes.iter_mut().for_each(|byte| *byte ^= 0x80);
         }

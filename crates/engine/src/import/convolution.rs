@@ -1,106 +1,16 @@
 //! Conv, ConvTranspose, Gemm and MatMul over quantized operands.
 
+use super::geometry::{Spatial, is_byte, product_shape, spatial};
 use super::lazy::{Accumulator, Expression, Lazy};
-use super::onnx::{Attributes, as_slice, floats, integers_32, kind};
-use super::quantized::is_byte;
-use super::{Held, Imported, Importer, Taken, name_of};
+use super::onnx::{Attributes, as_slice, floats, integers_32};
+use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;
-use crate::float::FloatOp;
-use crate::graph::{Conv, Finish, Movement, Op, Weights, ZeroPoint};
+use crate::graph::{Conv, Finish, FloatOp, Movement, Op, Weights, ZeroPoint};
+use crate::tract::kind;
 use std::rc::Rc;
 use std::sync::Arc;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::Tensor;
-
-/// Shape of `a [.., M, K] * b [.., K, N]`, where they fit.
-pub fn product_shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
-    if a.len() < 2 || b.len() < 2 || a[a.len() - 1] != b[b.len() - 2] {
-        return None;
-    }
-    let mut shape = crate::float::broadcast(&a[..a.len() - 2], &b[..b.len() - 2])?;
-    shape.extend([a[a.len() - 2], b[b.len() - 1]]);
-    Some(shape)
-}
-
-/// Kernel, stride, dilation and pads of a node over two spatial dimensions.
-pub struct Spatial {
-    pub kernel: [usize; 2],
-    pub stride: [usize; 2],
-    pub dilation: [usize; 2],
-    /// Top, left, bottom, right.
-    pub pads: [usize; 4],
-}
-
-/// Reads them; `size` is height and width of the input, `kernel` from the weights where the attribute is absent. With
-/// `one_row` the node is written for one dimension.
-pub fn spatial(
-    node: &NodeProto,
-    size: [usize; 2],
-    kernel: Option<[usize; 2]>,
-    one_row: bool,
-) -> Result<Spatial, String> {
-    let pair = |name: &str, default: usize| -> Result<[usize; 2], String> {
-        Ok(match node.sizes(name)?.as_deref() {
-            Some([one]) if one_row => [default.min(1), *one],
-            Some([a, b]) if !one_row => [*a, *b],
-            None | Some([]) => [default; 2],
-            Some(other) => return Err(format!("{name} {other:?} does not fit its input")),
-        })
-    };
-    let kernel = match (kernel, node.ints("kernel_shape")) {
-        (Some(kernel), _) => kernel,
-        (None, Some(_)) => pair("kernel_shape", 1)?,
-        (None, None) => return Err("kernel_shape is missing".into()),
-    };
-    let (stride, dilation) = (pair("strides", 1)?, pair("dilations", 1)?);
-    if stride.contains(&0) || dilation.contains(&0) || kernel.contains(&0) {
-        return Err("kernel, strides and dilations must not be 0".into());
-    }
-    let pads = match node.text("auto_pad", "NOTSET").as_str() {
-        "NOTSET" | "" => match node.sizes("pads")?.as_deref() {
-            Some([left, right]) if one_row => [0, *left, 0, *right],
-            Some(&[top, left, bottom, right]) if !one_row => [top, left, bottom, right],
-            None | Some([]) => [0; 4],
-            Some(other) => return Err(format!("pads {other:?} do not fit its input")),
-        },
-        "VALID" => [0; 4],
-        mode @ ("SAME_UPPER" | "SAME_LOWER") => {
-            let mut pads = [0; 4];
-            for axis in 0..2 {
-                let reach = dilation[axis] * (kernel[axis] - 1) + 1;
-                let steps = size[axis].div_ceil(stride[axis]).max(1) - 1;
-                let total = (steps * stride[axis] + reach).saturating_sub(size[axis]);
-                let small = total / 2;
-                let (before, after) =
-                    if mode == "SAME_UPPER" { (small, total - small) } else { (total - small, small) };
-                (pads[axis], pads[axis + 2]) = (before, after);
-            }
-            pads
-        }
-        other => return Err(format!("auto_pad {other}")),
-    };
-    Ok(Spatial { kernel, stride, dilation, pads })
-}
-
-impl Spatial {
-    /// Height and width of the output.
-    pub fn output(&self, size: [usize; 2], ceil: bool) -> Result<[usize; 2], String> {
-        let mut out = [0; 2];
-        for axis in 0..2 {
-            let padded = size[axis] + self.pads[axis] + self.pads[axis + 2];
-            let reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1;
-            let room = padded.checked_sub(reach).ok_or_else(|| {
-                format!("a kernel that spans {reach} does not fit an input of {padded} (padding included)")
-            })?;
-            out[axis] = room / self.stride[axis] + 1;
-            // A last window that only hangs over, but starts inside the input or its leading padding.
-            if ceil && room % self.stride[axis] != 0 && out[axis] * self.stride[axis] < size[axis] + self.pads[axis] {
-                out[axis] += 1;
-            }
-        }
-        Ok(out)
-    }
-}
 
 /// Weights of eight bits less their zero points, reordered; `at(o, y, x, i)` gives the index in the stored tensor.
 fn weights(
@@ -153,18 +63,18 @@ fn spread(scale: &[f32], x: f32, outputs: usize) -> Vec<f32> {
 }
 
 impl<'a> Importer<'a> {
-    pub(super) fn convolution(&mut self, node: &'a NodeProto) -> Imported<Taken> {
-        let (Held::Lazy(x), Held::Lazy(w)) = (self.needed(node, 0)?, self.needed(node, 1)?) else {
-            return Ok(Taken::No);
+    pub(super) fn convolution(&mut self, node: &'a NodeProto) -> Imported<Handled> {
+        let (Binding::Lazy(x), Binding::Lazy(w)) = (self.needed(node, 0)?, self.needed(node, 1)?) else {
+            return Ok(Handled::No);
         };
         let quantized = matches!(w.expression, Expression::Weights { .. }) && self.dequantized(&x)?.is_some();
         if !quantized || !matches!(x.shape.len(), 3 | 4) {
-            return Ok(Taken::No);
+            return Ok(Handled::No);
         }
-        let Some(mut expression) = self.with_bias(node, &x, &w)? else { return Ok(Taken::No) };
+        let Some(mut expression) = self.with_bias(node, &x, &w)? else { return Ok(Handled::No) };
         let shape = std::mem::take(&mut expression.1);
         let lazy = self.to_rank(&x, expression.0, shape, &name_of(node));
-        self.done(node, Held::Lazy(lazy))
+        self.done(node, Binding::Lazy(lazy))
     }
 
     fn with_bias(
@@ -184,17 +94,17 @@ impl<'a> Importer<'a> {
     }
 
     /// A bias in units of the accumulator, where it is known.
-    fn bias(&self, held: &Held, scale: &[f32]) -> Imported<Option<Vec<i32>>> {
+    fn bias(&self, held: &Binding, scale: &[f32]) -> Imported<Option<Vec<i32>>> {
         let of = |real: f32, scale: f32| (f64::from(real) / f64::from(scale)).round_ties_even() as i32;
         let bias: Vec<i32> = match held {
-            Held::Constant(constant) => {
+            Binding::Constant(constant) => {
                 let floats = floats(constant)?;
                 if floats.len() != 1 && floats.len() != scale.len() {
                     return Ok(None);
                 }
                 scale.iter().enumerate().map(|(i, &s)| of(floats[if floats.len() == 1 { 0 } else { i }], s)).collect()
             }
-            Held::Lazy(lazy) => {
+            Binding::Lazy(lazy) => {
                 let Expression::Weights { stored, scale: own, zero_point, .. } = &lazy.expression else {
                     return Ok(None);
                 };
@@ -211,7 +121,7 @@ impl<'a> Importer<'a> {
                 };
                 scale.iter().enumerate().map(number).collect()
             }
-            Held::Value(_) => return Ok(None),
+            Binding::Value(_) => return Ok(None),
         };
         Ok(Some(bias))
     }
@@ -349,23 +259,23 @@ impl<'a> Importer<'a> {
         Ok(Some(Lazy::new(&name_of(node), expression, vec![a.shape[0], outputs])))
     }
 
-    pub(super) fn gemm(&mut self, node: &'a NodeProto) -> Imported<Taken> {
-        let (Held::Lazy(a), Held::Lazy(b)) = (self.needed(node, 0)?, self.needed(node, 1)?) else {
-            return Ok(Taken::No);
+    pub(super) fn gemm(&mut self, node: &'a NodeProto) -> Imported<Handled> {
+        let (Binding::Lazy(a), Binding::Lazy(b)) = (self.needed(node, 0)?, self.needed(node, 1)?) else {
+            return Ok(Handled::No);
         };
-        let Some(product) = self.general_product(node, &a, &b, None)? else { return Ok(Taken::No) };
-        let Some(bias) = self.input(node, 2)? else { return self.done(node, Held::Lazy(product)) };
+        let Some(product) = self.general_product(node, &a, &b, None)? else { return Ok(Handled::No) };
+        let Some(bias) = self.input(node, 2)? else { return self.done(node, Binding::Lazy(product)) };
         if node.float("beta", 1.0) != 1.0 {
-            return Ok(Taken::No);
+            return Ok(Handled::No);
         }
         match self.biased(&product, &bias)? {
-            Some(product) => self.done(node, Held::Lazy(product)),
-            None => Ok(Taken::No),
+            Some(product) => self.done(node, Binding::Lazy(product)),
+            None => Ok(Handled::No),
         }
     }
 
     /// A matrix product with a known bias, one for each output, that it did not have.
-    pub(super) fn biased(&self, lazy: &Rc<Lazy>, bias: &Held) -> Imported<Option<Rc<Lazy>>> {
+    pub(super) fn biased(&self, lazy: &Rc<Lazy>, bias: &Binding) -> Imported<Option<Rc<Lazy>>> {
         let Expression::Accumulated { kind: Accumulator::Linear, conv, input, scale } = &lazy.expression else {
             return Ok(None);
         };
@@ -381,24 +291,24 @@ impl<'a> Importer<'a> {
         Ok(Some(Lazy::new(&lazy.name, expression, lazy.shape.clone())))
     }
 
-    pub(super) fn matmul(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    pub(super) fn matmul(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let (a, b) = (self.needed(node, 0)?, self.needed(node, 1)?);
         let name = name_of(node);
-        if let (Held::Lazy(a), Held::Lazy(b)) = (&a, &b) {
+        if let (Binding::Lazy(a), Binding::Lazy(b)) = (&a, &b) {
             if product_shape(&a.shape, &b.shape).is_none() {
-                return Ok(Taken::No);
+                return Ok(Handled::No);
             }
             let product = self.product(&name, a, b)?;
-            return self.done(node, Held::Lazy(product));
+            return self.done(node, Binding::Lazy(product));
         }
-        let Some(shape) = product_shape(&self.shape(&a), &self.shape(&b)) else { return Ok(Taken::No) };
+        let Some(shape) = product_shape(&self.shape(&a), &self.shape(&b)) else { return Ok(Handled::No) };
         let (a, b) = (self.compute(&a)?, self.compute(&b)?);
         let float = |id: usize| self.graph.values[id].kind == ElementKind::F32;
         if !float(a) || !float(b) {
-            return Ok(Taken::No);
+            return Ok(Handled::No);
         }
         let y = self.push(&name, Op::Float(FloatOp::MatMul), &[a, b], ElementKind::F32, &shape)?;
-        self.done(node, Held::Value(y))
+        self.done(node, Binding::Value(y))
     }
 }
 

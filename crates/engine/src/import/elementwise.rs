@@ -2,10 +2,9 @@
 
 use super::lazy::{Expression, Stored};
 use super::onnx::{Attributes, floats, integers};
-use super::{Held, Imported, Importer, Taken, name_of};
+use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;
-use crate::float::{Binary, FloatOp, broadcast};
-use crate::graph::Op;
+use crate::graph::{Binary, FloatOp, Op, broadcast};
 use crate::unary::Unary;
 use std::rc::Rc;
 use tract_onnx::pb::NodeProto;
@@ -16,12 +15,12 @@ pub fn broadcast_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
 }
 
 /// The only number in a float constant.
-pub fn number(held: &Held) -> Option<f32> {
+pub fn number(held: &Binding) -> Option<f32> {
     match held {
-        Held::Constant(constant) if constant.len() == 1 && constant.datum_type().is_float() => {
+        Binding::Constant(constant) if constant.len() == 1 && constant.datum_type().is_float() => {
             floats(constant).ok().map(|floats| floats[0])
         }
-        Held::Lazy(lazy) => match &lazy.expression {
+        Binding::Lazy(lazy) => match &lazy.expression {
             Expression::Weights { stored: Stored::Read(stored), scale, zero_point, .. } if stored.len() == 1 => {
                 let stored = super::onnx::integers_32(stored).ok()?;
                 Some((stored[0] - zero_point[0]) as f32 * scale[0])
@@ -33,7 +32,7 @@ pub fn number(held: &Held) -> Option<f32> {
 }
 
 impl<'a> Importer<'a> {
-    pub(super) fn unary(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    pub(super) fn unary(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let limit = |this: &Self, index: usize, open: f32| -> Imported<Option<f32>> {
             match this.input(node, index)? {
                 None => Ok(Some(open)),
@@ -47,7 +46,7 @@ impl<'a> Importer<'a> {
             }
             "Clip" => match (limit(self, 1, f32::NEG_INFINITY)?, limit(self, 2, f32::INFINITY)?) {
                 (Some(low), Some(high)) => Unary::Clip(low, high),
-                _ => return Ok(Taken::No),
+                _ => return Ok(Handled::No),
             },
             "LeakyRelu" => Unary::LeakyRelu(node.float("alpha", 0.01)),
             "Sigmoid" => Unary::Sigmoid,
@@ -68,34 +67,35 @@ impl<'a> Importer<'a> {
             "Softplus" => Unary::Softplus,
             "Gelu" if node.text("approximate", "none") == "tanh" => Unary::GeluTanh,
             "Gelu" => Unary::Gelu,
-            _ => return Ok(Taken::No),
+            _ => return Ok(Handled::No),
         };
         let held = self.needed(node, 0)?;
         self.apply(node, &held, function)
     }
 
-    fn apply(&mut self, node: &'a NodeProto, held: &Held, function: Unary) -> Imported<Taken> {
+    fn apply(&mut self, node: &'a NodeProto, held: &Binding, function: Unary) -> Imported<Handled> {
         let shape = self.shape(held);
         match held {
-            Held::Lazy(lazy) => self.expression(node, Expression::Unary(Rc::clone(lazy), function), shape),
-            Held::Value(id) if self.graph.values[*id].kind == ElementKind::F32 => {
+            Binding::Lazy(lazy) => self.expression(node, Expression::Unary(Rc::clone(lazy), function), shape),
+            Binding::Value(id) if self.graph.values[*id].kind == ElementKind::F32 => {
                 let y = self.push(&name_of(node), Op::Unary(function), &[*id], ElementKind::F32, &shape)?;
-                self.done(node, Held::Value(y))
+                self.done(node, Binding::Value(y))
             }
-            _ => Ok(Taken::No),
+            _ => Ok(Handled::No),
         }
     }
 
-    pub(super) fn binary(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    pub(super) fn binary(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         if node.input.len() != 2 {
-            return Ok(Taken::No);
+            return Ok(Handled::No);
         }
         let (a, b) = (self.needed(node, 0)?, self.needed(node, 1)?);
         let (a_shape, b_shape) = (self.shape(&a), self.shape(&b));
         let shape = broadcast_shape(&a_shape, &b_shape)?;
         let name = node.op_type.as_str();
         // A constant that is quantized itself follows the rule of quantized sums and products.
-        let plain = |held: &Held| if name == "Add" || name == "Mul" { matches!(held, Held::Constant(_)) } else { true };
+        let plain =
+            |held: &Binding| if name == "Add" || name == "Mul" { matches!(held, Binding::Constant(_)) } else { true };
         if let Some(c) = number(&b).filter(|_| plain(&b) && shape == a_shape && number(&a).is_none()) {
             let function = match name {
                 "Add" => Unary::Plus(c),
@@ -121,14 +121,14 @@ impl<'a> Importer<'a> {
         }
         if name == "Add" {
             for (x, bias) in [(&a, &b), (&b, &a)] {
-                if let Held::Lazy(lazy) = x
+                if let Binding::Lazy(lazy) = x
                     && let Some(biased) = self.biased(lazy, bias)?
                 {
-                    return self.done(node, Held::Lazy(biased));
+                    return self.done(node, Binding::Lazy(biased));
                 }
             }
         }
-        if let (Held::Lazy(a), Held::Lazy(b)) = (&a, &b)
+        if let (Binding::Lazy(a), Binding::Lazy(b)) = (&a, &b)
             && matches!(name, "Add" | "Mul")
         {
             let (a, b) = (Rc::clone(a), Rc::clone(b));
@@ -145,23 +145,23 @@ impl<'a> Importer<'a> {
             _ => Binary::Max,
         };
         if !self.is_float(&a) || !self.is_float(&b) || shape.len() > 8 {
-            return Ok(Taken::No);
+            return Ok(Handled::No);
         }
         let (a, b) = (self.compute(&a)?, self.compute(&b)?);
         let y = self.push(&name_of(node), Op::Float(FloatOp::Binary(op)), &[a, b], ElementKind::F32, &shape)?;
-        self.done(node, Held::Value(y))
+        self.done(node, Binding::Value(y))
     }
 
     /// Whether what is held has elements of type `f32`.
-    pub(super) fn is_float(&self, held: &Held) -> bool {
+    pub(super) fn is_float(&self, held: &Binding) -> bool {
         match held {
-            Held::Constant(constant) => constant.datum_type() == tract_onnx::prelude::DatumType::F32,
-            Held::Value(id) => self.graph.values[*id].kind == ElementKind::F32,
-            Held::Lazy(_) => true,
+            Binding::Constant(constant) => constant.datum_type() == tract_onnx::prelude::DatumType::F32,
+            Binding::Value(id) => self.graph.values[*id].kind == ElementKind::F32,
+            Binding::Lazy(_) => true,
         }
     }
 
-    pub(super) fn prelu(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    pub(super) fn prelu(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let (x, slope) = (self.needed(node, 0)?, self.needed(node, 1)?);
         match number(&slope) {
             Some(slope) => self.apply(node, &x, Unary::LeakyRelu(slope)),
@@ -170,11 +170,11 @@ impl<'a> Importer<'a> {
     }
 
     /// `max(x, 0) + slope * min(x, 0)`.
-    fn prelu_by_channel(&mut self, node: &'a NodeProto, x: &Held, slope: &Held) -> Imported<Taken> {
+    fn prelu_by_channel(&mut self, node: &'a NodeProto, x: &Binding, slope: &Binding) -> Imported<Handled> {
         let shape = self.shape(x);
         if broadcast(&shape, &self.shape(slope)).as_ref() != Some(&shape) || !self.is_float(slope) || !self.is_float(x)
         {
-            return Ok(Taken::No);
+            return Ok(Handled::No);
         }
         let (name, float) = (name_of(node), ElementKind::F32);
         let (x, slope) = (self.compute(x)?, self.compute(slope)?);
@@ -182,38 +182,38 @@ impl<'a> Importer<'a> {
         let below = self.push(&name, Op::Unary(Unary::Clip(f32::NEG_INFINITY, 0.0)), &[x], float, &shape)?;
         let below = self.push(&name, Op::Float(FloatOp::Binary(Binary::Mul)), &[below, slope], float, &shape)?;
         let y = self.push(&name, Op::Float(FloatOp::Binary(Binary::Add)), &[above, below], float, &shape)?;
-        self.done(node, Held::Value(y))
+        self.done(node, Binding::Value(y))
     }
 
-    pub(super) fn softmax(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    pub(super) fn softmax(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let x = self.needed(node, 0)?;
         let shape = self.shape(&x);
         let axis = super::axis(node.int("axis", if self.opset < 13 { 1 } else { -1 }), shape.len())?;
         if !self.is_float(&x) || (self.opset < 13 && shape[axis + 1..].iter().any(|&dim| dim != 1)) {
-            return Ok(Taken::No);
+            return Ok(Handled::No);
         }
         match &x {
-            Held::Lazy(lazy) => self.expression(node, Expression::Softmax(Rc::clone(lazy), axis), shape),
+            Binding::Lazy(lazy) => self.expression(node, Expression::Softmax(Rc::clone(lazy), axis), shape),
             _ => {
                 let x = self.compute(&x)?;
                 let y =
                     self.push(&name_of(node), Op::Float(FloatOp::Softmax { axis }), &[x], ElementKind::F32, &shape)?;
-                self.done(node, Held::Value(y))
+                self.done(node, Binding::Value(y))
             }
         }
     }
 
-    pub(super) fn layer_normalization(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    pub(super) fn layer_normalization(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let x = self.needed(node, 0)?;
         let shape = self.shape(&x);
         let axis = super::axis(node.int("axis", -1), shape.len())?;
         let length: usize = shape[axis..].iter().product();
         let only_output = node.output.iter().skip(1).all(String::is_empty);
         let scale = self.needed(node, 1)?;
-        let fits = |held: &Held| self.shape(held).iter().product::<usize>() == length && self.is_float(held);
+        let fits = |held: &Binding| self.shape(held).iter().product::<usize>() == length && self.is_float(held);
         let bias = self.input(node, 2)?;
         if !only_output || !self.is_float(&x) || !fits(&scale) || bias.as_ref().is_some_and(|bias| !fits(bias)) {
-            return Ok(Taken::No);
+            return Ok(Handled::No);
         }
         let mut inputs = vec![self.compute(&x)?, self.compute(&scale)?];
         if let Some(bias) = bias {
@@ -221,13 +221,13 @@ impl<'a> Importer<'a> {
         }
         let op = FloatOp::LayerNorm { axis, epsilon: node.float("epsilon", 1e-5) };
         let y = self.push(&name_of(node), Op::Float(op), &inputs, ElementKind::F32, &shape)?;
-        self.done(node, Held::Value(y))
+        self.done(node, Binding::Value(y))
     }
 
-    pub(super) fn cast(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    pub(super) fn cast(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let held = self.needed(node, 0)?;
         if node.int("to", 0) != 1 {
-            return Ok(Taken::No);
+            return Ok(Handled::No);
         }
         if self.is_float(&held) {
             return self.done(node, held);
@@ -235,14 +235,14 @@ impl<'a> Importer<'a> {
         let shape = self.shape(&held);
         let x = self.compute(&held)?;
         let y = self.push(&name_of(node), Op::Float(FloatOp::Cast), &[x], ElementKind::F32, &shape)?;
-        self.done(node, Held::Value(y))
+        self.done(node, Binding::Value(y))
     }
 
     /// Axes from the attribute, or from input `index` in later opsets; `None` where they are absent.
     pub(super) fn axes(&self, node: &NodeProto, index: usize, rank: usize) -> Imported<Option<Vec<usize>>> {
         let list: Option<Vec<i64>> = match (node.ints("axes"), self.input(node, index)?) {
             (Some(axes), _) => Some(axes.to_vec()),
-            (None, Some(Held::Constant(axes))) => Some(integers(&axes)?),
+            (None, Some(Binding::Constant(axes))) => Some(integers(&axes)?),
             (None, Some(_)) => return Err("its axes must be constants".into()),
             (None, None) => None,
         };

@@ -1,8 +1,8 @@
 //! The fp32 network that a quantized model came from, as far as it is still in it: constants dequantized, every
 //! QuantizeLinear and DequantizeLinear between ops taken away, QLinear ops as the float ops they stand for.
 
-use super::island::constant;
 use super::onnx::{Attributes, floats, integers_32};
+use crate::tract::constant;
 use std::collections::HashMap;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, type_proto};

@@ -1,9 +1,9 @@
 //! Float expressions that wait for what follows them.
 
-use super::onnx::Constant;
 use super::{Imported, Importer};
 use crate::ElementKind;
 use crate::graph::{Conv, Finish, Movement, Op, Quant, Sampling, ValueId, Window, ZeroPoint, byte_range};
+use crate::tract::Constant;
 use crate::unary::Unary;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -209,7 +209,7 @@ impl Importer<'_> {
             Expression::Dequantized(value, q) => Ok(Some((*value, *q))),
             Expression::Weights { stored, scale, zero_point, .. } if scale.len() == 1 => {
                 let stored = self.elements(stored)?;
-                let kind = super::onnx::kind(stored.datum_type())?;
+                let kind = crate::tract::kind(stored.datum_type())?;
                 if !matches!(kind, ElementKind::U8 | ElementKind::I8) {
                     return Ok(None);
                 }
@@ -287,7 +287,7 @@ impl Importer<'_> {
     }
 
     fn compute_floats(&mut self, lazy: &Rc<Lazy>) -> Imported<ValueId> {
-        use crate::float::{Binary, FloatOp};
+        use crate::graph::{Binary, FloatOp};
         let (name, shape) = (&lazy.name, &lazy.shape);
         let float = ElementKind::F32;
         match &lazy.expression {
@@ -298,7 +298,7 @@ impl Importer<'_> {
             Expression::Weights { stored, scale, zero_point, axis } => {
                 let stored = self.elements(stored)?;
                 let bytes = super::onnx::raw_bytes(&stored)?.into();
-                let kind = super::onnx::kind(stored.datum_type())?;
+                let kind = crate::tract::kind(stored.datum_type())?;
                 let value = self.push(name, Op::Constant(bytes), &[], kind, stored.shape())?;
                 let (scale, zero_point, axis) = (scale.clone(), zero_point.clone(), *axis);
                 self.push(name, Op::Dequantize { scale, zero_point, axis }, &[value], float, shape)

@@ -1,29 +1,31 @@
 //! ONNX, as tract has parsed it, to the integer graph.
 //!
-//! Nodes are walked in the file's order. A float tensor is not computed when its node is met: it is kept as an
+//! Nodes are walked in the file's order. A float tensor is not computed when its node is read: it is kept as an
 //! expression ([`lazy::Lazy`]), because what follows decides its form. Where a `QuantizeLinear` follows, the whole
 //! expression becomes one integer op; where something else needs its floats, it is computed as such. So every way of
 //! writing a quantized op (QDQ around float ops, QLinear ops) ends in the same graph.
 //!
-//! | file | imports |
+//! | file | content |
 //! |---|---|
 //! | `onnx` | attributes and constants |
+//! | `geometry` | windows, pads and shapes that several ops share |
 //! | `lazy` | float expressions: their integer form, or their floats |
 //! | `quantized` | Q, DQ, QLinear ops, dynamic quantization |
 //! | `convolution` | Conv, ConvTranspose, Gemm, MatMul |
 //! | `elementwise` | unary functions, Add, Mul, normalisation, softmax |
 //! | `movement` | reshape, transpose, concat, split, slice, pad, depth to space |
 //! | `window` | pools, means, resizing |
-//! | `fp32` | nothing: gives the float network that a quantized model came from, for comparison |
+//! | `fp32` | the float network that a quantized model came from, for comparison |
 //! | `island` | what runs through tract, and constants that tract folds |
 
 mod convolution;
 mod elementwise;
 pub mod fp32;
-pub mod island;
-pub mod lazy;
+mod geometry;
+mod island;
+mod lazy;
 mod movement;
-pub mod onnx;
+mod onnx;
 mod quantized;
 #[cfg(test)]
 mod tests;
@@ -31,8 +33,9 @@ mod window;
 
 use super::ElementKind;
 use super::graph::{Graph, Op, ValueId};
+use super::tract::{Constant, constant, kind};
 use lazy::{Expression, Lazy, Stored};
-use onnx::{Constant, kind, raw_bytes};
+use onnx::raw_bytes;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -49,7 +52,7 @@ const READ_AT_ONCE: usize = 1024;
 
 /// A tensor of the file, as far as it is known while walking.
 #[derive(Clone)]
-pub enum Held {
+pub enum Binding {
     /// Known at load.
     Constant(Constant),
     /// In the graph.
@@ -60,35 +63,35 @@ pub enum Held {
 
 /// Why a model was not imported.
 #[derive(Debug)]
-pub struct Refused {
+pub struct ImportError {
     pub message: String,
     /// Whether tract may still run the model as a whole: it is sound, but goes beyond what is imported here.
-    pub tract_may: bool,
+    pub fallback_possible: bool,
 }
 
-impl From<String> for Refused {
-    fn from(message: String) -> Refused {
-        Refused { message, tract_may: false }
+impl From<String> for ImportError {
+    fn from(message: String) -> ImportError {
+        ImportError { message, fallback_possible: false }
     }
 }
 
-impl From<&str> for Refused {
-    fn from(message: &str) -> Refused {
+impl From<&str> for ImportError {
+    fn from(message: &str) -> ImportError {
         message.to_owned().into()
     }
 }
 
-impl Refused {
-    fn within(mut self, place: &str) -> Refused {
+impl ImportError {
+    fn within(mut self, place: &str) -> ImportError {
         self.message = format!("{place}: {}", self.message);
         self
     }
 }
 
-pub type Imported<T> = Result<T, Refused>;
+pub type Imported<T> = Result<T, ImportError>;
 
 /// How a node was taken.
-pub enum Taken {
+pub enum Handled {
     /// In the engine's own ops.
     Yes,
     /// Not at all: tract has to run it.
@@ -97,7 +100,7 @@ pub enum Taken {
 
 pub struct Importer<'a> {
     pub graph: Graph,
-    held: HashMap<&'a str, Held>,
+    held: HashMap<&'a str, Binding>,
     /// Table outputs by what they are a function of: `value -> (source, table)`.
     tables: HashMap<ValueId, (ValueId, Arc<[u8; 256]>)>,
     /// Reshaped values by what they were before.
@@ -135,14 +138,14 @@ pub fn import(proto: &ModelProto, inputs: &[(String, ElementKind, Vec<usize>)]) 
             importer.large.insert(&tensor.name, place);
         } else {
             let constant = importer.read(place)?;
-            importer.held.insert(&tensor.name, Held::Constant(constant));
+            importer.held.insert(&tensor.name, Binding::Constant(constant));
         }
     }
     for (name, kind, shape) in inputs {
         let id = importer.new_value(name, *kind, shape)?;
         importer.graph.inputs.push(id);
         let name = onnx.input.iter().find(|input| input.name == *name).map_or("", |input| &input.name);
-        importer.held.insert(name, Held::Value(id));
+        importer.held.insert(name, Binding::Value(id));
     }
     let known = importer.held.keys().chain(importer.large.keys()).copied().collect();
     for node in in_order(&onnx.node, known)? {
@@ -193,16 +196,16 @@ impl<'a> Importer<'a> {
             "QuantizeLinear" => self.quantize_linear(node),
             "DequantizeLinear" => self.dequantize_linear(node),
             "Shape" => self.shape_of(node),
-            _ if self.all_constant(node) => Ok(Taken::No),
+            _ if self.all_constant(node) => Ok(Handled::No),
             _ => self.computed(node),
         }?;
         match taken {
-            Taken::Yes => Ok(()),
-            Taken::No => self.island(node),
+            Handled::Yes => Ok(()),
+            Handled::No => self.island(node),
         }
     }
 
-    fn computed(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    fn computed(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         match node.op_type.as_str() {
             "Conv" | "ConvTranspose" => self.convolution(node),
             "Gemm" => self.gemm(node),
@@ -223,10 +226,10 @@ impl<'a> Importer<'a> {
     }
 
     /// What a name stands for.
-    pub fn get(&self, name: &str) -> Imported<Held> {
+    pub fn get(&self, name: &str) -> Imported<Binding> {
         match (self.held.get(name), self.large.get(name)) {
             (Some(held), _) => Ok(held.clone()),
-            (None, Some(&place)) => Ok(Held::Constant(self.read(place)?)),
+            (None, Some(&place)) => Ok(Binding::Constant(self.read(place)?)),
             (None, None) => Err(format!("\"{name}\" comes from nowhere").into()),
         }
     }
@@ -234,7 +237,7 @@ impl<'a> Importer<'a> {
     /// An initializer of the file.
     fn read(&self, place: usize) -> Imported<Constant> {
         let tensor = self.initializer(place);
-        let constant = island::constant(tensor).map_err(|e| format!("initializer \"{}\": {e}", tensor.name))?;
+        let constant = constant(tensor).map_err(|e| format!("initializer \"{}\": {e}", tensor.name))?;
         Ok(Arc::new(constant))
     }
 
@@ -263,7 +266,7 @@ impl<'a> Importer<'a> {
     }
 
     /// Input `index` of a node, where it has one.
-    pub fn input(&self, node: &NodeProto, index: usize) -> Imported<Option<Held>> {
+    pub fn input(&self, node: &NodeProto, index: usize) -> Imported<Option<Binding>> {
         match node.input.get(index) {
             Some(name) if !name.is_empty() => self.get(name).map(Some),
             _ => Ok(None),
@@ -271,7 +274,7 @@ impl<'a> Importer<'a> {
     }
 
     /// Input `index` of a node, which it must have.
-    pub fn needed(&self, node: &NodeProto, index: usize) -> Imported<Held> {
+    pub fn needed(&self, node: &NodeProto, index: usize) -> Imported<Binding> {
         self.input(node, index)?.ok_or_else(|| format!("input {index} is missing").into())
     }
 
@@ -293,7 +296,7 @@ impl<'a> Importer<'a> {
     /// Input `index`, where it is known at load.
     pub fn known(&self, node: &NodeProto, index: usize) -> Imported<Option<Constant>> {
         Ok(match self.input(node, index)? {
-            Some(Held::Constant(constant)) => Some(constant),
+            Some(Binding::Constant(constant)) => Some(constant),
             _ => None,
         })
     }
@@ -304,22 +307,22 @@ impl<'a> Importer<'a> {
     }
 
     /// Names output `index` of a node.
-    pub fn give(&mut self, node: &'a NodeProto, index: usize, held: Held) {
+    pub fn give(&mut self, node: &'a NodeProto, index: usize, held: Binding) {
         if let Some(name) = node.output.get(index).filter(|name| !name.is_empty()) {
             self.held.insert(name, held);
         }
     }
 
     /// Names the only output of a node.
-    pub fn done(&mut self, node: &'a NodeProto, held: Held) -> Imported<Taken> {
+    pub fn done(&mut self, node: &'a NodeProto, held: Binding) -> Imported<Handled> {
         self.give(node, 0, held);
-        Ok(Taken::Yes)
+        Ok(Handled::Yes)
     }
 
     /// A float expression as the only output of a node.
-    pub fn expression(&mut self, node: &'a NodeProto, expression: Expression, shape: Vec<usize>) -> Imported<Taken> {
+    pub fn expression(&mut self, node: &'a NodeProto, expression: Expression, shape: Vec<usize>) -> Imported<Handled> {
         let lazy = Lazy::new(&name_of(node), expression, shape);
-        self.done(node, Held::Lazy(lazy))
+        self.done(node, Binding::Lazy(lazy))
     }
 
     /// Adds a value after checking that its size is sane.
@@ -348,11 +351,11 @@ impl<'a> Importer<'a> {
     }
 
     /// The graph's value for what is held; expressions are computed as floats, constants become operands.
-    pub fn compute(&mut self, held: &Held) -> Imported<ValueId> {
+    pub fn compute(&mut self, held: &Binding) -> Imported<ValueId> {
         match held {
-            Held::Value(id) => Ok(*id),
-            Held::Lazy(lazy) => self.floats_of(lazy),
-            Held::Constant(constant) => {
+            Binding::Value(id) => Ok(*id),
+            Binding::Lazy(lazy) => self.floats_of(lazy),
+            Binding::Constant(constant) => {
                 let bytes = raw_bytes(constant)?.into();
                 self.push("constant", Op::Constant(bytes), &[], kind(constant.datum_type())?, constant.shape())
             }
@@ -360,28 +363,28 @@ impl<'a> Importer<'a> {
     }
 
     /// Shape of what is held.
-    pub fn shape(&self, held: &Held) -> Vec<usize> {
+    pub fn shape(&self, held: &Binding) -> Vec<usize> {
         match held {
-            Held::Constant(constant) => constant.shape().to_vec(),
-            Held::Value(id) => self.graph.values[*id].shape.clone(),
-            Held::Lazy(lazy) => lazy.shape.clone(),
+            Binding::Constant(constant) => constant.shape().to_vec(),
+            Binding::Value(id) => self.graph.values[*id].shape.clone(),
+            Binding::Lazy(lazy) => lazy.shape.clone(),
         }
     }
 
     fn all_constant(&self, node: &NodeProto) -> bool {
         let constant = |name: &String| match self.held.get(name.as_str()) {
-            Some(held) => matches!(held, Held::Constant(_)),
+            Some(held) => matches!(held, Binding::Constant(_)),
             None => name.is_empty() || self.large.contains_key(name.as_str()),
         };
         !node.input.is_empty() && node.input.iter().all(constant)
     }
 
-    fn alias(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    fn alias(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let held = self.needed(node, 0)?;
         self.done(node, held)
     }
 
-    fn shape_of(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    fn shape_of(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         use onnx::Attributes;
         let held = self.needed(node, 0)?;
         let shape: Vec<i64> = self.shape(&held).iter().map(|&dim| dim as i64).collect();
@@ -391,7 +394,7 @@ impl<'a> Importer<'a> {
         let shape = shape.get(start..end).unwrap_or_default();
         self.done(
             node,
-            Held::Constant(Arc::new(tract_onnx::prelude::Tensor::from(tract_onnx::prelude::tract_ndarray::arr1(
+            Binding::Constant(Arc::new(tract_onnx::prelude::Tensor::from(tract_onnx::prelude::tract_ndarray::arr1(
                 shape,
             )))),
         )

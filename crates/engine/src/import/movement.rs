@@ -2,7 +2,7 @@
 
 use super::lazy::{Expression, Lazy};
 use super::onnx::{Attributes, integers};
-use super::{Held, Imported, Importer, Taken, name_of};
+use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;
 use crate::graph::{Movement, Op, ValueId};
 use std::rc::Rc;
@@ -22,7 +22,7 @@ pub fn concatenated(parts: &[Vec<usize>], axis: usize) -> Result<Vec<usize>, Str
 }
 
 impl<'a> Importer<'a> {
-    pub(super) fn movement(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    pub(super) fn movement(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         if node.op_type == "Concat" {
             return self.concat(node);
         }
@@ -71,7 +71,7 @@ impl<'a> Importer<'a> {
             "Split" => return self.split(node, &held, &shape),
             "Slice" => match self.slice(node, &shape)? {
                 Some(slice) => slice,
-                None => return Ok(Taken::No),
+                None => return Ok(Handled::No),
             },
             "Pad" => return self.pad(node, &held, &shape),
             name => {
@@ -98,17 +98,17 @@ impl<'a> Importer<'a> {
     pub(super) fn moved(
         &mut self,
         node: &'a NodeProto,
-        held: &Held,
+        held: &Binding,
         movement: Movement,
         to: Vec<usize>,
-    ) -> Imported<Held> {
+    ) -> Imported<Binding> {
         let name = name_of(node);
         Ok(match held {
-            Held::Value(id) => Held::Value(self.move_value(&name, *id, movement, &to)?),
-            Held::Lazy(lazy) => Held::Lazy(self.move_lazy(&name, lazy, movement, to)?),
-            Held::Constant(_) => {
+            Binding::Value(id) => Binding::Value(self.move_value(&name, *id, movement, &to)?),
+            Binding::Lazy(lazy) => Binding::Lazy(self.move_lazy(&name, lazy, movement, to)?),
+            Binding::Constant(_) => {
                 let value = self.compute(held)?;
-                Held::Value(self.move_value(&name, value, movement, &to)?)
+                Binding::Value(self.move_value(&name, value, movement, &to)?)
             }
         })
     }
@@ -187,13 +187,15 @@ impl<'a> Importer<'a> {
         Ok(to)
     }
 
-    fn concat(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    fn concat(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let parts = (0..node.input.len()).map(|i| self.needed(node, i)).collect::<Result<Vec<_>, _>>()?;
         let shapes: Vec<Vec<usize>> = parts.iter().map(|part| self.shape(part)).collect();
         let axis = super::axis(node.int("axis", 1), shapes.first().map_or(0, Vec::len))?;
         let shape = concatenated(&shapes, axis)?;
-        let lazies: Option<Vec<Rc<Lazy>>> =
-            parts.iter().map(|part| if let Held::Lazy(lazy) = part { Some(Rc::clone(lazy)) } else { None }).collect();
+        let lazies: Option<Vec<Rc<Lazy>>> = parts
+            .iter()
+            .map(|part| if let Binding::Lazy(lazy) = part { Some(Rc::clone(lazy)) } else { None })
+            .collect();
         let movement = Movement::Concat { axis };
         if let Some(lazies) = lazies {
             let mut values = Vec::new();
@@ -218,10 +220,10 @@ impl<'a> Importer<'a> {
             return Err("its inputs have different types".into());
         }
         let y = self.push(&name_of(node), Op::Movement(movement), &values, kind, &shape)?;
-        self.done(node, Held::Value(y))
+        self.done(node, Binding::Value(y))
     }
 
-    fn split(&mut self, node: &'a NodeProto, held: &Held, shape: &[usize]) -> Imported<Taken> {
+    fn split(&mut self, node: &'a NodeProto, held: &Binding, shape: &[usize]) -> Imported<Handled> {
         let axis = super::axis(node.int("axis", 0), shape.len())?;
         let sizes: Vec<usize> = match (node.sizes("split")?, self.known(node, 1)?) {
             (Some(sizes), _) => sizes,
@@ -249,14 +251,14 @@ impl<'a> Importer<'a> {
             let part = self.moved(node, held, movement, to)?;
             self.give(node, index, part);
         }
-        Ok(Taken::Yes)
+        Ok(Handled::Yes)
     }
 
     fn slice(&self, node: &NodeProto, shape: &[usize]) -> Imported<Option<(Movement, Vec<usize>)>> {
         let list = |name: &str, index: usize| -> Imported<Option<Vec<i64>>> {
             match (node.ints(name), self.input(node, index)?) {
                 (Some(list), _) => Ok(Some(list.to_vec())),
-                (None, Some(Held::Constant(list))) => Ok(Some(integers(&list)?)),
+                (None, Some(Binding::Constant(list))) => Ok(Some(integers(&list)?)),
                 (None, _) => Ok(None),
             }
         };
@@ -287,12 +289,12 @@ impl<'a> Importer<'a> {
         Ok(Some((Movement::Slice { start, step }, to)))
     }
 
-    fn pad(&mut self, node: &'a NodeProto, held: &Held, shape: &[usize]) -> Imported<Taken> {
+    fn pad(&mut self, node: &'a NodeProto, held: &Binding, shape: &[usize]) -> Imported<Handled> {
         let pads = match node.ints("pads") {
             Some(pads) => pads.to_vec(),
             None => match self.known(node, 1)? {
                 Some(pads) => integers(&pads)?,
-                None => return Ok(Taken::No),
+                None => return Ok(Handled::No),
             },
         };
         let rank = shape.len();
@@ -301,19 +303,19 @@ impl<'a> Importer<'a> {
             || pads.iter().any(|p| !(0..=1 << 16).contains(p))
             || self.input(node, 3)?.is_some()
         {
-            return Ok(Taken::No);
+            return Ok(Handled::No);
         }
         let value = match self.input(node, 2)? {
             None => node.float("value", 0.0),
             Some(held) => match super::elementwise::number(&held) {
                 Some(value) => value,
-                None => return Ok(Taken::No),
+                None => return Ok(Handled::No),
             },
         };
         let before: Vec<usize> = pads[..rank].iter().map(|&p| p as usize).collect();
         let to: Vec<usize> = (0..rank).map(|i| shape[i] + before[i] + pads[rank + i] as usize).collect();
         let name = name_of(node);
-        if let Held::Lazy(lazy) = held
+        if let Binding::Lazy(lazy) = held
             && let Some((id, q)) = self.dequantized(lazy)?
         {
             let stored = q.quantize(value);
@@ -324,11 +326,11 @@ impl<'a> Importer<'a> {
             }
         }
         if !self.is_float(held) {
-            return Ok(Taken::No);
+            return Ok(Handled::No);
         }
         let x = self.compute(held)?;
         debug_assert_eq!(self.graph.values[x].kind, ElementKind::F32);
         let y = self.move_value(&name, x, Movement::Pad { before, value: value.to_ne_bytes().to_vec() }, &to)?;
-        self.done(node, Held::Value(y))
+        self.done(node, Binding::Value(y))
     }
 }

@@ -1,12 +1,7 @@
 //! What ONNX nodes state: attributes and constants, as parsed by tract.
 
-use crate::ElementKind;
-use std::sync::Arc;
 use tract_onnx::pb::{AttributeProto, NodeProto};
 use tract_onnx::prelude::{DatumType, Tensor};
-
-/// A tensor known at load.
-pub type Constant = Arc<Tensor>;
 
 /// Attributes by name, each with the default of its operator.
 pub trait Attributes {
@@ -74,27 +69,4 @@ pub fn raw_bytes(constant: &Tensor) -> Result<Vec<u8>, String> {
         DatumType::I64 => elements::<i64>(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),
         _ => floats(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),
     })
-}
-
-/// The kind of the elements; every float counts as `f32`, every other type is refused.
-pub fn kind(datum_type: DatumType) -> Result<ElementKind, String> {
-    Ok(match datum_type.unquantized() {
-        DatumType::U8 => ElementKind::U8,
-        DatumType::I8 => ElementKind::I8,
-        DatumType::I32 => ElementKind::I32,
-        DatumType::I64 => ElementKind::I64,
-        DatumType::F32 => ElementKind::F32,
-        other => return Err(format!("a value of type {other:?}")),
-    })
-}
-
-/// tract's type for a kind.
-pub fn datum_type(kind: ElementKind) -> DatumType {
-    match kind {
-        ElementKind::U8 => DatumType::U8,
-        ElementKind::I8 => DatumType::I8,
-        ElementKind::I32 => DatumType::I32,
-        ElementKind::I64 => DatumType::I64,
-        ElementKind::F32 => DatumType::F32,
-    }
 }

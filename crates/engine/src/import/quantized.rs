@@ -1,11 +1,12 @@
 //! Q, DQ, the QLinear ops and dynamic quantization.
 
+use super::geometry::{average_window, is_byte, product_shape};
 use super::lazy::{Expression, Lazy, Stored};
-use super::onnx::{Attributes, floats, integers_32, kind};
-use super::{Held, Imported, Importer, Taken, name_of};
+use super::onnx::{Attributes, floats, integers_32};
+use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;
-use crate::float::{Binary, FloatOp};
-use crate::graph::{Finish, Op, Quant, ZeroPoint};
+use crate::graph::{Binary, Finish, FloatOp, Op, Quant, ZeroPoint};
+use crate::tract::kind;
 use crate::unary::Unary;
 use std::rc::Rc;
 use tract_onnx::pb::NodeProto;
@@ -19,33 +20,28 @@ pub fn checked_scales(scales: Vec<f32>) -> Result<Vec<f32>, String> {
     }
 }
 
-/// Whether a tensor of this kind is quantized.
-pub fn is_byte(kind: ElementKind) -> bool {
-    matches!(kind, ElementKind::U8 | ElementKind::I8)
-}
-
 impl<'a> Importer<'a> {
-    pub(super) fn quantize_linear(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    pub(super) fn quantize_linear(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let held = self.needed(node, 0)?;
-        if matches!(held, Held::Constant(_)) {
-            return Ok(Taken::No);
+        if matches!(held, Binding::Constant(_)) {
+            return Ok(Handled::No);
         }
         let zero_point = self.input(node, 2)?;
         let kind_out = match &zero_point {
-            Some(Held::Constant(constant)) => kind(constant.datum_type())?,
-            Some(Held::Value(id)) => self.graph.values[*id].kind,
-            Some(Held::Lazy(_)) => return Err("its zero point is a float".into()),
+            Some(Binding::Constant(constant)) => kind(constant.datum_type())?,
+            Some(Binding::Value(id)) => self.graph.values[*id].kind,
+            Some(Binding::Lazy(_)) => return Err("its zero point is a float".into()),
             None if node.int("output_dtype", 2) == 3 => ElementKind::I8,
             None => ElementKind::U8,
         };
         if !is_byte(kind_out) {
-            return Ok(Taken::No);
+            return Ok(Handled::No);
         }
         let Some(scale) = self.known(node, 1)? else { return self.quantize_dynamic(node, &held, kind_out) };
         let scale = checked_scales(floats(&scale)?)?;
         let zero_point = match zero_point {
-            Some(Held::Constant(constant)) => integers_32(&constant)?,
-            Some(_) => return Ok(Taken::No),
+            Some(Binding::Constant(constant)) => integers_32(&constant)?,
+            Some(_) => return Ok(Handled::No),
             None => vec![0; scale.len()],
         };
         if zero_point.len() != scale.len() {
@@ -55,7 +51,7 @@ impl<'a> Importer<'a> {
         let value = if scale.len() == 1 {
             let q = Quant { scale: scale[0], zero_point: zero_point[0], kind: kind_out };
             match &held {
-                Held::Lazy(lazy) => self.quantized(lazy, q)?,
+                Binding::Lazy(lazy) => self.quantized(lazy, q)?,
                 _ => {
                     let floats = self.compute(&held)?;
                     self.quantize_floats(&name, floats, q)?
@@ -65,15 +61,15 @@ impl<'a> Importer<'a> {
             let shape = self.shape(&held);
             let axis = super::axis(node.int("axis", 1), shape.len())?;
             if node.int("block_size", 0) != 0 || shape[axis] != scale.len() {
-                return Ok(Taken::No);
+                return Ok(Handled::No);
             }
             let floats = self.compute(&held)?;
             self.push(&name, Op::Quantize { scale, zero_point, axis }, &[floats], kind_out, &shape)?
         };
-        self.done(node, Held::Value(value))
+        self.done(node, Binding::Value(value))
     }
 
-    pub(super) fn dequantize_linear(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    pub(super) fn dequantize_linear(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let stored = self.stored(node, 0)?;
         let shape = match &stored {
             Some((_, shape)) => shape.clone(),
@@ -81,11 +77,11 @@ impl<'a> Importer<'a> {
         };
         let Some(scale) = self.known(node, 1)? else { return self.dequantize_dynamic(node, shape) };
         if !matches!(scale.datum_type(), tract_onnx::prelude::DatumType::F32) {
-            return Ok(Taken::No);
+            return Ok(Handled::No);
         }
         let scale = checked_scales(floats(&scale)?)?;
         let zero_point = match self.input(node, 2)? {
-            Some(Held::Constant(constant)) => integers_32(&constant)?,
+            Some(Binding::Constant(constant)) => integers_32(&constant)?,
             Some(_) => return self.dequantize_dynamic(node, shape),
             None => vec![0; scale.len()],
         };
@@ -94,14 +90,14 @@ impl<'a> Importer<'a> {
         }
         let axis = if scale.len() == 1 { 0 } else { super::axis(node.int("axis", 1), shape.len())? };
         if scale.len() > 1 && (node.int("block_size", 0) != 0 || shape[axis] != scale.len()) {
-            return Ok(Taken::No);
+            return Ok(Handled::No);
         }
         if let Some((stored, _)) = stored {
             self.kind_of_stored(&stored)?;
             return self.expression(node, Expression::Weights { stored, scale, zero_point, axis }, shape);
         }
         match self.needed(node, 0)? {
-            Held::Value(id) => {
+            Binding::Value(id) => {
                 let kind = self.graph.values[id].kind;
                 if scale.len() == 1 && is_byte(kind) {
                     let q = Quant { scale: scale[0], zero_point: zero_point[0], kind };
@@ -109,18 +105,18 @@ impl<'a> Importer<'a> {
                 }
                 let op = Op::Dequantize { scale, zero_point, axis };
                 let value = self.push(&name_of(node), op, &[id], ElementKind::F32, &shape)?;
-                self.done(node, Held::Value(value))
+                self.done(node, Binding::Value(value))
             }
-            Held::Constant(_) | Held::Lazy(_) => Err("its input is not quantized".into()),
+            Binding::Constant(_) | Binding::Lazy(_) => Err("its input is not quantized".into()),
         }
     }
 
     /// With a scale that is computed: `clamp(round_half_even(x / scale) + zero_point)` in floats.
-    fn quantize_dynamic(&mut self, node: &'a NodeProto, held: &Held, kind: ElementKind) -> Imported<Taken> {
+    fn quantize_dynamic(&mut self, node: &'a NodeProto, held: &Binding, kind: ElementKind) -> Imported<Handled> {
         let (name, float) = (name_of(node), ElementKind::F32);
         let scale = self.needed(node, 1)?;
         if self.shape(&scale).iter().product::<usize>() != 1 {
-            return Ok(Taken::No);
+            return Ok(Handled::No);
         }
         let shape = self.shape(held);
         let (x, scale) = (self.compute(held)?, self.compute(&scale)?);
@@ -133,16 +129,16 @@ impl<'a> Importer<'a> {
             y = self.push(&name, Op::Float(FloatOp::Binary(Binary::Add)), &[y, zero_point], float, &shape)?;
         }
         let y = self.quantize_floats(&name, y, Quant { scale: 1.0, zero_point: 0, kind })?;
-        self.done(node, Held::Value(y))
+        self.done(node, Binding::Value(y))
     }
 
     /// With a scale that is computed: `(x - zero_point) * scale` in floats.
-    fn dequantize_dynamic(&mut self, node: &'a NodeProto, shape: Vec<usize>) -> Imported<Taken> {
+    fn dequantize_dynamic(&mut self, node: &'a NodeProto, shape: Vec<usize>) -> Imported<Handled> {
         let name = name_of(node);
         let held = self.needed(node, 0)?;
         let scale = self.needed(node, 1)?;
         if self.shape(&scale).iter().product::<usize>() != 1 {
-            return Ok(Taken::No);
+            return Ok(Handled::No);
         }
         let float = ElementKind::F32;
         let x = self.compute(&held)?;
@@ -155,7 +151,7 @@ impl<'a> Importer<'a> {
         }
         let scale = self.compute(&scale)?;
         let y = self.push(&name, Op::Float(FloatOp::Binary(Binary::Mul)), &[x, scale], float, &shape)?;
-        self.done(node, Held::Value(y))
+        self.done(node, Binding::Value(y))
     }
 
     /// The operand of a QLinear op at inputs `at`, `at + 1` (scale) and `at + 2` (zero point).
@@ -170,7 +166,7 @@ impl<'a> Importer<'a> {
         let held = self.needed(node, at)?;
         let shape = self.shape(&held);
         let expression = match held {
-            Held::Value(id) if scale.len() == 1 && is_byte(self.graph.values[id].kind) => {
+            Binding::Value(id) if scale.len() == 1 && is_byte(self.graph.values[id].kind) => {
                 let kind = self.graph.values[id].kind;
                 Expression::Dequantized(id, Quant { scale: scale[0], zero_point: zero_point[0], kind })
             }
@@ -182,7 +178,7 @@ impl<'a> Importer<'a> {
     fn zero_points(&self, node: &NodeProto, at: usize, count: usize) -> Imported<Vec<i32>> {
         let zero_points = match self.input(node, at)? {
             None => vec![0; count],
-            Some(Held::Constant(constant)) => integers_32(&constant)?,
+            Some(Binding::Constant(constant)) => integers_32(&constant)?,
             Some(_) => return Err("its zero point must be a constant".into()),
         };
         match zero_points.len() {
@@ -204,13 +200,13 @@ impl<'a> Importer<'a> {
 
     fn kind_of(&self, node: &NodeProto, at: usize) -> Imported<ElementKind> {
         Ok(match self.needed(node, at)? {
-            Held::Constant(constant) => kind(constant.datum_type())?,
-            Held::Value(id) => self.graph.values[id].kind,
-            Held::Lazy(_) => return Err("its input is not quantized".into()),
+            Binding::Constant(constant) => kind(constant.datum_type())?,
+            Binding::Value(id) => self.graph.values[id].kind,
+            Binding::Lazy(_) => return Err("its input is not quantized".into()),
         })
     }
 
-    pub(super) fn qlinear(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    pub(super) fn qlinear(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let name = name_of(node);
         let lazy = |expression, shape: Vec<usize>| Lazy::new(&name, expression, shape);
         let (expression, q) = match node.op_type.as_str() {
@@ -228,9 +224,9 @@ impl<'a> Importer<'a> {
             "QGemm" => {
                 let (a, b) = (self.operand(node, 0)?, self.operand(node, 3)?);
                 let bias = self.known(node, 6)?.map(|b| integers_32(&b)).transpose()?;
-                let Some(expression) = self.general_product(node, &a, &b, bias)? else { return Ok(Taken::No) };
+                let Some(expression) = self.general_product(node, &a, &b, bias)? else { return Ok(Handled::No) };
                 if self.input(node, 7)?.is_none() {
-                    return self.done(node, Held::Lazy(expression));
+                    return self.done(node, Binding::Lazy(expression));
                 }
                 (expression, self.result(node, 7, self.kind_of(node, 0)?)?)
             }
@@ -260,8 +256,8 @@ impl<'a> Importer<'a> {
             "QLinearAveragePool" | "QLinearGlobalAveragePool" if node.int("channels_last", 0) == 0 => {
                 let x = self.operand(node, 0)?;
                 let q = self.result(node, 3, self.kind_of(node, 0)?)?;
-                let Some((window, shape)) = super::window::average_window(node, &x.shape)? else {
-                    return Ok(Taken::No);
+                let Some((window, shape)) = average_window(node, &x.shape)? else {
+                    return Ok(Handled::No);
                 };
                 (lazy(Expression::AveragePool(x, window), shape), q)
             }
@@ -271,21 +267,21 @@ impl<'a> Importer<'a> {
                 let shape = x.shape.clone();
                 let axis = super::axis(node.int("axis", -1), shape.len())?;
                 if node.int("opset", 13) < 13 && shape[axis + 1..].iter().any(|&dim| dim != 1) {
-                    return Ok(Taken::No);
+                    return Ok(Handled::No);
                 }
                 (lazy(Expression::Softmax(x, axis), shape), q)
             }
-            _ => return Ok(Taken::No),
+            _ => return Ok(Handled::No),
         };
         if !is_byte(q.kind) {
-            return Ok(Taken::No);
+            return Ok(Handled::No);
         }
         let value = self.quantized(&expression, q)?;
-        self.done(node, Held::Value(value))
+        self.done(node, Binding::Value(value))
     }
 
     /// Ops of dynamic quantization: zero points are values.
-    pub(super) fn dynamic(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    pub(super) fn dynamic(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let name = name_of(node);
         if node.op_type == "DynamicQuantizeLinear" {
             let held = self.needed(node, 0)?;
@@ -298,20 +294,20 @@ impl<'a> Importer<'a> {
                 op.outputs.extend([scale, zero_point]);
             }
             for (index, value) in [y, scale, zero_point].into_iter().enumerate() {
-                self.give(node, index, Held::Value(value));
+                self.give(node, index, Binding::Value(value));
             }
-            return Ok(Taken::Yes);
+            return Ok(Handled::Yes);
         }
-        let (Held::Value(x), w) = (self.needed(node, 0)?, self.needed(node, 1)?) else { return Ok(Taken::No) };
-        let Some(zero_point) = self.zero_point(node, 2)? else { return Ok(Taken::No) };
+        let (Binding::Value(x), w) = (self.needed(node, 0)?, self.needed(node, 1)?) else { return Ok(Handled::No) };
+        let Some(zero_point) = self.zero_point(node, 2)? else { return Ok(Handled::No) };
         let x_shape = self.graph.values[x].shape.clone();
         // A stand-in scale: the accumulators are asked for, not what they mean.
         let kind = self.graph.values[x].kind;
         let x = Lazy::new(&name, Expression::Dequantized(x, Quant { scale: 1.0, zero_point: 0, kind }), x_shape);
         let expression = match w {
-            Held::Constant(stored) => {
+            Binding::Constant(stored) => {
                 let zero = self.known_zero_points(node, 3)?;
-                let Some(zero) = zero else { return Ok(Taken::No) };
+                let Some(zero) = zero else { return Ok(Handled::No) };
                 let shape = stored.shape().to_vec();
                 let axis = if node.op_type == "ConvInteger" { 0 } else { shape.len().saturating_sub(1) };
                 let scale = vec![1.0; zero.len()];
@@ -324,22 +320,22 @@ impl<'a> Importer<'a> {
                     self.product(&name, &x, &w)?
                 }
             }
-            Held::Value(w) if node.op_type == "MatMulInteger" => {
-                let Some(b) = self.zero_point(node, 3)? else { return Ok(Taken::No) };
-                let Held::Value(a_id) = self.needed(node, 0)? else { return Ok(Taken::No) };
-                let Some(shape) = super::convolution::product_shape(&x.shape, &self.graph.values[w].shape) else {
-                    return Ok(Taken::No);
+            Binding::Value(w) if node.op_type == "MatMulInteger" => {
+                let Some(b) = self.zero_point(node, 3)? else { return Ok(Handled::No) };
+                let Binding::Value(a_id) = self.needed(node, 0)? else { return Ok(Handled::No) };
+                let Some(shape) = product_shape(&x.shape, &self.graph.values[w].shape) else {
+                    return Ok(Handled::No);
                 };
                 let op = Op::MatMul { a: zero_point, b, finish: Finish::Accumulators };
                 let y = self.push(&name, op, &[a_id, w], ElementKind::I32, &shape)?;
-                return self.done(node, Held::Value(y));
+                return self.done(node, Binding::Value(y));
             }
-            _ => return Ok(Taken::No),
+            _ => return Ok(Handled::No),
         };
         let y = self.accumulators(&name, &expression, zero_point)?;
         match y {
-            Some(y) => self.done(node, Held::Value(y)),
-            None => Ok(Taken::No),
+            Some(y) => self.done(node, Binding::Value(y)),
+            None => Ok(Handled::No),
         }
     }
 
@@ -374,8 +370,8 @@ impl<'a> Importer<'a> {
     fn zero_point(&self, node: &NodeProto, at: usize) -> Imported<Option<ZeroPoint>> {
         Ok(match self.input(node, at)? {
             None => Some(ZeroPoint::Known(0)),
-            Some(Held::Constant(c)) if c.len() == 1 => Some(ZeroPoint::Known(integers_32(&c)?[0])),
-            Some(Held::Value(id)) if self.graph.values[id].len() == 1 => Some(ZeroPoint::Held(id)),
+            Some(Binding::Constant(c)) if c.len() == 1 => Some(ZeroPoint::Known(integers_32(&c)?[0])),
+            Some(Binding::Value(id)) if self.graph.values[id].len() == 1 => Some(ZeroPoint::Held(id)),
             Some(_) => None,
         })
     }
@@ -383,7 +379,7 @@ impl<'a> Importer<'a> {
     fn known_zero_points(&self, node: &NodeProto, at: usize) -> Imported<Option<Vec<i32>>> {
         Ok(match self.input(node, at)? {
             None => Some(vec![0]),
-            Some(Held::Constant(c)) => Some(integers_32(&c)?),
+            Some(Binding::Constant(c)) => Some(integers_32(&c)?),
             Some(_) => None,
         })
     }

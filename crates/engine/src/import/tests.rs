@@ -165,12 +165,12 @@ fn a_cycle_and_a_dangling_edge() {
 #[test]
 fn more_weights_announced_than_there_are() {
     let mut tensor = bytes("w", &[1 << 31, 1], DataType::Int8, &[1, 2, 3]);
-    let error = super::island::check_size(&tensor).unwrap_err();
+    let error = crate::tract::check_size(&tensor).unwrap_err();
     assert_eq!(error, "it announces 2147483648 bytes and holds 3");
     tensor.dims = vec![i64::MAX, 8];
-    assert_eq!(super::island::check_size(&tensor).unwrap_err(), "its shape overflows");
+    assert_eq!(crate::tract::check_size(&tensor).unwrap_err(), "its shape overflows");
     tensor.dims = vec![-1, 3];
-    assert_eq!(super::island::check_size(&tensor).unwrap_err(), "its shape overflows");
+    assert_eq!(crate::tract::check_size(&tensor).unwrap_err(), "its shape overflows");
     let mut model = model();
     constant(&mut model, "w").dims = vec![1, 2, 1 << 15, 1 << 15];
     refused(model, &["initializer \"w\"", "announces 2147483648 bytes and holds 2"]);

@@ -1,36 +1,16 @@
 //! Pools, means and resizing.
 
-use super::convolution::spatial;
+use super::geometry::average_window;
 use super::lazy::Expression;
 use super::onnx::{Attributes, floats, integers};
-use super::{Held, Imported, Importer, Taken, name_of};
+use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;
-use crate::float::{FloatOp, Reduction};
-use crate::graph::{Movement, Op, Sampling, Window};
+use crate::graph::{FloatOp, Movement, Op, Reduction, Sampling};
 use std::rc::Rc;
 use tract_onnx::pb::NodeProto;
 
-/// The window of an average pool over `[N, C, H, W]` and its output's shape; `None` for other ranks.
-pub fn average_window(node: &NodeProto, shape: &[usize]) -> Result<Option<(Window, Vec<usize>)>, String> {
-    let &[n, c, h, w] = shape else { return Ok(None) };
-    if node.op_type.contains("Global") || node.op_type == "ReduceMean" {
-        let window = Window { kernel: [h, w], stride: [1, 1], dilation: [1, 1], pads: [0; 4], count_pads: false };
-        return Ok(Some((window, vec![n, c, 1, 1])));
-    }
-    let geometry = spatial(node, [h, w], None, false)?;
-    let [rows, columns] = geometry.output([h, w], node.int("ceil_mode", 0) != 0)?;
-    let window = Window {
-        kernel: geometry.kernel,
-        stride: geometry.stride,
-        dilation: geometry.dilation,
-        pads: geometry.pads,
-        count_pads: node.int("count_include_pad", 0) != 0,
-    };
-    Ok(Some((window, vec![n, c, rows, columns])))
-}
-
 impl<'a> Importer<'a> {
-    pub(super) fn window(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    pub(super) fn window(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         match node.op_type.as_str() {
             "MaxPool" | "GlobalMaxPool" => self.max_pool(node),
             "AveragePool" | "GlobalAveragePool" => self.average_pool(node),
@@ -39,55 +19,55 @@ impl<'a> Importer<'a> {
         }
     }
 
-    fn max_pool(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    fn max_pool(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let held = self.needed(node, 0)?;
         let shape = self.shape(&held);
-        let Some((window, to)) = average_window(node, &shape)? else { return Ok(Taken::No) };
+        let Some((window, to)) = average_window(node, &shape)? else { return Ok(Handled::No) };
         if node.output.len() > 1 {
-            return Ok(Taken::No);
+            return Ok(Handled::No);
         }
         let name = name_of(node);
         match &held {
-            Held::Lazy(lazy) => match self.dequantized(lazy)? {
+            Binding::Lazy(lazy) => match self.dequantized(lazy)? {
                 Some((x, q)) => {
                     let y = self.push(&name, Op::MaxPool(window), &[x], q.kind, &to)?;
                     self.expression(node, Expression::Dequantized(y, q), to)
                 }
-                None => Ok(Taken::No),
+                None => Ok(Handled::No),
             },
-            Held::Value(id) if self.graph.values[*id].kind.size() == 1 => {
+            Binding::Value(id) if self.graph.values[*id].kind.size() == 1 => {
                 let kind = self.graph.values[*id].kind;
                 let y = self.push(&name, Op::MaxPool(window), &[*id], kind, &to)?;
-                self.done(node, Held::Value(y))
+                self.done(node, Binding::Value(y))
             }
-            _ => Ok(Taken::No),
+            _ => Ok(Handled::No),
         }
     }
 
-    fn average_pool(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    fn average_pool(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let held = self.needed(node, 0)?;
         let shape = self.shape(&held);
-        let Some((window, to)) = average_window(node, &shape)? else { return Ok(Taken::No) };
+        let Some((window, to)) = average_window(node, &shape)? else { return Ok(Handled::No) };
         match &held {
-            Held::Lazy(lazy) => self.expression(node, Expression::AveragePool(Rc::clone(lazy), window), to),
-            _ => Ok(Taken::No),
+            Binding::Lazy(lazy) => self.expression(node, Expression::AveragePool(Rc::clone(lazy), window), to),
+            _ => Ok(Handled::No),
         }
     }
 
-    fn reduce(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    fn reduce(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let held = self.needed(node, 0)?;
         let shape = self.shape(&held);
         let rank = shape.len();
         let axes = match self.axes(node, 1, rank)? {
             Some(axes) if !axes.is_empty() => axes,
-            _ if node.int("noop_with_empty_axes", 0) != 0 => return Ok(Taken::No),
+            _ if node.int("noop_with_empty_axes", 0) != 0 => return Ok(Handled::No),
             _ => (0..rank).collect(),
         };
         let keep = node.int("keepdims", 1) != 0;
         let kept: Vec<usize> = (0..rank).map(|i| if axes.contains(&i) { 1 } else { shape[i] }).collect();
         let to: Vec<usize> =
             if keep { kept.clone() } else { (0..rank).filter(|i| !axes.contains(i)).map(|i| shape[i]).collect() };
-        if let Held::Lazy(lazy) = &held
+        if let Binding::Lazy(lazy) = &held
             && node.op_type == "ReduceMean"
             && rank == 4
             && axes == [2, 3]
@@ -95,11 +75,11 @@ impl<'a> Importer<'a> {
         {
             let name = name_of(node);
             let mean = super::Lazy::new(&name, Expression::AveragePool(Rc::clone(lazy), window), pooled);
-            let mean = self.moved(node, &Held::Lazy(mean), Movement::Reshape, to)?;
+            let mean = self.moved(node, &Binding::Lazy(mean), Movement::Reshape, to)?;
             return self.done(node, mean);
         }
         if !self.is_float(&held) || rank > 8 {
-            return Ok(Taken::No);
+            return Ok(Handled::No);
         }
         let x = self.compute(&held)?;
         let kind = match node.op_type.as_str() {
@@ -110,13 +90,13 @@ impl<'a> Importer<'a> {
         let name = name_of(node);
         let y = self.push(&name, Op::Float(FloatOp::Reduce { kind, axes }), &[x], ElementKind::F32, &kept)?;
         let y = self.move_value(&name, y, Movement::Reshape, &to)?;
-        self.done(node, Held::Value(y))
+        self.done(node, Binding::Value(y))
     }
 
-    fn resize(&mut self, node: &'a NodeProto) -> Imported<Taken> {
+    fn resize(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let held = self.needed(node, 0)?;
         let shape = self.shape(&held);
-        let &[n, c, h, w] = &shape[..] else { return Ok(Taken::No) };
+        let &[n, c, h, w] = &shape[..] else { return Ok(Handled::No) };
         let upsample = node.op_type == "Upsample" || self.opset < 11;
         let scales_at = if upsample { 1 } else { 2 };
         let scales = match (node.attribute("scales"), self.known(node, scales_at)?) {
@@ -127,15 +107,15 @@ impl<'a> Importer<'a> {
         let sizes = if upsample { None } else { self.known(node, 3)? };
         let (to, scale) = match sizes.map(|sizes| integers(&sizes)).transpose()?.filter(|sizes| !sizes.is_empty()) {
             Some(sizes) => {
-                let &[sn, sc, rows, columns] = &sizes[..] else { return Ok(Taken::No) };
+                let &[sn, sc, rows, columns] = &sizes[..] else { return Ok(Handled::No) };
                 if sn != n as i64 || sc != c as i64 || rows < 1 || columns < 1 || rows > 1 << 16 || columns > 1 << 16 {
-                    return Ok(Taken::No);
+                    return Ok(Handled::No);
                 }
                 let to = [rows as usize, columns as usize];
                 (to, [to[0] as f32 / h as f32, to[1] as f32 / w as f32])
             }
             None => {
-                let &[1.0, 1.0, y, x] = &scales[..] else { return Ok(Taken::No) };
+                let &[1.0, 1.0, y, x] = &scales[..] else { return Ok(Handled::No) };
                 if !(y > 0.0 && x > 0.0 && y <= 64.0 && x <= 64.0) {
                     return Err(format!("scales {scales:?}").into());
                 }
@@ -148,7 +128,7 @@ impl<'a> Importer<'a> {
         let known_place =
             matches!(place.as_str(), "half_pixel" | "asymmetric" | "align_corners" | "pytorch_half_pixel");
         if !known_place || node.int("antialias", 0) != 0 || node.ints("axes").is_some() || to.contains(&0) {
-            return Ok(Taken::No);
+            return Ok(Handled::No);
         }
         let to_shape = vec![n, c, to[0], to[1]];
         let coordinates = |axis: usize, size: usize| -> Vec<f32> {
@@ -182,13 +162,13 @@ impl<'a> Importer<'a> {
                 self.done(node, moved)
             }
             "linear" => match &held {
-                Held::Lazy(lazy) => {
+                Binding::Lazy(lazy) => {
                     let expression = Expression::Bilinear(Rc::clone(lazy), between(&rows, h), between(&columns, w));
                     self.expression(node, expression, to_shape)
                 }
-                _ => Ok(Taken::No),
+                _ => Ok(Handled::No),
             },
-            _ => Ok(Taken::No),
+            _ => Ok(Handled::No),
         }
     }
 }

@@ -15,7 +15,7 @@
 //!
 //! A file imports only from files above it in this table.
 //!
-//! A kernel set is chosen once, when a model is planned; `LINESIDE_KERNEL` overrides the choice. Each set states whether it
+//! A kernel set is chosen once, when a model is planned. Each set states whether it
 //! stores activations as `u8` or as `i8` (the same bytes with the top bit flipped), because x86-64 multiplies unsigned by
 //! signed bytes and aarch64 signed by signed.
 
@@ -47,6 +47,7 @@ mod x86_64;
 #[cfg(target_arch = "x86_64")]
 use x86_64 as arch;
 
+use crate::EngineError;
 pub use grid::thread_share;
 pub use set::Kernels;
 
@@ -62,14 +63,11 @@ pub fn features() -> Vec<&'static str> {
     arch::features()
 }
 
-/// The best set, or the one that `LINESIDE_KERNEL` names.
+/// The set of that name.
 ///
 /// # Errors
-/// A line that names the sets there are, where the variable names none of them.
-pub fn chosen() -> Result<&'static dyn Kernels, String> {
-    let sets = available();
-    let Ok(asked) = std::env::var("LINESIDE_KERNEL") else { return Ok(sets[0]) };
-    let names: Vec<&str> = sets.iter().map(|set| set.name()).collect();
-    let found = sets.iter().find(|set| set.name() == asked);
-    found.copied().ok_or_else(|| format!("LINESIDE_KERNEL={asked}: this CPU has {}", names.join(", ")))
+/// [`EngineError::Unsupported`] where this CPU has no such set.
+pub fn named(name: &str) -> Result<&'static dyn Kernels, EngineError> {
+    let set = available().into_iter().find(|set| set.name() == name);
+    set.ok_or_else(|| EngineError::Unsupported(format!("this CPU has no kernels named {name}")))
 }

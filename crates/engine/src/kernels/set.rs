@@ -8,7 +8,7 @@ use super::quantize::{self, QuantParams};
 
 /// One instruction set's kernels.
 pub trait Kernels: Sync {
-    /// The name that `LINESIDE_KERNEL` takes and `bench` prints.
+    /// The name by which callers ask for it.
     fn name(&self) -> &'static str;
 
     /// Whether activations are stored as `i8`.

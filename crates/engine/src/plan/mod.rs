@@ -85,7 +85,7 @@ impl Plan {
         }
         ops.push(cost("outputs", "Border", 0, true));
         let island_bytes = |node: &super::graph::Node| match &node.op {
-            Op::Island(island) => (island.weights_bytes, island.arena_bytes),
+            Op::Island(island) => (island.weights_bytes(), island.arena_bytes()),
             _ => (0, 0),
         };
         let islands = graph.nodes.iter().map(island_bytes).fold((0, 0), |(w, a), (x, y)| (w + x, a.max(y)));
@@ -114,7 +114,7 @@ impl Plan {
     /// An arena for so many threads with the constants in it.
     pub(super) fn arena(&self, threads: usize) -> AlignedBytes {
         let islands =
-            self.steps.iter().map(|step| if let Step::Island { island, .. } = step { island.arena_bytes } else { 0 });
+            self.steps.iter().map(|step| if let Step::Island { island, .. } = step { island.arena_bytes() } else { 0 });
         let own = self.memory.arena_bytes - islands.max().unwrap_or(0);
         let threads = threads.saturating_sub(1) as u64 * self.memory.thread_bytes;
         let mut arena = AlignedBytes::zeroed((own + threads) as usize);

@@ -2,8 +2,8 @@
 
 use super::Lowering;
 use crate::ElementKind;
-use crate::float::{FloatOp, broadcast_strides};
-use crate::graph::{Finish, Node, Op, ValueId, ZeroPoint};
+use crate::float::broadcast_strides;
+use crate::graph::{Finish, FloatOp, Node, Op, ValueId, ZeroPoint};
 use crate::kernels::add::AddStep;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::portable::{BilinearStep, MatMulStep, MulStep, PoolKind, PoolingStep};

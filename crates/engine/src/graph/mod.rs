@@ -3,8 +3,17 @@
 //! Shapes are those of ONNX (`[N, C, H, W]`); how a value lies in memory is decided in `plan`. A value of kind `u8` or
 //! `i8` is quantized; the ops that read it carry its zero point and scale. Numbers follow `docs/numerics.md`.
 
+mod float_op;
+mod foreign;
+mod geometry;
+mod quant;
+
+pub use float_op::{Binary, FloatOp, Reduction, broadcast};
+pub use foreign::{ForeignInput, ForeignOp};
+pub use geometry::{Sampling, Window};
+pub use quant::{Quant, byte_range};
+
 use super::ElementKind;
-use super::float::{FloatOp, Island};
 use super::unary::Unary;
 use std::sync::Arc;
 
@@ -45,39 +54,6 @@ pub struct Node {
     pub op: Op,
     pub inputs: Vec<ValueId>,
     pub outputs: Vec<ValueId>,
-}
-
-/// Scale and zero point of a quantized tensor: `real = scale * (stored - zero_point)`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Quant {
-    pub scale: f32,
-    pub zero_point: i32,
-    /// `u8` or `i8`.
-    pub kind: ElementKind,
-}
-
-impl Quant {
-    /// The least and the greatest stored value.
-    pub fn range(&self) -> (i32, i32) {
-        byte_range(self.kind)
-    }
-
-    /// `clamp(round_half_even(real / scale) + zero_point)`: QuantizeLinear.
-    pub fn quantize(&self, real: f32) -> i32 {
-        let (low, high) = self.range();
-        let rounded = (real / self.scale).round_ties_even() + self.zero_point as f32;
-        if rounded.is_nan() { low.max(0) } else { (rounded as i32).clamp(low, high) }
-    }
-
-    /// `scale * (stored - zero_point)`: DequantizeLinear.
-    pub fn dequantize(&self, stored: i32) -> f32 {
-        (stored - self.zero_point) as f32 * self.scale
-    }
-}
-
-/// The least and the greatest value of a byte of this kind.
-pub fn byte_range(kind: ElementKind) -> (i32, i32) {
-    if kind == ElementKind::I8 { (-128, 127) } else { (0, 255) }
 }
 
 /// A zero point that is known at load, or one that a value holds (dynamic quantization).
@@ -145,26 +121,6 @@ impl Conv {
             finish,
         }
     }
-}
-
-/// A window that slides over a picture.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Window {
-    pub kernel: [usize; 2],
-    pub stride: [usize; 2],
-    pub dilation: [usize; 2],
-    /// Top, left, bottom, right; with `ceil_mode` a last window may hang over beyond them.
-    pub pads: [usize; 4],
-    /// Whether padding counts in an average.
-    pub count_pads: bool,
-}
-
-/// Where a resized pixel comes from: for every output position the two inputs and the weight of the second.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sampling {
-    pub first: Vec<u32>,
-    pub second: Vec<u32>,
-    pub weight: Vec<f32>,
 }
 
 /// How elements move without change.
@@ -269,8 +225,8 @@ pub enum Op {
     /// A unary function of `f32` elements.
     Unary(Unary),
     Float(FloatOp),
-    /// Through tract.
-    Island(Box<Island>),
+    /// Computed by another runtime: an island among our own ops.
+    Island(Box<dyn ForeignOp>),
 }
 
 impl Op {
@@ -343,7 +299,7 @@ impl Graph {
                 let inner = self.values[node.inputs[0]].shape.last().copied().unwrap_or(1);
                 outputs(node.outputs[0]) * inner as u64
             }
-            Op::Island(island) => island.macs,
+            Op::Island(island) => island.macs(),
             _ => 0,
         }
     }

@@ -1,0 +1,301 @@
+//! Everything that runs through tract: single nodes and whole models that the engine lacks, and constants of the file.
+
+use crate::ElementKind;
+use crate::graph::{ForeignInput, ForeignOp, Graph, Node, Op};
+use crate::guard::guarded;
+use std::sync::Arc;
+use tract_core::internal::{Cost, SimplePlan, TypedFact};
+use tract_core::model::memory::eval_tmp_memory_usage;
+use tract_core::ops::konst::Const;
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
+use tract_onnx::pb::{
+    GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
+};
+use tract_onnx::prelude::*;
+
+/// A tensor known at load.
+pub type Constant = Arc<Tensor>;
+
+/// An op, or a whole model, that tract runs.
+pub struct Island {
+    model: Arc<TypedSimplePlan>,
+    outputs: Vec<(ElementKind, Vec<usize>)>,
+    macs: u64,
+    weights_bytes: u64,
+    arena_bytes: u64,
+}
+
+impl Island {
+    /// Makes a typed model runnable.
+    pub fn new(typed: TypedModel) -> Result<Island, String> {
+        let mut outputs = Vec::new();
+        for outlet in typed.output_outlets().map_err(|e| e.to_string())? {
+            let fact = typed.outlet_fact(*outlet).map_err(|e| e.to_string())?;
+            let shape = fact.shape.as_concrete().ok_or("an output's shape depends on the input's values")?;
+            outputs.push((kind(fact.datum_type)?, shape.to_vec()));
+        }
+        let weights_bytes = constant_bytes(&typed);
+        let (model, macs, arena_bytes) = in_tract(|| {
+            let plan = SimplePlan::new(typed.into_optimized()?)?;
+            let (macs, arena_bytes) = cost(&plan)?;
+            Ok((plan, macs, arena_bytes))
+        })?;
+        Ok(Island { model, outputs, macs, weights_bytes, arena_bytes })
+    }
+}
+
+impl ForeignOp for Island {
+    fn outputs(&self) -> &[(ElementKind, Vec<usize>)] {
+        &self.outputs
+    }
+
+    fn run(&self, inputs: &[ForeignInput], outputs: &mut [&mut [u8]]) -> Result<(), String> {
+        let mut values = TVec::new();
+        for input in inputs {
+            let mut value = Tensor::zero_dt(datum_type(input.kind), input.shape).map_err(|e| e.to_string())?;
+            value.try_as_plain_ram_mut().map_err(|e| e.to_string())?.as_bytes_mut().copy_from_slice(input.bytes);
+            values.push(value.into_tvalue());
+        }
+        let results = self.model.run(values).map_err(|error| one_line(&error))?;
+        for (bytes, value) in outputs.iter_mut().zip(&results) {
+            let cast = value.cast_to_dt(value.datum_type().unquantized()).map_err(|e| e.to_string())?;
+            let view = cast.try_as_plain_ram().map_err(|e| e.to_string())?;
+            let result = view.as_bytes().get(..bytes.len());
+            bytes.copy_from_slice(result.ok_or("an op run by tract gave another size than it stated")?);
+        }
+        Ok(())
+    }
+
+    fn macs(&self) -> u64 {
+        self.macs
+    }
+
+    fn weights_bytes(&self) -> u64 {
+        self.weights_bytes
+    }
+
+    fn arena_bytes(&self) -> u64 {
+        self.arena_bytes
+    }
+}
+
+/// Whether a tensor holds as many bytes as it announces: a small file must not make the loader ask for gigabytes.
+pub fn check_size(proto: &TensorProto) -> Result<(), String> {
+    if proto.data_location == Some(1) {
+        return Err("its data lies in another file; only models in one file are read".into());
+    }
+    let mut dims = proto.dims.iter().map(|&dim| usize::try_from(dim).ok());
+    let count = dims.try_fold(1usize, |count, dim| count.checked_mul(dim?)).ok_or("its shape overflows")?;
+    let size = match DataType::try_from(proto.data_type) {
+        Ok(DataType::Float | DataType::Int32 | DataType::Uint32) => 4,
+        Ok(DataType::Int64 | DataType::Uint64 | DataType::Double) => 8,
+        Ok(DataType::Int16 | DataType::Uint16 | DataType::Float16) => 2,
+        Ok(DataType::Int8 | DataType::Uint8 | DataType::Bool) => 1,
+        Ok(DataType::String) => return Ok(()),
+        _ => return Err(format!("its elements have type {} of ONNX, which is not supported", proto.data_type)),
+    };
+    let listed = proto.float_data.len()
+        + proto.int32_data.len()
+        + proto.int64_data.len()
+        + proto.double_data.len()
+        + proto.uint64_data.len();
+    let held = if proto.raw_data.is_empty() { listed.checked_mul(size) } else { Some(proto.raw_data.len()) };
+    match (count.checked_mul(size), held) {
+        (Some(announced), Some(held)) if announced == held => Ok(()),
+        (announced, held) => Err(format!(
+            "it announces {} bytes and holds {}",
+            announced.map_or("too many".into(), |bytes| bytes.to_string()),
+            held.unwrap_or(0)
+        )),
+    }
+}
+
+/// A tensor of the file.
+pub fn constant(proto: &TensorProto) -> Result<Tensor, String> {
+    check_size(proto)?;
+    let provider = tract_onnx::data_resolver::MmapDataResolver;
+    in_tract(|| {
+        let tensor = tract_onnx::tensor::load_tensor(&provider, proto, None)?;
+        Ok(tensor)
+    })
+}
+
+/// Runs a model of constants.
+pub fn run_constants(typed: TypedModel) -> Result<TVec<TValue>, String> {
+    in_tract(|| SimplePlan::new(typed.into_optimized()?)?.run(tvec!()))
+}
+
+/// An input with its type.
+fn declared(name: &str, datum_type: DatumType, shape: &[usize]) -> Result<ValueInfoProto, String> {
+    let elem_type = match datum_type {
+        DatumType::F32 => DataType::Float,
+        DatumType::U8 => DataType::Uint8,
+        DatumType::I8 => DataType::Int8,
+        DatumType::U16 => DataType::Uint16,
+        DatumType::I16 => DataType::Int16,
+        DatumType::I32 => DataType::Int32,
+        DatumType::I64 => DataType::Int64,
+        DatumType::Bool => DataType::Bool,
+        DatumType::F16 => DataType::Float16,
+        DatumType::F64 => DataType::Double,
+        other => return Err(format!("\"{name}\" has the type {other:?}")),
+    };
+    let dim = |&dim: &usize| Dimension { value: Some(dimension::Value::DimValue(dim as i64)), ..Default::default() };
+    let shape = Some(TensorShapeProto { dim: shape.iter().map(dim).collect() });
+    let tensor = type_proto::Tensor { elem_type: elem_type as i32, shape };
+    let r#type = Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() });
+    Ok(ValueInfoProto { name: name.to_owned(), r#type, ..Default::default() })
+}
+
+/// A typed model of one node.
+pub fn single_node(
+    node: &NodeProto,
+    model: &ModelProto,
+    constants: &[(String, Constant)],
+    inputs: &[(String, ElementKind, Vec<usize>)],
+) -> Result<TypedModel, String> {
+    let mut alone = node.clone();
+    alone.name = "node".into();
+    let mut given = Vec::new();
+    for (name, kind, shape) in inputs {
+        given.push(declared(name, datum_type(*kind), shape)?);
+    }
+    for (name, constant) in constants {
+        given.push(declared(name, constant.datum_type(), constant.shape())?);
+    }
+    let untyped = |name: &String| ValueInfoProto { name: name.clone(), ..Default::default() };
+    let graph = GraphProto {
+        node: vec![alone],
+        input: given,
+        output: node.output.iter().filter(|name| !name.is_empty()).map(untyped).collect(),
+        ..Default::default()
+    };
+    let proto = ModelProto {
+        graph: Some(graph),
+        opset_import: model.opset_import.clone(),
+        ir_version: model.ir_version,
+        ..Default::default()
+    };
+    in_tract(|| {
+        let mut graph = tract_onnx::onnx().model_for_proto_model(&proto)?;
+        for (i, (_, kind, shape)) in inputs.iter().enumerate() {
+            graph.set_input_fact(i, InferenceFact::dt_shape(datum_type(*kind), shape))?;
+        }
+        for (i, (_, constant)) in constants.iter().enumerate() {
+            graph.set_input_fact(inputs.len() + i, InferenceFact::from(TypedFact::try_from(Arc::clone(constant))?))?;
+        }
+        // Inputs that are known become constants, so that shapes that depend on them can be inferred.
+        for (i, (_, constant)) in constants.iter().enumerate() {
+            let outlet = graph.input_outlets()?[inputs.len() + i];
+            graph.node_mut(outlet.node).op = Box::new(tract_core::ops::konst::Const::new(Arc::clone(constant))?);
+        }
+        let kept: Vec<OutletId> = graph.input_outlets()?[..inputs.len()].to_vec();
+        graph.set_input_outlets(&kept)?;
+        for output in graph.output_outlets()?.to_vec() {
+            graph.set_outlet_fact(output, InferenceFact::any())?;
+        }
+        graph.into_typed()?.into_decluttered()
+    })
+}
+
+/// A graph of one island: the whole model through tract.
+pub fn whole(proto: &ModelProto, inputs: &[(String, ElementKind, Vec<usize>)]) -> Result<Graph, String> {
+    let mut proto = proto.clone();
+    let onnx = proto.graph.as_mut().ok_or("no graph in it")?;
+    // ONNX lets nodes share a name, tract does not. Outputs are unique, and the colon keeps what tract derives from
+    // a name apart from every name in the file.
+    for node in &mut onnx.node {
+        node.name = format!("{}:{}", node.output.first().map_or("", String::as_str), node.op_type);
+    }
+    let names: Vec<String> = onnx.output.iter().map(|output| output.name.clone()).collect();
+    let typed = in_tract(|| {
+        let mut graph = tract_onnx::onnx().model_for_proto_model(&proto)?;
+        for (i, (_, kind, shape)) in inputs.iter().enumerate() {
+            graph.set_input_fact(i, InferenceFact::dt_shape(datum_type(*kind), shape))?;
+        }
+        // Output facts that the file states may still hold symbols; they are inferred anew from the inputs.
+        for output in graph.output_outlets()?.to_vec() {
+            graph.set_outlet_fact(output, InferenceFact::any())?;
+        }
+        graph.into_typed()?.into_decluttered()
+    })?;
+    let island = Island::new(typed)?;
+    let mut graph = Graph::default();
+    for (name, kind, shape) in inputs {
+        let id = graph.value(name, *kind, shape);
+        graph.inputs.push(id);
+    }
+    for (name, (kind, shape)) in names.iter().zip(island.outputs()) {
+        let id = graph.value(name, *kind, shape);
+        graph.outputs.push(id);
+    }
+    let (inputs, outputs) = (graph.inputs.clone(), graph.outputs.clone());
+    graph.nodes.push(Node { name: "model".into(), op: Op::Island(Box::new(island)), inputs, outputs });
+    Ok(graph)
+}
+
+/// Multiply-accumulates of a plan of tract's, and the most that its values take at any one time.
+fn cost(plan: &TypedSimplePlan) -> TractResult<(u64, u64)> {
+    let order = plan.order_without_consts();
+    let model = plan.model();
+    let mut macs = 0;
+    for &id in order {
+        let node = model.node(id);
+        let (inputs, _) = model.node_facts(id)?;
+        for (cost, count) in node.op.cost(&inputs)? {
+            if let Cost::FMA(_) = cost {
+                macs += count.to_i64()?.unsigned_abs();
+            }
+        }
+    }
+    let mut most = 0;
+    for (_, bytes) in eval_tmp_memory_usage(model, order, |node: &TypedNode| !node.op_is::<Const>())? {
+        most = most.max(bytes.to_i64()?.unsigned_abs());
+    }
+    Ok((macs, most))
+}
+
+/// Bytes of a model's constants.
+fn constant_bytes(model: &TypedModel) -> u64 {
+    let constants = model.nodes().iter().filter_map(|node| node.op_as::<Const>());
+    constants.map(|constant| (constant.val().len() * constant.val().datum_type().size_of()) as u64).sum()
+}
+
+/// The kind of the elements; every float counts as `f32`, every other type is refused.
+pub fn kind(datum_type: DatumType) -> Result<ElementKind, String> {
+    Ok(match datum_type.unquantized() {
+        DatumType::U8 => ElementKind::U8,
+        DatumType::I8 => ElementKind::I8,
+        DatumType::I32 => ElementKind::I32,
+        DatumType::I64 => ElementKind::I64,
+        DatumType::F32 => ElementKind::F32,
+        other => return Err(format!("a value of type {other:?}")),
+    })
+}
+
+/// tract's type for a kind.
+pub fn datum_type(kind: ElementKind) -> DatumType {
+    match kind {
+        ElementKind::U8 => DatumType::U8,
+        ElementKind::I8 => DatumType::I8,
+        ElementKind::I32 => DatumType::I32,
+        ElementKind::I64 => DatumType::I64,
+        ElementKind::F32 => DatumType::F32,
+    }
+}
+
+/// tract's chain of causes in one line.
+fn one_line(error: &TractError) -> String {
+    let text = format!("{error:#}");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Runs code of tract's; a panic in it is an error.
+fn in_tract<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
+    match guarded(work) {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(error)) => Err(one_line(&error)),
+        None => Err("the graph is malformed".into()),
+    }
+}

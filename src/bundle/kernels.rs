@@ -1,0 +1,19 @@
+//! The kernel set that `LINESIDE_KERNEL` asks for.
+
+use lineside_engine::{EngineError, Model, kernel_names};
+use std::path::Path;
+
+/// Loads an ONNX file, to be planned for the best kernels of this CPU or for those that `LINESIDE_KERNEL` names.
+///
+/// # Errors
+/// As [`Model::load`]; [`EngineError::Unsupported`] where this CPU has no such kernels, with the names that it has.
+pub fn load_model(path: &Path) -> Result<Model, EngineError> {
+    let model = Model::load(path)?;
+    let Ok(asked) = std::env::var("LINESIDE_KERNEL") else { return Ok(model) };
+    let names = kernel_names();
+    if !names.contains(&asked.as_str()) {
+        let problem = format!("LINESIDE_KERNEL={asked}: this CPU has {}", names.join(", "));
+        return Err(EngineError::Unsupported(problem));
+    }
+    model.with_kernels(&asked)
+}
