@@ -120,7 +120,7 @@ impl Model {
         Ok(Model { proto: Arc::new(proto), kernels: self.kernels })
     }
 
-    /// The same model, planned for the kernel set of that name from now on; [`kernel_names`] lists them.
+    /// The same model, planned for the kernel set of that name from now on; [`kernel_names`](crate::kernel_names) lists them.
     ///
     /// # Errors
     /// [`EngineError::Unsupported`] where this CPU has no such set.
@@ -128,7 +128,7 @@ impl Model {
         Ok(Model { kernels: Some(kernels::named(kernel)?), ..self })
     }
 
-    /// As [`Model::plan`], with the kernel set of that name; [`kernel_names`] lists them.
+    /// As [`Model::plan`], with the kernel set of that name; [`kernel_names`](crate::kernel_names) lists them.
     ///
     /// # Errors
     /// As [`Model::plan`], and [`EngineError::Unsupported`] where this CPU has no such set.
