@@ -127,8 +127,8 @@ impl Session {
         let failed = |poisoned: Poisoned| EngineError::Run(poisoned.to_string());
         self.pool.as_ref().map_or(Ok(()), ThreadPool::check_poisoned).map_err(failed)?;
         let _poison_guard = self.pool.as_ref().map(ThreadPool::poison_guard);
-        for (tensor, place) in self.inputs.iter().zip(&plan.input_tensors) {
-            copy_in(tensor, place, &context);
+        for (tensor, slot) in self.inputs.iter().zip(&plan.input_tensors) {
+            copy_in(tensor, slot, &context);
         }
         let shared = self.pool.as_ref().map(|pool| {
             let part = (0, pool.threads());
@@ -150,8 +150,8 @@ impl Session {
                 pool.barrier_wait(first + index).map_err(failed)?;
             }
             if op == last {
-                for (tensor, place) in self.outputs.iter_mut().zip(&plan.output_tensors) {
-                    copy_out(tensor, place, &context);
+                for (tensor, slot) in self.outputs.iter_mut().zip(&plan.output_tensors) {
+                    copy_out(tensor, slot, &context);
                 }
             }
             after(op);
@@ -161,26 +161,26 @@ impl Session {
 }
 
 /// Copies a tensor into the arena.
-fn copy_in(tensor: &Tensor, place: &ArenaTensor, context: &StepContext) {
+fn copy_in(tensor: &Tensor, slot: &ArenaTensor, context: &StepContext) {
     let arena = context.arena;
     match tensor.buffer() {
-        Buffer::U8(values) => arena.write(place.at, values.len()).copy_from_slice(values),
-        Buffer::I8(values) => arena.write(place.at, values.len()).copy_from_slice(values),
-        Buffer::I32(values) => arena.write(place.at, values.len()).copy_from_slice(values),
-        Buffer::I64(values) => arena.write(place.at, values.len()).copy_from_slice(values),
-        Buffer::F32(values) => arena.write(place.at, values.len()).copy_from_slice(values),
+        Buffer::U8(values) => arena.write(slot.at, values.len()).copy_from_slice(values),
+        Buffer::I8(values) => arena.write(slot.at, values.len()).copy_from_slice(values),
+        Buffer::I32(values) => arena.write(slot.at, values.len()).copy_from_slice(values),
+        Buffer::I64(values) => arena.write(slot.at, values.len()).copy_from_slice(values),
+        Buffer::F32(values) => arena.write(slot.at, values.len()).copy_from_slice(values),
     }
 }
 
 /// Copies a tensor out of the arena.
-fn copy_out(tensor: &mut Tensor, place: &ArenaTensor, context: &StepContext) {
+fn copy_out(tensor: &mut Tensor, slot: &ArenaTensor, context: &StepContext) {
     let arena = context.arena;
     match tensor.buffer_mut() {
-        Buffer::U8(values) => values.copy_from_slice(arena.read(place.at, place.len())),
-        Buffer::I8(values) => values.copy_from_slice(arena.read(place.at, place.len())),
-        Buffer::I32(values) => values.copy_from_slice(arena.read(place.at, place.len())),
-        Buffer::I64(values) => values.copy_from_slice(arena.read(place.at, place.len())),
-        Buffer::F32(values) => values.copy_from_slice(arena.read(place.at, place.len())),
+        Buffer::U8(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
+        Buffer::I8(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
+        Buffer::I32(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
+        Buffer::I64(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
+        Buffer::F32(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
     }
 }
 

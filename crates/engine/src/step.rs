@@ -1,4 +1,6 @@
-//! One step of a plan: a computation with all its places and numbers, ready to run in the arena.
+//! One step of a plan: a computation with all its offsets and numbers, ready to run in the arena.
+
+mod check;
 
 use super::ElementKind;
 use super::float;
@@ -16,7 +18,9 @@ use super::unary::Unary;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A plain tensor in the arena.
+pub use check::CheckedStep;
+
+/// A row-major tensor in the arena.
 #[derive(Debug, Clone)]
 pub struct ArenaTensor {
     pub at: usize,
@@ -146,8 +150,8 @@ impl Step {
         )
     }
 
-    /// Runs a thread's share.
-    pub fn run(&self, context: &StepContext) -> Result<(), String> {
+    /// Runs a thread's share; see [`CheckedStep::run`].
+    fn run(&self, context: &StepContext) -> Result<(), String> {
         let StepContext { kernels, arena, part } = *context;
         let signed = kernels.signed();
         match self {
@@ -167,23 +171,23 @@ impl Step {
                 step.run(signed, zero_points, arena, part);
             }
             Step::Correct { at, rows, sums, zero } => {
-                portable::correct(*at, *rows, sums, zero.number(signed, arena), arena);
+                portable::subtract_zero_point(*at, *rows, sums, zero.number(signed, arena), arena);
             }
             Step::Softmax { x, y, size, table, quant } => {
                 portable::softmax((*x, *y), *size, table, *quant, signed, arena);
             }
             Step::Quantize { x, y, scale, zero_point, inner } => {
                 let floats = x.floats(arena);
-                for (place, range) in scale_ranges(x.len(), *inner, scale.len(), part) {
-                    let scaling = QuantParams { scale: scale[place], zero_point: zero_point[place], signed };
+                for (index, range) in scale_ranges(x.len(), *inner, scale.len(), part) {
+                    let scaling = QuantParams { scale: scale[index], zero_point: zero_point[index], signed };
                     let y = arena.write(*y + range.start, range.len());
                     kernels.quantize(&floats[range], y, scaling);
                 }
             }
             Step::Dequantize { x, y, scale, zero_point, inner } => {
-                for (place, range) in scale_ranges(x.len(), *inner, scale.len(), part) {
+                for (index, range) in scale_ranges(x.len(), *inner, scale.len(), part) {
                     let y = arena.write::<f32>(*y + range.start * 4, range.len());
-                    let (scale, zero_point) = (scale[place], zero_point[place]);
+                    let (scale, zero_point) = (scale[index], zero_point[index]);
                     if x.kind == ElementKind::I32 {
                         let numbers = arena.read::<i32>(x.at + range.start * 4, range.len());
                         let real = |number: &i32| number.wrapping_sub(zero_point) as f32 * scale;
@@ -215,18 +219,18 @@ impl Step {
     }
 }
 
-/// Stretches of a thread's share of `len` elements that have one scale, with the scale's place: `places` of them repeat,
+/// Ranges of a thread's share of `len` elements that have one scale, with the scale's index: `scales` of them repeat, for
 /// `inner` elements each.
 fn scale_ranges(
     len: usize,
     inner: usize,
-    places: usize,
+    scales: usize,
     (part, parts): (usize, usize),
 ) -> impl Iterator<Item = (usize, Range<usize>)> {
     let mine = thread_share(len, part, parts);
     let inner = inner.max(1);
     let whole = mine.start / inner..mine.end.div_ceil(inner);
-    let ranges = whole.map(move |i| (i % places.max(1), (i * inner).max(mine.start)..((i + 1) * inner).min(mine.end)));
+    let ranges = whole.map(move |i| (i % scales.max(1), (i * inner).max(mine.start)..((i + 1) * inner).min(mine.end)));
     ranges.filter(|(_, range)| !range.is_empty())
 }
 

@@ -5,7 +5,7 @@ use crate::Element;
 /// Whether activations are stored as `i8` on this architecture; otherwise as `u8`.
 pub const SIGNED: bool = cfg!(target_arch = "aarch64");
 
-/// Room behind the last value, so that a kernel may read a whole vector where a value ends.
+/// Bytes behind every buffer of the arena, so that a kernel may read a whole vector where a value ends.
 pub const SLACK: usize = 128;
 
 #[derive(Clone)]
@@ -14,7 +14,7 @@ struct CacheLine([u8; 64]);
 
 /// Bytes aligned to 64, zero at first.
 pub struct AlignedBytes {
-    /// A list, not a box: to move a box is to say that nothing else points into it, and [`Arena`] does.
+    /// A `Vec`, not a `Box`: moving a box asserts that nothing else points into it, and [`Arena`] does.
     lines: Vec<CacheLine>,
     len: usize,
 }
@@ -42,44 +42,51 @@ impl AlignedBytes {
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
     }
 
-    /// The memory, for steps to compute in.
+    /// The bytes, for steps to compute in.
     pub fn arena(&mut self) -> Arena {
         Arena { base: self.lines.as_mut_ptr().cast(), len: self.len }
     }
 }
 
-/// The arena as steps see it: any part may be read and written. The planner gives every value its place, so that a
-/// step's operands overlap only where the step allows it, and gives the threads of one step disjoint parts of its
-/// output.
+/// The arena as steps see it: any part may be read and written, by several threads at once.
+///
+/// What keeps that sound are its only users. `CheckedStep` runs a step only after it has checked that the step stays within
+/// the arena, that it overwrites nothing that it reads and that its threads write different bytes; between two steps all
+/// threads meet at a barrier. The session copies inputs and outputs while no thread is in a run.
 #[derive(Clone, Copy)]
 pub struct Arena {
     base: *mut u8,
     len: usize,
 }
 
-// SAFETY: threads work on the arena only inside `Session::run`, each on its own part of a step's output, as above.
+// SAFETY: threads use the arena only to run checked steps, as above.
 unsafe impl Send for Arena {}
 
 impl Arena {
     /// A pointer to byte `at`.
     pub fn at(self, at: usize) -> *mut u8 {
         debug_assert!(at <= self.len);
-        // SAFETY: the planner's offsets lie within the arena.
-        unsafe { self.base.add(at) }
+        self.base.wrapping_add(at)
     }
 
-    /// Elements to read.
+    /// `count` elements to read, in the course of a checked step; nothing may write them while they are borrowed.
     pub fn read<'a, T: Element>(self, at: usize, count: usize) -> &'a [T] {
-        assert!(at.is_multiple_of(align_of::<T>()) && at + count * size_of::<T>() <= self.len, "within the arena");
-        // SAFETY: in bounds and aligned (checked); every bit pattern is an element; nobody writes it in this step.
-        unsafe { std::slice::from_raw_parts(self.base.add(at).cast(), count) }
+        // SAFETY: in bounds and aligned (checked); every bit pattern is an element; a checked step writes nothing that it
+        // reads, and nobody else writes to the arena during it.
+        unsafe { std::slice::from_raw_parts(self.elements::<T>(at, count), count) }
     }
 
-    /// Elements to write.
+    /// `count` elements to write, in the course of a checked step; nothing else may access them while they are borrowed.
     pub fn write<'a, T: Element>(self, at: usize, count: usize) -> &'a mut [T] {
-        assert!(at.is_multiple_of(align_of::<T>()) && at + count * size_of::<T>() <= self.len, "within the arena");
-        // SAFETY: as `read`; the planner gives a step's output to nobody else while the step runs.
-        unsafe { std::slice::from_raw_parts_mut(self.base.add(at).cast(), count) }
+        // SAFETY: as in `read`; no other thread writes this part of the step's output.
+        unsafe { std::slice::from_raw_parts_mut(self.elements::<T>(at, count), count) }
+    }
+
+    /// A pointer that is aligned and valid for so many elements.
+    fn elements<T: Element>(self, at: usize, count: usize) -> *mut T {
+        let end = count.checked_mul(size_of::<T>()).and_then(|bytes| bytes.checked_add(at));
+        assert!(at.is_multiple_of(align_of::<T>()) && end.is_some_and(|end| end <= self.len), "within the arena");
+        self.base.wrapping_add(at).cast()
     }
 }
 

@@ -16,6 +16,8 @@ pub struct ConvStep {
     pub x_steps: [usize; 3],
     /// Offset of each run from the pixel's first byte.
     pub taps: Vec<u32>,
+    /// Bytes of a run.
+    pub run: usize,
     pub y: usize,
     pub y_steps: [usize; 3],
     /// Images, rows, columns of the output.

@@ -49,12 +49,12 @@ impl CopyStep {
         if let (Some(columns), Some(rows)) = (columns, rows)
             && columns != rows
         {
-            let mut turned = self.axes.clone();
-            turned.retain(|axis| axis.1 != 1 && axis.2 != 1);
-            turned.extend([self.axes[columns], self.axes[rows]]);
-            let turned = CopyStep { axes: turned, ..self.clone() };
-            if turned.turns() {
-                return turned;
+            let mut reordered = self.axes.clone();
+            reordered.retain(|axis| axis.1 != 1 && axis.2 != 1);
+            reordered.extend([self.axes[columns], self.axes[rows]]);
+            let reordered = CopyStep { axes: reordered, ..self.clone() };
+            if reordered.transposes() {
+                return reordered;
             }
         }
         // Else bytes that follow one another in both, where there are enough of them, or the longest axis.
@@ -67,8 +67,8 @@ impl CopyStep {
         self
     }
 
-    /// Whether the last two axes turn planes to pixels or back, in a way that `turn` has.
-    fn turns(&self) -> bool {
+    /// Whether the last two axes take planes to pixels or back, in a way that `transpose` implements.
+    fn transposes(&self) -> bool {
         let [.., columns, rows] = &self.axes[..] else { return false };
         let few = matches!(rows.0, 2..=4) && columns.2 == rows.0;
         let many = rows.0 >= 8 && columns.0 >= 8;
@@ -77,53 +77,53 @@ impl CopyStep {
 
     pub fn run(&self, arena: Arena, part: (usize, usize)) {
         match &self.axes[..] {
-            [] if part.0 == 0 => self.stretch(arena, 0, 0, 1, self.size as isize, self.size),
+            [] if part.0 == 0 => self.copy_run(arena, 0, 0, 1, self.size as isize, self.size),
             [] => {}
             [only] => {
                 let mine = thread_share(only.0, part.0, part.1);
                 let (x, y) = (mine.start as isize * only.1, mine.start * only.2);
-                self.stretch(arena, x, y, mine.len(), only.1, only.2);
+                self.copy_run(arena, x, y, mine.len(), only.1, only.2);
             }
-            [columns, rows] if self.turns() => {
+            [columns, rows] if self.transposes() => {
                 let mine = thread_share(columns.0, part.0, part.1);
                 let (x, y) = (mine.start as isize, mine.start * columns.2);
-                self.turn(arena, x, y, (mine.len(), columns.2), (rows.0, rows.1 as usize));
+                self.transpose(arena, x, y, (mine.len(), columns.2), (rows.0, rows.1 as usize));
             }
             [outer, inner @ ..] => {
-                let turns = self.turns();
+                let transposes = self.transposes();
                 for i in thread_share(outer.0, part.0, part.1) {
-                    self.walk(arena, inner, i as isize * outer.1, i * outer.2, turns);
+                    self.walk(arena, inner, i as isize * outer.1, i * outer.2, transposes);
                 }
             }
         }
     }
 
-    fn walk(&self, arena: Arena, axes: &[(usize, isize, usize)], x: isize, y: usize, turns: bool) {
+    fn walk(&self, arena: Arena, axes: &[(usize, isize, usize)], x: isize, y: usize, transposes: bool) {
         match axes {
             [] => {}
-            [columns, rows] if turns => {
-                self.turn(arena, x, y, (columns.0, columns.2), (rows.0, rows.1 as usize));
+            [columns, rows] if transposes => {
+                self.transpose(arena, x, y, (columns.0, columns.2), (rows.0, rows.1 as usize));
             }
-            [last] => self.stretch(arena, x, y, last.0, last.1, last.2),
+            [last] => self.copy_run(arena, x, y, last.0, last.1, last.2),
             [axis, inner @ ..] => {
                 for i in 0..axis.0 {
-                    self.walk(arena, inner, x + i as isize * axis.1, y + i * axis.2, turns);
+                    self.walk(arena, inner, x + i as isize * axis.1, y + i * axis.2, transposes);
                 }
             }
         }
     }
 
     /// `y[column * step + row] = x[row * step + column]`, with the counts and steps of columns and rows.
-    fn turn(&self, arena: Arena, x: isize, y: usize, columns: (usize, usize), rows: (usize, usize)) {
+    fn transpose(&self, arena: Arena, x: isize, y: usize, columns: (usize, usize), rows: (usize, usize)) {
         let x = arena.at(0).wrapping_offset(self.x as isize + x).cast_const();
         let y = arena.at(self.y + y);
         // SAFETY: the planner's axes stay within both values, which do not overlap.
         unsafe {
             match rows.0 {
-                2 => join::<2>(x, rows.1, y, columns.0),
-                3 => join::<3>(x, rows.1, y, columns.0),
-                4 => join::<4>(x, rows.1, y, columns.0),
-                _ if columns.0 >= 8 => turn_blocks(x, y, columns, rows),
+                2 => interleave_planes::<2>(x, rows.1, y, columns.0),
+                3 => interleave_planes::<3>(x, rows.1, y, columns.0),
+                4 => interleave_planes::<4>(x, rows.1, y, columns.0),
+                _ if columns.0 >= 8 => transpose_blocks(x, y, columns, rows),
                 _ => {
                     for column in 0..columns.0 {
                         for row in 0..rows.0 {
@@ -135,7 +135,7 @@ impl CopyStep {
         }
     }
 
-    fn stretch(&self, arena: Arena, x: isize, y: usize, count: usize, x_step: isize, y_step: usize) {
+    fn copy_run(&self, arena: Arena, x: isize, y: usize, count: usize, x_step: isize, y_step: usize) {
         if count == 0 {
             return;
         }
@@ -167,8 +167,8 @@ impl CopyStep {
                     }
                 }
                 3 if y_step == 3 => {
-                    // Four bytes at once: the fourth is written over by the next element. Reading it meets the same
-                    // value, or the arena's slack.
+                    // Four bytes at once: the fourth is overwritten by the next element. What is read beyond
+                    // the last is the next element, or the slack of the buffer.
                     for i in 0..count - 1 {
                         let value = x.offset(i as isize * x_step).cast::<u32>().read_unaligned();
                         y.add(i * 3).cast::<u32>().write_unaligned(value);
@@ -191,7 +191,7 @@ impl CopyStep {
 ///
 /// # Safety
 /// The planes, `plane` bytes apart, must be valid for `count` bytes each, `y` for all of them.
-unsafe fn join<const N: usize>(x: *const u8, plane: usize, y: *mut u8, count: usize) {
+unsafe fn interleave_planes<const N: usize>(x: *const u8, plane: usize, y: *mut u8, count: usize) {
     // SAFETY: promised by the caller; four bytes are written where more than one pixel is left.
     unsafe {
         let pixel = |i: usize| (0..N).fold(0, |all, p| all | u32::from(*x.add(p * plane + i)) << (8 * p));
@@ -206,11 +206,11 @@ unsafe fn join<const N: usize>(x: *const u8, plane: usize, y: *mut u8, count: us
     }
 }
 
-/// Turns blocks of eight by eight bytes; the last ones overlap those before.
+/// Transposes blocks of eight by eight bytes; the last ones overlap those before.
 ///
 /// # Safety
 /// Rows and columns (count and step of each) must lie within `x` and `y`; there must be eight or more of both.
-unsafe fn turn_blocks(x: *const u8, y: *mut u8, columns: (usize, usize), rows: (usize, usize)) {
+unsafe fn transpose_blocks(x: *const u8, y: *mut u8, columns: (usize, usize), rows: (usize, usize)) {
     let starts = |count: usize| (0..count.div_ceil(8)).map(move |i| (i * 8).min(count - 8));
     for row in starts(rows.0) {
         for column in starts(columns.0) {

@@ -30,7 +30,7 @@ pub struct PackedDepthwise {
     pub pixels: usize,
     /// Offsets of a kernel row's columns in the order of the kernel set, for that many pixels and for one.
     pub columns: [Vec<u32>; 2],
-    /// As in [`PackedConv`].
+    /// As in [`super::conv::PackedConv`].
     #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
     pub widen_each_product: bool,
 }

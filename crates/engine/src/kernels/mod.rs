@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `arena` | the memory that steps compute in, and views into it |
+//! | `access` | sets of bytes in the arena, and whether they overlap |
 //! | `grid` | positions of output pixels; how work is divided between threads |
 //! | `epilogue` | from an accumulator to what is stored |
 //! | `add`, `conv`, `depthwise`, `quantize` | the steps that each set implements, and weights before and after packing |
@@ -22,6 +23,7 @@
 // Tiles of accumulators are indexed by pixel and vector, in several arrays at once.
 #![allow(clippy::needless_range_loop)]
 
+pub mod access;
 pub mod add;
 pub mod arena;
 pub mod conv;

@@ -1,6 +1,6 @@
 //! Ops in plain Rust for every CPU: their time is small beside the convolutions', or follows the memory's.
 //!
-//! Bytes are in the stored domain: `signed` says whether a byte stands for -128 to 127 or for 0 to 255.
+//! Bytes are in the stored domain: where `signed`, a byte stands for -128 to 127, otherwise for 0 to 255.
 
 use super::add::for_each_contiguous_run;
 use super::arena::{Arena, View};
@@ -142,13 +142,13 @@ impl PoolingStep {
                         // As many channels at a time as stay in registers.
                         while channel + 64 <= channels {
                             let x = |(iy, ix)| arena.read::<u8>(self.x.pixel(n, iy, ix) + channel, 64);
-                            greatest::<64>(inside().map(x), arena.write(y + channel, 64), signed);
+                            channel_maxima::<64>(inside().map(x), arena.write(y + channel, 64), signed);
                             channel += 64;
                         }
                         while channel < channels {
                             let here = (channels - channel).min(16);
                             let x = |(iy, ix)| arena.read::<u8>(self.x.pixel(n, iy, ix) + channel, here);
-                            greatest::<16>(inside().map(x), arena.write(y + channel, here), signed);
+                            channel_maxima::<16>(inside().map(x), arena.write(y + channel, here), signed);
                             channel += here;
                         }
                     }
@@ -197,15 +197,15 @@ impl PoolingStep {
         let along = |axis: usize, out: usize, size: usize| {
             let start = out * self.window.stride[axis];
             let end = size + self.window.pads[axis] + self.window.pads[axis + 2];
-            let places = (0..self.window.kernel[axis]).filter(|k| start + k * self.window.dilation[axis] < end);
-            places.count()
+            let positions = (0..self.window.kernel[axis]).filter(|k| start + k * self.window.dilation[axis] < end);
+            positions.count()
         };
         along(0, oy, self.x.dims[1]) * along(1, ox, self.x.dims[2])
     }
 }
 
-/// The greatest of each of at most `N` bytes over some rows of them.
-fn greatest<'a, const N: usize>(rows: impl Iterator<Item = &'a [u8]>, y: &mut [u8], signed: bool) {
+/// The maximum of each of at most `N` bytes over some rows of them.
+fn channel_maxima<'a, const N: usize>(rows: impl Iterator<Item = &'a [u8]>, y: &mut [u8], signed: bool) {
     // Signed bytes are in order when their top bit is flipped.
     let flip = if signed { 0x80 } else { 0 };
     let mut all = [0u8; N];
@@ -301,7 +301,7 @@ impl MatMulStep {
 }
 
 /// `y -= zero_point * sums[c]` over rows of accumulators, for a zero point that is computed.
-pub fn correct(at: usize, rows: usize, sums: &[i32], zero_point: i32, arena: Arena) {
+pub fn subtract_zero_point(at: usize, rows: usize, sums: &[i32], zero_point: i32, arena: Arena) {
     for row in 0..rows {
         let row = arena.write::<i32>(at + row * sums.len() * 4, sums.len());
         row.iter_mut().zip(sums).for_each(|(y, &sum)| *y = y.wrapping_sub(zero_point.wrapping_mul(sum)));

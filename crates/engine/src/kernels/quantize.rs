@@ -1,6 +1,6 @@
 //! Between floats and bytes: QuantizeLinear, DequantizeLinear and the range of DynamicQuantizeLinear.
 //!
-//! Bytes are in the stored domain: `signed` says whether a byte stands for -128 to 127 or for 0 to 255.
+//! Bytes are in the stored domain: where `signed`, a byte stands for -128 to 127, otherwise for 0 to 255.
 
 use super::epilogue::round_and_clamp;
 

@@ -31,7 +31,7 @@ impl Kernels for ReferenceKernels {
             for pixel in 0..tile.pixels {
                 for o in 0..tile.outputs {
                     // SAFETY: the tile's pointers and counts come from a checked step; runs may read up to three bytes
-                    // beyond their end, which the arena's slack allows.
+                    // beyond their end, which the buffer's slack allows.
                     unsafe {
                         let mut acc = *tile.bias.add(o);
                         let (panel, o_within) = (o / step.packed.panel, o % step.packed.panel);

@@ -58,7 +58,7 @@ pub type Products = unsafe fn(u: *const i16, channels: usize, weights: *const i1
 /// `Aᵀ m A / 576 + bias` of one tile; positions are `step` apart in `m`.
 ///
 /// # Safety
-/// Needs the set's features; `m`, bias and scale must be valid for a panel of outputs, `y` for what it says.
+/// Needs the set's features; `m`, bias and scale must be valid for a panel of outputs, `y` for its rows, columns and outputs.
 pub type Output =
     unsafe fn(m: *const i32, step: usize, numbers: (*const i32, *const f32), epilogue: Epilogue, y: &Pixels);
 
@@ -161,7 +161,7 @@ pub fn run(kernels: &dyn Kernels, method: &Method, step: &ConvStep, arena: Arena
             let x: [*const u8; 6] = std::array::from_fn(|i| arena.at(row_of(i)).cast_const());
             let offsets = std::array::from_fn(|i| (column * 4 + i).min(columns + 1) * step.x_steps[2]);
             // SAFETY: a set is offered only where the CPU has its features; the patch lies within the input and its halo,
-            // and channels beyond the last, which meet weights of zero, within the arena and its slack.
+            // and channels beyond the last, which are multiplied by weights of zero, within the arena and its slack.
             unsafe { (method.input)(&x, &offsets, channels, u.add(tile * channels), group * channels) };
             index.advance(1, across);
         }

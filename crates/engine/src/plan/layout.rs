@@ -112,14 +112,14 @@ impl ArenaLayout {
 
     /// A picture's view, channels last, without its halo.
     pub fn picture(&self, graph: &Graph, id: ValueId) -> View {
-        let place = self.slots[id];
-        let buffer = &self.buffers[place.buffer];
+        let slot = self.slots[id];
+        let buffer = &self.buffers[slot.buffer];
         let shape = &graph.values[id].shape;
         let [_, channels, h, w] = buffer.dims;
         let [top, left, bottom, right] = buffer.halo;
         let row = (w + left + right) * channels;
         let image = (h + top + bottom) * row;
-        let at = buffer.at + top * row + left * channels + place.channel;
+        let at = buffer.at + top * row + left * channels + slot.channel;
         View { at, dims: [shape[0], shape[2], shape[3], shape[1]], strides: [image, row, channels, 1] }
     }
 
@@ -198,7 +198,7 @@ fn halo(graph: &Graph, node: &Node, conv: &Conv) -> [usize; 4] {
     halo
 }
 
-/// Assigns every buffer its offset: the largest first, each at the lowest place that is free during its lifetime. Behind each
+/// Assigns every buffer its offset: the largest first, each at the lowest offset that is free during its lifetime. Behind each
 /// lies [`SLACK`] of its own, since kernels read beyond the end of what they work on, and another thread may be writing the
 /// buffer that follows. Returns the bytes needed.
 fn offsets(buffers: &mut [ArenaBuffer]) -> usize {

@@ -18,14 +18,14 @@ mod transposed;
 
 use super::graph::{Graph, Op};
 use super::kernels::{Kernels, arena::AlignedBytes};
-use super::step::{ArenaTensor, Step};
+use super::step::{ArenaTensor, CheckedStep, Step};
 use super::{EngineError, TensorInfo};
 use std::ops::Range;
 
 /// A model that is ready to run; shared by all sessions that run it.
 pub struct Plan {
     pub(super) kernels: &'static dyn Kernels,
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<CheckedStep>,
     /// The steps of each op in `ops`.
     pub(super) op_steps: Vec<Range<usize>>,
     /// Bytes that lie in the arena from the start.
@@ -91,7 +91,7 @@ impl Plan {
         let islands = graph.nodes.iter().map(island_bytes).fold((0, 0), |(w, a), (x, y)| (w + x, a.max(y)));
         let lowered = lower::lower(graph, kernels).map_err(EngineError::Unsupported)?;
         let constants: usize = lowered.constants.iter().map(|(_, bytes)| bytes.len()).sum();
-        let packed: usize = lowered.steps.iter().map(weights_bytes).sum();
+        let packed: usize = lowered.steps.iter().map(|step| weights_bytes(step.step())).sum();
         let memory = MemoryUsage {
             weights_bytes: (packed + constants) as u64 + islands.0,
             arena_bytes: (lowered.arena_bytes + lowered.scratch_bytes) as u64 + islands.1,
@@ -113,8 +113,10 @@ impl Plan {
 
     /// An arena for so many threads with the constants in it.
     pub(super) fn arena(&self, threads: usize) -> AlignedBytes {
-        let islands =
-            self.steps.iter().map(|step| if let Step::Island { island, .. } = step { island.arena_bytes() } else { 0 });
+        let islands = self
+            .steps
+            .iter()
+            .map(|step| if let Step::Island { island, .. } = step.step() { island.arena_bytes() } else { 0 });
         let own = self.memory.arena_bytes - islands.max().unwrap_or(0);
         let threads = threads.saturating_sub(1) as u64 * self.memory.thread_bytes;
         let mut arena = AlignedBytes::zeroed((own + threads) as usize);

@@ -12,7 +12,7 @@ pub struct Phase {
     pub count: usize,
     /// Input that the first tap of the first output reads; negative in the halo.
     pub origin: isize,
-    /// Kernel places in the order of the inputs they meet.
+    /// Kernel positions in the order of the inputs that they are multiplied with.
     pub taps: Vec<usize>,
 }
 
@@ -27,8 +27,8 @@ impl Phase {
     }
 }
 
-/// Output `o` gets input `i` through kernel place `k` where `o + pad = i * stride + k`. So outputs of one phase
-/// `r = (o + pad) mod stride` meet the kernel places `r, r + stride, …`, and the inputs run backwards.
+/// Output `o` gets input `i` through kernel position `k` where `o + pad = i * stride + k`. So outputs of one phase
+/// `r = (o + pad) mod stride` use the kernel positions `r, r + stride, …`, and the inputs run backwards.
 pub fn phases(conv: &Conv, axis: usize, out: usize) -> Vec<Phase> {
     let (stride, pad, kernel) = (conv.stride[axis], conv.pads[axis], conv.kernel[axis]);
     (0..stride)
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
     use crate::graph::{Finish, Weights, ZeroPoint};
 
-    /// Every output and every (input, kernel place) that the definition gives it, against those of the phases.
+    /// Every output and every (input, kernel position) that the definition gives it, against those of the phases.
     #[test]
     fn phases_cover_the_definition() {
         for stride in 1..=4 {

@@ -52,8 +52,8 @@ unsafe fn tile<const MR: usize, const NV: usize>(tile: &Tile) {
     let element = tile.epilogue.bytes();
     let mut weights = tile.weights.cast::<i8>();
     for first in (0..tile.panels).map(|i| i * NV * 4) {
-        // SAFETY: the tile comes from a checked step; reads beyond a run meet the arena's slack and are not used, or meet
-        // weights of zero.
+        // SAFETY: the tile comes from a checked step; reads beyond a run stay within the buffer's slack
+        // and are not used, or multiplied by weights of zero.
         unsafe {
             let mut start = [vld1q_s32(tile.bias.add(first)); NV];
             for v in 1..NV {
@@ -141,7 +141,7 @@ const TILES: [&[TileKernel]; 4] =
 #[target_feature(enable = "dotprod")]
 #[inline]
 unsafe fn quads(x: *const u8, columns: &[u32; 4]) -> [int8x16_t; 4] {
-    // SAFETY: the columns lie within the input; a block may read beyond the last channel, which the arena's slack allows.
+    // SAFETY: the columns lie within the input; a block may read beyond the last channel, which the buffer's slack allows.
     unsafe {
         let (a, b) = (vld1q_s8(x.add(columns[0] as usize).cast()), vld1q_s8(x.add(columns[1] as usize).cast()));
         let (c, d) = (vld1q_s8(x.add(columns[2] as usize).cast()), vld1q_s8(x.add(columns[3] as usize).cast()));

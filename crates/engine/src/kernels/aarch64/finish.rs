@@ -35,7 +35,7 @@ unsafe fn scaled(acc: int32x4_t, scale: *const f32) -> int32x4_t {
     unsafe { vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(acc), vld1q_f32(scale))) }
 }
 
-/// `NV` vectors of accumulators as bytes, `n` of them stored. `SATURATE_ONLY` says what [`ByteEpilogue::saturate_only`] does.
+/// `NV` vectors of accumulators as bytes, `n` of them stored. `SATURATE_ONLY`: see [`ByteEpilogue::saturate_only`].
 ///
 /// # Safety
 /// `scale` must be valid for `NV * 4` numbers, `y` for `n` bytes.

@@ -47,7 +47,8 @@ unsafe fn tile<const PAIRS: usize>(tile: &Tile) {
     let element = tile.epilogue.bytes();
     let mut weights = tile.weights.cast::<i8>();
     for first in (0..tile.panels).map(|i| i * PANEL) {
-        // SAFETY: the tile comes from a checked step; reads beyond a run meet the arena's slack and weights of zero.
+        // SAFETY: the tile comes from a checked step; reads beyond a run stay within the buffer's slack
+        // and are multiplied by weights of zero.
         unsafe {
             let bias = tile.bias.add(first).cast::<i64>();
             let mut start = [vdupq_n_s32(0); 4];

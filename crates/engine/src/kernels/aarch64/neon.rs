@@ -1,8 +1,8 @@
 //! Every aarch64 CPU (Cortex-A53, A72): tiles of four pixels by four outputs.
 //!
 //! Each pair of pixel and output has an accumulator of four partial sums. Bytes are multiplied eight at a time to 16
-//! bits; two such products are added there before they are widened, which is exact as long as no two weights that meet
-//! in a lane are both -128: packing looks for that weight, and where it occurs products are widened one by one.
+//! bits; two such products are added there before they are widened, which is exact as long as no two weights of
+//! a lane are both -128: packing looks for that weight, and where it occurs products are widened one by one.
 
 use super::finish::{self, ByteEpilogue};
 use super::winograd::METHOD;
@@ -32,7 +32,8 @@ unsafe fn tile<const MR: usize, const PAIRED: bool>(tile: &Tile) {
     let element = tile.epilogue.bytes();
     let mut weights = tile.weights.cast::<i8>();
     for first in (0..tile.panels).map(|i| i * PANEL) {
-        // SAFETY: the tile comes from a checked step; reads beyond a run meet the arena's slack and weights of zero.
+        // SAFETY: the tile comes from a checked step; reads beyond a run stay within the buffer's slack
+        // and are multiplied by weights of zero.
         unsafe {
             // The bias is the first of an accumulator's partial sums.
             let bias = vld1q_s32(tile.bias.add(first));

@@ -7,6 +7,7 @@
 mod add_pool;
 mod convolution;
 mod quantize_copy;
+mod shared_buffers;
 
 use super::available;
 use crate::graph::Graph;

@@ -32,7 +32,7 @@ pub unsafe fn depthwise<S: Simd>(step: &DepthwiseStep, x: *const u8, y: *mut u8,
     }
 }
 
-/// Where a block of channels starts: its first channel, its weights, its place among bias and scale.
+/// Where a block of channels starts: its first channel, its weights, its index in bias and scale.
 struct Block {
     channel: usize,
     weights: *const u8,
@@ -143,7 +143,7 @@ unsafe fn pixels_of<S: Simd, const P: usize>(step: &DepthwiseStep, x: *const u8,
     let (columns, _) = step.packed.columns[usize::from(P == 1)].as_chunks::<4>();
     let vector = S::LANES * S::QUAD;
     // SAFETY: columns up to the last pixel's last tap lie within the input and its halo; a block may read beyond the
-    // last channel, which the arena's slack allows; existing channels only are stored.
+    // last channel, which the buffer's slack allows; existing channels only are stored.
     unsafe {
         let bias = step.packed.bias.as_ptr().add(block.numbers);
         let mut start = [S::load(bias); 4];

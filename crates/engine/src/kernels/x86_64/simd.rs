@@ -49,8 +49,7 @@ pub trait Simd: Copy {
     /// # Safety
     /// Needs the set's features; each pointer must be valid for `4 * LANES` bytes.
     unsafe fn interleave(p: [*const u8; 4]) -> [Self::X; 4];
-    /// `NV` vectors of accumulators as bytes, in the order of [`order`], `n` of them stored. `SATURATE_ONLY` says what
-    /// [`ByteEpilogue::saturate_only`] does.
+    /// `NV` vectors of accumulators as bytes, in the order of [`order`], `n` of them stored. `SATURATE_ONLY`: see [`ByteEpilogue::saturate_only`].
     ///
     /// # Safety
     /// Needs the set's features; `scale` must be valid for `NV * LANES` numbers, `y` for `n` bytes.

@@ -102,15 +102,15 @@ impl Lowering {
         let joined = pixel == inputs && conv.dilation[1] == 1;
         let offset = |r: usize, c: usize| (r * conv.dilation[0] * row + c * conv.dilation[1] * pixel) as u32;
         let mut taps = Vec::new();
-        let mut places = Vec::new();
+        let mut kernel_positions = Vec::new();
         for (r, &ky) in part.rows.iter().enumerate() {
             if joined && !part.columns.is_empty() {
                 taps.push(offset(r, 0));
-                places.push(part.columns.iter().map(|&kx| (ky, kx)).collect::<Vec<_>>());
+                kernel_positions.push(part.columns.iter().map(|&kx| (ky, kx)).collect::<Vec<_>>());
             } else {
                 for (c, &kx) in part.columns.iter().enumerate() {
                     taps.push(offset(r, c));
-                    places.push(vec![(ky, kx)]);
+                    kernel_positions.push(vec![(ky, kx)]);
                 }
             }
         }
@@ -122,7 +122,7 @@ impl Lowering {
         let run = inputs * if joined { part.columns.len() } else { 1 };
         let first_output = part.group * outputs;
         let weight = |o: usize, tap: usize, byte: usize| {
-            let (ky, kx) = places[tap % once][byte / inputs];
+            let (ky, kx) = kernel_positions[tap % once][byte / inputs];
             let at = (((first_output + o) * conv.kernel[0] + ky) * conv.kernel[1] + kx) * inputs + byte % inputs;
             match second {
                 Some(second) if tap >= once => second[at],
@@ -166,6 +166,7 @@ impl Lowering {
                 x: (x.at as isize + part.origin[0] * row as isize + part.origin[1] * pixel as isize) as usize + channel,
                 x_steps: [image, row * part.stride[0], pixel * part.stride[1]],
                 taps: taps.clone(),
+                run,
                 y: at + part_of.start * element,
                 y_steps: [y.strides[0], y.strides[1], y.strides[2]],
                 dims: [y.dims[0], y.dims[1], y.dims[2]],
@@ -235,7 +236,7 @@ struct ConvPart {
     /// Row and column of the input that the first tap of output 0 reads.
     origin: [isize; 2],
     stride: [usize; 2],
-    /// Kernel rows and columns in the order in which inputs meet them.
+    /// Kernel rows and columns in the order of the inputs that they are multiplied with.
     rows: Vec<usize>,
     columns: Vec<usize>,
     group: usize,

@@ -37,7 +37,8 @@ impl Lowering {
         self.steps.pop();
         for step in &mut self.steps[at..at + count] {
             if let Step::Conv(conv) = step {
-                let part = |view: View| View { at: view.at + conv.y - output.at, ..view };
+                let ([n, h, w], channels) = (conv.dims, conv.outputs);
+                let part = |view: View| View { at: view.at + conv.y - output.at, dims: [n, h, w, channels], ..view };
                 conv.fused_add = Some(Box::new(AddStep { a: part(sum.a), b: part(sum.b), y: part(sum.y), ..sum }));
             }
         }

@@ -21,14 +21,14 @@ use crate::graph::{Graph, Node, Op, ValueId, ZeroPoint};
 use crate::kernels::Kernels;
 use crate::kernels::copy::CopyStep;
 use crate::kernels::portable::{HaloStep, StoredZeroPoint};
-use crate::step::{ArenaTensor, Step};
+use crate::step::{ArenaTensor, CheckedStep, Step};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// A graph as steps.
 pub struct LoweredGraph {
-    pub steps: Vec<Step>,
+    pub steps: Vec<CheckedStep>,
     /// The steps of the inputs, of each node that is no constant, of the outputs.
     pub op_steps: Vec<Range<usize>>,
     pub constants: Vec<(usize, Vec<u8>)>,
@@ -101,8 +101,9 @@ pub fn lower(mut graph: Graph, kernels: &'static dyn Kernels) -> Result<LoweredG
         lowered.outputs.push(lowering.output(id)?);
     }
     lowered.op_steps.push(start..lowering.steps.len());
-    lowered.steps = lowering.steps;
     lowered.scratch_bytes = lowering.scratch_bytes.next_multiple_of(64);
+    let check = |step| CheckedStep::new(step, lowering.layout.arena_bytes, lowered.scratch_bytes);
+    lowered.steps = lowering.steps.into_iter().map(check).collect::<Result<_, _>>()?;
     Ok(lowered)
 }
 

@@ -1,4 +1,4 @@
-//! Ops that only move elements: copies between arrangements, and nothing where a value already lies in its place.
+//! Ops that only move elements: copies between arrangements, and nothing where a value is already where it belongs.
 
 use super::Lowering;
 use crate::graph::{Movement, ValueId};
@@ -48,8 +48,8 @@ impl Lowering {
                         && self.layout.slots[part].channel == channel
                         && !inputs[..i].contains(&part);
                     if !placed {
-                        let place = (to.0 + at * to.1[axis], to.1.clone());
-                        self.copy(&part_shape, self.signed_strides(part), place, size, false);
+                        let target = (to.0 + at * to.1[axis], to.1.clone());
+                        self.copy(&part_shape, self.signed_strides(part), target, size, false);
                     }
                     at += part_shape[axis];
                 }
