@@ -76,31 +76,31 @@ fn once(records: Vec<Value>) -> Vec<Value> {
 /// Waits until all written records reached the broker, in order; returns them. What a stop left in the queue is sent by the next
 /// run. The broker may have one more: a record is in its queue before it is in `events.jsonl`, and a process may die between.
 pub fn all_came(path: &Path, listener: &Listener) -> Vec<Value> {
-    all_came_but(path, listener, 0)
+    all_came_but(path, listener, |written| written)
 }
 
-/// The same where so many of the oldest records were dropped from the queue.
-pub fn all_came_but(path: &Path, listener: &Listener, dropped: usize) -> Vec<Value> {
+/// The same for those of the written records that are `expected`.
+pub fn all_came_but(path: &Path, listener: &Listener, expected: impl Fn(Vec<Value>) -> Vec<Value>) -> Vec<Value> {
     let folder = path.parent().unwrap();
     let came = || {
-        let (heard, written) = (once(listener.records()), written(folder).split_off(dropped));
-        let more = heard.iter().filter(|record| !written.contains(record)).count();
-        let in_order = heard.iter().filter(|record| written.contains(record)).eq(&written);
-        (in_order && more <= 1).then_some(written)
+        let (heard, expected) = (once(listener.records()), expected(written(folder)));
+        let more = heard.iter().filter(|record| !expected.contains(record)).count();
+        let in_order = heard.iter().filter(|record| expected.contains(record)).eq(&expected);
+        (in_order && more <= 1).then_some(expected)
     };
     for _ in 0..20 {
         let asked = Instant::now();
         while asked.elapsed() < Duration::from_secs(5) {
-            if let Some(written) = came() {
-                return written;
+            if let Some(expected) = came() {
+                return expected;
             }
             std::thread::sleep(Duration::from_millis(100));
         }
         common::succeed(&["run", arg(path), "--frames", "1"]);
     }
-    let written = written(folder).split_off(dropped);
-    assert_eq!(once(listener.records()), written, "nothing is lost, and all came in order");
-    written
+    let expected = expected(written(folder));
+    assert_eq!(once(listener.records()), expected, "nothing is lost, and all came in order");
+    expected
 }
 
 pub fn ids(records: &[Value]) -> Vec<&str> {

@@ -331,12 +331,29 @@ fn what_does_not_fit_is_dropped_the_oldest_first_and_counted() {
     let mut line = Line::start(&path);
     line.says("were dropped, the oldest first");
     line.stop();
+    // More may be dropped while the queue is sent: each time it is reported. What had already been sent, but was not
+    // acknowledged, counts as dropped although it reached the broker.
+    let reported = |written: &[Value]| -> Vec<usize> {
+        let is_report = |record: &&Value| record["cause"].as_str().is_some_and(|cause| cause.contains("were dropped"));
+        let reports: Vec<&Value> = written.iter().filter(is_report).collect();
+        assert!(reports.iter().all(|report| report["fault"] == "mqtt" && report["state"] == "end"), "{reports:?}");
+        reports.iter().map(|report| report["count"].as_u64().unwrap() as usize).collect()
+    };
+    let arrived = |written: Vec<Value>| {
+        let heard = listener.records();
+        let counts = reported(&written);
+        let (all, sent) = (counts.iter().sum::<usize>(), 16 * counts.len());
+        let (arrived, missing): (Vec<Value>, Vec<Value>) =
+            written.into_iter().partition(|record| heard.contains(record));
+        let as_reported = (all.saturating_sub(sent)..=all).contains(&missing.len());
+        // Where the counts do not agree, all are expected, and the comparison fails.
+        if as_reported { arrived } else { [arrived, missing].concat() }
+    };
+    let arrived = all_came_but(&path, &listener, arrived);
     let written = written(folder.path());
-    let is_told = |record: &&Value| record["cause"].as_str().is_some_and(|cause| cause.contains("were dropped"));
-    let told = written.iter().find(is_told).unwrap();
-    let dropped = told["count"].as_u64().unwrap() as usize;
-    assert!((100..600).contains(&dropped) && told["fault"] == "mqtt" && told["state"] == "end", "{told}");
-    all_came_but(&path, &listener, dropped);
+    let first = reported(&written)[0];
+    assert!((100..600).contains(&first), "{first}");
+    assert!(arrived.len() > 60 && !arrived.contains(&written[1]), "the oldest were dropped, not the newest");
 }
 
 #[test]

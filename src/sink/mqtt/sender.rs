@@ -115,6 +115,9 @@ fn serve(
         if stopping && window.is_empty() && goodbye.is_none() {
             goodbye = Some(session.publish(&availability, OFFLINE.into(), true)?);
         }
+        if connected {
+            report_dropped(shared, telemetry);
+        }
         match session.receive(BEAT)? {
             Some(Incoming::Acknowledged(id)) if goodbye == Some(id) => return session.close(),
             Some(Incoming::Acknowledged(id)) => {
@@ -139,11 +142,17 @@ fn serve(
     }
 }
 
-/// Ends the fault, and reports how many records are queued and how many were dropped meanwhile.
+/// Ends the fault, and reports how many records are queued.
 fn on_connected(shared: &SharedState, settings: &BrokerSettings, telemetry: &Telemetry) {
     telemetry.resolve(Cause::Mqtt);
-    let (left, dropped) = shared.with_spool(|spool| (spool.left(), spool.dropped())).unwrap_or_default();
+    let left = shared.with_spool(|spool| spool.left()).unwrap_or_default();
     telemetry.log(telemetry.info("mqtt_connected").with("broker", settings.to_string()).with("waiting", left));
+}
+
+/// Reports how many records were dropped since the last report. The queue may also overflow while it is being sent: a slow
+/// broker takes less than the line writes.
+fn report_dropped(shared: &SharedState, telemetry: &Telemetry) {
+    let dropped = shared.with_spool(|spool| spool.dropped()).unwrap_or_default();
     if dropped > 0 {
         let text =
             format!("{dropped} records could not wait for the broker and were dropped, the oldest first (mqtt.spill)");
