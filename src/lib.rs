@@ -18,6 +18,7 @@
 //! | [`bundle`] | a model with all that it needs: manifest, hashes, golden vectors |
 //! | [`board`] | what the board has: GPIO lines, temperature sensors, permissions |
 //! | [`memory`] | the memory budget and the counting allocator |
+//! | [`threads`] | what is reported of a thread that failed or cannot be started |
 //! | [`times`] | all timeouts, from one constant |
 //!
 //! What knows nothing of a line is in libraries of its own, under `crates/`. `docs/architecture.md` gives the reasons.
@@ -39,4 +40,5 @@ pub mod source;
 pub mod status_page;
 pub mod task;
 pub mod telemetry;
+pub mod threads;
 pub mod times;

@@ -3,6 +3,7 @@
 use clap::Parser;
 use lineside::commands::{Cli, exit_code};
 use lineside::memory::CountingAllocator;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -14,7 +15,9 @@ fn main() -> ExitCode {
     let telemetry = cli.telemetry();
     // The only thing of it that is one for the whole process. There was no logger before, so this does not fail.
     let _ = telemetry.install_logger();
-    match lineside::commands::run(cli, &telemetry) {
+    let ended = catch_unwind(AssertUnwindSafe(|| lineside::commands::run(cli, &telemetry)));
+    let failed = |_| Err(anyhow::Error::msg(lineside::threads::describe_failure("main")));
+    match ended.unwrap_or_else(failed) {
         Ok(code) => code,
         Err(error) => {
             let code = exit_code(&error);

@@ -7,7 +7,7 @@ use super::service::LineService;
 use super::supervisor::Supervisor;
 use super::writer::Writer;
 use crate::config::Config;
-use crate::pipeline::{RunEnd, Shutdown};
+use crate::pipeline::{FAILED, NOT_STARTED, RunEnd, Shutdown, Status};
 use crate::service::Reload;
 use crate::sink::mqtt::{self, BrokerClient};
 use crate::sink::{ImageStore, RunLog, StorageLimits, previous_run};
@@ -18,6 +18,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 /// What a line is started with; it outlasts its runs.
 pub struct Line<'a> {
@@ -103,7 +104,7 @@ impl LineService<'_> {
         let previous = previous_run(&output, self.machine.boot.as_deref());
         let start = records::start(&telemetry, config, self.path, &ready, &self.machine, previous);
         let budget = config.output.records.get_ref().as_u64();
-        let (events, trouble) = RunLog::begin(&output, budget, start.clone()).with_context(unwritable)?;
+        let (mut events, trouble) = RunLog::begin(&output, budget, start.clone()).with_context(unwritable)?;
         telemetry.log(start.clone());
         if let Some(error) = trouble {
             telemetry.fail(Cause::Records, &format!("{}: {error}", events.path().display()));
@@ -115,10 +116,21 @@ impl LineService<'_> {
             bill_bytes: ready.bill.total(),
             started: jiff::Timestamp::now(),
         };
-        let page = ready.page.map(|page| page.serve(facts, output.clone(), &telemetry));
-        let page = page.transpose().context("cannot start the status page")?;
-        let LinePlan { pipeline, enlarging, baseline, broker, .. } = ready;
-        let broker = broker.map(|settings| start_broker(config, settings, &output, &telemetry)).transpose()?;
+        let LinePlan { pipeline, enlarging, baseline, broker, page, .. } = ready;
+        let started = page.map(|page| page.serve(facts, output.clone(), &telemetry)).transpose();
+        let started = started.context("cannot start the status page").and_then(|page| {
+            let broker = broker.map(|settings| start_broker(config, settings, &output, &telemetry));
+            Ok((page, broker.transpose()?))
+        });
+        let (page, broker) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                let ending = RunEnd { status: Status::default(), reason: NOT_STARTED, failure: None };
+                // Where that fails, too, the error says more than the lack of a record.
+                let _ = events.append(&records::stop(&telemetry, &ending, Duration::ZERO));
+                return Err(error);
+            }
+        };
         if let Some(broker) = &broker {
             broker.enqueue(&start);
         }
@@ -137,9 +149,13 @@ impl LineService<'_> {
         self.manager.ready();
         let shedding = Arc::clone(&pipeline.shedding);
         let mut supervisor = Supervisor::new(config, self, shedding, baseline.as_ref(), page, broker.clone());
-        let mut ending = pipeline.run(shutdown, &mut writer, &mut supervisor)?;
+        let mut ending = pipeline.run(shutdown, &mut writer, &mut supervisor);
         let end = supervisor.end(&ending.status);
-        if end.next.is_some() {
+        if let Some(failure) = end.failure {
+            ending = RunEnd { reason: FAILED, failure: Some(failure), ..ending };
+        }
+        let next = end.next.filter(|_| ending.failure.is_none());
+        if next.is_some() {
             ending.reason = "a new configuration";
         }
         let stop = records::stop(&telemetry, &ending, end.uptime);
@@ -154,7 +170,7 @@ impl LineService<'_> {
         }
         telemetry.log(stop);
         let Writer { unwritten, reader_gone, .. } = writer;
-        Ok(Ended { outcome: RunOutcome { ending, unwritten, output }, reader_gone, next: end.next })
+        Ok(Ended { outcome: RunOutcome { ending, unwritten, output }, reader_gone, next })
     }
 }
 
@@ -178,7 +194,9 @@ impl RunOutcome {
     /// Where a thread failed, results could not be written, or no frame could be judged.
     pub fn check(&self) -> anyhow::Result<()> {
         let RunOutcome { ending, unwritten, output } = self;
-        anyhow::ensure!(!ending.faulty, "a thread of the pipeline failed; the log says which, please report it");
+        if let Some(failure) = &ending.failure {
+            anyhow::bail!(failure.clone());
+        }
         anyhow::ensure!(*unwritten == 0, "{unwritten} results could not be written to {}", output.display());
         let judged = ending.status.counts.inspected + ending.status.counts.skipped_similar;
         anyhow::ensure!(judged > 0 || ending.status.counts.failed == 0, "no frame could be judged");

@@ -9,9 +9,10 @@ use crate::config::Config;
 use crate::field::{DriftMonitor, Interval};
 use crate::pipeline::{LoadShedding, RunObserver, Shutdown, Status};
 use crate::sink::mqtt::BrokerClient;
-use crate::status_page::StatusServer;
+use crate::status_page::{STATUS_PAGE_THREAD, StatusServer};
 use crate::task::anomaly::Baseline;
 use crate::telemetry::{Cause, Record, Telemetry};
+use crate::threads;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ pub(super) struct Supervisor<'a, 'b> {
     /// The configuration of the next run.
     next: Option<Config>,
     stopping: bool,
+    /// Why the run must end, where a thread of the page or of the broker failed.
+    failure: Option<String>,
     heat: HeatWatcher,
     begun: Instant,
     statuses: u64,
@@ -46,6 +49,8 @@ pub(super) struct SupervisionEnd {
     pub(super) uptime: Duration,
     /// The status since the last one that was kept.
     pub(super) last_status: Option<Record>,
+    /// A thread that failed, and what to do.
+    pub(super) failure: Option<String>,
 }
 
 impl<'a, 'b> Supervisor<'a, 'b> {
@@ -62,6 +67,7 @@ impl<'a, 'b> Supervisor<'a, 'b> {
             service,
             next: None,
             stopping: false,
+            failure: None,
             heat: HeatWatcher::new(config, shedding, telemetry.clone()),
             begun: Instant::now(),
             statuses: 0,
@@ -80,7 +86,7 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         self.page = None;
         let uptime = self.begun.elapsed();
         let last_status = (self.ten_minutes.seconds > 0.0).then(|| self.record_of(status, &self.ten_minutes));
-        SupervisionEnd { next: self.next, uptime, last_status }
+        SupervisionEnd { next: self.next, uptime, last_status, failure: self.failure }
     }
 
     fn record_of(&self, status: &Status, interval: &Interval) -> Record {
@@ -99,8 +105,22 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         }
     }
 
+    /// Ends the run where a thread beside the pipeline has failed: a line without its page or its broker would go on unnoticed.
+    fn check_threads(&mut self, shutdown: &Shutdown) {
+        if self.failure.is_some() {
+            return;
+        }
+        let page = self.page.as_ref().is_some_and(StatusServer::has_failed).then_some(STATUS_PAGE_THREAD);
+        let broker = || self.broker.as_ref().is_some_and(|broker| broker.has_failed()).then_some("mqtt");
+        if let Some(name) = page.or_else(broker) {
+            self.failure = Some(threads::describe_failure(name));
+            shutdown.ask();
+        }
+    }
+
     fn take_reload(&mut self, shutdown: &Shutdown) {
-        if !self.service.reload.take() || shutdown.is_asked() {
+        // A request that comes while this run ends is not taken: the next run finds it, and takes the newest file.
+        if shutdown.is_asked() || !self.service.reload.take() {
             return;
         }
         let (path, manager) = (self.service.path, &self.service.manager);
@@ -147,6 +167,7 @@ impl RunObserver for Supervisor<'_, '_> {
         self.clock.poll(&self.telemetry);
         self.heat.poll(Instant::now());
         self.check_log();
+        self.check_threads(shutdown);
         let manager = &mut self.service.manager;
         if alive {
             manager.alive();

@@ -21,5 +21,5 @@ pub use load_shedding::LoadShedding;
 pub use newest_frame::{NewestFrame, Taken};
 pub use pulse::{Pulse, Watch, WatchedThread};
 pub use report::Report;
-pub use run::{Pipeline, QUEUE, Reporter, RunEnd, RunObserver, STACK, THREADS};
+pub use run::{FAILED, NOT_STARTED, Pipeline, QUEUE, Reporter, RunEnd, RunObserver, STACK, THREADS};
 pub use shutdown::Shutdown;

@@ -7,7 +7,9 @@ use super::{LoadShedding, NewestFrame, Progress, Pulse, Report, Shutdown, Status
 use crate::field::Interval;
 use crate::source::FrameSource;
 use crate::telemetry::{Cause, Telemetry};
+use crate::threads::{describe_failure, not_started};
 use crate::times::BEAT;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
@@ -64,22 +66,20 @@ pub struct RunEnd {
     pub status: Status,
     /// Why: the source ended, a stop was asked for, or a thread failed.
     pub reason: &'static str,
-    /// Whether a thread panicked: a fault of this program.
-    pub faulty: bool,
+    /// A thread that panicked or could not be started, and what to do, in one line.
+    pub failure: Option<String>,
 }
+
+/// [`RunEnd::reason`] where a thread could not be started.
+pub const NOT_STARTED: &str = "a thread could not be started";
+/// [`RunEnd::reason`] where a thread panicked.
+pub const FAILED: &str = "a thread failed";
 
 impl Pipeline {
     /// Runs until the source ends or a stop is asked for. Every frame taken from the source has found its fate, and
-    /// every verdict has reached `reporter`, when this returns; `observer` is called meanwhile.
-    ///
-    /// # Errors
-    /// Where a thread cannot be started.
-    pub fn run(
-        self,
-        shutdown: &Shutdown,
-        reporter: &mut dyn Reporter,
-        observer: &mut dyn RunObserver,
-    ) -> std::io::Result<RunEnd> {
+    /// every verdict has reached `reporter`, when this returns; `observer` is called meanwhile. A thread that cannot be
+    /// started or that panics, the caller's while it calls `observer` included, stops the others.
+    pub fn run(self, shutdown: &Shutdown, reporter: &mut dyn Reporter, observer: &mut dyn RunObserver) -> RunEnd {
         let Pipeline { mut source, mut inspection, shedding, frames, telemetry } = self;
         let smaller = inspection.smaller.as_ref().map(|smaller| smaller.size);
         let (live, by_trigger, frame_size) = (source.is_live(), source.is_triggered(), source.frame_size());
@@ -93,68 +93,107 @@ impl Pipeline {
             let _ = give_back.try_send(inspection.new_report(frame_size));
         }
         let failures = to_writer.clone();
-        let faulty = std::thread::scope(|scope| {
-            // Each thread owns its ends of the queues, so that they close when it ends, in order or not.
+        let failure = std::thread::scope(|scope| {
+            // Each thread owns its ends of the queues, so that they close when it ends, in order or not, or never starts.
             let (slot, progress, pulse, shedding, telemetry) = (&slot, &progress, &pulse, &*shedding, &telemetry);
-            let capture = thread(scope, "capture", move || {
-                let _close = CloseAtEnd(slot);
-                let mut capture = Capture { slot, progress, pulse, shedding, shutdown, live, telemetry };
-                capture.run(source.as_mut(), smaller, frames, &failures);
-            })?;
-            let inspection = thread(scope, "inspection", move || {
-                // If inspection ends early the capture thread must not wait for an empty slot for ever.
-                let _stop = StopAtEnd(shutdown);
-                let mut thread = InspectionThread::new(inspection, live, by_trigger, shedding, telemetry);
-                thread.run(slot, progress, pulse, &used, &to_writer);
-            })?;
-            let writer = thread(scope, "writer", move || write(reporter, &messages, &give_back, progress))?;
-            let mut last = Instant::now();
-            let mut since = StatusInterval { interval: Interval::new(), captured: 0 };
-            let mut watch = pulse.watch();
-            let threads: [&ScopedJoinHandle<()>; 3] = [&capture, &inspection, &writer];
-            while !threads.iter().all(|thread| thread.is_finished()) {
-                std::thread::park_timeout(Duration::from_millis(20));
-                let alive = watch.all_beat(|part| match part {
-                    WatchedThread::Capture => capture.is_finished(),
-                    WatchedThread::Inspection => inspection.is_finished(),
-                });
-                observer.poll(&progress.status(), alive, shutdown);
-                if last.elapsed() >= STATUS_EVERY {
-                    since.report(progress, &mut last, observer);
-                }
+            // However this ends, the scope waits for the threads that run.
+            let _stop = StopAtEnd(shutdown);
+            let start = move || {
+                let capture = thread(scope, "capture", move || {
+                    let _close = CloseAtEnd(slot);
+                    let mut capture = Capture { slot, progress, pulse, shedding, shutdown, live, telemetry };
+                    capture.run(source.as_mut(), smaller, frames, &failures);
+                })?;
+                let inspection = thread(scope, "inspection", move || {
+                    // If inspection ends early the capture thread must not wait for an empty slot for ever.
+                    let _stop = StopAtEnd(shutdown);
+                    let mut thread = InspectionThread::new(inspection, live, by_trigger, shedding, telemetry);
+                    thread.run(slot, progress, pulse, &used, &to_writer);
+                })?;
+                let writer = thread(scope, "writer", move || {
+                    // While no frame comes nobody else would notice that it is gone.
+                    let _stop = StopAtEnd(shutdown);
+                    write(reporter, &messages, &give_back, progress);
+                })?;
+                std::io::Result::Ok([capture, inspection, writer])
+            };
+            let threads = match start() {
+                Ok(threads) => threads,
+                Err(error) => return Some((NOT_STARTED, error.to_string())),
+            };
+            let mut since = StatusInterval::new();
+            let watched = catch_unwind(AssertUnwindSafe(|| {
+                watch(&threads, pulse, progress, shutdown, &mut since, observer);
+            }));
+            let mut failed = watched.is_err().then_some("main");
+            if failed.is_some() {
+                shutdown.ask();
             }
-            since.report(progress, &mut last, observer);
-            let ends = [capture.join(), inspection.join(), writer.join()];
-            std::io::Result::Ok(ends.iter().any(Result::is_err))
-        })?;
+            for (name, thread) in ["capture", "inspection", "writer"].into_iter().zip(threads) {
+                failed = failed.or(thread.join().is_err().then_some(name));
+            }
+            failed.map(|name| (FAILED, describe_failure(name)))
+        });
         let status = progress.status();
-        let reason = match (faulty, frames) {
-            (true, _) => "a thread failed",
-            (false, Some(frames)) if status.counts.captured >= frames => "frame limit",
-            (false, _) if slot.source_ended() => "source ended",
-            (false, _) => "stop asked for",
+        if let Some((reason, failure)) = failure {
+            return RunEnd { status, reason, failure: Some(failure) };
+        }
+        let reason = match frames {
+            Some(frames) if status.counts.captured >= frames => "frame limit",
+            _ if slot.source_ended() => "source ended",
+            _ => "stop asked for",
         };
-        Ok(RunEnd { status, reason, faulty })
+        RunEnd { status, reason, failure: None }
     }
+}
+
+/// Calls `observer` until the threads have ended.
+fn watch(
+    threads: &[ScopedJoinHandle<()>; THREADS],
+    pulse: &Pulse,
+    progress: &Progress,
+    shutdown: &Shutdown,
+    since: &mut StatusInterval,
+    observer: &mut dyn RunObserver,
+) {
+    let [capture, inspection, _] = threads;
+    let mut watch = pulse.watch();
+    while !threads.iter().all(ScopedJoinHandle::is_finished) {
+        std::thread::park_timeout(Duration::from_millis(20));
+        let alive = watch.all_beat(|part| match part {
+            WatchedThread::Capture => capture.is_finished(),
+            WatchedThread::Inspection => inspection.is_finished(),
+        });
+        observer.poll(&progress.status(), alive, shutdown);
+        if since.begun.elapsed() >= STATUS_EVERY {
+            since.report(progress, observer);
+        }
+    }
+    since.report(progress, observer);
 }
 
 /// The time from one status to the next.
 struct StatusInterval {
     interval: Box<Interval>,
+    begun: Instant,
     /// Frames captured before it.
     captured: u64,
 }
 
 impl StatusInterval {
+    fn new() -> StatusInterval {
+        StatusInterval { interval: Interval::new(), begun: Instant::now(), captured: 0 }
+    }
+
     /// Ends it, reports what happened in it, and begins the next.
-    fn report(&mut self, progress: &Progress, begun: &mut Instant, observer: &mut dyn RunObserver) {
+    fn report(&mut self, progress: &Progress, observer: &mut dyn RunObserver) {
         self.interval.clear();
         progress.take(&mut self.interval);
         let status = progress.status();
-        self.interval.seconds = begun.elapsed().as_secs_f64();
+        self.interval.seconds = self.begun.elapsed().as_secs_f64();
         self.interval.captured = status.counts.captured - self.captured;
         observer.status(&status, &self.interval);
-        (*begun, self.captured) = (Instant::now(), status.counts.captured);
+        (self.begun, self.captured) = (Instant::now(), status.counts.captured);
     }
 }
 
@@ -180,7 +219,8 @@ fn thread<'scope, 'env>(
     name: &str,
     work: impl FnOnce() + Send + 'scope,
 ) -> std::io::Result<ScopedJoinHandle<'scope, ()>> {
-    Builder::new().name(name.into()).stack_size(STACK).spawn_scoped(scope, work)
+    let started = Builder::new().name(name.into()).stack_size(STACK).spawn_scoped(scope, work);
+    started.map_err(|error| not_started(name, &error))
 }
 
 fn write(

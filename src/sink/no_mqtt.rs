@@ -40,6 +40,11 @@ impl MqttDisabled {
     }
 
     /// Never called.
+    pub fn has_failed(&self) -> bool {
+        match *self {}
+    }
+
+    /// Never called.
     pub fn stop(&self) {
         match *self {}
     }

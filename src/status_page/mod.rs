@@ -28,4 +28,4 @@ mod status_cell;
 pub use limits::{CONNECTIONS, VIEWERS, heap_bytes, max_bytes};
 pub use live::LiveFeed;
 pub use page::RunFacts;
-pub use server::{StatusServer, check_bindable, describe_bind_error};
+pub use server::{STATUS_PAGE_THREAD, StatusServer, check_bindable, describe_bind_error};

@@ -12,10 +12,12 @@ use crate::board::heat::Reading;
 use crate::field::Interval;
 use crate::pipeline::Status;
 use crate::telemetry::{Cause, Telemetry};
+use crate::threads::{describe_failure, not_started};
 use rustix::io::Errno;
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{self, ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
@@ -23,8 +25,13 @@ use std::time::{Duration, Instant};
 
 /// How often the thread checks for connections and frames.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// The name of the thread of a connection.
+const CLIENT_THREAD: &str = "client";
 /// The delay after the address could not be bound.
 const BIND_RETRY: Duration = Duration::from_secs(5);
+
+/// The name of the page's thread.
+pub const STATUS_PAGE_THREAD: &str = "status page";
 
 /// Serves the page until it is dropped.
 pub struct StatusServer {
@@ -57,8 +64,14 @@ impl StatusServer {
         let page = Arc::new(PageState::new(facts, Access::new(token), live, RecentEvents::new(folder)));
         let shared = Arc::clone(&page);
         let work = move || run(&shared, listen, max_fps, &telemetry);
-        let thread = Builder::new().name("status page".into()).stack_size(STACK).spawn(work)?;
+        let thread = Builder::new().name(STATUS_PAGE_THREAD.into()).stack_size(STACK).spawn(work);
+        let thread = thread.map_err(|error| not_started(STATUS_PAGE_THREAD, &error))?;
         Ok(StatusServer { page, thread: Some(thread) })
+    }
+
+    /// Whether its thread has panicked.
+    pub fn has_failed(&self) -> bool {
+        self.thread.as_ref().is_some_and(JoinHandle::is_finished)
     }
 
     /// Adds the durations of the interval since the last status record.
@@ -114,7 +127,7 @@ fn run(page: &Arc<PageState>, address: SocketAddr, max_fps: f64, telemetry: &Tel
         connections.retain(|connection| !connection.thread.is_finished());
         while let Some(socket) = listener.as_ref().and_then(accept) {
             let _ = SockRef::from(&socket).set_tcp_nodelay(true);
-            connections.extend(handle(page, socket, connections.len()));
+            connections.extend(handle(page, socket, connections.len(), telemetry));
         }
         encoder.poll(&page.live, &page.latest);
         std::thread::sleep(POLL_INTERVAL);
@@ -167,15 +180,27 @@ fn accept(listener: &TcpListener) -> Option<TcpStream> {
     }
 }
 
-/// Starts a thread for a connection. Beyond [`CONNECTIONS`] it is answered with 503, which fits into any send buffer.
-fn handle(page: &Arc<PageState>, socket: TcpStream, served: usize) -> Option<ActiveConnection> {
+/// Starts a thread for a connection. Beyond [`CONNECTIONS`], and where no thread can be started, it is answered with 503, which
+/// fits into any send buffer. The line goes on whatever becomes of a visitor.
+fn handle(page: &Arc<PageState>, socket: TcpStream, served: usize, telemetry: &Telemetry) -> Option<ActiveConnection> {
     if served < CONNECTIONS
         && let Ok(other) = socket.try_clone()
     {
-        let page = Arc::clone(page);
-        let work = move || serve(&page, Connection::new(other));
-        if let Ok(thread) = Builder::new().name("client".into()).stack_size(STACK).spawn(work) {
-            return Some(ActiveConnection { thread, socket });
+        let (page, its_telemetry) = (Arc::clone(page), telemetry.clone());
+        let work = move || {
+            if catch_unwind(AssertUnwindSafe(|| serve(&page, Connection::new(other)))).is_err() {
+                its_telemetry.fail(Cause::Page, &describe_failure(CLIENT_THREAD));
+            }
+        };
+        match Builder::new().name(CLIENT_THREAD.into()).stack_size(STACK).spawn(work) {
+            Ok(thread) => {
+                telemetry.resolve(Cause::Page);
+                return Some(ActiveConnection { thread, socket });
+            }
+            Err(error) => {
+                let error = not_started(CLIENT_THREAD, &error);
+                telemetry.fail(Cause::Page, &format!("a visitor was turned away: {error}"));
+            }
         }
     }
     let busy = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 5\r\n\r\n";

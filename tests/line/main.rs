@@ -12,3 +12,4 @@ mod heat;
 mod pictures;
 mod pipeline;
 mod signals;
+mod threads;

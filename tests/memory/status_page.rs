@@ -145,7 +145,7 @@ fn inspection_does_not_wait_for_stuck_viewers() {
     };
     let mut verdicts = Verdicts::default();
     let mut host = Host { page, frames: FRAMES, visitors: Box::new(visitors) };
-    let ending = pipeline.run(&Shutdown::default(), &mut verdicts, &mut host).unwrap();
+    let ending = pipeline.run(&Shutdown::default(), &mut verdicts, &mut host);
     drop(host);
     assert_eq!(verdicts.0, ending.status.counts.inspected);
     // What a viewer that does not read has been sent lies in its socket: a part of the frames. The others were inspected

@@ -138,6 +138,31 @@ fn a_reload_takes_the_new_configuration_or_keeps_the_old_one() {
 }
 
 #[test]
+fn a_reload_that_is_asked_for_during_another_one_is_not_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = line(folder.path(), "");
+    let good = std::fs::read_to_string(&path).unwrap();
+    let results = format!("{:?}", folder.path().join("results"));
+    let mut service = Service::start(folder.path(), &path);
+    service.expect("READY=1");
+    for round in 0..4 {
+        // The first request was taken as soon as the manager hears of it; the run that it ends still looks around.
+        std::fs::write(&path, good.replace(&results, &format!("{:?}", folder.path().join("between")))).unwrap();
+        service.signal("HUP");
+        service.expect("RELOADING=1");
+        let newest = folder.path().join(format!("newest-{round}"));
+        let new = path.with_extension("new");
+        std::fs::write(&new, good.replace(&results, &format!("{newest:?}"))).unwrap();
+        std::fs::rename(&new, &path).unwrap();
+        service.signal("HUP");
+        eventually("a run with the newest configuration", || newest.join("events.jsonl").exists().then_some(()));
+        service.expect("WATCHDOG=1");
+    }
+    service.signal("TERM");
+    assert!(ends(&mut service.process).success());
+}
+
+#[test]
 fn who_cannot_start_never_says_that_it_is_ready() {
     let folder = tempfile::tempdir().unwrap();
     let mut service = Service::start(folder.path(), &line(folder.path(), "[anomaly]\nbundle = \"no-such-bundle\"\n"));

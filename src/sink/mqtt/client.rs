@@ -5,10 +5,12 @@ use super::settings::BrokerSettings;
 use super::shared::SharedState;
 use super::spool::Spool;
 use crate::telemetry::{Cause, Record, Telemetry, json_line};
+use crate::threads::not_started;
 use crate::times::FLUSH;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 /// Upper bound of the memory for a broker, in bytes, beside the records on the disk: the sender's stack, a TLS session with a
 /// system's certificate authorities, and the records in flight.
@@ -18,6 +20,7 @@ const STACK: usize = 1 << 19;
 /// Publishes records from a thread of its own.
 pub struct BrokerClient {
     shared: Arc<SharedState>,
+    thread: JoinHandle<()>,
     telemetry: Telemetry,
 }
 
@@ -40,8 +43,14 @@ impl BrokerClient {
         let shared = Arc::new(SharedState::new(spool));
         let (for_sender, its_telemetry) = (Arc::clone(&shared), telemetry.clone());
         let thread = std::thread::Builder::new().name("mqtt".into()).stack_size(STACK);
-        thread.spawn(move || sender::run(&for_sender, &settings, &its_telemetry))?;
-        Ok(BrokerClient { shared, telemetry })
+        let thread = thread.spawn(move || sender::run(&for_sender, &settings, &its_telemetry));
+        let thread = thread.map_err(|error| not_started("mqtt", &error))?;
+        Ok(BrokerClient { shared, thread, telemetry })
+    }
+
+    /// Whether its thread has panicked.
+    pub fn has_failed(&self) -> bool {
+        self.thread.is_finished() && !self.shared.is_stopping()
     }
 
     /// Queues a record. A status is not queued: only the newest one matters, see [`BrokerClient::set_status`].

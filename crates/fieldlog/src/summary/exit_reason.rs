@@ -149,6 +149,7 @@ impl ExitEvidence {
         if let Some((reason, line_ref)) = &self.stop {
             let exit_reason = match reason.as_str() {
                 "a new configuration" => ExitReason::Reload,
+                "a thread could not be started" => ExitReason::Failed(1, reason.clone()),
                 "a thread failed" => ExitReason::Panic(reason.clone()),
                 _ => ExitReason::Clean(reason.clone()),
             };
