@@ -18,6 +18,7 @@
 //! | [`bundle`] | a model with all that it needs: manifest, hashes, golden vectors |
 //! | [`board`] | what the board has: GPIO lines, temperature sensors, permissions |
 //! | [`memory`] | the memory budget and the counting allocator |
+//! | [`files`] | files from outside: opened without waiting, read up to a limit |
 //! | [`threads`] | what is reported of a thread that failed or cannot be started |
 //! | [`times`] | all timeouts, from one constant |
 //!
@@ -31,6 +32,7 @@ pub mod bundle;
 pub mod commands;
 pub mod config;
 pub mod field;
+pub mod files;
 pub mod line;
 pub mod memory;
 pub mod pipeline;

@@ -48,5 +48,6 @@ pub fn all() -> Vec<PathBuf> {
 }
 
 fn is_bundle(folder: &Path) -> bool {
-    folder.join("bundle.toml").is_file()
+    // Whatever is there: what is no file is refused by name when it is opened.
+    folder.join("bundle.toml").exists()
 }

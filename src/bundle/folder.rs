@@ -4,6 +4,7 @@ use super::error::BundleError;
 use super::hash::{sha256, sha256_of_file};
 use super::kernels::load_model;
 use super::manifest::{Golden, Manifest};
+use crate::files;
 use lineside_engine::{Model, Tensor, npy};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ pub struct Bundle {
     folder: PathBuf,
     manifest: Manifest,
     fingerprint: String,
+    max_file_bytes: u64,
 }
 
 impl Bundle {
@@ -21,7 +23,7 @@ impl Bundle {
     /// [`BundleError::Bad`] for a manifest that does not parse or a file that is missing or has another hash.
     pub fn open(folder: &Path) -> Result<Bundle, BundleError> {
         let path = folder.join("bundle.toml");
-        let text = std::fs::read_to_string(&path).map_err(|e| BundleError::bad(&path, e))?;
+        let text = files::read_text(&path, files::MAX_TEXT).map_err(|e| BundleError::bad(&path, e))?;
         let manifest = Manifest::parse(&text, &path)?;
         for (name, stated) in &manifest.files {
             let file = folder.join(name);
@@ -34,7 +36,13 @@ impl Bundle {
                 return Err(BundleError::bad(&file, problem));
             }
         }
-        Ok(Bundle { folder: folder.to_path_buf(), fingerprint: sha256(text.as_bytes()), manifest })
+        let fingerprint = sha256(text.as_bytes());
+        Ok(Bundle { folder: folder.to_path_buf(), fingerprint, manifest, max_file_bytes: files::MAX_ARRAY })
+    }
+
+    /// The same bundle, of which no file of more bytes is read.
+    pub fn with_max_file_bytes(self, max_file_bytes: u64) -> Bundle {
+        Bundle { max_file_bytes, ..self }
     }
 
     /// The manifest.
@@ -58,6 +66,10 @@ impl Bundle {
     /// [`BundleError::Bad`] where the engine cannot use it.
     pub fn model(&self) -> Result<Model, BundleError> {
         let path = self.folder.join(&self.manifest.model);
+        let length = files::open(&path).map_err(|e| BundleError::bad(&path, e))?.1;
+        if length > self.max_file_bytes {
+            return Err(BundleError::bad(&path, files::too_large(length, self.max_file_bytes)));
+        }
         load_model(&path).map_err(|e| BundleError::bad(&path, e))
     }
 
@@ -67,7 +79,7 @@ impl Bundle {
     /// [`BundleError::Bad`] where it cannot be read.
     pub fn read(&self, name: &str) -> Result<Vec<u8>, BundleError> {
         let path = self.folder.join(name);
-        std::fs::read(&path).map_err(|e| BundleError::bad(&path, e))
+        files::read(&path, self.max_file_bytes).map_err(|e| BundleError::bad(&path, e))
     }
 
     /// An error about a file of the bundle.

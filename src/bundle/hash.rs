@@ -1,7 +1,7 @@
 //! SHA-256 in hexadecimal digits.
 
+use crate::files;
 use sha2::{Digest, Sha256};
-use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
@@ -16,7 +16,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// [`io::Error`] where it cannot be read.
 pub(super) fn sha256_of_file(path: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
-    let mut reader = BufReader::with_capacity(1 << 16, File::open(path)?);
+    let mut reader = BufReader::with_capacity(1 << 16, files::open(path)?.0);
     loop {
         let part = reader.fill_buf()?;
         if part.is_empty() {

@@ -1,5 +1,6 @@
 //! The kernel set that `LINESIDE_KERNEL` asks for.
 
+use crate::files;
 use lineside_engine::{EngineError, Model, kernel_names};
 use std::path::Path;
 
@@ -8,6 +9,8 @@ use std::path::Path;
 /// # Errors
 /// As [`Model::load`]; [`EngineError::Unsupported`] where this CPU has no such kernels, with the names that it has.
 pub fn load_model(path: &Path) -> Result<Model, EngineError> {
+    // What is no file would be waited for.
+    drop(files::open(path)?);
     let model = Model::load(path)?;
     let Ok(asked) = std::env::var("LINESIDE_KERNEL") else { return Ok(model) };
     let names = kernel_names();

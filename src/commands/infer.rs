@@ -2,6 +2,7 @@
 
 use super::WrongArguments;
 use crate::bundle;
+use crate::files;
 use crate::sink::write_durably;
 use anyhow::Context;
 use lineside_engine::{Session, npy};
@@ -32,7 +33,7 @@ pub fn run(arguments: &InferArguments) -> anyhow::Result<ExitCode> {
     }
     let mut arrays = Vec::new();
     for (path, input) in arguments.input.iter().zip(&stated) {
-        let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+        let bytes = files::read(path, files::MAX_ARRAY).with_context(|| path.display().to_string())?;
         let array = npy::read(&bytes).with_context(|| path.display().to_string())?;
         anyhow::ensure!(
             array.kind() == input.kind,

@@ -20,7 +20,7 @@ pub(super) fn read(
 ) -> anyhow::Result<()> {
     let same = masks.join(picture.strip_prefix(defects).unwrap_or(picture));
     let png = same.with_extension("png");
-    let path = [&same, &png].into_iter().find(|path| path.is_file());
+    let path = [&same, &png].into_iter().find(|path| path.exists());
     let path = path.with_context(|| format!("{}: no mask: {} is missing", picture.display(), png.display()))?;
     read_picture(path, mask)?;
     let ((width, height), (actual_width, actual_height)) = (size, (mask.width(), mask.height()));

@@ -20,6 +20,7 @@ mod upscale;
 
 use crate::bundle::BundleError;
 use crate::config::ConfigError;
+use crate::files;
 use crate::memory::OverBudget;
 use crate::task::TaskError;
 use crate::telemetry::{LogFormat, LogSettings, LogTarget, Telemetry};
@@ -144,12 +145,14 @@ fn percentile(sorted: &[f64], q: f64) -> f64 {
 /// Reads and decodes one picture file.
 fn read_picture(path: &std::path::Path, picture: &mut lineside_picture::Picture) -> anyhow::Result<()> {
     use anyhow::Context;
-    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    let bytes = files::read(path, MAX_PICTURE_BYTES).with_context(|| path.display().to_string())?;
     lineside_picture::decode_file(&bytes, MAX_PIXELS, picture).with_context(|| path.display().to_string())
 }
 
 /// The most pixels of a picture that a command reads by name.
 const MAX_PIXELS: usize = 64_000_000;
+/// The most bytes of its file.
+const MAX_PICTURE_BYTES: u64 = lineside_picture::max_file_bytes(MAX_PIXELS);
 
 #[cfg(test)]
 mod tests {

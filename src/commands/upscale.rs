@@ -2,6 +2,7 @@
 
 use super::{MAX_PIXELS, WrongArguments};
 use crate::bundle;
+use crate::files;
 use crate::memory::peak_resident_bytes;
 use crate::sink::write_durably;
 use crate::source::picture_files;
@@ -9,7 +10,6 @@ use crate::task::TaskError;
 use crate::task::super_resolution::Enlarger;
 use anyhow::Context;
 use lineside_picture::{PictureError, RowReader, write_png_rows};
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -69,7 +69,7 @@ pub fn run(arguments: &UpscaleArguments) -> anyhow::Result<ExitCode> {
 fn enlarge(enlarger: &mut Enlarger, input: &Path, output: &Path) -> anyhow::Result<()> {
     let started = Instant::now();
     let name = || input.display().to_string();
-    let file = File::open(input).with_context(name)?;
+    let (file, _) = files::open(input).with_context(name)?;
     let mut reader = RowReader::open(file, MAX_PIXELS_BY_ROWS, MAX_PIXELS).with_context(name)?;
     if reader.is_16_bit() {
         log::warn!(picture = name().as_str(), bits = 16, written_bits = 8; "depth_reduced");

@@ -6,6 +6,7 @@ mod lines;
 mod mqtt;
 mod status_page;
 
+use crate::files;
 pub use camera::{CameraConfig, CameraFormat, ControlValue};
 pub use heat::{HeatConfig, SmallerConfig};
 pub use lines::{AlarmConfig, HeartbeatConfig, Idle, TriggerConfig, TriggerEdge};
@@ -263,7 +264,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] where it cannot be read or has an invalid value.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let text = std::fs::read_to_string(path)
+        let text = files::read_text(path, files::MAX_TEXT)
             .map_err(|e| ConfigError { place: path.display().to_string(), problem: e.to_string() })?;
         Config::parse(&text, path)
     }

@@ -1,6 +1,7 @@
 //! `[status_page]`: the status page, which is off unless the table is there.
 
 use super::{Config, ConfigError, Violation, check_range};
+use crate::files;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -44,8 +45,8 @@ impl Config {
         let Some(page) = &self.status_page else { return Ok(None) };
         let Some(file) = &page.token_file else { return Ok(page.token.as_ref().map(|token| token.get_ref().clone())) };
         let path = file.get_ref().display();
-        let text =
-            std::fs::read_to_string(file.get_ref()).map_err(|error| self.error_at(file, format!("{path}: {error}")))?;
+        let text = files::read_text(file.get_ref(), files::MAX_SECRET)
+            .map_err(|error| self.error_at(file, format!("{path}: {error}")))?;
         let token = text.lines().next().unwrap_or_default().trim();
         match token_problem(token) {
             Some(problem) => Err(self.error_at(file, format!("{path}: the first line {problem}"))),

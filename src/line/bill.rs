@@ -54,6 +54,11 @@ pub(super) fn evidence_bytes(pixels: u64, enlarged: u64) -> u64 {
     2 * pixels * FRAME_BYTES as u64 + 3 * enlarged
 }
 
+/// The most bytes of a picture file, where the budget leaves so many: beside its pixels and the decoder's state.
+pub(super) fn file_bytes(left: u64) -> u64 {
+    DECODER_BYTES + left
+}
+
 /// Frames and what is made of them, on their way from the source to the disk.
 pub(super) fn add_frames(bill: &mut Bill, config: &Config, pixels: u64, enlarged: u64) {
     let frame = pixels * FRAME_BYTES as u64;

@@ -9,13 +9,14 @@ use crate::sink::mqtt::BrokerSettings;
 #[cfg(feature = "mqtt")]
 pub(super) fn broker(config: &Config, mode: Mode, bill: &mut Bill) -> anyhow::Result<Option<BrokerSettings>> {
     use crate::board::machine;
+    use crate::files;
     use crate::sink::mqtt;
 
     let Some(section) = &config.mqtt else { return Ok(None) };
     let machine = machine();
     let password = section.password_file.as_ref().map(|file| {
         let blame = |problem: String| config.error_at(file, format!("{}: {problem}", file.get_ref().display()));
-        let text = std::fs::read_to_string(file.get_ref()).map_err(|error| blame(error.to_string()))?;
+        let text = files::read_text(file.get_ref(), files::MAX_SECRET).map_err(|error| blame(error.to_string()))?;
         let password = text.trim_end_matches(['\n', '\r']).to_string();
         let usable = !password.is_empty() && password.len() <= usize::from(u16::MAX);
         usable.then_some(password).ok_or_else(|| blame("holds no password".into()))

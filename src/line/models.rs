@@ -35,7 +35,9 @@ pub(super) struct Models {
 
 /// Loads the models that a configuration names.
 pub(super) fn load(config: &Config, source: &dyn FrameSource, bill: &mut Bill) -> anyhow::Result<Models> {
-    let anomaly = bundle::find(&config.anomaly.bundle)?;
+    let budget = config.budget.memory.as_u64();
+    let find = |name: &str| bundle::find(name).map(|bundle| bundle.with_max_file_bytes(budget));
+    let anomaly = find(&config.anomaly.bundle)?;
     // In the size of the frames, so that what depends on it is made now and not while the line runs.
     let size = source.frame_size().unwrap_or(UNKNOWN_SIZE);
     let inspector = load_inspector(config, &anomaly, size, bill)?;
@@ -48,7 +50,7 @@ pub(super) fn load(config: &Config, source: &dyn FrameSource, bill: &mut Bill) -
         models.add_enlarger(config, source, bill)?;
     }
     if let Some(smaller) = &config.heat.smaller {
-        let (bundle, size) = (bundle::find(&smaller.bundle)?, smaller.size());
+        let (bundle, size) = (find(&smaller.bundle)?, smaller.size());
         models.bundles.push(identity(&bundle));
         models.smaller = Some(Smaller { size, inspector: load_inspector(config, &bundle, size, bill)? });
     }
@@ -59,6 +61,7 @@ impl Models {
     fn add_enlarger(&mut self, config: &Config, source: &dyn FrameSource, bill: &mut Bill) -> anyhow::Result<()> {
         let when = config.super_resolution.when;
         let bundle = bundle::find(&config.super_resolution.bundle)?;
+        let bundle = bundle.with_max_file_bytes(config.budget.memory.as_u64());
         self.bundles.push(identity(&bundle));
         let mut enlarger = Enlarger::new(bundle)?;
         let fitted = EnlargingPlan::fit(config, source, &mut self.inspector, &mut enlarger)?;

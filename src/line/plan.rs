@@ -64,7 +64,7 @@ pub fn configuration(path: Option<&Path>) -> anyhow::Result<Config> {
 /// Where something cannot be opened or loaded, is over budget, or would run in floats unasked.
 pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Result<LinePlan> {
     reset_peak();
-    let source = triggered(config, open_source(config, mode, telemetry)?, telemetry)?;
+    let mut source = triggered(config, open_source(config, mode, telemetry)?, telemetry)?;
     let signals = open_signals(config, telemetry)?;
     let pixels = source.max_pixels() as u64;
     let mut bill = Bill::default();
@@ -78,7 +78,9 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
     bill::add_stacks(&mut bill);
     let page = page::plan(config, source.as_ref(), &mut bill)?;
     bill::add_loading(&mut bill);
-    bill.check(config.budget.memory.as_u64())?;
+    let budget = config.budget.memory.as_u64();
+    bill.check(budget)?;
+    source.limit_file_bytes(bill::file_bytes(budget - bill.total()));
 
     Ok(LinePlan {
         source: source.describe(),

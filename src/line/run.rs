@@ -61,7 +61,9 @@ pub fn run(line: Line) -> anyhow::Result<RunOutcome> {
     let mut ready = plan(&config, Mode::Run, &telemetry)?;
     loop {
         ready.pipeline.frames = frames;
+        let orderly = shutdown.stop_orderly();
         let ended = service.run_once(&config, ready, &shutdown.another(), kept, console())?;
+        drop(orderly);
         if !ended.reader_gone {
             summary(&ended.outcome)?;
         }

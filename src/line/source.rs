@@ -16,7 +16,8 @@ pub fn open_source(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow
         Source::Folder(folder) => {
             let fps = folder.fps.as_ref().map(|fps| *fps.get_ref());
             let max_pixels = (folder.max_megapixels.get_ref() * 1e6) as usize;
-            Box::new(FolderSource::open(&folder.path, folder.repeat, fps, max_pixels).map_err(anyhow::Error::msg)?)
+            let source = FolderSource::open(&folder.path, folder.repeat, fps, max_pixels, telemetry);
+            Box::new(source.map_err(anyhow::Error::msg)?)
         }
         Source::Pattern(line) => {
             let fps = line.fps.as_ref().map(|fps| *fps.get_ref());

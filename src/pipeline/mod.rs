@@ -22,4 +22,4 @@ pub use newest_frame::{NewestFrame, Taken};
 pub use pulse::{Pulse, Watch, WatchedThread};
 pub use report::Report;
 pub use run::{FAILED, NOT_STARTED, Pipeline, QUEUE, Reporter, RunEnd, RunObserver, STACK, THREADS};
-pub use shutdown::Shutdown;
+pub use shutdown::{OrderlyStop, Shutdown};

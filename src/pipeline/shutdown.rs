@@ -9,17 +9,33 @@ pub struct Shutdown {
     requested: Arc<AtomicBool>,
     /// The same request, beyond this run.
     signalled: Arc<AtomicBool>,
+    /// Nothing is at work that must end in order: a signal ends the process at once.
+    idle: Arc<AtomicBool>,
+}
+
+/// While it lives, a signal asks for an orderly stop.
+#[must_use]
+pub struct OrderlyStop<'a>(&'a AtomicBool);
+
+impl Drop for OrderlyStop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
 }
 
 impl Shutdown {
-    /// A shutdown that SIGINT and SIGTERM ask for. A second signal ends the process at once, with exit code 1.
+    /// A shutdown that SIGINT and SIGTERM ask for. A second signal ends the process at once, with exit code 1. While no run needs
+    /// an orderly stop ([`Shutdown::stop_orderly`]) the first one does, with exit code 0: whoever loads from a share that stalls is
+    /// not waited for.
     ///
     /// # Errors
     /// Where the handlers cannot be installed.
     pub fn on_signals() -> std::io::Result<Shutdown> {
         use signal_hook::consts::{SIGINT, SIGTERM};
         let shutdown = Shutdown::default();
+        shutdown.idle.store(true, Relaxed);
         for signal in [SIGINT, SIGTERM] {
+            signal_hook::flag::register_conditional_shutdown(signal, 0, Arc::clone(&shutdown.idle))?;
             // In this order: the second signal finds the flag that the first one set.
             signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&shutdown.signalled))?;
             signal_hook::flag::register(signal, Arc::clone(&shutdown.signalled))?;
@@ -29,7 +45,13 @@ impl Shutdown {
 
     /// Another run, which the same signals end; to ask this one to stop does not stop the other.
     pub fn another(&self) -> Shutdown {
-        Shutdown { requested: Arc::default(), signalled: Arc::clone(&self.signalled) }
+        Shutdown { requested: Arc::default(), ..self.clone() }
+    }
+
+    /// From now on there is something to write down at the end, until the result is dropped.
+    pub fn stop_orderly(&self) -> OrderlyStop<'_> {
+        self.idle.store(false, Relaxed);
+        OrderlyStop(&self.idle)
     }
 
     /// Asks every thread of this run to stop.

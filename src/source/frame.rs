@@ -100,6 +100,9 @@ pub trait FrameSource: Send {
     /// only one size ignores it.
     fn resize(&mut self, _size: Option<(usize, usize)>) {}
 
+    /// Refuses files of more bytes from now on: what the budget leaves. A source that reads no files ignores it.
+    fn limit_file_bytes(&mut self, _bytes: u64) {}
+
     /// Its condition.
     fn condition(&self) -> SourceCondition {
         SourceCondition::default()

@@ -96,6 +96,10 @@ impl<T: TriggerInput> FrameSource for TriggeredSource<T> {
         self.source.resize(size);
     }
 
+    fn limit_file_bytes(&mut self, bytes: u64) {
+        self.source.limit_file_bytes(bytes);
+    }
+
     fn condition(&self) -> SourceCondition {
         SourceCondition { passed_over: self.missed, ..self.source.condition() }
     }

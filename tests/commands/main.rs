@@ -6,6 +6,7 @@ mod common;
 mod bad_input;
 mod board;
 mod infer;
+mod odd_files;
 mod parity;
 mod pixels;
 mod replay;

@@ -12,4 +12,5 @@ mod heat;
 mod pictures;
 mod pipeline;
 mod signals;
+mod stalled;
 mod threads;

@@ -59,7 +59,9 @@ fn lines_follow_every_verdict_and_are_first_to_know() {
     let diary = Diary::default();
     let pipeline = Pipeline {
         // Slow enough that the line is asked in between.
-        source: Box::new(FolderSource::open(&folder.join("frames"), false, Some(20.0), 100_000).unwrap()),
+        source: Box::new(
+            FolderSource::open(&folder.join("frames"), false, Some(20.0), 100_000, &Telemetry::default()).unwrap(),
+        ),
         inspection: Inspection {
             inspector: Inspector::new(&Bundle::open(&folder).unwrap(), None).unwrap(),
             enlargement: None,

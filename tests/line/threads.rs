@@ -13,11 +13,14 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// The part of the line that panics.
 #[derive(Clone, Copy, PartialEq)]
 enum Faulty {
+    Nobody,
     Source,
     Signal,
     Verdict,
@@ -93,9 +96,9 @@ impl RunObserver for Faulty {
     }
 }
 
-fn run(faulty: Faulty) -> RunEnd {
+fn pipeline(faulty: Faulty) -> Pipeline {
     let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/inspect-demo");
-    let pipeline = Pipeline {
+    Pipeline {
         source: Box::new(Camera(faulty, PatternSource::new(160, 120, 1, 0, Some(50.0), None))),
         inspection: Inspection {
             inspector: Inspector::new(&Bundle::open(&bundle).unwrap(), None).unwrap(),
@@ -109,8 +112,11 @@ fn run(faulty: Faulty) -> RunEnd {
         frames: None,
         shedding: Arc::default(),
         telemetry: Telemetry::default(),
-    };
-    pipeline.run(&Shutdown::default(), &mut { faulty }, &mut { faulty })
+    }
+}
+
+fn run(faulty: Faulty) -> RunEnd {
+    pipeline(faulty).run(&Shutdown::default(), &mut { faulty }, &mut { faulty })
 }
 
 #[test]
@@ -129,6 +135,72 @@ fn a_panic_in_any_thread_ends_the_run() {
         assert!(failure.contains(&format!("the thread \"{name}\" failed")), "{name}: {failure}");
         assert!(failure.contains("please report it"), "{failure}");
     }
+}
+
+/// A source that gets stuck after its first frame, until it is released.
+struct Stuck {
+    frames: PatternSource,
+    is_stuck: Arc<AtomicBool>,
+    release: Receiver<()>,
+}
+
+impl FrameSource for Stuck {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        if frame.name.is_empty() && !self.is_stuck.load(Relaxed) {
+            return self.frames.next(frame);
+        }
+        self.is_stuck.store(true, Relaxed);
+        let _ = self.release.recv();
+        Next::Ended
+    }
+
+    fn is_live(&self) -> bool {
+        true
+    }
+
+    fn max_pixels(&self) -> usize {
+        self.frames.max_pixels()
+    }
+
+    fn describe(&self) -> String {
+        "stuck".into()
+    }
+}
+
+/// Counts looks at a run whose source is stuck, and releases it in the end.
+struct Watcher {
+    is_stuck: Arc<AtomicBool>,
+    release: Sender<()>,
+    looks: u32,
+    alive: u32,
+}
+
+impl RunObserver for Watcher {
+    fn status(&mut self, _: &Status, _: &Interval) {}
+
+    fn poll(&mut self, _: &Status, alive: bool, _: &Shutdown) {
+        if self.is_stuck.load(Relaxed) {
+            self.looks += 1;
+            self.alive += u32::from(alive);
+            if self.looks == 50 {
+                self.release.send(()).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stuck_thread_is_not_covered_up() {
+    let (release, released) = channel();
+    let is_stuck = Arc::<AtomicBool>::default();
+    let frames = PatternSource::new(160, 120, 1, 0, Some(50.0), None);
+    let mut pipeline = pipeline(Faulty::Nobody);
+    pipeline.source = Box::new(Stuck { frames, is_stuck: Arc::clone(&is_stuck), release: released });
+    let mut watcher = Watcher { is_stuck, release, looks: 0, alive: 0 };
+    let ending = pipeline.run(&Shutdown::default(), &mut Faulty::Nobody, &mut watcher);
+    assert!(ending.failure.is_none() && watcher.looks >= 50);
+    // The first look still finds the round in which it got stuck.
+    assert!(watcher.alive <= 1, "{} of {} looks found it alive", watcher.alive, watcher.looks);
 }
 
 /// Threads from the one whose number `TEST_THREADS` holds cannot be started.

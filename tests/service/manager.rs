@@ -1,11 +1,11 @@
 //! The service as systemd sees it: what it is told, when, and what a reload and a stop come to. The manager is a socket of
 //! the test's own.
 
-use crate::common::{HANGS, arg, config, ends, eventually, lineside, records, root, signal};
+use crate::common::{HANGS, arg, config, ends, eventually, lineside, records, signal};
 use lineside::times::FEED;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// The service, and the socket on which it tells how it does.
@@ -170,23 +170,4 @@ fn who_cannot_start_never_says_that_it_is_ready() {
     // All that was sent is still in the socket.
     let lines = service.hear(Duration::from_millis(200), "READY=1");
     assert!(lines.is_empty(), "{lines:?}");
-}
-
-#[test]
-fn a_stuck_thread_is_not_covered_up() {
-    let folder = tempfile::tempdir().unwrap();
-    // A pipe that nobody writes to, called a picture: who reads it waits for ever.
-    let frames = folder.path().join("frames");
-    std::fs::create_dir(&frames).unwrap();
-    std::fs::copy(root().join("models/inspect-demo/frames/normal/part-01.jpg"), frames.join("1.jpg")).unwrap();
-    assert!(Command::new("mkfifo").arg(frames.join("2.jpg")).status().unwrap().success());
-    let results = folder.path().join("results");
-    let path = config(folder.path(), &format!("[source.folder]\npath = {frames:?}\n[output]\nfolder = {results:?}\n"));
-    let mut service = Service::start(folder.path(), &path);
-    service.expect("READY=1");
-    // It is fed while the first frame is inspected, and after that no more: for three times the interval and again for as
-    // long.
-    let fed = |time| service.hear(time, "").iter().any(|line| line == "WATCHDOG=1");
-    eventually("silence", || (!fed(3 * FEED) && !fed(3 * FEED)).then_some(()));
-    assert!(service.process.try_wait().unwrap().is_none(), "it is stuck, not gone");
 }

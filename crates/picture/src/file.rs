@@ -22,6 +22,12 @@ const OTHER_FORMATS: [(&[u8], &str); 8] = [
     (b"version https://git-lfs", "it is a Git LFS pointer, fetch the file itself"),
 ];
 
+/// The most bytes that a file of so many pixels may have to be read: four channels of 16 bits each, and 16 MiB for what
+/// describes the picture.
+pub const fn max_file_bytes(limit_pixels: usize) -> u64 {
+    (limit_pixels as u64).saturating_mul(8).saturating_add(16 << 20)
+}
+
 /// Whether a file's name ends as that of a picture that is read ([`EXTENSIONS`], in any case).
 pub fn is_picture_name(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);

@@ -36,7 +36,7 @@ pub mod testing;
 pub use bicubic::BicubicRows;
 pub use colour::{Range, luma_into, luma_row, merge_row, merge_ycbcr, rgb_into, split_row, split_ycbcr};
 pub use draw::{Colour, draw_box, label, side_by_side, stacked};
-pub use file::{EXTENSIONS, decode_file, is_picture_name};
+pub use file::{EXTENSIONS, decode_file, is_picture_name, max_file_bytes};
 pub use format::{PixelFormat, RawFrame, decode_into};
 pub use heat::overlay_heatmap;
 /// The crate whose pictures [`Picture`] converts to and from.

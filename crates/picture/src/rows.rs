@@ -6,7 +6,7 @@
 use super::PictureError;
 use super::codecs::{WholeFormat, WholePicture, round_to_8_bits};
 use super::colour::Range;
-use super::file::{is_jpeg, unknown};
+use super::file::{is_jpeg, max_file_bytes, unknown};
 use super::jpeg::decode_stream;
 use super::jpeg_stream::plain_stream;
 use super::picture::{Picture, RowLayout};
@@ -40,9 +40,15 @@ impl RowReader {
         (&file).take(16).read_to_end(&mut start).map_err(failed)?;
         file.rewind().map_err(failed)?;
         let whole_limit = limit.min(whole_limit);
-        let read_all = |mut file: &File| {
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes).map_err(failed)?;
+        let read_all = |file: &File| {
+            let (mut bytes, most) = (Vec::new(), max_file_bytes(whole_limit));
+            // By what was read, not by a stated length: a file may grow.
+            if file.metadata().map_err(failed)?.len() > most
+                || file.take(most + 1).read_to_end(&mut bytes).map_err(failed)? as u64 > most
+            {
+                let reason = format!("it has more than {most} bytes, more than so many pixels can take");
+                return Err(PictureError::Broken { kind: "file", reason });
+            }
             Ok(bytes)
         };
         match WholeFormat::of(&start) {
@@ -72,7 +78,7 @@ impl RowReader {
                 decode_stream(stream, Range::Full, whole_limit, &mut picture)?;
                 Ok(RowReader::from_picture(picture))
             }
-            None => Err(unknown(&read_all(&file)?)),
+            None => Err(unknown(&start)),
         }
     }
 

@@ -2,7 +2,8 @@
 
 use crate::bundle::sha256;
 use crate::commands::progress::ProgressReporter;
-use crate::commands::{MAX_PIXELS, masks};
+use crate::commands::{MAX_PICTURE_BYTES, MAX_PIXELS, masks};
+use crate::files;
 use crate::source::picture_files;
 use crate::task::anomaly::teach::{LabelledDefect, TeachError, Trainer};
 use anyhow::Context;
@@ -27,7 +28,7 @@ impl<'a> Defects<'a> {
         if let Some(folder) = folder {
             let mut known = BTreeMap::new();
             for file in picture_files(folder).map_err(anyhow::Error::msg)? {
-                let bytes = std::fs::read(&file).with_context(|| file.display().to_string())?;
+                let bytes = files::read(&file, MAX_PICTURE_BYTES).with_context(|| file.display().to_string())?;
                 let key = sha256(&bytes);
                 if let Some(first) = known.insert(key.clone(), file.clone()) {
                     log::warn!("{}: a copy of {}; left out", file.display(), first.display());
@@ -97,7 +98,7 @@ impl<'a> Defects<'a> {
 }
 
 fn read(file: &Path, picture: &mut Picture) -> anyhow::Result<()> {
-    Ok(decode_file(&std::fs::read(file)?, MAX_PIXELS, picture)?)
+    Ok(decode_file(&files::read(file, MAX_PICTURE_BYTES)?, MAX_PIXELS, picture)?)
 }
 
 /// The sub-folder of `folder` in which a picture lies; "defect" where it lies in none.

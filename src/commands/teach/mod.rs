@@ -7,9 +7,10 @@ mod report;
 
 pub use arguments::TeachArguments;
 
-use super::MAX_PIXELS;
 use super::progress::ProgressReporter;
+use super::{MAX_PICTURE_BYTES, MAX_PIXELS};
 use crate::bundle::{self, Bundle, Draft, InputSection, Manifest, Task, sha256};
+use crate::files;
 use crate::source::picture_files;
 use crate::task::anomaly::teach::{DatasetCheck, TeachError, TrainedModel, Trainer, TrainingPicture, check_dataset};
 use crate::telemetry::Telemetry;
@@ -118,7 +119,7 @@ fn add_normal_pictures(
     for (i, file) in files.iter().enumerate() {
         progress.at(i as u64);
         let name = file.display().to_string();
-        let bytes = match std::fs::read(file) {
+        let bytes = match files::read(file, MAX_PICTURE_BYTES) {
             Ok(bytes) => bytes,
             Err(error) => {
                 left_out.push(format!("{name}: {error}; left out"));

@@ -2,10 +2,11 @@
 
 use super::{Outcome, OutcomeKind, RecordedVerdict, RunInfo};
 use crate::bundle::{self, Bundle, sha256};
+use crate::files;
 use crate::task::TaskError;
 use crate::task::anomaly::{Inspector, Verdict};
 use lineside_engine::{Plan, kernel_names};
-use lineside_picture::{Picture, decode_file};
+use lineside_picture::{Picture, decode_file, max_file_bytes};
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
@@ -132,7 +133,7 @@ impl VerdictChecker {
             return Some(Outcome::new(OutcomeKind::Corrupt, format!("its record names a frame elsewhere: {name:?}")));
         }
         let path = self.folder.join(name);
-        let bytes = match std::fs::read(&path) {
+        let bytes = match files::read(&path, max_file_bytes(MAX_PIXELS)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Some(Outcome::new(OutcomeKind::Gone, format!("{name} is not there (any more)")));

@@ -1,5 +1,6 @@
 //! Reads the verdicts from a folder's records, in the order in which they were written.
 
+use crate::files;
 use crate::sink::record_files;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -153,7 +154,7 @@ impl VerdictReader {
         loop {
             if self.file.is_none() {
                 let Some(path) = self.files.next() else { return Ok(false) };
-                self.file = Some(BufReader::new(File::open(path)?));
+                self.file = Some(BufReader::new(files::open(&path)?.0));
             }
             let Some(file) = &mut self.file else { return Ok(false) };
             self.line.clear();

@@ -1,5 +1,6 @@
 //! TLS configuration: the trusted certificate authorities, and the client certificate.
 
+use crate::files;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -41,14 +42,19 @@ pub fn tls_config(ca: &Path, client: Option<(&Path, &Path)>) -> Result<Arc<Clien
     if chain.is_empty() {
         return Err((TlsFile::Certificate, format!("{}: holds no certificate", certificate.display())));
     }
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| (TlsFile::Key, describe(key, &error)))?;
+    let secret = read(key).and_then(|pem| PrivateKeyDer::from_pem_slice(&pem).map_err(|error| describe(key, &error)));
+    let secret = secret.map_err(|problem| (TlsFile::Key, problem))?;
     let config = config.with_client_auth_cert(chain, secret);
     config.map(Arc::new).map_err(|error| (TlsFile::Key, format!("{}: {error}", key.display())))
 }
 
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    files::read(path, files::MAX_PEM).map_err(|error| format!("{}: {error}", path.display()))
+}
+
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| describe(path, &error))?;
-    certificates.collect::<Result<_, _>>().map_err(|error| describe(path, &error))
+    let pem = read(path)?;
+    CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|error| describe(path, &error))
 }
 
 fn describe(path: &Path, error: &rustls::pki_types::pem::Error) -> String {
