@@ -5,7 +5,9 @@ use super::hash::{sha256, sha256_of_file};
 use super::kernels::load_model;
 use super::manifest::{Golden, Manifest};
 use crate::files;
+use bytesize::ByteSize;
 use lineside_engine::{Model, Tensor, npy};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A bundle whose manifest was read and whose files were verified.
@@ -13,7 +15,8 @@ pub struct Bundle {
     folder: PathBuf,
     manifest: Manifest,
     fingerprint: String,
-    max_file_bytes: u64,
+    /// The memory of the line that uses it, in bytes.
+    budget: Option<u64>,
 }
 
 impl Bundle {
@@ -37,12 +40,25 @@ impl Bundle {
             }
         }
         let fingerprint = sha256(text.as_bytes());
-        Ok(Bundle { folder: folder.to_path_buf(), fingerprint, manifest, max_file_bytes: files::MAX_ARRAY })
+        Ok(Bundle { folder: folder.to_path_buf(), fingerprint, manifest, budget: None })
     }
 
-    /// The same bundle, of which no file of more bytes is read.
-    pub fn with_max_file_bytes(self, max_file_bytes: u64) -> Bundle {
-        Bundle { max_file_bytes, ..self }
+    /// The same bundle for a line with a budget in bytes: no file of it that is larger is read.
+    pub fn within(self, budget: u64) -> Bundle {
+        Bundle { budget: Some(budget), ..self }
+    }
+
+    fn max_file_bytes(&self) -> u64 {
+        self.budget.unwrap_or(files::MAX_ARRAY)
+    }
+
+    fn unreadable(&self, path: &Path, error: &io::Error) -> BundleError {
+        match self.budget {
+            Some(budget) if error.kind() == io::ErrorKind::FileTooLarge => {
+                BundleError::bad(path, format!("budget.memory is {}, but {error}", ByteSize(budget)))
+            }
+            _ => BundleError::bad(path, error),
+        }
     }
 
     /// The manifest.
@@ -66,9 +82,9 @@ impl Bundle {
     /// [`BundleError::Bad`] where the engine cannot use it.
     pub fn model(&self) -> Result<Model, BundleError> {
         let path = self.folder.join(&self.manifest.model);
-        let length = files::open(&path).map_err(|e| BundleError::bad(&path, e))?.1;
-        if length > self.max_file_bytes {
-            return Err(BundleError::bad(&path, files::too_large(length, self.max_file_bytes)));
+        let (_, length) = files::open(&path).map_err(|e| self.unreadable(&path, &e))?;
+        if length > self.max_file_bytes() {
+            return Err(self.unreadable(&path, &files::too_large(length, self.max_file_bytes())));
         }
         load_model(&path).map_err(|e| BundleError::bad(&path, e))
     }
@@ -79,7 +95,7 @@ impl Bundle {
     /// [`BundleError::Bad`] where it cannot be read.
     pub fn read(&self, name: &str) -> Result<Vec<u8>, BundleError> {
         let path = self.folder.join(name);
-        files::read(&path, self.max_file_bytes).map_err(|e| BundleError::bad(&path, e))
+        files::read(&path, self.max_file_bytes()).map_err(|e| self.unreadable(&path, &e))
     }
 
     /// An error about a file of the bundle.

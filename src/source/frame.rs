@@ -9,7 +9,7 @@ pub struct Frame {
     pub picture: Picture,
     /// Its name: of a file, or a numbered one.
     pub name: String,
-    /// When it was captured, for the time from frame to verdict.
+    /// When it was captured, for the time from frame to verdict; known of a frame that failed, too.
     pub captured: Instant,
     /// The wall-clock time of capture, for records.
     pub wall: jiff::Timestamp,
@@ -95,6 +95,19 @@ pub trait FrameSource: Send {
 
     /// Discards frames that are ready. Called while no frame is wanted, so that the next one is fresh. Does not wait.
     fn discard_stale(&mut self) {}
+
+    /// As [`FrameSource::next`], but fills `frame` with the first picture that was captured at `since` or later. Earlier ones
+    /// are discarded, whatever is wrong with them. Where the source does not know when a picture was captured, the first one
+    /// counts that comes after [`FrameSource::discard_before`].
+    fn next_since(&mut self, frame: &mut Frame, since: Instant) -> Next {
+        match self.next(frame) {
+            Next::Frame | Next::Failed { .. } | Next::FailedRepeatedly if frame.captured < since => Next::Pending,
+            outcome => outcome,
+        }
+    }
+
+    /// Discards frames that are ready and were captured before a time, or at an unknown one. Does not wait.
+    fn discard_before(&mut self, _before: Instant) {}
 
     /// Requests frames of this width and height, or of the full size again; used while the board is too hot. A source that has
     /// only one size ignores it.

@@ -47,14 +47,15 @@ impl<T: TriggerInput> TriggeredSource<T> {
 
     fn poll_edge(&mut self) {
         let timeout = if self.edge.is_some() { Duration::ZERO } else { EDGE_TIMEOUT };
+        // An edge that comes from now on can only want frames that are captured from now on.
+        let looked = Instant::now();
         match self.trigger.wait(timeout) {
             Ok(None) => self.telemetry.resolve(Cause::Trigger),
             Ok(Some(edge)) => {
                 self.telemetry.resolve(Cause::Trigger);
                 self.missed += edge.missed + u64::from(self.edge.is_some());
                 self.edge = Some(edge.at);
-                // Frames that were captured before the edge are of no use.
-                self.source.discard_stale();
+                self.source.discard_before(edge.at);
             }
             Err(failure) => {
                 let text = format!("trigger at {}: {failure}", self.trigger.line_name());
@@ -62,25 +63,24 @@ impl<T: TriggerInput> TriggeredSource<T> {
                 std::thread::sleep(EDGE_TIMEOUT);
             }
         }
+        if self.edge.is_none() {
+            self.source.discard_before(looked);
+        }
     }
 }
 
 impl<T: TriggerInput> FrameSource for TriggeredSource<T> {
     fn next(&mut self, frame: &mut Frame) -> Next {
         self.poll_edge();
-        let Some(edge) = self.edge else {
-            self.source.discard_stale();
-            return Next::Pending;
-        };
-        match self.source.next(frame) {
-            Next::Frame if frame.captured < edge => Next::Pending,
+        let Some(edge) = self.edge else { return Next::Pending };
+        match self.source.next_since(frame, edge) {
             Next::Pending if edge.elapsed() > FRAME_TIMEOUT => {
                 self.edge = None;
                 let reason = format!("no frame within {} s of the trigger", FRAME_TIMEOUT.as_secs());
                 Next::Failed { name: "trigger".into(), reason }
             }
             Next::Pending => Next::Pending,
-            // The part has passed; a frame that failed is not repeated.
+            // The part has passed; a frame of it that failed is not repeated.
             outcome => {
                 self.edge = None;
                 outcome
@@ -157,15 +157,26 @@ mod tests {
         }
     }
 
-    /// A camera whose frames were captured at outcome times.
-    struct Belt(VecDeque<Option<Instant>>);
+    /// What a camera sends next: nothing, a frame captured at a time, or one that is damaged.
+    #[derive(Clone, Copy)]
+    enum Sent {
+        Nothing,
+        Whole(Instant),
+        Damaged(Instant),
+    }
+
+    struct Belt(VecDeque<Sent>);
 
     impl FrameSource for Belt {
         fn next(&mut self, frame: &mut Frame) -> Next {
             match self.0.pop_front() {
-                Some(Some(captured)) => {
+                Some(Sent::Whole(captured)) => {
                     frame.captured = captured;
                     Next::Frame
+                }
+                Some(Sent::Damaged(captured)) => {
+                    frame.captured = captured;
+                    Next::Failed { name: "camera-1".into(), reason: "damaged".into() }
                 }
                 _ => Next::Pending,
             }
@@ -184,10 +195,7 @@ mod tests {
         }
     }
 
-    fn triggered(
-        edges: Vec<Result<Option<EdgeEvent>, String>>,
-        frames: Vec<Option<Instant>>,
-    ) -> TriggeredSource<Script> {
+    fn triggered(edges: Vec<Result<Option<EdgeEvent>, String>>, frames: Vec<Sent>) -> TriggeredSource<Script> {
         TriggeredSource::new(Box::new(Belt(frames.into())), Script(edges.into()), Telemetry::default())
     }
 
@@ -197,7 +205,7 @@ mod tests {
         let at = |ms: u64| now + Duration::from_millis(ms);
         let edge = |ms| Ok(Some(EdgeEvent { at: at(ms), missed: 0 }));
         // Two frames are older than the edge, the third is its own; the fourth nobody asked for.
-        let frames = vec![Some(at(5)), Some(at(9)), Some(at(12)), Some(at(20))];
+        let frames = [5, 9, 12, 20].map(|ms| Sent::Whole(at(ms))).to_vec();
         let mut source = triggered(vec![Ok(None), edge(10)], frames);
         let mut frame = Frame::default();
         let outcome: Vec<bool> = (0..6).map(|_| source.next(&mut frame) == Next::Frame).collect();
@@ -208,10 +216,26 @@ mod tests {
     }
 
     #[test]
+    fn a_damaged_frame_fails_the_part_only_if_it_was_captured_after_the_edge() {
+        let now = Instant::now();
+        let at = |ms: u64| now + Duration::from_millis(ms);
+        let edge = |ms| Ok(Some(EdgeEvent { at: at(ms), missed: 0 }));
+        let frames = vec![Sent::Damaged(at(5)), Sent::Damaged(at(9)), Sent::Whole(at(10))];
+        let mut source = triggered(vec![edge(10)], frames);
+        let mut frame = Frame::default();
+        let outcome: Vec<Next> = (0..4).map(|_| source.next(&mut frame)).collect();
+        assert_eq!(outcome, [Next::Pending, Next::Pending, Next::Frame, Next::Pending]);
+        let mut source = triggered(vec![edge(10)], vec![Sent::Damaged(at(12)), Sent::Whole(at(20))]);
+        assert!(matches!(source.next(&mut frame), Next::Failed { reason, .. } if reason == "damaged"));
+        assert_eq!(source.next(&mut frame), Next::Pending, "the part has passed");
+    }
+
+    #[test]
     fn edges_that_come_too_fast_are_counted_as_missed() {
         let now = Instant::now();
         let edge = |ms, missed| Ok(Some(EdgeEvent { at: now + Duration::from_millis(ms), missed }));
-        let mut source = triggered(vec![edge(0, 2), edge(30, 0)], vec![None, Some(now + Duration::from_millis(40))]);
+        let mut source =
+            triggered(vec![edge(0, 2), edge(30, 0)], vec![Sent::Nothing, Sent::Whole(now + Duration::from_millis(40))]);
         let mut frame = Frame::default();
         assert_eq!(source.next(&mut frame), Next::Pending);
         assert_eq!(source.next(&mut frame), Next::Frame);

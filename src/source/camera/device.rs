@@ -69,8 +69,8 @@ pub struct CapturedBuffer {
     pub index: u32,
     /// Bytes in it.
     pub length: usize,
-    /// How long ago it was captured.
-    pub age: Duration,
+    /// How long before it was dequeued it was captured; `None` where the driver has no time stamps.
+    pub age: Option<Duration>,
     /// The driver marks its content as damaged.
     pub damaged: bool,
 }

@@ -43,6 +43,8 @@ pub struct Things {
     pub open: usize,
     pub opened: usize,
     pub opening_times: Vec<Instant>,
+    /// Whether frames have time stamps.
+    pub stamps: bool,
     /// Frames that found no free buffer.
     pub lost: u64,
     sent: u64,
@@ -67,6 +69,7 @@ impl World {
             open: 0,
             opened: 0,
             opening_times: Vec::new(),
+            stamps: true,
             lost: 0,
             sent: 0,
             due: now,
@@ -121,6 +124,7 @@ pub struct FakeDevice {
     bytes: Vec<Vec<u8>>,
     queued: VecDeque<u32>,
     captured: VecDeque<CapturedBuffer>,
+    captured_at: VecDeque<Instant>,
     taken: HashSet<u32>,
     streaming: bool,
 }
@@ -133,8 +137,8 @@ impl FakeDevice {
         assert_eq!(things.open, 1, "opened twice at once");
         drop(things);
         let world = World(Arc::clone(&world.0));
-        let (bytes, queued, captured) = (Vec::new(), VecDeque::new(), VecDeque::new());
-        FakeDevice { world, bytes, queued, captured, taken: HashSet::new(), streaming: false }
+        let (bytes, queued, captured, captured_at) = (Vec::new(), VecDeque::new(), VecDeque::new(), VecDeque::new());
+        FakeDevice { world, bytes, queued, captured, captured_at, taken: HashSet::new(), streaming: false }
     }
 
     /// Frames that were due until now, each into a free buffer or nowhere.
@@ -156,7 +160,8 @@ impl FakeDevice {
             bytes.fill(level);
             let length = if things.content == Content::Short { 5 } else { bytes.len() };
             let damaged = things.content == Content::Damaged;
-            self.captured.push_back(CapturedBuffer { index, length, age: things.now - captured, damaged });
+            self.captured.push_back(CapturedBuffer { index, length, age: None, damaged });
+            self.captured_at.push_back(captured);
         }
     }
 
@@ -237,8 +242,10 @@ impl CaptureDevice for FakeDevice {
 
     fn dequeue(&mut self) -> Result<Option<CapturedBuffer>, CameraError> {
         self.gone()?;
-        let captured = self.captured.pop_front();
-        if let Some(captured) = &captured {
+        let mut captured = self.captured.pop_front();
+        if let (Some(captured), Some(at)) = (&mut captured, self.captured_at.pop_front()) {
+            let things = self.world.lock();
+            captured.age = things.stamps.then(|| things.now - at);
             assert!(self.taken.insert(captured.index), "buffer {} was taken twice", captured.index);
         }
         Ok(captured)

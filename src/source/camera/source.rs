@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 #[path = "source_tests.rs"]
 mod tests;
 
+#[path = "since.rs"]
+mod since;
+
 /// Buffers that the driver fills in turn: one is decoded, one is being filled, two are spare for a slow moment.
 pub const BUFFERS: u32 = 4;
 /// How long one call may wait for a frame.
@@ -57,6 +60,12 @@ pub struct CameraSource<P: CameraPort> {
     telemetry: Telemetry,
 }
 
+/// A dequeued frame, and when it was captured, where the driver has time stamps.
+struct DatedBuffer {
+    buffer: CapturedBuffer,
+    at: Option<Instant>,
+}
+
 /// Whether the camera streams.
 enum Connection<D> {
     Streaming(Streaming<D>),
@@ -65,6 +74,8 @@ enum Connection<D> {
 
 struct Streaming<D> {
     device: D,
+    /// A frame that was dequeued and may be wanted yet.
+    held: Option<DatedBuffer>,
     negotiated: NegotiatedMode,
     since: Instant,
     /// When the last good frame came, or when streaming started.
@@ -169,7 +180,16 @@ impl<P: CameraPort> CameraSource<P> {
         let timeout = SILENCE.max(Duration::from_secs_f64(interval.min(3600.0))) * self.outage.tries().clamp(1, 3);
         let now = self.port.now();
         self.freeze.reset();
-        Ok(Streaming { device, negotiated, since: now, last_good: now, has_delivered: false, damage: None, timeout })
+        Ok(Streaming {
+            device,
+            held: None,
+            negotiated,
+            since: now,
+            last_good: now,
+            has_delivered: false,
+            damage: None,
+            timeout,
+        })
     }
 
     /// Closes the camera, reports the error, and sets the time of the next try.
@@ -213,19 +233,28 @@ impl<P: CameraPort> CameraSource<P> {
         self.port.now() >= *until
     }
 
-    /// The newest captured frame, after at most `timeout`; older ones are requeued and counted.
-    fn newest_buffer(&mut self, timeout: Duration) -> Option<CapturedBuffer> {
+    /// Whether it streams; opens it where that is due, after at most `timeout`.
+    fn streams(&mut self, timeout: Duration) -> bool {
         if !self.retry_is_due(timeout) {
-            return None;
+            return false;
         }
         if matches!(self.connection, Connection::Away { .. })
             && let Err(error) = self.start()
         {
             self.disconnect(error);
+            return false;
+        }
+        true
+    }
+
+    /// The newest captured frame, after at most `timeout`; older ones are requeued and counted.
+    fn newest_buffer(&mut self, timeout: Duration) -> Option<DatedBuffer> {
+        if !self.streams(timeout) {
             return None;
         }
+        let now = || self.port.now();
         let Connection::Streaming(streaming) = &mut self.connection else { return None };
-        match dequeue_newest(&mut streaming.device, timeout) {
+        match dequeue_newest(&mut streaming.device, streaming.held.take(), timeout, now) {
             Ok((Some(newest), older)) => {
                 self.passed_over += older;
                 Some(newest)
@@ -257,15 +286,16 @@ impl<P: CameraPort> CameraSource<P> {
     }
 
     /// Decodes a frame from the driver's memory, and requeues the buffer.
-    fn decode(&mut self, captured: CapturedBuffer, frame: &mut Frame) -> Next {
+    fn decode(&mut self, captured: DatedBuffer, frame: &mut Frame) -> Next {
+        let DatedBuffer { buffer: captured, at } = captured;
         let now = self.port.now();
         let Connection::Streaming(streaming) = &mut self.connection else { return Next::Pending };
         self.number += 1;
         frame.name.clear();
         // Writing to a String cannot fail.
         let _ = write!(frame.name, "camera-{:06}", self.number);
-        frame.captured = now.checked_sub(captured.age).unwrap_or(now);
-        frame.wall = jiff::Timestamp::now() - captured.age;
+        frame.captured = at.unwrap_or(now);
+        frame.wall = jiff::Timestamp::now() - now.saturating_duration_since(frame.captured);
         let negotiated = streaming.negotiated;
         let decoded = match (negotiated.format, captured.damaged) {
             (Some(format), false) => {
@@ -339,18 +369,29 @@ impl<P: CameraPort> CameraSource<P> {
     }
 }
 
+impl DatedBuffer {
+    /// A frame that was dequeued now.
+    fn new(buffer: CapturedBuffer, now: Instant) -> DatedBuffer {
+        let at = buffer.age.map(|age| now.checked_sub(age).unwrap_or(now));
+        DatedBuffer { buffer, at }
+    }
+}
+
 /// Waits for a frame and dequeues all that are ready. Returns the newest, and how many older ones were requeued.
 fn dequeue_newest(
     device: &mut impl CaptureDevice,
+    held: Option<DatedBuffer>,
     timeout: Duration,
-) -> Result<(Option<CapturedBuffer>, u64), CameraError> {
-    let (mut newest, mut older) = (None, 0);
+    now: impl Fn() -> Instant,
+) -> Result<(Option<DatedBuffer>, u64), CameraError> {
+    let timeout = if held.is_some() { Duration::ZERO } else { timeout };
+    let (mut newest, mut older) = (held, 0);
     if device.wait(timeout)? {
         // Not more often than there are buffers: a camera that is faster than this loop must not keep it busy.
         for _ in 0..BUFFERS {
             let Some(captured) = device.dequeue()? else { break };
-            if let Some(stale) = newest.replace(captured) {
-                device.requeue(stale)?;
+            if let Some(stale) = newest.replace(DatedBuffer::new(captured, now())) {
+                device.requeue(stale.buffer)?;
                 older += 1;
             }
         }
@@ -376,18 +417,19 @@ impl<P: CameraPort> FrameSource for CameraSource<P> {
 
     fn discard_stale(&mut self) {
         let passed_over = self.passed_over;
-        if let Some(captured) = self.newest_buffer(Duration::ZERO)
-            && let Connection::Streaming(streaming) = &mut self.connection
-        {
-            // These frames are not wanted, so they do not count as passed over; but they show that the camera is alive.
-            let damaged = captured.damaged;
-            match streaming.device.requeue(captured) {
-                Ok(()) if damaged => self.check_silence(),
-                Ok(()) => self.mark_alive(self.port.now()),
-                Err(error) => self.disconnect(error),
-            }
+        if let Some(captured) = self.newest_buffer(Duration::ZERO) {
+            // Frames that are not wanted do not count as passed over.
+            self.requeue_unwanted(captured);
         }
         self.passed_over = passed_over;
+    }
+
+    fn next_since(&mut self, frame: &mut Frame, since: Instant) -> Next {
+        self.oldest_since(frame, since)
+    }
+
+    fn discard_before(&mut self, before: Instant) {
+        self.requeue_before(before);
     }
 
     fn resize(&mut self, size: Option<(usize, usize)>) {

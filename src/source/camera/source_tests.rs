@@ -290,3 +290,48 @@ fn a_camera_that_refuses_smaller_frames_gives_its_own() {
     watch(&mut camera, &world, 10.0);
     assert_eq!(world.lock().opened, 3);
 }
+
+#[test]
+fn the_first_frame_after_an_edge_is_taken_whatever_waits_before_and_behind_it() {
+    let world = World::new();
+    let mut camera = camera(&world);
+    let mut frame = Frame::default();
+    camera.start().unwrap();
+    while camera.next(&mut frame) != Next::Frame {}
+    // Three frames wait when the edge is noticed: one from before it, two from after it.
+    let period = Duration::from_millis(100);
+    let first = frame.captured + period;
+    world.lock().now = first + 2 * period;
+    let edge = first + period / 2;
+    camera.discard_before(edge);
+    assert_eq!(camera.next_since(&mut frame, edge), Next::Frame);
+    assert_eq!(frame.captured, first + period);
+    // Damaged ones from before the edge cost nothing, one from after it is the part's.
+    world.lock().content = Content::Damaged;
+    let now = world.lock().now + 2 * period;
+    world.lock().now = now;
+    let edge = now + period / 2;
+    camera.discard_before(now);
+    world.lock().content = Content::Moving;
+    while frame.captured < edge {
+        assert!(matches!(camera.next_since(&mut frame, edge), Next::Frame | Next::Pending));
+    }
+    assert_eq!(frame.captured, first + 5 * period);
+    assert_eq!((camera.condition().passed_over, world.lock().lost), (0, 0));
+}
+
+#[test]
+fn without_time_stamps_what_is_ready_at_the_edge_is_discarded() {
+    let world = World::new();
+    world.lock().stamps = false;
+    let mut camera = camera(&world);
+    let mut frame = Frame::default();
+    camera.start().unwrap();
+    while camera.next(&mut frame) != Next::Frame {}
+    world.lock().now += Duration::from_millis(250);
+    let edge = world.lock().now;
+    camera.discard_before(edge);
+    while camera.next_since(&mut frame, edge) != Next::Frame {}
+    assert!(frame.captured > edge, "it came after the edge was noticed");
+    assert_eq!(camera.condition().passed_over, 0);
+}

@@ -295,8 +295,8 @@ impl V4l2Device {
         request::DQBUF.call(self.device.as_fd(), &mut buffer)?;
         let clock = buffer.flags & sys::V4L2_BUF_FLAG_TIMESTAMP_MASK;
         let age = match clock {
-            sys::V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC => age_of(nanoseconds(&buffer.timestamp)),
-            _ => Duration::ZERO,
+            sys::V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC => Some(age_of(nanoseconds(&buffer.timestamp))),
+            _ => None,
         };
         let damaged = buffer.flags & sys::V4L2_BUF_FLAG_ERROR != 0;
         Ok(CapturedBuffer { index: buffer.index, length: buffer.bytesused as usize, age, damaged })
