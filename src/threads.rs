@@ -5,6 +5,21 @@
 //! started. Threads of single visitors of the status page are the exception: such a visitor is turned away.
 
 use std::io;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Waits for a thread, but not longer than `patience`: one that hangs in a system call, as on a share that stalls, is left to
+/// itself. A panic of the thread was reported by its own message.
+pub fn join_within<T>(thread: JoinHandle<T>, patience: Duration) {
+    let begun = Instant::now();
+    while !thread.is_finished() {
+        if begun.elapsed() >= patience {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let _ = thread.join();
+}
 
 /// The error for a thread that cannot be started: which one, why, and what to do.
 pub fn not_started(name: &str, error: &io::Error) -> io::Error {

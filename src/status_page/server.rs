@@ -12,7 +12,8 @@ use crate::board::heat::Reading;
 use crate::field::Interval;
 use crate::pipeline::Status;
 use crate::telemetry::{Cause, Telemetry};
-use crate::threads::{describe_failure, not_started};
+use crate::threads::{describe_failure, join_within, not_started};
+use crate::times;
 use rustix::io::Errno;
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{self, ErrorKind, Write};
@@ -27,6 +28,8 @@ use std::time::{Duration, Instant};
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// The name of the thread of a connection.
 const CLIENT_THREAD: &str = "client";
+/// How long the end of a run waits for the page's thread.
+const PATIENCE: Duration = times::FLUSH;
 /// The delay after the address could not be bound.
 const BIND_RETRY: Duration = Duration::from_secs(5);
 
@@ -89,8 +92,8 @@ impl Drop for StatusServer {
     fn drop(&mut self) {
         self.page.stop();
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread was reported by its own message; the run went on without the page.
-            let _ = thread.join();
+            // Whoever reads records from a disk that hangs is not waited for.
+            join_within(thread, PATIENCE);
         }
     }
 }

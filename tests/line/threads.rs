@@ -277,6 +277,29 @@ fn a_thread_that_cannot_be_started_ends_the_process_in_order() {
 }
 
 #[test]
+fn a_worker_of_the_engine_that_cannot_be_started_ends_the_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(library) = shim(folder.path()) else { return };
+    let (threads, png) = (folder.path().join("threads"), folder.path().join("large.png"));
+    let picture = crate::common::root().join("models/inspect-demo/frames/normal/part-01.jpg");
+    for number in 1..=3 {
+        std::fs::write(&threads, number.to_string()).unwrap();
+        let bench = ["bench", "superres-x3", "--threads", "4", "--runs", "1"];
+        let upscale = ["upscale", arg(&picture), arg(&png), "--threads", "4"];
+        for arguments in [&bench[..], &upscale] {
+            let mut command = lineside();
+            command.args(arguments).env("LD_PRELOAD", &library).env("TEST_THREADS", &threads);
+            let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+            let (status, mut stderr) = (ends(&mut process), Vec::new());
+            process.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
+            let stderr = text(&stderr);
+            assert_eq!(status.code(), Some(1), "{arguments:?}, {number}: {stderr}");
+            assert!(stderr.contains("cannot start 4 threads: ") && !stderr.contains("panicked"), "{stderr}");
+        }
+    }
+}
+
+#[test]
 fn a_visitor_for_whom_no_thread_can_be_started_is_turned_away_and_the_line_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let Some(library) = shim(folder.path()) else { return };

@@ -253,7 +253,7 @@ impl Enlarger {
                     let problem = format!("does not enlarge {width}x{height} by {scale}");
                     return Err(self.bundle.blame(file, problem).into());
                 }
-                (kept, Session::with_threads(Arc::new(plan), self.threads).map_err(blame)?)
+                (kept, Session::with_threads(Arc::new(plan), self.threads)?)
             }
         };
         Ok(&mut self.session.insert(planned).1)
