@@ -4,17 +4,18 @@ use super::spool::Spool;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The queue and the newest status, behind one lock.
+/// The queue, and the newest status behind a lock of its own: the queue's lock is held while the disk works, and the thread
+/// that feeds the watchdog sets the status.
 pub struct SharedState {
     state: Mutex<SenderState>,
     changed: Condvar,
+    /// The newest status that has not been published yet. Nobody does I/O under its lock.
+    status: Mutex<Option<String>>,
 }
 
 struct SenderState {
     /// `None` once the run has ended: a sender that hangs in a system call must not touch files that the next run may own.
     spool: Option<Spool>,
-    /// The newest status that has not been published yet.
-    status: Option<String>,
     stopping: bool,
     /// The sender has ended.
     done: bool,
@@ -22,8 +23,8 @@ struct SenderState {
 
 impl SharedState {
     pub fn new(spool: Spool) -> SharedState {
-        let state = SenderState { spool: Some(spool), status: None, stopping: false, done: false };
-        SharedState { state: Mutex::new(state), changed: Condvar::new() }
+        let state = SenderState { spool: Some(spool), stopping: false, done: false };
+        SharedState { state: Mutex::new(state), changed: Condvar::new(), status: Mutex::new(None) }
     }
 
     /// Calls `work` with the queue; `None` once the run has ended.
@@ -33,11 +34,11 @@ impl SharedState {
 
     /// Replaces a status that has not been published yet.
     pub fn set_status(&self, line: String) {
-        self.lock().status = Some(line);
+        *self.lock_status() = Some(line);
     }
 
     pub fn take_status(&self) -> Option<String> {
-        self.lock().status.take()
+        self.lock_status().take()
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -66,7 +67,44 @@ impl SharedState {
         self.changed.notify_all();
     }
 
+    fn lock_status(&self) -> MutexGuard<'_, Option<String>> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, SenderState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn a_status_does_not_wait_for_a_disk_that_hangs() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = SharedState::new(Spool::open(folder.path(), 1 << 20).unwrap().0);
+        let (disk_hangs, hanging) = channel();
+        let (disk_works, working) = channel::<()>();
+        let (status_set, is_set) = channel();
+        let shared = &shared;
+        let set_in_time = std::thread::scope(|scope| {
+            scope.spawn(move || {
+                shared.with_spool(|_| {
+                    disk_hangs.send(()).unwrap();
+                    working.recv().unwrap();
+                })
+            });
+            hanging.recv().unwrap();
+            scope.spawn(move || {
+                shared.set_status("status".into());
+                status_set.send(shared.take_status()).unwrap();
+            });
+            let set = is_set.recv_timeout(Duration::from_secs(60));
+            disk_works.send(()).unwrap();
+            set
+        });
+        assert_eq!(set_in_time, Ok(Some("status".into())));
     }
 }
