@@ -149,6 +149,8 @@ impl Model {
                 Some(given) => input.agreeing(given)?,
                 None => input.closed()?,
             };
+            import::checked(&shape)
+                .map_err(|wrong| EngineError::Unsupported(format!("input \"{}\": {wrong}", input.name)))?;
             inputs.push((input.name.clone(), input.kind, shape));
         }
         let graph = if has_integer_form(self.graph()) {

@@ -3,6 +3,7 @@
 //! Shapes are those of ONNX (`[N, C, H, W]`); how a value lies in memory is decided in `plan`. A value of kind `u8` or
 //! `i8` is quantized; the ops that read it carry its zero point and scale. Numbers follow `docs/numerics.md`.
 
+mod check;
 mod float_op;
 mod foreign;
 mod geometry;

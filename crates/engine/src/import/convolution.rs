@@ -39,7 +39,8 @@ fn ordered<T: Copy + Into<i32>>(
     let bytes = Arc::make_mut(&mut first);
     let mut place = 0;
     for o in 0..outputs {
-        let zero = zero_point[if zero_point.len() == 1 { 0 } else { o }];
+        // One for all, for each output, or, of a transposed convolution in groups, for each output of a group.
+        let zero = zero_point[o % zero_point.len()];
         for y in 0..height {
             for x in 0..width {
                 for i in 0..inputs {
@@ -108,6 +109,9 @@ impl<'a> Importer<'a> {
                 let Expression::Weights { stored, scale: own, zero_point, .. } = &lazy.expression else {
                     return Ok(None);
                 };
+                if self.kind_of_stored(stored)? == ElementKind::F32 {
+                    return Err("its quantized bias must be of integers".into());
+                }
                 let stored = integers_32(&*self.elements(stored)?)?;
                 if stored.len() != 1 && stored.len() != scale.len() {
                     return Ok(None);
@@ -154,8 +158,8 @@ impl<'a> Importer<'a> {
         };
         let groups = usize::try_from(node.int("group", 1)).ok().filter(|&g| g > 0).ok_or("group must be positive")?;
         let transposed = node.op_type == "ConvTranspose";
-        let (outputs, inputs) = if transposed { (w1 * groups, w0 / groups) } else { (w0, w1) };
-        if inputs * groups != channels || outputs % groups != 0 || outputs == 0 || inputs == 0 {
+        let (outputs, inputs) = if transposed { (w1.saturating_mul(groups), w0 / groups) } else { (w0, w1) };
+        if inputs.checked_mul(groups) != Some(channels) || outputs % groups != 0 || outputs == 0 || inputs == 0 {
             return Err(format!("weights {w_shape:?} in {groups} groups do not fit {channels} channels").into());
         }
         let along = usize::from(transposed);

@@ -23,7 +23,7 @@ pub fn number(held: &Binding) -> Option<f32> {
         Binding::Lazy(lazy) => match &lazy.expression {
             Expression::Weights { stored: Stored::Read(stored), scale, zero_point, .. } if stored.len() == 1 => {
                 let stored = super::onnx::integers_32(stored).ok()?;
-                Some((stored[0] - zero_point[0]) as f32 * scale[0])
+                Some(stored[0].wrapping_sub(zero_point[0]) as f32 * scale[0])
             }
             _ => None,
         },

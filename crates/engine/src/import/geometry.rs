@@ -108,6 +108,13 @@ pub fn average_window(node: &NodeProto, shape: &[usize]) -> Result<Option<(Windo
         return Ok(Some((window, vec![n, c, 1, 1])));
     }
     let geometry = spatial(node, [h, w], None, false)?;
+    // A window that lies in the padding alone has no greatest element and no mean.
+    for (side, pad) in geometry.pads.iter().enumerate() {
+        let reach = geometry.dilation[side % 2] * (geometry.kernel[side % 2] - 1) + 1;
+        if *pad >= reach {
+            return Err(format!("a pad of {pad} must be smaller than the window, which spans {reach}"));
+        }
+    }
     let [rows, columns] = geometry.output([h, w], node.int("ceil_mode", 0) != 0)?;
     let window = Window {
         kernel: geometry.kernel,

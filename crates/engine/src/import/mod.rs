@@ -16,13 +16,17 @@
 //! | `movement` | reshape, transpose, concat, split, slice, pad, depth to space |
 //! | `window` | pools, means, resizing |
 //! | `fp32` | the float network that a quantized model came from, for comparison |
+//! | `island_size` | how large the outputs of such nodes may become |
 //! | `island` | what runs through tract, and constants that tract folds |
 
 mod convolution;
 mod elementwise;
 pub mod fp32;
 mod geometry;
+#[cfg(test)]
+mod hostile;
 mod island;
+mod island_size;
 mod lazy;
 mod movement;
 mod onnx;
@@ -149,12 +153,26 @@ pub fn import(proto: &ModelProto, inputs: &[(String, ElementKind, Vec<usize>)]) 
     }
     let known = importer.held.keys().chain(importer.large.keys()).copied().collect();
     for node in in_order(&onnx.node, known)? {
-        importer.node(node).map_err(|refused| refused.within(&describe(node)))?;
+        let made = importer.graph.nodes.len();
+        let checked = importer.node(node).and_then(|()| {
+            importer.graph.nodes[made..]
+                .iter()
+                .try_for_each(|node| importer.graph.check(node))
+                .map_err(ImportError::from)
+        });
+        checked.map_err(|refused| refused.within(&describe(node)))?;
     }
+    let made = importer.graph.nodes.len();
     for output in &onnx.output {
         let id =
             importer.value(&output.name).map_err(|refused| refused.within(&format!("output \"{}\"", output.name)))?;
         importer.graph.outputs.push(id);
+    }
+    for node in &importer.graph.nodes[made..] {
+        importer
+            .graph
+            .check(node)
+            .map_err(|wrong| ImportError::from(wrong).within(&format!("output \"{}\"", node.name)))?;
     }
     importer.graph.drop_unused();
     Ok(importer.graph)
@@ -166,14 +184,25 @@ fn in_order<'a>(nodes: &'a [NodeProto], mut known: HashSet<&'a str>) -> Result<V
     let mut order = Vec::with_capacity(nodes.len());
     while !waiting.is_empty() {
         let before = waiting.len();
+        let mut duplicate = None;
         waiting.retain(|node| {
+            if duplicate.is_some() {
+                return false;
+            }
             let ready = node.input.iter().all(|input| input.is_empty() || known.contains(input.as_str()));
             if ready {
-                known.extend(node.output.iter().map(String::as_str));
+                for name in node.output.iter().map(String::as_str).filter(|name| !name.is_empty()) {
+                    if !known.insert(name) {
+                        duplicate = Some((*node, name));
+                    }
+                }
                 order.push(*node);
             }
             !ready
         });
+        if let Some((node, name)) = duplicate {
+            return Err(format!("{}: \"{name}\" is the name of another tensor, too", describe(node)));
+        }
         if waiting.len() == before {
             let node = waiting[0];
             let missing = node.input.iter().find(|input| !input.is_empty() && !known.contains(input.as_str()));
@@ -201,7 +230,10 @@ impl<'a> Importer<'a> {
         }?;
         match taken {
             Handled::Yes => Ok(()),
-            Handled::No => self.island(node),
+            Handled::No => {
+                self.check_size_in_tract(node)?;
+                self.island(node)
+            }
         }
     }
 
@@ -407,7 +439,7 @@ pub fn name_of(node: &NodeProto) -> String {
 }
 
 /// An error where a shape has no sane number of elements.
-fn checked(shape: &[usize]) -> Result<(), String> {
+pub(super) fn checked(shape: &[usize]) -> Result<(), String> {
     let count = shape.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim));
     match count {
         Some(0) => Err(format!("a tensor of shape {shape:?} is empty")),

@@ -75,7 +75,10 @@ impl<'a> Importer<'a> {
             },
             "Pad" => return self.pad(node, &held, &shape),
             name => {
-                let block = usize::try_from(node.int("blocksize", 0)).ok().filter(|b| *b > 0).ok_or("bad blocksize")?;
+                let block = usize::try_from(node.int("blocksize", 0))
+                    .ok()
+                    .filter(|b| (1..=1 << 16).contains(b))
+                    .ok_or("bad blocksize")?;
                 let &[n, c, h, w] = &shape[..] else { return Err("its input must have four dimensions".into()) };
                 let to_space = name == "DepthToSpace";
                 if if to_space { c % (block * block) != 0 } else { h % block != 0 || w % block != 0 } {

@@ -75,6 +75,11 @@ impl<'a> Importer<'a> {
             Some((_, shape)) => shape.clone(),
             None => self.shape(&self.needed(node, 0)?),
         };
+        let of = match &stored {
+            Some((stored, _)) => self.kind_of_stored(stored)?,
+            None => self.kind_of(node, 0)?,
+        };
+        self.check_zero_point(node, 2, of)?;
         let Some(scale) = self.known(node, 1)? else { return self.dequantize_dynamic(node, shape) };
         if !matches!(scale.datum_type(), tract_onnx::prelude::DatumType::F32) {
             return Ok(Handled::No);
@@ -157,6 +162,11 @@ impl<'a> Importer<'a> {
     /// The operand of a QLinear op at inputs `at`, `at + 1` (scale) and `at + 2` (zero point).
     fn operand(&mut self, node: &'a NodeProto, at: usize) -> Imported<Rc<Lazy>> {
         let scale = checked_scales(floats(&*self.parameter(node, at + 1, "scale")?)?)?;
+        let of = match self.stored(node, at)? {
+            Some((stored, _)) => self.kind_of_stored(&stored)?,
+            None => self.kind_of(node, at)?,
+        };
+        self.check_zero_point(node, at + 2, of)?;
         let zero_point = self.zero_points(node, at + 2, scale.len())?;
         if let Some((stored, shape)) = self.stored(node, at)? {
             let axis = usize::from(scale.len() > 1 && scale.len() == *shape.last().unwrap_or(&0) && shape.len() == 2);
@@ -191,11 +201,38 @@ impl<'a> Importer<'a> {
     /// The output's scale and zero point at inputs `at` and `at + 1`; without a zero point, of the kind of `like`.
     fn result(&self, node: &NodeProto, at: usize, like: ElementKind) -> Imported<Quant> {
         let scale = checked_scales(floats(&*self.parameter(node, at, "scale")?)?)?;
+        if scale.len() != 1 {
+            return Err(format!("its output has {} scales, where one is needed", scale.len()).into());
+        }
         let kind = match self.known(node, at + 1)? {
             Some(constant) => kind(constant.datum_type())?,
             None => like,
         };
         Ok(Quant { scale: scale[0], zero_point: self.zero_points(node, at + 1, 1)?[0], kind })
+    }
+
+    /// The bias of a QLinear op, in units of the accumulator.
+    fn quantized_bias(&self, node: &NodeProto, at: usize) -> Imported<Option<Vec<i32>>> {
+        let Some(bias) = self.input(node, at)? else { return Ok(None) };
+        match bias {
+            Binding::Constant(bias) if kind(bias.datum_type())? == ElementKind::I32 => Ok(Some(integers_32(&bias)?)),
+            _ => Err("its bias must be a constant of type i32".into()),
+        }
+    }
+
+    /// Zero points have the type of what they belong to; a constant of another type would be cut or rounded.
+    fn check_zero_point(&self, node: &NodeProto, at: usize, of: ElementKind) -> Imported<()> {
+        let found = match self.input(node, at)? {
+            None => return Ok(()),
+            Some(Binding::Constant(constant)) => kind(constant.datum_type())?,
+            Some(Binding::Value(id)) => self.graph.values[id].kind,
+            Some(Binding::Lazy(_)) => ElementKind::F32,
+        };
+        if found == of {
+            return Ok(());
+        }
+        Err(format!("its zero point \"{}\" is of type {found}, but what it belongs to of type {of}", node.input[at])
+            .into())
     }
 
     fn kind_of(&self, node: &NodeProto, at: usize) -> Imported<ElementKind> {
@@ -212,7 +249,7 @@ impl<'a> Importer<'a> {
         let (expression, q) = match node.op_type.as_str() {
             "QLinearConv" => {
                 let (x, w) = (self.operand(node, 0)?, self.operand(node, 3)?);
-                let bias = self.known(node, 8)?.map(|b| integers_32(&b)).transpose()?;
+                let bias = self.quantized_bias(node, 8)?;
                 let (expression, shape) = self.accumulated(node, &x, &w, bias)?;
                 (self.to_rank(&x, expression, shape, &name), self.result(node, 6, self.kind_of(node, 0)?)?)
             }
@@ -223,7 +260,7 @@ impl<'a> Importer<'a> {
             }
             "QGemm" => {
                 let (a, b) = (self.operand(node, 0)?, self.operand(node, 3)?);
-                let bias = self.known(node, 6)?.map(|b| integers_32(&b)).transpose()?;
+                let bias = self.quantized_bias(node, 6)?;
                 let Some(expression) = self.general_product(node, &a, &b, bias)? else { return Ok(Handled::No) };
                 if self.input(node, 7)?.is_none() {
                     return self.done(node, Binding::Lazy(expression));
@@ -303,6 +340,8 @@ impl<'a> Importer<'a> {
         let x_shape = self.graph.values[x].shape.clone();
         // A stand-in scale: the accumulators are asked for, not what they mean.
         let kind = self.graph.values[x].kind;
+        self.check_zero_point(node, 2, kind)?;
+        self.check_zero_point(node, 3, self.kind_of(node, 1)?)?;
         let x = Lazy::new(&name, Expression::Dequantized(x, Quant { scale: 1.0, zero_point: 0, kind }), x_shape);
         let expression = match w {
             Binding::Constant(stored) => {
@@ -379,7 +418,7 @@ impl<'a> Importer<'a> {
     fn known_zero_points(&self, node: &NodeProto, at: usize) -> Imported<Option<Vec<i32>>> {
         Ok(match self.input(node, at)? {
             None => Some(vec![0]),
-            Some(Binding::Constant(c)) => Some(integers_32(&c)?),
+            Some(Binding::Constant(c)) if c.len() > 0 => Some(integers_32(&c)?),
             Some(_) => None,
         })
     }

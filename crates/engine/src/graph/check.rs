@@ -1,0 +1,167 @@
+//! Whether an op's operands have the kinds and shapes that it is written for. Steps read the arena's bytes by what the op
+//! expects: an operand of another kind would be read as something that it is not.
+
+use super::{FloatOp, Graph, Movement, Node, Op, Weights, ZeroPoint, broadcast};
+use crate::ElementKind;
+
+fn is_byte(kind: ElementKind) -> bool {
+    matches!(kind, ElementKind::U8 | ElementKind::I8)
+}
+
+impl Graph {
+    /// Checks a node against the kinds and shapes of what it reads and writes.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check(&self, node: &Node) -> Result<(), String> {
+        use ElementKind::{F32, I32, I64};
+        let kind = |i: usize| self.values.get(*node.inputs.get(i)?).map(|value| value.kind);
+        let shape = |i: usize| node.inputs.get(i).map_or(&[][..], |&id| &self.values[id].shape);
+        let output = node.outputs.first().ok_or("it has no output")?;
+        let (y_kind, y_shape) = (self.values[*output].kind, &self.values[*output].shape[..]);
+        let wrong_kind = |i: usize| match kind(i) {
+            Some(kind) => Err(format!("its input {i} has elements of type {kind}, which it does not take")),
+            None => Err(format!("its input {i} is missing")),
+        };
+        let needs =
+            |i: usize, fits: fn(ElementKind) -> bool| if kind(i).is_some_and(fits) { Ok(()) } else { wrong_kind(i) };
+        let bytes = |i: usize| needs(i, is_byte);
+        let floats = |i: usize| needs(i, |kind| kind == F32);
+        let same_shape = || match shape(0) == y_shape {
+            true => Ok(()),
+            false => Err(format!("its input {:?} and output {y_shape:?} differ in shape", shape(0))),
+        };
+        let fits_broadcast = || match broadcast(shape(0), shape(1)) {
+            Some(both) if both == y_shape => Ok(()),
+            _ => Err(format!("its inputs {:?} and {:?} do not make {y_shape:?}", shape(0), shape(1))),
+        };
+        let along = |count: usize, zero_points: usize, axis: usize| {
+            let fits = count == zero_points && (count == 1 || shape(0).get(axis) == Some(&count));
+            if fits { Ok(()) } else { Err(format!("{count} scales do not fit axis {axis} of {:?}", shape(0))) }
+        };
+        let within = |axis: usize| {
+            if axis < shape(0).len() { Ok(()) } else { Err(format!("axis {axis} of {} dimensions", shape(0).len())) }
+        };
+        match &node.op {
+            Op::Conv(conv) | Op::ConvTranspose(conv) | Op::Linear(conv) => {
+                bytes(0)?;
+                let count = conv.outputs * conv.inputs * conv.kernel[0] * conv.kernel[1];
+                let whole = |weights: &Weights| {
+                    weights.first.len() == count && weights.second.as_ref().is_none_or(|second| second.len() == count)
+                };
+                if !whole(&conv.weights) || conv.bias.len() != conv.outputs {
+                    return Err("its weights or its bias do not fit its outputs".into());
+                }
+                self.held_zero_point(conv.zero_point, kind(0))
+            }
+            Op::MatMul { a, b, .. } => {
+                bytes(0)?;
+                bytes(1)?;
+                let (left, right) = (shape(0), shape(1));
+                if left.len() < 2 || right.len() < 2 || left[left.len() - 1] != right[right.len() - 2] {
+                    return Err(format!("shapes {left:?} and {right:?} cannot be multiplied"));
+                }
+                self.held_zero_point(*a, kind(0))?;
+                self.held_zero_point(*b, kind(1))
+            }
+            Op::Lut(_) => bytes(0).and_then(|()| same_shape()),
+            Op::Add { .. } | Op::Mul { .. } => {
+                bytes(0)?;
+                bytes(1)?;
+                fits_broadcast()
+            }
+            Op::MaxPool(_) | Op::AveragePool { .. } | Op::Bilinear { .. } => bytes(0),
+            Op::Softmax { axis, .. } => bytes(0).and_then(|()| within(*axis)).and_then(|()| same_shape()),
+            Op::Quantize { scale, zero_point, axis } => {
+                floats(0)?;
+                same_shape()?;
+                along(scale.len(), zero_point.len(), *axis)
+            }
+            Op::Dequantize { scale, zero_point, axis } => {
+                needs(0, |kind| is_byte(kind) || kind == I32)?;
+                same_shape()?;
+                along(scale.len(), zero_point.len(), *axis)
+            }
+            Op::DynamicQuantize => floats(0).and_then(|()| same_shape()),
+            Op::Unary(_) => floats(0).and_then(|()| same_shape()),
+            Op::Float(FloatOp::Cast) => {
+                needs(0, |kind| is_byte(kind) || matches!(kind, I32 | I64 | F32)).and_then(|()| same_shape())
+            }
+            Op::Float(op) => {
+                for i in 0..node.inputs.len() {
+                    floats(i)?;
+                }
+                match op {
+                    FloatOp::Binary(_) => fits_broadcast(),
+                    FloatOp::Softmax { axis } | FloatOp::LayerNorm { axis, .. } => within(*axis),
+                    _ => Ok(()),
+                }
+            }
+            Op::Movement(movement) => {
+                if (0..node.inputs.len()).any(|i| kind(i) != Some(y_kind)) {
+                    return Err("its inputs and its output have different types".into());
+                }
+                self.check_movement(node, movement, y_shape)
+            }
+            Op::Constant(bytes) => {
+                let expected = y_kind.size() * y_shape.iter().product::<usize>();
+                if bytes.len() == expected { Ok(()) } else { Err(format!("{} bytes for {expected}", bytes.len())) }
+            }
+            Op::Island(_) => Ok(()),
+        }
+    }
+
+    /// A zero point that a value holds is one byte of the operand's kind.
+    fn held_zero_point(&self, zero: ZeroPoint, operand: Option<ElementKind>) -> Result<(), String> {
+        match zero {
+            ZeroPoint::Held(id) if Some(self.values[id].kind) != operand || self.values[id].len() != 1 => {
+                Err("its zero point must be one element of the type of its operand".into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_movement(&self, node: &Node, movement: &Movement, to: &[usize]) -> Result<(), String> {
+        let from = &self.values[node.inputs[0]].shape[..];
+        let elements = |shape: &[usize]| shape.iter().product::<usize>();
+        let fits = match movement {
+            Movement::Reshape | Movement::DepthToSpace { .. } | Movement::SpaceToDepth { .. } => {
+                elements(from) == elements(to)
+            }
+            Movement::Transpose(order) => {
+                order.len() == from.len()
+                    && to.len() == from.len()
+                    && order.iter().zip(to).all(|(&axis, &dim)| from.get(axis) == Some(&dim))
+            }
+            Movement::Concat { axis } => {
+                let parts = node.inputs.iter().map(|&id| self.values[id].shape.get(*axis).copied().unwrap_or(0));
+                Some(&parts.sum::<usize>()) == to.get(*axis)
+            }
+            Movement::Slice { start, step } => {
+                start.len() == from.len()
+                    && step.len() == from.len()
+                    && to.len() == from.len()
+                    && (0..from.len()).all(|i| {
+                        let steps = isize::try_from(to[i].saturating_sub(1)).ok();
+                        let last = steps.and_then(|steps| steps.checked_mul(step[i]));
+                        let last = last.and_then(|last| start[i].checked_add_signed(last));
+                        start[i] < from[i] && last.is_some_and(|last| last < from[i])
+                    })
+            }
+            Movement::Pad { before, value } => {
+                value.len() == self.values[node.inputs[0]].kind.size()
+                    && before.len() == from.len()
+                    && to.len() == from.len()
+                    && (0..from.len()).all(|i| before[i].saturating_add(from[i]) <= to[i])
+            }
+            Movement::Nearest { rows, columns } => {
+                let inside = |list: &[u32], axis: usize| {
+                    let back = from.len().checked_sub(axis);
+                    back.is_some_and(|at| list.len() == to[at] && list.iter().all(|&i| (i as usize) < from[at]))
+                };
+                to.len() == from.len() && inside(rows, 2) && inside(columns, 1)
+            }
+        };
+        if fits { Ok(()) } else { Err(format!("{from:?} cannot be moved to {to:?}")) }
+    }
+}

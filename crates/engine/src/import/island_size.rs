@@ -1,0 +1,129 @@
+//! How large the outputs of nodes that tract runs become, as far as attributes and constants state it: tract allocates
+//! what it is asked for, while it infers shapes already.
+
+use super::elementwise::broadcast_shape;
+use super::onnx::{Attributes, floats, integers};
+use super::{Imported, Importer, MOST_ELEMENTS};
+use tract_onnx::pb::NodeProto;
+
+/// Attributes that hold sizes of windows and pads.
+const SIZES: [&str; 6] = ["kernel_shape", "strides", "dilations", "pads", "output_padding", "output_shape"];
+
+/// The product of numbers of elements or factors, as a float: it may be anything.
+fn product(sizes: impl IntoIterator<Item = f64>) -> f64 {
+    sizes.into_iter().product()
+}
+
+impl Importer<'_> {
+    /// Refuses a node whose output would have more elements than any value may have.
+    pub(super) fn check_size_in_tract(&self, node: &NodeProto) -> Imported<()> {
+        for name in SIZES {
+            if let Some(bad) = node.ints(name).unwrap_or_default().iter().find(|size| size.unsigned_abs() > 1 << 16) {
+                return Err(format!("{name} holds {bad}").into());
+            }
+        }
+        let mut shapes = Vec::with_capacity(node.input.len());
+        for index in 0..node.input.len() {
+            shapes.push(match self.stored(node, index)? {
+                Some((_, shape)) => shape,
+                None => self.input(node, index)?.map_or_else(Vec::new, |held| self.shape(&held)),
+            });
+        }
+        let dims = |index: usize| shapes.get(index).into_iter().flatten().map(|&dim| dim as f64);
+        let list = |index: usize| -> Imported<Option<Vec<f64>>> {
+            let constant = self.known(node, index)?;
+            let list = constant.map(|constant| {
+                if constant.datum_type().is_float() {
+                    floats(&constant).map(|list| list.into_iter().map(f64::from).collect())
+                } else {
+                    integers(&constant).map(|list| list.into_iter().map(|i| i as f64).collect())
+                }
+            });
+            Ok(list.transpose()?)
+        };
+        let elements = match node.op_type.as_str() {
+            "ConstantOfShape" => list(0)?.map(product),
+            "RandomNormal" | "RandomUniform" => {
+                node.ints("shape").map(|shape| product(shape.iter().map(|&dim| dim as f64)))
+            }
+            "Expand" => list(1)?.map(|to| {
+                // Either side may have the larger dimension; a shape of ones does not enlarge.
+                let from: Vec<f64> = dims(0).collect();
+                let rank = from.len().max(to.len());
+                let dim = |list: &[f64], axis: usize| {
+                    if axis + list.len() < rank { 1.0 } else { list[axis + list.len() - rank] }
+                };
+                product((0..rank).map(|axis| dim(&from, axis).max(dim(&to, axis))))
+            }),
+            "Tile" => list(1)?.map(|repeats| product(dims(0).chain(repeats))),
+            "Pad" => {
+                let pads = match node.ints("pads") {
+                    Some(pads) => Some(pads.iter().map(|&pad| pad as f64).collect()),
+                    None => list(1)?,
+                };
+                // Without axes; with them each pad belongs to another axis, and the largest pad bounds all.
+                pads.map(|pads| {
+                    let most = pads.iter().copied().fold(0.0, f64::max);
+                    let rank = shapes.first().map_or(0, Vec::len);
+                    let pad = |axis: usize| {
+                        if pads.len() == 2 * rank {
+                            pads[axis].max(0.0) + pads[rank + axis].max(0.0)
+                        } else {
+                            2.0 * most
+                        }
+                    };
+                    product(dims(0).enumerate().map(|(axis, dim)| dim + pad(axis)))
+                })
+            }
+            "Range" => match (list(0)?, list(1)?, list(2)?) {
+                (Some(start), Some(limit), Some(step)) if [start.len(), limit.len(), step.len()] == [1; 3] => {
+                    let count = ((limit[0] - start[0]) / step[0]).ceil();
+                    if count.is_nan() {
+                        return Err(format!("a range from {} to {} in steps of {}", start[0], limit[0], step[0]).into());
+                    }
+                    Some(count.max(0.0))
+                }
+                _ => None,
+            },
+            "Resize" | "Upsample" => {
+                let scales = match node.attribute("scales") {
+                    Some(scales) => Some(scales.floats.iter().copied().map(f64::from).collect()),
+                    None => list(if node.op_type == "Upsample" || self.opset < 11 { 1 } else { 2 })?,
+                };
+                let sizes = list(3)?.unwrap_or_default();
+                match scales.filter(|scales: &Vec<f64>| !scales.is_empty()) {
+                    Some(scales) => {
+                        if let Some(bad) = scales.iter().find(|scale| !(**scale > 0.0 && scale.is_finite())) {
+                            return Err(format!("a scale must be positive and finite, found {bad}").into());
+                        }
+                        Some(product(dims(0).chain(scales)))
+                    }
+                    None => Some(product(sizes)),
+                }
+            }
+            "OneHot" => list(1)?.map(|depth| product(dims(0).chain(depth))),
+            "MatMul" | "Gemm" => {
+                let last = shapes.get(1).and_then(|shape| shape.last()).map_or(1.0, |&dim| dim as f64);
+                let rows = product(dims(0)) / dims(0).last().unwrap_or(1.0).max(1.0);
+                let batch = product(dims(1))
+                    / product(dims(1).skip(shapes.get(1).map_or(0, |s| s.len().saturating_sub(2)))).max(1.0);
+                // A product over batches that broadcast has at most the rows of one times the batches of the other.
+                Some(if node.op_type == "MatMul" { rows * last * batch.max(1.0) } else { 0.0 })
+            }
+            "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Min" | "Max" | "Equal" | "Greater" | "Less" | "GreaterOrEqual"
+            | "LessOrEqual" | "And" | "Or" | "Xor" | "Mod" | "Where" | "PRelu" | "Sum" | "Mean" => {
+                // Shapes that do not fit, or fit by a rule of early opsets, are tract's to judge.
+                let both = shapes.iter().try_fold(Vec::new(), |shape, next| broadcast_shape(&shape, next).ok());
+                both.map(|shape| product(shape.into_iter().map(|dim| dim as f64)))
+            }
+            _ => None,
+        };
+        match elements {
+            Some(count) if count.is_nan() || count.abs() > MOST_ELEMENTS as f64 => Err(format!(
+                "its output would have {count} elements, more than the {MOST_ELEMENTS} that a tensor may have"
+            )
+            .into()),
+            _ => Ok(()),
+        }
+    }
+}
