@@ -104,7 +104,7 @@ impl Importer<'_> {
             "OneHot" => list(1)?.map(|depth| product(dims(0).chain(depth))),
             "MatMul" | "Gemm" => {
                 let last = shapes.get(1).and_then(|shape| shape.last()).map_or(1.0, |&dim| dim as f64);
-                let rows = product(dims(0)) / dims(0).last().unwrap_or(1.0).max(1.0);
+                let rows = product(dims(0)) / dims(0).next_back().unwrap_or(1.0).max(1.0);
                 let batch = product(dims(1))
                     / product(dims(1).skip(shapes.get(1).map_or(0, |s| s.len().saturating_sub(2)))).max(1.0);
                 // A product over batches that broadcast has at most the rows of one times the batches of the other.
