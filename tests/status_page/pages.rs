@@ -295,22 +295,6 @@ fn others_need_the_token() {
 }
 
 #[test]
-fn what_stands_still_is_not_healthy() {
-    let folder = tempfile::tempdir().unwrap();
-    // A pipe that nobody writes to, called a picture: who reads it waits for ever.
-    let frames = folder.path().join("frames");
-    std::fs::create_dir(&frames).unwrap();
-    std::fs::copy(crate::common::root().join("models/inspect-demo/frames/normal/part-01.jpg"), frames.join("1.jpg"))
-        .unwrap();
-    assert!(Command::new("mkfifo").arg(frames.join("2.jpg")).status().unwrap().success());
-    let service = Service::start(&format!("[source.folder]\npath = {frames:?}\n"), "");
-    let status = service.wait("a problem", |status| status["healthy"] == false);
-    assert!(status["problem"].as_str().unwrap().contains("stood still"), "{status}");
-    assert_eq!(service.get("/healthz").status, 503);
-    assert!(text(&service.get("/metrics").body).contains("\nlineside_healthy 0\n"));
-}
-
-#[test]
 fn nothing_listens_unless_configured_and_then_on_loopback() {
     let without = Service::begin(LINE, crate::visitor::OFF);
     without.wait_for("log", "record=status");
