@@ -30,6 +30,10 @@ pub fn run(arguments: &RunArguments, telemetry: &Telemetry) -> anyhow::Result<Ex
         console: &|| Box::new(std::io::stdout()),
         summary: &mut summary,
     })?;
+    if let Some(losses) = outcome.losses() {
+        // Nobody may read it; the record `stop` has the number, too.
+        let _ = writeln!(std::io::stderr(), "lineside: {losses}");
+    }
     outcome.check()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -126,8 +126,8 @@ fn judged(telemetry: &Telemetry, kind: &'static str, report: &Report) -> Record 
         .with("verdict_sha256", verdict.fingerprint())
 }
 
-/// The end of a run.
-pub fn stop(telemetry: &Telemetry, ending: &RunEnd, uptime: Duration) -> Record {
+/// The end of a run; `lost`: results that could not be written.
+pub fn stop(telemetry: &Telemetry, ending: &RunEnd, uptime: Duration, lost: u64) -> Record {
     let status = &ending.status;
     let mut record =
         telemetry.info("stop").with("reason", ending.reason).with("uptime_s", tenths(uptime.as_secs_f64()));
@@ -138,6 +138,7 @@ pub fn stop(telemetry: &Telemetry, ending: &RunEnd, uptime: Duration) -> Record 
         .with("restarts", status.source.restarts)
         .with_known("peak_rss_bytes", peak_resident_bytes())
         .with("allocs_since_sealed", sealed_allocations())
+        .with_known("lost", (lost > 0).then_some(lost))
         .with("held_back", telemetry.suppressed_log_lines())
 }
 

@@ -105,6 +105,14 @@ impl LineService<'_> {
         let unwritable = || format!("{}: cannot write results there (output.folder)", output.display());
         let previous = previous_run(&output, self.machine.boot.as_deref());
         let start = records::start(&telemetry, config, self.path, &ready, &self.machine, previous);
+        let LinePlan { pipeline, enlarging, baseline, broker, page, source, bundles, bill, .. } = ready;
+        // What is in the records is in the broker's queue: each goes there first.
+        let broker = broker.map(|settings| self.start_broker(config, settings, &output)).transpose();
+        let queue = broker.as_ref().ok().cloned().flatten();
+        if let Some(broker) = &queue {
+            // Where the disk does not take it, that is reported, and it waits in memory.
+            let _ = broker.enqueue(&start);
+        }
         let budget = config.output.records.get_ref().as_u64();
         let (mut events, trouble) = RunLog::begin(&output, budget, start.clone()).with_context(unwritable)?;
         telemetry.log(start.clone());
@@ -112,30 +120,28 @@ impl LineService<'_> {
             telemetry.fail(Cause::Records, &format!("{}: {error}", events.path().display()));
         }
         let facts = RunFacts {
-            source: ready.source.clone(),
-            bundles: ready.bundles.clone(),
+            source,
+            bundles,
             budget_bytes: config.budget.memory.as_u64(),
-            bill_bytes: ready.bill.total(),
+            bill_bytes: bill.total(),
             started: jiff::Timestamp::now(),
         };
-        let LinePlan { pipeline, enlarging, baseline, broker, page, .. } = ready;
         let started = page.map(|page| page.serve(facts, output.clone(), &telemetry)).transpose();
-        let started = started.context("cannot start the status page").and_then(|page| {
-            let broker = broker.map(|settings| start_broker(config, settings, &output, &telemetry));
-            Ok((page, broker.transpose()?))
-        });
+        let started = started.context("cannot start the status page").and_then(|page| Ok((page, broker?)));
         let (page, broker) = match started {
             Ok(started) => started,
             Err(error) => {
                 let ending = RunEnd { status: Status::default(), reason: NOT_STARTED, failure: None };
+                let stop = records::stop(&telemetry, &ending, Duration::ZERO, 0);
+                if let Some(broker) = &queue {
+                    let _ = broker.enqueue(&stop);
+                    broker.stop();
+                }
                 // Where that fails, too, the error says more than the lack of a record.
-                let _ = events.append(&records::stop(&telemetry, &ending, Duration::ZERO));
+                let _ = events.append(&stop);
                 return Err(error);
             }
         };
-        if let Some(broker) = &broker {
-            broker.enqueue(&start);
-        }
         if let Some(enlarging) = &enlarging {
             enlarging.log(&telemetry);
         }
@@ -160,11 +166,11 @@ impl LineService<'_> {
         if next.is_some() {
             ending.reason = "a new configuration";
         }
-        let stop = records::stop(&telemetry, &ending, end.uptime);
         writer.write_kept();
         if let Some(status) = end.last_status {
             writer.write(&status);
         }
+        let stop = records::stop(&telemetry, &ending, end.uptime, writer.unwritten);
         writer.write(&stop);
         telemetry.remove_sink();
         if let Some(broker) = &broker {
@@ -174,32 +180,42 @@ impl LineService<'_> {
         let Writer { unwritten, reader_gone, .. } = writer;
         Ok(Ended { outcome: RunOutcome { ending, unwritten, output }, reader_gone, next })
     }
-}
 
-/// Starts the broker's thread; records that it cannot send wait beside the results.
-fn start_broker(
-    config: &Config,
-    settings: mqtt::BrokerSettings,
-    output: &Path,
-    telemetry: &Telemetry,
-) -> anyhow::Result<Arc<BrokerClient>> {
-    let folder = output.join("mqtt");
-    let budget = config.mqtt.as_ref().map_or(0, |section| section.spill.get_ref().as_u64());
-    let broker = BrokerClient::start(settings, &folder, budget, telemetry.clone());
-    Ok(Arc::new(broker.with_context(|| format!("{}: cannot keep records for the broker there", folder.display()))?))
+    /// Starts the broker's thread; records that it cannot send wait beside the results.
+    fn start_broker(
+        &mut self,
+        config: &Config,
+        settings: mqtt::BrokerSettings,
+        output: &Path,
+    ) -> anyhow::Result<Arc<BrokerClient>> {
+        let budget = config.mqtt.as_ref().map_or(0, |section| section.spill.get_ref().as_u64());
+        let broker = BrokerClient::start(settings, output, budget, self.telemetry.clone(), self.broker.as_deref());
+        let unusable = || format!("{}: cannot keep records for the broker there (output.folder)", output.display());
+        let broker = Arc::new(broker.with_context(unusable)?);
+        self.broker = Some(Arc::clone(&broker));
+        Ok(broker)
+    }
 }
 
 impl RunOutcome {
+    /// A line about results that could not be written, where there are any.
+    pub fn losses(&self) -> Option<String> {
+        let RunOutcome { unwritten, output, .. } = self;
+        let text =
+            || format!("{unwritten} results could not be written to {}: the faults `disk` say why", output.display());
+        (*unwritten > 0).then(text)
+    }
+
     /// Whether the run did its work.
     ///
     /// # Errors
-    /// Where a thread failed, results could not be written, or no frame could be judged.
+    /// Where a thread failed, or no frame could be judged. Results that could not be written are none: the stop was orderly, the
+    /// record `stop` has their number, and a unit must not count as failed for a disk that was full for a while.
     pub fn check(&self) -> anyhow::Result<()> {
-        let RunOutcome { ending, unwritten, output } = self;
+        let ending = &self.ending;
         if let Some(failure) = &ending.failure {
             anyhow::bail!(failure.clone());
         }
-        anyhow::ensure!(*unwritten == 0, "{unwritten} results could not be written to {}", output.display());
         let judged = ending.status.counts.inspected + ending.status.counts.skipped_similar;
         anyhow::ensure!(judged > 0 || ending.status.counts.failed == 0, "no frame could be judged");
         Ok(())

@@ -3,8 +3,10 @@
 use crate::board::{Machine, machine};
 use crate::bundle::sha256;
 use crate::service::{Reload, ServiceManager};
+use crate::sink::mqtt::BrokerClient;
 use crate::telemetry::{Record, Telemetry};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 /// A line between its start and its end, over all runs.
@@ -15,11 +17,13 @@ pub(super) struct LineService<'a> {
     /// The configuration's file; the demo has none.
     pub(super) path: Option<&'a Path>,
     pub(super) telemetry: Telemetry,
+    /// The broker's client of the last run: the next one logs in when it has ended.
+    pub(super) broker: Option<Arc<BrokerClient>>,
 }
 
 impl<'a> LineService<'a> {
     pub(super) fn new(reload: Reload, path: Option<&'a Path>, telemetry: Telemetry) -> LineService<'a> {
-        LineService { machine: machine(), manager: ServiceManager::new(), reload, path, telemetry }
+        LineService { machine: machine(), manager: ServiceManager::new(), reload, path, telemetry, broker: None }
     }
 
     /// From now on records and faults belong to a new run; its records wait in the queue until its file is open.

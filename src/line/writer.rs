@@ -46,7 +46,10 @@ impl Reporter for Writer {
         if report.priority == Some(Priority::Normal) {
             let stem = self.images.normal_file_stem(report.wall, &report.name);
             let file = self.write_picture(Ok(&report.frame), format!("{stem}.png"));
-            self.write(&records::kept_normal(&self.telemetry, report, file));
+            let record = records::kept_normal(&self.telemetry, report, file);
+            if !self.write(&record) {
+                self.telemetry.log_unlimited(record);
+            }
         }
     }
 
@@ -74,22 +77,27 @@ impl Writer {
         Writer { events, kept, broker, images, scale, out, unwritten: 0, reader_gone: false, telemetry }
     }
 
-    /// Writes a record, and puts it into the broker's queue.
-    pub(super) fn write(&mut self, record: &Record) {
-        if let Some(broker) = &self.broker {
-            broker.enqueue(record);
+    /// Puts a record into the broker's queue, and writes it; returns whether it is in the file.
+    pub(super) fn write(&mut self, record: &Record) -> bool {
+        if let Some(broker) = &self.broker
+            && broker.enqueue(record).is_err_and(|error| is_full(&error))
+            && self.images.evict_some()
+        {
+            // Where it still is in memory alone, that was reported.
+            let _ = broker.persist();
         }
         let appended = self.events.append(record).or_else(|error| {
             // A picture less is a smaller loss.
             if is_full(&error) && self.images.evict_some() { self.events.append(record) } else { Err(error) }
         });
-        match appended {
+        match &appended {
             Ok(()) => self.telemetry.resolve(Cause::Records),
             Err(error) => {
                 self.unwritten += 1;
                 self.telemetry.fail(Cause::Records, &format!("{}: {error}", self.events.path().display()));
             }
         }
+        appended.is_ok()
     }
 
     /// Writes the records of other threads.
@@ -115,8 +123,12 @@ impl Writer {
             let annotated = self.write_picture(annotated.as_ref(), format!("{stem}.png"));
             let files = vec![("annotated", annotated), ("spot", spot.unwrap_or_default()), ("original", original)];
             let event = records::event(&self.telemetry, report, files);
-            self.write(&event);
-            self.telemetry.log(event);
+            if self.write(&event) {
+                self.telemetry.log(event);
+            } else {
+                // What is in no file is in the log, however many there are.
+                self.telemetry.log_unlimited(event);
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Files that are complete or do not exist.
 
+use super::storage::{self, StorageWriter};
 use lineside_picture::{Picture, write_png};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -14,7 +15,7 @@ pub(super) fn remove_unfinished(folder: &Path) -> io::Result<()> {
         let name = entry?.file_name();
         let name = name.to_string_lossy();
         if name.starts_with('.') && name.ends_with(&format!(".png{UNFINISHED}")) {
-            std::fs::remove_file(folder.join(&*name))?;
+            storage::remove(&folder.join(&*name))?;
         }
     }
     Ok(())
@@ -26,22 +27,26 @@ pub(super) fn remove_unfinished(folder: &Path) -> io::Result<()> {
 /// # Errors
 /// The first step that fails; the temporary file is removed then.
 pub fn write_durably(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = storage::folder_of(path);
     let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let mut hidden = std::ffi::OsString::from(".");
     hidden.push(name);
     hidden.push(UNFINISHED);
     let temporary = folder.join(hidden);
+    // Left over by a crash; a link that somebody put there is not followed.
+    storage::remove(&temporary)?;
     let result = (|| {
-        let mut file = BufWriter::new(File::create(&temporary)?);
-        write(&mut file)?;
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        std::fs::rename(&temporary, path)?;
-        File::open(folder)?.sync_all()
+        let file = storage::create_new(&temporary)?;
+        let mut buffer = BufWriter::new(StorageWriter(&file));
+        write(&mut buffer)?;
+        buffer.into_inner().map_err(io::IntoInnerError::into_error)?;
+        storage::sync(&file)?;
+        storage::rename(&temporary, path)?;
+        storage::sync_folder(folder)
     })();
     if result.is_err() {
         // The caller gets the first error; the leftover must not take space on a full disk.
-        let _ = std::fs::remove_file(&temporary);
+        let _ = storage::remove(&temporary);
     }
     result
 }
@@ -54,7 +59,11 @@ pub fn write_png_durably(path: &Path, picture: &Picture) -> io::Result<()> {
     write_durably(path, |out| {
         let mut out = FirstError { out, failed: None };
         let written = write_png(&mut out, picture);
-        written.map_err(|error| out.failed.take().unwrap_or_else(|| io::Error::other(error)))
+        // An encoder may also keep an error to itself and go on.
+        match out.failed.take() {
+            Some(error) => Err(error),
+            None => written.map_err(io::Error::other),
+        }
     })
 }
 

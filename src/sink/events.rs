@@ -5,13 +5,15 @@
 //! ([`super::segmented_log`]).
 
 use super::segmented_log::{Layout, SegmentedLog};
+use super::storage;
 use super::tail::LONGEST;
 use crate::telemetry::{Record, json_line};
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 const LAYOUT: Layout = Layout::Stamped("events");
+/// How much of the end of a file is compared with the broker's queue, in bytes.
+const COMPARED: u64 = 1 << 18;
 /// A file is closed at this age.
 const WEEK: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
 
@@ -28,16 +30,14 @@ pub struct EventLog {
 
 impl EventLog {
     /// Opens `events.jsonl` in `folder` for appending; both are created if missing. What a crash left of the last line is cut
-    /// off. `budget` is in bytes, for all files together.
+    /// off; a file that holds no record is moved aside. `budget` is in bytes, for all files together.
     ///
     /// # Errors
-    /// If the folder or the file cannot be created or written.
+    /// If the folder or the file cannot be created or written, or a link, a FIFO or the like has its name.
     pub fn open(folder: &Path, budget: u64) -> io::Result<EventLog> {
-        let (log, cut) = SegmentedLog::open(folder, LAYOUT, budget)?;
+        let (log, repairs) = SegmentedLog::open(folder, LAYOUT, budget)?;
         let path = EventLog::path_in(folder);
-        if cut > 0 {
-            log::warn!(file = path.display().to_string().as_str(), bytes = cut; "torn_line_cut_off");
-        }
+        repairs.log(&path);
         let begun = first_time(&path).unwrap_or_else(jiff::Timestamp::now);
         let mut log = EventLog { folder: folder.to_path_buf(), log, begun, budget, header: None };
         log.make_room()?;
@@ -115,15 +115,43 @@ impl EventLog {
 /// If the folder cannot be read.
 pub fn record_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = LAYOUT.paths_in(folder)?;
-    files.extend(Some(EventLog::path_in(folder)).filter(|path| path.is_file()));
+    files.push(EventLog::path_in(folder));
+    // Whoever reads them must not follow a link, nor wait for the writer of a FIFO.
+    files.retain(|path| path.symlink_metadata().is_ok_and(|about| about.is_file()));
     Ok(files)
+}
+
+/// The records at the end of the two newest files that a broker gets as well, in order, one line each.
+#[cfg_attr(not(feature = "mqtt"), allow(dead_code))]
+pub(super) fn last_lines(folder: &Path) -> Vec<String> {
+    let files = record_files(folder).unwrap_or_default();
+    files[files.len().saturating_sub(2)..].iter().flat_map(|path| lines_at_end(path).unwrap_or_default()).collect()
+}
+
+fn lines_at_end(path: &Path) -> io::Result<Vec<String>> {
+    #[derive(serde::Deserialize)]
+    struct AnyRecord<'a> {
+        #[serde(borrow)]
+        record: std::borrow::Cow<'a, str>,
+    }
+    let mut file = storage::open_to_read(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(COMPARED)))?;
+    let mut bytes = Vec::new();
+    file.take(COMPARED).read_to_end(&mut bytes)?;
+    let lines = bytes.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
+    let sent = lines.filter(|line| {
+        let record = serde_json::from_slice::<AnyRecord>(line);
+        record.is_ok_and(|record| !["status", "goes_on"].contains(&&*record.record))
+    });
+    Ok(sent.filter_map(|line| String::from_utf8(line.to_vec()).ok()).collect())
 }
 
 /// The time of the first record.
 fn first_time(path: &Path) -> Option<jiff::Timestamp> {
     let mut line = String::new();
     // No more than the file's length: a device has no end.
-    let file = File::open(path).ok()?;
+    let file = storage::open_to_read(path).ok()?;
     let length = file.metadata().ok()?.len().min(LONGEST);
     BufReader::new(file.take(length)).read_line(&mut line).ok()?;
     let record: serde_json::Value = serde_json::from_str(&line).ok()?;

@@ -1,5 +1,6 @@
 //! Whatever happens, whole lines, in order, within the budget.
 
+use super::super::faults::{Fault, FaultyDisk};
 use super::*;
 use serde_json::Value;
 use std::fs;
@@ -148,7 +149,9 @@ fn a_line_that_was_cut_anywhere_is_gone_and_the_others_are_there() {
         for zeros in [0, 4096] {
             fs::write(&path, [&whole[..cut], &vec![0; zeros]].concat()).unwrap();
             EventLog::open(folder.path(), 1 << 20).unwrap().append(&numbered(2)).unwrap();
-            assert_eq!(numbers(folder.path()), [0, 2], "{cut}");
+            // One that only lacks its line end is whole.
+            let expected = if cut + 1 == whole.len() && zeros == 0 { vec![0, 1, 2] } else { vec![0, 2] };
+            assert_eq!(numbers(folder.path()), expected, "{cut}");
         }
     }
 }
@@ -156,8 +159,9 @@ fn a_line_that_was_cut_anywhere_is_gone_and_the_others_are_there() {
 #[test]
 fn a_file_that_takes_nothing_is_an_error_each_time_and_nothing_worse() {
     let folder = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink("/dev/full", folder.path().join(NAME)).unwrap();
     let mut log = EventLog::open(folder.path(), 1 << 20).unwrap();
+    let disk = FaultyDisk::new();
+    disk.fail_always(Some(Fault::Error(rustix::io::Errno::NOSPC)));
     for number in 0..3 {
         assert_eq!(
             log.append(&numbered(number)).unwrap_err().raw_os_error(),

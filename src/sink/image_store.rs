@@ -17,6 +17,7 @@
 
 use super::durable::{remove_unfinished, write_png_durably};
 use super::stamp::{LENGTH, is_stamp, stamp};
+use super::storage;
 use bytesize::ByteSize;
 use lineside_picture::Picture;
 use std::collections::BinaryHeap;
@@ -30,6 +31,9 @@ pub const NORMAL: &str = "normal";
 const SLACK: u64 = 32;
 /// Bytes that are evicted when the disk is full.
 const EVICTED_BYTES: u64 = 1 << 20;
+/// Bytes of a frame's name in the names of its images. File systems take 255 in all, with stamp, priority, a number, the ending
+/// and what an unfinished file has.
+const LONGEST_NAME: usize = 180;
 /// The most images that one reading of the folder evicts.
 const BATCH: usize = 256;
 
@@ -86,9 +90,7 @@ impl ImageStore {
     /// The common stem of the file names of a frame's images, made of time, priority and the frame's name. No image has this
     /// stem with one of `endings` yet, even if the clock was set back: a board without a battery starts every day at the same time.
     pub fn file_stem(&mut self, time: jiff::Timestamp, priority: Priority, frame: &str, endings: &[&str]) -> String {
-        let frame = frame.rsplit_once('.').map_or(frame, |(stem, _)| stem);
-        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '_' };
-        let frame: String = frame.chars().map(plain).collect();
+        let frame = short_name(frame.rsplit_once('.').map_or(frame, |(stem, _)| stem));
         let stem = free_stem(&self.folder, format!("{}{}{frame}", stamp(time), priority.mark()), endings);
         self.current.clone_from(&stem);
         stem
@@ -123,7 +125,8 @@ impl ImageStore {
         let write = || write_png_durably(&path, picture);
         // If others have filled the disk, the new image matters more than an old one.
         write().or_else(|error| if is_full(&error) && self.evict_some() { write() } else { Err(error) })?;
-        let bytes = fs::metadata(&path)?.len();
+        // Others may have deleted it already: it was written all the same.
+        let bytes = fs::metadata(&path).map_or(0, |file| file.len());
         self.bytes = self.bytes.map(|sum| sum + bytes);
         Ok(())
     }
@@ -139,12 +142,17 @@ impl ImageStore {
             let (most, bytes) = (ByteSize(most), ByteSize(self.limits.bytes));
             full(format!("a picture may take {most}, output.pictures allows {bytes} for all: raise it"))
         })?;
-        let bytes = match self.bytes {
+        let mut bytes = match self.bytes {
             Some(bytes) => bytes,
             None => self.begin()?,
         };
-        let over = bytes.saturating_sub(allowed);
         let free = free_bytes(&self.folder)?;
+        if bytes > allowed || free < self.limits.keep_free {
+            // Others may have deleted pictures as well: what they took needs no room any more.
+            bytes = self.scan()?.bytes;
+            self.bytes = Some(bytes);
+        }
+        let over = bytes.saturating_sub(allowed);
         let lacking = self.limits.keep_free.saturating_sub(free);
         // If evicting all of them would not be enough, they stay.
         if lacking > bytes {
@@ -184,11 +192,8 @@ impl ImageStore {
                 if freed >= wanted {
                     break;
                 }
-                match fs::remove_file(self.folder.join(&image.name)) {
-                    // Others may delete pictures as well: then it is gone, and that is all that is wanted.
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
+                // Others may delete pictures as well: then it is gone, and that is all that is wanted.
+                storage::remove(&self.folder.join(&image.name))?;
                 freed += image.bytes;
                 self.bytes = self.bytes.map(|sum| sum.saturating_sub(image.bytes));
             }
@@ -263,6 +268,17 @@ pub fn is_full(error: &io::Error) -> bool {
 fn free_bytes(folder: &Path) -> io::Result<u64> {
     let disk = rustix::fs::statvfs(folder)?;
     Ok(disk.f_bavail * disk.f_frsize)
+}
+
+/// A frame's name in plain characters. One that would make a file name too long with what is added before and behind it loses its
+/// end, in place of which a checksum of the whole keeps it apart from others.
+fn short_name(frame: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '_' };
+    let name: String = frame.chars().map(plain).collect();
+    if name.len() <= LONGEST_NAME {
+        return name;
+    }
+    format!("{}-{:08x}", &name[..LONGEST_NAME - 9], crc32fast::hash(frame.as_bytes()))
 }
 
 /// `stem`, or `stem` with a number, so that no file of `folder` has this stem with one of `endings`.

@@ -1,3 +1,4 @@
+use super::super::faults::{Fault, FaultyDisk};
 use super::*;
 use lineside_picture::Layout;
 use std::collections::BTreeSet;
@@ -164,10 +165,49 @@ fn on_a_full_disk_a_new_picture_takes_the_place_of_an_old_one() {
     let folder = tempfile::tempdir().unwrap();
     let mut images = ImageStore::open(folder.path(), limits(1 << 20));
     add(&mut images, 0, Priority::Normal, "n0");
-    // The name under which the next is written leads to a device that is full, once.
     let name = format!("{}.png", images.file_stem(at(1), Priority::Defect, "d1", &[".png"]));
-    let part = folder.path().join(format!(".{name}.part"));
-    std::os::unix::fs::symlink("/dev/full", &part).unwrap();
+    // What somebody put under the name of the unfinished file is not followed.
+    let victim = folder.path().join("victim");
+    fs::write(&victim, "theirs").unwrap();
+    std::os::unix::fs::symlink(&victim, folder.path().join(format!(".{name}.part"))).unwrap();
+    let disk = FaultyDisk::new();
+    disk.fail_at(2, Fault::Short);
     images.write(&name, &noise(1)).unwrap();
     assert_eq!(pictures(folder.path()).0.into_iter().collect::<Vec<_>>(), ["d1"]);
+}
+
+#[test]
+fn names_of_any_length_keep_their_pictures_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut images = ImageStore::open(folder.path(), limits(1 << 20));
+    // As long as a file name may be, which differ only at the end.
+    let frames = ["1", "2"].map(|end| format!("{}{end}.png", "n".repeat(250)));
+    for priority in [Priority::Normal, Priority::Repeated, Priority::Defect] {
+        let mut stems = BTreeSet::new();
+        for frame in &frames {
+            let stem = images.file_stem(at(0), priority, frame, &[".png", "-original.png"]);
+            for ending in [".png", "-original.png", "-x12.png"] {
+                images.write(&format!("{stem}{ending}"), &noise(1)).unwrap();
+            }
+            assert!(stem.contains("nnnn") && stems.insert(stem));
+        }
+    }
+    let normal = images.normal_file_stem(at(0), &frames[0]);
+    images.write(&format!("{normal}.png"), &noise(1)).unwrap();
+    assert_eq!(images.file_stem(at(9), Priority::Defect, &"a".repeat(180), &[]).len(), LENGTH + 1 + 180);
+}
+
+#[test]
+fn pictures_that_others_deleted_cost_none_of_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    // Room for four.
+    let mut images = ImageStore::open(folder.path(), limits(76_000));
+    (0..4).for_each(|second| drop(add(&mut images, second, Priority::Defect, &format!("d{second}"))));
+    for second in 1..3 {
+        let name = format!("{}-d{second}.png", stamp(at(second)));
+        fs::remove_file(folder.path().join(name)).unwrap();
+    }
+    (4..6).for_each(|second| drop(add(&mut images, second, Priority::Defect, &format!("d{second}"))));
+    let expected = ["d0", "d3", "d4", "d5"].map(String::from);
+    assert_eq!(pictures(folder.path()).0, expected.into());
 }

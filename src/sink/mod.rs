@@ -3,8 +3,14 @@
 //! A sink takes a verdict, so this room imports `task`; `task` knows no sink.
 
 mod alarm;
+#[cfg_attr(not(feature = "mqtt"), allow(dead_code))]
+mod checksum;
+#[cfg(test)]
+mod crash_tests;
 mod durable;
 mod events;
+#[cfg(test)]
+mod faults;
 mod image_store;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
@@ -19,6 +25,8 @@ mod run_log;
 mod segmented_log;
 mod snapshot;
 mod stamp;
+#[cfg_attr(not(feature = "mqtt"), allow(dead_code))]
+mod storage;
 mod tail;
 
 pub use alarm::{ActiveLevel, AlarmLine, HeartbeatLine, Signal};

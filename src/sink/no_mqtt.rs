@@ -25,12 +25,29 @@ impl MqttDisabled {
     ///
     /// # Errors
     /// None.
-    pub fn start(settings: BrokerSettings, _: &Path, _: u64, _: Telemetry) -> io::Result<BrokerClient> {
+    pub fn start(
+        settings: BrokerSettings,
+        _: &Path,
+        _: u64,
+        _: Telemetry,
+        _: Option<&BrokerClient>,
+    ) -> io::Result<BrokerClient> {
         match settings {}
     }
 
     /// Never called.
-    pub fn enqueue(&self, _: &Record) {
+    ///
+    /// # Errors
+    /// None.
+    pub fn enqueue(&self, _: &Record) -> io::Result<()> {
+        match *self {}
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn persist(&self) -> io::Result<()> {
         match *self {}
     }
 

@@ -1,7 +1,7 @@
 //! How the last run in a folder ended, by its records.
 
 use super::events::record_files;
-use std::fs::File;
+use super::storage;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
@@ -17,7 +17,7 @@ pub fn previous_run(folder: &Path, boot: Option<&str>) -> &'static str {
 }
 
 fn in_file(path: &Path, boot: Option<&str>) -> Option<&'static str> {
-    let file = File::open(path).ok()?;
+    let file = storage::open_to_read(path).ok()?;
     // No more than the file's length: a device has no end.
     let length = file.metadata().ok()?.len();
     let mut reader = BufReader::new(file.take(length));

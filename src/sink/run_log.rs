@@ -43,11 +43,19 @@ impl RunLog {
     /// # Errors
     /// If it cannot be written; no part of it is on the disk then.
     pub fn append(&mut self, record: &Record) -> io::Result<()> {
-        let mut events = match self.events.take() {
-            Some(events) => events,
-            None => self.open()?,
-        };
+        if let Some(mut events) = self.events.take() {
+            match events.append(record) {
+                Ok(()) => {
+                    self.events = Some(events);
+                    return Ok(());
+                }
+                // Others moved or deleted the file: the next takes the record.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
         // After an error the file is opened again, which cuts off a partial record.
+        let mut events = self.open()?;
         events.append(record)?;
         self.events = Some(events);
         Ok(())
@@ -75,6 +83,7 @@ fn is_temporary(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::faults::{Fault, FaultyDisk};
     use super::*;
     use std::fs;
     use std::io::Write;
@@ -101,12 +110,15 @@ mod tests {
     #[test]
     fn the_start_is_written_as_soon_as_a_full_disk_has_room() {
         let folder = tempfile::tempdir().unwrap();
-        let path = EventLog::path_in(folder.path());
-        std::os::unix::fs::symlink("/dev/full", &path).unwrap();
-        let (mut log, disk_error) = begin(folder.path());
-        assert_eq!(disk_error.map(|error| error.kind()), Some(io::ErrorKind::StorageFull));
-        assert_eq!(log.append(&Record::info("event")).unwrap_err().kind(), io::ErrorKind::StorageFull);
-        fs::remove_file(&path).unwrap();
+        let disk = FaultyDisk::new();
+        for fault in [Fault::Error(Errno::NOSPC), Fault::Short] {
+            disk.fail_always(Some(fault));
+            let (mut log, disk_error) = begin(folder.path());
+            assert_eq!(disk_error.map(|error| error.kind()), Some(io::ErrorKind::StorageFull));
+            assert_eq!(log.append(&Record::info("event")).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        }
+        let (mut log, _) = begin(folder.path());
+        disk.fail_always(None);
         log.append(&Record::info("event")).unwrap();
         log.append(&Record::info("stop")).unwrap();
         assert_eq!(kinds(&log), ["start", "event", "stop"]);
@@ -121,6 +133,43 @@ mod tests {
         log.events = None;
         log.append(&Record::info("event")).unwrap();
         assert_eq!(kinds(&log), ["start", "event"]);
+    }
+
+    #[test]
+    fn a_file_that_others_moved_or_deleted_is_begun_again_and_no_record_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut log, _) = begin(folder.path());
+        log.append(&Record::info("a")).unwrap();
+        fs::rename(log.path(), folder.path().join("taken")).unwrap();
+        log.append(&Record::info("b")).unwrap();
+        assert_eq!(kinds(&log), ["b"]);
+        fs::remove_file(log.path()).unwrap();
+        log.append(&Record::info("c")).unwrap();
+        log.append(&Record::info("d")).unwrap();
+        assert_eq!(kinds(&log), ["c", "d"]);
+        assert_eq!(fs::read_to_string(folder.path().join("taken")).unwrap().lines().count(), 2);
+    }
+
+    #[test]
+    fn what_is_not_ours_is_neither_followed_nor_emptied() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, victim) = (EventLog::path_in(folder.path()), folder.path().join("victim"));
+        fs::write(&victim, "theirs\n").unwrap();
+        std::os::unix::fs::symlink(&victim, &path).unwrap();
+        let refused = RunLog::begin(folder.path(), 1 << 20, Record::info("start")).err().unwrap().to_string();
+        assert!(refused.contains("events.jsonl is a symbolic link") && refused.contains("move it away"), "{refused}");
+        assert_eq!(fs::read(&victim).unwrap(), b"theirs\n");
+        fs::rename(&victim, &path).unwrap();
+        for content in ["theirs\n", "{\"a\":1}\n", "", "no line end"] {
+            fs::write(&path, content).unwrap();
+            let (log, _) = begin(folder.path());
+            assert_eq!(kinds(&log), ["start"]);
+        }
+        let entries = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let aside = entries.filter(|path| path.to_string_lossy().contains("/events.jsonl.foreign-2"));
+        let mut aside: Vec<String> = aside.map(|path| fs::read_to_string(path).unwrap()).collect();
+        aside.sort();
+        assert_eq!(aside, ["no line end", "theirs\n", "{\"a\":1}\n"]);
     }
 
     #[test]

@@ -2,14 +2,16 @@
 //!
 //! Both the records of a run (`events.rs`) and the queue for a broker (`mqtt/queue.rs`) are such logs; they differ in how their
 //! files are named ([`Layout`]). A line is on the disk when [`SegmentedLog::append`] returns. After a power cut the log holds
-//! whole lines and nothing else: what follows the last whole line is cut off when the log is opened, and a file takes its place
-//! in the log only once it is complete.
+//! whole lines: what is torn after the last one is cut off when the log is opened, and a file takes its place in the log only once
+//! it is complete. A file without a single record is somebody else's: it is moved aside and never cut. Only regular files are
+//! opened ([`storage`]).
 
 use super::stamp::{is_stamp, next_stamp, number_of_stamp, stamp, stamp_of_number};
-use super::tail::truncate_partial_line;
+use super::storage;
+use super::tail::{is_ours, repair_tail};
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// How many segments share the budget: a segment is closed when it has grown to this part of it.
@@ -87,6 +89,28 @@ pub struct Segment {
     pub length: u64,
 }
 
+/// What was wrong with the last file of a log when it was opened.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Repairs {
+    /// Bytes of a torn line that were cut off.
+    pub cut: u64,
+    /// Where a file was moved that holds no record.
+    pub moved: Option<PathBuf>,
+}
+
+impl Repairs {
+    /// Reports them in the log; `path` is the file's.
+    pub fn log(&self, path: &Path) {
+        let file = path.display().to_string();
+        if let Some(moved) = &self.moved {
+            log::warn!(file = file.as_str(), moved_to = moved.display().to_string().as_str(); "foreign_file_moved_aside");
+        }
+        if self.cut > 0 {
+            log::warn!(file = file.as_str(), bytes = self.cut; "torn_line_cut_off");
+        }
+    }
+}
+
 /// An open log. Nothing else may write to its files.
 pub struct SegmentedLog {
     folder: PathBuf,
@@ -102,12 +126,13 @@ pub struct SegmentedLog {
 }
 
 impl SegmentedLog {
-    /// Opens the log in a folder, which is created if missing, and repairs the end of its last segment. Also returns how many
-    /// bytes were cut off there. `budget` is in bytes, for all segments together.
+    /// Opens the log in a folder, which is created if missing, and repairs the end of its last segment. `budget` is in bytes, for
+    /// all segments together.
     ///
     /// # Errors
-    /// If the folder or a file cannot be created, read or repaired.
-    pub fn open(folder: &Path, layout: Layout, budget: u64) -> io::Result<(SegmentedLog, u64)> {
+    /// If the folder or a file cannot be created, read or repaired, or something else than a regular file has the name of one
+    /// ([`storage::is_refusal`]).
+    pub fn open(folder: &Path, layout: Layout, budget: u64) -> io::Result<(SegmentedLog, Repairs)> {
         fs::create_dir_all(folder)?;
         let mut log = SegmentedLog {
             folder: folder.into(),
@@ -117,33 +142,31 @@ impl SegmentedLog {
             writer: None,
             next_number: 0,
         };
-        let mut cut = 0;
+        let mut repairs = Repairs::default();
         if let Layout::Stamped(_) = layout {
-            let path = layout.active_path(folder);
-            let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-            cut = truncate_partial_line(&file)?;
+            let file = repaired(&layout.active_path(folder), &mut repairs)?;
             let length = file.metadata()?.len();
             // Left over if the power went while a segment was being closed.
-            let _ = fs::remove_file(layout.next_path(folder));
+            let _ = storage::remove(&layout.next_path(folder));
             log.segments.push_back(Segment { id: UNSTAMPED, length });
             log.writer = Some(file);
         }
         log.scan()?;
         if let (Layout::Numbered, Some(last)) = (layout, log.segments.back_mut()) {
-            let path = folder.join(layout.file_name(last.id));
-            let file = OpenOptions::new().read(true).append(true).open(path)?;
-            cut = truncate_partial_line(&file)?;
+            let file = repaired(&folder.join(layout.file_name(last.id)), &mut repairs)?;
             last.length = file.metadata()?.len();
             log.next_number = last.id + 1;
         }
-        Ok((log, cut))
+        Ok((log, repairs))
     }
 
     /// Lists the numbered or closed segments anew.
     fn scan(&mut self) -> io::Result<()> {
         let mut segments = VecDeque::new();
         for id in self.layout.ids_in(&self.folder)? {
-            match fs::metadata(self.path(id)) {
+            let path = self.path(id);
+            storage::check_regular(&path)?;
+            match fs::metadata(path) {
                 Ok(file) => segments.push_back(Segment { id, length: file.len() }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
@@ -189,7 +212,8 @@ impl SegmentedLog {
     /// Appends a line, given without its end, to the active segment and waits until it is on the disk.
     ///
     /// # Errors
-    /// If it cannot be written; the log then ends with the line before, unless [`SegmentedLog::is_whole`] denies it.
+    /// If it cannot be written; nothing of it is followed by a line then. `NotFound` if others moved, cut or deleted the segment:
+    /// the log has to be opened again.
     pub fn append(&mut self, line: &str) -> io::Result<()> {
         let Some(Segment { id, length }) = self.active() else {
             self.rotate("")?;
@@ -198,23 +222,26 @@ impl SegmentedLog {
         let path = self.path(id);
         let file = match &mut self.writer {
             Some(file) => file,
-            none => none.insert(OpenOptions::new().append(true).open(path)?),
+            none => none.insert(storage::open_regular(&path, OpenOptions::new().append(true))?),
         };
+        let there = file.metadata()?.len();
+        if there < length || !storage::is_at(file, &path) {
+            let text = format!("{} was moved, cut or deleted while it was being written", path.display());
+            return Err(io::Error::new(io::ErrorKind::NotFound, text));
+        }
+        if there > length {
+            // What an append left that failed and could not be undone.
+            storage::truncate(file, length)?;
+        }
         let bytes = [line.as_bytes(), b"\n"].concat();
-        file.write_all(&bytes).and_then(|()| file.sync_data()).inspect_err(|_| {
-            // A full disk takes a part of a line. If even this fails, the rest is cut off when the log is opened again.
-            let _ = file.set_len(length);
+        storage::append(file, &bytes).and_then(|()| storage::sync(file)).inspect_err(|_| {
+            // A full disk takes a part of a line. If even this fails, the rest is cut off before the next line.
+            let _ = storage::truncate(file, length);
         })?;
         if let Some(active) = self.segments.back_mut() {
             active.length += bytes.len() as u64;
         }
         Ok(())
-    }
-
-    /// Whether the active segment ends with a whole line, also after a failed [`SegmentedLog::append`].
-    pub fn is_whole(&self) -> bool {
-        self.active()
-            .is_none_or(|active| fs::metadata(self.path(active.id)).is_ok_and(|file| file.len() == active.length))
     }
 
     /// Closes the active segment and begins the next with `header`, whole lines.
@@ -235,10 +262,10 @@ impl SegmentedLog {
         let number = self.next_number;
         let path = self.path(number);
         // Left over if there was room for its name and nothing else.
-        let _ = fs::remove_file(&path);
-        let mut file = OpenOptions::new().append(true).create_new(true).open(&path)?;
-        file.write_all(header.as_bytes())?;
-        File::open(&self.folder)?.sync_all()?;
+        let _ = storage::remove(&path);
+        let file = storage::create_new(&path)?;
+        storage::append(&file, header.as_bytes())?;
+        storage::sync_folder(&self.folder)?;
         self.next_number = number + 1;
         Ok((number, file))
     }
@@ -250,20 +277,22 @@ impl SegmentedLog {
         let id = self.next_stamp()?;
         let (active, next, closed) = (self.path(UNSTAMPED), self.layout.next_path(&self.folder), self.path(id));
         let begun = (|| {
-            let _ = fs::remove_file(&next);
-            let mut file = OpenOptions::new().read(true).append(true).create_new(true).open(&next)?;
-            file.write_all(header.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&active, &closed)?;
-            fs::rename(&next, &active).inspect_err(|_| {
+            let _ = storage::remove(&next);
+            let file = storage::create_new(&next)?;
+            storage::append(&file, header.as_bytes())?;
+            storage::sync(&file)?;
+            storage::rename(&active, &closed)?;
+            // On the disk before its old name is given away: not all file systems keep the order of two renames.
+            let renamed = storage::sync_folder(&self.folder).and_then(|()| storage::rename(&next, &active));
+            renamed.inspect_err(|_| {
                 // Back to where it was; both names are ours, so what failed once may fail again.
-                let _ = fs::rename(&closed, &active);
+                let _ = storage::rename(&closed, &active);
             })?;
-            File::open(&self.folder)?.sync_all()?;
+            storage::sync_folder(&self.folder)?;
             Ok(file)
         })();
         let file = begun.inspect_err(|_: &io::Error| {
-            let _ = fs::remove_file(&next);
+            let _ = storage::remove(&next);
         })?;
         if let Some(segment) = self.segments.back_mut() {
             segment.id = id;
@@ -305,16 +334,37 @@ impl SegmentedLog {
             self.writer = None;
         }
         self.segments.retain(|segment| segment.id != id);
-        match fs::remove_file(self.path(id)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        storage::remove(&self.path(id))
     }
+}
 
-    /// Writes to another file instead of the active segment's.
-    #[cfg(test)]
-    pub fn replace_writer(&mut self, file: Option<File>) {
-        self.writer = file;
+/// Opens the last file of a log, created if missing, with its end repaired. One without a record is moved aside before.
+fn repaired(path: &Path, repairs: &mut Repairs) -> io::Result<File> {
+    let mut file = storage::open_or_create(path)?;
+    if !is_ours(&file)? {
+        let aside = name_aside(path)?;
+        storage::rename(path, &aside)?;
+        storage::sync_folder(storage::folder_of(path))?;
+        repairs.moved = Some(aside);
+        file = storage::open_or_create(path)?;
+    }
+    repairs.cut = repair_tail(&file)?;
+    // Its name may not be on the disk yet, where the last attempt to sync it failed.
+    storage::sync_folder(storage::folder_of(path))?;
+    Ok(file)
+}
+
+/// `NAME.foreign-STAMP`, which nothing has yet.
+fn name_aside(path: &Path) -> io::Result<PathBuf> {
+    let mut stamp = stamp(jiff::Timestamp::now());
+    loop {
+        let mut name = path.as_os_str().to_os_string();
+        name.push(format!(".foreign-{stamp}"));
+        let aside = PathBuf::from(name);
+        if fs::symlink_metadata(&aside).is_err() {
+            return Ok(aside);
+        }
+        stamp = next_stamp(&stamp)?;
     }
 }
 

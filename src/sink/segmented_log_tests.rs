@@ -4,13 +4,13 @@ const LAYOUTS: [Layout; 2] = [Layout::Numbered, Layout::Stamped("events")];
 const BUDGET: u64 = 4 << 10;
 
 fn line(number: u64) -> String {
-    format!("{{\"number\":{number}}}")
+    format!("{{\"record\":\"a\",\"number\":{number}}}")
 }
 
 fn append(log: &mut SegmentedLog, number: u64) {
     let line = line(number);
     if log.is_full_for(&line) {
-        log.rotate("{\"header\":true}\n").unwrap();
+        log.rotate("{\"record\":\"header\"}\n").unwrap();
     }
     log.append(&line).unwrap();
     for id in log.beyond(log.budget - log.segment_bytes()) {
@@ -46,8 +46,8 @@ fn either_layout_keeps_the_newest_lines_in_order_within_the_budget() {
         let segments: Vec<Segment> = log.segments().collect();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), segments.len(), "{layout:?}");
         drop(log);
-        let (log, cut) = SegmentedLog::open(folder.path(), layout, BUDGET).unwrap();
-        assert_eq!((log.segments().collect::<Vec<_>>(), cut), (segments, 0), "{layout:?}");
+        let (log, repairs) = SegmentedLog::open(folder.path(), layout, BUDGET).unwrap();
+        assert_eq!((log.segments().collect::<Vec<_>>(), repairs), (segments, Repairs::default()), "{layout:?}");
     }
 }
 
@@ -58,10 +58,9 @@ fn a_partial_line_is_cut_off_and_the_log_goes_on() {
         let (mut log, _) = SegmentedLog::open(folder.path(), layout, BUDGET).unwrap();
         append(&mut log, 0);
         let path = log.path(log.active().unwrap().id);
-        OpenOptions::new().append(true).open(path).unwrap().write_all(b"{\"numb").unwrap();
-        assert!(!log.is_whole());
-        let (mut log, cut) = SegmentedLog::open(folder.path(), layout, BUDGET).unwrap();
-        assert!(log.is_whole() && cut == 6, "{layout:?} {cut}");
+        std::io::Write::write_all(&mut OpenOptions::new().append(true).open(path).unwrap(), b"{\"numb").unwrap();
+        let (mut log, repairs) = SegmentedLog::open(folder.path(), layout, BUDGET).unwrap();
+        assert_eq!(repairs, Repairs { cut: 6, moved: None }, "{layout:?}");
         append(&mut log, 1);
         assert_eq!(lines(&log), [line(0), line(1)], "{layout:?}");
     }
@@ -95,5 +94,29 @@ fn only_files_of_a_layout_are_its_segments() {
     for (name, layout, id) in names {
         assert_eq!(layout.id_of(name), id, "{name}");
         assert!(id.is_none_or(|id| layout.file_name(id) == name), "{name}");
+    }
+}
+
+#[test]
+fn a_last_segment_without_a_record_is_moved_aside_and_a_link_is_refused() {
+    for layout in LAYOUTS {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut log, _) = SegmentedLog::open(folder.path(), layout, BUDGET).unwrap();
+        append(&mut log, 0);
+        let path = log.path(log.active().unwrap().id);
+        fs::write(&path, "notes of somebody\n").unwrap();
+        let (mut log, repairs) = SegmentedLog::open(folder.path(), layout, BUDGET).unwrap();
+        let moved = repairs.moved.unwrap();
+        assert!(moved.to_string_lossy().starts_with(&format!("{}.foreign-2", path.display())), "{moved:?}");
+        assert_eq!(fs::read(&moved).unwrap(), b"notes of somebody\n");
+        append(&mut log, 1);
+        assert_eq!(lines(&log), [line(1)], "{layout:?}");
+        // Of any segment, not only the last.
+        drop(log);
+        let closed = folder.path().join(layout.file_name(20_261_121_040_000_123 % 10_000_000_000));
+        std::os::unix::fs::symlink(&moved, folder.path().join(&closed)).unwrap();
+        let refused = SegmentedLog::open(folder.path(), layout, BUDGET).err().unwrap();
+        assert!(storage::is_refusal(&refused) && refused.to_string().contains("a symbolic link"), "{refused}");
+        assert_eq!(fs::read(&moved).unwrap(), b"notes of somebody\n");
     }
 }

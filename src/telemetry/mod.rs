@@ -126,19 +126,30 @@ impl Telemetry {
         }
     }
 
-    /// Hands a record to the writer of `events.jsonl`. One for which there is no room is lost, as where nobody writes.
-    pub fn persist(&self, record: Record) {
-        if let Some(sink) = self.sink().as_ref() {
-            // Full only where the disk has been stuck for long; whoever calls must not get stuck with it.
-            let _ = sink.try_send(self.stamp(record));
+    /// Writes a record to the log however many of its kind were written just before: it is in no file.
+    pub fn log_unlimited(&self, record: Record) {
+        let metadata = Metadata::builder().level(record.level()).target(TARGET).build();
+        if let Some(output) = self.output().filter(|output| output.enabled(&metadata)) {
+            output.write(&self.stamp(record), TARGET);
         }
+    }
+
+    /// Hands a record to the writer of `events.jsonl`. Returns whether it could: one for which there is no room is not written,
+    /// nor where nobody writes.
+    pub fn persist(&self, record: Record) -> bool {
+        // Full only where the disk has been stuck for long; whoever calls must not get stuck with it.
+        self.sink().as_ref().is_some_and(|sink| sink.try_send(self.stamp(record)).is_ok())
     }
 
     /// Writes a record to the log, and hands it to the writer of `events.jsonl`.
     pub fn log_and_persist(&self, record: Record) {
         let record = self.stamp(record);
-        self.persist(record.clone());
-        self.log(record);
+        let in_run = self.shared.run.load(Relaxed) != 0;
+        if self.persist(record.clone()) || !in_run {
+            self.log(record);
+        } else {
+            self.log_unlimited(record);
+        }
     }
 
     /// Log lines that were suppressed so far, because there were too many of their kind.
@@ -227,6 +238,32 @@ mod tests {
         // A new run begins without faults, and with the first event.
         let _kept = b.begin_run(3 << 32);
         assert_eq!((b.active_faults(), b.event_id()), (None, "0000000300000000-1".into()));
+    }
+
+    #[test]
+    fn what_is_in_no_file_is_never_suppressed_in_the_log() {
+        let log = std::sync::Arc::new(Mutex::new(Vec::new()));
+        struct Lines(std::sync::Arc<Mutex<Vec<u8>>>);
+        impl std::io::Write for Lines {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let target = LogTarget::Writer(Box::new(Lines(std::sync::Arc::clone(&log))));
+        let telemetry = Telemetry::new(LogSettings { format: LogFormat::Text, filter: None, target });
+        let kept = telemetry.begin_run(1 << 32);
+        let lines = || log.lock().unwrap().iter().filter(|byte| **byte == b'\n').count();
+        // The writer takes none: from the first that finds no room on, all are in the log.
+        (0..500).for_each(|_| telemetry.log_and_persist(Record::info("review")));
+        assert_eq!(kept.try_iter().count(), QUEUE);
+        assert!(lines() >= 500 - QUEUE, "{}", lines());
+        let before = lines();
+        (0..500).for_each(|_| telemetry.log_unlimited(Record::info("event")));
+        assert_eq!(lines() - before, 500);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::sender;
 use super::settings::BrokerSettings;
 use super::shared::SharedState;
 use super::spool::Spool;
+use crate::sink::events::last_lines;
 use crate::telemetry::{Cause, Record, Telemetry, json_line};
 use crate::threads::not_started;
 use crate::times::FLUSH;
@@ -15,6 +16,8 @@ use std::thread::JoinHandle;
 /// Upper bound of the memory for a broker, in bytes, beside the records on the disk: the sender's stack, a TLS session with a
 /// system's certificate authorities, and the records in flight.
 pub const BYTES: usize = STACK + (1 << 20);
+/// The subfolder of the queue.
+const FOLDER: &str = "mqtt";
 const STACK: usize = 1 << 19;
 
 /// Publishes records from a thread of its own.
@@ -25,25 +28,33 @@ pub struct BrokerClient {
 }
 
 impl BrokerClient {
-    /// Starts the sender. Records are queued in `folder`, in at most `budget` bytes, and sent as soon as the broker is
-    /// connected.
+    /// Starts the sender. Records are queued in the subfolder `mqtt` of `output`, in at most `budget` bytes, and sent as soon as
+    /// the broker is connected. What the record files in `output` have and the queue has not is queued first. The client of the
+    /// run before, where there was one, has ended before this one logs in.
     ///
     /// # Errors
-    /// If another process uses the folder, or the thread cannot be started.
+    /// If another process uses the folder, a link or the like is in it, or the thread cannot be started.
     pub fn start(
         settings: BrokerSettings,
-        folder: &Path,
+        output: &Path,
         budget: u64,
         telemetry: Telemetry,
+        before: Option<&BrokerClient>,
     ) -> io::Result<BrokerClient> {
-        let (spool, disk_error) = Spool::open(folder, budget)?;
+        let folder = output.join(FOLDER);
+        let (mut spool, disk_error) = Spool::open(&folder, budget)?;
+        let disk_error = match disk_error {
+            None => spool.reconcile(&last_lines(output)).err(),
+            error => error,
+        };
         if let Some(error) = disk_error {
             telemetry.fail(Cause::Spool, &format!("{}: {error}", folder.display()));
         }
         let shared = Arc::new(SharedState::new(spool));
         let (for_sender, its_telemetry) = (Arc::clone(&shared), telemetry.clone());
+        let before = before.map(|before| Arc::clone(&before.shared));
         let thread = std::thread::Builder::new().name("mqtt".into()).stack_size(STACK);
-        let thread = thread.spawn(move || sender::run(&for_sender, &settings, &its_telemetry));
+        let thread = thread.spawn(move || sender::run(&for_sender, before.as_deref(), &settings, &its_telemetry));
         let thread = thread.map_err(|error| not_started("mqtt", &error))?;
         Ok(BrokerClient { shared, thread, telemetry })
     }
@@ -53,16 +64,27 @@ impl BrokerClient {
         self.thread.is_finished() && !self.shared.is_stopping()
     }
 
-    /// Queues a record. A status is not queued: only the newest one matters, see [`BrokerClient::set_status`].
-    pub fn enqueue(&self, record: &Record) {
+    /// Queues a record; it is on the disk then. A status is not queued: only the newest one matters, see
+    /// [`BrokerClient::set_status`].
+    ///
+    /// # Errors
+    /// If the disk does not take it: it waits in memory then, until [`BrokerClient::persist`] or the sender can write it.
+    pub fn enqueue(&self, record: &Record) -> io::Result<()> {
         if record.kind() == "status" {
-            return;
+            return Ok(());
         }
         let line = json_line(record, false);
-        match self.shared.with_spool(|spool| spool.push(line)) {
-            Some(Err(error)) => self.telemetry.fail(Cause::Spool, &format!("the records for the broker: {error}")),
-            _ => self.telemetry.resolve(Cause::Spool),
-        }
+        let written = self.shared.with_spool(|spool| spool.push(line));
+        sender::report_spool(written.unwrap_or(Ok(())), &self.telemetry)
+    }
+
+    /// Writes the records that wait in memory, for example because there is room on the disk now.
+    ///
+    /// # Errors
+    /// If the disk does not take them.
+    pub fn persist(&self) -> io::Result<()> {
+        let written = self.shared.with_spool(Spool::write_memory);
+        sender::report_spool(written.unwrap_or(Ok(())), &self.telemetry)
     }
 
     /// Publishes a status, in place of one that has not been published yet.

@@ -24,12 +24,14 @@ pub use settings::BrokerSettings;
 pub use tls::{TlsFile, tls_config};
 
 use session::Session;
+#[cfg(test)]
+pub(super) use spool::Spool;
 
 /// Logs in once, under a client id of its own, so that it does not disconnect a line that is running.
 ///
 /// # Errors
 /// Why it is not possible, in one line.
 pub fn check_connection(settings: &BrokerSettings) -> Result<(), String> {
-    let session = Session::open(settings, &format!("{}-check", settings.client_id), None);
+    let session = Session::open(settings, &format!("{}-check", settings.client_id), None, &|| false);
     session.and_then(Session::close).map_err(|error| format!("broker {settings}: {error}"))
 }

@@ -1,10 +1,12 @@
 //! The queue on the disk: a log that is read once, and whose segments are deleted when the broker has acknowledged them.
 //!
-//! The file `acked` holds the acknowledged position. It is not synced: if it is older than it should be, as after a power cut,
-//! the records behind it are sent once more.
+//! Every line has a checksum (`checksum.rs`). The file `acked` holds the acknowledged position. It is not synced: if it is older
+//! than it should be, as after a power cut, or damaged, the records behind it are sent once more.
 
+use crate::sink::checksum::{with_checksum, without_checksum};
 use crate::sink::segmented_log::{Layout, Segment, SegmentedLog};
-use std::collections::BTreeMap;
+use crate::sink::storage;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
@@ -12,6 +14,9 @@ use std::path::Path;
 
 /// The acknowledged position, the number of a segment and an offset in it, and how many records were dropped so far.
 pub const MARK: &str = "acked";
+
+/// How much of the end of the newest segment is compared with the records, in bytes.
+const COMPARED: u64 = 1 << 20;
 
 /// Where a line ends.
 #[derive(Debug, Clone, Copy)]
@@ -23,13 +28,15 @@ pub struct LogPosition {
 
 /// The open queue of a folder.
 pub struct DiskQueue {
-    pub(super) log: SegmentedLog,
+    log: SegmentedLog,
     mark: File,
     /// Unacknowledged lines of each segment.
     left: BTreeMap<u64, u64>,
     acknowledged: LogPosition,
     next: LogPosition,
     reader: Option<(u64, BufReader<File>)>,
+    /// Whether the last line could not be appended.
+    failed: bool,
 }
 
 impl DiskQueue {
@@ -37,11 +44,18 @@ impl DiskQueue {
     /// dropped without having been reported.
     ///
     /// # Errors
-    /// If another process uses the folder (`ResourceBusy`), or the disk fails.
+    /// If another process uses the folder (`ResourceBusy`), a link or the like has the name of a file of it
+    /// ([`storage::is_refusal`]), or the disk fails.
     pub fn open(folder: &Path, budget: u64) -> io::Result<(DiskQueue, u64)> {
+        if fs::symlink_metadata(folder).is_ok_and(|about| about.is_symlink()) {
+            let text = format!(
+                "{} is a symbolic link, where lineside keeps a folder of its own: move it away",
+                folder.display()
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
         fs::create_dir_all(folder)?;
-        let mut mark =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(folder.join(MARK))?;
+        let mut mark = storage::open_or_create_with(&folder.join(MARK), OpenOptions::new().read(true).write(true))?;
         mark.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => io::Error::new(io::ErrorKind::ResourceBusy, "another process uses it"),
             TryLockError::Error(error) => error,
@@ -49,11 +63,14 @@ impl DiskQueue {
         let mut text = String::new();
         // A mark that is not text counts as none.
         let _ = (&mut mark).take(256).read_to_string(&mut text);
+        let text = text.lines().next().and_then(|line| without_checksum(line.as_bytes())).unwrap_or_default();
+        let text = std::str::from_utf8(text).unwrap_or_default();
         let mut words = text.split_whitespace().map_while(|word| word.parse::<u64>().ok());
         let (number, offset) = (words.next().unwrap_or(0), words.next().unwrap_or(0));
         let dropped = words.next().unwrap_or(0);
 
-        let (mut log, _) = SegmentedLog::open(folder, Layout::Numbered, budget)?;
+        let (mut log, repairs) = SegmentedLog::open(folder, Layout::Numbered, budget)?;
+        repairs.log(&log.active().map_or(folder.into(), |active| log.path(active.id)));
         let finished: Vec<u64> = log.segments().map(|segment| segment.id).filter(|id| *id < number).collect();
         finished.into_iter().try_for_each(|id| log.remove(id))?;
         let first = log.segments().next().map(|segment| segment.id);
@@ -66,39 +83,61 @@ impl DiskQueue {
         log.skip_numbers_below(acknowledged.segment);
         let mut left = BTreeMap::new();
         for Segment { id, .. } in log.segments() {
-            let file = File::open(log.path(id))?;
+            let file = storage::open_to_read(&log.path(id))?;
             if id == acknowledged.segment && !is_line_start(&file, acknowledged.offset)? {
                 acknowledged.offset = 0;
             }
             let from = if id == acknowledged.segment { acknowledged.offset } else { 0 };
             left.insert(id, count_lines(&file, from)?);
         }
-        let mut queue = DiskQueue { log, mark, left, acknowledged, next: acknowledged, reader: None };
+        let mut queue = DiskQueue { log, mark, left, acknowledged, next: acknowledged, reader: None, failed: false };
         queue.remove_finished();
         Ok((queue, dropped))
     }
 
-    /// Appends a line and waits until it is on the disk.
+    /// Appends a line and waits until it is on the disk; returns where it ends.
     ///
     /// # Errors
     /// If the disk does not take it.
-    pub fn append(&mut self, line: &str) -> io::Result<()> {
+    pub fn append(&mut self, line: &str) -> io::Result<LogPosition> {
+        let line = with_checksum(line);
         // The active segment may have been removed as unreadable: nothing is appended before what was read already.
         let is_passed = self.log.active().is_none_or(|active| active.id < self.next.segment);
-        if is_passed || self.log.is_full_for(line) {
+        if is_passed || self.log.is_full_for(&line) {
             self.log.rotate("")?;
             self.remove_finished();
         }
-        self.log.append(line)?;
-        if let Some(active) = self.log.active() {
-            *self.left.entry(active.id).or_default() += 1;
+        let written = self.log.append(&line);
+        if written.is_err() || self.failed {
+            // The reader may have seen a part of a line that is cut off again.
+            self.reader = None;
         }
-        Ok(())
+        self.failed = written.is_err();
+        written?;
+        let active = self.log.active().ok_or(io::ErrorKind::NotFound)?;
+        *self.left.entry(active.id).or_default() += 1;
+        Ok(LogPosition { segment: active.id, offset: active.length })
     }
 
-    /// Whether the last segment ends with a whole line, also after a line that could not be appended.
-    pub fn is_whole(&self) -> bool {
-        self.log.is_whole()
+    /// The line that ends there was handed out already, from memory.
+    pub fn pass(&mut self, end: LogPosition) {
+        (self.next, self.reader) = (end, None);
+    }
+
+    /// Of lines that were written elsewhere, in order, those behind the last one that is in the newest segment: they never
+    /// came here. None where that segment has none of them.
+    ///
+    /// # Errors
+    /// If the disk cannot read it.
+    pub fn missing<'a>(&self, written: &'a [String]) -> io::Result<&'a [String]> {
+        let Some(active) = self.log.segments().rev().find(|segment| segment.length > 0) else { return Ok(&[]) };
+        let file = storage::open_to_read(&self.log.path(active.id))?;
+        let from = active.length.saturating_sub(COMPARED);
+        let mut bytes = vec![0; (active.length - from) as usize];
+        file.read_exact_at(&mut bytes, from)?;
+        let here: HashSet<&[u8]> = bytes.split(|byte| *byte == b'\n').filter_map(without_checksum).collect();
+        let last = written.iter().rposition(|line| here.contains(line.as_bytes()));
+        Ok(last.map_or(&[], |last| &written[last + 1..]))
     }
 
     /// Whether there is a line to read.
@@ -140,11 +179,11 @@ impl DiskQueue {
         self.left.remove(&segment).unwrap_or(0)
     }
 
-    /// Reads the next line; also returns where it ends.
+    /// Reads the next line; also returns where it ends. `None` for one that the disk damaged.
     ///
     /// # Errors
     /// If there is none, or the disk cannot read it.
-    pub fn read(&mut self) -> io::Result<(String, LogPosition)> {
+    pub fn read(&mut self) -> io::Result<(Option<String>, LogPosition)> {
         let has_more = |at: Segment| at.id == self.next.segment && at.length > self.next.offset;
         if !self.log.segments().any(has_more) {
             let segment = self.log.segments().find(|at| at.id > self.next.segment);
@@ -154,17 +193,18 @@ impl DiskQueue {
         let reader = match &mut self.reader {
             Some((open, reader)) if *open == number => reader,
             other => {
-                let mut file = File::open(self.log.path(number))?;
+                let mut file = storage::open_to_read(&self.log.path(number))?;
                 file.seek(SeekFrom::Start(self.next.offset))?;
                 &mut other.insert((number, BufReader::new(file))).1
             }
         };
-        let mut line = String::new();
-        let length = reader.read_line(&mut line)? as u64;
-        if line.pop() != Some('\n') {
+        let mut line = Vec::new();
+        let length = reader.read_until(b'\n', &mut line)? as u64;
+        if line.pop() != Some(b'\n') {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.next.offset += length;
+        let line = without_checksum(&line).and_then(|line| String::from_utf8(line.to_vec()).ok());
         Ok((line, self.next))
     }
 
@@ -194,8 +234,8 @@ impl DiskQueue {
     /// Writes the acknowledged position, and how many records were dropped.
     pub fn write_mark(&self, dropped: u64) {
         let LogPosition { segment, offset } = self.acknowledged;
-        let mark = format!("{segment:020} {offset:020} {dropped:020}\n");
-        let _ = self.mark.write_all_at(mark.as_bytes(), 0);
+        let mark = with_checksum(&format!("{segment:020} {offset:020} {dropped:020}")) + "\n";
+        let _ = storage::write_at(&self.mark, 0, mark.as_bytes());
     }
 }
 

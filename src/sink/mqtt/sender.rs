@@ -9,6 +9,7 @@ use super::transport::{CLOSED, ConnectionError};
 use crate::telemetry::{Cause, Telemetry};
 use crate::times::BEAT;
 use std::collections::VecDeque;
+use std::io;
 use std::time::{Duration, Instant};
 
 /// The most records in flight.
@@ -21,24 +22,35 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
 /// A connection that ends sooner does not reset the delay: two lines with the same client id disconnect each other.
 const STEADY: Duration = Duration::from_secs(10);
 
-/// Runs until [`SharedState::stop`].
-pub fn run(shared: &SharedState, settings: &BrokerSettings, telemetry: &Telemetry) {
-    let mut delay = FIRST_DELAY;
+/// As many connections of a client id that end soon, one after the other, are the work of another client with it. A broker that
+/// was restarted refuses connections in between, or ends one of them.
+const TAKEN_OVER: u32 = 3;
+/// The longest wait for the sender of the run before: it is connected to nothing longer than its last call may take.
+const PREDECESSOR: Duration = Duration::from_secs(30);
+/// How often records in memory are offered to the disk again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Runs until [`SharedState::stop`]. The sender of the run before has ended when this one connects.
+pub fn run(shared: &SharedState, before: Option<&SharedState>, settings: &BrokerSettings, telemetry: &Telemetry) {
+    if let Some(before) = before {
+        let begun = Instant::now();
+        while !before.is_done() && begun.elapsed() < PREDECESSOR && !shared.is_stopping() {
+            shared.sleep_unless_stopping(BEAT);
+        }
+    }
+    let (mut delay, mut soon) = (FIRST_DELAY, SoonClosed::default());
     while !shared.is_stopping() {
         let begun = Instant::now();
         let will = (&*settings.availability_topic(), OFFLINE);
-        let session = Session::open(settings, &settings.client_id, Some(will));
-        let ended = session.and_then(|session| {
-            serve(session, shared, settings, telemetry).map_err(|error| {
-                match error.0 == CLOSED && begun.elapsed() < STEADY {
-                    true => {
-                        let id = &settings.client_id;
-                        ConnectionError(format!("{CLOSED} soon: is another one called {id:?} (mqtt.client_id)?"))
-                    }
-                    false => error,
-                }
-            })
-        });
+        let session = Session::open(settings, &settings.client_id, Some(will), &|| shared.is_stopping());
+        let ended = match session {
+            Ok(session) => serve(session, shared, settings, telemetry)
+                .map_err(|error| soon.describe(error, begun.elapsed(), &settings.client_id)),
+            Err(error) => {
+                soon = SoonClosed::default();
+                Err(error)
+            }
+        };
         shared.with_spool(Spool::rewind);
         let Err(error) = ended else { break };
         if shared.is_stopping() {
@@ -48,10 +60,50 @@ pub fn run(shared: &SharedState, settings: &BrokerSettings, telemetry: &Telemetr
         if begun.elapsed() > STEADY {
             delay = FIRST_DELAY;
         }
+        write_memory(shared, telemetry);
         shared.sleep_unless_stopping(jittered(delay));
         delay = (2 * delay).min(LONGEST_DELAY);
     }
     shared.mark_done();
+}
+
+/// Connections that the broker closed soon after the login, one after the other.
+#[derive(Default)]
+struct SoonClosed(u32);
+
+impl SoonClosed {
+    /// The error of a connection that had been accepted, after so long; names another client where it looks like one.
+    fn describe(&mut self, error: ConnectionError, after: Duration, id: &str) -> ConnectionError {
+        self.0 = if error.0 == CLOSED && after < STEADY { self.0 + 1 } else { 0 };
+        if self.0 < TAKEN_OVER {
+            return error;
+        }
+        let times = self.0;
+        ConnectionError(format!(
+            "{CLOSED} soon, {times} times in a row: is another one called {id:?} (mqtt.client_id), or does it restart all the time?"
+        ))
+    }
+}
+
+/// Offers the disk what waits in memory.
+fn write_memory(shared: &SharedState, telemetry: &Telemetry) {
+    let written = shared.with_spool(|spool| spool.has_memory().then(|| spool.write_memory()));
+    if let Some(Some(written)) = written {
+        // Reported as a fault, and tried again.
+        let _ = report_spool(written, telemetry);
+    }
+}
+
+/// Reports whether the queue is on the disk.
+pub fn report_spool(written: io::Result<()>, telemetry: &Telemetry) -> io::Result<()> {
+    match &written {
+        Ok(()) => telemetry.resolve(Cause::Spool),
+        Err(error) => {
+            telemetry
+                .fail(Cause::Spool, &format!("the records for the broker, the last of them only in memory: {error}"));
+        }
+    }
+    written
 }
 
 /// Reports a fault: why there is no connection, and how many records are queued or were dropped.
@@ -91,8 +143,17 @@ fn serve(
     let availability = settings.availability_topic();
     window.push_back((session.publish(&availability, ONLINE.into(), true)?, None));
     let mut connected = false;
+    let mut offered = Instant::now();
     loop {
         let stopping = shared.is_stopping();
+        if shared.is_closed() {
+            // Without a farewell: the broker publishes the will, and the next run can log in.
+            return Err(ConnectionError("the run has ended".into()));
+        }
+        if offered.elapsed() >= AGAIN {
+            write_memory(shared, telemetry);
+            offered = Instant::now();
+        }
         if window.is_empty() {
             acknowledged = Instant::now();
         } else if acknowledged.elapsed() > UNACKNOWLEDGED {
@@ -106,7 +167,7 @@ fn serve(
                     window.push_back((id, Some(ticket)));
                 }
                 // Not a record: the disk damaged it.
-                None => drop(shared.with_spool(|spool| spool.acknowledge(ticket))),
+                None => drop(shared.with_spool(|spool| spool.pass_damaged(ticket))),
             }
         }
         if let Some(status) = shared.take_status() {
@@ -159,6 +220,11 @@ fn report_dropped(shared: &SharedState, telemetry: &Telemetry) {
         telemetry.report_count("mqtt", &text, dropped);
         shared.with_spool(|spool| spool.mark_dropped_reported(dropped));
     }
+    let damaged = shared.with_spool(Spool::take_damaged).unwrap_or_default();
+    if damaged > 0 {
+        let text = format!("{damaged} records for the broker were damaged on the disk and cannot be sent");
+        telemetry.report_count("disk", &text, damaged);
+    }
 }
 
 fn publish_discovery(session: &mut Session, settings: &BrokerSettings) -> Result<u16, ConnectionError> {
@@ -189,6 +255,22 @@ mod tests {
         {
             assert_eq!(kind_of(odd), None, "{odd}");
         }
+    }
+
+    #[test]
+    fn only_what_is_closed_soon_again_and_again_is_another_client() {
+        let closed = || ConnectionError(CLOSED.into());
+        let short = Duration::from_secs(1);
+        let mut soon = SoonClosed::default();
+        let mut names_another =
+            |error: ConnectionError, after| soon.describe(error, after, "line-7").0.contains("\"line-7\"");
+        // A broker that is restarted again and again, with a connection that lasts or is silent in between.
+        assert!(!names_another(closed(), short) && !names_another(closed(), short));
+        assert!(!names_another(closed(), 2 * STEADY));
+        assert!(!names_another(closed(), short) && !names_another(closed(), short));
+        assert!(!names_another(ConnectionError("did not answer".into()), short));
+        assert!(!names_another(closed(), short) && !names_another(closed(), short));
+        assert!(names_another(closed(), short) && names_another(closed(), short));
     }
 
     #[test]

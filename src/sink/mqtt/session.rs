@@ -33,18 +33,24 @@ pub struct Session {
 }
 
 impl Session {
-    /// Connects and logs in. If the session ends otherwise than by [`Session::close`], the broker publishes `will`, a topic and
-    /// a payload, retained.
+    /// Connects and logs in, unless `is_cancelled` by then. If the session ends otherwise than by [`Session::close`], the broker
+    /// publishes `will`, a topic and a payload, retained.
     ///
     /// # Errors
-    /// If the broker cannot be reached, refuses the login, or does not speak MQTT.
+    /// If the broker cannot be reached, refuses the login, or does not speak MQTT, or it was cancelled.
     pub fn open(
         settings: &BrokerSettings,
         client_id: &str,
         will: Option<(&str, &str)>,
+        is_cancelled: &dyn Fn() -> bool,
     ) -> Result<Session, ConnectionError> {
+        let transport = Transport::open(settings)?;
+        // To find a name may take half a minute: who has this client id by then must not be disconnected.
+        if is_cancelled() {
+            return Err(ConnectionError("the run has ended".into()));
+        }
         let mut session = Session {
-            transport: Transport::open(settings)?,
+            transport,
             buffer: Vec::new(),
             last_id: Pid::default(),
             keep_alive: settings.keep_alive,

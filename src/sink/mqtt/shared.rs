@@ -55,6 +55,16 @@ impl SharedState {
         state.spool = None;
     }
 
+    /// Whether the run has ended and waits for the sender no longer.
+    pub fn is_closed(&self) -> bool {
+        self.lock().spool.is_none()
+    }
+
+    /// Whether the sender has ended, so that nothing of it reaches the broker any more.
+    pub fn is_done(&self) -> bool {
+        self.lock().done
+    }
+
     /// Waits for `duration`, or until the run ends.
     pub fn sleep_unless_stopping(&self, duration: Duration) {
         let ended = self.changed.wait_timeout_while(self.lock(), duration, |state| !state.stopping);

@@ -3,6 +3,7 @@
 //! While the disk takes nothing, the newest records are kept in memory.
 
 use super::queue::{DiskQueue, LogPosition};
+use crate::sink::storage;
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,8 @@ pub struct Spool {
     dropped: u64,
     /// Whether those that an earlier run dropped are included.
     mark_read: bool,
+    /// Damaged by the disk and not reported yet.
+    damaged: u64,
 }
 
 /// A record that was handed out and is not acknowledged.
@@ -42,7 +45,7 @@ impl Spool {
     /// the queue works in memory then.
     ///
     /// # Errors
-    /// If another process uses the folder.
+    /// If another process uses the folder, or a link or the like has the name of one of its files.
     pub fn open(folder: &Path, budget: u64) -> io::Result<(Spool, Option<io::Error>)> {
         let mut spool = Spool {
             folder: folder.into(),
@@ -54,10 +57,13 @@ impl Spool {
             next_ticket: 0,
             dropped: 0,
             mark_read: false,
+            damaged: 0,
         };
         match spool.open_disk() {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => return Err(error),
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy || storage::is_refusal(&error) => {
+                return Err(error);
+            }
             Err(error) => return Ok((spool, Some(error))),
         }
         Ok((spool, None))
@@ -94,34 +100,80 @@ impl Spool {
         Ok(())
     }
 
-    /// Writes what is in memory to the disk, unless some of it is in flight: what follows must come after it.
-    fn write_memory(&mut self) -> io::Result<()> {
-        if self.memory_in_flight > 0 {
-            return Ok(());
-        }
-        if self.disk.is_none() {
-            self.open_disk()?;
-        }
-        while let (Some(line), Some(disk)) = (self.memory.front(), &mut self.disk) {
-            if let Err(error) = disk.append(line) {
-                // A partial line that could not be cut off now is when the queue is opened again.
-                if !disk.is_whole() {
+    /// Whether records wait in memory, because the disk did not take them.
+    pub fn has_memory(&self) -> bool {
+        !self.memory.is_empty()
+    }
+
+    /// Enqueues those of the lines that were written to the record file, but never came here: the process was killed, or the
+    /// disk was full, between the two.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn reconcile(&mut self, written: &[String]) -> io::Result<u64> {
+        let Some(disk) = &self.disk else { return Ok(0) };
+        let missing = disk.missing(written)?;
+        missing.iter().try_for_each(|line| self.push(line.clone()))?;
+        Ok(missing.len() as u64)
+    }
+
+    /// Writes what is in memory to the disk, also what is in flight from there.
+    ///
+    /// # Errors
+    /// If the disk does not take all of it.
+    pub fn write_memory(&mut self) -> io::Result<()> {
+        let mut is_second_try = false;
+        while let Some(line) = self.memory.front() {
+            let Some(disk) = &mut self.disk else {
+                self.open_disk()?;
+                continue;
+            };
+            // Else what follows was not handed out yet, and goes first.
+            let caught_up = !disk.has_next();
+            match disk.append(line) {
+                Ok(end) => {
+                    self.memory.pop_front();
+                    self.memory_in_flight_is_at(end, caught_up);
+                    self.keep_budget();
+                }
+                // Others moved the file away: it is begun again.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !is_second_try => {
+                    is_second_try = true;
                     self.disk = None;
                     self.in_flight.retain(|out| out.end.is_none());
                 }
-                return Err(error);
+                Err(error) => return Err(error),
             }
-            self.memory.pop_front();
-            self.keep_budget();
         }
         Ok(())
+    }
+
+    /// The oldest record in flight from memory, if there is one, is on the disk now.
+    fn memory_in_flight_is_at(&mut self, end: LogPosition, caught_up: bool) {
+        if self.memory_in_flight == 0 {
+            return;
+        }
+        self.memory_in_flight -= 1;
+        let Some(at) = self.in_flight.iter().position(|out| out.end.is_none()) else { return };
+        match &mut self.disk {
+            Some(disk) if caught_up => {
+                self.in_flight[at].end = Some(end);
+                disk.pass(end);
+            }
+            // It is handed out again, behind what comes before it.
+            _ => drop(self.in_flight.remove(at)),
+        }
     }
 
     /// Hands out the next record, in order, with a ticket by which it is acknowledged.
     pub fn next(&mut self) -> Option<(u64, String)> {
         while let Some(disk) = self.disk.as_mut().filter(|disk| disk.has_next()) {
             match disk.read() {
-                Ok((line, end)) => return Some((self.hand_out(Some(end)), line)),
+                Ok((Some(line), end)) => return Some((self.hand_out(Some(end)), line)),
+                Ok((None, end)) => {
+                    let ticket = self.hand_out(Some(end));
+                    self.pass_damaged(ticket);
+                }
                 // A segment that cannot be read any more must not block those behind it.
                 Err(_) => {
                     let unreadable = disk.next_segment();
@@ -132,6 +184,17 @@ impl Spool {
         let line = self.memory.get(self.memory_in_flight)?.clone();
         self.memory_in_flight += 1;
         Some((self.hand_out(None), line))
+    }
+
+    /// What was handed out is no record: the disk damaged it.
+    pub fn pass_damaged(&mut self, ticket: u64) {
+        self.damaged += 1;
+        self.acknowledge(ticket);
+    }
+
+    /// Damaged records since the last call.
+    pub fn take_damaged(&mut self) -> u64 {
+        std::mem::take(&mut self.damaged)
     }
 
     fn hand_out(&mut self, end: Option<LogPosition>) -> u64 {
