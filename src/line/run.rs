@@ -126,8 +126,10 @@ impl LineService<'_> {
             bill_bytes: bill.total(),
             started: jiff::Timestamp::now(),
         };
-        let started = page.map(|page| page.serve(facts, output.clone(), &telemetry)).transpose();
-        let started = started.context("cannot start the status page").and_then(|page| Ok((page, broker?)));
+        let started = broker.and_then(|broker| {
+            let page = page.map(|page| page.serve(facts, output.clone(), &telemetry)).transpose();
+            Ok((page.context("cannot start the status page")?, broker))
+        });
         let (page, broker) = match started {
             Ok(started) => started,
             Err(error) => {

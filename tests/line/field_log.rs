@@ -287,7 +287,8 @@ fn a_full_disk_is_told_and_inspection_goes_on() {
     };
     let output = child.wait_with_output().unwrap();
     let (stdout, said) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("results could not be written to") && said.contains(" lost="), "{said}");
     assert!(stdout.contains("40 frames: 40 inspected"), "{stdout}");
     let faults: Vec<&str> = said.lines().filter(|line| line.contains(" fault=disk ")).collect();
     assert!((1..=2).contains(&faults.len()), "{faults:?}");

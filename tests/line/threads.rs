@@ -246,7 +246,7 @@ fn line(folder: &Path, port: u16) -> PathBuf {
     )
 }
 
-/// The status page, the broker's sender, capture, inspection, writer.
+/// The broker's sender, the status page, capture, inspection, writer.
 const THREADS: usize = 5;
 
 #[test]
@@ -273,7 +273,7 @@ fn a_thread_that_cannot_be_started_ends_the_process_in_order() {
         let stop = records.last().unwrap();
         assert_eq!((&stop["record"], &stop["reason"]), (&"stop".into(), &"a thread could not be started".into()));
     }
-    assert_eq!(names, ["status page", "mqtt", "capture", "inspection", "writer"]);
+    assert_eq!(names, ["mqtt", "status page", "capture", "inspection", "writer"]);
 }
 
 #[test]
