@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use rustix::fs::OFlags;
 use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// The most bytes of a configuration or of a bundle's manifest.
@@ -16,6 +16,9 @@ pub const MAX_TEXT: u64 = 1 << 20;
 pub const MAX_SECRET: u64 = (1 << 16) + 1;
 /// The most bytes of a file of certificates or keys; a system's authorities are some 300 KB.
 pub const MAX_PEM: u64 = 8 << 20;
+/// The bits of a mode that a file with a secret must not have: group's writing, and all of others. A service's file may belong
+/// to root, with the service's group, which reads it.
+const OPEN_TO_OTHERS: u32 = 0o027;
 /// The most bytes of an array, and of a file of a bundle, that a command reads.
 pub const MAX_ARRAY: u64 = 2 << 30;
 
@@ -50,6 +53,10 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 pub fn read_into(path: &Path, limit: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
     bytes.clear();
     let (file, length) = open(path)?;
+    read_open(file, length, limit, bytes)
+}
+
+fn read_open(file: File, length: u64, limit: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
     if length > limit {
         return Err(too_large(length, limit));
     }
@@ -64,8 +71,52 @@ pub fn read_into(path: &Path, limit: u64, bytes: &mut Vec<u8>) -> io::Result<()>
 /// # Errors
 /// As [`read`]; `InvalidData` for other bytes.
 pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
-    let bytes = read(path, limit)?;
+    read(path, limit).and_then(text)
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is no text in UTF-8"))
+}
+
+/// Reads a file that holds a secret, of at most `limit` bytes. It must not be open to others: nobody but its owner and its group
+/// may read it, nobody but its owner may write it. What counts is the file itself, also where the path leads to it by a link.
+///
+/// # Errors
+/// As [`read`]; `PermissionDenied`, with the command that mends it, where its mode is too open.
+pub fn read_secret(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let (file, length) = open(path)?;
+    let mode = file.metadata()?.mode() & 0o7777;
+    if mode & OPEN_TO_OTHERS != 0 {
+        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        let problem = format!(
+            "it holds a secret, and its mode {mode:04o} opens it to other users: chmod g-w,o= {}",
+            shell_word(&path)
+        );
+        return Err(io::Error::new(ErrorKind::PermissionDenied, problem));
+    }
+    let mut bytes = Vec::new();
+    read_open(file, length, limit, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// The same for text in UTF-8.
+///
+/// # Errors
+/// As [`read_secret`]; `InvalidData` for other bytes.
+pub fn read_secret_text(path: &Path, limit: u64) -> io::Result<String> {
+    read_secret(path, limit).and_then(text)
+}
+
+/// Whether others than its owner and its group may read a file, as far as that can be known.
+pub fn is_readable_by_others(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
+}
+
+/// A path as a word of a shell's command line.
+pub fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte));
+    if plain && !text.starts_with('-') { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// What a file system has at a place where no file is; `None` for a file.
@@ -100,7 +151,7 @@ pub fn too_large(length: u64, limit: u64) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
 
     #[test]
@@ -128,6 +179,30 @@ mod tests {
             assert!(error.starts_with(&format!("it is {what}, only regular files are read")), "{name}: {error}");
         }
         assert_eq!(read_text(&at("link to file"), 4).unwrap(), "text");
+    }
+
+    #[test]
+    fn a_secret_is_not_read_from_a_file_that_is_open_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("a secret"), folder.path().join("link"));
+        std::fs::write(&path, "secret").unwrap();
+        symlink(&path, &link).unwrap();
+        let real = path.canonicalize().unwrap().display().to_string();
+        for mode in 0..0o1000 {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode | 0o400)).unwrap();
+            for name in [&path, &link] {
+                match read_secret_text(name, 10) {
+                    Ok(secret) => assert!(mode & 0o027 == 0 && secret == "secret", "{mode:o}"),
+                    Err(error) => {
+                        let expected =
+                            format!("mode {:04o} opens it to other users: chmod g-w,o= '{real}'", mode | 0o400);
+                        assert!(mode & 0o027 != 0 && error.to_string().contains(&expected), "{mode:o}: {error}");
+                    }
+                }
+            }
+            assert_eq!(is_readable_by_others(&link), mode & 0o004 != 0);
+        }
+        assert_eq!(shell_word(Path::new("/etc/a's")), "'/etc/a'\\''s'");
     }
 
     #[test]

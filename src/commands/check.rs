@@ -18,7 +18,8 @@ pub struct CheckArguments {
 pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
     let config = configuration(arguments.config.as_deref())?;
     let plan = plan(&config, Mode::Check, telemetry)?;
-    let page = check_page(&config)?;
+    let exposed = arguments.config.as_ref().and_then(|path| config.exposed_token(path));
+    let page = check_page(&config)? + &exposed.map_or(String::new(), |problem| format!(" ({problem})"));
     let budget = config.budget.memory;
     let broker = plan.broker.as_ref().map(ToString::to_string);
     if arguments.json {

@@ -4,6 +4,7 @@ mod camera;
 mod heat;
 mod lines;
 mod mqtt;
+mod secrets;
 mod status_page;
 
 use crate::files;

@@ -1,7 +1,6 @@
 //! `[status_page]`: the status page, which is off unless the table is there.
 
-use super::{Config, ConfigError, Violation, check_range};
-use crate::files;
+use super::{Config, Violation, check_range};
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -37,23 +36,6 @@ impl Default for StatusPageConfig {
 }
 
 impl Config {
-    /// The token that a visitor of the status page needs, if any.
-    ///
-    /// # Errors
-    /// [`ConfigError`] where its file cannot be read or has no valid token.
-    pub fn page_token(&self) -> Result<Option<String>, ConfigError> {
-        let Some(page) = &self.status_page else { return Ok(None) };
-        let Some(file) = &page.token_file else { return Ok(page.token.as_ref().map(|token| token.get_ref().clone())) };
-        let path = file.get_ref().display();
-        let text = files::read_text(file.get_ref(), files::MAX_SECRET)
-            .map_err(|error| self.error_at(file, format!("{path}: {error}")))?;
-        let token = text.lines().next().unwrap_or_default().trim();
-        match token_problem(token) {
-            Some(problem) => Err(self.error_at(file, format!("{path}: the first line {problem}"))),
-            None => Ok(Some(token.into())),
-        }
-    }
-
     /// The first invalid value of `[status_page]`.
     pub(super) fn page_problem(&self) -> Option<Violation> {
         let page = self.status_page.as_ref()?;
@@ -76,7 +58,7 @@ impl Config {
 }
 
 /// A token must fit into a header, a cookie and a URL without escaping.
-fn token_problem(token: &str) -> Option<String> {
+pub(super) fn token_problem(token: &str) -> Option<String> {
     let fits = token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
     let right = fits && (LEAST_TOKEN..=LONGEST_TOKEN).contains(&token.len());
     let problem = format!(
@@ -129,18 +111,5 @@ mod tests {
             let error = parse(text).unwrap_err();
             assert!(error.contains(expected), "{text:?}: {error}");
         }
-    }
-
-    #[test]
-    fn a_token_may_stand_in_a_file_of_its_own() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("token");
-        let config = parse(&format!("listen = \"0.0.0.0:80\"\ntoken_file = {path:?}\n")).unwrap();
-        let refusal = || config.page_token().unwrap_err().to_string();
-        assert!(refusal().starts_with("line.toml:4: ") && refusal().contains("No such file"), "{}", refusal());
-        std::fs::write(&path, "short\n").unwrap();
-        assert!(refusal().contains("the first line must have 16 to 128"), "{}", refusal());
-        std::fs::write(&path, "0123456789abcdef\nmore\n").unwrap();
-        assert_eq!(config.page_token().unwrap().unwrap(), "0123456789abcdef");
     }
 }

@@ -9,18 +9,10 @@ use crate::sink::mqtt::BrokerSettings;
 #[cfg(feature = "mqtt")]
 pub(super) fn broker(config: &Config, mode: Mode, bill: &mut Bill) -> anyhow::Result<Option<BrokerSettings>> {
     use crate::board::machine;
-    use crate::files;
     use crate::sink::mqtt;
 
     let Some(section) = &config.mqtt else { return Ok(None) };
     let machine = machine();
-    let password = section.password_file.as_ref().map(|file| {
-        let blame = |problem: String| config.error_at(file, format!("{}: {problem}", file.get_ref().display()));
-        let text = files::read_text(file.get_ref(), files::MAX_SECRET).map_err(|error| blame(error.to_string()))?;
-        let password = text.trim_end_matches(['\n', '\r']).to_string();
-        let usable = !password.is_empty() && password.len() <= usize::from(u16::MAX);
-        usable.then_some(password).ok_or_else(|| blame("holds no password".into()))
-    });
     let tls = section.tls.as_ref().map(|tls| {
         let own = tls.certificate.as_ref().zip(tls.key.as_ref());
         let paths = own.map(|(certificate, key)| (certificate.get_ref().as_path(), key.get_ref().as_path()));
@@ -37,7 +29,7 @@ pub(super) fn broker(config: &Config, mode: Mode, bill: &mut Bill) -> anyhow::Re
         client_id: section.client_id_on(&machine.host),
         topic: section.topic_on(&machine.host),
         username: section.username.as_ref().map(|name| name.get_ref().clone()),
-        password: password.transpose()?,
+        password: config.broker_password()?,
         keep_alive: section.keep_alive(),
         discovery: Some(section.discovery.get_ref().clone()).filter(|prefix| !prefix.is_empty()),
         tls: tls.transpose()?,

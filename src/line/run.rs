@@ -59,6 +59,9 @@ pub fn run(line: Line) -> anyhow::Result<RunOutcome> {
     let mut config = configuration(path)?;
     let mut kept = service.begin_run();
     let mut ready = plan(&config, Mode::Run, &telemetry)?;
+    if let Some(problem) = path.and_then(|path| config.exposed_token(path)) {
+        telemetry.log(telemetry.record(log::Level::Warn, "token_readable").with("problem", problem));
+    }
     loop {
         ready.pipeline.frames = frames;
         let orderly = shutdown.stop_orderly();

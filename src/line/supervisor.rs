@@ -125,7 +125,8 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         }
         let (path, manager) = (self.service.path, &self.service.manager);
         manager.reloading();
-        match configuration(path) {
+        let next = configuration(path).and_then(|next| next.check_secrets().map(|()| next).map_err(Into::into));
+        match next {
             Ok(next) => {
                 let name = path.map_or("", |path| path.to_str().unwrap_or(""));
                 self.telemetry.log(self.telemetry.info("reload").with("config", name));

@@ -1,5 +1,7 @@
 //! A connection with a deadline: clients that send or read too slowly are disconnected.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
@@ -11,7 +13,12 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time for reading a frame of the live view into the socket's buffer.
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may go on sending before the connection is closed, so that it can read the answer.
-const LINGER: Duration = Duration::from_millis(300);
+pub const LINGER: Duration = Duration::from_millis(300);
+
+/// How long a client may be silent before it is asked whether it is still there, and how often it is asked after that.
+const PROBE: Duration = Duration::from_secs(1);
+/// How many of these questions remain without an answer before a client is gone: a phone may sleep for a moment.
+const PROBES: u32 = 4;
 
 /// A socket with a deadline.
 pub struct Connection {
@@ -20,9 +27,24 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection whose deadline is [`HEAD_TIMEOUT`] from now.
-    pub fn new(socket: TcpStream) -> Connection {
-        Connection { socket, deadline: Instant::now() + HEAD_TIMEOUT }
+    /// A connection whose deadline is [`ANSWER_TIMEOUT`] from now.
+    ///
+    /// # Errors
+    /// Of the socket.
+    pub fn new(socket: TcpStream) -> io::Result<Connection> {
+        socket.set_nonblocking(false)?;
+        // A peer that lost power or its network says no goodbye.
+        let keep_alive = TcpKeepalive::new().with_time(PROBE).with_interval(PROBE).with_retries(PROBES);
+        SockRef::from(&socket).set_tcp_keepalive(&keep_alive)?;
+        Ok(Connection { socket, deadline: Instant::now() + ANSWER_TIMEOUT })
+    }
+
+    /// Whether the client has closed the connection. Does not wait.
+    pub fn is_hung_up(&self) -> bool {
+        let ends = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+        let mut polled = [PollFd::new(&self.socket, PollFlags::RDHUP)];
+        let now = Timespec::default();
+        poll(&mut polled, Some(&now)).is_ok() && polled[0].revents().intersects(ends)
     }
 
     /// Sets the deadline, from now.

@@ -4,8 +4,12 @@ use super::{encoder, events, request};
 
 /// The most viewers of the live view.
 pub const VIEWERS: usize = 4;
-/// The most connections at a time, viewers included. Each has a thread.
+/// The most authorized connections at a time that have a thread, viewers included.
 pub const CONNECTIONS: usize = 12;
+/// The most connections at a time whose request is incomplete, or that were answered without a thread.
+pub const PENDING: usize = 32;
+/// The longest answer without a thread, in bytes: the page.
+pub const LONGEST_ANSWER: usize = 24 << 10;
 /// Stack of the page's threads, in bytes.
 pub const STACK: usize = 256 << 10;
 /// Send buffer of a connection in the kernel, in bytes.
@@ -16,7 +20,8 @@ pub const SEND_BUFFER: usize = 128 << 10;
 pub fn max_bytes(pixels: u64) -> u64 {
     // The kernel counts a send buffer twice, and the same again for the receive buffer.
     let connection = STACK + 4 * SEND_BUFFER;
-    heap_bytes(pixels) + (CONNECTIONS * connection + STACK) as u64
+    // One without a thread sends at most one answer, and what it sends itself is read at once.
+    heap_bytes(pixels) + (CONNECTIONS * connection + PENDING * 2 * LONGEST_ANSWER + STACK) as u64
 }
 
 /// The heap's part of [`max_bytes`]: two frames, an annotated copy and heatmaps; the newest JPEG, the next one and one for each
@@ -26,5 +31,5 @@ pub fn heap_bytes(pixels: u64) -> u64 {
     let jpegs = (VIEWERS as u64 + 2) * encoder::max_jpeg_bytes(pixels as usize) as u64;
     // The end of a record file, and as much again for what is parsed from it.
     let answer = request::LONGEST_HEAD as u64 + 2 * events::TAIL_BYTES;
-    frames + jpegs + CONNECTIONS as u64 * answer
+    frames + jpegs + CONNECTIONS as u64 * answer + PENDING as u64 * LONGEST_ANSWER.max(request::LONGEST_HEAD) as u64
 }

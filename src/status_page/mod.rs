@@ -3,6 +3,9 @@
 //! ```text
 //! inspection thread --(score; a frame on request)--> live.rs --> encoder.rs --> /live.mjpeg, at most 4 viewers
 //! main thread --(counts, temperature, progress)--> status_cell.rs --> /status.json, /metrics, /healthz
+//!
+//! a connection --> pending.rs (32 places, no threads): the request is read; /, /metrics, /healthz, refusals are answered
+//!                  --> serve.rs (12 places with threads, for who may see the page): what waits for a frame, a disk, a client
 //! ```
 //!
 //! Inspection never waits for the page: no client can hold a lock that inspection needs, and the memory, the threads and the
@@ -19,7 +22,9 @@ mod live;
 mod login;
 mod metrics;
 mod page;
+mod pending;
 mod request;
+mod serve;
 mod server;
 mod stages;
 mod status;

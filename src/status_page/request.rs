@@ -1,7 +1,4 @@
-//! Reads and parses one HTTP request, within bounds of bytes and time.
-
-use super::connection::Connection;
-use std::io::{self, ErrorKind};
+//! The head of one HTTP request.
 
 /// The longest head of a request, in bytes. A browser's is below 1 KiB.
 pub const LONGEST_HEAD: usize = 8 << 10;
@@ -25,39 +22,7 @@ pub struct HttpRequest {
     pub cookie: String,
 }
 
-/// Why there is no request.
-#[derive(Debug)]
-pub enum RequestError {
-    /// To be answered with this status and reason.
-    Bad(u16, &'static str),
-    /// The client is gone, or sent nothing in time.
-    Gone,
-}
-
 impl HttpRequest {
-    /// Reads the head; a body is not read.
-    ///
-    /// # Errors
-    /// [`RequestError`] if it is malformed, too long, or too slow.
-    pub fn read(connection: &mut Connection) -> Result<HttpRequest, RequestError> {
-        let (mut head, mut have) = (vec![0; LONGEST_HEAD], 0);
-        loop {
-            let read = match connection.read(&mut head[have..]) {
-                Ok(0) => return Err(RequestError::Gone),
-                Ok(read) => read,
-                Err(error) if is_slow(&error) && have > 0 => return Err(RequestError::Bad(408, "too slow")),
-                Err(_) => return Err(RequestError::Gone),
-            };
-            have += read;
-            match parse(&head[..have]) {
-                Ok(Some(request)) => return Ok(request),
-                Ok(None) if have == LONGEST_HEAD => return Err(RequestError::Bad(431, "the request is too long")),
-                Ok(None) => {}
-                Err((status, reason)) => return Err(RequestError::Bad(status, reason)),
-            }
-        }
-    }
-
     /// The value of a query parameter.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.query
@@ -68,12 +33,11 @@ impl HttpRequest {
     }
 }
 
-fn is_slow(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
-}
-
-/// `None` while it is incomplete.
-fn parse(head: &[u8]) -> Result<Option<HttpRequest>, (u16, &'static str)> {
+/// Parses the head of a request, without its body; `None` while it is incomplete.
+///
+/// # Errors
+/// The status and the reason to answer with, where it is malformed or too long.
+pub fn parse(head: &[u8]) -> Result<Option<HttpRequest>, (u16, &'static str)> {
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
     match parsed.parse(head) {

@@ -1,13 +1,14 @@
-//! The page's thread: accepts connections, up to a number, and encodes the live view.
+//! The page's thread: accepts connections, answers what needs no thread, and encodes the live view.
 
 use super::access::Access;
-use super::answer::serve;
 use super::connection::Connection;
 use super::encoder::JpegEncoderTask;
 use super::events::RecentEvents;
-use super::limits::{CONNECTIONS, SEND_BUFFER, STACK};
+use super::limits::{CONNECTIONS, PENDING, SEND_BUFFER, STACK};
 use super::live::LiveFeed;
 use super::page::{PageState, RunFacts};
+use super::pending::{Authorized, PendingConnections};
+use super::serve::serve;
 use crate::board::heat::Reading;
 use crate::field::Interval;
 use crate::pipeline::Status;
@@ -16,7 +17,7 @@ use crate::threads::{describe_failure, join_within, not_started};
 use crate::times;
 use rustix::io::Errno;
 use socket2::{Domain, SockRef, Socket, Type};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -115,22 +116,31 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_recv_buffer_size(SEND_BUFFER)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(CONNECTIONS as i32)?;
+    socket.listen(PENDING as i32)?;
     Ok(socket.into())
 }
 
 fn run(page: &Arc<PageState>, address: SocketAddr, max_fps: f64, telemetry: &Telemetry) {
     let (mut listener, mut tried) = (None, None::<Instant>);
     let (mut encoder, mut connections) = (JpegEncoderTask::new(max_fps, &page.live), Vec::<ActiveConnection>::new());
+    let mut pending = PendingConnections::default();
     while !page.is_stopping() {
         if listener.is_none() && tried.is_none_or(|tried| tried.elapsed() >= BIND_RETRY) {
             tried = Some(Instant::now());
             listener = open(address, telemetry);
         }
         connections.retain(|connection| !connection.thread.is_finished());
-        while let Some(socket) = listener.as_ref().and_then(accept) {
+        let mut authorized = pending.poll(page);
+        // A flood must not keep the thread from the rest of its work.
+        for socket in std::iter::from_fn(|| listener.as_ref().and_then(accept)).take(2 * PENDING) {
             let _ = SockRef::from(&socket).set_tcp_nodelay(true);
-            connections.extend(handle(page, socket, connections.len(), telemetry));
+            authorized.extend(pending.admit(page, socket));
+        }
+        for one in authorized {
+            match handle(page, one, connections.len(), telemetry) {
+                Ok(connection) => connections.push(connection),
+                Err(socket) => pending.turn_away(page, socket),
+            }
         }
         encoder.poll(&page.live, &page.latest);
         std::thread::sleep(POLL_INTERVAL);
@@ -175,7 +185,7 @@ pub fn describe_bind_error(error: &io::Error) -> String {
 fn accept(listener: &TcpListener) -> Option<TcpStream> {
     loop {
         match listener.accept() {
-            Ok((socket, _)) => return socket.set_nonblocking(false).is_ok().then_some(socket),
+            Ok((socket, _)) => return Some(socket),
             // Closed before it was accepted.
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
             Err(_) => return None,
@@ -183,30 +193,35 @@ fn accept(listener: &TcpListener) -> Option<TcpStream> {
     }
 }
 
-/// Starts a thread for a connection. Beyond [`CONNECTIONS`], and where no thread can be started, it is answered with 503, which
-/// fits into any send buffer. The line goes on whatever becomes of a visitor.
-fn handle(page: &Arc<PageState>, socket: TcpStream, served: usize, telemetry: &Telemetry) -> Option<ActiveConnection> {
-    if served < CONNECTIONS
-        && let Ok(other) = socket.try_clone()
-    {
-        let (page, its_telemetry) = (Arc::clone(page), telemetry.clone());
-        let work = move || {
-            if catch_unwind(AssertUnwindSafe(|| serve(&page, Connection::new(other)))).is_err() {
-                its_telemetry.fail(Cause::Page, &describe_failure(CLIENT_THREAD));
-            }
-        };
-        match Builder::new().name(CLIENT_THREAD.into()).stack_size(STACK).spawn(work) {
-            Ok(thread) => {
-                telemetry.resolve(Cause::Page);
-                return Some(ActiveConnection { thread, socket });
-            }
-            Err(error) => {
-                let error = not_started(CLIENT_THREAD, &error);
-                telemetry.fail(Cause::Page, &format!("a visitor was turned away: {error}"));
-            }
+/// Starts a thread for a connection. Beyond [`CONNECTIONS`], and where no thread can be started, its socket comes back. The line
+/// goes on whatever becomes of a visitor.
+fn handle(
+    page: &Arc<PageState>,
+    Authorized { socket, endpoint }: Authorized,
+    served: usize,
+    telemetry: &Telemetry,
+) -> Result<ActiveConnection, TcpStream> {
+    if served >= CONNECTIONS {
+        return Err(socket);
+    }
+    let Some(connection) = socket.try_clone().ok().and_then(|socket| Connection::new(socket).ok()) else {
+        return Err(socket);
+    };
+    let (page, its_telemetry) = (Arc::clone(page), telemetry.clone());
+    let work = move || {
+        if catch_unwind(AssertUnwindSafe(|| serve(&page, &endpoint, connection))).is_err() {
+            its_telemetry.fail(Cause::Page, &describe_failure(CLIENT_THREAD));
+        }
+    };
+    match Builder::new().name(CLIENT_THREAD.into()).stack_size(STACK).spawn(work) {
+        Ok(thread) => {
+            telemetry.resolve(Cause::Page);
+            Ok(ActiveConnection { thread, socket })
+        }
+        Err(error) => {
+            let error = not_started(CLIENT_THREAD, &error);
+            telemetry.fail(Cause::Page, &format!("a visitor was turned away: {error}"));
+            Err(socket)
         }
     }
-    let busy = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 5\r\n\r\n";
-    let _ = (&socket).write(busy.as_bytes());
-    None
 }

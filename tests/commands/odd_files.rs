@@ -3,6 +3,7 @@
 
 use crate::common::{arg, config, copy_folder, ends, lineside, records, root, text};
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -82,6 +83,30 @@ fn in_a_bundle_or_as_a_secret() {
     ] {
         let path = config(folder.path(), &format!("{source}{section}"));
         refuse(&["check", arg(&path)], 78, &["line.toml:", "secret: it is a pipe (FIFO)"]);
+    }
+}
+
+#[test]
+fn a_secret_that_others_can_read_is_refused_with_the_command_that_mends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    for section in [
+        format!("[status_page]\ntoken_file = {secret:?}\n"),
+        format!("[mqtt]\nhost = \"localhost\"\nusername = \"a\"\npassword_file = {secret:?}\n"),
+    ] {
+        let path = config(folder.path(), &format!("[source.pattern]\n{section}"));
+        for command in ["check", "run"] {
+            // What is said can be done as it stands there.
+            std::fs::write(&secret, "0123456789\n").unwrap();
+            std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o666)).unwrap();
+            let output = lineside().args([command, arg(&path)]).output().unwrap();
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(78), "{said}");
+            let mend = said.trim().split_once("its mode 0666 opens it to other users: ").unwrap().1;
+            assert!(mend.starts_with("chmod "), "{said}");
+            assert!(std::process::Command::new("sh").args(["-c", mend]).status().unwrap().success(), "{mend}");
+            assert_eq!(std::fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o640);
+        }
     }
 }
 

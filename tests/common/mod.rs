@@ -114,6 +114,13 @@ pub fn config(folder: &Path, config: &str) -> PathBuf {
     path
 }
 
+/// Writes a file that only its owner may read.
+pub fn write_secret(path: &Path, secret: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, secret).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
 /// The records of an `events.jsonl`.
 pub fn records(folder: &Path) -> Vec<serde_json::Value> {
     let text = std::fs::read_to_string(folder.join("events.jsonl")).unwrap();

@@ -8,7 +8,7 @@ mod common;
 mod line;
 
 use broker::{Broker, Listener, free_port, has_mosquitto, until};
-use common::{arg, config, lineside, refuse, root, signal, text};
+use common::{arg, config, lineside, refuse, root, signal, text, write_secret};
 use line::{Line, all_came, all_came_but, goes_on, ids, line, written};
 use lineside::config::Config;
 use serde_json::Value;
@@ -212,8 +212,8 @@ fn tls_and_a_password_let_the_right_ones_in_and_tell_the_wrong_ones_once() {
         Broker::start(folder.path(), &format!("{files}{more}"))
     };
     let mut broker = with_tls(&format!("allow_anonymous false\npassword_file {}", file("users").display()));
-    std::fs::write(file("right"), "a secret\n").unwrap();
-    std::fs::write(file("wrong"), "no secret\n").unwrap();
+    write_secret(&file("right"), "a secret\n");
+    write_secret(&file("wrong"), "no secret\n");
     let tls = |ca: &str| format!("[mqtt.tls]\nca = {:?}", file(ca));
     let login = |password: &str| format!("username = \"line\"\npassword_file = {:?}", file(password));
     let source = "fps = 5.0";
@@ -385,7 +385,7 @@ fn what_does_not_fit_is_dropped_the_oldest_first_and_counted() {
 fn mistakes_are_one_line_each_and_a_broker_that_is_away_is_none() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
-    std::fs::write(file("empty"), "\n").unwrap();
+    write_secret(&file("empty"), "\n");
     std::fs::write(file("text.pem"), "no certificate\n").unwrap();
     std::fs::write(file("cut.pem"), "-----BEGIN CERTIFICATE-----\nMIIB\n").unwrap();
     let cases = [

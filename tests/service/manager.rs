@@ -3,6 +3,7 @@
 
 use crate::common::{HANGS, arg, config, ends, eventually, lineside, records, signal};
 use lineside::times::FEED;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -120,6 +121,16 @@ fn a_reload_takes_the_new_configuration_or_keeps_the_old_one() {
     service.signal("HUP");
     let lines = service.expect("STATUS=the new configuration was refused");
     assert!(lines.last().unwrap().contains("no-such-bundle"), "{lines:?}");
+    service.expect("READY=1");
+    // A secret that others can read is found out before the run ends: the old configuration may have the same file.
+    let token = folder.path().join("token");
+    std::fs::write(&token, "0123456789abcdef\n").unwrap();
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let page = format!("[status_page]\nlisten = \"127.0.0.1:0\"\ntoken_file = {token:?}\n");
+    std::fs::write(&path, format!("{good}{page}")).unwrap();
+    service.signal("HUP");
+    let lines = service.expect("STATUS=the new configuration was refused");
+    assert!(lines.last().unwrap().contains("chmod g-w,o= "), "{lines:?}");
     service.expect("READY=1");
     service.expect("WATCHDOG=1");
     // And one that is right.

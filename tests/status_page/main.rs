@@ -6,3 +6,4 @@ mod visitor;
 
 mod browser;
 mod pages;
+mod places;

@@ -42,7 +42,8 @@ pub fn tls_config(ca: &Path, client: Option<(&Path, &Path)>) -> Result<Arc<Clien
     if chain.is_empty() {
         return Err((TlsFile::Certificate, format!("{}: holds no certificate", certificate.display())));
     }
-    let secret = read(key).and_then(|pem| PrivateKeyDer::from_pem_slice(&pem).map_err(|error| describe(key, &error)));
+    let pem = files::read_secret(key, files::MAX_PEM).map_err(|error| format!("{}: {error}", key.display()));
+    let secret = pem.and_then(|pem| PrivateKeyDer::from_pem_slice(&pem).map_err(|error| describe(key, &error)));
     let secret = secret.map_err(|problem| (TlsFile::Key, problem))?;
     let config = config.with_client_auth_cert(chain, secret);
     config.map(Arc::new).map_err(|error| (TlsFile::Key, format!("{}: {error}", key.display())))

@@ -1,0 +1,109 @@
+//! Answers that may wait for a frame, a disk or the client: each in a thread of its own.
+
+use super::answer::{JSON, TEXT, answer, head, refuse};
+use super::connection::{Connection, FRAME_TIMEOUT};
+use super::events::open_picture;
+use super::limits::VIEWERS;
+use super::page::{PageState, ViewerSlot};
+use super::status::status;
+use crate::times::BEAT;
+use std::io::{self, ErrorKind, Read};
+use std::time::{Duration, Instant};
+
+/// How long `/frame.jpg` waits for a frame.
+const SINGLE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The oldest frame that a new viewer gets at once.
+const FIRST_MAX_AGE: Duration = Duration::from_millis(500);
+
+/// The head of each frame of the live view. A browser shows a frame only when it has received the head of the next, which is
+/// therefore sent at once after each frame, and so without a length.
+const PART: &str = "--frame\r\nContent-Type: image/jpeg\r\n\r\n";
+
+/// What a thread answers; `body`: not to `HEAD`.
+pub enum Endpoint {
+    /// `/status.json`: reads the newest records.
+    Status { body: bool },
+    /// `/live.mjpeg`.
+    Live,
+    /// `/frame.jpg`.
+    Frame { body: bool },
+    /// `/events/NAME`.
+    Picture { name: String, body: bool },
+}
+
+/// Answers a request; returns when the connection is closed.
+pub fn serve(page: &PageState, endpoint: &Endpoint, mut connection: Connection) {
+    let client = &mut connection;
+    let answered = match endpoint {
+        Endpoint::Status { body } => {
+            let status = status(page, &page.status.now());
+            client.write_all(&answer(200, JSON, "", status.to_string().as_bytes(), *body))
+        }
+        Endpoint::Live => match page.claim_viewer_slot() {
+            Some(slot) => stream(&slot, client),
+            None => full(client, true),
+        },
+        Endpoint::Frame { body } => match page.claim_viewer_slot() {
+            Some(slot) => single(&slot, client, *body),
+            None => full(client, *body),
+        },
+        Endpoint::Picture { name, body } => picture(page, name, client, *body),
+    };
+    // A client that is gone or reads too slowly is disconnected at once.
+    if answered.is_ok() {
+        connection.finish();
+    }
+}
+
+/// Sends frames until the viewer disconnects or falls behind for too long, or the run ends.
+fn stream(slot: &ViewerSlot, connection: &mut Connection) -> io::Result<()> {
+    let head = head(200, "multipart/x-mixed-replace; boundary=frame", "", None);
+    connection.write_all(format!("{head}{PART}").as_bytes())?;
+    let page = slot.page();
+    let mut seen = page.latest.start_after(FIRST_MAX_AGE);
+    while !page.is_stopping() {
+        // While no frame comes, nothing is written that could fail.
+        if connection.is_hung_up() {
+            return Err(ErrorKind::ConnectionAborted.into());
+        }
+        let Some(frame) = page.latest.newer(seen, BEAT) else { continue };
+        seen = frame.number;
+        connection.set_timeout(FRAME_TIMEOUT);
+        connection.write_all(&frame.jpeg)?;
+        connection.write_all(format!("\r\n{PART}").as_bytes())?;
+    }
+    Ok(())
+}
+
+fn single(slot: &ViewerSlot, connection: &mut Connection, body: bool) -> io::Result<()> {
+    let page = slot.page();
+    let (seen, until) = (page.latest.start_after(FIRST_MAX_AGE), Instant::now() + SINGLE_TIMEOUT);
+    while !page.is_stopping() && Instant::now() < until {
+        if let Some(frame) = page.latest.newer(seen, BEAT) {
+            connection.write_all(head(200, "image/jpeg", "", Some(frame.jpeg.len() as u64)).as_bytes())?;
+            return if body { connection.write_all(&frame.jpeg) } else { Ok(()) };
+        }
+    }
+    connection.write_all(&refuse(503, "no frame was inspected in the last two seconds"))
+}
+
+fn full(connection: &mut Connection, body: bool) -> io::Result<()> {
+    let text = format!("there are {VIEWERS} viewers already\n");
+    connection.write_all(&answer(503, TEXT, "Retry-After: 10\r\n", text.as_bytes(), body))
+}
+
+fn picture(page: &PageState, name: &str, connection: &mut Connection, body: bool) -> io::Result<()> {
+    let Some((file, length)) = open_picture(page.events.folder(), name) else {
+        return connection.write_all(&refuse(404, "there is no such image"));
+    };
+    // An image never changes under its name.
+    let head = head(200, "image/png", "", Some(length)).replace("no-store", "private, max-age=86400, immutable");
+    connection.write_all(head.as_bytes())?;
+    let (mut file, mut bytes) = (file.take(if body { length } else { 0 }), [0; 16 << 10]);
+    loop {
+        match file.read(&mut bytes)? {
+            0 => return Ok(()),
+            read => connection.write_all(&bytes[..read])?,
+        }
+    }
+}
