@@ -5,7 +5,6 @@ use super::login::login_page;
 use super::metrics::metrics;
 use super::page::PageState;
 use super::request::HttpRequest;
-use super::serve::Endpoint;
 
 /// The page; its script inserts all data as text.
 const PAGE: &str = include_str!("page.html");
@@ -20,6 +19,18 @@ pub enum Route {
     Answer(Vec<u8>),
     /// A thread: it may have to wait for a frame, a disk or the client.
     Serve(Endpoint),
+}
+
+/// What a thread answers; `body`: not to `HEAD`.
+pub enum Endpoint {
+    /// `/status.json`: reads the newest records.
+    Status { body: bool },
+    /// `/live.mjpeg`.
+    Live,
+    /// `/frame.jpg`.
+    Frame { body: bool },
+    /// `/events/NAME`.
+    Picture { name: String, body: bool },
 }
 
 /// What a request gets. Does not wait and reads no file.

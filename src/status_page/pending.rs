@@ -5,12 +5,11 @@
 //! that it is served whatever other clients do. Where all places are taken, a new connection takes the place of an old one: one
 //! that has its answer already, else the oldest of the address that holds most places.
 
-use super::answer::{Route, refuse, route};
+use super::answer::{Endpoint, Route, refuse, route};
 use super::connection::{HEAD_TIMEOUT, LINGER};
 use super::limits::PENDING;
 use super::page::PageState;
 use super::request::{LONGEST_HEAD, parse};
-use super::serve::Endpoint;
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, TcpStream};

@@ -1,6 +1,6 @@
 //! Answers that may wait for a frame, a disk or the client: each in a thread of its own.
 
-use super::answer::{JSON, TEXT, answer, head, refuse};
+use super::answer::{Endpoint, JSON, TEXT, answer, head, refuse};
 use super::connection::{Connection, FRAME_TIMEOUT};
 use super::events::open_picture;
 use super::limits::VIEWERS;
@@ -18,18 +18,6 @@ const FIRST_MAX_AGE: Duration = Duration::from_millis(500);
 /// The head of each frame of the live view. A browser shows a frame only when it has received the head of the next, which is
 /// therefore sent at once after each frame, and so without a length.
 const PART: &str = "--frame\r\nContent-Type: image/jpeg\r\n\r\n";
-
-/// What a thread answers; `body`: not to `HEAD`.
-pub enum Endpoint {
-    /// `/status.json`: reads the newest records.
-    Status { body: bool },
-    /// `/live.mjpeg`.
-    Live,
-    /// `/frame.jpg`.
-    Frame { body: bool },
-    /// `/events/NAME`.
-    Picture { name: String, body: bool },
-}
 
 /// Answers a request; returns when the connection is closed.
 pub fn serve(page: &PageState, endpoint: &Endpoint, mut connection: Connection) {
