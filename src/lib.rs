@@ -19,7 +19,7 @@
 //! | [`board`] | what the board has: GPIO lines, temperature sensors, permissions |
 //! | [`memory`] | the memory budget and the counting allocator |
 //! | [`files`] | files from outside: opened without waiting, read up to a limit |
-//! | [`threads`] | what is reported of a thread that failed or cannot be started |
+//! | [`threads`] | output that holds nobody up; what is reported of a thread that failed or cannot be started |
 //! | [`times`] | all timeouts, from one constant |
 //!
 //! What knows nothing of a line is in libraries of its own, under `crates/`. `docs/architecture.md` gives the reasons.

@@ -3,6 +3,7 @@
 use clap::Parser;
 use lineside::commands::{Cli, exit_code};
 use lineside::memory::CountingAllocator;
+use lineside::threads::print_last_line;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
         Err(error) => {
             let code = exit_code(&error);
             if code != 0 {
-                eprintln!("lineside: {error:#}");
+                print_last_line(&format!("lineside: {error:#}"));
             }
             ExitCode::from(code)
         }

@@ -20,6 +20,10 @@ pub const STATUS: Duration = Duration::from_millis(20 * BEAT.as_millis() as u64)
 /// Interval between readings of the board's temperature.
 pub const HEAT: Duration = Duration::from_millis(10 * BEAT.as_millis() as u64);
 
+/// The longest that a reload may load models before the watchdog is fed no longer: what hangs, as a share that is away, must not
+/// keep a line down for ever.
+pub const LOADING: Duration = Duration::from_millis(3000 * BEAT.as_millis() as u64);
+
 /// A camera that delivers no whole frame for this long counts as silent; with a call's wait, that is reported within two seconds.
 pub const SILENT_SOURCE: Duration = Duration::from_millis(17 * BEAT.as_millis() as u64);
 
@@ -28,6 +32,12 @@ pub const INSPECTION: Duration = Duration::from_millis(15 * BEAT.as_millis() as 
 
 /// The longest that a stop waits for the broker to accept what is queued.
 pub const FLUSH: Duration = Duration::from_millis(5 * BEAT.as_millis() as u64);
+
+/// A writer that does nothing for this long while the run is to stop hangs, and is not waited for.
+pub const HANGING_WRITER: Duration = Duration::from_millis(8 * BEAT.as_millis() as u64);
+
+/// The longest that a stop waits for a terminal, or whoever reads the output, to take what was printed last.
+pub const LAST_LINES: Duration = BEAT;
 
 /// The time from a signal to stop until every verdict is written and the process has ended.
 pub const STOP: Duration = Duration::from_millis(20 * BEAT.as_millis() as u64);
@@ -43,5 +53,7 @@ mod tests {
         let longest = SILENT_SOURCE + INSPECTION + BEAT + FEED;
         assert!(longest < WATCHDOG / 2, "{longest:?} of {WATCHDOG:?}");
         assert!(STOP < WATCHDOG && FEED < WATCHDOG / 4);
+        // A disk, a broker, stdout and stderr may hang at once.
+        assert!(HANGING_WRITER + FLUSH + 3 * LAST_LINES + 2 * BEAT < STOP);
     }
 }

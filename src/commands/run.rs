@@ -5,7 +5,6 @@ use crate::pipeline::{Shutdown, Status};
 use crate::service::Reload;
 use crate::telemetry::Telemetry;
 use anyhow::Context;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -27,43 +26,43 @@ pub fn run(arguments: &RunArguments, telemetry: &Telemetry) -> anyhow::Result<Ex
         shutdown,
         reload,
         telemetry: telemetry.clone(),
-        console: &|| Box::new(std::io::stdout()),
-        summary: &mut summary,
+        console: Box::new(std::io::stdout()),
+        summary: &summary,
     })?;
     if let Some(losses) = outcome.losses() {
-        // Nobody may read it; the record `stop` has the number, too.
-        let _ = writeln!(std::io::stderr(), "lineside: {losses}");
+        log::warn!("{losses}");
     }
     outcome.check()?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn summary(outcome: &RunOutcome) -> std::io::Result<()> {
+/// The sum of a run; it ends without a line end.
+fn summary(outcome: &RunOutcome) -> String {
     let status = &outcome.ending.status;
     let Status { counts, defects, longest_latency, enlarging, .. } = *status;
-    let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
-        "\n{} frames: {} inspected, {} skipped as similar, {} dropped as stale, {} failed",
-        counts.captured, counts.inspected, counts.skipped_similar, counts.dropped_stale, counts.failed
-    )?;
-    writeln!(
-        out,
-        "{} with defects; frame to verdict {:.1} ms on average, {:.1} ms at most",
-        defects,
-        status.mean_latency_ms(),
-        longest_latency.as_secs_f64() * 1e3
-    )?;
+    let mut lines = vec![
+        String::new(),
+        format!(
+            "{} frames: {} inspected, {} skipped as similar, {} dropped as stale, {} failed",
+            counts.captured, counts.inspected, counts.skipped_similar, counts.dropped_stale, counts.failed
+        ),
+        format!(
+            "{} with defects; frame to verdict {:.1} ms on average, {:.1} ms at most",
+            defects,
+            status.mean_latency_ms(),
+            longest_latency.as_secs_f64() * 1e3
+        ),
+    ];
     if enlarging.done > 0 {
-        writeln!(
-            out,
+        lines.push(format!(
             "{} enlarged in {:.1} ms on average ({:.0} a second), {:.1} ms at most; {} took longer than they may",
             enlarging.done,
             enlarging.mean_ms(),
             1e3 / enlarging.mean_ms(),
             enlarging.longest.as_secs_f64() * 1e3,
             enlarging.late
-        )?;
+        ));
     }
-    writeln!(out, "records and pictures: {}", outcome.output.display())
+    lines.push(format!("records and pictures: {}", outcome.output.display()));
+    lines.join("\n")
 }

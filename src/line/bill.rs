@@ -7,6 +7,7 @@ use crate::pipeline;
 use crate::source::camera;
 use crate::task::anomaly::Inspector;
 use crate::task::super_resolution::When;
+use crate::threads::OUTPUT_STACK;
 use lineside_engine::{MemoryUsage, Plan};
 
 /// Bytes of a decoded pixel.
@@ -72,9 +73,9 @@ pub(super) fn add_frames(bill: &mut Bill, config: &Config, pixels: u64, enlarged
     bill.add("times, sketches, drift", field::BYTES as u64);
 }
 
-/// The stacks of the pipeline's threads and of the broker's.
+/// The stacks of the pipeline's threads, of the broker's, and of those that print and write the log.
 pub(super) fn add_stacks(bill: &mut Bill) {
-    bill.add("stacks", ((pipeline::THREADS + 1) * pipeline::STACK) as u64);
+    bill.add("stacks", ((pipeline::THREADS + 1) * pipeline::STACK + 2 * OUTPUT_STACK) as u64);
 }
 
 /// What loading took at its highest and may stay with the allocator; measured since [`crate::memory::reset_peak`].

@@ -12,6 +12,7 @@ mod bill;
 mod broker;
 mod camera;
 mod clock;
+mod console;
 mod enlarging;
 mod heat;
 mod mode;

@@ -86,6 +86,7 @@ pub fn status(
         .with("restarts", status.source.restarts)
         .with("enlarged", status.enlarging.done)
         .with("enlarged_late", status.enlarging.late)
+        .with("unrecorded", status.unrecorded)
         .with_known("temperature_c", reading.temperature)
         .with_known("throttled", reading.bits())
         .with_known("undervoltage", reading.undervoltage)
@@ -126,8 +127,9 @@ fn judged(telemetry: &Telemetry, kind: &'static str, report: &Report) -> Record 
         .with("verdict_sha256", verdict.fingerprint())
 }
 
-/// The end of a run; `lost`: results that could not be written.
-pub fn stop(telemetry: &Telemetry, ending: &RunEnd, uptime: Duration, lost: u64) -> Record {
+/// The end of a run; `lost`: records and pictures that could not be written.
+/// `unprinted`: lines for whoever reads stdout that were dropped.
+pub fn stop(telemetry: &Telemetry, ending: &RunEnd, uptime: Duration, lost: u64, unprinted: u64) -> Record {
     let status = &ending.status;
     let mut record =
         telemetry.info("stop").with("reason", ending.reason).with("uptime_s", tenths(uptime.as_secs_f64()));
@@ -138,8 +140,15 @@ pub fn stop(telemetry: &Telemetry, ending: &RunEnd, uptime: Duration, lost: u64)
         .with("restarts", status.source.restarts)
         .with_known("peak_rss_bytes", peak_resident_bytes())
         .with("allocs_since_sealed", sealed_allocations())
-        .with_known("lost", (lost > 0).then_some(lost))
+        .with("unrecorded", status.unrecorded)
+        .with_known("lost", more_than_none(lost))
+        .with_known("unprinted", more_than_none(unprinted))
         .with("held_back", telemetry.suppressed_log_lines())
+}
+
+/// A count that is left out where there is nothing to count.
+fn more_than_none(count: u64) -> Option<u64> {
+    (count > 0).then_some(count)
 }
 
 fn counts(record: &mut Record, status: &Status) {

@@ -1,18 +1,20 @@
 //! A line's life: one run after the other, each with its configuration, until the source ends or a stop is asked for.
 
+use super::console::Console;
 use super::mode::Mode;
 use super::plan::{LinePlan, configuration, plan};
 use super::records;
 use super::service::LineService;
 use super::supervisor::Supervisor;
-use super::writer::Writer;
+use super::writer::{Printing, Writer};
 use crate::config::Config;
 use crate::pipeline::{FAILED, NOT_STARTED, RunEnd, Shutdown, Status};
-use crate::service::Reload;
+use crate::service::{Feeder, Reload};
 use crate::sink::mqtt::{self, BrokerClient};
 use crate::sink::{ImageStore, RunLog, StorageLimits, previous_run};
 use crate::status_page::RunFacts;
 use crate::telemetry::{Cause, Record, Telemetry};
+use crate::threads;
 use anyhow::Context;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -32,45 +34,55 @@ pub struct Line<'a> {
     pub reload: Reload,
     /// What the line reports goes here; two lines have two.
     pub telemetry: Telemetry,
-    /// Opens the output that verdicts are printed to, for each run.
-    pub console: &'a dyn Fn() -> Box<dyn Write + Send>,
-    /// Called at the end of each run whose output is still read.
-    pub summary: &'a mut dyn FnMut(&RunOutcome) -> std::io::Result<()>,
+    /// Verdicts are printed to it, by a thread of its own.
+    pub console: Box<dyn Write + Send>,
+    /// What is printed at the end of each run.
+    pub summary: &'a dyn Fn(&RunOutcome) -> String,
 }
 
 /// The result of a run.
 pub struct RunOutcome {
     /// Why it ended, and its final counts.
     pub ending: RunEnd,
-    /// Results that could not be written.
+    /// Records and pictures that could not be written.
     pub unwritten: u64,
     /// The folder of results.
     pub output: PathBuf,
 }
 
+/// [`RunEnd::reason`] where the status page or the broker's queue could not be started.
+const CANNOT_START: &str = "the status page or the broker's queue cannot be started";
+
 /// Runs a line until its source ends or a stop is asked for. A reload ends a run and begins the next with the new
 /// configuration, or with the old one where the new one is refused.
 ///
 /// # Errors
-/// Where a run cannot be planned or started, or its summary cannot be printed.
+/// Where a run cannot be planned or started.
 pub fn run(line: Line) -> anyhow::Result<RunOutcome> {
     let Line { path, mut frames, shutdown, reload, telemetry, console, summary } = line;
-    let mut service = LineService::new(reload, path, telemetry.clone());
+    let _log = telemetry.start_log_thread()?;
+    let console = Arc::new(Console::start(console)?);
+    let mut service = LineService::new(reload, path, telemetry.clone(), Arc::clone(&console));
     let mut config = configuration(path)?;
     let mut kept = service.begin_run();
     let mut ready = plan(&config, Mode::Run, &telemetry)?;
     if let Some(problem) = path.and_then(|path| config.exposed_token(path)) {
         telemetry.log(telemetry.record(log::Level::Warn, "token_readable").with("problem", problem));
     }
+    let mut feeder = None;
     loop {
         ready.pipeline.frames = frames;
         let orderly = shutdown.stop_orderly();
-        let ended = service.run_once(&config, ready, &shutdown.another(), kept, console())?;
+        let ended = service.run_once(&config, ready, &shutdown.another(), kept, feeder)?;
         drop(orderly);
-        if !ended.reader_gone {
-            summary(&ended.outcome)?;
-        }
-        let Some(next) = ended.next.filter(|_| !shutdown.is_signalled()) else { return Ok(ended.outcome) };
+        let sum = summary(&ended.outcome);
+        let Some(next) = ended.next.filter(|_| !shutdown.is_signalled()) else {
+            console.print_patiently(sum, &shutdown);
+            console.flush(&shutdown);
+            return Ok(ended.outcome);
+        };
+        console.print(sum);
+        feeder = Some(Feeder::start()?);
         frames = frames.map(|frames| frames.saturating_sub(ended.outcome.ending.status.counts.captured));
         kept = service.begin_run();
         (config, ready) = match plan(&next, Mode::Run, &telemetry) {
@@ -88,21 +100,19 @@ pub fn run(line: Line) -> anyhow::Result<RunOutcome> {
 /// How one run ended, and what comes after it.
 struct Ended {
     outcome: RunOutcome,
-    /// Nobody reads what is printed.
-    reader_gone: bool,
     /// The configuration of the next run, where there is one.
     next: Option<Config>,
 }
 
 impl LineService<'_> {
-    /// One run with one configuration, from its start record to its stop record.
+    /// One run with one configuration, from its start record to its stop record. `feeder` feeds the watchdog until its threads run.
     fn run_once(
         &mut self,
         config: &Config,
         ready: LinePlan,
         shutdown: &Shutdown,
         kept: Receiver<Record>,
-        console: Box<dyn Write + Send>,
+        feeder: Option<Feeder>,
     ) -> anyhow::Result<Ended> {
         let (output, telemetry) = (ready.output.clone(), self.telemetry.clone());
         let unwritable = || format!("{}: cannot write results there (output.folder)", output.display());
@@ -136,14 +146,16 @@ impl LineService<'_> {
         let (page, broker) = match started {
             Ok(started) => started,
             Err(error) => {
-                let ending = RunEnd { status: Status::default(), reason: NOT_STARTED, failure: None };
-                let stop = records::stop(&telemetry, &ending, Duration::ZERO, 0);
+                let reason = if threads::is_not_started(&error) { NOT_STARTED } else { CANNOT_START };
+                let ending = RunEnd { status: Status::default(), reason, failure: None };
+                let stop = records::stop(&telemetry, &ending, Duration::ZERO, 0, 0);
                 if let Some(broker) = &queue {
                     let _ = broker.enqueue(&stop);
                     broker.stop();
                 }
                 // Where that fails, too, the error says more than the lack of a record.
                 let _ = events.append(&stop);
+                telemetry.log(stop);
                 return Err(error);
             }
         };
@@ -158,32 +170,45 @@ impl LineService<'_> {
         let images = ImageStore::open(&output, limits);
         let enlargement = pipeline.inspection.enlargement.as_ref();
         let scale = enlargement.map_or(1, |enlargement| enlargement.enlarger.scale());
-        let mut writer = Writer::new(events, kept, broker.clone(), images, scale, console, telemetry.clone());
+        let patient = (!pipeline.source.is_live()).then(|| shutdown.clone());
+        let printing = Printing { console: Arc::clone(&self.console), patient };
+        let writer = Writer::new(events, kept, broker.clone(), images, scale, printing, telemetry.clone());
         self.manager.ready();
+        drop(feeder);
         let shedding = Arc::clone(&pipeline.shedding);
+        let unprinted = self.console.dropped();
         let mut supervisor = Supervisor::new(config, self, shedding, baseline.as_ref(), page, broker.clone());
-        let mut ending = pipeline.run(shutdown, &mut writer, &mut supervisor);
+        let (mut ending, mut writer) = pipeline.run(shutdown, writer, &mut supervisor);
         let end = supervisor.end(&ending.status);
         if let Some(failure) = end.failure {
             ending = RunEnd { reason: FAILED, failure: Some(failure), ..ending };
         }
-        let next = end.next.filter(|_| ending.failure.is_none());
+        let mut next = end.next.filter(|_| ending.failure.is_none());
         if next.is_some() {
             ending.reason = "a new configuration";
         }
-        writer.write_kept();
-        if let Some(status) = end.last_status {
-            writer.write(&status);
+        if let Some(writer) = &mut writer {
+            writer.write_kept();
+            if let Some(status) = &end.last_status {
+                writer.write(status);
+            }
+        } else if next.take().is_some() {
+            // The next run cannot share the files with a writer that hangs in them.
+            ending.failure = Some("the disk hangs: the new configuration is taken at the next start".into());
         }
-        let stop = records::stop(&telemetry, &ending, end.uptime, writer.unwritten);
-        writer.write(&stop);
+        let unwritten = writer.as_ref().map_or(0, |writer| writer.unwritten);
+        let unprinted = self.console.dropped() - unprinted + ending.status.unprinted;
+        let stop = records::stop(&telemetry, &ending, end.uptime, unwritten, unprinted);
+        if let Some(writer) = &mut writer {
+            writer.write(&stop);
+        }
         telemetry.remove_sink();
         if let Some(broker) = &broker {
             broker.stop();
         }
         telemetry.log(stop);
-        let Writer { unwritten, reader_gone, .. } = writer;
-        Ok(Ended { outcome: RunOutcome { ending, unwritten, output }, reader_gone, next })
+        let unwritten = writer.map_or(0, |writer| writer.unwritten);
+        Ok(Ended { outcome: RunOutcome { ending, unwritten, output }, next })
     }
 
     /// Starts the broker's thread; records that it cannot send wait beside the results.
@@ -205,10 +230,16 @@ impl LineService<'_> {
 impl RunOutcome {
     /// A line about results that could not be written, where there are any.
     pub fn losses(&self) -> Option<String> {
-        let RunOutcome { unwritten, output, .. } = self;
-        let text =
-            || format!("{unwritten} results could not be written to {}: the faults `disk` say why", output.display());
-        (*unwritten > 0).then(text)
+        let RunOutcome { unwritten, output, ending } = self;
+        let unrecorded = ending.status.unrecorded;
+        let text = || {
+            let output = output.display();
+            format!(
+                "{unwritten} results could not be written to {output}, {unrecorded} verdicts found no room on their way \
+                 there: the faults `disk` say why"
+            )
+        };
+        (*unwritten > 0 || unrecorded > 0).then(text)
     }
 
     /// Whether the run did its work.

@@ -1,5 +1,6 @@
 //! What outlasts a run: the service manager, requests to reload, the telemetry.
 
+use super::console::Console;
 use crate::board::{Machine, machine};
 use crate::bundle::sha256;
 use crate::service::{Reload, ServiceManager};
@@ -19,11 +20,18 @@ pub(super) struct LineService<'a> {
     pub(super) telemetry: Telemetry,
     /// The broker's client of the last run: the next one logs in when it has ended.
     pub(super) broker: Option<Arc<BrokerClient>>,
+    pub(super) console: Arc<Console>,
 }
 
 impl<'a> LineService<'a> {
-    pub(super) fn new(reload: Reload, path: Option<&'a Path>, telemetry: Telemetry) -> LineService<'a> {
-        LineService { machine: machine(), manager: ServiceManager::new(), reload, path, telemetry, broker: None }
+    pub(super) fn new(
+        reload: Reload,
+        path: Option<&'a Path>,
+        telemetry: Telemetry,
+        console: Arc<Console>,
+    ) -> LineService<'a> {
+        let (machine, manager) = (machine(), ServiceManager::new());
+        LineService { machine, manager, reload, path, telemetry, broker: None, console }
     }
 
     /// From now on records and faults belong to a new run; its records wait in the queue until its file is open.

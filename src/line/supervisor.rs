@@ -1,6 +1,7 @@
 //! Supervises a run on the main thread: watchdog, status records, drift, heat, clock, reload.
 
 use super::clock::ClockWatcher;
+use super::console::CONSOLE_THREAD;
 use super::heat::HeatWatcher;
 use super::plan::configuration;
 use super::records;
@@ -11,8 +12,9 @@ use crate::pipeline::{LoadShedding, RunObserver, Shutdown, Status};
 use crate::sink::mqtt::BrokerClient;
 use crate::status_page::{STATUS_PAGE_THREAD, StatusServer};
 use crate::task::anomaly::Baseline;
-use crate::telemetry::{Cause, Record, Telemetry};
+use crate::telemetry::{Cause, LOG_THREAD, Record, Telemetry};
 use crate::threads;
+use crate::times::HANGING_WRITER;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,8 +36,12 @@ pub(super) struct Supervisor<'a, 'b> {
     ten_minutes: Box<Interval>,
     drift: DriftMonitor,
     clock: ClockWatcher,
-    /// Lines of the log that were lost already.
+    /// Lines of the log, verdicts and printed lines that were lost already.
     lost_lines: u64,
+    unrecorded: u64,
+    unprinted: u64,
+    /// Verdicts that the writer has finished, and since when it has finished no more although some wait.
+    stuck: (u64, Instant),
     /// Served as long as the run lasts.
     page: Option<StatusServer>,
     broker: Option<Arc<BrokerClient>>,
@@ -62,7 +68,7 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         page: Option<StatusServer>,
         broker: Option<Arc<BrokerClient>>,
     ) -> Supervisor<'a, 'b> {
-        let telemetry = service.telemetry.clone();
+        let (telemetry, unprinted) = (service.telemetry.clone(), service.console.dropped());
         Supervisor {
             service,
             next: None,
@@ -75,6 +81,9 @@ impl<'a, 'b> Supervisor<'a, 'b> {
             drift: DriftMonitor::new(baseline),
             clock: ClockWatcher::new(),
             lost_lines: telemetry.dropped_log_lines(),
+            unrecorded: 0,
+            unprinted,
+            stuck: (0, Instant::now()),
             page,
             broker,
             telemetry,
@@ -105,6 +114,38 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         }
     }
 
+    /// What inspection had to drop, because nothing took it in time, is reported here: inspection reports nothing itself.
+    fn check_output(&mut self, status: &Status) {
+        let unrecorded = status.unrecorded;
+        if unrecorded == self.unrecorded {
+            self.telemetry.resolve(Cause::Unrecorded);
+        } else {
+            let text = format!(
+                "{unrecorded} verdicts were not recorded so far, because the disk did not take the ones before: inspection and \
+                 alarm go on; look for what else writes to it, or whether it is worn out"
+            );
+            self.telemetry.fail(Cause::Unrecorded, &text);
+            self.unrecorded = unrecorded;
+        }
+        let unprinted = self.service.console.dropped() + status.unprinted;
+        if unprinted == self.unprinted {
+            self.telemetry.resolve(Cause::Console);
+        } else {
+            let text =
+                format!("{unprinted} lines of verdicts could not be printed so far: whoever reads stdout does not");
+            self.telemetry.fail(Cause::Console, &text);
+            self.unprinted = unprinted;
+        }
+    }
+
+    /// Whether the writer has finished nothing for a while: the disk hangs.
+    fn writer_is_stuck(&mut self, status: &Status) -> bool {
+        if status.waiting == 0 || status.written != self.stuck.0 {
+            self.stuck = (status.written, Instant::now());
+        }
+        self.stuck.1.elapsed() >= HANGING_WRITER
+    }
+
     /// Ends the run where a thread beside the pipeline has failed: a line without its page or its broker would go on unnoticed.
     fn check_threads(&mut self, shutdown: &Shutdown) {
         if self.failure.is_some() {
@@ -112,15 +153,18 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         }
         let page = self.page.as_ref().is_some_and(StatusServer::has_failed).then_some(STATUS_PAGE_THREAD);
         let broker = || self.broker.as_ref().is_some_and(|broker| broker.has_failed()).then_some("mqtt");
-        if let Some(name) = page.or_else(broker) {
+        let console = || self.service.console.has_failed().then_some(CONSOLE_THREAD);
+        let log = || self.telemetry.has_log_failed().then_some(LOG_THREAD);
+        if let Some(name) = page.or_else(broker).or_else(console).or_else(log) {
             self.failure = Some(threads::describe_failure(name));
             shutdown.ask();
         }
     }
 
-    fn take_reload(&mut self, shutdown: &Shutdown) {
-        // A request that comes while this run ends is not taken: the next run finds it, and takes the newest file.
-        if shutdown.is_asked() || !self.service.reload.take() {
+    fn take_reload(&mut self, shutdown: &Shutdown, is_stuck: bool) {
+        // A request that comes while this run ends is not taken: the next run finds it, and takes the newest file. Nor one that
+        // comes while the disk hangs: the next run would wait for it, and nobody would inspect.
+        if shutdown.is_asked() || is_stuck || !self.service.reload.take() {
             return;
         }
         let (path, manager) = (self.service.path, &self.service.manager);
@@ -168,6 +212,7 @@ impl RunObserver for Supervisor<'_, '_> {
         self.clock.poll(&self.telemetry);
         self.heat.poll(Instant::now());
         self.check_log();
+        self.check_output(status);
         self.check_threads(shutdown);
         let manager = &mut self.service.manager;
         if alive {
@@ -185,6 +230,7 @@ impl RunObserver for Supervisor<'_, '_> {
             let words: Vec<String> = self.heat.describe().into_iter().chain(review).collect();
             (!words.is_empty()).then(|| words.join("; "))
         });
-        self.take_reload(shutdown);
+        let is_stuck = self.writer_is_stuck(status);
+        self.take_reload(shutdown, is_stuck);
     }
 }

@@ -49,8 +49,8 @@ fn line(folder: &Path, source: &str, together: &Barrier) -> Left {
         shutdown: Shutdown::default(),
         reload: Reload::default(),
         telemetry: telemetry.clone(),
-        console: &|| Box::new(io::sink()),
-        summary: &mut |_| Ok(()),
+        console: Box::new(io::sink()),
+        summary: &|_| String::new(),
     })
     .unwrap();
     let lines = |text: &str| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

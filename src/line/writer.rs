@@ -1,13 +1,14 @@
 //! The writer thread's work: a printed line for each verdict, records, and pictures of defects.
 
+use super::console::Console;
 use super::{hundredths, records};
-use crate::pipeline::{Report, Reporter};
+use crate::pipeline::{Report, Reporter, Shutdown};
 use crate::sink::mqtt::BrokerClient;
 use crate::sink::{ImageStore, Priority, RunLog, annotated, is_full, spot_beside_bicubic};
 use crate::telemetry::{Cause, Record, Telemetry};
 use lineside_picture::Picture;
-use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::Receiver;
 
 /// Prints each verdict, records defects and writes their pictures.
@@ -18,13 +19,19 @@ pub(super) struct Writer {
     broker: Option<Arc<BrokerClient>>,
     images: ImageStore,
     scale: usize,
-    /// Where verdicts are printed.
-    out: Box<dyn Write + Send>,
+    printing: Printing,
     /// Results that could not be written.
     pub(super) unwritten: u64,
-    /// Whether verdicts cannot be printed any more, because nobody reads them.
-    pub(super) reader_gone: bool,
+    /// Records and pictures that were tried to be written.
+    steps: Arc<AtomicU64>,
     telemetry: Telemetry,
+}
+
+/// Where a writer prints.
+pub(super) struct Printing {
+    pub(super) console: Arc<Console>,
+    /// Where the source can wait, its frames do until their verdicts are printed; ends that.
+    pub(super) patient: Option<Shutdown>,
 }
 
 impl Reporter for Writer {
@@ -61,6 +68,10 @@ impl Reporter for Writer {
     fn tick(&mut self) {
         self.write_kept();
     }
+
+    fn steps(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.steps)
+    }
 }
 
 impl Writer {
@@ -71,10 +82,10 @@ impl Writer {
         broker: Option<Arc<BrokerClient>>,
         images: ImageStore,
         scale: usize,
-        out: Box<dyn Write + Send>,
+        printing: Printing,
         telemetry: Telemetry,
     ) -> Writer {
-        Writer { events, kept, broker, images, scale, out, unwritten: 0, reader_gone: false, telemetry }
+        Writer { events, kept, broker, images, scale, printing, unwritten: 0, steps: Arc::default(), telemetry }
     }
 
     /// Puts a record into the broker's queue, and writes it; returns whether it is in the file.
@@ -90,6 +101,7 @@ impl Writer {
             // A picture less is a smaller loss.
             if is_full(&error) && self.images.evict_some() { self.events.append(record) } else { Err(error) }
         });
+        self.steps.fetch_add(1, Relaxed);
         match &appended {
             Ok(()) => self.telemetry.resolve(Cause::Records),
             Err(error) => {
@@ -149,10 +161,12 @@ impl Writer {
         }
     }
 
-    /// Prints a line. Where nobody reads any more, inspection goes on.
-    fn print(&mut self, line: &str) {
-        if !self.reader_gone && writeln!(self.out, "{}", line.trim_end()).is_err() {
-            self.reader_gone = true;
+    fn print(&self, line: &str) {
+        let Printing { console, patient } = &self.printing;
+        let line = line.trim_end().to_string();
+        match patient {
+            Some(shutdown) => console.print_patiently(line, shutdown),
+            None => console.print(line),
         }
     }
 
@@ -162,6 +176,7 @@ impl Writer {
             Ok(picture) => self.images.write(&name, picture).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
+        self.steps.fetch_add(1, Relaxed);
         match written {
             Ok(()) => {
                 self.telemetry.resolve(Cause::Pictures);

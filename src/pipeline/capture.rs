@@ -1,13 +1,12 @@
 //! The capture thread: frames from the source into the slot.
 
 use super::counts::Fate;
-use super::message::Message;
+use super::message::{Message, ToWriter};
 use super::{LoadShedding, NewestFrame, Progress, Pulse, Shutdown, WatchedThread};
 use crate::memory::seal_this_thread;
 use crate::source::{Frame, FrameSource, Next};
 use crate::telemetry::{Cause, Telemetry};
 use crate::times::BEAT;
-use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
 pub(super) struct Capture<'a> {
@@ -27,7 +26,7 @@ impl Capture<'_> {
         source: &mut dyn FrameSource,
         smaller: Option<(usize, usize)>,
         frames: Option<u64>,
-        failures: &SyncSender<Message>,
+        to_writer: &ToWriter,
     ) {
         seal_this_thread();
         // What waited while models were loaded is old by now.
@@ -49,8 +48,12 @@ impl Capture<'_> {
                     delivered += 1;
                     self.slot.give_back(frame);
                     self.progress.frame(Fate::Failed);
-                    // The writer is gone only where the run is ending in disorder.
-                    let _ = failures.send(Message::CaptureFailed { name, reason });
+                    let failed = to_writer
+                        .send(Message::CaptureFailed { name, reason }, || self.pulse.beat(WatchedThread::Capture));
+                    if let Err(Message::CaptureFailed { name, reason }) = failed {
+                        self.telemetry.fail(Cause::Frame, &format!("{name}: {reason}"));
+                        self.progress.drop_verdict(false);
+                    }
                 }
                 Next::FailedRepeatedly => {
                     delivered += 1;

@@ -72,6 +72,14 @@ pub struct Status {
     pub enlarging: Enlarging,
     /// The condition of the source.
     pub source: SourceCondition,
+    /// Verdicts whose record or pictures were to be kept, but had to be dropped: the disk did not take the ones before them.
+    pub unrecorded: u64,
+    /// Verdicts that were to be printed, but had to be dropped for the same reason.
+    pub unprinted: u64,
+    /// Verdicts to be kept that the writer has not finished yet.
+    pub waiting: u64,
+    /// Verdicts that the writer has finished.
+    pub written: u64,
 }
 
 /// The times of enlargements.
@@ -134,9 +142,34 @@ impl Progress {
         enlarging.longest = enlarging.longest.max(time);
     }
 
-    /// Notes that a verdict was written.
-    pub fn wrote(&self, time: Duration) {
+    /// A verdict to be kept goes to the writer.
+    pub fn hand_over(&self) {
+        self.lock().waiting += 1;
+    }
+
+    /// It did not get there.
+    pub fn take_back(&self) {
+        self.lock().waiting -= 1;
+    }
+
+    /// Notes a verdict that reaches nobody; `is_evidence`: it was to be kept, and not only to be printed.
+    pub fn drop_verdict(&self, is_evidence: bool) {
+        let state = &mut *self.lock();
+        *(if is_evidence { &mut state.unrecorded } else { &mut state.unprinted }) += 1;
+    }
+
+    /// Notes that a verdict was written; `is_evidence`: that it was handed over to be kept.
+    pub fn wrote(&self, is_evidence: bool, time: Duration) {
         self.interval().add_time(Stage::Write, time);
+        let mut state = self.lock();
+        state.written += 1;
+        state.waiting -= u64::from(is_evidence);
+    }
+
+    /// Nobody waits for the writer any longer: what it has not finished counts as dropped.
+    pub fn give_up_waiting(&self) {
+        let state = &mut *self.lock();
+        state.unrecorded += std::mem::take(&mut state.waiting);
     }
 
     /// Exchanges what happened since the last time for an empty interval.

@@ -1,7 +1,7 @@
 //! The inspection thread: the newest frame, its verdict, the alarm, the spot.
 
 use super::counts::Fate;
-use super::message::Message;
+use super::message::{Message, QUEUE, ToWriter};
 use super::{LoadShedding, NewestFrame, Progress, Pulse, Report, Taken, VerdictTimes, WatchedThread};
 use crate::field::FrameStats;
 use crate::memory::seal_this_thread;
@@ -11,12 +11,15 @@ use crate::task::TaskError;
 use crate::task::anomaly::{ImageStats, Inspector};
 use crate::task::super_resolution::{Enlarger, When, spot, whole};
 use crate::telemetry::{Cause, Telemetry};
+use crate::times::BEAT;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// How late an alarm may end where no frame comes.
 const TICK: Duration = Duration::from_millis(10);
+/// Reports that a verdict which is only printed leaves to those that are to be kept.
+const FOR_EVIDENCE: usize = 1;
 
 /// What is done with each frame.
 pub struct Inspection {
@@ -63,6 +66,12 @@ pub(super) struct InspectionThread<'a> {
     by_trigger: bool,
     shedding: &'a LoadShedding,
     telemetry: &'a Telemetry,
+    /// The report that is being filled.
+    report: Option<Box<Report>>,
+    /// Those that come back from the writer.
+    used: Receiver<Box<Report>>,
+    /// Those of them that have come back.
+    spare: Vec<Box<Report>>,
     /// Who judged the frame before; `None` where nobody could.
     judged: Option<Judge>,
     /// The last frame that showed something else than the one before.
@@ -94,27 +103,37 @@ impl Inspection {
 }
 
 impl<'a> InspectionThread<'a> {
-    /// A thread that has seen no frame; `live`: the source has a pace of its own, `by_trigger`: an edge asks for each frame.
+    /// A thread that has seen no frame; `live`: the source has a pace of its own, `by_trigger`: an edge asks for each frame;
+    /// `report` is filled first, others come from `used`.
     pub(super) fn new(
         inspection: Inspection,
-        live: bool,
-        by_trigger: bool,
+        (live, by_trigger): (bool, bool),
         shedding: &'a LoadShedding,
         telemetry: &'a Telemetry,
+        report: Box<Report>,
+        used: Receiver<Box<Report>>,
     ) -> InspectionThread<'a> {
         let (judged, last, last_defect, normals) = (None, None, false, 0);
-        InspectionThread { inspection, live, by_trigger, shedding, telemetry, judged, last, last_defect, normals }
+        let spare = Vec::with_capacity(QUEUE);
+        InspectionThread {
+            inspection,
+            live,
+            by_trigger,
+            shedding,
+            telemetry,
+            report: Some(report),
+            used,
+            spare,
+            judged,
+            last,
+            last_defect,
+            normals,
+        }
     }
 
-    pub(super) fn run(
-        &mut self,
-        slot: &NewestFrame,
-        progress: &Progress,
-        pulse: &Pulse,
-        used: &Receiver<Box<Report>>,
-        to_writer: &SyncSender<Message>,
-    ) {
+    pub(super) fn run(&mut self, slot: &NewestFrame, pulse: &Pulse, to_writer: &ToWriter) {
         seal_this_thread();
+        let progress = &*to_writer.progress;
         let mut free = Instant::now();
         loop {
             pulse.beat(WatchedThread::Inspection);
@@ -127,10 +146,10 @@ impl<'a> InspectionThread<'a> {
                 }
                 Taken::Closed => return,
             };
-            let Ok(mut report) = used.recv() else { return };
             let taken = Instant::now();
             // A source without a pace of its own runs ahead of inspection; its waiting is not inspection's time.
             let begun = if self.live { frame.captured } else { frame.captured.max(free) };
+            let Some(mut report) = self.report.take() else { return };
             let result = self.judge(&frame, &mut report);
             let judge = taken.elapsed();
             if result.is_ok() {
@@ -170,12 +189,43 @@ impl<'a> InspectionThread<'a> {
                 }
             };
             slot.give_back(frame);
-            if to_writer.send(message).is_err() {
+            if !self.hand_over(message, to_writer, pulse) {
                 return;
             }
             free = Instant::now();
             self.shedding.inspected(taken, free);
         }
+    }
+
+    /// Hands a message to the writer, and takes another report for the next frame; where the writer has them all, this one is
+    /// dropped and its report used again. Returns whether the writer is still there.
+    fn hand_over(&mut self, message: Message, to_writer: &ToWriter, pulse: &Pulse) -> bool {
+        let beat = || pulse.beat(WatchedThread::Inspection);
+        self.spare.extend(self.used.try_iter());
+        let is_evidence = matches!(&message, Message::Verdict(report) if report.is_evidence());
+        let enough = if !self.live || is_evidence { 1 } else { 1 + FOR_EVIDENCE };
+        while self.spare.len() < enough && !self.live && !to_writer.is_abandoned() {
+            match self.used.recv_timeout(BEAT) {
+                Ok(report) => self.spare.push(report),
+                Err(RecvTimeoutError::Timeout) => beat(),
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+        let unsent = if self.spare.len() < enough { Err(message) } else { to_writer.send(message, beat) };
+        let Err(message) = unsent else {
+            self.report = self.spare.pop();
+            return true;
+        };
+        to_writer.progress.drop_verdict(is_evidence);
+        match message {
+            Message::Verdict(report) => self.report = Some(report),
+            Message::InspectionFailed { report, cause, reason } => {
+                self.telemetry.fail(cause, &format!("{}: {reason}", report.name));
+                self.report = Some(report);
+            }
+            Message::CaptureFailed { .. } => return false,
+        }
+        true
     }
 
     fn judge(&mut self, frame: &Frame, report: &mut Report) -> Result<Fate, TaskError> {

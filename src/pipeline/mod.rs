@@ -1,8 +1,9 @@
 //! Threads and queues: capture → newest-frame slot → inspection → bounded queue → writer.
 //!
 //! The capture thread fills frames; the inspection thread takes the newest and judges it; the writer thread writes
-//! verdicts to the disk. A slow writer makes inspection wait, but loses no verdict; slow inspection makes frames stale:
-//! they are counted, never queued.
+//! verdicts to the disk. Slow inspection makes frames stale: they are counted, never queued. Where the source has a pace of its own
+//! nobody waits for the writer: verdicts that it cannot take are counted, too. A source that can wait, as a folder without a rate,
+//! waits for it, and no verdict is lost.
 
 mod capture;
 mod counts;
@@ -14,12 +15,15 @@ mod pulse;
 mod report;
 mod run;
 mod shutdown;
+mod writer;
 
 pub use counts::{Counts, Enlarging, Progress, Status, VerdictTimes};
 pub use inspection::{Enlargement, Inspection, Smaller};
 pub use load_shedding::LoadShedding;
+pub use message::QUEUE;
 pub use newest_frame::{NewestFrame, Taken};
 pub use pulse::{Pulse, Watch, WatchedThread};
 pub use report::Report;
-pub use run::{FAILED, NOT_STARTED, Pipeline, QUEUE, Reporter, RunEnd, RunObserver, STACK, THREADS};
+pub use run::{FAILED, NOT_STARTED, Pipeline, RunEnd, RunObserver, THREADS};
 pub use shutdown::{OrderlyStop, Shutdown};
+pub use writer::{Reporter, STACK};

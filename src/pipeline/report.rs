@@ -36,6 +36,11 @@ pub struct Report {
 }
 
 impl Report {
+    /// Whether something of it is to be kept on the disk: the others are only printed.
+    pub fn is_evidence(&self) -> bool {
+        self.priority.is_some() || self.spot.is_some()
+    }
+
     /// Makes the buffers for frames of a size, and for spots of `spot` pixels a side that are enlarged `scale` times.
     pub(super) fn make_room(&mut self, (width, height): (usize, usize), spot: Option<(usize, usize)>) {
         self.name.reserve(64);

@@ -2,28 +2,27 @@
 
 use super::capture::Capture;
 use super::inspection::{Inspection, InspectionThread};
-use super::message::Message;
-use super::{LoadShedding, NewestFrame, Progress, Pulse, Report, Shutdown, Status, WatchedThread};
+use super::message::{QUEUE, ToWriter};
+use super::writer::{Reporter, STACK, WriterQueues, WriterThread};
+use super::{LoadShedding, NewestFrame, Progress, Pulse, Shutdown, Status, WatchedThread};
 use crate::field::Interval;
 use crate::source::FrameSource;
-use crate::telemetry::{Cause, Telemetry};
+use crate::telemetry::Telemetry;
 use crate::threads::{describe_failure, not_started};
-use crate::times::BEAT;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::sync_channel;
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-/// Verdicts that may wait for the writer.
-pub const QUEUE: usize = 4;
-/// The stack of each thread.
-pub const STACK: usize = 1 << 20;
 /// Threads that the pipeline starts.
 pub const THREADS: usize = 3;
 
 /// How often the status is reported.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
+/// How often the run is looked at.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A line under inspection.
 pub struct Pipeline {
@@ -37,16 +36,6 @@ pub struct Pipeline {
     pub frames: Option<u64>,
     /// Where faults are reported.
     pub telemetry: Telemetry,
-}
-
-/// What is done with each verdict, on the writer thread.
-pub trait Reporter: Send {
-    /// A frame was judged.
-    fn verdict(&mut self, report: &Report);
-    /// A frame could not be had or judged, or the model failed.
-    fn failed(&mut self, name: &str, cause: Cause, reason: &str);
-    /// After each of these, and ten times a second where there is none.
-    fn tick(&mut self) {}
 }
 
 /// Observes a run, on the thread that started it.
@@ -76,100 +65,144 @@ pub const NOT_STARTED: &str = "a thread could not be started";
 pub const FAILED: &str = "a thread failed";
 
 impl Pipeline {
-    /// Runs until the source ends or a stop is asked for. Every frame taken from the source has found its fate, and
-    /// every verdict has reached `reporter`, when this returns; `observer` is called meanwhile. A thread that cannot be
+    /// Runs until the source ends or a stop is asked for. Every frame taken from the source has found its fate, and every verdict
+    /// has reached `reporter`, which comes back, when this returns; `observer` is called meanwhile. A thread that cannot be
     /// started or that panics, the caller's while it calls `observer` included, stops the others.
-    pub fn run(self, shutdown: &Shutdown, reporter: &mut dyn Reporter, observer: &mut dyn RunObserver) -> RunEnd {
+    ///
+    /// Where the reporter hangs, a stop does not wait for it: it does not come back then, and what it has not finished counts as
+    /// unrecorded.
+    pub fn run<R: Reporter + 'static>(
+        self,
+        shutdown: &Shutdown,
+        reporter: R,
+        observer: &mut dyn RunObserver,
+    ) -> (RunEnd, Option<R>) {
         let Pipeline { mut source, mut inspection, shedding, frames, telemetry } = self;
         let smaller = inspection.smaller.as_ref().map(|smaller| smaller.size);
         let (live, by_trigger, frame_size) = (source.is_live(), source.is_triggered(), source.frame_size());
         let slot = NewestFrame::new(frame_size);
-        let progress = Progress::default();
+        let progress = Arc::<Progress>::default();
         let pulse = Pulse::default();
-        let (to_writer, messages) = sync_channel(QUEUE);
-        let (give_back, used) = sync_channel(QUEUE + 1);
-        for _ in 0..=QUEUE {
+        let (sender, messages) = sync_channel(QUEUE);
+        let to_writer = ToWriter { sender, live, progress: Arc::clone(&progress), abandoned: Arc::default() };
+        let (give_back, used) = sync_channel(QUEUE);
+        for _ in 0..QUEUE {
             // The channel was made to hold exactly these.
             let _ = give_back.try_send(inspection.new_report(frame_size));
         }
-        let failures = to_writer.clone();
-        let failure = std::thread::scope(|scope| {
+        let report = inspection.new_report(frame_size);
+        let queues = WriterQueues { messages, give_back, progress: Arc::clone(&progress), shutdown: shutdown.clone() };
+        let (reporter, failure) = std::thread::scope(|scope| {
             // Each thread owns its ends of the queues, so that they close when it ends, in order or not, or never starts.
-            let (slot, progress, pulse, shedding, telemetry) = (&slot, &progress, &pulse, &*shedding, &telemetry);
+            let (slot, pulse, shedding, telemetry) = (&slot, &pulse, &*shedding, &telemetry);
             // However this ends, the scope waits for the threads that run.
             let _stop = StopAtEnd(shutdown);
+            let (for_capture, abandoned) = (to_writer.clone(), Arc::clone(&to_writer.abandoned));
             let start = move || {
                 let capture = thread(scope, "capture", move || {
                     let _close = CloseAtEnd(slot);
+                    let progress = &*for_capture.progress;
                     let mut capture = Capture { slot, progress, pulse, shedding, shutdown, live, telemetry };
-                    capture.run(source.as_mut(), smaller, frames, &failures);
+                    capture.run(source.as_mut(), smaller, frames, &for_capture);
                 })?;
                 let inspection = thread(scope, "inspection", move || {
                     // If inspection ends early the capture thread must not wait for an empty slot for ever.
                     let _stop = StopAtEnd(shutdown);
-                    let mut thread = InspectionThread::new(inspection, live, by_trigger, shedding, telemetry);
-                    thread.run(slot, progress, pulse, &used, &to_writer);
+                    let mut thread =
+                        InspectionThread::new(inspection, (live, by_trigger), shedding, telemetry, report, used);
+                    thread.run(slot, pulse, &to_writer);
                 })?;
-                let writer = thread(scope, "writer", move || {
-                    // While no frame comes nobody else would notice that it is gone.
-                    let _stop = StopAtEnd(shutdown);
-                    write(reporter, &messages, &give_back, progress);
-                })?;
-                std::io::Result::Ok([capture, inspection, writer])
+                std::io::Result::Ok([capture, inspection])
             };
-            let threads = match start() {
+            let [capture, inspection] = match start() {
                 Ok(threads) => threads,
-                Err(error) => return Some((NOT_STARTED, error.to_string())),
+                Err(error) => return (Some(reporter), Some((NOT_STARTED, error.to_string()))),
             };
-            let mut since = StatusInterval::new();
+            let writer = match WriterThread::start(reporter, queues) {
+                Ok(writer) => writer,
+                Err((reporter, error)) => return (Some(reporter), Some((NOT_STARTED, error.to_string()))),
+            };
+            let mut threads = RunThreads { capture, inspection, writer, abandoned };
             let watched = catch_unwind(AssertUnwindSafe(|| {
-                watch(&threads, pulse, progress, shutdown, &mut since, observer);
+                threads.watch(pulse, &progress, shutdown, observer);
             }));
-            let mut failed = watched.is_err().then_some("main");
-            if failed.is_some() {
+            if watched.is_err() {
                 shutdown.ask();
+                while !threads.have_ended(true) {
+                    std::thread::sleep(LOOK);
+                }
             }
-            for (name, thread) in ["capture", "inspection", "writer"].into_iter().zip(threads) {
-                failed = failed.or(thread.join().is_err().then_some(name));
-            }
-            failed.map(|name| (FAILED, describe_failure(name)))
+            threads.join(watched.is_err())
         });
+        // What the writer has not finished nobody waits for.
+        progress.give_up_waiting();
         let status = progress.status();
-        if let Some((reason, failure)) = failure {
-            return RunEnd { status, reason, failure: Some(failure) };
-        }
-        let reason = match frames {
-            Some(frames) if status.counts.captured >= frames => "frame limit",
-            _ if slot.source_ended() => "source ended",
-            _ => "stop asked for",
+        let end = match failure {
+            Some((reason, failure)) => RunEnd { status, reason, failure: Some(failure) },
+            None => {
+                let reason = match frames {
+                    Some(frames) if status.counts.captured >= frames => "frame limit",
+                    _ if slot.source_ended() => "source ended",
+                    _ => "stop asked for",
+                };
+                RunEnd { status, reason, failure: None }
+            }
         };
-        RunEnd { status, reason, failure: None }
+        (end, reporter)
     }
 }
 
-/// Calls `observer` until the threads have ended.
-fn watch(
-    threads: &[ScopedJoinHandle<()>; THREADS],
-    pulse: &Pulse,
-    progress: &Progress,
-    shutdown: &Shutdown,
-    since: &mut StatusInterval,
-    observer: &mut dyn RunObserver,
-) {
-    let [capture, inspection, _] = threads;
-    let mut watch = pulse.watch();
-    while !threads.iter().all(ScopedJoinHandle::is_finished) {
-        std::thread::park_timeout(Duration::from_millis(20));
-        let alive = watch.all_beat(|part| match part {
-            WatchedThread::Capture => capture.is_finished(),
-            WatchedThread::Inspection => inspection.is_finished(),
-        });
-        observer.poll(&progress.status(), alive, shutdown);
-        if since.begun.elapsed() >= STATUS_EVERY {
-            since.report(progress, observer);
+/// A reason of an end, and its failure in one line.
+type Failure = Option<(&'static str, String)>;
+
+/// The threads of a run, as the one that started them sees them.
+struct RunThreads<'scope, R> {
+    capture: ScopedJoinHandle<'scope, ()>,
+    inspection: ScopedJoinHandle<'scope, ()>,
+    writer: WriterThread<R>,
+    /// Nobody waits for the writer any longer.
+    abandoned: Arc<AtomicBool>,
+}
+
+impl<R: Reporter + 'static> RunThreads<'_, R> {
+    /// Calls `observer` until the threads have ended.
+    fn watch(&mut self, pulse: &Pulse, progress: &Progress, shutdown: &Shutdown, observer: &mut dyn RunObserver) {
+        let mut since = StatusInterval::new();
+        let mut watch = pulse.watch();
+        while !self.have_ended(shutdown.is_asked()) {
+            std::thread::park_timeout(LOOK);
+            let alive = watch.all_beat(|part| match part {
+                WatchedThread::Capture => self.capture.is_finished(),
+                WatchedThread::Inspection => self.inspection.is_finished(),
+            });
+            observer.poll(&progress.status(), alive, shutdown);
+            if since.begun.elapsed() >= STATUS_EVERY {
+                since.report(progress, observer);
+            }
         }
+        since.report(progress, observer);
     }
-    since.report(progress, observer);
+
+    /// Whether there is nothing left to wait for: `stops`, because a stop was asked for, nor for a writer that hangs.
+    fn have_ended(&mut self, stops: bool) -> bool {
+        if stops && self.writer.hangs() {
+            self.abandoned.store(true, Relaxed);
+        }
+        let written = self.writer.is_finished() || self.abandoned.load(Relaxed);
+        written && self.capture.is_finished() && self.inspection.is_finished()
+    }
+
+    /// The reporter, where it came back, and the first thread that failed; `main_failed`: that was the caller.
+    fn join(self, main_failed: bool) -> (Option<R>, Failure) {
+        let capture = self.capture.join().is_err().then_some("capture");
+        let inspection = self.inspection.join().is_err().then_some("inspection");
+        let (reporter, writer) = self
+            .writer
+            .finish()
+            .map_or((None, None), |(reporter, has_failed)| (Some(reporter), has_failed.then_some("writer")));
+        let failed = main_failed.then_some("main").or(capture).or(inspection).or(writer);
+        (reporter, failed.map(|name| (FAILED, describe_failure(name))))
+    }
 }
 
 /// The time from one status to the next.
@@ -221,31 +254,4 @@ fn thread<'scope, 'env>(
 ) -> std::io::Result<ScopedJoinHandle<'scope, ()>> {
     let started = Builder::new().name(name.into()).stack_size(STACK).spawn_scoped(scope, work);
     started.map_err(|error| not_started(name, &error))
-}
-
-fn write(
-    reporter: &mut dyn Reporter,
-    messages: &Receiver<Message>,
-    give_back: &SyncSender<Box<Report>>,
-    progress: &Progress,
-) {
-    loop {
-        match messages.recv_timeout(BEAT) {
-            Ok(Message::Verdict(report)) => {
-                let begun = Instant::now();
-                reporter.verdict(&report);
-                progress.wrote(begun.elapsed());
-                // Inspection may be gone already; its reports then end here.
-                let _ = give_back.try_send(report);
-            }
-            Ok(Message::InspectionFailed { report, cause, reason }) => {
-                reporter.failed(&report.name, cause, &reason);
-                let _ = give_back.try_send(report);
-            }
-            Ok(Message::CaptureFailed { name, reason }) => reporter.failed(&name, Cause::Frame, &reason),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
-        reporter.tick();
-    }
 }

@@ -88,7 +88,7 @@ fn line(status: &Status, fps: f64) -> String {
 }
 
 /// Sends states. Where nobody listens, or not any more, there is nothing to be done about it.
-fn notify(states: &[NotifyState]) {
+pub(super) fn notify(states: &[NotifyState]) {
     if let Err(error) = sd_notify::notify(states) {
         log::debug!(error = error.to_string().as_str(); "manager_not_told");
     }

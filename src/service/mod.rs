@@ -2,15 +2,17 @@
 //!
 //! ```text
 //! threads -- pipeline::Pulse --> ServiceManager --+-- READY=1 once models, source and sinks are up
-//!                                          +-- WATCHDOG=1 only while every thread makes progress
+//!                                          +-- WATCHDOG=1 only while every thread makes progress, or models are loaded (Feeder)
 //!                                          +-- STATUS=… a line for `systemctl status`
 //! SIGHUP --> Reload --> the new configuration, or the old one and the reason
 //! ```
 //!
 //! Without a manager (`NOTIFY_SOCKET` is not set) all of it does nothing.
 
+mod feeder;
 mod manager;
 mod reload;
 
+pub use feeder::Feeder;
 pub use manager::ServiceManager;
 pub use reload::Reload;

@@ -30,6 +30,8 @@ pub fn metrics(page: &PageState, now: &StatusSnapshot) -> String {
     let fates: Vec<(&[(&str, &str)], f64)> = fates.iter().map(|(labels, count)| (labels.as_slice(), *count)).collect();
     text.family("lineside_frames_total", "counter", "Frames by outcome.", &fates);
     text.one("lineside_defects_total", "counter", "Frames with a defect.", status.defects as f64);
+    let unrecorded = status.unrecorded as f64;
+    text.one("lineside_unrecorded_total", "counter", "Verdicts that the disk did not take in time.", unrecorded);
     text.one("lineside_enlarged_total", "counter", "Upscaled spots or frames.", status.enlarging.done as f64);
     let late = status.enlarging.late as f64;
     text.one("lineside_enlarged_late_total", "counter", "Upscalings that exceeded super_resolution.max_ms.", late);

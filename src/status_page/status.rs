@@ -36,6 +36,7 @@ pub fn status(page: &PageState, now: &StatusSnapshot) -> Value {
             "dropped_stale": counts.dropped_stale, "failed": counts.failed,
         },
         "defects": now.status.defects,
+        "unrecorded": now.status.unrecorded,
         "fps": now.fps.map(|fps| rounded(fps, 10.0)),
         "since_defect_s": now.since_defect().map(|time| rounded(time.as_secs_f64(), 10.0)),
         "score": last.map(|one| rounded(f64::from(one.score), 1e4)),

@@ -39,9 +39,13 @@ pub enum Cause {
     Spool,
     /// The status page cannot be served.
     Page,
+    /// Results are dropped, because the disk does not take them in time.
+    Unrecorded,
+    /// What is printed is dropped, because nobody reads it.
+    Console,
 }
 
-pub(super) const CAUSES: [Cause; 15] = [
+pub(super) const CAUSES: [Cause; 17] = [
     Cause::Camera,
     Cause::Frozen,
     Cause::Trigger,
@@ -57,6 +61,8 @@ pub(super) const CAUSES: [Cause; 15] = [
     Cause::Mqtt,
     Cause::Spool,
     Cause::Page,
+    Cause::Unrecorded,
+    Cause::Console,
 ];
 
 impl Cause {
@@ -66,11 +72,11 @@ impl Cause {
             Cause::Camera | Cause::Frozen => "camera",
             Cause::Trigger => "trigger",
             Cause::Alarm | Cause::Heartbeat => "alarm",
-            Cause::Records | Cause::Pictures | Cause::Spool => "disk",
+            Cause::Records | Cause::Pictures | Cause::Spool | Cause::Unrecorded => "disk",
             Cause::Frame => "frame",
             Cause::Bundle => "bundle",
             Cause::Enlarge | Cause::Late => "enlarge",
-            Cause::Log => "log",
+            Cause::Log | Cause::Console => "log",
             Cause::Page => "page",
             Cause::Mqtt => "mqtt",
         }
@@ -78,7 +84,7 @@ impl Cause {
 
     pub(super) fn level(self) -> Level {
         match self {
-            Cause::Camera | Cause::Frozen | Cause::Frame | Cause::Late | Cause::Mqtt => Level::Warn,
+            Cause::Camera | Cause::Frozen | Cause::Frame | Cause::Late | Cause::Mqtt | Cause::Console => Level::Warn,
             _ => Level::Error,
         }
     }

@@ -27,12 +27,15 @@ pub use form::{json_line, text_line};
 pub use output::{LogFormat, LogSettings, LogTarget};
 pub use record::{Record, Value};
 
+use crate::threads::NonBlocking;
+use crate::times::LAST_LINES;
 use fault::FaultTracker;
 use limit::RateLimiter;
 use log::{Level, Metadata};
 use macros::MacroLogger;
 use output::{LogOutput, TARGET};
 use std::fmt;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,9 +43,11 @@ use std::time::Instant;
 
 /// Records that may wait for the writer. It looks ten times a second, and faults are reported once a minute each.
 const QUEUE: usize = 64;
+/// The name of the thread that writes the log.
+pub const LOG_THREAD: &str = "log";
 
 /// What a line reports: a handle that is cheap to clone, safe to use from any thread, and never waits for a disk but the
-/// log's. The default writes no log.
+/// log's, and not for that one while a thread writes it ([`Telemetry::start_log_thread`]). The default writes no log.
 #[derive(Clone, Default)]
 pub struct Telemetry {
     shared: Arc<Shared>,
@@ -60,14 +65,34 @@ struct Shared {
     suppressed: AtomicU64,
     /// The way to `events.jsonl`, while somebody writes it.
     sink: Mutex<Option<SyncSender<Record>>>,
-    output: Option<LogOutput>,
+    output: Option<Arc<LogOutput>>,
+    /// Writes the log, while a line runs.
+    log_thread: Mutex<Option<Arc<NonBlocking<LogLine>>>>,
+}
+
+/// A record on its way to the log, and the target that it passed the filter with.
+type LogLine = (Record, String);
+
+/// While it lives a thread of its own writes the log. At its end what waits is written, unless the log hangs.
+#[must_use]
+pub struct LogThread<'a>(&'a Telemetry);
+
+impl Drop for LogThread<'_> {
+    fn drop(&mut self) {
+        let log = self.0.log_thread();
+        let is_written = log.is_some_and(|log| log.flush_unless_hanging(LAST_LINES));
+        // Whoever writes to a log that hangs would hang, too: then the thread stays, to the end of the process.
+        if is_written {
+            self.0.set_log_thread(None);
+        }
+    }
 }
 
 impl Telemetry {
     /// Telemetry that writes a log. A filter that is unusable is reported in it.
     pub fn new(settings: LogSettings) -> Telemetry {
         let (output, unusable) = LogOutput::new(settings);
-        let shared = Shared { output: Some(output), ..Shared::default() };
+        let shared = Shared { output: Some(Arc::new(output)), ..Shared::default() };
         let telemetry = Telemetry { shared: Arc::new(shared) };
         if let Some(error) = unusable {
             telemetry.log(Record::new(Level::Warn, "LINESIDE_LOG_is_unusable").with("error", error));
@@ -81,8 +106,27 @@ impl Telemetry {
     /// Where a logger is installed already.
     pub fn install_logger(&self) -> Result<(), log::SetLoggerError> {
         log::set_boxed_logger(Box::new(MacroLogger(self.clone())))?;
-        log::set_max_level(self.output().map_or(log::LevelFilter::Off, LogOutput::max_level));
+        log::set_max_level(self.output().map_or(log::LevelFilter::Off, |output| output.max_level()));
         Ok(())
+    }
+
+    /// From now on a thread of its own writes the log, and a log that hangs (a terminal that was stopped, a pipe that nobody reads)
+    /// holds nobody up: lines for which there is no room are dropped and counted.
+    ///
+    /// # Errors
+    /// Where the thread cannot be started.
+    pub fn start_log_thread(&self) -> io::Result<LogThread<'_>> {
+        if let Some(output) = self.output() {
+            let output = Arc::clone(output);
+            let log = NonBlocking::start(LOG_THREAD, move |(record, target): LogLine| output.write(&record, &target))?;
+            self.set_log_thread(Some(Arc::new(log)));
+        }
+        Ok(LogThread(self))
+    }
+
+    /// Whether the thread that writes the log has failed.
+    pub fn has_log_failed(&self) -> bool {
+        self.log_thread().is_some_and(|log| log.has_failed())
     }
 
     /// From now on records and faults belong to a new run, which is named by the first eight hexadecimal digits of `id`.
@@ -130,7 +174,7 @@ impl Telemetry {
     pub fn log_unlimited(&self, record: Record) {
         let metadata = Metadata::builder().level(record.level()).target(TARGET).build();
         if let Some(output) = self.output().filter(|output| output.enabled(&metadata)) {
-            output.write(&self.stamp(record), TARGET);
+            self.emit(output, self.stamp(record), TARGET);
         }
     }
 
@@ -159,11 +203,28 @@ impl Telemetry {
 
     /// Log lines that could not be written so far.
     pub fn dropped_log_lines(&self) -> u64 {
-        self.output().map_or(0, LogOutput::dropped)
+        self.output().map_or(0, |output| output.dropped())
     }
 
-    fn output(&self) -> Option<&LogOutput> {
+    fn output(&self) -> Option<&Arc<LogOutput>> {
         self.shared.output.as_ref()
+    }
+
+    fn log_thread(&self) -> Option<Arc<NonBlocking<LogLine>>> {
+        self.shared.log_thread.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_log_thread(&self, log: Option<Arc<NonBlocking<LogLine>>>) {
+        *self.shared.log_thread.lock().unwrap_or_else(PoisonError::into_inner) = log;
+    }
+
+    /// Hands a line to the log's thread, where there is one, and writes it where not.
+    fn emit(&self, output: &LogOutput, record: Record, target: &str) {
+        match self.log_thread() {
+            None => output.write(&record, target),
+            Some(log) if log.push((record, target.into())).is_ok() => {}
+            Some(_) => output.count_dropped(),
+        }
     }
 
     fn sink(&self) -> MutexGuard<'_, Option<SyncSender<Record>>> {
@@ -196,7 +257,7 @@ impl Telemetry {
                 Some(suppressed) => record.add("held_back", suppressed),
             }
         }
-        output.write(&record, target);
+        self.emit(output, record, target);
     }
 }
 

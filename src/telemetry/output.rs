@@ -92,11 +92,16 @@ impl LogOutput {
         self.dropped.load(Relaxed)
     }
 
+    /// Counts a line that was not written.
+    pub(super) fn count_dropped(&self) {
+        self.dropped.fetch_add(1, Relaxed);
+    }
+
     /// Writes a record as one line.
     pub(super) fn write(&self, record: &Record, target: &str) {
         if let Some(journal) = &self.journal {
             if send(journal, record).is_err() {
-                self.dropped.fetch_add(1, Relaxed);
+                self.count_dropped();
             }
             return;
         }

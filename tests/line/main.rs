@@ -8,6 +8,7 @@ mod demo;
 mod disk;
 mod drift;
 mod field_log;
+mod hanging;
 mod heat;
 mod pictures;
 mod pipeline;

@@ -75,7 +75,7 @@ fn lines_follow_every_verdict_and_are_first_to_know() {
         shedding: Arc::default(),
         telemetry: Telemetry::default(),
     };
-    let ending = pipeline.run(&Shutdown::default(), &mut diary.clone(), &mut Nobody);
+    let (ending, _) = pipeline.run(&Shutdown::default(), diary.clone(), &mut Nobody);
     let (line, writer) = (diary.of("line"), diary.of("writer"));
     assert_eq!(line.len() as u64, ending.status.counts.inspected);
     assert!(line.contains(&true) && line.contains(&false), "{line:?}");

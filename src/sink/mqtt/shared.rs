@@ -1,13 +1,19 @@
 //! What the sender thread shares with the threads that enqueue records.
 
 use super::spool::Spool;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+/// How often a stop looks whether the sender has ended.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// The queue, and the newest status behind a lock of its own: the queue's lock is held while the disk works, and the thread
 /// that feeds the watchdog sets the status.
 pub struct SharedState {
     state: Mutex<SenderState>,
+    /// Not under the lock: whoever stops does not wait for a disk that hangs.
+    stopping: AtomicBool,
     changed: Condvar,
     /// The newest status that has not been published yet. Nobody does I/O under its lock.
     status: Mutex<Option<String>>,
@@ -16,15 +22,14 @@ pub struct SharedState {
 struct SenderState {
     /// `None` once the run has ended: a sender that hangs in a system call must not touch files that the next run may own.
     spool: Option<Spool>,
-    stopping: bool,
     /// The sender has ended.
     done: bool,
 }
 
 impl SharedState {
     pub fn new(spool: Spool) -> SharedState {
-        let state = SenderState { spool: Some(spool), stopping: false, done: false };
-        SharedState { state: Mutex::new(state), changed: Condvar::new(), status: Mutex::new(None) }
+        let state = Mutex::new(SenderState { spool: Some(spool), done: false });
+        SharedState { state, stopping: AtomicBool::new(false), changed: Condvar::new(), status: Mutex::new(None) }
     }
 
     /// Calls `work` with the queue; `None` once the run has ended.
@@ -42,17 +47,32 @@ impl SharedState {
     }
 
     pub fn is_stopping(&self) -> bool {
-        self.lock().stopping
+        self.stopping.load(SeqCst)
     }
 
-    /// Asks the sender to end, and closes the queue when it has ended or after `patience`.
+    /// Asks the sender to end, and closes the queue when it has ended or after `patience`; not where the disk hangs in it.
     pub fn stop(&self, patience: Duration) {
-        let mut state = self.lock();
-        state.stopping = true;
-        self.changed.notify_all();
-        let waited = self.changed.wait_timeout_while(state, patience, |state| !state.done);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.spool = None;
+        self.stopping.store(true, SeqCst);
+        let begun = Instant::now();
+        loop {
+            let is_over = begun.elapsed() >= patience;
+            let state = match self.state.try_lock() {
+                Err(TryLockError::WouldBlock) => None,
+                Ok(state) => Some(state),
+                Err(TryLockError::Poisoned(state)) => Some(state.into_inner()),
+            };
+            match state {
+                Some(mut state) if is_over || state.done => {
+                    state.spool = None;
+                    return;
+                }
+                None if is_over => return,
+                _ => {}
+            }
+            // Again and again: it may have looked just before it was asked, and gone to sleep just after.
+            self.changed.notify_all();
+            std::thread::sleep(LOOK);
+        }
     }
 
     /// Whether the run has ended and waits for the sender no longer.
@@ -67,14 +87,13 @@ impl SharedState {
 
     /// Waits for `duration`, or until the run ends.
     pub fn sleep_unless_stopping(&self, duration: Duration) {
-        let ended = self.changed.wait_timeout_while(self.lock(), duration, |state| !state.stopping);
+        let ended = self.changed.wait_timeout_while(self.lock(), duration, |_| !self.is_stopping());
         drop(ended.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// The sender has ended.
     pub fn mark_done(&self) {
         self.lock().done = true;
-        self.changed.notify_all();
     }
 
     fn lock_status(&self) -> MutexGuard<'_, Option<String>> {
@@ -116,5 +135,43 @@ mod tests {
             set
         });
         assert_eq!(set_in_time, Ok(Some("status".into())));
+    }
+
+    #[test]
+    fn a_stop_does_not_wait_for_a_disk_that_hangs_and_wakes_a_sender_that_sleeps() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = SharedState::new(Spool::open(folder.path(), 1 << 20).unwrap().0);
+        let (disk_hangs, hanging) = channel();
+        let (disk_works, working) = channel::<()>();
+        let (stopped, has_stopped) = channel();
+        let shared = &shared;
+        let in_time = std::thread::scope(|scope| {
+            scope.spawn(move || {
+                shared.with_spool(|_| {
+                    disk_hangs.send(()).unwrap();
+                    working.recv().unwrap();
+                })
+            });
+            hanging.recv().unwrap();
+            scope.spawn(move || {
+                shared.stop(Duration::from_millis(20));
+                stopped.send(()).unwrap();
+            });
+            let in_time = has_stopped.recv_timeout(Duration::from_secs(60));
+            disk_works.send(()).unwrap();
+            in_time
+        });
+        assert_eq!(in_time, Ok(()));
+        assert!(shared.is_stopping() && !shared.is_closed());
+
+        let shared = SharedState::new(Spool::open(&folder.path().join("other"), 1 << 20).unwrap().0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                shared.sleep_unless_stopping(Duration::from_secs(3600));
+                shared.mark_done();
+            });
+            shared.stop(Duration::from_secs(3600));
+        });
+        assert!(shared.is_closed() && shared.is_done());
     }
 }

@@ -1,9 +1,16 @@
-//! What is reported of a thread that failed or cannot be started.
+//! Threads: output that must not hold anybody up, and what is reported of a thread that failed or cannot be started.
 //!
 //! A thread of a running line that panics ends the line in order, with exit code 1, and the service manager starts it again: a
 //! line that goes on without one of its threads would only look as if it worked. The same holds for a thread that cannot be
 //! started. Threads of single visitors of the status page are the exception: such a visitor is turned away.
 
+mod activity;
+mod non_blocking;
+
+pub use activity::{Activity, ThreadId};
+pub use non_blocking::{NonBlocking, OUTPUT_STACK, print_last_line};
+
+use std::fmt;
 use std::io;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -21,10 +28,28 @@ pub fn join_within<T>(thread: JoinHandle<T>, patience: Duration) {
     let _ = thread.join();
 }
 
+/// Inside of the error for a thread that cannot be started.
+#[derive(Debug)]
+struct NotStarted(String);
+
+impl fmt::Display for NotStarted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotStarted {}
+
 /// The error for a thread that cannot be started: which one, why, and what to do.
 pub fn not_started(name: &str, error: &io::Error) -> io::Error {
     let what_to_do = "raise TasksMax= of the unit or the user's `ulimit -u`, or free memory, and start again";
-    io::Error::new(error.kind(), format!("cannot start the thread \"{name}\": {error}: {what_to_do}"))
+    io::Error::new(error.kind(), NotStarted(format!("cannot start the thread \"{name}\": {error}: {what_to_do}")))
+}
+
+/// Whether an error comes from [`not_started`].
+pub fn is_not_started(error: &anyhow::Error) -> bool {
+    let inside = |error: &io::Error| error.get_ref().is_some_and(|inner| inner.is::<NotStarted>());
+    error.chain().any(|error| error.downcast_ref().is_some_and(inside))
 }
 
 /// One line for a thread that panicked.
