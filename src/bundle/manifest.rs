@@ -200,7 +200,10 @@ impl Outputs {
 
 impl Manifest {
     /// Parses and validates the text of the manifest at `path`.
-    pub(super) fn parse(text: &str, path: &Path) -> Result<Manifest, BundleError> {
+    ///
+    /// # Errors
+    /// [`BundleError::Bad`] where it is no manifest of this format, or has an invalid value.
+    pub fn parse(text: &str, path: &Path) -> Result<Manifest, BundleError> {
         let manifest: Manifest = toml::from_str(text).map_err(|e| {
             let line = e.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
             BundleError::Bad { file: format!("{}:{line}", path.display()), problem: e.message().replace('\n', " ") }

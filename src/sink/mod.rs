@@ -37,3 +37,6 @@ pub use observer::VerdictObserver;
 pub use previous::previous_run;
 pub use run_log::RunLog;
 pub use snapshot::{annotated, spot_beside_bicubic};
+// For the fuzz targets (fuzz/).
+#[doc(hidden)]
+pub use tail::{is_ours, repair_tail};

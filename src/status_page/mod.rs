@@ -33,4 +33,7 @@ mod status_cell;
 pub use limits::{CONNECTIONS, VIEWERS, heap_bytes, max_bytes};
 pub use live::LiveFeed;
 pub use page::RunFacts;
+// For the fuzz targets (fuzz/).
 pub use server::{STATUS_PAGE_THREAD, StatusServer, check_bindable, describe_bind_error};
+#[doc(hidden)]
+pub use {access::Access, request::HttpRequest, request::parse as parse_request};

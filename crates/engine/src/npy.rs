@@ -10,6 +10,15 @@ use std::io::{Read, Write};
 /// # Errors
 /// [`EngineError::Array`] for what is no `.npy` file, is cut short, or holds elements other than u8, i8, i32, i64, f32.
 pub fn read(bytes: &[u8]) -> Result<Tensor, EngineError> {
+    // The length of the header is taken from the allocator before the header is read.
+    let announced = match bytes.get(6..12) {
+        Some(&[1, _, low, high, ..]) => usize::from(u16::from_le_bytes([low, high])) + 10,
+        Some(&[_, _, a, b, c, d]) => (u32::from_le_bytes([a, b, c, d]) as usize).saturating_add(12),
+        _ => 0,
+    };
+    if announced > bytes.len() {
+        return Err(EngineError::Array(format!("its header needs more than the {} bytes in it", bytes.len())));
+    }
     let mut reader = bytes;
     let header = NpyHeader::from_reader(&mut reader).map_err(array)?;
     let shape: Vec<usize> =
@@ -95,8 +104,10 @@ fn row_major<T: Copy + Default>(shape: &[usize], values: &[T]) -> Vec<T> {
     ordered
 }
 
+/// The first line of an error: for a header that cannot be parsed the crate draws the place below it.
 fn array(error: impl std::fmt::Display) -> EngineError {
-    EngineError::Array(error.to_string())
+    let text = error.to_string();
+    EngineError::Array(text.split(['\n', '\r']).next().unwrap_or_default().trim_end().to_string())
 }
 
 #[cfg(test)]
@@ -107,6 +118,19 @@ mod tests {
         let mut bytes = Vec::new();
         write(&mut bytes, tensor).unwrap();
         bytes
+    }
+
+    /// Found by fuzzing: 744 MB were taken for the first, and the second had a picture below its first line.
+    #[test]
+    fn a_header_that_is_too_long_or_malformed_is_one_line() {
+        let message = |bytes: &[u8]| read(bytes).unwrap_err().to_string();
+        for version in [b"\x01\0\xFF\xFF".as_slice(), b"\x02\0\x74\0\x65\x2c", b"\x03\0\xFF\xFF\xFF\xFF"] {
+            let bytes = [b"\x93NUMPY", version, b"{}"].concat();
+            assert!(message(&bytes).contains("its header needs more"), "{}", message(&bytes));
+        }
+        let header = b"{'descr': \x01\0u1', 'fortran_order': False, 'shape': (1,), }\n";
+        let bytes = [b"\x93NUMPY\x01\0", &(header.len() as u16).to_le_bytes()[..], header, b"1"].concat();
+        assert!(!message(&bytes).contains('\n') && message(&bytes).contains("Python"), "{}", message(&bytes));
     }
 
     #[test]

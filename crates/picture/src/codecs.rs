@@ -1,18 +1,21 @@
-//! Whole pictures of the formats that people and cameras have beside JPEG, through the crates `image` and `tiff`.
+//! Whole pictures of the formats that people and cameras have beside JPEG, through the crates `png`, `image` and `tiff`.
 //!
 //! JPEG is not among them: `image` would switch on the SIMD of its decoder, whose bytes differ from CPU to CPU
 //! (see `jpeg.rs`). For the same reason TIFF goes to the crate `tiff` without JPEG inside it.
 
 use super::PictureError;
+use super::file::max_file_bytes;
 use super::picture::{Layout, Picture, RowLayout, check_size};
 use super::png;
-use image::codecs::{bmp::BmpDecoder, png::PngDecoder, pnm::PnmDecoder, webp::WebPDecoder};
+use super::{tiff_directory, webp_frames};
+use ::png::BitDepth;
+use image::codecs::{bmp::BmpDecoder, pnm::PnmDecoder, webp::WebPDecoder};
 use image::{DynamicImage, ImageDecoder, ImageError};
 use std::error::Error;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tiff::ColorType;
-use tiff::decoder::{Decoder as TiffDecoder, DecodingResult};
+use tiff::decoder::{Decoder as TiffDecoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 
 /// A format that is decoded whole.
@@ -67,12 +70,11 @@ impl WholeFormat {
     pub fn decode(self, file: &[u8], limit: usize) -> Result<WholePicture, PictureError> {
         // These decoders read files from anywhere. A panic in one must cost a picture, not the process.
         let decoded = catch_unwind(AssertUnwindSafe(|| match self {
-            WholeFormat::Png => {
-                // By the header alone: the decoder below reads up to the pixels first.
-                png::check_header(Cursor::new(file), limit)?;
-                self.through_image(PngDecoder::new(Cursor::new(file)), limit)
-            }
+            WholeFormat::Png => self.png(file, limit),
             WholeFormat::Bmp => self.through_image(BmpDecoder::new(Cursor::new(file)), limit),
+            WholeFormat::WebP if webp_frames::largest_frame(file) > limit => {
+                Err(self.broken("a frame is larger than the picture may be"))
+            }
             WholeFormat::WebP => self.through_image(WebPDecoder::new(Cursor::new(file)), limit),
             WholeFormat::Pnm => self.through_image(PnmDecoder::new(Cursor::new(file)), limit),
             WholeFormat::Tiff => self.tiff(file, limit),
@@ -100,9 +102,37 @@ impl WholeFormat {
             .ok_or(PictureError::Unsupported("has samples in floats: save it with 8 or 16 bits"))
     }
 
+    /// With the checks of [`RowReader`](super::RowReader), so that both accept the same files.
+    fn png(self, file: &[u8], limit: usize) -> Result<WholePicture, PictureError> {
+        let (mut reader, width, height) = png::open(Cursor::new(file), limit)?;
+        let (colour, depth) = reader.output_color_type();
+        let (row, deep) = (png::row_layout_of(colour), depth == BitDepth::Sixteen);
+        let samples = width * height * row.channels();
+        let mut bytes = vec![0; if deep { 2 * samples } else { samples }];
+        let frame = reader.next_frame(&mut bytes).map_err(png::broken)?;
+        if (frame.width as usize, frame.height as usize) != (width, height) {
+            return Err(self.broken("its first frame has another size than its header states"));
+        }
+        reader.finish().map_err(png::broken)?;
+        if deep {
+            for i in 0..samples {
+                bytes[i] = round_to_8_bits(u16::from_be_bytes([bytes[2 * i], bytes[2 * i + 1]]));
+            }
+            bytes.truncate(samples);
+        }
+        Ok(WholePicture { row, width, height, bytes, deep })
+    }
+
     fn tiff(self, file: &[u8], limit: usize) -> Result<WholePicture, PictureError> {
         let failed = |error: tiff::TiffError| self.broken(error);
-        let mut decoder = TiffDecoder::new(Cursor::new(file)).map_err(failed)?;
+        if !tiff_directory::fits(file) {
+            return Err(self.broken("a tag has more values than the file has bytes"));
+        }
+        // Strips may announce more than pixels can take.
+        let mut limits = Limits::default();
+        limits.decoding_buffer_size = limits.decoding_buffer_size.min(max_file_bytes(limit) as usize);
+        limits.intermediate_buffer_size = limits.intermediate_buffer_size.min(max_file_bytes(limit) as usize);
+        let mut decoder = TiffDecoder::new(Cursor::new(file)).map_err(failed)?.with_limits(limits);
         let (width, height) = decoder.dimensions().map_err(failed)?;
         let (width, height) = (width as usize, height as usize);
         check_size(width, height, limit)?;
@@ -281,6 +311,20 @@ mod tests {
                 assert_eq!(read, grey);
             }
         }
+    }
+
+    #[test]
+    fn a_png_is_refused_whole_where_its_rows_are() {
+        let mut png = Vec::new();
+        crate::write_png(&mut png, &synthetic(Layout::Rgb, 20, 10)).unwrap();
+        assert!(decode(&png).is_ok());
+        // Found by fuzzing: all pixels are there, and what follows them is damaged or missing.
+        let end = png.len() - 12;
+        assert!(decode(&png[..end]).is_err(), "no end");
+        assert!(
+            decode(&[&png[..end], b"\0\0\0\x04IDAT\0\0\0\0\0\0\0\0", &png[end..]].concat()).is_err(),
+            "a wrong sum"
+        );
     }
 
     #[test]

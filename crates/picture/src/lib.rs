@@ -30,6 +30,8 @@ mod png;
 mod resize;
 mod rows;
 mod taps;
+mod tiff_directory;
+mod webp_frames;
 
 pub mod testing;
 

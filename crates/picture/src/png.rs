@@ -6,18 +6,9 @@ use std::io::{BufRead, Seek, Write};
 use super::PictureError;
 use super::picture::{Layout, Picture, RowLayout, check_size};
 
-/// Refuses a size without pixels or of more than `limit`, by the header alone.
-pub(super) fn check_header(png: impl BufRead + Seek, limit: usize) -> Result<(), PictureError> {
-    read_header(png, limit).map(|_| ())
-}
-
-/// Reads up to the pixels: the reader, width and height.
+/// Reads up to the pixels: the reader, width and height. Refuses a size without pixels or of more than `limit` by the header
+/// alone.
 pub(super) fn open<R: BufRead + Seek>(png: R, limit: usize) -> Result<(Reader<R>, usize, usize), PictureError> {
-    let (decoder, width, height) = read_header(png, limit)?;
-    Ok((decoder.read_info().map_err(broken)?, width, height))
-}
-
-fn read_header<R: BufRead + Seek>(png: R, limit: usize) -> Result<(Decoder<R>, usize, usize), PictureError> {
     let mut decoder = Decoder::new(png);
     decoder.set_transformations(Transformations::EXPAND);
     decoder.ignore_checksums(false);
@@ -25,7 +16,7 @@ fn read_header<R: BufRead + Seek>(png: R, limit: usize) -> Result<(Decoder<R>, u
     let header = decoder.read_header_info().map_err(broken)?;
     let (width, height) = (header.width as usize, header.height as usize);
     check_size(width, height, limit)?;
-    Ok((decoder, width, height))
+    Ok((decoder.read_info().map_err(broken)?, width, height))
 }
 
 /// What the decoder's rows consist of, palettes expanded.

@@ -20,6 +20,9 @@ mod tls;
 mod transport;
 
 pub use client::{BYTES, BrokerClient};
+// For the fuzz targets (fuzz/).
+#[doc(hidden)]
+pub use session::take_packet;
 pub use settings::BrokerSettings;
 pub use tls::{TlsFile, tls_config};
 

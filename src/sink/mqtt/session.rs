@@ -151,7 +151,7 @@ impl Session {
 
     /// The next whole packet, if one comes within `wait`.
     fn packet(&mut self, wait: Duration) -> Result<Option<Packet>, ConnectionError> {
-        if let Some(packet) = self.take()? {
+        if let Some(packet) = take_packet(&mut self.buffer)? {
             return Ok(Some(packet));
         }
         let mut bytes = [0; 4096];
@@ -161,19 +161,22 @@ impl Session {
             self.pinged = None;
         }
         self.buffer.extend_from_slice(&bytes[..read]);
-        self.take()
+        take_packet(&mut self.buffer)
     }
+}
 
-    /// Takes the first complete packet out of the buffer.
-    fn take(&mut self) -> Result<Option<Packet>, ConnectionError> {
-        let length = match packet_length(&self.buffer)? {
-            Some(length) if length <= self.buffer.len() => length,
-            _ => return Ok(None),
-        };
-        let packet = Packet::decode(&self.buffer[..length]).map_err(malformed)?;
-        self.buffer.drain(..length);
-        packet.map(Some).ok_or_else(|| ConnectionError("sent an incomplete packet: no MQTT broker?".into()))
-    }
+/// Takes the first packet out of what was received; `None` while it is incomplete.
+///
+/// # Errors
+/// Where it is no packet, or a larger one than is expected.
+pub fn take_packet(buffer: &mut Vec<u8>) -> Result<Option<Packet>, ConnectionError> {
+    let length = match packet_length(buffer)? {
+        Some(length) if length <= buffer.len() => length,
+        _ => return Ok(None),
+    };
+    let packet = Packet::decode(&buffer[..length]).map_err(malformed)?;
+    buffer.drain(..length);
+    packet.map(Some).ok_or_else(|| ConnectionError("sent an incomplete packet: no MQTT broker?".into()))
 }
 
 /// The length of the first packet in bytes, once its header is complete.
@@ -194,8 +197,10 @@ fn packet_length(buffer: &[u8]) -> Result<Option<usize>, ConnectionError> {
     }
 }
 
+/// In one line: some errors quote what was received.
 fn malformed(error: Error) -> ConnectionError {
-    ConnectionError(format!("{error}: no MQTT broker?"))
+    let text: String = error.to_string().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    ConnectionError(format!("{text}: no MQTT broker?"))
 }
 
 fn accepted(code: ConnectReturnCode) -> Result<(), ConnectionError> {
@@ -232,5 +237,14 @@ mod tests {
         assert!(packet_length(&[0x30, 0xff, 0xff, 0xff, 0xff]).is_err());
         assert!(packet_length(b"HTTP/1.1 400 Bad Request").is_err());
         assert!(packet_length(&[0x00, 0x00]).is_err());
+    }
+
+    /// Found by fuzzing.
+    #[test]
+    fn what_a_broker_sent_stands_in_one_line() {
+        for bytes in [&b"\x10\x0d\0\x05M\rQ\nT\x04\x02\0\x3c\0\0"[..], b"\x30\x06\0\x04a/\n\0"] {
+            let error = take_packet(&mut bytes.to_vec()).unwrap_err();
+            assert!(!error.0.contains(char::is_control), "{error:?}");
+        }
     }
 }
