@@ -4,7 +4,6 @@
 //! (see `jpeg.rs`). For the same reason TIFF goes to the crate `tiff` without JPEG inside it.
 
 use super::PictureError;
-use super::file::max_file_bytes;
 use super::picture::{Layout, Picture, RowLayout, check_size};
 use super::png;
 use super::{tiff_directory, webp_frames};
@@ -128,10 +127,11 @@ impl WholeFormat {
         if !tiff_directory::fits(file) {
             return Err(self.broken("a tag has more values than the file has bytes"));
         }
-        // Strips may announce more than pixels can take.
+        // Strips may announce more than pixels can take: four channels of 16 bits.
+        let most = limit.saturating_mul(8).saturating_add(1 << 20);
         let mut limits = Limits::default();
-        limits.decoding_buffer_size = limits.decoding_buffer_size.min(max_file_bytes(limit) as usize);
-        limits.intermediate_buffer_size = limits.intermediate_buffer_size.min(max_file_bytes(limit) as usize);
+        limits.decoding_buffer_size = limits.decoding_buffer_size.min(most);
+        limits.intermediate_buffer_size = limits.intermediate_buffer_size.min(most);
         let mut decoder = TiffDecoder::new(Cursor::new(file)).map_err(failed)?.with_limits(limits);
         let (width, height) = decoder.dimensions().map_err(failed)?;
         let (width, height) = (width as usize, height as usize);
