@@ -30,11 +30,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// A malformed model can make its parser panic. The engine turns that into an error; the panic's own message would only confuse.
+/// A malformed model or picture can make its parser panic. That is turned into an error; the panic's own message would only
+/// confuse.
 fn silence_caught_panics() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        if !lineside_engine::is_guarded() {
+        if !lineside_engine::is_guarded() && !lineside_picture::is_guarded() {
             print(info);
         }
     }));

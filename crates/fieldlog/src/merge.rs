@@ -3,7 +3,7 @@
 //! Each input is in order by itself, or is taken to be. A file is opened only when the stream comes to its first time, so that
 //! of a year of rotated files a few are open at a time.
 
-use crate::input::{DamageKind, LineReader, LogSource, decompressed};
+use crate::input::{DamageKind, LineReader, LogSource, decompressed, open_log};
 use crate::parser::{Entry, EntryReader, Millis, time};
 use std::cell::Cell;
 use std::fs::File;
@@ -244,10 +244,7 @@ impl MergedReader {
     fn stream(&self, input: usize) -> io::Result<(Box<dyn Read>, Option<Child>)> {
         match &self.inputs[input].source {
             LogSource::File(path) => {
-                let file = File::open(path)?;
-                if file.metadata()?.is_dir() {
-                    return Err(io::Error::other("it is a folder"));
-                }
+                let file = open_log(path)?;
                 Ok((decompressed(Box::new(CountingReader { stream: file, read: self.read.clone() }))?, None))
             }
             LogSource::Stdin => Ok((decompressed(Box::new(io::stdin()))?, None)),

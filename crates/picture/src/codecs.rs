@@ -4,6 +4,7 @@
 //! (see `jpeg.rs`). For the same reason TIFF goes to the crate `tiff` without JPEG inside it.
 
 use super::PictureError;
+use super::guard::guarded;
 use super::picture::{Layout, Picture, RowLayout, check_size};
 use super::png;
 use super::{tiff_directory, webp_frames};
@@ -12,7 +13,6 @@ use image::codecs::{bmp::BmpDecoder, pnm::PnmDecoder, webp::WebPDecoder};
 use image::{DynamicImage, ImageDecoder, ImageError};
 use std::error::Error;
 use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use tiff::ColorType;
 use tiff::decoder::{Decoder as TiffDecoder, DecodingResult, Limits};
 use tiff::tags::Tag;
@@ -67,8 +67,8 @@ impl WholeFormat {
     /// Decodes a file of at most `limit` pixels; the size is checked before memory is taken for pixels. 16 bits are
     /// rounded to 8. Of an animation or a multi-page file the first picture is taken.
     pub fn decode(self, file: &[u8], limit: usize) -> Result<WholePicture, PictureError> {
-        // These decoders read files from anywhere. A panic in one must cost a picture, not the process.
-        let decoded = catch_unwind(AssertUnwindSafe(|| match self {
+        // These decoders read files from anywhere.
+        let decoded = guarded(|| match self {
             WholeFormat::Png => self.png(file, limit),
             WholeFormat::Bmp => self.through_image(BmpDecoder::new(Cursor::new(file)), limit),
             WholeFormat::WebP if webp_frames::largest_frame(file) > limit => {
@@ -77,8 +77,8 @@ impl WholeFormat {
             WholeFormat::WebP => self.through_image(WebPDecoder::new(Cursor::new(file)), limit),
             WholeFormat::Pnm => self.through_image(PnmDecoder::new(Cursor::new(file)), limit),
             WholeFormat::Tiff => self.tiff(file, limit),
-        }));
-        decoded.unwrap_or_else(|_| Err(self.broken("its data contradicts its header")))
+        });
+        decoded.unwrap_or_else(|| Err(self.broken("its data contradicts its header")))
     }
 
     fn through_image<D: ImageDecoder>(

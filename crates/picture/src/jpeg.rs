@@ -4,7 +4,6 @@
 //! to RGB is ours (`colour.rs`).
 
 use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
@@ -13,6 +12,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::PictureError;
 use super::colour::{Inverse, Range, expand_luma};
+use super::guard::guarded;
 use super::jpeg_stream::{PlainStream, broken, plain_stream};
 use super::picture::{Layout, Picture, check_size};
 
@@ -45,10 +45,9 @@ pub(super) fn decode_stream(
     };
     out.reshape(layout, stream.width, stream.height);
     let untransformed = stream.adobe_untransformed;
-    // The decoder asserts here and there what a damaged file can break (seen: sampling factors that don't fit). That
-    // must cost one frame, not the service; it takes `panic = "unwind"`, the default.
-    let stored = catch_unwind(AssertUnwindSafe(|| decode_planes(stream, out.data_mut())))
-        .map_err(|_| broken("its data contradicts its header"))?
+    // Seen: an assertion on sampling factors that don't fit.
+    let stored = guarded(|| decode_planes(stream, out.data_mut()))
+        .ok_or_else(|| broken("its data contradicts its header"))?
         .map_err(|error| broken(error.to_string().trim_matches('"')))?;
     match stored {
         ColorSpace::Luma => {

@@ -21,6 +21,7 @@ mod colour;
 mod draw;
 mod file;
 mod format;
+mod guard;
 mod heat;
 mod jpeg;
 mod jpeg_loss;
@@ -40,6 +41,7 @@ pub use colour::{Range, luma_into, luma_row, merge_row, merge_ycbcr, rgb_into, s
 pub use draw::{Colour, draw_box, label, side_by_side, stacked};
 pub use file::{EXTENSIONS, decode_file, is_picture_name, max_file_bytes};
 pub use format::{PixelFormat, RawFrame, decode_into};
+pub use guard::is_guarded;
 pub use heat::overlay_heatmap;
 /// The crate whose pictures [`Picture`] converts to and from.
 pub use image;

@@ -2,7 +2,7 @@
 
 use super::{Finding, Severity};
 use crate::humanize;
-use crate::summary::{Board, Fault, Occurrences, Summary, SystemEvent};
+use crate::summary::{Board, Fault, OTHER_KINDS, Occurrences, Summary, SystemEvent};
 
 pub fn find(_: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     disk(board, findings);
@@ -48,6 +48,13 @@ pub fn find(_: &Summary, board: &Board, findings: &mut Vec<Finding>) {
             "status_page",
             "The status page could not be served",
             "Inspection continues without it: another program uses its address, or the board does not have that address.",
+        ),
+        (
+            OTHER_KINDS,
+            Severity::Note,
+            "other_faults",
+            "The log has more kinds of faults than are distinguished; the others occurred",
+            "The program has a dozen kinds: a damaged log, or one that another program wrote.",
         ),
     ] {
         let of: Vec<&Fault> = board.faults.of(fault).collect();

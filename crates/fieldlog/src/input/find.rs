@@ -1,6 +1,7 @@
 //! Which files of a folder are logs.
 
 use super::source::LogSource;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// How deep folders are searched: a folder for each board, and in it one for rotated files.
@@ -24,13 +25,10 @@ pub fn find(paths: &[PathBuf]) -> Vec<LogSource> {
         }
     }
     // The same file by two names is read once.
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     sources.retain(|source| {
         let LogSource::File(path) = source else { return true };
-        let path = path.canonicalize().unwrap_or_else(|_| path.clone());
-        let new = !seen.contains(&path);
-        seen.push(path);
-        new
+        seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone()))
     });
     sources
 }
@@ -46,7 +44,8 @@ fn search(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
         let path = entry.path();
         if kind.is_dir() && depth > 0 {
             search(&path, depth - 1, files);
-        } else if path.is_file() && is_log(&entry.file_name().to_string_lossy()) && files.len() < FILES {
+        } else if !path.is_dir() && is_log(&entry.file_name().to_string_lossy()) && files.len() < FILES {
+            // A pipe or a link to nothing with the name of a log, too: opening it will report what it is.
             files.push(path);
         }
     }

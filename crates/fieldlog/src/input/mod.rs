@@ -4,6 +4,7 @@ mod damage;
 mod decompress;
 mod find;
 mod lines;
+mod regular;
 mod source;
 mod utf16;
 
@@ -11,4 +12,5 @@ pub use damage::{Damage, DamageKind};
 pub use decompress::decompressed;
 pub use find::find;
 pub use lines::{LineReader, MAX_LINE};
+pub use regular::{open_beside, open_log};
 pub use source::LogSource;

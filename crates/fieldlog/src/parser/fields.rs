@@ -92,6 +92,15 @@ impl Fields {
         self.get(key).map(String::from_utf8_lossy)
     }
 
+    /// The beginning of the value as text, for what is kept: a log may hold a megabyte where the program writes a word.
+    pub fn short_text(&self, key: &str) -> String {
+        const MAX: usize = 500;
+        let value = self.get(key).unwrap_or_default();
+        let mut text = String::from_utf8_lossy(&value[..value.len().min(MAX + 4)]).into_owned();
+        text.truncate(text.floor_char_boundary(MAX));
+        text
+    }
+
     /// The value as a number, where it is one.
     pub fn number(&self, key: &str) -> Option<f64> {
         self.get(key).and_then(number)

@@ -17,6 +17,9 @@ use super::input::{Damage, DamageKind, LineReader};
 use memchr::memmem;
 use text::ParseResult;
 
+/// Truncated records of one line behind which another is looked for.
+const PARTS: usize = 32;
+
 /// Who wrote an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EntryKind {
@@ -63,6 +66,8 @@ pub struct EntryReader {
     zone_offset: Option<Millis>,
     /// The rest of a line, after a truncated record, that holds another record.
     rest: Vec<u8>,
+    /// How many such rests the line had.
+    parts: usize,
     message: Vec<u8>,
     after_panic: bool,
     records: u64,
@@ -76,6 +81,7 @@ impl EntryReader {
             newest,
             zone_offset: None,
             rest: Vec::new(),
+            parts: 0,
             message: Vec::new(),
             after_panic: false,
             records: 0,
@@ -90,6 +96,7 @@ impl EntryReader {
                 let Some(line) = self.lines.next() else { return false };
                 entry.line = line.number;
                 let ended = line.ended;
+                self.parts = 0;
                 if export::begins(line.bytes) {
                     if ended {
                         self.lines.unread_line();
@@ -175,8 +182,12 @@ impl EntryReader {
         };
         if let ParseResult::Truncated { at } = read {
             entry.truncated = true;
-            if let Some(next) = next_record(line, at) {
+            // Of a line that breaks off again and again the end is left: each part is read anew.
+            if self.parts < PARTS
+                && let Some(next) = next_record(line, at)
+            {
                 self.rest = line[next..].to_vec();
+                self.parts += 1;
             }
         }
         if entry.fields.get("MESSAGE").is_some() || entry.fields.get("__REALTIME_TIMESTAMP").is_some() {

@@ -69,7 +69,7 @@ fn quoted(line: &[u8], value: usize, key: std::ops::Range<usize>, from: usize, f
     }
     // The value has escapes: it is copied without them.
     let mut at = value;
-    let mut unescaped = Vec::with_capacity(line.len() - value);
+    let mut unescaped = Vec::new();
     loop {
         match line.get(at)? {
             b'"' => break,

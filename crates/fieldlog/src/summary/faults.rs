@@ -2,9 +2,19 @@
 
 use super::line_ref::{LineRef, Occurrences, Peak};
 use crate::parser::Millis;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher};
 
-/// Causes that are distinguished.
-const CAUSES: usize = 48;
+/// Kinds of faults, such as `camera`, that are distinguished: more than the program has.
+const KINDS: usize = 24;
+/// Causes of one kind that are distinguished.
+const CAUSES: usize = 24;
+/// Faults that are on at once, at most.
+const OPEN: usize = 48;
+/// What further kinds count as, together.
+pub const OTHER_KINDS: &str = "other kinds";
+/// What further causes of one kind count as, together.
+const OTHER_CAUSES: &str = "other causes";
 /// Episodes that are kept one by one.
 const EPISODES: usize = 512;
 
@@ -73,6 +83,10 @@ pub struct Faults {
     pub episodes: Vec<Episode>,
     /// Those that are on: the episode, and its run.
     open: Vec<(Episode, u64)>,
+    /// Each kind, with how many causes of it are distinguished.
+    kinds: Vec<(String, usize)>,
+    /// The number of a cause, by the hash of its kind and its text without numbers.
+    numbers: HashMap<u64, usize>,
 }
 
 impl Faults {
@@ -89,7 +103,7 @@ impl Faults {
         self.causes[number].failures += line.count;
         self.open.push((Episode { fault: number, from: line.time, to: None, line_ref: line.line_ref }, line.run));
         // A log that lost its ends must not make the list long.
-        if self.open.len() > CAUSES {
+        if self.open.len() > OPEN {
             let (episode, _) = self.open.remove(0);
             self.keep(episode);
         }
@@ -166,19 +180,39 @@ impl Faults {
         same.next().is_none().then_some(first)
     }
 
-    /// The number of a cause; causes that differ in their numbers only (which frame, how long) are one.
+    /// The number of a cause; causes that differ in their numbers only (which frame, how long) are one. What comes after too many
+    /// kinds, or too many causes of a kind, counts together: neither memory nor time grows with what a log makes up.
     fn number(&mut self, fault: &str, cause: &str) -> usize {
-        let same = |known: &Fault, cause: &str| without_numbers(&known.cause).eq(without_numbers(cause));
-        let find =
-            |causes: &[Fault], cause: &str| causes.iter().position(|known| known.fault == fault && same(known, cause));
-        if let Some(number) = find(&self.causes, cause) {
-            return number;
+        let hash = |fault: &str, cause: &str| {
+            let mut hasher = self.numbers.hasher().build_hasher();
+            fault.hash(&mut hasher);
+            without_numbers(cause).for_each(|c| c.hash(&mut hasher));
+            hasher.finish()
+        };
+        let known = hash(fault, cause);
+        if let Some(number) = self.numbers.get(&known) {
+            return *number;
         }
-        let cause = if self.causes.len() < CAUSES { cause } else { "other causes" };
-        find(&self.causes, cause).unwrap_or_else(|| {
-            self.causes.push(Fault { fault: fault.into(), cause: cause.into(), ..Fault::default() });
-            self.causes.len() - 1
-        })
+        let room = self.kinds.len() < KINDS;
+        let (fault, cause) = match self.kinds.iter_mut().find(|(kind, _)| kind == fault) {
+            Some((_, causes)) if *causes < CAUSES => {
+                *causes += 1;
+                (fault, cause)
+            }
+            Some(_) => (fault, OTHER_CAUSES),
+            None if room => {
+                self.kinds.push((fault.into(), 1));
+                (fault, cause)
+            }
+            None => (OTHER_KINDS, OTHER_CAUSES),
+        };
+        let known = hash(fault, cause);
+        if let Some(number) = self.numbers.get(&known) {
+            return *number;
+        }
+        self.causes.push(Fault { fault: fault.into(), cause: cause.into(), ..Fault::default() });
+        self.numbers.insert(known, self.causes.len() - 1);
+        self.causes.len() - 1
     }
 
     /// Keeps an episode; where there are too many, the shortest goes.
@@ -249,7 +283,23 @@ mod tests {
                 faults.end(line(i, "frame", &cause, time + 5, 1), None);
             }
         }
-        assert!(faults.causes.len() <= CAUSES + 1 && faults.episodes.len() <= EPISODES && faults.open.len() <= CAUSES);
+        assert!(faults.causes.len() <= CAUSES + 1 && faults.episodes.len() <= EPISODES && faults.open.len() <= OPEN);
         assert_eq!(faults.causes.iter().map(|cause| cause.seen.count).sum::<u64>(), 10_000);
+    }
+
+    #[test]
+    fn kinds_are_bounded_and_the_known_ones_keep_their_causes() {
+        let mut faults = Faults::default();
+        faults.begin(line(1, "camera", "gone", 0, 1));
+        for i in 0..300_000 {
+            let letters: String = i.to_string().chars().map(|c| (c as u8 - b'0' + b'a') as char).collect();
+            faults.end(line(1, &letters, &letters, i, 1), Some(1.0));
+        }
+        faults.end(line(1, "camera", "busy", 400_000, 2), Some(1.0));
+        assert!(faults.causes.len() <= KINDS + 2 && faults.numbers.len() == faults.causes.len());
+        let others = faults.causes.iter().find(|cause| cause.fault == OTHER_KINDS).unwrap();
+        assert_eq!(others.seen.count, 300_000 - (KINDS as u64 - 1));
+        assert_eq!(faults.of("camera").map(|cause| cause.cause.as_str()).collect::<Vec<_>>(), ["gone", "busy"]);
+        assert_eq!(faults.causes.iter().map(|cause| cause.seen.count).sum::<u64>(), 300_001);
     }
 }

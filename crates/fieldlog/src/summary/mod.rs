@@ -23,7 +23,7 @@ mod system_event;
 pub use board::Board;
 pub use bucket::Bucket;
 pub use exit_reason::ExitReason;
-pub use faults::{Fault, is_frozen};
+pub use faults::{Fault, OTHER_KINDS, is_frozen};
 pub use latency::{Latency, Percentiles};
 pub use line_ref::{LineRef, Occurrences};
 pub use notable_frames::EventFrame;
@@ -42,6 +42,11 @@ use std::collections::HashMap;
 const KNOWN: usize = 4096;
 /// Boards that are distinguished.
 const BOARDS: usize = 256;
+
+/// What further boards count as, together.
+const OTHER_BOARDS: &str = "other boards";
+/// The longest name of a host is 64 bytes on Linux.
+const HOST: usize = 255;
 
 /// What happened.
 pub struct Summary {
@@ -125,8 +130,9 @@ impl Summary {
             self.current_board[input] = Some(*board);
             return Some(*board);
         }
-        let host_field = if is_start { entry.fields.text("host").unwrap_or_default() } else { Default::default() };
+        let host_field = if is_start { entry.fields.short_text("host") } else { String::new() };
         let host = if host_field.is_empty() { entry.host.as_str() } else { &host_field };
+        let host = &host[..host.floor_char_boundary(HOST)];
         let board = if host.is_empty() {
             let known = run.and_then(|run| self.runs.get(run)).copied();
             match known.or(self.current_board[input]) {
@@ -167,6 +173,8 @@ impl Summary {
         if self.boards.len() >= BOARDS {
             return BOARDS - 1;
         }
+        // The last one stands for all that come after it.
+        let (name, named) = if self.boards.len() == BOARDS - 1 { (OTHER_BOARDS, true) } else { (name, named) };
         self.boards.push(Board::new(name.to_string(), named, self.range.since));
         self.boards.len() - 1
     }

@@ -29,7 +29,7 @@ pub struct EventFrame {
 
 impl EventFrame {
     fn of(entry: &Entry, score: f64, line_ref: LineRef) -> EventFrame {
-        let text = |key: &str| entry.fields.text(key).unwrap_or_default().into_owned();
+        let text = |key: &str| entry.fields.short_text(key);
         let short = |mut text: String| {
             text.truncate(text.floor_char_boundary(200));
             text

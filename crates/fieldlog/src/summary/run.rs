@@ -35,11 +35,7 @@ pub struct Start {
 impl Start {
     /// Reads a start record.
     pub fn read(entry: &Entry) -> Start {
-        let text = |key: &str| {
-            let mut text = entry.fields.text(key).unwrap_or_default().into_owned();
-            text.truncate(text.floor_char_boundary(500));
-            text
-        };
+        let text = |key: &str| entry.fields.short_text(key);
         Start {
             version: text("version"),
             source: text("source"),

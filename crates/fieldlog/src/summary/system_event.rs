@@ -57,7 +57,8 @@ pub fn parse_kernel(text: &str) -> Option<SystemEvent> {
         return Some(if name.starts_with("lineside") {
             SystemEvent::OutOfMemory
         } else {
-            SystemEvent::OtherOutOfMemory(name.to_string())
+            // The kernel's names have 15 bytes.
+            SystemEvent::OtherOutOfMemory(name[..name.floor_char_boundary(64)].to_string())
         });
     }
     let has = |part: &str| text.contains(part);

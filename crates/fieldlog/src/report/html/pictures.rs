@@ -1,9 +1,12 @@
 //! Event pictures, found beside their records, as data URIs. Bounded in number and in size.
 
+use crate::input::open_beside;
 use crate::merge::Input;
 use crate::summary::EventFrame;
 use lineside_picture::{Picture, Resizer, decode_file, write_png};
-use std::path::{Component, Path, PathBuf};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 
 /// Pictures on a page.
 pub const MAX: usize = 24;
@@ -17,17 +20,17 @@ const PIXELS: usize = 24_000_000;
 /// The picture of an event as a data URI; `None` where it is not there or none that can be read.
 pub fn data_uri(frame: &EventFrame, inputs: &[Input]) -> Option<String> {
     let name = Path::new(&frame.annotated);
-    // The name comes from a log: it may not lead out of the log's folder.
-    if frame.annotated.is_empty() || !name.components().all(|part| matches!(part, Component::Normal(_))) {
-        return None;
-    }
     // Next to its own record, or next to the records of another input if the journal had the record first.
     let own = inputs.get(frame.line_ref.input as usize);
     let mut folders: Vec<&Path> = own.into_iter().chain(inputs).filter_map(Input::folder).take(64).collect();
     folders.dedup();
-    let fits = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|data| data.is_file() && data.len() <= FILE);
-    let path = folders.into_iter().map(|folder| folder.join(name)).find(fits)?;
-    let bytes = std::fs::read(path).ok()?;
+    let mut bytes = Vec::new();
+    let mut read = |file: File| {
+        bytes.clear();
+        file.take(FILE + 1).read_to_end(&mut bytes).is_ok() && bytes.len() as u64 <= FILE
+    };
+    // The name comes from a log: it may not lead out of the log's folder.
+    folders.into_iter().filter_map(|folder| open_beside(folder, name).ok()).find_map(|file| read(file).then_some(()))?;
     // Decoding also ensures that it is an image and not another file that a log names.
     let mut picture = Picture::default();
     decode_file(&bytes, PIXELS, &mut picture).ok()?;
@@ -85,7 +88,25 @@ mod tests {
         let inputs = MergedReader::new(vec![LogSource::File(inside.join("events.jsonl"))]).inputs;
         let uri = |name: &str| data_uri(&EventFrame { annotated: name.into(), ..EventFrame::default() }, &inputs);
         assert!(uri("a.png").unwrap().starts_with("data:image/png;base64,iVBOR"));
-        for name in ["../b.png", "/etc/passwd", "secret.png", "missing.png", "", "."] {
+        // A link beside the log, to a picture outside and to one inside; a folder that is a link; a pipe.
+        std::os::unix::fs::symlink(folder.path().join("b.png"), inside.join("link.png")).unwrap();
+        std::os::unix::fs::symlink("a.png", inside.join("same.png")).unwrap();
+        std::os::unix::fs::symlink(folder.path(), inside.join("up")).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, inside.join("pipe.png"), rustix::fs::Mode::RWXU).unwrap();
+        let outside = folder.path().join("b.png").display().to_string();
+        for name in [
+            "../b.png",
+            "/etc/passwd",
+            "secret.png",
+            "missing.png",
+            "",
+            ".",
+            "link.png",
+            "same.png",
+            "up/b.png",
+            "pipe.png",
+            &outside,
+        ] {
             assert_eq!(uri(name), None, "{name}");
         }
     }

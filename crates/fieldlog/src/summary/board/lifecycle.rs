@@ -9,6 +9,9 @@ use crate::summary::run::{Run, Start};
 use crate::summary::run_list::{self, RunSummary};
 use crate::summary::system_event::SystemEvent;
 
+/// Programs that were ended for lack of memory and are named.
+const PROGRAMS: usize = 32;
+
 impl Board {
     /// The run of a record; one that is not known yet begins here, unseen.
     pub(super) fn run(&mut self, entry: &Entry, line_ref: LineRef) -> usize {
@@ -63,7 +66,7 @@ impl Board {
         run.pid = entry.fields.count("pid").or(entry.pid).or(run.pid);
         let mut start = start;
         if start.boot.is_empty() {
-            start.boot = entry.fields.text("_BOOT_ID").unwrap_or_default().into_owned();
+            start.boot = entry.fields.short_text("_BOOT_ID");
         }
         let next =
             NextRun { time: line_ref.time, boot: start.boot.clone(), previous: start.previous.clone(), line_ref };
@@ -101,7 +104,7 @@ impl Board {
         if self.recent[at].evidence.stop.is_some() {
             return;
         }
-        let reason = entry.fields.text("reason").unwrap_or_default().into_owned();
+        let reason = entry.fields.short_text("reason");
         self.recent[at].evidence.stop = Some((reason, line_ref));
         self.status(entry, line_ref, false);
     }
@@ -128,6 +131,9 @@ impl Board {
             SystemEvent::GaveUp => self.gave_up = Some(line_ref),
             SystemEvent::Boot => self.rebooted(line_ref),
             SystemEvent::Stopping => (),
+            SystemEvent::OtherOutOfMemory(_) if self.kernel.len() >= PROGRAMS => {
+                count_value(&mut self.kernel, SystemEvent::OtherOutOfMemory("and others".into()), line_ref);
+            }
             other => count_value(&mut self.kernel, other, line_ref),
         }
     }

@@ -228,11 +228,11 @@ impl Board {
     /// Adds a record in the requested time range. Returns whether its clock goes backwards.
     pub fn record(&mut self, kind: &[u8], entry: &Entry, line_ref: LineRef) -> bool {
         let backwards = self.extend_span(line_ref);
-        if let Some(boot) = entry.fields.text("_BOOT_ID").filter(|boot| *boot != self.boot) {
+        if let Some(boot) = entry.fields.get("_BOOT_ID").filter(|boot| *boot != self.boot.as_bytes()) {
             if !self.boot.is_empty() {
                 self.rebooted(line_ref);
             }
-            self.boot = boot.into_owned();
+            self.boot = String::from_utf8_lossy(boot).into_owned();
         }
         match kind {
             b"status" => {
@@ -255,7 +255,7 @@ impl Board {
             b"heat" => {
                 let rung = entry.fields.number("rung").unwrap_or(0.0);
                 if rung > 0.0 && (self.heat_name.is_empty() || rung > self.heat.value) {
-                    self.heat_name = entry.fields.text("name").unwrap_or_default().into_owned();
+                    self.heat_name = entry.fields.short_text("name");
                 }
                 if rung > 0.0 {
                     self.heat.observe(rung, line_ref);
@@ -263,7 +263,7 @@ impl Board {
             }
             b"reload_refused" => {
                 self.refused.add(line_ref);
-                self.refused_why = entry.fields.text("error").unwrap_or_default().into_owned();
+                self.refused_why = entry.fields.short_text("error");
             }
             _ => (),
         }

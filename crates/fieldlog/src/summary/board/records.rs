@@ -106,8 +106,8 @@ impl Board {
 
     pub(super) fn fault(&mut self, entry: &Entry, line_ref: LineRef) {
         let fields = &entry.fields;
-        let fault = fields.text("fault").unwrap_or_default();
-        let mut cause = fields.text("cause").unwrap_or_default().into_owned();
+        let fault = fields.short_text("fault");
+        let mut cause = fields.short_text("cause");
         cause.truncate(cause.floor_char_boundary(240));
         match fields.get("state") {
             Some(b"end") => self.fault_ends(entry, &fault, &cause, fields.number("seconds"), line_ref),
@@ -154,14 +154,18 @@ impl Board {
     }
 
     pub(super) fn review(&mut self, entry: &Entry, line_ref: LineRef) {
-        let text = |key: &str| entry.fields.text(key).unwrap_or_default().into_owned();
+        let text = |key: &str| entry.fields.short_text(key);
         let statistic = text("statistic");
         if text("review") == "over" {
+            let room = self.reviews.len() < LISTED;
             match self.reviews.iter_mut().rev().find(|review| review.to.is_none() && review.statistic == statistic) {
                 Some(review) => review.to = Some(line_ref),
                 None => match self.reviews.last_mut().filter(|review| review.to.is_none()) {
                     Some(review) => review.to = Some(line_ref),
-                    None => self.reviews.push(Review { statistic, to: Some(line_ref), ..Review::default() }),
+                    None if room => {
+                        self.reviews.push(Review { statistic, to: Some(line_ref), ..Review::default() });
+                    }
+                    None => (),
                 },
             }
             return;
