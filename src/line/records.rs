@@ -31,6 +31,7 @@ pub fn start(
         .with("source", plan.source.as_str())
         .with("config", path.map_or("demo".into(), |path| path.display().to_string()))
         .with("bundles", plan.bundles.join("; "))
+        .with("threshold", plan.pipeline.inspection.inspector.threshold())
         .with("output", plan.output.display().to_string())
         .with("budget_bytes", config.budget.memory.as_u64())
         .with("bill_bytes", plan.bill.total())

@@ -70,6 +70,30 @@ fn why_a_run_ended_is_told_by_whoever_knows() {
 }
 
 #[test]
+fn a_panic_that_was_caught_is_no_crash() {
+    let panic = |story: &mut Story| {
+        story.words("thread 'capture' (812) panicked at zune-jpeg/src/mcu.rs:12:5:");
+        story.words("index out of bounds: the len is 4 but the index is 9");
+    };
+    let mut story = Story::new("line3");
+    story.start("none").go(10 * MINUTE);
+    panic(&mut story);
+    // It goes on, and loses power an hour later.
+    story.go(HOUR);
+    story.boot = 2;
+    story.wait(MINUTE).start("power").go(10 * MINUTE);
+    panic(&mut story);
+    story.stop("stop asked for");
+    for log in [story.text(), story.json(), story.short(), story.export(), story.journal_json()] {
+        let report = of(&log);
+        assert_eq!(endings(&report), ["power", "clean"], "{:#}", report["findings"]);
+        assert!(!kinds(&report).contains(&"panic"), "{:#}", report["findings"]);
+        says(&report, "panic_caught", &["twice", "mcu.rs:12:5", "index out of bounds"]);
+        assert_eq!(finding(&report, "panic_caught")["weight"], "note");
+    }
+}
+
+#[test]
 fn what_came_after_the_last_status_of_a_run_that_was_killed_is_not_forgotten() {
     let (mut story, folder) = (Story::new("line3"), tempfile::tempdir().unwrap());
     story.start("none").go(MINUTE).wait(5 * SECOND);

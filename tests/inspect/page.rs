@@ -31,6 +31,50 @@ fn the_page_holds_all_that_it_needs_and_nothing_from_a_log_runs_in_it() {
     assert!(html.contains("The camera was unavailable once") && html.len() < 1 << 20, "{}", html.len());
 }
 
+fn fifo(path: &Path) {
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn what_is_beside_a_log_is_not_waited_for_and_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (beside, outside) = (folder.path().join("records"), folder.path().join("private"));
+    std::fs::create_dir_all(&beside).unwrap();
+    std::fs::create_dir_all(&outside).unwrap();
+    let picture = |path: PathBuf| {
+        let mut encoder = png::Encoder::new(std::fs::File::create(path).unwrap(), 64, 48);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.write_header().unwrap().write_image_data(&[100; 64 * 48 * 3]).unwrap();
+    };
+    picture(outside.join("secret.png"));
+    picture(beside.join("own.png"));
+    std::os::unix::fs::symlink(outside.join("secret.png"), beside.join("link.png")).unwrap();
+    std::os::unix::fs::symlink(&outside, beside.join("folder")).unwrap();
+    fifo(&beside.join("pipe.png"));
+    let event = |annotated: &str| {
+        format!(
+            "{{\"time\":\"2026-11-21T04:00:00.001Z\",\"record\":\"event\",\"run\":\"0a1b2c3d\",\"frame\":{annotated:?},\
+             \"score\":0.999,\"threshold\":0.99,\"files\":{{\"annotated\":{annotated:?}}}}}\n"
+        )
+    };
+    let names = ["own.png", "link.png", "folder/secret.png", "../private/secret.png", "pipe.png"];
+    let events = write(&beside, "events.jsonl", names.map(event).concat());
+    let page = folder.path().join("page.html");
+    common::succeed(&["inspect", arg(&events), "--html", arg(&page)]);
+    assert_eq!(std::fs::read_to_string(page).unwrap().matches("<img ").count(), 1);
+
+    // A pipe without a writer in a log's place, named or found: refused, the rest is read.
+    let pipe = beside.join("old.log");
+    fifo(&pipe);
+    for paths in [vec![arg(&events), arg(&pipe)], vec![arg(&beside)]] {
+        let output = lineside().arg("inspect").args(&paths).output().unwrap();
+        let said = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("old.log: it cannot be read: it is a pipe (FIFO)"), "{said}");
+        assert!(said.contains("5 records of Lineside"), "{said}");
+    }
+}
+
 #[test]
 fn hostile_words_in_a_log_stay_words() {
     const HOSTILE: &str = "<img src=x onerror=alert(1)>\\\"'&amp;\\u001b[2J";

@@ -17,6 +17,9 @@ pub const CLOCK_SET: Millis = 1_577_836_800_000;
 /// Later times are of a clock that was set wrongly: 2100-01-01.
 pub const CLOCK_END: Millis = 4_102_444_800_000;
 
+/// By how much, in milliseconds, a time may lie before the one of the line above and the clock still run forwards.
+const CLOCK_STEP: Millis = 60_000;
+
 /// Files that are read at the same time.
 const MAX_OPEN: usize = 64;
 
@@ -33,6 +36,10 @@ pub struct Input {
     pub lines: u64,
     /// Records of Lineside among them.
     pub records: u64,
+    /// Lines of it that were read before, from it or from another input, and do not count.
+    pub repeated: u64,
+    /// The inputs that have them, too: the first few.
+    repeated_in: Vec<usize>,
     /// What was wrong with it, one line each.
     pub notes: Vec<String>,
     /// Whether it could not be read.
@@ -50,7 +57,17 @@ impl Input {
             LogSource::File(path) => std::fs::metadata(path).map_or(0, |data| data.len()),
             _ => 0,
         };
-        Input { source, name, bytes, lines: 0, records: 0, notes: Vec::new(), unreadable: false }
+        Input {
+            source,
+            name,
+            bytes,
+            lines: 0,
+            records: 0,
+            repeated: 0,
+            repeated_in: Vec::new(),
+            notes: Vec::new(),
+            unreadable: false,
+        }
     }
 
     /// What it has in common with files that were rotated from the same one: `lineside.log.3.gz` and `lineside.log`,
@@ -92,6 +109,9 @@ struct OpenInput {
     entry: Entry,
     /// The latest time so far: an input whose clock goes backwards is read on in its own order.
     time: Millis,
+    /// How often its clock went backwards, and its last time: of two copies of a log both are read side by side then, too.
+    jumps: u64,
+    now: Millis,
     /// The child, which has to be waited for.
     child: Option<Child>,
 }
@@ -145,7 +165,8 @@ impl MergedReader {
         }
         loop {
             let earliest =
-                self.open.iter().enumerate().min_by_key(|(_, open)| open.time).map(|(at, open)| (at, open.time));
+                self.open.iter().enumerate().min_by_key(|(_, open)| (open.time, open.jumps, open.now, open.entry.line));
+            let earliest = earliest.map(|(at, open)| (at, open.time));
             let open_input = match (self.waiting.last(), earliest) {
                 (Some(_), None) => true,
                 (Some((first, _)), Some((_, time))) => *first <= time && self.open.len() < MAX_OPEN,
@@ -170,13 +191,49 @@ impl MergedReader {
         }
     }
 
+    /// Counts a line of `input` that was read before, from `other`.
+    pub fn note_repeated(&mut self, input: usize, other: usize) {
+        const NAMED: usize = 3;
+        let input = &mut self.inputs[input];
+        input.repeated += 1;
+        if input.repeated_in.len() < NAMED && !input.repeated_in.contains(&other) {
+            input.repeated_in.push(other);
+        }
+    }
+
+    /// The inputs, after everything was read, with a note for each of which something was passed over.
+    pub fn finish(mut self) -> Vec<Input> {
+        for number in 0..self.inputs.len() {
+            let input = &self.inputs[number];
+            if input.repeated == 0 {
+                continue;
+            }
+            let others = input.repeated_in.iter().filter(|other| **other != number);
+            let names: Vec<&str> = others.filter_map(|other| Some(self.inputs.get(*other)?.name.as_str())).collect();
+            let place =
+                if names.is_empty() { "more than once".into() } else { format!("also in {}", names.join(", ")) };
+            let (are, count) = if input.repeated == 1 { ("is", "counts") } else { ("are", "count") };
+            let note = format!("{} of it {are} {place} and {count} once", lines_of(input.repeated));
+            self.inputs[number].notes.push(note);
+        }
+        self.inputs
+    }
+
     fn open_input(&mut self, input: usize) {
         let (stream, child) = match self.stream(input) {
             Ok(stream) => stream,
             Err(error) => return self.mark_unreadable(input, &error),
         };
         let entries = EntryReader::new(LineReader::new(stream), self.newest(input));
-        self.open.push(OpenInput { input, entries, entry: Entry::default(), time: Millis::MIN, child });
+        self.open.push(OpenInput {
+            input,
+            entries,
+            entry: Entry::default(),
+            time: Millis::MIN,
+            jumps: 0,
+            now: Millis::MIN,
+            child,
+        });
         self.advance(self.open.len() - 1);
     }
 
@@ -191,6 +248,8 @@ impl MergedReader {
         if open.entries.next(&mut open.entry) {
             if let Some(time) = open.entry.time {
                 if (CLOCK_SET..CLOCK_END).contains(&time) {
+                    open.jumps += u64::from(time < open.now.saturating_sub(CLOCK_STEP));
+                    open.now = time;
                     open.time = open.time.max(time);
                 } else {
                     open.entries.damage().note(DamageKind::ClockUnset, open.entry.line);

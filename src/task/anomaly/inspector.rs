@@ -121,6 +121,11 @@ impl Inspector {
         })
     }
 
+    /// The score, 0..1, from which on a frame counts as defect.
+    pub fn threshold(&self) -> f64 {
+        self.threshold
+    }
+
     /// The fingerprint of the bundle.
     pub fn bundle(&self) -> &Arc<str> {
         &self.bundle

@@ -53,7 +53,7 @@ pub fn find(_: &Summary, board: &Board, findings: &mut Vec<Finding>) {
             OTHER_KINDS,
             Severity::Note,
             "other_faults",
-            "The log has more kinds of faults than are distinguished; the others occurred",
+            "More kinds of faults than are distinguished: the other kinds occurred",
             "The program has a dozen kinds: a damaged log, or one that another program wrote.",
         ),
     ] {

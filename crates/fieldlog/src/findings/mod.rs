@@ -7,6 +7,7 @@ mod faults;
 mod heat;
 mod log_quality;
 mod memory;
+mod proportion;
 mod restarts;
 mod scores;
 mod throughput;

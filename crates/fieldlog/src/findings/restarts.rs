@@ -30,6 +30,16 @@ pub fn find(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
             Finding::new(severity, kind, text + ".").advice(advice).with_lines(known.seen.lines()).order(100.0 + count),
         );
     }
+    if board.caught_panics.count > 0 {
+        let text = format!(
+            "A part of the program panicked {} and inspection continued: {}.",
+            humanize::times(board.caught_panics.count),
+            humanize::truncated(&board.caught_panic, 240)
+        );
+        let advice = "It was caught, as in a decoder whose picture is damaged: please report it with these lines.";
+        let lines = board.caught_panics.lines();
+        findings.push(Finding::new(Severity::Note, "panic_caught", text).advice(advice).with_lines(lines));
+    }
     if let Some((previous, line_ref)) = &board.before_first {
         let what = match previous.as_str() {
             "power" => "The board lost power or was reset",

@@ -1,13 +1,14 @@
 //! Whether the scores still mean what they meant: reviews, drift, alarms without end, and alarms that never come.
 
+use super::proportion::{ln_upper_tail, probability};
 use super::{Finding, Severity, median, span};
 use crate::humanize;
 use crate::parser::Millis;
-use crate::summary::{BINS, Board, Bucket, Summary};
+use crate::summary::{BINS, Board, Bucket, FrameCounts, Summary};
 
 pub fn find(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     reviews(summary, board, findings);
-    storm(summary, board, findings);
+    alarms(summary, board, findings);
     if board.reviews.is_empty() {
         climbing(board, findings);
         looks(board, findings);
@@ -50,13 +51,98 @@ fn reviews(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     }
 }
 
-/// An interval in which far more frames than usual counted as defect.
-fn storm(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
-    const SHARE: f64 = 0.2;
+/// The share of frames that may count as defect without a finding, where the log does not show what the bundle promises.
+const SHARE: f64 = 0.2;
+/// By which factor an interval must exceed what is promised, and the rest of the log.
+const EXCESS: f64 = 4.0;
+/// Fewer defects, or frames, are too few for a finding: a single part stays in view for several frames.
+const MIN_DEFECTS: u64 = 10;
+const MIN_FRAMES: u64 = 50;
+/// The natural logarithm of the probability below which a share is not by chance: one in a million.
+const LN_CHANCE: f64 = -13.8;
+
+/// Whether more frames counted as defect than the bundle promises and chance explains: in an interval, or in the whole log.
+fn alarms(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
+    let promised = Promise::of(board);
+    if !storm(summary, board, promised, findings) {
+        steady_excess(board, promised, findings);
+    }
+}
+
+/// The share of normal frames that the bundle lets count as defect.
+#[derive(Clone, Copy)]
+struct Promise {
+    /// 0..1; `None` where no record shows it.
+    rate: Option<f64>,
+    /// The part of the verdicts that are of a frame of their own; others took over the verdict of the frame before.
+    own: f64,
+}
+
+impl Promise {
+    fn of(board: &Board) -> Promise {
+        let mut sum = (0.0, 0.0);
+        let mut frames = FrameCounts::default();
+        for (_, bucket) in board.series.iter() {
+            frames = frames.plus(&bucket.frames);
+            if let Some(rate) = bucket.promised.mean() {
+                let judged = bucket.frames.judged() as f64;
+                sum = (sum.0 + rate * judged, sum.1 + judged);
+            }
+        }
+        let own = frames.inspected as f64 / frames.judged().max(1) as f64;
+        Promise { rate: (sum.1 > 0.0).then(|| sum.0 / sum.1), own }
+    }
+
+    /// The logarithm of the probability that as many defects are by chance; `None` where nothing is promised or there are too
+    /// few frames. Repeated verdicts are no trials of their own.
+    fn ln_chance(self, defects: u64, judged: u64) -> Option<f64> {
+        let own = |count: u64| (count as f64 * self.own).round() as u64;
+        let (defects, judged) = (own(defects), own(judged));
+        let enough = defects >= MIN_DEFECTS && judged >= MIN_FRAMES && defects <= judged;
+        self.rate.filter(|_| enough).map(|rate| ln_upper_tail(defects, judged, rate))
+    }
+
+    /// The sentence that compares a finding with the promise; empty where there is none.
+    fn sentence(self, ln: Option<f64>) -> String {
+        let Some((rate, ln)) = self.rate.zip(ln) else { return String::new() };
+        format!(
+            ". The bundle's threshold lets {} of normal frames count as defect: by chance alone that many have a probability of {} (exact binomial test)",
+            humanize::percent(rate, 1.0),
+            probability(ln)
+        )
+    }
+}
+
+/// The whole log has more defects than promised, without a time at which they are far more.
+fn steady_excess(board: &Board, promise: Promise, findings: &mut Vec<Finding>) {
     let judged: u64 = board.series.iter().map(|(_, bucket)| bucket.frames.judged()).sum();
     let defects: u64 = board.series.iter().map(|(_, bucket)| bucket.defects).sum();
+    let Some((ln, rate)) = promise.ln_chance(defects, judged).zip(promise.rate).filter(|(ln, _)| *ln < LN_CHANCE)
+    else {
+        return;
+    };
+    let share = defects as f64 / judged as f64;
+    let text = format!(
+        "{} of {} frames ({}) counted as defect{}.",
+        humanize::count(defects),
+        humanize::count(judged),
+        humanize::percent(share, 1.0),
+        promise.sentence(Some(ln))
+    );
+    let severity = if share >= EXCESS * rate { Severity::Warning } else { Severity::Note };
+    let first = board.series.iter().find(|(_, bucket)| bucket.defects > 0).and_then(|(_, bucket)| bucket.first);
+    findings.push(Finding::new(severity, "alarm_storm", text).advice(STORM_ADVICE).with_lines(first).order(50.0));
+}
+
+const STORM_ADVICE: &str = "Look at the first images: either the parts were bad, or the lighting, the position or the part changed and the bundle does not cover it.";
+
+/// An interval in which far more frames than usual, and than promised, counted as defect. Returns whether there is one.
+fn storm(summary: &Summary, board: &Board, promise: Promise, findings: &mut Vec<Finding>) -> bool {
+    let judged: u64 = board.series.iter().map(|(_, bucket)| bucket.frames.judged()).sum();
+    let defects: u64 = board.series.iter().map(|(_, bucket)| bucket.defects).sum();
+    let limit = promise.rate.map_or(SHARE, |rate| EXCESS * rate);
     let bad =
-        |bucket: &Bucket| bucket.frames.judged() > 0 && bucket.defects as f64 > SHARE * bucket.frames.judged() as f64;
+        |bucket: &Bucket| bucket.frames.judged() > 0 && bucket.defects as f64 > limit * bucket.frames.judged() as f64;
     // The longest row of bad intervals; a single good one between does not end it.
     let mut worst: Option<(u64, DefectInterval)> = None;
     let mut now: Option<DefectInterval> = None;
@@ -71,13 +157,15 @@ fn storm(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
             worst = Some((interval.defects, interval));
         }
     }
-    let Some((_, interval)) = worst else { return };
+    let Some((_, interval)) = worst else { return false };
     let rest = (defects - interval.defects) as f64 / (judged - interval.judged).max(1) as f64;
     let share = interval.defects as f64 / interval.judged.max(1) as f64;
     // If most frames are defects anyway, there is nothing to compare with.
     let nothing_else = judged - interval.judged < interval.judged / 10;
-    if interval.defects < 20 || interval.seconds < 60.0 || (!nothing_else && share < 4.0 * rest) {
-        return;
+    let chance = promise.ln_chance(interval.defects, interval.judged);
+    let by_chance = promise.rate.is_some() && chance.is_none_or(|ln| ln >= LN_CHANCE);
+    if interval.defects < 20 || interval.seconds < 60.0 || by_chance || (!nothing_else && share < EXCESS * rest) {
+        return false;
     }
     let end = board.last.and_then(|last| last.time).unwrap_or(Millis::MAX);
     let until = (interval.last + board.series.width()).min(end);
@@ -106,13 +194,14 @@ fn storm(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     {
         text += &format!("; brightness was {then:.0} instead of {usual:.0}");
     }
-    let advice = "Look at the first images: either the parts were bad, or the lighting, the position or the part changed and the bundle does not cover it.";
+    text += &promise.sentence(chance);
     findings.push(
         Finding::new(Severity::Warning, "alarm_storm", text + ".")
-            .advice(advice)
+            .advice(STORM_ADVICE)
             .with_lines(interval.line_ref)
             .order(55.0),
     );
+    true
 }
 
 #[derive(Clone, Copy)]

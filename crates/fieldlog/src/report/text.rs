@@ -11,6 +11,8 @@ use std::fmt::Write as _;
 const WIDE: usize = 110;
 /// Rows of a table over time.
 const ROWS: usize = 16;
+/// Causes of faults that are listed one by one.
+const FAULTS: usize = 16;
 /// Runs that are listed one by one.
 const RUNS: usize = 24;
 
@@ -216,7 +218,7 @@ impl Report {
         let _ = writeln!(out, "  {:<8}  {:>6}  {:>11}  {:>11}  cause", "fault", "times", "total", "longest");
         let mut causes: Vec<_> = board.faults.causes.iter().filter(|fault| fault.seen.count > 0).collect();
         causes.sort_by(|a, b| b.seconds.total_cmp(&a.seconds).then(b.seen.count.cmp(&a.seen.count)));
-        for fault in causes.iter().take(16) {
+        for fault in causes.iter().take(FAULTS) {
             let _ = writeln!(
                 out,
                 "  {:<8}  {:>6}  {:>11}  {:>11}  {} ({})",
@@ -226,6 +228,16 @@ impl Report {
                 humanize::duration(fault.longest.value),
                 humanize::truncated(&fault.cause, 110),
                 self.line_refs(&fault.seen.lines())
+            );
+        }
+        if causes.len() > FAULTS {
+            let rest = &causes[FAULTS..];
+            let times = rest.iter().map(|fault| fault.seen.count).sum();
+            let _ = writeln!(
+                out,
+                "  and {}, {} in total; see --json",
+                humanize::plural(rest.len() as u64, "other cause"),
+                humanize::times(times)
             );
         }
         if board.faults_open > 0 {

@@ -20,6 +20,8 @@ pub struct Bucket {
     pub frames: FrameCounts,
     /// Frames that counted as defect.
     pub defects: u64,
+    /// The share of normal frames, 0..1, that the bundle lets count as defect, where it is known.
+    pub promised: MeanAndMax,
     /// Each stage's latency.
     pub stages: [Stage; STAGES.len()],
     /// The longest frame-to-verdict time at 99 %.
@@ -73,6 +75,7 @@ impl Merge for Bucket {
                 peak.observe(later.value, line_ref);
             }
         }
+        self.promised.merge(&later.promised);
         self.temperature.merge(&later.temperature);
         self.brightness.merge(&later.brightness);
         self.sharpness.merge(&later.sharpness);

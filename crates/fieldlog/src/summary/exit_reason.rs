@@ -86,7 +86,8 @@ pub struct ExitEvidence {
     pub signal: Option<(u32, LineRef)>,
     /// The status with which the process ended.
     pub exit: Option<(u32, LineRef)>,
-    /// A panic: where in the program, and its message.
+    /// The last panic: where in the program, and its message. Where the run went on after it, it was caught: see
+    /// [`ExitEvidence::split_caught_panic`].
     pub panic: Option<(String, LineRef)>,
     /// The last message of the program.
     pub last_message: Option<(String, LineRef)>,
@@ -109,7 +110,22 @@ pub struct NextRun {
     pub line_ref: LineRef,
 }
 
+/// A panic that ends a run does so within two seconds; what a run writes later shows that it was caught.
+const PANIC_ENDS_WITHIN: Millis = 5000;
+
 impl ExitEvidence {
+    /// Takes the panic out if it was caught, as those of decoders are: the run wrote records long after it (the last at `last`),
+    /// or stopped for another reason.
+    pub fn split_caught_panic(&mut self, last: Option<Millis>) -> Option<(String, LineRef)> {
+        let (_, line_ref) = self.panic.as_ref()?;
+        let went_on = last.zip(line_ref.time).is_some_and(|(last, panic)| last > panic + PANIC_ENDS_WITHIN);
+        let stopped = match &self.stop {
+            Some((reason, _)) => reason != "a thread failed" && reason != "a thread could not be started",
+            None => self.exit.is_some(),
+        } && self.exit.is_none_or(|(status, _)| status == 0);
+        if went_on || stopped { self.panic.take() } else { None }
+    }
+
     /// Whether there is evidence that the process ended.
     pub fn has_ended(&self) -> bool {
         self.stop.is_some()
@@ -174,6 +190,31 @@ impl ExitEvidence {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_after_which_the_run_goes_on_is_no_end() {
+        let at = |seconds: i64| LineRef { input: 0, line: 7, time: Some(1000 * seconds) };
+        let panic = |stop: Option<&str>, exit: Option<u32>| ExitEvidence {
+            panic: Some(("thread 'capture' panicked".into(), at(100))),
+            stop: stop.map(|reason| (reason.to_string(), at(101))),
+            exit: exit.map(|status| (status, at(102))),
+            ..ExitEvidence::default()
+        };
+        for (mut evidence, last, caught) in [
+            (panic(None, None), 100, false),
+            (panic(None, None), 104, false),
+            (panic(None, None), 110, true),
+            (panic(Some("stop asked for"), None), 101, true),
+            (panic(Some("frame limit"), Some(0)), 101, true),
+            (panic(None, Some(0)), 100, true),
+            (panic(None, Some(101)), 100, false),
+            (panic(Some("stop asked for"), Some(101)), 101, false),
+            (panic(Some("a thread failed"), Some(1)), 101, false),
+        ] {
+            assert_eq!(evidence.split_caught_panic(Some(1000 * last)).is_some(), caught, "{evidence:?}");
+            assert_eq!(evidence.panic.is_none(), caught);
+        }
+    }
 
     #[test]
     fn the_most_telling_evidence_decides() {

@@ -35,6 +35,8 @@ pub struct Fault {
     pub seconds: f64,
     /// The longest, in seconds.
     pub longest: Peak,
+    /// Of causes that are not distinguished: episodes whose end was not read yet.
+    unended: u64,
 }
 
 /// Whether a camera fault is a frozen picture; otherwise the camera is unavailable.
@@ -53,6 +55,8 @@ pub struct FaultLine<'a> {
     pub cause: &'a str,
     /// When.
     pub time: Millis,
+    /// Whether it repeats that the fault is still there.
+    pub again: bool,
     /// How often it failed, so far.
     pub count: u64,
     /// Suppressed lines before this one.
@@ -94,6 +98,15 @@ impl Faults {
     pub fn begin(&mut self, line: FaultLine) {
         let number = self.number(line.fault, line.cause);
         self.causes[number].held_back += line.held_back;
+        if self.causes[number].cause == OTHER_CAUSES {
+            // Many that are not distinguished have no episodes of their own.
+            if !line.again {
+                self.causes[number].seen.add(line.line_ref);
+                self.causes[number].failures += line.count;
+                self.causes[number].unended += 1;
+            }
+            return;
+        }
         if let Some(at) = self.find(line.run, line.fault, number) {
             // Its reason is another one now.
             self.open[at].0.fault = number;
@@ -114,6 +127,17 @@ impl Faults {
         let number = self.number(line.fault, line.cause);
         self.causes[number].held_back += line.held_back;
         let began = seconds.map(|seconds| line.time - (seconds * 1000.0) as Millis);
+        let cause = &mut self.causes[number];
+        if cause.cause == OTHER_CAUSES {
+            match cause.unended.checked_sub(1) {
+                Some(unended) => cause.unended = unended,
+                None => cause.seen.add(line.line_ref),
+            }
+            cause.failures += line.count.saturating_sub(1);
+            cause.seconds += seconds.unwrap_or(0.0);
+            cause.longest.observe(seconds.unwrap_or(0.0), line.line_ref);
+            return began.unwrap_or(line.time);
+        }
         let episode = match self.find(line.run, line.fault, number) {
             Some(at) => {
                 let (episode, _) = self.open.remove(at);
@@ -242,7 +266,7 @@ mod tests {
     use super::*;
 
     fn line<'a>(run: u64, fault: &'a str, cause: &'a str, time: Millis, count: u64) -> FaultLine<'a> {
-        FaultLine { run, fault, cause, time, count, held_back: 0, line_ref: LineRef::default() }
+        FaultLine { run, fault, cause, time, again: false, count, held_back: 0, line_ref: LineRef::default() }
     }
 
     #[test]

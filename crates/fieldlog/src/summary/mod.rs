@@ -20,7 +20,7 @@ mod series;
 mod status;
 mod system_event;
 
-pub use board::Board;
+pub use board::{Board, Taken};
 pub use bucket::Bucket;
 pub use exit_reason::ExitReason;
 pub use faults::{Fault, OTHER_KINDS, is_frozen};
@@ -74,9 +74,12 @@ impl Summary {
             Summary { boards: Vec::new(), inputs: Vec::new(), range, runs: HashMap::new(), current_board, now };
         let mut entries = 0_u32;
         while let Some((input, entry)) = merged.next() {
-            let (backwards, line) = (summary.take(input, entry, &families[input]), entry.line);
-            if backwards {
+            let (taken, line) = (summary.take(input, entry, &families[input]), entry.line);
+            if taken.backwards {
                 merged.note(DamageKind::ClockBackwards, line);
+            }
+            if let Some(other) = taken.seen_in {
+                merged.note_repeated(input, other as usize);
             }
             entries = entries.wrapping_add(1);
             if entries.is_multiple_of(4096) {
@@ -84,7 +87,7 @@ impl Summary {
             }
         }
         progress(merged.read_bytes());
-        summary.inputs = merged.inputs;
+        summary.inputs = merged.finish();
         for board in &mut summary.boards {
             if let (false, Some(first)) = (board.named, board.first) {
                 let input = &summary.inputs[first.input as usize];
@@ -96,8 +99,8 @@ impl Summary {
         summary
     }
 
-    /// Adds an entry. Returns whether the clock goes backwards.
-    fn take(&mut self, input: usize, entry: &Entry, name: &str) -> bool {
+    /// Adds an entry.
+    fn take(&mut self, input: usize, entry: &Entry, name: &str) -> Taken {
         self.now[input] = entry.time.or(self.now[input]);
         let time = if entry.kind == EntryKind::Record { entry.time } else { self.now[input] };
         let line_ref = LineRef { input: input as u32, line: entry.line, time };
@@ -105,21 +108,20 @@ impl Summary {
         let after = |limit: Option<Millis>| limit.zip(time).is_some_and(|(limit, time)| time > limit);
         let before = |limit: Option<Millis>| limit.zip(time).is_some_and(|(limit, time)| time < limit);
         if after(self.range.until) {
-            return false;
+            return Taken::default();
         }
-        let Some(board) = self.board(input, entry, name) else { return false };
+        let Some(board) = self.board(input, entry, name) else { return Taken::default() };
         let board = &mut self.boards[board];
         if before(self.range.since) {
             if entry.kind == EntryKind::Record {
                 board.record_before_range(kind, entry, line_ref);
             }
-            return false;
+            return Taken::default();
         }
         match entry.kind {
-            EntryKind::Record => return board.record(kind, entry, line_ref),
-            _ => board.message(entry, line_ref),
+            EntryKind::Record => board.record(kind, entry, line_ref),
+            _ => Taken { backwards: false, seen_in: board.message(entry, line_ref) },
         }
-        false
     }
 
     /// The board of an entry: that of its run, else of its host, else of the previous entry in the input.

@@ -1,5 +1,6 @@
 //! One run of the program on a board, from its start to its end, as far as the log has it.
 
+use super::board::EventNumbers;
 use super::bucket::Bucket;
 use super::exit_reason::ExitEvidence;
 use super::line_ref::{LineRef, Peak};
@@ -110,6 +111,8 @@ pub struct Run {
     pub first: LineRef,
     /// Its last line.
     pub last: LineRef,
+    /// The time of its last record: what systemd reports of it is no sign of life.
+    pub last_record: Option<Millis>,
     /// Frames by fate, so far.
     pub frames: FrameCounts,
     /// Frames before the requested time range.
@@ -120,6 +123,11 @@ pub struct Run {
     pub defects_before: u64,
     /// Event records.
     pub events: u64,
+    /// Their numbers.
+    pub event_numbers: EventNumbers,
+    /// The share of normal frames, 0..1, that may count as defect: what the threshold leaves. From the start record or, of older
+    /// programs, from the first event.
+    promised: Option<f64>,
     /// How long it inspected the line.
     pub watch: WatchTime,
     /// Resident memory.
@@ -137,6 +145,8 @@ pub struct Run {
     /// Seconds of this interval in which it was away or frozen.
     outage: (f64, f64),
     last_status: Option<(Millis, Status)>,
+    /// The input of the last status.
+    last_input: u32,
 }
 
 /// What a status adds to the board's summary.
@@ -163,11 +173,14 @@ impl Run {
             attempt: false,
             first: line_ref,
             last: line_ref,
+            last_record: None,
             frames: FrameCounts::default(),
             before: FrameCounts::default(),
             defects: 0,
             defects_before: 0,
             events: 0,
+            event_numbers: EventNumbers::default(),
+            promised: None,
             watch: WatchTime::default(),
             rss: Peak::default(),
             growth: MemoryTrend::default(),
@@ -177,7 +190,15 @@ impl Run {
             camera: None,
             outage: (0.0, 0.0),
             last_status: None,
+            last_input: line_ref.input,
         }
+    }
+
+    /// Takes the threshold of a record, from which on a frame counts as defect. A score is the share of normal frames that score
+    /// lower, so the threshold is a promise.
+    pub fn take_threshold(&mut self, threshold: Option<f64>) {
+        let share = threshold.filter(|threshold| (0.0..1.0).contains(threshold)).map(|threshold| 1.0 - threshold);
+        self.promised = self.promised.or(share);
     }
 
     /// The boot in which it ran.
@@ -233,14 +254,21 @@ impl Run {
         seconds
     }
 
-    /// Whether this status was added before, from another file.
-    pub fn knows(&self, status: &Status, time: Option<Millis>) -> bool {
-        let Some((before, last)) = &self.last_status else { return false };
-        let same_time = match (status.uptime, last.uptime) {
-            (Some(now), Some(before)) => now <= before,
-            _ => time.is_some_and(|time| time <= *before),
+    /// The input from which this status was added before, or a later one that has its counts. `named`: the status itself names
+    /// this run.
+    pub fn knows(&self, status: &Status, time: Option<Millis>, named: bool) -> Option<u32> {
+        let (before, last) = self.last_status.as_ref()?;
+        let known = match (status.uptime, last.uptime) {
+            // The program's own clock never goes backwards.
+            (Some(now), Some(before)) => now <= before && (named || last.frames == status.frames),
+            _ => time.is_some_and(|time| time <= *before) && last.frames == status.frames,
         };
-        same_time && last.frames == status.frames
+        known.then_some(self.last_input)
+    }
+
+    /// The input of its first line, or of its last status where that is `input`.
+    pub fn other_input(&self, input: u32) -> u32 {
+        if self.first.input == input { self.last_input } else { self.first.input }
     }
 
     /// A status before the requested time range: it only sets the counts to start from.
@@ -274,6 +302,9 @@ impl Run {
             if new.dropped_stale > 0 {
                 bucket.dropped.observe(new.dropped_stale as f64 / new.captured.max(1) as f64, line_ref);
             }
+            if let Some(promised) = self.promised.filter(|_| new.judged() > 0) {
+                bucket.promised.add(promised, new.judged() as f64);
+            }
             bucket.defects = if first { 0 } else { status.defects.saturating_sub(self.defects) };
             self.frames = frames;
             self.defects = self.defects.max(status.defects);
@@ -301,6 +332,7 @@ impl Run {
         }
         self.uptime = status.uptime.or(self.uptime);
         self.last = line_ref;
+        self.last_input = line_ref.input;
         self.last_status = Some((now, status));
         Interval { bucket, before: discontinuity, seconds, judged }
     }

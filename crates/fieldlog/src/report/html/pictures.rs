@@ -30,7 +30,10 @@ pub fn data_uri(frame: &EventFrame, inputs: &[Input]) -> Option<String> {
         file.take(FILE + 1).read_to_end(&mut bytes).is_ok() && bytes.len() as u64 <= FILE
     };
     // The name comes from a log: it may not lead out of the log's folder.
-    folders.into_iter().filter_map(|folder| open_beside(folder, name).ok()).find_map(|file| read(file).then_some(()))?;
+    folders
+        .into_iter()
+        .filter_map(|folder| open_beside(folder, name).ok())
+        .find_map(|file| read(file).then_some(()))?;
     // Decoding also ensures that it is an image and not another file that a log names.
     let mut picture = Picture::default();
     decode_file(&bytes, PIXELS, &mut picture).ok()?;

@@ -1,11 +1,16 @@
-//! Removes duplicates: a log and `events.jsonl` hold the same records, and exports of a journal may overlap.
+//! Removes duplicates: a log and `events.jsonl` hold the same records, exports of a journal may overlap, and a file may be there
+//! twice, as it is or compressed.
 
 use crate::parser::{Entry, EntryKind, Millis};
 use crate::summary::line_ref::LineRef;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
-/// Entries that are remembered.
+/// Entries that are remembered with their inputs, to find them in other forms.
 const REMEMBERED: usize = 256;
+/// Entries that are remembered by their content and exact time.
+const EXACT: usize = 8192;
+/// Runs that are over and remembered.
+const FINISHED: usize = 4096;
 /// By how much the times of one entry in two inputs may differ, in milliseconds: the journal has the time of receipt, in
 /// its short forms to the second, and the record itself when it was made.
 const MAX_APART: Millis = 2000;
@@ -21,18 +26,21 @@ pub(super) fn fnv(bytes: &[u8]) -> u64 {
 #[derive(Default)]
 pub(super) struct DuplicateFilter {
     last: VecDeque<KnownEntry>,
+    exact: HashMap<u64, u32>,
+    exact_order: VecDeque<u64>,
 }
 
 struct KnownEntry {
     hash: u64,
-    time: Millis,
+    /// `None` where the clock was not set.
+    time: Option<Millis>,
     /// The inputs that contain it. An input contains an entry once: a repetition in the same input is another, similar entry.
     inputs: Vec<u32>,
 }
 
 impl DuplicateFilter {
-    /// Whether an entry was seen before; remembers it if not.
-    pub(super) fn is_duplicate(&mut self, entry: &Entry, line_ref: LineRef) -> bool {
+    /// The input in which an entry was seen before; remembers it if it was not.
+    pub(super) fn seen_in(&mut self, entry: &Entry, line_ref: LineRef) -> Option<u32> {
         const IDENTIFYING: [&str; 12] = [
             "record",
             "run",
@@ -47,7 +55,7 @@ impl DuplicateFilter {
             "reason",
             "rung",
         ];
-        let Some(time) = line_ref.time else { return false };
+        let time = line_ref.time;
         let hash = match entry.kind {
             EntryKind::Record => IDENTIFYING
                 .iter()
@@ -57,19 +65,163 @@ impl DuplicateFilter {
         };
         let apart = if entry.record() == b"event" { FRAMES_MAX_APART } else { MAX_APART };
         let same = |known: &&mut KnownEntry| {
-            let elsewhere = !known.inputs.contains(&line_ref.input) && (known.time - time).abs() < apart;
-            // Of files that were joined one input may hold it twice, if its times are finer than seconds.
-            let twice = known.time == time && time % 1000 != 0;
-            known.hash == hash && (twice || elsewhere)
+            let near = match (known.time, time) {
+                (Some(known), Some(time)) => (known - time).abs() < apart,
+                (None, None) => true,
+                _ => false,
+            };
+            known.hash == hash && near && !known.inputs.contains(&line_ref.input)
         };
         if let Some(known) = self.last.iter_mut().find(same) {
             known.inputs.push(line_ref.input);
-            return true;
+            return known.inputs.first().copied();
+        }
+        // One input may hold it twice, as one of files that were joined, however far apart; if its time is finer than seconds.
+        if let Some(time) = time.filter(|time| time % 1000 != 0) {
+            let exact = fnv(&[hash.to_le_bytes(), time.to_le_bytes()].concat());
+            if let Some(input) = self.exact.get(&exact) {
+                return Some(*input);
+            }
+            if self.exact_order.len() == EXACT
+                && let Some(oldest) = self.exact_order.pop_front()
+            {
+                self.exact.remove(&oldest);
+            }
+            self.exact.insert(exact, line_ref.input);
+            self.exact_order.push_back(exact);
         }
         if self.last.len() == REMEMBERED {
             self.last.pop_front();
         }
         self.last.push_back(KnownEntry { hash, time, inputs: vec![line_ref.input] });
-        false
+        None
+    }
+}
+
+/// The number of an event within its run: `id` is sixteen digits, a hyphen, and that.
+pub(super) fn event_number(entry: &Entry) -> Option<u64> {
+    let id = entry.fields.get("id")?;
+    let hyphen = id.iter().rposition(|byte| *byte == b'-')?;
+    crate::parser::count(&id[hyphen + 1..])
+}
+
+/// The numbers of a run's events that were read, as ranges: two inputs may each have some of them.
+#[derive(Debug, Clone, Default)]
+pub struct EventNumbers(Vec<(u64, u64)>);
+
+impl EventNumbers {
+    /// Takes in a number. Returns whether it is new.
+    pub fn insert(&mut self, number: u64) -> bool {
+        const RANGES: usize = 1024;
+        let at = self.0.partition_point(|(first, _)| *first <= number);
+        if at > 0 && self.0[at - 1].1 >= number {
+            return false;
+        }
+        let joins_before = at > 0 && self.0[at - 1].1.checked_add(1) == Some(number);
+        let joins_after = self.0.get(at).is_some_and(|(first, _)| number.checked_add(1) == Some(*first));
+        match (joins_before, joins_after) {
+            (true, true) => self.0[at - 1].1 = self.0.remove(at).1,
+            (true, false) => self.0[at - 1].1 = number,
+            (false, true) => self.0[at].0 = number,
+            (false, false) => {
+                self.0.insert(at, (number, number));
+                // Events come in order: what lies between the oldest ranges was not written.
+                if self.0.len() > RANGES {
+                    self.0[1].0 = self.0[0].0;
+                    self.0.remove(0);
+                }
+            }
+        }
+        true
+    }
+
+    /// The largest of them.
+    pub fn last(&self) -> Option<u64> {
+        self.0.last().map(|(_, last)| *last)
+    }
+}
+
+/// What is remembered of a run that is over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FinishedRun {
+    /// Seconds since its start, by its last status.
+    pub uptime: Option<f64>,
+    /// Whether its stop record was read.
+    pub stopped: bool,
+    /// The number of its last event.
+    pub last_event: Option<u64>,
+    /// The input of its first line.
+    pub input: u32,
+}
+
+/// Runs that are over: a second copy of their lines is passed over.
+#[derive(Default)]
+pub(super) struct FinishedRuns {
+    runs: HashMap<u64, FinishedRun>,
+    order: VecDeque<u64>,
+}
+
+impl FinishedRuns {
+    pub(super) fn insert(&mut self, key: u64, run: FinishedRun) {
+        if self.runs.insert(key, run).is_none() {
+            self.order.push_back(key);
+        }
+        if self.order.len() > FINISHED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.runs.remove(&oldest);
+        }
+    }
+
+    /// The input in which a record of a run that is over was read before. Eight runs began since: what lies before its last lines
+    /// does not come now for the first time.
+    pub(super) fn seen_in(&self, key: u64, entry: &Entry) -> Option<u32> {
+        let run = self.runs.get(&key)?;
+        let covered = entry.fields.number("uptime_s").zip(run.uptime).is_some_and(|(uptime, last)| uptime <= last);
+        let seen = match entry.record() {
+            b"start" | b"goes_on" => true,
+            b"status" => covered,
+            b"stop" => run.stopped,
+            b"event" => event_number(entry).is_some_and(|number| run.last_event.is_some_and(|last| number <= last)),
+            _ => false,
+        };
+        seen.then_some(run.input)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_new_once_in_any_order() {
+        let mut numbers = EventNumbers::default();
+        let order: Vec<u64> = (0..2000).map(|i| i * 7919 % 2000).collect();
+        for number in &order {
+            assert!(numbers.insert(*number), "{number}");
+        }
+        assert_eq!(numbers.0, [(0, 1999)]);
+        assert!(order.iter().all(|number| !numbers.insert(*number)));
+        assert!(numbers.insert(u64::MAX) && !numbers.insert(u64::MAX));
+        // Far apart: memory stays, and the newest are known exactly.
+        for number in 2000..10_000 {
+            numbers.insert(2 * number);
+        }
+        assert!(numbers.0.len() <= 1024 && numbers.insert(19_001) && !numbers.insert(19_000));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let (mut filter, mut runs) = (DuplicateFilter::default(), FinishedRuns::default());
+        let mut entry = Entry { kind: EntryKind::Program, message: "x".into(), ..Entry::default() };
+        for time in 0..100_000 {
+            entry.time = Some(10_001 * time);
+            let line_ref = LineRef { time: entry.time, ..LineRef::default() };
+            assert_eq!(filter.seen_in(&entry, line_ref), None);
+            assert!(filter.seen_in(&entry, line_ref).is_some() || (10_001 * time) % 1000 == 0);
+            runs.insert(time as u64, FinishedRun { uptime: None, stopped: true, last_event: None, input: 0 });
+        }
+        assert!(filter.exact.len() <= EXACT && filter.exact_order.len() <= EXACT && filter.last.len() <= REMEMBERED);
+        assert!(runs.runs.len() <= FINISHED && runs.order.len() <= FINISHED);
     }
 }

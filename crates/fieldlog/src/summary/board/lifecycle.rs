@@ -1,6 +1,6 @@
 //! When runs begin and end, and why.
 
-use super::duplicates::fnv;
+use super::duplicates::{FinishedRun, fnv};
 use super::{Board, ExitCount, RECENT};
 use crate::parser::Entry;
 use crate::summary::exit_reason::{ExitReason, NextRun};
@@ -30,6 +30,7 @@ impl Board {
             },
         };
         let run = &mut self.recent[at];
+        run.last_record = run.last_record.max(line_ref.time);
         run.last = if line_ref.time.is_some() || run.last.time.is_none() { line_ref } else { run.last };
         run.pid = run.pid.or(entry.pid);
         at
@@ -50,7 +51,8 @@ impl Board {
         self.recent.len() - 1
     }
 
-    pub(super) fn start_record(&mut self, entry: &Entry, line_ref: LineRef) {
+    /// Adds a start record. Returns the input in which it was seen before.
+    pub(super) fn start_record(&mut self, entry: &Entry, line_ref: LineRef) -> Option<u32> {
         let start = Start::read(entry);
         let at = match entry.fields.get("run") {
             Some(_) => self.run(entry, line_ref),
@@ -58,9 +60,10 @@ impl Board {
         };
         let run = &mut self.recent[at];
         if run.begun {
-            return;
+            return Some(run.first.input);
         }
         run.begun = true;
+        run.take_threshold(entry.fields.number("threshold"));
         run.attempt = false;
         run.first = line_ref;
         run.pid = entry.fields.count("pid").or(entry.pid).or(run.pid);
@@ -84,6 +87,7 @@ impl Board {
         if let Some(time) = line_ref.time {
             self.series.at(time).starts += 1;
         }
+        None
     }
 
     /// Takes version, bundles and board data from a start record.
@@ -144,7 +148,11 @@ impl Board {
         if text.starts_with("thread '") && text.contains("panicked at") {
             self.panicking = true;
             let run = self.ended_process_run(entry.pid, line_ref);
-            run.evidence.panic.get_or_insert((text.trim_end_matches(':').to_string(), line_ref));
+            // An earlier one that was caught gives way; of one crash the first panic says most.
+            let caught = run.evidence.split_caught_panic(line_ref.time);
+            let message = text[..text.floor_char_boundary(500)].trim_end_matches(':').to_string();
+            run.evidence.panic.get_or_insert((message, line_ref));
+            self.count_caught_panic(caught);
         } else if std::mem::take(&mut self.panicking) {
             if let Some((message, _)) = self.recent.back_mut().and_then(|run| run.evidence.panic.as_mut()) {
                 message.push_str(": ");
@@ -153,6 +161,15 @@ impl Board {
         } else if let Some(message) = text.strip_prefix("lineside: ") {
             let message = message[..message.floor_char_boundary(500)].to_string();
             self.ended_process_run(entry.pid, line_ref).evidence.last_message.get_or_insert((message, line_ref));
+        }
+    }
+
+    fn count_caught_panic(&mut self, caught: Option<(String, LineRef)>) {
+        if let Some((message, line_ref)) = caught {
+            if self.caught_panics.count == 0 {
+                self.caught_panic = message;
+            }
+            self.caught_panics.add(line_ref);
         }
     }
 
@@ -191,6 +208,11 @@ impl Board {
 
     /// A run is over and becomes a row.
     pub(super) fn finish_run(&mut self, mut run: Run) {
+        if !run.id.is_empty() {
+            let (uptime, stopped) = (run.uptime, run.evidence.stop.is_some());
+            let (last_event, input) = (run.event_numbers.last(), run.first.input);
+            self.finished.insert(run.key, FinishedRun { uptime, stopped, last_event, input });
+        }
         if run.last.time.zip(self.since).is_some_and(|(last, since)| last < since) {
             return;
         }
@@ -199,6 +221,8 @@ impl Board {
         if run.evidence.next.as_ref().is_some_and(late) {
             run.evidence.next = None;
         }
+        let caught = run.evidence.split_caught_panic(run.last_record);
+        self.count_caught_panic(caught);
         let (exit_reason, why) = run.evidence.exit_reason(run.boot());
         let next = run.evidence.next.as_ref().and_then(|next| next.time);
         let down = next.zip(run.last.time).map_or(0.0, |(next, last)| (next - last).max(0) as f64 / 1000.0);

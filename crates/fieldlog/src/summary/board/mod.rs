@@ -4,6 +4,8 @@ mod duplicates;
 mod lifecycle;
 mod records;
 
+pub use duplicates::EventNumbers;
+
 use super::bucket::Bucket;
 use super::exit_reason::ExitReason;
 use super::faults::Faults;
@@ -17,7 +19,7 @@ use super::series::Series;
 use super::status::{FrameCounts, STAGES, Status};
 use super::system_event::{SystemEvent, parse_kernel, parse_systemd};
 use crate::parser::{Entry, EntryKind, Millis};
-use duplicates::DuplicateFilter;
+use duplicates::{DuplicateFilter, FinishedRuns, event_number, fnv};
 use std::collections::VecDeque;
 
 /// Intervals of time that are kept.
@@ -66,6 +68,15 @@ pub struct Review {
     pub from: Option<LineRef>,
     /// Where it was over.
     pub to: Option<LineRef>,
+}
+
+/// What came of a record.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Taken {
+    /// Whether its clock goes backwards.
+    pub backwards: bool,
+    /// The input in which it was seen before, so that it does not count.
+    pub seen_in: Option<u32>,
 }
 
 /// The summary of one board.
@@ -147,6 +158,10 @@ pub struct Board {
     pub bundles: Vec<(String, Occurrences)>,
     /// Messages of the kernel.
     pub kernel: Vec<(SystemEvent, Occurrences)>,
+    /// Panics after which the run went on.
+    pub caught_panics: Occurrences,
+    /// The first of them.
+    pub caught_panic: String,
     /// systemd stopped restarting the service.
     pub gave_up: Option<LineRef>,
     /// Configurations that were refused while it ran.
@@ -164,6 +179,7 @@ pub struct Board {
     boot: String,
     panicking: bool,
     duplicates: DuplicateFilter,
+    finished: FinishedRuns,
     next_key: u64,
 }
 
@@ -211,6 +227,8 @@ impl Board {
             versions: Vec::new(),
             bundles: Vec::new(),
             kernel: Vec::new(),
+            caught_panics: Occurrences::default(),
+            caught_panic: String::new(),
             gave_up: None,
             refused: Occurrences::default(),
             refused_why: String::new(),
@@ -221,35 +239,62 @@ impl Board {
             boot: String::new(),
             panicking: false,
             duplicates: DuplicateFilter::default(),
+            finished: FinishedRuns::default(),
             next_key: 1 << 63,
         }
     }
 
-    /// Adds a record in the requested time range. Returns whether its clock goes backwards.
-    pub fn record(&mut self, kind: &[u8], entry: &Entry, line_ref: LineRef) -> bool {
+    /// Adds a record in the requested time range.
+    pub fn record(&mut self, kind: &[u8], entry: &Entry, line_ref: LineRef) -> Taken {
         let backwards = self.extend_span(line_ref);
+        Taken { backwards, seen_in: self.new_record(kind, entry, line_ref) }
+    }
+
+    /// Adds a record if it is new. Returns the input in which it was seen before.
+    fn new_record(&mut self, kind: &[u8], entry: &Entry, line_ref: LineRef) -> Option<u32> {
         if let Some(boot) = entry.fields.get("_BOOT_ID").filter(|boot| *boot != self.boot.as_bytes()) {
             if !self.boot.is_empty() {
                 self.rebooted(line_ref);
             }
             self.boot = String::from_utf8_lossy(boot).into_owned();
         }
-        match kind {
-            b"status" => {
-                self.status(entry, line_ref, true);
-                return backwards;
+        if let Some(id) = entry.fields.get("run") {
+            let key = fnv(id) >> 1;
+            if self.recent.iter().all(|run| run.key != key)
+                && let Some(input) = self.finished.seen_in(key, entry)
+            {
+                return Some(input);
             }
-            b"start" => self.start_record(entry, line_ref),
+        }
+        // These have their own ways to be recognized.
+        let numbered = kind == b"event" && event_number(entry).is_some();
+        if !numbered
+            && !matches!(kind, b"status" | b"start" | b"goes_on" | b"normal")
+            && let Some(input) = self.duplicates.seen_in(entry, line_ref)
+        {
+            return Some(input);
+        }
+        match kind {
+            b"status" => return self.status(entry, line_ref, true),
+            b"start" => {
+                if let Some(input) = self.start_record(entry, line_ref) {
+                    return Some(input);
+                }
+            }
             b"goes_on" => {
                 let at = self.run(entry, line_ref);
                 self.recent[at].start.get_or_insert_with(|| Start::read(entry));
+                self.recent[at].take_threshold(entry.fields.number("threshold"));
                 self.take_start(at, line_ref);
             }
             // Kept for teaching; nothing happened.
             b"normal" => (),
-            _ if self.duplicates.is_duplicate(entry, line_ref) => return backwards,
             b"stop" => self.stop_record(entry, line_ref),
-            b"event" => self.event(entry, line_ref),
+            b"event" => {
+                if let Some(input) = self.event(entry, line_ref) {
+                    return Some(input);
+                }
+            }
             b"fault" => self.fault(entry, line_ref),
             b"review" => self.review(entry, line_ref),
             b"heat" => {
@@ -268,7 +313,7 @@ impl Board {
             _ => (),
         }
         self.held_back_sum += entry.fields.count("held_back").filter(|_| kind != b"stop").unwrap_or(0);
-        backwards
+        None
     }
 
     /// Adds a record before the requested time range: it only sets the counts to start from.
@@ -289,13 +334,14 @@ impl Board {
         }
     }
 
-    /// Adds a message that is not a record: of systemd, the kernel or the program.
-    pub fn message(&mut self, entry: &Entry, line_ref: LineRef) {
+    /// Adds a message that is not a record: of systemd, the kernel or the program. Returns the input in which it was seen before.
+    pub fn message(&mut self, entry: &Entry, line_ref: LineRef) -> Option<u32> {
         if entry.kind == EntryKind::Boot {
-            return self.rebooted(line_ref);
+            self.rebooted(line_ref);
+            return None;
         }
-        if self.duplicates.is_duplicate(entry, line_ref) {
-            return;
+        if let Some(input) = self.duplicates.seen_in(entry, line_ref) {
+            return Some(input);
         }
         match entry.kind {
             EntryKind::Systemd => {
@@ -306,6 +352,7 @@ impl Board {
             }
             _ => self.program_message(entry, line_ref),
         }
+        None
     }
 
     /// Whether the clock went backwards by more than what may lie between a frame and its line.

@@ -1,5 +1,6 @@
 //! Records of a running program: statuses, events, faults, reviews.
 
+use super::duplicates::event_number;
 use super::{Board, LISTED, Review};
 use crate::parser::Entry;
 use crate::summary::exit_reason::NextRun;
@@ -10,11 +11,13 @@ use crate::summary::series::Merge;
 use crate::summary::status::{FrameCounts, Status};
 
 impl Board {
-    pub(super) fn status(&mut self, entry: &Entry, line_ref: LineRef, is_status: bool) {
+    /// Adds a status, or the counts of a stop record. Returns the input in which it was seen before.
+    pub(super) fn status(&mut self, entry: &Entry, line_ref: LineRef, is_status: bool) -> Option<u32> {
         let status = Status::read(&entry.fields);
+        let named = entry.fields.get("run").is_some();
         let mut at = self.run(entry, line_ref);
-        if self.recent[at].knows(&status, line_ref.time) {
-            return;
+        if let Some(input) = self.recent[at].knows(&status, line_ref.time, named) {
+            return Some(input);
         }
         if let Some(frames) = status.frames {
             if is_status && entry.fields.get("run").is_none() && !frames.continues(&self.recent[at].frames) {
@@ -31,7 +34,8 @@ impl Board {
         let first = !run.begun && run.frames == FrameCounts::default();
         if first && self.since.is_some() {
             // It is unknown how much of its counts lies in the requested time range.
-            return run.baseline(status, entry.time, line_ref);
+            run.baseline(status, entry.time, line_ref);
+            return None;
         }
         let bits = status.throttled.unwrap_or(0);
         let (rss, budget, celsius, rung) = (status.rss, run.budget(), status.temperature, status.heat);
@@ -87,11 +91,19 @@ impl Board {
         if let Some(time) = line_ref.time {
             self.series.at(time).merge(interval.bucket);
         }
+        None
     }
 
-    pub(super) fn event(&mut self, entry: &Entry, line_ref: LineRef) {
+    /// Adds an event. Returns the input of its run where it was seen before.
+    pub(super) fn event(&mut self, entry: &Entry, line_ref: LineRef) -> Option<u32> {
         let at = self.run(entry, line_ref);
+        if let Some(number) = event_number(entry)
+            && !self.recent[at].event_numbers.insert(number)
+        {
+            return Some(self.recent[at].other_input(line_ref.input));
+        }
         self.recent[at].events += 1;
+        self.recent[at].take_threshold(entry.fields.number("threshold"));
         self.events += 1;
         self.worst.event(entry, line_ref);
         if let Some(ms) = entry.fields.number("latency_ms") {
@@ -102,6 +114,7 @@ impl Board {
             self.by_hour[time.div_euclid(3_600_000).rem_euclid(24) as usize] += 1;
             self.series.at(time).events += 1;
         }
+        None
     }
 
     pub(super) fn fault(&mut self, entry: &Entry, line_ref: LineRef) {
@@ -150,7 +163,8 @@ impl Board {
         let time = line_ref.time.or(run.last.time).unwrap_or_default();
         let number = |key: &str, usual: u64| entry.fields.count(key).unwrap_or(usual);
         let (count, held_back) = (number("count", 1), number("held_back", 0));
-        (at, FaultLine { run: run.key, fault, cause, time, count, held_back, line_ref })
+        let again = entry.fields.get("state") == Some(b"again");
+        (at, FaultLine { run: run.key, fault, cause, time, again, count, held_back, line_ref })
     }
 
     pub(super) fn review(&mut self, entry: &Entry, line_ref: LineRef) {
