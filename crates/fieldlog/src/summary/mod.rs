@@ -8,6 +8,7 @@
 
 mod board;
 mod bucket;
+mod event_numbers;
 mod exit_reason;
 mod faults;
 mod latency;

@@ -1,7 +1,7 @@
 //! One run of the program on a board, from its start to its end, as far as the log has it.
 
-use super::board::EventNumbers;
 use super::bucket::Bucket;
+use super::event_numbers::EventNumbers;
 use super::exit_reason::ExitEvidence;
 use super::line_ref::{LineRef, Peak};
 use super::memory_trend::MemoryTrend;

@@ -4,8 +4,6 @@ mod duplicates;
 mod lifecycle;
 mod records;
 
-pub use duplicates::EventNumbers;
-
 use super::bucket::Bucket;
 use super::exit_reason::ExitReason;
 use super::faults::Faults;
