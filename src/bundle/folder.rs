@@ -6,7 +6,7 @@ use super::kernels::load_model;
 use super::manifest::{Golden, Manifest};
 use crate::files;
 use bytesize::ByteSize;
-use lineside_engine::{Model, Tensor, npy};
+use lineside_engine::{EngineError, Model, Tensor, npy};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -82,11 +82,14 @@ impl Bundle {
     /// [`BundleError::Bad`] where the engine cannot use it.
     pub fn model(&self) -> Result<Model, BundleError> {
         let path = self.folder.join(&self.manifest.model);
-        let (_, length) = files::open(&path).map_err(|e| self.unreadable(&path, &e))?;
-        if length > self.max_file_bytes() {
-            return Err(self.unreadable(&path, &files::too_large(length, self.max_file_bytes())));
-        }
-        load_model(&path).map_err(|e| BundleError::bad(&path, e))
+        let model = load_model(&path, self.max_file_bytes()).map_err(|error| match error {
+            EngineError::File(error) => self.unreadable(&path, &error),
+            other => BundleError::bad(&path, other),
+        })?;
+        Ok(match self.budget {
+            Some(budget) => model.within(budget, "budget.memory"),
+            None => model,
+        })
     }
 
     /// Reads a file of the bundle.

@@ -4,14 +4,18 @@ use crate::files;
 use lineside_engine::{EngineError, Model, kernel_names};
 use std::path::Path;
 
-/// Loads an ONNX file, to be planned for the best kernels of this CPU or for those that `LINESIDE_KERNEL` names.
+/// Loads an ONNX file of at most `limit` bytes, to be planned for the best kernels of this CPU or for those that
+/// `LINESIDE_KERNEL` names.
 ///
 /// # Errors
-/// As [`Model::load`]; [`EngineError::Unsupported`] where this CPU has no such kernels, with the names that it has.
-pub fn load_model(path: &Path) -> Result<Model, EngineError> {
-    // What is no file would be waited for.
-    drop(files::open(path)?);
-    let model = Model::load(path)?;
+/// As [`Model::load`]; [`EngineError::File`] of the kind `FileTooLarge`, and [`EngineError::Unsupported`] where this CPU has no such
+/// kernels, with the names that it has.
+pub fn load_model(path: &Path, limit: u64) -> Result<Model, EngineError> {
+    let (file, length) = files::open(path)?;
+    if length > limit {
+        return Err(files::too_large(length, limit).into());
+    }
+    let model = Model::read(file, length)?;
     let Ok(asked) = std::env::var("LINESIDE_KERNEL") else { return Ok(model) };
     let names = kernel_names();
     if !names.contains(&asked.as_str()) {

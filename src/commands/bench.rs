@@ -2,6 +2,7 @@
 
 use super::{WrongArguments, percentile};
 use crate::bundle::{self, Manifest, Task};
+use crate::files;
 use crate::task::anomaly::Inspector;
 use crate::task::super_resolution::Enlarger;
 use anyhow::Context;
@@ -167,7 +168,7 @@ fn load(arguments: &BenchArguments) -> anyhow::Result<(Model, Vec<Vec<usize>>)> 
         }
         return Ok((bundle.model()?, shapes));
     }
-    let model = bundle::load_model(path).with_context(|| arguments.model.clone())?;
+    let model = bundle::load_model(path, files::MAX_ARRAY).with_context(|| arguments.model.clone())?;
     let open = model.inputs()?.iter().any(|input| input.shape.iter().skip(1).any(Option::is_none));
     if shapes.is_empty() && open {
         let message = format!("{}: its input has open dimensions: add --shape, such as 1,1,240,320", arguments.model);

@@ -24,7 +24,7 @@ pub struct InferArguments {
 
 pub fn run(arguments: &InferArguments) -> anyhow::Result<ExitCode> {
     let model_name = || arguments.model.display().to_string();
-    let model = bundle::load_model(&arguments.model).with_context(model_name)?;
+    let model = bundle::load_model(&arguments.model, files::MAX_ARRAY).with_context(model_name)?;
     let stated = model.inputs().with_context(model_name)?;
     if stated.len() != arguments.input.len() {
         let message =

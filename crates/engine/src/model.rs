@@ -1,12 +1,13 @@
 //! An ONNX file, parsed and type-checked by tract.
 
-use super::guard::guarded_result;
+use super::graph::Graph;
+use super::guard::{guarded, guarded_result};
 use super::kernels::{self, Kernels};
 use super::stream::Stream;
 use super::{ElementKind, EngineError, Plan, import, tract};
 use prost::Message;
-use std::fs::File;
-use std::io::Read;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 use tract_onnx::pb::tensor_proto::DataType;
@@ -32,17 +33,30 @@ pub struct Model {
     proto: Arc<ModelProto>,
     /// The kernel set that was asked for; the best one without.
     kernels: Option<&'static dyn Kernels>,
+    /// The most bytes that a plan of it may take, and what the user calls that limit.
+    limit: (u64, &'static str),
 }
 
+/// The largest model that is read, in bytes: what protobuf can hold.
+const MOST_FILE_BYTES: u64 = 2 << 30;
+
+/// The most bytes that a plan may take where nobody sets a limit.
+const MOST_PLAN_BYTES: u64 = 8 << 30;
+
 impl Model {
-    /// Reads and parses an ONNX file.
+    /// Reads and parses an ONNX file: a regular file, as to open a pipe would wait.
     ///
     /// # Errors
     /// [`EngineError::File`] for a file that cannot be read, [`EngineError::Unreadable`] for one that cannot be parsed.
     pub fn load(path: &Path) -> Result<Model, EngineError> {
+        let regular = |metadata: &Metadata| {
+            let other = || io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+            metadata.is_file().then_some(metadata.len()).ok_or_else(other)
+        };
+        regular(&std::fs::metadata(path)?)?;
         let file = File::open(path)?;
-        let len = file.metadata()?.len();
-        Model::read(file, usize::try_from(len).unwrap_or(usize::MAX))
+        let length = regular(&file.metadata()?)?;
+        Model::read(file, length)
     }
 
     /// Parses the bytes of an ONNX file.
@@ -50,13 +64,20 @@ impl Model {
     /// # Errors
     /// As [`Model::load`].
     pub fn parse(bytes: &[u8]) -> Result<Model, EngineError> {
-        Model::read(bytes, bytes.len())
+        Model::read(bytes, bytes.len() as u64)
     }
 
-    fn read(reader: impl Read, len: usize) -> Result<Model, EngineError> {
-        if len == 0 {
+    /// Parses an ONNX file of `length` bytes while it is read: a caller opens the file, and knows how large it may be.
+    ///
+    /// # Errors
+    /// As [`Model::load`]; [`EngineError::Unreadable`] for one of more than 2 GiB, which is the most that the format holds.
+    pub fn read(reader: impl Read, length: u64) -> Result<Model, EngineError> {
+        if length == 0 {
             return Err(EngineError::Unreadable("the file is empty".into()));
         }
+        let len = usize::try_from(length).ok().filter(|_| length <= MOST_FILE_BYTES).ok_or_else(|| {
+            EngineError::Unreadable(format!("it has {length} bytes, more than the {MOST_FILE_BYTES} of an ONNX file"))
+        })?;
         let mut stream = Stream::new(reader, len);
         let parsed = guarded_result(|| ModelProto::decode(&mut stream).map_err(|e| e.to_string()));
         if let Some(error) = stream.error {
@@ -73,13 +94,13 @@ impl Model {
             let problem = |e| EngineError::Unreadable(format!("tensor \"{}\": {e}", tensor.name));
             tract::check_size(tensor).map_err(problem)?;
         }
-        Ok(Model { proto: Arc::new(proto), kernels: None })
+        Ok(Model { proto: Arc::new(proto), kernels: None, limit: (MOST_PLAN_BYTES, "the limit") })
     }
 
     /// A model from parsed parts, as tests make them.
     #[cfg(test)]
     pub(super) fn from_proto(proto: ModelProto) -> Model {
-        Model { proto: Arc::new(proto), kernels: None }
+        Model { proto: Arc::new(proto), kernels: None, limit: (MOST_PLAN_BYTES, "the limit") }
     }
 
     fn graph(&self) -> &GraphProto {
@@ -117,7 +138,7 @@ impl Model {
     /// [`EngineError::Unsupported`] for ops without a known float form, those of dynamic quantization among them.
     pub fn in_floats(&self) -> Result<Model, EngineError> {
         let proto = guarded_result(|| import::fp32::in_floats(&self.proto)).map_err(EngineError::Unsupported)?;
-        Ok(Model { proto: Arc::new(proto), kernels: self.kernels })
+        Ok(Model { proto: Arc::new(proto), ..*self })
     }
 
     /// The same model, planned for the kernel set of that name from now on; [`kernel_names`](crate::kernel_names) lists them.
@@ -126,6 +147,12 @@ impl Model {
     /// [`EngineError::Unsupported`] where this CPU has no such set.
     pub fn with_kernels(self, kernel: &str) -> Result<Model, EngineError> {
         Ok(Model { kernels: Some(kernels::named(kernel)?), ..self })
+    }
+
+    /// The same model for a place with so many bytes of memory: a plan that would take more, weights and arena together, is refused
+    /// before its arena is allocated. `name`: what the user calls that limit.
+    pub fn within(self, bytes: u64, name: &'static str) -> Model {
+        Model { limit: (bytes, name), ..self }
     }
 
     /// As [`Model::plan`], with the kernel set of that name; [`kernel_names`](crate::kernel_names) lists them.
@@ -154,7 +181,7 @@ impl Model {
             inputs.push((input.name.clone(), input.kind, shape));
         }
         let graph = if has_integer_form(self.graph()) {
-            match guarded_result(|| import::import(&self.proto, &inputs)) {
+            match guarded_result(|| import::import(&self.proto, &inputs, self.limit.0)) {
                 Ok(mut graph) => {
                     for (id, output) in graph.outputs.clone().into_iter().zip(&self.graph().output) {
                         graph.values[id].name.clone_from(&output.name);
@@ -164,16 +191,35 @@ impl Model {
                 Err(refused) if refused.fallback_possible => {
                     // Sound, but beyond what is imported: tract runs all of it, or says why not.
                     log::warn!("the whole model runs in floats: {}", refused.message);
-                    tract::whole(&self.proto, &inputs).map_err(|_| EngineError::Unsupported(refused.message))?
+                    self.in_tract(&inputs).map_err(|_| EngineError::Unsupported(refused.message))?
                 }
                 Err(refused) => return Err(EngineError::Unsupported(refused.message)),
             }
         } else {
-            tract::whole(&self.proto, &inputs).map_err(EngineError::Unsupported)?
+            self.in_tract(&inputs).map_err(EngineError::Unsupported)?
         };
         // The file's bytes are not kept beside the packed weights, unless another clone is still to be planned.
         drop(self.proto);
-        guarded_result(|| Ok::<_, String>(Plan::new(graph, kernels))).map_err(EngineError::Unsupported)?
+        let plan =
+            guarded_result(|| Ok::<_, String>(Plan::new(graph, kernels))).map_err(EngineError::Unsupported)??;
+        let memory = plan.memory();
+        let needed = memory.weights_bytes.saturating_add(memory.arena_bytes);
+        let (limit, name) = self.limit;
+        if needed > limit {
+            let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+            let (limit, needed, arena) = (mib(limit), mib(needed), mib(memory.arena_bytes));
+            let problem =
+                format!("{name} is {limit}, but it takes {needed} of memory, {arena} of them between its ops");
+            return Err(EngineError::Unsupported(problem));
+        }
+        Ok(plan)
+    }
+
+    /// The whole model through tract, which allocates what a model asks for while it looks at it: sizes are checked before.
+    fn in_tract(&self, inputs: &[(String, ElementKind, Vec<usize>)]) -> Result<Graph, String> {
+        // What cannot be checked is left to tract, which will refuse it, too.
+        guarded(|| import::check_sizes(&self.proto, inputs, self.limit.0)).unwrap_or(Ok(()))?;
+        tract::whole(&self.proto, inputs)
     }
 }
 
@@ -250,5 +296,25 @@ fn element_kind(datum_type: DatumType) -> Result<ElementKind, EngineError> {
         other => {
             Err(EngineError::Unsupported(format!("element type {other:?} at its border; u8, i8, i32, i64 and f32 are")))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_regular_files_of_a_size_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe.onnx");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        for path in [path.as_path(), folder.path(), Path::new("/dev/zero")] {
+            let error = Model::load(path).err().unwrap().to_string();
+            assert_eq!(error, "cannot be read: it is no regular file", "{}", path.display());
+        }
+        let path = folder.path().join("large.onnx");
+        File::create(&path).unwrap().set_len(MOST_FILE_BYTES + 1).unwrap();
+        let error = Model::load(&path).err().unwrap().to_string();
+        assert!(error.contains("2147483649 bytes, more than"), "{error}");
     }
 }

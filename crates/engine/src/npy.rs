@@ -5,6 +5,11 @@ use super::{Element, EngineError, Tensor};
 use npyz::{DType, Deserialize, NpyFile, NpyHeader, Order, WriterBuilder};
 use std::io::{Read, Write};
 
+/// The longest header that is read, in bytes.
+const MOST_HEADER_BYTES: usize = 8192;
+/// The most opening brackets in a header.
+const MOST_BRACKETS: usize = 32;
+
 /// Reads an array.
 ///
 /// # Errors
@@ -18,6 +23,12 @@ pub fn read(bytes: &[u8]) -> Result<Tensor, EngineError> {
     };
     if announced > bytes.len() {
         return Err(EngineError::Array(format!("its header needs more than the {} bytes in it", bytes.len())));
+    }
+    // The parser goes one level deeper for each bracket, and an array of numbers has two pairs.
+    let header = bytes.get(..announced).unwrap_or_default();
+    let brackets = header.iter().filter(|byte| b"([{".contains(byte)).count();
+    if announced > MOST_HEADER_BYTES || brackets > MOST_BRACKETS {
+        return Err(EngineError::Array(format!("its header of {announced} bytes is none of an array of numbers")));
     }
     let mut reader = bytes;
     let header = NpyHeader::from_reader(&mut reader).map_err(array)?;
@@ -171,6 +182,26 @@ mod tests {
         assert!(read(&bytes).unwrap_err().to_string().contains("elements are <f8"));
         let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
         let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (99999999999,), }";
+        bytes.extend(format!("{header:<117}\n").bytes());
+        assert!(read(&bytes).unwrap_err().to_string().contains("needs more than the 0 bytes"));
+    }
+
+    #[test]
+    fn headers_that_no_array_has_are_refused_before_they_are_parsed() {
+        let refused = |bytes: &[u8]| read(bytes).unwrap_err().to_string().contains("is none of an array of numbers");
+        for deep in [60_000, 4000, 40] {
+            let header = format!("{{'shape': {}", "(".repeat(deep));
+            let length = (header.len() as u16).to_le_bytes();
+            assert!(refused(&[&b"\x93NUMPY\x01\x00"[..], &length, header.as_bytes()].concat()), "{deep}");
+        }
+        // Version 3.0 with the length in four bytes is read.
+        let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }\n";
+        let length = (header.len() as u32).to_le_bytes();
+        let whole = [&b"\x93NUMPY\x03\x00"[..], &length, header.as_bytes(), &[7, 9]].concat();
+        assert_eq!(read(&whole).unwrap(), Tensor::new(vec![2], vec![7u8, 9]).unwrap());
+        // A shape whose product overflows.
+        let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+        let header = "{'descr': '<i8', 'fortran_order': False, 'shape': (4611686018427387904, 8), }";
         bytes.extend(format!("{header:<117}\n").bytes());
         assert!(read(&bytes).unwrap_err().to_string().contains("needs more than the 0 bytes"));
     }

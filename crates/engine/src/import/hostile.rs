@@ -190,3 +190,69 @@ fn any_one_number_changed() {
         }
     }
 }
+
+/// A model without anything quantized, which tract runs as a whole.
+fn float_only(nodes: Vec<NodeProto>, constants: Vec<TensorProto>) -> ModelProto {
+    let mut model = model();
+    graph(&mut model).node = vec![node("Relu", &["x"], "yf")];
+    graph(&mut model).node.extend(nodes);
+    graph(&mut model).initializer = constants;
+    graph(&mut model).input = vec![input("x", DataType::Float, &[1, 2, 2, 2])];
+    graph(&mut model).output = vec![input("z", DataType::Float, &[])];
+    model
+}
+
+#[test]
+fn float_models_that_ask_for_more_than_memory_holds() {
+    let huge = 1i64 << 40;
+    let pads = [0, 0, 1 << 31, 0, 0, 0, 0, 0];
+    let range = || vec![floats("a", &[], &[0.0]), floats("b", &[], &[1e15]), floats("c", &[], &[1.0])];
+    let cases = [
+        (vec![node("ConstantOfShape", &["n"], "z")], vec![integers("n", &[huge, huge])]),
+        (vec![node("ConstantOfShape", &["n"], "z")], vec![integers("n", &[1 << 30])]),
+        (vec![node("Expand", &["yf", "n"], "z")], vec![integers("n", &[huge, 2, 2, 2])]),
+        (vec![node("Tile", &["yf", "n"], "z")], vec![integers("n", &[1, huge, 1, 1])]),
+        (vec![node("Range", &["a", "b", "c"], "z")], range()),
+        (vec![node("Pad", &["yf", "n"], "z")], vec![integers("n", &pads)]),
+        (vec![node("Resize", &["yf", "", "n"], "z")], vec![floats("n", &[4], &[1.0, 1e20, 1.0, 1.0])]),
+        // The size comes from other constants.
+        (
+            vec![node("Mul", &["m", "m"], "n"), node("ConstantOfShape", &["n"], "z")],
+            vec![integers("m", &[1 << 20, 1 << 20])],
+        ),
+        // A node that is not imported stands before it.
+        (
+            vec![
+                node("Greater", &["yf", "yf"], "g"),
+                node("Where", &["g", "yf", "yf"], "w"),
+                node("ConstantOfShape", &["n"], "c"),
+                node("Add", &["w", "c"], "z"),
+            ],
+            vec![integers("n", &[huge])],
+        ),
+    ];
+    for (nodes, constants) in cases {
+        let op = nodes.iter().map(|node| node.op_type.as_str()).find(|op| !["Mul", "Greater", "Where"].contains(op));
+        refused(float_only(nodes.clone(), constants), &[&format!("node {} of output", op.unwrap()), "would have"]);
+    }
+    // Many that are not too large by themselves.
+    let many: Vec<NodeProto> = (0..64).map(|i| node("ConstantOfShape", &["n"], &format!("c{i}"))).collect();
+    let model = float_only([many, vec![node("Add", &["yf", "c0"], "z")]].concat(), vec![integers("n", &[1 << 20])]);
+    let error = Model::from_proto(model.clone()).within(32 << 20, "the budget").plan(&[]).err().unwrap().to_string();
+    assert!(error.contains("constants computed up to here take") && error.contains("33554432 are allowed"), "{error}");
+    // A sound one is run.
+    let sound = float_only(vec![node("Expand", &["yf", "n"], "z")], vec![integers("n", &[3, 2, 2, 2])]);
+    assert_eq!(Model::from_proto(sound).plan(&[]).unwrap().outputs()[0].shape, [3, 2, 2, 2]);
+}
+
+#[test]
+fn a_plan_beyond_the_limit_is_refused_before_its_arena_is_made() {
+    let mut large = model();
+    graph(&mut large).input = vec![input("x", DataType::Uint8, &[1, 2, 4096, 4096])];
+    graph(&mut large).output = vec![input("y", DataType::Uint8, &[1, 1, 4096, 4096])];
+    let plan = |bytes: u64| Model::from_proto(large.clone()).within(bytes, "the budget").plan(&[]);
+    let error = plan(32 << 20).err().unwrap().to_string();
+    assert!(error.contains("the budget is 32.0 MiB, but it takes"), "{error}");
+    assert!(!error.contains('\n'));
+    assert!(plan(256 << 20).is_ok());
+}

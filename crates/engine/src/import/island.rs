@@ -50,6 +50,9 @@ impl<'a> Importer<'a> {
         let typed = single_node(node, self.proto, &constants, &facts).map_err(beyond)?;
         if inputs.is_empty() {
             let results = run_constants(typed).map_err(beyond)?;
+            let bytes = results.iter().map(|value| (value.len() * value.datum_type().size_of()) as u64);
+            self.computed_bytes = self.computed_bytes.saturating_add(bytes.sum());
+            self.check_computed()?;
             for (index, value) in results.into_iter().enumerate() {
                 self.give(node, index, Binding::Constant(value.into_arc_tensor()));
             }

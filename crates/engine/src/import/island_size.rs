@@ -22,16 +22,17 @@ impl Importer<'_> {
                 return Err(format!("{name} holds {bad}").into());
             }
         }
+        // An input that is not known counts as one element: whoever needs it finds that out.
         let mut shapes = Vec::with_capacity(node.input.len());
         for index in 0..node.input.len() {
-            shapes.push(match self.stored(node, index)? {
-                Some((_, shape)) => shape,
-                None => self.input(node, index)?.map_or_else(Vec::new, |held| self.shape(&held)),
+            shapes.push(match self.stored(node, index) {
+                Ok(Some((_, shape))) => shape,
+                _ => self.input(node, index).ok().flatten().map_or_else(Vec::new, |held| self.shape(&held)),
             });
         }
         let dims = |index: usize| shapes.get(index).into_iter().flatten().map(|&dim| dim as f64);
         let list = |index: usize| -> Imported<Option<Vec<f64>>> {
-            let constant = self.known(node, index)?;
+            let constant = self.known(node, index).ok().flatten();
             let list = constant.map(|constant| {
                 if constant.datum_type().is_float() {
                     floats(&constant).map(|list| list.into_iter().map(f64::from).collect())
@@ -101,6 +102,28 @@ impl Importer<'_> {
                     None => Some(product(sizes)),
                 }
             }
+            "Conv" | "MaxPool" | "AveragePool" | "LpPool" => {
+                // Pads enlarge, strides do not; channels are those of the input or of the weights.
+                let pads = node.ints("pads").unwrap_or_default();
+                let channels = dims(1).next().unwrap_or(1.0).max(dims(0).nth(1).unwrap_or(1.0));
+                let space = dims(0).skip(2).enumerate().map(|(axis, dim)| {
+                    let pad = |at: usize| pads.get(at).map_or(0.0, |&pad| pad.max(0) as f64);
+                    dim + pad(axis) + pad(axis + pads.len() / 2)
+                });
+                Some(product(dims(0).take(1).chain([channels]).chain(space)))
+            }
+            "ConvTranspose" => {
+                let of = |name: &str, axis: usize| {
+                    node.ints(name).and_then(|list| list.get(axis).copied()).unwrap_or(1).max(1) as f64
+                };
+                let channels = dims(1).nth(1).unwrap_or(1.0) * node.int("group", 1).max(1) as f64;
+                let space = dims(0).skip(2).enumerate().map(|(axis, dim)| {
+                    let window = dims(1).nth(axis + 2).unwrap_or(1.0).max(of("kernel_shape", axis));
+                    let size = dim * of("strides", axis) + window * of("dilations", axis) + of("output_padding", axis);
+                    size.max(of("output_shape", axis))
+                });
+                Some(product(dims(0).take(1).chain([channels]).chain(space)))
+            }
             "OneHot" => list(1)?.map(|depth| product(dims(0).chain(depth))),
             "MatMul" | "Gemm" => {
                 let last = shapes.get(1).and_then(|shape| shape.last()).map_or(1.0, |&dim| dim as f64);
@@ -118,11 +141,13 @@ impl Importer<'_> {
             }
             _ => None,
         };
+        // An element has at least one byte.
+        let most = (MOST_ELEMENTS as u64).min(self.limit);
         match elements {
-            Some(count) if count.is_nan() || count.abs() > MOST_ELEMENTS as f64 => Err(format!(
-                "its output would have {count} elements, more than the {MOST_ELEMENTS} that a tensor may have"
-            )
-            .into()),
+            Some(count) if count.is_nan() || count.abs() > most as f64 => {
+                Err(format!("its output would have {count} elements, more than the {most} that a tensor may have")
+                    .into())
+            }
             _ => Ok(()),
         }
     }

@@ -114,43 +114,22 @@ pub struct Importer<'a> {
     /// Initializers that are read when a node needs them, by their places.
     large: HashMap<&'a str, usize>,
     opset: i64,
+    /// The most bytes that constants may become, together.
+    limit: u64,
+    /// Bytes of the constants that were computed while walking.
+    computed_bytes: u64,
 }
 
-/// Imports a model for inputs of the given kinds and shapes, in the order of the model's inputs.
+/// An input of a model: its name, kind and shape.
+type Input = (String, ElementKind, Vec<usize>);
+
+/// Imports a model for inputs of the given kinds and shapes, in the order of the model's inputs, into at most `limit` bytes.
 ///
 /// # Errors
 /// What is wrong with the model, with the node that it concerns.
-pub fn import(proto: &ModelProto, inputs: &[(String, ElementKind, Vec<usize>)]) -> Imported<Graph> {
+pub fn import(proto: &ModelProto, inputs: &[Input], limit: u64) -> Imported<Graph> {
     let onnx = proto.graph.as_ref().ok_or("no graph in it")?;
-    let standard = |domain: &str| domain.is_empty() || domain == "ai.onnx";
-    for (_, _, shape) in inputs {
-        checked(shape)?;
-    }
-    let opset = proto.opset_import.iter().find(|set| standard(&set.domain)).map_or(13, |set| set.version);
-    let mut importer = Importer {
-        graph: Graph::default(),
-        held: HashMap::new(),
-        tables: HashMap::new(),
-        reshaped: HashMap::new(),
-        proto,
-        initializers: &onnx.initializer,
-        large: HashMap::new(),
-        opset,
-    };
-    for (place, tensor) in onnx.initializer.iter().enumerate() {
-        if tensor.raw_data.len() > READ_AT_ONCE {
-            importer.large.insert(&tensor.name, place);
-        } else {
-            let constant = importer.read(place)?;
-            importer.held.insert(&tensor.name, Binding::Constant(constant));
-        }
-    }
-    for (name, kind, shape) in inputs {
-        let id = importer.new_value(name, *kind, shape)?;
-        importer.graph.inputs.push(id);
-        let name = onnx.input.iter().find(|input| input.name == *name).map_or("", |input| &input.name);
-        importer.held.insert(name, Binding::Value(id));
-    }
+    let mut importer = Importer::new(proto, inputs, limit)?;
     let known = importer.held.keys().chain(importer.large.keys()).copied().collect();
     for node in in_order(&onnx.node, known)? {
         let made = importer.graph.nodes.len();
@@ -176,6 +155,26 @@ pub fn import(proto: &ModelProto, inputs: &[(String, ElementKind, Vec<usize>)]) 
     }
     importer.graph.drop_unused();
     Ok(importer.graph)
+}
+
+/// Walks through a model that tract will run as a whole, and refuses a node whose output would be larger than any value may be:
+/// tract would allocate it while it infers shapes. What the walk does not know is passed over.
+///
+/// # Errors
+/// What is too large, with the node that it concerns.
+pub fn check_sizes(proto: &ModelProto, inputs: &[Input], limit: u64) -> Result<(), String> {
+    let onnx = proto.graph.as_ref().ok_or("no graph in it")?;
+    let Ok(mut importer) = Importer::new(proto, inputs, limit) else { return Ok(()) };
+    let known = importer.held.keys().chain(importer.large.keys()).copied().collect();
+    let nodes = in_order(&onnx.node, known).unwrap_or_else(|_| onnx.node.iter().collect());
+    for node in nodes {
+        importer.check_size_in_tract(node).map_err(|refused| refused.within(&describe(node)).message)?;
+        let _ = importer.node(node);
+        importer.check_computed().map_err(|refused| refused.within(&describe(node)).message)?;
+        // Only shapes and constants are needed.
+        importer.graph.nodes.clear();
+    }
+    Ok(())
 }
 
 /// Nodes sorted so that each follows what it reads; the file's order where that is so already, as ONNX demands.
@@ -218,6 +217,52 @@ fn describe(node: &NodeProto) -> String {
 }
 
 impl<'a> Importer<'a> {
+    /// An importer that knows the initializers and the inputs.
+    fn new(proto: &'a ModelProto, inputs: &[Input], limit: u64) -> Imported<Importer<'a>> {
+        let onnx = proto.graph.as_ref().ok_or("no graph in it")?;
+        let standard = |domain: &str| domain.is_empty() || domain == "ai.onnx";
+        for (_, _, shape) in inputs {
+            checked(shape)?;
+        }
+        let opset = proto.opset_import.iter().find(|set| standard(&set.domain)).map_or(13, |set| set.version);
+        let mut importer = Importer {
+            graph: Graph::default(),
+            held: HashMap::new(),
+            tables: HashMap::new(),
+            reshaped: HashMap::new(),
+            proto,
+            initializers: &onnx.initializer,
+            large: HashMap::new(),
+            opset,
+            limit,
+            computed_bytes: 0,
+        };
+        for (place, tensor) in onnx.initializer.iter().enumerate() {
+            if tensor.raw_data.len() > READ_AT_ONCE {
+                importer.large.insert(&tensor.name, place);
+            } else {
+                let constant = importer.read(place)?;
+                importer.held.insert(&tensor.name, Binding::Constant(constant));
+            }
+        }
+        for (name, kind, shape) in inputs {
+            let id = importer.new_value(name, *kind, shape)?;
+            importer.graph.inputs.push(id);
+            let name = onnx.input.iter().find(|input| input.name == *name).map_or("", |input| &input.name);
+            importer.held.insert(name, Binding::Value(id));
+        }
+        Ok(importer)
+    }
+
+    /// Refuses more bytes of computed constants than there is memory.
+    fn check_computed(&self) -> Imported<()> {
+        if self.computed_bytes > self.limit {
+            let (found, limit) = (self.computed_bytes, self.limit);
+            return Err(format!("constants computed up to here take {found} bytes; {limit} are allowed").into());
+        }
+        Ok(())
+    }
+
     fn node(&mut self, node: &'a NodeProto) -> Imported<()> {
         let taken = match node.op_type.as_str() {
             "Constant" => self.constant_node(node),

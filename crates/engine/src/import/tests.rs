@@ -100,6 +100,38 @@ fn the_sound_model_runs() {
 }
 
 #[test]
+fn a_transposed_convolution_in_groups_has_its_zero_points_by_output_of_a_group() {
+    let mut model = model();
+    *graph(&mut model) = GraphProto {
+        node: vec![
+            node("DequantizeLinear", &["x", "x_scale", "x_zero"], "xf"),
+            with_int(node("DequantizeLinear", &["w", "w_scale", "w_zero"], "wf"), "axis", 1),
+            with_int(node("ConvTranspose", &["xf", "wf"], "yf"), "group", 2),
+            node("QuantizeLinear", &["yf", "y_scale", "x_zero"], "y"),
+        ],
+        initializer: vec![
+            floats("x_scale", &[], &[0.5]),
+            bytes("x_zero", &[], DataType::Uint8, &[3]),
+            bytes("w", &[2, 2, 1, 1], DataType::Int8, &[5, 7, 254, 9]),
+            floats("w_scale", &[2], &[0.25, 0.5]),
+            bytes("w_zero", &[2], DataType::Int8, &[1, 3]),
+            floats("y_scale", &[], &[0.125]),
+        ],
+        input: vec![input("x", DataType::Uint8, &[1, 2, 1, 2])],
+        output: vec![input("y", DataType::Uint8, &[1, 4, 1, 2])],
+        ..Default::default()
+    };
+    for kernel in crate::kernel_names() {
+        let plan = Model::from_proto(model.clone()).plan_with(&[], kernel).unwrap();
+        let mut session = Session::new(Arc::new(plan)).unwrap();
+        session.input_mut::<u8>(0).unwrap().copy_from_slice(&[4, 5, 2, 4]);
+        session.run().unwrap();
+        // (x - 3) * 0.5 * (w - zero) * scale / 0.125 + 3, with (w - zero) * scale of 4 * 0.25, 4 * 0.5, -3 * 0.25, 6 * 0.5.
+        assert_eq!(session.output::<u8>(0).unwrap(), &[7, 11, 11, 19, 6, 0, 0, 15], "{kernel}");
+    }
+}
+
+#[test]
 fn a_model_of_qlinear_ops_in_floats() {
     let mut model = model();
     let stored = ["x", "x_scale", "x_zero", "w", "w_scale", "w_zero", "y_scale", "x_zero", "bias"];

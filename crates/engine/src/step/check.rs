@@ -7,10 +7,13 @@
 //!   behind it, because kernels read whole vectors;
 //! - what a step writes overlaps nothing that it reads, unless both are the same elements, each computed in place;
 //! - no two positions of an output share a byte, so that threads, which divide the positions, write different bytes;
-//! - bias and scale are as many as the outputs, and packed weights as large as their panels.
+//! - bias and scale are as many as the outputs, and packed weights as large as their panels;
+//! - where a kernel reads whole vectors, what lies behind a value is nothing that another thread writes in the same step: a value
+//!   that shares its buffer with the output (two parts of one concatenation) may have it there, and such a step runs on one thread.
+//!   What that thread reads there is multiplied by weights of zero or not used.
 //!
-//! Not checked: a read beyond the end of a value that shares its buffer with another (a part of a concatenation) may hit
-//! bytes that another thread is writing. Such bytes are multiplied by weights of zero or not used.
+//! What is left to the kernels, and to their tests against the reference implementation: that they read nothing but the runs and
+//! views that are listed here and at most [`SLACK`] bytes behind them, and write nothing but the output.
 
 use super::{ArenaTensor, Step, StepContext};
 use crate::kernels::access::{Access, Span};
@@ -20,7 +23,11 @@ use crate::kernels::depthwise::DepthwiseStep;
 use crate::kernels::portable::StoredZeroPoint;
 
 /// A step that was checked against the size of the arena; the only kind that can be run.
-pub struct CheckedStep(Step);
+pub struct CheckedStep {
+    step: Step,
+    /// Whether threads share it.
+    shared: bool,
+}
 
 impl CheckedStep {
     /// Checks a step for an arena whose first `arena_bytes` bytes hold values, followed by `scratch_bytes` of scratch for
@@ -46,17 +53,22 @@ impl CheckedStep {
             Step::Depthwise(step) => is_whole_depthwise(step),
             _ => true,
         };
-        if whole { Ok(CheckedStep(step)) } else { wrong("lacks weights or scratch memory") }
+        if !whole {
+            return wrong("lacks weights or scratch memory");
+        }
+        let beyond = read_beyond(&step);
+        let shared = step.is_shared() && beyond.is_none_or(|read| writes.iter().all(|write| read.is_disjoint(write)));
+        Ok(CheckedStep { step, shared })
     }
 
     /// The step.
     pub fn step(&self) -> &Step {
-        &self.0
+        &self.step
     }
 
     /// Whether threads share the step; all others run on the first thread alone.
     pub fn is_shared(&self) -> bool {
-        self.0.is_shared()
+        self.shared
     }
 
     /// Runs a thread's share.
@@ -64,7 +76,7 @@ impl CheckedStep {
     /// # Errors
     /// Where an op that does not run in the engine's own kernels fails.
     pub fn run(&self, context: &StepContext) -> Result<(), String> {
-        self.0.run(context)
+        self.step.run(context)
     }
 }
 
@@ -142,6 +154,26 @@ fn accesses(step: &Step) -> (Vec<Access>, Vec<Access>) {
         Step::Float { x, y, .. } => (x.iter().map(tensor).collect(), vec![tensor(y)]),
         Step::Island { x, y, .. } => (x.iter().map(tensor).collect(), y.iter().map(tensor).collect()),
     }
+}
+
+/// What a step reads with all that its kernels may load behind each run of bytes; `None` where they load no more than they use.
+/// Convolutions load vectors; all others handle the end of a row by itself.
+fn read_beyond(step: &Step) -> Option<Access> {
+    // Loads of runs have sixteen bytes at most, those of channels by themselves sixty-four.
+    let (read, vector) = match step {
+        Step::Conv(step) if !step.taps.is_empty() => {
+            let pixels = Access::pixels(step.x, step.dims, step.x_steps, step.run);
+            (pixels.with(Span::offsets(&step.taps)), 16)
+        }
+        Step::Depthwise(step) => {
+            let pixels = Access::pixels(step.x, step.dims, step.x_steps, step.channels);
+            (pixels.with(Span::offsets(&step.taps)), 64)
+        }
+        _ => return None,
+    };
+    // A run that is no whole vector may be loaded from any of its bytes on.
+    let whole = read.bytes.is_multiple_of(vector);
+    (!whole).then(|| Access { bytes: read.bytes + SLACK, ..read })
 }
 
 /// Whether weights, bias, scale and scratch memory are as large as the kernels expect.

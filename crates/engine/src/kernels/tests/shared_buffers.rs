@@ -6,6 +6,7 @@ use crate::graph::{Conv, Finish, Graph, Movement, Op, ValueId, Weights, Window, 
 use crate::kernels::available;
 use crate::plan::Plan;
 use crate::session::Session;
+use crate::step::Step;
 use crate::{ElementKind, Tensor};
 use std::sync::Arc;
 
@@ -96,4 +97,40 @@ fn values_that_share_a_buffer_are_computed_as_if_they_did_not() {
             assert_eq!(session.outputs()[0], *expected, "{name}, {threads} threads, {channels} channels");
         }
     }
+}
+
+/// How many convolutions of a plan run on one thread.
+fn unshared(graph: &dyn Fn() -> Graph) -> Vec<usize> {
+    let count = |plan: &Plan| {
+        plan.steps.iter().filter(|step| matches!(step.step(), Step::Conv(_)) && !step.is_shared()).count()
+    };
+    available().into_iter().map(|set| count(&Plan::new(graph(), set).unwrap())).collect()
+}
+
+#[test]
+fn a_convolution_that_may_load_what_it_writes_runs_on_one_thread() {
+    // A convolution that writes behind the channels that it reads, in the same pixels.
+    let dense = |channels: usize| {
+        let mut graph = Graph::default();
+        let input = graph.value("x", ElementKind::U8, &[2, 3, SIZE[0], SIZE[1]]);
+        graph.inputs.push(input);
+        let x = conv(&mut graph, input, channels, 3);
+        let grown = conv(&mut graph, x, 16, 3);
+        let y = concat(&mut graph, &[x, grown]);
+        graph.outputs.push(y);
+        graph
+    };
+    assert!(unshared(&|| dense(5)).iter().all(|count| *count == 1));
+    // Whole vectors end where the channels do.
+    assert!(unshared(&|| dense(16)).iter().all(|count| *count == 0));
+    let chain = || {
+        let mut graph = Graph::default();
+        let input = graph.value("x", ElementKind::U8, &[2, 3, SIZE[0], SIZE[1]]);
+        graph.inputs.push(input);
+        let x = conv(&mut graph, input, 5, 3);
+        let y = conv(&mut graph, x, 7, 1);
+        graph.outputs.push(y);
+        graph
+    };
+    assert!(unshared(&chain).iter().all(|count| *count == 0));
 }
