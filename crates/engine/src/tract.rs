@@ -6,6 +6,7 @@ use crate::guard::guarded;
 use std::sync::Arc;
 use tract_core::internal::{Cost, SimplePlan, TypedFact};
 use tract_core::model::memory::eval_tmp_memory_usage;
+use tract_core::ops::einsum::EinSum;
 use tract_core::ops::konst::Const;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
@@ -195,7 +196,9 @@ pub fn single_node(
         for output in graph.output_outlets()?.to_vec() {
             graph.set_outlet_fact(output, InferenceFact::any())?;
         }
-        graph.into_typed()?.into_decluttered()
+        let typed = graph.into_typed()?;
+        check_products(&typed)?;
+        typed.into_decluttered()
     })
 }
 
@@ -218,7 +221,9 @@ pub fn whole(proto: &ModelProto, inputs: &[(String, ElementKind, Vec<usize>)]) -
         for output in graph.output_outlets()?.to_vec() {
             graph.set_outlet_fact(output, InferenceFact::any())?;
         }
-        graph.into_typed()?.into_decluttered()
+        let typed = graph.into_typed()?;
+        check_products(&typed)?;
+        typed.into_decluttered()
     })?;
     let island = Island::new(typed)?;
     let mut graph = Graph::default();
@@ -283,6 +288,24 @@ pub fn datum_type(kind: ElementKind) -> DatumType {
         ElementKind::I64 => DatumType::I64,
         ElementKind::F32 => DatumType::F32,
     }
+}
+
+/// Refuses products whose sides differ in a dimension that is summed: tract compares them for MatMul and Gemm, but not for what it
+/// makes of MatMulNBits and Einsum, and its kernels then read behind the shorter side.
+fn check_products(model: &TypedModel) -> TractResult<()> {
+    for node in &model.nodes {
+        let Some(product) = node.op_as::<EinSum>() else { continue };
+        let facts = model.node_input_facts(node.id)?;
+        for axis in product.axes.iter_all_axes().filter(|axis| axis.outputs.iter().all(|output| output.is_empty())) {
+            let sides = facts.iter().zip(&axis.inputs).flat_map(|(fact, at)| at.iter().map(|&at| fact.shape.get(at)));
+            let sides: Vec<Option<&TDim>> = sides.collect();
+            if sides.windows(2).any(|pair| pair[0] != pair[1]) {
+                let sides: Vec<String> = sides.into_iter().flatten().map(ToString::to_string).collect();
+                return Err(TractError::msg(format!("a product sums over dimensions of {}", sides.join(" and "))));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// tract's chain of causes in one line.

@@ -14,6 +14,7 @@ use super::png::{broken, open, row_layout_of};
 use ::png::{BitDepth, Reader};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Reads a picture's rows from top to bottom.
 pub struct RowReader {
@@ -127,22 +128,33 @@ impl RowReader {
             }
             Rows::Png { reader, deep, left } => {
                 *left = left.checked_sub(1).ok_or_else(over)?;
-                if deep.is_empty() {
-                    reader.read_row(row).map_err(broken)?.ok_or_else(over)?;
-                } else {
-                    reader.read_row(deep).map_err(broken)?.ok_or_else(over)?;
-                    for (byte, pair) in row.iter_mut().zip(deep.chunks_exact(2)) {
-                        *byte = round_to_8_bits(u16::from_be_bytes([pair[0], pair[1]]));
+                // The decoder panics for some damaged palettes: that costs the picture.
+                let is_last = *left == 0;
+                let read = catch_unwind(AssertUnwindSafe(|| {
+                    let read = reader.read_row(if deep.is_empty() { &mut *row } else { deep })?;
+                    if is_last {
+                        // Checks what stands behind the last row.
+                        reader.finish()?;
                     }
+                    Ok(read)
+                }));
+                let contradiction = |_| Err(contradicts_header());
+                let read = read.map_or_else(contradiction, |read| read.map_err(broken));
+                if read.is_err() {
+                    *left = 0;
                 }
-                if *left == 0 {
-                    // Checks what stands behind the last row.
-                    reader.finish().map_err(broken)?;
+                read?.ok_or_else(over)?;
+                for (byte, pair) in row.iter_mut().zip(deep.chunks_exact(2)) {
+                    *byte = round_to_8_bits(u16::from_be_bytes([pair[0], pair[1]]));
                 }
             }
         }
         Ok(())
     }
+}
+
+fn contradicts_header() -> PictureError {
+    PictureError::Broken { kind: "PNG", reason: "its data contradicts its header".into() }
 }
 
 impl From<WholePicture> for RowReader {
@@ -229,6 +241,25 @@ mod tests {
         let middle = png.len() / 2;
         png[middle] ^= 1;
         assert!(read(&png).is_err());
+    }
+
+    /// Found by fuzzing: with 4 bytes, or 257 entries, the decoder panics.
+    #[test]
+    fn a_palette_of_a_wrong_length_is_an_error() {
+        let with_palette = |bytes: usize| {
+            let mut png = Vec::new();
+            let mut encoder = Encoder::new(&mut png, 7, 2);
+            encoder.set_color(ColorType::Indexed);
+            encoder.set_palette(vec![7; bytes]);
+            encoder.write_header().unwrap().write_image_data(&[0; 14]).unwrap();
+            png
+        };
+        assert_eq!(read(&with_palette(6)).unwrap().3, [7; 42]);
+        for bytes in [4, 5, 3 * 257, 3 * 400] {
+            let mut whole = Picture::default();
+            assert!(decode_file(&with_palette(bytes), 1 << 16, &mut whole).is_err(), "{bytes}");
+            assert!(read(&with_palette(bytes)).is_err(), "{bytes}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::tests::{bytes, constant, floats, graph, input, model, node, refused, 
 use crate::{Model, Session};
 use std::sync::Arc;
 use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, TensorProto};
+use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto};
 
 fn with_ints(mut node: NodeProto, name: &str, ints: &[i64]) -> NodeProto {
     node.attribute.push(AttributeProto { name: name.into(), ints: ints.to_vec(), r#type: 7, ..Default::default() });
@@ -142,6 +142,30 @@ fn outputs_that_no_memory_holds() {
     for (node, constant) in cases {
         let op = node.op_type.clone();
         refused(between(node, vec![constant]), &[&format!("node {op} of output \"z\"")]);
+    }
+}
+
+/// Found by fuzzing: tract read behind the shorter side, other bytes in each run.
+#[test]
+fn a_product_of_sides_that_do_not_fit() {
+    let product = |depth: i64| {
+        let mut model = model();
+        model.opset_import.push(OperatorSetIdProto { domain: "com.microsoft".into(), version: 1 });
+        let mut node = node("MatMulNBits", &["x", "w", "scales"], "y");
+        node.domain = "com.microsoft".into();
+        for (name, value) in [("K", 32), ("N", 8), ("bits", 4), ("block_size", 16)] {
+            node = with_int(node, name, value);
+        }
+        let graph = graph(&mut model);
+        graph.node = vec![node];
+        graph.input = vec![input("x", DataType::Float, &[1, 8, depth])];
+        graph.initializer =
+            vec![bytes("w", &[8, 2, 8], DataType::Uint8, &[0x5A; 128]), floats("scales", &[16], &[0.5; 16])];
+        model
+    };
+    Model::from_proto(product(32)).plan(&[]).unwrap();
+    for depth in [1, 31, 33, 40] {
+        refused(product(depth), &["a product sums over dimensions"]);
     }
 }
 
