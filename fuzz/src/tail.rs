@@ -11,7 +11,7 @@ pub const TARGET: Target = Target {
     run: target,
     max_len: 4096,
     max_memory: 1 << 20,
-    iterations: 20_000,
+    iterations: 1000,
     words: &[
         b"{\"time\":\"2026-11-21T04:00:00Z\",\"record\":\"status\"}\n",
         b"\"record\":\"",
