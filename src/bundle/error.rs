@@ -24,8 +24,9 @@ pub enum BundleError {
 }
 
 impl BundleError {
-    /// An error about a file.
+    /// An error about a file, in one line: names in a manifest may hold line ends.
     pub(super) fn bad(file: &Path, problem: impl std::fmt::Display) -> BundleError {
-        BundleError::Bad { file: file.display().to_string(), problem: problem.to_string() }
+        let problem = problem.to_string().replace(char::is_control, "\u{fffd}");
+        BundleError::Bad { file: file.display().to_string(), problem }
     }
 }

@@ -206,7 +206,10 @@ impl Manifest {
     pub fn parse(text: &str, path: &Path) -> Result<Manifest, BundleError> {
         let manifest: Manifest = toml::from_str(text).map_err(|e| {
             let line = e.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-            BundleError::Bad { file: format!("{}:{line}", path.display()), problem: e.message().replace('\n', " ") }
+            BundleError::Bad {
+                file: format!("{}:{line}", path.display()),
+                problem: e.message().replace(char::is_control, " "),
+            }
         })?;
         match manifest.problem() {
             Some(problem) => Err(BundleError::bad(path, problem)),

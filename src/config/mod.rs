@@ -363,6 +363,8 @@ fn check_range<T: PartialOrd + std::fmt::Display>(value: &Spanned<T>, key: &str,
 impl Origin {
     fn error_at(&self, start: usize, problem: String) -> ConfigError {
         let line = 1 + self.ends.partition_point(|end| *end < start);
+        // In one line: names in the file may hold line ends.
+        let problem = problem.replace(char::is_control, "\u{fffd}");
         ConfigError { place: format!("{}:{line}", self.path.display()), problem }
     }
 }
@@ -377,6 +379,13 @@ mod tests {
 
     fn refusal(text: &str) -> String {
         Config::parse(text, Path::new("line.toml")).unwrap_err().to_string()
+    }
+
+    /// Found by fuzzing.
+    #[test]
+    fn an_error_about_a_name_with_line_ends_is_one_line() {
+        let message = refusal("[source.pattern]\n\"a\\r\\n\\u001b\" = 1\n");
+        assert!(message.contains("unknown field") && !message.contains(char::is_control), "{message:?}");
     }
 
     #[test]
