@@ -2,8 +2,11 @@
 //! `cargo metadata --format-version 1 --filter-platform TARGET | cargo run --release --example licences`. `cross/package`
 //! sets them behind `debian/copyright`. Fails where a package offers no licence that is known here.
 
+mod metadata;
+
+use metadata::{Error, Metadata, is_proc_macro, text};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Of what a package offers, the first of these is taken. The text is recognized by its words.
@@ -19,8 +22,6 @@ const LICENCES: [(&str, &str); 6] = [
 /// For packages that state the licence and ship no text of it.
 const MIT: &str = include_str!("../LICENSE-MIT");
 const APACHE: &str = "On Debian systems the full text is in /usr/share/common-licenses/Apache-2.0.";
-
-type Error = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Error> {
     let metadata: Value = serde_json::from_reader(std::io::stdin().lock())?;
@@ -43,30 +44,13 @@ fn main() -> Result<(), Error> {
 }
 
 /// The packages whose code is in the program: what the root needs at run time, and what those need; not what runs in the
-/// compiler.
+/// compiler. Lineside's own libraries are under its own licence, which `debian/copyright` states.
 fn linked(metadata: &Value) -> Result<Vec<&Value>, Error> {
-    let list = |value: &'_ Value| value.as_array().cloned().unwrap_or_default();
-    let packages = metadata["packages"].as_array().ok_or("this is not what `cargo metadata` prints")?;
-    let packages: HashMap<&str, &Value> = packages.iter().filter_map(|p| Some((p["id"].as_str()?, p))).collect();
-    let nodes = metadata["resolve"]["nodes"].as_array().ok_or("cargo metadata was asked for no dependencies")?;
-    let nodes: HashMap<&str, &Value> = nodes.iter().filter_map(|n| Some((n["id"].as_str()?, n))).collect();
-    let root = text(&metadata["resolve"], "root")?;
-    // Lineside's own libraries are under its own licence, which `debian/copyright` states.
+    let metadata = Metadata::new(metadata)?;
+    let linked = metadata.reached(|package, kind| kind.is_null() && !is_proc_macro(package))?;
+    let packages: Vec<&Value> = linked.into_iter().map(|id| metadata.package(id)).collect::<Result<_, _>>()?;
     let own = |package: &Value| text(package, "name").is_ok_and(|name| name.starts_with("lineside"));
-    let (mut seen, mut ahead) = (BTreeSet::new(), vec![root.to_string()]);
-    while let Some(id) = ahead.pop() {
-        let package = packages.get(id.as_str()).ok_or("a package is missing")?;
-        let in_compiler =
-            list(&package["targets"]).iter().any(|target| list(&target["kind"]).contains(&"proc-macro".into()));
-        if in_compiler || !seen.insert(id.clone()) {
-            continue;
-        }
-        let dependencies = nodes.get(id.as_str()).map(|node| list(&node["deps"])).unwrap_or_default();
-        let at_run_time =
-            dependencies.iter().filter(|d| list(&d["dep_kinds"]).iter().any(|kind| kind["kind"].is_null()));
-        ahead.extend(at_run_time.filter_map(|d| d["pkg"].as_str().map(String::from)));
-    }
-    Ok(seen.iter().filter_map(|id| packages.get(id.as_str()).copied()).filter(|package| !own(package)).collect())
+    Ok(packages.into_iter().filter(|package| !own(package)).collect())
 }
 
 /// A package's licence, its words, and who holds the copyright. Of licences that hold together, all.
@@ -153,8 +137,4 @@ fn authors(package: &Value) -> String {
     let authors: Vec<&str> = authors.collect();
     let name = package["name"].as_str().unwrap_or_default();
     if authors.is_empty() { format!("the authors of {name}") } else { authors.join("\n") }
-}
-
-fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str, Error> {
-    value[key].as_str().ok_or_else(|| format!("no {key}").into())
 }

@@ -18,6 +18,7 @@
 //! | [`bundle`] | a model with all that it needs: manifest, hashes, golden vectors |
 //! | [`board`] | what the board has: GPIO lines, temperature sensors, permissions |
 //! | [`memory`] | the memory budget and the counting allocator |
+//! | [`escape`] | text from outside, made harmless for terminals and log lines |
 //! | [`files`] | files from outside: opened without waiting, read up to a limit |
 //! | [`threads`] | output that holds nobody up; what is reported of a thread that failed or cannot be started |
 //! | [`times`] | all timeouts, from one constant |
@@ -31,6 +32,7 @@ pub mod board;
 pub mod bundle;
 pub mod commands;
 pub mod config;
+pub mod escape;
 pub mod field;
 pub mod files;
 pub mod line;

@@ -2,8 +2,10 @@
 
 use clap::Parser;
 use lineside::commands::{Cli, exit_code};
+use lineside::escape;
 use lineside::memory::CountingAllocator;
 use lineside::threads::print_last_line;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -12,7 +14,10 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
     silence_caught_panics();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(problem) => return refuse_arguments(&problem),
+    };
     let telemetry = cli.telemetry();
     // The only thing of it that is one for the whole process. There was no logger before, so this does not fail.
     let _ = telemetry.install_logger();
@@ -23,11 +28,34 @@ fn main() -> ExitCode {
         Err(error) => {
             let code = exit_code(&error);
             if code != 0 {
-                print_last_line(&format!("lineside: {error:#}"));
+                print_last_line(&format!("lineside: {}", escape::one_line(&format!("{error:#}"))));
             }
             ExitCode::from(code)
         }
     }
+}
+
+/// Prints help, a version, or what is wrong with the arguments. What comes from a script may name hostile files.
+fn refuse_arguments(problem: &clap::Error) -> ExitCode {
+    let text = problem.render().to_string();
+    let mut harmless = text.clone();
+    for argument in std::env::args_os() {
+        let argument = argument.to_string_lossy();
+        // The whole word or, of `--option=value`, the value may be quoted.
+        let value = argument.split_once('=').map(|(_, value)| value);
+        for part in [argument.as_ref()].into_iter().chain(value) {
+            if !part.is_empty() {
+                harmless = harmless.replace(part, &escape::one_line(part));
+            }
+        }
+    }
+    let harmless = escape::lines(&harmless);
+    if harmless == text {
+        // In colours, where the terminal has some.
+        problem.exit();
+    }
+    let _ = write!(std::io::stderr(), "{harmless}");
+    ExitCode::from(2)
 }
 
 /// A malformed model or picture can make its parser panic. That is turned into an error; the panic's own message would only

@@ -2,6 +2,7 @@
 
 use super::{WrongArguments, percentile};
 use crate::bundle::{self, Manifest, Task};
+use crate::escape::one_line;
 use crate::files;
 use crate::task::anomaly::Inspector;
 use crate::task::super_resolution::Enlarger;
@@ -89,7 +90,7 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<ExitCode> {
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::commands::stdout();
     writeln!(
         out,
         "p50 {p50:.3} ms   p95 {p95:.3} ms   p99 {p99:.3} ms   ({} runs, {} thread{})",
@@ -133,7 +134,13 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<ExitCode> {
             let rate = if *ms > 0.0 { op.macs as f64 / (ms * 1e6) } else { 0.0 };
             let share =
                 if op.in_integers && op.macs > 0 { format!("{:.0} %", rate * 1e11 / peak) } else { String::new() };
-            writeln!(out, "{ms:>9.3} {:>10.2} {rate:>9.2} {share:>7}  {} {}", op.macs as f64 / 1e6, op.op, op.name)?;
+            writeln!(
+                out,
+                "{ms:>9.3} {:>10.2} {rate:>9.2} {share:>7}  {} {}",
+                op.macs as f64 / 1e6,
+                op.op,
+                one_line(&op.name)
+            )?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,5 +1,6 @@
 //! `lineside check`: everything that `run` needs, tried on this board, and the bill of its memory.
 
+use crate::escape::one_line;
 use crate::line::{Mode, check_page, configuration, plan};
 use crate::telemetry::Telemetry;
 use std::io::Write;
@@ -37,23 +38,23 @@ pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "source   {}", plan.source)?;
+    let mut out = crate::commands::stdout();
+    writeln!(out, "source   {}", one_line(&plan.source))?;
     for line in &plan.lines {
-        writeln!(out, "{line}")?;
+        writeln!(out, "{}", one_line(line))?;
     }
     writeln!(out, "heat     {}", plan.heat)?;
-    writeln!(out, "page     {page}")?;
+    writeln!(out, "page     {}", one_line(&page))?;
     for bundle in &plan.bundles {
-        writeln!(out, "bundle   {bundle}")?;
+        writeln!(out, "bundle   {}", one_line(bundle))?;
     }
     if let Some(enlarging) = &plan.enlarging {
-        writeln!(out, "enlarges {enlarging}")?;
+        writeln!(out, "enlarges {}", one_line(&enlarging.to_string()))?;
     }
     if let Some(broker) = &broker {
-        writeln!(out, "broker   {broker}")?;
+        writeln!(out, "broker   {}", one_line(broker))?;
     }
-    writeln!(out, "output   {}", plan.output.display())?;
+    writeln!(out, "output   {}", one_line(&plan.output.display().to_string()))?;
     writeln!(out, "memory\n{}", plan.bill)?;
     writeln!(out, "  {:<38} {:>12}", "budget.memory", budget.to_string())?;
     writeln!(out, "ready to run")?;

@@ -1,6 +1,7 @@
 //! `lineside devices`: the cameras and GPIO lines of this board, by the names that a configuration takes.
 
 use crate::board::{GpioChip, gpio_chips};
+use crate::escape::one_line;
 use crate::source::camera::{CameraInfo, OfferedMode, VideoDevice, video_devices};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -18,7 +19,7 @@ pub fn run(arguments: &DevicesArguments) -> anyhow::Result<ExitCode> {
         super::print_json(&serde_json::json!({ "cameras": cameras, "gpio_chips": chips }))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut out = io::stdout().lock();
+    let mut out = crate::commands::stdout();
     print_cameras(&mut out, &cameras)?;
     print_chips(&mut out, &chips)?;
     Ok(ExitCode::SUCCESS)
@@ -33,9 +34,9 @@ fn print_cameras(out: &mut impl Write, cameras: &[VideoDevice]) -> io::Result<()
         match &camera.about {
             Ok(about) => {
                 let CameraInfo { card, driver, bus, .. } = about;
-                writeln!(out, "camera {path}: {card} ({driver}, {bus})")?;
+                writeln!(out, "{}", one_line(&format!("camera {path}: {card} ({driver}, {bus})")))?;
                 for name in &camera.stable {
-                    writeln!(out, "  {}", name.display())?;
+                    writeln!(out, "  {}", one_line(&name.display().to_string()))?;
                 }
                 for OfferedMode { format, size, fps } in &about.offers {
                     let fps: Vec<String> = fps.iter().map(f64::to_string).collect();
@@ -47,7 +48,7 @@ fn print_cameras(out: &mut impl Write, cameras: &[VideoDevice]) -> io::Result<()
                 }
             }
             // The text begins with the path.
-            Err(reason) => writeln!(out, "no camera {reason}")?,
+            Err(reason) => writeln!(out, "no camera {}", one_line(reason))?,
         }
     }
     Ok(())
@@ -61,7 +62,7 @@ fn print_chips(out: &mut impl Write, chips: &[GpioChip]) -> io::Result<()> {
         let path = chip.path.display();
         match &chip.lines {
             Ok(lines) => {
-                writeln!(out, "GPIO chip {path}: {}, {} lines", chip.label, lines.len())?;
+                writeln!(out, "GPIO chip {path}: {}, {} lines", one_line(&chip.label), lines.len())?;
                 for line in lines {
                     let name = if line.name.is_empty() { String::new() } else { format!(" {:?}", line.name) };
                     let direction = if line.output { "output" } else { "input" };
@@ -69,7 +70,7 @@ fn print_chips(out: &mut impl Write, chips: &[GpioChip]) -> io::Result<()> {
                     writeln!(out, "  line {}{name}: {direction}{user}", line.number)?;
                 }
             }
-            Err(reason) => writeln!(out, "GPIO chip {path}: {reason}")?,
+            Err(reason) => writeln!(out, "GPIO chip {path}: {}", one_line(reason))?,
         }
     }
     Ok(())

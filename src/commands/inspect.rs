@@ -81,7 +81,7 @@ pub fn run(arguments: &InspectArguments) -> anyhow::Result<ExitCode> {
     if arguments.json {
         print_json(&report.to_json())?;
     } else {
-        std::io::stdout().lock().write_all(report.to_text().as_bytes())?;
+        super::stdout().write_all(report.to_text().as_bytes())?;
     }
     Ok(if unreadable.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -20,11 +20,13 @@ mod upscale;
 
 use crate::bundle::BundleError;
 use crate::config::ConfigError;
+use crate::escape::{self, EscapingWriter, one_line};
 use crate::files;
 use crate::memory::OverBudget;
 use crate::task::TaskError;
 use crate::telemetry::{LogFormat, LogSettings, LogTarget, Telemetry};
 use clap::{Parser, Subcommand};
+use std::io::{StdoutLock, Write};
 use std::process::ExitCode;
 
 /// Visual inspection on a small board. Detects anomalous parts, locates the defect and upscales it.
@@ -129,11 +131,21 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
 
 /// Prints `value` as one JSON document on stdout.
 fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, value)?;
-    writeln!(out)?;
+    let text = serde_json::to_string_pretty(value)?;
+    writeln!(std::io::stdout(), "{}", escape::json(&text))?;
     Ok(())
+}
+
+/// Where a command prints its result for people: nothing from outside reaches a terminal as a command to it. A name in a line is
+/// to be [`one_line`](escape::one_line), too.
+fn stdout() -> EscapingWriter<StdoutLock<'static>> {
+    EscapingWriter(std::io::stdout().lock())
+}
+
+/// Writes an error to stderr, in one line.
+fn report_error(error: &anyhow::Error) {
+    // Where stderr is closed, the exit code has to do.
+    let _ = writeln!(std::io::stderr(), "lineside: {}", one_line(&format!("{error:#}")));
 }
 
 /// `q` of the way through the sorted values (nearest rank), or 0 where there are none.

@@ -1,6 +1,7 @@
 //! `lineside parity`: verifies the bundles' golden vectors on this CPU, with every kernel set it has.
 
 use crate::bundle::{self, Bundle};
+use crate::escape::one_line;
 use lineside_engine::{Session, kernel_names};
 use std::io::Write;
 use std::process::ExitCode;
@@ -43,14 +44,17 @@ pub fn run(arguments: &ParityArguments) -> anyhow::Result<ExitCode> {
     if arguments.json {
         super::print_json(&serde_json::json!({ "agrees": all_agree, "vectors": rows }))?;
     } else {
-        let mut out = std::io::stdout().lock();
+        let mut out = crate::commands::stdout();
         for row in &rows {
             let verdict = if row.agrees { "agrees" } else { "DIFFERS" };
             let difference = row.difference.map_or("type or shape differ".into(), |d| format!("{d} LSB"));
             writeln!(
                 out,
                 "{verdict:<8} {:<16} {:<24} kernel {:<12} difference {difference}, allowed {}",
-                row.bundle, row.golden, row.kernel, row.tolerance
+                one_line(&row.bundle),
+                one_line(&row.golden),
+                row.kernel,
+                row.tolerance
             )?;
         }
     }

@@ -2,6 +2,7 @@
 
 use super::progress::ProgressReporter;
 use crate::bundle::{self, Bundle};
+use crate::escape::one_line;
 use crate::field::replay::{OutcomeKind, RecordedVerdict, RunInfo, VerdictChecker, VerdictReader};
 use anyhow::Context;
 use std::io::Write;
@@ -69,17 +70,15 @@ pub fn run(arguments: &ReplayArguments) -> anyhow::Result<ExitCode> {
             "verdicts": done, "outcomes": words, "unreadable_lines": records.unreadable, "others": others,
         }))?;
     } else {
-        let mut out = std::io::stdout().lock();
+        let mut out = crate::commands::stdout();
         for board in &boards {
-            writeln!(out, "{board}")?;
+            writeln!(out, "{}", one_line(board))?;
         }
         // What had to make room may be nearly all; `--json` names that, too.
         for Other { outcome, time, frame, why, .. } in others.iter().filter(|is| is.outcome != OutcomeKind::Gone.word())
         {
             let line = format!("{outcome:<16} {time} {frame}: {why}");
-            // Records may come from anywhere: control characters in them must not reach the terminal.
-            let line: String = line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-            writeln!(out, "{line}")?;
+            writeln!(out, "{}", one_line(&line))?;
         }
         let counted: Vec<String> = OutcomeKind::ALL
             .into_iter()

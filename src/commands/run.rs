@@ -1,5 +1,6 @@
 //! `lineside run`: runs a line. Without a configuration: the demo on the shipped frames.
 
+use crate::escape::{EscapingWriter, one_line};
 use crate::line::{self, Line, RunOutcome};
 use crate::pipeline::{Shutdown, Status};
 use crate::service::Reload;
@@ -26,7 +27,7 @@ pub fn run(arguments: &RunArguments, telemetry: &Telemetry) -> anyhow::Result<Ex
         shutdown,
         reload,
         telemetry: telemetry.clone(),
-        console: Box::new(std::io::stdout()),
+        console: Box::new(EscapingWriter(std::io::stdout())),
         summary: &summary,
     })?;
     if let Some(losses) = outcome.losses() {
@@ -63,6 +64,6 @@ fn summary(outcome: &RunOutcome) -> String {
             enlarging.late
         ));
     }
-    lines.push(format!("records and pictures: {}", outcome.output.display()));
+    lines.push(format!("records and pictures: {}", one_line(&outcome.output.display().to_string())));
     lines.join("\n")
 }

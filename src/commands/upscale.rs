@@ -2,6 +2,7 @@
 
 use super::{MAX_PIXELS, WrongArguments};
 use crate::bundle;
+use crate::escape::one_line;
 use crate::files;
 use crate::memory::peak_resident_bytes;
 use crate::sink::write_durably;
@@ -53,10 +54,13 @@ pub fn run(arguments: &UpscaleArguments) -> anyhow::Result<ExitCode> {
         let result =
             made.with_context(|| output.display().to_string()).and_then(|()| enlarge(&mut enlarger, file, &output));
         match result {
-            Ok(()) => writeln!(std::io::stdout(), "{}/{}  {}", done + 1, files.len(), output.display())?,
+            Ok(()) => {
+                let name = output.display().to_string();
+                writeln!(super::stdout(), "{}/{}  {}", done + 1, files.len(), one_line(&name))?;
+            }
             Err(error) => {
                 failed += 1;
-                eprintln!("lineside: {error:#}");
+                super::report_error(&error);
             }
         }
     }

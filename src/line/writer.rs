@@ -2,6 +2,7 @@
 
 use super::console::Console;
 use super::{hundredths, records};
+use crate::escape::one_line;
 use crate::pipeline::{Report, Reporter, Shutdown};
 use crate::sink::mqtt::BrokerClient;
 use crate::sink::{ImageStore, Priority, RunLog, annotated, is_full, spot_beside_bicubic};
@@ -163,7 +164,7 @@ impl Writer {
 
     fn print(&self, line: &str) {
         let Printing { console, patient } = &self.printing;
-        let line = line.trim_end().to_string();
+        let line = one_line(line.trim_end()).into_owned();
         match patient {
             Some(shutdown) => console.print_patiently(line, shutdown),
             None => console.print(line),

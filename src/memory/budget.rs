@@ -1,5 +1,6 @@
 //! The bill: every large thing that the process will hold, added up before the first frame and compared with the budget.
 
+use crate::escape::one_line;
 use bytesize::ByteSize;
 use std::fmt;
 
@@ -61,7 +62,7 @@ impl Bill {
 impl fmt::Display for Bill {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for item in &self.items {
-            writeln!(f, "  {:<34} {:>12}", item.name, ByteSize(item.bytes).to_string())?;
+            writeln!(f, "  {:<34} {:>12}", one_line(&item.name), ByteSize(item.bytes).to_string())?;
         }
         write!(f, "  {:<34} {:>12}", "sum", ByteSize(self.total()).to_string())
     }

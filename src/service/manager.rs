@@ -1,5 +1,6 @@
 //! Notifies the service manager (`sd_notify(3)`).
 
+use crate::escape::one_line;
 use crate::pipeline::Status;
 use crate::times::{FEED, STATUS};
 use sd_notify::NotifyState;
@@ -44,7 +45,8 @@ impl ServiceManager {
 
     /// One line for `systemctl status`.
     pub fn status(&self, text: &str) {
-        notify(&[NotifyState::Status(text)]);
+        // The end of a line would begin another message of the protocol.
+        notify(&[NotifyState::Status(&one_line(text))]);
     }
 
     /// Feeds the watchdog: every thread has made progress since this was called last.

@@ -6,6 +6,7 @@ use super::events::open_picture;
 use super::limits::VIEWERS;
 use super::page::{PageState, ViewerSlot};
 use super::status::status;
+use crate::escape;
 use crate::times::BEAT;
 use std::io::{self, ErrorKind, Read};
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ pub fn serve(page: &PageState, endpoint: &Endpoint, mut connection: Connection) 
     let answered = match endpoint {
         Endpoint::Status { body } => {
             let status = status(page, &page.status.now());
-            client.write_all(&answer(200, JSON, "", status.to_string().as_bytes(), *body))
+            client.write_all(&answer(200, JSON, "", escape::json(&status.to_string()).as_bytes(), *body))
         }
         Endpoint::Live => match page.claim_viewer_slot() {
             Some(slot) => stream(&slot, client),

@@ -1,6 +1,7 @@
 //! How a record is written: one line, `key=value` for people and journals or one JSON object for programs.
 
 use super::{Record, Value};
+use crate::escape;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt::Write as _;
 
@@ -35,7 +36,7 @@ pub(super) fn each_pair(record: &Record, mut pair: impl FnMut(&str, String)) {
 /// The record as one JSON object in one line; with its level for a log, without for `events.jsonl`.
 pub fn json_line(record: &Record, with_level: bool) -> String {
     // Every key is a string and every value a plain one, so this cannot fail.
-    serde_json::to_string(&Object { record, with_level }).unwrap_or_default()
+    escape::json(&serde_json::to_string(&Object { record, with_level }).unwrap_or_default()).into_owned()
 }
 
 struct Object<'a> {
@@ -78,7 +79,7 @@ impl Serialize for Members<'_> {
     }
 }
 
-/// A value stands bare where it cannot be misread, else quoted with `\"`, `\\` and `\n` escaped.
+/// A value stands bare where it cannot be misread, else quoted with `\"`, `\\`, `\n` and control characters (`\u{1b}`) escaped.
 fn push_pair(line: &mut String, key: &str, value: &str) {
     if !line.is_empty() {
         line.push(' ');
@@ -96,8 +97,7 @@ fn push_pair(line: &mut String, key: &str, value: &str) {
             '"' => line.push_str("\\\""),
             '\\' => line.push_str("\\\\"),
             '\n' => line.push_str("\\n"),
-            c if c.is_control() => line.push('\u{fffd}'),
-            c => line.push(c),
+            c => escape::push(line, c),
         }
     }
     line.push('"');
@@ -142,11 +142,15 @@ mod tests {
     fn hostile_values_stay_on_their_line() {
         let mut line = String::new();
         push_pair(&mut line, "name", "x\ny=\"z\"\u{1b}[31m");
-        assert_eq!(line, "name=\"x\\ny=\\\"z\\\"\u{fffd}[31m\"");
+        assert_eq!(line, "name=\"x\\ny=\\\"z\\\"\\u{1b}[31m\"");
         push_pair(&mut line, "more", "");
         assert!(line.ends_with("m\" more=\"\""), "{line}");
-        let odd = Record::info("x").with("v", f64::NAN).with("t", "a\u{0}\u{2028}\n");
+        let odd = Record::info("x").with("v", f64::NAN).with("t", "a\u{0}\u{2028}\u{9b}\n");
         assert_eq!(json_line(&odd, false).lines().count(), 1);
-        assert!(json_line(&odd, false).contains("\"v\":null"));
+        assert!(
+            json_line(&odd, false).contains("\"v\":null,\"t\":\"a\\u0000\\u2028\\u009b\\n\""),
+            "{}",
+            json_line(&odd, false)
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Record;
 use super::form::{each_pair, json_line, message, text_line};
+use crate::escape::one_line;
 use env_logger::{Builder, Logger, Target};
 use log::{LevelFilter, Log as _, Metadata};
 use std::io::{self, Write};
@@ -141,7 +142,10 @@ impl Write for CountingWriter {
 
 fn send(journal: &JournalLog, record: &Record) -> io::Result<()> {
     let mut fields: Vec<(String, String)> = Vec::new();
-    each_pair(record, |name, value| fields.push((format!("LINESIDE_{}", name.to_ascii_uppercase()), value)));
+    // journalctl prints the fields of `--all` and of some formats as they are.
+    each_pair(record, |name, value| {
+        fields.push((format!("LINESIDE_{}", name.to_ascii_uppercase()), one_line(&value).into_owned()));
+    });
     let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     journal.journal_send(
         &log::Record::builder()

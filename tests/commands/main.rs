@@ -5,6 +5,7 @@ mod common;
 
 mod bad_input;
 mod board;
+mod control_characters;
 mod infer;
 mod odd_files;
 mod parity;

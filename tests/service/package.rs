@@ -1,7 +1,7 @@
 //! The Debian package, made by `cross/package` from the program that these tests drive: what is in it, what it says, and
 //! what installing, upgrading, removing and purging it do to a system of its own.
 
-use crate::common::{has, lineside, root, succeed, text};
+use crate::common::{arg, has, lineside, root, succeed, text};
 use lineside::bundle::Bundle;
 use lineside::config::Config;
 use std::collections::BTreeSet;
@@ -120,6 +120,8 @@ fn every_file_lies_where_it_belongs() {
         "/usr/share/doc/lineside/copyright",
         "/usr/share/doc/lineside/changelog.Debian.gz",
         "/usr/share/doc/lineside/operations.md",
+        "/usr/share/doc/lineside/sbom.cdx.json",
+        "/usr/share/doc/lineside/security.md",
         "/usr/share/man/man1/lineside.1.gz",
     ]
     .map(String::from)
@@ -185,6 +187,81 @@ fn every_package_that_is_linked_in_is_named_with_its_licence() {
     }
     for paragraph in copyright.split("\n\n").filter(|paragraph| paragraph.starts_with("Files: ")) {
         assert!(paragraph.contains("\nCopyright: ") && paragraph.contains("\nLicense: "), "{paragraph}");
+    }
+}
+
+/// Crates of this machine's program, as `name version`, by kinds of edges.
+fn crates(edges: &str) -> BTreeSet<String> {
+    let tree = ["tree", "--locked", "-e", edges, "--prefix", "none", "-f", "{p}"];
+    let tree = must(Command::new(env!("CARGO")).args(tree).current_dir(root()));
+    tree.lines().skip(1).map(|line| line.split(" (").next().unwrap().replacen(" v", " ", 1)).collect()
+}
+
+#[test]
+fn the_bill_of_materials_lists_what_is_linked_in() {
+    let folder = tempfile::tempdir().unwrap();
+    dpkg_deb(&["-x"], &[package(), folder.path()]);
+    let text = std::fs::read_to_string(folder.path().join("usr/share/doc/lineside/sbom.cdx.json")).unwrap();
+    let bill: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert!(
+        !text.contains(arg(root())) && !text.contains("/.cargo/"),
+        "it names no folder of the machine that built it"
+    );
+    // What the schema of 1.5 requires, and its patterns.
+    assert_eq!(
+        (&bill["bomFormat"], &bill["specVersion"], &bill["version"]),
+        (&"CycloneDX".into(), &"1.5".into(), &1.into())
+    );
+    let serial = bill["serialNumber"].as_str().unwrap().strip_prefix("urn:uuid:").unwrap();
+    let groups: Vec<usize> = serial.split('-').map(str::len).collect();
+    let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    assert!(groups == [8, 4, 4, 4, 12] && is_hex(&serial.replace('-', "")), "{serial}");
+    assert!(bill["metadata"]["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+    let program = &bill["metadata"]["component"];
+    assert_eq!((&program["type"], &program["name"]), (&"application".into(), &"lineside".into()));
+    assert_eq!(program["version"], env!("CARGO_PKG_VERSION"));
+
+    let (mut references, mut linked, mut built) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    references.insert(program["bom-ref"].as_str().unwrap());
+    for component in bill["components"].as_array().unwrap() {
+        let field = |name: &str| component[name].as_str().unwrap_or_else(|| panic!("no {name}: {component}"));
+        assert!(references.insert(field("bom-ref")), "twice: {component}");
+        assert_eq!(field("type"), "library");
+        let name = format!("{} {}", field("name"), field("version"));
+        let (kind, path) = field("purl").strip_prefix("pkg:").unwrap().split_once('/').unwrap();
+        assert_eq!(path.replace("%2B", "+"), name.replace(' ', "@"));
+        assert!(component["licenses"][0]["expression"].is_string(), "{component}");
+        let hash = &component["hashes"][0];
+        if kind == "cargo" {
+            let content = hash["content"].as_str().unwrap();
+            assert!(hash["alg"] == "SHA-256" && content.len() == 64 && is_hex(content), "{component}");
+        } else {
+            assert!(
+                hash.is_null() && (name.starts_with("lineside-") || name.starts_with("v4l2-sys-mit ")),
+                "{component}"
+            );
+        }
+        match field("scope") {
+            "required" => assert!(linked.insert(name)),
+            "excluded" => assert!(built.insert(name)),
+            other => panic!("{other}: {component}"),
+        }
+    }
+    // As Cargo itself counts. Features that only tests switch on are switched on in the packed program, too.
+    let missing: Vec<String> =
+        crates("normal,no-proc-macro").into_iter().filter(|name| !linked.contains(name)).collect();
+    assert!(missing.is_empty() && linked.len() > 100, "{missing:?}");
+    let missing: Vec<String> =
+        crates("normal").into_iter().filter(|name| !linked.contains(name) && !built.contains(name)).collect();
+    assert!(missing.is_empty() && !built.is_empty(), "{missing:?}");
+    let all = crates("normal,build,dev");
+    let invented: Vec<&String> = linked.union(&built).filter(|name| !all.contains(*name)).collect();
+    assert!(invented.is_empty(), "{invented:?}");
+    for dependency in bill["dependencies"].as_array().unwrap() {
+        let needed = dependency["dependsOn"].as_array().unwrap();
+        for reference in needed.iter().chain([&dependency["ref"]]) {
+            assert!(references.contains(reference.as_str().unwrap()), "{reference} is no component");
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::arguments::EvalArguments;
 use crate::bundle::Bundle;
 use crate::commands::{masks, percentile, print_json, read_picture, sheet};
+use crate::escape::one_line;
 use crate::source::picture_files;
 use crate::task::anomaly::{Inspector, PixelMetrics, Verdict, auroc, bootstrap_interval, f1, recall_at};
 use anyhow::Context;
@@ -84,7 +85,7 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::commands::stdout();
     writeln!(out, "{} normal, {} with defects, threshold {threshold}", normal.len(), defect.len())?;
     let between =
         |interval: Option<[f64; 2]>| interval.map_or(String::new(), |[low, high]| format!(" ({low:.4} to {high:.4})"));
@@ -107,12 +108,13 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
     }
     for KindResult { kind, n, auroc, auroc_interval, found } in &kinds {
         let area = auroc.unwrap_or_default();
+        let kind = one_line(kind);
         writeln!(out, "  {kind:<16} AUROC {area:.4}{}   {found} of {n} found", between(*auroc_interval))?;
     }
     writeln!(out, "{} false alarms, {} misses, {p50:.1} ms per picture (median)", false_alarms.len(), misses.len())?;
     for (word, rows) in [("false alarm", &false_alarms), ("miss", &misses)] {
         for row in rows.iter() {
-            writeln!(out, "{word}  {:.4}  {}", row.score, row.file.display())?;
+            writeln!(out, "{word}  {:.4}  {}", row.score, one_line(&row.file.display().to_string()))?;
         }
     }
     Ok(ExitCode::SUCCESS)

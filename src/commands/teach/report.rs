@@ -1,6 +1,7 @@
 //! The report at the end of `lineside teach`.
 
 use crate::commands::print_json;
+use crate::escape::one_line;
 use crate::task::anomaly::teach::{LabelGain, TrainedModel};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -58,7 +59,7 @@ impl Summary<'_> {
     /// Prints the report as text.
     pub fn print_text(&self) -> std::io::Result<()> {
         let &Summary { model, pictures, groups, seconds, .. } = self;
-        let mut out = std::io::stdout().lock();
+        let mut out = crate::commands::stdout();
         writeln!(out, "trained with {pictures} pictures in {groups} groups of near-duplicates, in {seconds:.0} s")?;
         writeln!(out, "AUROC of held-out pictures against held-out synthetic defects:")?;
         for candidate in &model.candidates {
@@ -75,7 +76,8 @@ impl Summary<'_> {
             out,
             "threshold {threshold:.4}: {expected:.1} false alarms in 1000 normal frames; {low:.1} to {high:.1} with 95 % confidence"
         )?;
-        let path = self.out.display();
+        let path = self.out.display().to_string();
+        let path = one_line(&path);
         writeln!(out, "written to {path}; to evaluate it: lineside eval {path} --normal DIR --defect DIR")
     }
 }
@@ -87,6 +89,7 @@ fn print_gain(out: &mut impl Write, gain: &LabelGain, model: &TrainedModel) -> s
     let kept = if gain.helped { "" } else { "; labels do not help and are used for the threshold only" };
     writeln!(out, "{:.4} with it{kept}", gain.with)?;
     for (kind, (found, all)) in gain.found(&model.calibration, model.threshold) {
+        let kind = one_line(&kind);
         writeln!(out, "  {kind:<16} {found} of {all} found at the threshold")?;
     }
     let found =

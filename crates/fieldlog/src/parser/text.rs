@@ -60,6 +60,14 @@ pub fn read(line: &[u8], fields: &mut Fields) -> ParseResult {
     }
 }
 
+/// The character of `{1b}` at the beginning of some bytes, and their number.
+fn code_point(bytes: &[u8]) -> Option<(char, usize)> {
+    let digits = bytes.strip_prefix(b"{")?;
+    let length = digits.iter().take(7).position(|byte| *byte == b'}')?;
+    let number = u32::from_str_radix(std::str::from_utf8(&digits[..length]).ok()?, 16).ok()?;
+    Some((char::from_u32(number)?, length + 2))
+}
+
 /// Parses a quoted value after its opening quote. Returns the position after the closing quote.
 fn quoted(line: &[u8], value: usize, key: std::ops::Range<usize>, from: usize, fields: &mut Fields) -> Option<usize> {
     let end = value + memchr::memchr2(b'"', b'\\', &line[value..])?;
@@ -74,11 +82,18 @@ fn quoted(line: &[u8], value: usize, key: std::ops::Range<usize>, from: usize, f
         match line.get(at)? {
             b'"' => break,
             b'\\' => {
-                match line.get(at + 1)? {
-                    b'n' => unescaped.push(b'\n'),
-                    other => unescaped.push(*other),
-                }
+                let (escape, rest) = line[at + 1..].split_first()?;
                 at += 2;
+                match (escape, code_point(rest)) {
+                    (b'n', _) => unescaped.push(b'\n'),
+                    (b'r', _) => unescaped.push(b'\r'),
+                    (b't', _) => unescaped.push(b'\t'),
+                    (b'u', Some((c, length))) => {
+                        unescaped.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                        at += length;
+                    }
+                    (other, _) => unescaped.push(*other),
+                }
             }
             other => {
                 unescaped.push(*other);
@@ -108,6 +123,14 @@ mod tests {
         assert_eq!(fields.get("frame"), Some(&b"a \"b\"\\ c\nd"[..]));
         assert_eq!(fields.get("empty"), Some(&b""[..]));
         assert_eq!(fields.count("n"), Some(7));
+    }
+
+    #[test]
+    fn control_characters_come_back_from_their_codes() {
+        let (fields, read) = fields(r#"record=event frame="a\u{1b}[2J\r\t\u{9b}\\u{1b}" odd="\u{110000}\u{\u""#);
+        assert_eq!(read, ParseResult::Complete);
+        assert_eq!(fields.get("frame"), Some("a\u{1b}[2J\r\t\u{9b}\\u{1b}".as_bytes()));
+        assert_eq!(fields.get("odd"), Some(&b"u{110000}u{u"[..]));
     }
 
     #[test]

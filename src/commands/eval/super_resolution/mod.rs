@@ -6,6 +6,7 @@ mod pairs;
 use super::arguments::EvalArguments;
 use crate::bundle::{self, Bundle};
 use crate::commands::{WrongArguments, print_json};
+use crate::escape::one_line;
 use crate::task::super_resolution::{Enlarger, psnr_y, ssim_y};
 use anyhow::Context;
 use comparison_sheet::ComparisonSheet;
@@ -142,7 +143,7 @@ fn print_table(
     scale: usize,
     small: &str,
 ) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::commands::stdout();
     writeln!(out, "PSNR (dB) and SSIM of luma, x{scale}; small pictures: {small}")?;
     let columns: Vec<String> = std::iter::once("bicubic".into()).chain(names.iter().cloned()).collect();
     let width = |name: &String| name.len().max(14);
@@ -152,7 +153,7 @@ fn print_table(
     }
     writeln!(out)?;
     for row in rows.iter().chain([mean]) {
-        write!(out, "{:<24}", row.file)?;
+        write!(out, "{:<24}", one_line(&row.file))?;
         for (name, fidelity) in columns.iter().zip(std::iter::once(&row.bicubic).chain(&row.by)) {
             let figures = format!("{:.2} {:.4}", fidelity.psnr_y, fidelity.ssim);
             write!(out, "  {figures:>width$}", width = width(name))?;
