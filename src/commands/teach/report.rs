@@ -51,6 +51,7 @@ impl Summary<'_> {
         print_json(&serde_json::json!({
             "pictures": pictures, "groups": groups, "seconds": seconds, "threshold": model.threshold,
             "false_alarms": false_alarms, "false_alarms_interval": self.interval(),
+            "painted": { "found": model.check.found, "count": model.check.painted }, "warnings": model.check.warnings(groups),
             "auroc_synthetic": model.auroc, "candidates": candidates, "labelled": labelled,
             "out": out,
         }))
@@ -76,6 +77,11 @@ impl Summary<'_> {
             out,
             "threshold {threshold:.4}: {expected:.1} false alarms in 1000 normal frames; {low:.1} to {high:.1} with 95 % confidence"
         )?;
+        let check = &model.check;
+        writeln!(out, "  {} of {} painted defects found at the threshold", check.found, check.painted)?;
+        for warning in check.warnings(groups) {
+            writeln!(out, "warning: {warning}")?;
+        }
         let path = self.out.display().to_string();
         let path = one_line(&path);
         writeln!(out, "written to {path}; to evaluate it: lineside eval {path} --normal DIR --defect DIR")

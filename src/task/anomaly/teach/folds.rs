@@ -4,18 +4,30 @@
 //! Pictures of the same part, taken under another light or a moment later, are recognized by the correlation of their thumbnails.
 //! All parts on a line look similar, so the mean thumbnail is subtracted first. Groups grow by average linkage (Sokal and
 //! Michener 1958), which does not join A and C only because both resemble B, and their size is limited so that folds can be
-//! balanced. Without near-duplicates, folds are blocks in the order in which the pictures were taken.
+//! balanced.
+//!
+//! How much alike is alike? Parts of one design or of one batch correlate as highly as exposures of one part do elsewhere, and
+//! must *not* be held out together: scored by a model that has never seen their design they set a threshold which finds nothing. What
+//! tells the two apart is how many there are. So distances are measured in units of the distance to each picture's twelfth neighbour
+//! (self-tuning: Zelnik-Manor and Perona 2004): few pictures that are much closer to each other than to the thirteenth are
+//! exposures of one part, many that are equally close are parts of one design. Groups are then put into folds at random, not in the
+//! order in which they were taken, so that each fold holds some of each batch.
 
 use lineside_picture::Picture;
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use std::cmp::Ordering;
 
 /// The side of a thumbnail, in pixels.
 pub const THUMBNAIL_SIDE: usize = 32;
 /// Pixels of a thumbnail.
 const PIXELS: usize = THUMBNAIL_SIDE * THUMBNAIL_SIDE;
-/// Two groups are joined while the mean correlation of their pictures is above this. Chosen on the magnetic tiles
-/// (docs/anomaly.md).
-const MIN_CORRELATION: f32 = 0.7;
+/// Two groups are joined while the mean closeness of their pictures is above this: nearer than 0.8 of their scale.
+const MIN_CLOSENESS: f32 = 0.2;
+/// A picture's scale is its distance from this neighbour: more exposures than one part usually has.
+const SCALE_NEIGHBOUR: usize = 12;
+/// The least scale: pictures that correlate above 0.96 are of the same part however many there are.
+const MIN_SCALE: f32 = 0.25;
 /// A group holds at most one picture in this many: half a fold of four.
 const MAX_GROUP_PART: usize = 8;
 /// Steps of an `i8` per standard deviation: 127 is four standard deviations.
@@ -33,24 +45,26 @@ pub fn near_duplicates(thumbnails: &[Picture]) -> Vec<usize> {
             (similarity[a * count + b], similarity[b * count + a]) = (value, value);
         }
     }
+    to_closeness(&mut similarity, count);
     renumber(&average_linkage(similarity, count, count.div_ceil(MAX_GROUP_PART)))
 }
 
-/// For each picture the fold, below `folds`, in which it is held out. Groups stay whole and are assigned in the order of their
-/// first picture: folds are blocks in time as far as groups allow, and no fold exceeds its share by more than one group.
+/// For each picture the fold, below `folds`, in which it is held out. Groups stay whole and are assigned in a random order, the same in
+/// each call; no fold exceeds its share by more than one group.
 pub fn assign_folds(groups: &[usize], folds: usize) -> Vec<usize> {
     let mut sizes = vec![0; groups.iter().max().map_or(0, |last| last + 1)];
     groups.iter().for_each(|&group| sizes[group] += 1);
-    let mut before = 0;
-    let places: Vec<usize> = sizes
-        .iter()
-        .map(|size| {
-            // The position of the group's middle among all pictures.
-            let place = (2 * before + size) * folds / (2 * groups.len());
-            before += size;
-            place
-        })
-        .collect();
+    let mut order: Vec<usize> = (0..sizes.len()).collect();
+    let mut random = SplitMix64::seed_from_u64(0);
+    for left in (1..order.len()).rev() {
+        order.swap(left, (random.next_u64() % (left as u64 + 1)) as usize);
+    }
+    let (mut before, mut places) = (0, vec![0; sizes.len()]);
+    for group in order {
+        // The position of the group's middle among all pictures.
+        places[group] = (2 * before + sizes[group]) * folds / (2 * groups.len());
+        before += sizes[group];
+    }
     groups.iter().map(|&group| places[group]).collect()
 }
 
@@ -103,7 +117,27 @@ fn correlation(a: &[i8], b: &[i8]) -> f32 {
     if norms > 0.0 { (f64::from(dot(a, b)) / norms.sqrt()) as f32 } else { 0.0 }
 }
 
-/// Joins the two most similar groups repeatedly, while their similarity is above [`MIN_CORRELATION`] and the joined group is no
+/// Turns correlations, `[count, count]`, into closeness: 1 less the distance in units of both pictures' scales.
+fn to_closeness(correlations: &mut [f32], count: usize) {
+    let distance = |correlation: f32| (1.0 - correlation).max(0.0).sqrt();
+    let scales: Vec<f32> = correlations
+        .chunks_exact(count.max(1))
+        .map(|row| {
+            let mut distances: Vec<f32> = row.iter().map(|&value| distance(value)).collect();
+            distances.sort_by(f32::total_cmp);
+            // The last is the picture itself, at an infinite distance.
+            let at = SCALE_NEIGHBOUR.min(count.saturating_sub(1)).saturating_sub(1);
+            distances.get(at).copied().unwrap_or(1.0).clamp(MIN_SCALE, 2.0)
+        })
+        .collect();
+    for (a, row) in correlations.chunks_exact_mut(count.max(1)).enumerate() {
+        for (b, value) in row.iter_mut().enumerate().filter(|(b, _)| *b != a) {
+            *value = 1.0 - distance(*value) / (scales[a] * scales[b]).sqrt();
+        }
+    }
+}
+
+/// Joins the two most similar groups repeatedly, while their similarity is above [`MIN_CLOSENESS`] and the joined group is no
 /// larger than `largest`. Returns for each picture one picture of its group. `similarity` is `[count, count]`, -∞ on the diagonal.
 fn average_linkage(mut similarity: Vec<f32>, count: usize, largest: usize) -> Vec<usize> {
     let mut group: Vec<usize> = (0..count).collect();
@@ -117,7 +151,7 @@ fn average_linkage(mut similarity: Vec<f32>, count: usize, largest: usize) -> Ve
     loop {
         let at = |row: usize| similarity[row * count + nearest_of[row]];
         let best = (0..count).max_by(|&a, &b| at(a).total_cmp(&at(b)).then(b.cmp(&a)));
-        let Some(kept) = best.filter(|&row| at(row).partial_cmp(&MIN_CORRELATION) == Some(Ordering::Greater)) else {
+        let Some(kept) = best.filter(|&row| at(row).partial_cmp(&MIN_CLOSENESS) == Some(Ordering::Greater)) else {
             break;
         };
         let removed = nearest_of[kept];
@@ -164,7 +198,6 @@ mod tests {
     use super::*;
     use lineside_picture::Layout;
     use rand_xoshiro::Xoshiro256PlusPlus;
-    use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
     /// Thumbnails of parts that look similar; each part has marks of its own and is taken several times with another brightness
     /// and noise.
@@ -193,8 +226,31 @@ mod tests {
         let expected: Vec<usize> = (0..60).map(|i| i / 3).collect();
         assert_eq!(groups, expected);
         let folds = assign_folds(&groups, 4);
-        assert!(folds.is_sorted(), "blocks in the order in which they were taken");
+        assert!(folds.chunks_exact(3).all(|part| part == [part[0]; 3]), "{folds:?}");
         assert_eq!([0, 1, 2, 3].map(|fold| folds.iter().filter(|f| **f == fold).count()), [15; 4]);
+    }
+
+    #[test]
+    fn many_parts_of_one_design_are_no_near_duplicates_and_each_fold_has_some_of_each() {
+        // Four designs, thirty parts of each, which vary as much by themselves as the designs do.
+        let mut bits = Xoshiro256PlusPlus::seed_from_u64(9);
+        let mut plane = move || -> Vec<i64> { (0..PIXELS).map(|_| (bits.next_u64() >> 33) as i64 % 21 - 10).collect() };
+        let mut thumbnails = Vec::new();
+        for _ in 0..4 {
+            let design = plane();
+            for _ in 0..30 {
+                let data = design.iter().zip(plane()).map(|(design, own)| (128 + design + own) as u8).collect();
+                thumbnails.push(Picture::from_data(Layout::Grey, THUMBNAIL_SIDE, THUMBNAIL_SIDE, data).unwrap());
+            }
+        }
+        let groups = near_duplicates(&thumbnails);
+        let folds = assign_folds(&groups, 4);
+        for (design, folds) in folds.chunks_exact(30).enumerate() {
+            for fold in 0..4 {
+                let there = folds.iter().filter(|other| **other == fold).count();
+                assert!(there >= 2, "design {design} has {there} of 30 pictures in fold {fold}");
+            }
+        }
     }
 
     #[test]
@@ -222,7 +278,11 @@ mod tests {
     fn a_few_pictures_or_none_have_folds_too() {
         assert_eq!(near_duplicates(&[]), [0usize; 0]);
         assert_eq!(assign_folds(&[], 4), [0usize; 0]);
-        assert_eq!(assign_folds(&[0, 1, 2, 3, 4], 4), [0, 1, 2, 2, 3]);
-        assert_eq!(assign_folds(&[0, 1, 0, 2, 1], 2), [0, 1, 0, 1, 1]);
+        for groups in [[0, 1, 2, 3, 4], [0, 1, 0, 2, 1]] {
+            let folds = assign_folds(&groups, 2);
+            assert!(folds.contains(&0) && folds.contains(&1) && folds.iter().all(|fold| *fold < 2), "{folds:?}");
+            let whole = |a: usize, b: usize| groups[a] != groups[b] || folds[a] == folds[b];
+            assert!((0..5).all(|a| (0..5).all(|b| whole(a, b))), "{folds:?}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::feature_cache::TrainingPicture;
 use super::scheme::VIEWS;
+use super::threshold_check::ThresholdCheck;
 use crate::bundle::{AnomalySection, HeatSection, Method, ScorerSection};
 use crate::task::anomaly::baseline::{Baseline, ImageStatsBaseline};
 use crate::task::anomaly::calibration::Calibration;
@@ -70,6 +71,8 @@ pub struct TrainedModel {
     pub calibration: Calibration,
     /// The score from which on a frame counts as defect, 0..1.
     pub threshold: f64,
+    /// What the threshold is worth.
+    pub check: ThresholdCheck,
     /// What labelled defects gained; `None` without any.
     pub gain: Option<LabelGain>,
     /// The sums of the normal pictures when they were held out, in their order.

@@ -11,6 +11,7 @@ use super::feature_cache::FeatureCache;
 use super::fold_data::FoldData;
 use super::scheme::{CANDIDATES, HEATMAP, Scale, TeachError};
 use super::selection::{HeldOutScore, auroc_of_sum, is_worse, scale_of, summed};
+use super::threshold_check::ThresholdCheck;
 use super::trained_model::{
     LabelGain, ScorerResult, ScorerStatistics, TrainedModel, half_distances, outliers, threshold,
 };
@@ -60,9 +61,10 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
     let distances = validator.heatmap_distances(&mut data)?;
 
     let scales: Vec<Scale> = held_out.iter().map(|scores| scale_of(&scores.normal)).collect();
-    let values = |scores: Vec<HeldOutScore>| scores.into_iter().map(|score| score.value).collect::<Vec<f64>>();
-    let normal_sums = values(summed(&held_out, &selected, |scores| &scores.normal));
-    let labelled_sums = values(summed(&held_out, &selected, |scores| &scores.labelled));
+    let values = |scores: &[HeldOutScore]| scores.iter().map(|score| score.value).collect::<Vec<f64>>();
+    let normal_scores = summed(&held_out, &selected, |scores| &scores.normal);
+    let normal_sums = values(&normal_scores);
+    let labelled_sums = values(&summed(&held_out, &selected, |scores| &scores.labelled));
     let calibration = Calibration::fit(&normal_sums);
     let mut scorers = Vec::new();
     for &candidate in &selected {
@@ -74,6 +76,8 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
     let matrix = data.train(HEATMAP, helped)?;
     scorers.push(ScorerStatistics { section: HEATMAP.section(Scale::IDENTITY, 0.0), matrix });
     let threshold = threshold(&calibration, &labelled_sums, share);
+    let painted = summed(&held_out, &selected, |scores| &scores.synthetic);
+    let check = ThresholdCheck::new(&normal_scores, &painted, |sum| calibration.score(sum) >= threshold);
     let gain = |labels: &LabelledFeatures| LabelGain {
         without: aurocs[0],
         with: aurocs[1],
@@ -95,6 +99,7 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
         auroc: auroc_of_sum(&held_out, &selected, |scores| &scores.synthetic).unwrap_or(0.0),
         false_alarm_interval: false_alarm_interval(&normal_sums, &assignment.clusters, 1.0 - threshold),
         threshold,
+        check,
         gain: labels.as_ref().map(gain),
         calibration,
         sums: normal_sums,
