@@ -217,6 +217,21 @@ fn a_slow_cpu_a_frozen_camera_and_a_weak_supply_are_found() {
 }
 
 #[test]
+fn what_the_disk_did_not_take_in_time_is_found_over_all_runs() {
+    let mut story = Story::new("line3");
+    for unrecorded in ["629", "71"] {
+        // Of a run the last record counts: its numbers are those of the whole run.
+        story.start("clean").go(HOUR).record("status", &[("uptime_s", "3600"), ("unrecorded", "17")]);
+        story.record("stop", &[("reason", "stop asked for"), ("unrecorded", unrecorded)]);
+        story.time += MINUTE;
+    }
+    says(&of(story.text()), "unrecorded", &["700 verdicts were not recorded", "alarms were set"]);
+    let mut clean = Story::new("line3");
+    clean.start("clean").go(HOUR).stop("stop asked for");
+    assert!(!of(clean.text())["findings"].to_string().contains("unrecorded"));
+}
+
+#[test]
 fn clocks_that_jump_and_lines_that_are_missing_are_found() {
     let mut story = Story::new("line3");
     story.start("clean").go(HOUR);

@@ -18,6 +18,7 @@ type TimedBucket<'a> = (Millis, &'a Bucket);
 pub fn find(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     latency(summary, board, findings);
     dropped(summary, board, findings);
+    unrecorded(board, findings);
     rate(summary, board, findings);
 }
 
@@ -184,6 +185,21 @@ fn dropped(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
             .with_lines(bucket.dropped.line_ref)
             .order(100.0 * share.max(max_share / 4.0)),
     );
+}
+
+/// Results that the disk did not take in time.
+fn unrecorded(board: &Board, findings: &mut Vec<Finding>) {
+    let count = board.unrecorded;
+    if count == 0 {
+        return;
+    }
+    let text = format!(
+        "{} were not recorded, because the disk did not take the results before them in time: their alarms were set, but neither \
+         a record nor a picture is left",
+        humanize::plural(count, "verdict")
+    );
+    let advice = "A card that stalls for seconds is worn out or of a slow kind: replace it, let less be written (output.normal_every, other programs), or put output.folder on another disk.";
+    findings.push(Finding::new(Severity::Warning, "unrecorded", text + ".").advice(advice).order(count as f64));
 }
 
 /// A camera that delivers fewer frames than before.

@@ -138,6 +138,8 @@ pub struct Run {
     pub uptime: Option<f64>,
     /// Log lines that it suppressed.
     pub held_back: u64,
+    /// Verdicts that the disk did not take in time.
+    pub unrecorded: u64,
     /// Evidence of why it ended.
     pub evidence: ExitEvidence,
     /// Since when the camera is away or frozen.
@@ -186,6 +188,7 @@ impl Run {
             growth: MemoryTrend::default(),
             uptime: None,
             held_back: 0,
+            unrecorded: 0,
             evidence: ExitEvidence::default(),
             camera: None,
             outage: (0.0, 0.0),
@@ -410,5 +413,6 @@ impl Run {
             bucket.sharpness.add(sharpness, judged.max(0.1));
         }
         self.held_back = self.held_back.max(status.held_back);
+        self.unrecorded = self.unrecorded.max(status.unrecorded);
     }
 }

@@ -99,6 +99,7 @@ pub struct Status {
     pub throttled: Option<u32>,
     pub heat: Option<u64>,
     pub held_back: u64,
+    pub unrecorded: u64,
     pub drift_ks: Option<f64>,
 }
 
@@ -133,6 +134,7 @@ impl Status {
                 // The supply's alarm on other boards: as a Pi's bit 0.
                 b"undervoltage" if value == b"true" => status.throttled = Some(status.throttled.unwrap_or(0) | 1),
                 b"heat" => status.heat = count(value),
+                b"unrecorded" => status.unrecorded = count(value).unwrap_or(0),
                 b"held_back" => status.held_back = count(value).unwrap_or(0),
                 b"drift_ks" => status.drift_ks = number(value),
                 b"source" => {

@@ -264,6 +264,7 @@ impl Board {
         self.watch.add(&run.watch);
         self.down += down;
         self.held_back = self.held_back.max(run.held_back);
+        self.unrecorded += run.unrecorded;
         let row = RunSummary {
             runs: 1,
             version: run.start.as_ref().map(|start| start.version.clone()).unwrap_or_default(),

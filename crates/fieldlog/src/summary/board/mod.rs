@@ -168,6 +168,8 @@ pub struct Board {
     pub refused_why: String,
     /// Log lines that were suppressed.
     pub held_back: u64,
+    /// Verdicts that the disk did not take in time.
+    pub unrecorded: u64,
     /// How the run before the first of the log ended, as that one found it.
     pub before_first: Option<(String, LineRef)>,
     /// The largest distance of the scores to the bundle's baseline.
@@ -231,6 +233,7 @@ impl Board {
             refused: Occurrences::default(),
             refused_why: String::new(),
             held_back: 0,
+            unrecorded: 0,
             before_first: None,
             drift: Peak::default(),
             held_back_sum: 0,
