@@ -65,6 +65,7 @@ pub fn status(
     let fps = if interval.seconds > 0.1 { interval.captured as f64 / interval.seconds } else { 0.0 };
     record.add("fps", tenths(fps));
     record.add("score", status.score);
+    record.add("severity", thousandths(status.severity));
     for stage in Stage::ALL {
         let times = interval.stage(stage);
         if times.count() > 0 {
@@ -121,6 +122,7 @@ fn judged(telemetry: &Telemetry, kind: &'static str, report: &Report) -> Record 
         .with("id", telemetry.event_id())
         .with("frame", report.name.as_str())
         .with("score", verdict.score)
+        .with("severity", thousandths(verdict.severity))
         .with("threshold", verdict.threshold)
         .with_known("similar", report.similar.then_some(true))
         .with("bundle", &*report.bundle)

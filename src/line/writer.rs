@@ -46,7 +46,10 @@ impl Reporter for Writer {
             None => String::new(),
         };
         let latency = report.latency.as_secs_f64() * 1e3;
-        self.print(&format!("{:<28} {word}  score {:.4}  {latency:6.1} ms  {place}", report.name, verdict.score));
+        self.print(&format!(
+            "{:<28} {word}  severity {:5.2}  score {:.4}  {latency:6.1} ms  {place}",
+            report.name, verdict.severity, verdict.score
+        ));
         self.report_enlarging(report);
         if verdict.defect || report.spot.is_some() {
             self.keep_pictures(report);

@@ -2,6 +2,7 @@
 
 use crate::field::{FrameStats, Interval, Stage};
 use crate::source::SourceCondition;
+use crate::task::anomaly::Verdict;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -64,6 +65,8 @@ pub struct Status {
     pub defects: u64,
     /// The last score.
     pub score: f64,
+    /// The last severity.
+    pub severity: f64,
     /// The sum of all frame-to-verdict times.
     pub total_latency: Duration,
     /// The longest frame-to-verdict time.
@@ -118,7 +121,7 @@ impl Progress {
     }
 
     /// Notes a verdict.
-    pub fn verdict(&self, stats: &FrameStats, defect: bool, times: VerdictTimes) {
+    pub fn verdict(&self, stats: &FrameStats, verdict: &Verdict, times: VerdictTimes) {
         let mut interval = self.interval();
         interval.add_frame(stats);
         interval.add_time(Stage::Verdict, times.verdict);
@@ -126,8 +129,8 @@ impl Progress {
         interval.add_time(Stage::Judge, times.judge);
         drop(interval);
         let mut state = self.lock();
-        state.score = stats.score;
-        state.defects += u64::from(defect);
+        (state.score, state.severity) = (verdict.score, verdict.severity);
+        state.defects += u64::from(verdict.defect);
         state.total_latency += times.verdict;
         state.longest_latency = state.longest_latency.max(times.verdict);
     }

@@ -131,7 +131,8 @@ impl<'a> InspectionThread<'a> {
         }
     }
 
-    pub(super) fn run(&mut self, slot: &NewestFrame, pulse: &Pulse, to_writer: &ToWriter) {
+    /// Inspects until there are no more frames; returns false where the writer is gone before.
+    pub(super) fn run(&mut self, slot: &NewestFrame, pulse: &Pulse, to_writer: &ToWriter) -> bool {
         seal_this_thread();
         let progress = &*to_writer.progress;
         let mut free = Instant::now();
@@ -144,12 +145,12 @@ impl<'a> InspectionThread<'a> {
                     self.inspection.signals.iter_mut().for_each(|signal| signal.tick(now));
                     continue;
                 }
-                Taken::Closed => return,
+                Taken::Closed => return true,
             };
             let taken = Instant::now();
             // A source without a pace of its own runs ahead of inspection; its waiting is not inspection's time.
             let begun = if self.live { frame.captured } else { frame.captured.max(free) };
-            let Some(mut report) = self.report.take() else { return };
+            let Some(mut report) = self.report.take() else { return false };
             let result = self.judge(&frame, &mut report);
             let judge = taken.elapsed();
             if result.is_ok() {
@@ -166,7 +167,7 @@ impl<'a> InspectionThread<'a> {
                     let times =
                         VerdictTimes { verdict: report.latency, wait: taken.saturating_duration_since(begun), judge };
                     let stats = self.frame_stats(report.verdict.score);
-                    progress.verdict(&stats, report.verdict.defect, times);
+                    progress.verdict(&stats, &report.verdict, times);
                     report.similar = fate == Fate::SkippedSimilar;
                     report.priority = self.priority(report.verdict.defect, report.similar, stats.is_distinct);
                     progress.frame(fate);
@@ -190,7 +191,7 @@ impl<'a> InspectionThread<'a> {
             };
             slot.give_back(frame);
             if !self.hand_over(message, to_writer, pulse) {
-                return;
+                return false;
             }
             free = Instant::now();
             self.shedding.inspected(taken, free);

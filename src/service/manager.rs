@@ -73,7 +73,7 @@ impl ServiceManager {
     }
 }
 
-/// The rate, the last score and the counts, in one line.
+/// The rate, the last severity and the counts, in one line.
 fn line(status: &Status, fps: f64) -> String {
     let counts = status.counts;
     let judged = counts.inspected + counts.skipped_similar;
@@ -81,8 +81,8 @@ fn line(status: &Status, fps: f64) -> String {
         return format!("no frame is coming; {judged} inspected, {} with defects", status.defects);
     }
     format!(
-        "{fps:.1} frames a second, score {:.3}, {:.1} ms to a verdict; {judged} inspected, {} with defects, {} failed",
-        status.score,
+        "{fps:.1} frames a second, severity {:.2}, {:.1} ms to a verdict; {judged} inspected, {} with defects, {} failed",
+        status.severity,
         status.mean_latency_ms(),
         status.defects,
         counts.failed
@@ -104,9 +104,12 @@ mod tests {
     #[test]
     fn the_line_has_the_rate_or_says_that_no_frame_comes() {
         let counts = Counts { captured: 30, inspected: 28, skipped_similar: 1, dropped_stale: 0, failed: 1 };
-        let status = Status { counts, score: 0.25, defects: 2, ..Status::default() };
+        let status = Status { counts, severity: 0.25, defects: 2, ..Status::default() };
         let text = line(&status, 12.34);
-        assert!(text.contains("12.3 frames a second, score 0.250") && text.contains("29 inspected, 2 with"), "{text}");
+        assert!(
+            text.contains("12.3 frames a second, severity 0.25") && text.contains("29 inspected, 2 with"),
+            "{text}"
+        );
         assert!(line(&status, 0.0).starts_with("no frame is coming"));
     }
 }

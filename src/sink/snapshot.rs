@@ -8,7 +8,8 @@ use lineside_picture::{
 const ALARM: Colour = Colour(255, 64, 48);
 const TEXT: Colour = Colour(255, 255, 255);
 
-/// The frame in colour with the heatmap as an overlay, a box around each region, and the score.
+/// The frame in colour with the heatmap as an overlay where it is above what normal frames reach, a box around each region, and the
+/// severity. The boxes carry no numbers: the heat is on another scale.
 ///
 /// # Errors
 /// [`PictureError`] if the heatmap does not fit the frame.
@@ -20,10 +21,8 @@ pub fn annotated(frame: &Picture, verdict: &Verdict) -> Result<Picture, PictureE
     overlay_heatmap(&mut picture, &heat)?;
     for region in &verdict.regions {
         draw_box(&mut picture, region.area, ALARM, 2);
-        let below_top = region.area.y.saturating_sub(16);
-        label(&mut picture, region.area.x, below_top, &format!("{:.2}", region.score), ALARM);
     }
-    let summary = format!("score {:.3}  threshold {:.2}", verdict.score, verdict.threshold);
+    let summary = format!("severity {:.2}  alarm from 1", verdict.severity);
     let y = picture.height().saturating_sub(16);
     label(&mut picture, 2, y, &summary, TEXT);
     Ok(picture)

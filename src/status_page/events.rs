@@ -72,7 +72,8 @@ fn events_in(path: &Path, most: usize) -> Vec<Value> {
 fn summary(record: &Value) -> Value {
     let picture = |name: &str| record["files"][name].as_str().filter(|file| is_picture_name(file));
     json!({
-        "time": record["time"], "frame": record["frame"], "score": record["score"], "threshold": record["threshold"],
+        "time": record["time"], "frame": record["frame"], "score": record["score"], "severity": record["severity"],
+        "threshold": record["threshold"],
         "latency_ms": record["latency_ms"], "picture": picture("annotated"), "spot": picture("spot"),
     })
 }

@@ -1,4 +1,4 @@
-//! Hands scores and requested frames from the inspection thread to the page. The inspection thread never waits: frames are
+//! Hands severities and requested frames from the inspection thread to the page. The inspection thread never waits: frames are
 //! handed over by swapping buffers, figures are atomic, and a lock that the page holds is skipped.
 
 use crate::sink::VerdictObserver;
@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Rela
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// How many scores are kept for the chart.
-pub const SCORES: usize = 240;
+/// How many severities are kept for the chart.
+pub const SEVERITIES: usize = 240;
 
 /// Shared by the inspection thread and the page.
 pub struct LiveFeed {
@@ -18,7 +18,7 @@ pub struct LiveFeed {
     requested: AtomicBool,
     slot: Mutex<FrameSlot>,
     verdicts: AtomicU64,
-    ring: [AtomicU64; SCORES],
+    ring: [AtomicU64; SEVERITIES],
     threshold: AtomicU64,
 }
 
@@ -50,24 +50,26 @@ impl LiveFrame {
 
 /// The figures of one verdict.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ScoreSample {
-    /// The score, 0 to 1.
-    pub score: f32,
+pub struct SeveritySample {
+    /// The severity: 0 like what was taught, 1 at the threshold.
+    pub severity: f32,
     /// From capture to verdict, in microseconds.
     pub micros: u32,
     /// Whether the frame was a defect.
     pub defect: bool,
 }
 
-impl ScoreSample {
-    /// One word, so that it is read and written atomically: 32 bits of score, 31 of time, one for the defect.
+impl SeveritySample {
+    /// One word, so that it is read and written atomically: 32 bits of severity, 31 of time, one for the defect.
     fn pack(self) -> u64 {
-        u64::from(self.score.to_bits()) << 32 | u64::from(self.micros.min(u32::MAX >> 1)) << 1 | u64::from(self.defect)
+        u64::from(self.severity.to_bits()) << 32
+            | u64::from(self.micros.min(u32::MAX >> 1)) << 1
+            | u64::from(self.defect)
     }
 
-    fn unpack(word: u64) -> ScoreSample {
+    fn unpack(word: u64) -> SeveritySample {
         let low = word as u32;
-        ScoreSample { score: f32::from_bits((word >> 32) as u32), micros: low >> 1, defect: low & 1 == 1 }
+        SeveritySample { severity: f32::from_bits((word >> 32) as u32), micros: low >> 1, defect: low & 1 == 1 }
     }
 }
 
@@ -80,7 +82,7 @@ impl LiveFeed {
             requested: AtomicBool::new(false),
             slot: Mutex::new(slot),
             verdicts: AtomicU64::new(0),
-            ring: [const { AtomicU64::new(0) }; SCORES],
+            ring: [const { AtomicU64::new(0) }; SEVERITIES],
             threshold: AtomicU64::new(0),
         }
     }
@@ -106,10 +108,10 @@ impl LiveFeed {
     }
 
     /// The number of verdicts so far, and the last `most` of them, the oldest first.
-    pub fn last_scores(&self, most: usize) -> (u64, Vec<ScoreSample>) {
+    pub fn last_severities(&self, most: usize) -> (u64, Vec<SeveritySample>) {
         let end = self.verdicts.load(Acquire);
-        let begin = end.saturating_sub(most.min(SCORES) as u64);
-        let at = |number: u64| ScoreSample::unpack(self.ring[number as usize % SCORES].load(Relaxed));
+        let begin = end.saturating_sub(most.min(SEVERITIES) as u64);
+        let at = |number: u64| SeveritySample::unpack(self.ring[number as usize % SEVERITIES].load(Relaxed));
         (end, (begin..end).map(at).collect())
     }
 
@@ -123,8 +125,8 @@ impl VerdictObserver for LiveFeed {
     fn observe(&self, frame: &mut Picture, verdict: &Verdict, latency: Duration) {
         let micros = latency.as_micros().min(u128::from(u32::MAX)) as u32;
         let number = self.verdicts.load(Relaxed);
-        let sample = ScoreSample { score: verdict.score as f32, micros, defect: verdict.defect };
-        self.ring[number as usize % SCORES].store(sample.pack(), Relaxed);
+        let sample = SeveritySample { severity: verdict.severity as f32, micros, defect: verdict.defect };
+        self.ring[number as usize % SEVERITIES].store(sample.pack(), Relaxed);
         self.threshold.store(verdict.threshold.to_bits(), Relaxed);
         // Only this thread writes. The page reads the count first, and so sees what was stored before.
         self.verdicts.store(number + 1, Release);
@@ -137,6 +139,7 @@ impl VerdictObserver for LiveFeed {
         kept.verdict.heat.copy_from(&verdict.heat);
         kept.verdict.regions.clone_from(&verdict.regions);
         (kept.verdict.score, kept.verdict.threshold) = (verdict.score, verdict.threshold);
+        kept.verdict.severity = verdict.severity;
         (kept.verdict.defect, kept.verdict.peak) = (verdict.defect, verdict.peak);
         *is_new = true;
         self.requested.store(false, Relaxed);
@@ -147,10 +150,10 @@ impl VerdictObserver for LiveFeed {
 mod tests {
     use super::*;
 
-    fn observe(live: &LiveFeed, score: f64, grey: u8, millis: u64) {
+    fn observe(live: &LiveFeed, severity: f64, grey: u8, millis: u64) {
         let mut frame = Picture::new(Layout::Rgb, 8, 6);
         frame.data_mut().fill(grey);
-        let verdict = Verdict { score, threshold: 0.5, defect: score >= 0.5, ..Verdict::default() };
+        let verdict = Verdict { severity, threshold: 0.5, defect: severity >= 0.5, ..Verdict::default() };
         live.observe(&mut frame, &verdict, Duration::from_millis(millis));
     }
 
@@ -164,7 +167,7 @@ mod tests {
         observe(&live, 0.9, 2, 3);
         observe(&live, 0.2, 3, 3);
         assert!(live.take(&mut taken), "the first one after the request");
-        assert_eq!((taken.picture.data()[0], taken.verdict.score, taken.verdict.defect), (2, 0.9, true));
+        assert_eq!((taken.picture.data()[0], taken.verdict.severity, taken.verdict.defect), (2, 0.9, true));
         assert!(!live.take(&mut taken));
     }
 
@@ -176,18 +179,18 @@ mod tests {
         observe(&live, 0.3, 1, 3);
         drop(held);
         assert!(!live.take(&mut LiveFrame::default()), "it did not wait");
-        assert_eq!(live.last_scores(9).1.len(), 1, "the score is kept nevertheless");
+        assert_eq!(live.last_severities(9).1.len(), 1, "the severity is kept nevertheless");
     }
 
     #[test]
-    fn the_last_scores_are_kept_in_order() {
+    fn the_last_severities_are_kept_in_order() {
         let live = LiveFeed::new(None);
-        (0..SCORES + 10).for_each(|i| observe(&live, i as f64 / 1000.0, 0, i as u64));
-        let (end, last) = live.last_scores(3);
-        assert_eq!(end, SCORES as u64 + 10);
+        (0..SEVERITIES + 10).for_each(|i| observe(&live, i as f64 / 1000.0, 0, i as u64));
+        let (end, last) = live.last_severities(3);
+        assert_eq!(end, SEVERITIES as u64 + 10);
         let expected: Vec<f32> = [247, 248, 249].map(|i| i as f32 / 1000.0).to_vec();
-        assert_eq!(last.iter().map(|one| one.score).collect::<Vec<_>>(), expected);
+        assert_eq!(last.iter().map(|one| one.severity).collect::<Vec<_>>(), expected);
         assert_eq!((last[2].micros, last[2].defect), (249_000, false));
-        assert_eq!(live.last_scores(usize::MAX).1.len(), SCORES);
+        assert_eq!(live.last_severities(usize::MAX).1.len(), SEVERITIES);
     }
 }

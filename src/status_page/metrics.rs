@@ -35,9 +35,11 @@ pub fn metrics(page: &PageState, now: &StatusSnapshot) -> String {
     text.one("lineside_enlarged_total", "counter", "Upscaled spots or frames.", status.enlarging.done as f64);
     let late = status.enlarging.late as f64;
     text.one("lineside_enlarged_late_total", "counter", "Upscalings that exceeded super_resolution.max_ms.", late);
-    let (_, last) = live.last_scores(1);
+    let (_, last) = live.last_severities(1);
     if let Some(last) = last.first() {
-        text.one("lineside_score", "gauge", "The last score, 0 to 1.", f64::from(last.score));
+        text.one("lineside_score", "gauge", "The last score, 0 to 1.", status.score);
+        let severity = f64::from(last.severity);
+        text.one("lineside_severity", "gauge", "The last severity: 0 as taught, a defect from 1.", severity);
         text.one("lineside_threshold", "gauge", "The score from which a frame is a defect.", live.threshold());
     }
     text.times(&now.stages);

@@ -1,7 +1,7 @@
 //! `/status.json`: what the page shows.
 
 use super::limits::VIEWERS;
-use super::live::SCORES;
+use super::live::SEVERITIES;
 use super::page::PageState;
 use super::stages::StageTimes;
 use super::status_cell::StatusSnapshot;
@@ -15,9 +15,9 @@ const RECENT: Duration = Duration::from_secs(3);
 /// Everything that the page shows beside the live view.
 pub fn status(page: &PageState, now: &StatusSnapshot) -> Value {
     let PageState { facts, live, latest, .. } = page;
-    let (verdicts, recent) = live.last_scores(SCORES);
+    let (verdicts, recent) = live.last_severities(SEVERITIES);
     let last = recent.last();
-    let scores: Vec<f64> = recent.iter().map(|one| rounded(f64::from(one.score), 1e4)).collect();
+    let severities: Vec<f64> = recent.iter().map(|one| rounded(f64::from(one.severity), 1e3)).collect();
     let defects: Vec<usize> = (0..recent.len()).filter(|&at| recent[at].defect).collect();
     let image = latest.newest(RECENT);
     let counts = &now.status.counts;
@@ -39,7 +39,8 @@ pub fn status(page: &PageState, now: &StatusSnapshot) -> Value {
         "unrecorded": now.status.unrecorded,
         "fps": now.fps.map(|fps| rounded(fps, 10.0)),
         "since_defect_s": now.since_defect().map(|time| rounded(time.as_secs_f64(), 10.0)),
-        "score": last.map(|one| rounded(f64::from(one.score), 1e4)),
+        "score": last.map(|_| rounded(now.status.score, 1e4)),
+        "severity": last.map(|one| rounded(f64::from(one.severity), 1e3)),
         "defect": last.map(|one| one.defect),
         "threshold": live.threshold(),
         "latency_ms": {
@@ -55,7 +56,7 @@ pub fn status(page: &PageState, now: &StatusSnapshot) -> Value {
         "throttled": now.heat.bits(),
         "heat_rung": now.rung,
         "verdicts": verdicts,
-        "scores": scores,
+        "severities": severities,
         "chart_defects": defects,
         "focus": image.as_ref().map(|image| rounded(image.sharpness, 100.0)),
         "brightness": image.as_ref().map(|image| rounded(image.brightness, 10.0)),

@@ -48,7 +48,10 @@ fn a_broker_hears_what_is_written_down_in_order_and_home_assistant_is_told_what_
     );
     let components = found["components"].as_object().unwrap();
     let names: Vec<&str> = components.keys().map(String::as_str).collect();
-    assert_eq!(names, ["defect", "defects", "fault", "fps", "latency", "memory", "score", "state", "temperature"]);
+    assert_eq!(
+        names,
+        ["defect", "defects", "fault", "fps", "latency", "memory", "score", "severity", "state", "temperature"]
+    );
     let unique: BTreeSet<&str> = components.values().map(|one| one["unique_id"].as_str().unwrap()).collect();
     assert_eq!(unique.len(), components.len());
     // It is told again when it is born, and not when it dies.

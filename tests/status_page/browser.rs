@@ -189,7 +189,7 @@ fn a_browser_shows_a_line_at_work() {
                 browser.evaluate("document.getElementById('live').getBoundingClientRect().width").as_f64().unwrap();
             assert!(view > 0.55 * width as f64, "the live view is large: {view} of {width}");
             browser.wait("document.getElementById('ago').textContent == 'defect just now'");
-            browser.wait("document.getElementById('score').textContent >= '0.990'");
+            browser.wait("Number(document.getElementById('score').textContent) >= 1");
             browser.keep(&format!("{width}-{scheme}"));
         }
     }

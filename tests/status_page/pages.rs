@@ -33,7 +33,7 @@ fn it_shows_what_the_line_does() {
     assert_eq!(frames["captured"].as_u64().unwrap(), sum.iter().sum::<u64>());
     assert!(status["healthy"] == true && status["problem"].is_null() && status["source_state"] == "flowing");
     assert!(
-        status["scores"].as_array().unwrap().len() > 3
+        status["severities"].as_array().unwrap().len() > 3
             && status["since_defect_s"].as_f64().unwrap() < begun.elapsed().as_secs_f64()
     );
     assert!(status["latency_ms"]["last"].as_f64().unwrap() > 0.0 && status["threshold"].as_f64().unwrap() > 0.5);

@@ -4,9 +4,8 @@ use super::PictureError;
 use super::colour::expect_grey;
 use super::picture::{Layout, Picture};
 
-/// Below this the part shows through untouched.
-const FAINT: i32 = 64;
-/// The alarm threshold, as the maps of the tasks put it.
+/// What hardly any normal frame reaches, as the maps of the tasks put it. Below it the part shows through untouched: colour where
+/// nothing is wrong only misleads.
 const ALARM: i32 = 128;
 /// Share of the colour in the mix at the threshold and at the hottest, of 256.
 const OPACITY_AT_ALARM: i32 = 112;
@@ -49,17 +48,15 @@ const fn colour(heat: i32) -> [i32; 3] {
 }
 
 const fn opacity(heat: i32) -> i32 {
-    if heat <= FAINT {
+    if heat < ALARM {
         0
-    } else if heat <= ALARM {
-        OPACITY_AT_ALARM * (heat - FAINT) / (ALARM - FAINT)
     } else {
         OPACITY_AT_ALARM + (OPACITY_AT_HOTTEST - OPACITY_AT_ALARM) * (heat - ALARM) / (255 - ALARM)
     }
 }
 
-/// Lays `heat` over an RGB picture of the same size. Heat is 0..=255 with 128 the alarm threshold; where it is low the
-/// picture stays as it is.
+/// Lays `heat` over an RGB picture of the same size. Heat is 0..=255; below 128, which hardly any normal frame
+/// reaches, the picture stays as it is.
 ///
 /// # Errors
 /// [`PictureError::LayoutMismatch`] or [`PictureError::SizeMismatch`] when `picture` is not RGB, `heat` not grey, or
@@ -88,9 +85,10 @@ mod tests {
         picture.data_mut().fill(60);
         let heat = Picture::from_data(Layout::Grey, 256, 1, (0..=255).collect()).unwrap();
         overlay_heatmap(&mut picture, &heat).unwrap();
-        assert!(picture.data()[..=FAINT as usize * 3].iter().all(|&v| v == 60));
+        assert!(picture.data()[..ALARM as usize * 3].iter().all(|&v| v == 60));
+        assert_ne!(picture.data()[ALARM as usize * 3..][..3], [60; 3]);
         let red: Vec<u8> = picture.data().iter().step_by(3).copied().collect();
-        assert!(red[FAINT as usize..].is_sorted(), "{red:?}");
+        assert!(red[ALARM as usize..].is_sorted(), "{red:?}");
         assert!(red[255] > 190);
     }
 

@@ -21,6 +21,7 @@ pub fn message(settings: &BrokerSettings) -> String {
         components.insert(name.into(), component);
     };
     add("score", sensor("Score", "score", json!({"suggested_display_precision": 3})));
+    add("severity", sensor("Severity", "severity", json!({"suggested_display_precision": 2})));
     add("fps", sensor("Frame rate", "fps", json!({"unit_of_measurement": "fps"})));
     add(
         "latency",

@@ -88,6 +88,36 @@ impl Calibration {
     }
 }
 
+/// Severity: how far a frame is from normal, on a scale on which people can set a threshold. 0: like most of what was taught, or nearer;
+/// 1: the threshold; 2: as far beyond the threshold as that is from what was taught. Unlike the score, which is a share and
+/// cannot exceed 1, it orders defects: a scratch of 1.3, a missing part of 9.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SeverityScale {
+    /// The sum that lies at the threshold.
+    limit: f64,
+    /// From the median of the normal frames to that sum.
+    unit: f64,
+    threshold: f64,
+}
+
+impl SeverityScale {
+    /// The scale for a threshold, which is a score.
+    pub fn new(calibration: &Calibration, threshold: f64) -> SeverityScale {
+        let limit = calibration.sum_at(threshold);
+        let distance = limit - calibration.sum_at(0.5);
+        // A threshold among what is normal has no distance of its own; that of the tail takes its place.
+        let unit = if distance > calibration.tail { distance } else { calibration.tail };
+        SeverityScale { limit, unit, threshold }
+    }
+
+    /// The severity of a frame, by its sum and its score: at least 1 if and only if the score reaches the threshold.
+    pub fn severity(&self, sum: f64, score: f64) -> f64 {
+        let severity = 1.0 + (sum - self.limit) / self.unit;
+        // The two scales are rounded differently.
+        if score >= self.threshold { severity.max(1.0) } else { severity.clamp(0.0, 1.0f64.next_down()) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +144,31 @@ mod tests {
         for share in [0.05, 0.01, 0.001, 0.0001] {
             let estimate = 1.0 - calibration.score(-2.0 * f64::ln(share));
             assert!((estimate / share - 1.0).abs() < 0.05, "{share}: {estimate}");
+        }
+    }
+
+    #[test]
+    fn severity_is_0_at_the_median_1_at_the_threshold_and_orders_what_lies_beyond() {
+        let sums: Vec<f64> = (0..=1000).map(f64::from).collect();
+        let calibration = Calibration::fit(&sums);
+        for threshold in [0.9, 0.99, 0.9999] {
+            let scale = SeverityScale::new(&calibration, threshold);
+            let of = |sum: f64| scale.severity(sum, calibration.score(sum));
+            let limit = calibration.sum_at(threshold);
+            assert!(of(500.0) < 1e-9 && of(100.0) == 0.0);
+            assert!((of(limit) - 1.0).abs() < 1e-9 && (of((500.0 + limit) / 2.0) - 0.5).abs() < 1e-9);
+            assert!((of(2.0 * limit - 500.0) - 2.0).abs() < 1e-9);
+            // Where scores are all 1.000 severities still differ.
+            assert_eq!(calibration.score(1e6), 1.0);
+            assert!(of(2e6) > 1.9 * of(1e6));
+            let mut steps = (0..20_000).map(|step| f64::from(step) / 10.0);
+            assert!(steps.all(|sum| (of(sum) >= 1.0) == (calibration.score(sum) >= threshold)));
+        }
+        // A threshold of 0 takes everything, one among the normal frames has a scale, too.
+        for threshold in [0.0, 0.3] {
+            let scale = SeverityScale::new(&calibration, threshold);
+            let of = |sum: f64| scale.severity(sum, calibration.score(sum));
+            assert!(of(999.0) > of(400.0) && of(400.0) >= 1.0 && of(400.0).is_finite());
         }
     }
 

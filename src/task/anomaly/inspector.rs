@@ -1,6 +1,6 @@
 //! The inspector: scores frames by one bundle.
 
-use super::calibration::Calibration;
+use super::calibration::{Calibration, SeverityScale};
 use super::cells::Cells;
 use super::heatmap::{Grid, Scratch, find_regions, heat};
 use super::image_stats::{ImageStats, ImageStatsMeter};
@@ -36,7 +36,9 @@ pub struct Inspector {
     /// By cell: the distance on a scale where [`HALF_HEAT`] has a heat of a half.
     relative: Vec<u32>,
     threshold: f64,
+    severity_scale: SeverityScale,
     score: f64,
+    severity: f64,
     previous_frame: Vec<u8>,
     image_stats_meter: ImageStatsMeter,
     image_stats: ImageStats,
@@ -102,19 +104,23 @@ impl Inspector {
             return Err(bundle.blame(&section.heat.half_distances, problem).into());
         }
         let calibration = Calibration::from_matrix(&matrix(bundle, &section.calibration)?);
+        let calibration = calibration.map_err(|problem| bundle.blame(&section.calibration, problem))?;
+        let threshold = threshold.unwrap_or(section.threshold);
         Ok(Inspector {
             bundle: bundle.fingerprint().into(),
             views,
             needs,
             features,
             sum,
-            calibration: calibration.map_err(|problem| bundle.blame(&section.calibration, problem))?,
+            severity_scale: SeverityScale::new(&calibration, threshold),
+            calibration,
             heat_scorer: section.heat.scorer,
             relative: vec![0; half.len()],
             scratch: Scratch::for_cells(half.len()),
             half,
-            threshold: threshold.unwrap_or(section.threshold),
+            threshold,
             score: 0.0,
+            severity: 0.0,
             previous_frame: Vec::new(),
             image_stats_meter: ImageStatsMeter::new(section.views[0]),
             image_stats: ImageStats::default(),
@@ -201,7 +207,9 @@ impl Inspector {
         }
         self.previous_frame.clear();
         self.previous_frame.extend_from_slice(self.views[0].fitted().data());
-        self.score = self.calibration.score(self.sum.score(&self.features));
+        let sum = self.sum.score(&self.features);
+        self.score = self.calibration.score(sum);
+        self.severity = self.severity_scale.severity(sum, self.score);
         self.repeat_verdict(frame_size, verdict);
         Ok(backbone)
     }
@@ -228,6 +236,7 @@ impl Inspector {
             }
         }
         verdict.score = self.score;
+        verdict.severity = self.severity;
         verdict.threshold = self.threshold;
         verdict.defect = self.score >= self.threshold;
         verdict.peak = grid.centre(hottest.0);
