@@ -107,10 +107,13 @@ impl Pipeline {
                 })?;
                 let inspection = thread(scope, "inspection", move || {
                     // If inspection ends early the capture thread must not wait for an empty slot for ever.
-                    let _stop = StopAtEnd(shutdown);
+                    let stop = StopAtEnd(shutdown);
                     let mut thread =
                         InspectionThread::new(inspection, (live, by_trigger), shedding, telemetry, report, used);
-                    thread.run(slot, pulse, &to_writer);
+                    if thread.run(slot, pulse, &to_writer) {
+                        // Nobody asked for a stop: the writer may take its time.
+                        std::mem::forget(stop);
+                    }
                 })?;
                 std::io::Result::Ok([capture, inspection])
             };

@@ -230,7 +230,8 @@ fn a_line_that_is_written_in_part_is_taken_back() {
     assert_eq!(output.status.code(), Some(0), "{said}");
     let losses: Vec<&str> = said.lines().filter(|line| line.contains("results could not be written to")).collect();
     assert_eq!(losses.len(), 1, "{said}");
-    let lost: usize = losses[0].split(' ').nth(1).unwrap().parse().unwrap();
+    let before = losses[0].split(" results could").next().unwrap();
+    let lost: usize = before.rsplit(['"', ' ']).next().unwrap().parse().unwrap();
     let stop = said.lines().find(|line| line.contains(" record=stop ")).unwrap();
     let in_stop = |field: &str| -> usize {
         let value = stop.split(&format!(" {field}=")).nth(1).unwrap();

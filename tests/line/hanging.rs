@@ -10,6 +10,7 @@ use lineside::sink::Signal;
 use lineside::source::PatternSource;
 use lineside::task::anomaly::Inspector;
 use lineside::telemetry::{Cause, Telemetry};
+use lineside::times::HANGING_WRITER;
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -78,6 +79,7 @@ const MEANWHILE: u64 = 100;
 fn run(
     release: Receiver<()>,
     fps: Option<f64>,
+    frames: Option<u64>,
     observer: &mut dyn RunObserver,
     alarm: &Alarm,
 ) -> (RunEnd, Option<Disk>) {
@@ -94,7 +96,7 @@ fn run(
             viewer: None,
             smaller: None,
         },
-        frames: None,
+        frames,
         shedding: Arc::default(),
         telemetry: Telemetry::default(),
     };
@@ -105,7 +107,7 @@ fn run(
 fn no_verdict_and_no_alarm_waits_for_a_disk_that_hangs_and_the_counts_are_exact() {
     let (alarm, (release, released)) = (Alarm::default(), channel());
     let mut watcher = Watcher { alarm: alarm.clone(), release: Some(release), alive: 0 };
-    let (ending, disk) = run(released, Some(100.0), &mut watcher, &alarm);
+    let (ending, disk) = run(released, Some(100.0), None, &mut watcher, &alarm);
     let status = ending.status;
     assert!(ending.failure.is_none() && status.counts.inspected >= 2 * MEANWHILE);
     // What waited was written when it worked again, everything else was counted.
@@ -131,8 +133,27 @@ fn frames_that_can_wait_do() {
         }
     }
     let (alarm, (release, released)) = (Alarm::default(), channel());
-    let (ending, disk) = run(released, None, &mut Patient(release, 0), &alarm);
+    let (ending, disk) = run(released, None, None, &mut Patient(release, 0), &alarm);
     assert_eq!((disk.unwrap().verdicts, ending.status.unrecorded), (ending.status.counts.inspected, 0));
+}
+
+#[test]
+fn the_end_of_the_source_waits_for_a_slow_disk() {
+    /// Releases the disk long after the last frame: a stop would not wait so long.
+    struct Patient(Option<Sender<()>>, u32);
+    impl RunObserver for Patient {
+        fn status(&mut self, _: &Status, _: &Interval) {}
+
+        fn poll(&mut self, status: &Status, _: bool, _: &Shutdown) {
+            self.1 += u32::from(status.waiting == 3);
+            if self.1 == 3 * (HANGING_WRITER.as_millis() / 20) as u32 {
+                self.0 = None;
+            }
+        }
+    }
+    let (alarm, (release, released)) = (Alarm::default(), channel());
+    let (ending, disk) = run(released, None, Some(3), &mut Patient(Some(release), 0), &alarm);
+    assert_eq!((disk.unwrap().verdicts, ending.status.unrecorded, ending.reason), (3, 0, "frame limit"));
 }
 
 #[test]
@@ -149,7 +170,7 @@ fn a_stop_does_not_wait_for_a_disk_that_hangs() {
     }
     for fps in [Some(100.0), None] {
         let (alarm, (_release, released)) = (Alarm::default(), channel());
-        let (ending, disk) = run(released, fps, &mut Impatient, &alarm);
+        let (ending, disk) = run(released, fps, None, &mut Impatient, &alarm);
         assert!(disk.is_none() && ending.failure.is_none());
         assert_eq!(ending.status.unrecorded, ending.status.counts.inspected, "{fps:?}");
     }
