@@ -92,7 +92,8 @@ mod tests {
     #[test]
     fn a_writer_escapes_what_it_is_given() {
         let mut terminal = EscapingWriter(Vec::new());
-        write!(terminal, "{}  {:.1}\n", "a\u{1b}]0;x\u{7}", 1.0).unwrap();
+        let name = "a\u{1b}]0;x\u{7}";
+        writeln!(terminal, "{name}  {:.1}", 1.0_f32).unwrap();
         terminal.write_all(b"\xff\x9b").unwrap();
         assert_eq!(String::from_utf8(terminal.0).unwrap(), "a\\u{1b}]0;x\\u{7}  1.0\n\u{fffd}\u{fffd}");
     }

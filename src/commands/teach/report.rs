@@ -95,7 +95,7 @@ fn print_gain(out: &mut impl Write, gain: &LabelGain, model: &TrainedModel) -> s
     let kept = if gain.helped { "" } else { "; labels do not help and are used for the threshold only" };
     writeln!(out, "{:.4} with it{kept}", gain.with)?;
     for (kind, (found, all)) in gain.found(&model.calibration, model.threshold) {
-        let kind = one_line(&kind);
+        let kind = one_line(kind);
         writeln!(out, "  {kind:<16} {found} of {all} found at the threshold")?;
     }
     let found =
