@@ -71,6 +71,7 @@ pub(super) struct InspectionThread<'a> {
     /// Those that come back from the writer.
     used: Receiver<Box<Report>>,
     /// Those of them that have come back.
+    #[expect(clippy::vec_box, reason = "the boxes go on to the writer as they are")]
     spare: Vec<Box<Report>>,
     /// Who judged the frame before; `None` where nobody could.
     judged: Option<Judge>,
