@@ -1,6 +1,7 @@
 //! The most recent events and their images, read from the ends of the record files, so that those from before a restart are
 //! included.
 
+use crate::files;
 use crate::sink::{EventLog, record_files};
 use rustix::fs::OFlags;
 use serde_json::{Value, json};
@@ -79,8 +80,7 @@ fn summary(record: &Value) -> Value {
 }
 
 fn tail_of(path: &Path) -> Option<Vec<u8>> {
-    let mut file = File::open(path).ok()?;
-    let length = file.metadata().ok()?.len();
+    let (mut file, length) = files::open(path).ok()?;
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES))).ok()?;
     let mut tail = Vec::new();
     file.take(TAIL_BYTES).read_to_end(&mut tail).ok()?;
@@ -109,6 +109,14 @@ fn is_picture_name(name: &str) -> bool {
 mod tests {
     use super::*;
     use std::io::Write;
+
+    #[test]
+    fn a_pipe_in_the_place_of_the_records_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = EventLog::path_in(folder.path());
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert!(RecentEvents::new(folder.path().into()).last().is_empty());
+    }
 
     #[test]
     fn the_last_events_are_read_from_the_end_of_a_file_with_any_content() {
