@@ -128,7 +128,7 @@ fn what_a_line_left_comes_out_equal_and_what_does_not_is_named() {
         event["verdict_sha256"] = json!("00");
     });
     let told = text(&run(&["replay", arg(&copy)]).stdout);
-    assert!(told.contains("\u{fffd}[2Jx: ") && !told.contains('\u{1b}'), "{told}");
+    assert!(told.contains("\\u{1b}[2Jx: ") && !told.contains('\u{1b}'), "{told}");
 
     // Lines that are no records are counted, and the rest is read.
     let lines = std::fs::read_to_string(results.join("events.jsonl")).unwrap();
