@@ -87,7 +87,7 @@ fn a_storm_within_a_good_day_is_named_with_its_time() {
     let defects = |number: u64| number / 2 + 3 * number.clamp(1000, 1060).saturating_sub(1000) * 5;
     let finding = finding(&log(Some(0.99), None, 3000, 0, defects)).unwrap();
     let text = finding["text"].as_str().unwrap();
-    for part in ["from 02:46", "to 02:57", "15.", "0.5 % otherwise", "1.0 % of normal frames"] {
+    for part in ["from 02:46", "to 02:57", "15.", "0.50 % otherwise", "1.0 % of normal frames"] {
         assert!(text.contains(part), "{part:?} is not in: {text}");
     }
 }
