@@ -199,6 +199,12 @@ fn visitors_of_all_kinds_fit_the_bill_and_take_no_more_with_time() {
     };
     let read = [0, 0].map(|_: i32| Arc::new(AtomicU64::new(0)));
     let mut viewers: Vec<TcpStream> = (0..VIEWERS).filter_map(|_| ask(address, "/live.mjpeg")).collect();
+    // All of them are in before others ask for a picture, which takes the place of a viewer, too.
+    for viewer in &mut viewers {
+        let mut head = [0; 12];
+        viewer.read_exact(&mut head).unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200");
+    }
     // Two read on, two are stuck; the others ask for whatever there is, all at once, again and again.
     let reading: Vec<_> = viewers
         .drain(..2)
