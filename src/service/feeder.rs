@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 
 /// Feeds the watchdog until it is dropped, but not longer than [`LOADING`].
 #[must_use]
-pub struct Feeder(#[allow(dead_code)] Sender<()>); // held for its end alone
+pub struct Feeder {
+    /// Held for its end alone.
+    _guard: Sender<()>,
+}
 
 impl Feeder {
     /// Begins to feed.
@@ -38,7 +41,7 @@ impl Feeder {
         };
         let thread = Builder::new().name("watchdog".into()).stack_size(1 << 16).spawn(work);
         thread.map_err(|error| not_started("watchdog", &error))?;
-        Ok(Feeder(guard))
+        Ok(Feeder { _guard: guard })
     }
 }
 

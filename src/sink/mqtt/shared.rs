@@ -110,15 +110,12 @@ mod tests {
     use super::*;
     use std::sync::mpsc::channel;
 
-    #[test]
-    fn a_status_does_not_wait_for_a_disk_that_hangs() {
-        let folder = tempfile::tempdir().unwrap();
-        let shared = SharedState::new(Spool::open(folder.path(), 1 << 20).unwrap().0);
+    /// Calls `work` in a thread while the disk hangs in the queue; its result, where it comes before the disk works again.
+    fn while_the_disk_hangs<T: Send>(shared: &SharedState, work: impl FnOnce() -> T + Send) -> Option<T> {
         let (disk_hangs, hanging) = channel();
         let (disk_works, working) = channel::<()>();
-        let (status_set, is_set) = channel();
-        let shared = &shared;
-        let set_in_time = std::thread::scope(|scope| {
+        let (done, is_done) = channel();
+        std::thread::scope(|scope| {
             scope.spawn(move || {
                 shared.with_spool(|_| {
                     disk_hangs.send(()).unwrap();
@@ -126,42 +123,29 @@ mod tests {
                 })
             });
             hanging.recv().unwrap();
-            scope.spawn(move || {
-                shared.set_status("status".into());
-                status_set.send(shared.take_status()).unwrap();
-            });
-            let set = is_set.recv_timeout(Duration::from_secs(60));
+            scope.spawn(move || done.send(work()));
+            let result = is_done.recv_timeout(Duration::from_secs(60)).ok();
             disk_works.send(()).unwrap();
-            set
+            result
+        })
+    }
+
+    #[test]
+    fn a_status_does_not_wait_for_a_disk_that_hangs() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = SharedState::new(Spool::open(folder.path(), 1 << 20).unwrap().0);
+        let status = while_the_disk_hangs(&shared, || {
+            shared.set_status("status".into());
+            shared.take_status()
         });
-        assert_eq!(set_in_time, Ok(Some("status".into())));
+        assert_eq!(status, Some(Some("status".into())));
     }
 
     #[test]
     fn a_stop_does_not_wait_for_a_disk_that_hangs_and_wakes_a_sender_that_sleeps() {
         let folder = tempfile::tempdir().unwrap();
         let shared = SharedState::new(Spool::open(folder.path(), 1 << 20).unwrap().0);
-        let (disk_hangs, hanging) = channel();
-        let (disk_works, working) = channel::<()>();
-        let (stopped, has_stopped) = channel();
-        let shared = &shared;
-        let in_time = std::thread::scope(|scope| {
-            scope.spawn(move || {
-                shared.with_spool(|_| {
-                    disk_hangs.send(()).unwrap();
-                    working.recv().unwrap();
-                })
-            });
-            hanging.recv().unwrap();
-            scope.spawn(move || {
-                shared.stop(Duration::from_millis(20));
-                stopped.send(()).unwrap();
-            });
-            let in_time = has_stopped.recv_timeout(Duration::from_secs(60));
-            disk_works.send(()).unwrap();
-            in_time
-        });
-        assert_eq!(in_time, Ok(()));
+        assert_eq!(while_the_disk_hangs(&shared, || shared.stop(Duration::from_millis(20))), Some(()));
         assert!(shared.is_stopping() && !shared.is_closed());
 
         let shared = SharedState::new(Spool::open(&folder.path().join("other"), 1 << 20).unwrap().0);
