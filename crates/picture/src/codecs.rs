@@ -1,7 +1,7 @@
 //! Whole pictures of the formats that people and cameras have beside JPEG, through the crates `png`, `image` and `tiff`.
 //!
 //! JPEG is not among them: `image` would switch on the SIMD of its decoder, whose bytes differ from CPU to CPU
-//! (see `jpeg.rs`). For the same reason TIFF goes to the crate `tiff` without JPEG inside it.
+//! (see `jpeg/mod.rs`). For the same reason TIFF goes to the crate `tiff` without JPEG inside it.
 
 use super::PictureError;
 use super::guard::guarded;

@@ -25,7 +25,6 @@ mod guard;
 mod heat;
 mod jpeg;
 mod jpeg_loss;
-mod jpeg_stream;
 mod picture;
 mod png;
 mod resize;
