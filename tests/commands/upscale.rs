@@ -53,16 +53,16 @@ fn pictures_of_every_size_come_out_three_times_as_large() {
 #[test]
 fn grey_in_colour_stays_grey_and_flat_stays_flat() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.png");
+    let (path, out) = (folder.path().join("a.png"), folder.path().join("b.png"));
     let grey = textured(Layout::Grey, 40, 30);
     let data = grey.data().iter().flat_map(|&level| [level; 3]).collect();
     save(&path, &Picture::from_data(Layout::Rgb, 40, 30, data).unwrap());
-    succeed(&["upscale", arg(&path), arg(&path)]);
-    assert!(load(&path).data().chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2]));
+    succeed(&["upscale", arg(&path), arg(&out)]);
+    assert!(load(&out).data().chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2]));
 
     save(&path, &Picture::from_data(Layout::Grey, 50, 50, vec![128; 2500]).unwrap());
-    succeed(&["upscale", arg(&path), arg(&path)]);
-    let worst = load(&path).data().iter().map(|level| level.abs_diff(128)).max().unwrap();
+    succeed(&["upscale", arg(&path), arg(&out)]);
+    let worst = load(&out).data().iter().map(|level| level.abs_diff(128)).max().unwrap();
     assert!(worst <= 3, "a flat picture must stay flat up to its very edge, found {worst} steps");
 }
 
@@ -287,6 +287,95 @@ fn grey_jpeg(width: usize, height: usize) -> Vec<u8> {
         vec![0xFF, 0xD9],
     ]
     .concat()
+}
+
+/// A picture is never written over, two are never merged into one, and what was written is not enlarged again.
+#[test]
+fn no_picture_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in");
+    std::fs::create_dir(&input).unwrap();
+    let (a, png) = (input.join("a.png"), textured(Layout::Grey, 9, 8));
+    save(&a, &png);
+    let before = std::fs::read(&a).unwrap();
+    refuse(&["upscale", arg(&a), arg(&a)], 2, &["a.png: is the picture", "give the output another name"]);
+    let link = folder.path().join("link.png");
+    std::os::unix::fs::symlink(&a, &link).unwrap();
+    refuse(&["upscale", arg(&a), arg(&link)], 2, &["link.png: is the picture"]);
+    refuse(&["upscale", arg(&input), arg(&input)], 2, &["in: is the folder of the pictures itself"]);
+    refuse(&["upscale", arg(&input), arg(&link)], 2, &["link.png: is a file: give a folder"]);
+    let hard = folder.path().join("hard");
+    std::fs::create_dir(&hard).unwrap();
+    std::fs::hard_link(&a, hard.join("a.png")).unwrap();
+    refuse(&["upscale", arg(&input), arg(&hard)], 2, &["a.png: is a picture to be enlarged"]);
+    assert_eq!(std::fs::read(&a).unwrap(), before);
+
+    // One name before the ending: three files, three enlargements. Twice, for the output lies inside the input.
+    std::fs::write(input.join("a.pgm"), b"P5 2 1 255 \x10\x20").unwrap();
+    lineside_picture::image::RgbImage::from_raw(2, 1, vec![9; 6]).unwrap().save(input.join("a.bmp")).unwrap();
+    let out = input.join("out");
+    for _ in 0..2 {
+        succeed(&["upscale", arg(&input), arg(&out)]);
+        let mut names: Vec<_> = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["a.bmp.png", "a.pgm.png", "a.png"]);
+        assert_eq!(load(&out.join("a.png")).width(), 27);
+        assert_eq!(load(&out.join("a.pgm.png")).width(), 6);
+    }
+    assert_eq!(std::fs::read(&a).unwrap(), before);
+}
+
+/// Upright, with its profile and its resolution, and without a tag that would turn it again.
+#[test]
+fn what_a_file_states_beside_its_pixels_is_carried_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, out) = (folder.path().join("a.png"), folder.path().join("b.png"));
+    let mut info = png::Info::with_size(10, 6);
+    (info.color_type, info.bit_depth) = (png::ColorType::Rgb, png::BitDepth::Eight);
+    let profile = [&[1; 16][..], b"RGB ", &[2; 100]].concat();
+    info.icc_profile = Some(profile.clone().into());
+    info.pixel_dims = Some(png::PixelDimensions { xppu: 11_811, yppu: 5906, unit: png::Unit::Meter });
+    // Orientation 6: the first row is the right side.
+    info.exif_metadata = Some(b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec().into());
+    let mut encoder =
+        png::Encoder::with_info(std::fs::File::create(&path).unwrap(), info).unwrap().write_header().unwrap();
+    encoder.write_image_data(&[7; 180]).unwrap();
+    encoder.finish().unwrap();
+    succeed(&["upscale", arg(&path), arg(&out)]);
+    let reader = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(&out).unwrap())).read_info().unwrap();
+    let info = reader.info();
+    assert_eq!((info.width, info.height), (18, 30));
+    assert_eq!(info.icc_profile.as_deref(), Some(&profile[..]));
+    let density = info.pixel_dims.unwrap();
+    assert_eq!((density.xppu, density.yppu, density.unit), (5906, 11_811, png::Unit::Meter));
+    assert!(info.exif_metadata.is_none());
+}
+
+#[test]
+fn twelve_bits_in_sixteen_are_advised_and_scaled() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, out) = (folder.path().join("a.png"), folder.path().join("b.png"));
+    let mut encoder = png::Encoder::new(std::fs::File::create(&path).unwrap(), 4, 4);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::Sixteen);
+    let bytes: Vec<u8> = [4080_u16; 16].iter().flat_map(|sample| sample.to_be_bytes()).collect();
+    encoder.write_header().unwrap().write_image_data(&bytes).unwrap();
+    let stderr = |arguments: &[&str]| {
+        let output = crate::common::run(arguments);
+        assert!(output.status.success());
+        crate::common::text(&output.stderr)
+    };
+    let advice = stderr(&["upscale", arg(&path), arg(&out)]);
+    assert!(advice.contains("record=high_bits_unused") && advice.contains("used_bits=12"), "{advice}");
+    assert!(load(&out).data().iter().all(|level| *level < 24));
+    let silent = stderr(&["upscale", "--bits", "12", arg(&path), arg(&out)]);
+    assert!(!silent.contains("high_bits_unused"), "{silent}");
+    assert!(load(&out).data().iter().all(|level| *level > 245));
+    refuse(
+        &["upscale", "--bits", "11", arg(&path), arg(&out)],
+        1,
+        &["a.png: has samples up to 4080, more than 11 bits"],
+    );
 }
 
 #[test]

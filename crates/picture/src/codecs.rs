@@ -4,18 +4,16 @@
 //! (see `jpeg/mod.rs`). For the same reason TIFF goes to the crate `tiff` without JPEG inside it.
 
 use super::PictureError;
+use super::depth::{DecodeOptions, SampleDepth, StatedRange, to_8_bits};
 use super::guard::guarded;
+use super::metadata::{Density, Metadata};
+use super::orientation::{from_exif, upright};
 use super::picture::{Layout, Picture, RowLayout, check_size};
-use super::png;
-use super::{tiff_directory, webp_frames};
-use ::png::BitDepth;
+use super::{png, tiff, tiff_directory, webp_frames};
 use image::codecs::{bmp::BmpDecoder, pnm::PnmDecoder, webp::WebPDecoder};
 use image::{DynamicImage, ImageDecoder, ImageError};
 use std::error::Error;
 use std::io::Cursor;
-use tiff::ColorType;
-use tiff::decoder::{Decoder as TiffDecoder, DecodingResult, Limits};
-use tiff::tags::Tag;
 
 /// A format that is decoded whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +32,14 @@ pub(super) struct WholePicture {
     pub height: usize,
     /// `[height, width, channels]`.
     pub bytes: Vec<u8>,
-    /// Whether the file has more than 8 bits a channel, which were rounded.
-    pub deep: bool,
+    pub depth: SampleDepth,
+    pub metadata: Metadata,
+}
+
+/// Samples as a file has them, before they are brought to 8 bits.
+pub(super) enum Samples {
+    Eight(Vec<u8>),
+    Sixteen(Vec<u16>, StatedRange),
 }
 
 impl WholeFormat {
@@ -46,7 +50,7 @@ impl WholeFormat {
         match start {
             _ if start.starts_with(b"\x89PNG\r\n\x1A\n") => Some(WholeFormat::Png),
             _ if start.starts_with(b"BM") => Some(WholeFormat::Bmp),
-            _ if start.starts_with(b"II*\0") || start.starts_with(b"MM\0*") => Some(WholeFormat::Tiff),
+            _ if tiff_directory::is_tiff(start) => Some(WholeFormat::Tiff),
             _ if is_webp => Some(WholeFormat::WebP),
             _ if is_pnm => Some(WholeFormat::Pnm),
             _ => None,
@@ -64,106 +68,78 @@ impl WholeFormat {
         }
     }
 
-    /// Decodes a file of at most `limit` pixels; the size is checked before memory is taken for pixels. 16 bits are
-    /// rounded to 8. Of an animation or a multi-page file the first picture is taken.
-    pub fn decode(self, file: &[u8], limit: usize) -> Result<WholePicture, PictureError> {
+    /// Decodes a file of at most `limit` pixels and turns it upright; the size is checked before memory is taken for pixels.
+    /// 16 bits are rounded to 8. Of an animation or a multi-page file the first picture is taken.
+    pub fn decode(self, file: &[u8], limit: usize, options: DecodeOptions) -> Result<WholePicture, PictureError> {
         // These decoders read files from anywhere.
         let decoded = guarded(|| match self {
-            WholeFormat::Png => self.png(file, limit),
-            WholeFormat::Bmp => self.through_image(BmpDecoder::new(Cursor::new(file)), limit),
+            WholeFormat::Png => png::whole(file, limit, options),
+            WholeFormat::Bmp => {
+                let mut picture = self.through_image(BmpDecoder::new(Cursor::new(file)), limit, options)?;
+                picture.metadata.density = bmp_density(file);
+                Ok(picture)
+            }
             WholeFormat::WebP if webp_frames::largest_frame(file) > limit => {
                 Err(self.broken("a frame is larger than the picture may be"))
             }
-            WholeFormat::WebP => self.through_image(WebPDecoder::new(Cursor::new(file)), limit),
-            WholeFormat::Pnm => self.through_image(PnmDecoder::new(Cursor::new(file)), limit),
-            WholeFormat::Tiff => self.tiff(file, limit),
+            WholeFormat::WebP => self.through_image(WebPDecoder::new(Cursor::new(file)), limit, options),
+            WholeFormat::Pnm => self.pnm(file, limit, options),
+            WholeFormat::Tiff => tiff::whole(file, limit, options),
         });
-        decoded.unwrap_or_else(|| Err(self.broken("its data contradicts its header")))
+        Ok(decoded.unwrap_or_else(|| Err(self.broken("its data contradicts its header")))?.upright())
     }
 
     fn through_image<D: ImageDecoder>(
         self,
         decoder: Result<D, ImageError>,
         limit: usize,
+        options: DecodeOptions,
     ) -> Result<WholePicture, PictureError> {
-        let failed = |error: ImageError| match error {
-            ImageError::Unsupported(error) => self.broken(error),
+        let failed = |error| self.failed(error);
+        let mut decoder = decoder.map_err(failed)?;
+        let (width, height) = decoder.dimensions();
+        check_size(width as usize, height as usize, limit)?;
+        // A profile or a block that cannot be read costs the picture nothing.
+        let metadata = Metadata {
+            orientation: decoder.exif_metadata().ok().flatten().map_or_else(no_transforms, |exif| from_exif(&exif)),
+            icc_profile: decoder.icc_profile().ok().flatten(),
+            density: None,
+            has_more_pictures: false,
+        };
+        let (row, samples) = samples_of(DynamicImage::from_decoder(decoder).map_err(failed)?).ok_or(FLOATS)?;
+        WholePicture::new(row, (width as usize, height as usize), samples, options, metadata)
+    }
+
+    /// `image` brings samples to the whole range of 8 or 16 bits, by which of them the header states to be white.
+    fn pnm(self, file: &[u8], limit: usize, options: DecodeOptions) -> Result<WholePicture, PictureError> {
+        let failed = |error| self.failed(error);
+        let decoder = PnmDecoder::new(Cursor::new(file)).map_err(failed)?;
+        let white = decoder.header().maximal_sample();
+        if white > 255 && decoder.header().as_arbitrary().is_some_and(|header| header.tupltype.is_none()) {
+            return Err(PictureError::Unsupported("PAM of 16 bits without a TUPLTYPE: give its header one"));
+        }
+        let (width, height) = decoder.dimensions();
+        check_size(width as usize, height as usize, limit)?;
+        let (row, mut samples) = samples_of(DynamicImage::from_decoder(decoder).map_err(failed)?).ok_or(FLOATS)?;
+        if let Samples::Sixteen(_, stated) = &mut samples
+            && white < 65_535
+        {
+            *stated = StatedRange::Whole;
+        }
+        WholePicture::new(row, (width as usize, height as usize), samples, options, Metadata::default())
+    }
+
+    fn failed(self, error: ImageError) -> PictureError {
+        match error {
+            ImageError::Unsupported(error) => {
+                PictureError::UnsupportedCoding { kind: self.name(), reason: error.to_string() }
+            }
             // The decoder's own words, without the crate's "format error decoding …" in front.
             error => match error.source() {
                 Some(reason) => self.broken(reason),
                 None => self.broken(error),
             },
-        };
-        let decoder = decoder.map_err(failed)?;
-        let (width, height) = decoder.dimensions();
-        check_size(width as usize, height as usize, limit)?;
-        WholePicture::of(DynamicImage::from_decoder(decoder).map_err(failed)?)
-            .ok_or(PictureError::Unsupported("has samples in floats: save it with 8 or 16 bits"))
-    }
-
-    /// With the checks of [`RowReader`](super::RowReader), so that both accept the same files.
-    fn png(self, file: &[u8], limit: usize) -> Result<WholePicture, PictureError> {
-        let (mut reader, width, height) = png::open(Cursor::new(file), limit)?;
-        let (colour, depth) = reader.output_color_type();
-        let (row, deep) = (png::row_layout_of(colour), depth == BitDepth::Sixteen);
-        let samples = width * height * row.channels();
-        let mut bytes = vec![0; if deep { 2 * samples } else { samples }];
-        let frame = reader.next_frame(&mut bytes).map_err(png::broken)?;
-        if (frame.width as usize, frame.height as usize) != (width, height) {
-            return Err(self.broken("its first frame has another size than its header states"));
         }
-        reader.finish().map_err(png::broken)?;
-        if deep {
-            for i in 0..samples {
-                bytes[i] = round_to_8_bits(u16::from_be_bytes([bytes[2 * i], bytes[2 * i + 1]]));
-            }
-            bytes.truncate(samples);
-        }
-        Ok(WholePicture { row, width, height, bytes, deep })
-    }
-
-    fn tiff(self, file: &[u8], limit: usize) -> Result<WholePicture, PictureError> {
-        let failed = |error: tiff::TiffError| self.broken(error);
-        if !tiff_directory::fits(file) {
-            return Err(self.broken("a tag has more values than the file has bytes"));
-        }
-        // Strips may announce more than pixels can take: four channels of 16 bits.
-        let most = limit.saturating_mul(8).saturating_add(1 << 20);
-        let mut limits = Limits::default();
-        limits.decoding_buffer_size = limits.decoding_buffer_size.min(most);
-        limits.intermediate_buffer_size = limits.intermediate_buffer_size.min(most);
-        let mut decoder = TiffDecoder::new(Cursor::new(file)).map_err(failed)?.with_limits(limits);
-        let (width, height) = decoder.dimensions().map_err(failed)?;
-        let (width, height) = (width as usize, height as usize);
-        check_size(width, height, limit)?;
-        const PLANES: u32 = 2;
-        if decoder.find_tag_unsigned::<u32>(Tag::PlanarConfiguration).map_err(failed)? == Some(PLANES) {
-            return Err(PictureError::Unsupported("TIFF with a plane for each colour: save it interleaved"));
-        }
-        let (layout, alpha, bits) = match decoder.colortype().map_err(failed)? {
-            ColorType::Gray(bits) => (Layout::Grey, false, bits),
-            ColorType::GrayA(bits) => (Layout::Grey, true, bits),
-            ColorType::RGB(bits) => (Layout::Rgb, false, bits),
-            ColorType::RGBA(bits) => (Layout::Rgb, true, bits),
-            ColorType::Palette(_) => {
-                return Err(PictureError::Unsupported("TIFF with a palette: save it as grey or RGB"));
-            }
-            _ => return Err(PictureError::Unsupported("TIFF in CMYK, YCbCr, Lab or more: save it as grey or RGB")),
-        };
-        let row = RowLayout { layout, alpha };
-        let bytes = match (decoder.read_image().map_err(failed)?, bits) {
-            (DecodingResult::U8(bytes), 8) => bytes,
-            (DecodingResult::U8(packed), 1 | 2 | 4) if !alpha && layout == Layout::Grey => {
-                unpack(&packed, width, usize::from(bits))
-            }
-            (DecodingResult::U16(samples), 16) => samples.into_iter().map(round_to_8_bits).collect(),
-            _ => return Err(PictureError::Unsupported("TIFF with samples of other than 1, 2, 4, 8 or 16 bits")),
-        };
-        let expected = width * height * row.channels();
-        if bytes.len() != expected {
-            return Err(PictureError::BufferLength { what: "TIFF", expected, actual: bytes.len() });
-        }
-        Ok(WholePicture { row, width, height, bytes, deep: bits == 16 })
     }
 
     fn broken(self, reason: impl ToString) -> PictureError {
@@ -171,23 +147,60 @@ impl WholeFormat {
     }
 }
 
+const FLOATS: PictureError = PictureError::Unsupported("has samples in floats: save it with 8 or 16 bits");
+
+fn no_transforms() -> image::metadata::Orientation {
+    image::metadata::Orientation::NoTransforms
+}
+
+/// Pixels for each metre: BITMAPINFOHEADER, bytes 24 to 31.
+fn bmp_density(file: &[u8]) -> Option<Density> {
+    let number = |at: usize| Some(u32::from_le_bytes(*file.get(at..)?.first_chunk()?));
+    let (x, y) = (number(38)?, number(42)?);
+    if number(14)? < 40 {
+        return None;
+    }
+    Density::per_centimetre(f64::from(x) / 100.0, f64::from(y) / 100.0)
+}
+
+/// The samples of a picture of the crate `image`; `None` where they are floats.
+fn samples_of(image: DynamicImage) -> Option<(RowLayout, Samples)> {
+    let sixteen = |samples| Samples::Sixteen(samples, StatedRange::None);
+    let (layout, alpha, samples) = match image {
+        DynamicImage::ImageLuma8(image) => (Layout::Grey, false, Samples::Eight(image.into_raw())),
+        DynamicImage::ImageLumaA8(image) => (Layout::Grey, true, Samples::Eight(image.into_raw())),
+        DynamicImage::ImageRgb8(image) => (Layout::Rgb, false, Samples::Eight(image.into_raw())),
+        DynamicImage::ImageRgba8(image) => (Layout::Rgb, true, Samples::Eight(image.into_raw())),
+        DynamicImage::ImageLuma16(image) => (Layout::Grey, false, sixteen(image.into_raw())),
+        DynamicImage::ImageLumaA16(image) => (Layout::Grey, true, sixteen(image.into_raw())),
+        DynamicImage::ImageRgb16(image) => (Layout::Rgb, false, sixteen(image.into_raw())),
+        DynamicImage::ImageRgba16(image) => (Layout::Rgb, true, sixteen(image.into_raw())),
+        _ => return None,
+    };
+    Some((RowLayout { layout, alpha }, samples))
+}
+
 impl WholePicture {
-    /// Bytes of a picture of the crate `image`; `None` where its samples are floats.
-    fn of(image: DynamicImage) -> Option<WholePicture> {
-        let (width, height) = (image.width() as usize, image.height() as usize);
-        let rounded = |samples: Vec<u16>| -> Vec<u8> { samples.into_iter().map(round_to_8_bits).collect() };
-        let (layout, alpha, deep, bytes) = match image {
-            DynamicImage::ImageLuma8(image) => (Layout::Grey, false, false, image.into_raw()),
-            DynamicImage::ImageLumaA8(image) => (Layout::Grey, true, false, image.into_raw()),
-            DynamicImage::ImageRgb8(image) => (Layout::Rgb, false, false, image.into_raw()),
-            DynamicImage::ImageRgba8(image) => (Layout::Rgb, true, false, image.into_raw()),
-            DynamicImage::ImageLuma16(image) => (Layout::Grey, false, true, rounded(image.into_raw())),
-            DynamicImage::ImageLumaA16(image) => (Layout::Grey, true, true, rounded(image.into_raw())),
-            DynamicImage::ImageRgb16(image) => (Layout::Rgb, false, true, rounded(image.into_raw())),
-            DynamicImage::ImageRgba16(image) => (Layout::Rgb, true, true, rounded(image.into_raw())),
-            _ => return None,
+    /// A picture of `size` pixels as its file has it.
+    pub fn new(
+        row: RowLayout,
+        (width, height): (usize, usize),
+        samples: Samples,
+        options: DecodeOptions,
+        metadata: Metadata,
+    ) -> Result<WholePicture, PictureError> {
+        let (bytes, depth) = match samples {
+            Samples::Eight(bytes) => (bytes, SampleDepth::EIGHT),
+            Samples::Sixteen(samples, stated) => to_8_bits(&samples, row, stated, options)?,
         };
-        Some(WholePicture { row: RowLayout { layout, alpha }, width, height, bytes, deep })
+        Ok(WholePicture { row, width, height, bytes, depth, metadata })
+    }
+
+    /// The picture turned as its metadata states.
+    pub fn upright(self) -> WholePicture {
+        let (orientation, channels) = (self.metadata.orientation, self.row.channels());
+        let (bytes, (width, height)) = upright(orientation, self.bytes, (self.width, self.height), channels);
+        WholePicture { bytes, width, height, metadata: self.metadata.of_upright(), ..self }
     }
 
     /// The picture without its alpha channel.
@@ -205,26 +218,6 @@ impl WholePicture {
         }
         Picture::from_data(self.row.layout, self.width, self.height, self.bytes)
     }
-}
-
-/// The nearest of 256 levels.
-pub(super) fn round_to_8_bits(value: u16) -> u8 {
-    ((u32::from(value) * 255 + 32_767) / 65_535) as u8
-}
-
-/// Grey samples of 1, 2 or 4 bits, rows padded to whole bytes, to the full range of a byte.
-fn unpack(packed: &[u8], width: usize, bits: usize) -> Vec<u8> {
-    let (per_byte, scale) = (8 / bits, 255 / ((1 << bits) - 1));
-    let mask = (1_u8 << bits) - 1;
-    packed
-        .chunks(width.div_ceil(per_byte))
-        .flat_map(|row| {
-            (0..width).map_while(move |x| {
-                let shift = 8 - bits - bits * (x % per_byte);
-                row.get(x / per_byte).map(|byte| ((byte >> shift) & mask) * scale as u8)
-            })
-        })
-        .collect()
 }
 
 /// A picture of the crate `image`, with the same pixels.
@@ -246,9 +239,9 @@ impl TryFrom<DynamicImage> for Picture {
     type Error = PictureError;
 
     fn try_from(image: DynamicImage) -> Result<Picture, PictureError> {
-        WholePicture::of(image)
-            .ok_or(PictureError::Unsupported("has samples in floats: convert it to 8 or 16 bits"))?
-            .opaque()
+        let size = (image.width() as usize, image.height() as usize);
+        let (row, samples) = samples_of(image).ok_or(FLOATS)?;
+        WholePicture::new(row, size, samples, DecodeOptions::default(), Metadata::default())?.opaque()
     }
 }
 
@@ -257,8 +250,8 @@ mod tests {
     use super::*;
     use crate::decode_file;
     use crate::testing::synthetic;
+    use ::tiff::encoder::{TiffEncoder, colortype};
     use image::{ExtendedColorType, ImageEncoder, ImageFormat};
-    use tiff::encoder::{TiffEncoder, colortype};
 
     fn decode(file: &[u8]) -> Result<Picture, PictureError> {
         let mut out = Picture::default();
@@ -325,13 +318,6 @@ mod tests {
             decode(&[&png[..end], b"\0\0\0\x04IDAT\0\0\0\0\0\0\0\0", &png[end..]].concat()).is_err(),
             "a wrong sum"
         );
-    }
-
-    #[test]
-    fn packed_samples_fill_the_range_of_a_byte() {
-        assert_eq!(unpack(&[0b1010_0000, 0b0100_0000], 3, 1), [255, 0, 255, 0, 255, 0]);
-        assert_eq!(unpack(&[0b0001_1011], 4, 2), [0, 85, 170, 255]);
-        assert_eq!(unpack(&[0x01, 0x8F], 4, 4), [0, 17, 136, 255]);
     }
 
     #[test]

@@ -3,16 +3,25 @@
 use super::PictureError;
 use super::codecs::WholeFormat;
 use super::colour::Range;
-use super::jpeg::decode_jpeg;
+use super::depth::{DecodeOptions, SampleDepth};
+use super::jpeg::{decode_stream, plain_stream};
 use super::picture::Picture;
+use image::metadata::Orientation;
 use std::path::Path;
 
 /// Endings of the names of picture files that are read, in lower case.
-pub const EXTENSIONS: [&str; 11] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp", "pnm", "pgm", "ppm", "pbm"];
+pub const EXTENSIONS: [&str; 14] =
+    ["png", "jpg", "jpeg", "jpe", "jfif", "bmp", "tif", "tiff", "webp", "pnm", "pgm", "ppm", "pbm", "pam"];
+
+const TEXT_MODE: &str =
+    "it is a PNG that was changed by a transfer in text mode (line ends, or characters), fetch it again in binary mode";
 
 /// Files of other formats that are met among pictures, by how they begin.
-const OTHER_FORMATS: [(&[u8], &str); 8] = [
-    (b"\x89PNG", "it is a PNG whose line ends were changed by a transfer in text mode, fetch it again in binary mode"),
+const OTHER_FORMATS: [(&[u8], &str); 10] = [
+    (b"\x89PNG", TEXT_MODE),
+    // Without its highest bits, and as text that was taken for UTF-8.
+    (b"\x09PNG", TEXT_MODE),
+    (b"\xEF\xBF\xBDPNG", TEXT_MODE),
     (b"GIF8", "it is a GIF"),
     (b"RIFF", "it is an AVI or sound"),
     (b"%PDF", "it is a PDF"),
@@ -34,23 +43,54 @@ pub fn is_picture_name(path: &Path) -> bool {
     extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
 }
 
+/// What was found in a file beside the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decoded {
+    /// The range of its samples.
+    pub depth: SampleDepth,
+    /// Whether it has further pictures (pages, or frames of an animation), which were not read.
+    pub has_more_pictures: bool,
+}
+
 /// Decodes a picture file (PNG, JPEG, BMP, TIFF, WebP, PNM) of at most `limit_pixels` pixels into `out`: grey where the
-/// file is grey, otherwise RGB. The size is checked against the limit before memory is taken for pixels. 16 bits are rounded
-/// to 8; an alpha channel is dropped where it is opaque everywhere; of an animation or several pages the first is taken.
+/// file is grey, otherwise RGB, upright where the file states how it lies (EXIF, eXIf or TIFF orientation). The size is
+/// checked against the limit before memory is taken for pixels. 16 bits are rounded to 8; an alpha channel is dropped where it
+/// is opaque everywhere; of an animation or several pages the first is taken.
 ///
 /// # Errors
 /// - [`PictureError::UnknownFile`] for another format, with what the file looks like.
 /// - [`PictureError::Empty`], [`PictureError::TooLarge`] by the header alone.
-/// - [`PictureError::Unsupported`] for CMYK, transparency and rare codings.
+/// - [`PictureError::Unsupported`], [`PictureError::UnsupportedCoding`] for CMYK, transparency and rare codings.
 /// - [`PictureError::Broken`] for damaged files and those cut short.
 ///
 /// After an error the content of `out` is unspecified.
 pub fn decode_file(bytes: &[u8], limit_pixels: usize, out: &mut Picture) -> Result<(), PictureError> {
+    decode_file_with(bytes, limit_pixels, DecodeOptions::default(), out).map(|_| ())
+}
+
+/// The same with what the caller knows of the file, and returns what was found in it.
+///
+/// # Errors
+/// As [`decode_file`], and [`PictureError::TooManyBits`] where samples are larger than `options` states.
+pub fn decode_file_with(
+    bytes: &[u8],
+    limit_pixels: usize,
+    options: DecodeOptions,
+    out: &mut Picture,
+) -> Result<Decoded, PictureError> {
     if let Some(format) = WholeFormat::of(bytes) {
-        *out = format.decode(bytes, limit_pixels)?.opaque()?;
-        Ok(())
+        let whole = format.decode(bytes, limit_pixels, options)?;
+        let decoded = Decoded { depth: whole.depth, has_more_pictures: whole.metadata.has_more_pictures };
+        *out = whole.opaque()?;
+        Ok(decoded)
     } else if is_jpeg(bytes) {
-        decode_jpeg(bytes, Range::Full, limit_pixels, out)
+        let stream = plain_stream(bytes)?;
+        let orientation = stream.metadata.orientation;
+        decode_stream(stream, Range::Full, limit_pixels, out)?;
+        if orientation != Orientation::NoTransforms {
+            *out = std::mem::take(out).upright(orientation);
+        }
+        Ok(Decoded { depth: SampleDepth::EIGHT, has_more_pictures: false })
     } else {
         Err(unknown(bytes))
     }

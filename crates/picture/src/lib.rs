@@ -18,18 +18,24 @@
 mod bicubic;
 mod codecs;
 mod colour;
+mod depth;
 mod draw;
 mod file;
+#[cfg(test)]
+mod file_tests;
 mod format;
 mod guard;
 mod heat;
 mod jpeg;
 mod jpeg_loss;
+mod metadata;
+mod orientation;
 mod picture;
 mod png;
 mod resize;
 mod rows;
 mod taps;
+mod tiff;
 mod tiff_directory;
 mod webp_frames;
 
@@ -37,16 +43,18 @@ pub mod testing;
 
 pub use bicubic::BicubicRows;
 pub use colour::{Range, luma_into, luma_row, merge_row, merge_ycbcr, rgb_into, split_row, split_ycbcr};
+pub use depth::{DecodeOptions, SampleDepth};
 pub use draw::{Colour, draw_box, label, side_by_side, stacked};
-pub use file::{EXTENSIONS, decode_file, is_picture_name, max_file_bytes};
+pub use file::{Decoded, EXTENSIONS, decode_file, decode_file_with, is_picture_name, max_file_bytes};
 pub use format::{PixelFormat, RawFrame, decode_into};
 pub use guard::is_guarded;
 pub use heat::overlay_heatmap;
 /// The crate whose pictures [`Picture`] converts to and from.
 pub use image;
 pub use jpeg_loss::simulate_jpeg;
+pub use metadata::{Density, Metadata};
 pub use picture::{Layout, Picture, Rect, RowLayout};
-pub use png::{RowWriter, write_png, write_png_rows};
+pub use png::{RowWriter, write_png, write_png_rows, write_png_rows_with};
 pub use resize::{Resizer, upscale_bicubic};
 pub use rows::RowReader;
 pub use taps::Filter;
@@ -120,6 +128,24 @@ pub enum PictureError {
     /// An intact file of a kind that is not read; the text has the remedy.
     #[error("{0}")]
     Unsupported(&'static str),
+    /// An intact file of a coding that its decoder does not read.
+    #[error("{kind} of a kind that is not read ({reason}): save it in another")]
+    UnsupportedCoding {
+        /// The format, such as "TIFF".
+        kind: &'static str,
+        /// The decoder's message.
+        reason: String,
+    },
+    /// Samples are larger than the number of bits that the caller stated can hold.
+    #[error(
+        "has samples up to {largest}, more than {bits} bits hold: give the number of bits that the camera has, or none"
+    )]
+    TooManyBits {
+        /// Bits as stated.
+        bits: u8,
+        /// The largest sample.
+        largest: u16,
+    },
     /// A file of none of the formats that are read.
     #[error("not a PNG, JPEG, BMP, TIFF, WebP or PNM file: {0}")]
     UnknownFile(String),

@@ -1,9 +1,17 @@
-//! PNG row by row: a reader that has read up to the pixels, and a writer. Whole pictures are read in `codecs.rs`.
+//! PNG: whole, a reader that has read up to the pixels, and a writer.
 
-use ::png::{BitDepth, ColorType, Compression, Decoder, DecodingError, Encoder, Reader, Transformations};
-use std::io::{BufRead, Seek, Write};
+use ::png::{
+    BitDepth, ColorType, Compression, Decoder, DecodingError, Encoder, Info, PixelDimensions, Reader, Transformations,
+    Unit,
+};
+use std::borrow::Cow;
+use std::io::{BufRead, Cursor, Read, Seek, SeekFrom, Write};
 
 use super::PictureError;
+use super::codecs::{Samples, WholePicture};
+use super::depth::{DecodeOptions, StatedRange, white_of};
+use super::metadata::{Density, Metadata};
+use super::orientation::from_exif;
 use super::picture::{Layout, Picture, RowLayout, check_size};
 
 /// Reads up to the pixels: the reader, width and height. Refuses a size without pixels or of more than `limit` by the header
@@ -17,6 +25,75 @@ pub(super) fn open<R: BufRead + Seek>(png: R, limit: usize) -> Result<(Reader<R>
     let (width, height) = (header.width as usize, header.height as usize);
     check_size(width, height, limit)?;
     Ok((decoder.read_info().map_err(broken)?, width, height))
+}
+
+/// Decodes a file, with the checks of [`RowReader`](super::RowReader), so that both accept the same files.
+pub(super) fn whole(file: &[u8], limit: usize, options: DecodeOptions) -> Result<WholePicture, PictureError> {
+    let (mut reader, width, height) = open(Cursor::new(file), limit)?;
+    let (colour, depth) = reader.output_color_type();
+    let (row, deep) = (row_layout_of(colour), depth == BitDepth::Sixteen);
+    let samples = width * height * row.channels();
+    let mut bytes = vec![0; if deep { 2 * samples } else { samples }];
+    let frame = reader.next_frame(&mut bytes).map_err(broken)?;
+    if (frame.width as usize, frame.height as usize) != (width, height) {
+        let reason = "its first frame has another size than its header states".into();
+        return Err(PictureError::Broken { kind: "PNG", reason });
+    }
+    reader.finish().map_err(broken)?;
+    let metadata = metadata(reader.info());
+    let samples = if deep {
+        let samples = bytes.as_chunks::<2>().0.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
+        Samples::Sixteen(samples, stated_range(reader.info()))
+    } else {
+        Samples::Eight(bytes)
+    };
+    WholePicture::new(row, (width, height), samples, options, metadata)
+}
+
+/// What its chunks state, as far as they are read.
+pub(super) fn metadata(info: &Info) -> Metadata {
+    let density = |dimensions: PixelDimensions| Density {
+        x: dimensions.xppu,
+        y: dimensions.yppu,
+        per_metre: dimensions.unit == Unit::Meter,
+    };
+    Metadata {
+        orientation: from_exif(info.exif_metadata.as_deref().unwrap_or_default()),
+        icc_profile: info.icc_profile.as_deref().map(<[u8]>::to_vec),
+        density: info.pixel_dims.map(density),
+        has_more_pictures: info.is_animated(),
+    }
+}
+
+/// The significant bits of samples of 16 (chunk sBIT: one for each channel).
+pub(super) fn stated_range(info: &Info) -> StatedRange {
+    let colours = row_layout_of(info.color_type).layout.channels();
+    let bits = info.sbit.as_deref().and_then(|sbit| sbit.iter().take(colours).max().copied());
+    match bits {
+        Some(bits @ 1..16) => StatedRange::Significant(white_of(bits)),
+        _ => StatedRange::None,
+    }
+}
+
+/// The EXIF block of a file (chunk eXIf), wherever among its chunks it stands; nothing where the file is damaged before it.
+pub(super) fn find_exif(file: &mut (impl Read + Seek)) -> Option<Vec<u8>> {
+    const MAX_BYTES: u32 = 1 << 20;
+    file.seek(SeekFrom::Start(8)).ok()?;
+    loop {
+        let mut header = [0; 8];
+        file.read_exact(&mut header).ok()?;
+        let [a, b, c, d, kind @ ..] = header;
+        let length = u32::from_be_bytes([a, b, c, d]);
+        match &kind {
+            b"eXIf" if length <= MAX_BYTES => {
+                let mut exif = vec![0; length as usize];
+                file.read_exact(&mut exif).ok()?;
+                return Some(exif);
+            }
+            b"IEND" => return None,
+            _ => file.seek_relative(i64::from(length) + 4).ok()?,
+        }
+    }
 }
 
 /// What the decoder's rows consist of, palettes expanded.
@@ -67,7 +144,22 @@ impl RowWriter<'_> {
 pub fn write_png_rows<E: From<PictureError>>(
     writer: impl Write,
     row: RowLayout,
+    size: (usize, usize),
+    fill: impl FnOnce(&mut RowWriter) -> Result<(), E>,
+) -> Result<(), E> {
+    write_png_rows_with(writer, row, size, &Metadata::default(), fill)
+}
+
+/// The same with metadata: the profile, where that fits the colours, and the density. Pixels are written as they come, whatever
+/// the orientation.
+///
+/// # Errors
+/// As [`write_png_rows`].
+pub fn write_png_rows_with<E: From<PictureError>>(
+    writer: impl Write,
+    row: RowLayout,
     (width, height): (usize, usize),
+    metadata: &Metadata,
     fill: impl FnOnce(&mut RowWriter) -> Result<(), E>,
 ) -> Result<(), E> {
     check_size(width, height, usize::MAX)?;
@@ -76,9 +168,15 @@ pub fn write_png_rows<E: From<PictureError>>(
     let (Some(across), Some(down)) = (side(width), side(height)) else {
         return Err(PictureError::TooLarge { width, height, limit: i32::MAX as usize }.into());
     };
-    let mut encoder = Encoder::new(writer, across, down);
-    encoder.set_color(colour_type(row));
-    encoder.set_depth(BitDepth::Eight);
+    let mut info = Info::with_size(across, down);
+    (info.color_type, info.bit_depth) = (colour_type(row), BitDepth::Eight);
+    info.icc_profile = metadata.profile_for(row.layout).map(Cow::Borrowed);
+    info.pixel_dims = metadata.density.map(|density| PixelDimensions {
+        xppu: density.x,
+        yppu: density.y,
+        unit: if density.per_metre { Unit::Meter } else { Unit::Unspecified },
+    });
+    let mut encoder = Encoder::with_info(writer, info).map_err(failed)?;
     encoder.set_compression(Compression::Fast);
     let mut writer = encoder.write_header().map_err(failed)?;
     let mut stream = writer.stream_writer_with_size(CHUNK).map_err(failed)?;

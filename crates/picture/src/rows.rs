@@ -1,16 +1,20 @@
 //! Picture files read row by row, so that a picture of any size passes through fixed memory.
 //!
-//! PNG is decoded as its rows are asked for. What cannot be had in order (interlaced PNG, every other format) is decoded
-//! whole first: `width * height * channels` bytes.
+//! PNG is decoded as its rows are asked for. What cannot be had in order (interlaced or turned PNG, every other format) is
+//! decoded whole first: `width * height * channels` bytes.
 
 use super::PictureError;
-use super::codecs::{WholeFormat, WholePicture, round_to_8_bits};
+use super::codecs::{WholeFormat, WholePicture};
 use super::colour::Range;
+use super::depth::{DecodeOptions, SampleDepth, StatedRange, to_8_bits};
 use super::file::{is_jpeg, max_file_bytes, unknown};
 use super::jpeg::{decode_stream, plain_stream};
+use super::metadata::Metadata;
+use super::orientation::from_exif;
 use super::picture::{Picture, RowLayout};
-use super::png::{broken, open, row_layout_of};
+use super::png::{broken, find_exif, metadata, open, row_layout_of, stated_range};
 use ::png::{BitDepth, Reader};
+use image::metadata::Orientation;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,12 +24,13 @@ pub struct RowReader {
     row: RowLayout,
     width: usize,
     height: usize,
-    deep: bool,
+    depth: SampleDepth,
+    metadata: Metadata,
     rows: Rows,
 }
 
 enum Rows {
-    Png { reader: Box<Reader<BufReader<File>>>, deep: Vec<u8>, left: usize },
+    Png { reader: Box<Reader<BufReader<File>>>, deep: Vec<u8>, options: DecodeOptions, left: usize },
     Whole { bytes: Vec<u8>, next: usize },
 }
 
@@ -34,7 +39,20 @@ impl RowReader {
     ///
     /// # Errors
     /// As [`decode_file`](super::decode_file), but transparency is kept; damage of a PNG is found as its rows are read.
-    pub fn open(mut file: File, limit: usize, whole_limit: usize) -> Result<RowReader, PictureError> {
+    pub fn open(file: File, limit: usize, whole_limit: usize) -> Result<RowReader, PictureError> {
+        RowReader::open_with(file, limit, whole_limit, DecodeOptions::default())
+    }
+
+    /// The same with what the caller knows of the file.
+    ///
+    /// # Errors
+    /// As [`RowReader::open`], and [`PictureError::TooManyBits`], of a PNG as its rows are read.
+    pub fn open_with(
+        mut file: File,
+        limit: usize,
+        whole_limit: usize,
+        options: DecodeOptions,
+    ) -> Result<RowReader, PictureError> {
         let failed = |error: std::io::Error| PictureError::Broken { kind: "file", reason: error.to_string() };
         let mut start = Vec::new();
         (&file).take(16).read_to_end(&mut start).map_err(failed)?;
@@ -54,29 +72,41 @@ impl RowReader {
         match WholeFormat::of(&start) {
             Some(WholeFormat::Png) => {
                 let (reader, width, height) = open(BufReader::new(&file), limit)?;
-                if reader.info().interlaced || reader.info().is_animated() {
-                    drop(reader);
-                    file.rewind().map_err(failed)?;
-                    return Ok(WholeFormat::Png.decode(&read_all(&file)?, whole_limit)?.into());
-                }
                 let (colour, depth) = reader.output_color_type();
                 let (row, deep) = (row_layout_of(colour), depth == BitDepth::Sixteen);
+                let (info, mut metadata) = (reader.info(), metadata(reader.info()));
+                // Which bits are meant is seen by all samples.
+                let by_all = deep && options.bits.is_none() && stated_range(info) != StatedRange::None;
+                let in_disorder = info.interlaced || info.is_animated() || by_all;
                 drop(reader);
+                if metadata.orientation == Orientation::NoTransforms {
+                    metadata.orientation = from_exif(&find_exif(&mut BufReader::new(&file)).unwrap_or_default());
+                }
                 file.rewind().map_err(failed)?;
+                if in_disorder || metadata.orientation != Orientation::NoTransforms {
+                    return Ok(WholeFormat::Png.decode(&read_all(&file)?, whole_limit, options)?.into());
+                }
                 let (reader, ..) = open(BufReader::new(file), limit)?;
                 let scratch = if deep { vec![0; 2 * width * row.channels()] } else { Vec::new() };
-                let rows = Rows::Png { reader: Box::new(reader), deep: scratch, left: height };
-                Ok(RowReader { row, width, height, deep, rows })
+                let rows = Rows::Png { reader: Box::new(reader), deep: scratch, options, left: height };
+                let depth = if deep {
+                    SampleDepth { bits: 16, used_bits: 0, is_stated: options.bits.is_some() }
+                } else {
+                    SampleDepth::EIGHT
+                };
+                Ok(RowReader { row, width, height, depth, metadata, rows })
             }
-            Some(format) => Ok(format.decode(&read_all(&file)?, whole_limit)?.into()),
+            Some(format) => Ok(format.decode(&read_all(&file)?, whole_limit, options)?.into()),
             None if is_jpeg(&start) => {
                 let bytes = read_all(&file)?;
                 let stream = plain_stream(&bytes)?;
                 // Pixels and two copies of the file would be one copy too many.
                 drop(bytes);
                 let mut picture = Picture::default();
+                let metadata = stream.metadata.clone();
                 decode_stream(stream, Range::Full, whole_limit, &mut picture)?;
-                Ok(RowReader::from_picture(picture))
+                let picture = picture.upright(metadata.orientation);
+                Ok(RowReader { metadata: metadata.of_upright(), ..RowReader::from_picture(picture) })
             }
             None => Err(unknown(&start)),
         }
@@ -86,7 +116,8 @@ impl RowReader {
     pub fn from_picture(picture: Picture) -> RowReader {
         let row = RowLayout { layout: picture.layout(), alpha: false };
         let (width, height) = (picture.width(), picture.height());
-        RowReader { row, width, height, deep: false, rows: Rows::Whole { bytes: picture.into_data(), next: 0 } }
+        let rows = Rows::Whole { bytes: picture.into_data(), next: 0 };
+        RowReader { row, width, height, depth: SampleDepth::EIGHT, metadata: Metadata::default(), rows }
     }
 
     /// What a row consists of.
@@ -104,9 +135,14 @@ impl RowReader {
         self.height
     }
 
-    /// Whether the file has 16 bits a channel, of which 8 are given.
-    pub fn is_16_bit(&self) -> bool {
-        self.deep
+    /// The range of the file's samples, as far as rows were read.
+    pub fn depth(&self) -> SampleDepth {
+        self.depth
+    }
+
+    /// What the file states beside its pixels, which are upright.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 
     /// Fills `row`, `[width, channels]`, with the next row.
@@ -125,7 +161,7 @@ impl RowReader {
                 row.copy_from_slice(from);
                 *next += expected;
             }
-            Rows::Png { reader, deep, left } => {
+            Rows::Png { reader, deep, options, left } => {
                 *left = left.checked_sub(1).ok_or_else(over)?;
                 // The decoder panics for some damaged palettes: that costs the picture.
                 let is_last = *left == 0;
@@ -143,8 +179,12 @@ impl RowReader {
                     *left = 0;
                 }
                 read?.ok_or_else(over)?;
-                for (byte, pair) in row.iter_mut().zip(deep.chunks_exact(2)) {
-                    *byte = round_to_8_bits(u16::from_be_bytes([pair[0], pair[1]]));
+                if !deep.is_empty() {
+                    let samples: Vec<u16> =
+                        deep.as_chunks::<2>().0.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
+                    let (bytes, depth) = to_8_bits(&samples, self.row, StatedRange::None, *options)?;
+                    row.copy_from_slice(&bytes);
+                    self.depth.used_bits = self.depth.used_bits.max(depth.used_bits);
                 }
             }
         }
@@ -157,8 +197,8 @@ fn contradicts_header() -> PictureError {
 }
 
 impl From<WholePicture> for RowReader {
-    fn from(WholePicture { row, width, height, bytes, deep }: WholePicture) -> RowReader {
-        RowReader { row, width, height, deep, rows: Rows::Whole { bytes, next: 0 } }
+    fn from(WholePicture { row, width, height, bytes, depth, metadata }: WholePicture) -> RowReader {
+        RowReader { row, width, height, depth, metadata, rows: Rows::Whole { bytes, next: 0 } }
     }
 }
 
@@ -224,7 +264,7 @@ mod tests {
         encoder.set_depth(BitDepth::Sixteen);
         encoder.write_header().unwrap().write_image_data(&[0, 128, 0, 129, 0xFF, 0x7E, 0xFF, 0x7F]).unwrap();
         let mut reader = RowReader::open(file_with(&png), 2, 0).unwrap();
-        assert!(reader.is_16_bit());
+        assert_eq!(reader.depth().bits, 16);
         let mut row = [0; 4];
         reader.next(&mut row).unwrap();
         assert_eq!(row, [0, 1, 254, 255]);

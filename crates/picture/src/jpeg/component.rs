@@ -24,6 +24,8 @@ pub(super) struct Component {
     pub blocks: (usize, usize),
     /// Pixels of the picture for one sample, across and down.
     factors: (usize, usize),
+    /// Samples that belong to the picture, across and down; what fills up the last blocks lies beyond.
+    samples: (usize, usize),
     /// Samples, in rows of whole blocks.
     plane: Vec<u8>,
     /// Coefficients of all blocks, in natural order, where scans refine them; empty otherwise.
@@ -47,7 +49,8 @@ impl Component {
             ));
         }
         let factors = (largest.0 / sampling.0, largest.1 / sampling.1);
-        let blocks = (size.0.div_ceil(8 * factors.0), size.1.div_ceil(8 * factors.1));
+        let samples = (size.0.div_ceil(factors.0), size.1.div_ceil(factors.1));
+        let blocks = (samples.0.div_ceil(8), samples.1.div_ceil(8));
         Ok(Component {
             id,
             sampling,
@@ -55,18 +58,20 @@ impl Component {
             steps: None,
             blocks,
             factors,
+            samples,
             plane: Vec::new(),
             coefficients: Vec::new(),
             lowest_bits: [None; 64],
         })
     }
 
-    /// Takes memory for the samples, and for all coefficients where scans refine them.
+    /// Takes memory for the samples, or for all coefficients where scans refine them.
     pub fn allocate(&mut self, progressive: bool) {
         let samples = 64 * self.blocks.0 * self.blocks.1;
-        self.plane = vec![128; samples];
         if progressive {
             self.coefficients = vec![0; samples];
+        } else {
+            self.plane = vec![0; samples];
         }
     }
 
@@ -80,6 +85,7 @@ impl Component {
     pub fn transform(&mut self) -> Result<(), PictureError> {
         let steps = self.steps.ok_or_else(|| broken("a component has no scan"))?;
         let coefficients = std::mem::take(&mut self.coefficients);
+        self.plane = vec![0; coefficients.len()];
         let mut block = [0; 64];
         for (place, values) in coefficients.as_chunks::<64>().0.iter().enumerate() {
             for i in 0..64 {
@@ -96,19 +102,18 @@ impl Component {
     }
 
     /// Row `y` of the picture in this component. Half resolution is interpolated, 3 parts of the nearer sample and 1 of the
-    /// farther, with the rounding of zune-jpeg; of other factors, and of rows of one or two samples, the nearest is taken, as
+    /// farther, with the rounding of zune-jpeg, and at an edge the sample itself; of other factors, and of rows of one or two samples, the nearest is taken, as
     /// libjpeg does. `wide` is scratch.
     pub fn row<'a>(&'a self, y: usize, width: usize, wide: &'a mut Vec<u8>) -> &'a [u8] {
         let stride = 8 * self.blocks.0;
-        let line = |at: usize| &self.plane[at * stride..][..stride];
+        let line = |at: usize| &self.plane[at * stride..][..self.samples.0];
         let smooth = self.factors.0 <= 2 && self.factors.1 <= 2 && width > 2 * self.factors.0;
         wide.clear();
         match self.factors {
             (1, 1) => return line(y),
             (1 | 2, 2) if self.factors.0 == 1 || smooth => {
                 let near = y / 2;
-                let far =
-                    if y.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(8 * self.blocks.1 - 1) };
+                let far = if y.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(self.samples.1 - 1) };
                 wide.extend(line(near).iter().zip(line(far)).map(|(&near, &far)| mix(near, far)));
             }
             (across, down) => {

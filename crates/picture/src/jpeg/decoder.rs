@@ -1,8 +1,8 @@
 //! A decoder for the JPEG files that zune-jpeg does not decode rightly: several scans, of which each has a part of the components
 //! or of their precision, in any order, and any sampling factors. ITU-T T.81, annexes F and G, Huffman coding, 8 bits.
 //!
-//! zune-jpeg 0.5.15 places a component of several blocks a unit wrongly where it has a scan of its own, carries the count of a
-//! restart interval from scan to scan, and takes the first component named for the luma.
+//! zune-jpeg 0.5.15 reads too few rows of a component that has several blocks a unit and a scan of its own, carries the count of a
+//! restart interval from scan to scan, and refuses files whose chroma comes first.
 
 use super::super::PictureError;
 use super::component::{Component, ZIGZAG};
@@ -27,8 +27,8 @@ pub(super) struct Tables {
     pub restart_interval: usize,
 }
 
-/// Decodes the components of a stream as they are stored, interleaved, into `out`, `[height, width, components]`.
-pub(super) fn decode_planes(stream: &PlainStream, out: &mut [u8]) -> Result<(), PictureError> {
+/// Decodes the components of a stream as they are stored.
+pub(super) fn decode_components(stream: &PlainStream) -> Result<Vec<Component>, PictureError> {
     let mut rest = stream.bytes.get(2..).unwrap_or_default();
     let mut tables = Tables::default();
     standard_tables::fill(&mut tables.dc, &mut tables.ac)?;
@@ -86,8 +86,7 @@ pub(super) fn decode_planes(stream: &PlainStream, out: &mut [u8]) -> Result<(), 
             component.transform()?;
         }
     }
-    interleave(&components, stream.width, out);
-    Ok(())
+    Ok(components)
 }
 
 impl Tables {
@@ -147,7 +146,8 @@ fn frame(payload: &[u8], size: (usize, usize)) -> Result<(Vec<Component>, (usize
     Ok((components, largest))
 }
 
-fn interleave(components: &[Component], width: usize, out: &mut [u8]) {
+/// The components at the size of the picture, interleaved, `[height, width, components]`.
+pub(super) fn interleave(components: &[Component], width: usize, out: &mut [u8]) {
     let count = components.len();
     let mut wide = Vec::new();
     for (y, to) in out.chunks_exact_mut(width * count).enumerate() {

@@ -1,7 +1,8 @@
 //! JPEG, and the motion JPEG of cameras.
 //!
 //! What cameras send is decoded by zune-jpeg, compiled without SIMD: entropy decoding, inverse DCT and chroma upsampling in
-//! integers. What it does not decode rightly (several scans, rare sampling factors) our own decoder reads, with the same
+//! integers. What it does not decode rightly (several scans, rare sampling factors, the edges where the last blocks of chroma are not
+//! full) our own decoder reads, with the same
 //! arithmetic, so that a picture has the same bytes however it is coded. Conversion to RGB is ours (`colour.rs`).
 
 mod component;
@@ -55,17 +56,21 @@ pub(super) fn decode_stream(
             return Err(PictureError::Unsupported("JPEG with 2 or more than 4 components: save it as RGB or grey"));
         }
     };
-    out.reshape(layout, stream.width, stream.height);
-    let is_rgb = stream.is_rgb;
+    let (size, is_rgb) = ((stream.width, stream.height), stream.is_rgb);
     // Seen: an assertion on sampling factors that don't fit.
-    guarded(|| {
+    let decoded = guarded(|| {
         if stream.is_simple {
-            zune_planes(stream, out.data_mut())
-        } else {
-            decoder::decode_planes(&stream, out.data_mut())
+            out.reshape(layout, size.0, size.1);
+            return zune_planes(stream, out.data_mut());
         }
-    })
-    .ok_or_else(|| broken("its data contradicts its header"))??;
+        let components = decoder::decode_components(&stream)?;
+        // Memory for the picture is taken when that for the file and its coefficients is given back.
+        drop(stream);
+        out.reshape(layout, size.0, size.1);
+        decoder::interleave(&components, size.0, out.data_mut());
+        Ok(())
+    });
+    decoded.ok_or_else(|| broken("its data contradicts its header"))??;
     match layout {
         Layout::Grey => {
             for y in out.data_mut() {

@@ -44,15 +44,44 @@ fn a_picture_is_the_same_however_it_is_coded() {
 
 #[test]
 fn both_decoders_give_the_same_bytes() {
-    for jpeg in [P444, file!("422"), P420, file!("optimized"), file!("restart"), GREY, file!("rgb")] {
+    for (jpeg, pixels) in [
+        (P444, 45 * 35),
+        (GREY, 45 * 35),
+        (file!("rgb"), 45 * 35),
+        (file!("aligned_420"), 64 * 48),
+        (file!("aligned_422"), 48 * 35),
+    ] {
         let stream = || plain_stream(jpeg).unwrap();
         assert!(stream().is_simple);
-        let mut ours = vec![0; 45 * 35 * usize::from(stream().components)];
+        let mut ours = vec![0; pixels * usize::from(stream().components)];
         let mut theirs = ours.clone();
-        decoder::decode_planes(&stream(), &mut ours).unwrap();
+        let components = decoder::decode_components(&stream()).unwrap();
+        decoder::interleave(&components, stream().width, &mut ours);
         zune_planes(stream(), &mut theirs).unwrap();
         assert_eq!(ours, theirs);
     }
+    for jpeg in [P420, file!("422"), file!("scans_444_restart"), file!("progressive")] {
+        assert!(!plain_stream(jpeg).unwrap().is_simple);
+    }
+}
+
+/// What an encoder puts beyond the edge of a picture is its own affair.
+#[test]
+fn what_fills_up_the_last_blocks_does_not_show() {
+    let picture = decode(file!("aligned_420")).unwrap();
+    let mut smaller = file!("aligned_420").to_vec();
+    let frame = position(&smaller, 0xC0);
+    // 50 by 36: as many units, of which the last are filled up with what was a part of the picture.
+    smaller[frame + 5..frame + 9].copy_from_slice(&[0, 36, 0, 50]);
+    let cut = decode(&smaller).unwrap();
+    let mut expected = Picture::default();
+    picture.crop_into(crate::Rect { x: 0, y: 0, width: 50, height: 36 }, &mut expected);
+    for y in 0..36 {
+        for (x, (cut, whole)) in cut.row(y).chunks(3).zip(expected.row(y).chunks(3)).enumerate() {
+            assert!(cut == whole || x == 49 || y == 35, "{x} {y}");
+        }
+    }
+    assert_ne!(cut, expected, "the last column and row are interpolated with themselves");
 }
 
 #[test]

@@ -17,6 +17,9 @@
 //!   cannot be distinguished from one that never had them.)
 
 use super::super::PictureError;
+use super::super::metadata::{Density, Metadata};
+use super::super::orientation::from_exif;
+use image::metadata::Orientation;
 
 /// A stream without anything that the decoder does not need.
 pub(crate) struct PlainStream {
@@ -28,9 +31,12 @@ pub(crate) struct PlainStream {
     pub height: usize,
     /// Colour components: 1 luma, 3 YCbCr or RGB, 4 CMYK or YCCK.
     pub components: u8,
+    /// What is stated beside the pixels: EXIF, ICC and JFIF.
+    pub metadata: Metadata,
     /// Whether three components are RGB as they stand.
     pub is_rgb: bool,
-    /// Whether it is as cameras send it: baseline, all components in one scan, sampled in a usual way, with an end.
+    /// Whether it is as cameras send it: baseline, all components in one scan, sampled in a usual way, in whole blocks of chroma, and with
+    /// an end.
     pub is_simple: bool,
     /// Whether its end-of-image marker was missing.
     pub open_ended: bool,
@@ -52,6 +58,8 @@ pub(super) const DQT: u8 = 0xDB;
 const DNL: u8 = 0xDC;
 pub(super) const DRI: u8 = 0xDD;
 const APP_JFIF: u8 = 0xE0;
+const APP_EXIF: u8 = 0xE1;
+const APP_ICC: u8 = 0xE2;
 const APP_ADOBE: u8 = 0xEE;
 
 /// An APP0 segment that marks "motion JPEG of an AVI file": missing Huffman tables are the standard ones.
@@ -75,6 +83,8 @@ pub(crate) fn plain_stream(jpeg: &[u8]) -> Result<PlainStream, PictureError> {
     let mut bytes = Vec::with_capacity(jpeg.len() + STANDARD_TABLES.len() + 2 * ONES.len());
     bytes.extend([0xFF, SOI]);
     let mut frame = None::<Frame>;
+    let (mut orientation, mut profile) = (None::<Orientation>, Vec::<(u8, &[u8])>::new());
+    let mut density = None;
     let (mut adobe_transform, mut is_jfif, mut has_tables) = (None, false, false);
     let (mut scans, mut is_simple, mut open_ended) = (0, false, false);
     loop {
@@ -123,7 +133,13 @@ pub(crate) fn plain_stream(jpeg: &[u8]) -> Result<PlainStream, PictureError> {
                     bytes[frame.height_at..frame.height_at + 2].copy_from_slice(&[high, low]);
                 }
             }
-            APP_JFIF => is_jfif |= payload.starts_with(b"JFIF\0"),
+            APP_JFIF if payload.starts_with(b"JFIF\0") => {
+                is_jfif = true;
+                density = jfif_density(payload);
+            }
+            // The first counts.
+            APP_EXIF if payload.starts_with(b"Exif\0\0") => orientation = orientation.or(Some(from_exif(payload))),
+            APP_ICC => profile.extend(profile_part(payload)),
             APP_ADOBE if payload.starts_with(b"Adobe") => adobe_transform = payload.get(11).copied(),
             0xC3 | 0xC5..=0xCF => {
                 return Err(PictureError::Unsupported(
@@ -140,6 +156,15 @@ pub(crate) fn plain_stream(jpeg: &[u8]) -> Result<PlainStream, PictureError> {
             let names: Vec<u8> = components.iter().map(|component| component[0]).collect();
             // As libjpeg decides: JFIF is YCbCr whatever else is stated.
             let is_simple = is_simple && !open_ended;
+            // ICC.1, annex B.4: parts are numbered.
+            profile.sort_by_key(|(number, _)| *number);
+            let icc_profile: Vec<u8> = profile.into_iter().flat_map(|(_, part)| part).copied().collect();
+            let metadata = Metadata {
+                orientation: orientation.unwrap_or(Orientation::NoTransforms),
+                icc_profile: Some(icc_profile).filter(|profile| !profile.is_empty()),
+                density,
+                has_more_pictures: false,
+            };
             let is_rgb =
                 names.len() == 3 && !is_jfif && adobe_transform.map_or(names == *b"RGB", |transform| transform == 0);
             Ok(PlainStream {
@@ -147,6 +172,7 @@ pub(crate) fn plain_stream(jpeg: &[u8]) -> Result<PlainStream, PictureError> {
                 width,
                 height,
                 components: names.len() as u8,
+                metadata,
                 is_rgb,
                 is_simple,
                 open_ended,
@@ -167,9 +193,34 @@ impl Frame {
             && scan.get(1..1 + 2 * count).is_some_and(names)
             && scan.get(1 + 2 * count..) == Some(&[0, 63, 0]);
         let sampling: Vec<u8> = self.components.iter().map(|component| component[1]).collect();
-        // Of fewer columns, libjpeg repeats the chroma.
-        let usual = matches!(sampling[..], [0x11] | [0x11 | 0x21 | 0x22, 0x11, 0x11]) && self.width > 4;
+        // zune-jpeg interpolates chroma with what fills up the last blocks, so there must be nothing of that.
+        let fills = |side: usize, factor: u8| factor == 1 || side.div_ceil(2).is_multiple_of(8);
+        let usual = match sampling[..] {
+            [0x11] => true,
+            [luma @ (0x11 | 0x21 | 0x22), 0x11, 0x11] => fills(self.width, luma >> 4) && fills(self.height, luma & 15),
+            _ => false,
+        };
         self.marker == SOF_BASELINE && all && usual
+    }
+}
+
+/// JFIF 1.02: unit (1 inch, 2 centimetre), and numbers across and down.
+fn jfif_density(payload: &[u8]) -> Option<Density> {
+    let [unit, x1, x0, y1, y0] = *payload.get(7..)?.first_chunk()?;
+    let (x, y) = (u16::from_be_bytes([x1, x0]), u16::from_be_bytes([y1, y0]));
+    match unit {
+        1 => Density::per_inch(x.into(), y.into()),
+        2 => Density::per_centimetre(x.into(), y.into()),
+        // A ratio, which is stated where it is not 1.
+        _ => (x > 0 && y > 0 && x != y).then_some(Density { x: x.into(), y: y.into(), per_metre: false }),
+    }
+}
+
+/// A part of an ICC profile with its number.
+fn profile_part(payload: &[u8]) -> Option<(u8, &[u8])> {
+    match payload.strip_prefix(b"ICC_PROFILE\0")? {
+        [number, _count, part @ ..] => Some((*number, part)),
+        _ => None,
     }
 }
 

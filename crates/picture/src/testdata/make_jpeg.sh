@@ -34,3 +34,12 @@ sampled luma_less 1x1,2x2,2x2
 sampled mixed 2x2,1x1,1x2
 sampled all_doubled 2x1,2x1,2x1
 rm /tmp/source.$$
+# Pictures whose blocks of chroma are full. Busy, so that neighbours differ.
+aligned() {
+    awk -v w="$2" -v h="$3" 'BEGIN {
+        print "P3", w, h, 255
+        for (y = 0; y < h; y++) for (x = 0; x < w; x++) print (x * x + 7 * y) % 256, (5 * x * y) % 256, (250 + 3 * x - 3 * y) % 256
+    }' | cjpeg -quality 90 -sample "$4" -outfile "aligned_$1.jpg"
+}
+aligned 420 64 48 2x2
+aligned 422 48 35 2x1

@@ -1,5 +1,7 @@
 //! `lineside upscale`: one picture or a folder, enlarged by super-resolution.
 
+mod outputs;
+
 use super::{MAX_PIXELS, WrongArguments};
 use crate::bundle;
 use crate::escape::one_line;
@@ -10,7 +12,8 @@ use crate::source::picture_files;
 use crate::task::TaskError;
 use crate::task::super_resolution::Enlarger;
 use anyhow::Context;
-use lineside_picture::{PictureError, RowReader, write_png_rows};
+use lineside_picture::{DecodeOptions, PictureError, RowReader, write_png_rows_with};
+use outputs::{Job, plan, refuse_same};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,7 +24,7 @@ const MAX_PIXELS_BY_ROWS: usize = 1_000_000_000;
 
 #[derive(clap::Args)]
 pub struct UpscaleArguments {
-    /// A picture (PNG, JPEG) or a folder of pictures
+    /// A picture (PNG, JPEG, BMP, TIFF, WebP, PNM) or a folder of pictures
     input: PathBuf,
     /// The enlarged picture (PNG); a folder where INPUT is one
     output: PathBuf,
@@ -31,32 +34,36 @@ pub struct UpscaleArguments {
     /// Number of threads; the result does not depend on it
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     threads: u32,
+    /// Bits that are used of each sample of 16, where the file does not state it: 12 for a camera of 12 bits
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    bits: Option<u8>,
 }
 
 pub fn run(arguments: &UpscaleArguments) -> anyhow::Result<ExitCode> {
     let mut enlarger = Enlarger::new(bundle::find(&arguments.bundle)?)?.with_threads(arguments.threads as usize);
+    let options = DecodeOptions { bits: arguments.bits };
     if !arguments.input.is_dir() {
         let extension = arguments.output.extension().unwrap_or_default();
         if !extension.eq_ignore_ascii_case("png") {
             let output = arguments.output.display();
             return Err(WrongArguments(format!("{output}: pictures are written as PNG: end its name in .png")).into());
         }
-        enlarge(&mut enlarger, &arguments.input, &arguments.output)?;
+        refuse_same(&arguments.input, &arguments.output)?;
+        enlarge(&mut enlarger, &arguments.input, &arguments.output, options)?;
         return Ok(ExitCode::SUCCESS);
     }
     let files = picture_files(&arguments.input).map_err(anyhow::Error::msg)?;
+    let jobs = plan(&arguments.input, files, &arguments.output)?;
     let mut failed = 0;
-    for (done, file) in files.iter().enumerate() {
-        // The same tree below the output folder: pictures of one name in two sub-folders stay apart.
-        let inside = file.strip_prefix(&arguments.input)?;
-        let output = arguments.output.join(inside).with_extension("png");
+    for (done, Job { input, output }) in jobs.iter().enumerate() {
         let made = output.parent().map_or(Ok(()), std::fs::create_dir_all);
-        let result =
-            made.with_context(|| output.display().to_string()).and_then(|()| enlarge(&mut enlarger, file, &output));
+        let result = made
+            .with_context(|| output.display().to_string())
+            .and_then(|()| enlarge(&mut enlarger, input, output, options));
         match result {
             Ok(()) => {
                 let name = output.display().to_string();
-                writeln!(super::stdout(), "{}/{}  {}", done + 1, files.len(), one_line(&name))?;
+                writeln!(super::stdout(), "{}/{}  {}", done + 1, jobs.len(), one_line(&name))?;
             }
             Err(error) => {
                 failed += 1;
@@ -64,18 +71,21 @@ pub fn run(arguments: &UpscaleArguments) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    anyhow::ensure!(failed == 0, "{failed} of {} pictures could not be enlarged", files.len());
+    anyhow::ensure!(failed == 0, "{failed} of {} pictures could not be enlarged", jobs.len());
     Ok(ExitCode::SUCCESS)
 }
 
-/// From file to file in bands of rows: neither picture need fit into memory, except where the input is a JPEG or
-/// interlaced.
-fn enlarge(enlarger: &mut Enlarger, input: &Path, output: &Path) -> anyhow::Result<()> {
+/// From file to file in bands of rows: neither picture need fit into memory, except where the input is a JPEG,
+/// interlaced or turned.
+fn enlarge(enlarger: &mut Enlarger, input: &Path, output: &Path, options: DecodeOptions) -> anyhow::Result<()> {
     let started = Instant::now();
     let name = || input.display().to_string();
     let (file, _) = files::open(input).with_context(name)?;
-    let mut reader = RowReader::open(file, MAX_PIXELS_BY_ROWS, MAX_PIXELS).with_context(name)?;
-    if reader.is_16_bit() {
+    let mut reader = RowReader::open_with(file, MAX_PIXELS_BY_ROWS, MAX_PIXELS, options).with_context(name)?;
+    if reader.metadata().has_more_pictures {
+        log::warn!(picture = name().as_str(); "first_picture_only");
+    }
+    if reader.depth().bits == 16 {
         log::warn!(picture = name().as_str(), bits = 16, written_bits = 8; "depth_reduced");
     }
     let (width, height, scale) = (reader.width(), reader.height(), enlarger.scale());
@@ -84,7 +94,8 @@ fn enlarge(enlarger: &mut Enlarger, input: &Path, output: &Path) -> anyhow::Resu
     let mut lost = None;
     let written = write_durably(output, |out| {
         let large = (width * scale, height * scale);
-        write_png_rows(out, reader.row_layout(), large, |writer| {
+        let metadata = reader.metadata().clone();
+        write_png_rows_with(out, reader.row_layout(), large, &metadata, |writer| {
             enlarger.enlarge_rows(&mut reader, |row| Ok(writer.write(row)?))
         })
         .map_err(|error| {
@@ -99,6 +110,10 @@ fn enlarge(enlarger: &mut Enlarger, input: &Path, output: &Path) -> anyhow::Resu
         Some(error) => Err(error).with_context(name),
         None => written.with_context(|| output.display().to_string()),
     }?;
+    if reader.depth().leaves_high_bits_unused() {
+        let (used_bits, advice) = (reader.depth().used_bits, "give --bits N where the camera has N bits");
+        log::warn!(picture = name().as_str(), used_bits = used_bits, advice = advice; "high_bits_unused");
+    }
     log::debug!(
         picture = name().as_str(), width = width, height = height, scale = scale,
         ms = started.elapsed().as_millis() as u64, peak_rss_bytes = peak_resident_bytes().unwrap_or(0); "enlarged"
