@@ -21,7 +21,7 @@ pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<
     let plan = plan(&config, Mode::Check, telemetry)?;
     let exposed = arguments.config.as_ref().and_then(|path| config.exposed_token(path));
     let page = check_page(&config)? + &exposed.map_or(String::new(), |problem| format!(" ({problem})"));
-    let budget = config.budget.memory;
+    let budget = *config.budget.memory.get_ref();
     let broker = plan.broker.as_ref().map(ToString::to_string);
     if arguments.json {
         super::print_json(&serde_json::json!({

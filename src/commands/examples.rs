@@ -15,6 +15,11 @@ Examples:
   lineside devices
   lineside devices --json";
 
+pub(super) const INIT: &str = "\
+Examples:
+  lineside init
+  lineside init line.toml --camera /dev/video2";
+
 pub(super) const TEACH: &str = "\
 Examples:
   lineside teach --normal good/ --out parts

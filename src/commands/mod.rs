@@ -4,12 +4,13 @@
 
 mod bench;
 mod check;
+mod dataset;
 mod devices;
 mod eval;
 mod examples;
 mod infer;
+mod init;
 mod inspect;
-mod masks;
 mod parity;
 mod progress;
 mod replay;
@@ -26,16 +27,19 @@ use crate::memory::OverBudget;
 use crate::task::TaskError;
 use crate::telemetry::{LogFormat, LogSettings, LogTarget, Telemetry};
 use clap::{Parser, Subcommand};
-use std::io::{StdoutLock, Write};
+use std::io::{IsTerminal, StdoutLock, Write};
 use std::process::ExitCode;
 
 /// Visual inspection on a small board. Detects anomalous parts, locates the defect and upscales it.
 #[derive(Parser)]
 #[command(version, about, max_term_width = 110)]
 pub struct Cli {
-    /// Format of the log lines on stderr
-    #[arg(long, global = true, value_enum, default_value_t)]
-    log_format: LogFormat,
+    /// Format of the log lines on stderr [default: text; on a terminal short, in colours]
+    #[arg(long, global = true, value_enum)]
+    log_format: Option<LogFormat>,
+    /// On a terminal, too: every log line as it is written elsewhere
+    #[arg(short, long, global = true)]
+    verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -51,6 +55,9 @@ enum Command {
     /// List the cameras and GPIO lines of this board
     #[command(after_help = examples::DEVICES)]
     Devices(devices::DevicesArguments),
+    /// Write a commented configuration for what this board has
+    #[command(after_help = examples::INIT)]
+    Init(init::InitArguments),
     /// Learn what is normal from pictures of good parts
     #[command(after_help = examples::TEACH)]
     Teach(teach::TeachArguments),
@@ -78,11 +85,26 @@ enum Command {
 }
 
 impl Cli {
-    /// The telemetry that the arguments and `LINESIDE_LOG` ask for: logs go to stderr, or to the journal.
+    /// The telemetry that the arguments and `LINESIDE_LOG` ask for: logs go to stderr, or to the journal. People at a terminal get
+    /// short lines, and of a run only what needs attention: its verdicts are printed, its records are in the file.
     pub fn telemetry(&self) -> Telemetry {
-        let filter = std::env::var("LINESIDE_LOG").ok();
-        Telemetry::new(LogSettings { format: self.log_format, filter, target: LogTarget::Stderr })
+        let mut filter = std::env::var("LINESIDE_LOG").ok();
+        let for_people = self.log_format.is_none() && !self.verbose && std::io::stderr().is_terminal();
+        let format = match self.log_format {
+            _ if for_people => LogFormat::Short { coloured: wants_colours() },
+            format => format.unwrap_or_default(),
+        };
+        if for_people && matches!(self.command, Command::Run(_)) {
+            filter = filter.or(Some("warn".into()));
+        }
+        Telemetry::new(LogSettings { format, filter, target: LogTarget::Stderr })
     }
+}
+
+/// Whether a terminal is to show colours: <https://no-color.org>.
+fn wants_colours() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Runs the command that was asked for.
@@ -94,6 +116,7 @@ pub fn run(cli: Cli, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
         Command::Run(arguments) => run::run(&arguments, telemetry),
         Command::Check(arguments) => check::run(&arguments, telemetry),
         Command::Devices(arguments) => devices::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
         Command::Teach(arguments) => teach::run(&arguments, telemetry),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),

@@ -1,11 +1,12 @@
 //! `lineside run`: runs a line. Without a configuration: the demo on the shipped frames.
 
-use crate::escape::{EscapingWriter, one_line};
+use crate::escape::one_line;
 use crate::line::{self, Line, RunOutcome};
 use crate::pipeline::{Shutdown, Status};
 use crate::service::Reload;
 use crate::telemetry::Telemetry;
 use anyhow::Context;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -27,7 +28,8 @@ pub fn run(arguments: &RunArguments, telemetry: &Telemetry) -> anyhow::Result<Ex
         shutdown,
         reload,
         telemetry: telemetry.clone(),
-        console: Box::new(EscapingWriter(std::io::stdout())),
+        console: Box::new(std::io::stdout()),
+        coloured: std::io::stdout().is_terminal() && super::wants_colours(),
         summary: &summary,
     })?;
     if let Some(losses) = outcome.losses() {

@@ -1,17 +1,21 @@
 //! The TOML file: types, defaults, and validation that names file and line in every error.
 
 mod camera;
+mod folder;
 mod heat;
 mod lines;
 mod mqtt;
 mod secrets;
+mod starter;
 mod status_page;
 
 use crate::files;
 pub use camera::{CameraConfig, CameraFormat, ControlValue};
+pub use folder::{FolderConfig, KeepOrMove};
 pub use heat::{HeatConfig, SmallerConfig};
 pub use lines::{AlarmConfig, HeartbeatConfig, Idle, TriggerConfig, TriggerEdge};
 pub use mqtt::{MqttConfig, TlsConfig};
+pub use starter::Starter;
 pub use status_page::StatusPageConfig;
 
 use crate::task::super_resolution::{MIN_SPOT, When};
@@ -71,7 +75,7 @@ struct Origin {
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct BudgetConfig {
     /// Memory of the whole process, as in `"128 MiB"`.
-    pub memory: ByteSize,
+    pub memory: Spanned<ByteSize>,
 }
 
 /// `[source]`: where frames come from.
@@ -84,22 +88,6 @@ pub enum Source {
     Pattern(PatternConfig),
     /// A camera.
     Camera(CameraConfig),
-}
-
-/// `[source.folder]`: a folder of pictures.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub struct FolderConfig {
-    /// The folder.
-    pub path: PathBuf,
-    /// Start again after the last picture.
-    #[serde(default)]
-    pub repeat: bool,
-    /// Frames per second, as from a camera; absent: every picture is inspected, as fast as that goes.
-    pub fps: Option<Spanned<f64>>,
-    /// Larger pictures are refused, one by one. In megapixels.
-    #[serde(default = "two_megapixels")]
-    pub max_megapixels: Spanned<f64>,
 }
 
 /// `[source.pattern]`: the synthetic line.
@@ -201,7 +189,7 @@ impl Source {
 
 impl Default for BudgetConfig {
     fn default() -> Self {
-        BudgetConfig { memory: ByteSize::mib(192) }
+        BudgetConfig { memory: Spanned::new(0..0, ByteSize::mib(192)) }
     }
 }
 
@@ -237,10 +225,6 @@ impl Default for OutputConfig {
             normal_every: Spanned::new(0..0, 0),
         }
     }
-}
-
-fn two_megapixels() -> Spanned<f64> {
-    Spanned::new(0..0, 2.1)
 }
 
 fn pixels<const N: usize>() -> Spanned<usize> {
@@ -296,10 +280,9 @@ impl Config {
 
     /// The configuration of `lineside run` without a file: the shipped frames, once.
     pub fn demo(frames: PathBuf) -> Config {
-        let folder = FolderConfig { path: frames, repeat: false, fps: None, max_megapixels: Spanned::new(0..0, 0.1) };
         Config {
             budget: BudgetConfig::default(),
-            source: Source::Folder(folder),
+            source: Source::Folder(FolderConfig::once(frames, 0.1)),
             anomaly: AnomalyConfig::default(),
             super_resolution: SuperResolutionConfig::default(),
             output: OutputConfig::default(),
@@ -316,11 +299,9 @@ impl Config {
 
     /// The first invalid value: where it is set, and what is wrong with it.
     fn problem(&self) -> Option<Violation> {
-        let fps = |fps: &Option<Spanned<f64>>, key| fps.as_ref().and_then(|fps| check_range(fps, key, 0.01, 1000.0));
         let source = match &self.source {
-            Source::Folder(folder) => fps(&folder.fps, "source.folder.fps")
-                .or_else(|| check_range(&folder.max_megapixels, "source.folder.max_megapixels", 0.001, 100.0)),
-            Source::Pattern(pattern) => fps(&pattern.fps, "source.pattern.fps")
+            Source::Folder(folder) => folder.problem(),
+            Source::Pattern(pattern) => check_fps(&pattern.fps, "source.pattern.fps")
                 .or_else(|| check_range(&pattern.width, "source.pattern.width", 32, 8192))
                 .or_else(|| check_range(&pattern.height, "source.pattern.height", 32, 8192)),
             Source::Camera(camera) => camera.problem(),
@@ -340,9 +321,14 @@ impl Config {
             .or_else(|| check_range(&self.anomaly.skip_similar, "anomaly.skip_similar", 0.0, 255.0))
             .or_else(|| check_range(&self.super_resolution.spot, "super_resolution.spot", MIN_SPOT, 512))
             .or_else(|| check_range(self.super_resolution.max_ms.as_ref()?, "super_resolution.max_ms", 0.1, 60_000.0))
-            .or_else(|| check_range(&self.output.records, "output.records", ByteSize::kib(64), ByteSize::tib(1)))
-            .or_else(|| check_range(&self.output.pictures, "output.pictures", ByteSize::mib(1), ByteSize::pib(1)))
-            .or_else(|| check_range(&self.output.keep_free, "output.keep_free", ByteSize::b(0), ByteSize::pib(1)))
+            .or_else(|| check_bytes(&self.budget.memory, "budget.memory", ByteSize::mib(1), ByteSize::tib(1)))
+            .or_else(|| check_bytes(&self.output.records, "output.records", ByteSize::kib(64), ByteSize::tib(1)))
+            .or_else(|| check_bytes(&self.output.pictures, "output.pictures", ByteSize::mib(1), ByteSize::pib(1)))
+            .or_else(|| {
+                // None, or something.
+                let keep_free = Some(&self.output.keep_free).filter(|size| size.get_ref().as_u64() > 0)?;
+                check_bytes(keep_free, "output.keep_free", ByteSize::kib(64), ByteSize::pib(1))
+            })
             .or_else(|| check_range(&self.output.normal_every, "output.normal_every", 0, 1_000_000_000))
             .or_else(|| self.line_problem())
             .or_else(|| self.heat_problem())
@@ -354,10 +340,22 @@ impl Config {
 /// An invalid value: the byte offset where it is set, and what is wrong with it.
 type Violation = (usize, String);
 
+fn check_fps(fps: &Option<Spanned<f64>>, key: &str) -> Option<Violation> {
+    fps.as_ref().and_then(|fps| check_range(fps, key, 0.01, 1000.0))
+}
+
 fn check_range<T: PartialOrd + std::fmt::Display>(value: &Spanned<T>, key: &str, low: T, high: T) -> Option<Violation> {
     let found = value.get_ref();
     let inside = *found >= low && *found <= high;
     (!inside).then(|| (value.span().start, format!("{key} must lie in {low}..{high}, found {found}")))
+}
+
+/// As [`check_range`]; a small number is taken for one whose unit is missing.
+fn check_bytes(value: &Spanned<ByteSize>, key: &str, low: ByteSize, high: ByteSize) -> Option<Violation> {
+    let (start, problem) = check_range(value, key, low, high)?;
+    let bytes = value.get_ref().as_u64();
+    let unit = format!("; {bytes} is {bytes} bytes: did you mean \"{bytes} MiB\"?");
+    Some((start, if bytes < 100_000 && !bytes.is_multiple_of(1024) { problem + &unit } else { problem }))
 }
 
 impl Origin {
@@ -391,7 +389,7 @@ mod tests {
     #[test]
     fn a_short_file_has_sensible_defaults() {
         let config = Config::parse("[source.pattern]\nfps = 5.0\n", Path::new("line.toml")).unwrap();
-        assert_eq!(config.budget.memory, ByteSize::mib(192));
+        assert_eq!(*config.budget.memory.get_ref(), ByteSize::mib(192));
         assert_eq!(config.super_resolution.when, When::Anomaly);
         assert_eq!(config.anomaly.wanted_threshold(), None);
         let text = "[source.pattern]\n[anomaly]\nfalse_alarms = 5\n";
@@ -479,6 +477,11 @@ mod tests {
                 "line.toml:4: anomaly.threshold is set, too",
             ),
             (&format!("{pattern}[budget]\nmemory = \"many\"\n"), "line.toml:3: "),
+            (
+                &format!("{pattern}[budget]\nmemory = 192\n"),
+                "line.toml:3: budget.memory must lie in 1.0 MiB..1.0 TiB, found 192 B; 192 is 192 bytes: did you mean \"192 MiB\"?",
+            ),
+            (&format!("{pattern}[output]\nkeep_free = 64\n"), "64 is 64 bytes: did you mean \"64 MiB\"?"),
             (&format!("{pattern}[super_resolution]\nwhen = \"often\"\n"), "line.toml:3: unknown variant `often`"),
             (
                 &format!("{pattern}[super_resolution]\nmax_ms = 0\n"),

@@ -1,6 +1,6 @@
 //! `[mqtt]`: the broker that receives all records.
 
-use super::{Violation, check_range};
+use super::{Violation, check_bytes, check_range};
 use bytesize::ByteSize;
 use serde::Deserialize;
 use std::net::IpAddr;
@@ -110,7 +110,7 @@ impl MqttConfig {
             })
             .or_else(|| check_range(&self.keep_alive_s, "mqtt.keep_alive_s", 5, 3600))
             .or_else(|| topic_problem(discovery?, "mqtt.discovery"))
-            .or_else(|| check_range(&self.spill, "mqtt.spill", ByteSize::kib(64), ByteSize::gib(1)))
+            .or_else(|| check_bytes(&self.spill, "mqtt.spill", ByteSize::kib(64), ByteSize::gib(1)))
             .or_else(|| match (&self.tls.as_ref()?.certificate, &self.tls.as_ref()?.key) {
                 (Some(alone), None) => {
                     Some((alone.span().start, "mqtt.tls.certificate needs mqtt.tls.key, too".into()))

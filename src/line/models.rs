@@ -35,7 +35,7 @@ pub(super) struct Models {
 
 /// Loads the models that a configuration names.
 pub(super) fn load(config: &Config, source: &dyn FrameSource, bill: &mut Bill) -> anyhow::Result<Models> {
-    let budget = config.budget.memory.as_u64();
+    let budget = config.budget.memory.get_ref().as_u64();
     let find = |name: &str| bundle::find(name).map(|bundle| bundle.within(budget));
     let anomaly = find(&config.anomaly.bundle)?;
     // In the size of the frames, so that what depends on it is made now and not while the line runs.
@@ -61,7 +61,7 @@ impl Models {
     fn add_enlarger(&mut self, config: &Config, source: &dyn FrameSource, bill: &mut Bill) -> anyhow::Result<()> {
         let when = config.super_resolution.when;
         let bundle = bundle::find(&config.super_resolution.bundle)?;
-        let bundle = bundle.within(config.budget.memory.as_u64());
+        let bundle = bundle.within(config.budget.memory.get_ref().as_u64());
         self.bundles.push(identity(&bundle));
         let mut enlarger = Enlarger::new(bundle)?;
         let fitted = EnlargingPlan::fit(config, source, &mut self.inspector, &mut enlarger)?;

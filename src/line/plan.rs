@@ -78,7 +78,7 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
     bill::add_stacks(&mut bill);
     let page = page::plan(config, source.as_ref(), &mut bill)?;
     bill::add_loading(&mut bill);
-    let budget = config.budget.memory.as_u64();
+    let budget = config.budget.memory.get_ref().as_u64();
     bill.check(budget)?;
     source.limit_file_bytes(bill::file_bytes(budget - bill.total()));
 

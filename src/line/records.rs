@@ -33,7 +33,7 @@ pub fn start(
         .with("bundles", plan.bundles.join("; "))
         .with("threshold", plan.pipeline.inspection.inspector.threshold())
         .with("output", plan.output.display().to_string())
-        .with("budget_bytes", config.budget.memory.as_u64())
+        .with("budget_bytes", config.budget.memory.get_ref().as_u64())
         .with("bill_bytes", plan.bill.total())
         .with("bill", plan.bill.line())
         .with_known("board", machine.board.as_deref())

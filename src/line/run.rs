@@ -1,6 +1,6 @@
 //! A line's life: one run after the other, each with its configuration, until the source ends or a stop is asked for.
 
-use super::console::Console;
+use super::console::{Console, Tone};
 use super::mode::Mode;
 use super::plan::{LinePlan, configuration, plan};
 use super::records;
@@ -36,6 +36,8 @@ pub struct Line<'a> {
     pub telemetry: Telemetry,
     /// Verdicts are printed to it, by a thread of its own.
     pub console: Box<dyn Write + Send>,
+    /// Whether verdicts are printed in colours.
+    pub coloured: bool,
     /// What is printed at the end of each run.
     pub summary: &'a dyn Fn(&RunOutcome) -> String,
 }
@@ -59,9 +61,9 @@ const CANNOT_START: &str = "the status page or the broker's queue cannot be star
 /// # Errors
 /// Where a run cannot be planned or started.
 pub fn run(line: Line) -> anyhow::Result<RunOutcome> {
-    let Line { path, mut frames, shutdown, reload, telemetry, console, summary } = line;
+    let Line { path, mut frames, shutdown, reload, telemetry, console, coloured, summary } = line;
     let _log = telemetry.start_log_thread()?;
-    let console = Arc::new(Console::start(console)?);
+    let console = Arc::new(Console::start(console, coloured)?);
     let mut service = LineService::new(reload, path, telemetry.clone(), Arc::clone(&console));
     let mut config = configuration(path)?;
     let mut kept = service.begin_run();
@@ -77,11 +79,11 @@ pub fn run(line: Line) -> anyhow::Result<RunOutcome> {
         drop(orderly);
         let sum = summary(&ended.outcome);
         let Some(next) = ended.next.filter(|_| !shutdown.is_signalled()) else {
-            console.print_patiently(sum, &shutdown);
+            console.print_patiently(sum, Tone::Plain, &shutdown);
             console.flush(&shutdown);
             return Ok(ended.outcome);
         };
-        console.print(sum);
+        console.print(sum, Tone::Plain);
         feeder = Some(Feeder::start()?);
         frames = frames.map(|frames| frames.saturating_sub(ended.outcome.ending.status.counts.captured));
         kept = service.begin_run();
@@ -135,7 +137,7 @@ impl LineService<'_> {
         let facts = RunFacts {
             source,
             bundles,
-            budget_bytes: config.budget.memory.as_u64(),
+            budget_bytes: config.budget.memory.get_ref().as_u64(),
             bill_bytes: bill.total(),
             started: jiff::Timestamp::now(),
         };

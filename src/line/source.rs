@@ -2,9 +2,16 @@
 
 use super::camera::open_camera;
 use super::mode::Mode;
-use crate::config::{Config, Source};
-use crate::source::{FolderSource, FrameSource, PatternSource};
+use crate::config::{Config, FolderConfig, KeepOrMove, Source};
+use crate::source::{AfterVerdict, FolderMode, FolderSource, FrameSource, PatternSource};
 use crate::telemetry::Telemetry;
+use std::path::Path;
+use std::time::Duration;
+
+/// The file in the folder of results that keeps which files of a drop folder were inspected.
+const INSPECTED: &str = "inspected-files.txt";
+/// How long a file's size stands still until it counts as whole, in seconds, where the configuration does not set it.
+const SETTLE_S: f64 = 1.0;
 
 /// Opens the source that a configuration names.
 ///
@@ -13,10 +20,13 @@ use crate::telemetry::Telemetry;
 pub fn open_source(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Result<Box<dyn FrameSource>> {
     Ok(match &config.source {
         Source::Camera(section) => open_camera(config, section, mode, telemetry)?,
-        Source::Folder(folder) => {
-            let fps = folder.fps.as_ref().map(|fps| *fps.get_ref());
-            let max_pixels = (folder.max_megapixels.get_ref() * 1e6) as usize;
-            let source = FolderSource::open(&folder.path, folder.repeat, fps, max_pixels, telemetry);
+        Source::Folder(section) => {
+            let max_pixels = (section.max_megapixels.get_ref() * 1e6) as usize;
+            let output = config.output.folder.get_ref();
+            let moved_to = section.move_to.as_ref().map(|folder| folder.get_ref());
+            // What the line writes itself is not inspected.
+            let own = std::iter::once(output).chain(moved_to).cloned().collect();
+            let source = FolderSource::open(&section.path, folder_mode(section, output), own, max_pixels, telemetry);
             Box::new(source.map_err(anyhow::Error::msg)?)
         }
         Source::Pattern(line) => {
@@ -25,4 +35,18 @@ pub fn open_source(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow
             Box::new(PatternSource::new(width, height, line.seed, line.defect_every, fps, line.frames))
         }
     })
+}
+
+fn folder_mode(section: &FolderConfig, output: &Path) -> FolderMode {
+    if !section.watch {
+        let fps = section.fps.as_ref().map(|fps| *fps.get_ref());
+        return FolderMode::Listed { repeat: *section.repeat.get_ref(), fps };
+    }
+    let after = match (section.after.as_ref().map(|after| after.get_ref()), &section.move_to) {
+        (Some(KeepOrMove::Delete), _) => AfterVerdict::Delete,
+        (Some(KeepOrMove::Move), Some(folder)) => AfterVerdict::MoveTo(folder.get_ref().clone()),
+        _ => AfterVerdict::Keep,
+    };
+    let settle = Duration::from_secs_f64(section.settle_s.as_ref().map_or(SETTLE_S, |settle| *settle.get_ref()));
+    FolderMode::Watched { after, settle, seen: output.join(INSPECTED) }
 }

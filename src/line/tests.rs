@@ -50,6 +50,7 @@ fn line(folder: &Path, source: &str, together: &Barrier) -> Left {
         reload: Reload::default(),
         telemetry: telemetry.clone(),
         console: Box::new(io::sink()),
+        coloured: false,
         summary: &|_| String::new(),
     })
     .unwrap();

@@ -1,6 +1,6 @@
 //! The writer thread's work: a printed line for each verdict, records, and pictures of defects.
 
-use super::console::Console;
+use super::console::{Console, Tone};
 use super::{hundredths, records};
 use crate::escape::one_line;
 use crate::pipeline::{Report, Reporter, Shutdown};
@@ -36,7 +36,8 @@ pub(super) struct Printing {
 }
 
 impl Reporter for Writer {
-    fn verdict(&mut self, report: &Report) {
+    fn verdict(&mut self, report: &Report) -> bool {
+        let unwritten = self.unwritten;
         let verdict = &report.verdict;
         let word = if verdict.defect { "DEFECT" } else { "normal" };
         let place = match verdict.regions.first() {
@@ -46,10 +47,13 @@ impl Reporter for Writer {
             None => String::new(),
         };
         let latency = report.latency.as_secs_f64() * 1e3;
-        self.print(&format!(
-            "{:<28} {word}  severity {:5.2}  score {:.4}  {latency:6.1} ms  {place}",
-            report.name, verdict.severity, verdict.score
-        ));
+        self.print(
+            &format!(
+                "{:<28} {word}  severity {:5.2}  score {:.4}  {latency:6.1} ms  {place}",
+                report.name, verdict.severity, verdict.score
+            ),
+            if verdict.defect { Tone::Defect } else { Tone::Normal },
+        );
         self.report_enlarging(report);
         if verdict.defect || report.spot.is_some() {
             self.keep_pictures(report);
@@ -62,10 +66,11 @@ impl Reporter for Writer {
                 self.telemetry.log_unlimited(record);
             }
         }
+        self.unwritten == unwritten
     }
 
     fn failed(&mut self, name: &str, cause: Cause, reason: &str) {
-        self.print(&format!("{name:<28} FAILED  {reason}"));
+        self.print(&format!("{name:<28} FAILED  {reason}"), Tone::Failed);
         self.telemetry.fail(cause, &format!("{name}: {reason}"));
     }
 
@@ -165,12 +170,12 @@ impl Writer {
         }
     }
 
-    fn print(&self, line: &str) {
+    fn print(&self, line: &str, tone: Tone) {
         let Printing { console, patient } = &self.printing;
         let line = one_line(line.trim_end()).into_owned();
         match patient {
-            Some(shutdown) => console.print_patiently(line, shutdown),
-            None => console.print(line),
+            Some(shutdown) => console.print_patiently(line, tone, shutdown),
+            None => console.print(line, tone),
         }
     }
 

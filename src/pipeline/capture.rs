@@ -46,11 +46,12 @@ impl Capture<'_> {
                 }
                 Next::Failed { name, reason } => {
                     delivered += 1;
+                    let receipt = frame.receipt.take();
                     self.slot.give_back(frame);
                     self.progress.frame(Fate::Failed);
-                    let failed = to_writer
-                        .send(Message::CaptureFailed { name, reason }, || self.pulse.beat(WatchedThread::Capture));
-                    if let Err(Message::CaptureFailed { name, reason }) = failed {
+                    let message = Message::CaptureFailed { name, reason, receipt };
+                    let failed = to_writer.send(message, || self.pulse.beat(WatchedThread::Capture));
+                    if let Err(Message::CaptureFailed { name, reason, .. }) = failed {
                         self.telemetry.fail(Cause::Frame, &format!("{name}: {reason}"));
                         self.progress.drop_verdict(false);
                     }

@@ -161,6 +161,7 @@ impl<'a> InspectionThread<'a> {
             }
             report.name.clear();
             report.name.push_str(&frame.name);
+            report.receipt = frame.receipt.take();
             report.wall = frame.wall;
             report.latency = begun.elapsed();
             let message = match result {

@@ -1,6 +1,7 @@
 //! What the writer thread receives, and the way there.
 
 use super::{Progress, Report};
+use crate::source::Receipt;
 use crate::telemetry::Cause;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -19,7 +20,7 @@ pub(super) enum Message {
     /// A frame could not be judged; its report carries the name and goes back to inspection.
     InspectionFailed { report: Box<Report>, cause: Cause, reason: String },
     /// The source could not deliver a frame.
-    CaptureFailed { name: String, reason: String },
+    CaptureFailed { name: String, reason: String, receipt: Option<Receipt> },
 }
 
 /// The way to the writer. A disk may hang for half a minute: where the source has a pace of its own nobody waits for it, and what

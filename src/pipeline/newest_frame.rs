@@ -44,7 +44,8 @@ impl NewestFrame {
     }
 
     /// Returns a frame that is not needed any more.
-    pub fn give_back(&self, frame: Frame) {
+    pub fn give_back(&self, mut frame: Frame) {
+        frame.receipt = None;
         self.lock().spare.push(frame);
     }
 

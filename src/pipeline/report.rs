@@ -1,6 +1,7 @@
 //! What inspection hands to the writer: a verdict with copies of the pixels that it needs. Its buffers are reused.
 
 use crate::sink::Priority;
+use crate::source::Receipt;
 use crate::task::anomaly::Verdict;
 use lineside_picture::{Layout, Picture};
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub struct Report {
     pub(super) idle_spot: Option<(Picture, Picture)>,
     /// Why the enlargement failed, where it did.
     pub spot_failure: Option<String>,
+    /// Where the source waits until it is recorded.
+    pub(super) receipt: Option<Receipt>,
 }
 
 impl Report {

@@ -2,6 +2,7 @@
 
 use super::message::Message;
 use super::{Progress, Report, Shutdown};
+use crate::source::Settled;
 use crate::telemetry::Cause;
 use crate::threads::{Activity, ThreadId, not_started};
 use crate::times::{BEAT, HANGING_WRITER};
@@ -17,8 +18,8 @@ pub const STACK: usize = 1 << 20;
 
 /// What is done with each verdict, on the writer thread.
 pub trait Reporter: Send {
-    /// A frame was judged.
-    fn verdict(&mut self, report: &Report);
+    /// A frame was judged. Returns whether all that is to be kept of it is kept: only then its source may let go of it.
+    fn verdict(&mut self, report: &Report) -> bool;
     /// A frame could not be had or judged, or the model failed.
     fn failed(&mut self, name: &str, cause: Cause, reason: &str);
     /// After each of these, and ten times a second where there is none.
@@ -106,18 +107,31 @@ fn write(reporter: &mut dyn Reporter, queues: &WriterQueues) {
     let WriterQueues { messages, give_back, progress, .. } = queues;
     loop {
         match messages.recv_timeout(BEAT) {
-            Ok(Message::Verdict(report)) => {
+            Ok(Message::Verdict(mut report)) => {
                 let begun = Instant::now();
-                reporter.verdict(&report);
+                let is_kept = reporter.verdict(&report);
                 progress.wrote(report.is_evidence(), begun.elapsed());
+                // A file whose verdict is not kept waits for the next start.
+                if let Some(receipt) = report.receipt.take().filter(|_| is_kept) {
+                    receipt.settle(Settled::Recorded);
+                }
                 // Inspection may be gone already; its reports then end here.
                 let _ = give_back.try_send(report);
             }
-            Ok(Message::InspectionFailed { report, cause, reason }) => {
+            Ok(Message::InspectionFailed { mut report, cause, reason }) => {
                 reporter.failed(&report.name, cause, &reason);
+                // Where the model failed it is no fault of the frame's.
+                if let Some(receipt) = report.receipt.take().filter(|_| cause == Cause::Frame) {
+                    receipt.settle(Settled::Failed);
+                }
                 let _ = give_back.try_send(report);
             }
-            Ok(Message::CaptureFailed { name, reason }) => reporter.failed(&name, Cause::Frame, &reason),
+            Ok(Message::CaptureFailed { name, reason, receipt }) => {
+                reporter.failed(&name, Cause::Frame, &reason);
+                if let Some(receipt) = receipt {
+                    receipt.settle(Settled::Failed);
+                }
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }

@@ -90,7 +90,12 @@ impl ImageStore {
     /// The common stem of the file names of a frame's images, made of time, priority and the frame's name. No image has this
     /// stem with one of `endings` yet, even if the clock was set back: a board without a battery starts every day at the same time.
     pub fn file_stem(&mut self, time: jiff::Timestamp, priority: Priority, frame: &str, endings: &[&str]) -> String {
-        let frame = short_name(frame.rsplit_once('.').map_or(frame, |(stem, _)| stem));
+        let mut frame = short_name(frame.rsplit_once('.').map_or(frame, |(stem, _)| stem));
+        // A defect in a file called `normal-1.png` would count as a normal frame.
+        let marks = [Priority::Normal, Priority::Repeated].map(Priority::mark);
+        if marks.iter().any(|mark| frame.starts_with(&mark[1..])) {
+            frame.insert(0, '_');
+        }
         let stem = free_stem(&self.folder, format!("{}{}{frame}", stamp(time), priority.mark()), endings);
         self.current.clone_from(&stem);
         stem

@@ -216,3 +216,17 @@ fn pictures_that_others_deleted_cost_none_of_the_others() {
     let expected = ["d0", "d3", "d4", "d5"].map(String::from);
     assert_eq!(pictures(folder.path()).0, expected.into());
 }
+
+#[test]
+fn a_defect_in_a_frame_that_is_called_normal_is_kept_as_a_defect() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut images = ImageStore::open(folder.path(), limits(60_000));
+    for name in ["normal-1.png", "again-1.png"] {
+        add(&mut images, 0, Priority::Defect, name);
+    }
+    for second in 1..10 {
+        add(&mut images, second, Priority::Repeated, "x.png");
+    }
+    let kept = pictures(folder.path()).0;
+    assert!(kept.contains("_normal-1") && kept.contains("_again-1"), "{kept:?}");
+}

@@ -1,5 +1,6 @@
 //! A frame, and what a source of frames is.
 
+use super::receipt::Receipt;
 use lineside_picture::{Layout, Picture};
 use std::time::Instant;
 
@@ -13,6 +14,8 @@ pub struct Frame {
     pub captured: Instant,
     /// The wall-clock time of capture, for records.
     pub wall: jiff::Timestamp,
+    /// Where the source waits until its verdict is recorded, or that of a frame that failed.
+    pub receipt: Option<Receipt>,
 }
 
 impl Frame {
@@ -29,7 +32,7 @@ impl Frame {
 impl Default for Frame {
     fn default() -> Self {
         let (captured, wall) = (Instant::now(), jiff::Timestamp::now());
-        Frame { picture: Picture::default(), name: String::new(), captured, wall }
+        Frame { picture: Picture::default(), name: String::new(), captured, wall, receipt: None }
     }
 }
 

@@ -2,10 +2,9 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `frame.rs` | a frame, and the trait [`FrameSource`] |
+//! | `frame.rs`, `receipt.rs` | a frame, and the trait [`FrameSource`]; what a source wants to know of a verdict |
 //! | `pace.rs`, `monotonic.rs` | a fixed rate; time stamps of the kernel |
-//! | `folder.rs`, `pattern.rs`, [`camera`] | the sources |
-//! | `picture_list.rs`, `reader.rs` | the files of a folder, and the thread that reads them |
+//! | `folder/`, `pattern.rs`, [`camera`] | the sources |
 //! | `triggered.rs` | one frame of another source for each edge of a GPIO line |
 
 pub mod camera;
@@ -14,12 +13,11 @@ mod frame;
 mod monotonic;
 mod pace;
 mod pattern;
-mod picture_list;
-mod reader;
+mod receipt;
 mod triggered;
 
-pub use folder::FolderSource;
+pub use folder::{AfterVerdict, FolderMode, FolderSource, PassedOver, PictureList, list_pictures, picture_files};
 pub use frame::{Frame, FrameSource, Next, SourceCondition, SourceState};
 pub use pattern::PatternSource;
-pub use picture_list::{PassedOver, PictureList, list_pictures, picture_files};
+pub use receipt::{Receipt, Settled};
 pub use triggered::{EdgeEvent, TriggerInput, TriggeredSource};

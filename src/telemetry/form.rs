@@ -2,6 +2,7 @@
 
 use super::{Record, Value};
 use crate::escape;
+use log::Level;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt::Write as _;
 
@@ -9,6 +10,27 @@ use std::fmt::Write as _;
 pub fn text_line(record: &Record) -> String {
     let mut line = format!("time={:.3} level={} ", record.time, record.level.as_str().to_ascii_lowercase());
     line.push_str(&message(record));
+    line
+}
+
+/// For people at a terminal: `warning: kind key=value …`, without time, level and run; in colours where `coloured`.
+pub(super) fn short_line(record: &Record, coloured: bool) -> String {
+    let (style, word) = match record.level {
+        Level::Error => ("\x1b[1;31m", "error: "),
+        Level::Warn => ("\x1b[33m", "warning: "),
+        _ => ("", ""),
+    };
+    let mut line = match coloured && !word.is_empty() {
+        true => format!("{style}{word}\x1b[0m"),
+        false => word.to_string(),
+    };
+    line.push_str(&escape::one_line(&record.kind));
+    each_pair(record, |name, value| {
+        if name != "record" && name != "run" {
+            line.push(' ');
+            push_pair(&mut line, name, &value);
+        }
+    });
     line
 }
 

@@ -1,7 +1,7 @@
 //! Where log lines go: stderr as text or JSON, or the journal with fields of its own.
 
 use super::Record;
-use super::form::{each_pair, json_line, message, text_line};
+use super::form::{each_pair, json_line, message, short_line, text_line};
 use crate::escape::one_line;
 use env_logger::{Builder, Logger, Target};
 use log::{LevelFilter, Log as _, Metadata};
@@ -18,6 +18,12 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+    /// For people at a terminal: `warning: kind key=value …`
+    #[value(skip)]
+    Short {
+        /// Whether the terminal is to show colours.
+        coloured: bool,
+    },
 }
 
 /// Where log lines are written to.
@@ -109,6 +115,7 @@ impl LogOutput {
         let line = match self.format {
             LogFormat::Text => text_line(record),
             LogFormat::Json => json_line(record, true),
+            LogFormat::Short { coloured } => short_line(record, coloured),
         };
         let mut entry = log::Record::builder();
         self.logger.log(&entry.level(record.level()).target(target).args(format_args!("{line}")).build());

@@ -90,13 +90,16 @@ fn names_of_pictures() {
         std::fs::rename(Path::new(frames).join(format!("{name}.jpg")), good.join(format!("{name}.jpg"))).unwrap();
     }
     let good = arg(&good);
-    let said = call(&["eval", "inspect-demo", "--normal", good, "--defect", good]);
+    // The same pictures called defects: they are missed, and named.
+    let bad = folder.path().join("bad");
+    copy_folder(Path::new(good), &bad);
+    let said = call(&["eval", "inspect-demo", "--normal", good, "--defect", arg(&bad)]);
     assert!(
         said.status.success() && text(&said.stdout).contains("e\\nlineside: forged\\r.jpg"),
         "{}",
         text(&said.stdout)
     );
-    let said = call(&["eval", "inspect-demo", "--normal", good, "--defect", good, "--json"]);
+    let said = call(&["eval", "inspect-demo", "--normal", good, "--defect", arg(&bad), "--json"]);
     let json: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
     let named = json["misses"].to_string() + &json["false_alarms"].to_string();
     assert!(HOSTILE.iter().all(|name| named.contains(&json_text(name))), "{json}");

@@ -116,7 +116,7 @@ fn among_pictures_they_are_passed_over_and_counted() {
     let frames = folder.path().join("frames");
     std::fs::create_dir(&frames).unwrap();
     assert_eq!(odd(&frames, ".png").len(), 5);
-    let passed_over = "4 passed over that have a picture's name but are no file";
+    let passed_over = "passed over: 4 with a picture's name that are no file";
     refuse(&["eval", "inspect-demo", "--normal", arg(&frames)], 1, &["no picture in it", passed_over]);
     std::fs::copy(root().join("models/inspect-demo/frames/normal/part-01.jpg"), frames.join("1.jpg")).unwrap();
     let large = std::fs::File::create(frames.join("2.png")).unwrap();

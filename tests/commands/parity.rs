@@ -157,7 +157,7 @@ fn every_network_gives_the_same_bytes_on_every_core() {
 
 /// Frame, verdict and score of each line, as printed.
 fn verdicts(stdout: &str) -> Vec<(String, String, String)> {
-    let lines = stdout.lines().filter(|line| line.starts_with("part-"));
+    let lines = stdout.lines().filter(|line| line.contains("/part-"));
     lines
         .map(|line| {
             let words: Vec<&str> = line.split_whitespace().collect();

@@ -1,6 +1,6 @@
 //! `lineside eval --masks`: how well heat lies on the defects, pixel by pixel.
 
-use crate::common::{arg, refuse, root, succeed, write_mask};
+use crate::common::{arg, copy_folder, root, run, succeed, text, write_mask};
 
 const NORMAL: &str = "models/inspect-demo/frames/normal";
 const DEFECT: &str = "models/inspect-demo/frames/defect";
@@ -39,9 +39,74 @@ fn heat_lies_on_the_demos_defects() {
     let json: serde_json::Value = serde_json::from_str(&succeed(&arguments)).unwrap();
     assert_eq!(json["n_unmarked"], 1, "{json}");
     std::fs::remove_file(&mask).unwrap();
-    refuse(&arguments, 1, &["part-09-stain.jpg: no mask", "part-09-stain.png is missing"]);
+    let without = ["part-09-stain.jpg: no mask", "part-09-stain.png is missing", "without 1 pictures"];
+    let broken = goes_on_without(&arguments, &without);
     std::fs::copy(root().join("docs/demo-spot.png"), &mask).unwrap();
-    refuse(&arguments, 1, &["part-09-stain.png: mask is ", "expected 320x240"]);
+    assert_eq!(goes_on_without(&arguments, &["part-09-stain.png: mask is ", "expected 320x240"]), broken);
+}
+
+/// Runs `eval`, which fails with `parts` in its lines; returns the pictures that it names as broken.
+fn goes_on_without(arguments: &[&str], parts: &[&str]) -> Vec<String> {
+    let output = run(arguments);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let broken: Vec<String> = serde_json::from_value(json["broken"].clone()).unwrap();
+    assert_eq!(broken.len(), 1, "{json}");
+    broken
+}
+
+#[test]
+fn a_broken_picture_is_named_and_the_others_are_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = json_of(&["eval", "inspect-demo", "--normal", NORMAL, "--json"]);
+    std::fs::create_dir(folder.path().join("good")).unwrap();
+    for entry in std::fs::read_dir(root().join(NORMAL)).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), folder.path().join("good").join(entry.file_name())).unwrap();
+    }
+    std::fs::write(folder.path().join("good/broken.jpg"), "no picture").unwrap();
+    let arguments = ["eval", "inspect-demo", "--normal", arg(folder.path()), "--json"];
+    let broken = goes_on_without(&arguments, &["broken.jpg: not a PNG, JPEG", "without 1 pictures"]);
+    assert!(broken[0].ends_with("good/broken.jpg"));
+    let output = run(&arguments);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&json["scores"], &json["n_normal"]), (&all["scores"], &all["n_normal"]));
+    assert_eq!(json["false_alarm_rate"], all["false_alarm_rate"]);
+}
+
+/// The layout of MVTec AD: the same figures as from folders that are named one by one.
+#[test]
+fn a_data_set_is_read_as_it_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir_all(at("test")).unwrap();
+    copy_folder(&root().join(NORMAL), &at("test/good"));
+    copy_folder(&root().join(NORMAL), &at("train/good"));
+    for (name, drawn) in DRAWN {
+        let kind = name.rsplit('-').next().unwrap();
+        for folder in ["test", "ground_truth"] {
+            std::fs::create_dir_all(at(folder).join(kind)).unwrap();
+        }
+        let file = format!("{name}.jpg");
+        std::fs::copy(root().join(DEFECT).join(&file), at("test").join(kind).join(&file)).unwrap();
+        write_mask(&at("ground_truth").join(kind).join(format!("{name}_mask.png")), drawn);
+    }
+    let (test, good, masks) = (at("test"), at("test/good"), at("ground_truth"));
+    let named = ["--normal", arg(&good), "--defect", arg(&test), "--masks", arg(&masks), "--json"];
+    let named = json_of(&[&["eval", "inspect-demo"][..], &named].concat());
+    assert_eq!(named["n_defect"], DRAWN.len());
+    assert!(named["pixel_auroc"].as_f64().unwrap() > 0.9, "{named}");
+    let whole = json_of(&["eval", "inspect-demo", "--normal", arg(folder.path()), "--json"]);
+    for key in ["scores", "pixel_auroc", "pro", "n_normal", "n_defect", "found_at_threshold"] {
+        assert_eq!(whole[key], named[key], "{key}");
+    }
+    assert_eq!(whole["kinds"].as_array().unwrap().len(), 2);
+}
+
+fn json_of(arguments: &[&str]) -> serde_json::Value {
+    serde_json::from_str(&succeed(arguments)).unwrap()
 }
 
 #[test]

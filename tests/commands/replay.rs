@@ -64,7 +64,7 @@ fn what_a_line_left_comes_out_equal_and_what_does_not_is_named() {
     let mut kept = Picture::default();
     decode_file(&std::fs::read(frame(&results)).unwrap(), 1 << 20, &mut kept).unwrap();
     let name = records(&results).into_iter().find(|record| record["record"] == "event").unwrap()["frame"].clone();
-    let original = root().join("models/inspect-demo/frames/defect").join(name.as_str().unwrap());
+    let original = root().join("models/inspect-demo/frames").join(name.as_str().unwrap());
     let mut given = Picture::default();
     decode_file(&std::fs::read(original).unwrap(), 1 << 20, &mut given).unwrap();
     assert_eq!(kept.data(), given.data());

@@ -41,11 +41,12 @@ struct Disk {
 }
 
 impl Reporter for Disk {
-    fn verdict(&mut self, _: &Report) {
+    fn verdict(&mut self, _: &Report) -> bool {
         if self.verdicts == 0 {
             let _ = self.release.recv();
         }
         self.verdicts += 1;
+        true
     }
 
     fn failed(&mut self, _: &str, _: Cause, _: &str) {}

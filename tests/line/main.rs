@@ -7,6 +7,7 @@ mod clock;
 mod demo;
 mod disk;
 mod drift;
+mod drop_folder;
 mod field_log;
 mod hanging;
 mod heat;

@@ -4,7 +4,7 @@ use lineside::bundle::Bundle;
 use lineside::field::Interval;
 use lineside::pipeline::{Inspection, Pipeline, Report, Reporter, RunObserver, Shutdown, Status};
 use lineside::sink::Signal;
-use lineside::source::FolderSource;
+use lineside::source::{FolderMode, FolderSource};
 use lineside::task::anomaly::Inspector;
 use lineside::telemetry::{Cause, Telemetry};
 use std::path::Path;
@@ -36,8 +36,9 @@ impl Signal for Diary {
 }
 
 impl Reporter for Diary {
-    fn verdict(&mut self, report: &Report) {
+    fn verdict(&mut self, report: &Report) -> bool {
         self.note("writer", report.verdict.defect);
+        true
     }
 
     fn failed(&mut self, name: &str, _: Cause, reason: &str) {
@@ -57,10 +58,11 @@ impl RunObserver for Nobody {
 fn lines_follow_every_verdict_and_are_first_to_know() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/inspect-demo");
     let diary = Diary::default();
+    let mode = FolderMode::Listed { repeat: false, fps: Some(20.0) };
     let pipeline = Pipeline {
         // Slow enough that the line is asked in between.
         source: Box::new(
-            FolderSource::open(&folder.join("frames"), false, Some(20.0), 100_000, &Telemetry::default()).unwrap(),
+            FolderSource::open(&folder.join("frames"), mode, Vec::new(), 100_000, &Telemetry::default()).unwrap(),
         ),
         inspection: Inspection {
             inspector: Inspector::new(&Bundle::open(&folder).unwrap(), None).unwrap(),

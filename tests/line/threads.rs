@@ -72,8 +72,9 @@ impl Signal for Faulty {
 }
 
 impl Reporter for Faulty {
-    fn verdict(&mut self, _: &Report) {
+    fn verdict(&mut self, _: &Report) -> bool {
         self.fail_if(Faulty::Verdict);
+        true
     }
 
     fn failed(&mut self, _: &str, _: Cause, _: &str) {}

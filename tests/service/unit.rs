@@ -23,7 +23,7 @@ fn the_watchdog_waits_as_long_as_the_program_reckons_with() {
 
 #[test]
 fn the_memory_limit_is_the_default_budget() {
-    assert_eq!(value("MemoryMax"), format!("{}M", BudgetConfig::default().memory.as_u64() >> 20));
+    assert_eq!(value("MemoryMax"), format!("{}M", BudgetConfig::default().memory.get_ref().as_u64() >> 20));
 }
 
 #[test]

@@ -38,7 +38,6 @@ mod taps;
 mod tiff;
 mod tiff_directory;
 mod webp_frames;
-mod whole;
 
 pub mod testing;
 

@@ -2,9 +2,10 @@
 
 use super::arguments::EvalArguments;
 use crate::bundle::Bundle;
-use crate::commands::{masks, percentile, print_json, read_picture, sheet};
+use crate::commands::dataset::{DataSet, KnownDefect, Named, Purpose, masks};
+use crate::commands::{percentile, print_json, read_picture, report_error, sheet};
 use crate::escape::one_line;
-use crate::source::picture_files;
+use crate::task::TaskError;
 use crate::task::anomaly::{Inspector, PixelMetrics, Verdict, auroc, bootstrap_interval, f1, recall_at};
 use anyhow::Context;
 use lineside_picture::Picture;
@@ -17,6 +18,7 @@ use std::time::Instant;
 /// A picture with its score.
 struct Scored {
     file: PathBuf,
+    kind: Option<String>,
     score: f64,
     ms: f64,
 }
@@ -25,21 +27,31 @@ struct Scored {
 const SHARES: [f64; 3] = [0.01, 0.05, 0.1];
 
 pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> anyhow::Result<ExitCode> {
-    let defects = arguments.defect.as_deref();
+    let named = Named {
+        normal: Some(normal),
+        defects: arguments.defect.as_deref(),
+        masks: arguments.masks.as_deref(),
+        layout: arguments.layout,
+    };
+    let set = DataSet::read(&named, Purpose::Evaluate)?;
     let mut inspector = Inspector::new(bundle, None)?;
     let threshold = bundle.manifest().anomaly.as_ref().map_or(0.5, |section| section.threshold);
-    let mut masks = arguments.masks.as_deref().map(Masks::new);
-    let normal = scored(&mut inspector, normal, |_, size, verdict| match &mut masks {
+    let mut masks = set.has_masks.then(Masks::default);
+    let mut broken: Vec<String> = set.broken.iter().map(|(file, _)| file.display().to_string()).collect();
+    for (file, error) in &set.broken {
+        report_error(&anyhow::anyhow!("{}: {error}", file.display()));
+    }
+    let unlabelled = |file: PathBuf| KnownDefect { file, kind: None, masks: Vec::new() };
+    let normal = set.normal.into_iter().map(unlabelled).collect();
+    let normal = scored(&mut inspector, normal, &mut broken, |_, size, verdict| match &mut masks {
         Some(masks) => masks.add_normal(size, verdict),
         None => Ok(()),
     })?;
-    let defect = defects.map(|folder| {
-        scored(&mut inspector, folder, |file, size, verdict| match &mut masks {
-            Some(masks) => masks.add_defect(folder, file, size, verdict),
-            None => Ok(()),
-        })
-    });
-    let defect = defect.transpose()?.unwrap_or_default();
+    let defect = scored(&mut inspector, set.defects, &mut broken, |defect, size, verdict| match &mut masks {
+        Some(masks) => masks.add_defect(defect, size, verdict),
+        None => Ok(()),
+    })?;
+    anyhow::ensure!(!normal.is_empty(), "no picture of a good part could be inspected");
     let pixels = masks.map(|masks| masks.pixels);
     let unmarked = pixels.as_ref().map_or(0, PixelMetrics::unmarked);
     let (pixel_auroc, pro) =
@@ -55,7 +67,7 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
     let f1_interval = bootstrap_interval(&normal_scores, &defect_scores, some_f1);
     let f1 = f1(&normal_scores, &defect_scores, threshold);
     let found = SHARES.map(|share| recall_at(&normal_scores, &defect_scores, share));
-    let kinds = by_kind(defects.unwrap_or(Path::new("")), &defect)
+    let kinds = by_kind(&defect)
         .into_iter()
         .map(|(kind, scores)| KindResult {
             kind,
@@ -78,12 +90,14 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
             "auroc": area, "auroc_interval": spread,
             "f1": (!defect.is_empty()).then_some(f1), "f1_interval": f1_interval, "threshold": threshold,
             "recall_at_false_alarms": found, "kinds": kinds, "pixel_auroc": pixel_auroc, "pro": pro,
-            "n_unmarked": unmarked,
+            "n_unmarked": unmarked, "broken": broken,
+            "found_at_threshold": share(defect.len() - misses.len(), defect.len()),
+            "false_alarm_rate": share(false_alarms.len(), normal.len()),
             "n_normal": normal.len(), "n_defect": defect.len(), "p50_ms": p50,
             "false_alarms": names(&false_alarms), "misses": names(&misses),
             "scores": { "normal": normal_scores, "defect": defect_scores },
         }))?;
-        return Ok(ExitCode::SUCCESS);
+        return complete(&broken);
     }
     let mut out = crate::commands::stdout();
     writeln!(out, "{} normal, {} with defects, threshold {threshold}", normal.len(), defect.len())?;
@@ -104,7 +118,7 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
         writeln!(out, "by pixel: AUROC {area:.4}   PRO {pro:.4}, to 30 % false positives")?;
     }
     if unmarked > 0 {
-        writeln!(out, "not in the figures by pixel: {unmarked} whose masks mark nothing over 127")?;
+        writeln!(out, "not in the figures by pixel: {unmarked} whose masks mark nothing")?;
     }
     for KindResult { kind, n, auroc, auroc_interval, found } in &kinds {
         let area = auroc.unwrap_or_default();
@@ -117,7 +131,22 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
             writeln!(out, "{word}  {:.4}  {}", row.score, one_line(&row.file.display().to_string()))?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    complete(&broken)
+}
+
+/// A part of a whole, where there is one.
+fn share(part: usize, whole: usize) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// Fails where pictures could not be used: the figures are of the others.
+fn complete(broken: &[String]) -> anyhow::Result<ExitCode> {
+    match broken.first() {
+        Some(first) => {
+            anyhow::bail!("the figures are without {} pictures that could not be used, such as {first}", broken.len())
+        }
+        None => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// Pictures from each of the two sets on a sheet.
@@ -148,72 +177,75 @@ struct KindResult {
     found: usize,
 }
 
-/// Scores by the sub-folder of `folder` in which a picture lies; empty without sub-folders.
-fn by_kind(folder: &Path, rows: &[Scored]) -> BTreeMap<String, Vec<f64>> {
+/// Scores by kind; empty where there are no kinds.
+fn by_kind(rows: &[Scored]) -> BTreeMap<String, Vec<f64>> {
     let mut kinds: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for row in rows {
-        let inside = row.file.strip_prefix(folder).unwrap_or(&row.file);
-        let mut parts = inside.components();
-        if let (Some(kind), Some(_)) = (parts.next(), parts.next()) {
-            kinds.entry(kind.as_os_str().to_string_lossy().into_owned()).or_default().push(row.score);
+        if let Some(kind) = &row.kind {
+            kinds.entry(kind.clone()).or_default().push(row.score);
         }
     }
     kinds
 }
 
-/// Counts pixels against the masks in a folder.
-struct Masks<'a> {
-    folder: &'a Path,
+/// Counts pixels against masks.
+#[derive(Default)]
+struct Masks {
     pixels: PixelMetrics,
     heat: Picture,
     mask: Picture,
 }
 
-impl Masks<'_> {
-    fn new(folder: &Path) -> Masks<'_> {
-        Masks { folder, pixels: PixelMetrics::default(), heat: Picture::default(), mask: Picture::default() }
-    }
-
+impl Masks {
     fn add_normal(&mut self, size: (usize, usize), verdict: &Verdict) -> anyhow::Result<()> {
         verdict.heat_over(size, &mut self.heat)?;
         self.pixels.add_normal(&self.heat);
         Ok(())
     }
 
-    /// `file` is a picture in the folder of defects.
-    fn add_defect(
-        &mut self,
-        defects: &Path,
-        file: &Path,
-        size: (usize, usize),
-        verdict: &Verdict,
-    ) -> anyhow::Result<()> {
-        masks::read(defects, self.folder, file, size, &mut self.mask)?;
+    fn add_defect(&mut self, defect: &KnownDefect, size: (usize, usize), verdict: &Verdict) -> anyhow::Result<()> {
+        defect.require_mask()?;
+        masks::read(&defect.masks, size, &mut self.mask)?;
         verdict.heat_over(size, &mut self.heat)?;
         Ok(self.pixels.add(&self.heat, &self.mask)?)
     }
 }
 
-/// Scores every picture of a folder. A picture that cannot be used ends the evaluation, because figures without it would be of other
-/// data. `visit` receives each picture's file, size and verdict.
+/// Scores pictures. One that cannot be used is reported and added to `broken`. `visit` receives each picture, its size and its
+/// verdict.
 fn scored(
     inspector: &mut Inspector,
-    folder: &Path,
-    mut visit: impl FnMut(&Path, (usize, usize), &Verdict) -> anyhow::Result<()>,
+    pictures: Vec<KnownDefect>,
+    broken: &mut Vec<String>,
+    mut visit: impl FnMut(&KnownDefect, (usize, usize), &Verdict) -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<Scored>> {
     let mut picture = Picture::default();
     let mut verdict = Verdict::default();
-    let judge = |file: PathBuf| {
-        read_picture(&file, &mut picture)?;
+    let mut judge = |known: &KnownDefect| {
+        read_picture(&known.file, &mut picture)?;
         let size = (picture.width(), picture.height());
         let start = Instant::now();
         inspector
             .prepare(&picture)
             .and_then(|()| inspector.judge(size, &mut verdict))
-            .with_context(|| file.display().to_string())?;
+            .with_context(|| known.file.display().to_string())?;
         let ms = start.elapsed().as_secs_f64() * 1e3;
-        visit(&file, size, &verdict)?;
-        Ok(Scored { file, score: verdict.score, ms })
+        visit(known, size, &verdict)?;
+        anyhow::Ok((verdict.score, ms))
     };
-    picture_files(folder).map_err(anyhow::Error::msg)?.into_iter().map(judge).collect()
+    let mut rows = Vec::with_capacity(pictures.len());
+    for known in pictures {
+        match judge(&known) {
+            Ok((score, ms)) => rows.push(Scored { file: known.file, kind: known.kind, score, ms }),
+            // No fault of this picture's.
+            Err(error) if matches!(error.downcast_ref(), Some(TaskError::Bundle(_) | TaskError::Engine(_))) => {
+                return Err(error);
+            }
+            Err(error) => {
+                report_error(&error);
+                broken.push(known.file.display().to_string());
+            }
+        }
+    }
+    Ok(rows)
 }

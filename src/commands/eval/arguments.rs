@@ -1,5 +1,6 @@
 //! The command line of `lineside eval`.
 
+use crate::commands::dataset::DataSetLayout;
 use std::path::PathBuf;
 
 /// The arguments of `lineside eval`.
@@ -7,15 +8,19 @@ use std::path::PathBuf;
 pub struct EvalArguments {
     /// A bundle's name or folder; `superres` stands for the shipped bundle of --scale
     pub bundle: String,
-    /// Anomaly: a folder of normal pictures
+    /// Anomaly: a folder of normal pictures, or of a whole data set (see --layout)
     #[arg(long, value_name = "DIR")]
     pub normal: Option<PathBuf>,
     /// Anomaly: a folder of pictures with defects; sub-folders are kinds of defect
     #[arg(long, value_name = "DIR")]
     pub defect: Option<PathBuf>,
-    /// Anomaly: a folder of masks, one per picture of --defect at the same relative path; over 127 where the defect is
+    /// Anomaly: a folder of masks, for each picture of --defect at the same relative path, such as crack/001.png or
+    /// crack/001_mask.png; without it masks are looked for beside the pictures
     #[arg(long, value_name = "DIR", requires = "defect")]
     pub masks: Option<PathBuf>,
+    /// Anomaly: how a data set is laid out
+    #[arg(long, value_name = "L", value_enum, default_value_t, requires = "normal")]
+    pub layout: DataSetLayout,
     /// Super-resolution: a folder of original pictures, or of a benchmark set with xS/HR in it
     #[arg(long, value_name = "DIR")]
     pub hr: Option<PathBuf>,

@@ -1,11 +1,12 @@
 //! The command line of `lineside teach`.
 
+use crate::commands::dataset::DataSetLayout;
 use std::path::PathBuf;
 
 /// The arguments of `lineside teach`.
 #[derive(clap::Args)]
 pub struct TeachArguments {
-    /// A folder of pictures of good parts
+    /// A folder of pictures of good parts, or of a whole data set (see --layout)
     #[arg(long, value_name = "DIR", required_unless_present = "camera", conflicts_with = "camera")]
     pub normal: Option<PathBuf>,
     /// A camera that sees good parts: its device, or a configuration (.toml) with a [source.camera] and possibly a trigger. Its
@@ -18,9 +19,13 @@ pub struct TeachArguments {
     /// A folder of pictures of known defects, used for training too; sub-folders are kinds of defect
     #[arg(long, value_name = "DIR")]
     pub defects: Option<PathBuf>,
-    /// A folder of masks for --defects: the same relative path, .png; over 127 where the defect is
+    /// A folder of masks for --defects, at the same relative path, such as crack/001.png or crack/001_mask.png; without it masks
+    /// are looked for beside the pictures
     #[arg(long, value_name = "DIR", requires = "defects")]
     pub masks: Option<PathBuf>,
+    /// How a data set is laid out
+    #[arg(long, value_name = "L", value_enum, default_value_t)]
+    pub layout: DataSetLayout,
     /// The bundle to write; an existing one is replaced
     #[arg(long, value_name = "BUNDLE")]
     pub out: PathBuf,

@@ -1,10 +1,10 @@
 //! Pictures of known defects, and their masks.
 
 use crate::bundle::sha256;
+use crate::commands::dataset::{KnownDefect, masks};
 use crate::commands::progress::ProgressReporter;
-use crate::commands::{MAX_PICTURE_BYTES, MAX_PIXELS, masks};
+use crate::commands::{MAX_PICTURE_BYTES, MAX_PIXELS};
 use crate::files;
-use crate::source::picture_files;
 use crate::task::anomaly::teach::{LabelledDefect, TeachError, Trainer};
 use anyhow::Context;
 use lineside_picture::{Picture, decode_file};
@@ -12,32 +12,30 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 /// The pictures of known defects, by the SHA-256 of their files; of copies only the first.
-pub struct Defects<'a> {
-    folder: &'a Path,
-    masks: Option<&'a Path>,
-    files: Vec<(String, PathBuf)>,
+pub struct Defects {
+    has_masks: bool,
+    files: Vec<(String, KnownDefect)>,
 }
 
-impl<'a> Defects<'a> {
-    /// The pictures in `folder`, with the masks in `masks`; none without a folder.
+impl Defects {
+    /// These pictures; with masks for all, where `has_masks`.
     ///
     /// # Errors
-    /// Where a folder cannot be read or holds no picture.
-    pub fn list(folder: Option<&'a Path>, masks: Option<&'a Path>) -> anyhow::Result<Defects<'a>> {
-        let mut files: Vec<(String, PathBuf)> = Vec::new();
-        if let Some(folder) = folder {
-            let mut known = BTreeMap::new();
-            for file in picture_files(folder).map_err(anyhow::Error::msg)? {
-                let bytes = files::read(&file, MAX_PICTURE_BYTES).with_context(|| file.display().to_string())?;
-                let key = sha256(&bytes);
-                if let Some(first) = known.insert(key.clone(), file.clone()) {
-                    log::warn!("{}: a copy of {}; left out", file.display(), first.display());
-                } else {
-                    files.push((key, file));
-                }
+    /// Where one cannot be read.
+    pub fn new(defects: Vec<KnownDefect>, has_masks: bool) -> anyhow::Result<Defects> {
+        let mut files: Vec<(String, KnownDefect)> = Vec::new();
+        let mut known = BTreeMap::new();
+        for defect in defects {
+            let file = &defect.file;
+            let bytes = files::read(file, MAX_PICTURE_BYTES).with_context(|| file.display().to_string())?;
+            let key = sha256(&bytes);
+            if let Some(first) = known.insert(key.clone(), file.clone()) {
+                log::warn!("{}: a copy of {}; left out", file.display(), first.display());
+            } else {
+                files.push((key, defect));
             }
         }
-        Ok(Defects { folder: folder.unwrap_or(Path::new("")), masks, files })
+        Ok(Defects { has_masks, files })
     }
 
     /// Number of pictures.
@@ -57,24 +55,26 @@ impl<'a> Defects<'a> {
     /// Where a picture is both a good part and a defect, where a mask is missing or does not fit, and where the cache cannot be
     /// written. Other pictures that cannot be used are left out with a warning.
     pub fn add_to(&self, trainer: &mut Trainer, normal: &HashMap<String, PathBuf>) -> anyhow::Result<()> {
-        if let Some((file, other)) = self.files.iter().find_map(|(key, file)| Some((file, normal.get(key)?))) {
-            let (file, other) = (file.display(), other.display());
+        if let Some((defect, other)) = self.files.iter().find_map(|(key, defect)| Some((defect, normal.get(key)?))) {
+            let (file, other) = (defect.file.display(), other.display());
             anyhow::bail!("{file}: the same picture is among the good parts, {other}; remove one of the two");
         }
         let cached: Vec<String> = trainer.defects().iter().map(|defect| defect.key.clone()).collect();
         let progress = ProgressReporter::new("defects", self.files.len() as u64);
         let (mut picture, mut mask) = (Picture::default(), Picture::default());
-        for (i, (key, file)) in self.files.iter().enumerate().filter(|(_, (key, _))| !cached.contains(key)) {
+        for (i, (key, defect)) in self.files.iter().enumerate().filter(|(_, (key, _))| !cached.contains(key)) {
             progress.at(i as u64);
+            let file = &defect.file;
             let name = file.display().to_string();
             if let Err(error) = read(file, &mut picture) {
                 log::warn!("{name}: {error:#}; left out");
                 continue;
             }
-            if let Some(masks) = self.masks {
-                masks::read(self.folder, masks, file, (picture.width(), picture.height()), &mut mask)?;
+            if self.has_masks {
+                defect.require_mask()?;
+                masks::read(&defect.masks, (picture.width(), picture.height()), &mut mask)?;
                 if !mask.data().contains(&255) {
-                    log::warn!("{name}: its mask marks nothing over 127; the whole frame counts as defect");
+                    log::warn!("{name}: its mask marks nothing; the whole frame counts as defect");
                 }
             }
             let mut hosts = Vec::new();
@@ -85,9 +85,9 @@ impl<'a> Defects<'a> {
                 read(file, &mut picture).with_context(|| file.display().to_string())?;
                 hosts.push((key, picture));
             }
-            let kind = kind(self.folder, file);
+            let kind = defect.kind.clone().unwrap_or_else(|| "defect".into());
             let labelled = LabelledDefect { name: name.clone(), key: key.clone(), kind, picture: &picture };
-            match trainer.add_defect(labelled, self.masks.map(|_| &mask), &hosts) {
+            match trainer.add_defect(labelled, self.has_masks.then_some(&mask), &hosts) {
                 Err(TeachError::TooSmall { .. }) => log::warn!("{name}: too small to be inspected; left out"),
                 other => other.with_context(|| name)?,
             }
@@ -99,13 +99,4 @@ impl<'a> Defects<'a> {
 
 fn read(file: &Path, picture: &mut Picture) -> anyhow::Result<()> {
     Ok(decode_file(&files::read(file, MAX_PICTURE_BYTES)?, MAX_PIXELS, picture)?)
-}
-
-/// The sub-folder of `folder` in which a picture lies; "defect" where it lies in none.
-fn kind(folder: &Path, file: &Path) -> String {
-    let mut parts = file.strip_prefix(folder).unwrap_or(file).components();
-    match (parts.next(), parts.next()) {
-        (Some(kind), Some(_)) => kind.as_os_str().to_string_lossy().into_owned(),
-        _ => "defect".into(),
-    }
 }

@@ -7,11 +7,11 @@ mod report;
 
 pub use arguments::TeachArguments;
 
+use super::dataset::{DataSet, Named, Purpose};
 use super::progress::ProgressReporter;
 use super::{MAX_PICTURE_BYTES, MAX_PIXELS};
 use crate::bundle::{self, Bundle, Draft, InputSection, Manifest, Task, sha256};
 use crate::files;
-use crate::source::picture_files;
 use crate::task::anomaly::teach::{DatasetCheck, TeachError, TrainedModel, Trainer, TrainingPicture, check_dataset};
 use crate::telemetry::Telemetry;
 use anyhow::Context;
@@ -48,13 +48,26 @@ fn with_suffix(out: &Path, suffix: &str) -> PathBuf {
 pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let backbone = bundle::find(&arguments.backbone)?;
-    let defects = Defects::list(arguments.defects.as_deref(), arguments.masks.as_deref())?;
+    let named = |normal| Named {
+        normal,
+        defects: arguments.defects.as_deref(),
+        masks: arguments.masks.as_deref(),
+        layout: arguments.layout,
+    };
+    // Before a camera is asked for good parts: what is wrong with these should be reported now.
+    if arguments.normal.is_none() {
+        DataSet::read(&named(None), Purpose::Teach)?;
+    }
     // Before any work: a place that cannot be written to should be reported now.
     let cannot_write = || format!("{}: cannot write the bundle", arguments.out.display());
     drop(Draft::begin(&arguments.out).with_context(cannot_write)?);
     let normal = normal_pictures(arguments, telemetry)?;
-    let mut files = picture_files(&normal).map_err(anyhow::Error::msg)?;
-    files.truncate(arguments.frames.unwrap_or(1000) as usize);
+    let set = DataSet::read(&named(Some(&normal)), Purpose::Teach)?;
+    for (file, error) in &set.broken {
+        log::warn!("{}: {error}; left out", file.display());
+    }
+    let files = evenly(set.normal, arguments.frames.unwrap_or(1000) as usize);
+    let defects = Defects::new(set.defects, set.has_masks)?;
     let cache = with_suffix(&arguments.out, ".teaching");
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
     let threads = arguments.threads.map_or(cores, |threads| threads as usize);
@@ -103,6 +116,16 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
         summary.print_text()?
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// At most so many of the files, spread evenly over them.
+fn evenly(files: Vec<PathBuf>, most: usize) -> Vec<PathBuf> {
+    let count = files.len();
+    if count <= most {
+        return files;
+    }
+    log::warn!("{most} of {count} pictures are used, spread evenly over all: --frames sets how many, 1000 at most");
+    (0..most).map(|i| files[i * count / most].clone()).collect()
 }
 
 /// Adds every picture that is not in the cache yet. Returns the files by key, and warnings about those that were left out.

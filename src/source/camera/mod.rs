@@ -26,6 +26,7 @@ mod node;
 mod outage;
 mod request;
 mod source;
+mod suggest;
 mod translate;
 mod v4l2;
 
@@ -36,4 +37,5 @@ pub use error::{CameraError, CameraErrorKind};
 pub use list::{CameraInfo, OfferedMode, VideoDevice, video_devices};
 pub use node::NodePort;
 pub use source::{BUFFERS, CameraOptions, CameraSource};
+pub use suggest::{SuggestedCamera, suggest, suggest_mode};
 pub use v4l2::V4l2Device;

@@ -14,7 +14,6 @@ mod scan;
 mod several_scans;
 mod standard_tables;
 mod stream;
-mod tables;
 
 use std::io::Cursor;
 

@@ -1,0 +1,156 @@
+//! Which files of a drop folder are being inspected, which were, and what becomes of them then.
+
+use super::after::{AfterVerdict, move_file};
+use super::seen::{Place, SeenFiles, Stamp};
+use crate::source::receipt::{Receipt, Settled};
+use crate::telemetry::Telemetry;
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A file of a drop folder, as it was when it was found whole.
+#[derive(Debug, Clone)]
+pub(super) struct DropFile {
+    pub(super) path: PathBuf,
+    pub(super) stamp: Stamp,
+}
+
+/// Where what is known of the files of a drop folder is kept. Used by the thread that looks for files and by the writer; capture and
+/// inspection never lock it.
+pub(super) struct Ledger {
+    folder: PathBuf,
+    after: AfterVerdict,
+    state: Mutex<State>,
+    telemetry: Telemetry,
+}
+
+struct State {
+    /// Where [`SeenFiles`] are kept; they are read when the first file is asked for: another run may still be ending before.
+    path: PathBuf,
+    seen: Option<SeenFiles>,
+    /// Files that were found and not settled yet.
+    pending: HashSet<Place>,
+    /// What went wrong with files that were inspected.
+    troubles: u64,
+}
+
+impl Ledger {
+    /// Of `folder`; what was inspected is kept in the file at `path`.
+    pub(super) fn new(folder: PathBuf, after: AfterVerdict, path: PathBuf, telemetry: Telemetry) -> Ledger {
+        let state = Mutex::new(State { path, seen: None, pending: HashSet::new(), troubles: 0 });
+        Ledger { folder, after, state, telemetry }
+    }
+
+    /// Reads what was inspected before, where that is not done yet.
+    ///
+    /// # Errors
+    /// In one line, where it cannot be read.
+    pub(super) fn load(&self) -> Result<(), String> {
+        let mut state = self.lock();
+        if state.seen.is_some() {
+            return Ok(());
+        }
+        let path = state.path.clone();
+        let cannot = |error: io::Error| {
+            let path = path.display();
+            format!("{path}: cannot read which files were inspected: {error}; delete it to have all inspected again")
+        };
+        let (seen, damaged) = SeenFiles::load(path.clone()).map_err(cannot)?;
+        if damaged > 0 {
+            let text = format!("{}: {damaged} lines are damaged; these files are inspected again", path.display());
+            self.telemetry.report_count("frame", &text, damaged);
+        }
+        state.seen = Some(seen);
+        Ok(())
+    }
+
+    /// Whether a file is to be inspected: it is not being inspected, and was not as it is now.
+    pub(super) fn is_new(&self, file: &Path, stamp: Stamp) -> bool {
+        let (place, state) = (self.place(file), self.lock());
+        !state.pending.contains(&place) && !state.seen.as_ref().is_some_and(|seen| seen.contains(place, stamp))
+    }
+
+    /// Whether one more file can be remembered, where files stay.
+    pub(super) fn has_room_for(&self, file: &Path) -> bool {
+        self.lock().seen.as_ref().is_none_or(|seen| seen.has_room_for(self.place(file)))
+    }
+
+    /// Forgets files that are not there any more.
+    pub(super) fn keep_only(&self, there: &HashSet<Place>) {
+        let mut state = self.lock();
+        if let Some(Err(error)) = state.seen.as_mut().map(|seen| seen.keep_only(&|place| there.contains(&place))) {
+            state.cannot_write(&self.telemetry, &error);
+        }
+    }
+
+    /// Where a file lies below the folder.
+    pub(super) fn place(&self, file: &Path) -> Place {
+        Place::of(self.inside(file))
+    }
+
+    /// A file's path below the folder.
+    pub(super) fn inside<'a>(&self, file: &'a Path) -> &'a Path {
+        file.strip_prefix(&self.folder).unwrap_or(file)
+    }
+
+    /// A file is about to be inspected.
+    pub(super) fn begin(&self, file: &DropFile) {
+        self.lock().pending.insert(self.place(&file.path));
+    }
+
+    /// The receipt for a frame of a file.
+    pub(super) fn receipt(self: &Arc<Self>, file: DropFile) -> Receipt {
+        let ledger = Arc::clone(self);
+        Receipt::new(move |settled| ledger.settle(&file, settled))
+    }
+
+    fn settle(&self, file: &DropFile, settled: Settled) {
+        let cleared = match (&self.after, settled) {
+            (AfterVerdict::Keep, _) | (_, Settled::Failed) => Ok(false),
+            // What was written again meanwhile is another picture.
+            _ if !is_as_it_was(file) => Ok(true),
+            (AfterVerdict::MoveTo(folder), _) => move_file(&file.path, folder, self.inside(&file.path)).map(|()| true),
+            (AfterVerdict::Delete, _) => std::fs::remove_file(&file.path)
+                .map(|()| true)
+                .map_err(|error| format!("{}: cannot be deleted: {error}", file.path.display())),
+        };
+        let place = self.place(&file.path);
+        let mut state = self.lock();
+        if let Err(text) = &cleared {
+            state.report(&self.telemetry, &format!("{text}; it stays, and is not inspected again"));
+        }
+        // What stays is remembered, so that it is not inspected over and over.
+        if cleared != Ok(true)
+            && let Some(Err(error)) = state.seen.as_mut().map(|seen| seen.add(place, file.stamp))
+        {
+            state.cannot_write(&self.telemetry, &error);
+        }
+        state.pending.remove(&place);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Consistent after every statement.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Reports the first trouble, the tenth, the hundredth and so on.
+    fn report(&mut self, telemetry: &Telemetry, text: &str) {
+        self.troubles += 1;
+        if 10_u64.pow(self.troubles.ilog10()) == self.troubles {
+            telemetry.report_count("frame", text, self.troubles);
+        }
+    }
+
+    fn cannot_write(&mut self, telemetry: &Telemetry, error: &io::Error) {
+        let path = self.path.display();
+        let text = format!("{path}: cannot write which files were inspected: {error}; after a restart they are again");
+        self.report(telemetry, &text);
+    }
+}
+
+fn is_as_it_was(file: &DropFile) -> bool {
+    std::fs::metadata(&file.path).is_ok_and(|metadata| Stamp::of(&metadata) == file.stamp)
+}

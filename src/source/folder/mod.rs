@@ -1,0 +1,349 @@
+//! Frames from the picture files of a folder.
+//!
+//! | file | content |
+//! |---|---|
+//! | `mod.rs` | the source: a folder's pictures once or for ever, or the new ones of a drop folder |
+//! | `picture_list.rs`, `passed_over.rs` | the pictures below a folder; what is not taken for one, counted |
+//! | `reader.rs` | the thread that reads files and looks for new ones |
+//! | `watch.rs`, `changes.rs` | which files of a drop folder are new and whole; what the kernel reports of changes |
+//! | `ledger.rs`, `seen.rs`, `after.rs` | what was inspected, over restarts; what becomes of a file after its verdict |
+
+mod after;
+mod changes;
+mod ledger;
+mod passed_over;
+mod picture_list;
+mod reader;
+mod seen;
+mod watch;
+
+pub use after::AfterVerdict;
+pub use passed_over::PassedOver;
+pub use picture_list::{PictureList, list_pictures, picture_files};
+
+use super::frame::{Frame, FrameSource, Next, SourceCondition, SourceState};
+use super::pace::Pace;
+use crate::telemetry::{Cause, Telemetry};
+use crate::times::{BEAT, SILENT_SOURCE};
+use ledger::{DropFile, Ledger};
+use lineside_picture::{decode_file, max_file_bytes};
+use picture_list::list_pictures_but;
+use reader::{Answer, FileReader};
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use watch::Watcher;
+
+/// While a file cannot be read to its end, that is reported this often.
+const AGAIN: Duration = Duration::from_secs(60);
+/// How often a drop folder without a new file is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Which pictures of a folder.
+#[derive(Debug, Clone)]
+pub enum FolderMode {
+    /// Those that are there at the start, in the order of their names.
+    Listed {
+        /// Again from the first after the last.
+        repeat: bool,
+        /// Frames per second, as from a camera; `None`: each waits until the one before is inspected.
+        fps: Option<f64>,
+    },
+    /// Those that are there and those that come, each once, as they become whole.
+    Watched {
+        /// What becomes of a file then.
+        after: AfterVerdict,
+        /// How long a file's size must stand still.
+        settle: Duration,
+        /// The file that keeps what was inspected.
+        seen: PathBuf,
+    },
+}
+
+/// Delivers the pictures of a folder. They are read by a thread of its own: a share that stalls is waited for without keeping anybody.
+pub struct FolderSource {
+    folder: PathBuf,
+    files: Files,
+    reader: FileReader,
+    pace: Pace,
+    max_pixels: usize,
+    /// The most bytes of a file.
+    max_bytes: u64,
+    work: Option<Work>,
+    telemetry: Telemetry,
+}
+
+enum Files {
+    Listed { files: Vec<PathBuf>, at: usize, repeat: bool },
+    Watched { ready: VecDeque<DropFile>, ledger: Arc<Ledger>, next_look: Instant, is_away: bool },
+}
+
+/// What the reader is at.
+struct Work {
+    /// What it reads: a file, or the folder.
+    path: PathBuf,
+    file: Option<DropFile>,
+    begun: Instant,
+    wall: jiff::Timestamp,
+    /// When it is reported, or reported again, that it takes too long.
+    report: Instant,
+}
+
+impl FolderSource {
+    /// The pictures below `folder`, but for what is in the folders `own`, which the line writes to. Pictures of more than `max_pixels`
+    /// are refused one by one. What is passed over is reported once.
+    ///
+    /// # Errors
+    /// In one line, where the folder cannot be read or, listed, holds no picture, or no thread can be started.
+    pub fn open(
+        folder: &Path,
+        mode: FolderMode,
+        own: Vec<PathBuf>,
+        max_pixels: usize,
+        telemetry: &Telemetry,
+    ) -> Result<FolderSource, String> {
+        let mut watcher = None;
+        let (files, pace) = match mode {
+            FolderMode::Listed { repeat, fps } => {
+                let PictureList { files, passed_over } = list_pictures_but(folder, &own)?;
+                passed_over.report(folder, telemetry);
+                (Files::Listed { files, at: 0, repeat }, Pace::new(fps))
+            }
+            FolderMode::Watched { after, settle, seen } => {
+                std::fs::read_dir(folder).map_err(|error| picture_list::unreadable(folder, &error))?;
+                let ledger = Arc::new(Ledger::new(folder.into(), after, seen, telemetry.clone()));
+                let known = Arc::clone(&ledger);
+                watcher = Some(Watcher::new(folder.into(), own, settle, known, telemetry.clone()));
+                let (ready, next_look, is_away) = (VecDeque::new(), Instant::now(), false);
+                (Files::Watched { ready, ledger, next_look, is_away }, Pace::new(None))
+            }
+        };
+        Ok(FolderSource {
+            folder: folder.to_path_buf(),
+            files,
+            reader: FileReader::start(watcher).map_err(|error| error.to_string())?,
+            pace,
+            max_pixels,
+            max_bytes: max_file_bytes(max_pixels),
+            work: None,
+            telemetry: telemetry.clone(),
+        })
+    }
+
+    /// Has the reader begin with the next file, or look for one; returns what there is instead.
+    fn begin(&mut self) -> Result<(), Next> {
+        let (path, file) = match &mut self.files {
+            Files::Listed { files, at, repeat } => {
+                if *at == files.len() {
+                    if !*repeat {
+                        return Err(Next::Ended);
+                    }
+                    *at = 0;
+                }
+                if !self.pace.wait() {
+                    return Err(Next::Pending);
+                }
+                *at += 1;
+                (files[*at - 1].clone(), None)
+            }
+            Files::Watched { ready, next_look, .. } => match ready.pop_front() {
+                Some(file) => (file.path.clone(), Some(file)),
+                None => {
+                    let wait = next_look.saturating_duration_since(Instant::now());
+                    std::thread::sleep(wait.min(BEAT));
+                    if wait > BEAT {
+                        return Err(Next::Pending);
+                    }
+                    *next_look = Instant::now() + LOOK;
+                    (self.folder.clone(), None)
+                }
+            },
+        };
+        let (begun, wall) = (Instant::now(), jiff::Timestamp::now());
+        let is_look = file.is_none() && matches!(self.files, Files::Watched { .. });
+        if is_look {
+            self.reader.look();
+        } else {
+            self.reader.read(path.clone(), self.max_bytes);
+        }
+        self.work = Some(Work { path, file, begun, wall, report: begun + SILENT_SOURCE });
+        Ok(())
+    }
+
+    /// Waits for what the reader is at, for a [`BEAT`] at most.
+    fn wait(&mut self) -> Option<(Work, Answer)> {
+        let work = self.work.as_mut()?;
+        let Some(answer) = self.reader.wait(BEAT) else {
+            let now = Instant::now();
+            if now >= work.report {
+                let seconds = (now - work.begun).as_secs_f64();
+                let text = format!("reading it takes longer than {seconds:.1} s: is its disk or share there?");
+                self.telemetry.fail(Cause::Frame, &format!("{}: {text}", work.path.display()));
+                work.report = now + AGAIN;
+            }
+            return None;
+        };
+        self.work.take().map(|work| (work, answer))
+    }
+
+    fn looked(&mut self, found: Result<Vec<DropFile>, String>) {
+        let Files::Watched { ready, is_away, .. } = &mut self.files else { return };
+        match found {
+            Ok(files) => {
+                if std::mem::take(is_away) {
+                    self.telemetry.resolve(Cause::Frame);
+                }
+                ready.extend(files);
+            }
+            Err(text) => {
+                if !std::mem::replace(is_away, true) {
+                    self.telemetry.fail(Cause::Frame, &format!("{text}: it is looked for until it is back"));
+                }
+            }
+        }
+    }
+
+    /// Fills the frame from a file that was read.
+    fn decode(&mut self, frame: &mut Frame, work: Work, read: std::io::Result<()>, bytes: Vec<u8>) -> Next {
+        (frame.captured, frame.wall) = (work.begun, work.wall);
+        frame.name.clear();
+        let inside = work.path.strip_prefix(&self.folder).unwrap_or(&work.path);
+        frame.name.push_str(&inside.to_string_lossy());
+        let decoded = read
+            .map_err(|error| error.to_string())
+            .and_then(|()| decode_file(&bytes, self.max_pixels, &mut frame.picture).map_err(|error| error.to_string()));
+        self.reader.give_back(bytes);
+        let receipt = match (&self.files, work.file) {
+            (Files::Watched { ledger, .. }, Some(file)) => Some(ledger.receipt(file)),
+            _ => None,
+        };
+        frame.receipt = receipt;
+        match decoded {
+            Ok(()) => Next::Frame,
+            Err(reason) => Next::Failed { name: work.path.display().to_string(), reason },
+        }
+    }
+}
+
+impl FrameSource for FolderSource {
+    fn next(&mut self, frame: &mut Frame) -> Next {
+        if self.work.is_none()
+            && let Err(instead) = self.begin()
+        {
+            return instead;
+        }
+        match self.wait() {
+            Some((work, Answer::Read { result, bytes })) => self.decode(frame, work, result, bytes),
+            Some((_, Answer::Looked(found))) => {
+                self.looked(found);
+                Next::Pending
+            }
+            None => Next::Pending,
+        }
+    }
+
+    fn limit_file_bytes(&mut self, bytes: u64) {
+        self.max_bytes = self.max_bytes.min(bytes);
+    }
+
+    fn condition(&self) -> SourceCondition {
+        let stalled = self.work.as_ref().is_some_and(|work| work.begun.elapsed() >= SILENT_SOURCE);
+        let away = stalled || matches!(self.files, Files::Watched { is_away: true, .. });
+        let state = if away { SourceState::Away } else { SourceState::Flowing };
+        SourceCondition { state, ..SourceCondition::default() }
+    }
+
+    fn is_live(&self) -> bool {
+        self.pace.is_live()
+    }
+
+    fn max_pixels(&self) -> usize {
+        self.max_pixels
+    }
+
+    fn describe(&self) -> String {
+        let folder = self.folder.display();
+        match &self.files {
+            Files::Listed { files, .. } => format!("folder {folder} ({} pictures)", files.len()),
+            Files::Watched { .. } => format!("folder {folder}, watched for new pictures"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::receipt::Settled;
+    use super::*;
+
+    fn listed() -> FolderMode {
+        FolderMode::Listed { repeat: false, fps: None }
+    }
+
+    fn next(source: &mut FolderSource, frame: &mut Frame) -> Next {
+        loop {
+            match source.next(frame) {
+                Next::Pending => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn write_picture(path: &Path) {
+        let picture = lineside_picture::Picture::new(lineside_picture::Layout::Grey, 8, 8);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        lineside_picture::write_png(std::fs::File::create(path).unwrap(), &picture).unwrap();
+    }
+
+    #[test]
+    fn what_is_larger_than_the_budget_leaves_is_refused_one_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        write_picture(&folder.path().join("1.png"));
+        std::fs::File::create(folder.path().join("2.png")).unwrap().set_len(1 << 40).unwrap();
+        let mut source = FolderSource::open(folder.path(), listed(), Vec::new(), 64, &Telemetry::default()).unwrap();
+        source.limit_file_bytes(10_000);
+        let mut frame = Frame::default();
+        assert!(matches!(next(&mut source, &mut frame), Next::Frame));
+        let Next::Failed { reason, .. } = next(&mut source, &mut frame) else { panic!("2.png has a terabyte") };
+        assert!(reason.starts_with("it has 1.0 TiB, more than the 9.8 KiB"), "{reason}");
+        assert!(matches!(next(&mut source, &mut frame), Next::Ended));
+    }
+
+    #[test]
+    fn a_frame_is_called_by_its_path_below_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a/000.png", "b/000.png"] {
+            write_picture(&folder.path().join(name));
+        }
+        let mut source = FolderSource::open(folder.path(), listed(), Vec::new(), 64, &Telemetry::default()).unwrap();
+        let mut frame = Frame::default();
+        let names = [0; 2].map(|_| {
+            assert!(matches!(next(&mut source, &mut frame), Next::Frame));
+            frame.name.clone()
+        });
+        assert_eq!(names, ["a/000.png", "b/000.png"]);
+    }
+
+    #[test]
+    fn a_drop_folder_delivers_what_comes_and_waits_for_the_verdict() {
+        let (folder, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mode = FolderMode::Watched {
+            after: AfterVerdict::Delete,
+            settle: Duration::ZERO,
+            seen: output.path().join("inspected"),
+        };
+        let mut source = FolderSource::open(folder.path(), mode, Vec::new(), 64, &Telemetry::default()).unwrap();
+        let mut frame = Frame::default();
+        let (good, bad) = (folder.path().join("day/good.png"), folder.path().join("bad.png"));
+        write_picture(&good);
+        assert!(matches!(next(&mut source, &mut frame), Next::Frame));
+        assert_eq!(frame.name, "day/good.png");
+        assert!(good.exists());
+        frame.receipt.take().unwrap().settle(Settled::Recorded);
+        assert!(!good.exists());
+        std::fs::write(&bad, "no picture").unwrap();
+        assert!(matches!(next(&mut source, &mut frame), Next::Failed { .. }));
+        frame.receipt.take().unwrap().settle(Settled::Failed);
+        assert!(bad.exists());
+    }
+}
