@@ -4,6 +4,7 @@ use clap::Parser;
 use lineside::commands::{Cli, exit_code};
 use lineside::escape;
 use lineside::memory::CountingAllocator;
+use lineside::source::process::run_as_keeper;
 use lineside::threads::print_last_line;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,6 +14,9 @@ use std::process::ExitCode;
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
+    if let Some(code) = run_as_keeper() {
+        return code;
+    }
     silence_caught_panics();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

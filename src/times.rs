@@ -27,6 +27,16 @@ pub const LOADING: Duration = Duration::from_millis(3000 * BEAT.as_millis() as u
 /// A camera that delivers no whole frame for this long counts as silent; with a call's wait, that is reported within two seconds.
 pub const SILENT_SOURCE: Duration = Duration::from_millis(17 * BEAT.as_millis() as u64);
 
+/// The longest that a program which delivers frames may take for the first one: to open a camera, or to learn of a stream what
+/// it is.
+pub const FIRST_FRAME: Duration = Duration::from_millis(100 * BEAT.as_millis() as u64);
+
+/// The longest that a stream over a network may stall.
+pub const SILENT_STREAM: Duration = Duration::from_millis(50 * BEAT.as_millis() as u64);
+
+/// The longest that a child process may take to end once it was asked to; then it is killed.
+pub const CHILD_END: Duration = Duration::from_millis(4 * BEAT.as_millis() as u64);
+
 /// The longest time for a frame to be inspected, enlarged and handed on; what takes longer is stuck.
 pub const INSPECTION: Duration = Duration::from_millis(15 * BEAT.as_millis() as u64);
 
@@ -55,5 +65,7 @@ mod tests {
         assert!(STOP < WATCHDOG && FEED < WATCHDOG / 4);
         // A disk, a broker, stdout and stderr may hang at once.
         assert!(HANGING_WRITER + FLUSH + 3 * LAST_LINES + 2 * BEAT < STOP);
+        // The child of a source ends while the writer ends.
+        assert!(CHILD_END < HANGING_WRITER);
     }
 }

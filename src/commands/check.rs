@@ -26,6 +26,7 @@ pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<
     if arguments.json {
         super::print_json(&serde_json::json!({
             "source": plan.source,
+            "command": plan.command,
             "lines": plan.lines,
             "heat": plan.heat,
             "status_page": page,
@@ -40,6 +41,10 @@ pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<
     }
     let mut out = crate::commands::stdout();
     writeln!(out, "source   {}", one_line(&plan.source))?;
+    if let Some(command) = &plan.command {
+        // Escaped already, as a shell takes it.
+        writeln!(out, "command  {command}")?;
+    }
     for line in &plan.lines {
         writeln!(out, "{}", one_line(line))?;
     }

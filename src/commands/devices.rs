@@ -3,6 +3,7 @@
 use crate::board::{GpioChip, gpio_chips};
 use crate::escape::one_line;
 use crate::source::camera::{CameraInfo, OfferedMode, VideoDevice, video_devices};
+use crate::source::process::{LibcameraCamera, libcamera_cameras};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -15,12 +16,16 @@ pub struct DevicesArguments {
 
 pub fn run(arguments: &DevicesArguments) -> anyhow::Result<ExitCode> {
     let (cameras, chips) = (video_devices(), gpio_chips());
+    let libcamera = libcamera_cameras();
     if arguments.json {
-        super::print_json(&serde_json::json!({ "cameras": cameras, "gpio_chips": chips }))?;
+        super::print_json(&serde_json::json!({ "cameras": cameras, "libcamera": libcamera, "gpio_chips": chips }))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut out = crate::commands::stdout();
     print_cameras(&mut out, &cameras)?;
+    for LibcameraCamera { camera, about } in &libcamera {
+        writeln!(out, "{}", one_line(&format!("libcamera camera {camera}: {about}")))?;
+    }
     print_chips(&mut out, &chips)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! `[source.camera]`: a camera.
 
-use super::{Violation, check_range, pixels};
+use super::{LiveFrames, Violation, pixels};
 use crate::source::camera::{ControlSetting, control_keys};
 use lineside_picture::PixelFormat;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
@@ -73,12 +73,18 @@ impl CameraConfig {
         }
     }
 
+    /// Its frames.
+    pub fn frames(&self) -> LiveFrames<'_> {
+        let CameraConfig { width, height, fps, frozen_s, .. } = self;
+        LiveFrames { section: "camera", width, height, fps, frozen_s }
+    }
+
     /// The first invalid value.
     pub(super) fn problem(&self) -> Option<Violation> {
-        check_range(&self.fps, "source.camera.fps", 0.01, 1000.0)
-            .or_else(|| check_range(&self.width, "source.camera.width", 32, 8192))
-            .or_else(|| check_range(&self.height, "source.camera.height", 32, 8192))
-            .or_else(|| check_range(&self.frozen_s, "source.camera.frozen_s", 0.0, 86_400.0))
+        let of_another_source = self.device.get_ref().split_once("://").map(|(scheme, _)| scheme);
+        self.frames()
+            .problem()
+            .or_else(|| Some((self.device.span().start, address_problem(of_another_source?))))
             .or_else(|| self.controls.iter().find_map(|(key, control)| control_problem(key, *control)))
     }
 }
@@ -107,11 +113,20 @@ impl<'de> Deserialize<'de> for ControlValue {
     }
 }
 
-fn ten_hertz() -> Spanned<f64> {
+/// What to write in the place of an address.
+fn address_problem(scheme: &str) -> String {
+    let instead = match scheme {
+        "rtsp" | "rtsps" => "use [source.rtsp] with url",
+        _ => "use [source.process], whose program reads it",
+    };
+    format!("source.camera.device is a camera of this board, not an address ({scheme}://): {instead}")
+}
+
+pub(super) fn ten_hertz() -> Spanned<f64> {
     Spanned::new(0..0, 10.0)
 }
 
-fn ten_seconds() -> Spanned<f64> {
+pub(super) fn ten_seconds() -> Spanned<f64> {
     Spanned::new(0..0, 10.0)
 }
 

@@ -114,12 +114,12 @@ impl Config {
             return Some((at, "heat.smaller has no effect without heat.degrade = true".into()));
         }
         let (width, height) = match &self.source {
-            Source::Folder(_) => {
+            Source::Camera(camera) => (*camera.width.get_ref(), *camera.height.get_ref()),
+            Source::Pattern(pattern) => (*pattern.width.get_ref(), *pattern.height.get_ref()),
+            _ => {
                 let problem = "heat.smaller needs a source that can deliver smaller frames: [source.camera]";
                 return Some((at, problem.into()));
             }
-            Source::Camera(camera) => (*camera.width.get_ref(), *camera.height.get_ref()),
-            Source::Pattern(pattern) => (*pattern.width.get_ref(), *pattern.height.get_ref()),
         };
         check_range(&smaller.width, "heat.smaller.width", 32, width)
             .or_else(|| check_range(&smaller.height, "heat.smaller.height", 32, height))

@@ -4,7 +4,10 @@ mod camera;
 mod folder;
 mod heat;
 mod lines;
+mod live;
 mod mqtt;
+mod presets;
+mod process;
 mod secrets;
 mod starter;
 mod status_page;
@@ -14,7 +17,13 @@ pub use camera::{CameraConfig, CameraFormat, ControlValue};
 pub use folder::{FolderConfig, KeepOrMove};
 pub use heat::{HeatConfig, SmallerConfig};
 pub use lines::{AlarmConfig, HeartbeatConfig, Idle, TriggerConfig, TriggerEdge};
+pub use live::LiveFrames;
 pub use mqtt::{MqttConfig, TlsConfig};
+pub use presets::{
+    AutoFocus, FlipConfig, FocusConfig, GstreamerConfig, LibcameraConfig, RtspConfig, WhiteBalanceConfig,
+    WhiteBalanceMode,
+};
+pub use process::{LumaRange, ProcessConfig, ProcessFormat};
 pub use starter::Starter;
 pub use status_page::StatusPageConfig;
 
@@ -88,6 +97,14 @@ pub enum Source {
     Pattern(PatternConfig),
     /// A camera.
     Camera(CameraConfig),
+    /// A program that delivers frames.
+    Process(ProcessConfig),
+    /// A camera that libcamera drives.
+    Libcamera(LibcameraConfig),
+    /// A camera that is reached by RTSP.
+    Rtsp(RtspConfig),
+    /// A pipeline of GStreamer.
+    Gstreamer(GstreamerConfig),
 }
 
 /// `[source.pattern]`: the synthetic line.
@@ -181,7 +198,7 @@ impl Source {
         let fps = match self {
             Source::Folder(folder) => &folder.fps,
             Source::Pattern(pattern) => &pattern.fps,
-            Source::Camera(camera) => return Some(*camera.fps.get_ref()),
+            _ => return self.live_frames().map(|frames| *frames.fps.get_ref()),
         };
         fps.as_ref().map(|fps| *fps.get_ref())
     }
@@ -305,6 +322,10 @@ impl Config {
                 .or_else(|| check_range(&pattern.width, "source.pattern.width", 32, 8192))
                 .or_else(|| check_range(&pattern.height, "source.pattern.height", 32, 8192)),
             Source::Camera(camera) => camera.problem(),
+            Source::Process(process) => process.problem(),
+            Source::Libcamera(camera) => camera.problem(),
+            Source::Rtsp(camera) => camera.problem(),
+            Source::Gstreamer(pipeline) => pipeline.problem(),
         };
         let threshold = self.anomaly.threshold.as_ref();
         let false_alarms = self.anomaly.false_alarms.as_ref();
@@ -431,6 +452,22 @@ mod tests {
             ("[source.folder]\n", "missing field `path`"),
             ("[source.telescope]\n", "line.toml:1: unknown variant `telescope`"),
             ("[source.camera]\n", "line.toml:1: missing field `device`"),
+            (
+                "[source.camera]\ndevice = \"rtsp://10.0.0.5/1\"\n",
+                "line.toml:2: source.camera.device is a camera of this board, not an address (rtsp://): use [source.rtsp]",
+            ),
+            ("[source.process]\nformat = \"y4m\"\n", "line.toml:1: missing field `command`"),
+            ("[source.process]\ncommand = [\"a\"]\n", "line.toml:1: missing field `format`"),
+            ("[source.process]\ncommand = \"a b\"\nformat = \"y4m\"\n", "line.toml:2: invalid type: string \"a b\""),
+            (
+                "[source.process]\nformat = \"y4m\"\ncommand = []\n",
+                "line.toml:3: source.process.command names no program",
+            ),
+            ("[source.process]\nformat = \"h264\"\ncommand = [\"a\"]\n", "line.toml:2: unknown variant `h264`"),
+            (
+                "[source.process]\nformat = \"y4m\"\ncommand = [\"a\"]\nfps = 0\n",
+                "line.toml:4: source.process.fps must lie in 0.01..1000, found 0",
+            ),
             ("[source]\ncamera = 3\n", "line.toml:2: invalid type: integer `3`, expected a table"),
             (&format!("{camera}fps = 0\n"), "line.toml:3: source.camera.fps must lie in 0.01..1000, found 0"),
             (&format!("{camera}frozen_s = -1\n"), "line.toml:3: source.camera.frozen_s must lie in 0..86400, found -1"),

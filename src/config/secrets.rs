@@ -1,7 +1,7 @@
 //! The files that hold a secret: the page's token, the broker's password, the key of a client certificate.
 
 use super::status_page::token_problem;
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, Source};
 use crate::files;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -33,6 +33,18 @@ impl Config {
         usable.then_some(Some(password)).ok_or_else(|| self.blame(file, "holds no password"))
     }
 
+    /// User and password from the first line of a file, `user:password`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where it cannot be read, is open to other users, or holds none.
+    pub(super) fn user_and_password(&self, file: &Spanned<PathBuf>) -> Result<(String, String), ConfigError> {
+        let text = self.secret(file)?;
+        let line = text.lines().next().unwrap_or_default().trim_end_matches('\r');
+        let usable = line.split_once(':').filter(|(user, _)| !user.is_empty() && !line.contains(char::is_control));
+        let (user, password) = usable.ok_or_else(|| self.blame(file, "the first line is not user:password"))?;
+        Ok((user.into(), password.into()))
+    }
+
     /// Reads every secret, so that a reload is refused before the run with the old ones ends.
     ///
     /// # Errors
@@ -40,6 +52,9 @@ impl Config {
     pub fn check_secrets(&self) -> Result<(), ConfigError> {
         self.page_token()?;
         self.broker_password()?;
+        if let Source::Rtsp(section) = &self.source {
+            section.options(self)?;
+        }
         let tls = self.mqtt.as_ref().and_then(|mqtt| mqtt.tls.as_ref());
         if let Some(key) = tls.and_then(|tls| tls.key.as_ref()) {
             files::read_secret(key.get_ref(), files::MAX_PEM).map_err(|error| self.blame(key, &error.to_string()))?;

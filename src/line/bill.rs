@@ -5,6 +5,7 @@ use crate::field;
 use crate::memory::{Bill, heap_use};
 use crate::pipeline;
 use crate::source::camera;
+use crate::source::process::{READER_BYTES, StreamMode};
 use crate::task::anomaly::Inspector;
 use crate::task::super_resolution::When;
 use crate::threads::OUTPUT_STACK;
@@ -71,6 +72,12 @@ pub(super) fn add_frames(bill: &mut Bill, config: &Config, pixels: u64, enlarged
     bill.add("verdicts for the writer", reports * (frame + enlarged));
     bill.add("pictures being written", evidence_bytes(pixels, enlarged));
     bill.add("times, sketches, drift", field::BYTES as u64);
+}
+
+/// What this process holds for a program that delivers frames; the program itself is beside the budget.
+pub(super) fn add_program_source(bill: &mut Bill, mode: StreamMode) {
+    bill.add("source's buffers", u64::from(camera::BUFFERS) * mode.frame_bytes() as u64);
+    bill.add("source's reader", READER_BYTES as u64);
 }
 
 /// The stacks of the pipeline's threads, of the broker's, and of those that print and write the log.

@@ -1,11 +1,14 @@
 //! A line's camera.
 
 use super::mode::Mode;
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config, ConfigError, LiveFrames};
 use crate::source::FrameSource;
-use crate::source::camera::{CameraError, CameraErrorKind, CameraOptions, CameraSource, NodePort, RequestedMode};
+use crate::source::camera::{
+    CameraError, CameraErrorKind, CameraOptions, CameraPort, CameraSource, NodePort, RequestedMode,
+};
 use crate::telemetry::Telemetry;
 use std::time::Duration;
+use toml::Spanned;
 
 /// What a configuration asks of a camera.
 fn camera(camera: &config::CameraConfig, telemetry: &Telemetry) -> CameraSource<NodePort> {
@@ -31,31 +34,64 @@ pub(super) fn open_camera(
     mode: Mode,
     telemetry: &Telemetry,
 ) -> anyhow::Result<Box<dyn FrameSource>> {
-    let mut camera = camera(section, telemetry);
+    open(camera(section, telemetry), &Opening::new(config, section.frames(), &section.device), mode)
+}
+
+/// Where the configuration says which camera is to be opened.
+pub(super) struct Opening<'a> {
+    config: &'a Config,
+    width: &'a Spanned<usize>,
+    device: Spanned<()>,
+    /// Whether one that is not there may come yet, as what is plugged in.
+    pub(super) may_come: bool,
+}
+
+impl<'a> Opening<'a> {
+    pub(super) fn new<T>(config: &'a Config, frames: LiveFrames<'a>, device: &Spanned<T>) -> Opening<'a> {
+        Opening { config, width: frames.width, device: Spanned::new(device.span(), ()), may_come: true }
+    }
+
+    /// A camera's fault, with the line of the configuration to look at. Only what a change there can mend ends in exit code
+    /// 78, after which the service is not started again.
+    fn refusal(&self, fault: &CameraError) -> anyhow::Error {
+        let error = match fault.kind {
+            CameraErrorKind::NoSuchMode => self.config.error_at(self.width, fault),
+            _ => self.config.error_at(&self.device, fault),
+        };
+        if self.is_missing(fault) { error.into() } else { placed(error, fault.kind) }
+    }
+
+    /// Whether there is nothing to wait for.
+    fn is_missing(&self, fault: &CameraError) -> bool {
+        !self.may_come && fault.kind == CameraErrorKind::Missing
+    }
+}
+
+/// Opens a camera of any kind.
+pub(super) fn open<P: CameraPort + 'static>(
+    mut camera: CameraSource<P>,
+    opening: &Opening,
+    mode: Mode,
+) -> anyhow::Result<Box<dyn FrameSource>>
+where
+    P::Device: 'static,
+{
     let opened = match mode {
         Mode::Run => camera.start(),
         Mode::Check => camera.probe().map(|_| ()),
     };
-    if let Some(smaller) = &config.heat.smaller {
+    if let Some(smaller) = &opening.config.heat.smaller {
         let (width, height) = smaller.size();
         let offered = camera.check_size(width as u32, height as u32);
-        offered.map_err(|fault| placed(config.error_at(&smaller.width, &fault), fault.kind))?;
+        offered.map_err(|fault| placed(opening.config.error_at(&smaller.width, &fault), fault.kind))?;
     }
     match opened {
-        Err(fault) if mode == Mode::Check || fault.is_permanent() => Err(refusal(config, section, &fault)),
+        Err(fault) if mode == Mode::Check || fault.is_permanent() || opening.is_missing(&fault) => {
+            Err(opening.refusal(&fault))
+        }
         // What is not lasting is reported, and tried again, by the camera itself.
         _ => Ok(Box::new(camera)),
     }
-}
-
-/// A camera's fault, with the line of the configuration to look at. Only what a change there can mend ends in exit code
-/// 78, after which the service is not started again.
-fn refusal(config: &Config, section: &config::CameraConfig, fault: &CameraError) -> anyhow::Error {
-    let error = match fault.kind {
-        CameraErrorKind::NoSuchMode => config.error_at(&section.width, fault),
-        _ => config.error_at(&section.device, fault),
-    };
-    placed(error, fault.kind)
 }
 
 fn placed(error: ConfigError, kind: CameraErrorKind) -> anyhow::Error {
@@ -87,9 +123,11 @@ mod tests {
             (CameraErrorKind::Silent, 2, false),
             (CameraErrorKind::Damaged, 2, false),
             (CameraErrorKind::Driver, 2, false),
+            (CameraErrorKind::Ended, 2, false),
         ];
         for (kind, line, lasting) in cases {
-            let error = refusal(&config, section, &CameraError::new(kind, "/dev/video0", "why"));
+            let opening = Opening::new(&config, section.frames(), &section.device);
+            let error = opening.refusal(&CameraError::new(kind, "/dev/video0", "why"));
             assert_eq!(error.to_string(), format!("line.toml:{line}: /dev/video0: why"), "{kind:?}");
             assert_eq!(error.is::<ConfigError>(), lasting, "{kind:?}");
         }

@@ -19,6 +19,7 @@ mod mode;
 mod models;
 mod page;
 mod plan;
+mod process;
 mod records;
 mod run;
 mod service;

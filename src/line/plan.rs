@@ -7,6 +7,7 @@ use super::heat;
 use super::mode::Mode;
 use super::models;
 use super::page::{self, PagePlan};
+use super::process::program_plan;
 use super::signals::{open_signals, triggered};
 use super::source::open_source;
 use crate::bundle;
@@ -27,6 +28,8 @@ pub struct LinePlan {
     pub bill: Bill,
     /// Describes the source.
     pub source: String,
+    /// The command of the program that delivers its frames, where there is one.
+    pub command: Option<String>,
     /// Describe the GPIO lines.
     pub lines: Vec<String>,
     /// Describes the sensors, and what is done against heat.
@@ -73,7 +76,11 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
     if mode == Mode::Check {
         check_output(config, bill::evidence_bytes(pixels, models.enlarged))?;
     }
+    let program = program_plan(config)?;
     bill::add_frames(&mut bill, config, pixels, models.enlarged);
+    if let Some(program) = &program {
+        bill::add_program_source(&mut bill, program.mode);
+    }
     let broker = broker(config, mode, &mut bill)?;
     bill::add_stacks(&mut bill);
     let page = page::plan(config, source.as_ref(), &mut bill)?;
@@ -84,6 +91,7 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
 
     Ok(LinePlan {
         source: source.describe(),
+        command: program.map(|program| program.command.to_string()),
         lines: signals.described,
         heat: heat::describe(config),
         bundles: models.bundles,

@@ -2,9 +2,11 @@
 
 use super::camera::open_camera;
 use super::mode::Mode;
+use super::process::{open_program, program_plan};
 use crate::config::{Config, FolderConfig, KeepOrMove, Source};
 use crate::source::{AfterVerdict, FolderMode, FolderSource, FrameSource, PatternSource};
 use crate::telemetry::Telemetry;
+use anyhow::Context;
 use std::path::Path;
 use std::time::Duration;
 
@@ -33,6 +35,10 @@ pub fn open_source(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow
             let fps = line.fps.as_ref().map(|fps| *fps.get_ref());
             let (width, height) = (*line.width.get_ref(), *line.height.get_ref());
             Box::new(PatternSource::new(width, height, line.seed, line.defect_every, fps, line.frames))
+        }
+        Source::Process(_) | Source::Libcamera(_) | Source::Rtsp(_) | Source::Gstreamer(_) => {
+            let plan = program_plan(config)?.context("the source has no program")?;
+            open_program(config, plan, mode, telemetry)?
         }
     })
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `frame.rs`, `receipt.rs` | a frame, and the trait [`FrameSource`]; what a source wants to know of a verdict |
 //! | `pace.rs`, `monotonic.rs` | a fixed rate; time stamps of the kernel |
-//! | `folder/`, `pattern.rs`, [`camera`] | the sources |
+//! | `folder/`, `pattern.rs`, [`camera`], [`process`] | the sources |
 //! | `triggered.rs` | one frame of another source for each edge of a GPIO line |
 
 pub mod camera;
@@ -13,6 +13,7 @@ mod frame;
 mod monotonic;
 mod pace;
 mod pattern;
+pub mod process;
 mod receipt;
 mod triggered;
 

@@ -178,6 +178,16 @@ impl Telemetry {
         }
     }
 
+    /// As [`Telemetry::log`], but outside of a run, too, too many of a kind are suppressed: for what another program says.
+    pub fn log_limited(&self, record: Record) {
+        let metadata = Metadata::builder().level(record.level()).target(TARGET).build();
+        if let Some(output) = self.output().filter(|output| output.enabled(&metadata))
+            && let Some(record) = self.limited(self.stamp(record), None)
+        {
+            self.emit(output, record, TARGET);
+        }
+    }
+
     /// Hands a record to the writer of `events.jsonl`. Returns whether it could: one for which there is no room is not written,
     /// nor where nobody writes.
     pub fn persist(&self, record: Record) -> bool {
@@ -242,22 +252,29 @@ impl Telemetry {
     /// Writes a record that passed the filter; `cause` is what its lines are counted by, the kind where there is none.
     fn write(&self, record: Record, target: &str, cause: Option<&str>) {
         let Some(output) = self.output() else { return };
-        let mut record = self.stamp(record);
+        let record = self.stamp(record);
         // Lines outside of runs answer people, who want them; faults have limits of their own.
-        if self.shared.run.load(Relaxed) != 0 && record.kind != FAULT {
-            let mut limiter = self.shared.limiter.lock().unwrap_or_else(PoisonError::into_inner);
-            let passed = limiter.pass(cause.unwrap_or(&record.kind), Instant::now());
-            drop(limiter);
-            match passed {
-                None => {
-                    self.shared.suppressed.fetch_add(1, Relaxed);
-                    return;
-                }
-                Some(0) => {}
-                Some(suppressed) => record.add("held_back", suppressed),
-            }
+        let is_limited = self.shared.run.load(Relaxed) != 0 && record.kind != FAULT;
+        let passed = if is_limited { self.limited(record, cause) } else { Some(record) };
+        if let Some(record) = passed {
+            self.emit(output, record, target);
         }
-        self.emit(output, record, target);
+    }
+
+    /// A record of which not too many of its cause were written just before, with the number of those that were suppressed.
+    fn limited(&self, mut record: Record, cause: Option<&str>) -> Option<Record> {
+        let mut limiter = self.shared.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = limiter.pass(cause.unwrap_or(&record.kind), Instant::now());
+        drop(limiter);
+        match passed {
+            None => {
+                self.shared.suppressed.fetch_add(1, Relaxed);
+                return None;
+            }
+            Some(0) => {}
+            Some(suppressed) => record.add("held_back", suppressed),
+        }
+        Some(record)
     }
 }
 

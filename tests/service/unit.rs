@@ -3,6 +3,7 @@
 use crate::common::{has, root};
 use lineside::config::BudgetConfig;
 use lineside::{pipeline, status_page, times};
+use std::path::Path;
 use std::process::Command;
 
 /// The value of a directive of the unit.
@@ -34,29 +35,61 @@ fn records_reach_the_journal() {
 
 #[test]
 fn every_directive_of_the_service_has_a_reason_beside_it() {
-    let unit = std::fs::read_to_string(root().join("systemd/lineside.service")).unwrap();
-    let mut reason = false;
-    for line in unit.lines() {
-        // A comment speaks for the lines below it, up to the next empty one.
-        reason = line.starts_with('#') || reason && !line.is_empty() && !line.starts_with('[');
-        let plain = ["Description", "Documentation", "Type", "WantedBy"].iter().any(|name| line.starts_with(name));
-        assert!(reason || plain || line.is_empty() || line.starts_with('['), "no reason: {line}");
+    for file in ["lineside.service", "sources/libcamera.conf", "sources/rtsp.conf", "sources/gstreamer.conf"] {
+        let unit = std::fs::read_to_string(root().join("systemd").join(file)).unwrap();
+        let mut reason = false;
+        for line in unit.lines() {
+            // A comment speaks for the lines below it, up to the next empty one.
+            reason = line.starts_with('#') || reason && !line.is_empty() && !line.starts_with('[');
+            let plain = ["Description", "Documentation", "Type", "WantedBy"].iter().any(|name| line.starts_with(name));
+            assert!(reason || plain || line.is_empty() || line.starts_with('['), "{file}: no reason: {line}");
+        }
     }
 }
 
 #[test]
 fn systemd_finds_little_to_fault() {
-    let unit = root().join("systemd/lineside.service");
-    if !has("systemd-analyze", &["--version"]) {
-        return;
+    if has("systemd-analyze", &["--version"]) {
+        let (exposure, text) = exposure(&root().join("systemd/lineside.service"));
+        assert!(exposure <= 1.5, "{text}");
     }
+}
+
+/// What `systemd-analyze security` makes of a unit, and its text.
+fn exposure(unit: &Path) -> (f64, String) {
     let mut command = Command::new("systemd-analyze");
-    let output = command.args(["security", "--offline=true", "--no-pager"]).arg(&unit).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let output = command.args(["security", "--offline=true", "--no-pager"]).arg(unit).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     let exposure = text
         .rsplit_once("Overall exposure level")
         .and_then(|(_, line)| line.split_whitespace().find_map(|word| word.parse::<f64>().ok()));
-    assert!(exposure.is_some_and(|exposure| exposure <= 1.5), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    (exposure.unwrap_or(f64::INFINITY), text)
+}
+
+#[test]
+fn the_drop_ins_for_programs_as_sources_are_understood_and_open_little() {
+    if !has("systemd-analyze", &["--version"]) {
+        return;
+    }
+    for name in ["libcamera", "rtsp", "gstreamer"] {
+        let folder = tempfile::tempdir().unwrap();
+        let unit = std::fs::read_to_string(root().join("systemd/lineside.service")).unwrap();
+        // The program of the unit is not installed here.
+        let path = folder.path().join("lineside.service");
+        std::fs::write(&path, unit.replace("/usr/bin/lineside ", "/bin/true ")).unwrap();
+        let overrides = folder.path().join("lineside.service.d");
+        std::fs::create_dir(&overrides).unwrap();
+        let drop_in = root().join("systemd/sources").join(name).with_extension("conf");
+        // What is only a proposal is understood, too.
+        let text = std::fs::read_to_string(drop_in).unwrap();
+        let text = text.replace("\n#LoadCredential", "\nLoadCredential").replace("\n#DeviceAllow", "\nDeviceAllow");
+        std::fs::write(overrides.join("source.conf"), &text).unwrap();
+        let verify = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path).output().unwrap();
+        let said = String::from_utf8_lossy(&verify.stderr).into_owned();
+        assert!(verify.status.success() && !said.contains("lineside.service"), "{name}: {said}");
+        let (exposure, text) = exposure(&path);
+        assert!(exposure < 2.0, "{name}: {text}");
+    }
 }
 
 #[test]

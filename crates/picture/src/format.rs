@@ -15,6 +15,9 @@ pub enum PixelFormat {
     /// A plane of luma, then one of Cb Cr pairs for each 2x2 pixels (`NV12`, 4:2:0). Rows of odd width are one byte
     /// longer than wide, in both planes.
     Nv12,
+    /// A plane of luma, then one of Cb and one of Cr for each 2x2 pixels (`YU12`, I420, 4:2:0). The stride of chroma is half of
+    /// luma's, rounded up.
+    Yuv420,
     /// Red, green, blue (`RGB3`).
     Rgb24,
     /// A JPEG for each frame (`MJPG`, `JPEG`).
@@ -88,6 +91,32 @@ pub fn decode_into(raw: &RawFrame, out: &mut Picture) -> Result<(), PictureError
                 let luma = rows.row(y).chunks_exact(2);
                 let chroma = rows.row(height + y / 2).chunks_exact(2);
                 let pairs = luma.zip(chroma).map(|(y, c)| ([y[0], y[1]], c[0], c[1]));
+                write_pairs(out.row_mut(y), range, pairs);
+            }
+        }
+        PixelFormat::Yuv420 => {
+            let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
+            let stride = raw.stride.unwrap_or(width);
+            if stride < width {
+                return Err(PictureError::ShortStride { stride, row: width });
+            }
+            let half_stride = stride.div_ceil(2);
+            let (luma_length, plane) = (stride.saturating_mul(height), half_stride.saturating_mul(half_height));
+            // The last row may end before its stride does.
+            let last_plane = half_stride.saturating_mul(half_height - 1).saturating_add(half_width);
+            let expected = luma_length.saturating_add(plane).saturating_add(last_plane);
+            if raw.bytes.len() < expected {
+                return Err(PictureError::BufferLength { what: "YUV 4:2:0 frame", expected, actual: raw.bytes.len() });
+            }
+            let (luma, chroma) = raw.bytes.split_at(luma_length);
+            let (cb, cr) = chroma.split_at(plane);
+            out.reshape(Layout::Rgb, width, height);
+            for y in 0..height {
+                let luma = luma[y * stride..][..width].chunks(2);
+                let at = y / 2 * half_stride;
+                let chroma = cb[at..][..half_width].iter().zip(&cr[at..][..half_width]);
+                // Of the last pair of an odd row only the first luma counts.
+                let pairs = luma.zip(chroma).map(|(y, (cb, cr))| ([y[0], y[y.len() - 1]], *cb, *cr));
                 write_pairs(out.row_mut(y), range, pairs);
             }
         }
@@ -196,6 +225,26 @@ mod tests {
     }
 
     #[test]
+    fn yuv420_of_odd_size() {
+        let bytes = [1, 2, 3, 4, 5, 6, 7, 8, 9, 100, 102, 104, 106, 101, 103, 105, 107, 99];
+        let (a, b, c, d) = ([100, 101], [102, 103], [104, 105], [106, 107]);
+        let at = |y, [cb, cr]: [u8; 2]| [y, cb, cr];
+        let expected = [at(1, a), at(2, a), at(3, b), at(4, a), at(5, a), at(6, b), at(7, c), at(8, c), at(9, d)];
+        let raw = frame(PixelFormat::Yuv420, 3, 3, &bytes);
+        assert_eq!(decode(&raw).data(), rgb(Range::Full, &expected));
+        // Rows of 6 bytes, those of chroma of 3.
+        let bytes = [
+            [1, 2, 3, 0, 0, 0],
+            [4, 5, 6, 0, 0, 0],
+            [7, 8, 9, 0, 0, 0],
+            [100, 102, 0, 104, 106, 0],
+            [101, 103, 0, 105, 107, 0],
+        ];
+        let raw = RawFrame { stride: Some(6), bytes: &bytes.as_flattened()[..29], ..raw };
+        assert_eq!(decode(&raw).data(), rgb(Range::Full, &expected));
+    }
+
+    #[test]
     fn rgb_is_copied() {
         let bytes: Vec<u8> = (0..12).collect();
         assert_eq!(decode(&frame(PixelFormat::Rgb24, 2, 2, &bytes)).data(), bytes);
@@ -210,6 +259,8 @@ mod tests {
         assert!(message(PixelFormat::Grey, 4, 4, 15).starts_with("grey frame needs 16 bytes, got 15"));
         assert!(message(PixelFormat::Yuyv, 4, 4, 31).starts_with("YUYV frame needs 32 bytes, got 31"));
         assert!(message(PixelFormat::Nv12, 4, 4, 23).starts_with("NV12 frame needs 24 bytes, got 23"));
+        assert!(message(PixelFormat::Yuv420, 4, 4, 23).starts_with("YUV 4:2:0 frame needs 24 bytes, got 23"));
+        assert!(message(PixelFormat::Yuv420, usize::MAX / 2, 3, 9).starts_with("YUV 4:2:0 frame needs "));
         assert!(message(PixelFormat::Rgb24, usize::MAX / 2, 2, 9).starts_with("RGB frame needs "));
         assert!(message(PixelFormat::Grey, 0, 4, 15).starts_with("picture is 0x4"));
         let raw = RawFrame { stride: Some(3), ..frame(PixelFormat::Grey, 4, 1, &[0; 4]) };
@@ -220,7 +271,8 @@ mod tests {
     fn buffers_are_used_again() {
         let mut out = Picture::new(Layout::Rgb, 4, 4);
         let before = out.data().as_ptr();
-        for format in [PixelFormat::Grey, PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::Rgb24] {
+        let raw = [PixelFormat::Grey, PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::Yuv420, PixelFormat::Rgb24];
+        for format in raw {
             decode_into(&frame(format, 4, 4, &[128; 48]), &mut out).unwrap();
             assert_eq!(out.data().as_ptr(), before, "{format:?}");
         }
@@ -230,7 +282,8 @@ mod tests {
         #[test]
         fn any_frame_decodes_or_is_refused(
             format in prop::sample::select(vec![
-                PixelFormat::Grey, PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::Rgb24, PixelFormat::Mjpeg,
+                PixelFormat::Grey, PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::Yuv420, PixelFormat::Rgb24,
+                PixelFormat::Mjpeg,
             ]),
             limited in any::<bool>(),
             (width, height) in (0..40_usize, 0..40_usize),

@@ -63,7 +63,8 @@ fn configuration(camera: &str) -> anyhow::Result<Config> {
         return Ok(config);
     }
     let config = Config::load(Path::new(camera))?;
-    anyhow::ensure!(matches!(config.source, Source::Camera(_)), "{camera}: it has no [source.camera]");
+    let is_camera = config.source.live_frames().is_some();
+    anyhow::ensure!(is_camera, "{camera}: it has no [source.camera] or [source.process]");
     Ok(config)
 }
 

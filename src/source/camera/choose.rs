@@ -19,8 +19,14 @@ pub struct RequestedMode {
 
 /// Formats by picture quality. Raw colour comes first; JPEG costs time and leaves block artefacts, but is often the only format
 /// for a large picture at a good rate. Grey comes last because it has no colour; many grey cameras offer nothing else.
-pub(super) const BEST_FIRST: [PixelFormat; 4] =
-    [PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::Mjpeg, PixelFormat::Grey];
+pub(super) const BEST_FIRST: [PixelFormat; 6] = [
+    PixelFormat::Rgb24,
+    PixelFormat::Yuyv,
+    PixelFormat::Nv12,
+    PixelFormat::Yuv420,
+    PixelFormat::Mjpeg,
+    PixelFormat::Grey,
+];
 
 /// The four letters by which drivers and users know a format.
 pub fn format_name(format: PixelFormat) -> &'static str {
@@ -29,6 +35,7 @@ pub fn format_name(format: PixelFormat) -> &'static str {
         PixelFormat::Nv12 => "NV12",
         PixelFormat::Mjpeg => "MJPG",
         PixelFormat::Grey => "GREY",
+        PixelFormat::Yuv420 => "YU12",
         PixelFormat::Rgb24 => "RGB3",
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::missing_errors_doc)] // see above
 
 use super::error::CameraError;
+use crate::times::SILENT_SOURCE;
 use lineside_picture::{PixelFormat, Range};
 use std::time::{Duration, Instant};
 
@@ -60,6 +61,31 @@ pub trait CaptureDevice: Send {
 
     /// Returns a buffer to the driver, which fills it again.
     fn requeue(&mut self, filled: CapturedBuffer) -> Result<(), CameraError>;
+
+    /// Frames that were dropped since the last call, because none of them was dequeued before all buffers were full. A driver does
+    /// not count them.
+    fn take_dropped(&mut self) -> u64 {
+        0
+    }
+
+    /// How long it may deliver no whole frame.
+    fn patience(&self) -> Patience {
+        Patience { first: SILENT_SOURCE, next: SILENT_SOURCE }
+    }
+
+    /// What is wrong with a frame that is marked as damaged.
+    fn damage(&self) -> &'static str {
+        "the driver marks it as damaged"
+    }
+}
+
+/// For how long a camera may deliver no whole frame, whatever its rate, before it counts as silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// After it was started.
+    pub first: Duration,
+    /// After a frame.
+    pub next: Duration,
 }
 
 /// A frame in a buffer that belongs to this program until it is requeued.

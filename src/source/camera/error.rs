@@ -34,6 +34,8 @@ pub enum CameraErrorKind {
     Silent,
     /// It sends frames, but none that can be decoded.
     Damaged,
+    /// The program that delivers its frames has ended.
+    Ended,
     /// Any other error of the driver.
     Driver,
 }

@@ -32,7 +32,9 @@ mod v4l2;
 
 pub use choose::{RequestedMode, format_name};
 pub use controls::{ControlSetting, keys as control_keys};
-pub use device::{CameraPort, CaptureDevice, FrameSize, NegotiatedMode};
+pub use device::{
+    CameraMode, CameraPort, CaptureDevice, CapturedBuffer, ControlRange, FrameSize, NegotiatedMode, Patience, Rates,
+};
 pub use error::{CameraError, CameraErrorKind};
 pub use list::{CameraInfo, OfferedMode, VideoDevice, video_devices};
 pub use node::NodePort;

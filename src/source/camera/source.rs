@@ -23,9 +23,6 @@ mod since;
 pub const BUFFERS: u32 = 4;
 /// How long one call may wait for a frame.
 const CALL_TIMEOUT: Duration = crate::times::BEAT;
-/// A camera that delivers no whole frame for this long counts as silent, or as damaged. With [`CALL_TIMEOUT`] that is noticed
-/// within 2 s.
-const SILENCE: Duration = crate::times::SILENT_SOURCE;
 /// A slow camera may take this many of its frame intervals.
 const INTERVALS: f64 = 3.0;
 /// A camera that has streamed for this long has recovered: the waits of the next outage start short again.
@@ -175,9 +172,9 @@ impl<P: CameraPort> CameraSource<P> {
         }
         controls::apply(&mut device, &name, &self.options.controls)?;
         device.start(BUFFERS)?;
-        let interval = negotiated.fps.map_or(0.0, |fps| INTERVALS / fps);
         // Some cameras need long for the first frame: after failed tries they get more time, so that one succeeds.
-        let timeout = SILENCE.max(Duration::from_secs_f64(interval.min(3600.0))) * self.outage.tries().clamp(1, 3);
+        let patience = device.patience();
+        let timeout = (timeout(patience.next, &negotiated) * self.outage.tries().clamp(1, 3)).max(patience.first);
         let now = self.port.now();
         self.freeze.reset();
         Ok(Streaming {
@@ -256,7 +253,7 @@ impl<P: CameraPort> CameraSource<P> {
         let Connection::Streaming(streaming) = &mut self.connection else { return None };
         match dequeue_newest(&mut streaming.device, streaming.held.take(), timeout, now) {
             Ok((Some(newest), older)) => {
-                self.passed_over += older;
+                self.passed_over += older + streaming.device.take_dropped();
                 Some(newest)
             }
             Ok((None, _)) => {
@@ -304,7 +301,7 @@ impl<P: CameraPort> CameraSource<P> {
                 let raw = RawFrame { format, range: negotiated.range, width, height, stride: negotiated.stride, bytes };
                 decode_into(&raw, &mut frame.picture).map_err(|error| error.to_string())
             }
-            _ => Err("the driver marks it as damaged".into()),
+            _ => Err(streaming.device.damage().into()),
         };
         let requeued = streaming.device.requeue(captured);
         let next = match decoded {
@@ -330,8 +327,7 @@ impl<P: CameraPort> CameraSource<P> {
         if !streaming.has_delivered {
             streaming.has_delivered = true;
             // From now on its rate is known to be real.
-            let interval = streaming.negotiated.fps.map_or(0.0, |fps| INTERVALS / fps);
-            streaming.timeout = SILENCE.max(Duration::from_secs_f64(interval.min(3600.0)));
+            streaming.timeout = timeout(streaming.device.patience().next, &streaming.negotiated);
             self.restarts += u64::from(self.outage.is_active());
             self.outage.ended(&self.telemetry);
             log_mode(self.port.name(), &streaming.negotiated, &self.telemetry);
@@ -397,6 +393,13 @@ fn dequeue_newest(
         }
     }
     Ok((newest, older))
+}
+
+/// For how long a camera may deliver no whole frame: then it counts as silent, or as damaged. With [`CALL_TIMEOUT`] that is
+/// noticed within 2 s, unless it is slow or has more patience.
+fn timeout(patience: Duration, negotiated: &NegotiatedMode) -> Duration {
+    let interval = negotiated.fps.map_or(0.0, |fps| INTERVALS / fps);
+    patience.max(Duration::from_secs_f64(interval.min(3600.0)))
 }
 
 fn log_mode(name: &str, negotiated: &NegotiatedMode, telemetry: &Telemetry) {

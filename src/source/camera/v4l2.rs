@@ -57,7 +57,8 @@ impl V4l2Device {
             _ => capability.device_caps,
         };
         if can & sys::V4L2_CAP_VIDEO_CAPTURE_MPLANE != 0 && can & sys::V4L2_CAP_VIDEO_CAPTURE == 0 {
-            let problem = "it delivers several planes (as CSI cameras do), which is not supported; use a USB camera";
+            let problem =
+                "it delivers several planes (as CSI cameras do), which is not supported: use [source.libcamera]";
             return Err(CameraError::new(CameraErrorKind::NotACamera, name, problem));
         }
         if can & sys::V4L2_CAP_VIDEO_CAPTURE == 0 || can & sys::V4L2_CAP_STREAMING == 0 {
