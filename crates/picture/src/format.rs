@@ -260,7 +260,7 @@ mod tests {
         assert!(message(PixelFormat::Yuyv, 4, 4, 31).starts_with("YUYV frame needs 32 bytes, got 31"));
         assert!(message(PixelFormat::Nv12, 4, 4, 23).starts_with("NV12 frame needs 24 bytes, got 23"));
         assert!(message(PixelFormat::Yuv420, 4, 4, 23).starts_with("YUV 4:2:0 frame needs 24 bytes, got 23"));
-        assert!(message(PixelFormat::Yuv420, usize::MAX / 2, 3, 9).starts_with("YUV 4:2:0 frame needs "));
+        assert!(message(PixelFormat::Yuv420, usize::MAX / 2, 2, 9).starts_with("YUV 4:2:0 frame needs "));
         assert!(message(PixelFormat::Rgb24, usize::MAX / 2, 2, 9).starts_with("RGB frame needs "));
         assert!(message(PixelFormat::Grey, 0, 4, 15).starts_with("picture is 0x4"));
         let raw = RawFrame { stride: Some(3), ..frame(PixelFormat::Grey, 4, 1, &[0; 4]) };

@@ -47,9 +47,10 @@ impl ProcessCommand {
 /// As a shell takes it, without secrets.
 impl fmt::Display for ProcessCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words: Vec<String> =
-            [&self.program].into_iter().chain(&self.arguments).map(|word| shell_word(word)).collect();
-        f.write_str(&one_line(&self.without_secrets(&words.join(" "))))
+        let words = [&self.program].into_iter().chain(&self.arguments);
+        // Quoting could change a secret so that it is not found.
+        let words: Vec<String> = words.map(|word| shell_word(&self.without_secrets(word))).collect();
+        f.write_str(&one_line(&words.join(" ")))
     }
 }
 
@@ -87,7 +88,7 @@ mod tests {
     fn a_command_is_shown_as_a_shell_takes_it_and_without_secrets() {
         let mut command = ProcessCommand::new("cam era", ["-i", "it's", "", "rtsp://u:s3cret@h/1", "a\u{1b}b"]);
         command.secrets = vec!["s3cret".into(), String::new()];
-        assert_eq!(command.to_string(), "'cam era' -i 'it'\\''s' '' rtsp://u:***@h/1 'a\\u{1b}b'");
+        assert_eq!(command.to_string(), "'cam era' -i 'it'\\''s' '' 'rtsp://u:***@h/1' 'a\\u{1b}b'");
     }
 
     #[test]

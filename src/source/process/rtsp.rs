@@ -204,7 +204,7 @@ mod tests {
             assert!(!command.arguments.iter().any(|word| word.contains("p@ss") || word.contains("p%40ss")));
             let shown = options.gstreamer();
             assert!(shown.arguments.contains(&"user-pw=\"p@ss 'w:rd/%\"".to_string()));
-            assert!(shown.to_string().contains("'user-id=\"op\"' user-pw=***"), "{shown}");
+            assert!(shown.to_string().contains("'user-id=\"op\"' 'user-pw=***'"), "{shown}");
             assert_eq!(
                 command.without_secrets("rtsp://op:p%40ss%20%27w%3Ard%2F%25@cam: 401"),
                 "rtsp://op:***@cam: 401"
