@@ -38,6 +38,7 @@ mod taps;
 mod tiff;
 mod tiff_directory;
 mod webp_frames;
+mod whole;
 
 pub mod testing;
 

@@ -8,11 +8,11 @@ use std::borrow::Cow;
 use std::io::{BufRead, Cursor, Read, Seek, SeekFrom, Write};
 
 use super::PictureError;
-use super::codecs::{Samples, WholePicture};
 use super::depth::{DecodeOptions, StatedRange, white_of};
 use super::metadata::{Density, Metadata};
 use super::orientation::from_exif;
 use super::picture::{Layout, Picture, RowLayout, check_size};
+use super::whole::{Samples, WholePicture};
 
 /// Reads up to the pixels: the reader, width and height. Refuses a size without pixels or of more than `limit` by the header
 /// alone.

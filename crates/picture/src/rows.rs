@@ -4,7 +4,7 @@
 //! decoded whole first: `width * height * channels` bytes.
 
 use super::PictureError;
-use super::codecs::{WholeFormat, WholePicture};
+use super::codecs::WholeFormat;
 use super::colour::Range;
 use super::depth::{DecodeOptions, SampleDepth, StatedRange, to_8_bits};
 use super::file::{is_jpeg, max_file_bytes, unknown};
@@ -13,6 +13,7 @@ use super::metadata::Metadata;
 use super::orientation::from_exif;
 use super::picture::{Picture, RowLayout};
 use super::png::{broken, find_exif, metadata, open, row_layout_of, stated_range};
+use super::whole::WholePicture;
 use ::png::{BitDepth, Reader};
 use image::metadata::Orientation;
 use std::fs::File;

@@ -2,11 +2,11 @@
 //! with a palette.
 
 use super::PictureError;
-use super::codecs::{Samples, WholePicture};
 use super::depth::{DecodeOptions, Scale, StatedRange, white_of};
 use super::metadata::{Density, Metadata};
 use super::picture::{Layout, RowLayout, check_size};
 use super::tiff_directory;
+use super::whole::{Samples, WholePicture};
 use ::tiff::decoder::ifd::Value;
 use ::tiff::decoder::{BufferLayoutPreference, ChunkType, Decoder, Limits};
 use ::tiff::tags::{SampleFormat, Tag};

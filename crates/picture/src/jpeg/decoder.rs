@@ -5,33 +5,20 @@
 //! restart interval from scan to scan, and refuses files whose chroma comes first.
 
 use super::super::PictureError;
-use super::component::{Component, ZIGZAG};
-use super::huffman::HuffmanTable;
+use super::component::Component;
 use super::scan::{self, Scan};
-use super::standard_tables;
 use super::stream::{
     DHT, DQT, DRI, EOI, PlainStream, SOF_BASELINE, SOF_EXTENDED, SOF_PROGRESSIVE, SOS, broken, next_marker, segment,
 };
+use super::tables::Tables;
 
 /// Scans of one file: one of few bytes takes as long as any, so a file must not have as many as its bytes allow.
 const MAX_SCANS: usize = 500;
 
-/// The tables that segments set, as they are at some place of the stream.
-#[derive(Default)]
-pub(super) struct Tables {
-    /// Steps in natural order.
-    quantization: [Option<[i32; 64]>; 4],
-    pub dc: [Option<HuffmanTable>; 4],
-    pub ac: [Option<HuffmanTable>; 4],
-    /// Units between restart markers; 0 where there are none.
-    pub restart_interval: usize,
-}
-
 /// Decodes the components of a stream as they are stored.
 pub(super) fn decode_components(stream: &PlainStream) -> Result<Vec<Component>, PictureError> {
     let mut rest = stream.bytes.get(2..).unwrap_or_default();
-    let mut tables = Tables::default();
-    standard_tables::fill(&mut tables.dc, &mut tables.ac)?;
+    let mut tables = Tables::new()?;
     let (mut components, mut progressive, mut largest, mut scans) = (Vec::new(), false, (1, 1), 0);
     loop {
         let marker = next_marker(&mut rest)?;
@@ -87,38 +74,6 @@ pub(super) fn decode_components(stream: &PlainStream) -> Result<Vec<Component>, 
         }
     }
     Ok(components)
-}
-
-impl Tables {
-    /// T.81, B.2.4.1.
-    fn quantize(&mut self, mut payload: &[u8]) -> Result<(), PictureError> {
-        let short = || broken("a quantization table is cut short");
-        while let Some((&kind, after)) = payload.split_first() {
-            let bytes = if kind >> 4 == 0 { 1 } else { 2 };
-            let (values, after) = after.split_at_checked(64 * bytes).ok_or_else(short)?;
-            let mut steps = [0; 64];
-            for (value, &place) in values.chunks(bytes).zip(&ZIGZAG) {
-                steps[usize::from(place)] = value.iter().fold(0, |sum, byte| (sum << 8) | i32::from(*byte));
-            }
-            *self.quantization.get_mut(usize::from(kind & 15)).ok_or_else(short)? = Some(steps);
-            payload = after;
-        }
-        Ok(())
-    }
-
-    /// T.81, B.2.4.2.
-    fn huffman(&mut self, mut payload: &[u8]) -> Result<(), PictureError> {
-        let short = || broken("a Huffman table is cut short");
-        while let Some((&kind, after)) = payload.split_first() {
-            let (counts, after) = after.split_first_chunk::<16>().ok_or_else(short)?;
-            let length = counts.iter().map(|count| usize::from(*count)).sum();
-            let (symbols, after) = after.split_at_checked(length).ok_or_else(short)?;
-            let class = if kind >> 4 == 0 { &mut self.dc } else { &mut self.ac };
-            *class.get_mut(usize::from(kind & 15)).ok_or_else(short)? = Some(HuffmanTable::new(counts, symbols)?);
-            payload = after;
-        }
-        Ok(())
-    }
 }
 
 /// The components of a frame, and their largest sampling factors: T.81, B.2.2.

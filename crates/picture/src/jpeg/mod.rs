@@ -14,6 +14,7 @@ mod scan;
 mod several_scans;
 mod standard_tables;
 mod stream;
+mod tables;
 
 use std::io::Cursor;
 

@@ -2,9 +2,9 @@
 
 use super::super::PictureError;
 use super::component::{Component, ZIGZAG};
-use super::decoder::Tables;
 use super::huffman::{Bits, HuffmanTable};
 use super::stream::broken;
+use super::tables::Tables;
 
 /// What the header of a scan states: T.81, B.2.3.
 pub(super) struct Scan {
