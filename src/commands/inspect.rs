@@ -83,7 +83,8 @@ pub fn run(arguments: &InspectArguments) -> anyhow::Result<ExitCode> {
     } else {
         super::stdout().write_all(report.to_text().as_bytes())?;
     }
-    Ok(if unreadable.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let whole = unreadable.is_none() && !report.has_unread_lines();
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn write_page(report: &Report, path: &Path) -> Result<(), FieldlogError> {

@@ -4,7 +4,7 @@
 //! of a year of rotated files a few are open at a time.
 
 use crate::input::{DamageKind, LineReader, LogSource, decompressed, open_log};
-use crate::parser::{Entry, EntryReader, Millis, time};
+use crate::parser::{Entry, EntryReader, LocalClock, Millis, time};
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read};
@@ -44,6 +44,21 @@ pub struct Input {
     pub notes: Vec<String>,
     /// Whether it could not be read.
     pub unreadable: bool,
+    /// Lines of ours that are not understood, or not placed in time.
+    pub unread: u64,
+    /// The first of them.
+    pub first_unread: Option<UnreadLine>,
+    /// Whether a part of it is missing in what was read.
+    pub incomplete: bool,
+}
+
+/// A line that was not read.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct UnreadLine {
+    /// Its number, from 1.
+    pub line: u64,
+    /// Its beginning.
+    pub text: String,
 }
 
 impl Input {
@@ -52,6 +67,7 @@ impl Input {
             LogSource::File(path) => path.display().to_string(),
             LogSource::Stdin => "-".into(),
             LogSource::Journal(_) => "journal".into(),
+            LogSource::PassedOver { folder, .. } => folder.display().to_string(),
         };
         let bytes = match &source {
             LogSource::File(path) => std::fs::metadata(path).map_or(0, |data| data.len()),
@@ -67,6 +83,9 @@ impl Input {
             repeated_in: Vec::new(),
             notes: Vec::new(),
             unreadable: false,
+            unread: 0,
+            first_unread: None,
+            incomplete: false,
         }
     }
 
@@ -101,6 +120,8 @@ pub struct MergedReader {
     /// The input of the current entry.
     current: Option<usize>,
     read: Rc<Cell<u64>>,
+    /// What a first look at each input showed of its local times.
+    clocks: Vec<Option<LocalClock>>,
 }
 
 struct OpenInput {
@@ -125,8 +146,16 @@ impl MergedReader {
             open: Vec::new(),
             current: None,
             read: Rc::new(Cell::new(0)),
+            clocks: Vec::new(),
         };
+        merged.clocks.resize_with(merged.inputs.len(), || None);
         for input in 0..merged.inputs.len() {
+            if let LogSource::PassedOver { what, .. } = &merged.inputs[input].source {
+                let note = what.clone();
+                merged.inputs[input].notes.push(note);
+                merged.inputs[input].unreadable = true;
+                continue;
+            }
             if merged.inputs[input].bytes == 0 && matches!(merged.inputs[input].source, LogSource::File(_)) {
                 let exists = merged.stream(input).is_ok();
                 if exists {
@@ -224,7 +253,8 @@ impl MergedReader {
             Ok(stream) => stream,
             Err(error) => return self.mark_unreadable(input, &error),
         };
-        let entries = EntryReader::new(LineReader::new(stream), self.newest(input));
+        let clock = self.clocks[input].take().unwrap_or_else(|| LocalClock::new(self.newest(input)));
+        let entries = EntryReader::new(LineReader::new(stream), clock);
         self.open.push(OpenInput {
             input,
             entries,
@@ -262,6 +292,13 @@ impl MergedReader {
         let input = &mut self.inputs[open.input];
         (input.lines, input.records) = open.entries.counts();
         input.notes.extend(open.entries.damage().messages());
+        input.incomplete |= open.entries.damage().is_loss();
+        for (unread, what) in open.entries.unread() {
+            let Some((line, text)) = &unread.first else { continue };
+            input.notes.push(format!("{} {what}; the first is line {line}: {text}", lines_of(unread.count)));
+            input.unread += unread.count;
+            input.first_unread.get_or_insert_with(|| UnreadLine { line: *line, text: text.clone() });
+        }
         if let Some(child) = &mut open.child {
             let (note, failed) = wait_for_child(child);
             input.notes.extend(note);
@@ -281,14 +318,18 @@ impl MergedReader {
         }
         const LOOK: u64 = 1 << 20;
         let (stream, _) = self.stream(input)?;
-        let mut entries = EntryReader::new(LineReader::new(Box::new(stream.take(LOOK))), self.newest(input));
-        let mut entry = Entry::default();
-        while entries.next(&mut entry) {
-            if let Some(time) = entry.time.filter(|time| (CLOCK_SET..CLOCK_END).contains(time)) {
-                return Ok(time);
-            }
+        let stream = Box::new(stream.take(LOOK));
+        let mut entries = EntryReader::new(LineReader::new(stream), LocalClock::new(self.newest(input)));
+        let (mut entry, mut first) = (Entry::default(), None);
+        // Where local times come first, it is looked on for a record that shows their zone.
+        while (first.is_none() || entries.lacks_zone()) && entries.next(&mut entry) {
+            let time = entry.time.filter(|time| (CLOCK_SET..CLOCK_END).contains(time));
+            first = first.or(time.map(|time| (time, entries.lacks_zone())));
         }
-        Ok(Millis::MIN)
+        let clock = entries.into_clock();
+        let first = first.map(|(time, assumed)| time - clock.offset().filter(|_| assumed).unwrap_or(0));
+        self.clocks[input] = Some(clock);
+        Ok(first.unwrap_or(Millis::MIN))
     }
 
     /// When a file was last written to; now for a pipe.
@@ -307,6 +348,7 @@ impl MergedReader {
                 Ok((decompressed(Box::new(CountingReader { stream: file, read: self.read.clone() }))?, None))
             }
             LogSource::Stdin => Ok((decompressed(Box::new(io::stdin()))?, None)),
+            LogSource::PassedOver { .. } => Ok((Box::new(io::empty()), None)),
             LogSource::Journal(arguments) => {
                 let child =
                     Command::new("journalctl").args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();

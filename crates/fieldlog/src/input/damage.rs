@@ -19,9 +19,11 @@ pub enum DamageKind {
     ClockUnset,
     /// A local time without its zone.
     NoTimeZone,
+    /// Local time that steps by whole or half hours.
+    LocalTimeStep,
 }
 
-const KINDS: usize = 8;
+const KINDS: usize = 9;
 
 /// The damage in one input.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +62,16 @@ impl Damage {
     /// Notes why the input could not be read on.
     pub fn set_failure(&mut self, line: u64, why: String) {
         self.failure.get_or_insert((line, why));
+    }
+
+    /// Whether a kind occurred.
+    pub fn has(&self, kind: DamageKind) -> bool {
+        self.counts[kind as usize].0 > 0
+    }
+
+    /// Whether something was not read: the stream broke off, or a line was cut or skipped.
+    pub fn is_loss(&self) -> bool {
+        self.failure.is_some() || self.has(DamageKind::Truncated) || self.has(DamageKind::TooLong)
     }
 
     /// How often a kind occurred.
@@ -105,9 +117,7 @@ impl Damage {
         push(DamageKind::NotUtf8, &|count, first| {
             format!("{} not valid UTF-8; invalid bytes are shown as \u{fffd} (first: line {first})", lines_are(count))
         });
-        push(DamageKind::Utf16, &|count, first| {
-            format!("{} in UTF-16; decoded (first: line {first})", lines_are(count))
-        });
+        push(DamageKind::Utf16, &|_, first| format!("UTF-16 from line {first} on; decoded"));
         push(DamageKind::TooLong, &|count, first| {
             let longest = bytesize::ByteSize(self.longest);
             format!("{} too long to be a record ({longest}, first: line {first}); skipped", lines_are(count))
@@ -123,6 +133,12 @@ impl Damage {
         });
         push(DamageKind::NoTimeZone, &|_, first| {
             format!("local times without a time zone (first: line {first}); taken as UTC")
+        });
+        push(DamageKind::LocalTimeStep, &|count, first| {
+            format!(
+                "local time steps by whole or half hours {} (first: line {first}): summer time or another zone, and no clock that was set",
+                times(count)
+            )
         });
         if let Some((line, why)) = &self.failure {
             let beyond = if *line == 0 { String::new() } else { format!(" beyond line {line}") };

@@ -4,22 +4,26 @@ use super::source::LogSource;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// How deep folders are searched: a folder for each board, and in it one for rotated files.
-const DEPTH: usize = 4;
+/// How deep folders are searched: a folder for each plant, line, board and year, and in it one for rotated files.
+const DEPTH: usize = 16;
 /// The most files that are taken from a folder.
 const FILES: usize = 10_000;
 
-/// The inputs that the paths name: `-` is standard input, of a folder all files whose names are those of logs.
+/// The inputs that the paths name: `-` is standard input, of a folder all files whose names are those of logs. What is beyond the
+/// limits is an input, too, so that the report names it: [`LogSource::PassedOver`].
 pub fn find(paths: &[PathBuf]) -> Vec<LogSource> {
     let mut sources: Vec<LogSource> = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
             sources.push(LogSource::Stdin);
         } else if path.is_dir() {
-            let mut files = Vec::new();
-            search(path, DEPTH, &mut files);
-            files.sort();
+            let mut search = Search::default();
+            search.folder(path, DEPTH);
+            search.files.sort();
+            let passed_over = search.passed_over();
+            let files: Vec<PathBuf> = search.files.into_iter().take(FILES).collect();
             sources.extend(files.into_iter().map(LogSource::File));
+            sources.extend(passed_over.map(|what| LogSource::PassedOver { folder: path.clone(), what }));
         } else {
             sources.push(LogSource::File(path.clone()));
         }
@@ -33,21 +37,63 @@ pub fn find(paths: &[PathBuf]) -> Vec<LogSource> {
     sources
 }
 
-fn search(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        // Opening it will report why.
-        files.push(folder.to_path_buf());
-        return;
-    };
-    for entry in entries.flatten() {
-        let Ok(kind) = entry.file_type() else { continue };
-        let path = entry.path();
-        if kind.is_dir() && depth > 0 {
-            search(&path, depth - 1, files);
-        } else if !path.is_dir() && is_log(&entry.file_name().to_string_lossy()) && files.len() < FILES {
-            // A pipe or a link to nothing with the name of a log, too: opening it will report what it is.
-            files.push(path);
+/// Files with the names of logs in a folder and those in it.
+#[derive(Default)]
+struct Search {
+    files: Vec<PathBuf>,
+    /// Files beyond the most that are taken, by count.
+    more: u64,
+    /// Folders that lie too deep, by count, and the first.
+    deep: u64,
+    first_deep: Option<PathBuf>,
+}
+
+impl Search {
+    fn folder(&mut self, folder: &Path, depth: usize) {
+        let Ok(entries) = std::fs::read_dir(folder) else {
+            // Opening it will report why.
+            self.files.push(folder.to_path_buf());
+            return;
+        };
+        for entry in entries.flatten() {
+            let Ok(kind) = entry.file_type() else { continue };
+            let path = entry.path();
+            if kind.is_dir() && depth > 0 {
+                self.folder(&path, depth - 1);
+            } else if kind.is_dir() {
+                self.deep += 1;
+                self.first_deep.get_or_insert(path);
+            } else if !path.is_dir() && is_log(&entry.file_name().to_string_lossy()) {
+                // A pipe or a link to nothing with the name of a log, too: opening it will report what it is.
+                if self.files.len() < 4 * FILES {
+                    self.files.push(path);
+                } else {
+                    self.more += 1;
+                }
+            }
         }
+    }
+
+    /// What lies beyond the limits, in one sentence.
+    fn passed_over(&self) -> Option<String> {
+        let mut parts = Vec::new();
+        if let Some(first) = self.files.get(FILES) {
+            let count = (self.files.len() - FILES) as u64 + self.more;
+            let (files, are) = if count == 1 { ("file", "is") } else { ("files", "are") };
+            parts.push(format!(
+                "{count} {files} beyond the first {FILES} {are} not read, {} among them",
+                first.display()
+            ));
+        }
+        if let Some(first) = &self.first_deep {
+            let (folders, are) = if self.deep == 1 { ("folder", "is") } else { ("folders", "are") };
+            parts.push(format!(
+                "{} {folders} deeper than {DEPTH} levels {are} not searched, {} among them",
+                self.deep,
+                first.display()
+            ));
+        }
+        (!parts.is_empty()).then(|| parts.join("; ") + ": name them, or folders with fewer files")
     }
 }
 
@@ -56,7 +102,7 @@ fn is_log(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
     let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
-    [".jsonl", ".json", ".log", ".txt", ".export"].iter().any(|end| name.ends_with(end))
+    [".jsonl", ".json", ".ndjson", ".log", ".txt", ".csv", ".tsv", ".export"].iter().any(|end| name.ends_with(end))
         || ["syslog", "journal", "messages"].iter().any(|begin| name.starts_with(begin) && !name.contains('.'))
 }
 
@@ -75,6 +121,8 @@ mod tests {
             "board7.txt",
             "journal",
             "x.export",
+            "Explore-logs-2026-11-28.csv",
+            "hits.ndjson.gz",
         ] {
             assert!(is_log(name), "{name}");
         }
@@ -93,5 +141,28 @@ mod tests {
         let found = find(&[folder.path().to_path_buf(), folder.path().join("b.log"), "-".into()]);
         assert_eq!(found.len(), 3, "{found:?}");
         assert!(matches!(&found[1], LogSource::File(path) if path.ends_with("line3/events.jsonl")));
+    }
+
+    #[test]
+    fn what_is_beyond_the_limits_is_counted_and_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut deep = folder.path().to_path_buf();
+        for level in 0..DEPTH {
+            deep.push(level.to_string());
+        }
+        std::fs::create_dir_all(deep.join("too deep")).unwrap();
+        std::fs::write(deep.join("a.log"), "x").unwrap();
+        std::fs::write(deep.join("too deep/b.log"), "x").unwrap();
+        let found = find(&[folder.path().to_path_buf()]);
+        assert!(matches!(&found[0], LogSource::File(path) if path.ends_with("a.log")), "{found:?}");
+        let LogSource::PassedOver { what, .. } = &found[1] else { panic!("{found:?}") };
+        assert!(
+            what.starts_with("1 folder deeper than 16 levels is not searched") && what.contains("too deep"),
+            "{what}"
+        );
+        let mut search = Search::default();
+        search.files = (0..FILES + 3).map(|number| PathBuf::from(format!("{number:06}.log"))).collect();
+        let what = search.passed_over().unwrap();
+        assert!(what.starts_with("3 files beyond the first 10000 are not read, 010000.log among them"), "{what}");
     }
 }

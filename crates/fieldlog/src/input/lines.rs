@@ -2,11 +2,14 @@
 //!
 //! - A line longer than [`MAX_LINE`] is skipped and noted.
 //! - NULs, which a power cut leaves in files, end a line as a newline does.
-//! - UTF-16, which some shells write, is detected by its zero bytes, line by line, because a file may change its encoding.
+//! - UTF-16, which some shells write, is decoded from a byte-order mark at the beginning on; without one it is detected by its
+//!   zero bytes, line by line, because a file may change its encoding.
+//! - Colours and other control sequences of terminals are removed.
 
+use super::colours;
 use super::damage::{Damage, DamageKind};
-use super::utf16::utf16_to_utf8;
-use std::io::{self, Read};
+use super::utf16::{Utf16Stream, utf16_to_utf8};
+use std::io::{self, Cursor, Read};
 
 /// The longest line that is read. Our own have about a kilobyte.
 pub const MAX_LINE: usize = 1 << 20;
@@ -25,7 +28,10 @@ pub struct LineReader {
     last: usize,
     /// Bytes so far of a line that is skipped because it is too long.
     skipped: u64,
+    /// Whether something was read.
+    begun: bool,
     utf8: Vec<u8>,
+    plain: Vec<u8>,
     /// The damage so far.
     pub damage: Damage,
 }
@@ -36,6 +42,21 @@ struct LineSpan {
     end: usize,
     number: u64,
     ended: bool,
+}
+
+/// What becomes of a line that is longer than [`MAX_LINE`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Overlong {
+    Skip,
+    JsonInPieces,
+    InPieces,
+}
+
+impl Overlong {
+    /// Whether a line that begins with `first` is given in pieces.
+    fn in_pieces(self, first: u8) -> bool {
+        self == Overlong::InPieces || self == Overlong::JsonInPieces && matches!(first, b'{' | b'[')
+    }
 }
 
 /// A line without its end.
@@ -62,7 +83,9 @@ impl LineReader {
             number: 0,
             last: 0,
             skipped: 0,
+            begun: false,
             utf8: Vec::new(),
+            plain: Vec::new(),
             damage,
         }
     }
@@ -74,19 +97,42 @@ impl LineReader {
 
     /// The next line, or `None` at the end. Where the stream fails, it ends and the failure is noted.
     pub fn next(&mut self) -> Option<Line<'_>> {
-        let LineSpan { start, end, number, ended } = self.find()?;
+        self.next_of(Overlong::Skip)
+    }
+
+    /// The next line, or a piece of one that is longer than [`MAX_LINE`] and begins as a JSON document.
+    pub fn next_or_piece(&mut self) -> Option<Line<'_>> {
+        self.next_of(Overlong::JsonInPieces)
+    }
+
+    /// The rest of a line of which a piece was taken, or a further piece of it; or the next line.
+    pub fn next_piece(&mut self) -> Option<Line<'_>> {
+        self.next_of(Overlong::InPieces)
+    }
+
+    fn next_of(&mut self, overlong: Overlong) -> Option<Line<'_>> {
+        let LineSpan { start, end, number, ended } = self.find(overlong)?;
+        let mut bytes = &self.buffer[start..end];
         if end > start + 1 && self.buffer[start + 1] == 0 {
             self.utf8.clear();
-            utf16_to_utf8(&self.buffer[start..end], &mut self.utf8);
+            utf16_to_utf8(bytes, &mut self.utf8);
             self.damage.note(DamageKind::Utf16, number);
-            return Some(Line { bytes: &self.utf8, number, ended });
+            bytes = &self.utf8;
         }
-        let mut bytes = &self.buffer[start..end];
         if bytes.ends_with(b"\r") {
             bytes = &bytes[..bytes.len() - 1];
         }
         if std::str::from_utf8(bytes).is_err() {
             self.damage.note(DamageKind::NotUtf8, number);
+        }
+        if colours::may_have(bytes) {
+            self.plain.clear();
+            colours::strip(bytes, &mut self.plain);
+            // A colour is often reset behind the line end.
+            if self.plain.ends_with(b"\r") {
+                self.plain.pop();
+            }
+            bytes = &self.plain;
         }
         Some(Line { bytes, number, ended })
     }
@@ -135,7 +181,7 @@ impl LineReader {
     }
 
     /// Finds the next line in the buffer.
-    fn find(&mut self) -> Option<LineSpan> {
+    fn find(&mut self, overlong: Overlong) -> Option<LineSpan> {
         let mut searched = 0;
         loop {
             if searched == 0 && self.skipped == 0 {
@@ -178,6 +224,11 @@ impl LineReader {
                     return Some(self.found(start, end, true));
                 }
                 None => searched = self.end - self.start,
+            }
+            if searched > MAX_LINE && self.skipped == 0 && overlong.in_pieces(self.buffer[self.start]) {
+                let (start, end) = (self.start, self.end);
+                self.start = self.end;
+                return Some(LineSpan { number: self.number + 1, ..self.found(start, end, false) });
             }
             if searched > MAX_LINE || self.skipped > 0 {
                 self.skipped += searched as u64;
@@ -229,6 +280,22 @@ impl LineReader {
         }
     }
 
+    /// Decodes the stream from here on where it begins with a byte-order mark of UTF-16.
+    fn detect_utf16(&mut self) -> bool {
+        let big_endian = match self.buffer[self.start..self.end] {
+            [0xff] | [0xfe] => return true,
+            [0xff, 0xfe, ..] => false,
+            [0xfe, 0xff, ..] => true,
+            _ => return false,
+        };
+        let rest = Cursor::new(self.buffer[self.start + 2..self.end].to_vec());
+        let stream = std::mem::replace(&mut self.stream, Box::new(io::empty()));
+        self.stream = Box::new(Utf16Stream::new(rest.chain(stream), big_endian));
+        (self.start, self.end, self.begun) = (0, 0, true);
+        self.damage.note(DamageKind::Utf16, 1);
+        true
+    }
+
     /// Reads more behind what is unread; false at the end.
     fn fill(&mut self) -> bool {
         if self.ended {
@@ -254,6 +321,10 @@ impl LineReader {
                 Ok(0) => self.ended = true,
                 Ok(read) => {
                     self.end += read;
+                    if !self.begun && self.detect_utf16() {
+                        continue;
+                    }
+                    self.begun = true;
                     return true;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

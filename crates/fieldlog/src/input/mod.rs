@@ -1,5 +1,6 @@
 //! Log files and their bytes: which files are logs, decompression, and lines in bounded memory.
 
+mod colours;
 mod damage;
 mod decompress;
 mod find;
@@ -8,6 +9,7 @@ mod regular;
 mod source;
 mod utf16;
 
+pub use colours::strip as strip_colours;
 pub use damage::{Damage, DamageKind};
 pub use decompress::decompressed;
 pub use find::find;

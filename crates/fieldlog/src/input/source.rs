@@ -12,4 +12,11 @@ pub enum LogSource {
     Stdin,
     /// The output of `journalctl` with these arguments.
     Journal(Vec<String>),
+    /// What a search passed over in a folder.
+    PassedOver {
+        /// The folder that was searched.
+        folder: PathBuf,
+        /// What was passed over: how many, where, and why.
+        what: String,
+    },
 }

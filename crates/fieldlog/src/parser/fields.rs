@@ -1,5 +1,6 @@
 //! The fields of one record, as bytes: keys and values are ranges of one buffer that is used again for the next record.
 
+#[cfg(test)]
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -88,6 +89,7 @@ impl Fields {
     }
 
     /// The value as text; what is not UTF-8 is replaced.
+    #[cfg(test)]
     pub fn text(&self, key: &str) -> Option<Cow<'_, str>> {
         self.get(key).map(String::from_utf8_lossy)
     }

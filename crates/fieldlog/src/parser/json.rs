@@ -8,7 +8,7 @@ use super::text::ParseResult;
 use std::ops::Range;
 
 /// How deep objects may be nested.
-const DEPTH: usize = 4;
+const DEPTH: usize = 8;
 
 /// Reads `line`, which begins with `{`, and appends its fields.
 pub fn read(line: &[u8], fields: &mut Fields) -> ParseResult {

@@ -1,115 +1,221 @@
-//! The prefix of a line that the journal or syslog wrote: time, host, program.
+//! What stands before a message in a line: time, host, program, in the forms of the journal, of syslog and of containers.
 //!
-//! `journalctl -o short`, `short-precise`, `short-iso`, `short-iso-precise`, `short-unix`, `short-full`, `with-unit`, and
-//! syslog's files.
+//! Prefixes may stand in one another, as where `docker logs -t` shows a line of syslog: [`peel`] takes one off.
 
-use super::time::{self, Millis};
+use super::ours::starts_as_record;
+use super::stamp::{self, Stamp};
+use super::syslog;
 use std::ops::Range;
 
-/// The prefix before the message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A prefix.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Prefix {
-    /// When the line was written; a time without a zone is read as UTC.
-    pub time: Millis,
-    /// Whether the time has no zone.
-    pub local: bool,
-    /// The host's name.
+    /// When the line was written.
+    pub stamp: Option<Stamp>,
+    /// The host's name; empty where there is none.
     pub host: Range<usize>,
-    /// The program's name.
+    /// The program's name; empty where there is none.
     pub program: Range<usize>,
     /// The process id, if there is one.
     pub pid: Option<u64>,
     /// Where the message begins.
     pub message: usize,
+    /// Whether the message goes on in the next line (`P` of a container's log).
+    pub partial: bool,
 }
 
-/// Reads the beginning of `line`; `year` is taken for times without one.
-pub fn read(line: &[u8], year: i64) -> Option<Prefix> {
-    let (time, local, after) = timestamp(line, year)?;
-    let space = |from: usize| Some(from + memchr::memchr(b' ', line.get(from..)?)?);
-    if line.get(after) != Some(&b' ') {
+/// Takes the prefix off `line`; `None` where there is none that is known.
+pub fn peel(line: &[u8]) -> Option<Prefix> {
+    match line.first()? {
+        b'<' => syslog::read(line),
+        b'[' => stamped(line).or_else(|| source(line)),
+        _ => stamped(line).or_else(|| compose(line)),
+    }
+}
+
+fn stamped(line: &[u8]) -> Option<Prefix> {
+    let (stamp, end) = stamp::read(line)?;
+    if !matches!(line.get(end), Some(b' ' | b'\t' | b':')) {
         return None;
     }
-    let host = after + 1..space(after + 1)?;
-    let tag = host.end + 1;
-    // `program[812]: message` or `program: message`; a program's name has no space.
+    let mut prefix = behind_time(line, end)?;
+    prefix.stamp = Some(stamp);
+    Some(prefix)
+}
+
+/// What follows a time that ends at `end`.
+pub fn behind_time(line: &[u8], end: usize) -> Option<Prefix> {
+    let start = skip(line, end);
+    let rest = line.get(start..)?;
+    // A time alone: `docker logs -t`, `ts`, `kubectl logs --timestamps`.
+    if starts_as_record(rest) || rest.starts_with(b"thread '") {
+        return Some(Prefix { message: start, ..Prefix::default() });
+    }
+    // A line of syslog with its priority, or with an octet count, behind a collector's time.
+    if rest.starts_with(b"<") {
+        return syslog::read(rest).map(|_| Prefix { message: start, ..Prefix::default() });
+    }
+    // The container runtime interface: `stdout F message`.
+    for stream in [&b"stdout "[..], b"stderr "] {
+        if let Some([tag, b' ', ..]) = rest.strip_prefix(stream)
+            && matches!(tag, b'F' | b'P')
+        {
+            return Some(Prefix { message: start + 9, partial: *tag == b'P', ..Prefix::default() });
+        }
+    }
+    // `journalctl -o verbose`, whose fields follow, and labels of `logcli`.
+    if rest.starts_with(b"[s=") {
+        return Some(Prefix { message: start, ..Prefix::default() });
+    }
+    if rest.starts_with(b"{") {
+        let end = memchr::memmem::find(rest, b"} ")?;
+        return Some(Prefix { message: skip(line, start + end + 1), ..Prefix::default() });
+    }
+    // `lineside: message`, without a host.
+    if let Some(prefix) = tagged(line, start) {
+        return Some(prefix);
+    }
+    let host = start..start + word(rest)?;
+    let tag = skip(line, host.end);
+    // OpenWrt has no host: `daemon.info program[1]: message`.
+    if is_priority(&line[host.clone()]) {
+        return tagged(line, tag);
+    }
+    let prefix = tagged(line, tag).or_else(|| {
+        // busybox: `host daemon.info program[1]: message`.
+        let end = tag + word(line.get(tag..)?)?;
+        is_priority(&line[tag..end]).then(|| tagged(line, skip(line, end)))?
+    });
+    let repeated = || syslog::is_last_repeated(&line[tag..]).then(|| Prefix { message: tag, ..Prefix::default() });
+    Some(Prefix { host, ..prefix.or_else(repeated)? })
+}
+
+/// Whether a word is a facility and a severity: `daemon.info`.
+fn is_priority(word: &[u8]) -> bool {
+    let point = memchr::memchr(b'.', word);
+    point.is_some_and(|point| syslog::is_severity(&word[point + 1..]))
+}
+
+/// `program[812]: message` or `program: message` at `tag`; a program's name has no space.
+pub fn tagged(line: &[u8], tag: usize) -> Option<Prefix> {
     let colon = tag + memchr::memchr2(b':', b' ', line.get(tag..)?)?;
-    if host.is_empty() || line[colon] != b':' || colon == tag {
+    if line[colon] != b':' || colon == tag || !matches!(line.get(colon + 1), None | Some(b' ' | b'\t')) {
         return None;
     }
     let inside = &line[tag..colon];
+    if inside.iter().any(|byte| matches!(byte, b'=' | b'"' | b'{' | b'<')) {
+        return None;
+    }
     let open = memchr::memchr(b'[', inside).filter(|_| inside.ends_with(b"]"));
     let pid = open.and_then(|open| super::fields::count(&inside[open + 1..inside.len() - 1]));
-    // `with-unit` puts the unit in front: `lineside.service/lineside[812]`.
+    // The unit may stand in front: `lineside.service/lineside[812]`.
     let name = memchr::memrchr(b'/', inside).map_or(tag, |slash| tag + slash + 1);
     let program = name..open.map_or(colon, |open| tag + open).max(name);
-    let message = if line.get(colon + 1) == Some(&b' ') { colon + 2 } else { colon + 1 };
-    Some(Prefix { time, local, host, program, pid, message })
+    Some(Prefix { program, pid, message: skip(line, colon + 1), ..Prefix::default() })
 }
 
-fn timestamp(line: &[u8], year: i64) -> Option<(Millis, bool, usize)> {
-    match line.first()? {
-        b'0'..=b'9' => {
-            if let Some((time, length)) = time::rfc3339(line) {
-                let zoned =
-                    length > 19 && matches!(line[length - 1], b'Z' | b'0'..=b'9') && has_zone(&line[19..length]);
-                return Some((time, !zoned, length));
-            }
-            // short-unix: seconds since 1970, with decimals.
-            let end = memchr::memchr(b' ', line)?;
-            let text = std::str::from_utf8(&line[..end]).ok()?;
-            let (seconds, decimals) = text.split_once('.')?;
-            let plausible = seconds.len() >= 9 && decimals.len() == 6;
-            let seconds: f64 = text.parse().ok().filter(|_| plausible)?;
-            Some(((seconds * 1000.0).round() as Millis, false, end))
-        }
-        b'A'..=b'Z' => {
-            if let Some((time, length)) = time::syslog(line, year) {
-                return Some((time, true, length));
-            }
-            // short-full: `Sat 2026-11-21 04:00:00 UTC`.
-            let (time, length) = time::rfc3339(line.get(4..)?).filter(|_| line[3] == b' ')?;
-            let zone = 4 + length + 1;
-            let end = zone + memchr::memchr(b' ', line.get(zone..)?)?;
-            Some((time, &line[zone..end] != b"UTC", end))
-        }
-        _ => None,
+/// `lineside-1  | message` of `docker compose logs`.
+fn compose(line: &[u8]) -> Option<Prefix> {
+    let near = &line[..line.len().min(80)];
+    let bar = memchr::memchr(b'|', near)?;
+    let name = near[..bar].trim_ascii_end();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    if name.is_empty() || !name.iter().all(plain) || near.get(bar + 1) != Some(&b' ') {
+        return None;
     }
+    Some(Prefix { message: bar + 2, ..Prefix::default() })
 }
 
-fn has_zone(behind_seconds: &[u8]) -> bool {
-    behind_seconds.iter().any(|byte| matches!(byte, b'Z' | b'+' | b'-'))
+/// `[pod/name/container] message` of `kubectl logs --prefix`.
+fn source(line: &[u8]) -> Option<Prefix> {
+    let end = memchr::memchr(b']', &line[..line.len().min(200)])?;
+    (line.starts_with(b"[pod/") && line.get(end + 1) == Some(&b' '))
+        .then(|| Prefix { message: end + 2, ..Prefix::default() })
+}
+
+fn word(rest: &[u8]) -> Option<usize> {
+    memchr::memchr2(b' ', b'\t', rest).filter(|end| *end > 0)
+}
+
+fn skip(line: &[u8], mut at: usize) -> usize {
+    while matches!(line.get(at), Some(b' ' | b'\t')) {
+        at += 1;
+    }
+    at
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parser::time::Millis;
 
-    fn parts(line: &str) -> (Millis, bool, &str, &str, Option<u64>, &str) {
-        let prefix = read(line.as_bytes(), 2026).unwrap_or_else(|| panic!("{line}"));
-        let Prefix { time, local, host, program, pid, message } = prefix;
-        (time, local, &line[host], &line[program], pid, &line[message..])
+    fn parts(line: &str) -> (Stamp, &str, &str, Option<u64>, &str) {
+        let prefix = peel(line.as_bytes()).unwrap_or_else(|| panic!("{line}"));
+        let Prefix { stamp, host, program, pid, message, .. } = prefix;
+        (stamp.unwrap(), &line[host], &line[program], pid, &line[message..])
     }
 
     #[test]
     fn every_short_form_is_read() {
-        let whole = "2026-11-21T04:00:00Z".parse::<jiff::Timestamp>().unwrap().as_millisecond();
-        for (line, local, millis) in [
-            ("Nov 21 04:00:00 line3 lineside[812]: record=status a=\"b: c\"", true, 0),
-            ("Nov 21 04:00:00.123456 line3 lineside[812]: record=status a=\"b: c\"", true, 123),
-            ("2026-11-21T05:00:00+0100 line3 lineside[812]: record=status a=\"b: c\"", false, 0),
-            ("2026-11-21T05:00:00.123456+01:00 line3 lineside[812]: record=status a=\"b: c\"", false, 123),
-            ("2026-11-21T04:00:00Z line3 lineside[812]: record=status a=\"b: c\"", false, 0),
-            ("1795233600.123456 line3 lineside[812]: record=status a=\"b: c\"", false, 123),
-            ("Sat 2026-11-21 04:00:00 UTC line3 lineside[812]: record=status a=\"b: c\"", false, 0),
-            ("Sat 2026-11-21 04:00:00 UTC line3 lineside.service/lineside[812]: record=status a=\"b: c\"", false, 0),
-            ("Sat 2026-11-21 04:00:00 CET line3 lineside[812]: record=status a=\"b: c\"", true, 0),
+        let whole: Millis = "2026-11-21T04:00:00Z".parse::<jiff::Timestamp>().unwrap().as_millisecond();
+        for (line, stamp) in [
+            ("2026-11-21T05:00:00+0100 line3 lineside[812]: record=status a=\"b: c\"", Stamp::Utc(whole)),
+            ("2026-11-21T05:00:00.123456+01:00 line3 lineside[812]: record=status a=\"b: c\"", Stamp::Utc(whole + 123)),
+            ("2026-11-21T04:00:00Z line3 lineside[812]: record=status a=\"b: c\"", Stamp::Utc(whole)),
+            ("2026-11-21 04:00:00 line3 lineside[812]: record=status a=\"b: c\"", Stamp::Local(whole)),
+            ("1795233600.123456 line3 lineside[812]: record=status a=\"b: c\"", Stamp::Utc(whole + 123)),
+            ("Sat 2026-11-21 04:00:00 UTC line3 lineside[812]: record=status a=\"b: c\"", Stamp::Utc(whole)),
+            (
+                "Sat 2026-11-21 04:00:00 UTC line3 lineside.service/lineside[812]: record=status a=\"b: c\"",
+                Stamp::Utc(whole),
+            ),
+            ("Sat 2026-11-21 05:00:00 CET line3 lineside[812]: record=status a=\"b: c\"", Stamp::Utc(whole)),
+            ("[   12.000000] line3 lineside[812]: record=status a=\"b: c\"", Stamp::SinceBoot(12_000)),
+            ("[   12.000000 <    0.100000 >] line3 lineside[812]: record=status a=\"b: c\"", Stamp::SinceBoot(12_000)),
+            ("<134>1 2026-11-21T04:00:00Z line3 lineside 812 - - record=status a=\"b: c\"", Stamp::Utc(whole)),
+            (
+                "<134>1 2026-11-21T04:00:00Z line3 lineside 812 ID [x@1 a=\"\\\"]\"][y] \u{feff}record=status a=\"b: c\"",
+                Stamp::Utc(whole),
+            ),
         ] {
-            let expected = (whole + millis, local, "line3", "lineside", Some(812), "record=status a=\"b: c\"");
+            let expected = (stamp, "line3", "lineside", Some(812), "record=status a=\"b: c\"");
             assert_eq!(parts(line), expected, "{line}");
         }
-        assert_eq!(parts("Nov 21 04:00:00 line3 kernel: Undervoltage detected!").3, "kernel");
-        assert_eq!(parts("Nov 21 04:00:00 line3 systemd[1]: lineside.service: Main process exited").4, Some(1));
+        for line in [
+            "Nov 21 04:00:00 line3 lineside[812]: record=x",
+            "<30>Nov 21 04:00:00 line3 lineside[812]: record=x",
+            "<30>Nov  1 04:00:00.5 line3 lineside[812]: record=x",
+            "Nov 21 04:00:00 line3 user.info lineside[812]: record=x",
+            "d\u{e9}c. 21 04:00:00 line3 lineside[812]: record=x",
+        ] {
+            let (stamp, host, program, pid, message) = parts(line);
+            assert!(matches!(stamp, Stamp::Yearless { .. }), "{line}");
+            assert_eq!((host, program, pid, message), ("line3", "lineside", Some(812), "record=x"), "{line}");
+        }
+        assert_eq!(parts("Nov 21 04:00:00 line3 kernel: Undervoltage detected!").2, "kernel");
+        assert_eq!(parts("Nov 21 04:00:00 line3 systemd[1]: lineside.service: Main process exited").3, Some(1));
+    }
+
+    #[test]
+    fn a_time_or_a_name_alone() {
+        for (line, program, message) in [
+            ("Nov 21 04:00:00 lineside[812]: record=x", "lineside", "record=x"),
+            ("<30>Nov 21 04:00:00 lineside[812]: record=x", "lineside", "record=x"),
+            (
+                "2026-11-21T04:00:00.123456789Z time=2026-11-21T04:00:00Z record=x",
+                "",
+                "time=2026-11-21T04:00:00Z record=x",
+            ),
+            ("2026-11-21T04:00:00.123456789Z stderr F record=x", "", "record=x"),
+            ("2026-11-21T04:00:00Z {job=\"x\", host=\"y\"} record=x", "", "record=x"),
+            ("Sat Nov 21 04:00:00 2026 daemon.info lineside[812]: record=x", "lineside", "record=x"),
+        ] {
+            let (_, host, name, _, text) = parts(line);
+            assert_eq!((host, name, text), ("", program, message), "{line}");
+        }
+        for (line, message) in [("lineside-1  | record=x", "record=x"), ("[pod/a/b] record=x", "record=x")] {
+            assert_eq!(&line[peel(line.as_bytes()).unwrap().message..], message);
+        }
     }
 
     #[test]
@@ -121,8 +227,13 @@ mod tests {
             "time=2026-11-21T04:00:00Z",
             "Nov 21 04:00:00 line3",
             "2026-11-21T04:00:00Z",
+            "a || b",
+            "<",
+            "<134>",
+            "<134>1 ",
+            "<999>x",
         ] {
-            assert_eq!(read(line.as_bytes(), 2026), None, "{line}");
+            assert_eq!(peel(line.as_bytes()), None, "{line}");
         }
     }
 }

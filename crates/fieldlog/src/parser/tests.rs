@@ -1,10 +1,12 @@
 use super::*;
+use crate::input::{Damage, DamageKind, LineReader};
 use std::io::Cursor;
 
 /// All entries, each as `line voice host time text-or-record`, and the damage.
 fn read(bytes: impl Into<Vec<u8>>) -> (Vec<String>, Damage) {
     let newest = time::rfc3339(b"2026-11-21T12:00:00Z").unwrap().0;
-    let mut entries = EntryReader::new(LineReader::new(Box::new(Cursor::new(bytes.into()))), Some(newest));
+    let mut entries =
+        EntryReader::new(LineReader::new(Box::new(Cursor::new(bytes.into()))), LocalClock::new(Some(newest)));
     let (mut entry, mut all) = (Entry::default(), Vec::new());
     while entries.next(&mut entry) {
         let time =

@@ -29,25 +29,8 @@ pub fn rfc3339(text: &[u8]) -> Option<(Millis, usize)> {
     Some((time, at))
 }
 
-/// Reads `Nov 21 04:00:00` or `Nov 21 04:00:00.123456`: no year, no zone. Gives the time within the year 1970 and how many
-/// bytes it took.
-pub fn syslog(text: &[u8], year: i64) -> Option<(Millis, usize)> {
-    const MONTHS: [&[u8]; 12] =
-        [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
-    let month = MONTHS.iter().position(|month| text.get(..3) == Some(month))? as i64 + 1;
-    let digits = |from: usize| super::fields::count(text.get(from..from + 2)?).map(|n| n as i64);
-    let is = |at: usize, byte: u8| text.get(at) == Some(&byte);
-    if !(is(3, b' ') && is(6, b' ') && is(9, b':') && is(12, b':')) {
-        return None;
-    }
-    let day = if is(4, b' ') { super::fields::count(text.get(5..6)?)? as i64 } else { digits(4)? };
-    let time = civil(year, month, day)? + clock(digits(7)?, digits(10)?, digits(13)?)?;
-    let (millis, at) = decimals(text, 15);
-    Some((time + millis, at))
-}
-
 /// Milliseconds of `.123456` at `at`, and the byte behind.
-fn decimals(text: &[u8], mut at: usize) -> (Millis, usize) {
+pub fn decimals(text: &[u8], mut at: usize) -> (Millis, usize) {
     if !matches!(text.get(at), Some(b'.' | b',')) || !text.get(at + 1).is_some_and(u8::is_ascii_digit) {
         return (0, at);
     }
@@ -61,14 +44,15 @@ fn decimals(text: &[u8], mut at: usize) -> (Millis, usize) {
     (millis, at)
 }
 
-fn clock(hour: i64, minute: i64, second: i64) -> Option<Millis> {
+/// Milliseconds since midnight.
+pub fn clock(hour: i64, minute: i64, second: i64) -> Option<Millis> {
     // 60: a leap second.
     (hour < 24 && minute < 60 && second <= 60).then_some(((hour * 60 + minute) * 60 + second) * 1000)
 }
 
 /// Midnight of a day of the Gregorian calendar ("days from civil", Howard Hinnant, chrono-Compatible Low-Level Date
 /// Algorithms).
-fn civil(year: i64, month: i64, day: i64) -> Option<Millis> {
+pub fn civil(year: i64, month: i64, day: i64) -> Option<Millis> {
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
@@ -84,6 +68,14 @@ fn civil(year: i64, month: i64, day: i64) -> Option<Millis> {
 pub fn year(time: Millis) -> i64 {
     jiff::Timestamp::from_millisecond(time)
         .map_or(1970, |time| i64::from(time.to_zoned(jiff::tz::TimeZone::UTC).year()))
+}
+
+/// The month and the day in which a time lies.
+pub fn month_and_day(time: Millis) -> (u8, u8) {
+    jiff::Timestamp::from_millisecond(time).map_or((1, 1), |time| {
+        let date = time.to_zoned(jiff::tz::TimeZone::UTC);
+        (date.month() as u8, date.day() as u8)
+    })
 }
 
 /// The time of the file system.
@@ -117,23 +109,13 @@ mod tests {
     fn journals_ways_are_read() {
         let expected = rfc3339(b"2026-11-21T04:00:00.123Z").unwrap().0;
         assert_eq!(rfc3339(b"2026-11-21T05:00:00.123456+0100 line3"), Some((expected, 31)));
-        assert_eq!(syslog(b"Nov 21 04:00:00.123 line3", 2026), Some((expected, 19)));
-        assert_eq!(syslog(b"Nov  1 04:00:00 line3", 2026).unwrap().0, expected - 123 - 20 * 86_400_000);
         assert_eq!(year(expected), 2026);
     }
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in [
-            "",
-            "2026-11-21",
-            "2026-13-21T04:00:00Z",
-            "2026-11-21T24:00:00Z",
-            "Nov 21 0x:00:00",
-            "Foo 21 04:00:00",
-            "2026-11-21T04:00:00+1",
-        ] {
-            assert_eq!(rfc3339(text.as_bytes()).or_else(|| syslog(text.as_bytes(), 2026)), None, "{text}");
+        for text in ["", "2026-11-21", "2026-13-21T04:00:00Z", "2026-11-21T24:00:00Z", "2026-11-21T04:00:00+1"] {
+            assert_eq!(rfc3339(text.as_bytes()), None, "{text}");
         }
     }
 }

@@ -29,7 +29,7 @@ impl Report {
             .summary
             .inputs
             .iter()
-            .map(|input| json!({ "name": input.name, "bytes": input.bytes, "lines": input.lines, "records": input.records, "repeated": input.repeated, "notes": input.notes }))
+            .map(|input| json!({ "name": input.name, "bytes": input.bytes, "lines": input.lines, "records": input.records, "repeated": input.repeated, "unread": input.unread, "first_unread": input.first_unread, "notes": input.notes }))
             .collect();
         let mut latency = percentiles(self.latency(0).percentiles());
         latency["stages"] = stages(|stage| self.latency(stage).percentiles());

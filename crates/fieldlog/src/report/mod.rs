@@ -49,10 +49,23 @@ impl Report {
 
     /// The sentence for a report without findings.
     fn nothing_found(&self) -> &'static str {
-        match self.summary.boards.is_empty() {
-            true => "These logs contain no record of Lineside, or none in the requested time range.",
-            false => "Nothing in these logs needs attention.",
+        let inputs = &self.summary.inputs;
+        let whole = !inputs.iter().any(|input| input.unreadable || input.incomplete || input.unread > 0);
+        match (self.summary.boards.is_empty(), whole) {
+            (true, true) => "These logs contain no record of Lineside, or none in the requested time range.",
+            (true, false) => {
+                "What could be read of these logs contains no record of Lineside, or none in the requested time range; the notes above list what was not read."
+            }
+            (false, true) => "Nothing in these logs needs attention.",
+            (false, false) => {
+                "Nothing was found in what could be read of these logs; the notes above list what was not read."
+            }
         }
+    }
+
+    /// Whether lines were not understood, or not placed in time: the report lacks them.
+    pub fn has_unread_lines(&self) -> bool {
+        self.summary.inputs.iter().any(|input| input.unread > 0)
     }
 
     /// Lines as `a.log:1203`; of the journal, which has no lines to go to, the time.

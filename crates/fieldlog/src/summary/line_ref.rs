@@ -27,7 +27,12 @@ pub struct Occurrences {
 impl Occurrences {
     /// Counts one more.
     pub fn add(&mut self, line_ref: LineRef) {
-        self.count += 1;
+        self.add_times(1, line_ref);
+    }
+
+    /// Counts a line that stands for several.
+    pub fn add_times(&mut self, times: u64, line_ref: LineRef) {
+        self.count = self.count.saturating_add(times);
         self.first.get_or_insert(line_ref);
         self.last = Some(line_ref);
     }
@@ -44,7 +49,7 @@ impl Occurrences {
 const MAX_VALUES: usize = 64;
 
 /// Counts a thing in a list of things; what comes after too many different ones is not counted.
-pub fn count_value<T: PartialEq>(list: &mut Vec<(T, Occurrences)>, value: T, line_ref: LineRef) {
+pub fn count_value<T: PartialEq>(list: &mut Vec<(T, Occurrences)>, value: T, times: u64, line_ref: LineRef) {
     let at = list.iter().position(|(known, _)| *known == value).unwrap_or(list.len());
     if at == list.len() {
         if at == MAX_VALUES {
@@ -52,7 +57,7 @@ pub fn count_value<T: PartialEq>(list: &mut Vec<(T, Occurrences)>, value: T, lin
         }
         list.push((value, Occurrences::default()));
     }
-    list[at].1.add(line_ref);
+    list[at].1.add_times(times, line_ref);
 }
 
 /// The largest value and its line.

@@ -147,6 +147,8 @@ pub struct Run {
     /// Seconds of this interval in which it was away or frozen.
     outage: (f64, f64),
     last_status: Option<(Millis, Status)>,
+    /// Whether the last status has a time.
+    last_timed: bool,
     /// The input of the last status.
     last_input: u32,
 }
@@ -193,6 +195,7 @@ impl Run {
             camera: None,
             outage: (0.0, 0.0),
             last_status: None,
+            last_timed: false,
             last_input: line_ref.input,
         }
     }
@@ -286,6 +289,7 @@ impl Run {
         self.last = line_ref;
         if let Some(time) = time {
             self.last_status = Some((time, status));
+            self.last_timed = true;
         }
     }
 
@@ -293,7 +297,8 @@ impl Run {
     pub fn status(&mut self, status: Status, line_ref: LineRef) -> Interval {
         let now = line_ref.time.or(self.last.time).unwrap_or_default();
         let before = self.last_status.take();
-        let (seconds, discontinuity) = self.seconds_since(&before, &status, now);
+        let timed = line_ref.time.is_some();
+        let (seconds, discontinuity) = self.seconds_since(&before, &status, now, timed && self.last_timed);
         let first = !self.begun && before.is_none();
         let mut bucket = Bucket { first: Some(line_ref), seconds, ..Bucket::default() };
         let mut judged = 0.0;
@@ -337,15 +342,17 @@ impl Run {
         self.last = line_ref;
         self.last_input = line_ref.input;
         self.last_status = Some((now, status));
+        self.last_timed = timed;
         Interval { bucket, before: discontinuity, seconds, judged }
     }
 
-    /// How many seconds lie between two statuses, by the program's own clock if the status has it.
+    /// How many seconds lie between two statuses, by the program's own clock if the status has it; `timed`: both have a time.
     fn seconds_since(
         &self,
         before: &Option<(Millis, Status)>,
         status: &Status,
         now: Millis,
+        timed: bool,
     ) -> (f64, Option<Discontinuity>) {
         let Some((then, last)) = before else {
             let since_start = self.first.time.filter(|_| self.begun).map(|start| (now - start) as f64 / 1000.0);
@@ -356,7 +363,7 @@ impl Run {
         let own = status.uptime.zip(last.uptime).map(|(now, then)| (now - then).max(0.0));
         let seconds = own.unwrap_or(wall.max(0.0));
         let covered = status.seconds.unwrap_or(USUAL);
-        if let Some(own) = own.filter(|own| (wall - own).abs() > 5.0) {
+        if let Some(own) = own.filter(|own| timed && (wall - own).abs() > 5.0) {
             return (seconds, Some(Discontinuity::Clock(wall - own)));
         }
         if seconds > 3.0 * covered + 30.0 {

@@ -97,7 +97,7 @@ impl Board {
             if value.is_empty() {
                 continue;
             }
-            count_value(list, value.clone(), line_ref);
+            count_value(list, value.clone(), 1, line_ref);
         }
         self.start = Some(start);
     }
@@ -113,8 +113,8 @@ impl Board {
         self.status(entry, line_ref, false);
     }
 
-    /// systemd, the kernel or the program itself, outside records.
-    pub(super) fn system_event(&mut self, event: SystemEvent, line_ref: LineRef) {
+    /// systemd, the kernel or the program itself, outside records; `times`: for how many such lines it stands.
+    pub(super) fn system_event(&mut self, event: SystemEvent, times: u64, line_ref: LineRef) {
         match event {
             SystemEvent::Watchdog => {
                 if let Some(run) = self.recent.back_mut() {
@@ -136,9 +136,9 @@ impl Board {
             SystemEvent::Boot => self.rebooted(line_ref),
             SystemEvent::Stopping => (),
             SystemEvent::OtherOutOfMemory(_) if self.kernel.len() >= PROGRAMS => {
-                count_value(&mut self.kernel, SystemEvent::OtherOutOfMemory("and others".into()), line_ref);
+                count_value(&mut self.kernel, SystemEvent::OtherOutOfMemory("and others".into()), times, line_ref);
             }
-            other => count_value(&mut self.kernel, other, line_ref),
+            other => count_value(&mut self.kernel, other, times, line_ref),
         }
     }
 

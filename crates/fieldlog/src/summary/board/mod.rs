@@ -345,12 +345,12 @@ impl Board {
             return Some(input);
         }
         match entry.kind {
-            EntryKind::Systemd => {
-                parse_systemd(&entry.message).into_iter().for_each(|event| self.system_event(event, line_ref))
-            }
-            EntryKind::Kernel => {
-                parse_kernel(&entry.message).into_iter().for_each(|event| self.system_event(event, line_ref))
-            }
+            EntryKind::Systemd => parse_systemd(&entry.message)
+                .into_iter()
+                .for_each(|event| self.system_event(event, entry.times, line_ref)),
+            EntryKind::Kernel => parse_kernel(&entry.message)
+                .into_iter()
+                .for_each(|event| self.system_event(event, entry.times, line_ref)),
             _ => self.program_message(entry, line_ref),
         }
         None

@@ -97,22 +97,25 @@ impl Board {
     /// Adds an event. Returns the input of its run where it was seen before.
     pub(super) fn event(&mut self, entry: &Entry, line_ref: LineRef) -> Option<u32> {
         let at = self.run(entry, line_ref);
-        if let Some(number) = event_number(entry)
+        let number = event_number(entry);
+        if let Some(number) = number
             && !self.recent[at].event_numbers.insert(number)
         {
             return Some(self.recent[at].other_input(line_ref.input));
         }
-        self.recent[at].events += 1;
+        // A repeated line of an event with a number is that event again.
+        let times = if number.is_some() { 1 } else { entry.times };
+        self.recent[at].events = self.recent[at].events.saturating_add(times);
         self.recent[at].take_threshold(entry.fields.number("threshold"));
-        self.events += 1;
+        self.events = self.events.saturating_add(times);
         self.worst.event(entry, line_ref);
         if let Some(ms) = entry.fields.number("latency_ms") {
             self.event_latency.frames(1.0, ms);
         }
         if let Some(time) = line_ref.time {
-            *self.hours.at(time) += 1;
-            self.by_hour[time.div_euclid(3_600_000).rem_euclid(24) as usize] += 1;
-            self.series.at(time).events += 1;
+            *self.hours.at(time) += times;
+            self.by_hour[time.div_euclid(3_600_000).rem_euclid(24) as usize] += times;
+            self.series.at(time).events += times;
         }
         None
     }
@@ -162,7 +165,7 @@ impl Board {
         let run = &self.recent[at];
         let time = line_ref.time.or(run.last.time).unwrap_or_default();
         let number = |key: &str, usual: u64| entry.fields.count(key).unwrap_or(usual);
-        let (count, held_back) = (number("count", 1), number("held_back", 0));
+        let (count, held_back) = (number("count", 1).saturating_mul(entry.times), number("held_back", 0));
         let again = entry.fields.get("state") == Some(b"again");
         (at, FaultLine { run: run.key, fault, cause, time, again, count, held_back, line_ref })
     }

@@ -1,0 +1,116 @@
+//! What a line of the program itself looks like, whole or cut.
+
+use super::fields::Fields;
+use super::time::{self, Millis};
+use memchr::memmem;
+
+/// Kinds of records (docs/field-log.md).
+const KINDS: [&str; 22] = [
+    "start",
+    "goes_on",
+    "status",
+    "event",
+    "normal",
+    "fault",
+    "heat",
+    "review",
+    "stop",
+    "enlarging",
+    "enlarging_limited",
+    "camera_streams",
+    "camera_not_smaller",
+    "heat_sensors",
+    "status_page",
+    "token_readable",
+    "mqtt_connected",
+    "reload",
+    "reload_refused",
+    "torn_line_cut_off",
+    "foreign_file_moved_aside",
+    "LINESIDE_LOG_is_unusable",
+];
+
+/// Whether a message begins as a record in text or JSON does.
+pub fn starts_as_record(message: &[u8]) -> bool {
+    message.starts_with(b"record=")
+        || message.starts_with(b"time=2")
+        || message.starts_with(b"{\"time\":")
+        || message.starts_with(b"{\"record\":")
+}
+
+/// Whether a line holds a record's kind, so that it is ours even where it cannot be read.
+pub fn has_kind(line: &[u8]) -> bool {
+    kind_at(line, b"record=").is_some() || kind_at(line, b"\"record\":\"").is_some()
+}
+
+/// Where `record=` and a known kind stand.
+fn kind_at(line: &[u8], key: &[u8]) -> Option<usize> {
+    memmem::find_iter(line, key).find(|at| {
+        let rest = &line[at + key.len()..];
+        let word = rest.iter().position(|byte| !(byte.is_ascii_alphabetic() || *byte == b'_')).unwrap_or(rest.len());
+        KINDS.iter().any(|kind| kind.as_bytes() == &rest[..word])
+    })
+}
+
+/// Where a record begins in a damaged line, behind its first byte and not before `from`.
+pub fn next_record(line: &[u8], from: usize) -> Option<usize> {
+    let from = from.max(1);
+    let behind = line.get(from..)?;
+    [&b"time=2"[..], b"{\"time\":", b"{\"record\":", b"{\"__CURSOR\""]
+        .iter()
+        .filter_map(|begin| memmem::find(behind, begin))
+        .min()
+        .map(|found| from + found)
+}
+
+/// Where a record in text begins behind something that is not known. It is no part of a record that lost its beginning: what
+/// stands before is no field.
+pub fn behind_other_text(line: &[u8]) -> Option<usize> {
+    let at = kind_at(line, b"record=").filter(|at| *at > 0)?;
+    let before = line[..at].trim_ascii_end();
+    let last = before.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    let apart = b" \t:|]>)\"'".contains(&line[at - 1]);
+    (apart && !last.contains(&b'=')).then_some(at)
+}
+
+/// Whether a line that breaks off is one of ours.
+pub fn is_cut(line: &[u8]) -> bool {
+    has_kind(line)
+        || line.starts_with(b"record=") && line.len() < 40
+        || line.starts_with(b"{\"time\":\"2")
+        || line.starts_with(b"{\"__CURSOR\"")
+        || memmem::find(line, b"\"__REALTIME_TIMESTAMP\"").is_some()
+        || line.starts_with(b"time=2") && memmem::find(line, b" msg=").is_none()
+}
+
+/// The time in the record itself.
+pub fn own_time(fields: &Fields) -> Option<Millis> {
+    Some(time::rfc3339(fields.get("time")?)?.0)
+}
+
+/// When a frame was captured, in UTC, as the names of its images have it: `20261128T202711017Z-part.png`.
+pub fn image_time(fields: &Fields) -> Option<Millis> {
+    ["annotated", "original", "spot"].iter().find_map(|key| {
+        let name = fields.get(key)?;
+        if name.get(8) != Some(&b'T') || name.get(18) != Some(&b'Z') {
+            return None;
+        }
+        let part = |from: usize, count: usize| std::str::from_utf8(name.get(from..from + count)?).ok();
+        let text = format!(
+            "{}-{}-{}T{}:{}:{}.{}Z",
+            part(0, 4)?,
+            part(4, 2)?,
+            part(6, 2)?,
+            part(9, 2)?,
+            part(11, 2)?,
+            part(13, 2)?,
+            part(15, 3)?
+        );
+        Some(time::rfc3339(text.as_bytes())?.0)
+    })
+}
+
+/// The size of a message that `journalctl` did not print because it is binary or too long: `[123B blob data]`.
+pub fn is_blob(message: &[u8]) -> bool {
+    message.starts_with(b"[") && message.ends_with(b" blob data]")
+}

@@ -1,0 +1,148 @@
+//! What is not understood is counted and quoted.
+
+use super::day::journal_day;
+use super::journal::{lines, short, short_iso, time};
+use super::{BEGIN, assert_same, read, report_on, story};
+use serde_json::Value;
+
+fn text(log: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    report_on(folder.path(), "a.log", log, BEGIN + 86_400_000).to_text()
+}
+
+fn unread(report: &Value) -> (u64, String) {
+    let input = &report["read"][0];
+    (input["unread"].as_u64().unwrap(), input["first_unread"]["text"].as_str().unwrap_or_default().into())
+}
+
+#[test]
+fn lines_whose_time_is_not_understood_are_quoted_and_their_records_count() {
+    // An image's name would show which month it is.
+    let mut day = journal_day();
+    let log = String::from_utf8(short(&day)).unwrap().replace("Nov 28", "Qwx 28");
+    assert_same("a name that a record explains", &read(log.as_bytes()), &read(&short_iso(&day)));
+    day.retain(|line| !line.message.starts_with("record=event"));
+    let log = String::from_utf8(short(&day)).unwrap().replace("Nov 28", "Qwx 28");
+    let report = read(log.as_bytes());
+    let (count, first) = unread(&report);
+    assert!(count >= 9 && first.starts_with("Qwx 28 20:27:11 pi4 lineside[812]: record=start"), "{count} {first}");
+    assert_eq!(report["frames"]["captured"], 600);
+    let said = text(log.as_bytes());
+    assert!(said.contains("lines whose time is not understood") && said.contains("Qwx 28"), "{said}");
+    assert!(!said.contains("needs attention") && !said.contains("clock was set"), "{said}");
+}
+
+#[test]
+fn records_without_a_time_count_and_are_named() {
+    let day = journal_day();
+    let cat = lines(&day, |line| line.message.clone());
+    let monotonic = lines(&day, |line| {
+        format!(
+            "[{:>12.6}] pi4 {}[{}]: {}",
+            (line.time - BEGIN) as f64 / 1000.0 + 5.0,
+            line.program,
+            line.pid,
+            line.message.replace('\n', " ")
+        )
+    });
+    let report = read(&cat);
+    let (count, first) = unread(&report);
+    assert!(count >= 10 && first.starts_with("record=start"), "{count} {first}");
+    assert_eq!(report["frames"]["captured"], 600);
+    assert_eq!(report["defects"], 2);
+    assert_eq!(report["boards"][0]["watched_s"], 60.0, "{:#}", report["boards"][0]);
+    // An image's name has the time of its frame: with it all times since the machine was started are known.
+    let report = read(&monotonic);
+    assert_eq!(unread(&report).0, 0, "{:#}", report["read"]);
+    assert_eq!(report["from"], read(&short_iso(&day))["from"]);
+    // Without events nothing shows when that was.
+    let quiet: Vec<_> = day.iter().filter(|line| !line.message.starts_with("record=event")).cloned().collect();
+    let monotonic = lines(&quiet, |line| {
+        format!(
+            "[{:>12.6} <    0.1 >] pi4 {}[{}]: {}",
+            (line.time - BEGIN) as f64 / 1000.0 + 5.0,
+            line.program,
+            line.pid,
+            line.message.replace('\n', " ")
+        )
+    });
+    let report = read(&monotonic);
+    assert!(unread(&report).0 >= 9, "{:#}", report["read"]);
+    assert_eq!(report["frames"]["captured"], 600);
+}
+
+#[test]
+fn messages_that_journalctl_did_not_print_are_named() {
+    let day = journal_day();
+    let log = lines(&day, |line| {
+        let message = if line.message.starts_with("record=event") {
+            "[123B blob data]".into()
+        } else {
+            line.message.replace('\n', " ")
+        };
+        format!("{} pi4 {}[{}]: {message}", time(line, "%Y-%m-%dT%H:%M:%S+0000"), line.program, line.pid)
+    });
+    let report = read(&log);
+    assert_eq!(unread(&report), (2, "[123B blob data]".into()), "{:#}", report["read"]);
+}
+
+#[test]
+fn repeated_messages_add_their_count() {
+    let log = |between: &str| {
+        let prefix = "2026-11-28T20:27:12+0000 pi4";
+        format!(
+            "{prefix} lineside[812]: record=status run=a captured=10 inspected=10 skipped_similar=0 dropped_stale=0 failed=0\n{prefix} kernel: hwmon hwmon1: Undervoltage detected!\n{between}"
+        )
+    };
+    let undervoltage = |log: String| {
+        let report = read(log.as_bytes());
+        let finding =
+            report["findings"].as_array().unwrap().iter().find(|finding| finding["kind"] == "under_voltage").cloned();
+        (finding.map_or(String::new(), |finding| finding["text"].to_string()), report["read"][0]["records"].clone())
+    };
+    let once = undervoltage(log(""));
+    for repeated in [
+        "2026-11-28T20:28:12+0000 pi4 kernel: message repeated 4 times: [ hwmon hwmon1: Undervoltage detected!]\n",
+        "2026-11-28T20:28:12+0000 pi4 last message repeated 4 times\n",
+        "2026-11-28T20:28:12+0000 pi4 kernel: message repeated 1 time: [ hwmon hwmon1: Undervoltage detected!]\n2026-11-28T20:28:22+0000 pi4 last message repeated 3 times\n",
+    ] {
+        let several = undervoltage(log(repeated));
+        assert!(several.0.contains('5') && !once.0.contains('5'), "{repeated}: {} {}", once.0, several.0);
+    }
+    // A record of a run counts once, however often its line is there; the lines are counted.
+    let event = "2026-11-28T20:27:13+0000 pi4 lineside[812]: message repeated 2 times: [ record=event run=a id=0a1b2c3dd13eca71-1 frame=x score=1 threshold=0.99 spot=\"\"]\n";
+    let report = read(log(event).as_bytes());
+    assert_eq!((&report["read"][0]["records"], &report["defects"]), (&3.into(), &1.into()), "{report:#}");
+}
+
+#[test]
+fn other_programs_lines_are_no_damage() {
+    let log = [
+        "Nov 28 20:29:00 pi4 cron[7]: (root) CMD (a record=12)",
+        "time=\"2026-11-28T20:29:00Z\" level=info msg=\"a b\" Caller=x.go:1",
+        "{\"msg\":\"x\",\"a\":",
+        "{not json}",
+        "record = 5",
+        "[2026-11-28 20:29:00] something",
+        "[ 1 ] x",
+    ]
+    .join("\n");
+    let mut all = short_iso(&journal_day());
+    all.extend_from_slice(log.as_bytes());
+    let report = read(&all);
+    assert!(!report["read"][0]["notes"].to_string().contains("truncated"), "{:#}", report["read"]);
+    assert_eq!(unread(&report).0, 0);
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_damage_in_any_form_is_read_without_a_panic_and_twice_the_same(form in 0..super::journal::FORMS.len(), at in 0usize..20_000, bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..12), cut: bool) {
+        let mut log = super::journal::FORMS[form].1(&journal_day());
+        let at = at % log.len();
+        if cut {
+            log.truncate(at);
+        }
+        log.splice(at..at, bytes);
+        proptest::prop_assert_eq!(story(&read(&log)), story(&read(&log)));
+    }
+}
