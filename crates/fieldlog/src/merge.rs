@@ -332,13 +332,14 @@ impl MergedReader {
         Ok(first.unwrap_or(Millis::MIN))
     }
 
-    /// When a file was last written to; now for a pipe.
+    /// When a file was last written to; now for a pipe, and for a file that lost its time in an archive.
     fn newest(&self, input: usize) -> Option<Millis> {
         let written = match &self.inputs[input].source {
             LogSource::File(path) => std::fs::metadata(path).and_then(|data| data.modified()).ok()?,
             _ => std::time::SystemTime::now(),
         };
-        time::of_system(written)
+        let set = |time: &Millis| (CLOCK_SET..CLOCK_END).contains(time);
+        time::of_system(written).filter(set).or_else(|| time::of_system(std::time::SystemTime::now()))
     }
 
     fn stream(&self, input: usize) -> io::Result<(Box<dyn Read>, Option<Child>)> {

@@ -57,9 +57,11 @@ impl Table {
             if cell.is_empty() {
                 continue;
             }
-            let lower = last(name);
-            // Grafana calls it `Line`, others `MESSAGE` or `Message`.
-            let name = if wrapped::is_message(lower) { "message" } else { lower };
+            let last = last(name);
+            // Grafana calls it `Line`, others `MESSAGE`, `Host` or `Program`.
+            let capital = last.chars().skip(1).all(|c| c.is_ascii_lowercase());
+            let lower = if capital { last.to_ascii_lowercase() } else { last.to_string() };
+            let name = if wrapped::is_message(last) { "message" } else { &lower };
             push_cell(fields, name.as_bytes(), &row[cell]);
         }
     }

@@ -121,16 +121,27 @@ impl LocalClock {
         }
     }
 
-    /// The local time in the year that fits: near the hint or the latest line, and not after the input was written.
+    /// The local time in the year that fits: that of its record, or near the latest line and not after the input was written.
     fn with_year(&self, month: i64, day: i64, clock: Millis, hint: Option<Millis>) -> Millis {
         let newest = self.newest.unwrap_or(Millis::MAX).saturating_add(NEWER);
-        let near = hint.or(self.latest);
+        if let Some(near) = hint {
+            // What a record shows of its time is taken where it is the same day, or one beside it.
+            let year = time::year(near);
+            let times =
+                [year - 1, year, year + 1].into_iter().filter_map(|year| Some(time::civil(year, month, day)? + clock));
+            if let Some(time) =
+                times.min_by_key(|time| (time - near).abs()).filter(|time| (time - near).abs() <= 28 * HOUR)
+            {
+                return time;
+            }
+        }
+        let near = self.latest;
         let year = time::year(near.or(self.newest).unwrap_or_default());
         let candidates = [year + 1, year, year - 1, year - 2, year - 3, year - 4];
         let leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
         let times = candidates.into_iter().filter(|year| (month, day) != (2, 29) || leap(*year));
         let mut times = times.filter_map(|year| Some(time::civil(year, month, day)? + clock));
-        let fitting = |time: &Millis| hint.is_some() || *time <= newest;
+        let fitting = |time: &Millis| *time <= newest;
         let chosen = match near {
             Some(near) => times.clone().filter(fitting).min_by_key(|time| (time - near).abs()),
             None => times.clone().find(fitting),

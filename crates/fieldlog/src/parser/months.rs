@@ -82,6 +82,10 @@ impl Months {
     }
 
     fn local(&mut self, name: &MonthName, day: u8, hint: Option<(u8, u8)>) -> Option<u8> {
+        if let Some((_, month)) = self.learned.iter().find(|(known, _)| known == name) {
+            return Some(*month);
+        }
+        let candidates = candidates(name.get());
         if let Some((month, of)) = hint {
             // In another zone it may be the day before or after.
             let month = match (day, of) {
@@ -89,12 +93,11 @@ impl Months {
                 (28.., 1) => (month + 10) % 12 + 1,
                 _ => month,
             };
-            return Some(self.learn(name, month));
+            // A name that is known stays what it is.
+            if candidates.is_empty() || candidates.len() > 1 && candidates.contains(&month) {
+                return Some(self.learn(name, month));
+            }
         }
-        if let Some((_, month)) = self.learned.iter().find(|(known, _)| known == name) {
-            return Some(*month);
-        }
-        let candidates = candidates(name.get());
         // The month after the last one, where the days begin anew and the name is another.
         let next =
             self.last.filter(|(last, _, before)| last != name && day < *before).map(|(_, month, _)| month % 12 + 1);

@@ -1,7 +1,9 @@
-//! What stands before a message in a line: time, host, program, in the forms of the journal, of syslog and of containers.
+//! What stands before a message in a line: time, host, program, in the forms of the journal, of syslog (RFC 5424, RFC 3164) and of
+//! containers.
 //!
 //! Prefixes may stand in one another, as where `docker logs -t` shows a line of syslog: [`peel`] takes one off.
 
+use super::fields::count;
 use super::ours::starts_as_record;
 use super::stamp::{self, Stamp};
 use super::syslog;
@@ -27,10 +29,68 @@ pub struct Prefix {
 /// Takes the prefix off `line`; `None` where there is none that is known.
 pub fn peel(line: &[u8]) -> Option<Prefix> {
     match line.first()? {
-        b'<' => syslog::read(line),
+        b'<' => priority(line),
         b'[' => stamped(line).or_else(|| source(line)),
-        _ => stamped(line).or_else(|| compose(line)),
+        _ => stamped(line).or_else(|| compose(line)).or_else(|| named_by_grep(line)),
     }
+}
+
+/// A line that begins with `<PRI>`.
+fn priority(line: &[u8]) -> Option<Prefix> {
+    let end = 1 + line.get(1..5)?.iter().position(|byte| *byte == b'>')?;
+    count(&line[1..end]).filter(|priority| *priority < 192)?;
+    let at = end + 1;
+    if line.get(at..at + 2) == Some(b"1 ") {
+        return structured(line, at + 2);
+    }
+    let (stamp, length) = stamp::read(line.get(at..)?)?;
+    let mut prefix = behind_time(line, at + length)?;
+    prefix.stamp = Some(stamp);
+    Some(prefix)
+}
+
+/// RFC 5424, 6: `TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA MSG`, each of them `-` where it is not known.
+fn structured(line: &[u8], mut at: usize) -> Option<Prefix> {
+    let mut word = || {
+        let begin = at;
+        let end = begin + memchr::memchr(b' ', line.get(begin..)?)?;
+        at = end + 1;
+        Some(begin..end)
+    };
+    let (time, host, program, process, _id) = (word()?, word()?, word()?, word()?, word()?);
+    let stamp = match &line[time.clone()] {
+        b"-" => None,
+        text => Some(stamp::iso(text).map(|(stamp, _)| stamp)?),
+    };
+    let known = |range: Range<usize>| if &line[range.clone()] == b"-" { range.start..range.start } else { range };
+    let mut message = data(line, at)?;
+    message += usize::from(line.get(message) == Some(&b' '));
+    if line[message..].starts_with(b"\xef\xbb\xbf") {
+        message += 3;
+    }
+    let pid = count(&line[process]);
+    Some(Prefix { stamp, host: known(host), program: known(program), pid, message, partial: false })
+}
+
+/// Where the structured data ends.
+fn data(line: &[u8], mut at: usize) -> Option<usize> {
+    if line.get(at) == Some(&b'-') {
+        return Some(at + 1);
+    }
+    while line.get(at) == Some(&b'[') {
+        let mut quoted = false;
+        loop {
+            at += 1;
+            match line.get(at)? {
+                b'\\' if quoted => at += 1,
+                b'"' => quoted = !quoted,
+                b']' if !quoted => break,
+                _ => (),
+            }
+        }
+        at += 1;
+    }
+    Some(at)
 }
 
 fn stamped(line: &[u8]) -> Option<Prefix> {
@@ -44,7 +104,7 @@ fn stamped(line: &[u8]) -> Option<Prefix> {
 }
 
 /// What follows a time that ends at `end`.
-pub fn behind_time(line: &[u8], end: usize) -> Option<Prefix> {
+fn behind_time(line: &[u8], end: usize) -> Option<Prefix> {
     let start = skip(line, end);
     let rest = line.get(start..)?;
     // A time alone: `docker logs -t`, `ts`, `kubectl logs --timestamps`.
@@ -53,7 +113,7 @@ pub fn behind_time(line: &[u8], end: usize) -> Option<Prefix> {
     }
     // A line of syslog with its priority, or with an octet count, behind a collector's time.
     if rest.starts_with(b"<") {
-        return syslog::read(rest).map(|_| Prefix { message: start, ..Prefix::default() });
+        return priority(rest).map(|_| Prefix { message: start, ..Prefix::default() });
     }
     // The container runtime interface: `stdout F message`.
     for stream in [&b"stdout "[..], b"stderr "] {
@@ -97,7 +157,7 @@ fn is_priority(word: &[u8]) -> bool {
 }
 
 /// `program[812]: message` or `program: message` at `tag`; a program's name has no space.
-pub fn tagged(line: &[u8], tag: usize) -> Option<Prefix> {
+fn tagged(line: &[u8], tag: usize) -> Option<Prefix> {
     let colon = tag + memchr::memchr2(b':', b' ', line.get(tag..)?)?;
     if line[colon] != b':' || colon == tag || !matches!(line.get(colon + 1), None | Some(b' ' | b'\t')) {
         return None;
@@ -107,7 +167,7 @@ pub fn tagged(line: &[u8], tag: usize) -> Option<Prefix> {
         return None;
     }
     let open = memchr::memchr(b'[', inside).filter(|_| inside.ends_with(b"]"));
-    let pid = open.and_then(|open| super::fields::count(&inside[open + 1..inside.len() - 1]));
+    let pid = open.and_then(|open| count(&inside[open + 1..inside.len() - 1]));
     // The unit may stand in front: `lineside.service/lineside[812]`.
     let name = memchr::memrchr(b'/', inside).map_or(tag, |slash| tag + slash + 1);
     let program = name..open.map_or(colon, |open| tag + open).max(name);
@@ -124,6 +184,18 @@ fn compose(line: &[u8]) -> Option<Prefix> {
         return None;
     }
     Some(Prefix { message: bar + 2, ..Prefix::default() })
+}
+
+/// `syslog.1:` or `12:` of `grep`, before a line with a time.
+fn named_by_grep(line: &[u8]) -> Option<Prefix> {
+    let near = &line[..line.len().min(200)];
+    let colon = memchr::memchr(b':', near)?;
+    let name = near[..colon].iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(byte));
+    let number = near[colon + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let numbered = number > 0 && near.get(colon + 1 + number) == Some(&b':');
+    let message = if numbered { colon + 2 + number } else { colon + 1 };
+    let rest = line.get(message..)?;
+    (name && (starts_as_record(rest) || stamped(rest).is_some())).then(|| Prefix { message, ..Prefix::default() })
 }
 
 /// `[pod/name/container] message` of `kubectl logs --prefix`.
@@ -213,7 +285,12 @@ mod tests {
             let (_, host, name, _, text) = parts(line);
             assert_eq!((host, name, text), ("", program, message), "{line}");
         }
-        for (line, message) in [("lineside-1  | record=x", "record=x"), ("[pod/a/b] record=x", "record=x")] {
+        for (line, message) in [
+            ("lineside-1  | record=x", "record=x"),
+            ("[pod/a/b] record=x", "record=x"),
+            ("log/syslog.1:12:Nov 21 04:00:00 a b: record=x", "Nov 21 04:00:00 a b: record=x"),
+            ("12:2026-11-21T04:00:00Z a b: record=x", "2026-11-21T04:00:00Z a b: record=x"),
+        ] {
             assert_eq!(&line[peel(line.as_bytes()).unwrap().message..], message);
         }
     }
@@ -234,6 +311,17 @@ mod tests {
             "<999>x",
         ] {
             assert_eq!(peel(line.as_bytes()), None, "{line}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_makes_it_panic(bytes: Vec<u8>, begin in "(<[0-9]{0,4}>)?(1 )?(- ){0,6}(\\[[a\"\\\\\\]]{0,5})?(message repeated 1 times: )?\\[?") {
+            let line = [begin.as_bytes(), &bytes].concat();
+            syslog::counted(&line);
+            syslog::repeated(&line);
+            syslog::last_repeated(&line);
+            peel(&line);
         }
     }
 }

@@ -32,7 +32,11 @@ const REACH: usize = 64;
 pub fn read(text: &[u8]) -> Option<(Stamp, usize)> {
     match text.first()? {
         b'[' => bracketed(text),
-        b'0'..=b'9' => iso(text).or_else(|| epoch(text)).or_else(|| dotted(text)).or_else(|| with_month(text)),
+        b'0'..=b'9' => iso(text)
+            .or_else(|| epoch(text))
+            .or_else(|| dotted(text))
+            .or_else(|| slashed(text))
+            .or_else(|| with_month(text)),
         byte if byte.is_ascii_alphabetic() || !byte.is_ascii() || *byte == b' ' => {
             with_weekday(text).or_else(|| with_month(text))
         }
@@ -142,6 +146,35 @@ fn dotted(text: &[u8]) -> Option<(Stamp, usize)> {
         });
     }
     None
+}
+
+/// `11/28/2026, 8:27:11 PM` or `28/11/2026 20:27:11`: only where one of the two can be no month.
+fn slashed(text: &[u8]) -> Option<(Stamp, usize)> {
+    let mut at = 0;
+    let mut number = |end: &[u8]| {
+        let digits = text.get(at..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let value = count(&text[at..at + digits])?;
+        at += digits;
+        let separator = *text.get(at)?;
+        at += 1;
+        end.contains(&separator).then_some(value as i64)
+    };
+    let (first, second, year) = (number(b"/")?, number(b"/")?, number(b" ,")?);
+    let (month, day) = match (first, second) {
+        (1..=12, 13..=31) => (first, second),
+        (13..=31, 1..=12) => (second, first),
+        (same, other) if same == other => (same, other),
+        _ => return None,
+    };
+    at += text.get(at..)?.iter().take_while(|byte| **byte == b' ').count();
+    // Hours may have one digit.
+    let short = text.get(at + 1) == Some(&b':');
+    let padded = if short { [b"0", text.get(at..at + 7)?].concat() } else { text.get(at..at + 8)?.to_vec() };
+    let (clock, _) = clock(&padded)?;
+    let end = at + if short { 7 } else { 8 };
+    let with_half = [&padded[..], text.get(end..end + 3).unwrap_or_default()].concat();
+    let (half, length) = afternoon(&with_half, 8);
+    Some((Stamp::Local(time::civil(year, month, day)? + clock + half), end + length))
 }
 
 /// `[   12.345678]`, `[    5.100000 <    0.100000 >]`, and other times in brackets.
@@ -275,6 +308,8 @@ mod tests {
             ("28.11.2026 20:27:11", Stamp::Local(time)),
             ("28.11.2026, 20:27:11", Stamp::Local(time)),
             ("28.11.2026 20:27", Stamp::Local(time - 11_000)),
+            ("11/28/2026, 8:27:11 PM", Stamp::Local(time)),
+            ("28/11/2026 20:27:11", Stamp::Local(time)),
             ("28/Nov/2026:21:27:11 +0100", Stamp::Utc(time)),
             ("Nov 28, 2026 @ 20:27:11.009", Stamp::Local(time + 9)),
             ("Sat Nov 28 20:27:11 2026", Stamp::Local(time)),

@@ -1,8 +1,6 @@
-//! Syslog: RFC 5424 and RFC 3164 with their priority, RFC 6587's octet counts, and repeated messages.
+//! Syslog: RFC 6587's octet counts, repeated messages, severities.
 
 use super::fields::count;
-use super::prefix::{self, Prefix};
-use super::stamp;
 use std::ops::Range;
 
 /// Whether a word is the severity of `daemon.info`.
@@ -10,64 +8,6 @@ pub fn is_severity(word: &[u8]) -> bool {
     const SEVERITIES: [&[u8]; 11] =
         [b"debug", b"info", b"notice", b"warn", b"warning", b"err", b"error", b"crit", b"alert", b"emerg", b"panic"];
     SEVERITIES.contains(&word)
-}
-
-/// A line that begins with `<PRI>`.
-pub fn read(line: &[u8]) -> Option<Prefix> {
-    let end = 1 + line.get(1..5)?.iter().position(|byte| *byte == b'>')?;
-    count(&line[1..end]).filter(|priority| *priority < 192)?;
-    let at = end + 1;
-    if line.get(at..at + 2) == Some(b"1 ") {
-        return structured(line, at + 2);
-    }
-    let (stamp, length) = stamp::read(line.get(at..)?)?;
-    let mut prefix = prefix::behind_time(line, at + length)?;
-    prefix.stamp = Some(stamp);
-    Some(prefix)
-}
-
-/// RFC 5424, 6: `TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA MSG`, each of them `-` where it is not known.
-fn structured(line: &[u8], mut at: usize) -> Option<Prefix> {
-    let mut word = || {
-        let begin = at;
-        let end = begin + memchr::memchr(b' ', line.get(begin..)?)?;
-        at = end + 1;
-        Some(begin..end)
-    };
-    let (time, host, program, process, _id) = (word()?, word()?, word()?, word()?, word()?);
-    let stamp = match &line[time.clone()] {
-        b"-" => None,
-        text => Some(stamp::iso(text).map(|(stamp, _)| stamp)?),
-    };
-    let known = |range: Range<usize>| if &line[range.clone()] == b"-" { range.start..range.start } else { range };
-    let mut message = data(line, at)?;
-    message += usize::from(line.get(message) == Some(&b' '));
-    if line[message..].starts_with(b"\xef\xbb\xbf") {
-        message += 3;
-    }
-    let pid = count(&line[process]);
-    Some(Prefix { stamp, host: known(host), program: known(program), pid, message, partial: false })
-}
-
-/// Where the structured data ends.
-fn data(line: &[u8], mut at: usize) -> Option<usize> {
-    if line.get(at) == Some(&b'-') {
-        return Some(at + 1);
-    }
-    while line.get(at) == Some(&b'[') {
-        let mut quoted = false;
-        loop {
-            at += 1;
-            match line.get(at)? {
-                b'\\' if quoted => at += 1,
-                b'"' => quoted = !quoted,
-                b']' if !quoted => break,
-                _ => (),
-            }
-        }
-        at += 1;
-    }
-    Some(at)
 }
 
 /// A message behind an octet count (RFC 6587, 3.4.1).
@@ -152,17 +92,5 @@ mod tests {
         assert_eq!(counted(b"999999 <1>a"), message(7..11, false, None));
         assert_eq!(counted(b"7 abc"), None);
         assert_eq!(counted(b"1795233600 <"), None);
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn nothing_makes_it_panic(bytes: Vec<u8>, begin in "(<[0-9]{0,4}>)?(1 )?(- ){0,6}(\\[[a\"\\\\\\]]{0,5})?(message repeated 1 times: )?\\[?") {
-            let line = [begin.as_bytes(), &bytes].concat();
-            read(&line);
-            counted(&line);
-            repeated(&line);
-            last_repeated(&line);
-            prefix::peel(&line);
-        }
     }
 }

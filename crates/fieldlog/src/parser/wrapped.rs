@@ -5,7 +5,7 @@ use super::stamp::{self, Stamp};
 use memchr::memmem;
 
 /// Fields that hold a message, the likeliest first.
-const MESSAGE: [&str; 18] = [
+const MESSAGE: [&str; 19] = [
     "MESSAGE",
     "message",
     "msg",
@@ -13,6 +13,7 @@ const MESSAGE: [&str; 18] = [
     "line",
     "Line",
     "Message",
+    "Messages",
     "short_message",
     "full_message",
     "_raw",
@@ -25,8 +26,10 @@ const MESSAGE: [&str; 18] = [
     "value",
     "event",
 ];
+/// How many of them name a column, too: the others are names of anything.
+const COLUMNS: usize = 16;
 /// Fields that hold a time.
-const TIME: [&str; 16] = [
+const TIME: [&str; 20] = [
     "__REALTIME_TIMESTAMP",
     "@timestamp",
     "timestamp",
@@ -43,30 +46,37 @@ const TIME: [&str; 16] = [
     "t",
     "Timestamp",
     "_SOURCE_REALTIME_TIMESTAMP",
+    "ISODATE",
+    "DATE",
+    "timereported",
+    "timegenerated",
 ];
 /// Fields that hold the host.
-const HOST: [&str; 9] =
-    ["_HOSTNAME", "hostname", "host", "HOSTNAME", "Host", "logsource", "node_name", "nodename", "source"];
+const HOST: [&str; 10] =
+    ["_HOSTNAME", "hostname", "host", "HOSTNAME", "HOST", "Host", "logsource", "node_name", "nodename", "source"];
 /// Fields that hold the program.
-const PROGRAM: [&str; 12] = [
+const PROGRAM: [&str; 14] = [
     "SYSLOG_IDENTIFIER",
     "syslog_identifier",
     "program",
+    "PROGRAM",
     "app_name",
     "appname",
     "application_name",
     "ident",
     "identifier",
     "process_name",
+    "syslogtag",
     "unit",
     "_SYSTEMD_UNIT",
     "tag",
 ];
-const PID: [&str; 6] = ["_PID", "pid", "procid", "process_id", "_pid", "processid"];
+/// Fields that hold the process id.
+const PID: [&str; 7] = ["_PID", "pid", "PID", "procid", "process_id", "_pid", "processid"];
 
 /// Whether a column or a field of this name holds messages.
 pub fn is_message(name: &str) -> bool {
-    MESSAGE.iter().take(15).any(|known| known.eq_ignore_ascii_case(name))
+    MESSAGE.iter().take(COLUMNS).any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// Whether a column or a field of this name holds times.
@@ -89,7 +99,11 @@ pub fn message(fields: &Fields) -> Option<&[u8]> {
 
 /// The time in some fields.
 pub fn time(fields: &Fields) -> Option<Stamp> {
-    TIME.iter().filter_map(|name| field(fields, name)).find_map(value_time)
+    TIME.iter().filter_map(|name| field(fields, name)).find_map(value_time).or_else(|| {
+        // Day and time in columns of their own.
+        let columns = [("Date", "Time"), ("date", "time"), ("DATE", "TIME")];
+        columns.iter().find_map(|(day, time)| value_time(&[field(fields, day)?, field(fields, time)?].join(&b' ')))
+    })
 }
 
 /// A field's value as a time.
@@ -112,7 +126,10 @@ pub fn host(fields: &Fields) -> Option<&[u8]> {
 
 /// The program in some fields.
 pub fn program(fields: &Fields) -> Option<&[u8]> {
-    PROGRAM.iter().find_map(|name| field(fields, name))
+    let program = PROGRAM.iter().find_map(|name| field(fields, name))?;
+    // rsyslog's tag is `lineside[812]:`.
+    let end = program.iter().position(|byte| matches!(byte, b'[' | b':')).unwrap_or(program.len());
+    Some(&program[..end])
 }
 
 /// The process id in some fields.

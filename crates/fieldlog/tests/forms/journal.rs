@@ -77,6 +77,32 @@ pub const FORMS: &[(&str, Form)] = &[
             )
         })
     }),
+    ("grep", |day| {
+        lines(day, |line| {
+            format!("/var/log/syslog.1:{}:{} pi4 {}: {}", line.pid, time(line, "%b %e %H:%M:%S"), tag(line), flat(line))
+        })
+    }),
+    ("syslog-ng's JSON", |day| {
+        lines(day, |line| {
+            serde_json::json!({"PROGRAM": line.program, "PID": line.pid.to_string(), "HOST": "pi4", "MESSAGE": line.message, "ISODATE": line.stamp()}).to_string()
+        })
+    }),
+    ("rsyslog's JSON", |day| {
+        lines(day, |line| {
+            serde_json::json!({"timereported": line.stamp(), "syslogtag": format!("{}:", tag(line)), "hostname": "pi4", "msg": format!(" {}", line.message)}).to_string()
+        })
+    }),
+    ("a NAS's CSV", |day| {
+        table(day, "Severity,Date,Time,Host,Category,Program,Messages", |line| {
+            format!(
+                "Info,{},{},pi4,daemon,{},{}",
+                time(line, "%Y-%m-%d"),
+                time(line, "%H:%M:%S"),
+                line.program,
+                quoted(&line.message)
+            )
+        })
+    }),
     ("Graylog", |day| {
         lines(day, |line| {
             serde_json::json!({"version": "1.1", "host": "pi4", "short_message": line.message, "timestamp": line.time as f64 / 1000.0, "level": 6, "_pid": line.pid, "ident": line.program}).to_string()

@@ -21,6 +21,10 @@ fn lines_whose_time_is_not_understood_are_quoted_and_their_records_count() {
     let mut day = journal_day();
     let log = String::from_utf8(short(&day)).unwrap().replace("Nov 28", "Qwx 28");
     assert_same("a name that a record explains", &read(log.as_bytes()), &read(&short_iso(&day)));
+    // A name that is known stays what it is, whatever an image is called.
+    let december = read(log.replace("Qwx 28", "Dez 28").as_bytes());
+    assert_eq!(december["from"], "2025-12-28T20:27:11.000Z");
+    assert_eq!(unread(&december).0, 0);
     day.retain(|line| !line.message.starts_with("record=event"));
     let log = String::from_utf8(short(&day)).unwrap().replace("Nov 28", "Qwx 28");
     let report = read(log.as_bytes());

@@ -201,7 +201,7 @@ impl EntryReader {
         if fields.get("record").is_some() {
             return Some(self.finish(context, entry));
         }
-        let message = wrapped::message(fields)?.trim_ascii_end().to_vec();
+        let message = wrapped::message(fields)?.trim_ascii().to_vec();
         let truncated = entry.truncated;
         entry.fields.clear();
         let mut plain = Vec::new();
@@ -269,10 +269,10 @@ impl EntryReader {
     pub(super) fn journal(&mut self, mut context: Context, entry: &mut Entry, truncated: bool) -> bool {
         entry.truncated = truncated;
         entry.fields.strip_native_prefix();
-        if let Some(host) = entry.fields.get("_HOSTNAME") {
+        if let Some(host) = wrapped::host(&entry.fields) {
             context.host = host.to_vec();
         }
-        context.pid = entry.fields.count("_PID").or(context.pid);
+        context.pid = wrapped::pid(&entry.fields).or(context.pid);
         context.stamp = wrapped::time(&entry.fields).or(context.stamp);
         let fields = &mut entry.fields;
         if fields.get("record").is_some() {
@@ -287,7 +287,7 @@ impl EntryReader {
             entry.times = times.max(1);
             message = message[range].to_vec();
         }
-        let program = match fields.get("SYSLOG_IDENTIFIER").or(fields.get("_COMM")) {
+        let program = match wrapped::program(fields).or(fields.get("_COMM")) {
             _ if fields.get("_TRANSPORT") == Some(b"kernel") => b"kernel".to_vec(),
             program => program.unwrap_or_default().to_vec(),
         };
@@ -305,7 +305,7 @@ impl EntryReader {
             self.keep_boot(&fields, entry);
             return is_entry;
         }
-        if program == b"lineside" && (message.is_empty() || ours::is_blob(&message)) {
+        if program == b"lineside" && !truncated && (message.is_empty() || ours::is_blob(&message)) {
             self.unread.note(entry.line, if message.is_empty() { b"an entry without a message" } else { &message });
         }
         context.program = program;
