@@ -289,3 +289,41 @@ fn what_the_program_writes_is_what_is_read() {
     // The folder alone gives the same frames.
     assert_eq!(report(&[arg(&out)])["frames"], all["frames"]);
 }
+
+#[test]
+fn what_is_not_understood_or_passed_over_is_named_and_the_exit_code_says_so() {
+    let mut story = Story::new("line3");
+    story.start("clean").go(HOUR).stop("stop asked for");
+    let folder = tempfile::tempdir().unwrap();
+    // A month that is in no language, and nothing in the log shows which it is.
+    let odd = story.short().replace("2026-11-21T", "Qwx 21 ").replace("+0000", "");
+    let path = write(folder.path(), "odd.log", &odd);
+    let output = lineside().args(["inspect", arg(&path)]).output().unwrap();
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("lines whose time is not understood") && said.contains("Qwx"), "{said}");
+    assert!(!said.contains("needs attention"), "{said}");
+    let output = lineside().args(["inspect", arg(&path), "--json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["frames"]["captured"], story.captured());
+    let read = &report["read"][0];
+    assert!(read["unread"].as_u64() > Some(100) && read["first_unread"]["line"] == 1, "{read}");
+    // The same in German is read.
+    let path = write(folder.path(), "german.log", odd.replace("Qwx 21", "Dez 21"));
+    assert_eq!(report_on(&path)["read"][0]["unread"], 0);
+    // Deeper than folders are searched.
+    let deep = (0..20).fold(folder.path().join("tree"), |path, level| path.join(level.to_string()));
+    std::fs::create_dir_all(&deep).unwrap();
+    write(&deep, "deep.log", story.text());
+    let tree = folder.path().join("tree");
+    common::refuse(&["inspect", arg(&tree)], 1, &["1 folder deeper than 16 levels is not searched"]);
+    write(&tree, "a.log", story.text());
+    let output = lineside().args(["inspect", arg(&tree)]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("deeper than 16 levels"), "{}", text(&output.stdout));
+}
+
+fn report_on(path: &Path) -> Value {
+    report(&[arg(path)])
+}

@@ -4,7 +4,7 @@
 //! of a year of rotated files a few are open at a time.
 
 use crate::input::{DamageKind, LineReader, LogSource, decompressed, open_log};
-use crate::parser::{Entry, EntryReader, LocalClock, Millis, time};
+use crate::parser::{Anchors, Entry, EntryReader, LocalClock, Millis, time};
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read};
@@ -163,7 +163,7 @@ impl MergedReader {
                     continue;
                 }
             }
-            let first = match merged.first_time(input) {
+            let first = match merged.first_look(input) {
                 Ok(first) => first,
                 Err(error) => {
                     merged.mark_unreadable(input, &error);
@@ -172,6 +172,7 @@ impl MergedReader {
             };
             merged.waiting.push((first, input));
         }
+        merged.take_zones_of_others();
         merged.waiting.sort_by(|a, b| b.cmp(a));
         merged.read.set(0);
         merged
@@ -311,15 +312,12 @@ impl MergedReader {
         }
     }
 
-    /// The first time in an input; pipes are read at once.
-    fn first_time(&mut self, input: usize) -> io::Result<Millis> {
+    /// The first time in an input, and what it shows of local times; pipes are read at once.
+    fn first_look(&mut self, input: usize) -> io::Result<Millis> {
         if !matches!(self.inputs[input].source, LogSource::File(_)) {
             return Ok(Millis::MIN);
         }
-        const LOOK: u64 = 1 << 20;
-        let (stream, _) = self.stream(input)?;
-        let stream = Box::new(stream.take(LOOK));
-        let mut entries = EntryReader::new(LineReader::new(stream), LocalClock::new(self.newest(input)));
+        let mut entries = self.beginning(input)?;
         let (mut entry, mut first) = (Entry::default(), None);
         // Where local times come first, it is looked on for a record that shows their zone.
         while (first.is_none() || entries.lacks_zone()) && entries.next(&mut entry) {
@@ -330,6 +328,46 @@ impl MergedReader {
         let first = first.map(|(time, assumed)| time - clock.offset().filter(|_| assumed).unwrap_or(0));
         self.clocks[input] = Some(clock);
         Ok(first.unwrap_or(Millis::MIN))
+    }
+
+    /// The entries at the beginning of a file.
+    fn beginning(&self, input: usize) -> io::Result<EntryReader> {
+        const LOOK: u64 = 1 << 20;
+        let (stream, _) = self.stream(input)?;
+        Ok(EntryReader::new(LineReader::new(Box::new(stream.take(LOOK))), LocalClock::new(self.newest(input))))
+    }
+
+    /// Of inputs with local times whose zone they do not show, takes it from inputs that hold the same records with their zone.
+    fn take_zones_of_others(&mut self) {
+        /// Of so many files the beginnings are compared.
+        const COMPARED: usize = 256;
+        let files = self.waiting.iter().map(|(_, input)| *input).filter(|input| self.clocks[*input].is_some());
+        let files: Vec<usize> = files.take(COMPARED).collect();
+        let lacks = |clock: &Option<LocalClock>| clock.as_ref().is_some_and(LocalClock::lacks_offset);
+        if files.len() < 2 || !files.iter().any(|input| lacks(&self.clocks[*input])) {
+            return;
+        }
+        let (mut utc, mut local) = (Anchors::default(), Vec::new());
+        for input in files {
+            let Ok(mut entries) = self.beginning(input) else { continue };
+            let lacks = lacks(&self.clocks[input]);
+            let (mut entry, mut anchors) = (Entry::default(), Anchors::default());
+            while entries.next(&mut entry) {
+                if lacks { &mut anchors } else { &mut utc }.note(&entry);
+            }
+            if lacks {
+                local.push((input, anchors));
+            }
+        }
+        for (input, anchors) in local {
+            let Some(offset) = anchors.offset_from(&utc) else { continue };
+            if let Some(clock) = &mut self.clocks[input] {
+                clock.set_offset(offset);
+            }
+            if let Some((first, _)) = self.waiting.iter_mut().find(|(_, of)| *of == input) {
+                *first = first.saturating_sub(offset);
+            }
+        }
     }
 
     /// When a file was last written to; now for a pipe, and for a file that lost its time in an archive.

@@ -45,6 +45,11 @@ impl Table {
         None
     }
 
+    /// Whether tabs part its cells.
+    pub fn has_tabs(&self) -> bool {
+        self.delimiter == b'\t'
+    }
+
     /// Whether a row is whole: its last quote is closed.
     pub fn is_whole(&self, row: &[u8]) -> bool {
         cells(row, self.delimiter).is_some()

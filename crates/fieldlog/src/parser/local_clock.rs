@@ -39,6 +39,8 @@ pub enum Placed {
 #[derive(Debug, Clone, Default)]
 pub struct LocalClock {
     newest: Option<Millis>,
+    /// Whether there were local times.
+    local: bool,
     months: Months,
     /// Local time minus UTC, once it is known; it holds the steps so far.
     offset: Option<Millis>,
@@ -72,6 +74,7 @@ impl LocalClock {
         self.months.restart();
         self.offset = first;
         LocalClock {
+            local: self.local,
             newest: self.newest,
             months: self.months,
             offset: self.offset,
@@ -83,6 +86,16 @@ impl LocalClock {
     /// The offset of local times from UTC, once it is known.
     pub fn offset(&self) -> Option<Millis> {
         self.offset
+    }
+
+    /// Whether there were local times whose offset from UTC is not known.
+    pub fn lacks_offset(&self) -> bool {
+        self.local && self.offset.is_none()
+    }
+
+    /// Sets the offset of local times from UTC, as another input shows it.
+    pub fn set_offset(&mut self, offset: Millis) {
+        self.offset = Some(offset);
     }
 
     /// The time of a line. `hint`: the time in UTC that its content has, at most minutes earlier.
@@ -108,6 +121,7 @@ impl LocalClock {
     }
 
     fn from_local(&mut self, local: Millis, hint: Option<Millis>) -> Placed {
+        self.local = true;
         if let Some(hint) = hint {
             let offset = (local - hint + QUARTER / 2).div_euclid(QUARTER) * QUARTER;
             if offset.abs() <= 14 * HOUR {

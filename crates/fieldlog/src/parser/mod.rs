@@ -9,9 +9,10 @@
 //!   prefix syslog               what stands before a message in a line
 //!   wrapped csv json_document   messages in fields, tables and documents
 //!   stamp months zones          times as they are written
-//!   local_clock                 times to UTC: zone, year, summer time
+//!   local_clock anchors         times to UTC: zone, year, summer time
 //! ```
 
+mod anchors;
 mod csv;
 mod export;
 mod fields;
@@ -30,6 +31,7 @@ mod verbose;
 mod wrapped;
 mod zones;
 
+pub use anchors::Anchors;
 pub use fields::{Fields, count, number};
 pub use local_clock::LocalClock;
 pub use reader::EntryReader;

@@ -203,6 +203,10 @@ fn json(line: &Line) -> serde_json::Value {
     serde_json::Value::Object(journal_fields(line).into_iter().map(|(key, value)| (key.into(), value.into())).collect())
 }
 
+pub fn plain_json(day: &[Line]) -> Vec<u8> {
+    lines(day, |line| json(line).to_string())
+}
+
 fn pretty(line: &Line) -> String {
     let field = |(key, value): (&str, String)| format!("\t\"{key}\" : {}", serde_json::Value::from(value));
     let fields: Vec<String> = journal_fields(line).into_iter().map(field).collect();

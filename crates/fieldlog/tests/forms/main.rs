@@ -150,6 +150,22 @@ fn a_folder_with_several_forms() {
     assert_eq!(found["runs"].as_array().unwrap().len(), 1, "{:#}", found["runs"]);
 }
 
+/// Local times of a zone that nothing in their file shows: another file has the same records in UTC.
+#[test]
+fn a_zone_that_another_file_shows() {
+    let mut day = journal_day();
+    day.retain(|line| !line.message.starts_with("record=event"));
+    let expected = read(&journal::short_iso(&day));
+    let ahead: Vec<_> = day.iter().cloned().map(|line| day::Line { time: line.time + 5 * 3_600_000, ..line }).collect();
+    let folder = tempfile::tempdir().unwrap();
+    report_on(folder.path(), "a.log", &journal::short(&ahead), BEGIN + 86_400_000);
+    report_on(folder.path(), "b.log", &journal::short_iso(&day), BEGIN + 86_400_000);
+    let sources = lineside_fieldlog::find_logs(&[folder.path().to_path_buf()]);
+    let found = inspect(sources, TimeRange::default(), &mut |_, _| ()).to_json();
+    assert_same("both", &found, &expected);
+    assert!(!found["read"].to_string().contains("taken as UTC"), "{:#}", found["read"]);
+}
+
 /// A log with colour codes wherever journalctl, grep and docker compose put them.
 fn coloured(log: &[u8]) -> Vec<u8> {
     let text = String::from_utf8(log.to_vec()).unwrap();

@@ -120,6 +120,33 @@ fn repeated_messages_add_their_count() {
 }
 
 #[test]
+fn documents_and_rows_that_break_off_take_nothing_with_them() {
+    let day = journal_day();
+    let expected = read(&short_iso(&day))["frames"].clone();
+    for begin in [
+        "{\n",
+        "[\n",
+        "[{\n\"a\": \"b\",\n",
+        "[[\n1,\n",
+        "{\"a\": {\n",
+        "Time,Line\n2026-11-28 20:27:11,\"open\n",
+        "{\"hits\":[{\n\"a\n",
+    ] {
+        for form in [short, short_iso, super::journal::plain_json] {
+            let log = [begin.as_bytes(), &form(&day)].concat();
+            let report = read(&log);
+            assert_eq!(report["frames"], expected, "{begin:?}: {:#}", report["read"]);
+        }
+    }
+    // Long documents in one line are read in pieces.
+    let lines: Vec<_> = (0..20_000).map(|number| serde_json::json!({"timestamp": 1_795_897_631_000_i64 + number * 10_000, "line": format!("record=status run=a uptime_s={0}.0 seconds=10.0 captured={0} inspected={0} skipped_similar=0 dropped_stale=0 failed=0", 10 * number)})).collect();
+    let log = serde_json::to_vec(&lines).unwrap();
+    assert!(log.len() > 2 << 20);
+    let report = read(&log);
+    assert_eq!((&report["read"][0]["records"], &report["frames"]["captured"]), (&20_000.into(), &199_990.into()));
+}
+
+#[test]
 fn other_programs_lines_are_no_damage() {
     let log = [
         "Nov 28 20:29:00 pi4 cron[7]: (root) CMD (a record=12)",

@@ -1,5 +1,6 @@
 //! Messages and what stands around them: forms in one another, records, the journal's entries.
 
+use super::source::SHORTEST;
 use super::{Context, DEPTH, EntryReader, Origin, PARTS, Waiting};
 use crate::input::{DamageKind, MAX_LINE, strip_colours};
 use crate::parser::fields::Fields;
@@ -100,8 +101,10 @@ impl EntryReader {
     /// The further messages of a line with octet counts.
     fn split_counted(&mut self, mut rest: &[u8], number: u64, ended: bool) {
         while let Some(syslog::Counted { message, whole, next }) = syslog::counted(rest) {
-            let (text, ended) = (rest[message].to_vec(), ended || whole);
-            self.waiting.push_back(Waiting { text, number, ended, host: Vec::new(), origin: Origin::Part });
+            if message.len() >= SHORTEST {
+                let (text, ended) = (rest[message].to_vec(), ended || whole);
+                self.waiting.push_back(Waiting { text, number, ended, host: Vec::new(), origin: Origin::Part });
+            }
             let Some(next) = next else { return };
             rest = &rest[next..];
         }

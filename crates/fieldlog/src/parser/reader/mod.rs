@@ -196,7 +196,8 @@ impl EntryReader {
             Some(is_entry) => is_entry,
             None => self.parse(&text, context, entry, ended),
         };
-        if is_entry && entry.kind == EntryKind::Record && entry.time.is_none() {
+        // What a line lost with its end is damage, and named as that.
+        if is_entry && !entry.truncated && entry.kind == EntryKind::Record && entry.time.is_none() {
             let unread = if self.has_stamp { &mut self.unplaced } else { &mut self.timeless };
             unread.note(entry.line, &text);
         }

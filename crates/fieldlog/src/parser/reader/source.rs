@@ -4,8 +4,13 @@ use super::{Context, EntryReader, Origin, Waiting};
 use crate::input::MAX_LINE;
 use crate::parser::csv::Table;
 use crate::parser::json_document::DocumentEntry;
-use crate::parser::{Entry, ours, wrapped};
+use crate::parser::{Entry, ours, prefix, wrapped};
 use std::collections::VecDeque;
+
+/// Shorter parts of a line hold no record. A line may have very many of them.
+pub(super) const SHORTEST: usize = 16;
+/// Lines that one row of a table may have.
+const ROW_LINES: usize = 256;
 
 impl EntryReader {
     /// The next line or part of one; the inner `None` where it went into a document.
@@ -60,13 +65,13 @@ impl EntryReader {
 
     /// Whether a line shows that the document before it was cut.
     fn breaks_document(&self, line: &[u8]) -> bool {
-        let begin = line.trim_ascii_start();
-        let json = matches!(
-            begin.first(),
-            None | Some(b'{' | b'}' | b'[' | b']' | b'"' | b',' | b':' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n')
-        );
+        let begin = line.trim_ascii();
+        let json = match begin.first() {
+            None | Some(b'{' | b'}' | b'[' | b']' | b'"' | b',' | b':') => true,
+            _ => serde_json::from_slice::<serde_json::Value>(begin.strip_suffix(b",").unwrap_or(begin)).is_ok(),
+        };
         let new_object = line.starts_with(b"{") && self.splitter.in_entry();
-        self.splitter.in_string() || !json || new_object || begin.starts_with(b"time=2")
+        self.splitter.in_string() || !json || new_object || prefix::peel(begin).is_some()
     }
 
     /// Adds a line to a document.
@@ -96,6 +101,9 @@ impl EntryReader {
 
     pub(super) fn push_document(&mut self, entry: DocumentEntry, number: u64) {
         let DocumentEntry { text, host } = entry;
+        if text.len() < SHORTEST {
+            return;
+        }
         self.waiting.push_back(Waiting { text, number, ended: true, host, origin: Origin::Part });
     }
 
@@ -118,14 +126,17 @@ impl EntryReader {
             self.table = Table::header(text);
             return self.table.as_ref().map(|_| false);
         };
-        if ours::starts_as_record(text) || text.starts_with(b"{") {
+        if text.starts_with(b"{") || is_line(text) && !table.has_tabs() {
             return None;
         }
         let mut row = text.to_vec();
-        while !table.is_whole(&row) && row.len() < MAX_LINE {
+        for _ in 0..ROW_LINES {
+            if table.is_whole(&row) || row.len() >= MAX_LINE {
+                break;
+            }
             let Some(line) = self.lines.next() else { break };
-            // Another row: the one before was cut.
-            if wrapped::begins_row(line.bytes) {
+            // Another row, or a line of something else: the row before was cut.
+            if is_line(line.bytes) || line.bytes.starts_with(b"{\"") || wrapped::begins_row(line.bytes) {
                 let (text, number, ended) = (line.bytes.to_vec(), line.number, line.ended);
                 self.waiting.push_back(Waiting { text, number, ended, host: Vec::new(), origin: Origin::Line });
                 break;
@@ -159,6 +170,11 @@ impl EntryReader {
             }
         }
     }
+}
+
+/// Whether it is a line of a log, and no row of a table.
+fn is_line(text: &[u8]) -> bool {
+    ours::starts_as_record(text) || prefix::peel(text).is_some_and(|prefix| prefix.stamp.is_some())
 }
 
 fn begins_document(line: &[u8]) -> bool {
