@@ -63,10 +63,10 @@ fn structured(line: &[u8], mut at: usize) -> Option<Prefix> {
         text => Some(stamp::iso(text).map(|(stamp, _)| stamp)?),
     };
     let known = |range: Range<usize>| if &line[range.clone()] == b"-" { range.start..range.start } else { range };
-    let mut message = data(line, at)?;
-    message += usize::from(line.get(message) == Some(&b' '));
+    // rsyslog writes a further space.
+    let mut message = skip(line, data(line, at)?);
     if line[message..].starts_with(b"\xef\xbb\xbf") {
-        message += 3;
+        message = skip(line, message + 3);
     }
     let pid = count(&line[process]);
     Some(Prefix { stamp, host: known(host), program: known(program), pid, message, partial: false })

@@ -49,6 +49,7 @@ pub const FORMS: &[(&str, Form)] = &[
         lines(day, |line| format!("{} pi4 daemon.info {}: {}", time(line, "%b %e %H:%M:%S"), tag(line), flat(line)))
     }),
     ("rfc5424", |day| lines(day, |line| rfc5424(line, "-"))),
+    ("rfc5424 of rsyslog", |day| lines(day, |line| rfc5424(line, "- "))),
     ("rfc5424 with data", |day| {
         lines(day, |line| rfc5424(line, "[origin ip=\"10.0.0.1\" x=\"a\\]\\\"b\"][timeQuality tzKnown=\"1\"]"))
     }),
