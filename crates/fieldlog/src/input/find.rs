@@ -160,8 +160,8 @@ mod tests {
             what.starts_with("1 folder deeper than 16 levels is not searched") && what.contains("too deep"),
             "{what}"
         );
-        let mut search = Search::default();
-        search.files = (0..FILES + 3).map(|number| PathBuf::from(format!("{number:06}.log"))).collect();
+        let files = (0..FILES + 3).map(|number| PathBuf::from(format!("{number:06}.log"))).collect();
+        let search = Search { files, ..Search::default() };
         let what = search.passed_over().unwrap();
         assert!(what.starts_with("3 files beyond the first 10000 are not read, 010000.log among them"), "{what}");
     }

@@ -108,19 +108,19 @@ impl LocalClock {
                 self.boot = hint.map(|hint| hint - since).or(self.boot);
                 self.boot.map_or(Placed::Unknown, |boot| Placed::At(boot + since))
             }
-            Stamp::Local(local) => self.from_local(local, hint),
+            Stamp::Local(local) => self.utc_of(local, hint),
             Stamp::Yearless { month, day, clock } => {
                 let near = hint.map(|hint| hint + self.offset.unwrap_or(0));
                 let hinted = near.map(time::month_and_day);
                 let Some(month) = self.months.resolve(&month, day, hinted) else { return Placed::Unknown };
                 let local = self.with_year(i64::from(month), i64::from(day), clock, near);
                 self.latest = self.latest.max(Some(local));
-                self.from_local(local, hint)
+                self.utc_of(local, hint)
             }
         }
     }
 
-    fn from_local(&mut self, local: Millis, hint: Option<Millis>) -> Placed {
+    fn utc_of(&mut self, local: Millis, hint: Option<Millis>) -> Placed {
         self.local = true;
         if let Some(hint) = hint {
             let offset = (local - hint + QUARTER / 2).div_euclid(QUARTER) * QUARTER;
