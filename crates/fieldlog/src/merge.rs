@@ -337,7 +337,8 @@ impl MergedReader {
         Ok(EntryReader::new(LineReader::new(Box::new(stream.take(LOOK))), LocalClock::new(self.newest(input))))
     }
 
-    /// Of inputs with local times whose zone they do not show, takes it from inputs that hold the same records with their zone.
+    /// Of inputs with local times whose zone they do not show, takes it from inputs that
+    /// hold the same records with their zone, or from files that were rotated from the same one.
     fn take_zones_of_others(&mut self) {
         /// Of so many files the beginnings are compared.
         const COMPARED: usize = 256;
@@ -360,7 +361,8 @@ impl MergedReader {
             }
         }
         for (input, anchors) in local {
-            let Some(offset) = anchors.offset_from(&utc) else { continue };
+            let offset = anchors.offset_from(&utc).or_else(|| self.offset_of_family(input));
+            let Some(offset) = offset else { continue };
             if let Some(clock) = &mut self.clocks[input] {
                 clock.set_offset(offset);
             }
@@ -368,6 +370,16 @@ impl MergedReader {
                 *first = first.saturating_sub(offset);
             }
         }
+    }
+
+    /// The offset from UTC that the nearest in time shows of the files that were rotated from the same one.
+    fn offset_of_family(&self, input: usize) -> Option<Millis> {
+        let family = self.inputs[input].family();
+        let first = self.waiting.iter().find(|(_, of)| *of == input)?.0;
+        let others = self.waiting.iter().filter(|(_, other)| self.inputs[*other].family() == family);
+        let known =
+            others.filter_map(|(time, other)| Some((time.abs_diff(first), self.clocks[*other].as_ref()?.offset()?)));
+        known.min().map(|(_, offset)| offset)
     }
 
     /// When a file was last written to; now for a pipe, and for a file that lost its time in an archive.

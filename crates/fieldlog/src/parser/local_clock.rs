@@ -19,6 +19,8 @@ const STEP: Millis = 30 * MINUTE;
 const TOLERANCE: Millis = 5_000;
 /// The longest step: from one end of the zones to the other.
 const MAX_STEP: Millis = 26 * HOUR;
+/// By how much a line's time and that of its content may differ.
+const HINT_APART: Millis = 2 * MINUTE;
 /// By how much a line may be newer than its file's last change: the file's time may be of another zone.
 const NEWER: Millis = 2 * DAY;
 /// Runs whose own clock is followed at the same time, one for each board in a file.
@@ -124,7 +126,7 @@ impl LocalClock {
         self.local = true;
         if let Some(hint) = hint {
             let offset = (local - hint + QUARTER / 2).div_euclid(QUARTER) * QUARTER;
-            if offset.abs() <= 14 * HOUR {
+            if offset.abs() <= 14 * HOUR && (local - hint - offset).abs() <= HINT_APART {
                 self.offset = Some(offset);
                 self.step = 0;
             }

@@ -245,7 +245,7 @@ fn with_month(text: &[u8]) -> Option<(Stamp, usize)> {
                 if let Some((_, before)) = day.replace((number as u8, end))
                     && let Some(name) = &mut name
                 {
-                    name.1 = before;
+                    name.1 = name.1.max(before);
                 }
             }
             Some(_) => return None,
@@ -327,6 +327,15 @@ mod tests {
         assert_eq!(read(b"2026-11-28 20:27:11 pi4 x: y"), Some((Stamp::Local(time), 19)));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn nothing_makes_it_panic(text in "[\\[ 0-9a-z:.,/@é月-]{0,24}( 20:27:11)?[ 0-9PM]{0,6}", bytes: Vec<u8>) {
+            read(text.as_bytes());
+            read(&bytes);
+            let _ = iso(&bytes);
+        }
+    }
+
     #[test]
     fn months_in_any_language() {
         for (text, month) in [
@@ -336,6 +345,7 @@ mod tests {
             ("déc. 28 20:27:11", "déc."),
             ("12月 28 20:27:11", "12月"),
             (" 1月 28 20:27:11", "1月"),
+            ("1 x 28 20:27:11", "x"),
             ("Thg 12 28 20:27:11", "Thg 12"),
             ("28 Nov 20:27:11", "Nov"),
             ("Sat Nov 28 20:27:11", "Sat Nov"),

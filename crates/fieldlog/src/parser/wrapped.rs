@@ -121,7 +121,10 @@ pub fn host(fields: &Fields) -> Option<&[u8]> {
     let plain = |value: &&[u8]| {
         !value.is_empty() && value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
     };
-    HOST.iter().filter_map(|name| field(fields, name)).find(plain)
+    // In a record, `source` is how the camera is doing.
+    let is_record = fields.get("record").is_some();
+    let names = HOST.iter().filter(|name| !(is_record && **name == "source"));
+    names.filter_map(|name| field(fields, name)).find(plain)
 }
 
 /// The program in some fields.

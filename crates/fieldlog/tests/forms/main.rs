@@ -166,6 +166,36 @@ fn a_zone_that_another_file_shows() {
     assert!(!found["read"].to_string().contains("taken as UTC"), "{:#}", found["read"]);
 }
 
+/// Rotated files, of which one alone shows the zone.
+#[test]
+fn a_zone_that_a_rotated_file_shows() {
+    let day = journal_day();
+    let expected = read(&journal::short_iso(&day));
+    let ahead: Vec<_> = day.iter().cloned().map(|line| day::Line { time: line.time + 5 * 3_600_000, ..line }).collect();
+    let event = |line: &day::Line| line.message.starts_with("record=event");
+    let first = ahead.iter().position(event).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    report_on(folder.path(), "syslog.1", &journal::short(&ahead[..first]), BEGIN + 86_400_000);
+    report_on(folder.path(), "syslog", &journal::short(&ahead[first..]), BEGIN + 86_400_000);
+    let sources = lineside_fieldlog::find_logs(&[folder.path().to_path_buf()]);
+    let found = inspect(sources, TimeRange::default(), &mut |_, _| ()).to_json();
+    assert_same("rotated", &found, &expected);
+}
+
+/// A table whose columns are the fields of records.
+#[test]
+fn a_table_of_records() {
+    let log = "time,record,run,uptime_s,captured,inspected,skipped_similar,dropped_stale,failed,source,host\n\
+        2026-11-28T20:27:11Z,start,a,,,,,,,camera,pi4\n2026-11-28T20:27:21Z,status,a,10,100,100,0,0,0,flowing,\n";
+    let report = read_named("a.csv", log.as_bytes());
+    assert_eq!(
+        (&report["frames"]["captured"], &report["boards"][0]["name"]),
+        (&100.into(), &"pi4".into()),
+        "{report:#}"
+    );
+    assert_eq!(report["boards"].as_array().unwrap().len(), 1);
+}
+
 /// A log with colour codes wherever journalctl, grep and docker compose put them.
 fn coloured(log: &[u8]) -> Vec<u8> {
     let text = String::from_utf8(log.to_vec()).unwrap();
