@@ -35,11 +35,16 @@ pub fn peel(line: &[u8]) -> Option<Prefix> {
     }
 }
 
-/// A line that begins with `<PRI>`.
-fn priority(line: &[u8]) -> Option<Prefix> {
+/// Where the priority ends at the beginning of `<134>1 …`.
+fn priority_end(line: &[u8]) -> Option<usize> {
     let end = 1 + line.get(1..5)?.iter().position(|byte| *byte == b'>')?;
     count(&line[1..end]).filter(|priority| *priority < 192)?;
-    let at = end + 1;
+    Some(end + 1)
+}
+
+/// A line that begins with `<PRI>`.
+fn priority(line: &[u8]) -> Option<Prefix> {
+    let at = priority_end(line)?;
     if line.get(at..at + 2) == Some(b"1 ") {
         return structured(line, at + 2);
     }
@@ -113,7 +118,7 @@ fn behind_time(line: &[u8], end: usize) -> Option<Prefix> {
     }
     // A line of syslog with its priority, or with an octet count, behind a collector's time.
     if rest.starts_with(b"<") {
-        return priority(rest).map(|_| Prefix { message: start, ..Prefix::default() });
+        return priority_end(rest).map(|_| Prefix { message: start, ..Prefix::default() });
     }
     // The container runtime interface: `stdout F message`.
     for stream in [&b"stdout "[..], b"stderr "] {

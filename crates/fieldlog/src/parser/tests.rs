@@ -98,6 +98,30 @@ fn times_without_zone_or_year_are_taken_as_near_as_they_can() {
     assert_eq!(damage.first(DamageKind::NoTimeZone), Some(1));
 }
 
+#[test]
+fn forms_in_one_another_end() {
+    // A record within a message of the journal that breaks off: what is around it is not read again.
+    let bytes = b"__CURSOR=a\nMESSAGE=time=202{\"time\":\"2026-11-21T04:00:00Z\",\"record\":\"6-1\n\n";
+    read(bytes.to_vec());
+    let message = "{\"MESSAGE\":\"x {\\\"time\\\":1,\\\"message\\\":\\\"";
+    read(message.repeat(2000));
+    for part in [
+        "<1>[1.000] ",
+        "<1>2026-11-21T04:00:00Z ",
+        "[1.000] ",
+        "1.000 ",
+        "a | ",
+        "x:1:",
+        "data: ",
+        "message repeated 2 times: [",
+        "stdout P ",
+        "{\"a\":",
+    ] {
+        read(part.repeat(80_000));
+        read(part.repeat(100) + TEXT);
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn nothing_makes_it_panic(bytes: Vec<u8>, cut in 0usize..400, at in 0usize..400, flip: u8) {

@@ -360,8 +360,14 @@ impl EntryReader {
             self.take_context(context, entry);
             return true;
         }
+        if context.depth > DEPTH {
+            return false;
+        }
+        context.depth += 1;
         if let Some(next) = ours::next_record(line, 0) {
             let rest = &line[next..];
+            // What was read so far is of the message around it.
+            entry.fields.clear();
             return if rest[0] == b'{' {
                 self.object(rest, context, entry)
             } else {
@@ -371,6 +377,7 @@ impl EntryReader {
         if let Some(next) = ours::behind_other_text(line) {
             context.stamp = context.stamp.or_else(|| wrapped::stamp_within(&line[..next]));
             let rest = line[next..].trim_ascii_end();
+            entry.fields.clear();
             return self.record(rest, context, entry, ended);
         }
         // The end of a record whose beginning was cut off with what stood before in the file.
