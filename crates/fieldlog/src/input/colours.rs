@@ -35,12 +35,18 @@ fn escaped(rest: &[u8]) -> Option<usize> {
     matches!(rest.get(end.checked_sub(1)?), Some(b'm' | b'K')).then_some(begin)
 }
 
+/// As far as a link reaches.
+fn near(rest: &[u8]) -> &[u8] {
+    const LONGEST: usize = 2048;
+    &rest[..rest.len().min(LONGEST)]
+}
+
 /// The length of a sequence behind its ESC (ECMA-48, 5.4 and 5.6).
 fn length(rest: &[u8]) -> usize {
     match rest.first() {
         Some(b'[') => 1 + parameters(&rest[1..]),
         // A link or a title: up to BEL or ESC \.
-        Some(b']') => match (memchr::memchr(7, rest), memmem::find(rest, b"\x1b\\")) {
+        Some(b']') => match (memchr::memchr(7, near(rest)), memmem::find(near(rest), b"\x1b\\")) {
             (Some(bell), Some(end)) if bell < end => bell + 1,
             (_, Some(end)) => end + 2,
             (Some(bell), None) => bell + 1,
@@ -54,6 +60,7 @@ fn length(rest: &[u8]) -> usize {
 
 /// Parameters, intermediate bytes and the final byte of a control sequence.
 fn parameters(rest: &[u8]) -> usize {
+    let rest = near(rest);
     let end = rest.iter().position(|byte| !(0x20..0x40).contains(byte)).unwrap_or(rest.len());
     end + usize::from(rest.get(end).is_some_and(|byte| (0x40..0x7f).contains(byte)))
 }
