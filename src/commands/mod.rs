@@ -12,6 +12,7 @@ mod infer;
 mod init;
 mod inspect;
 mod parity;
+mod picture_reader;
 mod progress;
 mod replay;
 mod run;
@@ -22,7 +23,6 @@ mod upscale;
 use crate::bundle::BundleError;
 use crate::config::ConfigError;
 use crate::escape::{self, EscapingWriter, one_line};
-use crate::files;
 use crate::memory::OverBudget;
 use crate::task::TaskError;
 use crate::telemetry::{LogFormat, LogSettings, LogTarget, Telemetry};
@@ -175,13 +175,6 @@ fn report_error(error: &anyhow::Error) {
 fn percentile(sorted: &[f64], q: f64) -> f64 {
     let rank = (q * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
-}
-
-/// Reads and decodes one picture file.
-fn read_picture(path: &std::path::Path, picture: &mut lineside_picture::Picture) -> anyhow::Result<()> {
-    use anyhow::Context;
-    let bytes = files::read(path, MAX_PICTURE_BYTES).with_context(|| path.display().to_string())?;
-    lineside_picture::decode_file(&bytes, MAX_PIXELS, picture).with_context(|| path.display().to_string())
 }
 
 /// The most pixels of a picture that a command reads by name.

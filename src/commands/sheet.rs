@@ -1,6 +1,6 @@
 //! A sheet of small pictures with their heatmaps, for review after an evaluation.
 
-use super::read_picture;
+use super::picture_reader::PictureReader;
 use crate::sink::{annotated, write_png_durably};
 use crate::task::anomaly::{Inspector, Verdict};
 use anyhow::Context;
@@ -12,12 +12,17 @@ const COLUMNS: usize = 4;
 const WIDTH: usize = 240;
 
 /// Judges the pictures once more and writes them in the order given, each under its caption.
-pub fn write(path: &Path, inspector: &mut Inspector, pictures: &[(&Path, String)]) -> anyhow::Result<()> {
+pub fn write(
+    path: &Path,
+    reader: &mut PictureReader,
+    inspector: &mut Inspector,
+    pictures: &[(&Path, String)],
+) -> anyhow::Result<()> {
     let mut small = Vec::new();
     let (mut picture, mut verdict) = (Picture::default(), Verdict::default());
     for (file, _) in pictures {
         let named = || file.display().to_string();
-        read_picture(file, &mut picture)?;
+        reader.read(file, &mut picture)?;
         let size = (picture.width(), picture.height());
         inspector.prepare(&picture).and_then(|()| inspector.judge(size, &mut verdict)).with_context(named)?;
         let seen = annotated(&picture, &verdict).with_context(named)?;

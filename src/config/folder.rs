@@ -18,6 +18,8 @@ pub struct FolderConfig {
     /// Larger pictures are refused, one by one. In megapixels.
     #[serde(default = "two_megapixels")]
     pub max_megapixels: Spanned<f64>,
+    /// Bits that are used of each sample of 16, where the files do not state it, such as 12.
+    pub bits: Option<Spanned<u8>>,
     /// Inspect new pictures as they come, each once, and never end.
     #[serde(default)]
     pub watch: bool,
@@ -49,6 +51,7 @@ impl FolderConfig {
             repeat: once(),
             fps: None,
             max_megapixels: Spanned::new(0..0, megapixels),
+            bits: None,
             watch: false,
             after: None,
             move_to: None,
@@ -61,8 +64,14 @@ impl FolderConfig {
         let settle = self.settle_s.as_ref();
         check_fps(&self.fps, "source.folder.fps")
             .or_else(|| check_range(&self.max_megapixels, "source.folder.max_megapixels", 0.001, 100.0))
+            .or_else(|| self.problem_of_bits())
             .or_else(|| settle.and_then(|settle| check_range(settle, "source.folder.settle_s", 0.0, 3600.0)))
             .or_else(|| if self.watch { self.problem_of_watched() } else { self.problem_of_listed() })
+    }
+
+    fn problem_of_bits(&self) -> Option<Violation> {
+        let bits = self.bits.as_ref().filter(|bits| !(1..=16).contains(bits.get_ref()))?;
+        Some((bits.span().start, format!("source.folder.bits must lie in 1..16, found {}", bits.get_ref())))
     }
 
     /// What goes with `watch = true` alone.
@@ -123,6 +132,7 @@ mod tests {
             ("watch = true\nfps = 3\n", "line.toml:4: source.folder.fps does not go with"),
             ("watch = true\nafter = \"move\"\n", "line.toml:4: source.folder.move_to is missing"),
             ("watch = true\nmove_to = \"done\"\n", "line.toml:4: source.folder.move_to needs"),
+            ("bits = 17\n", "line.toml:3: source.folder.bits must lie in 1..16, found 17"),
             ("watch = true\nsettle_s = -1\n", "line.toml:4: source.folder.settle_s must lie in 0..3600"),
         ] {
             let error = refusal(text);

@@ -29,7 +29,8 @@ pub fn open_source(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow
             // What the line writes itself is not inspected.
             let own = std::iter::once(output).chain(moved_to).cloned().collect();
             let source = FolderSource::open(&section.path, folder_mode(section, output), own, max_pixels, telemetry);
-            Box::new(source.map_err(anyhow::Error::msg)?)
+            let bits = section.bits.as_ref().map(|bits| *bits.get_ref());
+            Box::new(source.map_err(anyhow::Error::msg)?.with_bits(bits))
         }
         Source::Pattern(line) => {
             let fps = line.fps.as_ref().map(|fps| *fps.get_ref());

@@ -6,6 +6,7 @@ mod common;
 mod bad_input;
 mod board;
 mod control_characters;
+mod file_metadata;
 mod infer;
 mod init;
 mod odd_files;

@@ -34,6 +34,43 @@ impl SampleDepth {
     }
 }
 
+/// What many pictures use of their samples: whether there is a range above all of them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BitsInUse {
+    /// Pictures of 16 bits a sample whose range nobody states.
+    pictures: u64,
+    most_bits: u8,
+}
+
+impl BitsInUse {
+    /// Counts a picture in.
+    pub fn add(&mut self, depth: SampleDepth) {
+        if depth.bits == 16 && !depth.is_stated {
+            self.pictures += 1;
+            self.most_bits = self.most_bits.max(depth.used_bits);
+        }
+    }
+
+    /// Pictures of 16 bits a sample that were counted, whose range nobody states.
+    pub fn pictures(&self) -> u64 {
+        self.pictures
+    }
+
+    /// One line where no picture used the highest bits: they are dark then, and what they show is lost in 8 bits. `how` names
+    /// the option or key that states the bits.
+    pub fn advice(&self, how: &str) -> Option<String> {
+        let camera = [10, 12, 14].into_iter().find(|bits| *bits >= self.most_bits)?;
+        let (pictures, bits) = (self.pictures, self.most_bits);
+        let noun = if pictures == 1 { "picture has" } else { "pictures have" };
+        (pictures > 0).then(|| {
+            format!(
+                "{pictures} {noun} 16 bits a sample, of which {bits} are used: if the camera has {camera} bits, state them \
+                 ({how}, with N = {camera}); otherwise they are taken as dark"
+            )
+        })
+    }
+}
+
 /// The largest sample as it is stated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StatedRange {
@@ -134,6 +171,25 @@ mod tests {
         let (bytes, depth) = scaled(&samples, StatedRange::None, None);
         assert_eq!((bytes[4], depth.leaves_high_bits_unused()), (16, true));
         assert!(!scaled(&[0, 40_000], StatedRange::None, None).1.leaves_high_bits_unused());
+    }
+
+    #[test]
+    fn many_pictures_give_one_advice() {
+        let depth = |samples: &[u16]| scaled(samples, StatedRange::None, None).1;
+        let mut in_use = BitsInUse::default();
+        assert_eq!(in_use.advice("--bits N"), None);
+        in_use.add(SampleDepth::EIGHT);
+        in_use.add(scaled(&[4080], StatedRange::None, Some(12)).1);
+        assert_eq!((in_use.pictures(), in_use.advice("--bits N")), (0, None));
+        in_use.add(depth(&[100]));
+        in_use.add(depth(&[4080]));
+        let advice = in_use.advice("--bits N").unwrap();
+        assert!(
+            advice.starts_with("2 pictures have 16 bits a sample, of which 12 are used: if the camera has 12 bits"),
+            "{advice}"
+        );
+        in_use.add(depth(&[40_000]));
+        assert_eq!(in_use.advice("--bits N"), None);
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub mod testing;
 
 pub use bicubic::BicubicRows;
 pub use colour::{Range, luma_into, luma_row, merge_row, merge_ycbcr, rgb_into, split_row, split_ycbcr};
-pub use depth::{DecodeOptions, SampleDepth};
+pub use depth::{BitsInUse, DecodeOptions, SampleDepth};
 pub use draw::{Colour, draw_box, label, side_by_side, stacked};
 pub use file::{Decoded, EXTENSIONS, decode_file, decode_file_with, is_picture_name, max_file_bytes};
 pub use format::{PixelFormat, RawFrame, decode_into};

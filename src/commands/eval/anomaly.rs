@@ -3,7 +3,8 @@
 use super::arguments::EvalArguments;
 use crate::bundle::Bundle;
 use crate::commands::dataset::{DataSet, KnownDefect, Named, Purpose, masks};
-use crate::commands::{percentile, print_json, read_picture, report_error, sheet};
+use crate::commands::picture_reader::PictureReader;
+use crate::commands::{percentile, print_json, report_error, sheet};
 use crate::escape::one_line;
 use crate::task::TaskError;
 use crate::task::anomaly::{Inspector, PixelMetrics, Verdict, auroc, bootstrap_interval, f1, recall_at};
@@ -35,6 +36,7 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
     };
     let set = DataSet::read(&named, Purpose::Evaluate)?;
     let mut inspector = Inspector::new(bundle, None)?;
+    let mut reader = PictureReader::new(arguments.bits);
     let threshold = bundle.manifest().anomaly.as_ref().map_or(0.5, |section| section.threshold);
     let mut masks = set.has_masks.then(Masks::default);
     let mut broken: Vec<String> = set.broken.iter().map(|(file, _)| file.display().to_string()).collect();
@@ -43,14 +45,16 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
     }
     let unlabelled = |file: PathBuf| KnownDefect { file, kind: None, masks: Vec::new() };
     let normal = set.normal.into_iter().map(unlabelled).collect();
-    let normal = scored(&mut inspector, normal, &mut broken, |_, size, verdict| match &mut masks {
+    let normal = scored((&mut reader, &mut inspector), normal, &mut broken, |_, size, verdict| match &mut masks {
         Some(masks) => masks.add_normal(size, verdict),
         None => Ok(()),
     })?;
-    let defect = scored(&mut inspector, set.defects, &mut broken, |defect, size, verdict| match &mut masks {
-        Some(masks) => masks.add_defect(defect, size, verdict),
-        None => Ok(()),
-    })?;
+    let defect =
+        scored((&mut reader, &mut inspector), set.defects, &mut broken, |defect, size, verdict| match &mut masks {
+            Some(masks) => masks.add_defect(defect, size, verdict),
+            None => Ok(()),
+        })?;
+    reader.advise();
     anyhow::ensure!(!normal.is_empty(), "no picture of a good part could be inspected");
     let pixels = masks.map(|masks| masks.pixels);
     let unmarked = pixels.as_ref().map_or(0, PixelMetrics::unmarked);
@@ -81,7 +85,7 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
     let misses: Vec<&Scored> = defect.iter().filter(|row| row.score < threshold).collect();
     let names = |rows: &[&Scored]| rows.iter().map(|row| row.file.display().to_string()).collect::<Vec<String>>();
     if let Some(path) = &arguments.sheet {
-        sheet::write(path, &mut inspector, &closest(&normal, &defect))?;
+        sheet::write(path, &mut reader, &mut inspector, &closest(&normal, &defect))?;
     }
     if arguments.json {
         let found: BTreeMap<String, Option<f64>> =
@@ -214,7 +218,7 @@ impl Masks {
 /// Scores pictures. One that cannot be used is reported and added to `broken`. `visit` receives each picture, its size and its
 /// verdict.
 fn scored(
-    inspector: &mut Inspector,
+    (reader, inspector): (&mut PictureReader, &mut Inspector),
     pictures: Vec<KnownDefect>,
     broken: &mut Vec<String>,
     mut visit: impl FnMut(&KnownDefect, (usize, usize), &Verdict) -> anyhow::Result<()>,
@@ -222,7 +226,7 @@ fn scored(
     let mut picture = Picture::default();
     let mut verdict = Verdict::default();
     let mut judge = |known: &KnownDefect| {
-        read_picture(&known.file, &mut picture)?;
+        reader.read(&known.file, &mut picture)?;
         let size = (picture.width(), picture.height());
         let start = Instant::now();
         inspector

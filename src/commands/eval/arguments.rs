@@ -43,6 +43,9 @@ pub struct EvalArguments {
     /// each picture the piece that is hardest to enlarge
     #[arg(long, value_name = "FILE")]
     pub sheet: Option<PathBuf>,
+    /// Anomaly: bits that are used of each sample of 16, where the files do not state it: 12 for a camera of 12 bits
+    #[arg(long, value_name = "N", requires = "normal", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub bits: Option<u8>,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,

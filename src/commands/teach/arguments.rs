@@ -41,6 +41,9 @@ pub struct TeachArguments {
     /// Number of threads [default: the number of CPU cores, at most 4]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=64))]
     pub threads: Option<u64>,
+    /// Bits that are used of each sample of 16, where the files do not state it: 12 for a camera of 12 bits
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub bits: Option<u8>,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,

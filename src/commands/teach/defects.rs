@@ -1,15 +1,15 @@
 //! Pictures of known defects, and their masks.
 
-use crate::bundle::sha256;
+use crate::commands::MAX_PICTURE_BYTES;
 use crate::commands::dataset::{KnownDefect, masks};
+use crate::commands::picture_reader::PictureReader;
 use crate::commands::progress::ProgressReporter;
-use crate::commands::{MAX_PICTURE_BYTES, MAX_PIXELS};
 use crate::files;
 use crate::task::anomaly::teach::{LabelledDefect, TeachError, Trainer};
 use anyhow::Context;
-use lineside_picture::{Picture, decode_file};
+use lineside_picture::Picture;
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The pictures of known defects, by the SHA-256 of their files; of copies only the first.
 pub struct Defects {
@@ -22,13 +22,13 @@ impl Defects {
     ///
     /// # Errors
     /// Where one cannot be read.
-    pub fn new(defects: Vec<KnownDefect>, has_masks: bool) -> anyhow::Result<Defects> {
+    pub fn new(defects: Vec<KnownDefect>, has_masks: bool, reader: &PictureReader) -> anyhow::Result<Defects> {
         let mut files: Vec<(String, KnownDefect)> = Vec::new();
         let mut known = BTreeMap::new();
         for defect in defects {
             let file = &defect.file;
             let bytes = files::read(file, MAX_PICTURE_BYTES).with_context(|| file.display().to_string())?;
-            let key = sha256(&bytes);
+            let key = reader.key(&bytes);
             if let Some(first) = known.insert(key.clone(), file.clone()) {
                 log::warn!("{}: a copy of {}; left out", file.display(), first.display());
             } else {
@@ -54,7 +54,12 @@ impl Defects {
     /// # Errors
     /// Where a picture is both a good part and a defect, where a mask is missing or does not fit, and where the cache cannot be
     /// written. Other pictures that cannot be used are left out with a warning.
-    pub fn add_to(&self, trainer: &mut Trainer, normal: &HashMap<String, PathBuf>) -> anyhow::Result<()> {
+    pub fn add_to(
+        &self,
+        trainer: &mut Trainer,
+        reader: &mut PictureReader,
+        normal: &HashMap<String, PathBuf>,
+    ) -> anyhow::Result<()> {
         if let Some((defect, other)) = self.files.iter().find_map(|(key, defect)| Some((defect, normal.get(key)?))) {
             let (file, other) = (defect.file.display(), other.display());
             anyhow::bail!("{file}: the same picture is among the good parts, {other}; remove one of the two");
@@ -66,8 +71,8 @@ impl Defects {
             progress.at(i as u64);
             let file = &defect.file;
             let name = file.display().to_string();
-            if let Err(error) = read(file, &mut picture) {
-                log::warn!("{name}: {error:#}; left out");
+            if let Err(error) = reader.read(file, &mut picture) {
+                log::warn!("{error:#}; left out");
                 continue;
             }
             if self.has_masks {
@@ -82,7 +87,7 @@ impl Defects {
                 let key = trainer.pictures()[host].key.clone();
                 let file = normal.get(&key).context("a picture was removed while it was in use")?;
                 let mut picture = Picture::default();
-                read(file, &mut picture).with_context(|| file.display().to_string())?;
+                reader.read(file, &mut picture)?;
                 hosts.push((key, picture));
             }
             let kind = defect.kind.clone().unwrap_or_else(|| "defect".into());
@@ -95,8 +100,4 @@ impl Defects {
         progress.finish();
         Ok(())
     }
-}
-
-fn read(file: &Path, picture: &mut Picture) -> anyhow::Result<()> {
-    Ok(decode_file(&files::read(file, MAX_PICTURE_BYTES)?, MAX_PIXELS, picture)?)
 }

@@ -7,17 +7,18 @@ mod report;
 
 pub use arguments::TeachArguments;
 
+use super::MAX_PICTURE_BYTES;
 use super::dataset::{DataSet, Named, Purpose};
+use super::picture_reader::PictureReader;
 use super::progress::ProgressReporter;
-use super::{MAX_PICTURE_BYTES, MAX_PIXELS};
-use crate::bundle::{self, Bundle, Draft, InputSection, Manifest, Task, sha256};
+use crate::bundle::{self, Bundle, Draft, InputSection, Manifest, Task};
 use crate::files;
 use crate::task::anomaly::teach::{DatasetCheck, TeachError, TrainedModel, Trainer, TrainingPicture, check_dataset};
 use crate::telemetry::Telemetry;
 use anyhow::Context;
 use defects::Defects;
 use lineside_engine::{Tensor, npy};
-use lineside_picture::{Picture, decode_file};
+use lineside_picture::Picture;
 use record::record;
 use report::Summary;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -67,13 +68,14 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
         log::warn!("{}: {error}; left out", file.display());
     }
     let files = evenly(set.normal, arguments.frames.unwrap_or(1000) as usize);
-    let defects = Defects::new(set.defects, set.has_masks)?;
+    let mut reader = PictureReader::new(arguments.bits);
+    let defects = Defects::new(set.defects, set.has_masks, &reader)?;
     let cache = with_suffix(&arguments.out, ".teaching");
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
     let threads = arguments.threads.map_or(cores, |threads| threads as usize);
     let begin = || Trainer::new(&backbone, (files.len(), defects.len()), &cache, threads);
     let mut trainer = begin()?;
-    let (mut by_key, mut left_out) = add_normal_pictures(&mut trainer, &files)?;
+    let (mut by_key, mut left_out) = add_normal_pictures(&mut trainer, &mut reader, &files)?;
     let is_gone = |cached: &[TrainingPicture], exists: &dyn Fn(&str) -> bool| cached.iter().any(|p| !exists(&p.key));
     if is_gone(trainer.pictures(), &|key| by_key.contains_key(key))
         || is_gone(trainer.defects(), &|key| defects.contains(key))
@@ -81,8 +83,9 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
         log::info!("pictures in the cache of features were removed: starting again");
         trainer.discard_cache()?;
         trainer = begin()?;
-        (by_key, left_out) = add_normal_pictures(&mut trainer, &files)?;
+        (by_key, left_out) = add_normal_pictures(&mut trainer, &mut reader, &files)?;
     }
+    reader.advise();
     let DatasetCheck { assignment, warnings, refusal } = check_dataset(trainer.pictures());
     for warning in left_out.iter().chain(&warnings) {
         log::warn!("{warning}");
@@ -90,7 +93,7 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
     if let Some(refusal) = refusal {
         anyhow::bail!("cannot learn from {}: {refusal}", normal.display());
     }
-    defects.add_to(&mut trainer, &by_key)?;
+    defects.add_to(&mut trainer, &mut reader, &by_key)?;
     drop(by_key);
     let share = arguments.false_alarms / 1000.0;
     let progress = ProgressReporter::new("learning", 1000);
@@ -131,6 +134,7 @@ fn evenly(files: Vec<PathBuf>, most: usize) -> Vec<PathBuf> {
 /// Adds every picture that is not in the cache yet. Returns the files by key, and warnings about those that were left out.
 fn add_normal_pictures(
     trainer: &mut Trainer,
+    reader: &mut PictureReader,
     files: &[PathBuf],
 ) -> anyhow::Result<(HashMap<String, PathBuf>, Vec<String>)> {
     let cached: HashSet<String> = trainer.pictures().iter().map(|picture| picture.key.clone()).collect();
@@ -149,11 +153,11 @@ fn add_normal_pictures(
                 continue;
             }
         };
-        let key = sha256(&bytes);
+        let key = reader.key(&bytes);
         if by_key.insert(key.clone(), file.clone()).is_some() {
             left_out.push(format!("{name}: a copy of an earlier file; left out"));
         } else if !cached.contains(&key) {
-            if let Err(error) = decode_file(&bytes, MAX_PIXELS, &mut picture) {
+            if let Err(error) = reader.decode(&bytes, &mut picture) {
                 left_out.push(format!("{name}: {error}; left out"));
                 continue;
             }

@@ -26,7 +26,7 @@ use super::pace::Pace;
 use crate::telemetry::{Cause, Telemetry};
 use crate::times::{BEAT, SILENT_SOURCE};
 use ledger::{DropFile, Ledger};
-use lineside_picture::{decode_file, max_file_bytes};
+use lineside_picture::{BitsInUse, DecodeOptions, decode_file_with, max_file_bytes};
 use picture_list::list_pictures_but;
 use reader::{Answer, FileReader};
 use std::collections::VecDeque;
@@ -39,6 +39,9 @@ use watch::Watcher;
 const AGAIN: Duration = Duration::from_secs(60);
 /// How often a drop folder without a new file is looked at.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// After so many pictures of 16 bits it is reported that none of them uses the highest.
+const PICTURES_FOR_ADVICE: u64 = 50;
 
 /// Which pictures of a folder.
 #[derive(Debug, Clone)]
@@ -70,6 +73,9 @@ pub struct FolderSource {
     max_pixels: usize,
     /// The most bytes of a file.
     max_bytes: u64,
+    options: DecodeOptions,
+    /// What the pictures use of their samples, until that is reported.
+    bits_in_use: Option<BitsInUse>,
     work: Option<Work>,
     telemetry: Telemetry,
 }
@@ -126,13 +132,31 @@ impl FolderSource {
             pace,
             max_pixels,
             max_bytes: max_file_bytes(max_pixels),
+            options: DecodeOptions::default(),
+            bits_in_use: Some(BitsInUse::default()),
             work: None,
             telemetry: telemetry.clone(),
         })
     }
 
+    /// With `bits` used of each sample of 16, where the files do not state it.
+    pub fn with_bits(self, bits: Option<u8>) -> FolderSource {
+        FolderSource { options: DecodeOptions { bits }, ..self }
+    }
+
+    /// Logs once, after enough pictures or all of them, that none uses the highest bits.
+    fn report_bits(&mut self, is_all: bool) {
+        if self.bits_in_use.is_some_and(|in_use| is_all || in_use.pictures() >= PICTURES_FOR_ADVICE)
+            && let Some(advice) = self.bits_in_use.take().and_then(|in_use| in_use.advice("source.folder.bits = N"))
+        {
+            log::warn!("{}: {advice}", self.folder.display());
+        }
+    }
+
     /// Has the reader begin with the next file, or look for one; returns what there is instead.
     fn begin(&mut self) -> Result<(), Next> {
+        let is_all = matches!(&self.files, Files::Listed { files, at, .. } if *at == files.len());
+        self.report_bits(is_all);
         let (path, file) = match &mut self.files {
             Files::Listed { files, at, repeat } => {
                 if *at == files.len() {
@@ -210,9 +234,13 @@ impl FolderSource {
         frame.name.clear();
         let inside = work.path.strip_prefix(&self.folder).unwrap_or(&work.path);
         frame.name.push_str(&inside.to_string_lossy());
-        let decoded = read
-            .map_err(|error| error.to_string())
-            .and_then(|()| decode_file(&bytes, self.max_pixels, &mut frame.picture).map_err(|error| error.to_string()));
+        let (limit, options) = (self.max_pixels, self.options);
+        let decoded = read.map_err(|error| error.to_string()).and_then(|()| {
+            decode_file_with(&bytes, limit, options, &mut frame.picture).map_err(|error| error.to_string())
+        });
+        if let (Ok(decoded), Some(in_use)) = (&decoded, &mut self.bits_in_use) {
+            in_use.add(decoded.depth);
+        }
         self.reader.give_back(bytes);
         let receipt = match (&self.files, work.file) {
             (Files::Watched { ledger, .. }, Some(file)) => Some(ledger.receipt(file)),
@@ -220,7 +248,7 @@ impl FolderSource {
         };
         frame.receipt = receipt;
         match decoded {
-            Ok(()) => Next::Frame,
+            Ok(_) => Next::Frame,
             Err(reason) => Next::Failed { name: work.path.display().to_string(), reason },
         }
     }

@@ -1,7 +1,7 @@
 //! Pairs of a large picture and the small one that is to be enlarged.
 
 use crate::commands::eval::arguments::EvalArguments;
-use crate::commands::read_picture;
+use crate::commands::picture_reader::PictureReader;
 use crate::source::picture_files;
 use crate::task::super_resolution::simulate_camera;
 use anyhow::Context;
@@ -74,14 +74,15 @@ impl Pairs {
     /// The large picture, cut to a multiple of the scale, and the small one.
     pub fn read(&self, index: usize) -> anyhow::Result<(Picture, Picture)> {
         let file = &self.large[index];
+        let mut reader = PictureReader::new(None);
         let mut original = Picture::default();
-        read_picture(file, &mut original)?;
+        reader.read(file, &mut original)?;
         let original = cut_to_multiple(&original, self.scale).with_context(|| file.display().to_string())?;
         let (width, height) = (original.width() / self.scale, original.height() / self.scale);
         let mut small = Picture::default();
         match &self.small {
             SmallPictures::Files(_, files) => {
-                read_picture(&files[index], &mut small)?;
+                reader.read(&files[index], &mut small)?;
                 anyhow::ensure!(
                     (small.width(), small.height()) == (width, height),
                     "{}: {}x{}, but {} reduced by {} is {width}x{height}",

@@ -1,0 +1,51 @@
+//! Pictures that a command reads by name, and what range their samples use.
+
+use super::{MAX_PICTURE_BYTES, MAX_PIXELS};
+use crate::bundle::sha256;
+use crate::files;
+use anyhow::Context;
+use lineside_picture::{BitsInUse, DecodeOptions, Picture, PictureError, decode_file_with};
+use std::path::Path;
+
+/// Reads pictures, with the bits that `--bits` states.
+pub struct PictureReader {
+    options: DecodeOptions,
+    in_use: BitsInUse,
+}
+
+impl PictureReader {
+    /// With `bits` used of each sample of 16, where the command line states it.
+    pub fn new(bits: Option<u8>) -> PictureReader {
+        PictureReader { options: DecodeOptions { bits }, in_use: BitsInUse::default() }
+    }
+
+    /// Reads and decodes one picture file; the error names it.
+    pub fn read(&mut self, path: &Path, picture: &mut Picture) -> anyhow::Result<()> {
+        let name = || path.display().to_string();
+        let bytes = files::read(path, MAX_PICTURE_BYTES).with_context(name)?;
+        self.decode(&bytes, picture).with_context(name)
+    }
+
+    /// Decodes the bytes of a file.
+    pub fn decode(&mut self, bytes: &[u8], picture: &mut Picture) -> Result<(), PictureError> {
+        let decoded = decode_file_with(bytes, MAX_PIXELS, self.options, picture)?;
+        self.in_use.add(decoded.depth);
+        Ok(())
+    }
+
+    /// What a file's pixels are known by: the hash of its bytes and, where they are stated, of the bits.
+    pub fn key(&self, bytes: &[u8]) -> String {
+        let key = sha256(bytes);
+        match self.options.bits {
+            Some(bits) => sha256(format!("{key} of {bits} bits").as_bytes()),
+            None => key,
+        }
+    }
+
+    /// Writes to the log where no picture used the highest bits.
+    pub fn advise(&self) {
+        if let Some(advice) = self.in_use.advice("--bits N") {
+            log::warn!("{advice}");
+        }
+    }
+}
