@@ -207,7 +207,7 @@ fn a_program_that_is_faster_than_the_line_is_not_held_up() {
     std::fs::write(&go, "").unwrap();
     await_logged(&path, "it ended with status 0", 1);
     let stop = stop(line, folder.path());
-    assert!(stop["captured"].as_u64().unwrap() > 10_000 && stop["dropped_stale"].as_u64().unwrap() > 100, "{stop}");
+    assert!(stop["captured"].as_u64().unwrap() >= 10_000 && stop["dropped_stale"].as_u64().unwrap() > 100, "{stop}");
 }
 
 #[test]
