@@ -41,6 +41,14 @@ pub enum CameraFormat {
     Nv12,
     Mjpeg,
     Grey,
+    Uyvy,
+    Yuv420,
+    Yvu420,
+    Rgb24,
+    Bgr24,
+    Grey10,
+    Grey12,
+    Grey16,
 }
 
 /// The value of a camera's control.
@@ -55,6 +63,14 @@ impl CameraFormat {
             CameraFormat::Nv12 => PixelFormat::Nv12,
             CameraFormat::Mjpeg => PixelFormat::Mjpeg,
             CameraFormat::Grey => PixelFormat::Grey,
+            CameraFormat::Uyvy => PixelFormat::Uyvy,
+            CameraFormat::Yuv420 => PixelFormat::Yuv420,
+            CameraFormat::Yvu420 => PixelFormat::Yvu420,
+            CameraFormat::Rgb24 => PixelFormat::Rgb24,
+            CameraFormat::Bgr24 => PixelFormat::Bgr24,
+            CameraFormat::Grey10 => PixelFormat::Grey10,
+            CameraFormat::Grey12 => PixelFormat::Grey12,
+            CameraFormat::Grey16 => PixelFormat::Grey16,
         }
     }
 }

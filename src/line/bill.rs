@@ -1,6 +1,6 @@
 //! The bill of a line's memory: what each thing takes, in the order in which it is made.
 
-use crate::config::{Config, Source};
+use crate::config::{CameraFormat, Config, Source};
 use crate::field;
 use crate::memory::{Bill, heap_use};
 use crate::pipeline;
@@ -13,8 +13,10 @@ use lineside_engine::{MemoryUsage, Plan};
 
 /// Bytes of a decoded pixel.
 const FRAME_BYTES: usize = 3;
-/// Bytes of a camera's pixel, at most: YUYV, and what drivers set aside for a JPEG.
+/// Bytes of a camera's pixel: of YUYV, and what drivers set aside for a JPEG.
 const RAW_BYTES: u64 = 2;
+/// The same of RGB.
+const RAW_RGB_BYTES: u64 = 3;
 /// What reading one file may hold beside its pixels: the file's bytes and the decoder's state.
 const DECODER_BYTES: u64 = 4 << 20;
 
@@ -66,8 +68,13 @@ pub(super) fn add_frames(bill: &mut Bill, config: &Config, pixels: u64, enlarged
     let frame = pixels * FRAME_BYTES as u64;
     let reports = pipeline::QUEUE as u64 + 1;
     bill.add("frames (3 in turn, 1 in the decoder)", 4 * frame + DECODER_BYTES);
-    if let Source::Camera(_) = &config.source {
-        bill.add("camera's buffers", u64::from(camera::BUFFERS) * pixels * RAW_BYTES);
+    if let Source::Camera(camera) = &config.source {
+        let bytes = match camera.format {
+            // It may be one that delivers nothing but RGB.
+            None | Some(CameraFormat::Rgb24 | CameraFormat::Bgr24) => RAW_RGB_BYTES,
+            Some(_) => RAW_BYTES,
+        };
+        bill.add("camera's buffers", u64::from(camera::BUFFERS) * pixels * bytes);
     }
     bill.add("verdicts for the writer", reports * (frame + enlarged));
     bill.add("pictures being written", evidence_bytes(pixels, enlarged));

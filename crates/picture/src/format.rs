@@ -12,14 +12,26 @@ pub enum PixelFormat {
     Grey,
     /// Two pixels in four bytes, Y Cb Y Cr (`YUYV`, 4:2:2). A row of odd width ends in a whole pair.
     Yuyv,
+    /// Two pixels in four bytes, Cb Y Cr Y (`UYVY`, 4:2:2). A row of odd width ends in a whole pair.
+    Uyvy,
     /// A plane of luma, then one of Cb Cr pairs for each 2x2 pixels (`NV12`, 4:2:0). Rows of odd width are one byte
     /// longer than wide, in both planes.
     Nv12,
     /// A plane of luma, then one of Cb and one of Cr for each 2x2 pixels (`YU12`, I420, 4:2:0). The stride of chroma is half of
     /// luma's, rounded up.
     Yuv420,
+    /// The same with Cr before Cb (`YV12`).
+    Yvu420,
     /// Red, green, blue (`RGB3`).
     Rgb24,
+    /// Blue, green, red (`BGR3`).
+    Bgr24,
+    /// Two bytes of luma a pixel, the lower one first, of which 10 bits count (`Y10`).
+    Grey10,
+    /// The same with 12 bits (`Y12`).
+    Grey12,
+    /// The same with 16 bits (`Y16`).
+    Grey16,
     /// A JPEG for each frame (`MJPG`, `JPEG`).
     Mjpeg,
 }
@@ -41,9 +53,9 @@ pub struct RawFrame<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Decodes a frame into `out`, which is allocated only when it is too small: [`PixelFormat::Grey`] to
+/// Decodes a frame into `out`, which is allocated only when it is too small: grey of any depth to
 /// [`Layout::Grey`], a JPEG of luma alone also, everything else to [`Layout::Rgb`]. Chroma is taken from the nearest
-/// sample, YCbCr is BT.601.
+/// sample, YCbCr is BT.601; grey of more than 8 bits is scaled and rounded.
 ///
 /// # Errors
 /// - [`PictureError::Empty`] or [`PictureError::TooLarge`] when the size makes no sense.
@@ -64,6 +76,18 @@ pub fn decode_into(raw: &RawFrame, out: &mut Picture) -> Result<(), PictureError
                 }
             }
         }
+        PixelFormat::Grey10 => deep_grey(raw, 10, out)?,
+        PixelFormat::Grey12 => deep_grey(raw, 12, out)?,
+        PixelFormat::Grey16 => deep_grey(raw, 16, out)?,
+        PixelFormat::Bgr24 => {
+            let rows = Rows::of(raw, "BGR frame", width.saturating_mul(3), height)?;
+            out.reshape(Layout::Rgb, width, height);
+            for y in 0..height {
+                for (out, bgr) in out.row_mut(y).chunks_exact_mut(3).zip(rows.row(y).chunks_exact(3)) {
+                    out.copy_from_slice(&[bgr[2], bgr[1], bgr[0]]);
+                }
+            }
+        }
         PixelFormat::Rgb24 => {
             let rows = Rows::of(raw, "RGB frame", width.saturating_mul(3), height)?;
             out.reshape(Layout::Rgb, width, height);
@@ -77,6 +101,14 @@ pub fn decode_into(raw: &RawFrame, out: &mut Picture) -> Result<(), PictureError
             for y in 0..height {
                 let quads = rows.row(y).chunks_exact(4);
                 write_pairs(out.row_mut(y), range, quads.map(|q| ([q[0], q[2]], q[1], q[3])));
+            }
+        }
+        PixelFormat::Uyvy => {
+            let rows = Rows::of(raw, "UYVY frame", width.div_ceil(2).saturating_mul(4), height)?;
+            out.reshape(Layout::Rgb, width, height);
+            for y in 0..height {
+                let quads = rows.row(y).chunks_exact(4);
+                write_pairs(out.row_mut(y), range, quads.map(|q| ([q[1], q[3]], q[0], q[2])));
             }
         }
         PixelFormat::Nv12 => {
@@ -94,7 +126,7 @@ pub fn decode_into(raw: &RawFrame, out: &mut Picture) -> Result<(), PictureError
                 write_pairs(out.row_mut(y), range, pairs);
             }
         }
-        PixelFormat::Yuv420 => {
+        PixelFormat::Yuv420 | PixelFormat::Yvu420 => {
             let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
             let stride = raw.stride.unwrap_or(width);
             if stride < width {
@@ -109,7 +141,8 @@ pub fn decode_into(raw: &RawFrame, out: &mut Picture) -> Result<(), PictureError
                 return Err(PictureError::BufferLength { what: "YUV 4:2:0 frame", expected, actual: raw.bytes.len() });
             }
             let (luma, chroma) = raw.bytes.split_at(luma_length);
-            let (cb, cr) = chroma.split_at(plane);
+            let (first, second) = chroma.split_at(plane);
+            let (cb, cr) = if raw.format == PixelFormat::Yuv420 { (first, second) } else { (second, first) };
             out.reshape(Layout::Rgb, width, height);
             for y in 0..height {
                 let luma = luma[y * stride..][..width].chunks(2);
@@ -127,6 +160,20 @@ pub fn decode_into(raw: &RawFrame, out: &mut Picture) -> Result<(), PictureError
                 let what = "JPEG of the camera";
                 return Err(PictureError::SizeMismatch { what, width, height, actual_width, actual_height });
             }
+        }
+    }
+    Ok(())
+}
+
+/// Grey of `bits` bits in two bytes each. What lies above them counts as white.
+fn deep_grey(raw: &RawFrame, bits: u32, out: &mut Picture) -> Result<(), PictureError> {
+    let rows = Rows::of(raw, "deep grey frame", raw.width.saturating_mul(2), raw.height)?;
+    let white = (1 << bits) - 1;
+    out.reshape(Layout::Grey, raw.width, raw.height);
+    for y in 0..raw.height {
+        for (out, word) in out.row_mut(y).iter_mut().zip(rows.row(y).as_chunks::<2>().0) {
+            let luma = u32::from(u16::from_le_bytes(*word)).min(white);
+            *out = expand_luma(raw.range, ((luma * 255 + white / 2) / white) as u8);
         }
     }
     Ok(())
@@ -245,6 +292,34 @@ mod tests {
     }
 
     #[test]
+    fn other_orders_of_the_same_samples_are_the_same_picture() {
+        let swap = |bytes: &[u8]| bytes.chunks(2).flat_map(|pair| [pair[1], pair[0]]).collect::<Vec<u8>>();
+        let yuyv = [10, 100, 20, 150, 30, 110, 99, 140];
+        let expected = decode(&frame(PixelFormat::Yuyv, 3, 1, &yuyv));
+        assert_eq!(decode(&frame(PixelFormat::Uyvy, 3, 1, &swap(&yuyv))), expected);
+        let yuv420 = [1, 2, 3, 4, 5, 6, 7, 8, 9, 100, 102, 104, 106, 101, 103, 105, 107];
+        let yvu420 = [&yuv420[..9], &yuv420[13..], &yuv420[9..13]].concat();
+        let expected = decode(&frame(PixelFormat::Yuv420, 3, 3, &yuv420));
+        assert_eq!(decode(&frame(PixelFormat::Yvu420, 3, 3, &yvu420)), expected);
+        let bgr = [3, 2, 1, 6, 5, 4];
+        assert_eq!(decode(&frame(PixelFormat::Bgr24, 2, 1, &bgr)).data(), [1, 2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn deep_grey_is_scaled_and_rounded() {
+        let cases: [(PixelFormat, [u16; 4], [u8; 4]); 3] = [
+            (PixelFormat::Grey10, [0, 2, 3, 1023], [0, 0, 1, 255]),
+            (PixelFormat::Grey12, [8, 9, 4095, 65535], [0, 1, 255, 255]),
+            (PixelFormat::Grey16, [128, 129, 32768, 65535], [0, 1, 128, 255]),
+        ];
+        for (format, words, expected) in cases {
+            let bytes: Vec<u8> = words.into_iter().flat_map(u16::to_le_bytes).collect();
+            let picture = decode(&frame(format, 4, 1, &bytes));
+            assert_eq!((picture.layout(), picture.data()), (Layout::Grey, expected.as_slice()), "{format:?}");
+        }
+    }
+
+    #[test]
     fn rgb_is_copied() {
         let bytes: Vec<u8> = (0..12).collect();
         assert_eq!(decode(&frame(PixelFormat::Rgb24, 2, 2, &bytes)).data(), bytes);
@@ -283,7 +358,7 @@ mod tests {
         fn any_frame_decodes_or_is_refused(
             format in prop::sample::select(vec![
                 PixelFormat::Grey, PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::Yuv420, PixelFormat::Rgb24,
-                PixelFormat::Mjpeg,
+                PixelFormat::Mjpeg, PixelFormat::Uyvy, PixelFormat::Yvu420, PixelFormat::Bgr24, PixelFormat::Grey12,
             ]),
             limited in any::<bool>(),
             (width, height) in (0..40_usize, 0..40_usize),

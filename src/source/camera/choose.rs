@@ -19,12 +19,18 @@ pub struct RequestedMode {
 
 /// Formats by picture quality. Raw colour comes first; JPEG costs time and leaves block artefacts, but is often the only format
 /// for a large picture at a good rate. Grey comes last because it has no colour; many grey cameras offer nothing else.
-pub(super) const BEST_FIRST: [PixelFormat; 6] = [
-    PixelFormat::Rgb24,
+pub(super) const BEST_FIRST: [PixelFormat; 12] = [
     PixelFormat::Yuyv,
+    PixelFormat::Uyvy,
     PixelFormat::Nv12,
     PixelFormat::Yuv420,
+    PixelFormat::Yvu420,
+    PixelFormat::Rgb24,
+    PixelFormat::Bgr24,
     PixelFormat::Mjpeg,
+    PixelFormat::Grey16,
+    PixelFormat::Grey12,
+    PixelFormat::Grey10,
     PixelFormat::Grey,
 ];
 
@@ -37,6 +43,12 @@ pub fn format_name(format: PixelFormat) -> &'static str {
         PixelFormat::Grey => "GREY",
         PixelFormat::Yuv420 => "YU12",
         PixelFormat::Rgb24 => "RGB3",
+        PixelFormat::Uyvy => "UYVY",
+        PixelFormat::Yvu420 => "YV12",
+        PixelFormat::Bgr24 => "BGR3",
+        PixelFormat::Grey10 => "Y10",
+        PixelFormat::Grey12 => "Y12",
+        PixelFormat::Grey16 => "Y16",
     }
 }
 
@@ -60,7 +72,8 @@ pub fn choose(
         formats = vec![only];
     }
     if formats.is_empty() {
-        return Err(lacking("it has none of the formats YUYV, NV12, MJPG, GREY".into()));
+        let known = BEST_FIRST.map(format_name).join(", ");
+        return Err(lacking(format!("it has none of the formats {known}")));
     }
     let (mut best, mut offered_sizes) = (None, Vec::new());
     for format in formats {

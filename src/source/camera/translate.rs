@@ -5,11 +5,19 @@ use super::request::sys;
 use lineside_picture::{PixelFormat, Range};
 
 /// Drivers' numbers of the formats that can be decoded, which are four letters each.
-pub const FORMATS: [(u32, PixelFormat); 5] = [
+pub const FORMATS: [(u32, PixelFormat); 13] = [
     (u32::from_le_bytes(*b"YUYV"), PixelFormat::Yuyv),
+    (u32::from_le_bytes(*b"UYVY"), PixelFormat::Uyvy),
     (u32::from_le_bytes(*b"NV12"), PixelFormat::Nv12),
+    (u32::from_le_bytes(*b"YU12"), PixelFormat::Yuv420),
+    (u32::from_le_bytes(*b"YV12"), PixelFormat::Yvu420),
+    (u32::from_le_bytes(*b"RGB3"), PixelFormat::Rgb24),
+    (u32::from_le_bytes(*b"BGR3"), PixelFormat::Bgr24),
     (u32::from_le_bytes(*b"MJPG"), PixelFormat::Mjpeg),
     (u32::from_le_bytes(*b"JPEG"), PixelFormat::Mjpeg),
+    (u32::from_le_bytes(*b"Y16 "), PixelFormat::Grey16),
+    (u32::from_le_bytes(*b"Y12 "), PixelFormat::Grey12),
+    (u32::from_le_bytes(*b"Y10 "), PixelFormat::Grey10),
     (u32::from_le_bytes(*b"GREY"), PixelFormat::Grey),
 ];
 
@@ -72,11 +80,19 @@ pub fn luma_range(format: Option<PixelFormat>, colorspace: u32, quantization: u3
     match (quantization, format) {
         (sys::v4l2_quantization_V4L2_QUANTIZATION_FULL_RANGE, _) => Range::Full,
         (sys::v4l2_quantization_V4L2_QUANTIZATION_LIM_RANGE, _) => Range::Limited,
-        (_, Some(PixelFormat::Yuyv | PixelFormat::Nv12)) if colorspace != sys::v4l2_colorspace_V4L2_COLORSPACE_JPEG => {
+        (_, Some(format)) if is_video(format) && colorspace != sys::v4l2_colorspace_V4L2_COLORSPACE_JPEG => {
             Range::Limited
         }
         _ => Range::Full,
     }
+}
+
+/// Whether a format has luma and chroma, as video.
+fn is_video(format: PixelFormat) -> bool {
+    matches!(
+        format,
+        PixelFormat::Yuyv | PixelFormat::Uyvy | PixelFormat::Nv12 | PixelFormat::Yuv420 | PixelFormat::Yvu420
+    )
 }
 
 #[cfg(test)]
@@ -127,6 +143,8 @@ mod tests {
             luma_range(Some(PixelFormat::Yuyv), 8, sys::v4l2_quantization_V4L2_QUANTIZATION_FULL_RANGE),
             Range::Full
         );
+        assert_eq!(luma_range(Some(PixelFormat::Yvu420), 8, 0), Range::Limited);
+        assert_eq!(luma_range(Some(PixelFormat::Grey12), 8, 0), Range::Full);
         assert_eq!(luma_range(Some(PixelFormat::Mjpeg), 8, 0), Range::Full);
         assert_eq!(luma_range(Some(PixelFormat::Grey), 8, 0), Range::Full);
         assert_eq!(

@@ -42,10 +42,11 @@ impl StreamMode {
         let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
         match self.pixel_format() {
             PixelFormat::Grey => width * height,
-            PixelFormat::Rgb24 => 3 * width * height,
-            PixelFormat::Yuyv => 4 * half_width * height,
+            PixelFormat::Grey10 | PixelFormat::Grey12 | PixelFormat::Grey16 => 2 * width * height,
+            PixelFormat::Rgb24 | PixelFormat::Bgr24 => 3 * width * height,
+            PixelFormat::Yuyv | PixelFormat::Uyvy => 4 * half_width * height,
             PixelFormat::Nv12 => 2 * half_width * (height + half_height),
-            PixelFormat::Yuv420 => width * height + 2 * half_width * half_height,
+            PixelFormat::Yuv420 | PixelFormat::Yvu420 => width * height + 2 * half_width * half_height,
             // As much as drivers set aside, and some more for what a file has beside its pixels.
             PixelFormat::Mjpeg => 2 * width * height + (1 << 16),
         }
