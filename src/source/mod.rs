@@ -6,6 +6,7 @@
 //! | `pace.rs`, `monotonic.rs` | a fixed rate; time stamps of the kernel |
 //! | `folder/`, `pattern.rs`, [`camera`], [`process`] | the sources |
 //! | `triggered.rs` | one frame of another source for each edge of a GPIO line |
+//! | `view.rs` | frames of another source, turned, mirrored and cropped |
 
 pub mod camera;
 mod folder;
@@ -16,9 +17,11 @@ mod pattern;
 pub mod process;
 mod receipt;
 mod triggered;
+mod view;
 
 pub use folder::{AfterVerdict, FolderMode, FolderSource, PassedOver, PictureList, list_pictures, picture_files};
 pub use frame::{Frame, FrameSource, Next, SourceCondition, SourceState};
 pub use pattern::PatternSource;
 pub use receipt::{Receipt, Settled};
 pub use triggered::{EdgeEvent, TriggerInput, TriggeredSource};
+pub use view::{View, ViewSource};

@@ -1,6 +1,6 @@
 //! Pictures that lie on their side or are mirrored, turned as their file states (EXIF, tag 274).
 
-use super::picture::Picture;
+use super::picture::{Picture, Rect};
 use image::metadata::Orientation;
 
 impl Picture {
@@ -10,6 +10,58 @@ impl Picture {
         let (bytes, (width, height)) = upright(orientation, self.into_data(), size, layout.channels());
         // Of the same length, so never absent.
         Picture::from_data(layout, width, height, bytes).unwrap_or_default()
+    }
+
+    /// Width and height once it is turned.
+    pub fn upright_size(&self, orientation: Orientation) -> (usize, usize) {
+        let (width, height) = (self.width(), self.height());
+        if swaps_sides(orientation) { (height, width) } else { (width, height) }
+    }
+
+    /// The part of the turned picture that lies in `area` (clamped to it), in `out`, whose buffer is used again.
+    pub fn upright_into(&self, orientation: Orientation, area: Rect, out: &mut Picture) {
+        let (width, height) = self.upright_size(orientation);
+        let area = area.clamp_to(width, height);
+        let (channels, steps) = (self.channels(), Steps::of(orientation, (self.width(), self.height())));
+        out.reshape(self.layout(), area.width, area.height);
+        for y in 0..area.height {
+            let row = out.row_mut(y).chunks_exact_mut(channels);
+            for (x, pixel) in row.enumerate() {
+                let from = steps.to(area.x + x, area.y + y) * channels;
+                pixel.copy_from_slice(&self.data()[from..from + channels]);
+            }
+        }
+    }
+}
+
+/// Where a pixel of the turned picture comes from.
+struct Steps {
+    /// The upper left one, as a number of pixels from the file's first.
+    first: usize,
+    /// From column to column, and from row to row.
+    across: isize,
+    down: isize,
+}
+
+impl Steps {
+    fn of(orientation: Orientation, (width, height): (usize, usize)) -> Steps {
+        let (right, bottom) = (width.saturating_sub(1), (height.saturating_sub(1)) * width);
+        let (one, row) = (1_isize, width as isize);
+        let (first, across, down) = match orientation {
+            Orientation::NoTransforms => (0, one, row),
+            Orientation::FlipHorizontal => (right, -one, row),
+            Orientation::Rotate180 => (bottom + right, -one, -row),
+            Orientation::FlipVertical => (bottom, one, -row),
+            Orientation::Rotate90FlipH => (0, row, one),
+            Orientation::Rotate90 => (bottom, -row, one),
+            Orientation::Rotate270FlipH => (bottom + right, -row, -one),
+            Orientation::Rotate270 => (right, row, -one),
+        };
+        Steps { first, across, down }
+    }
+
+    fn to(&self, x: usize, y: usize) -> usize {
+        self.first.wrapping_add_signed(y as isize * self.down + x as isize * self.across)
     }
 }
 
@@ -32,24 +84,15 @@ pub(super) fn upright(
     (width, height): (usize, usize),
     channels: usize,
 ) -> (Vec<u8>, (usize, usize)) {
-    // Where the upper left pixel comes from, and how far from pixel to pixel and from row to row, in pixels of the file.
-    let (right, bottom) = (width.saturating_sub(1), (height.saturating_sub(1)) * width);
-    let (across, down) = (1_isize, width as isize);
-    let (first, step, row_step) = match orientation {
-        Orientation::NoTransforms => return (bytes, (width, height)),
-        Orientation::FlipHorizontal => (right, -across, down),
-        Orientation::Rotate180 => (bottom + right, -across, -down),
-        Orientation::FlipVertical => (bottom, across, -down),
-        Orientation::Rotate90FlipH => (0, down, across),
-        Orientation::Rotate90 => (bottom, -down, across),
-        Orientation::Rotate270FlipH => (bottom + right, -down, -across),
-        Orientation::Rotate270 => (right, down, -across),
-    };
+    if orientation == Orientation::NoTransforms {
+        return (bytes, (width, height));
+    }
+    let steps = Steps::of(orientation, (width, height));
     let (new_width, new_height) = if swaps_sides(orientation) { (height, width) } else { (width, height) };
     let mut turned = Vec::with_capacity(bytes.len());
-    for y in 0..new_height as isize {
-        for x in 0..new_width as isize {
-            let from = first.wrapping_add_signed(y * row_step + x * step) * channels;
+    for y in 0..new_height {
+        for x in 0..new_width {
+            let from = steps.to(x, y) * channels;
             turned.extend_from_slice(&bytes[from..from + channels]);
         }
     }
@@ -84,6 +127,14 @@ mod tests {
             let rgb = Picture::from_data(Layout::Rgb, 3, 2, rgb).unwrap().upright(orientation);
             let expected: Vec<u8> = expected.iter().flat_map(|&value| [value, value + 10, value + 20]).collect();
             assert_eq!((rgb.width(), rgb.data()), (width, &expected[..]), "{tag}");
+            // The same in another picture's buffer, whole and in part.
+            let (as_it_lies, mut out) =
+                (Picture::from_data(Layout::Grey, 3, 2, (1..=6).collect()).unwrap(), Picture::default());
+            let (all, part) = (Rect { x: 0, y: 0, width: 9, height: 9 }, Rect { x: 1, y: 1, width: 1, height: 1 });
+            as_it_lies.upright_into(orientation, all, &mut out);
+            assert_eq!(out, grey, "{tag}");
+            as_it_lies.upright_into(orientation, part, &mut out);
+            assert_eq!(out.data(), [grey.row(1)[1]], "{tag}");
         }
         assert!(Picture::default().upright(Orientation::Rotate90).is_empty());
     }
