@@ -113,6 +113,10 @@ impl Config {
         if !self.heat.degrade.get_ref() {
             return Some((at, "heat.smaller has no effect without heat.degrade = true".into()));
         }
+        if !self.view.view().is_plain() {
+            let problem = "heat.smaller does not go with a source's rotate, flip or crop: its bundle would see other parts of a frame";
+            return Some((at, problem.into()));
+        }
         let (width, height) = match &self.source {
             Source::Camera(camera) => (*camera.width.get_ref(), *camera.height.get_ref()),
             Source::Pattern(pattern) => (*pattern.width.get_ref(), *pattern.height.get_ref()),

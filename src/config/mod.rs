@@ -11,6 +11,7 @@ mod process;
 mod secrets;
 mod starter;
 mod status_page;
+mod view;
 
 use crate::files;
 pub use camera::{CameraConfig, CameraFormat, ControlValue};
@@ -26,12 +27,14 @@ pub use presets::{
 pub use process::{LumaRange, ProcessConfig, ProcessFormat};
 pub use starter::Starter;
 pub use status_page::StatusPageConfig;
+pub use view::ViewConfig;
 
 use crate::task::super_resolution::{MIN_SPOT, When};
 use bytesize::ByteSize;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
+use toml::de::DeTable;
 
 /// The configuration of `lineside run` and `lineside check`.
 #[derive(Debug, Deserialize)]
@@ -67,6 +70,9 @@ pub struct Config {
     pub status_page: Option<StatusPageConfig>,
     /// The broker that receives all records.
     pub mqtt: Option<MqttConfig>,
+    /// How the source's frames are to be looked at; among the keys of the source.
+    #[serde(skip)]
+    pub view: ViewConfig,
     #[serde(skip)]
     origin: Origin,
 }
@@ -278,7 +284,10 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
         let origin = Origin { path: path.into(), ends };
-        let parsed = toml::from_str::<Config>(text);
+        let parsed = DeTable::parse(text).and_then(|mut root| {
+            let view = ViewConfig::take_from(&mut root)?;
+            Ok(Config { view, ..Config::deserialize(toml::Deserializer::from(root))? })
+        });
         let mut config = parsed.map_err(|e| {
             let start = e.span().map_or(0, |span| span.start);
             origin.error_at(start, e.message().replace('\n', " "))
@@ -310,6 +319,7 @@ impl Config {
             heat: HeatConfig::default(),
             status_page: None,
             mqtt: None,
+            view: ViewConfig::default(),
             origin: Origin::default(),
         }
     }
@@ -330,6 +340,7 @@ impl Config {
         let threshold = self.anomaly.threshold.as_ref();
         let false_alarms = self.anomaly.false_alarms.as_ref();
         source
+            .or_else(|| self.view.problem())
             .or_else(|| threshold.and_then(|value| check_range(value, "anomaly.threshold", 0.0, 1.0)))
             .or_else(|| false_alarms.and_then(|value| check_range(value, "anomaly.false_alarms", 0.01, 500.0)))
             .or_else(|| {

@@ -68,6 +68,9 @@ pub(super) fn add_frames(bill: &mut Bill, config: &Config, pixels: u64, enlarged
     let frame = pixels * FRAME_BYTES as u64;
     let reports = pipeline::QUEUE as u64 + 1;
     bill.add("frames (3 in turn, 1 in the decoder)", 4 * frame + DECODER_BYTES);
+    if !config.view.view().is_plain() {
+        bill.add("a frame before it is turned or cropped", frame);
+    }
     if let Source::Camera(camera) = &config.source {
         let bytes = match camera.format {
             // It may be one that delivers nothing but RGB.

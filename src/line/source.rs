@@ -4,7 +4,7 @@ use super::camera::open_camera;
 use super::mode::Mode;
 use super::process::{open_program, program_plan};
 use crate::config::{Config, FolderConfig, KeepOrMove, Source};
-use crate::source::{AfterVerdict, FolderMode, FolderSource, FrameSource, PatternSource};
+use crate::source::{AfterVerdict, FolderMode, FolderSource, FrameSource, PatternSource, ViewSource};
 use crate::telemetry::Telemetry;
 use anyhow::Context;
 use std::path::Path;
@@ -20,6 +20,18 @@ const SETTLE_S: f64 = 1.0;
 /// # Errors
 /// Where it cannot be opened; the error names the line of the configuration.
 pub fn open_source(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Result<Box<dyn FrameSource>> {
+    let source = source_itself(config, mode, telemetry)?;
+    let view = config.view.view();
+    if view.is_plain() {
+        return Ok(source);
+    }
+    Ok(Box::new(ViewSource::new(source, view).map_err(|problem| match &config.view.crop {
+        Some(crop) => config.error_at(crop, problem).into(),
+        None => anyhow::Error::msg(problem),
+    })?))
+}
+
+fn source_itself(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Result<Box<dyn FrameSource>> {
     Ok(match &config.source {
         Source::Camera(section) => open_camera(config, section, mode, telemetry)?,
         Source::Folder(section) => {

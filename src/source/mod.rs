@@ -24,4 +24,4 @@ pub use frame::{Frame, FrameSource, Next, SourceCondition, SourceState};
 pub use pattern::PatternSource;
 pub use receipt::{Receipt, Settled};
 pub use triggered::{EdgeEvent, TriggerInput, TriggeredSource};
-pub use view::{View, ViewSource};
+pub use view::{FrameView, ViewSource};

@@ -7,14 +7,14 @@ use std::time::Instant;
 
 /// How a frame is to be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct View {
+pub struct FrameView {
     /// How it is turned and mirrored.
     pub orientation: Orientation,
     /// What is left of the turned frame, in its pixels; `None`: all.
     pub crop: Option<Rect>,
 }
 
-impl View {
+impl FrameView {
     /// Whether frames stay as they are.
     pub fn is_plain(&self) -> bool {
         self.orientation == Orientation::NoTransforms && self.crop.is_none()
@@ -47,10 +47,10 @@ impl View {
     }
 }
 
-/// Delivers another source's frames as a [`View`] has them.
+/// Delivers another source's frames as a [`FrameView`] has them.
 pub struct ViewSource {
     source: Box<dyn FrameSource>,
-    view: View,
+    view: FrameView,
     /// The frame as the source delivers it; its buffer goes round.
     raw: Picture,
 }
@@ -60,7 +60,7 @@ impl ViewSource {
     ///
     /// # Errors
     /// In one line, where the source's frames are known to be too small for the view.
-    pub fn new(source: Box<dyn FrameSource>, view: View) -> Result<ViewSource, String> {
+    pub fn new(source: Box<dyn FrameSource>, view: FrameView) -> Result<ViewSource, String> {
         let mut raw = Picture::default();
         if let Some(size) = source.frame_size() {
             view.area(view.turned(size))?;
@@ -133,7 +133,7 @@ impl FrameSource for ViewSource {
     }
 
     fn describe(&self) -> String {
-        let View { orientation, crop } = self.view;
+        let FrameView { orientation, crop } = self.view;
         let turned = match orientation {
             Orientation::NoTransforms => "",
             Orientation::Rotate90 => ", turned by 90 degrees",
@@ -161,7 +161,7 @@ mod tests {
         let (mut plain, mut frame) = (Frame::default(), Frame::default());
         assert_eq!(pattern().next(&mut plain), Next::Frame);
         let crop = Rect { x: 5, y: 7, width: 30, height: 20 };
-        let view = View { orientation: Orientation::Rotate90, crop: Some(crop) };
+        let view = FrameView { orientation: Orientation::Rotate90, crop: Some(crop) };
         let mut source = ViewSource::new(pattern(), view).unwrap();
         assert_eq!(source.frame_size(), Some((30, 20)));
         for _ in 0..2 {
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused_at_the_start_or_frame_by_frame() {
         let crop = Some(Rect { x: 0, y: 0, width: 60, height: 20 });
-        let view = View { orientation: Orientation::Rotate270, crop };
+        let view = FrameView { orientation: Orientation::Rotate270, crop };
         let error = ViewSource::new(pattern(), view).err().unwrap();
         assert!(error.contains("crop = [0, 0, 60, 20]") && error.contains("which is 48x64, once turned"), "{error}");
         let folder = tempfile::tempdir().unwrap();
@@ -192,7 +192,7 @@ mod tests {
         let telemetry = crate::telemetry::Telemetry::default();
         let source = super::super::FolderSource::open(folder.path(), mode, Vec::new(), 64, &telemetry).unwrap();
         let mut source =
-            ViewSource::new(Box::new(source), View { orientation: Orientation::NoTransforms, crop }).unwrap();
+            ViewSource::new(Box::new(source), FrameView { orientation: Orientation::NoTransforms, crop }).unwrap();
         let mut frame = Frame::default();
         let outcome = loop {
             match source.next(&mut frame) {

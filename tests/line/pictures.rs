@@ -142,6 +142,27 @@ fn normal_frames_are_kept_for_teaching_and_go_first() {
 }
 
 #[test]
+fn frames_are_judged_and_kept_turned_and_cropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = "[source.pattern]\nwidth = 160\nheight = 120\nframes = 2\nrotate = 90\ncrop = [10, 20, 100, 120]";
+    let (configuration, results) = line(folder.path(), 8, source, "normal_every = 1");
+    succeed(&["run", arg(&configuration)]);
+    // Whatever the demo's bundle holds of it, the frame is kept.
+    let originals =
+        records(&results).into_iter().find_map(|record| record["files"]["original"].as_str().map(String::from));
+    let path = results.join(originals.unwrap());
+    let mut picture = Picture::default();
+    decode_file(&std::fs::read(path).unwrap(), 1 << 20, &mut picture).unwrap();
+    assert_eq!((picture.width(), picture.height()), (100, 120));
+    let (configuration, _) = line(folder.path(), 8, &source.replace("[10, 20", "[30, 20"), "");
+    refuse(
+        &["run", arg(&configuration)],
+        78,
+        &["line.toml:6: crop = [30, 20, 100, 120]", "which is 120x160, once turned"],
+    );
+}
+
+#[test]
 fn limits_that_make_no_sense_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = |more: &str| config(folder.path(), &format!("[source.pattern]\n[output]\n{more}\n"));
