@@ -3,6 +3,7 @@
 use super::Target;
 use super::picture::{LIMIT, check_picture};
 use super::text::check_line;
+use lineside_picture::image::metadata::Orientation;
 use lineside_picture::{Picture, PixelFormat, Range, RawFrame, decode_file, decode_into};
 
 /// This target.
@@ -39,12 +40,18 @@ pub fn target(data: &[u8]) {
         return check_line(&error.to_string());
     }
     check_picture(&whole);
-    let (width, height) = (whole.width(), whole.height());
     let frame =
         |width, height, range| RawFrame { format: PixelFormat::Mjpeg, range, width, height, stride: None, bytes: data };
     let mut decoded = Picture::default();
-    decode_into(&frame(width, height, Range::Full), &mut decoded).expect("a frame of the size in its header");
-    assert!(decoded == whole, "the camera's decoder gives other pixels");
+    // A camera's frame is taken as it lies, a file is turned as it states.
+    let (mut width, mut height) = (whole.width(), whole.height());
+    if decode_into(&frame(width, height, Range::Full), &mut decoded).is_err() {
+        (width, height) = (height, width);
+        decode_into(&frame(width, height, Range::Full), &mut decoded).expect("a frame of the size in its header");
+    }
+    let mut orientations = (1..=8).filter_map(Orientation::from_exif);
+    let is_the_same = orientations.any(|orientation| decoded.clone().upright(orientation) == whole);
+    assert!(is_the_same, "the camera's decoder gives other pixels");
     decode_into(&frame(width, height, Range::Limited), &mut decoded).expect("a frame of the other range");
     assert!(decode_into(&frame(width + 1, height, Range::Full), &mut decoded).is_err(), "a frame of another size");
 }
