@@ -1,6 +1,6 @@
 //! `lineside eval --masks`: how well heat lies on the defects, pixel by pixel.
 
-use crate::common::{arg, copy_folder, root, run, succeed, text, write_mask};
+use crate::common::{arg, config, copy_folder, root, run, succeed, text, write_mask};
 
 const NORMAL: &str = "models/inspect-demo/frames/normal";
 const DEFECT: &str = "models/inspect-demo/frames/defect";
@@ -74,6 +74,27 @@ fn a_broken_picture_is_named_and_the_others_are_measured() {
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&json["scores"], &json["n_normal"]), (&all["scores"], &all["n_normal"]));
     assert_eq!(json["false_alarm_rate"], all["false_alarm_rate"]);
+}
+
+#[test]
+fn of_several_pictures_in_a_file_the_first_is_used_and_that_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(root().join("crates/picture/src/testdata/pages.tif"), folder.path().join("pages.tif")).unwrap();
+    std::fs::copy(root().join(NORMAL).join("part-01.jpg"), folder.path().join("1.jpg")).unwrap();
+    let output = run(&["eval", "inspect-demo", "--normal", arg(folder.path())]);
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("1 files of several pictures, such as ") && said.contains("pages.tif: only the first"),
+        "{said}"
+    );
+    let results = folder.path().join("results");
+    let source = format!("[source.folder]\npath = {:?}\n[output]\nfolder = {results:?}\n", folder.path());
+    let output = run(&["run", arg(&config(folder.path(), &source))]);
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("pages.tif: of its several pictures only the first is inspected; 1 such files so far"),
+        "{said}"
+    );
 }
 
 /// The layout of MVTec AD: the same figures as from folders that are named one by one.

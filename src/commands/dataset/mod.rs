@@ -92,7 +92,7 @@ impl DataSet {
             && named.defects.is_none()
         {
             anyhow::bail!(
-                "{}: it has not the folders of this layout; without --layout it is looked at as it is",
+                "{}: it lacks the folders of this layout; without --layout it is looked at as it is",
                 root.display()
             );
         }
@@ -336,7 +336,7 @@ mod tests {
             DataSet::read(&named, Purpose::Evaluate)
                 .unwrap_err()
                 .to_string()
-                .contains("not the folders of this layout")
+                .contains("lacks the folders of this layout")
         );
     }
 }

@@ -157,7 +157,7 @@ fn add_normal_pictures(
         if by_key.insert(key.clone(), file.clone()).is_some() {
             left_out.push(format!("{name}: a copy of an earlier file; left out"));
         } else if !cached.contains(&key) {
-            if let Err(error) = reader.decode(&bytes, &mut picture) {
+            if let Err(error) = reader.decode(file, &bytes, &mut picture) {
                 left_out.push(format!("{name}: {error}; left out"));
                 continue;
             }

@@ -2,6 +2,7 @@
 
 use super::after::{AfterVerdict, move_file};
 use super::seen::{Place, SeenFiles, Stamp};
+use super::seldom::Seldom;
 use crate::source::receipt::{Receipt, Settled};
 use crate::telemetry::Telemetry;
 use std::collections::HashSet;
@@ -32,13 +33,13 @@ struct State {
     /// Files that were found and not settled yet.
     pending: HashSet<Place>,
     /// What went wrong with files that were inspected.
-    troubles: u64,
+    troubles: Seldom,
 }
 
 impl Ledger {
     /// Of `folder`; what was inspected is kept in the file at `path`.
     pub(super) fn new(folder: PathBuf, after: AfterVerdict, path: PathBuf, telemetry: Telemetry) -> Ledger {
-        let state = Mutex::new(State { path, seen: None, pending: HashSet::new(), troubles: 0 });
+        let state = Mutex::new(State { path, seen: None, pending: HashSet::new(), troubles: Seldom::default() });
         Ledger { folder, after, state, telemetry }
     }
 
@@ -138,9 +139,8 @@ impl Ledger {
 impl State {
     /// Reports the first trouble, the tenth, the hundredth and so on.
     fn report(&mut self, telemetry: &Telemetry, text: &str) {
-        self.troubles += 1;
-        if 10_u64.pow(self.troubles.ilog10()) == self.troubles {
-            telemetry.report_count("frame", text, self.troubles);
+        if let Some(count) = self.troubles.add() {
+            telemetry.report_count("frame", text, count);
         }
     }
 

@@ -6,6 +6,7 @@
 //! | `picture_list.rs`, `passed_over.rs` | the pictures below a folder; what is not taken for one, counted |
 //! | `reader.rs` | the thread that reads files and looks for new ones |
 //! | `watch.rs`, `changes.rs` | which files of a drop folder are new and whole; what the kernel reports of changes |
+//! | `seldom.rs` | which of many reports of one kind are made |
 //! | `ledger.rs`, `seen.rs`, `after.rs` | what was inspected, over restarts; what becomes of a file after its verdict |
 
 mod after;
@@ -15,6 +16,7 @@ mod passed_over;
 mod picture_list;
 mod reader;
 mod seen;
+mod seldom;
 mod watch;
 
 pub use after::AfterVerdict;
@@ -29,6 +31,7 @@ use ledger::{DropFile, Ledger};
 use lineside_picture::{BitsInUse, DecodeOptions, decode_file_with, max_file_bytes};
 use picture_list::list_pictures_but;
 use reader::{Answer, FileReader};
+use seldom::Seldom;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,6 +79,8 @@ pub struct FolderSource {
     options: DecodeOptions,
     /// What the pictures use of their samples, until that is reported.
     bits_in_use: Option<BitsInUse>,
+    /// Files of several pictures.
+    several: Seldom,
     work: Option<Work>,
     telemetry: Telemetry,
 }
@@ -134,6 +139,7 @@ impl FolderSource {
             max_bytes: max_file_bytes(max_pixels),
             options: DecodeOptions::default(),
             bits_in_use: Some(BitsInUse::default()),
+            several: Seldom::default(),
             work: None,
             telemetry: telemetry.clone(),
         })
@@ -222,7 +228,7 @@ impl FolderSource {
             }
             Err(text) => {
                 if !std::mem::replace(is_away, true) {
-                    self.telemetry.fail(Cause::Frame, &format!("{text}: it is looked for until it is back"));
+                    self.telemetry.fail(Cause::Frame, &text);
                 }
             }
         }
@@ -240,6 +246,14 @@ impl FolderSource {
         });
         if let (Ok(decoded), Some(in_use)) = (&decoded, &mut self.bits_in_use) {
             in_use.add(decoded.depth);
+        }
+        if matches!(&decoded, Ok(decoded) if decoded.has_more_pictures)
+            && let Some(count) = self.several.add()
+        {
+            log::warn!(
+                "{}: of its several pictures only the first is inspected; {count} such files so far",
+                frame.name
+            );
         }
         self.reader.give_back(bytes);
         let receipt = match (&self.files, work.file) {

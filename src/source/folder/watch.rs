@@ -98,7 +98,8 @@ impl Watcher {
         let mut whole = Vec::new();
         if (self.is_changed || is_due) && self.may_walk.is_none_or(|then| now >= then) {
             let begun = Instant::now();
-            let found = self.walk(now, &mut whole)?;
+            let found =
+                self.walk(now, &mut whole).map_err(|text| format!("{text}: it is looked for until it is back"))?;
             // The first walk finds what was there before.
             if found && !self.is_changed && self.next_walk.is_some() && !self.changes.take().anything {
                 self.is_unreported = true;

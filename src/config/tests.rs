@@ -1,0 +1,136 @@
+use super::*;
+use crate::board::LineName;
+use crate::sink::ActiveLevel;
+use crate::source::camera::ControlSetting;
+use lineside_picture::PixelFormat;
+
+fn refusal(text: &str) -> String {
+    Config::parse(text, Path::new("line.toml")).unwrap_err().to_string()
+}
+
+/// Found by fuzzing.
+#[test]
+fn an_error_about_a_name_with_line_ends_is_one_line() {
+    let message = refusal("[source.pattern]\n\"a\\r\\n\\u001b\" = 1\n");
+    assert!(message.contains("unknown field") && !message.contains(char::is_control), "{message:?}");
+}
+
+#[test]
+fn a_short_file_has_sensible_defaults() {
+    let config = Config::parse("[source.pattern]\nfps = 5.0\n", Path::new("line.toml")).unwrap();
+    assert_eq!(*config.budget.memory.get_ref(), ByteSize::mib(192));
+    assert_eq!(config.super_resolution.when, When::Anomaly);
+    assert_eq!(config.anomaly.wanted_threshold(), None);
+    let text = "[source.pattern]\n[anomaly]\nfalse_alarms = 5\n";
+    assert_eq!(Config::parse(text, Path::new("line.toml")).unwrap().anomaly.wanted_threshold(), Some(0.995));
+    assert!(matches!(config.source, Source::Pattern(pattern) if *pattern.width.get_ref() == 640));
+}
+
+#[test]
+fn a_camera_and_lines_are_read() {
+    let text = "[source.camera]\ndevice = \"/dev/video0\"\nformat = \"mjpeg\"\n[source.camera.controls]\nexposure = 120\n\
+                focus = \"auto\"\n[alarm]\nchip = \"gpiochip0\"\nline = 17\nactive = \"low\"\nidle = \"on\"\n[trigger]\n\
+                line = \"PART\"\nedge = \"falling\"\n";
+    let config = Config::parse(text, Path::new("line.toml")).unwrap();
+    assert_eq!(config.source.fps(), Some(10.0));
+    let Source::Camera(camera) = &config.source else { panic!("no camera") };
+    let controls: Vec<_> = camera.controls.iter().map(|(key, control)| (key.get_ref().as_str(), control.0)).collect();
+    assert_eq!(controls, [("exposure", ControlSetting::Value(120)), ("focus", ControlSetting::Auto)]);
+    assert_eq!(camera.format.map(CameraFormat::pixel_format), Some(PixelFormat::Mjpeg));
+    let alarm = config.alarm.as_ref().unwrap();
+    assert_eq!((alarm.line.get_ref(), alarm.active, alarm.idle), (&LineName::Number(17), ActiveLevel::Low, Idle::On));
+    assert_eq!(config.trigger.as_ref().unwrap().edge, TriggerEdge::Falling);
+    assert_eq!(config.error_at(&alarm.line, "no such line").to_string(), "line.toml:9: no such line");
+}
+
+#[test]
+fn each_mistake_is_named_with_file_and_line() {
+    let pattern = "[source.pattern]\n";
+    let camera = "[source.camera]\ndevice = \"0\"\n";
+    let cases = [
+        ("[source.pattern]\nwidht = 3\n", "line.toml:2: unknown field `widht`"),
+        ("[source.pattern]\nwidth = \"3\"\n", "line.toml:2: invalid type: string \"3\""),
+        ("[source.pattern]\nwidth = 0\n", "line.toml:2: source.pattern.width must lie in 32..8192, found 0"),
+        ("[source.pattern]\n\nfps = -1\n", "line.toml:3: source.pattern.fps must lie in 0.01..1000, found -1"),
+        ("[source.pattern]\nfps = nan\n", "source.pattern.fps must lie in 0.01..1000, found NaN"),
+        ("[source.folder]\n", "missing field `path`"),
+        ("[source.telescope]\n", "line.toml:1: unknown variant `telescope`"),
+        ("[source.camera]\n", "line.toml:1: missing field `device`"),
+        (
+            "[source.camera]\ndevice = \"rtsp://10.0.0.5/1\"\n",
+            "line.toml:2: source.camera.device is a camera of this board, not an address (rtsp://): use [source.rtsp]",
+        ),
+        ("[source.process]\nformat = \"y4m\"\n", "line.toml:1: missing field `command`"),
+        ("[source.process]\ncommand = [\"a\"]\n", "line.toml:1: missing field `format`"),
+        ("[source.process]\ncommand = \"a b\"\nformat = \"y4m\"\n", "line.toml:2: invalid type: string \"a b\""),
+        ("[source.process]\nformat = \"y4m\"\ncommand = []\n", "line.toml:3: source.process.command names no program"),
+        ("[source.process]\nformat = \"h264\"\ncommand = [\"a\"]\n", "line.toml:2: unknown variant `h264`"),
+        (
+            "[source.process]\nformat = \"y4m\"\ncommand = [\"a\"]\nfps = 0\n",
+            "line.toml:4: source.process.fps must lie in 0.01..1000, found 0",
+        ),
+        ("[source]\ncamera = 3\n", "line.toml:2: invalid type: integer `3`, expected a table"),
+        (&format!("{camera}fps = 0\n"), "line.toml:3: source.camera.fps must lie in 0.01..1000, found 0"),
+        (&format!("{camera}frozen_s = -1\n"), "line.toml:3: source.camera.frozen_s must lie in 0..86400, found -1"),
+        (&format!("{camera}format = \"h264\"\n"), "line.toml:3: unknown variant `h264`"),
+        (
+            &format!("{camera}[source.camera.controls]\nshutter = 5\n"),
+            "line.toml:4: source.camera.controls has no \"shutter\"; there is exposure",
+        ),
+        (
+            &format!("{camera}[source.camera.controls]\nexposure = \"long\"\n"),
+            "line.toml:4: invalid value: string \"long\", expected a whole number or \"auto\"",
+        ),
+        (
+            &format!("{camera}[source.camera.controls]\nzoom = \"auto\"\n"),
+            "line.toml:4: source.camera.controls.zoom takes a number",
+        ),
+        (&format!("{pattern}[alarm]\n"), "line.toml:2: missing field `line`"),
+        (
+            &format!("{pattern}[alarm]\nline = 3\n"),
+            "line.toml:3: alarm.line is number 3 of which chip? set alarm.chip, too",
+        ),
+        (&format!("{pattern}[alarm]\nline = -3\n"), "line.toml:3: invalid value: integer `-3`"),
+        (
+            &format!("{pattern}[alarm]\nline = \"A\"\nhold_ms = 0\n"),
+            "line.toml:4: alarm.hold_ms must lie in 1..3600000, found 0",
+        ),
+        (&format!("{pattern}[alarm]\nline = \"A\"\nactive = \"up\"\n"), "line.toml:4: unknown variant `up`"),
+        (
+            &format!("{pattern}[alarm]\nline = \"A\"\n[trigger]\nline = \"A\"\n"),
+            "line.toml:5: trigger.line is the line of alarm, too",
+        ),
+        ("", "missing field `source`"),
+        ("[source", "line.toml:1: "),
+        (&format!("{pattern}[anomaly]\nthreshold = 7\n"), "line.toml:3: anomaly.threshold must lie in 0..1, found 7"),
+        (
+            &format!("{pattern}[anomaly]\nfalse_alarms = 1000\n"),
+            "line.toml:3: anomaly.false_alarms must lie in 0.01..500, found 1000",
+        ),
+        (
+            &format!("{pattern}[anomaly]\nthreshold = 0.5\nfalse_alarms = 5\n"),
+            "line.toml:4: anomaly.threshold is set, too",
+        ),
+        (&format!("{pattern}[budget]\nmemory = \"many\"\n"), "line.toml:3: "),
+        (
+            &format!("{pattern}[budget]\nmemory = 192\n"),
+            "line.toml:3: budget.memory must lie in 1.0 MiB..1.0 TiB, found 192 B; 192 is 192 bytes: did you mean \"192 MiB\"?",
+        ),
+        (&format!("{pattern}[output]\nkeep_free = 64\n"), "64 is 64 bytes: did you mean \"64 MiB\"?"),
+        (&format!("{pattern}[super_resolution]\nwhen = \"often\"\n"), "line.toml:3: unknown variant `often`"),
+        (
+            &format!("{pattern}[super_resolution]\nmax_ms = 0\n"),
+            "line.toml:3: super_resolution.max_ms must lie in 0.1..60000, found 0",
+        ),
+        (
+            &format!("{pattern}[output]\nrecords = \"1 KiB\"\n"),
+            "line.toml:3: output.records must lie in 64.0 KiB..1.0 TiB, found 1.0 KiB",
+        ),
+        (&format!("{pattern}[super_resolution]\nspot = 0\n"), "super_resolution.spot must lie in 16..512, found 0"),
+    ];
+    for (text, expected) in cases {
+        let error = refusal(text);
+        assert!(error.contains(expected), "{text:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
