@@ -55,8 +55,13 @@ fn with_records_on(
 }
 
 pub fn gets_full(machine: &mut Machine) -> Result<String> {
-    // Pictures make way for each other and for records; so others fill the disk until there are none left.
-    const FILL: &str = "for n in $(seq 30); do { cat /dev/zero >>filler; } 2>/dev/null; sleep 0.1; done";
+    // Pictures make way for each other and for records: as long as there is one, a new one finds room. So others take the
+    // pictures away and their room, again and again until both faults were seen.
+    const FILL: &str = "
+        cat /dev/zero >>filler 2>/dev/null
+        setsid sh -c 'while :; do rm -f *.png; cat /dev/zero >>filler; sleep 0.05; done' >/dev/null 2>&1 &
+        echo $! >/run/filler";
+    const ROOM: &str = "kill -- -$(cat /run/filler); sleep 0.2; rm filler";
     with_records_on(machine, "-t tmpfs -o size=256k tmpfs", |machine| {
         let begun = machine.number("now")?;
         machine.run(&format!("goes_on 30 4; cd {RECORDS}; {FILL}"))?;
@@ -64,16 +69,16 @@ pub fn gets_full(machine: &mut Machine) -> Result<String> {
         // The last bytes: from now on not even a line has room.
         wait_for(machine, &["events.jsonl", "No space left"], begun)?;
         machine.run("goes_on 30 4")?;
-        machine.run(&format!("cd {RECORDS}; rm filler; goes_on 30 4; within 30 sh -c 'ls *.png >/dev/null 2>&1' && systemctl stop lineside"))?;
+        machine.run(&format!(
+            "cd {RECORDS}; {ROOM}; goes_on 30 4; within 30 sh -c 'ls *.png >/dev/null 2>&1' && systemctl stop lineside"
+        ))?;
         let lines = lines(machine)?;
         ensure!(lines.iter().all(Option::is_some), "a line is torn: {lines:?}");
 
         // A board that starts with a full disk inspects all the same; the start is recorded as soon as there is room.
+        machine.run(&format!("cd {RECORDS}; rm -f events.jsonl; {FILL}; systemctl start lineside && goes_on 30 4"))?;
         machine.run(&format!(
-            "cd {RECORDS}; rm -f *.png events.jsonl; {FILL}; systemctl start lineside && goes_on 30 4"
-        ))?;
-        machine.run(&format!(
-            "cd {RECORDS}; test ! -s events.jsonl && rm filler && goes_on 30 4; systemctl stop lineside"
+            "cd {RECORDS}; test ! -s events.jsonl && {{ {ROOM}; goes_on 30 4; }} && systemctl stop lineside"
         ))?;
         let late = self::lines(machine)?;
         let first = late.first().and_then(Option::as_ref).context("no record")?;
