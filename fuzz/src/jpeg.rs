@@ -40,8 +40,15 @@ pub fn target(data: &[u8]) {
         return check_line(&error.to_string());
     }
     check_picture(&whole);
-    let frame =
-        |width, height, range| RawFrame { format: PixelFormat::Mjpeg, range, width, height, stride: None, bytes: data };
+    let frame = |width, height, range| RawFrame {
+        format: PixelFormat::Mjpeg,
+        range,
+        width,
+        height,
+        stride: None,
+        bytes: data,
+        apart: &[],
+    };
     let mut decoded = Picture::default();
     // A camera's frame is taken as it lies, a file is turned as it states.
     let (mut width, mut height) = (whole.width(), whole.height());

@@ -49,6 +49,13 @@ pub enum CameraFormat {
     Grey10,
     Grey12,
     Grey16,
+    Nv21,
+    Nv16,
+    Nv12m,
+    Nv21m,
+    Nv16m,
+    Yuv420m,
+    Yvu420m,
 }
 
 /// The value of a camera's control.
@@ -71,6 +78,13 @@ impl CameraFormat {
             CameraFormat::Grey10 => PixelFormat::Grey10,
             CameraFormat::Grey12 => PixelFormat::Grey12,
             CameraFormat::Grey16 => PixelFormat::Grey16,
+            CameraFormat::Nv21 => PixelFormat::Nv21,
+            CameraFormat::Nv16 => PixelFormat::Nv16,
+            CameraFormat::Nv12m => PixelFormat::Nv12m,
+            CameraFormat::Nv21m => PixelFormat::Nv21m,
+            CameraFormat::Nv16m => PixelFormat::Nv16m,
+            CameraFormat::Yuv420m => PixelFormat::Yuv420m,
+            CameraFormat::Yvu420m => PixelFormat::Yvu420m,
         }
     }
 }

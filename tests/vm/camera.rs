@@ -1,9 +1,12 @@
-//! A camera that goes and comes, and one that falls silent.
+//! A camera that goes and comes, one that falls silent, and one whose planes lie in memory of their own.
 
 use super::journal;
-use super::line::WEBCAM;
+use super::line::{RECORDS, WEBCAM, restart_with};
 use super::machine::Machine;
+use super::service::small;
 use anyhow::{Context, Result, ensure};
+use lineside_picture::{Picture, decode_file};
+use serde_json::Value;
 
 /// Losses that are reported one by one; of one that comes again and again, later ones are only counted.
 const REPORTED_AT_ONCE: usize = 4;
@@ -84,4 +87,45 @@ pub fn falls_silent(machine: &mut Machine) -> Result<String> {
     let (lost, streams) = outage(machine, begun)?;
     let (told, back) = (lost.context("not told")? - begun, streams - returned);
     Ok(format!("told after {:.1} s, frames {:.1} s after its return", told / 1e3, back / 1e3))
+}
+
+/// The same webcam by V4L2's multi-planar interface.
+const OF_PLANES: &str =
+    "modprobe -r vivid; modprobe vivid n_devs=1 node_types=0x1 vid_cap_nr=0 multiplanar=2 && udevadm settle";
+
+/// What the line sees in a format: the frame of the last event.
+fn frame_in(machine: &mut Machine, format: &str) -> Result<Picture> {
+    // Nothing that moves.
+    machine.run("v4l2-ctl -d 0 -c osd_text_mode=2")?;
+    restart_with(machine, &small().replace("[anomaly]", &format!("format = \"{format}\"\n[anomaly]")))?;
+    machine.run("goes_on 30 2; systemctl stop lineside")?;
+    let text = machine.file(&format!("{RECORDS}/events.jsonl"))?;
+    let mut records = text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    let last = records.rfind(|record| record["record"] == "event").context("no event")?;
+    let name = last["files"]["original"].as_str().context("no picture")?;
+    let mut picture = Picture::default();
+    decode_file(&machine.file(&format!("{RECORDS}/{name}"))?, 1 << 20, &mut picture)
+        .with_context(|| name.to_string())?;
+    Ok(picture)
+}
+
+pub fn delivers_planes(machine: &mut Machine) -> Result<String> {
+    let expected = frame_in(machine, "yuyv")?;
+    machine.run(&format!("systemctl stop lineside; {OF_PLANES}"))?;
+    let devices = machine.run("lineside devices")?;
+    ensure!(devices.contains("NM12") && devices.contains("YM12"), "{devices}");
+    let mut told = Vec::new();
+    for format in ["nv12m", "nv21m", "nv16m", "yuv420m", "yvu420m", "nv12"] {
+        let picture = frame_in(machine, format)?;
+        ensure!((picture.width(), picture.height()) == (expected.width(), expected.height()), "{format}");
+        // But for the edges of the bars, where chroma is coarser.
+        let far = |(a, b): (&u8, &u8)| a.abs_diff(*b) > 4;
+        let apart = picture.data().iter().zip(expected.data()).filter(|pair| far(*pair)).count();
+        let share = apart as f64 / expected.data().len() as f64;
+        ensure!(share < 0.05, "{format}: {share:.3} of the samples differ from YUYV's");
+        told.push(format!("{format} {:.1} %", share * 100.0));
+    }
+    machine.run(&format!("systemctl stop lineside; {WEBCAM}"))?;
+    restart_with(machine, &small())?;
+    Ok(format!("samples that differ from YUYV's: {}", told.join(", ")))
 }

@@ -4,6 +4,7 @@ use super::PictureError;
 use super::colour::{Inverse, Range, expand_luma};
 use super::jpeg::decode_jpeg;
 use super::picture::{Layout, Picture, check_size};
+use super::planes::{ChromaShape, Rows};
 
 /// How a camera packs its pixels; the names follow V4L2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,6 +23,20 @@ pub enum PixelFormat {
     Yuv420,
     /// The same with Cr before Cb (`YV12`).
     Yvu420,
+    /// `NV12` with Cr before Cb (`NV21`).
+    Nv21,
+    /// `NV12` with chroma for each 2x1 pixels (`NV16`, 4:2:2).
+    Nv16,
+    /// `NV12` whose planes lie in memory of their own (`NM12`, NV12M).
+    Nv12m,
+    /// `NV21` whose planes lie in memory of their own (`NM21`, NV21M).
+    Nv21m,
+    /// `NV16` whose planes lie in memory of their own (`NM16`, NV16M).
+    Nv16m,
+    /// `YU12` whose planes lie in memory of their own (`YM12`, YUV420M).
+    Yuv420m,
+    /// `YV12` whose planes lie in memory of their own (`YM21`, YVU420M).
+    Yvu420m,
     /// Red, green, blue (`RGB3`).
     Rgb24,
     /// Blue, green, red (`BGR3`).
@@ -36,6 +51,26 @@ pub enum PixelFormat {
     Mjpeg,
 }
 
+impl PixelFormat {
+    /// How many planes lie in memory of their own, after the first: [`RawFrame::apart`].
+    pub fn planes_apart(self) -> usize {
+        match self {
+            PixelFormat::Nv12m | PixelFormat::Nv21m | PixelFormat::Nv16m => 1,
+            PixelFormat::Yuv420m | PixelFormat::Yvu420m => 2,
+            _ => 0,
+        }
+    }
+}
+
+/// A plane of a frame that lies in memory of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct RawPlane<'a> {
+    /// Bytes from one row to the next; `None` when rows follow each other without a gap.
+    pub stride: Option<usize>,
+    /// The samples; what lies behind the last row is ignored.
+    pub bytes: &'a [u8],
+}
+
 /// One frame as it came, borrowed from the source.
 #[derive(Debug, Clone, Copy)]
 pub struct RawFrame<'a> {
@@ -47,10 +82,12 @@ pub struct RawFrame<'a> {
     pub width: usize,
     /// Height, pixels.
     pub height: usize,
-    /// Bytes from one row to the next, in all planes; `None` when rows follow each other without a gap. JPEG has none.
+    /// Bytes from one row to the next, in all planes of `bytes`; `None` when rows follow each other without a gap. JPEG has none.
     pub stride: Option<usize>,
     /// The pixels; what lies behind the last row is ignored.
     pub bytes: &'a [u8],
+    /// The planes after the first, of a format whose planes lie in memory of their own ([`PixelFormat::planes_apart`]).
+    pub apart: &'a [RawPlane<'a>],
 }
 
 /// Decodes a frame into `out`, which is allocated only when it is too small: grey of any depth to
@@ -111,48 +148,11 @@ pub fn decode_into(raw: &RawFrame, out: &mut Picture) -> Result<(), PictureError
                 write_pairs(out.row_mut(y), range, quads.map(|q| ([q[1], q[3]], q[0], q[2])));
             }
         }
-        PixelFormat::Nv12 => {
-            let rows = Rows::of(
-                raw,
-                "NV12 frame",
-                width.div_ceil(2).saturating_mul(2),
-                height.saturating_add(height.div_ceil(2)),
-            )?;
-            out.reshape(Layout::Rgb, width, height);
-            for y in 0..height {
-                let luma = rows.row(y).chunks_exact(2);
-                let chroma = rows.row(height + y / 2).chunks_exact(2);
-                let pairs = luma.zip(chroma).map(|(y, c)| ([y[0], y[1]], c[0], c[1]));
-                write_pairs(out.row_mut(y), range, pairs);
-            }
-        }
-        PixelFormat::Yuv420 | PixelFormat::Yvu420 => {
-            let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
-            let stride = raw.stride.unwrap_or(width);
-            if stride < width {
-                return Err(PictureError::ShortStride { stride, row: width });
-            }
-            let half_stride = stride.div_ceil(2);
-            let (luma_length, plane) = (stride.saturating_mul(height), half_stride.saturating_mul(half_height));
-            // The last row may end before its stride does.
-            let last_plane = half_stride.saturating_mul(half_height - 1).saturating_add(half_width);
-            let expected = luma_length.saturating_add(plane).saturating_add(last_plane);
-            if raw.bytes.len() < expected {
-                return Err(PictureError::BufferLength { what: "YUV 4:2:0 frame", expected, actual: raw.bytes.len() });
-            }
-            let (luma, chroma) = raw.bytes.split_at(luma_length);
-            let (first, second) = chroma.split_at(plane);
-            let (cb, cr) = if raw.format == PixelFormat::Yuv420 { (first, second) } else { (second, first) };
-            out.reshape(Layout::Rgb, width, height);
-            for y in 0..height {
-                let luma = luma[y * stride..][..width].chunks(2);
-                let at = y / 2 * half_stride;
-                let chroma = cb[at..][..half_width].iter().zip(&cr[at..][..half_width]);
-                // Of the last pair of an odd row only the first luma counts.
-                let pairs = luma.zip(chroma).map(|(y, (cb, cr))| ([y[0], y[y.len() - 1]], *cb, *cr));
-                write_pairs(out.row_mut(y), range, pairs);
-            }
-        }
+        PixelFormat::Nv12 | PixelFormat::Nv12m => semi_planar(raw, "NV12 frame", 2, |c| (c[0], c[1]), out)?,
+        PixelFormat::Nv21 | PixelFormat::Nv21m => semi_planar(raw, "NV21 frame", 2, |c| (c[1], c[0]), out)?,
+        PixelFormat::Nv16 | PixelFormat::Nv16m => semi_planar(raw, "NV16 frame", 1, |c| (c[0], c[1]), out)?,
+        PixelFormat::Yuv420 | PixelFormat::Yuv420m => planar(raw, |first, second| (first, second), out)?,
+        PixelFormat::Yvu420 | PixelFormat::Yvu420m => planar(raw, |first, second| (second, first), out)?,
         PixelFormat::Mjpeg => {
             decode_jpeg(raw.bytes, range, width.saturating_mul(height), out)?;
             let (actual_width, actual_height) = (out.width(), out.height());
@@ -161,6 +161,51 @@ pub fn decode_into(raw: &RawFrame, out: &mut Picture) -> Result<(), PictureError
                 return Err(PictureError::SizeMismatch { what, width, height, actual_width, actual_height });
             }
         }
+    }
+    Ok(())
+}
+
+/// Luma, then a plane of chroma pairs, one row of it for `height_of_chroma` rows of luma; `order` makes (Cb, Cr) of a pair.
+#[inline(always)]
+fn semi_planar(
+    raw: &RawFrame,
+    what: &'static str,
+    height_of_chroma: usize,
+    order: impl Fn(&[u8; 2]) -> (u8, u8),
+    out: &mut Picture,
+) -> Result<(), PictureError> {
+    let row = raw.width.div_ceil(2).saturating_mul(2);
+    let shape = ChromaShape { row, stride: raw.stride.unwrap_or(row), rows: raw.height.div_ceil(height_of_chroma) };
+    let (luma, [chroma]) = Rows::of_planes(raw, what, row, shape)?;
+    out.reshape(Layout::Rgb, raw.width, raw.height);
+    for y in 0..raw.height {
+        let luma = luma.row(y).as_chunks::<2>().0;
+        let chroma = chroma.row(y / height_of_chroma).as_chunks::<2>().0;
+        let pairs = luma.iter().zip(chroma).map(|(luma, pair)| {
+            let (cb, cr) = order(pair);
+            (*luma, cb, cr)
+        });
+        write_pairs(out.row_mut(y), raw.range, pairs);
+    }
+    Ok(())
+}
+
+/// Three planes, 4:2:0; `order` makes (Cb, Cr) of a sample of the second plane and one of the third.
+#[inline(always)]
+fn planar(raw: &RawFrame, order: impl Fn(u8, u8) -> (u8, u8), out: &mut Picture) -> Result<(), PictureError> {
+    let row = raw.width.div_ceil(2);
+    let stride = raw.stride.unwrap_or(raw.width).div_ceil(2);
+    let shape = ChromaShape { row, stride, rows: raw.height.div_ceil(2) };
+    let (luma, [second, third]) = Rows::of_planes(raw, "YUV 4:2:0 frame", raw.width, shape)?;
+    out.reshape(Layout::Rgb, raw.width, raw.height);
+    for y in 0..raw.height {
+        let chroma = second.row(y / 2).iter().zip(third.row(y / 2));
+        // Of the last pair of an odd row only the first luma counts.
+        let pairs = luma.row(y).chunks(2).zip(chroma).map(|(luma, (second, third))| {
+            let (cb, cr) = order(*second, *third);
+            ([luma[0], luma[luma.len() - 1]], cb, cr)
+        });
+        write_pairs(out.row_mut(y), raw.range, pairs);
     }
     Ok(())
 }
@@ -196,32 +241,6 @@ fn write_pairs(row: &mut [u8], range: Range, mut pairs: impl Iterator<Item = ([u
     }
 }
 
-/// The rows of a frame, of all planes one after the other, known to lie inside the buffer.
-struct Rows<'a> {
-    bytes: &'a [u8],
-    length: usize,
-    stride: usize,
-}
-
-impl<'a> Rows<'a> {
-    fn of(raw: &RawFrame<'a>, what: &'static str, length: usize, count: usize) -> Result<Rows<'a>, PictureError> {
-        let stride = raw.stride.unwrap_or(length);
-        if stride < length {
-            return Err(PictureError::ShortStride { stride, row: length });
-        }
-        // The last row may end before its stride does.
-        let expected = stride.saturating_mul(count - 1).saturating_add(length);
-        if raw.bytes.len() < expected {
-            return Err(PictureError::BufferLength { what, expected, actual: raw.bytes.len() });
-        }
-        Ok(Rows { bytes: raw.bytes, length, stride })
-    }
-
-    fn row(&self, y: usize) -> &'a [u8] {
-        &self.bytes[y * self.stride..][..self.length]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,7 +248,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn frame(format: PixelFormat, width: usize, height: usize, bytes: &[u8]) -> RawFrame<'_> {
-        RawFrame { format, range: Range::Full, width, height, stride: None, bytes }
+        RawFrame { format, range: Range::Full, width, height, stride: None, bytes, apart: &[] }
     }
 
     fn decode(raw: &RawFrame) -> Picture {
@@ -301,8 +320,49 @@ mod tests {
         let yvu420 = [&yuv420[..9], &yuv420[13..], &yuv420[9..13]].concat();
         let expected = decode(&frame(PixelFormat::Yuv420, 3, 3, &yuv420));
         assert_eq!(decode(&frame(PixelFormat::Yvu420, 3, 3, &yvu420)), expected);
+        let nv12 = [1, 2, 3, 0, 4, 5, 6, 0, 7, 8, 9, 0, 100, 101, 102, 103, 104, 105, 106, 107];
+        assert_eq!(decode(&frame(PixelFormat::Nv12, 3, 3, &nv12)), expected);
+        let nv21 = [&nv12[..12], &swap(&nv12[12..])].concat();
+        assert_eq!(decode(&frame(PixelFormat::Nv21, 3, 3, &nv21)), expected);
+        // Each row of chroma twice.
+        let nv16 = [&nv12[..12], &nv12[12..16], &nv12[12..16], &nv12[16..]].concat();
+        assert_eq!(decode(&frame(PixelFormat::Nv16, 3, 3, &nv16)), expected);
         let bgr = [3, 2, 1, 6, 5, 4];
         assert_eq!(decode(&frame(PixelFormat::Bgr24, 2, 1, &bgr)).data(), [1, 2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn planes_that_lie_apart_are_the_same_picture() {
+        let yuv420 = [1, 2, 3, 4, 5, 6, 7, 8, 9, 100, 102, 104, 106, 101, 103, 105, 107];
+        let expected = decode(&frame(PixelFormat::Yuv420, 3, 3, &yuv420));
+        fn plane(stride: Option<usize>, bytes: &[u8]) -> RawPlane<'_> {
+            RawPlane { stride, bytes }
+        }
+        let luma = [1, 2, 3, 0, 0, 4, 5, 6, 0, 0, 7, 8, 9, 0];
+        // Each plane has a stride of its own.
+        let pairs = [100, 101, 102, 103, 0, 0, 104, 105, 106, 107];
+        let pair_plane = [plane(Some(6), &pairs)];
+        let cb = [100, 102, 0, 104, 106];
+        let cr = [101, 103, 105, 107];
+        let (cb_cr, cr_cb) = ([plane(Some(3), &cb), plane(None, &cr)], [plane(None, &cr), plane(Some(3), &cb)]);
+        fn of<'a>(format: PixelFormat, luma: &'a [u8], apart: &'a [RawPlane<'a>]) -> RawFrame<'a> {
+            RawFrame { stride: Some(5), apart, ..frame(format, 3, 3, luma) }
+        }
+        let error = |raw: &RawFrame| decode_into(raw, &mut Picture::default()).unwrap_err();
+        for (format, apart) in [
+            (PixelFormat::Nv12m, &pair_plane[..]),
+            (PixelFormat::Yuv420m, &cb_cr[..]),
+            (PixelFormat::Yvu420m, &cr_cb[..]),
+        ] {
+            assert_eq!(decode(&of(format, &luma, apart)), expected, "{format:?}");
+            // A plane that is missing, one that is too short, and one whose rows overlap.
+            assert!(matches!(error(&of(format, &luma, &apart[1..])), PictureError::BufferLength { .. }), "{format:?}");
+            let short = [&[plane(apart[0].stride, &[0; 3])], &apart[1..]].concat();
+            assert!(error(&of(format, &luma, &short)).to_string().contains("got 3"), "{format:?}");
+            let overlapping = [&[plane(Some(1), &[0; 99])], &apart[1..]].concat();
+            let error = error(&of(format, &luma, &overlapping));
+            assert!(matches!(error, PictureError::ShortStride { .. }), "{format:?}: {error}");
+        }
     }
 
     #[test]
@@ -359,15 +419,21 @@ mod tests {
             format in prop::sample::select(vec![
                 PixelFormat::Grey, PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::Yuv420, PixelFormat::Rgb24,
                 PixelFormat::Mjpeg, PixelFormat::Uyvy, PixelFormat::Yvu420, PixelFormat::Bgr24, PixelFormat::Grey12,
+                PixelFormat::Nv16, PixelFormat::Nv12m, PixelFormat::Nv16m, PixelFormat::Yuv420m,
             ]),
             limited in any::<bool>(),
             (width, height) in (0..40_usize, 0..40_usize),
             stride in prop::option::of(0..200_usize),
             bytes in prop::collection::vec(any::<u8>(), 0..3000),
+            cuts in (0..3000_usize, 0..3000_usize, 0..3_usize),
         ) {
             let range = if limited { Range::Limited } else { Range::Full };
             let mut out = Picture::default();
-            if decode_into(&RawFrame { format, range, width, height, stride, bytes: &bytes }, &mut out).is_ok() {
+            // Planes anywhere in the bytes.
+            let plane = |at: usize| RawPlane { stride, bytes: &bytes[at.min(bytes.len())..] };
+            let planes = [plane(cuts.0), plane(cuts.1)];
+            let raw = RawFrame { format, range, width, height, stride, bytes: &bytes, apart: &planes[..cuts.2] };
+            if decode_into(&raw, &mut out).is_ok() {
                 prop_assert_eq!((out.width(), out.height()), (width, height));
             }
         }

@@ -31,6 +31,7 @@ mod jpeg_loss;
 mod metadata;
 mod orientation;
 mod picture;
+mod planes;
 mod png;
 mod resize;
 mod rows;
@@ -47,7 +48,7 @@ pub use colour::{Range, luma_into, luma_row, merge_row, merge_ycbcr, rgb_into, s
 pub use depth::{BitsInUse, DecodeOptions, SampleDepth};
 pub use draw::{Colour, draw_box, label, side_by_side, stacked};
 pub use file::{Decoded, EXTENSIONS, decode_file, decode_file_with, is_picture_name, max_file_bytes};
-pub use format::{PixelFormat, RawFrame, decode_into};
+pub use format::{PixelFormat, RawFrame, RawPlane, decode_into};
 pub use guard::is_guarded;
 pub use heat::overlay_heatmap;
 /// The crate whose pictures [`Picture`] converts to and from.

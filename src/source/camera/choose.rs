@@ -19,12 +19,19 @@ pub struct RequestedMode {
 
 /// Formats by picture quality. Raw colour comes first; JPEG costs time and leaves block artefacts, but is often the only format
 /// for a large picture at a good rate. Grey comes last because it has no colour; many grey cameras offer nothing else.
-pub(super) const BEST_FIRST: [PixelFormat; 12] = [
+pub(super) const BEST_FIRST: [PixelFormat; 19] = [
     PixelFormat::Yuyv,
     PixelFormat::Uyvy,
+    PixelFormat::Nv16,
+    PixelFormat::Nv16m,
     PixelFormat::Nv12,
+    PixelFormat::Nv12m,
+    PixelFormat::Nv21,
+    PixelFormat::Nv21m,
     PixelFormat::Yuv420,
+    PixelFormat::Yuv420m,
     PixelFormat::Yvu420,
+    PixelFormat::Yvu420m,
     PixelFormat::Rgb24,
     PixelFormat::Bgr24,
     PixelFormat::Mjpeg,
@@ -49,6 +56,13 @@ pub fn format_name(format: PixelFormat) -> &'static str {
         PixelFormat::Grey10 => "Y10",
         PixelFormat::Grey12 => "Y12",
         PixelFormat::Grey16 => "Y16",
+        PixelFormat::Nv21 => "NV21",
+        PixelFormat::Nv16 => "NV16",
+        PixelFormat::Nv12m => "NM12",
+        PixelFormat::Nv21m => "NM21",
+        PixelFormat::Nv16m => "NM16",
+        PixelFormat::Yuv420m => "YM12",
+        PixelFormat::Yvu420m => "YM21",
     }
 }
 
@@ -73,7 +87,10 @@ pub fn choose(
     }
     if formats.is_empty() {
         let known = BEST_FIRST.map(format_name).join(", ");
-        return Err(lacking(format!("it has none of the formats {known}")));
+        return Err(lacking(format!(
+            "it has none of the formats {known}; a camera on a ribbon cable (CSI) takes [source.libcamera], another one \
+             [source.gstreamer] or [source.process]"
+        )));
     }
     let (mut best, mut offered_sizes) = (None, Vec::new());
     for format in formats {

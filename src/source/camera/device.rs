@@ -3,7 +3,8 @@
 
 use super::error::CameraError;
 use crate::times::SILENT_SOURCE;
-use lineside_picture::{PixelFormat, Range};
+use lineside_picture::PixelFormat;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// Where a camera is plugged in, or will be again.
@@ -56,8 +57,8 @@ pub trait CaptureDevice: Send {
     /// Dequeues the oldest captured frame, if there is one.
     fn dequeue(&mut self) -> Result<Option<CapturedBuffer>, CameraError>;
 
-    /// The bytes of a frame, where the driver put them.
-    fn bytes(&self, filled: &CapturedBuffer) -> &[u8];
+    /// The bytes of one of a frame's planes, where the driver put them; none where it has no such plane.
+    fn bytes(&self, filled: &CapturedBuffer, plane: usize) -> &[u8];
 
     /// Returns a buffer to the driver, which fills it again.
     fn requeue(&mut self, filled: CapturedBuffer) -> Result<(), CameraError>;
@@ -88,13 +89,16 @@ pub struct Patience {
     pub next: Duration,
 }
 
+/// Pieces of memory that a frame may lie in: luma and two planes of chroma.
+pub const MAX_PLANES: usize = 3;
+
 /// A frame in a buffer that belongs to this program until it is requeued.
 #[derive(Debug)]
 pub struct CapturedBuffer {
     /// Which buffer.
     pub index: u32,
-    /// Bytes in it.
-    pub length: usize,
+    /// Where the bytes of each plane lie in its memory.
+    pub planes: [Range<usize>; MAX_PLANES],
     /// How long before it was dequeued it was captured; `None` where the driver has no time stamps.
     pub age: Option<Duration>,
     /// The driver marks its content as damaged.
@@ -157,13 +161,13 @@ pub struct NegotiatedMode {
     /// How pixels are packed; `None` for a format that cannot be decoded.
     pub format: Option<PixelFormat>,
     /// Which luma is black and white.
-    pub range: Range,
+    pub range: lineside_picture::Range,
     /// Pixels.
     pub width: u32,
     /// Pixels.
     pub height: u32,
-    /// Bytes from row to row; `None` for JPEG and where the driver does not report it.
-    pub stride: Option<usize>,
+    /// Bytes from row to row in each plane; `None` for JPEG and where the driver does not report it.
+    pub strides: [Option<usize>; MAX_PLANES],
     /// Frames per second, where the driver reports it.
     pub fps: Option<f64>,
 }
@@ -175,6 +179,13 @@ pub struct ControlRange {
     pub min: i32,
     /// The largest.
     pub max: i32,
+}
+
+impl CapturedBuffer {
+    /// The planes of a frame that lies in one piece of memory.
+    pub fn one_plane(length: usize) -> [Range<usize>; MAX_PLANES] {
+        [0..length, 0..0, 0..0]
+    }
 }
 
 impl FrameSize {

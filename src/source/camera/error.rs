@@ -62,6 +62,14 @@ impl CameraError {
             Some(Errno::ACCESS | Errno::PERM) => {
                 CameraError::new(CameraErrorKind::Denied, name, permission_advice(path))
             }
+            Some(Errno::PIPE | Errno::NOLINK) => CameraError::new(
+                CameraErrorKind::Driver,
+                name,
+                format_args!(
+                    "{doing}: {error}: what lies between sensor and memory is not set up, as with cameras on a ribbon cable \
+                     (CSI): use [source.libcamera]"
+                ),
+            ),
             _ => CameraError::new(CameraErrorKind::Driver, name, format_args!("{doing}: {error}")),
         }
     }

@@ -1,7 +1,7 @@
 //! A scripted camera, with a clock that advances only when somebody waits.
 
 use super::device::{
-    CameraMode, CameraPort, CaptureDevice, CapturedBuffer, ControlRange, FrameSize, NegotiatedMode, Rates,
+    CameraMode, CameraPort, CaptureDevice, CapturedBuffer, ControlRange, FrameSize, MAX_PLANES, NegotiatedMode, Rates,
 };
 use super::error::{CameraError, CameraErrorKind};
 use lineside_picture::{PixelFormat, Range};
@@ -160,7 +160,12 @@ impl FakeDevice {
             bytes.fill(level);
             let length = if things.content == Content::Short { 5 } else { bytes.len() };
             let damaged = things.content == Content::Damaged;
-            self.captured.push_back(CapturedBuffer { index, length, age: None, damaged });
+            self.captured.push_back(CapturedBuffer {
+                index,
+                planes: CapturedBuffer::one_plane(length),
+                age: None,
+                damaged,
+            });
             self.captured_at.push_back(captured);
         }
     }
@@ -203,7 +208,8 @@ impl CaptureDevice for FakeDevice {
         }
         let fps = mode.interval.and_then(|interval| interval.fps());
         let (width, height) = (mode.width, mode.height);
-        Ok(NegotiatedMode { format: Some(mode.format), range: Range::Limited, width, height, stride: None, fps })
+        let strides = [None; MAX_PLANES];
+        Ok(NegotiatedMode { format: Some(mode.format), range: Range::Limited, width, height, strides, fps })
     }
 
     fn control(&mut self, id: u32) -> Result<Option<ControlRange>, CameraError> {
@@ -251,9 +257,9 @@ impl CaptureDevice for FakeDevice {
         Ok(captured)
     }
 
-    fn bytes(&self, captured: &CapturedBuffer) -> &[u8] {
+    fn bytes(&self, captured: &CapturedBuffer, plane: usize) -> &[u8] {
         assert!(self.taken.contains(&captured.index), "buffer {} is the driver's", captured.index);
-        &self.bytes[captured.index as usize][..captured.length]
+        &self.bytes[captured.index as usize][captured.planes[plane].clone()]
     }
 
     fn requeue(&mut self, captured: CapturedBuffer) -> Result<(), CameraError> {

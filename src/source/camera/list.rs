@@ -84,8 +84,6 @@ fn about(path: &Path) -> Result<CameraInfo, CameraError> {
             offers.push(OfferedMode { format: format_name(format), size, fps: fps.collect() });
         }
     }
-    let decodable = ["YUYV", "NV12", "MJPG", "JPEG", "GREY"];
-    let mut other_formats = device.fourccs()?;
-    other_formats.retain(|letters| !decodable.contains(&letters.as_str()));
+    let other_formats = device.undecodable_formats()?;
     Ok(CameraInfo { card: card.card, driver: card.driver, bus: card.bus, offers, other_formats })
 }

@@ -33,7 +33,8 @@ mod v4l2;
 pub use choose::{RequestedMode, format_name};
 pub use controls::{ControlSetting, keys as control_keys};
 pub use device::{
-    CameraMode, CameraPort, CaptureDevice, CapturedBuffer, ControlRange, FrameSize, NegotiatedMode, Patience, Rates,
+    CameraMode, CameraPort, CaptureDevice, CapturedBuffer, ControlRange, FrameSize, MAX_PLANES, NegotiatedMode,
+    Patience, Rates,
 };
 pub use error::{CameraError, CameraErrorKind};
 pub use list::{CameraInfo, OfferedMode, VideoDevice, video_devices};

@@ -11,12 +11,17 @@ use std::ptr::from_mut;
 pub use v4l::v4l_sys as sys;
 use v4l::v4l2::{self, vidioc};
 
-/// Capture into one plane.
+mod buffer;
+pub use buffer::Buffer;
+
+/// Capture into one piece of memory for each frame.
 pub const CAPTURE: u32 = sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE;
+/// Capture into one piece of memory for each plane of a frame.
+pub const CAPTURE_PLANES: u32 = sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE;
 /// Buffers that the driver allocates and this process maps.
 pub const MMAP: u32 = sys::v4l2_memory_V4L2_MEMORY_MMAP;
 
-/// The argument of a request: plain integers, and pointers that are never followed.
+/// The argument of a request: plain integers, and pointers that are never followed, but for those of [`Buffer`].
 ///
 /// # Safety
 /// Every bit pattern, all zeros too, must be a valid value.
@@ -42,7 +47,9 @@ arguments! {
     sys::v4l2_pix_format, 48;
     sys::v4l2_format, 208;
     sys::v4l2_requestbuffers, 20;
+    sys::v4l2_pix_format_mplane, 192;
     sys::v4l2_buffer, 88;
+    sys::v4l2_plane, 64;
     sys::v4l2_streamparm, 204;
     sys::v4l2_captureparm, 40;
     sys::v4l2_control, 8;
@@ -74,27 +81,28 @@ impl<T: Argument> Request<T> {
 }
 
 macro_rules! requests {
-    ($($name:ident: $argument:ty = $vidioc:ident, $number:literal;)*) => { $(
-        pub const $name: Request<$argument> = Request { number: vidioc::$vidioc, argument: PhantomData };
+    ($($visible:vis $name:ident: $argument:ty = $vidioc:ident, $number:literal;)*) => { $(
+        $visible const $name: Request<$argument> = Request { number: vidioc::$vidioc, argument: PhantomData };
         const _: () = assert!(vidioc::$vidioc as u32 == $number);
     )* };
 }
 
 requests! {
-    QUERYCAP: sys::v4l2_capability = VIDIOC_QUERYCAP, 0x8068_5600;
-    ENUM_FMT: sys::v4l2_fmtdesc = VIDIOC_ENUM_FMT, 0xC040_5602;
-    S_FMT: sys::v4l2_format = VIDIOC_S_FMT, 0xC0D0_5605;
-    REQBUFS: sys::v4l2_requestbuffers = VIDIOC_REQBUFS, 0xC014_5608;
+    pub QUERYCAP: sys::v4l2_capability = VIDIOC_QUERYCAP, 0x8068_5600;
+    pub ENUM_FMT: sys::v4l2_fmtdesc = VIDIOC_ENUM_FMT, 0xC040_5602;
+    pub S_FMT: sys::v4l2_format = VIDIOC_S_FMT, 0xC0D0_5605;
+    pub REQBUFS: sys::v4l2_requestbuffers = VIDIOC_REQBUFS, 0xC014_5608;
+    // The kernel follows a buffer's pointer to its planes: only `Buffer` makes these.
     QUERYBUF: sys::v4l2_buffer = VIDIOC_QUERYBUF, 0xC058_5609;
     QBUF: sys::v4l2_buffer = VIDIOC_QBUF, 0xC058_560F;
     DQBUF: sys::v4l2_buffer = VIDIOC_DQBUF, 0xC058_5611;
-    STREAMON: c_int = VIDIOC_STREAMON, 0x4004_5612;
-    STREAMOFF: c_int = VIDIOC_STREAMOFF, 0x4004_5613;
-    S_PARM: sys::v4l2_streamparm = VIDIOC_S_PARM, 0xC0CC_5616;
-    S_CTRL: sys::v4l2_control = VIDIOC_S_CTRL, 0xC008_561C;
-    QUERYCTRL: sys::v4l2_queryctrl = VIDIOC_QUERYCTRL, 0xC044_5624;
-    ENUM_FRAMESIZES: sys::v4l2_frmsizeenum = VIDIOC_ENUM_FRAMESIZES, 0xC02C_564A;
-    ENUM_FRAMEINTERVALS: sys::v4l2_frmivalenum = VIDIOC_ENUM_FRAMEINTERVALS, 0xC034_564B;
+    pub STREAMON: c_int = VIDIOC_STREAMON, 0x4004_5612;
+    pub STREAMOFF: c_int = VIDIOC_STREAMOFF, 0x4004_5613;
+    pub S_PARM: sys::v4l2_streamparm = VIDIOC_S_PARM, 0xC0CC_5616;
+    pub S_CTRL: sys::v4l2_control = VIDIOC_S_CTRL, 0xC008_561C;
+    pub QUERYCTRL: sys::v4l2_queryctrl = VIDIOC_QUERYCTRL, 0xC044_5624;
+    pub ENUM_FRAMESIZES: sys::v4l2_frmsizeenum = VIDIOC_ENUM_FRAMESIZES, 0xC02C_564A;
+    pub ENUM_FRAMEINTERVALS: sys::v4l2_frmivalenum = VIDIOC_ENUM_FRAMEINTERVALS, 0xC034_564B;
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 
 use super::choose::{RequestedMode, choose, format_name};
 use super::controls::{self, ControlSetting};
-use super::device::{CameraPort, CaptureDevice, CapturedBuffer, NegotiatedMode};
+use super::device::{CameraPort, CaptureDevice, CapturedBuffer, MAX_PLANES, NegotiatedMode};
 use super::error::{CameraError, CameraErrorKind};
 use super::freeze::{FreezeChange, FreezeDetector};
 use super::outage::Outage;
 use crate::source::{Frame, FrameSource, Next, SourceCondition, SourceState};
 use crate::telemetry::{Cause, Telemetry};
-use lineside_picture::{RawFrame, decode_into};
+use lineside_picture::{RawFrame, RawPlane, decode_into};
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
@@ -296,9 +296,14 @@ impl<P: CameraPort> CameraSource<P> {
         let negotiated = streaming.negotiated;
         let decoded = match (negotiated.format, captured.damaged) {
             (Some(format), false) => {
-                let bytes = streaming.device.bytes(&captured);
+                let planes: [RawPlane; MAX_PLANES] = std::array::from_fn(|plane| RawPlane {
+                    stride: negotiated.strides[plane],
+                    bytes: streaming.device.bytes(&captured, plane),
+                });
+                let [RawPlane { stride, bytes }, ..] = planes;
                 let (width, height) = (negotiated.width as usize, negotiated.height as usize);
-                let raw = RawFrame { format, range: negotiated.range, width, height, stride: negotiated.stride, bytes };
+                let apart = &planes[1..];
+                let raw = RawFrame { format, range: negotiated.range, width, height, stride, bytes, apart };
                 decode_into(&raw, &mut frame.picture).map_err(|error| error.to_string())
             }
             _ => Err(streaming.device.damage().into()),

@@ -1,12 +1,13 @@
 //! A camera by Linux's V4L2: buffers that the driver fills, mapped into this process. It decides nothing.
 
 use super::device::{
-    CameraMode, CaptureDevice, CapturedBuffer, ControlRange, FrameInterval, FrameSize, NegotiatedMode, Rates,
+    CameraMode, CaptureDevice, CapturedBuffer, ControlRange, FrameInterval, FrameSize, MAX_PLANES, NegotiatedMode,
+    Rates,
 };
 use super::error::{CameraError, CameraErrorKind};
 use super::mapping::Mapping;
-use super::request::{self, Argument, CAPTURE, MMAP, sys};
-use super::translate::{FORMATS, frame_interval, frame_rates, frame_size, luma_range, nanoseconds, text};
+use super::request::{self, Argument, Buffer, CAPTURE, CAPTURE_PLANES, MMAP, sys};
+use super::translate::{FORMATS, frame_interval, frame_rates, frame_size, nanoseconds, negotiated_mode, text};
 use crate::source::monotonic::age_of;
 use lineside_picture::PixelFormat;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -25,8 +26,10 @@ pub struct V4l2Device {
     name: String,
     path: PathBuf,
     // Fields drop in this order: buffers are unmapped before the device is closed.
-    buffers: Vec<Mapping>,
+    buffers: Vec<Vec<Mapping>>,
     device: OwnedFd,
+    /// Whether frames lie in one piece of memory or in several: the type of buffer in every request.
+    kind: u32,
     streaming: bool,
 }
 
@@ -50,20 +53,19 @@ impl V4l2Device {
             _ => CameraError::from_io(&error, name, path, "opening it"),
         })?;
         let device = OwnedFd::from(file);
-        let camera = V4l2Device { name: name.into(), path: path.into(), device, buffers: Vec::new(), streaming: false };
+        let (kind, buffers) = (CAPTURE, Vec::new());
+        let mut camera = V4l2Device { name: name.into(), path: path.into(), device, kind, buffers, streaming: false };
         let capability = camera.capability()?;
         let can = match capability.capabilities & sys::V4L2_CAP_DEVICE_CAPS {
             0 => capability.capabilities,
             _ => capability.device_caps,
         };
-        if can & sys::V4L2_CAP_VIDEO_CAPTURE_MPLANE != 0 && can & sys::V4L2_CAP_VIDEO_CAPTURE == 0 {
-            let problem =
-                "it delivers several planes (as CSI cameras do), which is not supported: use [source.libcamera]";
-            return Err(CameraError::new(CameraErrorKind::NotACamera, name, problem));
-        }
-        if can & sys::V4L2_CAP_VIDEO_CAPTURE == 0 || can & sys::V4L2_CAP_STREAMING == 0 {
-            return Err(not_a_camera(name));
-        }
+        camera.kind = match () {
+            () if can & sys::V4L2_CAP_STREAMING == 0 => return Err(not_a_camera(name)),
+            () if can & sys::V4L2_CAP_VIDEO_CAPTURE != 0 => CAPTURE,
+            () if can & sys::V4L2_CAP_VIDEO_CAPTURE_MPLANE != 0 => CAPTURE_PLANES,
+            () => return Err(not_a_camera(name)),
+        };
         Ok(camera)
     }
 
@@ -88,22 +90,24 @@ impl V4l2Device {
         Ok(DriverInfo { card, driver, bus })
     }
 
-    /// The four letters of every format, decodable or not.
+    /// The four letters of every format that cannot be decoded.
     ///
     /// # Errors
     /// [`CameraError`] where the driver does not answer.
-    pub fn fourccs(&self) -> Result<Vec<String>, CameraError> {
+    pub fn undecodable_formats(&self) -> Result<Vec<String>, CameraError> {
         // The top bit marks the big-endian variant of a format.
         let letters = |format: u32| {
             let end = if format >> 31 == 1 { "-BE" } else { "" };
             text(&(format & !(1 << 31)).to_le_bytes()) + end
         };
-        Ok(self.pixel_formats()?.into_iter().map(letters).collect())
+        let mut formats = self.pixel_formats()?;
+        formats.retain(|fourcc| FORMATS.iter().all(|(known, _)| known != fourcc));
+        Ok(formats.into_iter().map(letters).collect())
     }
 
     fn pixel_formats(&self) -> Result<Vec<u32>, CameraError> {
         self.list("listing its formats", |index| {
-            let mut format = sys::v4l2_fmtdesc { index, type_: CAPTURE, ..Argument::zeroed() };
+            let mut format = sys::v4l2_fmtdesc { index, type_: self.kind, ..Argument::zeroed() };
             request::ENUM_FMT.call(self.device.as_fd(), &mut format).map(|()| format.pixelformat)
         })
     }
@@ -135,18 +139,12 @@ impl V4l2Device {
     }
 
     fn queue(&self, index: u32) -> Result<(), CameraError> {
-        let mut buffer = capture_buffer(index);
-        request::QBUF.call(self.device.as_fd(), &mut buffer).map_err(|error| self.error("queueing a buffer", &error))
+        Buffer::queue(self.device.as_fd(), self.kind, index).map_err(|error| self.error("queueing a buffer", &error))
     }
 
     fn error(&self, doing: &str, error: &io::Error) -> CameraError {
         CameraError::from_io(error, &self.name, &self.path, doing)
     }
-}
-
-/// What QUERYBUF, QBUF and DQBUF expect of a buffer.
-fn capture_buffer(index: u32) -> sys::v4l2_buffer {
-    sys::v4l2_buffer { index, type_: CAPTURE, memory: MMAP, ..Argument::zeroed() }
 }
 
 fn not_a_camera(name: &str) -> CameraError {
@@ -186,27 +184,18 @@ impl CaptureDevice for V4l2Device {
     }
 
     fn set_mode(&mut self, mode: &CameraMode) -> Result<NegotiatedMode, CameraError> {
-        let pix = sys::v4l2_pix_format {
-            width: mode.width,
-            height: mode.height,
-            pixelformat: self.fourcc_of(mode.format)?,
-            ..Argument::zeroed()
-        };
-        let mut format = sys::v4l2_format { type_: CAPTURE, ..Argument::zeroed() };
-        format.fmt.pix = pix;
+        let mut format = sys::v4l2_format { type_: self.kind, ..Argument::zeroed() };
+        let (width, height, pixelformat) = (mode.width, mode.height, self.fourcc_of(mode.format)?);
+        if self.kind == CAPTURE {
+            format.fmt.pix = sys::v4l2_pix_format { width, height, pixelformat, ..Argument::zeroed() };
+        } else {
+            format.fmt.pix_mp = sys::v4l2_pix_format_mplane { width, height, pixelformat, ..Argument::zeroed() };
+        }
         request::S_FMT
             .call(self.device.as_fd(), &mut format)
             .map_err(|error| self.error("setting its format", &error))?;
-        // SAFETY: the variant of the union that belongs to this type of buffer; all its bytes are initialized.
-        let pix = unsafe { format.fmt.pix };
-        let format = FORMATS.iter().find(|(fourcc, _)| *fourcc == pix.pixelformat).map(|(_, format)| *format);
         let fps = self.set_interval(mode.interval)?.and_then(FrameInterval::fps);
-        let stride = match format {
-            Some(PixelFormat::Mjpeg) => None,
-            _ => Some(pix.bytesperline as usize).filter(|stride| *stride > 0),
-        };
-        let range = luma_range(format, pix.colorspace, pix.quantization);
-        Ok(NegotiatedMode { format, range, width: pix.width, height: pix.height, stride, fps })
+        Ok(NegotiatedMode { fps, ..negotiated_mode(&format) })
     }
 
     fn control(&mut self, id: u32) -> Result<Option<ControlRange>, CameraError> {
@@ -235,19 +224,17 @@ impl CaptureDevice for V4l2Device {
     fn start(&mut self, buffers: u32) -> Result<(), CameraError> {
         let failed = |camera: &Self, error: io::Error| camera.error("getting buffers", &error);
         let mut wanted =
-            sys::v4l2_requestbuffers { count: buffers, type_: CAPTURE, memory: MMAP, ..Argument::zeroed() };
+            sys::v4l2_requestbuffers { count: buffers, type_: self.kind, memory: MMAP, ..Argument::zeroed() };
         request::REQBUFS.call(self.device.as_fd(), &mut wanted).map_err(|error| failed(self, error))?;
         for index in 0..wanted.count {
-            let mut buffer = capture_buffer(index);
-            request::QUERYBUF.call(self.device.as_fd(), &mut buffer).map_err(|error| failed(self, error))?;
-            // SAFETY: the variant of the union that belongs to this kind of memory; all its bytes are initialized.
-            let offset = unsafe { buffer.m.offset };
-            let mapping = Mapping::new(&self.device, offset, buffer.length).map_err(|error| failed(self, error))?;
-            self.buffers.push(mapping);
+            let buffer = Buffer::query(self.device.as_fd(), self.kind, index).map_err(|error| failed(self, error))?;
+            let planes = buffer.memory().map(|plane| Mapping::new(&self.device, plane.offset, plane.length));
+            let planes = planes.collect::<io::Result<_>>().map_err(|error| failed(self, error))?;
+            self.buffers.push(planes);
             self.queue(index)?;
         }
         request::STREAMON
-            .call(self.device.as_fd(), &mut (CAPTURE as c_int))
+            .call(self.device.as_fd(), &mut (self.kind as c_int))
             .map_err(|error| self.error("starting it", &error))?;
         self.streaming = true;
         Ok(())
@@ -279,10 +266,12 @@ impl CaptureDevice for V4l2Device {
         }
     }
 
-    fn bytes(&self, captured: &CapturedBuffer) -> &[u8] {
-        let Some(mapping) = self.buffers.get(captured.index as usize) else { return &[] };
+    fn bytes(&self, captured: &CapturedBuffer, plane: usize) -> &[u8] {
+        let mapping = self.buffers.get(captured.index as usize).and_then(|planes| planes.get(plane));
+        let (Some(mapping), Some(filled)) = (mapping, captured.planes.get(plane)) else { return &[] };
         // SAFETY: the driver handed the buffer out, and `requeue`, which consumes `captured`, has not returned it.
-        unsafe { mapping.bytes(captured.length) }
+        let bytes = unsafe { mapping.bytes(filled.end) };
+        bytes.get(filled.start..).unwrap_or_default()
     }
 
     fn requeue(&mut self, captured: CapturedBuffer) -> Result<(), CameraError> {
@@ -292,21 +281,24 @@ impl CaptureDevice for V4l2Device {
 
 impl V4l2Device {
     fn dequeue_buffer(&self) -> io::Result<CapturedBuffer> {
-        let mut buffer = capture_buffer(0);
-        request::DQBUF.call(self.device.as_fd(), &mut buffer)?;
-        let clock = buffer.flags & sys::V4L2_BUF_FLAG_TIMESTAMP_MASK;
+        let buffer = Buffer::dequeue(self.device.as_fd(), self.kind)?;
+        let clock = buffer.flags() & sys::V4L2_BUF_FLAG_TIMESTAMP_MASK;
         let age = match clock {
-            sys::V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC => Some(age_of(nanoseconds(&buffer.timestamp))),
+            sys::V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC => Some(age_of(nanoseconds(buffer.timestamp()))),
             _ => None,
         };
-        let damaged = buffer.flags & sys::V4L2_BUF_FLAG_ERROR != 0;
-        Ok(CapturedBuffer { index: buffer.index, length: buffer.bytesused as usize, age, damaged })
+        let damaged = buffer.flags() & sys::V4L2_BUF_FLAG_ERROR != 0;
+        let mut planes = [const { 0..0 }; MAX_PLANES];
+        for (filled, plane) in planes.iter_mut().zip(buffer.memory()) {
+            *filled = plane.filled;
+        }
+        Ok(CapturedBuffer { index: buffer.index(), planes, age, damaged })
     }
 
     /// Sets the time between frames, where it can be set; returns what the driver makes of it.
     fn set_interval(&self, interval: Option<FrameInterval>) -> Result<Option<FrameInterval>, CameraError> {
         let Some(FrameInterval { numerator, denominator }) = interval else { return Ok(None) };
-        let mut parameters = sys::v4l2_streamparm { type_: CAPTURE, ..Argument::zeroed() };
+        let mut parameters = sys::v4l2_streamparm { type_: self.kind, ..Argument::zeroed() };
         parameters.parm.capture.timeperframe = sys::v4l2_fract { numerator, denominator };
         match request::S_PARM.call(self.device.as_fd(), &mut parameters) {
             Ok(()) => {
@@ -327,7 +319,7 @@ impl Drop for V4l2Device {
         if self.streaming {
             // A camera that is gone cannot be stopped, and need not be. Buffers are unmapped and the device is closed after
             // this, which stops it in any case.
-            let _ = request::STREAMOFF.call(self.device.as_fd(), &mut (CAPTURE as c_int));
+            let _ = request::STREAMOFF.call(self.device.as_fd(), &mut (self.kind as c_int));
         }
     }
 }

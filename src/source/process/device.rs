@@ -6,7 +6,7 @@ use super::reader::StreamReader;
 use super::stream_mode::StreamMode;
 use crate::source::camera::{
     CameraError, CameraErrorKind, CameraMode, CameraPort, CaptureDevice, CapturedBuffer, ControlRange, FrameSize,
-    NegotiatedMode, Patience, Rates,
+    MAX_PLANES, NegotiatedMode, Patience, Rates,
 };
 use crate::telemetry::Telemetry;
 use lineside_picture::PixelFormat;
@@ -130,7 +130,8 @@ impl CaptureDevice for ProcessDevice {
     fn set_mode(&mut self, mode: &CameraMode) -> Result<NegotiatedMode, CameraError> {
         let StreamMode { range, fps, .. } = self.mode;
         let CameraMode { format, width, height, .. } = *mode;
-        Ok(NegotiatedMode { format: Some(format), range, width, height, stride: None, fps: Some(fps) })
+        let strides = [None; MAX_PLANES];
+        Ok(NegotiatedMode { format: Some(format), range, width, height, strides, fps: Some(fps) })
     }
 
     fn control(&mut self, _: u32) -> Result<Option<ControlRange>, CameraError> {
@@ -169,13 +170,14 @@ impl CaptureDevice for ProcessDevice {
         let Some(index) = running.dequeued.iter().position(Option::is_none) else { return Ok(None) };
         let Some(frame) = running.exchange.take() else { return Ok(None) };
         let (length, age) = (frame.bytes.len(), Some(frame.at.elapsed()));
+        let planes = CapturedBuffer::one_plane(length);
         running.dequeued[index] = Some(frame.bytes);
-        Ok(Some(CapturedBuffer { index: index as u32, length, age, damaged: length == 0 }))
+        Ok(Some(CapturedBuffer { index: index as u32, planes, age, damaged: length == 0 }))
     }
 
-    fn bytes(&self, filled: &CapturedBuffer) -> &[u8] {
+    fn bytes(&self, filled: &CapturedBuffer, plane: usize) -> &[u8] {
         let frame = self.running.as_ref().and_then(|running| running.dequeued[filled.index as usize].as_ref());
-        frame.map_or(&[], Vec::as_slice)
+        frame.and_then(|bytes| bytes.get(filled.planes[plane].clone())).unwrap_or_default()
     }
 
     fn requeue(&mut self, filled: CapturedBuffer) -> Result<(), CameraError> {

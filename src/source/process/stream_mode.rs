@@ -45,8 +45,13 @@ impl StreamMode {
             PixelFormat::Grey10 | PixelFormat::Grey12 | PixelFormat::Grey16 => 2 * width * height,
             PixelFormat::Rgb24 | PixelFormat::Bgr24 => 3 * width * height,
             PixelFormat::Yuyv | PixelFormat::Uyvy => 4 * half_width * height,
-            PixelFormat::Nv12 => 2 * half_width * (height + half_height),
-            PixelFormat::Yuv420 | PixelFormat::Yvu420 => width * height + 2 * half_width * half_height,
+            PixelFormat::Nv12 | PixelFormat::Nv21 | PixelFormat::Nv12m | PixelFormat::Nv21m => {
+                2 * half_width * (height + half_height)
+            }
+            PixelFormat::Nv16 | PixelFormat::Nv16m => 4 * half_width * height,
+            PixelFormat::Yuv420 | PixelFormat::Yvu420 | PixelFormat::Yuv420m | PixelFormat::Yvu420m => {
+                width * height + 2 * half_width * half_height
+            }
             // As much as drivers set aside, and some more for what a file has beside its pixels.
             PixelFormat::Mjpeg => 2 * width * height + (1 << 16),
         }
