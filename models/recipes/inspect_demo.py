@@ -6,10 +6,6 @@ Needs the lineside binary: LINESIDE_BIN, or target/release/lineside.
 """
 
 import io
-import json
-import os
-import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -17,10 +13,10 @@ import numpy as np
 from PIL import Image
 
 import demo_line
-from bundle import MANIFEST, rehash
+from bundle import rehash
+from taught import describe, figures
 
 HERE = Path(__file__).parent
-PROJECT = HERE.parents[1]
 BUNDLE = HERE.parent / "inspect-demo"
 
 # Every frame is its seed; no two sets share one.
@@ -56,16 +52,10 @@ def write_line(folder):
 # --- the recipe -----------------------------------------------------------------------------------------------------
 
 
-def lineside(*arguments):
-    binary = os.environ.get("LINESIDE_BIN", PROJECT / "target/release/lineside")
-    command = [str(binary), *map(str, arguments), "--json"]
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=PROJECT).stdout)
-
-
 def teach(folder):
     for i in range(TAUGHT_FRAMES):
         write_frame(folder / f"{i:03}.jpg", TAUGHT + i)
-    return lineside("teach", "--normal", folder, "--out", BUNDLE)
+    return figures("teach", "--normal", folder, "--out", BUNDLE)
 
 
 def study(folder):
@@ -75,31 +65,14 @@ def study(folder):
     for k, kind in enumerate(demo_line.DEFECTS):
         for i in range(50):
             write_frame(folder / f"defect/{kind}/{i:03}.jpg", STUDY_DEFECT + 100 * k + i, kind)
-    return lineside("eval", BUNDLE, "--normal", folder / "normal", "--defect", folder / "defect")
-
-
-def describe(measured):
-    """Gives the bundle its name, its words and its figures; teaching knew none of them."""
-    path = BUNDLE / MANIFEST
-    changed = {
-        "version": '"0.2.0"',
-        "description": '"Finds scratches, dents, stains and missing pieces on the turned flanges of the demo line"',
-        "licence": '"Apache-2.0 (backbone weights), MIT OR Apache-2.0 (statistics, frames)"',
-    }
-    lines = []
-    for line in path.read_text().splitlines():
-        key = line.split(" = ")[0]
-        lines.append(f"{key} = {changed.pop(key)}" if key in changed else line)
-        if line == "[measured]":
-            lines.extend(f"{name} = {value!r}" for name, value in measured.items())
-    path.write_text("\n".join(lines) + "\n")
+    return figures("eval", BUNDLE, "--normal", folder / "normal", "--defect", folder / "defect")
 
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
         lesson = teach(Path(folder))
     write_line(BUNDLE / "frames")
-    shipped = lineside("eval", BUNDLE, "--normal", BUNDLE / "frames/normal", "--defect", BUNDLE / "frames/defect")
+    shipped = figures("eval", BUNDLE, "--normal", BUNDLE / "frames/normal", "--defect", BUNDLE / "frames/defect")
     with tempfile.TemporaryDirectory() as folder:
         more = study(Path(folder))
     measured = {name: shipped[name] for name in ("auroc", "f1", "n_normal", "n_defect")}
@@ -121,7 +94,12 @@ def main():
     )
     (BUNDLE / "CARD.md").write_text(card)
     (BUNDLE / "NOTICE").write_text((HERE / "inspect_demo.notice.txt").read_text())
-    describe(measured)
+    words = {
+        "version": "0.2.0",
+        "description": "Finds scratches, dents, stains and missing pieces on the turned flanges of the demo line",
+        "licence": "Apache-2.0 (backbone weights), MIT OR Apache-2.0 (statistics, frames)",
+    }
+    describe(BUNDLE, words, measured)
     rehash(BUNDLE)
     print(card)
 

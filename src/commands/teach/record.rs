@@ -49,7 +49,10 @@ pub fn record(camera: &str, folder: &Path, frames: u64, every: Duration, telemet
                 log::warn!(frame = name.as_str(), reason = reason.as_str(); "frame_failed")
             }
             Next::FailedRepeatedly | Next::Pending => {}
-            Next::Ended => break,
+            Next::Ended => {
+                log::warn!(recorded = number - 1, wanted = frames; "the source ended before all pictures were recorded");
+                break;
+            }
         }
     }
     progress.finish();
@@ -62,9 +65,18 @@ fn configuration(camera: &str) -> anyhow::Result<Config> {
         config.source = Source::Camera(config::CameraConfig::of_device(camera));
         return Ok(config);
     }
-    let config = Config::load(Path::new(camera))?;
-    let is_camera = config.source.live_frames().is_some();
-    anyhow::ensure!(is_camera, "{camera}: it has no [source.camera] or [source.process]");
+    let mut config = Config::load(Path::new(camera))?;
+    match &mut config.source {
+        Source::Folder(section) => {
+            let path = section.path.display();
+            anyhow::bail!(
+                "{camera}: [source.folder] has no camera to record from; teach from its pictures: --normal {path}"
+            )
+        }
+        // The synthetic line shows what it is to be taught: good parts.
+        Source::Pattern(line) => line.defect_every = 0,
+        _ => {}
+    }
     Ok(config)
 }
 
@@ -82,5 +94,25 @@ mod tests {
         let problem =
             record("/dev/no-such-camera", folder.path(), 4, Duration::ZERO, &Telemetry::default()).unwrap_err();
         assert!(format!("{problem:#}").contains("/dev/no-such-camera: no such camera"), "{problem:#}");
+    }
+
+    #[test]
+    fn the_synthetic_line_is_recorded_without_defects_and_a_folder_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("line.toml");
+        let record_as = |text: &str, into: &str| {
+            std::fs::write(&config, text).unwrap();
+            record(config.to_str().unwrap(), &folder.path().join(into), 3, Duration::ZERO, &Telemetry::default())
+        };
+        let pattern = "[source.pattern]\nwidth = 64\nheight = 48\n";
+        record_as(&format!("{pattern}defect_every = 1\n"), "a").unwrap();
+        record_as(&format!("{pattern}defect_every = 0\n"), "b").unwrap();
+        let picture = |into: &str| std::fs::read(folder.path().join(into).join("good-0003.png")).unwrap();
+        assert_eq!(picture("a"), picture("b"));
+        let refused = record_as("[source.folder]\npath = \"parts\"\n", "c").unwrap_err().to_string();
+        assert!(
+            refused.ends_with("has no camera to record from; teach from its pictures: --normal parts"),
+            "{refused}"
+        );
     }
 }
