@@ -1,9 +1,10 @@
 //! `lineside init`: writes a commented configuration for what this board has.
 
 use crate::board::gpio_chips;
-use crate::config::{Config, Starter};
+use crate::config::{Config, Starter, StarterCamera};
 use crate::escape::one_line;
-use crate::source::camera::{SuggestedCamera, VideoDevice, suggest, suggest_mode, video_devices};
+use crate::source::camera::{SuggestedCamera, VideoDevice, suggest, suggest_mode, suggest_usb, video_devices};
+use crate::source::process::{LibcameraCamera, libcamera_cameras};
 use anyhow::Context;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -30,14 +31,19 @@ pub fn run(arguments: &InitArguments) -> anyhow::Result<ExitCode> {
     let devices = video_devices();
     let camera = match &arguments.camera {
         Some(name) => Some(named(&devices, name)?),
-        None => suggest(&devices),
+        None => first_camera(&devices, libcamera_cameras),
     };
     let lines = gpio_chips().into_iter().filter_map(|chip| chip.lines.ok()).flatten();
     let free = lines.filter(|line| line.used_by.is_none() && !line.name.is_empty()).map(|line| line.name);
     let is_installed = rustix::fs::access(STATE, rustix::fs::Access::WRITE_OK).is_ok();
     let memory_mib = memory_mib().filter(|memory| *memory < SMALL_BOARD).map(|memory| memory / 2);
     let starter = Starter {
-        camera: camera.as_ref().map(|camera| (camera.device.clone(), camera.size, camera.fps)),
+        camera: camera.as_ref().map(|camera| match camera {
+            Found::V4l2(SuggestedCamera { device, size, fps, .. }) => {
+                StarterCamera::V4l2 { device: device.clone(), size: *size, fps: *fps }
+            }
+            Found::Libcamera(camera) => StarterCamera::Libcamera(camera.camera),
+        }),
         free_lines: free.map(|name| one_line(&name).into_owned()).take(LINES).collect(),
         output: if is_installed { Path::new(STATE).join("records") } else { "lineside-out".into() },
         memory_mib,
@@ -59,9 +65,10 @@ pub fn run(arguments: &InitArguments) -> anyhow::Result<ExitCode> {
     };
     file.write_all(text.as_bytes()).with_context(name)?;
     let source = match &camera {
-        Some(SuggestedCamera { device, card, size: [width, height], fps }) => {
+        Some(Found::V4l2(SuggestedCamera { device, card, size: [width, height], fps })) => {
             format!("camera {card} at {}, {width}x{height}, {fps} frames a second", device.display())
         }
+        Some(Found::Libcamera(LibcameraCamera { camera, about })) => format!("libcamera camera {camera}: {about}"),
         None => "no camera was found, a synthetic line instead (see `lineside devices`)".into(),
     };
     let mut out = super::stdout();
@@ -70,8 +77,21 @@ pub fn run(arguments: &InitArguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A camera of this board.
+enum Found {
+    V4l2(SuggestedCamera),
+    Libcamera(LibcameraCamera),
+}
+
+/// The camera that is taken where none is named.
+fn first_camera(devices: &[VideoDevice], libcamera: impl FnOnce() -> Vec<LibcameraCamera>) -> Option<Found> {
+    let usb = suggest_usb(devices).map(Found::V4l2);
+    let ribbon = || libcamera().into_iter().next().map(Found::Libcamera);
+    usb.or_else(ribbon).or_else(|| suggest(devices).map(Found::V4l2))
+}
+
 /// The camera of this name.
-fn named(devices: &[VideoDevice], name: &str) -> anyhow::Result<SuggestedCamera> {
+fn named(devices: &[VideoDevice], name: &str) -> anyhow::Result<Found> {
     let path = match name.parse::<u32>() {
         Ok(number) => PathBuf::from(format!("/dev/video{number}")),
         Err(_) => PathBuf::from(name),
@@ -87,7 +107,7 @@ fn named(devices: &[VideoDevice], name: &str) -> anyhow::Result<SuggestedCamera>
         Ok(_) => format!("{name}: it offers no format that can be decoded"),
     })?;
     camera.device = path;
-    Ok(camera)
+    Ok(Found::V4l2(camera))
 }
 
 /// The memory of this machine.

@@ -25,7 +25,7 @@ pub use presets::{
     WhiteBalanceMode,
 };
 pub use process::{LumaRange, ProcessConfig, ProcessFormat};
-pub use starter::Starter;
+pub use starter::{Starter, StarterCamera};
 pub use status_page::StatusPageConfig;
 pub use view::ViewConfig;
 

@@ -9,8 +9,8 @@ const TEMPLATE: &str = include_str!("../../debian/lineside.toml");
 /// What a board has.
 #[derive(Debug, Default)]
 pub struct Starter {
-    /// Its camera: device, width, height, frames a second.
-    pub camera: Option<(PathBuf, [u32; 2], f64)>,
+    /// Its camera.
+    pub camera: Option<StarterCamera>,
     /// Names of its GPIO lines that are free.
     pub free_lines: Vec<String>,
     /// The folder of results.
@@ -19,8 +19,24 @@ pub struct Starter {
     pub memory_mib: Option<u64>,
 }
 
+/// A board's camera.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StarterCamera {
+    /// Of V4L2.
+    V4l2 {
+        /// Its device.
+        device: PathBuf,
+        /// Pixels.
+        size: [u32; 2],
+        /// Frames a second.
+        fps: f64,
+    },
+    /// Of libcamera, by its number.
+    Libcamera(u32),
+}
+
 impl Starter {
-    /// The configuration's text. Without a camera frames come from the synthetic line.
+    /// The configuration's text. Without a camera frames come from the synthetic line, and the bundle is the one that knows it.
     pub fn to_toml(&self) -> String {
         let mut text = String::from(
             "# Configuration of `lineside run`, written by `lineside init`. A line that begins with # shows the default; remove the # to \
@@ -42,8 +58,18 @@ impl Starter {
                     "# No camera was found: the frames of a synthetic line. Plug one in and see `lineside devices`, then use [source.camera]\n\
                      # instead.\n[source.pattern]\nfps = 5.0\n\n#[source.camera]\n",
                 ),
-                ("source.camera", Some("device"), None) => push(&mut text, &format!("#{line}")),
-                ("source.camera", Some(key @ ("device" | "width" | "height" | "fps")), Some((device, [width, height], fps))) => {
+                ("source.camera", None, Some(StarterCamera::Libcamera(camera))) if line == "[source.camera]" => {
+                    let keys = format!("camera = {camera}\nwidth = 640\nheight = 480\nfps = 10.0");
+                    push(&mut text, &format!("[source.libcamera]\n{keys}\n\n#[source.camera]"));
+                }
+                ("source.camera", Some("device"), None | Some(StarterCamera::Libcamera(_))) => {
+                    push(&mut text, &format!("#{line}"));
+                }
+                (
+                    "source.camera",
+                    Some(key @ ("device" | "width" | "height" | "fps")),
+                    Some(StarterCamera::V4l2 { device, size: [width, height], fps }),
+                ) => {
                     let value = match key {
                         "device" => toml::Value::String(device.display().to_string()),
                         "width" => toml::Value::Integer((*width).into()),
@@ -51,6 +77,9 @@ impl Starter {
                         _ => toml::Value::Float(*fps),
                     };
                     push(&mut text, &format!("{key} = {value}"));
+                }
+                ("anomaly", Some("bundle"), None) => {
+                    text.push_str("# inspect-pattern knows the synthetic line.\nbundle = \"inspect-pattern\"\n");
                 }
                 ("output", Some("folder"), _) => {
                     let folder = toml::Value::String(self.output.display().to_string());
@@ -86,7 +115,11 @@ mod tests {
     #[test]
     fn what_the_board_has_is_in_it() {
         let starter = Starter {
-            camera: Some(("/dev/v4l/by-id/usb-\"HD\"".into(), [800, 600], 7.5)),
+            camera: Some(StarterCamera::V4l2 {
+                device: "/dev/v4l/by-id/usb-\"HD\"".into(),
+                size: [800, 600],
+                fps: 7.5,
+            }),
             free_lines: vec!["GPIO17".into(), "GPIO27".into()],
             output: "lineside-out".into(),
             memory_mib: Some(128),
@@ -108,9 +141,19 @@ mod tests {
     }
 
     #[test]
+    fn a_camera_of_libcamera_has_its_own_section() {
+        let camera = Some(StarterCamera::Libcamera(1));
+        let config = parse(&Starter { camera, output: "out".into(), ..Starter::default() });
+        let Source::Libcamera(camera) = &config.source else { panic!("another source") };
+        assert_eq!((*camera.camera.get_ref(), *camera.width.get_ref(), *camera.fps.get_ref()), (1, 640, 10.0));
+        assert_eq!(config.anomaly.bundle, "inspect-demo");
+    }
+
+    #[test]
     fn without_a_camera_it_is_the_synthetic_line() {
         let config = parse(&Starter { output: "out".into(), ..Starter::default() });
         assert!(matches!(config.source, Source::Pattern(_)));
+        assert_eq!(config.anomaly.bundle, "inspect-pattern");
         assert_eq!(*config.budget.memory.get_ref(), bytesize::ByteSize::mib(192));
     }
 }

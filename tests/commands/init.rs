@@ -31,4 +31,6 @@ fn a_board_without_a_camera_begins_with_the_synthetic_line() {
     let output = command.args(["run", "line.toml", "--frames", "2"]).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("2 frames: "), "{}", text(&output.stdout));
+    // Its bundle knows the line: no scratch is among its first frames.
+    assert!(text(&output.stdout).contains("\n0 with defects"), "{}", text(&output.stdout));
 }

@@ -52,6 +52,27 @@ fn the_demo_finds_the_eight_defects_and_nothing_else() {
     assert!(peak <= bill && bill <= budget, "peak {peak}, bill {bill}, budget {budget}");
 }
 
+/// What a board without a camera begins with.
+#[test]
+fn the_synthetic_line_has_a_bundle_that_knows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let defects = |defect_every: usize| {
+        let config = folder.path().join("line.toml");
+        let results = folder.path().join(defect_every.to_string());
+        let text = format!(
+            "[source.pattern]\nseed = 11\nframes = 100\ndefect_every = {defect_every}\n[anomaly]\nbundle = \"inspect-pattern\"\n\
+             [super_resolution]\nwhen = \"never\"\n[output]\nfolder = {results:?}\n"
+        );
+        std::fs::write(&config, text).unwrap();
+        succeed(&["run", arg(&config)]);
+        records(&results).iter().filter(|record| record["record"] == "event").count()
+    };
+    assert_eq!(defects(0), 0);
+    // A scratch on each part; in a few frames one leaves and the next is not yet in the picture.
+    let found = defects(1);
+    assert!(found >= 70, "{found}");
+}
+
 fn png_size(path: &std::path::Path) -> (u32, u32) {
     let file = std::io::BufReader::new(std::fs::File::open(path).unwrap());
     let reader = png::Decoder::new(file).read_info().unwrap();

@@ -87,6 +87,9 @@ fn devices_lists_the_cameras_of_libcamera() {
     assert!(!devices(&[]).1.contains("libcamera"));
     program(programs.path(), "cam", "echo INFO >&2; echo 'Available cameras:'; echo \"1: 'imx219' (/base/i2c)\"");
     assert!(devices(&[]).1.contains("\nlibcamera camera 0: 'imx219' (/base/i2c)\n"));
+    // A first configuration takes it, unless there is one on USB.
+    let written = output(with_programs(programs.path()).args(["init", "-"])).1;
+    assert!(written.contains("\n[source.libcamera]\ncamera = 0\n") || written.contains("by-id/usb-"), "{written}");
     let list = "[ \"$1\" = --list-cameras ] || exit 1\necho 'Available cameras'\necho '0 : imx708 [4608x2592] (/base/rp1)'\n\
                 echo '    Modes: 1536x864'";
     program(programs.path(), "rpicam-hello", list);

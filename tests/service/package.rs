@@ -184,7 +184,7 @@ fn every_package_that_is_linked_in_is_named_with_its_licence() {
         assert!(copyright.contains(&name), "{name}");
     }
     // Weights of others.
-    for bundle in ["backbone-lite0", "inspect-demo"] {
+    for bundle in ["backbone-lite0", "inspect-demo", "inspect-pattern"] {
         assert!(copyright.contains(&format!("models/{bundle}/model.onnx")));
         assert!(folder.path().join(format!("usr/share/lineside/bundles/{bundle}/NOTICE")).exists());
     }

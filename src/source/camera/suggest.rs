@@ -23,7 +23,17 @@ pub struct SuggestedCamera {
     pub fps: f64,
 }
 
-/// The first of these that is a camera.
+/// The driver of cameras on USB.
+const USB: &str = "uvcvideo";
+
+/// The first of these that is a camera on USB: it works as it is, whatever else there is.
+pub fn suggest_usb(devices: &[VideoDevice]) -> Option<SuggestedCamera> {
+    let is_usb = |device: &&VideoDevice| device.about.as_ref().is_ok_and(|about| about.driver == USB);
+    devices.iter().filter(is_usb).find_map(suggest_mode)
+}
+
+/// The first of these that is a camera. A board with cameras on a ribbon cable has devices that look like one and deliver nothing by
+/// themselves (its image processor): where libcamera has a camera, that one is to be taken before this.
 pub fn suggest(devices: &[VideoDevice]) -> Option<SuggestedCamera> {
     devices.iter().find_map(suggest_mode)
 }
@@ -106,5 +116,15 @@ mod tests {
             [64, 48]
         );
         assert_eq!(suggest(&[]), None);
+    }
+
+    #[test]
+    fn a_camera_on_usb_is_found_behind_an_image_processor() {
+        let of_size = |side| camera(&[], &[("YUYV", FrameSize::One([side, side]), &[][..])]);
+        let mut processor = of_size(480);
+        processor.about.as_mut().unwrap().driver = "bcm2835-isp".into();
+        let devices = [processor, of_size(64)];
+        assert_eq!(suggest_usb(&devices).unwrap().size, [64, 64]);
+        assert_eq!(suggest_usb(&devices[..1]), None);
     }
 }
