@@ -33,6 +33,7 @@ mod orientation;
 mod picture;
 mod planes;
 mod png;
+mod raw;
 mod resize;
 mod rows;
 mod taps;
@@ -48,7 +49,7 @@ pub use colour::{Range, luma_into, luma_row, merge_row, merge_ycbcr, rgb_into, s
 pub use depth::{BitsInUse, DecodeOptions, SampleDepth};
 pub use draw::{Colour, draw_box, label, side_by_side, stacked};
 pub use file::{Decoded, EXTENSIONS, decode_file, decode_file_with, is_picture_name, max_file_bytes};
-pub use format::{PixelFormat, RawFrame, RawPlane, decode_into};
+pub use format::decode_into;
 pub use guard::is_guarded;
 pub use heat::overlay_heatmap;
 /// The crate whose pictures [`Picture`] converts to and from.
@@ -57,6 +58,7 @@ pub use jpeg_loss::simulate_jpeg;
 pub use metadata::{Density, Metadata};
 pub use picture::{Layout, Picture, Rect, RowLayout};
 pub use png::{RowWriter, write_png, write_png_rows, write_png_rows_with};
+pub use raw::{PixelFormat, RawFrame, RawPlane};
 pub use resize::{Resizer, upscale_bicubic};
 pub use rows::RowReader;
 pub use taps::Filter;

@@ -1,7 +1,7 @@
 //! The planes of a raw frame, in one piece of memory or in several, each known to lie inside its bytes.
 
 use super::PictureError;
-use super::format::{RawFrame, RawPlane};
+use super::raw::{RawFrame, RawPlane};
 
 /// The size of a plane of chroma that follows luma.
 #[derive(Clone, Copy)]
