@@ -5,7 +5,7 @@ use super::PictureError;
 use super::depth::{DecodeOptions, Scale, StatedRange, white_of};
 use super::metadata::{Density, Metadata};
 use super::picture::{Layout, RowLayout, check_size};
-use super::tiff_directory;
+use super::tiff_directory::{self, Readable};
 use super::whole::{Samples, WholePicture};
 use ::tiff::decoder::ifd::Value;
 use ::tiff::decoder::{BufferLayoutPreference, ChunkType, Decoder, Limits};
@@ -26,10 +26,11 @@ pub(super) fn whole(file: &[u8], limit: usize, options: DecodeOptions) -> Result
     let mut limits = Limits::default();
     limits.decoding_buffer_size = limits.decoding_buffer_size.min(most);
     limits.intermediate_buffer_size = limits.intermediate_buffer_size.min(most);
-    let plain = tiff_directory::without_palette(file);
-    let has_palette = plain.is_some();
-    let file = plain.as_deref().unwrap_or(file);
-    let mut decoder = Decoder::new(Cursor::new(file)).map_err(failed)?.with_limits(limits);
+    if tiff_directory::has_old_lzw(file) {
+        return Err(PictureError::Unsupported("TIFF with old-style LZW, from before 1988: save it anew"));
+    }
+    let Readable { file, has_palette } = tiff_directory::readable(file);
+    let mut decoder = Decoder::new(Cursor::new(&*file)).map_err(failed)?.with_limits(limits);
     let (width, height) = decoder.dimensions().map_err(failed)?;
     let (width, height) = (width as usize, height as usize);
     check_size(width, height, limit)?;

@@ -1,5 +1,7 @@
 //! The directory of a TIFF, checked before its decoder reads it: that takes memory for as many values as a tag announces.
 
+use std::borrow::Cow;
+
 /// Whether a file that begins with these bytes is a TIFF, with offsets of 32 bits or (BigTIFF) 64.
 pub(super) fn is_tiff(start: &[u8]) -> bool {
     [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"].iter().any(|magic| start.starts_with(*magic))
@@ -30,6 +32,16 @@ impl Directory<'_> {
         Some(if self.file.starts_with(b"MM") { bytes.fold(0, push) } else { bytes.rev().fold(0, push) })
     }
 
+    /// Where a tag's entry stands.
+    fn entry(&self, tag: usize) -> Option<usize> {
+        self.places().find(|at| self.number(*at, 2) == Some(tag))
+    }
+
+    /// Where a tag's value stands, if it is a single one of 16 bits.
+    fn value(&self, tag: usize) -> Option<usize> {
+        Some(self.entry(tag)? + if self.is_big { 12 } else { 8 })
+    }
+
     /// Where each entry stands, up to the end of the file.
     fn places(&self) -> impl Iterator<Item = usize> {
         let length = if self.is_big { 20 } else { 12 };
@@ -54,22 +66,71 @@ pub(super) fn fits(file: &[u8]) -> bool {
     })
 }
 
-/// The file with a palette made into one of plain samples, the places in the palette; `None` for other files. The crate `tiff`
-/// decodes the samples of such a file only so.
-pub(super) fn without_palette(file: &[u8]) -> Option<Vec<u8>> {
-    const KIND: usize = 262;
+/// A file as the crate `tiff` reads it.
+pub(super) struct Readable<'a> {
+    /// Its bytes, some of them changed.
+    pub file: Cow<'a, [u8]>,
+    /// Whether its samples are places in a palette; they are read as plain ones.
+    pub has_palette: bool,
+}
+
+/// Tags, TIFF 6.0.
+const COMPRESSION: usize = 259;
+const KIND: usize = 262;
+const STRIP_OFFSETS: usize = 273;
+const STRIP_BYTES: usize = 279;
+const TILE_WIDTH: usize = 322;
+const TILE_OFFSETS: usize = 324;
+const TILE_BYTES: usize = 325;
+
+/// The file with what the crate `tiff` does not read made into what it does: a palette into plain samples, the places in it; tiles
+/// that are listed as strips, as libtiff wrote them before TIFF 6.0, into tiles.
+pub(super) fn readable(file: &[u8]) -> Readable<'_> {
     const PALETTE: usize = 3;
     const BLACK_IS_ZERO: u8 = 1;
-    let directory = Directory::of(file)?;
-    let entry = directory.places().find(|at| directory.number(*at, 2) == Some(KIND))?;
-    let value = entry + if directory.is_big { 12 } else { 8 };
-    if directory.number(value, 2)? != PALETTE {
-        return None;
+    let mut readable = Readable { file: Cow::Borrowed(file), has_palette: false };
+    let Some(directory) = Directory::of(file) else { return readable };
+    let mut set = |at: usize, number: usize| {
+        let bytes = (number as u16).to_le_bytes();
+        let bytes = if file.starts_with(b"MM") { [bytes[1], bytes[0]] } else { bytes };
+        if let Some(place) = readable.file.to_mut().get_mut(at..at + 2) {
+            place.copy_from_slice(&bytes);
+        }
+    };
+    if let Some(value) = directory.value(KIND).filter(|value| directory.number(*value, 2) == Some(PALETTE)) {
+        set(value, BLACK_IS_ZERO.into());
+        readable.has_palette = true;
     }
-    let low = if file.starts_with(b"MM") { value + 1 } else { value };
-    let mut plain = file.to_vec();
-    *plain.get_mut(low)? = BLACK_IS_ZERO;
-    Some(plain)
+    if directory.entry(TILE_WIDTH).is_some() && directory.entry(TILE_OFFSETS).is_none() {
+        for (listed, meant) in [(STRIP_OFFSETS, TILE_OFFSETS), (STRIP_BYTES, TILE_BYTES)] {
+            if let Some(entry) = directory.entry(listed) {
+                set(entry, meant);
+            }
+        }
+    }
+    readable
+}
+
+/// Whether the first strip or tile is compressed by LZW as it was before TIFF 5.0: bits in the other order. Known, as libtiff does, by
+/// the code to begin with, 256.
+pub(super) fn has_old_lzw(file: &[u8]) -> bool {
+    const LZW: usize = 5;
+    let old = || {
+        let directory = Directory::of(file)?;
+        let compression = directory.number(directory.value(COMPRESSION)?, 2)?;
+        let entry = directory.entry(TILE_OFFSETS).or_else(|| directory.entry(STRIP_OFFSETS))?;
+        let (wide, width) = if directory.is_big { (8, 8) } else { (4, 4) };
+        // Offsets of 16 bits are as good as never written.
+        let value = entry + 4 + wide;
+        let is_here = directory.number(entry + 4, wide)? == 1;
+        let offset = if is_here {
+            directory.number(value, width)?
+        } else {
+            directory.number(directory.number(value, width)?, width)?
+        };
+        Some(compression == LZW && matches!(file.get(offset..)?, [0, next, ..] if next & 1 == 1))
+    };
+    old().unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -92,5 +153,55 @@ mod tests {
         }
         // The decoder says what is wrong with these.
         assert!(fits(b"II*\0") && fits(&tiff(1, false)[..20]) && fits(b"II*\0\xFF\xFF\xFF\xFF"));
+    }
+
+    /// A directory of these tags, each with one value of 32 bits, or of 16 where that suffices, and then 256 bytes.
+    fn tiff_of(tags: &[(u16, u32)], pixels: &[u8]) -> Vec<u8> {
+        let mut file = b"MM\0*\0\0\0\x08".to_vec();
+        file.extend((tags.len() as u16).to_be_bytes());
+        let pixels_at = 8 + 2 + 12 * tags.len() as u32 + 4;
+        for (tag, value) in tags {
+            let value = if *value == u32::MAX { pixels_at } else { *value };
+            file.extend(tag.to_be_bytes());
+            if *tag == 273 || *tag == 324 || *tag == 279 || *tag == 325 {
+                file.extend([0, 4, 0, 0, 0, 1]);
+                file.extend(value.to_be_bytes());
+            } else {
+                file.extend([0, 3, 0, 0, 0, 1]);
+                file.extend((value << 16).to_be_bytes());
+            }
+        }
+        file.extend([0; 4]);
+        file.extend(pixels);
+        file
+    }
+
+    const PIXELS: u32 = u32::MAX;
+
+    #[test]
+    fn tiles_that_are_listed_as_strips_are_tiles() {
+        let pixels: Vec<u8> = (0..=255).collect();
+        let common = [(256, 16), (257, 16), (258, 8), (259, 1), (262, 1)];
+        let old = tiff_of(&[&common[..], &[(273, PIXELS), (279, 256), (322, 16), (323, 16)]].concat(), &pixels);
+        let new = tiff_of(&[&common[..], &[(322, 16), (323, 16), (324, PIXELS), (325, 256)]].concat(), &pixels);
+        let decode = |file: &[u8]| {
+            let mut picture = crate::Picture::default();
+            crate::decode_file(file, 1 << 20, &mut picture).unwrap();
+            picture
+        };
+        assert_eq!(decode(&old), decode(&new));
+        assert_eq!(decode(&old).data(), pixels);
+        assert!(matches!(readable(&new).file, Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn old_lzw_is_refused_by_name() {
+        let tags = [(256, 4), (257, 1), (258, 8), (259, 5), (262, 1), (273, PIXELS), (278, 1), (279, 8)];
+        let outcome = |pixels: &[u8]| {
+            let file = tiff_of(&tags, pixels);
+            format!("{:?}", crate::decode_file(&file, 1 << 20, &mut crate::Picture::default()))
+        };
+        assert!(outcome(&[0, 1, 2, 3, 4, 5, 6, 7]).contains("old-style LZW"));
+        assert!(!outcome(&[0x80, 1, 2, 3, 4, 5, 6, 7]).contains("old-style LZW"));
     }
 }

@@ -3,7 +3,7 @@
 use crate::commands::{MAX_PICTURE_BYTES, MAX_PIXELS};
 use crate::files;
 use anyhow::Context;
-use lineside_picture::image::{self, DynamicImage, ImageReader, Limits};
+use lineside_picture::image::{self, DynamicImage, ImageDecoder, ImageReader, Limits};
 use lineside_picture::{Layout, Picture, PictureError, decode_file};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -81,7 +81,11 @@ impl Levels {
         let mut limits = Limits::default();
         limits.max_alloc = Some(8 * MAX_PIXELS as u64);
         reader.limits(limits);
-        let image = reader.decode()?;
+        // As the picture that it belongs to: upright.
+        let mut decoder = reader.into_decoder()?;
+        let orientation = decoder.orientation()?;
+        let mut image = DynamicImage::from_decoder(decoder)?;
+        image.apply_orientation(orientation);
         let size = (image.width() as usize, image.height() as usize);
         let is_deep = matches!(
             image,
@@ -157,6 +161,24 @@ mod tests {
         assert_eq!(marks(RgbImage::from_fn(4, 1, |x, _| Rgb(colours[x as usize])).into(), "a.png"), [0, 1, 1, 0]);
         let clear = [[255, 255, 255, 0], [255, 255, 255, 255]];
         assert_eq!(marks(RgbaImage::from_fn(2, 1, |x, _| Rgba(clear[x as usize])).into(), "a.png"), [0, 1]);
+    }
+
+    #[test]
+    fn a_mask_is_turned_as_it_states() {
+        use lineside_picture::image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
+        // A quarter turn clockwise.
+        let exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        let mut png = Vec::new();
+        let mut encoder = PngEncoder::new(&mut png);
+        encoder.set_exif_metadata(exif).unwrap();
+        encoder.write_image(&[255, 0, 0], 3, 1, ExtendedColorType::L8).unwrap();
+        std::fs::write(&path, png).unwrap();
+        let mut mask = Picture::default();
+        read(std::slice::from_ref(&path), (1, 3), &mut mask).unwrap();
+        assert_eq!(mask.data(), [255, 0, 0]);
+        assert!(read(&[path], (3, 1), &mut mask).is_err());
     }
 
     #[test]
