@@ -1,5 +1,6 @@
 //! Runs every file of `corpus/` and some mutations of them through each target. Seeded and counted, so that it is the same work on
-//! every machine. `LINESIDE_FUZZ_ITERATIONS` and `LINESIDE_FUZZ_SEED` make it another.
+//! every machine. `LINESIDE_FUZZ_ITERATIONS` and `LINESIDE_FUZZ_SEED` make it another. `LINESIDE_FUZZ_LAST=FILE` keeps each input in a
+//! file before it is run: one that never ends, or takes all memory, is then there.
 
 use lineside::memory::{CountingAllocator, heap_use, reset_peak};
 use lineside_fuzz::{Mutator, TARGETS, Target};
@@ -27,6 +28,9 @@ fn number(variable: &str) -> Option<u64> {
 
 /// Runs one input; one that fails is kept, and named.
 fn run(target: &Target, origin: &str, input: &[u8]) {
+    if let Some(last) = std::env::var_os("LINESIDE_FUZZ_LAST") {
+        std::fs::write(last, input).unwrap();
+    }
     reset_peak();
     let before = heap_use().in_use;
     let result = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));

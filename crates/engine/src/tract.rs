@@ -1,5 +1,7 @@
 //! Everything that runs through tract: single nodes and whole models that the engine lacks, and constants of the file.
 
+mod ranks;
+
 use crate::ElementKind;
 use crate::graph::{ForeignInput, ForeignOp, Graph, Node, Op};
 use crate::guard::guarded;
@@ -180,6 +182,7 @@ pub fn single_node(
     };
     in_tract(|| {
         let mut graph = tract_onnx::onnx().model_for_proto_model(&proto)?;
+        ranks::check_ranks(&mut graph);
         for (i, (_, kind, shape)) in inputs.iter().enumerate() {
             graph.set_input_fact(i, InferenceFact::dt_shape(datum_type(*kind), shape))?;
         }
@@ -214,6 +217,7 @@ pub fn whole(proto: &ModelProto, inputs: &[(String, ElementKind, Vec<usize>)]) -
     let names: Vec<String> = onnx.output.iter().map(|output| output.name.clone()).collect();
     let typed = in_tract(|| {
         let mut graph = tract_onnx::onnx().model_for_proto_model(&proto)?;
+        ranks::check_ranks(&mut graph);
         for (i, (_, kind, shape)) in inputs.iter().enumerate() {
             graph.set_input_fact(i, InferenceFact::dt_shape(datum_type(*kind), shape))?;
         }

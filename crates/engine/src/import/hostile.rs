@@ -148,7 +148,7 @@ fn outputs_that_no_memory_holds() {
 /// Found by fuzzing: tract read behind the shorter side, other bytes in each run.
 #[test]
 fn a_product_of_sides_that_do_not_fit() {
-    let product = |depth: i64| {
+    let product = |shape: &[i64]| {
         let mut model = model();
         model.opset_import.push(OperatorSetIdProto { domain: "com.microsoft".into(), version: 1 });
         let mut node = node("MatMulNBits", &["x", "w", "scales"], "y");
@@ -158,15 +158,17 @@ fn a_product_of_sides_that_do_not_fit() {
         }
         let graph = graph(&mut model);
         graph.node = vec![node];
-        graph.input = vec![input("x", DataType::Float, &[1, 8, depth])];
+        graph.input = vec![input("x", DataType::Float, shape)];
         graph.initializer =
             vec![bytes("w", &[8, 2, 8], DataType::Uint8, &[0x5A; 128]), floats("scales", &[16], &[0.5; 16])];
         model
     };
-    Model::from_proto(product(32)).plan(&[]).unwrap();
+    Model::from_proto(product(&[1, 8, 32])).plan(&[]).unwrap();
     for depth in [1, 31, 33, 40] {
-        refused(product(depth), &["a product sums over dimensions"]);
+        refused(product(&[1, 8, depth]), &["a product sums over dimensions"]);
     }
+    // Of a scalar tract counted the dimensions from -1 on, and took memory until none was left.
+    refused(product(&[]), &["an input of rank 0, at least 1 is needed"]);
 }
 
 #[test]
