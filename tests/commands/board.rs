@@ -36,8 +36,8 @@ fn check_refuses_what_is_not_there() {
     }
     let out = folder.path().join("taught");
     refuse(&["teach", "--camera", "/dev/no-such-camera", "--out", arg(&out)], 1, &["no such camera"]);
-    let pattern = config(folder.path(), "[source.pattern]\n");
-    refuse(&["teach", "--camera", arg(&pattern), "--out", arg(&out)], 1, &["it has no [source.camera]"]);
+    let files = config(folder.path(), "[source.folder]\npath = \"parts\"\n");
+    refuse(&["teach", "--camera", arg(&files), "--out", arg(&out)], 1, &["has no camera to record from"]);
     assert_eq!(run(&["teach", "--camera", "0", "--normal", "x", "--out", arg(&out)]).status.code(), Some(2));
     assert_eq!(run(&["teach", "--out", arg(&out)]).status.code(), Some(2));
     assert_eq!(run(&["teach", "--normal", "x", "--every", "2", "--out", arg(&out)]).status.code(), Some(2));
