@@ -3,7 +3,7 @@
 use super::camera::open_camera;
 use super::mode::Mode;
 use super::process::{open_program, program_plan};
-use crate::config::{Config, FolderConfig, KeepOrMove, Source};
+use crate::config::{Config, ConfigError, FolderConfig, KeepOrMove, Source};
 use crate::source::{AfterVerdict, FolderMode, FolderSource, FrameSource, PatternSource, ViewSource};
 use crate::telemetry::Telemetry;
 use anyhow::Context;
@@ -35,6 +35,7 @@ fn source_itself(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::
     Ok(match &config.source {
         Source::Camera(section) => open_camera(config, section, mode, telemetry)?,
         Source::Folder(section) => {
+            refuse_own_folders(config, section)?;
             let max_pixels = (section.max_megapixels.get_ref() * 1e6) as usize;
             let output = config.output.folder.get_ref();
             let moved_to = section.move_to.as_ref().map(|folder| folder.get_ref());
@@ -56,6 +57,24 @@ fn source_itself(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::
     })
 }
 
+/// Refuses a folder that the line would fill itself: it would inspect its own pictures, without end.
+fn refuse_own_folders(config: &Config, section: &FolderConfig) -> Result<(), ConfigError> {
+    // A folder that is not there yet is what its name says.
+    let real = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.into());
+    let path = real(&section.path);
+    let written = [("output.folder", Some(&config.output.folder)), ("source.folder.move_to", section.move_to.as_ref())];
+    for (key, folder) in written {
+        if let Some(folder) = folder.filter(|folder| path.starts_with(real(folder.get_ref()))) {
+            let (path, name) = (section.path.display(), folder.get_ref().display());
+            let problem = format!(
+                "source.folder.path = {path} lies in {key} = {name}: the line would inspect what it writes; name another folder"
+            );
+            return Err(config.error_at(folder, problem));
+        }
+    }
+    Ok(())
+}
+
 fn folder_mode(section: &FolderConfig, output: &Path) -> FolderMode {
     if !section.watch {
         let fps = section.fps.as_ref().map(|fps| *fps.get_ref());
@@ -68,4 +87,34 @@ fn folder_mode(section: &FolderConfig, output: &Path) -> FolderMode {
     };
     let settle = Duration::from_secs_f64(section.settle_s.as_ref().map_or(SETTLE_S, |settle| *settle.get_ref()));
     FolderMode::Watched { after, settle, seen: output.join(INSPECTED) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_does_not_inspect_what_it_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let [parts, inside] = ["parts", "parts/out"].map(|name| folder.path().join(name));
+        std::fs::create_dir_all(&inside).unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&parts, &link).unwrap();
+        let refusal = |path: &Path, out: &Path, move_to: Option<&Path>| {
+            let moved =
+                move_to.map_or(String::new(), |to| format!("watch = true\nafter = \"move\"\nmove_to = {to:?}\n"));
+            let text = format!("[source.folder]\npath = {path:?}\n{moved}[output]\nfolder = {out:?}\n");
+            let config = Config::parse(&text, Path::new("line.toml")).unwrap();
+            let Source::Folder(section) = &config.source else { panic!("another source") };
+            refuse_own_folders(&config, section).err().map(|error| error.to_string())
+        };
+        assert_eq!(refusal(&parts, &inside, None), None);
+        assert_eq!(refusal(&parts, &folder.path().join("results"), Some(&inside)), None);
+        for (path, out) in [(&parts, &parts), (&parts, &link), (&link, &parts), (&inside, &parts)] {
+            let refused = refusal(path, out, None).unwrap();
+            assert!(refused.starts_with("line.toml:4: ") && refused.contains("lies in output.folder"), "{refused}");
+        }
+        let refused = refusal(&parts, &folder.path().join("results"), Some(&link)).unwrap();
+        assert!(refused.starts_with("line.toml:5: ") && refused.contains("lies in source.folder.move_to"), "{refused}");
+    }
 }

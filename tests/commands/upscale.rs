@@ -323,6 +323,18 @@ fn no_picture_is_lost() {
         assert_eq!(load(&out.join("a.pgm.png")).width(), 6);
     }
     assert_eq!(std::fs::read(&a).unwrap(), before);
+
+    // A folder of pictures inside the input is no output: one of the same name would be written over.
+    let sub = input.join("sub");
+    std::fs::create_dir(&sub).unwrap();
+    save(&sub.join("a.png"), &png);
+    refuse(&["upscale", arg(&input), arg(&sub)], 2, &["sub/a.png: is there already, and is no enlargement of"]);
+    assert_eq!(std::fs::read(sub.join("a.png")).unwrap(), before);
+    std::fs::rename(sub.join("a.png"), sub.join("b.png")).unwrap();
+    let output = crate::common::run(&["upscale", arg(&input), arg(&sub)]);
+    assert!(output.status.success());
+    let told = crate::common::text(&output.stderr);
+    assert!(told.contains("record=passed_over pictures=1 ") && told.contains("sub/b.png"), "{told}");
 }
 
 /// Upright, with its profile and its resolution, and without a tag that would turn it again.

@@ -66,7 +66,11 @@ impl WholeFormat {
             WholeFormat::WebP if webp_frames::largest_frame(file) > limit => {
                 Err(self.broken("a frame is larger than the picture may be"))
             }
-            WholeFormat::WebP => self.through_image(WebPDecoder::new(Cursor::new(file)), limit, options),
+            WholeFormat::WebP => {
+                let mut picture = self.through_image(WebPDecoder::new(Cursor::new(file)), limit, options)?;
+                picture.metadata.has_more_pictures = webp_frames::count(file) > 1;
+                Ok(picture)
+            }
             WholeFormat::Pnm => self.pnm(file, limit, options),
             WholeFormat::Tiff => tiff::whole(file, limit, options),
         });
@@ -97,7 +101,8 @@ impl WholeFormat {
     /// `image` brings samples to the whole range of 8 or 16 bits, by which of them the header states to be white.
     fn pnm(self, file: &[u8], limit: usize, options: DecodeOptions) -> Result<WholePicture, PictureError> {
         let failed = |error| self.failed(error);
-        let decoder = PnmDecoder::new(Cursor::new(file)).map_err(failed)?;
+        let mut read = Cursor::new(file);
+        let decoder = PnmDecoder::new(&mut read).map_err(failed)?;
         let white = decoder.header().maximal_sample();
         if white > 255 && decoder.header().as_arbitrary().is_some_and(|header| header.tupltype.is_none()) {
             return Err(PictureError::Unsupported("PAM of 16 bits without a TUPLTYPE: give its header one"));
@@ -110,7 +115,11 @@ impl WholeFormat {
         {
             *stated = StatedRange::Whole;
         }
-        WholePicture::new(row, (width as usize, height as usize), samples, options, Metadata::default())
+        // Several pictures may follow each other in a file.
+        let rest = file.get(read.position() as usize..).unwrap_or_default().trim_ascii_start();
+        let has_more_pictures = WholeFormat::of(rest) == Some(WholeFormat::Pnm);
+        let metadata = Metadata { has_more_pictures, ..Metadata::default() };
+        WholePicture::new(row, (width as usize, height as usize), samples, options, metadata)
     }
 
     fn failed(self, error: ImageError) -> PictureError {

@@ -98,6 +98,8 @@ fn of_several_pages_the_first_is_read_and_that_is_reported() {
     let read = |file| decode_file_with(file, LIMIT, DecodeOptions::default(), &mut Picture::default()).unwrap();
     assert!(read(file!("pages.tif")).has_more_pictures);
     assert!(!read(file!("rgb.tif")).has_more_pictures);
+    let (one, two) = (b"P5 2 1 255\n\x01P", b"P5 2 1 255\n\x01PP5 1 1 255\n\x07");
+    assert!(!read(one).has_more_pictures && read(two).has_more_pictures);
 }
 
 #[test]

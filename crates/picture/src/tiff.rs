@@ -29,6 +29,11 @@ pub(super) fn whole(file: &[u8], limit: usize, options: DecodeOptions) -> Result
     if tiff_directory::has_old_lzw(file) {
         return Err(PictureError::Unsupported("TIFF with old-style LZW, from before 1988: save it anew"));
     }
+    if tiff_directory::fills_from_the_lowest_bit(file) {
+        return Err(PictureError::Unsupported(
+            "TIFF with bits from the lowest of each byte (FillOrder 2): save it anew",
+        ));
+    }
     let Readable { file, has_palette } = tiff_directory::readable(file);
     let mut decoder = Decoder::new(Cursor::new(&*file)).map_err(failed)?.with_limits(limits);
     let (width, height) = decoder.dimensions().map_err(failed)?;
@@ -54,6 +59,12 @@ pub(super) fn whole(file: &[u8], limit: usize, options: DecodeOptions) -> Result
     let mut bytes = vec![0; buffer.complete_len];
     decoder.read_image_bytes(&mut bytes).map_err(failed)?;
     let metadata = metadata(&mut decoder);
+    let is_premultiplied = row.alpha
+        && decoder
+            .find_tag_unsigned_vec::<u16>(Tag::ExtraSamples)
+            .ok()
+            .flatten()
+            .is_some_and(|kinds| kinds.contains(&1));
     let size = (width, height);
     let channels = if palette.is_some() { 1 } else { row.channels() };
     if bits == 8 && buffer.planes <= 1 && palette.is_none() {
@@ -61,9 +72,15 @@ pub(super) fn whole(file: &[u8], limit: usize, options: DecodeOptions) -> Result
         if bytes.len() != expected {
             return Err(PictureError::BufferLength { what: "TIFF", expected, actual: bytes.len() });
         }
+        if is_premultiplied {
+            divide_by_alpha(&mut bytes, channels, u8::MAX);
+        }
         return WholePicture::new(row, size, Samples::Eight(bytes), options, metadata);
     }
-    let samples = unpack(&bytes, &buffer, size, channels, bits)?;
+    let mut samples = unpack(&bytes, &buffer, size, channels, bits)?;
+    if is_premultiplied && palette.is_none() {
+        divide_by_alpha(&mut samples, channels, white_of(bits));
+    }
     drop(bytes);
     let samples = match palette {
         Some(palette) => {
@@ -85,6 +102,18 @@ pub(super) fn whole(file: &[u8], limit: usize, options: DecodeOptions) -> Result
         }
     };
     WholePicture::new(row, size, samples, options, metadata)
+}
+
+/// Colours as they are, of pixels whose colours are multiplied by their opacity, the last sample (TIFF 6.0, section 18).
+fn divide_by_alpha<T: Copy + Into<u32> + TryFrom<u32>>(samples: &mut [T], channels: usize, white: T) {
+    for pixel in samples.chunks_exact_mut(channels) {
+        let Some((alpha, colours)) = pixel.split_last_mut() else { continue };
+        let (alpha, white): (u32, u32) = ((*alpha).into(), white.into());
+        for colour in colours {
+            let plain = ((*colour).into() * white + alpha / 2).checked_div(alpha).unwrap_or(0).min(white);
+            *colour = T::try_from(plain).unwrap_or(*colour);
+        }
+    }
 }
 
 const PACKED: PictureError = PictureError::Unsupported("TIFF with packed samples of 9 to 15 bits: save it with 16");
@@ -210,6 +239,16 @@ fn broken(reason: impl ToString) -> PictureError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn colours_are_divided_by_their_opacity() {
+        let mut samples = [39_u8, 47, 60, 100, 9, 9, 9, 0, 7, 8, 9, 255, 200, 0, 0, 100];
+        divide_by_alpha(&mut samples, 4, 255);
+        assert_eq!(samples, [99, 120, 153, 100, 0, 0, 0, 0, 7, 8, 9, 255, 255, 0, 0, 100]);
+        let mut deep = [u16::MAX / 4, u16::MAX / 2];
+        divide_by_alpha(&mut deep, 2, u16::MAX);
+        assert_eq!(deep, [32766, 32767]);
+    }
 
     #[test]
     fn packed_samples_of_every_width() {

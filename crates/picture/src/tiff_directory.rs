@@ -77,8 +77,10 @@ pub(super) struct Readable<'a> {
 /// Tags, TIFF 6.0.
 const COMPRESSION: usize = 259;
 const KIND: usize = 262;
+const FILL_ORDER: usize = 266;
 const STRIP_OFFSETS: usize = 273;
 const STRIP_BYTES: usize = 279;
+const PREDICTOR: usize = 317;
 const TILE_WIDTH: usize = 322;
 const TILE_OFFSETS: usize = 324;
 const TILE_BYTES: usize = 325;
@@ -101,6 +103,13 @@ pub(super) fn readable(file: &[u8]) -> Readable<'_> {
         set(value, BLACK_IS_ZERO.into());
         readable.has_palette = true;
     }
+    // A predictor is for what is compressed by LZW or deflate, and ignored elsewhere.
+    let is = |tag: usize, number: usize| {
+        directory.value(tag).is_some_and(|value| directory.number(value, 2) == Some(number))
+    };
+    if let Some(predictor) = directory.value(PREDICTOR).filter(|_| is(COMPRESSION, 1)) {
+        set(predictor, 1);
+    }
     if directory.entry(TILE_WIDTH).is_some() && directory.entry(TILE_OFFSETS).is_none() {
         for (listed, meant) in [(STRIP_OFFSETS, TILE_OFFSETS), (STRIP_BYTES, TILE_BYTES)] {
             if let Some(entry) = directory.entry(listed) {
@@ -109,6 +118,15 @@ pub(super) fn readable(file: &[u8]) -> Readable<'_> {
         }
     }
     readable
+}
+
+/// Whether bits are filled from the lowest of each byte (FillOrder 2), which the crate `tiff` does not know.
+pub(super) fn fills_from_the_lowest_bit(file: &[u8]) -> bool {
+    let order = || {
+        let directory = Directory::of(file)?;
+        directory.number(directory.value(FILL_ORDER)?, 2)
+    };
+    order() == Some(2)
 }
 
 /// Whether the first strip or tile is compressed by LZW as it was before TIFF 5.0: bits in the other order. Known, as libtiff does, by
@@ -192,6 +210,21 @@ mod tests {
         assert_eq!(decode(&old), decode(&new));
         assert_eq!(decode(&old).data(), pixels);
         assert!(matches!(readable(&new).file, Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn the_order_of_bits_is_refused_and_a_predictor_of_plain_samples_ignored() {
+        let pixels: Vec<u8> = (0..16).map(|i| i * 16).collect();
+        let tags = |more: (u16, u32)| {
+            let mut tags =
+                vec![(256, 16), (257, 1), (258, 8), (259, 1), (262, 1), (273, PIXELS), (278, 1), (279, 16), more];
+            tags.sort_unstable();
+            let mut picture = crate::Picture::default();
+            crate::decode_file(&tiff_of(&tags, &pixels), 1 << 20, &mut picture).map(|_| picture)
+        };
+        assert_eq!(tags((317, 2)).unwrap().data(), pixels);
+        assert_eq!(tags((266, 1)).unwrap().data(), pixels);
+        assert!(tags((266, 2)).unwrap_err().to_string().contains("FillOrder 2"));
     }
 
     #[test]

@@ -23,6 +23,17 @@ pub(super) fn largest_frame(file: &[u8]) -> usize {
     pixels.max().unwrap_or(0)
 }
 
+/// How many frames an animation has; 0 of a still picture. RFC 9649, sections 2.3 and 2.7: chunks of even length, `ANMF` for a frame.
+pub(super) fn count(file: &[u8]) -> usize {
+    let (mut rest, mut frames) = (file.get(12..).unwrap_or_default(), 0);
+    while let Some((&[a, b, c, d, l0, l1, l2, l3], payload)) = rest.split_first_chunk::<8>() {
+        frames += usize::from([a, b, c, d] == *b"ANMF");
+        let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+        rest = payload.get(length.saturating_add(length & 1)..).unwrap_or_default();
+    }
+    frames
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,5 +55,17 @@ mod tests {
             assert!(matches!(&error, PictureError::Broken { reason, .. } if reason.contains("larger")), "{error}");
         }
         assert_eq!(largest_frame(b"VP8 VP8LVP8X"), 0);
+    }
+
+    #[test]
+    fn frames_of_an_animation_are_counted() {
+        let chunk = |name: &[u8; 4], length: u32| {
+            [&name[..], &length.to_le_bytes(), &vec![0; (length + length % 2) as usize]].concat()
+        };
+        let file = |chunks: &[Vec<u8>]| [&b"RIFF\0\0\0\0WEBP"[..], &chunks.concat()].concat();
+        assert_eq!(count(&file(&[chunk(b"VP8 ", 5)])), 0);
+        assert_eq!(count(&file(&[chunk(b"VP8X", 10), chunk(b"ANMF", 7), chunk(b"EXIF", 3), chunk(b"ANMF", 4)])), 2);
+        assert_eq!(count(b"RIFF"), 0);
+        assert_eq!(count(&[&file(&[chunk(b"ANMF", 2)])[..], b"ANMF\xFF\xFF\xFF\xFF"].concat()), 2);
     }
 }

@@ -24,6 +24,37 @@ pub enum DataSetLayout {
 /// What people call the folder of good parts.
 const GOOD: [&str; 6] = ["good", "ok", "normal", "goods", "normals", "defect_free"];
 
+/// What data sets call folders that hold masks, or several kinds of pictures.
+const NOT_PARTS: [&str; 8] = ["ground_truth", "groundtruth", "gt", "mask", "masks", "labels", "train", "test"];
+/// What people call a folder of parts with defects.
+const DEFECTIVE: [&str; 11] =
+    ["defect", "defects", "defective", "bad", "ng", "nok", "ko", "anomaly", "anomalies", "anomalous", "abnormal"];
+
+/// A folder below `root` that says by its name, or by a folder of good parts beside it, that its pictures are not all good parts.
+pub(super) fn not_of_good_parts<'a>(root: &Path, pictures: &'a [PathBuf]) -> Option<&'a Path> {
+    let named = named_folder(root, pictures, &[&NOT_PARTS[..], &DEFECTIVE].concat());
+    named.or_else(|| {
+        let first = |file: &'a PathBuf| file.strip_prefix(root).ok()?.parent()?.components().next();
+        let is_good = |file: &'a PathBuf| first(file).is_some_and(|folder| is_good(folder.as_os_str()));
+        let beside = || pictures.iter().find(|file| first(file).is_some() && !is_good(file));
+        pictures.iter().any(is_good).then(beside)?.and_then(|file| file.parent())
+    })
+}
+
+/// A folder below `root` that says by its name that its pictures are no parts with defects.
+pub(super) fn not_of_parts<'a>(root: &Path, pictures: &'a [PathBuf]) -> Option<&'a Path> {
+    named_folder(root, pictures, &NOT_PARTS)
+}
+
+fn named_folder<'a>(root: &Path, pictures: &'a [PathBuf], names: &[&str]) -> Option<&'a Path> {
+    let is_named = |folder: &Path| {
+        let name = folder.file_name();
+        name.is_some_and(|name| names.iter().any(|known| name.eq_ignore_ascii_case(known)))
+    };
+    let below = |file: &'a PathBuf| file.ancestors().skip(1).take_while(|folder| *folder != root);
+    pictures.iter().flat_map(below).find(|folder| is_named(folder))
+}
+
 /// The folders of a data set that serve a purpose.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Folders {

@@ -120,6 +120,15 @@ impl DataSet {
 
     fn add_normal(&mut self, folder: &Path, layout: DataSetLayout, purpose: Purpose) -> anyhow::Result<()> {
         let (pictures, masks) = list(folder, layout)?;
+        if layout == DataSetLayout::Auto
+            && let Some(other) = layout::not_of_good_parts(folder, &pictures)
+        {
+            let (folder, other) = (folder.display(), other.display());
+            anyhow::bail!(
+                "{folder}: by its name {other} holds something else than good parts, and no layout of a data set is known here: name the \
+                 folder of good parts alone, or one data set of several; --layout plain takes every picture as a good part"
+            );
+        }
         if masks.is_empty() {
             self.normal = pictures;
             return Ok(());
@@ -160,6 +169,18 @@ impl DataSet {
         let is_plain = layout == DataSetLayout::Plain;
         let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         let mask_folder = masks.map(real).filter(|masks| *masks != real(folder));
+        if layout == DataSetLayout::Auto
+            && let Some(other) = layout::not_of_parts(folder, &pictures).filter(|other| {
+                let in_masks = |masks: &PathBuf| real(other).starts_with(masks);
+                !mask_folder.as_ref().is_some_and(in_masks)
+            })
+        {
+            let (folder, other) = (folder.display(), other.display());
+            anyhow::bail!(
+                "{folder}: by its name {other} holds something else than parts with defects: name the folder of parts with defects alone, \
+                 and --masks; --layout plain takes every picture as one"
+            );
+        }
         let known: HashSet<PathBuf> = self.normal.iter().map(|file| real(file)).collect();
         let (mut of_good, mut unmarked) = (0, 0);
         for file in pictures {
@@ -338,5 +359,33 @@ mod tests {
                 .to_string()
                 .contains("lacks the folders of this layout")
         );
+    }
+
+    /// Never masks and defects as good parts, without a word.
+    #[test]
+    fn what_is_no_known_layout_and_holds_more_than_good_parts_is_refused() {
+        let refusal = |names: &[&str], [normal, defects]: [&str; 2]| {
+            let folder = tree(names, &[]);
+            let normal = folder.path().join(normal);
+            let defects = (!defects.is_empty()).then(|| folder.path().join(defects));
+            let layout = DataSetLayout::Auto;
+            let named = Named { normal: Some(&normal), defects: defects.as_deref(), masks: None, layout };
+            DataSet::read(&named, Purpose::Evaluate).err().map(|error| error.to_string())
+        };
+        // Several data sets, one without its test/good, a part of one, two of people's own.
+        for (names, normal, other) in [
+            (&["m/a/train/good/1.png", "m/a/test/cut/1.png", "m/a/ground_truth/cut/1_mask.png"][..], "m", "m/a/test"),
+            (&["m/train/good/1.png", "m/test/cut/1.png"], "m", "m/t"),
+            (&["test/good/1.png", "test/cut/1.png"], "test", "test/cut"),
+            (&["m/normal/1.png", "m/abnormal/1.png"], "m", "m/abnormal"),
+            (&["m/parts/1.png", "m/Bad/1.png"], "m", "m/Bad"),
+        ] {
+            let refused = refusal(names, [normal, ""]).unwrap_or_else(|| panic!("{names:?}"));
+            assert!(refused.contains(other) && refused.contains("--layout plain"), "{refused}");
+        }
+        let whole = ["n/1.png", "m/test/cut/1.png", "m/ground_truth/cut/1.png"];
+        assert!(refusal(&whole, ["n", "m"]).unwrap().contains("than parts with defects"));
+        // Names above the folder that is named, and sub-folders of other names, say nothing.
+        assert_eq!(refusal(&["m/train/good/monday/1.png", "m/train/good/tuesday/1.png"], ["m/train/good", ""]), None);
     }
 }

@@ -13,7 +13,7 @@ use crate::task::TaskError;
 use crate::task::super_resolution::Enlarger;
 use anyhow::Context;
 use lineside_picture::{DecodeOptions, PictureError, RowReader, write_png_rows_with};
-use outputs::{Job, plan, refuse_same};
+use outputs::{Job, plan, refuse_originals, refuse_same};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -54,6 +54,11 @@ pub fn run(arguments: &UpscaleArguments) -> anyhow::Result<ExitCode> {
     }
     let files = picture_files(&arguments.input).map_err(anyhow::Error::msg)?;
     let jobs = plan(&arguments.input, files, &arguments.output)?;
+    refuse_originals(&arguments.input, &jobs, enlarger.scale(), |picture| {
+        let (file, _) = files::open(picture).ok()?;
+        let reader = RowReader::open_with(file, MAX_PIXELS_BY_ROWS, MAX_PIXELS, options).ok()?;
+        Some((reader.width(), reader.height()))
+    })?;
     let mut failed = 0;
     for (done, Job { input, output }) in jobs.iter().enumerate() {
         let made = output.parent().map_or(Ok(()), std::fs::create_dir_all);

@@ -39,7 +39,7 @@ pub(super) fn plan(folder: &Path, files: Vec<PathBuf>, to: &Path) -> Result<Vec<
     let inside = to.canonicalize().ok();
     let is_output =
         |file: &Path| inside.as_ref().is_some_and(|to| file.canonicalize().is_ok_and(|file| file.starts_with(to)));
-    let files: Vec<PathBuf> = files.into_iter().filter(|file| !is_output(file)).collect();
+    let (there, files): (Vec<PathBuf>, Vec<PathBuf>) = files.into_iter().partition(|file| is_output(file));
     if files.is_empty() {
         return refuse(format!("{}: no picture in it beside those in {}", folder.display(), to.display()));
     }
@@ -53,7 +53,36 @@ pub(super) fn plan(folder: &Path, files: Vec<PathBuf>, to: &Path) -> Result<Vec<
             ));
         }
     }
+    let outputs: HashSet<(u64, u64)> = jobs.iter().filter_map(|job| identity(&job.output)).collect();
+    let mut others = there.iter().filter(|file| identity(file).is_none_or(|file| !outputs.contains(&file)));
+    if let Some(first) = others.next() {
+        let (pictures, first) = (1 + others.count(), first.display().to_string());
+        log::warn!(pictures = pictures, first = first.as_str(), reason = "in the folder of the output"; "passed_over");
+    }
     Ok(jobs)
+}
+
+/// Refuses to write over a picture in a folder of pictures that is no enlargement by an earlier run: that is `scale` times as large as
+/// its input. `size` is a picture's, `None` where it cannot be read.
+pub(super) fn refuse_originals(
+    folder: &Path,
+    jobs: &[Job],
+    scale: usize,
+    size: impl Fn(&Path) -> Option<(usize, usize)>,
+) -> Result<(), WrongArguments> {
+    let Ok(folder) = folder.canonicalize() else { return Ok(()) };
+    let is_inside = |output: &Path| output.canonicalize().is_ok_and(|output| output.starts_with(&folder));
+    for Job { input, output } in jobs.iter().filter(|job| is_inside(&job.output)) {
+        let enlarged = size(input).map(|(width, height)| (width * scale, height * scale));
+        // What cannot be read is named when its turn comes, and nothing is written then.
+        if enlarged.is_some_and(|enlarged| size(output) != Some(enlarged)) {
+            let (input, output) = (input.display(), output.display());
+            return Err(WrongArguments(format!(
+                "{output}: is there already, and is no enlargement of {input}: give the output a folder outside the pictures"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn name_outputs(folder: &Path, files: Vec<PathBuf>, to: &Path) -> Result<Vec<Job>, WrongArguments> {

@@ -146,6 +146,19 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_restart_marker_is_damage() {
+        assert!(decode(RESTART).is_ok());
+        let markers: Vec<usize> = (scan_of(RESTART)..RESTART.len() - 1)
+            .filter(|&at| RESTART[at] == 0xFF && (0xD0..=0xD7).contains(&RESTART[at + 1]))
+            .collect();
+        assert!(markers.len() > 2);
+        for at in &markers[..markers.len() - 1] {
+            let without = [&RESTART[..*at], &RESTART[at + 2..]].concat();
+            assert!(message(&without).contains("a restart marker is missing"), "{at}: {}", message(&without));
+        }
+    }
+
+    #[test]
     fn colours_are_those_that_were_saved() {
         // Quality 90 and chroma at half resolution: worst and mean error in LSB, with libjpeg-turbo 13 and 1.2.
         for (jpeg, worst_allowed, mean_allowed) in [

@@ -123,7 +123,7 @@ pub(crate) fn plain_stream(jpeg: &[u8]) -> Result<PlainStream, PictureError> {
                 is_simple = scans == 1 && frame.is_simple(payload);
                 let complete =
                     frame.marker != SOF_PROGRESSIVE && payload.first() == Some(&(frame.components.len() as u8));
-                open_ended = copy_scan(&mut bytes, &mut rest, complete, frame.marker != SOF_PROGRESSIVE);
+                open_ended = copy_scan(&mut bytes, &mut rest, complete, frame.marker != SOF_PROGRESSIVE)?;
             }
             DNL => {
                 if let (Some(frame), Some(&[high, low])) =
@@ -259,8 +259,13 @@ fn copy_segment(bytes: &mut Vec<u8>, marker: u8, payload: &[u8]) {
 /// Copies entropy-coded data up to the marker behind it, which stays in `rest`. `guard` puts the one-bits before each
 /// marker; it is meant for files whose only scan holds everything, as of cameras. (A progressive decoder wants to meet
 /// the marker at once.) Returns whether the data ends without a marker.
-fn copy_scan(bytes: &mut Vec<u8>, rest: &mut &[u8], guard: bool, keep_zero: bool) -> bool {
+///
+/// # Errors
+/// Where restart markers do not count from 0 to 7 and again: what lies between two of them is missing, and all that follows would be
+/// decoded to another place.
+fn copy_scan(bytes: &mut Vec<u8>, rest: &mut &[u8], guard: bool, keep_zero: bool) -> Result<bool, PictureError> {
     let (mut from, begin) = (0, bytes.len());
+    let mut restart = RST_FIRST;
     loop {
         let at = rest[from..].iter().position(|&byte| byte == 0xFF).map(|ff| ff + from);
         let Some((ff, code)) = at.and_then(|ff| Some((ff, *rest.get(ff + 1)?))) else {
@@ -270,7 +275,7 @@ fn copy_scan(bytes: &mut Vec<u8>, rest: &mut &[u8], guard: bool, keep_zero: bool
             let stuffing = usize::from(data > 0 && bytes[begin + data - 1] == 0xFF);
             bytes.truncate(begin + data + stuffing + usize::from(keep_zero));
             *rest = &[];
-            return true;
+            return Ok(true);
         };
         match code {
             0x00 | 0xFF => {
@@ -289,8 +294,12 @@ fn copy_scan(bytes: &mut Vec<u8>, rest: &mut &[u8], guard: bool, keep_zero: bool
                 }
                 if !(RST_FIRST..=RST_LAST).contains(&marker) {
                     *rest = &rest[ff..];
-                    return false;
+                    return Ok(false);
                 }
+                if marker != restart {
+                    return Err(broken("a restart marker is missing: a part of it is lost"));
+                }
+                restart = if restart == RST_LAST { RST_FIRST } else { restart + 1 };
                 bytes.extend([0xFF, marker]);
                 from = ff + 2;
             }
