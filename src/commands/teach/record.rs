@@ -21,6 +21,11 @@ pub fn record(camera: &str, folder: &Path, frames: u64, every: Duration, telemet
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let path = |number: u64| -> PathBuf { folder.join(format!("good-{number:04}.png")) };
     let mut number = (1..=frames).find(|number| !path(*number).exists()).unwrap_or(frames + 1);
+    if number > 1 {
+        // They may be of another camera, size or view.
+        let (pictures, name) = (number - 1, folder.display().to_string());
+        log::warn!(pictures = pictures, folder = name.as_str(), advice = "remove the folder to record anew"; "recorded_before");
+    }
     if number > frames {
         return Ok(());
     }
