@@ -4,6 +4,7 @@ use super::camera::open_camera;
 use super::mode::Mode;
 use super::process::{open_program, program_plan};
 use crate::config::{Config, ConfigError, FolderConfig, KeepOrMove, Source};
+use crate::sink::NORMAL;
 use crate::source::{AfterVerdict, FolderMode, FolderSource, FrameSource, PatternSource, ViewSource};
 use crate::telemetry::Telemetry;
 use anyhow::Context;
@@ -57,22 +58,22 @@ fn source_itself(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::
     })
 }
 
-/// Refuses a folder that the line would fill itself: it would inspect its own pictures, without end.
+/// Refuses a folder that the line fills itself: it would inspect its own pictures, without end.
 fn refuse_own_folders(config: &Config, section: &FolderConfig) -> Result<(), ConfigError> {
     // A folder that is not there yet is what its name says.
     let real = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.into());
-    let path = real(&section.path);
-    let written = [("output.folder", Some(&config.output.folder)), ("source.folder.move_to", section.move_to.as_ref())];
-    for (key, folder) in written {
-        if let Some(folder) = folder.filter(|folder| path.starts_with(real(folder.get_ref()))) {
-            let (path, name) = (section.path.display(), folder.get_ref().display());
-            let problem = format!(
-                "source.folder.path = {path} lies in {key} = {name}: the line would inspect what it writes; name another folder"
-            );
-            return Err(config.error_at(folder, problem));
-        }
-    }
-    Ok(())
+    let (path, output) = (real(&section.path), &config.output.folder);
+    let results = real(output.get_ref());
+    let is_filled = path == results || path.starts_with(results.join(NORMAL));
+    let moved_to = section.move_to.as_ref().filter(|folder| path == real(folder.get_ref()));
+    let found =
+        is_filled.then_some(("output.folder", output)).or(moved_to.map(|folder| ("source.folder.move_to", folder)));
+    let Some((key, folder)) = found else { return Ok(()) };
+    let (path, name) = (section.path.display(), folder.get_ref().display());
+    let problem = format!(
+        "{key} = {name} is where source.folder.path = {path} reads from: the line would inspect what it writes; name another folder"
+    );
+    Err(config.error_at(folder, problem))
 }
 
 fn folder_mode(section: &FolderConfig, output: &Path) -> FolderMode {
@@ -110,11 +111,15 @@ mod tests {
         };
         assert_eq!(refusal(&parts, &inside, None), None);
         assert_eq!(refusal(&parts, &folder.path().join("results"), Some(&inside)), None);
-        for (path, out) in [(&parts, &parts), (&parts, &link), (&link, &parts), (&inside, &parts)] {
+        // Beside the results nothing is written but to their folder of normal frames.
+        assert_eq!(refusal(&inside, &parts, None), None);
+        let normal = parts.join("normal/monday");
+        std::fs::create_dir_all(&normal).unwrap();
+        for (path, out) in [(&parts, &parts), (&parts, &link), (&link, &parts), (&normal, &link)] {
             let refused = refusal(path, out, None).unwrap();
-            assert!(refused.starts_with("line.toml:4: ") && refused.contains("lies in output.folder"), "{refused}");
+            assert!(refused.starts_with("line.toml:4: output.folder = "), "{refused}");
         }
         let refused = refusal(&parts, &folder.path().join("results"), Some(&link)).unwrap();
-        assert!(refused.starts_with("line.toml:5: ") && refused.contains("lies in source.folder.move_to"), "{refused}");
+        assert!(refused.starts_with("line.toml:5: source.folder.move_to = "), "{refused}");
     }
 }

@@ -32,7 +32,7 @@ mod tail;
 pub use alarm::{ActiveLevel, AlarmLine, HeartbeatLine, Signal};
 pub use durable::{check_writable, write_durably, write_png_durably};
 pub use events::{EventLog, record_files};
-pub use image_store::{ImageStore, Priority, StorageLimits, is_full};
+pub use image_store::{ImageStore, NORMAL, Priority, StorageLimits, is_full};
 pub use observer::VerdictObserver;
 pub use previous::previous_run;
 pub use run_log::RunLog;
