@@ -27,6 +27,11 @@ inspected() { property StatusText | sed -n 's/.*[ ;]\([0-9]*\) inspected.*/\1/p'
 inspects_more_than() { local told; told=$(inspected); [ "${told:-0}" -gt "$1" ]; }
 # The service inspects frames: some more from now on, within SECONDS.
 goes_on() { local told; told=$(inspected); within "${1:-30}" inspects_more_than "$((${told:-0} + ${2:-2}))"; }
+# Reloads the configuration and waits until the run with the new one has begun: frames that the one before still has in its
+# hands are recorded by then. `systemctl reload` itself returns before.
+starts() { journalctl -b -u lineside -q -o cat | grep -c record=start; }
+starts_more_than() { [ "$(starts)" -gt "$1" ]; }
+reloads() { local told; told=$(starts); systemctl reload lineside && within 30 starts_more_than "$told"; }
 "#;
 
 /// Ends a test that hangs. Longer than any script takes, also where other programs take most of the time.
