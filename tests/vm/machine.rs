@@ -71,11 +71,15 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Runs a script, which must succeed; gives what it wrote.
+    /// Runs a script, which must succeed; gives what it wrote. The error has what the service said last.
     pub fn run(&mut self, script: &str) -> Result<String> {
         let (code, said) = self.attempt(script)?;
         let said = String::from_utf8_lossy(&said).into_owned();
-        ensure!(code == 0, "exit code {code}: {}\nof: {script}", said.trim());
+        if code != 0 {
+            let (_, journal) = self.attempt("journalctl -b -u lineside -q --no-pager -n 12 -o short-monotonic")?;
+            let journal = String::from_utf8_lossy(&journal).into_owned();
+            bail!("exit code {code}: {}\nof: {script}\nthe journal's end:\n{journal}", said.trim());
+        }
         Ok(said)
     }
 
