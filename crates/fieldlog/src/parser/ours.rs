@@ -5,7 +5,7 @@ use super::time::{self, Millis};
 use memchr::memmem;
 
 /// Kinds of records (docs/field-log.md).
-const KINDS: [&str; 22] = [
+const KINDS: [&str; 23] = [
     "start",
     "goes_on",
     "status",
@@ -28,6 +28,7 @@ const KINDS: [&str; 22] = [
     "torn_line_cut_off",
     "foreign_file_moved_aside",
     "LINESIDE_LOG_is_unusable",
+    "source_output",
 ];
 
 /// Whether a message begins as a record in text or JSON does.
@@ -50,6 +51,50 @@ fn kind_at(line: &[u8], key: &[u8]) -> Option<usize> {
         let word = rest.iter().position(|byte| !(byte.is_ascii_alphabetic() || *byte == b'_')).unwrap_or(rest.len());
         KINDS.iter().any(|kind| kind.as_bytes() == &rest[..word])
     })
+}
+
+/// Whether text holds a record of a run, whatever is around it and however it is quoted or escaped: `record=KIND run=8hex`, or
+/// the same in JSON.
+pub fn holds_record(text: &[u8]) -> bool {
+    memmem::find_iter(text, b"record").any(|at| names_run(&text[at + b"record".len()..]))
+}
+
+/// Whether a kind and a run follow the key `record`.
+fn names_run(rest: &[u8]) -> bool {
+    /// Quotes, colons, commas and escapes between two words.
+    const APART: usize = 12;
+    let word = |rest: &[u8]| rest.iter().position(|byte| !(byte.is_ascii_alphabetic() || *byte == b'_')).unwrap_or(0);
+    let apart = |rest: &[u8]| rest.iter().take(APART).position(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let Some(kind) = apart(rest).filter(|kind| *kind > 0).map(|kind| &rest[kind..]) else { return false };
+    let behind = &kind[word(kind)..];
+    let Some(run) = apart(behind).and_then(|at| behind[at..].strip_prefix(b"run")) else { return false };
+    let hex = apart(run).filter(|at| *at > 0).and_then(|at| run[at..].get(..8));
+    behind.len() < kind.len() && hex.is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// Where a record in text stands in a line of something else, and the record without the quotes and escapes around it.
+pub fn embedded(line: &[u8]) -> Option<(usize, Vec<u8>)> {
+    let record = memmem::find_iter(line, b"record=").find(|at| names_run(&line[at + 6..]))?;
+    let time = next_record(line, 0).filter(|time| *time < record && line[*time] == b't');
+    let level = memmem::rfind(&line[..record], b"level=");
+    let at = time.or(level).unwrap_or(record);
+    // `level=` belongs to the record where only its word is between them.
+    let at = if line[at..record].iter().filter(|byte| **byte == b' ').count() > 2 { record } else { at };
+    let rest = &line[at..];
+    if at == 0 || line[at - 1] != b'"' {
+        return Some((at, rest.trim_ascii_end().to_vec()));
+    }
+    let (mut plain, mut bytes) = (Vec::with_capacity(rest.len()), rest.iter().copied().peekable());
+    while let Some(byte) = bytes.next() {
+        match byte {
+            // A quote in a table is written twice.
+            b'"' if bytes.next_if_eq(&b'"').is_some() => plain.push(b'"'),
+            b'"' => return Some((at, plain)),
+            b'\\' => plain.push(bytes.next_if(|next| matches!(next, b'"' | b'\\')).unwrap_or(b'\\')),
+            other => plain.push(other),
+        }
+    }
+    None
 }
 
 /// Where a record begins in a damaged line, behind its first byte and not before `from`.

@@ -1,6 +1,7 @@
 //! Messages in the fields of another log: Docker, Loki, Elasticsearch, Graylog, Fluent Bit, logfmt, rows of CSV.
 
 use super::fields::{Fields, count};
+use super::ours;
 use super::stamp::{self, Stamp};
 use memchr::memmem;
 
@@ -29,7 +30,7 @@ const MESSAGE: [&str; 19] = [
 /// How many of them name a column, too: the others are names of anything.
 const COLUMNS: usize = 16;
 /// Fields that hold a time.
-const TIME: [&str; 20] = [
+const TIME: [&str; 21] = [
     "__REALTIME_TIMESTAMP",
     "@timestamp",
     "timestamp",
@@ -50,6 +51,7 @@ const TIME: [&str; 20] = [
     "DATE",
     "timereported",
     "timegenerated",
+    "@t",
 ];
 /// Fields that hold the host.
 const HOST: [&str; 10] =
@@ -94,7 +96,9 @@ pub fn message(fields: &Fields) -> Option<&[u8]> {
     let found = || MESSAGE.iter().filter_map(|name| field(fields, name));
     let record =
         found().find(|value| memmem::find(value, b"record=").is_some() || memmem::find(value, b"\"record\"").is_some());
-    record.or_else(|| found().next())
+    // A field of any name, such as `@mt` or a column of somebody's own.
+    let other = || fields.iter().map(|(_, value)| value).find(|value| ours::holds_record(value));
+    record.or_else(other).or_else(|| found().next())
 }
 
 /// The time in some fields.

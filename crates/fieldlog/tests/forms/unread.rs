@@ -180,3 +180,39 @@ proptest::proptest! {
         proptest::prop_assert_eq!(once(), once());
     }
 }
+
+/// Text with a record in it, in what no form is known for: it is read, or counted and quoted.
+#[test]
+fn no_record_vanishes() {
+    let fault = "record=fault run=bae38476 fault=camera state=begin cause=gone";
+    for line in [
+        format!("When,Message\n\"somewhen\",\"{fault}\"\n"),
+        format!("level=warn {fault}\n"),
+        format!("evel=warn {fault}\n"),
+        format!("{{\"a\":1,\"some key\":\"{fault}\"}}\n"),
+        format!("{{\"a\":1,\"list\":[\"{fault}\"]}}\n"),
+        format!("CEF:0|x|lineside|1|1|m|3|msg={}\n", fault.replace('=', "\\=")),
+        format!("CEF:0|x|lineside|1|1|m|3|msg={fault}\n"),
+        format!("somewhen|pi4|{fault}\n"),
+        "somewhen \"record\":\"fault\",\"run\":\"bae38476\"\n".to_string(),
+    ] {
+        let report = read(line.as_bytes());
+        let (count, first) = unread(&report);
+        assert!(count == 1 && line.contains(first.trim_end_matches('…')), "{line} {:#}", report["read"]);
+        assert!(!report["read"].to_string().contains("truncated"), "{line} {:#}", report["read"]);
+    }
+    let quoted = "record=fault run=bae38476 fault=camera state=begin cause=\"it is \\\"gone\\\"\"";
+    for line in [
+        serde_json::json!({"@t": "2026-11-28T20:27:11Z", "@mt": quoted, "@l": "Warning"}).to_string(),
+        format!("0|lineside | 2026-11-28 20:27:11: {quoted}"),
+        format!("2026-11-28T20:27:11Z|pi4|{quoted}"),
+        format!("x 2026-11-28T20:27:11Z msg={}", serde_json::Value::from(quoted)),
+        format!("x 2026-11-28T20:27:11Z msg=level=warn {quoted}"),
+    ] {
+        let report = read(format!("{line}\n").as_bytes());
+        assert_eq!(unread(&report).0, 0, "{line} {:#}", report["read"]);
+        assert_eq!(report["read"][0]["records"], 1, "{line}");
+        assert!(report.to_string().contains("it is \\\"gone\\\"") || report.to_string().contains("gone"), "{line}");
+        assert_eq!(report["from"], "2026-11-28T20:27:11.000Z", "{line}");
+    }
+}

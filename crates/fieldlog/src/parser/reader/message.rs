@@ -26,7 +26,11 @@ impl EntryReader {
         match text.first() {
             None => return false,
             Some(b'{') => return self.object(text, context, entry),
-            Some(b't' | b'r') if text.starts_with(b"time=") || text.starts_with(b"record=") => {
+            Some(b't' | b'r' | b'l')
+                if text.starts_with(b"time=")
+                    || text.starts_with(b"record=")
+                    || text.starts_with(b"level=") && ours::holds_record(text) =>
+            {
                 return self.record(text, context, entry, ended);
             }
             Some(b'-') if text.starts_with(b"-- Boot ") || text.starts_with(b"-- Reboot") => {
@@ -364,6 +368,15 @@ impl EntryReader {
             return false;
         }
         context.depth += 1;
+        // Whole, between what another program writes around it.
+        if let Some((at, text)) = ours::embedded(line) {
+            entry.fields.clear();
+            if text::read(&text, &mut entry.fields) == ParseResult::Complete && ended {
+                context.stamp = context.stamp.or_else(|| wrapped::stamp_within(&line[..at]));
+                return self.finish(context, entry);
+            }
+            entry.fields.clear();
+        }
         if let Some(next) = ours::next_record(line, 0) {
             let rest = &line[next..];
             // What was read so far is of the message around it.

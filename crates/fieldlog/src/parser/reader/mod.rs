@@ -9,7 +9,7 @@ use super::local_clock::{LocalClock, Placed};
 use super::prefix;
 use super::stamp::Stamp;
 use super::time::Millis;
-use super::{Entry, EntryKind, export, syslog};
+use super::{Entry, EntryKind, export, ours, syslog};
 use crate::input::{Damage, DamageKind, LineReader};
 use memchr::memmem;
 use std::collections::VecDeque;
@@ -98,6 +98,8 @@ pub struct EntryReader {
     timeless: Unread,
     /// Messages of ours that are not understood.
     unread: Unread,
+    /// Lines that hold a record which could not be read.
+    lost: Unread,
 }
 
 impl EntryReader {
@@ -122,6 +124,7 @@ impl EntryReader {
             unplaced: Unread::default(),
             timeless: Unread::default(),
             unread: Unread::default(),
+            lost: Unread::default(),
         }
     }
 
@@ -155,11 +158,12 @@ impl EntryReader {
 
     /// What was not read as it should be: lines whose time is not understood, records without a time, and messages that are not
     /// there.
-    pub fn unread(&self) -> [(&Unread, &'static str); 3] {
+    pub fn unread(&self) -> [(&Unread, &'static str); 4] {
         [
             (&self.unplaced, "whose time is not understood, counted, but not on the timeline"),
             (&self.timeless, "without a time, counted, but not on the timeline"),
             (&self.unread, "whose message journalctl did not print (read the journal with -o export, or with -a)"),
+            (&self.lost, "with a record that could not be read"),
         ]
     }
 
@@ -192,10 +196,17 @@ impl EntryReader {
             return self.journal(context, entry, false);
         }
         let mut context = Context { host, ..Context::default() };
+        let (waiting, partial) = (self.waiting.len(), self.partial.len());
         let is_entry = match self.table_row(&text, origin, &mut context, entry) {
             Some(is_entry) => is_entry,
             None => self.parse(&text, context, entry, ended),
         };
+        // Nothing of it waits to be read either: without this a record would vanish, or would pass for one that was cut.
+        let in_parts = self.waiting.len() > waiting && self.has_part() || self.partial.len() > partial;
+        if !is_entry && !in_parts && ours::holds_record(&text) {
+            self.lost.note(entry.line, &text);
+            entry.truncated = false;
+        }
         // What a line lost with its end is damage, and named as that.
         if is_entry && !entry.truncated && entry.kind == EntryKind::Record && entry.time.is_none() {
             let unread = if self.has_stamp { &mut self.unplaced } else { &mut self.timeless };
@@ -206,6 +217,12 @@ impl EntryReader {
         }
         self.message = text;
         is_entry
+    }
+
+    /// Whether a part of a line waits to be read.
+    fn has_part(&self) -> bool {
+        let is_part = |waiting: Option<&Waiting>| waiting.is_some_and(|waiting| waiting.origin == Origin::Part);
+        is_part(self.waiting.front()) || is_part(self.waiting.back())
     }
 
     /// `last message repeated 3 times`: the entry of the line before stands for so many more.
