@@ -36,6 +36,8 @@ pub fn detect(first: &[u8]) -> FileKind {
         () if begins(b"LPKSHHRH") => FileKind::Journal,
         () if begins(b"\xfd7zXZ\0") => FileKind::Unsupported("xz -d"),
         () if begins(b"BZh") => FileKind::Unsupported("bzip2 -d"),
+        // A frame of LZ4, and one of its first versions.
+        () if begins(b"\x04\x22\x4d\x18") || begins(b"\x02\x21\x4c\x18") => FileKind::Unsupported("lz4 -d"),
         () if begins(b"PK\x03\x04") => FileKind::Unsupported("unzip"),
         () if first.get(257..262) == Some(b"ustar") => FileKind::Unsupported("tar -xf"),
         () if begins(b"\x89PNG") || begins(b"\xff\xd8\xff") || begins(b"\x7fELF") || begins(b"\x93NUMPY") => {
@@ -183,6 +185,7 @@ mod tests {
     #[test]
     fn a_file_that_is_no_log_gets_a_hint() {
         assert!(read(b"\xfd7zXZ\0....".to_vec()).1.unwrap().contains("xz -d"));
+        assert!(read(b"\x04\x22\x4d\x18....".to_vec()).1.unwrap().contains("lz4 -d"));
         assert!(read(b"LPKSHHRH....".to_vec()).1.unwrap().contains("journalctl --file"));
         assert!(read(b"\x89PNG....".to_vec()).1.unwrap().contains("not a log"));
         assert_eq!(read(Vec::new()), (String::new(), None));
