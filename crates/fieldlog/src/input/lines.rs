@@ -30,6 +30,8 @@ pub struct LineReader {
     skipped: u64,
     /// Whether something was read.
     begun: bool,
+    /// Whether lines end in a carriage return alone; `None` until the beginning was looked at.
+    bare_returns: Option<bool>,
     utf8: Vec<u8>,
     plain: Vec<u8>,
     /// The damage so far.
@@ -84,6 +86,7 @@ impl LineReader {
             last: 0,
             skipped: 0,
             begun: false,
+            bare_returns: None,
             utf8: Vec::new(),
             plain: Vec::new(),
             damage,
@@ -182,6 +185,9 @@ impl LineReader {
 
     /// Finds the next line in the buffer.
     fn find(&mut self, overlong: Overlong) -> Option<LineSpan> {
+        if self.bare_returns.is_none() {
+            self.detect_bare_returns();
+        }
         let mut searched = 0;
         loop {
             if searched == 0 && self.skipped == 0 {
@@ -296,6 +302,24 @@ impl LineReader {
         true
     }
 
+    /// Looks at the beginning for lines that end in a carriage return alone, as old Macs wrote them; [`LineReader::fill`] turns
+    /// these into newlines.
+    fn detect_bare_returns(&mut self) {
+        const LOOK: usize = 64 << 10;
+        while memchr::memchr(b'\n', &self.buffer[self.start..self.end]).is_none() && self.end - self.start < LOOK {
+            if !self.fill() {
+                break;
+            }
+        }
+        let seen = self.start..self.end;
+        let text = &self.buffer[seen.clone()];
+        let bare = memchr::memchr(b'\n', text).is_none() && memchr::memchr(b'\r', text).is_some();
+        self.bare_returns = Some(bare);
+        if bare {
+            returns_to_newlines(&mut self.buffer[seen]);
+        }
+    }
+
     /// Reads more behind what is unread; false at the end.
     fn fill(&mut self) -> bool {
         if self.ended {
@@ -320,6 +344,9 @@ impl LineReader {
             match self.stream.read(&mut self.buffer[self.end..]) {
                 Ok(0) => self.ended = true,
                 Ok(read) => {
+                    if self.bare_returns == Some(true) {
+                        returns_to_newlines(&mut self.buffer[self.end..self.end + read]);
+                    }
                     self.end += read;
                     if !self.begun && self.detect_utf16() {
                         continue;
@@ -336,6 +363,10 @@ impl LineReader {
             return false;
         }
     }
+}
+
+fn returns_to_newlines(bytes: &mut [u8]) {
+    bytes.iter_mut().filter(|byte| **byte == b'\r').for_each(|byte| *byte = b'\n');
 }
 
 #[cfg(test)]
@@ -381,6 +412,17 @@ mod tests {
         assert_eq!(lines, [line(1, "one", true), line(2, "", true), line(3, "two", true), line(4, "three", false)]);
         assert!(damage.is_none());
         assert!(read(b"").0.is_empty());
+    }
+
+    #[test]
+    fn carriage_returns_alone_end_lines_where_there_are_no_newlines() {
+        let (lines, damage) = read(b"one\rtwo\rthree");
+        assert_eq!(lines, [line(1, "one", true), line(2, "two", true), line(3, "three", false)]);
+        assert!(damage.is_none());
+        // A progress bar in a file with newlines is one line.
+        assert_eq!(read(b"10%\r20%\nend\n").0, [line(1, "10%\r20%", true), line(2, "end", true)]);
+        let many = read(&b"abcdefgh\r".repeat(20_000)).0;
+        assert_eq!((many.len(), &many[19_999]), (20_000, &line(20_000, "abcdefgh", true)));
     }
 
     #[test]
