@@ -50,6 +50,8 @@ pub struct Input {
     pub first_unread: Option<UnreadLine>,
     /// Whether a part of it is missing in what was read.
     pub incomplete: bool,
+    /// Whether it could not be read to its end.
+    pub broken_off: bool,
 }
 
 /// A line that was not read.
@@ -86,6 +88,7 @@ impl Input {
             unread: 0,
             first_unread: None,
             incomplete: false,
+            broken_off: false,
         }
     }
 
@@ -294,6 +297,7 @@ impl MergedReader {
         (input.lines, input.records) = open.entries.counts();
         input.notes.extend(open.entries.damage().messages());
         input.incomplete |= open.entries.damage().is_loss();
+        input.broken_off |= open.entries.damage().has_failure();
         for (unread, what) in open.entries.unread() {
             let Some((line, text)) = &unread.first else { continue };
             input.notes.push(format!("{} {what}; the first is line {line}: {text}", lines_of(unread.count)));

@@ -64,6 +64,11 @@ impl Damage {
         self.failure.get_or_insert((line, why));
     }
 
+    /// Whether the input could not be read to its end.
+    pub fn has_failure(&self) -> bool {
+        self.failure.is_some()
+    }
+
     /// Whether a kind occurred.
     pub fn has(&self, kind: DamageKind) -> bool {
         self.counts[kind as usize].0 > 0

@@ -63,9 +63,9 @@ impl Report {
         }
     }
 
-    /// Whether lines were not understood, or not placed in time: the report lacks them.
+    /// Whether the report lacks lines: they were not understood or not placed in time, or an input could not be read to its end.
     pub fn has_unread_lines(&self) -> bool {
-        self.summary.inputs.iter().any(|input| input.unread > 0)
+        self.summary.inputs.iter().any(|input| input.unread > 0 || input.broken_off)
     }
 
     /// Lines as `a.log:1203`; of the journal, which has no lines to go to, the time.
