@@ -46,10 +46,23 @@ pub fn repeated(message: &[u8]) -> Option<(u64, Range<usize>)> {
     (begin <= end).then_some((times, begin..end))
 }
 
-/// `last message repeated 9 times`: the count.
+/// The count of a notice that the message before it came again, as the daemons write it: `last message repeated 9 times`, with
+/// dashes around it, `buffered` instead, with what was suppressed, or syslog-ng's with the beginning of that message.
 pub fn last_repeated(message: &[u8]) -> Option<u64> {
-    let (times, at) = times(message, b"last message repeated ")?;
-    message[at..].trim_ascii_end().is_empty().then_some(times)
+    let dash = |byte: &u8| matches!(byte, b'-' | b' ');
+    let begin = message.iter().position(|byte| !dash(byte))?;
+    let message = &message[begin..];
+    if let Some(quoted) = message.strip_prefix(b"Last message '") {
+        let end = memchr::memmem::rfind(quoted, b"' repeated ")?;
+        let (times, at) = times(&quoted[end..], b"' repeated ")?;
+        return quoted[end + at..].starts_with(b", suppressed").then_some(times);
+    }
+    let (times, at) = ["last message repeated ", "previous message repeated ", "last message buffered "]
+        .iter()
+        .find_map(|begin| times(message, begin.as_bytes()))?;
+    let rest = &message[at..];
+    let suppressed = rest.starts_with(b", ") && memchr::memmem::find(rest, b"suppressed").is_some();
+    (suppressed || rest.iter().all(|byte| dash(byte) || byte.is_ascii_whitespace())).then_some(times)
 }
 
 /// Whether it is such a message.
@@ -78,7 +91,18 @@ mod tests {
         assert_eq!(repeated(b"message repeated 9 times: ["), Some((9, 27..27)));
         assert_eq!(repeated(b"message repeated x times: [x]"), None);
         assert_eq!(last_repeated(b"last message repeated 12 times"), Some(12));
+        for notice in [
+            "-- last message repeated 12 times --",
+            "--- last message repeated 12 times ---",
+            "previous message repeated 12 times",
+            "last message repeated 12 times, 2 suppressed",
+            "last message buffered 12 times",
+            "Last message 'record=fault run=a' repeated 12 times, suppressed by syslog-ng on vm",
+        ] {
+            assert_eq!(last_repeated(notice.as_bytes()), Some(12), "{notice}");
+        }
         assert_eq!(last_repeated(b"last message repeated 12 times today"), None);
+        assert_eq!(last_repeated(b"Last message 'x' repeated often"), None);
     }
 
     #[test]

@@ -108,6 +108,12 @@ fn repeated_messages_add_their_count() {
     for repeated in [
         "2026-11-28T20:28:12+0000 pi4 kernel: message repeated 4 times: [ hwmon hwmon1: Undervoltage detected!]\n",
         "2026-11-28T20:28:12+0000 pi4 last message repeated 4 times\n",
+        "2026-11-28T20:28:12+0000 pi4 -- last message repeated 4 times --\n",
+        "2026-11-28T20:28:12+0000 pi4 --- last message repeated 4 times ---\n",
+        "2026-11-28T20:28:12+0000 pi4 previous message repeated 4 times\n",
+        "2026-11-28T20:28:12+0000 pi4 syslogd[3]: last message repeated 4 times, 2 suppressed\n",
+        "2026-11-28T20:28:12+0000 pi4 last message buffered 4 times\n",
+        "2026-11-28T20:28:12+0000 pi4 kernel: Last message 'hwmon hwmon1: Underv' repeated 4 times, suppressed by syslog-ng on pi4\n",
         "2026-11-28T20:28:12+0000 pi4 kernel: message repeated 1 time: [ hwmon hwmon1: Undervoltage detected!]\n2026-11-28T20:28:22+0000 pi4 last message repeated 3 times\n",
     ] {
         let several = undervoltage(log(repeated));
@@ -214,5 +220,22 @@ fn no_record_vanishes() {
         assert_eq!(report["read"][0]["records"], 1, "{line}");
         assert!(report.to_string().contains("it is \\\"gone\\\"") || report.to_string().contains("gone"), "{line}");
         assert_eq!(report["from"], "2026-11-28T20:27:11.000Z", "{line}");
+    }
+}
+
+/// What a compressed file lost with its end is not in the report.
+#[test]
+fn a_compressed_file_that_breaks_off_is_not_wholly_read() {
+    use std::io::Write;
+    let log = short_iso(&journal_day());
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&log).unwrap();
+    let gzip = encoder.finish().unwrap();
+    let zstd = ruzstd::encoding::compress_to_vec(&log[..], ruzstd::encoding::CompressionLevel::Fastest);
+    let folder = tempfile::tempdir().unwrap();
+    for packed in [gzip, zstd] {
+        let report = |bytes: &[u8]| report_on(folder.path(), "a.log", bytes, BEGIN + 86_400_000);
+        assert!(!report(&packed).has_unread_lines());
+        assert!(report(&packed[..packed.len() - 20]).has_unread_lines());
     }
 }

@@ -40,6 +40,10 @@ impl EntryReader {
             Some(b'[') if text.starts_with(b"[\"") && context.depth == 1 => return self.pair(text, context, entry),
             _ => (),
         }
+        // Of a message that is not known: the line before was another's.
+        if syslog::is_last_repeated(text) {
+            return false;
+        }
         if let Some((times, range)) = syslog::repeated(text) {
             entry.times = times.max(1);
             return self.parse(&text[range], context, entry, ended);

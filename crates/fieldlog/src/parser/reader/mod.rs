@@ -227,10 +227,10 @@ impl EntryReader {
 
     /// `last message repeated 3 times`: the entry of the line before stands for so many more.
     fn last_again(&mut self, text: &[u8], entry: &mut Entry) -> bool {
-        if memmem::find(text, b"last message repeated ").is_none() {
+        if memmem::find(text, b" message ").is_none() && memmem::find(text, b"ast message ").is_none() {
             return false;
         }
-        let Some(prefix) = prefix::peel(text) else { return false };
+        let prefix = prefix::peel(text).unwrap_or_default();
         let Some(times) = syslog::last_repeated(&text[prefix.message..]) else { return false };
         entry.times = times;
         entry.truncated = false;
