@@ -9,7 +9,7 @@ pub fn find(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
         board.faults.of("camera").partition(|fault| is_frozen(&fault.cause));
     away_often(summary, board, &away, findings);
     frozen_long(summary, board, &still, findings);
-    if board.frames.captured == 0 && board.watch.watched + board.watch.blind() > 60.0 {
+    if board.frames.captured == 0 && !board.counts_lost && board.watch.watched + board.watch.blind() > 60.0 {
         let text = format!("No frame was captured in {}.", humanize::duration(span(board)));
         findings.push(Finding::new(Severity::Critical, "no_frames", text).with_lines(board.last).order(500.0));
     } else if board.watch.unjudged > 30.0 {

@@ -71,6 +71,8 @@ pub struct Entry {
     pub pid: Option<u64>,
     /// Whether it is truncated: fields may be missing.
     pub truncated: bool,
+    /// Whether it is a status without its counts.
+    pub cut_short: bool,
     /// For how many equal messages it stands.
     pub times: u64,
 }
@@ -86,6 +88,7 @@ impl Default for Entry {
             host: String::new(),
             pid: None,
             truncated: false,
+            cut_short: false,
             times: 1,
         }
     }
@@ -96,6 +99,7 @@ impl Entry {
         self.fields.clear();
         self.message.clear();
         self.host.clear();
+        self.cut_short = false;
         (self.time, self.pid, self.truncated, self.kind, self.times) = (None, None, false, EntryKind::Record, 1);
     }
 

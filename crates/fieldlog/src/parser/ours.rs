@@ -133,6 +133,12 @@ pub fn own_time(fields: &Fields) -> Option<Millis> {
     Some(time::rfc3339(fields.get("time")?)?.0)
 }
 
+/// Whether it is a status that breaks off before the last of its counts, as of lines that were cut at a screen's width.
+pub fn lacks_counts(fields: &Fields) -> bool {
+    const COUNTS: [&str; 5] = ["captured", "inspected", "skipped_similar", "dropped_stale", "failed"];
+    fields.get("record") == Some(b"status") && COUNTS.iter().any(|count| fields.count(count).is_none())
+}
+
 /// When a frame was captured, in UTC, as the names of its images have it: `20261128T202711017Z-part.png`.
 pub fn image_time(fields: &Fields) -> Option<Millis> {
     ["annotated", "original", "spot"].iter().find_map(|key| {

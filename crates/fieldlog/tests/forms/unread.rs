@@ -239,3 +239,34 @@ fn a_compressed_file_that_breaks_off_is_not_wholly_read() {
         assert!(report(&packed[..packed.len() - 20]).has_unread_lines());
     }
 }
+
+/// Lines that were cut at a screen's width look whole.
+#[test]
+fn a_status_without_its_counts_does_not_count_as_zeros() {
+    let day = journal_day();
+    let expected = read(&short_iso(&day));
+    let is_last = |line: &str| line.contains("record=status") && line.contains("captured=600");
+    let log = String::from_utf8(short_iso(&day)).unwrap();
+    let last = log.lines().rev().find(|line| is_last(line)).unwrap();
+    let begin = last.find("record=status").unwrap();
+    for end in [begin + 24, begin + 26, last.find(" captured=").unwrap(), last.find("captured=600").unwrap() + 10] {
+        let cut = log.replace(last, &last[..end]);
+        let report = read(cut.as_bytes());
+        assert_eq!(unread(&report).0, 1, "{end}: {:#}", report["read"]);
+        assert!(unread(&report).1.contains("record=status"), "{end}");
+        assert_eq!(report["runs"].as_array().unwrap().len(), expected["runs"].as_array().unwrap().len(), "{end}");
+        assert!(report["frames"]["captured"].as_u64() >= Some(500), "{end}: {:#}", report["frames"]);
+    }
+    // Cut within a key it is a truncated line.
+    let report = read(log.replace(last, &last[..begin + 30]).as_bytes());
+    assert!(report["read"].to_string().contains("1 line is truncated"), "{:#}", report["read"]);
+    assert!(report["frames"]["captured"].as_u64() >= Some(500), "{:#}", report["frames"]);
+    // All of them: no frame is known, and none is said to be lost.
+    let cut: String =
+        log.lines().map(|line| format!("{}\n", line.split(" captured=").next().unwrap_or(line))).collect();
+    let report = read(cut.as_bytes());
+    assert!(unread(&report).0 >= 5, "{:#}", report["read"]);
+    for kind in ["no_frames", "not_judged", "sums", "clock"] {
+        assert!(!report["findings"].to_string().contains(&format!("\"{kind}\"")), "{kind}: {:#}", report["findings"]);
+    }
+}

@@ -226,6 +226,14 @@ impl EntryReader {
     fn finish(&mut self, context: Context, entry: &mut Entry) -> bool {
         let own = ours::own_time(&entry.fields);
         entry.time = own;
+        if ours::lacks_counts(&entry.fields) {
+            let before_counts = entry.fields.get("captured").is_none();
+            // Where the line looks whole, its last value may be cut, too; counts are used only where all are there.
+            if before_counts && !entry.truncated {
+                entry.fields.pop();
+            }
+            entry.cut_short = before_counts || !entry.truncated;
+        }
         if let Some(stamp) = context.stamp {
             let hint = own.or_else(|| ours::image_time(&entry.fields));
             let placed = self.place(&stamp, hint, entry.line);

@@ -100,6 +100,8 @@ pub struct EntryReader {
     unread: Unread,
     /// Lines that hold a record which could not be read.
     lost: Unread,
+    /// Statuses without their counts.
+    cut_short: Unread,
 }
 
 impl EntryReader {
@@ -125,6 +127,7 @@ impl EntryReader {
             timeless: Unread::default(),
             unread: Unread::default(),
             lost: Unread::default(),
+            cut_short: Unread::default(),
         }
     }
 
@@ -158,12 +161,16 @@ impl EntryReader {
 
     /// What was not read as it should be: lines whose time is not understood, records without a time, and messages that are not
     /// there.
-    pub fn unread(&self) -> [(&Unread, &'static str); 4] {
+    pub fn unread(&self) -> [(&Unread, &'static str); 5] {
         [
             (&self.unplaced, "whose time is not understood, counted, but not on the timeline"),
             (&self.timeless, "without a time, counted, but not on the timeline"),
             (&self.unread, "whose message journalctl did not print (read the journal with -o export, or with -a)"),
             (&self.lost, "with a record that could not be read"),
+            (
+                &self.cut_short,
+                "with a status that breaks off before its counts, as where lines were cut at a screen's width",
+            ),
         ]
     }
 
@@ -207,8 +214,11 @@ impl EntryReader {
             self.lost.note(entry.line, &text);
             entry.truncated = false;
         }
+        if is_entry && entry.cut_short && !entry.truncated {
+            self.cut_short.note(entry.line, &text);
+        }
         // What a line lost with its end is damage, and named as that.
-        if is_entry && !entry.truncated && entry.kind == EntryKind::Record && entry.time.is_none() {
+        else if is_entry && !entry.truncated && entry.kind == EntryKind::Record && entry.time.is_none() {
             let unread = if self.has_stamp { &mut self.unplaced } else { &mut self.timeless };
             unread.note(entry.line, &text);
         }

@@ -146,6 +146,8 @@ pub struct Board {
     pub heat_seconds: f64,
     /// Statuses whose frames do not add up.
     pub sums_wrong: Occurrences,
+    /// Whether statuses lost their counts with the ends of their lines.
+    pub counts_lost: bool,
     /// Clocks that were set, and missing lines.
     pub discontinuities: Vec<(Discontinuity, LineRef)>,
     /// How many of these there were.
@@ -222,6 +224,7 @@ impl Board {
             heat_name: String::new(),
             heat_seconds: 0.0,
             sums_wrong: Occurrences::default(),
+            counts_lost: false,
             discontinuities: Vec::new(),
             discontinuity_counts: (0, 0),
             versions: Vec::new(),

@@ -16,6 +16,11 @@ impl Board {
         let status = Status::read(&entry.fields);
         let named = entry.fields.get("run").is_some();
         let mut at = self.run(entry, line_ref);
+        if entry.cut_short {
+            // It shows that the run went on, but no number of it is known.
+            self.counts_lost = true;
+            return None;
+        }
         if let Some(input) = self.recent[at].knows(&status, line_ref.time, named) {
             return Some(input);
         }
