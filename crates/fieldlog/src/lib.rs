@@ -6,7 +6,8 @@
 //! files, pipes, journalctl
 //!   input     which files are logs, decompression, lines
 //!     parser    lines to entries: text and JSON records, the forms of the journal and of syslog
-//!       merge     entries of all inputs in the order of time
+//!       order     files whose newest line comes first
+//!         merge     entries of all inputs in the order of time
 //!         summary   entries by board and run: time series, faults, latency, memory
 //!           findings  problems, each with a severity and the lines that show it
 //!             report    text, JSON, HTML page
@@ -24,6 +25,7 @@ mod findings;
 mod humanize;
 mod input;
 mod merge;
+mod order;
 mod parser;
 mod report;
 mod summary;
@@ -43,7 +45,16 @@ use merge::MergedReader;
 ///
 /// Logs that cannot be read or are damaged are listed in the report; they are no error.
 pub fn inspect(sources: Vec<LogSource>, range: TimeRange, progress: &mut dyn FnMut(u64, u64)) -> Report {
-    let merged = MergedReader::new(sources);
+    // Only what can be read a second time is put in order; of the rest the report names that it is not.
+    let again = sources.iter().all(|source| !matches!(source, LogSource::Stdin | LogSource::Journal(_)));
+    let again = again.then(|| sources.clone());
+    let merged = MergedReader::new(sources, &[]);
     let total = merged.total_bytes();
-    Report::new(summary::Summary::read(merged, range, &mut |read| progress(read, total)))
+    let mut summary = summary::Summary::read(merged, range, &mut |read| progress(read, total));
+    let orders: Vec<_> = summary.inputs.iter().map(|input| input.order).collect();
+    if let Some(sources) = again.filter(|_| orders.iter().any(|order| order.older > 0)) {
+        let merged = MergedReader::new(sources, &orders);
+        summary = summary::Summary::read(merged, range, &mut |read| progress(read, total));
+    }
+    Report::new(summary)
 }

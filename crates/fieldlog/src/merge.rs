@@ -4,6 +4,7 @@
 //! of a year of rotated files a few are open at a time.
 
 use crate::input::{DamageKind, LineReader, LogSource, decompressed, open_log};
+use crate::order::{HELD, Order, OrderWatch, hold};
 use crate::parser::{Anchors, Entry, EntryReader, LocalClock, Millis, time};
 use std::cell::Cell;
 use std::fs::File;
@@ -52,6 +53,8 @@ pub struct Input {
     pub incomplete: bool,
     /// Whether it could not be read to its end.
     pub broken_off: bool,
+    /// Whether its lines are in the order of time.
+    pub order: Order,
 }
 
 /// A line that was not read.
@@ -89,6 +92,7 @@ impl Input {
             first_unread: None,
             incomplete: false,
             broken_off: false,
+            order: Order::default(),
         }
     }
 
@@ -125,12 +129,19 @@ pub struct MergedReader {
     read: Rc<Cell<u64>>,
     /// What a first look at each input showed of its local times.
     clocks: Vec<Option<LocalClock>>,
+    /// What is known of the inputs' order, where they were read before.
+    orders: Vec<Order>,
+    /// The memory that entries take that are held.
+    held: usize,
 }
 
 struct OpenInput {
     input: usize,
     entries: EntryReader,
     entry: Entry,
+    /// All entries, where they had to be put in order, and the memory that they took.
+    ordered: Option<(std::vec::IntoIter<Entry>, usize)>,
+    watch: OrderWatch,
     /// The latest time so far: an input whose clock goes backwards is read on in its own order.
     time: Millis,
     /// How often its clock went backwards, and its last time: of two copies of a log both are read side by side then, too.
@@ -141,8 +152,9 @@ struct OpenInput {
 }
 
 impl MergedReader {
-    /// Looks at the beginning of each input; those that cannot be opened are noted.
-    pub fn new(sources: Vec<LogSource>) -> MergedReader {
+    /// Looks at the beginning of each input; those that cannot be opened are noted. `orders`: what was seen when the inputs were
+    /// read before, to put in order what was not; empty the first time.
+    pub fn new(sources: Vec<LogSource>, orders: &[Order]) -> MergedReader {
         let mut merged = MergedReader {
             inputs: sources.into_iter().map(Input::new).collect(),
             waiting: Vec::new(),
@@ -150,7 +162,10 @@ impl MergedReader {
             current: None,
             read: Rc::new(Cell::new(0)),
             clocks: Vec::new(),
+            orders: orders.to_vec(),
+            held: 0,
         };
+        merged.orders.resize(merged.inputs.len(), Order::default());
         merged.clocks.resize_with(merged.inputs.len(), || None);
         for input in 0..merged.inputs.len() {
             if let LogSource::PassedOver { what, .. } = &merged.inputs[input].source {
@@ -176,6 +191,10 @@ impl MergedReader {
             merged.waiting.push((first, input));
         }
         merged.take_zones_of_others();
+        for (first, input) in &mut merged.waiting {
+            let order = merged.orders[*input];
+            *first = order.earliest.filter(|_| order.older > 0).unwrap_or(*first);
+        }
         merged.waiting.sort_by(|a, b| b.cmp(a));
         merged.read.set(0);
         merged
@@ -258,11 +277,30 @@ impl MergedReader {
             Err(error) => return self.mark_unreadable(input, &error),
         };
         let clock = self.clocks[input].take().unwrap_or_else(|| LocalClock::new(self.newest(input)));
-        let entries = EntryReader::new(LineReader::new(stream), clock);
+        let order = self.orders[input];
+        let read = self.read.get();
+        let mut entries = EntryReader::new(LineReader::new(stream), clock.clone());
+        let mut ordered = None;
+        if order.older > 0 {
+            entries.set_newest_first(order.newest_first());
+            ordered = hold(&mut entries, HELD.saturating_sub(self.held), order.newest_first());
+            if ordered.is_none() {
+                // Too much to hold: it is read as it stands, and that is named.
+                let stream = match self.stream(input) {
+                    Ok((stream, _)) => stream,
+                    Err(error) => return self.mark_unreadable(input, &error),
+                };
+                self.read.set(read);
+                entries = EntryReader::new(LineReader::new(stream), clock);
+            }
+        }
+        self.held += ordered.as_ref().map_or(0, |(_, size)| *size);
         self.open.push(OpenInput {
             input,
             entries,
             entry: Entry::default(),
+            ordered,
+            watch: OrderWatch::default(),
             time: Millis::MIN,
             jumps: 0,
             now: Millis::MIN,
@@ -279,7 +317,11 @@ impl MergedReader {
     /// Reads the next entry of an open input, or closes it.
     fn advance(&mut self, at: usize) {
         let open = &mut self.open[at];
-        if open.entries.next(&mut open.entry) {
+        let more = match &mut open.ordered {
+            Some((ordered, _)) => ordered.next().map(|entry| open.entry = entry).is_some(),
+            None => open.entries.next(&mut open.entry),
+        };
+        if more {
             if let Some(time) = open.entry.time {
                 if (CLOCK_SET..CLOCK_END).contains(&time) {
                     open.jumps += u64::from(time < open.now.saturating_sub(CLOCK_STEP));
@@ -290,9 +332,13 @@ impl MergedReader {
                     open.entry.time = None;
                 }
             }
+            if open.ordered.is_none() {
+                open.watch.note(&open.entry);
+            }
             return;
         }
         let mut open = self.open.swap_remove(at);
+        self.held -= open.ordered.as_ref().map_or(0, |(_, size)| *size);
         let input = &mut self.inputs[open.input];
         (input.lines, input.records) = open.entries.counts();
         input.notes.extend(open.entries.damage().messages());
@@ -303,6 +349,20 @@ impl MergedReader {
             input.notes.push(format!("{} {what}; the first is line {line}: {text}", lines_of(unread.count)));
             input.unread += unread.count;
             input.first_unread.get_or_insert_with(|| UnreadLine { line: *line, text: text.clone() });
+        }
+        input.order = open.watch.order();
+        if input.order.older > 0 {
+            let Order { older, first_line, .. } = input.order;
+            let advice = "read it from a file, or turn it round first with `tac`";
+            let text = format!(
+                "{} of it are older than what stands above them, and could not be put in order, the first is line {first_line}: {advice}",
+                lines_of(older)
+            );
+            input.notes.push(text);
+            input.unread += older;
+            input
+                .first_unread
+                .get_or_insert_with(|| UnreadLine { line: first_line, text: "not in the order of time".into() });
         }
         if let Some(child) = &mut open.child {
             let (note, failed) = wait_for_child(child);
@@ -463,7 +523,7 @@ mod tests {
     }
 
     fn captured(sources: Vec<LogSource>) -> (Vec<u64>, MergedReader) {
-        let mut merged = MergedReader::new(sources);
+        let mut merged = MergedReader::new(sources, &[]);
         let mut all = Vec::new();
         while let Some((_, entry)) = merged.next() {
             all.extend(entry.fields.count("captured"));

@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 /// Keys and values, in the order in which they stood.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Fields {
     bytes: Vec<u8>,
     pairs: Vec<Pair>,
 }
 
+#[derive(Clone)]
 struct Pair {
     key: Range<u32>,
     value: Range<u32>,
@@ -21,6 +22,11 @@ impl Fields {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.pairs.clear();
+    }
+
+    /// The memory that it takes, in bytes.
+    pub fn size(&self) -> usize {
+        self.bytes.len() + self.pairs.len() * size_of::<Pair>()
     }
 
     /// Whether there is no field.

@@ -54,6 +54,7 @@ pub enum EntryKind {
 }
 
 /// One log entry.
+#[derive(Clone)]
 pub struct Entry {
     /// Its line number, from 1.
     pub line: u64,
@@ -101,6 +102,11 @@ impl Entry {
         self.host.clear();
         self.cut_short = false;
         (self.time, self.pid, self.truncated, self.kind, self.times) = (None, None, false, EntryKind::Record, 1);
+    }
+
+    /// The memory that it takes, in bytes.
+    pub fn size(&self) -> usize {
+        size_of::<Entry>() + self.fields.size() + self.message.len() + self.host.len()
     }
 
     /// The kind of the record; empty for entries that are not records.

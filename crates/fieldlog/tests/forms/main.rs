@@ -3,6 +3,7 @@
 mod day;
 mod journal;
 mod locales;
+mod newest_first;
 mod others;
 mod unread;
 

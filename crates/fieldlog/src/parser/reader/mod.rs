@@ -102,6 +102,12 @@ pub struct EntryReader {
     lost: Unread,
     /// Statuses without their counts.
     cut_short: Unread,
+    /// Whether the newest line comes first.
+    newest_first: bool,
+    /// There, the line that stands for the one below it once more.
+    again: Option<(u64, Vec<u8>)>,
+    /// Lines that refer to another that is not known.
+    referring: Unread,
 }
 
 impl EntryReader {
@@ -128,6 +134,9 @@ impl EntryReader {
             unread: Unread::default(),
             lost: Unread::default(),
             cut_short: Unread::default(),
+            newest_first: false,
+            again: None,
+            referring: Unread::default(),
         }
     }
 
@@ -137,7 +146,11 @@ impl EntryReader {
             let Some(text) = self.next_text() else { return false };
             let Some(waiting) = text else { continue };
             entry.line = waiting.number;
+            let again = self.again.take();
             let is_entry = self.entry(waiting, entry);
+            if let Some((number, text)) = again.filter(|_| is_entry) {
+                self.referring.note(number, &text);
+            }
             if entry.truncated {
                 self.lines.damage.note(DamageKind::Truncated, entry.line);
             }
@@ -147,6 +160,11 @@ impl EntryReader {
                 return true;
             }
         }
+    }
+
+    /// Whether the newest line comes first: then a line does not refer to the one above it.
+    pub fn set_newest_first(&mut self, newest_first: bool) {
+        self.newest_first = newest_first;
     }
 
     /// How many lines and records were read.
@@ -161,7 +179,7 @@ impl EntryReader {
 
     /// What was not read as it should be: lines whose time is not understood, records without a time, and messages that are not
     /// there.
-    pub fn unread(&self) -> [(&Unread, &'static str); 5] {
+    pub fn unread(&self) -> [(&Unread, &'static str); 6] {
         [
             (&self.unplaced, "whose time is not understood, counted, but not on the timeline"),
             (&self.timeless, "without a time, counted, but not on the timeline"),
@@ -171,6 +189,7 @@ impl EntryReader {
                 &self.cut_short,
                 "with a status that breaks off before its counts, as where lines were cut at a screen's width",
             ),
+            (&self.referring, "that repeat the line below them, newest first, and do not count"),
         ]
     }
 
@@ -187,6 +206,10 @@ impl EntryReader {
 
     fn entry(&mut self, waiting: Waiting, entry: &mut Entry) -> bool {
         let Waiting { text, ended, host, origin, .. } = waiting;
+        if self.newest_first && memmem::find(&text, b"last message repeated ").is_some() {
+            self.again = Some((entry.line, text));
+            return false;
+        }
         if self.has_last && self.last_again(&text, entry) {
             self.message = text;
             return true;

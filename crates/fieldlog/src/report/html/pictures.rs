@@ -88,7 +88,7 @@ mod tests {
         }
         std::fs::write(inside.join("secret.png"), "password").unwrap();
         std::fs::write(inside.join("events.jsonl"), "{\"record\":\"x\"}\n").unwrap();
-        let inputs = MergedReader::new(vec![LogSource::File(inside.join("events.jsonl"))]).inputs;
+        let inputs = MergedReader::new(vec![LogSource::File(inside.join("events.jsonl"))], &[]).inputs;
         let uri = |name: &str| data_uri(&EventFrame { annotated: name.into(), ..EventFrame::default() }, &inputs);
         assert!(uri("a.png").unwrap().starts_with("data:image/png;base64,iVBOR"));
         // A link beside the log, to a picture outside and to one inside; a folder that is a link; a pipe.
