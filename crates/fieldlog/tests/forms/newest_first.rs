@@ -45,3 +45,13 @@ fn a_repetition_of_the_line_below_is_named() {
     assert_eq!(found["read"][0]["unread"], 1, "{:#}", found["read"]);
     assert_eq!(found["frames"]["captured"], 600);
 }
+
+#[test]
+fn a_panic_whose_message_stands_above_it() {
+    let mut log = String::from_utf8(others::plain(&container_day())).unwrap();
+    log += "thread 'inspection' panicked at src/engine/step.rs:12:5:\nindex out of bounds\nnote: run with it\n";
+    let turned: String = log.lines().rev().map(|line| format!("{line}\n")).collect();
+    let expected = read(log.as_bytes());
+    assert!(expected.to_string().contains("index out of bounds"), "{expected:#}");
+    assert_same("a panic", &read(turned.as_bytes()), &expected);
+}

@@ -367,9 +367,15 @@ impl EntryReader {
     /// A line without a known prefix: a panic, an error message of the program, or a record after other text.
     fn other(&mut self, line: &[u8], mut context: Context, entry: &mut Entry, ended: bool) -> bool {
         let panic = line.starts_with(b"thread '") && memmem::find(line, b"panicked at").is_some();
-        if std::mem::replace(&mut self.after_panic, panic) || panic || line.starts_with(b"lineside: ") {
+        let after_panic = std::mem::replace(&mut self.after_panic, panic) && !self.newest_first;
+        if after_panic || panic || line.starts_with(b"lineside: ") {
             entry.kind = EntryKind::Program;
             entry.message.push_str(&String::from_utf8_lossy(line));
+            let above = self.above.take().filter(|(number, _)| panic && number + 1 == entry.line);
+            if let Some((_, text)) = above {
+                entry.message.push('\n');
+                entry.message.push_str(&text);
+            }
             if let Some(stamp) = context.stamp {
                 entry.time = self.place(&stamp, None, entry.line);
             }
@@ -407,6 +413,7 @@ impl EntryReader {
         }
         // The end of a record whose beginning was cut off with what stood before in the file.
         entry.truncated = ours::has_kind(line);
+        self.above = self.newest_first.then(|| (entry.line, String::from_utf8_lossy(line).into_owned()));
         false
     }
 }

@@ -106,6 +106,8 @@ pub struct EntryReader {
     newest_first: bool,
     /// There, the line that stands for the one below it once more.
     again: Option<(u64, Vec<u8>)>,
+    /// There, the last line that was not understood: a panic's message stands above the panic.
+    above: Option<(u64, String)>,
     /// Lines that refer to another that is not known.
     referring: Unread,
 }
@@ -136,6 +138,7 @@ impl EntryReader {
             cut_short: Unread::default(),
             newest_first: false,
             again: None,
+            above: None,
             referring: Unread::default(),
         }
     }
