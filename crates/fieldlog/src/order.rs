@@ -186,7 +186,8 @@ mod tests {
     fn statuses(count: i64) -> String {
         let line = |number: i64| {
             let time = jiff::Timestamp::from_second(1_795_897_631 + 10 * number).unwrap();
-            format!("time={time} level=info record=status run=0a1b2c3d uptime_s={} captured={number}\n", 10 * number)
+            let counts = format!("captured={number} inspected={number} skipped_similar=0 dropped_stale=0 failed=0");
+            format!("time={time} level=info record=status run=0a1b2c3d uptime_s={} {counts}\n", 10 * number)
         };
         (0..count).rev().map(line).collect()
     }
