@@ -210,7 +210,7 @@ impl Story {
         self.record("status", &fields);
     }
 
-    fn count_fields(&self) -> Vec<(String, String)> {
+    pub fn count_fields(&self) -> Vec<(String, String)> {
         const NAMES: [&str; 6] = ["captured", "inspected", "skipped_similar", "dropped_stale", "failed", "defects"];
         NAMES.iter().zip(self.counts).map(|(name, count)| (name.to_string(), count.to_string())).collect()
     }

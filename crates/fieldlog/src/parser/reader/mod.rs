@@ -100,8 +100,11 @@ pub struct EntryReader {
     unread: Unread,
     /// Lines that hold a record which could not be read.
     lost: Unread,
-    /// Statuses without their counts.
+    /// Statuses without their counts, one after the other.
     cut_short: Unread,
+    /// How many they are since the last whole one, and the first of them.
+    cut_in_row: u64,
+    first_cut: (u64, Vec<u8>),
     /// Whether the newest line comes first.
     newest_first: bool,
     /// There, the line that stands for the one below it once more.
@@ -136,6 +139,8 @@ impl EntryReader {
             unread: Unread::default(),
             lost: Unread::default(),
             cut_short: Unread::default(),
+            cut_in_row: 0,
+            first_cut: (0, Vec::new()),
             newest_first: false,
             again: None,
             above: None,
@@ -240,11 +245,11 @@ impl EntryReader {
             self.lost.note(entry.line, &text);
             entry.truncated = false;
         }
-        if is_entry && entry.cut_short && !entry.truncated {
-            self.cut_short.note(entry.line, &text);
+        if is_entry && matches!(entry.record(), b"start" | b"status") {
+            self.note_cut(&text, entry);
         }
         // What a line lost with its end is damage, and named as that.
-        else if is_entry && !entry.truncated && entry.kind == EntryKind::Record && entry.time.is_none() {
+        if is_entry && !entry.truncated && !entry.cut_short && entry.kind == EntryKind::Record && entry.time.is_none() {
             let unread = if self.has_stamp { &mut self.unplaced } else { &mut self.timeless };
             unread.note(entry.line, &text);
         }
@@ -253,6 +258,26 @@ impl EntryReader {
         }
         self.message = text;
         is_entry
+    }
+
+    /// A power cut tears one line, and what follows has the counts: that is damage. Where statuses follow one another without
+    /// them, numbers of the report are missing.
+    fn note_cut(&mut self, text: &[u8], entry: &mut Entry) {
+        if !entry.cut_short {
+            self.cut_in_row = 0;
+        } else if !entry.truncated {
+            self.cut_in_row += 1;
+            match self.cut_in_row {
+                1 => {
+                    self.first_cut = (entry.line, text.to_vec());
+                    entry.truncated = true;
+                    return;
+                }
+                2 => self.cut_short.note(self.first_cut.0, &self.first_cut.1),
+                _ => (),
+            }
+            self.cut_short.note(entry.line, text);
+        }
     }
 
     /// Whether a part of a line waits to be read.
