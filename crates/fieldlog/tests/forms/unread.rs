@@ -250,7 +250,8 @@ fn a_status_without_its_counts_does_not_count_as_zeros() {
     let last = log.lines().rev().find(|line| is_last(line)).unwrap();
     let begin = last.find("record=status").unwrap();
     // One is what a power cut tears; the others have what the run counted before.
-    let ends = [begin + 24, begin + 26, begin + 30, last.find(" captured=").unwrap(), last.find("captured=600").unwrap() + 10];
+    let ends =
+        [begin + 24, begin + 26, begin + 30, last.find(" captured=").unwrap(), last.find("captured=600").unwrap() + 10];
     for end in ends {
         let cut = log.replace(last, &last[..end]);
         let report = read(cut.as_bytes());

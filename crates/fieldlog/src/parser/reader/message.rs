@@ -2,14 +2,12 @@
 
 use super::source::SHORTEST;
 use super::{Context, DEPTH, EntryReader, Origin, PARTS, Waiting};
-use crate::input::{DamageKind, MAX_LINE, strip_colours};
+use crate::input::{MAX_LINE, strip_colours};
 use crate::parser::fields::Fields;
 use crate::parser::json_document::{JsonSplitter, strings};
-use crate::parser::local_clock::Placed;
 use crate::parser::prefix::{self, Prefix};
 use crate::parser::stamp::Stamp;
 use crate::parser::text::{self, ParseResult};
-use crate::parser::time::Millis;
 use crate::parser::{Entry, EntryKind, json, ours, syslog, verbose, wrapped};
 use memchr::memmem;
 use std::collections::VecDeque;
@@ -222,68 +220,6 @@ impl EntryReader {
         Some(is_entry)
     }
 
-    /// A record is read: its time, host and process.
-    fn finish(&mut self, context: Context, entry: &mut Entry) -> bool {
-        let own = ours::own_time(&entry.fields);
-        entry.time = own;
-        if ours::lacks_counts(&entry.fields) {
-            let before_counts = entry.fields.get("captured").is_none();
-            // Where the line looks whole, its last value may be cut, too; counts are used only where all are there.
-            if before_counts && !entry.truncated {
-                entry.fields.pop();
-            }
-            entry.cut_short = before_counts || !entry.truncated;
-        }
-        if let Some(stamp) = context.stamp {
-            let hint = own.or_else(|| ours::image_time(&entry.fields));
-            let placed = self.place(&stamp, hint, entry.line);
-            entry.time = own.or(placed);
-            if let (Stamp::Local(_) | Stamp::Yearless { .. }, None, Some(time)) = (stamp, own, placed) {
-                entry.time = Some(self.follow(&context, time, entry));
-            }
-        }
-        self.take_context(context, entry);
-        true
-    }
-
-    fn place(&mut self, stamp: &Stamp, hint: Option<Millis>, line: u64) -> Option<Millis> {
-        self.has_stamp = true;
-        let placed = self.clock.place(stamp, hint);
-        self.first_offset = self.first_offset.or(self.clock.offset());
-        match placed {
-            Placed::At(time) => Some(time),
-            Placed::Assumed(time) => {
-                self.lines.damage.note(DamageKind::NoTimeZone, line);
-                Some(time)
-            }
-            Placed::Unknown => None,
-        }
-    }
-
-    /// The local time of a record, with a step of the local clock before it.
-    fn follow(&mut self, context: &Context, time: Millis, entry: &Entry) -> Millis {
-        let process = context.pid.unwrap_or_else(|| hash(&context.program));
-        let run = entry.fields.get("run").map_or(process, hash) ^ hash(&context.host);
-        match entry.fields.number("uptime_s") {
-            Some(uptime) if matches!(entry.record(), b"status" | b"stop") => {
-                let (time, stepped) = self.clock.status(run, time, uptime);
-                if stepped {
-                    self.lines.damage.note(DamageKind::LocalTimeStep, entry.line);
-                }
-                self.clock.seen(process, time);
-                time
-            }
-            _ => self.clock.line(process, time),
-        }
-    }
-
-    fn take_context(&mut self, context: Context, entry: &mut Entry) {
-        if entry.host.is_empty() {
-            entry.host.push_str(&String::from_utf8_lossy(&context.host));
-        }
-        entry.pid = entry.pid.or(context.pid);
-    }
-
     /// An entry of the journal's export, verbose or JSON form, whose fields are read.
     pub(super) fn journal(&mut self, mut context: Context, entry: &mut Entry, truncated: bool) -> bool {
         entry.truncated = truncated;
@@ -445,12 +381,4 @@ fn is_logfmt(text: &[u8]) -> bool {
     ];
     let key = memchr::memchr(b'=', &text[..text.len().min(16)]).map(|end| &text[..end]);
     key.is_some_and(|key| FIRST.contains(&key)) && ours::has_kind(text)
-}
-
-/// FNV-1a.
-fn hash(bytes: impl AsRef<[u8]>) -> u64 {
-    bytes
-        .as_ref()
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

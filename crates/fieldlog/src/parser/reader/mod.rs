@@ -1,6 +1,7 @@
 //! The entries of one input.
 
 mod message;
+mod placed;
 mod source;
 
 use super::csv::Table;

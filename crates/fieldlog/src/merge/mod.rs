@@ -3,15 +3,19 @@
 //! Each input is in order by itself, or is taken to be. A file is opened only when the stream comes to its first time, so that
 //! of a year of rotated files a few are open at a time.
 
-use crate::input::{DamageKind, LineReader, LogSource, decompressed, open_log};
+mod input;
+mod stream;
+
+pub use input::{Input, UnreadLine};
+
+use crate::input::{DamageKind, LineReader, LogSource};
 use crate::order::{HELD, Order, OrderWatch, hold};
 use crate::parser::{Anchors, Entry, EntryReader, LocalClock, Millis, time};
 use std::cell::Cell;
-use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::rc::Rc;
+use stream::wait_for_child;
 
 /// Earlier times are of a clock that was not set: 2020-01-01.
 pub const CLOCK_SET: Millis = 1_577_836_800_000;
@@ -23,99 +27,6 @@ const CLOCK_STEP: Millis = 60_000;
 
 /// Files that are read at the same time.
 const MAX_OPEN: usize = 64;
-
-/// One input and what came of reading it.
-#[derive(Debug, Clone)]
-pub struct Input {
-    /// Where it comes from.
-    pub source: LogSource,
-    /// Its name in the report.
-    pub name: String,
-    /// Its size as it is stored, in bytes; 0 where unknown.
-    pub bytes: u64,
-    /// Lines that were read.
-    pub lines: u64,
-    /// Records of Lineside among them.
-    pub records: u64,
-    /// Lines of it that were read before, from it or from another input, and do not count.
-    pub repeated: u64,
-    /// The inputs that have them, too: the first few.
-    repeated_in: Vec<usize>,
-    /// What was wrong with it, one line each.
-    pub notes: Vec<String>,
-    /// Whether it could not be read.
-    pub unreadable: bool,
-    /// Lines of ours that are not understood, or not placed in time.
-    pub unread: u64,
-    /// The first of them.
-    pub first_unread: Option<UnreadLine>,
-    /// Whether a part of it is missing in what was read.
-    pub incomplete: bool,
-    /// Whether it could not be read to its end.
-    pub broken_off: bool,
-    /// Whether its lines are in the order of time.
-    pub order: Order,
-}
-
-/// A line that was not read.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct UnreadLine {
-    /// Its number, from 1.
-    pub line: u64,
-    /// Its beginning.
-    pub text: String,
-}
-
-impl Input {
-    fn new(source: LogSource) -> Input {
-        let name = match &source {
-            LogSource::File(path) => path.display().to_string(),
-            LogSource::Stdin => "-".into(),
-            LogSource::Journal(_) => "journal".into(),
-            LogSource::PassedOver { folder, .. } => folder.display().to_string(),
-        };
-        let bytes = match &source {
-            LogSource::File(path) => std::fs::metadata(path).map_or(0, |data| data.len()),
-            _ => 0,
-        };
-        Input {
-            source,
-            name,
-            bytes,
-            lines: 0,
-            records: 0,
-            repeated: 0,
-            repeated_in: Vec::new(),
-            notes: Vec::new(),
-            unreadable: false,
-            unread: 0,
-            first_unread: None,
-            incomplete: false,
-            broken_off: false,
-            order: Order::default(),
-        }
-    }
-
-    /// What it has in common with files that were rotated from the same one: `lineside.log.3.gz` and `lineside.log`,
-    /// `events-20261121T041500123Z.jsonl` and `events.jsonl`.
-    pub fn family(&self) -> String {
-        let name = self.name.strip_suffix(".gz").or_else(|| self.name.strip_suffix(".zst")).unwrap_or(&self.name);
-        let digits = |c: char| c.is_ascii_digit() || "-.TZ".contains(c);
-        let name = name.trim_end_matches(digits);
-        match name.rsplit_once('.') {
-            Some((stem, end)) if !end.contains('/') => format!("{}.{end}", stem.trim_end_matches(digits)),
-            _ => name.to_string(),
-        }
-    }
-
-    /// The folder of the file.
-    pub fn folder(&self) -> Option<&Path> {
-        match &self.source {
-            LogSource::File(path) => path.parent(),
-            _ => None,
-        }
-    }
-}
 
 /// The inputs in the order of time.
 pub struct MergedReader {
@@ -457,61 +368,12 @@ impl MergedReader {
     }
 
     fn stream(&self, input: usize) -> io::Result<(Box<dyn Read>, Option<Child>)> {
-        match &self.inputs[input].source {
-            LogSource::File(path) => {
-                let file = open_log(path)?;
-                Ok((decompressed(Box::new(CountingReader { stream: file, read: self.read.clone() }))?, None))
-            }
-            LogSource::Stdin => Ok((decompressed(Box::new(io::stdin()))?, None)),
-            LogSource::PassedOver { .. } => Ok((Box::new(io::empty()), None)),
-            LogSource::Journal(arguments) => {
-                let child =
-                    Command::new("journalctl").args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-                let mut child = child.map_err(|error| match error.kind() {
-                    io::ErrorKind::NotFound => io::Error::other(
-                        "there is no journalctl on this machine: run `journalctl -o export > FILE` on the board, and read that file",
-                    ),
-                    _ => io::Error::other(format!("journalctl: {error}")),
-                })?;
-                let stream = child.stdout.take().ok_or_else(|| io::Error::other("journalctl: no output"))?;
-                Ok((Box::new(stream), Some(child)))
-            }
-        }
+        stream::open(&self.inputs[input].source, &self.read)
     }
 }
 
 fn lines_of(lines: u64) -> String {
     if lines == 1 { "1 line".into() } else { format!("{lines} lines") }
-}
-
-/// The error output of `journalctl`, and whether it failed.
-fn wait_for_child(child: &mut Child) -> (Option<String>, bool) {
-    let mut message = String::new();
-    if let Some(stderr) = &mut child.stderr {
-        let _ = stderr.take(4096).read_to_string(&mut message);
-    }
-    let message = message.lines().next().unwrap_or_default().to_string();
-    match child.wait() {
-        Ok(status) if status.success() => {
-            ((!message.is_empty()).then(|| format!("journalctl reports: {message}")), false)
-        }
-        Ok(status) => (Some(format!("journalctl ended with {status}: {message}")), true),
-        Err(error) => (Some(format!("journalctl: {error}")), true),
-    }
-}
-
-/// Counts what is read of a file.
-struct CountingReader {
-    stream: File,
-    read: Rc<Cell<u64>>,
-}
-
-impl Read for CountingReader {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.stream.read(into)?;
-        self.read.set(self.read.get() + read as u64);
-        Ok(read)
-    }
 }
 
 #[cfg(test)]
@@ -553,20 +415,6 @@ mod tests {
         assert!(merged.inputs[4].notes[0].contains("no record"));
         assert!(merged.inputs[5].unreadable);
         assert_eq!(merged.read_bytes(), merged.total_bytes());
-    }
-
-    #[test]
-    fn rotated_files_are_of_one_family() {
-        let family = |name: &str| Input::new(LogSource::File(name.into())).family();
-        for (rotated, newest) in [
-            ("a/lineside.log.3.gz", "a/lineside.log"),
-            ("a/events-20261121T041500123Z.jsonl", "a/events.jsonl"),
-            ("a.d/syslog.1", "a.d/syslog"),
-        ] {
-            assert_eq!(family(rotated), family(newest));
-        }
-        assert_ne!(family("a/events.jsonl"), family("b/events.jsonl"));
-        assert_ne!(family("a.log"), family("b.log"));
     }
 
     #[test]
