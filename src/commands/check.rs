@@ -19,6 +19,9 @@ pub struct CheckArguments {
 pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
     let config = configuration(arguments.config.as_deref())?;
     let plan = plan(&config, Mode::Check, telemetry)?;
+    if let Some(problem) = arguments.config.as_ref().and_then(|path| config.exposed_password(path)) {
+        log::warn!("{problem}");
+    }
     let exposed = arguments.config.as_ref().and_then(|path| config.exposed_token(path));
     let page = check_page(&config)? + &exposed.map_or(String::new(), |problem| format!(" ({problem})"));
     let budget = *config.budget.memory.get_ref();

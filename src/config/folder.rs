@@ -127,7 +127,7 @@ mod tests {
         for (text, expected) in [
             ("after = \"keep\"\n", "line.toml:3: source.folder.after is for a folder that is watched"),
             ("settle_s = 2\n", "line.toml:3: source.folder.settle_s is for a folder that is watched"),
-            ("watch = true\nafter = \"burn\"\n", "line.toml:4: unknown variant `burn`"),
+            ("watch = true\nafter = \"burn\"\n", "line.toml:4: after: unknown variant `burn`"),
             ("watch = true\nrepeat = true\n", "line.toml:4: source.folder.repeat does not go with"),
             ("watch = true\nfps = 3\n", "line.toml:4: source.folder.fps does not go with"),
             ("watch = true\nafter = \"move\"\n", "line.toml:4: source.folder.move_to is missing"),

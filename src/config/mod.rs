@@ -12,6 +12,7 @@ mod secrets;
 mod starter;
 mod status_page;
 mod view;
+mod words;
 
 use crate::files;
 pub use camera::{CameraConfig, CameraFormat, ControlValue};
@@ -284,14 +285,17 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
         let origin = Origin { path: path.into(), ends };
-        let parsed = DeTable::parse(text).and_then(|mut root| {
-            let view = ViewConfig::take_from(&mut root)?;
-            Ok(Config { view, ..Config::deserialize(toml::Deserializer::from(root))? })
-        });
-        let mut config = parsed.map_err(|e| {
+        let explained = |e: toml::de::Error| {
             let start = e.span().map_or(0, |span| span.start);
-            origin.error_at(start, e.message().replace('\n', " "))
-        })?;
+            origin.error_at(start, words::explain(text, start, e.message()))
+        };
+        let mut root = DeTable::parse(text).map_err(explained)?;
+        if let Some((start, problem)) = words::several_sources(root.get_ref()) {
+            return Err(origin.error_at(start, problem));
+        }
+        let view = ViewConfig::take_from(&mut root).map_err(explained)?;
+        let config = Config::deserialize(toml::Deserializer::from(root)).map_err(explained)?;
+        let mut config = Config { view, ..config };
         config.origin = origin;
         match config.problem() {
             Some((start, problem)) => Err(config.origin.error_at(start, problem)),

@@ -185,7 +185,7 @@ mod tests {
             ("host = \"\"", "line.toml:3: mqtt.host must be a name or an address"),
             ("host = \"mqtt://broker:1883\"", "line.toml:3: mqtt.host must be a name or an address"),
             ("host = \"b\"\nport = 0", "line.toml:4: mqtt.port must lie in 1..65535, found 0"),
-            ("host = \"b\"\nport = 70000", "line.toml:4: invalid value: integer `70000`"),
+            ("host = \"b\"\nport = 70000", "line.toml:4: port: invalid value: integer `70000`"),
             ("host = \"b\"\npasword = \"x\"", "line.toml:4: unknown field `pasword`"),
             ("host = \"b\"\npassword = \"x\"", "line.toml:4: unknown field `password`"),
             ("host = \"b\"\nclient_id = \"\"", "line.toml:4: mqtt.client_id must be 1 to 200 bytes"),

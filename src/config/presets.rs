@@ -231,6 +231,14 @@ impl RtspConfig {
         LiveFrames { section: "rtsp", width, height, fps, frozen_s }
     }
 
+    /// The password in its address, `rtsp://user:password@host`.
+    pub(super) fn password_in_url(&self) -> Option<&str> {
+        let (_, rest) = self.url.get_ref().split_once("://")?;
+        let authority = rest.split(['/', '?', '#']).next()?;
+        let (user, _) = authority.rsplit_once('@')?;
+        Some(user.split_once(':')?.1)
+    }
+
     /// The first invalid value.
     pub(super) fn problem(&self) -> Option<Violation> {
         let url = self.url.get_ref().trim();
@@ -241,6 +249,10 @@ impl RtspConfig {
             "source.rtsp.url must begin with rtsp:// or rtsps:// and a host; for another address use [source.process]";
         if !usable {
             return Some((self.url.span().start, problem.into()));
+        }
+        if let Some(file) = self.credentials_file.as_ref().filter(|_| self.password_in_url().is_some()) {
+            let problem = "source.rtsp.url has a password, too: take it out there, or credentials_file here";
+            return Some((file.span().start, problem.into()));
         }
         self.frames().problem()
     }
@@ -260,11 +272,28 @@ impl GstreamerConfig {
             "source.gstreamer.pipeline is empty: write one as for gst-launch-1.0, without a sink"
         } else if pipeline.contains('\0') {
             "source.gstreamer.pipeline has a zero byte"
+        } else if has_open_quote(pipeline) {
+            "source.gstreamer.pipeline has a quote that is not closed: GStreamer would take what follows it for one value"
         } else {
             return self.frames().problem();
         };
         Some((self.pipeline.span().start, problem.into()))
     }
+}
+
+/// Whether a quotation mark is not closed, as GStreamer reads them: a backslash takes the meaning from what follows.
+fn has_open_quote(pipeline: &str) -> bool {
+    let (mut open, mut escaped) = (None, false);
+    for c in pipeline.chars() {
+        match c {
+            _ if std::mem::take(&mut escaped) => (),
+            '\\' => escaped = true,
+            '"' | '\'' if open == Some(c) => open = None,
+            '"' | '\'' if open.is_none() => open = Some(c),
+            _ => (),
+        }
+    }
+    open.is_some()
 }
 
 #[cfg(test)]
@@ -303,13 +332,24 @@ mod tests {
     #[test]
     fn each_mistake_is_named_with_file_and_line() {
         for (text, expected) in [
-            ("[source.libcamera]\nwhite_balance = \"blue\"\n", "line.toml:2: a mode such as"),
-            ("[source.libcamera]\nfocus = \"near\"\n", "line.toml:2: \"auto\", or a distance"),
+            ("[source.libcamera]\nwhite_balance = \"blue\"\n", "line.toml:2: white_balance: a mode such as"),
+            ("[source.libcamera]\nfocus = \"near\"\n", "line.toml:2: focus: \"auto\", or a distance"),
             ("[source.libcamera]\nregion = [0.5, 0, 0.6, 1]\n", "line.toml:2: source.libcamera.region is [left, top"),
             ("[source.libcamera]\ngain = 0\n", "line.toml:2: source.libcamera.gain must lie in 1..64, found 0"),
             ("[source.rtsp]\n", "line.toml:1: missing field `url`"),
             ("[source.rtsp]\nurl = \"http://u:s3cret@cam/\"\n", "line.toml:2: source.rtsp.url must begin with rtsp://"),
-            ("[source.rtsp]\nurl = \"rtsp://cam\"\ntransport = \"http\"\n", "line.toml:3: unknown variant `http`"),
+            (
+                "[source.rtsp]\nurl = \"rtsp://cam\"\ntransport = \"http\"\n",
+                "line.toml:3: transport: unknown variant `http`",
+            ),
+            (
+                "[source.rtsp]\nurl = \"rtsp://u:s3cret@cam/a@b\"\ncredentials_file = \"x\"\n",
+                "line.toml:3: source.rtsp.url has a password, too",
+            ),
+            (
+                "[source.gstreamer]\npipeline = \"a ! caps=\\\"b ! c\"\n",
+                "line.toml:2: source.gstreamer.pipeline has a quote",
+            ),
             ("[source.gstreamer]\npipeline = \" \"\n", "line.toml:2: source.gstreamer.pipeline is empty"),
             (
                 "[source.gstreamer]\npipeline = \"a\"\nwidth = 8\n",

@@ -70,6 +70,16 @@ impl Config {
         Some(format!("other users can read the token: use status_page.token_file, or chmod o= {path}"))
     }
 
+    /// The same of a password in the address of a camera.
+    pub fn exposed_password(&self, path: &Path) -> Option<String> {
+        let Source::Rtsp(section) = &self.source else { return None };
+        section.password_in_url()?;
+        let path = files::is_readable_by_others(path).then(|| files::shell_word(path))?;
+        Some(format!(
+            "other users can read the camera's password: use source.rtsp.credentials_file, or chmod o= {path}"
+        ))
+    }
+
     fn secret(&self, file: &Spanned<PathBuf>) -> Result<String, ConfigError> {
         files::read_secret_text(file.get_ref(), files::MAX_SECRET).map_err(|error| self.blame(file, &error.to_string()))
     }

@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn mistakes_are_named_with_file_and_line() {
         let cases = [
-            ("listen = \"localhost\"\n", "line.toml:3: invalid socket address syntax"),
+            ("listen = \"localhost\"\n", "line.toml:3: listen: invalid socket address syntax"),
             ("max_fps = 0\n", "line.toml:3: status_page.max_fps must lie in 0.1..30, found 0"),
             ("\ntoken = \"short\"\n", "line.toml:4: status_page.token must have 16 to 128"),
             ("token = \"0123456789abcde;\"\n", "line.toml:3: status_page.token must have 16 to 128"),

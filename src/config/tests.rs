@@ -49,7 +49,19 @@ fn each_mistake_is_named_with_file_and_line() {
     let camera = "[source.camera]\ndevice = \"0\"\n";
     let cases = [
         ("[source.pattern]\nwidht = 3\n", "line.toml:2: unknown field `widht`"),
-        ("[source.pattern]\nwidth = \"3\"\n", "line.toml:2: invalid type: string \"3\""),
+        ("[source.pattern]\nwidth = \"3\"\n", "line.toml:2: width: invalid type: string \"3\""),
+        (
+            "[source.pattern]\n[source.folder]\npath = \"a\"\n",
+            "line.toml:2: [source.folder]: a line has one source, and [source.pattern] is there, too",
+        ),
+        (
+            &format!("{pattern}[status_page]\nlisten = \"localhost\"\n"),
+            "line.toml:3: listen: invalid socket address syntax: an address of this board and a port are wanted, as in",
+        ),
+        (
+            &format!("{pattern}[budget]\nmemory = \"lots\"\n"),
+            "line.toml:3: memory: invalid value: string \"lots\"; a size is wanted, as in \"192 MiB\"",
+        ),
         ("[source.pattern]\nwidth = 0\n", "line.toml:2: source.pattern.width must lie in 32..8192, found 0"),
         ("[source.pattern]\n\nfps = -1\n", "line.toml:3: source.pattern.fps must lie in 0.01..1000, found -1"),
         ("[source.pattern]\nfps = nan\n", "source.pattern.fps must lie in 0.01..1000, found NaN"),
@@ -62,24 +74,27 @@ fn each_mistake_is_named_with_file_and_line() {
         ),
         ("[source.process]\nformat = \"y4m\"\n", "line.toml:1: missing field `command`"),
         ("[source.process]\ncommand = [\"a\"]\n", "line.toml:1: missing field `format`"),
-        ("[source.process]\ncommand = \"a b\"\nformat = \"y4m\"\n", "line.toml:2: invalid type: string \"a b\""),
+        (
+            "[source.process]\ncommand = \"a b\"\nformat = \"y4m\"\n",
+            "line.toml:2: command: invalid type: string \"a b\"",
+        ),
         ("[source.process]\nformat = \"y4m\"\ncommand = []\n", "line.toml:3: source.process.command names no program"),
-        ("[source.process]\nformat = \"h264\"\ncommand = [\"a\"]\n", "line.toml:2: unknown variant `h264`"),
+        ("[source.process]\nformat = \"h264\"\ncommand = [\"a\"]\n", "line.toml:2: format: unknown variant `h264`"),
         (
             "[source.process]\nformat = \"y4m\"\ncommand = [\"a\"]\nfps = 0\n",
             "line.toml:4: source.process.fps must lie in 0.01..1000, found 0",
         ),
-        ("[source]\ncamera = 3\n", "line.toml:2: invalid type: integer `3`, expected a table"),
+        ("[source]\ncamera = 3\n", "line.toml:2: camera: invalid type: integer `3`, expected a table"),
         (&format!("{camera}fps = 0\n"), "line.toml:3: source.camera.fps must lie in 0.01..1000, found 0"),
         (&format!("{camera}frozen_s = -1\n"), "line.toml:3: source.camera.frozen_s must lie in 0..86400, found -1"),
-        (&format!("{camera}format = \"h264\"\n"), "line.toml:3: unknown variant `h264`"),
+        (&format!("{camera}format = \"h264\"\n"), "line.toml:3: format: unknown variant `h264`"),
         (
             &format!("{camera}[source.camera.controls]\nshutter = 5\n"),
             "line.toml:4: source.camera.controls has no \"shutter\"; there is exposure",
         ),
         (
             &format!("{camera}[source.camera.controls]\nexposure = \"long\"\n"),
-            "line.toml:4: invalid value: string \"long\", expected a whole number or \"auto\"",
+            "line.toml:4: exposure: invalid value: string \"long\", expected a whole number or \"auto\"",
         ),
         (
             &format!("{camera}[source.camera.controls]\nzoom = \"auto\"\n"),
@@ -90,12 +105,12 @@ fn each_mistake_is_named_with_file_and_line() {
             &format!("{pattern}[alarm]\nline = 3\n"),
             "line.toml:3: alarm.line is number 3 of which chip? set alarm.chip, too",
         ),
-        (&format!("{pattern}[alarm]\nline = -3\n"), "line.toml:3: invalid value: integer `-3`"),
+        (&format!("{pattern}[alarm]\nline = -3\n"), "line.toml:3: line: invalid value: integer `-3`"),
         (
             &format!("{pattern}[alarm]\nline = \"A\"\nhold_ms = 0\n"),
             "line.toml:4: alarm.hold_ms must lie in 1..3600000, found 0",
         ),
-        (&format!("{pattern}[alarm]\nline = \"A\"\nactive = \"up\"\n"), "line.toml:4: unknown variant `up`"),
+        (&format!("{pattern}[alarm]\nline = \"A\"\nactive = \"up\"\n"), "line.toml:4: active: unknown variant `up`"),
         (
             &format!("{pattern}[alarm]\nline = \"A\"\n[trigger]\nline = \"A\"\n"),
             "line.toml:5: trigger.line is the line of alarm, too",
@@ -117,7 +132,7 @@ fn each_mistake_is_named_with_file_and_line() {
             "line.toml:3: budget.memory must lie in 1.0 MiB..1.0 TiB, found 192 B; 192 is 192 bytes: did you mean \"192 MiB\"?",
         ),
         (&format!("{pattern}[output]\nkeep_free = 64\n"), "64 is 64 bytes: did you mean \"64 MiB\"?"),
-        (&format!("{pattern}[super_resolution]\nwhen = \"often\"\n"), "line.toml:3: unknown variant `often`"),
+        (&format!("{pattern}[super_resolution]\nwhen = \"often\"\n"), "line.toml:3: when: unknown variant `often`"),
         (
             &format!("{pattern}[super_resolution]\nmax_ms = 0\n"),
             "line.toml:3: super_resolution.max_ms must lie in 0.1..60000, found 0",

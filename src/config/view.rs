@@ -119,8 +119,8 @@ mod tests {
     fn mistakes_are_named_with_their_line() {
         for (text, expected) in [
             ("rotate = 45", "line.toml:2: rotate must be 0, 90, 180 or 270 (degrees, clockwise), found 45"),
-            ("rotate = \"left\"", "line.toml:2: invalid type: string \"left\""),
-            ("flip = \"over\"", "line.toml:2: unknown variant `over`"),
+            ("rotate = \"left\"", "line.toml:2: rotate: invalid type: string \"left\""),
+            ("flip = \"over\"", "line.toml:2: flip: unknown variant `over`"),
             ("crop = [0, 0, 10, 10]", "line.toml:2: crop is left, top, width and height in pixels"),
             ("crop = [0, 0, 10]", "line.toml:2: "),
             ("\nwidht = 3", "line.toml:3: unknown field `widht`"),

@@ -4,9 +4,10 @@ use crate::escape;
 use crate::pipeline::Shutdown;
 use crate::threads::NonBlocking;
 use crate::times::LAST_LINES;
+use rustix::io::Errno;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::Relaxed};
 
 /// The name of its thread.
 pub(super) const CONSOLE_THREAD: &str = "console";
@@ -37,7 +38,9 @@ pub(super) struct Console {
     output: NonBlocking<(String, Tone)>,
     /// Nobody reads any more, and nobody will.
     reader_gone: Arc<AtomicBool>,
-    dropped: AtomicU64,
+    dropped: Arc<AtomicU64>,
+    /// The error number of the last line that could not be written; 0 before.
+    error: Arc<AtomicI32>,
 }
 
 impl Console {
@@ -46,16 +49,25 @@ impl Console {
     /// # Errors
     /// Where the thread cannot be started.
     pub(super) fn start(mut out: Box<dyn Write + Send>, coloured: bool) -> io::Result<Console> {
-        let reader_gone = Arc::<AtomicBool>::default();
-        let gone = Arc::clone(&reader_gone);
+        let (reader_gone, dropped) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        let error = Arc::<AtomicI32>::default();
+        let (gone, unwritten, number) = (Arc::clone(&reader_gone), Arc::clone(&dropped), Arc::clone(&error));
         let print = move |(line, tone): (String, Tone)| {
-            if !gone.load(Relaxed) && out.write_all(&painted(&line, tone, coloured)).and_then(|()| out.flush()).is_err()
-            {
-                gone.store(true, Relaxed);
+            if gone.load(Relaxed) {
+                return;
+            }
+            match out.write_all(&painted(&line, tone, coloured)).and_then(|()| out.flush()) {
+                Ok(()) => (),
+                Err(error) if is_end(&error) => gone.store(true, Relaxed),
+                // A disk that is full may take the next line.
+                Err(error) => {
+                    unwritten.fetch_add(1, Relaxed);
+                    number.store(error.raw_os_error().unwrap_or(0), Relaxed);
+                }
             }
         };
         let output = NonBlocking::start(CONSOLE_THREAD, print)?;
-        Ok(Console { output, reader_gone, dropped: AtomicU64::new(0) })
+        Ok(Console { output, reader_gone, dropped, error })
     }
 
     /// Prints a line; drops and counts it where too many wait.
@@ -85,15 +97,28 @@ impl Console {
         self.reader_gone.load(Relaxed)
     }
 
-    /// Lines that were dropped so far, because whoever reads did not take the ones before.
+    /// Lines that were dropped so far, because whoever reads did not take the ones before, or the output none.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
+    }
+
+    /// Why lines were dropped, in words.
+    pub(super) fn trouble(&self) -> String {
+        match self.error.load(Relaxed) {
+            0 => "whoever reads stdout does not".into(),
+            number => format!("stdout takes none: {}", io::Error::from_raw_os_error(number)),
+        }
     }
 
     /// Whether its thread has failed.
     pub(super) fn has_failed(&self) -> bool {
         self.output.has_failed()
     }
+}
+
+/// Whether nobody will ever read what is written: the other end of a pipe was closed, a terminal hung up.
+fn is_end(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe || error.raw_os_error() == Some(Errno::IO.raw_os_error())
 }
 
 /// What is written: the text escaped, around it the style, a line end.
@@ -106,6 +131,26 @@ fn painted(text: &str, tone: Tone, coloured: bool) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_that_the_output_does_not_take_are_counted_and_of_a_reader_that_is_gone_none() {
+        struct Failing(io::Error);
+        impl Write for Failing {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::Error::from_raw_os_error(self.0.raw_os_error().unwrap()))
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        for (errno, dropped) in [(Errno::NOSPC, 3), (Errno::PIPE, 0), (Errno::IO, 0)] {
+            let console = Console::start(Box::new(Failing(errno.into())), false).unwrap();
+            (0..3).for_each(|_| console.print("a line".into(), Tone::Plain));
+            console.flush(&Shutdown::default());
+            assert_eq!((console.dropped(), console.is_reader_gone()), (dropped, dropped == 0), "{errno}");
+            assert_eq!(console.trouble().contains("No space left"), dropped > 0, "{}", console.trouble());
+        }
+    }
 
     #[test]
     fn colours_are_ours_and_what_comes_from_outside_is_harmless() {

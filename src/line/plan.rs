@@ -86,7 +86,10 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
     let page = page::plan(config, source.as_ref(), &mut bill)?;
     bill::add_loading(&mut bill);
     let budget = config.budget.memory.get_ref().as_u64();
-    bill.check(budget)?;
+    bill.check(budget).map_err(|error| match config.budget.memory.span() {
+        span if span.is_empty() => anyhow::Error::from(error),
+        _ => config.error_at(&config.budget.memory, error).into(),
+    })?;
     source.limit_file_bytes(bill::file_bytes(budget - bill.total()));
 
     Ok(LinePlan {

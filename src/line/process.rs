@@ -111,7 +111,12 @@ pub(super) fn open_program(
 ) -> anyhow::Result<Box<dyn FrameSource>> {
     let mut opening = Opening::new(config, plan.frames, &Spanned::new(plan.place.clone(), ()));
     opening.may_come = false;
-    open(program_source(plan, telemetry), &opening, mode)
+    let command = plan.command.to_string();
+    open(program_source(plan, telemetry), &opening, mode).map_err(|error| match mode {
+        // A check that fails prints nothing else of the plan.
+        Mode::Check if !error.is::<ConfigError>() => anyhow::anyhow!("{error:#}; its command: {command}"),
+        _ => error,
+    })
 }
 
 /// A program as a camera.

@@ -68,7 +68,8 @@ pub fn run(line: Line) -> anyhow::Result<RunOutcome> {
     let mut config = configuration(path)?;
     let mut kept = service.begin_run();
     let mut ready = plan(&config, Mode::Run, &telemetry)?;
-    if let Some(problem) = path.and_then(|path| config.exposed_token(path)) {
+    let exposed = |path| [config.exposed_token(path), config.exposed_password(path)];
+    for problem in path.map(exposed).into_iter().flatten().flatten() {
         telemetry.log(telemetry.record(log::Level::Warn, "token_readable").with("problem", problem));
     }
     let mut feeder = None;
@@ -81,6 +82,9 @@ pub fn run(line: Line) -> anyhow::Result<RunOutcome> {
         let Some(next) = ended.next.filter(|_| !shutdown.is_signalled()) else {
             console.print_patiently(sum, Tone::Plain, &shutdown);
             console.flush(&shutdown);
+            if console.dropped() > 0 {
+                log::warn!("{} lines were not printed: {}", console.dropped(), console.trouble());
+            }
             return Ok(ended.outcome);
         };
         console.print(sum, Tone::Plain);

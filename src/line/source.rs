@@ -8,6 +8,8 @@ use crate::sink::NORMAL;
 use crate::source::{AfterVerdict, FolderMode, FolderSource, FrameSource, PatternSource, ViewSource};
 use crate::telemetry::Telemetry;
 use anyhow::Context;
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use std::path::Path;
 use std::time::Duration;
 
@@ -43,8 +45,12 @@ fn source_itself(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::
             // What the line writes itself is not inspected.
             let own = std::iter::once(output).chain(moved_to).cloned().collect();
             let source = FolderSource::open(&section.path, folder_mode(section, output), own, max_pixels, telemetry);
-            let bits = section.bits.as_ref().map(|bits| *bits.get_ref());
-            Box::new(source.map_err(anyhow::Error::msg)?.with_bits(bits))
+            let source = source.map_err(anyhow::Error::msg)?;
+            if mode == Mode::Check {
+                // Not for ever: a folder may be given to another user.
+                check_after(config, section).map_err(|error| anyhow::Error::msg(error.to_string()))?;
+            }
+            Box::new(source.with_bits(section.bits.as_ref().map(|bits| *bits.get_ref())))
         }
         Source::Pattern(line) => {
             let fps = line.fps.as_ref().map(|fps| *fps.get_ref());
@@ -76,6 +82,32 @@ fn refuse_own_folders(config: &Config, section: &FolderConfig) -> Result<(), Con
     Err(config.error_at(folder, problem))
 }
 
+/// Whether files can be taken out of the folder, and put where they go to; tried without a file.
+fn check_after(config: &Config, section: &FolderConfig) -> Result<(), ConfigError> {
+    let Some(after) = section.after.as_ref().filter(|after| *after.get_ref() != KeepOrMove::Keep) else {
+        return Ok(());
+    };
+    let may_change = |folder: &Path| access(folder, Access::WRITE_OK | Access::EXEC_OK);
+    if let Err(error) = may_change(&section.path) {
+        let path = section.path.display();
+        let problem = format!(
+            "{path}: files cannot be taken out of it: {}; let the line's user write there, or set after = \"keep\"",
+            std::io::Error::from(error)
+        );
+        return Err(config.error_at(after, problem));
+    }
+    let Some(folder) = &section.move_to else { return Ok(()) };
+    // What is missing is made, in the first folder above it that is there.
+    let to = folder.get_ref();
+    let there = to.ancestors().find(|above| above.exists()).unwrap_or(to);
+    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    let result = if there.is_dir() { may_change(there) } else { Err(Errno::NOTDIR) };
+    result.map_err(|error| {
+        let (to, there, error) = (to.display(), there.display(), std::io::Error::from(error));
+        config.error_at(folder, format!("source.folder.move_to = {to}: files cannot be moved there: {there}: {error}"))
+    })
+}
+
 fn folder_mode(section: &FolderConfig, output: &Path) -> FolderMode {
     if !section.watch {
         let fps = section.fps.as_ref().map(|fps| *fps.get_ref());
@@ -93,6 +125,28 @@ fn folder_mode(section: &FolderConfig, output: &Path) -> FolderMode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_moved_is_found_by_the_check() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let refusal = |path: &Path, after: &str| {
+            let text = format!("[source.folder]\npath = {path:?}\nwatch = true\n{after}\n[output]\nfolder = \"out\"\n");
+            let config = Config::parse(&text, Path::new("line.toml")).unwrap();
+            let Source::Folder(section) = &config.source else { unreachable!() };
+            check_after(&config, section).err().map(|error| error.to_string())
+        };
+        let moved = |to: &str| format!("after = \"move\"\nmove_to = {:?}", folder.path().join(to));
+        assert_eq!(refusal(folder.path(), &moved("done/today")), None);
+        assert_eq!(refusal(folder.path(), "after = \"delete\""), None);
+        let refused = refusal(folder.path(), &moved("file/done")).unwrap();
+        assert!(
+            refused.starts_with("line.toml:5: source.folder.move_to = ") && refused.contains("file: Not a"),
+            "{refused}"
+        );
+        assert_eq!(refusal(Path::new("/nowhere"), "after = \"keep\""), None);
+        assert!(refusal(Path::new("/nowhere"), "after = \"delete\"").unwrap().contains("No such file"));
+    }
 
     #[test]
     fn a_line_does_not_inspect_what_it_writes() {

@@ -131,8 +131,8 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         if unprinted == self.unprinted {
             self.telemetry.resolve(Cause::Console);
         } else {
-            let text =
-                format!("{unprinted} lines of verdicts could not be printed so far: whoever reads stdout does not");
+            let trouble = self.service.console.trouble();
+            let text = format!("{unprinted} lines of verdicts could not be printed so far: {trouble}");
             self.telemetry.fail(Cause::Console, &text);
             self.unprinted = unprinted;
         }

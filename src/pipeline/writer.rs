@@ -8,7 +8,7 @@ use crate::threads::{Activity, ThreadId, not_started};
 use crate::times::{BEAT, HANGING_WRITER};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
@@ -46,6 +46,8 @@ pub(super) struct WriterThread<R> {
     thread: JoinHandle<Option<Written<R>>>,
     id: ThreadId,
     steps: Arc<AtomicU64>,
+    /// It waits for a message.
+    has_nothing_to_do: Arc<AtomicBool>,
     /// Watched from the moment a stop is asked for.
     activity: Option<Activity>,
 }
@@ -65,11 +67,12 @@ impl<R: Reporter + 'static> WriterThread<R> {
         let steps = reporter.steps();
         let id = ThreadId::default();
         let (hand_over, handed_over) = sync_channel::<R>(1);
-        let its_id = id.clone();
+        let (its_id, has_nothing_to_do) = (id.clone(), Arc::<AtomicBool>::default());
+        let waits = Arc::clone(&has_nothing_to_do);
         let work = move || {
             its_id.announce();
             let mut reporter = handed_over.recv().ok()?;
-            let written = catch_unwind(AssertUnwindSafe(|| write(&mut reporter, &queues)));
+            let written = catch_unwind(AssertUnwindSafe(|| write(&mut reporter, &queues, &waits)));
             queues.shutdown.ask();
             Some(Written { reporter, has_failed: written.is_err() })
         };
@@ -77,7 +80,7 @@ impl<R: Reporter + 'static> WriterThread<R> {
             Ok(thread) => {
                 // The thread waits for exactly this.
                 let _ = hand_over.send(reporter);
-                Ok(WriterThread { thread, id, steps, activity: None })
+                Ok(WriterThread { thread, id, steps, has_nothing_to_do, activity: None })
             }
             Err(error) => Err((reporter, not_started("writer", &error))),
         }
@@ -89,8 +92,13 @@ impl<R: Reporter + 'static> WriterThread<R> {
     }
 
     /// Whether it has hung for longer than a stop waits; to be called many times a second once a stop is asked for. A slow disk
-    /// is waited for, and a busy machine.
+    /// is waited for, and a busy machine. While inspection still judges the last frame the writer has nothing to do: that is no
+    /// hanging disk.
     pub(super) fn hangs(&mut self) -> bool {
+        if self.has_nothing_to_do.load(Relaxed) {
+            self.activity = None;
+            return false;
+        }
         let activity = self.activity.get_or_insert_with(|| Activity::of(&self.id));
         activity.idle(self.steps.load(Relaxed)) >= HANGING_WRITER
     }
@@ -103,10 +111,13 @@ impl<R: Reporter + 'static> WriterThread<R> {
 }
 
 /// Works until the other ends of the queue are gone.
-fn write(reporter: &mut dyn Reporter, queues: &WriterQueues) {
+fn write(reporter: &mut dyn Reporter, queues: &WriterQueues, waits: &AtomicBool) {
     let WriterQueues { messages, give_back, progress, .. } = queues;
     loop {
-        match messages.recv_timeout(BEAT) {
+        waits.store(true, Relaxed);
+        let message = messages.recv_timeout(BEAT);
+        waits.store(false, Relaxed);
+        match message {
             Ok(Message::Verdict(mut report)) => {
                 let begun = Instant::now();
                 let is_kept = reporter.verdict(&report);

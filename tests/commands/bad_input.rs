@@ -68,7 +68,7 @@ fn a_configuration_with_mistakes() {
     let folder = tempfile::tempdir().unwrap();
     let cases = [
         ("[source.pattern]\ncolour = 1\n", "line.toml:2: unknown field `colour`"),
-        ("[source.pattern]\nwidth = \"wide\"\n", "line.toml:2: invalid type"),
+        ("[source.pattern]\nwidth = \"wide\"\n", "line.toml:2: width: invalid type"),
         ("[source.pattern]\nheight = 0\n", "line.toml:2: source.pattern.height must lie in 32..8192, found 0"),
         ("[source.pattern]\n[budget]\nmemory = \"1 MiB\"\n", "budget.memory is 1.0 MiB, but"),
         ("[source.pattern]\n[anomaly]\nbundle = \"superres-x3\"\n", "task is not \"anomaly\""),

@@ -82,7 +82,7 @@ fn run(
     fps: Option<f64>,
     frames: Option<u64>,
     observer: &mut dyn RunObserver,
-    alarm: &Alarm,
+    alarm: &(impl Signal + Clone + 'static),
 ) -> (RunEnd, Option<Disk>) {
     let bundle = Bundle::open(&crate::common::root().join("models/inspect-demo")).unwrap();
     let pipeline = Pipeline {
@@ -115,6 +115,38 @@ fn no_verdict_and_no_alarm_waits_for_a_disk_that_hangs_and_the_counts_are_exact(
     assert_eq!(disk.unwrap().verdicts + status.unrecorded, status.counts.inspected);
     assert!(status.unrecorded >= MEANWHILE - 10, "{status:?}");
     assert!(status.waiting == 0 && watcher.alive > 0, "{status:?}");
+}
+
+/// Inspection that takes longer for a frame than a hanging disk is waited for, as on a slow board: the writer has nothing to do
+/// meanwhile, which is no hanging disk. Found by a reload on the emulated board, which ended the service.
+#[test]
+fn a_stop_waits_for_the_last_frame_of_a_slow_board_and_writes_it() {
+    /// The last stage of a frame's inspection, before the verdict goes to the writer.
+    #[derive(Clone)]
+    struct Slow(Shutdown);
+    impl Signal for Slow {
+        fn verdict(&mut self, _: bool, _: Instant) {
+            self.0.ask();
+            std::thread::sleep(HANGING_WRITER + HANGING_WRITER / 2);
+        }
+
+        fn tick(&mut self, _: Instant) {}
+    }
+    struct Asks(Shutdown);
+    impl RunObserver for Asks {
+        fn status(&mut self, _: &Status, _: &Interval) {}
+
+        fn poll(&mut self, _: &Status, _: bool, shutdown: &Shutdown) {
+            if self.0.is_asked() {
+                shutdown.ask();
+            }
+        }
+    }
+    let (asked, (release, released)) = (Shutdown::default(), channel());
+    drop(release);
+    let (ending, disk) = run(released, Some(100.0), None, &mut Asks(asked.clone()), &Slow(asked));
+    let status = ending.status;
+    assert_eq!((disk.map(|disk| disk.verdicts), status.unrecorded), (Some(status.counts.inspected), 0), "{status:?}");
 }
 
 #[test]

@@ -364,7 +364,7 @@ fn mistakes_are_named_with_their_line() {
     let smaller = |more: &str| format!("{pattern}degrade = true\n[heat.smaller]\n{more}bundle = \"inspect-demo\"\n");
     let cases = [
         (format!("{pattern}limits = 3\n"), "line.toml:5: unknown field `limits`"),
-        (format!("{pattern}degrade = 1\n"), "line.toml:5: invalid type: integer `1`, expected a boolean"),
+        (format!("{pattern}degrade = 1\n"), "line.toml:5: degrade: invalid type: integer `1`, expected a boolean"),
         (format!("{pattern}limit = 500\n"), "line.toml:5: heat.limit must lie in 20..120, found 500"),
         (format!("{pattern}limit = nan\n"), "line.toml:5: heat.limit must lie in 20..120, found NaN"),
         (format!("{pattern}hysteresis = 0\n"), "line.toml:5: heat.hysteresis must lie in 0.5..50, found 0"),

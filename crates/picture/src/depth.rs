@@ -123,8 +123,9 @@ pub(super) fn white_level(
             }
             (white, true)
         }
-        (None, StatedRange::Significant(white)) => (if largest <= white { white } else { u16::MAX }, true),
-        (None, StatedRange::None) => (u16::MAX, false),
+        (None, StatedRange::Significant(white)) if largest <= white => (white, true),
+        // What the samples contradict states nothing.
+        (None, StatedRange::Significant(_) | StatedRange::None) => (u16::MAX, false),
     })
 }
 
@@ -169,6 +170,9 @@ mod tests {
             assert_eq!(depth, SampleDepth { bits: 16, used_bits: 12, is_stated: true });
         }
         let (bytes, depth) = scaled(&samples, StatedRange::None, None);
+        assert_eq!((bytes[4], depth.leaves_high_bits_unused()), (16, true));
+        // Stated, but by the samples it cannot be so: the whole range, and the advice.
+        let (bytes, depth) = scaled(&samples, StatedRange::Significant(255), None);
         assert_eq!((bytes[4], depth.leaves_high_bits_unused()), (16, true));
         assert!(!scaled(&[0, 40_000], StatedRange::None, None).1.leaves_high_bits_unused());
     }

@@ -133,17 +133,27 @@ impl DataSet {
             self.normal = pictures;
             return Ok(());
         }
-        let mut marked = 0;
+        let (mut marked, mut empty, mut without) = (0, 0, Vec::new());
         for file in pictures {
             match beside::of_picture(&file).map(|mask| (masks::marks_something(&mask), mask)) {
                 Some((Ok(true), mask)) => {
                     marked += 1;
                     self.defects.push(KnownDefect { file, kind: None, masks: vec![mask] });
                 }
+                Some((Ok(false), _)) => {
+                    empty += 1;
+                    self.normal.push(file);
+                }
                 Some((Err(error), _)) => self.broken.push((file, format!("{error:#}"))),
-                _ => self.normal.push(file),
+                None => without.push(file),
             }
         }
+        // Some data sets have masks of defects alone (DAGM): without one it is a good part. Where good parts have a mask that marks
+        // nothing (Kolektor), nobody knows what a picture without one shows.
+        if empty == 0 {
+            self.normal.append(&mut without);
+        }
+        self.broken.extend(without.into_iter().map(|file| (file, MASK_MISSING.to_string())));
         if marked > 0 {
             let fate = match purpose {
                 Purpose::Teach => "left out",
@@ -182,7 +192,7 @@ impl DataSet {
             );
         }
         let known: HashSet<PathBuf> = self.normal.iter().map(|file| real(file)).collect();
-        let (mut of_good, mut unmarked) = (0, 0);
+        let (mut of_good, mut unmarked, mut without) = (0, 0, Vec::new());
         for file in pictures {
             let at = real(&file);
             if mask_folder.as_ref().is_some_and(|masks| at.starts_with(masks)) {
@@ -212,8 +222,14 @@ impl DataSet {
             }
             self.has_masks |= !found.is_empty();
             let kind = kind.map(|kind| kind.to_string_lossy().into_owned());
-            self.defects.push(KnownDefect { file, kind, masks: found });
+            let lacks_mask = mask_folder.is_none() && !beside.is_empty() && found.is_empty();
+            let part = if lacks_mask { &mut without } else { &mut self.defects };
+            part.push(KnownDefect { file, kind, masks: found });
         }
+        if unmarked == 0 {
+            self.defects.append(&mut without);
+        }
+        self.broken.extend(without.into_iter().map(|part| (part.file, MASK_MISSING.to_string())));
         let fate = match purpose {
             Purpose::Teach => "left out",
             Purpose::Evaluate => "counted as good parts",
@@ -228,6 +244,10 @@ impl DataSet {
         Ok(())
     }
 }
+
+/// Of a picture of which nobody knows what it shows.
+const MASK_MISSING: &str =
+    "its mask is missing: good parts here have one that marks nothing, so this may be a good part or show a defect";
 
 /// The pictures in a folder, and the masks among them.
 fn list(folder: &Path, layout: DataSetLayout) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
@@ -343,6 +363,29 @@ mod tests {
             assert_eq!(normal, ["train/1.png", "test/3.png"]);
             assert_eq!(defects, ["train/2.png - train/2_GT.png", "test/4.png - test/4_GT.png"]);
         }
+    }
+
+    #[test]
+    fn a_picture_that_lost_its_mask_is_neither_good_nor_a_defect() {
+        let names = ["train/1.png", "train/1_GT.png", "train/2.png", "test/3.png", "test/3_GT.png", "test/4.png"];
+        let broken = |folder: &Path, purpose| {
+            let layout = DataSetLayout::Auto;
+            let named = Named { normal: Some(folder), defects: None, masks: None, layout };
+            let set = DataSet::read(&named, purpose).unwrap();
+            assert!(set.broken.iter().all(|(_, why)| why == MASK_MISSING));
+            set.broken
+                .iter()
+                .map(|(file, _)| file.strip_prefix(folder).unwrap().display().to_string())
+                .collect::<Vec<_>>()
+        };
+        let folder = tree(&names, &["train/1_GT.png", "test/3_GT.png"]);
+        assert_eq!(broken(folder.path(), Purpose::Teach), ["train/2.png"]);
+        assert_eq!(broken(folder.path(), Purpose::Evaluate), ["test/4.png"]);
+        assert_eq!(read(folder.path(), [".", "", ""], Purpose::Evaluate), (vec!["test/3.png".into()], vec![]));
+        // Where every mask marks something, only defects have one.
+        let folder = tree(&names, &[]);
+        assert!(broken(folder.path(), Purpose::Teach).is_empty());
+        assert_eq!(read(folder.path(), ["train", "", ""], Purpose::Teach).0, ["train/2.png"]);
     }
 
     #[test]

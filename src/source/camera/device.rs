@@ -74,6 +74,11 @@ pub trait CaptureDevice: Send {
         Patience { first: SILENT_SOURCE, next: SILENT_SOURCE }
     }
 
+    /// What it did while no frame came; how long follows.
+    fn silence(&self) -> String {
+        "it sent nothing".into()
+    }
+
     /// What is wrong with a frame that is marked as damaged.
     fn damage(&self) -> &'static str {
         "the driver marks it as damaged"

@@ -276,7 +276,7 @@ impl<P: CameraPort> CameraSource<P> {
                 Some(damage) => {
                     (CameraErrorKind::Damaged, format!("it sent only damaged frames for {seconds:.1} s: {damage}"))
                 }
-                None => (CameraErrorKind::Silent, format!("it sent nothing for {seconds:.1} s")),
+                None => (CameraErrorKind::Silent, format!("{} for {seconds:.1} s", streaming.device.silence())),
             };
             self.disconnect(CameraError::new(kind, self.port.name(), problem));
         }

@@ -196,6 +196,20 @@ impl CaptureDevice for ProcessDevice {
         self.patience
     }
 
+    fn silence(&self) -> String {
+        match self.running.as_ref().map_or(0, |running| running.exchange.begun()) {
+            0 => "it sent nothing".into(),
+            begun => {
+                let StreamMode { width, height, .. } = self.mode;
+                let whole = self.mode.frame_bytes();
+                format!(
+                    "it sent {begun} bytes of a frame that has {whole} with {width}x{height} (set width, height and format to what \
+                     it writes), and no whole one"
+                )
+            }
+        }
+    }
+
     fn damage(&self) -> &'static str {
         "no JPEG begins in what it sends: set format to what it writes"
     }

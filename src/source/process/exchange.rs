@@ -3,6 +3,7 @@
 
 use crate::source::camera::CameraError;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,8 @@ pub(super) struct StreamFrame {
 pub(super) struct FrameExchange {
     state: Mutex<Waiting>,
     changed: Condvar,
+    /// Bytes of the frame that is coming.
+    begun: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -37,7 +40,18 @@ impl FrameExchange {
         FrameExchange {
             state: Mutex::new(Waiting { free: buffers, frames, ..Waiting::default() }),
             changed: Condvar::new(),
+            begun: AtomicUsize::new(0),
         }
+    }
+
+    /// So many bytes of the next frame have come.
+    pub(super) fn set_begun(&self, bytes: usize) {
+        self.begun.store(bytes, Relaxed);
+    }
+
+    /// Bytes of the frame that is coming.
+    pub(super) fn begun(&self) -> usize {
+        self.begun.load(Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {

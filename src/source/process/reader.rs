@@ -193,6 +193,7 @@ impl Reading {
                 self.frame = self.exchange.buffer();
             }
         }
+        self.exchange.set_begun(self.frame.len());
         Ok(())
     }
 }

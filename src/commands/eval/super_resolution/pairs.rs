@@ -26,11 +26,11 @@ enum SmallPictures {
 }
 
 impl Pairs {
-    /// Large pictures from `hr`, or from `hr/xS/HR` as in benchmark sets. Small ones as the arguments name them, else from the folder
+    /// Large pictures from `hr`, or from `hr/xS/HR` or `hr/HR` as in benchmark sets. Small ones as the arguments name them, else from the folder
     /// `LR` beside a folder `HR`, else by bicubic reduction.
     pub fn open(hr: &Path, scale: usize, arguments: &EvalArguments) -> anyhow::Result<Pairs> {
-        let of_set = hr.join(format!("x{scale}")).join("HR");
-        let hr = if of_set.is_dir() { of_set } else { hr.to_path_buf() };
+        let of_set = [hr.join(format!("x{scale}")).join("HR"), hr.join("HR")];
+        let hr = of_set.into_iter().find(|folder| folder.is_dir()).unwrap_or_else(|| hr.to_path_buf());
         let large = picture_files(&hr).map_err(anyhow::Error::msg)?;
         let beside = hr.with_file_name("LR");
         let beside = (hr.ends_with("HR") && beside.is_dir()).then_some(beside);
