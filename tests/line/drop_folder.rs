@@ -131,13 +131,20 @@ fn pictures_are_moved_after_their_verdict_and_what_is_no_picture_stays() {
     std::fs::write(&scene.configuration, text).unwrap();
     std::fs::write(scene.drop().join("broken.jpg"), "no picture").unwrap();
     scene.upload("a/1.jpg");
+    // What a link leads to is somebody else's: inspected, and left where it is.
+    let elsewhere = scene.folder.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::copy(part("normal/part-02.jpg"), elsewhere.join("2.jpg")).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, scene.drop().join("link")).unwrap();
     let process = scene.start();
     eventually("the move", || moved.join("a/1.jpg").exists().then_some(()));
     scene.await_verdict("a/1.jpg");
+    scene.await_verdict("link/2.jpg");
     stop(process);
     assert!(!scene.drop().join("a/1.jpg").exists() && scene.drop().join("broken.jpg").exists());
+    assert!(elsewhere.join("2.jpg").exists() && !moved.join("link").exists());
     let stop = records(&scene.results()).pop().unwrap();
-    assert_eq!((&stop["captured"], &stop["inspected"], &stop["failed"]), (&2.into(), &1.into(), &1.into()));
+    assert_eq!((&stop["captured"], &stop["inspected"], &stop["failed"]), (&3.into(), &2.into(), &1.into()));
 }
 
 #[test]

@@ -71,11 +71,16 @@ pub fn decode_into(raw: &RawFrame, out: &mut Picture) -> Result<(), PictureError
         PixelFormat::Yuv420 | PixelFormat::Yuv420m => planar(raw, |first, second| (first, second), out)?,
         PixelFormat::Yvu420 | PixelFormat::Yvu420m => planar(raw, |first, second| (second, first), out)?,
         PixelFormat::Mjpeg => {
-            decode_jpeg(raw.bytes, range, width.saturating_mul(height), out)?;
-            let (actual_width, actual_height) = (out.width(), out.height());
-            if (actual_width, actual_height) != (width, height) {
+            let other_size = |actual_width, actual_height| {
                 let what = "JPEG of the camera";
-                return Err(PictureError::SizeMismatch { what, width, height, actual_width, actual_height });
+                PictureError::SizeMismatch { what, width, height, actual_width, actual_height }
+            };
+            decode_jpeg(raw.bytes, range, width.saturating_mul(height), out).map_err(|error| match error {
+                PictureError::TooLarge { width, height, .. } => other_size(width, height),
+                error => error,
+            })?;
+            if (out.width(), out.height()) != (width, height) {
+                return Err(other_size(out.width(), out.height()));
             }
         }
     }
@@ -328,6 +333,21 @@ mod tests {
         for format in raw {
             decode_into(&frame(format, 4, 4, &[128; 48]), &mut out).unwrap();
             assert_eq!(out.data().as_ptr(), before, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn a_jpeg_of_another_size_is_named_with_both() {
+        let file = include_bytes!("testdata/grey.jpg");
+        let mut out = Picture::default();
+        crate::decode_file(file, 1 << 20, &mut out).unwrap();
+        let (width, height) = (out.width(), out.height());
+        for wanted in [(width / 2, height / 2), (width * 2, height * 2)] {
+            let mut raw = frame(PixelFormat::Mjpeg, wanted.0, wanted.1, file);
+            raw.range = Range::Full;
+            let refused = decode_into(&raw, &mut out).unwrap_err().to_string();
+            let expected = format!("JPEG of the camera is {width}x{height}, expected {}x{}", wanted.0, wanted.1);
+            assert_eq!(refused, expected);
         }
     }
 

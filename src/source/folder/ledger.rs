@@ -111,6 +111,10 @@ impl Ledger {
             (AfterVerdict::Keep, _) | (_, Settled::Failed) => Ok(false),
             // What was written again meanwhile is another picture.
             _ if !is_as_it_was(file) => Ok(true),
+            _ if self.lies_elsewhere(&file.path) => Err(format!(
+                "{}: a link leads to it in another folder, from which nothing is taken",
+                file.path.display()
+            )),
             (AfterVerdict::MoveTo(folder), _) => move_file(&file.path, folder, self.inside(&file.path)).map(|()| true),
             (AfterVerdict::Delete, _) => std::fs::remove_file(&file.path)
                 .map(|()| true)
@@ -128,6 +132,13 @@ impl Ledger {
             state.cannot_write(&self.telemetry, &error);
         }
         state.pending.remove(&place);
+    }
+
+    /// Whether a link below the folder leads to the folder of a file, which is somebody else's then.
+    fn lies_elsewhere(&self, file: &Path) -> bool {
+        let real = |folder: &Path| folder.canonicalize().ok();
+        let (Some(own), Some(parent)) = (real(&self.folder), file.parent().and_then(real)) else { return false };
+        !parent.starts_with(own)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
