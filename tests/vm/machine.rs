@@ -14,7 +14,7 @@ now() { local up _; read -r up _ </proc/uptime; echo $((10#${up/./} * 10)); }
 # within SECONDS COMMAND…: until it succeeds. SECONDS are those of an idle machine; it fails after ten times as long, so that
 # other programs may take most of the time.
 within() {
-    local end=$(($(now) + $1 * 1500)); shift
+    local end=$(($(now) + $1 * 10000)); shift
     until "$@"; do
         [ "$(now)" -lt $end ] || { echo "not in time: $*"; return 1; }
         sleep 0.1
@@ -76,7 +76,7 @@ impl Machine {
         let (code, said) = self.attempt(script)?;
         let said = String::from_utf8_lossy(&said).into_owned();
         if code != 0 {
-            let (_, journal) = self.attempt("journalctl -b -u lineside -q --no-pager -n 60 -o short-monotonic")?;
+            let (_, journal) = self.attempt("journalctl -b -u lineside -q --no-pager -n 40 -o short-monotonic")?;
             let journal = String::from_utf8_lossy(&journal).into_owned();
             bail!("exit code {code}: {}\nof: {script}\nthe journal's end:\n{journal}", said.trim());
         }
