@@ -1,10 +1,15 @@
 //! A request to stop, visible to every thread.
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::time::{ClockId, clock_gettime};
+use crate::threads::{not_started, print_last_line};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::Builder;
+use std::time::{Duration, Instant};
+
+/// The name of the thread that hears signals.
+const NAME: &str = "signals";
+/// Its stack, in bytes.
+const STACK: usize = 1 << 17;
 
 /// Signals within this time of the first are the same request: a terminal and a supervisor both ask, or a hand slips.
 const SAME_REQUEST: Duration = Duration::from_secs(1);
@@ -35,34 +40,28 @@ impl Shutdown {
     /// code 0: whoever loads from a share that stalls is not waited for.
     ///
     /// # Errors
-    /// Where the handlers cannot be installed.
+    /// Where the handlers or the thread that hears them cannot be installed.
     pub fn on_signals() -> std::io::Result<Shutdown> {
         use signal_hook::consts::{SIGINT, SIGTERM};
         let shutdown = Shutdown::default();
         shutdown.idle.store(true, Relaxed);
-        // When the first signal came, in milliseconds of the monotonic clock.
-        let first = Arc::new(AtomicU64::new(0));
-        for signal in [SIGINT, SIGTERM] {
-            let (idle, signalled, first) =
-                (Arc::clone(&shutdown.idle), Arc::clone(&shutdown.signalled), Arc::clone(&first));
-            let handler = move || {
-                let now = monotonic_ms();
-                if idle.load(Relaxed) {
+        let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+        let (idle, signalled) = (Arc::clone(&shutdown.idle), Arc::clone(&shutdown.signalled));
+        let hear = move || {
+            let mut first = None;
+            for _ in signals.forever() {
+                let since: Instant = *first.get_or_insert_with(Instant::now);
+                let is_second = signalled.swap(true, Relaxed);
+                if !is_second && idle.load(Relaxed) {
                     signal_hook::low_level::exit(0);
                 }
-                match first.compare_exchange(0, now, Relaxed, Relaxed) {
-                    Ok(_) => signalled.store(true, Relaxed),
-                    Err(first) if is_same_request(first, now) => (),
-                    Err(_) => {
-                        say_in_handler(b"lineside: a second signal: ends at once, without its stop record\n");
-                        signal_hook::low_level::exit(1);
-                    }
+                if is_second && since.elapsed() >= SAME_REQUEST {
+                    print_last_line("lineside: a second signal: it ends at once, without its stop record");
+                    signal_hook::low_level::exit(1);
                 }
-            };
-            // SAFETY: the handler calls only what POSIX allows in one, clock_gettime, poll, write and _exit; it takes no lock and no
-            // memory, and does not panic.
-            unsafe { signal_hook::low_level::register(signal, handler) }?;
-        }
+            }
+        };
+        Builder::new().name(NAME.into()).stack_size(STACK).spawn(hear).map_err(|error| not_started(NAME, &error))?;
         Ok(shutdown)
     }
 
@@ -90,38 +89,5 @@ impl Shutdown {
     /// Whether a signal asked for it: no run is to follow.
     pub fn is_signalled(&self) -> bool {
         self.signalled.load(Relaxed)
-    }
-}
-
-/// Whether a signal at `now` belongs to the request of the one at `first`; both in milliseconds.
-fn is_same_request(first: u64, now: u64) -> bool {
-    u128::from(now.saturating_sub(first)) < SAME_REQUEST.as_millis()
-}
-
-/// Milliseconds of the monotonic clock, from 1.
-fn monotonic_ms() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    (now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000).max(1)
-}
-
-/// Writes to standard error from a signal handler, where that takes it at once: a terminal that is held does not hold the end.
-fn say_in_handler(text: &[u8]) {
-    let stderr = rustix::stdio::stderr();
-    let mut ready = [PollFd::new(&stderr, PollFlags::OUT)];
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    if poll(&mut ready, Some(&at_once)) == Ok(1) && ready[0].revents() == PollFlags::OUT {
-        let _ = rustix::io::write(stderr, text);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_later_signal_is_a_second_request() {
-        assert!(is_same_request(5, 5) && is_same_request(5, 1004) && !is_same_request(5, 1005));
-        // A clock that were to go back would not end the process.
-        assert!(is_same_request(5, 1));
     }
 }

@@ -11,6 +11,7 @@ mod journal;
 mod line;
 mod machine;
 mod package;
+mod program;
 mod refusals;
 mod report;
 mod service;
@@ -49,6 +50,7 @@ fn the_service_on_an_emulated_board() {
     report.check("a silent camera is told and comes back", || camera::falls_silent(m));
     report.check("the camera goes and comes ten times", || camera::goes_and_comes(m));
     report.check("a camera whose planes lie apart", || camera::delivers_planes(m));
+    report.check("programs deliver the frames, with the drop-ins", || program::delivers(m));
     report.check("the clock jumps a day ahead and two back", || clock::jumps(m));
     report.check("an upgrade keeps the edited configuration", || package::upgrades(m));
     report.check("a full disk does not stop it", || disk::gets_full(m));
