@@ -247,8 +247,8 @@ fn line(folder: &Path, port: u16) -> PathBuf {
     )
 }
 
-/// The log, the console, the broker's sender, the status page, capture, inspection, writer.
-const THREADS: usize = 7;
+/// Signals, the log, the console, the broker's sender, the status page, capture, inspection, writer.
+const THREADS: usize = 8;
 
 #[test]
 fn a_thread_that_cannot_be_started_ends_the_process_in_order() {
@@ -270,14 +270,14 @@ fn a_thread_that_cannot_be_started_ends_the_process_in_order() {
         assert!(lines.len() == 1 && lines[0].contains("cannot start the thread"), "{number}: {stderr}");
         assert!(lines[0].contains("TasksMax=") && !stderr.contains("panicked"), "{number}: {stderr}");
         names.extend(lines[0].split('"').nth(1).map(String::from));
-        // Without the first two there is no run.
-        if number > 2 {
+        // Without the first three there is no run.
+        if number > 3 {
             let records = records(&folder.path().join("results"));
             let stop = records.last().unwrap();
             assert_eq!((&stop["record"], &stop["reason"]), (&"stop".into(), &"a thread could not be started".into()));
         }
     }
-    assert_eq!(names, ["log", "console", "mqtt", "status page", "capture", "inspection", "writer"]);
+    assert_eq!(names, ["signals", "log", "console", "mqtt", "status page", "capture", "inspection", "writer"]);
 }
 
 #[test]
