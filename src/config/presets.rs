@@ -2,7 +2,9 @@
 
 use super::camera::{ten_hertz, ten_seconds};
 use super::{Config, ConfigError, LiveFrames, Violation, check_range, pixels};
-use crate::source::process::{LibcameraFocus, LibcameraOptions, LibcameraWhiteBalance, RtspOptions, RtspTransport};
+use crate::source::process::{
+    LibcameraFocus, LibcameraOptions, LibcameraWhiteBalance, RtspOptions, RtspTransport, has_password, has_stray_at,
+};
 use serde::Deserialize;
 use std::path::PathBuf;
 use toml::Spanned;
@@ -231,14 +233,6 @@ impl RtspConfig {
         LiveFrames { section: "rtsp", width, height, fps, frozen_s }
     }
 
-    /// The password in its address, `rtsp://user:password@host`.
-    pub(super) fn password_in_url(&self) -> Option<&str> {
-        let (_, rest) = self.url.get_ref().split_once("://")?;
-        let authority = rest.split(['/', '?', '#']).next()?;
-        let (user, _) = authority.rsplit_once('@')?;
-        Some(user.split_once(':')?.1)
-    }
-
     /// The first invalid value.
     pub(super) fn problem(&self) -> Option<Violation> {
         let url = self.url.get_ref().trim();
@@ -250,7 +244,11 @@ impl RtspConfig {
         if !usable {
             return Some((self.url.span().start, problem.into()));
         }
-        if let Some(file) = self.credentials_file.as_ref().filter(|_| self.password_in_url().is_some()) {
+        if has_stray_at(url) {
+            let problem = "source.rtsp.url has an @ behind its host: in a password write / as %2F (or use credentials_file), in a path @ as %40";
+            return Some((self.url.span().start, problem.into()));
+        }
+        if let Some(file) = self.credentials_file.as_ref().filter(|_| has_password(url)) {
             let problem = "source.rtsp.url has a password, too: take it out there, or credentials_file here";
             return Some((file.span().start, problem.into()));
         }
@@ -343,7 +341,11 @@ mod tests {
                 "line.toml:3: transport: unknown variant `http`",
             ),
             (
-                "[source.rtsp]\nurl = \"rtsp://u:s3cret@cam/a@b\"\ncredentials_file = \"x\"\n",
+                "[source.rtsp]\nurl = \"rtsp://u:s3/cret@cam/a\"\n",
+                "line.toml:2: source.rtsp.url has an @ behind its host: in a password write / as %2F",
+            ),
+            (
+                "[source.rtsp]\nurl = \"rtsp://u:s3cret@cam/a?b@c\"\ncredentials_file = \"x\"\n",
                 "line.toml:3: source.rtsp.url has a password, too",
             ),
             (

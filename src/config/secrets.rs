@@ -3,6 +3,7 @@
 use super::status_page::token_problem;
 use super::{Config, ConfigError, Source};
 use crate::files;
+use crate::source::process::has_password;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
@@ -73,8 +74,8 @@ impl Config {
     /// The same of a password in the address of a camera.
     pub fn exposed_password(&self, path: &Path) -> Option<String> {
         let Source::Rtsp(section) = &self.source else { return None };
-        section.password_in_url()?;
-        let path = files::is_readable_by_others(path).then(|| files::shell_word(path))?;
+        let is_exposed = has_password(section.url.get_ref()) && files::is_readable_by_others(path);
+        let path = is_exposed.then(|| files::shell_word(path))?;
         Some(format!(
             "other users can read the camera's password: use source.rtsp.credentials_file, or chmod o= {path}"
         ))

@@ -10,7 +10,7 @@ use super::metadata::{Density, Metadata};
 use super::orientation::from_exif;
 use super::picture::{Layout, Picture, RowLayout, check_size};
 use super::whole::{Samples, WholePicture};
-use super::{png, tiff, tiff_directory, webp_frames};
+use super::{png, text_mode, tiff, tiff_directory, webp_frames};
 use image::codecs::{bmp::BmpDecoder, pnm::PnmDecoder, webp::WebPDecoder};
 use image::{DynamicImage, ImageDecoder, ImageError};
 use std::error::Error;
@@ -74,7 +74,16 @@ impl WholeFormat {
             WholeFormat::Pnm => self.pnm(file, limit, options),
             WholeFormat::Tiff => tiff::whole(file, limit, options),
         });
-        Ok(decoded.unwrap_or_else(|| Err(self.broken("its data contradicts its header")))?.upright())
+        let decoded = decoded.unwrap_or_else(|| Err(self.broken("its data contradicts its header")));
+        // A BMP has no checksum: what a transfer changed decodes to noise, and the file is longer than its header states.
+        let stated = file.get(2..6).and_then(|size| size.first_chunk()).map_or(0, |size| u32::from_le_bytes(*size));
+        let is_longer = self == WholeFormat::Bmp && file.len() as u64 > stated.into();
+        if (decoded.is_err() || is_longer)
+            && let Some(reason) = text_mode::changed(file)
+        {
+            return Err(self.broken(reason));
+        }
+        Ok(decoded?.upright())
     }
 
     fn through_image<D: ImageDecoder>(
@@ -116,7 +125,12 @@ impl WholeFormat {
             *stated = StatedRange::Whole;
         }
         // Several pictures may follow each other in a file.
-        let rest = file.get(read.position() as usize..).unwrap_or_default().trim_ascii_start();
+        let rest = file.get(read.position() as usize..).unwrap_or_default();
+        let is_binary = matches!(file, [_, b'4'..=b'7', ..]);
+        if let Some(reason) = text_mode::changed(file).filter(|_| is_binary && !rest.is_empty()) {
+            return Err(self.broken(reason));
+        }
+        let rest = rest.trim_ascii_start();
         let has_more_pictures = WholeFormat::of(rest) == Some(WholeFormat::Pnm);
         let metadata = Metadata { has_more_pictures, ..Metadata::default() };
         WholePicture::new(row, (width as usize, height as usize), samples, options, metadata)

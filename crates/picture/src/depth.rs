@@ -7,8 +7,8 @@ use super::picture::RowLayout;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DecodeOptions {
     /// Bits that are used of each sample of 16, 1 to 16: cameras of 10, 12 or 14 bits write theirs into the lower bits. Files
-    /// with 8 bits a sample are not affected, nor are those whose format has a range of its own (PNM). It goes before sBIT of
-    /// PNG and MaxSampleValue of TIFF.
+    /// with 8 bits a sample are not affected, nor are those whose format has a range of its own (PNM), or that state theirs (sBIT
+    /// of PNG, MaxSampleValue of TIFF).
     pub bits: Option<u8>,
 }
 
@@ -116,6 +116,9 @@ pub(super) fn white_level(
 ) -> Result<(u16, bool), PictureError> {
     Ok(match (options.bits, stated) {
         (_, StatedRange::Whole) => (u16::MAX, true),
+        (_, StatedRange::Significant(white)) if largest <= white => (white, true),
+        // The upper bits are the significant ones then.
+        (Some(bits), StatedRange::Significant(_)) if largest > white_of(bits) => (u16::MAX, true),
         (Some(bits), _) => {
             let white = white_of(bits);
             if largest > white {
@@ -123,7 +126,6 @@ pub(super) fn white_level(
             }
             (white, true)
         }
-        (None, StatedRange::Significant(white)) if largest <= white => (white, true),
         // What the samples contradict states nothing.
         (None, StatedRange::Significant(_) | StatedRange::None) => (u16::MAX, false),
     })

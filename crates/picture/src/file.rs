@@ -6,6 +6,7 @@ use super::colour::Range;
 use super::depth::{DecodeOptions, SampleDepth};
 use super::jpeg::{decode_stream, plain_stream};
 use super::picture::Picture;
+use super::text_mode;
 use image::metadata::Orientation;
 use std::path::Path;
 
@@ -86,7 +87,10 @@ pub fn decode_file_with(
     } else if is_jpeg(bytes) {
         let stream = plain_stream(bytes)?;
         let orientation = stream.metadata.orientation;
-        decode_stream(stream, Range::Full, limit_pixels, out)?;
+        decode_stream(stream, Range::Full, limit_pixels, out).map_err(|error| {
+            let changed = text_mode::changed(bytes);
+            changed.map_or(error, |reason| PictureError::Broken { kind: "JPEG", reason: reason.into() })
+        })?;
         if orientation != Orientation::NoTransforms {
             *out = std::mem::take(out).upright(orientation);
         }
@@ -107,6 +111,7 @@ pub(super) fn unknown(bytes: &[u8]) -> PictureError {
     PictureError::UnknownFile(match known {
         Some((_, name)) => (*name).to_string(),
         None if bytes.is_empty() => "it is empty".to_string(),
+        None if let Some(changed) = text_mode::changed(bytes) => changed.to_string(),
         None if bytes.get(4..8) == Some(b"ftyp") => "it is a HEIC, AVIF or MP4".to_string(),
         None => {
             let start: Vec<String> = bytes.iter().take(4).map(|byte| format!("{byte:02X}")).collect();

@@ -37,6 +37,7 @@ mod raw;
 mod resize;
 mod rows;
 mod taps;
+mod text_mode;
 mod tiff;
 mod tiff_directory;
 mod webp_frames;

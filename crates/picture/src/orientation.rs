@@ -1,6 +1,7 @@
 //! Pictures that lie on their side or are mirrored, turned as their file states (EXIF, tag 274).
 
 use super::picture::{Picture, Rect};
+use super::tiff_directory;
 use image::metadata::Orientation;
 
 impl Picture {
@@ -68,7 +69,7 @@ impl Steps {
 /// What an EXIF block states, with or without the six bytes that JPEG puts before it. A damaged one states nothing.
 pub(super) fn from_exif(exif: &[u8]) -> Orientation {
     let tiff = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
-    Orientation::from_exif_chunk(tiff).unwrap_or(Orientation::NoTransforms)
+    tiff_directory::orientation(tiff).and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
 }
 
 /// Whether width and height change places.
@@ -144,6 +145,12 @@ mod tests {
         let exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
         assert_eq!(from_exif(exif), Orientation::Rotate90);
         assert_eq!(from_exif(&exif[6..]), Orientation::Rotate90);
+        // As 8 and as 32 bits.
+        for kind in [1, 4] {
+            let mut other = exif.to_vec();
+            other[18] = kind;
+            assert_eq!(from_exif(&other), Orientation::Rotate90);
+        }
         for length in 0..28 {
             let _ = from_exif(&exif[..length]);
         }

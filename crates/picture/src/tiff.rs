@@ -34,7 +34,7 @@ pub(super) fn whole(file: &[u8], limit: usize, options: DecodeOptions) -> Result
             "TIFF with bits from the lowest of each byte (FillOrder 2): save it anew",
         ));
     }
-    let Readable { file, has_palette } = tiff_directory::readable(file);
+    let Readable { file, has_palette, is_inverted } = tiff_directory::readable(file);
     let mut decoder = Decoder::new(Cursor::new(&*file)).map_err(failed)?.with_limits(limits);
     let (width, height) = decoder.dimensions().map_err(failed)?;
     let (width, height) = (width as usize, height as usize);
@@ -101,7 +101,15 @@ pub(super) fn whole(file: &[u8], limit: usize, options: DecodeOptions) -> Result
             )
         }
     };
-    WholePicture::new(row, size, samples, options, metadata)
+    let mut picture = WholePicture::new(row, size, samples, options, metadata)?;
+    if is_inverted {
+        // The range is known now.
+        let colours = row.layout.channels();
+        for pixel in picture.bytes.chunks_exact_mut(row.channels()) {
+            pixel[..colours].iter_mut().for_each(|sample| *sample = u8::MAX - *sample);
+        }
+    }
+    Ok(picture)
 }
 
 /// Colours as they are, of pixels whose colours are multiplied by their opacity, the last sample (TIFF 6.0, section 18).

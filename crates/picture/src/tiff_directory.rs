@@ -72,25 +72,51 @@ pub(super) struct Readable<'a> {
     pub file: Cow<'a, [u8]>,
     /// Whether its samples are places in a palette; they are read as plain ones.
     pub has_palette: bool,
+    /// Whether 0 is white in its samples of 16 bits; they are read as if it were black. Where fewer bits are used than 16, what is
+    /// white is known only when all samples are.
+    pub is_inverted: bool,
 }
 
 /// Tags, TIFF 6.0.
+const BITS: usize = 258;
 const COMPRESSION: usize = 259;
 const KIND: usize = 262;
 const FILL_ORDER: usize = 266;
 const STRIP_OFFSETS: usize = 273;
+const ORIENTATION: usize = 274;
 const STRIP_BYTES: usize = 279;
 const PREDICTOR: usize = 317;
 const TILE_WIDTH: usize = 322;
 const TILE_OFFSETS: usize = 324;
 const TILE_BYTES: usize = 325;
 
+/// Compressions before which a predictor may work.
+const LZW: usize = 5;
+const DEFLATE: usize = 8;
+const OLD_DEFLATE: usize = 32946;
+const LZMA: usize = 34925;
+const ZSTD: usize = 50000;
+
+/// How a picture lies by a directory, 1 to 8, as of an EXIF block. By the standard a number of 16 bits; some writers take 8 or 32.
+pub(super) fn orientation(exif: &[u8]) -> Option<u8> {
+    let directory = Directory::of(exif).filter(|_| is_tiff(exif))?;
+    let entry = directory.entry(ORIENTATION)?;
+    let length = match directory.number(entry + 2, 2)? {
+        1 => 1,
+        3 => 2,
+        4 => 4,
+        _ => return None,
+    };
+    directory.number(directory.value(ORIENTATION)?, length)?.try_into().ok()
+}
+
 /// The file with what the crate `tiff` does not read made into what it does: a palette into plain samples, the places in it; tiles
 /// that are listed as strips, as libtiff wrote them before TIFF 6.0, into tiles.
 pub(super) fn readable(file: &[u8]) -> Readable<'_> {
     const PALETTE: usize = 3;
     const BLACK_IS_ZERO: u8 = 1;
-    let mut readable = Readable { file: Cow::Borrowed(file), has_palette: false };
+    const WHITE_IS_ZERO: usize = 0;
+    let mut readable = Readable { file: Cow::Borrowed(file), has_palette: false, is_inverted: false };
     let Some(directory) = Directory::of(file) else { return readable };
     let mut set = |at: usize, number: usize| {
         let bytes = (number as u16).to_le_bytes();
@@ -103,11 +129,16 @@ pub(super) fn readable(file: &[u8]) -> Readable<'_> {
         set(value, BLACK_IS_ZERO.into());
         readable.has_palette = true;
     }
-    // A predictor is for what is compressed by LZW or deflate, and ignored elsewhere.
-    let is = |tag: usize, number: usize| {
-        directory.value(tag).is_some_and(|value| directory.number(value, 2) == Some(number))
-    };
-    if let Some(predictor) = directory.value(PREDICTOR).filter(|_| is(COMPRESSION, 1)) {
+    let number = |tag: usize| directory.value(tag).and_then(|value| directory.number(value, 2));
+    if let Some(value) =
+        directory.value(KIND).filter(|_| number(KIND) == Some(WHITE_IS_ZERO) && number(BITS) == Some(16))
+    {
+        set(value, BLACK_IS_ZERO.into());
+        readable.is_inverted = true;
+    }
+    // A predictor is for what is compressed by LZW or deflate, and ignored elsewhere, as by libtiff.
+    let has_predictor = matches!(number(COMPRESSION), Some(LZW | DEFLATE | OLD_DEFLATE | LZMA | ZSTD));
+    if let Some(predictor) = directory.value(PREDICTOR).filter(|_| !has_predictor) {
         set(predictor, 1);
     }
     if directory.entry(TILE_WIDTH).is_some() && directory.entry(TILE_OFFSETS).is_none() {
@@ -132,7 +163,6 @@ pub(super) fn fills_from_the_lowest_bit(file: &[u8]) -> bool {
 /// Whether the first strip or tile is compressed by LZW as it was before TIFF 5.0: bits in the other order. Known, as libtiff does, by
 /// the code to begin with, 256.
 pub(super) fn has_old_lzw(file: &[u8]) -> bool {
-    const LZW: usize = 5;
     let old = || {
         let directory = Directory::of(file)?;
         let compression = directory.number(directory.value(COMPRESSION)?, 2)?;
@@ -225,6 +255,31 @@ mod tests {
         assert_eq!(tags((317, 2)).unwrap().data(), pixels);
         assert_eq!(tags((266, 1)).unwrap().data(), pixels);
         assert!(tags((266, 2)).unwrap_err().to_string().contains("FillOrder 2"));
+        // PackBits: one run of 16 bytes.
+        let packed = [&[15], &pixels[..]].concat();
+        let tags =
+            [(256, 16), (257, 1), (258, 8), (259, 32773), (262, 1), (273, PIXELS), (278, 1), (279, 17), (317, 2)];
+        let mut picture = crate::Picture::default();
+        crate::decode_file(&tiff_of(&tags, &packed), 1 << 20, &mut picture).unwrap();
+        assert_eq!(picture.data(), pixels);
+    }
+
+    #[test]
+    fn where_0_is_white_the_range_is_known_before_samples_are_inverted() {
+        let samples: Vec<u8> = [0_u16, 1024, 2048, 4095].iter().flat_map(|sample| sample.to_be_bytes()).collect();
+        let decode = |kind: u32, most: Option<u32>, bits: Option<u8>| {
+            let mut tags =
+                vec![(256, 4), (257, 1), (258, 16), (259, 1), (262, kind), (273, PIXELS), (278, 1), (279, 8)];
+            tags.extend(most.map(|most| (281, most)));
+            let (options, mut picture) = (crate::DecodeOptions { bits }, crate::Picture::default());
+            let decoded = crate::decode_file_with(&tiff_of(&tags, &samples), 1 << 20, options, &mut picture).unwrap();
+            (picture.data().to_vec(), decoded.depth.leaves_high_bits_unused())
+        };
+        for (most, bits) in [(Some(4095), None), (None, Some(12)), (Some(4095), Some(12))] {
+            assert_eq!(decode(1, most, bits), (vec![0, 64, 128, 255], false));
+            assert_eq!(decode(0, most, bits), (vec![255, 191, 127, 0], false));
+        }
+        assert_eq!(decode(0, None, None), (vec![255, 251, 247, 239], true));
     }
 
     #[test]

@@ -37,5 +37,5 @@ pub use keeper::run_as_keeper;
 pub use libcamera::{LIBCAMERA_PROGRAMS, LibcameraFocus, LibcameraOptions, LibcameraWhiteBalance};
 pub use libcamera_list::{LibcameraCamera, libcamera_cameras};
 pub use reader::READER_BYTES;
-pub use rtsp::{RtspOptions, RtspTransport};
+pub use rtsp::{RtspOptions, RtspTransport, has_password, has_stray_at};
 pub use stream_mode::{StreamFormat, StreamMode};

@@ -2,6 +2,7 @@
 
 use super::command::ProcessCommand;
 use super::gstreamer::gst_launch;
+use std::ops::Range;
 
 /// How the pictures of an RTSP camera travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
@@ -50,9 +51,54 @@ impl<'a> Address<'a> {
     }
 }
 
+/// Names of parameters that cameras take a password by.
+const PASSWORD_KEYS: [&str; 9] = ["password", "passwd", "passwort", "pass", "pwd", "psw", "token", "secret", "auth"];
+
+/// Where the values of passwords stand in host and path of an address, as in `/live?user=a&password=b` and
+/// `/user=a_password=b_channel=1.sdp`.
+fn passwords_in(rest: &str) -> Vec<Range<usize>> {
+    let (lower, mut found) = (rest.to_ascii_lowercase(), Vec::new());
+    for (equals, _) in rest.match_indices('=') {
+        let key = lower[..equals].rfind(|c: char| !c.is_ascii_alphabetic()).map_or(0, |at| at + 1);
+        if !PASSWORD_KEYS.contains(&&lower[key..equals]) {
+            continue;
+        }
+        let begin = equals + 1;
+        let end = rest[begin..].find(['&', ';', '#', '/', '?']).map_or(rest.len(), |length| begin + length);
+        // The next parameter, where they are parted by underscores.
+        let next = rest[begin..end].find('=').and_then(|next| rest[begin..begin + next].rfind('_'));
+        found.push(begin..next.map_or(end, |length| begin + length));
+    }
+    found.retain(|value| !value.is_empty());
+    found
+}
+
+/// Whether an address has a password, beside its host or among its parameters.
+pub fn has_password(url: &str) -> bool {
+    let Address { user, rest, .. } = Address::parse(url);
+    user.is_some_and(|(_, password)| !password.is_empty()) || !passwords_in(rest).is_empty()
+}
+
+/// Whether an `@` stands behind the host of an address, as where a password has a `/`: nobody knows then what is the password.
+pub fn has_stray_at(url: &str) -> bool {
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    let path = rest.find('/').map_or("", |begin| &rest[begin..]);
+    path.split(['?', '#']).next().is_some_and(|path| path.contains('@'))
+}
+
 impl RtspOptions {
     /// The address without user and password.
     pub fn public_url(&self) -> String {
+        let Address { scheme, rest, .. } = Address::parse(&self.url);
+        let mut public = rest.to_string();
+        for value in passwords_in(rest).into_iter().rev() {
+            public.replace_range(value, "***");
+        }
+        format!("{scheme}://{public}")
+    }
+
+    /// As the camera wants it, but for user and password before the host.
+    fn url_without_user(&self) -> String {
         let Address { scheme, rest, .. } = Address::parse(&self.url);
         format!("{scheme}://{rest}")
     }
@@ -65,10 +111,11 @@ impl RtspOptions {
 
     /// What must be in no log: the password as it is and as it stands in an address.
     fn secrets(&self) -> Vec<String> {
-        let Some((_, encoded)) = self.encoded_credentials() else { return Vec::new() };
-        let plain = decode(&encoded);
+        let rest = Address::parse(&self.url).rest;
+        let among_parameters = passwords_in(rest).into_iter().map(|value| rest[value].to_string());
+        let encoded = self.encoded_credentials().map(|(_, password)| password).into_iter().chain(among_parameters);
+        let mut secrets: Vec<String> = encoded.flat_map(|encoded| [decode(&encoded), encoded]).collect();
         // The longer one first: it may contain the other.
-        let mut secrets = vec![encoded, plain];
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets.dedup();
         secrets
@@ -81,13 +128,14 @@ impl RtspOptions {
         let transport = if self.transport == RtspTransport::Tcp { "tcp" } else { "udp" };
         let mut arguments = words("-nostdin -hide_banner -loglevel error -fflags nobuffer -flags low_delay");
         let mut input = String::new();
-        match self.encoded_credentials() {
+        let Address { scheme, rest, .. } = Address::parse(&self.url);
+        let user = self.encoded_credentials().map(|(user, password)| format!("{user}:{password}@"));
+        match user.or_else(|| (!passwords_in(rest).is_empty()).then(String::new)) {
             None => {
                 arguments.extend(["-rtsp_transport".into(), transport.into(), "-i".into(), self.public_url()]);
             }
-            Some((user, password)) => {
-                let Address { scheme, rest, .. } = Address::parse(&self.url);
-                let address = format!("{scheme}://{user}:{password}@{rest}").replace('\'', "'\\''");
+            Some(user) => {
+                let address = format!("{scheme}://{user}{rest}").replace('\'', "'\\''");
                 input = format!("ffconcat version 1.0\nfile '{address}'\noption rtsp_transport {transport}\n");
                 let protocols = "file,pipe,rtp,rtsp,rtsps,srtp,tcp,tls,udp,crypto";
                 arguments.extend(words("-protocol_whitelist"));
@@ -106,7 +154,7 @@ impl RtspOptions {
     pub fn gstreamer(&self) -> ProcessCommand {
         let protocols = if self.transport == RtspTransport::Tcp { "tcp" } else { "udp" };
         let mut secrets = self.secrets();
-        let mut pipeline = vec!["rtspsrc".to_string(), format!("location={}", quoted(&self.public_url()))];
+        let mut pipeline = vec!["rtspsrc".to_string(), format!("location={}", quoted(&self.url_without_user()))];
         pipeline.extend([format!("protocols={protocols}"), "latency=100".into(), "drop-on-latency=true".into()]);
         if let Some((user, password)) = self.encoded_credentials() {
             let password = quoted(&decode(&password));
@@ -226,5 +274,28 @@ mod tests {
             assert_eq!(camera(url, None).public_url(), public);
         }
         assert_eq!(decode("a%zz%4"), "a%zz%4");
+    }
+
+    #[test]
+    fn a_password_among_the_parameters_is_shown_nowhere() {
+        for (url, public) in [
+            ("rtsp://cam/live?user=admin&password=geheim123", "rtsp://cam/live?user=admin&password=***"),
+            ("rtsp://cam/live?PWD=geheim123&ch=1", "rtsp://cam/live?PWD=***&ch=1"),
+            (
+                "rtsp://cam/user=a_password=geheim123_channel=1_stream=0.sdp?real_stream",
+                "rtsp://cam/user=a_password=***_channel=1_stream=0.sdp?real_stream",
+            ),
+        ] {
+            let options = camera(url, None);
+            assert!(has_password(url));
+            assert_eq!(options.public_url(), public);
+            let command = options.ffmpeg();
+            assert!(command.input.contains(url) && !command.arguments.concat().contains("geheim"), "{command:?}");
+            for shown in [command.to_string(), options.gstreamer().to_string(), command.without_secrets(url)] {
+                assert!(!shown.contains("geheim123"), "{shown}");
+            }
+        }
+        assert!(!has_password("rtsp://cam/live?user=admin&channel=1&path=x&compass=3"));
+        assert!(has_stray_at("rtsp://admin:ge/heim@cam/1") && !has_stray_at("rtsp://a:b@cam/1?x=@"));
     }
 }
