@@ -1,12 +1,13 @@
 //! `lineside infer`: runs any ONNX model on `.npy` arrays.
 
 use super::WrongArguments;
+use super::outputs::check_output;
 use crate::bundle;
 use crate::files;
 use crate::sink::write_durably;
 use anyhow::Context;
 use lineside_engine::{Session, npy};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -23,6 +24,13 @@ pub struct InferArguments {
 }
 
 pub fn run(arguments: &InferArguments) -> anyhow::Result<ExitCode> {
+    let read: Vec<&Path> = arguments.input.iter().chain([&arguments.model]).map(PathBuf::as_path).collect();
+    for (index, output) in arguments.output.iter().enumerate() {
+        check_output(output, "npy", read.iter().copied())?;
+        if arguments.output[..index].contains(output) {
+            return Err(WrongArguments(format!("{}: given for two outputs", output.display())).into());
+        }
+    }
     let model_name = || arguments.model.display().to_string();
     let model = bundle::load_model(&arguments.model, files::MAX_ARRAY).with_context(model_name)?;
     let stated = model.inputs().with_context(model_name)?;

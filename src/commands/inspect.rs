@@ -1,5 +1,6 @@
 //! `lineside inspect`: reports what happened, from logs.
 
+use super::outputs::refuse_inputs;
 use super::progress::ProgressReporter;
 use super::{WrongArguments, print_json};
 use anyhow::Context;
@@ -63,6 +64,13 @@ pub fn run(arguments: &InspectArguments) -> anyhow::Result<ExitCode> {
         return Err(WrongArguments(message).into());
     }
 
+    if let Some(page) = &arguments.html {
+        let files = sources.iter().filter_map(|source| match source {
+            LogSource::File(path) => Some(path.as_path()),
+            _ => None,
+        });
+        refuse_inputs(page, files)?;
+    }
     let mut bar: Option<ProgressReporter> = None;
     let report = inspect(sources, range, &mut |read, total| {
         if total >= PROGRESS_BYTES {

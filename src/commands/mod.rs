@@ -11,6 +11,7 @@ mod examples;
 mod infer;
 mod init;
 mod inspect;
+mod outputs;
 mod parity;
 mod picture_reader;
 mod progress;

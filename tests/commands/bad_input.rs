@@ -31,6 +31,33 @@ fn a_missing_or_truncated_model() {
 }
 
 #[test]
+fn an_output_over_what_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (model, x, good) = (at("model.onnx"), at("x.npy"), at("good"));
+    std::fs::copy(root().join("models/superres-x3/model.onnx"), &model).unwrap();
+    save_npy(&x, &Tensor::new(vec![1, 1, 8, 8], vec![0u8; 64]).unwrap());
+    for output in [&model, &x] {
+        let whole = std::fs::read(output).unwrap();
+        refuse(&["infer", arg(&model), "-i", arg(&x), "-o", arg(output)], 2, &[arg(output)]);
+        assert_eq!(std::fs::read(output).unwrap(), whole);
+    }
+    std::fs::create_dir(&good).unwrap();
+    let (part, log) = (good.join("part.png"), at("a.log"));
+    save_png(&part, &Picture::new(Layout::Grey, 64, 48));
+    std::fs::write(&log, "time=2026-11-21T04:00:00Z level=info record=stop run=0a1b2c3d captured=7\n").unwrap();
+    for (arguments, read) in [
+        (&["eval", "inspect-demo", "--normal", arg(&good), "--sheet", arg(&part)][..], &part),
+        (&["inspect", arg(&log), "--html", arg(&log)], &log),
+    ] {
+        let whole = std::fs::read(read).unwrap();
+        refuse(arguments, 2, &[arg(read), "which is read: give the output another name"]);
+        assert_eq!(std::fs::read(read).unwrap(), whole);
+    }
+    refuse(&["eval", "inspect-demo", "--normal", arg(&good), "--sheet", "notes.txt"], 2, &["notes.txt", "is .png"]);
+}
+
+#[test]
 fn a_bundle_with_a_wrong_hash() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = folder.path().join("mine");

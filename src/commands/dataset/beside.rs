@@ -1,13 +1,15 @@
 //! Which file is the mask of which picture, by name.
 
+use super::masks;
 use lineside_picture::{EXTENSIONS, is_picture_name};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// What is added to the name of a picture for that of its mask: MVTec AD, KolektorSDD2, KolektorSDD, and others.
 const SUFFIXES: [&str; 8] = ["_mask", "_GT", "_gt", "_label", "_seg", "-mask", "_ground_truth", ".mask"];
 /// Folders beside pictures that hold their masks: DAGM and others.
-const FOLDERS: [&str; 6] = ["Label", "label", "labels", "masks", "mask", "ground_truth"];
+const FOLDERS: [&str; 10] =
+    ["Label", "label", "labels", "masks", "mask", "ground_truth", "masken", "SegmentationClass", "annotations", "gt"];
 
 /// The masks in a folder of masks of the picture that lies at `inside` in its own folder: at the same path, with any ending of a
 /// picture and with or without a suffix, or all pictures in a folder of its name. `picture` itself is none of them, where the two
@@ -28,7 +30,7 @@ pub fn in_folder(masks: &Path, inside: &Path, picture: &Path) -> Vec<PathBuf> {
 }
 
 /// The mask of a picture that lies beside it, or in a folder for masks beside it.
-pub fn of_picture(picture: &Path) -> Option<PathBuf> {
+fn of_picture(picture: &Path) -> Option<PathBuf> {
     let beside = SUFFIXES.into_iter().flat_map(|suffix| with_suffix(picture, suffix)).find(|path| path.is_file());
     beside.or_else(|| {
         let (folder, name) = (picture.parent()?, picture.file_name()?);
@@ -37,27 +39,127 @@ pub fn of_picture(picture: &Path) -> Option<PathBuf> {
     })
 }
 
-/// Parts the files that are masks of others among `files`, by name, from the others.
-pub fn without_masks(files: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<PathBuf>) {
-    let stems: HashSet<PathBuf> = files.iter().map(|file| file.with_extension("")).collect();
-    let is_mask = |file: &PathBuf| {
-        let stem = file.with_extension("");
-        let named = SUFFIXES.iter().any(|suffix| {
-            let text = stem.to_string_lossy();
-            text.strip_suffix(suffix).is_some_and(|plain| stems.contains(Path::new(plain)))
-        });
-        named || {
-            let folder = file
-                .parent()
-                .filter(|folder| folder.file_name().is_some_and(|name| FOLDERS.iter().any(|known| name == *known)));
-            folder.and_then(|folder| folder.parent()).is_some_and(|above| {
-                let name = stem.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let plain = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(&name);
-                stems.contains(&above.join(plain))
-            })
+/// The files of a folder that are masks of others among them.
+#[derive(Debug, Default)]
+pub struct MasksBeside {
+    /// The mask of each picture that has one by its name.
+    of: HashMap<PathBuf, PathBuf>,
+    count: usize,
+}
+
+impl MasksBeside {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The mask of a picture.
+    pub fn of_picture(&self, picture: &Path) -> Option<PathBuf> {
+        self.of.get(picture).cloned().or_else(|| of_picture(picture))
+    }
+}
+
+/// Words in the names of masks, in whatever case: before or after the picture's own name, or at its end without anything between.
+const WORDS: [&str; 13] = [
+    "mask",
+    "masks",
+    "maske",
+    "masken",
+    "gt",
+    "groundtruth",
+    "label",
+    "labels",
+    "seg",
+    "segmentation",
+    "annotation",
+    "annotations",
+    "anomaly",
+];
+/// Words that go with them.
+const BESIDE_WORDS: [&str; 4] = ["ground", "truth", "defect", "defects"];
+
+/// A name without its words for a mask, and whether it has any: `Part-7_GT` and `mask_part-7_0` are both of `part-7`.
+fn plain_name(path: &Path) -> (String, bool) {
+    let stem = path.with_extension("");
+    let name = stem.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let mut has_word = false;
+    let words: Vec<&str> = name.split(['_', '-', '.', ' ']).filter(|word| !word.is_empty()).collect();
+    let without_digits = |word: &str| word.trim_end_matches(|c: char| c.is_ascii_digit()).to_string();
+    let is_word = |word: &str| WORDS.contains(&without_digits(word).as_str());
+    has_word |= words.iter().any(|word| is_word(word)) || name.contains("ground_truth");
+    let mut plain: Vec<String> = Vec::new();
+    let mut follows_word = false;
+    for word in &words {
+        let drop = has_word
+            && (is_word(word)
+                || BESIDE_WORDS.contains(word)
+                || EXTENSIONS.contains(word)
+                // Masks of one picture are numbered.
+                || follows_word && word.len() < 4 && word.chars().all(|c| c.is_ascii_digit()));
+        follows_word = is_word(word);
+        if !drop {
+            plain.push((*word).to_string());
         }
+    }
+    // `7mask`, with nothing between.
+    if !has_word && let Some(last) = plain.last_mut() {
+        let bare = without_digits(last);
+        if let Some(shorter) =
+            ["mask", "_gt"].iter().find_map(|end| bare.strip_suffix(end)).filter(|rest| !rest.is_empty())
+        {
+            *last = shorter.to_string();
+            has_word = true;
+        }
+    }
+    (plain.join("_"), has_word)
+}
+
+/// Parts the files that are masks of others among `files` from the others: by their names, by a folder for masks beside the pictures,
+/// or, of two with one name and different endings, because it has a few levels only.
+pub fn without_masks(files: Vec<PathBuf>) -> (Vec<PathBuf>, MasksBeside) {
+    let folder_and = |file: &Path, name: String| (file.parent().unwrap_or(Path::new("")).to_path_buf(), name);
+    let mut plain: HashMap<(PathBuf, String), PathBuf> = HashMap::new();
+    let mut twins: Vec<[PathBuf; 2]> = Vec::new();
+    for file in &files {
+        let stem = file.with_extension("").file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+        let words: Vec<&str> = stem.split(['_', '-', '.', ' ']).filter(|word| !word.is_empty()).collect();
+        if let Some(other) = plain.insert(folder_and(file, words.join("_")), file.clone())
+            && other.file_stem() == file.file_stem()
+        {
+            twins.push([other, file.clone()]);
+        }
+    }
+    let in_mask_folder = |file: &Path| {
+        let folder = file.parent()?;
+        let is_known =
+            FOLDERS.iter().any(|known| folder.file_name().is_some_and(|name| name.eq_ignore_ascii_case(known)));
+        let (name, _) = plain_name(file);
+        let above = folder.parent().filter(|_| is_known)?;
+        plain.get(&(above.to_path_buf(), name)).cloned()
     };
-    let (masks, pictures) = files.into_iter().partition(is_mask);
+    let by_name = |file: &Path| {
+        let (name, has_word) = plain_name(file);
+        plain.get(&folder_and(file, name)).filter(|other| has_word && *other != file).cloned()
+    };
+    let mut masks = MasksBeside::default();
+    let by_levels: HashMap<PathBuf, PathBuf> = twins
+        .into_iter()
+        .filter_map(|[a, b]| match (masks::is_mask(&a), masks::is_mask(&b)) {
+            (true, false) => Some((a, b)),
+            (false, true) => Some((b, a)),
+            _ => None,
+        })
+        .collect();
+    let mut pictures = Vec::new();
+    for file in files {
+        match by_name(&file).or_else(|| in_mask_folder(&file)).or_else(|| by_levels.get(&file).cloned()) {
+            Some(picture) => {
+                masks.count += 1;
+                masks.of.entry(picture).or_insert(file);
+            }
+            None => pictures.push(file),
+        }
+    }
     (pictures, masks)
 }
 
@@ -131,11 +233,62 @@ mod tests {
         let (pictures, masks) = without_masks(all);
         // A picture that is only called so, with no other that it could belong to.
         assert_eq!(pictures, [at("10.png"), at("kos01/Part0.jpg"), at("576.PNG"), at("a_mask.png")]);
-        assert_eq!(masks.len(), 3);
+        assert_eq!(masks.count, 3);
         assert_eq!(of_picture(&at("10.png")), Some(at("10_GT.png")));
         assert_eq!(in_folder(folder.path(), Path::new("10.png"), &at("10.png")), [at("10_GT.png")]);
         assert_eq!(of_picture(&at("kos01/Part0.jpg")), Some(at("kos01/Part0_label.bmp")));
         assert_eq!(of_picture(&at("576.PNG")), Some(at("Label/576_label.PNG")));
         assert_eq!(of_picture(&at("a_mask.png")), None);
+    }
+
+    #[test]
+    fn masks_are_known_in_many_spellings() {
+        for mask in [
+            "X_MASK.PNG",
+            "x_Mask.png",
+            "X_Label.png",
+            "X_labels.png",
+            "mask_X.png",
+            "Xmask.png",
+            "X_mask_0.png",
+            "X_mask1.png",
+            "X_defect_mask.png",
+            "X.jpg.mask.png",
+            "X_anomaly.png",
+            "X_annotation.png",
+            "X_groundtruth.png",
+            "X_ground_truth.png",
+            "X_maske.png",
+            "SegmentationClass/X.png",
+            "Masks/X.png",
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let at = |name: &str| folder.path().join(name);
+            let (pictures, masks) = without_masks(files(folder.path(), &["X.jpg", "Y_7.jpg", "Y_8.jpg", mask]));
+            assert_eq!(pictures, [at("X.jpg"), at("Y_7.jpg"), at("Y_8.jpg")], "{mask}");
+            assert_eq!(masks.of_picture(&at("X.jpg")), Some(at(mask)));
+            assert_eq!(masks.of_picture(&at("Y_7.jpg")), None);
+        }
+        // Names of parts that only look so.
+        let folder = tempfile::tempdir().unwrap();
+        let names = ["part.png", "part_7.png", "label_3.png", "gasmask.png", "anomaly_1.png"];
+        let (pictures, masks) = without_masks(files(folder.path(), &names));
+        assert!(pictures.len() == names.len() && masks.is_empty(), "{pictures:?}");
+    }
+
+    #[test]
+    fn of_two_with_one_name_the_one_with_two_levels_is_the_mask() {
+        let folder = tempfile::tempdir().unwrap();
+        let save = |name: &str, level: fn(u32, u32) -> u8| {
+            let path = folder.path().join(name);
+            lineside_picture::image::GrayImage::from_fn(32, 32, |x, y| [level(x, y)].into()).save(&path).unwrap();
+            path
+        };
+        let (picture, mask) =
+            (save("1.bmp", |x, y| (7 * x + 3 * y) as u8), save("1.png", |x, _| if x < 4 { 255 } else { 0 }));
+        let (pictures, masks) = without_masks(vec![picture.clone(), mask.clone()]);
+        assert_eq!((pictures, masks.of_picture(&picture)), (vec![picture], Some(mask)));
+        let twins = vec![save("2.bmp", |x, y| (x * y) as u8), save("2.png", |x, y| (x * y) as u8)];
+        assert_eq!(without_masks(twins).0.len(), 2);
     }
 }

@@ -22,13 +22,46 @@ pub enum DataSetLayout {
 }
 
 /// What people call the folder of good parts.
-const GOOD: [&str; 6] = ["good", "ok", "normal", "goods", "normals", "defect_free"];
+const GOOD: [&str; 9] = ["good", "ok", "normal", "goods", "normals", "defect_free", "io", "gut", "pass"];
 
 /// What data sets call folders that hold masks, or several kinds of pictures.
-const NOT_PARTS: [&str; 8] = ["ground_truth", "groundtruth", "gt", "mask", "masks", "labels", "train", "test"];
+const NOT_PARTS: [&str; 12] = [
+    "ground_truth",
+    "groundtruth",
+    "gt",
+    "mask",
+    "masks",
+    "masken",
+    "labels",
+    "annotations",
+    "segmentationclass",
+    "train",
+    "test",
+    "validation",
+];
 /// What people call a folder of parts with defects.
-const DEFECTIVE: [&str; 11] =
-    ["defect", "defects", "defective", "bad", "ng", "nok", "ko", "anomaly", "anomalies", "anomalous", "abnormal"];
+const DEFECTIVE: [&str; 20] = [
+    "defect",
+    "defects",
+    "defective",
+    "bad",
+    "ng",
+    "nok",
+    "ko",
+    "anomaly",
+    "anomalies",
+    "anomalous",
+    "abnormal",
+    "nio",
+    "fehler",
+    "ausschuss",
+    "schlecht",
+    "reject",
+    "rejects",
+    "scrap",
+    "fail",
+    "faulty",
+];
 
 /// A folder below `root` that says by its name, or by a folder of good parts beside it, that its pictures are not all good parts.
 pub(super) fn not_of_good_parts<'a>(root: &Path, pictures: &'a [PathBuf]) -> Option<&'a Path> {

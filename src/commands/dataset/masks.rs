@@ -45,6 +45,16 @@ pub fn marks_something(path: &Path) -> anyhow::Result<bool> {
     Ok(levels.values.iter().any(|level| *level > threshold))
 }
 
+/// Whether a file is a mask by what it holds: 0, and few other levels.
+pub fn is_mask(path: &Path) -> bool {
+    Levels::read(path).is_ok_and(|levels| {
+        let mut seen = levels.values;
+        seen.sort_unstable();
+        seen.dedup();
+        !levels.is_lossy && seen.first() == Some(&0) && seen.len() <= 1 + NUMBERS
+    })
+}
+
 /// The levels of a mask: of each pixel the greatest of its channels, in 16 bits as the file has them, otherwise in 8.
 struct Levels {
     size: (usize, usize),

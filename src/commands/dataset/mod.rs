@@ -10,6 +10,7 @@ mod beside;
 mod layout;
 pub mod masks;
 
+use beside::MasksBeside;
 pub use layout::DataSetLayout;
 
 use crate::source::picture_files;
@@ -135,7 +136,7 @@ impl DataSet {
         }
         let (mut marked, mut empty, mut without) = (0, 0, Vec::new());
         for file in pictures {
-            match beside::of_picture(&file).map(|mask| (masks::marks_something(&mask), mask)) {
+            match masks.of_picture(&file).map(|mask| (masks::marks_something(&mask), mask)) {
                 Some((Ok(true), mask)) => {
                     marked += 1;
                     self.defects.push(KnownDefect { file, kind: None, masks: vec![mask] });
@@ -209,7 +210,7 @@ impl DataSet {
                 continue;
             }
             let in_folder = masks.map(|masks| beside::in_folder(masks, inside, &file));
-            let own = if beside.is_empty() { None } else { beside::of_picture(&file) };
+            let own = if beside.is_empty() { None } else { beside.of_picture(&file) };
             let is_beside = mask_folder.is_none() && own.is_some();
             let found = in_folder.filter(|found| !found.is_empty()).unwrap_or_else(|| own.into_iter().collect());
             // With its masks beside the pictures a data set holds good parts, too: theirs mark nothing.
@@ -230,6 +231,19 @@ impl DataSet {
             self.defects.append(&mut without);
         }
         self.broken.extend(without.into_iter().map(|part| (part.file, MASK_MISSING.to_string())));
+        if let Some(masks) = mask_folder.as_ref().filter(|_| purpose == Purpose::Evaluate) {
+            let used: HashSet<PathBuf> =
+                self.defects.iter().flat_map(|part| &part.masks).map(|mask| real(mask)).collect();
+            // What cannot be listed has named itself where a mask was looked for.
+            let all = picture_files(masks).unwrap_or_default();
+            let mut left = all.iter().filter(|mask| !used.contains(&real(mask)));
+            if let Some(first) = left.next() {
+                let (count, first, masks) = (1 + left.count(), first.display(), masks.display());
+                log::warn!(
+                    "{masks}: {count} masks belong to no picture, the first is {first}: their folders and names must be those of the pictures"
+                );
+            }
+        }
         let fate = match purpose {
             Purpose::Teach => "left out",
             Purpose::Evaluate => "counted as good parts",
@@ -250,9 +264,9 @@ const MASK_MISSING: &str =
     "its mask is missing: good parts here have one that marks nothing, so this may be a good part or show a defect";
 
 /// The pictures in a folder, and the masks among them.
-fn list(folder: &Path, layout: DataSetLayout) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+fn list(folder: &Path, layout: DataSetLayout) -> anyhow::Result<(Vec<PathBuf>, MasksBeside)> {
     let files = picture_files(folder).map_err(anyhow::Error::msg)?;
-    Ok(if layout == DataSetLayout::Plain { (files, Vec::new()) } else { beside::without_masks(files) })
+    Ok(if layout == DataSetLayout::Plain { (files, MasksBeside::default()) } else { beside::without_masks(files) })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::arguments::EvalArguments;
 use crate::bundle::Bundle;
 use crate::commands::dataset::{DataSet, KnownDefect, Named, Purpose, masks};
+use crate::commands::outputs::check_output;
 use crate::commands::picture_reader::PictureReader;
 use crate::commands::{percentile, print_json, report_error, sheet};
 use crate::escape::one_line;
@@ -35,6 +36,10 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
         layout: arguments.layout,
     };
     let set = DataSet::read(&named, Purpose::Evaluate)?;
+    if let Some(sheet) = &arguments.sheet {
+        let defects = set.defects.iter().flat_map(|defect| std::iter::once(&defect.file).chain(&defect.masks));
+        check_output(sheet, "png", set.normal.iter().chain(defects).map(PathBuf::as_path))?;
+    }
     let mut inspector = Inspector::new(bundle, None)?;
     let mut reader = PictureReader::new(arguments.bits);
     let threshold = bundle.manifest().anomaly.as_ref().map_or(0.5, |section| section.threshold);

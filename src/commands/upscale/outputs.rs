@@ -1,9 +1,8 @@
 //! Where each picture of a folder is written: no two to one name, none over an input.
 
 use crate::commands::WrongArguments;
+use crate::commands::outputs::identity;
 use std::collections::{HashMap, HashSet};
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// A picture and where its enlargement goes.
@@ -110,12 +109,6 @@ fn name_outputs(folder: &Path, files: Vec<PathBuf>, to: &Path) -> Result<Vec<Job
         jobs.push(Job { input, output });
     }
     Ok(jobs)
-}
-
-/// Which file or folder is at a path, links followed; `None` where nothing is.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    let of = |metadata: Metadata| (metadata.dev(), metadata.ino());
-    std::fs::metadata(path).ok().map(of)
 }
 
 #[cfg(test)]

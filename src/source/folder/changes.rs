@@ -26,6 +26,10 @@ pub(super) struct Happened {
     pub(super) anything: bool,
     /// Files that got their name here: they were whole before.
     pub(super) renamed: HashSet<PathBuf>,
+    /// Files that were closed by whoever wrote to them.
+    pub(super) closed: HashSet<PathBuf>,
+    /// Files that were written to and not closed since.
+    pub(super) open: HashSet<PathBuf>,
 }
 
 impl Changes {
@@ -42,6 +46,7 @@ impl Changes {
             return;
         }
         let events = WatchFlags::CREATE
+            | WatchFlags::MODIFY
             | WatchFlags::CLOSE_WRITE
             | WatchFlags::MOVED_TO
             | WatchFlags::DELETE_SELF
@@ -65,15 +70,25 @@ impl Changes {
                 Err(Errno::INTR) => continue,
                 Err(_) => return happened,
             };
-            happened.anything = true;
-            if event.events().contains(ReadFlags::IGNORED) {
+            let events = event.events();
+            if events.contains(ReadFlags::IGNORED) {
                 self.folders.remove(&event.wd());
             }
+            // A file that grows is looked at when it is closed, or stands still.
+            happened.anything |= !events.contains(ReadFlags::MODIFY);
             let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
-            if event.events().contains(ReadFlags::MOVED_TO)
-                && let (Some(folder), Some(name)) = (self.folders.get(&event.wd()), name)
-            {
-                happened.renamed.insert(folder.join(name));
+            let (Some(folder), Some(name)) = (self.folders.get(&event.wd()), name) else { continue };
+            let path = folder.join(name);
+            if events.contains(ReadFlags::MODIFY) {
+                happened.open.insert(path);
+                continue;
+            }
+            if events.contains(ReadFlags::MOVED_TO) {
+                happened.renamed.insert(path.clone());
+            }
+            if events.intersects(ReadFlags::MOVED_TO | ReadFlags::CLOSE_WRITE) {
+                happened.open.remove(&path);
+                happened.closed.insert(path);
             }
         }
     }

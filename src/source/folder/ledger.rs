@@ -32,6 +32,8 @@ struct State {
     seen: Option<SeenFiles>,
     /// Files that were found and not settled yet.
     pending: HashSet<Place>,
+    /// Those of them that were written again meanwhile.
+    rewritten: HashSet<Place>,
     /// What went wrong with files that were inspected.
     troubles: Seldom,
 }
@@ -39,7 +41,13 @@ struct State {
 impl Ledger {
     /// Of `folder`; what was inspected is kept in the file at `path`.
     pub(super) fn new(folder: PathBuf, after: AfterVerdict, path: PathBuf, telemetry: Telemetry) -> Ledger {
-        let state = Mutex::new(State { path, seen: None, pending: HashSet::new(), troubles: Seldom::default() });
+        let state = Mutex::new(State {
+            path,
+            seen: None,
+            pending: HashSet::new(),
+            rewritten: HashSet::new(),
+            troubles: Seldom::default(),
+        });
         Ledger { folder, after, state, telemetry }
     }
 
@@ -70,6 +78,18 @@ impl Ledger {
     pub(super) fn is_new(&self, file: &Path, stamp: Stamp) -> bool {
         let (place, state) = (self.place(file), self.lock());
         !state.pending.contains(&place) && !state.seen.as_ref().is_some_and(|seen| seen.contains(place, stamp))
+    }
+
+    /// A file was written, or put in the place of another: it is to be inspected, whatever is known of one with its name, size and
+    /// time.
+    pub(super) fn was_written(&self, file: &Path) {
+        let (place, mut state) = (self.place(file), self.lock());
+        if let Some(seen) = &mut state.seen {
+            seen.forget(place);
+        }
+        if state.pending.contains(&place) {
+            state.rewritten.insert(place);
+        }
     }
 
     /// Whether one more file can be remembered, where files stay.
@@ -107,9 +127,11 @@ impl Ledger {
     }
 
     fn settle(&self, file: &DropFile, settled: Settled) {
+        let is_rewritten = self.lock().rewritten.remove(&self.place(&file.path));
         let cleared = match (&self.after, settled) {
-            (AfterVerdict::Keep, _) | (_, Settled::Failed) => Ok(false),
             // What was written again meanwhile is another picture.
+            _ if is_rewritten => Ok(true),
+            (AfterVerdict::Keep, _) | (_, Settled::Failed) => Ok(false),
             _ if !is_as_it_was(file) => Ok(true),
             _ if self.lies_elsewhere(&file.path) => Err(format!(
                 "{}: a link leads to it in another folder, from which nothing is taken",

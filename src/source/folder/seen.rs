@@ -65,6 +65,11 @@ pub(super) struct SeenFiles {
 }
 
 impl SeenFiles {
+    /// Forgets a file, until it is added again.
+    pub(super) fn forget(&mut self, place: Place) {
+        self.stamps.remove(&place);
+    }
+
     /// Reads the file at `path`, which need not exist. Lines that are damaged are left out; they are counted in the second value.
     ///
     /// # Errors

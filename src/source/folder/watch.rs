@@ -24,6 +24,8 @@ const WALK_UNREPORTED: Duration = Duration::from_secs(1);
 const SHARE: u32 = 20;
 /// An empty file is given this many times as long: many make it first and fill it later.
 const PATIENCE_WITH_EMPTY: u32 = 10;
+/// How long a file that is written to and not closed is no whole file, however long it stands still: a copy over a network may pause.
+const PATIENCE_WITH_OPEN: Duration = Duration::from_secs(60);
 /// Files that one look returns at most; the oldest.
 const AT_ONCE: usize = 1000;
 
@@ -43,6 +45,8 @@ pub(super) struct Watcher {
     is_changed: bool,
     /// Files that were renamed since the last walk.
     renamed: HashSet<PathBuf>,
+    /// Files that somebody writes to, and since when.
+    open: HashMap<PathBuf, Instant>,
     /// When a walk may begin, so that walks take no more than their share.
     may_walk: Option<Instant>,
     /// Files that may still be written to.
@@ -77,6 +81,7 @@ impl Watcher {
             next_walk: None,
             is_changed: false,
             renamed: HashSet::new(),
+            open: HashMap::new(),
             may_walk: None,
             unsettled: HashMap::new(),
             passed_over: PassedOver::default(),
@@ -93,6 +98,14 @@ impl Watcher {
         self.ledger.load()?;
         let happened = self.changes.take();
         self.is_changed |= happened.anything;
+        for path in &happened.closed {
+            self.open.remove(path);
+            // Also where size and time are those of the file before.
+            self.ledger.was_written(path);
+        }
+        for path in happened.open {
+            self.open.entry(path).or_insert(now);
+        }
         self.renamed.extend(happened.renamed);
         let is_due = self.next_walk.is_none_or(|due| now >= due);
         let mut whole = Vec::new();
@@ -153,10 +166,16 @@ impl Watcher {
 
     /// Moves the files that have stood still long enough to `whole`.
     fn look_at_unsettled(&mut self, now: Instant, whole: &mut Vec<DropFile>) {
-        let Watcher { unsettled, settle, ledger, .. } = self;
+        let Watcher { unsettled, settle, ledger, open, .. } = self;
+        // Whoever never closes a file is not waited for: what stands still is whole then.
+        open.retain(|_, since| now.saturating_duration_since(*since) < PATIENCE_WITH_OPEN.max(*settle));
         unsettled.retain(|path, unsettled| {
             // What is gone was taken away before it was whole, or renamed.
             let Ok(metadata) = std::fs::metadata(path) else { return false };
+            // A copy may have its whole size from the beginning, and pause.
+            if open.contains_key(path) {
+                return true;
+            }
             let stamp = Stamp::of(&metadata);
             if stamp != unsettled.stamp {
                 *unsettled = Unsettled { stamp, since: now };
@@ -308,6 +327,59 @@ mod tests {
         assert_eq!(scene.inspect_all(), 0);
         scene.put("third.jpg", b"1");
         assert_eq!(scene.inspect_all(), 1);
+    }
+
+    /// As a camera without a clock writes `last.bmp`, or a copy that keeps times.
+    #[test]
+    fn a_file_with_the_size_and_time_of_the_one_before_is_another() {
+        for by_rename in [false, true] {
+            let mut scene = Scene::new(AfterVerdict::Keep);
+            assert!(scene.after_ms(0).is_empty());
+            let path = scene.put("last.bmp", b"1");
+            let time = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000);
+            let set =
+                |path: &Path| std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+            set(&path);
+            assert_eq!(scene.inspect_all(), 1);
+            let write = |scene: &Scene, content: &[u8]| {
+                let next = scene.put(if by_rename { "next" } else { "last.bmp" }, content);
+                set(&next);
+                std::fs::rename(&next, &path).unwrap();
+            };
+            write(&scene, b"2");
+            assert_eq!(scene.inspect_all(), 1, "{by_rename}");
+            assert_eq!(scene.inspect_all(), 0, "{by_rename}");
+            // While the one before is inspected.
+            write(&scene, b"3");
+            let files = [scene.look(0), scene.look(2_000)].concat();
+            assert_eq!(files.len(), 1);
+            write(&scene, b"4");
+            assert!(scene.look(0).is_empty());
+            scene.ledger.receipt(files[0].clone()).settle(Settled::Recorded);
+            scene.now += WALK;
+            assert_eq!(scene.inspect_all(), 1, "{by_rename}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_somebody_still_writes_to_is_not_whole() {
+        let mut scene = Scene::new(AfterVerdict::Delete);
+        assert!(scene.after_ms(0).is_empty());
+        let half = |name: &str| {
+            let mut file = std::fs::File::create(scene.folder.path().join(name)).unwrap();
+            std::io::Write::write_all(&mut file, b"half").unwrap();
+            file.set_len(8).unwrap();
+            file
+        };
+        let (copy, endless) = (half("copy.bmp"), half("endless.bmp"));
+        assert!(
+            scene.after_ms(100).is_empty() && scene.after_ms(10_000).is_empty() && scene.after_ms(10_000).is_empty()
+        );
+        drop(copy);
+        assert_eq!(scene.after_ms(1_000), ["copy.bmp"]);
+        // Nobody is waited for without end.
+        assert_eq!(scene.after_ms(60_000), ["endless.bmp"]);
+        drop(endless);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod pairs;
 
 use super::arguments::EvalArguments;
 use crate::bundle::{self, Bundle};
+use crate::commands::outputs::check_output;
 use crate::commands::{WrongArguments, print_json};
 use crate::escape::one_line;
 use crate::task::super_resolution::{Enlarger, psnr_y, ssim_y};
@@ -55,6 +56,9 @@ pub(super) fn run(bundle: Bundle, hr: &Path, arguments: &EvalArguments) -> anyho
         );
     }
     let pairs = Pairs::open(hr, scale, arguments)?;
+    if let Some(sheet) = &arguments.sheet {
+        check_output(sheet, "png", pairs.files())?;
+    }
     let names: Vec<String> = enlargers.iter().map(|enlarger| enlarger.bundle().manifest().name.clone()).collect();
     let mut sheet = arguments.sheet.as_ref().map(|_| ComparisonSheet::default());
     let mut rows = Vec::new();

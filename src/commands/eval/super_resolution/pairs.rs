@@ -6,6 +6,7 @@ use crate::source::picture_files;
 use crate::task::super_resolution::simulate_camera;
 use anyhow::Context;
 use lineside_picture::{Filter, Picture, Rect, Resizer};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// The pictures of an evaluation.
@@ -46,7 +47,7 @@ impl Pairs {
                     small.len(),
                     folder.display()
                 );
-                SmallPictures::Files(folder, small)
+                SmallPictures::Files(folder, in_order_of(&large, small))
             }
         };
         Ok(Pairs { large, small, scale })
@@ -55,6 +56,15 @@ impl Pairs {
     /// Number of pairs.
     pub fn len(&self) -> usize {
         self.large.len()
+    }
+
+    /// All files that are read.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let small = match &self.small {
+            SmallPictures::Files(_, files) => &files[..],
+            SmallPictures::Bicubic | SmallPictures::Camera { .. } => &[],
+        };
+        self.large.iter().chain(small).map(PathBuf::as_path)
     }
 
     /// The file of a large picture.
@@ -103,6 +113,37 @@ impl Pairs {
     }
 }
 
+/// The small pictures in the order of the large ones: by their names, where each has its own large one; otherwise as they are, which is
+/// reported where the names say something else.
+fn in_order_of(large: &[PathBuf], small: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut by_name: HashMap<String, PathBuf> = small.iter().map(|file| (plain_name(file), file.clone())).collect();
+    let found: Option<Vec<PathBuf>> = large.iter().map(|file| by_name.remove(&plain_name(file))).collect();
+    match found {
+        Some(found) if by_name.is_empty() => found,
+        _ => {
+            log::warn!(
+                "the names of the small pictures are not those of the large ones: they are paired in order, {} with {}",
+                small.first().map_or(String::new(), |file| file.display().to_string()),
+                large.first().map_or(String::new(), |file| file.display().to_string())
+            );
+            small
+        }
+    }
+}
+
+/// A picture's name without what benchmark sets add for the scale and the size (`0801x4`, `img_001_SRF_4_LR`), and without zeros before a
+/// number.
+fn plain_name(file: &Path) -> String {
+    let mut name = file.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+    for end in ["_lr", "_hr", "-lr", "-hr", "lr", "hr"] {
+        name = name.strip_suffix(end).map_or(name.clone(), String::from);
+    }
+    let bare = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let scaled = ["_srf_", "_x", "-x", "x"].iter().find_map(|mark| bare.strip_suffix(mark));
+    let plain = scaled.filter(|_| bare.len() < name.len()).unwrap_or(&name);
+    plain.trim_start_matches('0').to_string()
+}
+
 /// Crops right and bottom so that both sides are multiples of `scale`, as in the literature.
 fn cut_to_multiple(picture: &Picture, scale: usize) -> anyhow::Result<Picture> {
     let (width, height) = (picture.width() / scale * scale, picture.height() / scale * scale);
@@ -110,4 +151,30 @@ fn cut_to_multiple(picture: &Picture, scale: usize) -> anyhow::Result<Picture> {
     let mut cut = Picture::default();
     picture.crop_into(Rect { x: 0, y: 0, width, height }, &mut cut);
     Ok(cut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_are_paired_by_their_names() {
+        let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        for (large, small, expected) in [
+            (
+                ["1.png", "10.png", "2.png"],
+                ["001x3.png", "002x3.png", "010x3.png"],
+                ["001x3.png", "010x3.png", "002x3.png"],
+            ),
+            (
+                ["img_001_SRF_4_HR.png", "img_002_SRF_4_HR.png", "z.png"],
+                ["img_001_SRF_4_LR.png", "img_002_SRF_4_LR.png", "z.png"],
+                ["img_001_SRF_4_LR.png", "img_002_SRF_4_LR.png", "z.png"],
+            ),
+            // Not by name: as they are.
+            (["a.png", "b.png", "c.png"], ["1.png", "2.png", "3.png"], ["1.png", "2.png", "3.png"]),
+        ] {
+            assert_eq!(in_order_of(&paths(&large), paths(&small)), paths(&expected));
+        }
+    }
 }
