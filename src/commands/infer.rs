@@ -1,7 +1,7 @@
 //! `lineside infer`: runs any ONNX model on `.npy` arrays.
 
 use super::WrongArguments;
-use super::outputs::check_output;
+use super::outputs::refuse_inputs;
 use crate::bundle;
 use crate::files;
 use crate::sink::write_durably;
@@ -25,11 +25,8 @@ pub struct InferArguments {
 
 pub fn run(arguments: &InferArguments) -> anyhow::Result<ExitCode> {
     let read: Vec<&Path> = arguments.input.iter().chain([&arguments.model]).map(PathBuf::as_path).collect();
-    for (index, output) in arguments.output.iter().enumerate() {
-        check_output(output, "npy", read.iter().copied())?;
-        if arguments.output[..index].contains(output) {
-            return Err(WrongArguments(format!("{}: given for two outputs", output.display())).into());
-        }
+    for output in &arguments.output {
+        refuse_inputs(output, read.iter().copied())?;
     }
     let model_name = || arguments.model.display().to_string();
     let model = bundle::load_model(&arguments.model, files::MAX_ARRAY).with_context(model_name)?;
@@ -63,6 +60,11 @@ pub fn run(arguments: &InferArguments) -> anyhow::Result<ExitCode> {
             arguments.output.len()
         );
         return Err(WrongArguments(message).into());
+    }
+    for (index, output) in arguments.output.iter().enumerate() {
+        if arguments.output[..index].contains(output) {
+            return Err(WrongArguments(format!("{}: given for two outputs", output.display())).into());
+        }
     }
     let mut session = Session::new(Arc::new(plan)).with_context(model_name)?;
     for (index, array) in arrays.into_iter().enumerate() {

@@ -1,5 +1,6 @@
 //! The TOML file: types, defaults, and validation that names file and line in every error.
 
+mod array;
 mod camera;
 mod folder;
 mod heat;
@@ -358,6 +359,10 @@ impl Config {
             .or_else(|| check_range(&self.super_resolution.spot, "super_resolution.spot", MIN_SPOT, 512))
             .or_else(|| check_range(self.super_resolution.max_ms.as_ref()?, "super_resolution.max_ms", 0.1, 60_000.0))
             .or_else(|| check_bytes(&self.budget.memory, "budget.memory", ByteSize::mib(1), ByteSize::tib(1)))
+            .or_else(|| {
+                let folder = Some(&self.output.folder).filter(|folder| folder.get_ref().as_os_str().is_empty())?;
+                Some((folder.span().start, "output.folder is empty: name a folder for records and pictures".into()))
+            })
             .or_else(|| check_bytes(&self.output.records, "output.records", ByteSize::kib(64), ByteSize::tib(1)))
             .or_else(|| check_bytes(&self.output.pictures, "output.pictures", ByteSize::mib(1), ByteSize::pib(1)))
             .or_else(|| {

@@ -133,7 +133,9 @@ fn host_problem(host: &Spanned<String>) -> Option<Violation> {
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     let problem = "must be a name or an address, as in \"broker.example\" or \"192.168.1.10\"; the port is mqtt.port";
     let bad = !is_name && name.parse::<IpAddr>().is_err();
-    bad.then(|| (host.span().start, format!("mqtt.host {problem}, found {name:?}")))
+    // An address may have a password.
+    let found = if name.contains('@') { String::new() } else { format!(", found {name:?}") };
+    bad.then(|| (host.span().start, format!("mqtt.host {problem}{found}")))
 }
 
 fn word_problem(word: &Spanned<String>, key: &str) -> Option<Violation> {
@@ -184,6 +186,7 @@ mod tests {
             ("port = 1883", "line.toml:2: missing field `host`"),
             ("host = \"\"", "line.toml:3: mqtt.host must be a name or an address"),
             ("host = \"mqtt://broker:1883\"", "line.toml:3: mqtt.host must be a name or an address"),
+            ("host = \"mqtt://u:s3cret@broker\"", "line.toml:3: mqtt.host must be a name or an address"),
             ("host = \"b\"\nport = 0", "line.toml:4: mqtt.port must lie in 1..65535, found 0"),
             ("host = \"b\"\nport = 70000", "line.toml:4: port: invalid value: integer `70000`"),
             ("host = \"b\"\npasword = \"x\"", "line.toml:4: unknown field `pasword`"),
@@ -204,7 +207,7 @@ mod tests {
         ];
         for (text, expected) in cases {
             let error = read(text).unwrap_err();
-            assert!(error.contains(expected), "{text:?}: {error}");
+            assert!(error.contains(expected) && !error.contains("s3cret"), "{text:?}: {error}");
             assert_eq!(error.lines().count(), 1, "{error}");
         }
         assert!(read("host = \"b\"\ndiscovery = \"\"").is_ok());

@@ -1,5 +1,6 @@
 //! Sources on top of a program that is known: `[source.libcamera]`, `[source.rtsp]`, `[source.gstreamer]`.
 
+use super::array::exactly;
 use super::camera::{ten_hertz, ten_seconds};
 use super::{Config, ConfigError, LiveFrames, Violation, check_range, pixels};
 use crate::source::process::{
@@ -41,6 +42,7 @@ pub struct LibcameraConfig {
     #[serde(default)]
     pub flip: FlipConfig,
     /// The part of the sensor that is used: left, top, width and height as shares of it.
+    #[serde(default, deserialize_with = "exactly")]
     pub region: Option<Spanned<[f64; 4]>>,
 }
 

@@ -1,5 +1,6 @@
 //! `rotate`, `flip` and `crop`, which every source takes.
 
+use super::array::exactly;
 use super::{FlipConfig, Violation};
 use crate::source::FrameView;
 use lineside_picture::Rect;
@@ -16,6 +17,7 @@ pub struct ViewConfig {
     /// What is swapped then.
     pub flip: FlipConfig,
     /// What is left of the turned frame: left, top, width, height in its pixels.
+    #[serde(deserialize_with = "exactly")]
     pub crop: Option<Spanned<[usize; 4]>>,
 }
 
@@ -122,7 +124,8 @@ mod tests {
             ("rotate = \"left\"", "line.toml:2: rotate: invalid type: string \"left\""),
             ("flip = \"over\"", "line.toml:2: flip: unknown variant `over`"),
             ("crop = [0, 0, 10, 10]", "line.toml:2: crop is left, top, width and height in pixels"),
-            ("crop = [0, 0, 10]", "line.toml:2: "),
+            ("crop = [0, 0, 10]", "line.toml:2: crop: 4 numbers are wanted, found 3"),
+            ("crop = [0, 0, 100, 100, 5]", "line.toml:2: crop: 4 numbers are wanted, found 5"),
             ("\nwidht = 3", "line.toml:3: unknown field `widht`"),
         ] {
             let error = parse(&format!("[source.pattern]\n{text}\n")).unwrap_err();

@@ -1,6 +1,6 @@
 //! A drop folder: pictures that are put there one after the other, over restarts and kills.
 
-use crate::common::{arg, config, ends, eventually, lineside, records, root, signal};
+use crate::common::{arg, config, ends, eventually, lineside, records, refuse, root, signal};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -145,6 +145,24 @@ fn pictures_are_moved_after_their_verdict_and_what_is_no_picture_stays() {
     assert!(elsewhere.join("2.jpg").exists() && !moved.join("link").exists());
     let stop = records(&scene.results()).pop().unwrap();
     assert_eq!((&stop["captured"], &stop["inspected"], &stop["failed"]), (&3.into(), &2.into(), &1.into()));
+}
+
+/// Two lines would inspect each picture twice, and write into one file of records.
+#[test]
+fn a_second_line_with_the_same_results_is_refused() {
+    let scene = Scene::new("");
+    scene.upload("1.jpg");
+    let first = scene.start();
+    scene.await_verdict("1.jpg");
+    refuse(&["run", arg(&scene.configuration)], 1, &["results: another line writes its results there"]);
+    scene.upload("2.jpg");
+    scene.await_verdict("2.jpg");
+    stop(first);
+    // It is no lock that stays.
+    let again = scene.start();
+    scene.upload("3.jpg");
+    scene.await_verdict("3.jpg");
+    stop(again);
 }
 
 #[test]

@@ -43,6 +43,9 @@ pub fn run(arguments: &UpscaleArguments) -> anyhow::Result<ExitCode> {
     let mut enlarger = Enlarger::new(bundle::find(&arguments.bundle)?)?.with_threads(arguments.threads as usize);
     let options = DecodeOptions { bits: arguments.bits };
     if !arguments.input.is_dir() {
+        // Named before the output is: of a folder that is not there that would not end in .png either.
+        let input = || arguments.input.display().to_string();
+        std::fs::metadata(&arguments.input).with_context(input)?;
         let extension = arguments.output.extension().unwrap_or_default();
         if !extension.eq_ignore_ascii_case("png") {
             let output = arguments.output.display();

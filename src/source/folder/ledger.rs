@@ -36,7 +36,14 @@ struct State {
     rewritten: HashSet<Place>,
     /// What went wrong with files that were inspected.
     troubles: Seldom,
+    /// Files that were inspected and could not be moved or deleted, the first of them; they are tried again.
+    stuck: Vec<DropFile>,
+    /// How many they were when that was reported.
+    reported_stuck: usize,
 }
+
+/// Files that are tried again at most. The others stay; they are counted.
+const STUCK: usize = 1000;
 
 impl Ledger {
     /// Of `folder`; what was inspected is kept in the file at `path`.
@@ -47,6 +54,8 @@ impl Ledger {
             pending: HashSet::new(),
             rewritten: HashSet::new(),
             troubles: Seldom::default(),
+            stuck: Vec::new(),
+            reported_stuck: 0,
         });
         Ledger { folder, after, state, telemetry }
     }
@@ -134,18 +143,21 @@ impl Ledger {
             (AfterVerdict::Keep, _) | (_, Settled::Failed) => Ok(false),
             _ if !is_as_it_was(file) => Ok(true),
             _ if self.lies_elsewhere(&file.path) => Err(format!(
-                "{}: a link leads to it in another folder, from which nothing is taken",
+                "{}: a link leads to it in another folder, from which nothing is taken; it stays, and is not inspected again",
                 file.path.display()
             )),
-            (AfterVerdict::MoveTo(folder), _) => move_file(&file.path, folder, self.inside(&file.path)).map(|()| true),
-            (AfterVerdict::Delete, _) => std::fs::remove_file(&file.path)
-                .map(|()| true)
-                .map_err(|error| format!("{}: cannot be deleted: {error}", file.path.display())),
+            _ => self.take_away(file).map(|()| true).map_err(|text| {
+                let mut state = self.lock();
+                if state.stuck.len() < STUCK {
+                    state.stuck.push(file.clone());
+                }
+                format!("{text}; it stays, is not inspected again, and this is tried again every minute")
+            }),
         };
         let place = self.place(&file.path);
         let mut state = self.lock();
         if let Err(text) = &cleared {
-            state.report(&self.telemetry, &format!("{text}; it stays, and is not inspected again"));
+            state.report(&self.telemetry, text);
         }
         // What stays is remembered, so that it is not inspected over and over.
         if cleared != Ok(true)
@@ -154,6 +166,39 @@ impl Ledger {
             state.cannot_write(&self.telemetry, &error);
         }
         state.pending.remove(&place);
+    }
+
+    /// Moves or deletes a file that was inspected.
+    fn take_away(&self, file: &DropFile) -> Result<(), String> {
+        match &self.after {
+            AfterVerdict::Keep => Ok(()),
+            AfterVerdict::MoveTo(folder) => move_file(&file.path, folder, self.inside(&file.path)),
+            AfterVerdict::Delete => std::fs::remove_file(&file.path)
+                .map_err(|error| format!("{}: cannot be deleted: {error}", file.path.display())),
+        }
+    }
+
+    /// Tries again what could not be moved or deleted, and reports how much is left.
+    pub(super) fn try_again(&self) {
+        let stuck = std::mem::take(&mut self.lock().stuck);
+        let (mut left, mut first) = (Vec::new(), None);
+        for file in stuck.into_iter().filter(is_as_it_was) {
+            match self.take_away(&file) {
+                Ok(()) => {}
+                Err(text) => {
+                    first.get_or_insert(text);
+                    left.push(file);
+                }
+            }
+        }
+        let mut state = self.lock();
+        state.stuck.splice(..0, left);
+        let count = state.stuck.len();
+        if let Some(first) = first.filter(|_| count != state.reported_stuck) {
+            let text = format!("{count} pictures were inspected and could not be taken away, the first: {first}");
+            self.telemetry.report_count("frame", &text, count as u64);
+        }
+        state.reported_stuck = count;
     }
 
     /// Whether a link below the folder leads to the folder of a file, which is somebody else's then.

@@ -38,6 +38,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use watch::Watcher;
 
+/// How long a round over a folder that is repeated waits for the next, where no picture could be read in it.
+const ROUND_WITHOUT_PICTURE: Duration = Duration::from_secs(1);
 /// While a file cannot be read to its end, that is reported this often.
 const AGAIN: Duration = Duration::from_secs(60);
 /// How often a drop folder without a new file is looked at.
@@ -86,8 +88,21 @@ pub struct FolderSource {
 }
 
 enum Files {
-    Listed { files: Vec<PathBuf>, at: usize, repeat: bool },
-    Watched { ready: VecDeque<DropFile>, ledger: Arc<Ledger>, next_look: Instant, is_away: bool },
+    Listed {
+        files: Vec<PathBuf>,
+        at: usize,
+        repeat: bool,
+        /// Pictures that could be read in this round.
+        good: u64,
+        /// The next round begins then, where there was none.
+        pause: Instant,
+    },
+    Watched {
+        ready: VecDeque<DropFile>,
+        ledger: Arc<Ledger>,
+        next_look: Instant,
+        is_away: bool,
+    },
 }
 
 /// What the reader is at.
@@ -119,7 +134,7 @@ impl FolderSource {
             FolderMode::Listed { repeat, fps } => {
                 let PictureList { files, passed_over } = list_pictures_but(folder, &own)?;
                 passed_over.report(folder, telemetry);
-                (Files::Listed { files, at: 0, repeat }, Pace::new(fps))
+                (Files::Listed { files, at: 0, repeat, good: 0, pause: Instant::now() }, Pace::new(fps))
             }
             FolderMode::Watched { after, settle, seen } => {
                 std::fs::read_dir(folder).map_err(|error| picture_list::unreadable(folder, &error))?;
@@ -164,12 +179,21 @@ impl FolderSource {
         let is_all = matches!(&self.files, Files::Listed { files, at, .. } if *at == files.len());
         self.report_bits(is_all);
         let (path, file) = match &mut self.files {
-            Files::Listed { files, at, repeat } => {
+            Files::Listed { files, at, repeat, good, pause } => {
                 if *at == files.len() {
                     if !*repeat {
                         return Err(Next::Ended);
                     }
                     *at = 0;
+                    // A folder in which nothing can be read would be read without a pause, and each file reported each time.
+                    if std::mem::take(good) == 0 {
+                        *pause = Instant::now() + ROUND_WITHOUT_PICTURE;
+                    }
+                }
+                let wait = pause.saturating_duration_since(Instant::now());
+                if !wait.is_zero() {
+                    std::thread::sleep(wait.min(BEAT));
+                    return Err(Next::Pending);
                 }
                 if !self.pace.wait() {
                     return Err(Next::Pending);
@@ -244,6 +268,9 @@ impl FolderSource {
         let decoded = read.map_err(|error| error.to_string()).and_then(|()| {
             decode_file_with(&bytes, limit, options, &mut frame.picture).map_err(|error| error.to_string())
         });
+        if let (Ok(_), Files::Listed { good, .. }) = (&decoded, &mut self.files) {
+            *good += 1;
+        }
         if let (Ok(decoded), Some(in_use)) = (&decoded, &mut self.bits_in_use) {
             in_use.add(decoded.depth);
         }
@@ -349,6 +376,19 @@ mod tests {
         let Next::Failed { reason, .. } = next(&mut source, &mut frame) else { panic!("2.png has a terabyte") };
         assert!(reason.starts_with("it has 1.0 TiB, more than the 9.8 KiB"), "{reason}");
         assert!(matches!(next(&mut source, &mut frame), Next::Ended));
+    }
+
+    #[test]
+    fn a_folder_without_a_readable_picture_is_not_repeated_without_a_pause() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.png"), "no picture").unwrap();
+        let mode = FolderMode::Listed { repeat: true, fps: None };
+        let mut source = FolderSource::open(folder.path(), mode, Vec::new(), 64, &Telemetry::default()).unwrap();
+        let mut frame = Frame::default();
+        assert!(matches!(next(&mut source, &mut frame), Next::Failed { .. }));
+        let begun = Instant::now();
+        assert!(matches!(next(&mut source, &mut frame), Next::Failed { .. }));
+        assert!(begun.elapsed() >= ROUND_WITHOUT_PICTURE);
     }
 
     #[test]

@@ -26,6 +26,8 @@ const SHARE: u32 = 20;
 const PATIENCE_WITH_EMPTY: u32 = 10;
 /// How long a file that is written to and not closed is no whole file, however long it stands still: a copy over a network may pause.
 const PATIENCE_WITH_OPEN: Duration = Duration::from_secs(60);
+/// How often files are tried again that could not be moved or deleted.
+const TRY_AGAIN: Duration = Duration::from_secs(60);
 /// Files that one look returns at most; the oldest.
 const AT_ONCE: usize = 1000;
 
@@ -41,6 +43,8 @@ pub(super) struct Watcher {
     /// Whether the kernel has not reported something that happened.
     is_unreported: bool,
     next_walk: Option<Instant>,
+    /// When files are tried again that could not be taken away.
+    try_again: Option<Instant>,
     /// Something was reported that no walk has looked at yet.
     is_changed: bool,
     /// Files that were renamed since the last walk.
@@ -79,6 +83,7 @@ impl Watcher {
             changes: Changes::new(),
             is_unreported: false,
             next_walk: None,
+            try_again: None,
             is_changed: false,
             renamed: HashSet::new(),
             open: HashMap::new(),
@@ -96,6 +101,10 @@ impl Watcher {
     /// In one line, where the folder cannot be read; look again later.
     pub(super) fn look(&mut self, now: Instant) -> Result<Vec<DropFile>, String> {
         self.ledger.load()?;
+        if now >= *self.try_again.get_or_insert(now + TRY_AGAIN) {
+            self.try_again = Some(now + TRY_AGAIN);
+            self.ledger.try_again();
+        }
         let happened = self.changes.take();
         self.is_changed |= happened.anything;
         for path in &happened.closed {
@@ -327,6 +336,22 @@ mod tests {
         assert_eq!(scene.inspect_all(), 0);
         scene.put("third.jpg", b"1");
         assert_eq!(scene.inspect_all(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_moved_is_moved_later() {
+        let done = tempfile::tempdir().unwrap();
+        let to = done.path().join("done");
+        std::fs::write(&to, "a file in the folder's place").unwrap();
+        let mut scene = Scene::new(AfterVerdict::MoveTo(to.clone()));
+        let paths = ["a.png", "b.png"].map(|name| scene.put(name, b"1"));
+        assert_eq!(scene.inspect_all(), 2);
+        assert!(paths.iter().all(|path| path.exists()));
+        std::fs::remove_file(&to).unwrap();
+        assert_eq!(scene.inspect_all(), 0);
+        assert!(paths.iter().all(|path| path.exists()), "not before a minute is over");
+        assert!(scene.after_ms(60_000).is_empty());
+        assert!(to.join("a.png").exists() && to.join("b.png").exists() && !paths[0].exists());
     }
 
     /// As a camera without a clock writes `last.bmp`, or a copy that keeps times.

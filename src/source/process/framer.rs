@@ -3,6 +3,7 @@
 use super::jpeg_scan::JpegScan;
 use super::stream_mode::{StreamFormat, StreamMode};
 use super::y4m::Y4mHeader;
+use crate::escape::one_line;
 use lineside_picture::PixelFormat;
 
 /// Cuts a stream into frames.
@@ -23,6 +24,8 @@ enum State {
     Y4mPixels,
 }
 
+/// What a stream of it begins with.
+const MAGIC: &str = "YUV4MPEG2";
 /// The most bytes of a line of YUV4MPEG2.
 const LINE: usize = 256;
 
@@ -51,12 +54,14 @@ impl Framer {
                 let used = end.map_or(input.len(), |end| end + 1);
                 line.extend_from_slice(&input[..used.min(LINE - line.len())]);
                 if line.len() >= LINE || (end.is_some() && line.last() != Some(&b'\n')) {
-                    return Err(not_y4m(*is_first));
+                    let is_header = *is_first && line.starts_with(MAGIC.as_bytes());
+                    let long = || format!("its {MAGIC} header is longer than {LINE} bytes");
+                    return Err(if is_header { long() } else { not_y4m(*is_first) });
                 }
                 if end.is_some() {
                     let text = std::str::from_utf8(line).unwrap_or("").trim_end();
                     if *is_first {
-                        Y4mHeader::parse(text).ok_or_else(|| not_y4m(true))?.check(&self.mode)?;
+                        Y4mHeader::parse(text).ok_or_else(|| wrong_header(text))?.check(&self.mode)?;
                         *is_first = false;
                         line.clear();
                     } else if text.split(' ').next() == Some("FRAME") {
@@ -82,6 +87,16 @@ fn fill(input: &[u8], frame: &mut Vec<u8>, frame_bytes: usize) -> (usize, bool) 
     let used = input.len().min(frame_bytes - frame.len());
     frame.extend_from_slice(&input[..used]);
     (used, frame.len() == frame_bytes)
+}
+
+/// Of a first line that is no header.
+fn wrong_header(line: &str) -> String {
+    match line.strip_prefix(MAGIC) {
+        Some(parameters) => {
+            format!("its {MAGIC} header has no width and height that make sense: {}", one_line(parameters.trim()))
+        }
+        None => not_y4m(true),
+    }
 }
 
 fn not_y4m(is_first: bool) -> String {

@@ -22,12 +22,10 @@ pub struct LibcameraCamera {
 
 /// The cameras that libcamera drives; none where none of its programs is there.
 pub fn libcamera_cameras() -> Vec<LibcameraCamera> {
-    let lists = [
-        (ProcessCommand::new("rpicam-hello", ["--list-cameras"]), 0),
-        (ProcessCommand::new("libcamera-hello", ["--list-cameras"]), 0),
-        // Counts from 1.
-        (ProcessCommand::new("cam", ["-l"]), 1),
-    ];
+    let of_apps = ["rpicam-hello", "libcamera-hello", "rpicam-vid", "libcamera-vid"];
+    let of_apps = of_apps.map(|program| (ProcessCommand::new(program, ["--list-cameras"]), 0));
+    // Counts from 1.
+    let lists = of_apps.into_iter().chain([(ProcessCommand::new("cam", ["-l"]), 1)]).collect::<Vec<_>>();
     let found = lists.iter().find_map(|(command, first)| Some((output(command)?, *first)));
     found.map_or_else(Vec::new, |(list, first)| parse(&list, first))
 }
