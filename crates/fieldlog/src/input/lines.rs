@@ -122,8 +122,9 @@ impl LineReader {
             self.damage.note(DamageKind::Utf16, number);
             bytes = &self.utf8;
         }
-        if bytes.ends_with(b"\r") {
-            bytes = &bytes[..bytes.len() - 1];
+        // A file that went from one system to another more than once may have several.
+        while let Some(before) = bytes.strip_suffix(b"\r") {
+            bytes = before;
         }
         if std::str::from_utf8(bytes).is_err() {
             self.damage.note(DamageKind::NotUtf8, number);
@@ -132,7 +133,7 @@ impl LineReader {
             self.plain.clear();
             colours::strip(bytes, &mut self.plain);
             // A colour is often reset behind the line end.
-            if self.plain.ends_with(b"\r") {
+            while self.plain.ends_with(b"\r") {
                 self.plain.pop();
             }
             bytes = &self.plain;

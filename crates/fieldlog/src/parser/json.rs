@@ -12,11 +12,16 @@ const DEPTH: usize = 8;
 
 /// Reads `line`, which begins with `{`, and appends its fields.
 pub fn read(line: &[u8], fields: &mut Fields) -> ParseResult {
+    read_to(line, fields).0
+}
+
+/// The same, and where the object ends in the line, or breaks off.
+pub fn read_to(line: &[u8], fields: &mut Fields) -> (ParseResult, usize) {
     let from = fields.append(line);
     let mut scanner = Scanner { line, from, at: 0 };
     match scanner.object(fields, DEPTH) {
-        Some(()) => ParseResult::Complete,
-        None => ParseResult::Truncated { at: scanner.at },
+        Some(()) => (ParseResult::Complete, scanner.at),
+        None => (ParseResult::Truncated { at: scanner.at }, scanner.at),
     }
 }
 

@@ -59,6 +59,12 @@ pub fn holds_record(text: &[u8]) -> bool {
     memmem::find_iter(text, b"record").any(|at| names_run(&text[at + b"record".len()..]))
 }
 
+/// Where a kind of record with its run stands, not before `from`.
+pub fn named_record(text: &[u8], from: usize) -> Option<usize> {
+    let behind = text.get(from..)?;
+    memmem::find_iter(behind, b"record").find(|at| names_run(&behind[at + b"record".len()..])).map(|at| from + at)
+}
+
 /// Whether a kind and a run follow the key `record`.
 fn names_run(rest: &[u8]) -> bool {
     /// Quotes, colons, commas and escapes between two words.

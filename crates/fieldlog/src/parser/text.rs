@@ -37,6 +37,10 @@ pub fn read(line: &[u8], fields: &mut Fields) -> ParseResult {
         at += 1;
         if line.get(at) == Some(&b'"') {
             let Some(end) = quoted(line, at + 1, key, from, fields) else { return ParseResult::Truncated { at } };
+            // Another record was written right behind it.
+            if line.get(end).is_some_and(|next| *next != b' ') {
+                return ParseResult::Truncated { at: end };
+            }
             at = end;
             continue;
         }

@@ -1,6 +1,7 @@
 //! The same day in every form that logs come in gives the same report.
 
 mod day;
+mod joined;
 mod journal;
 mod locales;
 mod newest_first;

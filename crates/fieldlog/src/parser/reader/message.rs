@@ -1,7 +1,7 @@
 //! Messages and what stands around them: forms in one another, records, the journal's entries.
 
 use super::source::SHORTEST;
-use super::{Context, DEPTH, EntryReader, Origin, PARTS, Waiting};
+use super::{Context, DEPTH, EntryReader, PARTS, Waiting};
 use crate::input::{MAX_LINE, strip_colours};
 use crate::parser::fields::Fields;
 use crate::parser::json_document::{JsonSplitter, strings};
@@ -21,6 +21,9 @@ impl EntryReader {
             return false;
         }
         context.depth += 1;
+        if self.take_apart(text, &context, entry.line) {
+            return false;
+        }
         match text.first() {
             None => return false,
             Some(b'{') => return self.object(text, context, entry),
@@ -86,7 +89,7 @@ impl EntryReader {
         let message = &text[message..];
         if message.starts_with(b"[s=") && message.ends_with(b"]") && self.waiting.is_empty() {
             if let Some((text, number, ended)) = verbose::read(message, &mut self.lines, &mut entry.fields) {
-                self.waiting.push_back(Waiting { text, number, ended, host: Vec::new(), origin: Origin::Line });
+                self.waiting.push_back(Waiting::line(text, number, ended));
             }
             return self.journal(context, entry, false);
         }
@@ -109,7 +112,7 @@ impl EntryReader {
         while let Some(syslog::Counted { message, whole, next }) = syslog::counted(rest) {
             if message.len() >= SHORTEST {
                 let (text, ended) = (rest[message].to_vec(), ended || whole);
-                self.waiting.push_back(Waiting { text, number, ended, host: Vec::new(), origin: Origin::Part });
+                self.waiting.push_back(Waiting { ended, ..Waiting::part(text, number, Vec::new()) });
             }
             let Some(next) = next else { return };
             rest = &rest[next..];
@@ -128,7 +131,7 @@ impl EntryReader {
         let Some((message, more)) = messages.split_first() else { return false };
         for text in more {
             let (text, host) = (text.clone(), context.host.clone());
-            self.waiting.push_back(Waiting { text, number: entry.line, ended: true, host, origin: Origin::Part });
+            self.waiting.push_back(Waiting::part(text, entry.line, host));
         }
         context.stamp = stamp;
         self.parse(message, context, entry, true)
@@ -153,8 +156,11 @@ impl EntryReader {
 
     /// An object: a record in JSON, an entry of the journal, or a message in the fields of something else.
     fn object(&mut self, text: &[u8], context: Context, entry: &mut Entry) -> bool {
-        let result = json::read(text, &mut entry.fields);
+        let (result, end) = json::read_to(text, &mut entry.fields);
         self.cut(text, result, entry);
+        if result == ParseResult::Complete && context.depth <= DEPTH {
+            self.behind_object(text, end, &context, entry.line);
+        }
         if entry.fields.get("record").is_some() {
             return self.finish(context, entry);
         }
@@ -179,19 +185,14 @@ impl EntryReader {
     fn cut(&mut self, text: &[u8], result: ParseResult, entry: &mut Entry) {
         let ParseResult::Truncated { at } = result else { return };
         entry.truncated |= ours::is_cut(text);
+        let next = [ours::next_record(text, at), ours::named_record(text, at.max(1))].into_iter().flatten().min();
+        let Some(next) = next else { return };
         // Of a line that breaks off again and again the end is left: each part is read anew.
-        if self.parts < PARTS
-            && let Some(next) = ours::next_record(text, at)
-        {
-            let rest = text[next..].to_vec();
-            self.waiting.push_front(Waiting {
-                text: rest,
-                number: entry.line,
-                ended: true,
-                host: Vec::new(),
-                origin: Origin::Part,
-            });
+        if self.parts < PARTS {
+            self.waiting.push_front(Waiting::part(text[next..].to_vec(), entry.line, Vec::new()));
             self.parts += 1;
+        } else {
+            self.lost.note(entry.line, &text[next..]);
         }
     }
 
@@ -242,13 +243,23 @@ impl EntryReader {
             entry.times = times.max(1);
             message = message[range].to_vec();
         }
+        if self.take_apart(&message, &context, entry.line) {
+            return false;
+        }
+        let fields = &mut entry.fields;
         let program = match wrapped::program(fields).or(fields.get("_COMM")) {
             _ if fields.get("_TRANSPORT") == Some(b"kernel") => b"kernel".to_vec(),
             program => program.unwrap_or_default().to_vec(),
         };
         if matches!(message.first(), Some(b't' | b'r' | b'{')) && !message.starts_with(b"{\"MESSAGE") {
-            let result = if message[0] == b'{' { json::read(&message, fields) } else { text::read(&message, fields) };
+            let (result, end) = match message[0] {
+                b'{' => json::read_to(&message, fields),
+                _ => (text::read(&message, fields), message.len()),
+            };
             if fields.get("record").is_some() {
+                if result == ParseResult::Complete {
+                    self.behind_object(&message, end, &context, entry.line);
+                }
                 entry.truncated |= result != ParseResult::Complete;
                 return self.finish(context, entry);
             }

@@ -2,6 +2,7 @@
 
 mod message;
 mod placed;
+mod several;
 mod source;
 
 use super::csv::Table;
@@ -48,7 +49,21 @@ struct Waiting {
     number: u64,
     ended: bool,
     host: Vec<u8>,
+    /// When a message was written of which this is a part, where that stands around it.
+    stamp: Option<Stamp>,
     origin: Origin,
+}
+
+impl Waiting {
+    /// A whole part of a line.
+    fn part(text: Vec<u8>, number: u64, host: Vec<u8>) -> Waiting {
+        Waiting { text, number, ended: true, host, stamp: None, origin: Origin::Part }
+    }
+
+    /// A line that was looked at already.
+    fn line(text: Vec<u8>, number: u64, ended: bool) -> Waiting {
+        Waiting { text, number, ended, host: Vec::new(), stamp: None, origin: Origin::Line }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -214,7 +229,7 @@ impl EntryReader {
     }
 
     fn entry(&mut self, waiting: Waiting, entry: &mut Entry) -> bool {
-        let Waiting { text, ended, host, origin, .. } = waiting;
+        let Waiting { text, ended, host, stamp, origin, .. } = waiting;
         if self.newest_first && memmem::find(&text, b"last message repeated ").is_some() {
             self.again = Some((entry.line, text));
             return false;
@@ -234,7 +249,7 @@ impl EntryReader {
             let context = Context::default();
             return self.journal(context, entry, false);
         }
-        let mut context = Context { host, ..Context::default() };
+        let mut context = Context { host, stamp, ..Context::default() };
         let (waiting, partial) = (self.waiting.len(), self.partial.len());
         let is_entry = match self.table_row(&text, origin, &mut context, entry) {
             Some(is_entry) => is_entry,

@@ -30,7 +30,7 @@ impl EntryReader {
                 self.message.extend_from_slice(line.bytes);
                 let (number, ended) = (line.number, line.ended);
                 let text = std::mem::take(&mut self.message);
-                Waiting { text, number, ended, host: Vec::new(), origin: Origin::Line }
+                Waiting::line(text, number, ended)
             }
         };
         if waiting.origin == Origin::Part {
@@ -104,7 +104,7 @@ impl EntryReader {
         if text.len() < SHORTEST {
             return;
         }
-        self.waiting.push_back(Waiting { text, number, ended: true, host, origin: Origin::Part });
+        self.waiting.push_back(Waiting::part(text, number, host));
     }
 
     /// A row of a table, where the input is one.
@@ -138,7 +138,7 @@ impl EntryReader {
             // Another row, or a line of something else: the row before was cut.
             if is_line(line.bytes) || line.bytes.starts_with(b"{\"") || wrapped::begins_row(line.bytes) {
                 let (text, number, ended) = (line.bytes.to_vec(), line.number, line.ended);
-                self.waiting.push_back(Waiting { text, number, ended, host: Vec::new(), origin: Origin::Line });
+                self.waiting.push_back(Waiting::line(text, number, ended));
                 break;
             }
             row.push(b'\n');
@@ -161,7 +161,7 @@ impl EntryReader {
             let inside = line.bytes.trim_ascii();
             if !line.bytes.starts_with(b"        ") || inside.is_empty() || ours::starts_as_record(inside) {
                 let (text, number, ended) = (line.bytes.to_vec(), line.number, line.ended);
-                self.waiting.push_back(Waiting { text, number, ended, host: Vec::new(), origin: Origin::Line });
+                self.waiting.push_back(Waiting::line(text, number, ended));
                 return;
             }
             if entry.message.len() < LONGEST {
