@@ -17,7 +17,7 @@ fn log(
         format!("time=2026-11-21T{:02}:{:02}:{:02}.500Z level=info", second / 3600, second / 60 % 60, second % 60)
     };
     let threshold = threshold.map_or(String::new(), |threshold| format!(" threshold={threshold}"));
-    let mut log = format!("{} record=start run=0a1b2c3d host=line3 version=0.1.0{threshold}\n", time(0));
+    let mut log = format!("{} record=start run=0a1b2c3d host=line3 version=0.1.0{threshold} previous=none\n", time(0));
     if let Some(event) = event {
         let _ = writeln!(log, "{} record=event run=0a1b2c3d frame=part-1 score=0.999 threshold={event}", time(1));
     }

@@ -72,7 +72,7 @@ pub struct Entry {
     pub pid: Option<u64>,
     /// Whether it is truncated: fields may be missing.
     pub truncated: bool,
-    /// Whether it is a status without its counts.
+    /// Whether it is a record without what all of its kind have, such as a status without its counts.
     pub cut_short: bool,
     /// For how many equal messages it stands.
     pub times: u64,

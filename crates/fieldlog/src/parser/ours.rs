@@ -41,7 +41,9 @@ pub fn starts_as_record(message: &[u8]) -> bool {
 
 /// Whether a line holds a record's kind, so that it is ours even where it cannot be read.
 pub fn has_kind(line: &[u8]) -> bool {
-    kind_at(line, b"record=").is_some() || kind_at(line, b"\"record\":\"").is_some()
+    kind_at(line, b"record=").is_some()
+        || kind_at(line, b"\"record\":\"").is_some()
+        || kind_at(line, b"\"record\": \"").is_some()
 }
 
 /// Where `record=` and a known kind stand.
@@ -129,6 +131,7 @@ pub fn is_cut(line: &[u8]) -> bool {
     has_kind(line)
         || line.starts_with(b"record=") && line.len() < 40
         || line.starts_with(b"{\"time\":\"2")
+        || line.starts_with(b"{\"time\": \"2")
         || line.starts_with(b"{\"__CURSOR\"")
         || memmem::find(line, b"\"__REALTIME_TIMESTAMP\"").is_some()
         || line.starts_with(b"time=2") && memmem::find(line, b" msg=").is_none()
@@ -139,10 +142,21 @@ pub fn own_time(fields: &Fields) -> Option<Millis> {
     Some(time::rfc3339(fields.get("time")?)?.0)
 }
 
-/// Whether it is a status that breaks off before the last of its counts, as of lines that were cut at a screen's width.
-pub fn lacks_counts(fields: &Fields) -> bool {
+/// Whether a record lacks what all of its kind have, as of lines that were cut or folded at a screen's width.
+pub fn is_short(fields: &Fields) -> bool {
     const COUNTS: [&str; 5] = ["captured", "inspected", "skipped_similar", "dropped_stale", "failed"];
-    fields.get("record") == Some(b"status") && COUNTS.iter().any(|count| fields.count(count).is_none())
+    let lacks = |key: &str| fields.get(key).is_none();
+    let lacks_counts = COUNTS.iter().any(|count| fields.count(count).is_none());
+    match fields.get("record") {
+        Some(b"status") => lacks_counts,
+        Some(b"stop") => lacks_counts && (!lacks("uptime_s") || lacks("captured")),
+        // Behind its id stand the score and what that is compared with.
+        Some(b"event") => lacks("score") || !lacks("id") && lacks("threshold"),
+        Some(b"fault") => lacks("fault") || lacks("state") || lacks("cause"),
+        // What a start has at its end.
+        Some(b"start") => !lacks("version") && lacks("previous"),
+        _ => false,
+    }
 }
 
 /// When a frame was captured, in UTC, as the names of its images have it: `20261128T202711017Z-part.png`.

@@ -156,6 +156,15 @@ fn describe(board: &Board) -> String {
     parts.join("; ")
 }
 
+/// Whether the fates of a board's frames add up to what was captured.
+fn sum(board: &Board) -> &'static str {
+    match (board.counts_lost, board.frames.add_up()) {
+        (true, _) => "further counts were lost with the ends of lines",
+        (false, true) => "they add up",
+        (false, false) => "THEY DO NOT ADD UP",
+    }
+}
+
 /// The causes of interruptions, each with its duration; `None` without interruption.
 fn blind(board: &Board) -> Option<String> {
     let watch = board.watch;

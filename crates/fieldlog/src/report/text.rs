@@ -302,7 +302,7 @@ fn watched(board: &Board, out: &mut String) {
 
 fn frames(board: &Board, out: &mut String) {
     let frames = board.frames;
-    let sum = if frames.add_up() { "they add up" } else { "THEY DO NOT ADD UP" };
+    let sum = super::sum(board);
     let text = format!(
         "Frames: {} captured = {} inspected + {} skipped as similar + {} dropped as stale + {} failed; {sum}",
         humanize::count(frames.captured),

@@ -46,7 +46,7 @@ fn run(begin: i64, seconds: i64, month: &dyn Fn(i64) -> String, local: &dyn Fn(i
             ),
         );
     }
-    log + &line(seconds + 1, "record=stop run=0a1b2c3d reason=asked")
+    log + &line(seconds + 1, "record=stop run=0a1b2c3d reason=asked captured=1")
 }
 
 fn month_of(names: &str) -> impl Fn(i64) -> String {

@@ -1,5 +1,6 @@
 //! The same day in every form that logs come in gives the same report.
 
+mod cut;
 mod day;
 mod joined;
 mod journal;

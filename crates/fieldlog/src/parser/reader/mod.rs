@@ -82,6 +82,8 @@ struct Context {
     program: Vec<u8>,
     pid: Option<u64>,
     depth: usize,
+    /// Whether it is a row of a table.
+    is_row: bool,
 }
 
 /// Entries of one input.
@@ -116,9 +118,9 @@ pub struct EntryReader {
     unread: Unread,
     /// Lines that hold a record which could not be read.
     lost: Unread,
-    /// Statuses without their counts, one after the other.
+    /// Records that were cut, where they are more than a power cut tears.
     cut_short: Unread,
-    /// How many they are since the last whole one, and the first of them.
+    /// How many there are since the last start, and the first of them.
     cut_in_row: u64,
     first_cut: (u64, Vec<u8>),
     /// Whether the newest line comes first.
@@ -211,7 +213,7 @@ impl EntryReader {
             (&self.lost, "with a record that could not be read"),
             (
                 &self.cut_short,
-                "with a status that breaks off before its counts, as where lines were cut at a screen's width",
+                "with a record that breaks off, as where lines were cut or folded at a screen's width; what it lost is not in the report",
             ),
             (&self.referring, "that repeat the line below them, newest first, and do not count"),
         ]
@@ -261,11 +263,12 @@ impl EntryReader {
             self.lost.note(entry.line, &text);
             entry.truncated = false;
         }
-        if is_entry && matches!(entry.record(), b"start" | b"status") {
+        let cut = entry.truncated || entry.cut_short;
+        if is_entry && entry.kind == EntryKind::Record {
             self.note_cut(&text, entry);
         }
         // What a line lost with its end is damage, and named as that.
-        if is_entry && !entry.truncated && !entry.cut_short && entry.kind == EntryKind::Record && entry.time.is_none() {
+        if is_entry && !cut && entry.kind == EntryKind::Record && entry.time.is_none() {
             let unread = if self.has_stamp { &mut self.unplaced } else { &mut self.timeless };
             unread.note(entry.line, &text);
         }
@@ -276,24 +279,27 @@ impl EntryReader {
         is_entry
     }
 
-    /// A power cut tears one line, and what follows has the counts: that is damage. Where statuses follow one another without
-    /// them, numbers of the report are missing.
+    /// A power cut tears one line, and behind it a run starts: that is damage. Where more lines are cut, as at a screen's width,
+    /// numbers of the report are missing.
     fn note_cut(&mut self, text: &[u8], entry: &mut Entry) {
-        if !entry.cut_short {
-            self.cut_in_row = 0;
-        } else if !entry.truncated {
-            self.cut_in_row += 1;
-            match self.cut_in_row {
-                1 => {
-                    self.first_cut = (entry.line, text.to_vec());
-                    entry.truncated = true;
-                    return;
-                }
-                2 => self.cut_short.note(self.first_cut.0, &self.first_cut.1),
-                _ => (),
+        if !entry.truncated && !entry.cut_short {
+            if matches!(entry.record(), b"start" | b"goes_on") {
+                self.cut_in_row = 0;
             }
-            self.cut_short.note(entry.line, text);
+            return;
         }
+        self.cut_in_row += 1;
+        if self.cut_in_row == 1 {
+            self.first_cut = (entry.line, text.to_vec());
+            entry.truncated = true;
+            return;
+        }
+        if self.cut_in_row == 2 {
+            self.cut_short.note(self.first_cut.0, &self.first_cut.1);
+        }
+        self.cut_short.note(entry.line, text);
+        // It is named as this, and not once more as damage.
+        entry.truncated = false;
     }
 
     /// Whether a part of a line waits to be read.

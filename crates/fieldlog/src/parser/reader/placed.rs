@@ -12,13 +12,13 @@ impl EntryReader {
     pub(super) fn finish(&mut self, context: Context, entry: &mut Entry) -> bool {
         let own = ours::own_time(&entry.fields);
         entry.time = own;
-        if ours::lacks_counts(&entry.fields) {
-            let before_counts = entry.fields.get("captured").is_none();
-            // Where the line looks whole, its last value may be cut, too; counts are used only where all are there.
-            if before_counts && !entry.truncated {
+        // A table has the columns that somebody chose.
+        if ours::is_short(&entry.fields) && !(context.is_row && entry.record() != b"status") {
+            // Where the line looks whole, its last value may be cut, too. Counts are used only where all are there.
+            if !entry.truncated && entry.fields.get("captured").is_none() {
                 entry.fields.pop();
             }
-            entry.cut_short = before_counts || !entry.truncated;
+            entry.cut_short = true;
         }
         if let Some(stamp) = context.stamp {
             let hint = own.or_else(|| ours::image_time(&entry.fields));

@@ -149,7 +149,7 @@ impl EntryReader {
             row.push(b'"');
         }
         table.read(&row, &mut entry.fields);
-        let context = std::mem::take(context);
+        let context = Context { is_row: true, ..std::mem::take(context) };
         Some(self.wrapped(context, entry).unwrap_or(false))
     }
 

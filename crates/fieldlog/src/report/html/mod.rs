@@ -250,11 +250,11 @@ fn facts(board: &Board) -> Markup {
     };
     facts.push((humanize::count(frames.captured), format!("frames captured{without}")));
     let fates = format!(
-        "inspected; {} skipped as similar, {} dropped as stale, {} failed{}",
+        "inspected; {} skipped as similar, {} dropped as stale, {} failed; {}",
         humanize::count(frames.skipped_similar),
         humanize::count(frames.dropped_stale),
         humanize::count(frames.failed),
-        if frames.add_up() { "; they add up" } else { "; THEY DO NOT ADD UP" }
+        crate::report::sum(board)
     );
     facts.push((humanize::count(frames.inspected), fates));
     facts.push((humanize::count(board.defects), "frames with defects".into()));

@@ -146,7 +146,7 @@ pub struct Board {
     pub heat_seconds: f64,
     /// Statuses whose frames do not add up.
     pub sums_wrong: Occurrences,
-    /// Whether statuses lost their counts with the ends of their lines.
+    /// Whether records lost what they count with the ends of their lines.
     pub counts_lost: bool,
     /// Clocks that were set, and missing lines.
     pub discontinuities: Vec<(Discontinuity, LineRef)>,
@@ -270,6 +270,12 @@ impl Board {
                 return Some(input);
             }
         }
+        if entry.cut_short && matches!(kind, b"event" | b"fault") {
+            // It shows that the run went on, but not what happened.
+            self.run(entry, line_ref);
+            self.counts_lost = true;
+            return None;
+        }
         // These have their own ways to be recognized.
         let numbered = kind == b"event" && event_number(entry).is_some();
         if !numbered
@@ -329,7 +335,7 @@ impl Board {
                     run.begun = false;
                 }
             }
-            b"status" => {
+            b"status" if !entry.cut_short => {
                 let at = self.run(entry, line_ref);
                 self.recent[at].baseline(Status::read(&entry.fields), entry.time, line_ref);
             }
