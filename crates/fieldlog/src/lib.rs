@@ -32,11 +32,18 @@ mod summary;
 mod time_range;
 
 pub use error::FieldlogError;
-pub use input::{LogSource, find as find_logs};
+pub use input::LogSource;
 pub use report::Report;
 pub use time_range::{TimeRange, parse_time};
 
 use merge::MergedReader;
+use std::path::PathBuf;
+
+/// The inputs that the paths name: `-` is standard input, of a folder all files that are logs by their names or by their beginning.
+/// What is beyond the limits or has to be unpacked is [`LogSource::PassedOver`], so that the report names it.
+pub fn find_logs(paths: &[PathBuf]) -> Vec<LogSource> {
+    input::find(paths, &parser::holds_record)
+}
 
 /// Reads `sources` and reports what happened within `range`.
 ///

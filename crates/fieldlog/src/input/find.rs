@@ -1,24 +1,44 @@
 //! Which files of a folder are logs.
 
+use super::decompress::{DETECT_BYTES, FileKind, decompressed, detect};
+use super::regular::open_log;
 use super::source::LogSource;
 use std::collections::HashSet;
+use std::fs::DirEntry;
+use std::io::{Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// How deep folders are searched: a folder for each plant, line, board and year, and in it one for rotated files.
 const DEPTH: usize = 16;
 /// The most files that are taken from a folder.
 const FILES: usize = 10_000;
+/// As much of a file without the name of a log is looked at for a record, in bytes.
+const LOOK: u64 = 64 << 10;
+/// Endings of packed files that are not unpacked here.
+const PACKED: [&str; 16] = [
+    ".xz", ".bz2", ".zip", ".7z", ".lz4", ".lzma", ".lzo", ".br", ".rar", ".z", ".tar", ".tgz", ".tar.gz", ".tar.zst",
+    ".txz", ".tbz2",
+];
+/// Endings of what is no log: it is not opened. A folder of records may have very many pictures.
+const OTHERS: [&str; 17] = [
+    ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pnm", ".ppm", ".pgm", ".pbm", ".gif", ".npy", ".npz",
+    ".onnx", ".toml", ".html",
+];
 
-/// The inputs that the paths name: `-` is standard input, of a folder all files whose names are those of logs. What is beyond the
-/// limits is an input, too, so that the report names it: [`LogSource::PassedOver`].
-pub fn find(paths: &[PathBuf]) -> Vec<LogSource> {
+/// What tells whether the beginning of a file holds a record.
+pub type HoldsRecord<'a> = &'a dyn Fn(Box<dyn Read>) -> bool;
+
+/// The inputs that the paths name: `-` is standard input, of a folder all files whose names are those of logs, and others that
+/// begin as a log does (`holds_record`). What is beyond the limits or has to be unpacked is an input, too, so that the report
+/// names it: [`LogSource::PassedOver`].
+pub fn find(paths: &[PathBuf], holds_record: HoldsRecord) -> Vec<LogSource> {
     let mut sources: Vec<LogSource> = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
             sources.push(LogSource::Stdin);
         } else if path.is_dir() {
             let mut search = Search::default();
-            search.folder(path, DEPTH);
+            search.folder(path, DEPTH, holds_record);
             search.files.sort();
             let passed_over = search.passed_over();
             let files: Vec<PathBuf> = search.files.into_iter().take(FILES).collect();
@@ -46,30 +66,81 @@ struct Search {
     /// Folders that lie too deep, by count, and the first.
     deep: u64,
     first_deep: Option<PathBuf>,
+    /// Files that have to be unpacked first, by count, and the first with what it is.
+    packed: u64,
+    first_packed: Option<(PathBuf, String)>,
 }
 
 impl Search {
-    fn folder(&mut self, folder: &Path, depth: usize) {
+    fn folder(&mut self, folder: &Path, depth: usize, holds_record: HoldsRecord) {
         let Ok(entries) = std::fs::read_dir(folder) else {
             // Opening it will report why.
             self.files.push(folder.to_path_buf());
             return;
         };
-        for entry in entries.flatten() {
+        let mut entries: Vec<_> = entries.flatten().collect();
+        entries.sort_by_key(DirEntry::file_name);
+        for entry in entries {
             let Ok(kind) = entry.file_type() else { continue };
             let path = entry.path();
             if kind.is_dir() && depth > 0 {
-                self.folder(&path, depth - 1);
+                self.folder(&path, depth - 1, holds_record);
             } else if kind.is_dir() {
                 self.deep += 1;
                 self.first_deep.get_or_insert(path);
-            } else if !path.is_dir() && is_log(&entry.file_name().to_string_lossy()) {
-                // A pipe or a link to nothing with the name of a log, too: opening it will report what it is.
-                if self.files.len() < 4 * FILES {
-                    self.files.push(path);
-                } else {
-                    self.more += 1;
-                }
+            } else if !path.is_dir() {
+                self.file(path, &entry.file_name().to_string_lossy().to_ascii_lowercase(), holds_record);
+            }
+        }
+    }
+
+    /// A file by its name, in small letters, or else by its beginning.
+    fn file(&mut self, path: PathBuf, name: &str, holds_record: HoldsRecord) {
+        if !is_log(name) && !self.other(&path, name, holds_record) {
+            return;
+        }
+        // A pipe or a link to nothing with the name of a log, too: opening it will report what it is.
+        if self.files.len() < 4 * FILES {
+            self.files.push(path);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Whether a file without the name of a log is one, as `lineside.log.1.old` may be.
+    fn other(&mut self, path: &Path, name: &str, holds_record: HoldsRecord) -> bool {
+        let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+        if ends(&OTHERS) {
+            return false;
+        }
+        let is_packed = ends(&PACKED);
+        let mut packed = |what: String| {
+            self.packed += 1;
+            self.first_packed.get_or_insert_with(|| (path.to_path_buf(), what));
+            false
+        };
+        let file = match open_log(path) {
+            Ok(file) => file,
+            // Opening it will report why.
+            Err(error) => return error.kind() == ErrorKind::PermissionDenied && name.contains("log"),
+        };
+        let mut first = Vec::new();
+        if (&file).take(DETECT_BYTES as u64).read_to_end(&mut first).is_err() {
+            return name.contains("log");
+        }
+        match detect(&first) {
+            FileKind::NotALog => false,
+            FileKind::Journal => {
+                packed("a file of the journal: read it with `journalctl --file FILE -o export`".into())
+            }
+            FileKind::Unsupported(with) if is_packed || name.contains("log") => {
+                packed(format!("compressed or archived: extract it first with `{with}`"))
+            }
+            FileKind::Unsupported(_) => false,
+            _ if is_packed => packed("compressed or archived: extract it first".into()),
+            FileKind::Text | FileKind::Gzip | FileKind::Zstd => {
+                let whole = Cursor::new(first).chain(file);
+                decompressed(Box::new(whole)).is_ok_and(|stream| holds_record(Box::new(stream.take(LOOK))))
             }
         }
     }
@@ -93,14 +164,20 @@ impl Search {
                 first.display()
             ));
         }
-        (!parts.is_empty()).then(|| parts.join("; ") + ": name them, or folders with fewer files")
+        if !parts.is_empty() {
+            parts = vec![parts.join("; ") + ": name them, or folders with fewer files"];
+        }
+        if let Some((first, what)) = &self.first_packed {
+            let (files, are) = if self.packed == 1 { ("file", "is") } else { ("files", "are") };
+            parts.push(format!("{} {files} {are} passed over, {} among them: {what}", self.packed, first.display()));
+        }
+        (!parts.is_empty()).then(|| parts.join("; "))
     }
 }
 
-/// `events.jsonl`, `events-20261121T041500123Z.jsonl`, `lineside.log.3.gz`, `syslog`, `board7.txt`, `journal.export.zst`.
+/// A name in small letters: `events.jsonl`, `events-20261121T041500123Z.jsonl`, `lineside.log.3.gz`, `syslog`, `board7.txt`, `journal.export.zst`.
 fn is_log(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(name);
     let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
     [".jsonl", ".json", ".ndjson", ".log", ".txt", ".csv", ".tsv", ".export"].iter().any(|end| name.ends_with(end))
         || ["syslog", "journal", "messages"].iter().any(|begin| name.starts_with(begin) && !name.contains('.'))
@@ -124,7 +201,7 @@ mod tests {
             "Explore-logs-2026-11-28.csv",
             "hits.ndjson.gz",
         ] {
-            assert!(is_log(name), "{name}");
+            assert!(is_log(&name.to_ascii_lowercase()), "{name}");
         }
         for name in ["a.png", "journal.png", "bundle.toml", "out.npy", ".hidden", "20261121"] {
             assert!(!is_log(name), "{name}");
@@ -138,7 +215,7 @@ mod tests {
         for name in ["b.log", "a.png", "line3/events.jsonl"] {
             std::fs::write(folder.path().join(name), "x").unwrap();
         }
-        let found = find(&[folder.path().to_path_buf(), folder.path().join("b.log"), "-".into()]);
+        let found = find(&[folder.path().to_path_buf(), folder.path().join("b.log"), "-".into()], &|_| false);
         assert_eq!(found.len(), 3, "{found:?}");
         assert!(matches!(&found[1], LogSource::File(path) if path.ends_with("line3/events.jsonl")));
     }
@@ -153,7 +230,7 @@ mod tests {
         std::fs::create_dir_all(deep.join("too deep")).unwrap();
         std::fs::write(deep.join("a.log"), "x").unwrap();
         std::fs::write(deep.join("too deep/b.log"), "x").unwrap();
-        let found = find(&[folder.path().to_path_buf()]);
+        let found = find(&[folder.path().to_path_buf()], &|_| false);
         assert!(matches!(&found[0], LogSource::File(path) if path.ends_with("a.log")), "{found:?}");
         let LogSource::PassedOver { what, .. } = &found[1] else { panic!("{found:?}") };
         assert!(

@@ -79,8 +79,12 @@ impl Input {
     /// What it has in common with files that were rotated from the same one: `lineside.log.3.gz` and `lineside.log`,
     /// `events-20261121T041500123Z.jsonl` and `events.jsonl`.
     pub fn family(&self) -> String {
-        let name = self.name.strip_suffix(".gz").or_else(|| self.name.strip_suffix(".zst")).unwrap_or(&self.name);
+        const ENDINGS: [&str; 7] = [".gz", ".zst", ".old", ".bak", ".orig", ".save", "~"];
         let digits = |c: char| c.is_ascii_digit() || "-.TZ".contains(c);
+        let mut name = self.name.as_str();
+        while let Some(shorter) = ENDINGS.iter().find_map(|end| name.strip_suffix(end)) {
+            name = shorter;
+        }
         let name = name.trim_end_matches(digits);
         match name.rsplit_once('.') {
             Some((stem, end)) if !end.contains('/') => format!("{}.{end}", stem.trim_end_matches(digits)),
@@ -108,6 +112,8 @@ mod tests {
             ("a/lineside.log.3.gz", "a/lineside.log"),
             ("a/events-20261121T041500123Z.jsonl", "a/events.jsonl"),
             ("a.d/syslog.1", "a.d/syslog"),
+            ("a/lineside.log.1.old", "a/lineside.log"),
+            ("a/lineside.log.bak", "a/lineside.log"),
         ] {
             assert_eq!(family(rotated), family(newest));
         }

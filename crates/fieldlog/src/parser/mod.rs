@@ -37,6 +37,9 @@ pub use local_clock::LocalClock;
 pub use reader::EntryReader;
 pub use time::Millis;
 
+use crate::input::LineReader;
+use std::io::Read;
+
 /// Who wrote an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EntryKind {
@@ -76,6 +79,18 @@ pub struct Entry {
     pub cut_short: bool,
     /// For how many equal messages it stands.
     pub times: u64,
+}
+
+/// Whether a record of ours is in a stream, read or not.
+pub fn holds_record(stream: Box<dyn Read>) -> bool {
+    let mut entries = EntryReader::new(LineReader::new(stream), LocalClock::default());
+    let mut entry = Entry::default();
+    while entries.next(&mut entry) {
+        if !entry.record().is_empty() {
+            return true;
+        }
+    }
+    entries.unread().iter().any(|(unread, _)| unread.count > 0)
 }
 
 impl Default for Entry {

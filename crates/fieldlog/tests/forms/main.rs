@@ -2,6 +2,7 @@
 
 mod cut;
 mod day;
+mod folders;
 mod joined;
 mod journal;
 mod locales;
