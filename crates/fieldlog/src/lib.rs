@@ -59,7 +59,7 @@ pub fn inspect(sources: Vec<LogSource>, range: TimeRange, progress: &mut dyn FnM
     let total = merged.total_bytes();
     let mut summary = summary::Summary::read(merged, range, &mut |read| progress(read, total));
     let orders: Vec<_> = summary.inputs.iter().map(|input| input.order).collect();
-    if let Some(sources) = again.filter(|_| orders.iter().any(|order| order.older > 0)) {
+    if let Some(sources) = again.filter(|_| orders.iter().any(order::Order::is_new)) {
         let merged = MergedReader::new(sources, &orders);
         summary = summary::Summary::read(merged, range, &mut |read| progress(read, total));
     }

@@ -27,11 +27,18 @@ pub struct Order {
     pub first_line: u64,
     /// The earliest time of the input.
     pub earliest: Option<Millis>,
+    /// A 29 February that fits no year of the lines before it: in a log without years, all of them are of that one.
+    pub leap: Option<Millis>,
     forwards: u64,
     backwards: u64,
 }
 
 impl Order {
+    /// Whether the input has to be read once more to be understood.
+    pub fn is_new(&self) -> bool {
+        self.older > 0 || self.leap.is_some()
+    }
+
     /// Whether the newest line comes first.
     pub fn newest_first(&self) -> bool {
         self.backwards > self.forwards
@@ -123,6 +130,11 @@ pub fn hold(entries: &mut EntryReader, limit: usize, newest_first: bool) -> Opti
             return None;
         }
         all.push(entry.clone());
+    }
+    // Backwards, local time was taken as that of the last line's zone: the first line's is what is assumed of a log.
+    if let Some(steps) = entries.steps().filter(|steps| newest_first && *steps != 0) {
+        let local = all.iter_mut().filter(|entry| entry.fields.get("time").is_none());
+        local.for_each(|entry| entry.time = entry.time.map(|time| time + steps));
     }
     Some((put_in_order(all, newest_first).into_iter(), size))
 }

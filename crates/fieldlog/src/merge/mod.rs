@@ -187,7 +187,7 @@ impl MergedReader {
             Ok(stream) => stream,
             Err(error) => return self.mark_unreadable(input, &error),
         };
-        let clock = self.clocks[input].take().unwrap_or_else(|| LocalClock::new(self.newest(input)));
+        let clock = self.clocks[input].take().unwrap_or_else(|| self.new_clock(input));
         let order = self.orders[input];
         let read = self.read.get();
         let mut entries = EntryReader::new(LineReader::new(stream), clock.clone());
@@ -262,6 +262,7 @@ impl MergedReader {
             input.first_unread.get_or_insert_with(|| UnreadLine { line: *line, text: text.clone() });
         }
         input.order = open.watch.order();
+        input.order.leap = open.entries.leap();
         if input.order.older > 0 {
             let Order { older, first_line, .. } = input.order;
             let advice = "read it from a file, or turn it round first with `tac`";
@@ -309,7 +310,9 @@ impl MergedReader {
     fn beginning(&self, input: usize) -> io::Result<EntryReader> {
         const LOOK: u64 = 1 << 20;
         let (stream, _) = self.stream(input)?;
-        Ok(EntryReader::new(LineReader::new(Box::new(stream.take(LOOK))), LocalClock::new(self.newest(input))))
+        let mut entries = EntryReader::new(LineReader::new(Box::new(stream.take(LOOK))), self.new_clock(input));
+        entries.set_newest_first(self.orders[input].newest_first());
+        Ok(entries)
     }
 
     /// Of inputs with local times whose zone they do not show, takes it from inputs that
@@ -365,6 +368,15 @@ impl MergedReader {
         };
         let set = |time: &Millis| (CLOCK_SET..CLOCK_END).contains(time);
         time::of_system(written).filter(set).or_else(|| time::of_system(std::time::SystemTime::now()))
+    }
+
+    /// The local clock of an input before its first line.
+    fn new_clock(&self, input: usize) -> LocalClock {
+        let mut clock = LocalClock::new(self.newest(input));
+        if let Some(leap) = self.orders[input].leap {
+            clock.begin_near(leap);
+        }
+        clock
     }
 
     fn stream(&self, input: usize) -> io::Result<(Box<dyn Read>, Option<Child>)> {

@@ -1,5 +1,6 @@
 //! The fields of one record, as bytes: keys and values are ranges of one buffer that is used again for the next record.
 
+use super::ours;
 #[cfg(test)]
 use std::borrow::Cow;
 use std::ops::Range;
@@ -81,6 +82,27 @@ impl Fields {
                 pair.key.start += PREFIX.len() as u32;
             }
         }
+    }
+
+    /// `lineside.record`, `LINESIDE_RECORD` and the like: all keys lose what stands before `record` there. Whether it was so.
+    pub(super) fn strip_prefix_of_record(&mut self) -> bool {
+        const KEY: usize = b"record".len();
+        let found = self.pairs.iter().find_map(|pair| {
+            let key = self.slice(&pair.key);
+            let (prefix, name) = key.split_at_checked(key.len().checked_sub(KEY)?)?;
+            let apart = prefix.last().is_some_and(|last| b"._-:/".contains(last));
+            let is_record = apart && name.eq_ignore_ascii_case(b"record") && ours::is_kind(self.slice(&pair.value));
+            is_record.then(|| prefix.to_vec())
+        });
+        let Some(prefix) = found else { return false };
+        for pair in &mut self.pairs {
+            let key = &mut self.bytes[pair.key.start as usize..pair.key.end as usize];
+            if key.starts_with(&prefix) {
+                key.make_ascii_lowercase();
+                pair.key.start += prefix.len() as u32;
+            }
+        }
+        true
     }
 
     /// All fields.

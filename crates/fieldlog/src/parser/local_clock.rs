@@ -55,6 +55,12 @@ pub struct LocalClock {
     runs: VecDeque<RunClock>,
     /// The process and the time of the last local line.
     last: Option<(u64, Millis)>,
+    /// Whether the newest line comes first.
+    backwards: bool,
+    /// A 29 February that fits no year of the lines before it.
+    leap: Option<Millis>,
+    /// What the first line's year is near to, where that is known.
+    began_near: Option<Millis>,
 }
 
 /// A run's own clock at its last status.
@@ -81,6 +87,9 @@ impl LocalClock {
             months: self.months,
             offset: self.offset,
             boot: self.boot,
+            backwards: self.backwards,
+            latest: self.began_near,
+            began_near: self.began_near,
             ..LocalClock::default()
         }
     }
@@ -88,6 +97,27 @@ impl LocalClock {
     /// The offset of local times from UTC, once it is known.
     pub fn offset(&self) -> Option<Millis> {
         self.offset
+    }
+
+    /// Whether the newest line comes first, so that the runs' own clocks go backwards.
+    pub fn set_backwards(&mut self, backwards: bool) {
+        self.backwards = backwards;
+    }
+
+    /// The steps of local time that were taken back, where the zone is not known: read backwards, those of the whole input.
+    pub fn steps(&self) -> Option<Millis> {
+        self.offset.is_none().then_some(self.step)
+    }
+
+    /// A 29 February that fits no year of the lines before it.
+    pub fn leap(&self) -> Option<Millis> {
+        self.leap
+    }
+
+    /// Years are those near this local time.
+    pub fn begin_near(&mut self, local: Millis) {
+        self.latest = Some(local);
+        self.began_near = Some(local);
     }
 
     /// Whether there were local times whose offset from UTC is not known.
@@ -116,6 +146,9 @@ impl LocalClock {
                 let hinted = near.map(time::month_and_day);
                 let Some(month) = self.months.resolve(&month, day, hinted) else { return Placed::Unknown };
                 let local = self.with_year(i64::from(month), i64::from(day), clock, near);
+                if (month, day) == (2, 29) && self.latest.is_some_and(|latest| (latest - local).abs() > 180 * DAY) {
+                    self.leap.get_or_insert(local);
+                }
                 self.latest = self.latest.max(Some(local));
                 self.utc_of(local, hint)
             }
@@ -172,7 +205,9 @@ impl LocalClock {
         let known = self.runs.iter().position(|known| known.run == run).and_then(|at| self.runs.remove(at));
         let mut time = time;
         let mut stepped = false;
-        if let Some(before) = known.filter(|before| uptime >= before.uptime) {
+        let backwards = self.backwards;
+        let goes_on = |before: &RunClock| if backwards { uptime <= before.uptime } else { uptime >= before.uptime };
+        if let Some(before) = known.filter(goes_on) {
             let apart = (time - before.time) - (uptime - before.uptime);
             let step = (apart + STEP / 2).div_euclid(STEP) * STEP;
             if step != 0 && step.abs() <= MAX_STEP && (apart - step).abs() <= TOLERANCE {
@@ -195,8 +230,10 @@ impl LocalClock {
         let mut time = time;
         if let Some((_, before)) = self.last.filter(|(of, _)| *of == process) {
             let apart = time - before;
-            let step = [-HOUR, -STEP, HOUR, STEP].into_iter().find(|step| (0..SOON).contains(&(apart - step)));
-            if let Some(step) = step.filter(|_| self.runs.iter().any(|run| run.time > before - HOUR)) {
+            let (sign, near) = if self.backwards { (-1, before + HOUR) } else { (1, before - HOUR) };
+            let soon = |step: &Millis| (0..SOON).contains(&(sign * (apart - step)));
+            let step = [-HOUR, -STEP, HOUR, STEP].into_iter().find(soon);
+            if let Some(step) = step.filter(|_| self.runs.iter().any(|run| sign * (run.time - near) > 0)) {
                 self.take_step(step);
                 time -= step;
             }

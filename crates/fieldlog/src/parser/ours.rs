@@ -61,6 +61,40 @@ pub fn holds_record(text: &[u8]) -> bool {
     memmem::find_iter(text, b"record").any(|at| names_run(&text[at + b"record".len()..]))
 }
 
+/// Whether it is the name of a kind of record.
+pub fn is_kind(value: &[u8]) -> bool {
+    KINDS.iter().any(|kind| kind.as_bytes() == value)
+}
+
+/// Whether a line names a kind of record as the value of a key `record` in another way: with a prefix (`lineside.record=start
+/// lineside.run=0a1b2c3d`, `LINESIDE_RECORD`), or alone in the line (`record: start`).
+pub fn names_record(line: &[u8]) -> bool {
+    const KEY: usize = b"record".len();
+    const APART: usize = 12;
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-".contains(byte);
+    let apart = |rest: &[u8]| rest.iter().take(APART).position(is_word);
+    let word = |rest: &[u8]| rest.iter().position(|byte| !is_word(byte)).unwrap_or(rest.len());
+    let begin = line.iter().position(is_word).unwrap_or(0);
+    let keys = memmem::find_iter(line, b"record").chain(memmem::find_iter(line, b"RECORD"));
+    keys.into_iter().any(|at| {
+        let rest = &line[at + KEY..];
+        let Some(value) = apart(rest).filter(|value| *value > 0).map(|value| &rest[value..]) else { return false };
+        let (kind, behind) = value.split_at(word(value));
+        if !is_kind(&kind.to_ascii_lowercase()) {
+            return false;
+        }
+        let alone = line[begin..at].iter().all(is_word) || line[begin..at].starts_with(b"- ");
+        if alone && (behind.starts_with(b"<") || !behind.iter().any(u8::is_ascii_alphanumeric)) {
+            return true;
+        }
+        let Some(next) = apart(behind).filter(|next| *next > 0).map(|next| &behind[next..]) else { return false };
+        let (key, behind) = next.split_at(word(next));
+        let run = apart(behind).filter(|run| *run > 0).map(|run| &behind[run..]);
+        let is_run = run.is_some_and(|run| word(run) == 8 && run[..8].iter().all(u8::is_ascii_hexdigit));
+        (key.ends_with(b"run") || key.ends_with(b"RUN")) && is_run
+    })
+}
+
 /// Where a kind of record with its run stands, not before `from`.
 pub fn named_record(text: &[u8], from: usize) -> Option<usize> {
     let behind = text.get(from..)?;

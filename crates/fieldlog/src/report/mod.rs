@@ -51,7 +51,11 @@ impl Report {
     fn nothing_found(&self) -> &'static str {
         let inputs = &self.summary.inputs;
         let whole = !inputs.iter().any(|input| input.unreadable || input.incomplete || input.unread > 0);
+        let records = inputs.iter().any(|input| input.records > 0);
         match (self.summary.boards.is_empty(), whole) {
+            (true, true) if records => {
+                "No record of Lineside in these logs tells of a run, its frames or its faults, or none is in the requested time range."
+            }
             (true, true) => "These logs contain no record of Lineside, or none in the requested time range.",
             (true, false) => {
                 "What could be read of these logs contains no record of Lineside, or none in the requested time range; the notes above list what was not read."

@@ -6,6 +6,7 @@ mod folders;
 mod joined;
 mod journal;
 mod locales;
+mod mailed;
 mod newest_first;
 mod others;
 mod unread;

@@ -164,6 +164,9 @@ impl EntryReader {
         if entry.fields.get("record").is_some() {
             return self.finish(context, entry);
         }
+        if entry.fields.get("MESSAGE").is_none() && entry.fields.strip_prefix_of_record() {
+            return self.wrapped(context, entry).unwrap_or(false);
+        }
         if entry.fields.get("MESSAGE").is_some() || entry.fields.get("__REALTIME_TIMESTAMP").is_some() {
             let truncated = entry.truncated;
             return self.journal(context, entry, truncated);

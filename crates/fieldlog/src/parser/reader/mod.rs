@@ -2,6 +2,7 @@
 
 mod message;
 mod placed;
+mod printable;
 mod several;
 mod source;
 
@@ -123,6 +124,8 @@ pub struct EntryReader {
     /// How many there are since the last start, and the first of them.
     cut_in_row: u64,
     first_cut: (u64, Vec<u8>),
+    /// Whether the input is a log in a mail, quoted-printable.
+    mailed: bool,
     /// Whether the newest line comes first.
     newest_first: bool,
     /// There, the line that stands for the one below it once more.
@@ -159,6 +162,7 @@ impl EntryReader {
             cut_short: Unread::default(),
             cut_in_row: 0,
             first_cut: (0, Vec::new()),
+            mailed: false,
             newest_first: false,
             again: None,
             above: None,
@@ -191,6 +195,7 @@ impl EntryReader {
     /// Whether the newest line comes first: then a line does not refer to the one above it.
     pub fn set_newest_first(&mut self, newest_first: bool) {
         self.newest_first = newest_first;
+        self.clock.set_backwards(newest_first);
     }
 
     /// How many lines and records were read.
@@ -217,6 +222,16 @@ impl EntryReader {
             ),
             (&self.referring, "that repeat the line below them, newest first, and do not count"),
         ]
+    }
+
+    /// A 29 February that fits no year of the lines before it.
+    pub fn leap(&self) -> Option<Millis> {
+        self.clock.leap()
+    }
+
+    /// The steps of local time that were taken back so far, where the zone is not known.
+    pub fn steps(&self) -> Option<Millis> {
+        self.clock.steps()
     }
 
     /// What was learned of the input's local times, to read it again from its beginning.
@@ -259,7 +274,7 @@ impl EntryReader {
         };
         // Nothing of it waits to be read either: without this a record would vanish, or would pass for one that was cut.
         let in_parts = self.waiting.len() > waiting && self.has_part() || self.partial.len() > partial;
-        if !is_entry && !in_parts && ours::holds_record(&text) {
+        if !is_entry && !in_parts && (ours::holds_record(&text) || ours::names_record(&text)) {
             self.lost.note(entry.line, &text);
             entry.truncated = false;
         }

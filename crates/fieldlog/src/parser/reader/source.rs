@@ -30,7 +30,8 @@ impl EntryReader {
                 self.message.extend_from_slice(line.bytes);
                 let (number, ended) = (line.number, line.ended);
                 let text = std::mem::take(&mut self.message);
-                Waiting::line(text, number, ended)
+                let line = Waiting::line(text, number, ended);
+                if open || mid_line { line } else { self.unmailed(line) }
             }
         };
         if waiting.origin == Origin::Part {
@@ -158,10 +159,11 @@ impl EntryReader {
         const LONGEST: usize = 64 << 10;
         while self.waiting.is_empty() {
             let Some(line) = self.lines.next_or_piece() else { return };
-            let inside = line.bytes.trim_ascii();
-            if !line.bytes.starts_with(b"        ") || inside.is_empty() || ours::starts_as_record(inside) {
-                let (text, number, ended) = (line.bytes.to_vec(), line.number, line.ended);
-                self.waiting.push_back(Waiting::line(text, number, ended));
+            let line = Waiting::line(line.bytes.to_vec(), line.number, line.ended);
+            let line = self.unmailed(line);
+            let inside = line.text.trim_ascii();
+            if !line.text.starts_with(b"        ") || inside.is_empty() || ours::starts_as_record(inside) {
+                self.waiting.push_back(line);
                 return;
             }
             if entry.message.len() < LONGEST {

@@ -41,7 +41,7 @@ struct KnownEntry {
 impl DuplicateFilter {
     /// The input in which an entry was seen before; remembers it if it was not.
     pub(super) fn seen_in(&mut self, entry: &Entry, line_ref: LineRef) -> Option<u32> {
-        const IDENTIFYING: [&str; 12] = [
+        const IDENTIFYING: [&str; 18] = [
             "record",
             "run",
             "frame",
@@ -54,6 +54,13 @@ impl DuplicateFilter {
             "statistic",
             "reason",
             "rung",
+            // Of what a program prints, and what is only told.
+            "line",
+            "error",
+            "camera",
+            "file",
+            "path",
+            "name",
         ];
         let time = line_ref.time;
         let hash = match entry.kind {
