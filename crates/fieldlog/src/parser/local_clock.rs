@@ -141,7 +141,7 @@ impl LocalClock {
                 self.boot.map_or(Placed::Unknown, |boot| Placed::At(boot + since))
             }
             Stamp::Local(local) => self.utc_of(local, hint),
-            Stamp::Yearless { month, day, clock } => {
+            Stamp::Yearless { month, day, clock, offset } => {
                 let near = hint.map(|hint| hint + self.offset.unwrap_or(0));
                 let hinted = near.map(time::month_and_day);
                 let Some(month) = self.months.resolve(&month, day, hinted) else { return Placed::Unknown };
@@ -150,6 +150,10 @@ impl LocalClock {
                     self.leap.get_or_insert(local);
                 }
                 self.latest = self.latest.max(Some(local));
+                if let Some(offset) = offset {
+                    self.offset = Some(offset);
+                    return Placed::At(local - offset);
+                }
                 self.utc_of(local, hint)
             }
         }

@@ -20,6 +20,8 @@ pub enum Stamp {
         day: u8,
         /// Milliseconds since midnight.
         clock: Millis,
+        /// Local time minus UTC, where the line has its zone.
+        offset: Option<Millis>,
     },
     /// Milliseconds since the machine was started.
     SinceBoot(Millis),
@@ -224,7 +226,7 @@ fn clock(text: &[u8]) -> Option<(Millis, usize)> {
 }
 
 /// Days with a month's name, in any order and language: `Nov 28 20:27:11`, `12月 28 20:27:11`, `28 déc. 20:27:11`,
-/// `Sat Nov 28 20:27:11 2026`, `Nov 28, 2026 @ 20:27:11.009`.
+/// `Sat Nov 28 20:27:11 2026`, `Nov 28, 2026 @ 20:27:11.009`, `Sat, 28 Nov 2026 20:27:11 +0000`, `Nov 28 21:27:11 CET`.
 fn with_month(text: &[u8]) -> Option<(Stamp, usize)> {
     let near = &text[..text.len().min(REACH)];
     let at = memchr::memchr(b':', near)?.checked_sub(2)?;
@@ -235,6 +237,10 @@ fn with_month(text: &[u8]) -> Option<(Stamp, usize)> {
         let (begin, end) = (from, from + word.len());
         from = end + 1;
         if word.is_empty() || word == b"@" {
+            continue;
+        }
+        // `Sun, 28 Nov 2026 20:27:11 +0000`
+        if words == 0 && near.get(end) == Some(&b',') && word.iter().all(|byte| !byte.is_ascii_digit()) {
             continue;
         }
         words += 1;
@@ -262,11 +268,15 @@ fn with_month(text: &[u8]) -> Option<(Stamp, usize)> {
     let (pm, length) = afternoon(text, end);
     end += length;
     let clock = clock + pm;
+    let offset = zone(&text[end..]).map(|(offset, length)| {
+        end += length;
+        offset
+    });
     // `Sat Nov 28 20:27:11 2026 `: with a weekday the year stands behind.
     if year.is_none()
         && near[from..to].contains(&b' ')
         && let Some(word) = text.get(end + 1..end + 5)
-        && matches!(text.get(end + 5), None | Some(b' ' | b']'))
+        && matches!(text.get(end + 5), None | Some(b' ' | b']' | b':'))
         && let Some(number) = count(word).filter(|year| (1970..2100).contains(year))
     {
         year = Some(number as i64);
@@ -274,9 +284,9 @@ fn with_month(text: &[u8]) -> Option<(Stamp, usize)> {
     }
     if let (Some(year), Some(month)) = (year, month.known()) {
         let local = time::civil(year, i64::from(month), i64::from(day))? + clock;
-        return Some((Stamp::Local(local), end));
+        return Some((offset.map_or(Stamp::Local(local), |offset| Stamp::Utc(local - offset)), end));
     }
-    Some((Stamp::Yearless { month, day, clock }, end))
+    Some((Stamp::Yearless { month, day, clock, offset }, end))
 }
 
 #[cfg(test)]
@@ -354,7 +364,7 @@ mod tests {
             let (stamp, length) = read(text.as_bytes()).unwrap_or_else(|| panic!("{text}"));
             let month = MonthName::new(month.as_bytes()).unwrap();
             assert_eq!(length, text.len(), "{text}");
-            let Stamp::Yearless { month: found, day, clock } = stamp else { panic!("{text}: {stamp:?}") };
+            let Stamp::Yearless { month: found, day, clock, .. } = stamp else { panic!("{text}: {stamp:?}") };
             assert_eq!((found, day, clock / 1000), (month, 28, 73_631), "{text}");
         }
         for text in [

@@ -10,6 +10,7 @@ mod mailed;
 mod newest_first;
 mod others;
 mod unread;
+mod zones;
 
 use day::{container_day, journal_day};
 use lineside_fieldlog::{LogSource, Report, TimeRange, inspect};

@@ -306,7 +306,7 @@ impl EntryReader {
         entry.message.push_str(&String::from_utf8_lossy(message));
         if let Some(stamp) = context.stamp {
             entry.time = self.place(&stamp, None, entry.line);
-            if let (Stamp::Local(_) | Stamp::Yearless { .. }, Some(time)) = (stamp, entry.time) {
+            if let (Stamp::Local(_) | Stamp::Yearless { offset: None, .. }, Some(time)) = (stamp, entry.time) {
                 entry.time = Some(self.follow(&context, time, entry));
             }
         }

@@ -24,7 +24,7 @@ impl EntryReader {
             let hint = own.or_else(|| ours::image_time(&entry.fields));
             let placed = self.place(&stamp, hint, entry.line);
             entry.time = own.or(placed);
-            if let (Stamp::Local(_) | Stamp::Yearless { .. }, None, Some(time)) = (stamp, own, placed) {
+            if let (Stamp::Local(_) | Stamp::Yearless { offset: None, .. }, None, Some(time)) = (stamp, own, placed) {
                 entry.time = Some(self.follow(&context, time, entry));
             }
         }
