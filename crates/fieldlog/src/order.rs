@@ -205,6 +205,23 @@ mod tests {
     }
 
     #[test]
+    fn a_29_february_that_fits_no_year_is_named_where_nothing_can_be_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        let line = |day: &str, uptime: u64| format!("{day} pi4 lineside[1]: record=status run=a uptime_s={uptime}\n");
+        let log: String = [("Feb 28 23:59:00", 60), ("Feb 29 00:00:00", 120), ("Mar  1 00:00:00", 86_520)]
+            .map(|(day, uptime)| line(day, uptime))
+            .concat();
+        std::fs::write(&path, log).unwrap();
+        let written = jiff::Timestamp::from_second(1_795_897_631).unwrap();
+        std::fs::File::options().append(true).open(&path).unwrap().set_modified(written.into()).unwrap();
+        let mut merged = MergedReader::new(vec![LogSource::File(path)], &[]);
+        while merged.next().is_some() {}
+        let input = &merged.finish()[0];
+        assert!(input.unread > 0 && input.notes.join("; ").contains("29 February"), "{:?}", input.notes);
+    }
+
+    #[test]
     fn what_is_too_large_to_hold_is_counted_and_named() {
         let folder = tempfile::tempdir().unwrap();
         for (count, unread) in [(1000, 0), (20_000, 19_999)] {

@@ -263,6 +263,11 @@ impl MergedReader {
         }
         input.order = open.watch.order();
         input.order.leap = open.entries.leap();
+        if input.order.leap.is_some() {
+            // Read from a file, it is read once more with that year.
+            input.notes.push("a 29 February is in no year of the lines above it: read it from a file".into());
+            input.unread += 1;
+        }
         if input.order.older > 0 {
             let Order { older, first_line, .. } = input.order;
             let advice = "read it from a file, or turn it round first with `tac`";
