@@ -32,6 +32,8 @@ pub struct Damage {
     counts: [(u64, u64); KINDS],
     longest: u64,
     nuls: u64,
+    /// Whether records were skipped in a line that is too long.
+    skipped_records: bool,
     failure: Option<(u64, String)>,
 }
 
@@ -51,6 +53,11 @@ impl Damage {
         self.longest = self.longest.max(length);
     }
 
+    /// Notes that records were skipped in a line that is too long.
+    pub fn skipped_records(&mut self) {
+        self.skipped_records = true;
+    }
+
     /// Notes NULs between lines.
     pub fn nuls(&mut self, line: u64, count: u64) {
         if self.nuls == 0 {
@@ -64,9 +71,9 @@ impl Damage {
         self.failure.get_or_insert((line, why));
     }
 
-    /// Whether the input could not be read to its end.
+    /// Whether the input could not be read to its end, or records were skipped in it.
     pub fn has_failure(&self) -> bool {
-        self.failure.is_some()
+        self.failure.is_some() || self.skipped_records
     }
 
     /// Whether a kind occurred.
@@ -125,7 +132,8 @@ impl Damage {
         push(DamageKind::Utf16, &|_, first| format!("UTF-16 from line {first} on; decoded"));
         push(DamageKind::TooLong, &|count, first| {
             let longest = bytesize::ByteSize(self.longest);
-            format!("{} too long to be a record ({longest}, first: line {first}); skipped", lines_are(count))
+            let records = if self.skipped_records { ", with records in it: split it into lines first" } else { "" };
+            format!("{} too long to be a record ({longest}, first: line {first}); skipped{records}", lines_are(count))
         });
         push(DamageKind::ClockBackwards, &|count, first| {
             format!("the clock goes backwards {} (first: line {first}); lines keep the order of the file", times(count))

@@ -238,6 +238,10 @@ impl LineReader {
                 return Some(LineSpan { number: self.number + 1, ..self.found(start, end, false) });
             }
             if searched > MAX_LINE || self.skipped > 0 {
+                let skipped = &self.buffer[self.start..self.end];
+                if is_record(skipped) {
+                    self.damage.skipped_records();
+                }
                 self.skipped += searched as u64;
                 self.start = self.end;
                 searched = 0;
@@ -370,6 +374,12 @@ fn returns_to_newlines(bytes: &mut [u8]) {
     bytes.iter_mut().filter(|byte| **byte == b'\r').for_each(|byte| *byte = b'\n');
 }
 
+/// Whether records stand in what is skipped: whole logs are in one line where their line ends were lost.
+fn is_record(skipped: &[u8]) -> bool {
+    let holds = |text: &[u8]| memchr::memmem::find(skipped, text).is_some();
+    holds(b"record=") && holds(b" run=") || holds(b"record\\\":") || holds(b"\"record\":")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -483,6 +493,17 @@ mod tests {
         assert!(lines.buffer.len() <= 4 * MAX_LINE, "{}", lines.buffer.len());
         assert_eq!(lines.damage.first(DamageKind::TooLong), Some(2));
         assert_eq!(lines.damage.longest(), 300 << 20);
+    }
+
+    #[test]
+    fn a_huge_line_of_records_is_a_loss() {
+        let record = b"time=2026-11-21T04:00:00Z level=info record=status run=0a1b2c3d captured=1;";
+        for (line, lost) in [(record.repeat(30_000), true), (vec![b'x'; 3 << 20], false)] {
+            let mut lines = LineReader::new(Box::new(Cursor::new([&line[..], b"\nafter\n"].concat())));
+            assert_eq!(lines.next().unwrap().bytes, b"after");
+            assert_eq!(lines.damage.has_failure(), lost);
+            assert_eq!(lines.damage.messages()[0].contains("with records in it"), lost);
+        }
     }
 
     #[test]
