@@ -281,6 +281,7 @@ fn with_month(text: &[u8]) -> Option<(Stamp, usize)> {
     {
         year = Some(number as i64);
         end += 5;
+        end += usize::from(text.get(end) == Some(&b':'));
     }
     if let (Some(year), Some(month)) = (year, month.known()) {
         let local = time::civil(year, i64::from(month), i64::from(day))? + clock;

@@ -123,3 +123,11 @@ fn a_line_of_each_kind_that_is_cut_is_named() {
         assert!(notes.contains("1 line is truncated"), "{}: {notes}", &line[..end]);
     }
 }
+
+#[test]
+fn a_record_in_quotes_is_whole_without_a_newline_behind_it() {
+    let record = "record=stop run=0a1b2c3d reason=\"\"stop asked for\"\" uptime_s=8.9 captured=54 inspected=54 skipped_similar=0 dropped_stale=0 failed=0";
+    let report = read(format!("Id,Said\nx,\"2026-11-29T20:05:46.421Z\",\"pi4\",\"{record}\"").as_bytes());
+    assert_eq!(report["frames"]["captured"], 54, "{:#}", report["read"]);
+    assert!(!report["read"].to_string().contains("truncated"), "{:#}", report["read"]);
+}

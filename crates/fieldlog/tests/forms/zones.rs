@@ -13,6 +13,7 @@ fn a_zone_behind_the_time_is_taken() {
         ("%b %e %H:%M:%S -0330", -12_600),
         ("%a, %d %b %Y %H:%M:%S +0100", 3600),
         ("%a %b %e %H:%M:%S CET %Y", 3600),
+        ("%a %b %e %H:%M:%S UTC %Y:", 0),
         ("%d %b %Y %H:%M:%S GMT", 0),
     ] {
         let log = journal::lines(&day, |line| {

@@ -339,7 +339,8 @@ impl EntryReader {
         // Whole, between what another program writes around it.
         if let Some((at, text)) = ours::embedded(line) {
             entry.fields.clear();
-            if text::read(&text, &mut entry.fields) == ParseResult::Complete && ended {
+            let closed = at > 0 && line[at - 1] == b'"';
+            if text::read(&text, &mut entry.fields) == ParseResult::Complete && (ended || closed) {
                 context.stamp = context.stamp.or_else(|| wrapped::stamp_within(&line[..at]));
                 return self.finish(context, entry);
             }
