@@ -1,6 +1,6 @@
 //! The fields of one record, as bytes: keys and values are ranges of one buffer that is used again for the next record.
 
-use super::ours;
+use super::kinds::is_kind;
 #[cfg(test)]
 use std::borrow::Cow;
 use std::ops::Range;
@@ -91,7 +91,7 @@ impl Fields {
             let key = self.slice(&pair.key);
             let (prefix, name) = key.split_at_checked(key.len().checked_sub(KEY)?)?;
             let apart = prefix.last().is_some_and(|last| b"._-:/".contains(last));
-            let is_record = apart && name.eq_ignore_ascii_case(b"record") && ours::is_kind(self.slice(&pair.value));
+            let is_record = apart && name.eq_ignore_ascii_case(b"record") && is_kind(self.slice(&pair.value));
             is_record.then(|| prefix.to_vec())
         });
         let Some(prefix) = found else { return false };

@@ -18,6 +18,7 @@ mod export;
 mod fields;
 mod json;
 mod json_document;
+mod kinds;
 mod local_clock;
 mod months;
 mod ours;

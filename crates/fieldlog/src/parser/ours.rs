@@ -1,35 +1,9 @@
 //! What a line of the program itself looks like, whole or cut.
 
 use super::fields::Fields;
+use super::kinds::is_kind;
 use super::time::{self, Millis};
 use memchr::memmem;
-
-/// Kinds of records (docs/field-log.md).
-const KINDS: [&str; 23] = [
-    "start",
-    "goes_on",
-    "status",
-    "event",
-    "normal",
-    "fault",
-    "heat",
-    "review",
-    "stop",
-    "enlarging",
-    "enlarging_limited",
-    "camera_streams",
-    "camera_not_smaller",
-    "heat_sensors",
-    "status_page",
-    "token_readable",
-    "mqtt_connected",
-    "reload",
-    "reload_refused",
-    "torn_line_cut_off",
-    "foreign_file_moved_aside",
-    "LINESIDE_LOG_is_unusable",
-    "source_output",
-];
 
 /// Whether a message begins as a record in text or JSON does.
 pub fn starts_as_record(message: &[u8]) -> bool {
@@ -51,7 +25,7 @@ fn kind_at(line: &[u8], key: &[u8]) -> Option<usize> {
     memmem::find_iter(line, key).find(|at| {
         let rest = &line[at + key.len()..];
         let word = rest.iter().position(|byte| !(byte.is_ascii_alphabetic() || *byte == b'_')).unwrap_or(rest.len());
-        KINDS.iter().any(|kind| kind.as_bytes() == &rest[..word])
+        is_kind(&rest[..word])
     })
 }
 
@@ -59,11 +33,6 @@ fn kind_at(line: &[u8], key: &[u8]) -> Option<usize> {
 /// the same in JSON.
 pub fn holds_record(text: &[u8]) -> bool {
     memmem::find_iter(text, b"record").any(|at| names_run(&text[at + b"record".len()..]))
-}
-
-/// Whether it is the name of a kind of record.
-pub fn is_kind(value: &[u8]) -> bool {
-    KINDS.iter().any(|kind| kind.as_bytes() == value)
 }
 
 /// Whether a line names a kind of record as the value of a key `record` in another way: with a prefix (`lineside.record=start
@@ -187,8 +156,6 @@ pub fn is_short(fields: &Fields) -> bool {
         // Behind its id stand the score and what that is compared with.
         Some(b"event") => lacks("score") || !lacks("id") && lacks("threshold"),
         Some(b"fault") => lacks("fault") || lacks("state") || lacks("cause"),
-        // What a start has at its end.
-        Some(b"start") => !lacks("version") && lacks("previous"),
         _ => false,
     }
 }

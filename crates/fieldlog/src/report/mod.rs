@@ -54,7 +54,7 @@ impl Report {
         let records = inputs.iter().any(|input| input.records > 0);
         match (self.summary.boards.is_empty(), whole) {
             (true, true) if records => {
-                "No record of Lineside in these logs tells of a run, its frames or its faults, or none is in the requested time range."
+                "Of the records in these logs none tells of a run, its frames or its faults, or none in the requested time range."
             }
             (true, true) => "These logs contain no record of Lineside, or none in the requested time range.",
             (true, false) => {

@@ -1,0 +1,33 @@
+//! The kinds of records.
+
+/// Kinds of records (docs/field-log.md).
+const KINDS: [&str; 23] = [
+    "start",
+    "goes_on",
+    "status",
+    "event",
+    "normal",
+    "fault",
+    "heat",
+    "review",
+    "stop",
+    "enlarging",
+    "enlarging_limited",
+    "camera_streams",
+    "camera_not_smaller",
+    "heat_sensors",
+    "status_page",
+    "token_readable",
+    "mqtt_connected",
+    "reload",
+    "reload_refused",
+    "torn_line_cut_off",
+    "foreign_file_moved_aside",
+    "LINESIDE_LOG_is_unusable",
+    "source_output",
+];
+
+/// Whether it is the name of a kind of record.
+pub fn is_kind(value: &[u8]) -> bool {
+    KINDS.iter().any(|kind| kind.as_bytes() == value)
+}
