@@ -42,20 +42,19 @@ fn of_picture(picture: &Path) -> Option<PathBuf> {
 /// The files of a folder that are masks of others among them.
 #[derive(Debug, Default)]
 pub struct MasksBeside {
-    /// The mask of each picture that has one by its name.
-    of: HashMap<PathBuf, PathBuf>,
-    count: usize,
+    /// The masks of each picture that has some by their names.
+    of: HashMap<PathBuf, Vec<PathBuf>>,
 }
 
 impl MasksBeside {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.of.is_empty()
     }
 
-    /// The mask of a picture.
-    pub fn of_picture(&self, picture: &Path) -> Option<PathBuf> {
-        self.of.get(picture).cloned().or_else(|| of_picture(picture))
+    /// The masks of a picture; where there are several, each marks a part of its defects.
+    pub fn of_picture(&self, picture: &Path) -> Vec<PathBuf> {
+        self.of.get(picture).cloned().unwrap_or_else(|| of_picture(picture).into_iter().collect())
     }
 }
 
@@ -153,10 +152,7 @@ pub fn without_masks(files: Vec<PathBuf>) -> (Vec<PathBuf>, MasksBeside) {
     let mut pictures = Vec::new();
     for file in files {
         match by_name(&file).or_else(|| in_mask_folder(&file)).or_else(|| by_levels.get(&file).cloned()) {
-            Some(picture) => {
-                masks.count += 1;
-                masks.of.entry(picture).or_insert(file);
-            }
+            Some(picture) => masks.of.entry(picture).or_default().push(file),
             None => pictures.push(file),
         }
     }
@@ -233,7 +229,7 @@ mod tests {
         let (pictures, masks) = without_masks(all);
         // A picture that is only called so, with no other that it could belong to.
         assert_eq!(pictures, [at("10.png"), at("kos01/Part0.jpg"), at("576.PNG"), at("a_mask.png")]);
-        assert_eq!(masks.count, 3);
+        assert_eq!(masks.of.len(), 3);
         assert_eq!(of_picture(&at("10.png")), Some(at("10_GT.png")));
         assert_eq!(in_folder(folder.path(), Path::new("10.png"), &at("10.png")), [at("10_GT.png")]);
         assert_eq!(of_picture(&at("kos01/Part0.jpg")), Some(at("kos01/Part0_label.bmp")));
@@ -266,9 +262,14 @@ mod tests {
             let at = |name: &str| folder.path().join(name);
             let (pictures, masks) = without_masks(files(folder.path(), &["X.jpg", "Y_7.jpg", "Y_8.jpg", mask]));
             assert_eq!(pictures, [at("X.jpg"), at("Y_7.jpg"), at("Y_8.jpg")], "{mask}");
-            assert_eq!(masks.of_picture(&at("X.jpg")), Some(at(mask)));
-            assert_eq!(masks.of_picture(&at("Y_7.jpg")), None);
+            assert_eq!(masks.of_picture(&at("X.jpg")), [at(mask)]);
+            assert!(masks.of_picture(&at("Y_7.jpg")).is_empty());
         }
+        // Several of one picture.
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let (_, masks) = without_masks(files(folder.path(), &["X.jpg", "X_mask_0.png", "X_mask_1.png"]));
+        assert_eq!(masks.of_picture(&at("X.jpg")), [at("X_mask_0.png"), at("X_mask_1.png")]);
         // Names of parts that only look so.
         let folder = tempfile::tempdir().unwrap();
         let names = ["part.png", "part_7.png", "label_3.png", "gasmask.png", "anomaly_1.png"];
@@ -287,7 +288,7 @@ mod tests {
         let (picture, mask) =
             (save("1.bmp", |x, y| (7 * x + 3 * y) as u8), save("1.png", |x, _| if x < 4 { 255 } else { 0 }));
         let (pictures, masks) = without_masks(vec![picture.clone(), mask.clone()]);
-        assert_eq!((pictures, masks.of_picture(&picture)), (vec![picture], Some(mask)));
+        assert_eq!((pictures, masks.of_picture(&picture)), (vec![picture], vec![mask]));
         let twins = vec![save("2.bmp", |x, y| (x * y) as u8), save("2.png", |x, y| (x * y) as u8)];
         assert_eq!(without_masks(twins).0.len(), 2);
     }

@@ -136,17 +136,19 @@ impl DataSet {
         }
         let (mut marked, mut empty, mut without) = (0, 0, Vec::new());
         for file in pictures {
-            match masks.of_picture(&file).map(|mask| (masks::marks_something(&mask), mask)) {
-                Some((Ok(true), mask)) => {
+            let own = masks.of_picture(&file);
+            let marks: anyhow::Result<Vec<bool>> = own.iter().map(|mask| masks::marks_something(mask)).collect();
+            match marks {
+                Ok(marks) if marks.contains(&true) => {
                     marked += 1;
-                    self.defects.push(KnownDefect { file, kind: None, masks: vec![mask] });
+                    self.defects.push(KnownDefect { file, kind: None, masks: own });
                 }
-                Some((Ok(false), _)) => {
+                Ok(_) if own.is_empty() => without.push(file),
+                Ok(_) => {
                     empty += 1;
                     self.normal.push(file);
                 }
-                Some((Err(error), _)) => self.broken.push((file, format!("{error:#}"))),
-                None => without.push(file),
+                Err(error) => self.broken.push((file, format!("{error:#}"))),
             }
         }
         // Some data sets have masks of defects alone (DAGM): without one it is a good part. Where good parts have a mask that marks
@@ -210,9 +212,9 @@ impl DataSet {
                 continue;
             }
             let in_folder = masks.map(|masks| beside::in_folder(masks, inside, &file));
-            let own = if beside.is_empty() { None } else { beside.of_picture(&file) };
-            let is_beside = mask_folder.is_none() && own.is_some();
-            let found = in_folder.filter(|found| !found.is_empty()).unwrap_or_else(|| own.into_iter().collect());
+            let own = if beside.is_empty() { Vec::new() } else { beside.of_picture(&file) };
+            let is_beside = mask_folder.is_none() && !own.is_empty();
+            let found = in_folder.filter(|found| !found.is_empty()).unwrap_or(own);
             // With its masks beside the pictures a data set holds good parts, too: theirs mark nothing.
             if is_beside && found.iter().all(|mask| matches!(masks::marks_something(mask), Ok(false))) {
                 unmarked += 1;
