@@ -1,6 +1,8 @@
 //! Frames from a program: what it sends, how it ends, and that it never outlives the line.
 
 use crate::common::{arg, config, ends, eventually, has, lineside, records, refuse, signal, succeed, text};
+use lineside::source::process::{StreamFormat, StreamMode};
+use lineside_picture::{Picture, PixelFormat, Range, RawFrame, decode_into};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -315,5 +317,47 @@ fn ffmpeg_delivers_each_format() {
         succeed(&["run", arg(&path), "--frames", "5"]);
         let stop = records(&folder.path().join("results")).pop().unwrap();
         assert!(stop["inspected"].as_u64().unwrap() > 0 && stop["failed"] == 0, "{format}: {stop}");
+    }
+}
+
+/// A frame of odd width and height has the bytes that ffmpeg gives it, and shows what ffmpeg shows: with one byte more or less each
+/// frame would begin elsewhere, and every picture would be noise.
+#[test]
+fn frames_of_odd_size_are_as_ffmpeg_writes_them() {
+    if !has("ffmpeg", &["-version"]) {
+        return;
+    }
+    const SIZE: (usize, usize) = (161, 121);
+    let frame = |format: &str| {
+        let source = ["-v", "error", "-f", "lavfi", "-i", "smptebars=size=161x121", "-frames:v", "1"];
+        let output = Command::new("ffmpeg").args(source).args(["-pix_fmt", format, "-f", "rawvideo", "-"]).output();
+        output.unwrap().stdout
+    };
+    let expected = frame("rgb24");
+    for (name, format) in [
+        ("yuv420p", PixelFormat::Yuv420),
+        ("nv12", PixelFormat::Nv12),
+        ("nv21", PixelFormat::Nv21),
+        ("yuyv422", PixelFormat::Yuyv),
+        ("uyvy422", PixelFormat::Uyvy),
+        ("rgb24", PixelFormat::Rgb24),
+    ] {
+        let (width, height) = SIZE;
+        let mode = StreamMode {
+            format: StreamFormat::Frames(format),
+            range: Range::Limited,
+            width: width as u32,
+            height: height as u32,
+            fps: 10.0,
+        };
+        let bytes = frame(name);
+        assert_eq!(bytes.len(), mode.frame_bytes(), "{name}");
+        let raw = RawFrame { format, range: mode.range, width, height, stride: None, bytes: &bytes, apart: &[] };
+        let mut picture = Picture::default();
+        decode_into(&raw, &mut picture).unwrap();
+        let differences = picture.data().iter().zip(&expected).map(|(a, b)| u64::from(a.abs_diff(*b)));
+        let mean = differences.sum::<u64>() as f64 / expected.len() as f64;
+        // At the edges of the bars chroma is shared; a frame that begins elsewhere differs by tens.
+        assert!(mean < 8.0, "{name}: {mean}");
     }
 }

@@ -98,14 +98,15 @@ fn semi_planar(
 ) -> Result<(), PictureError> {
     let row = raw.width.div_ceil(2).saturating_mul(2);
     let shape = ChromaShape { row, stride: raw.stride.unwrap_or(row), rows: raw.height.div_ceil(height_of_chroma) };
-    let (luma, [chroma]) = Rows::of_planes(raw, what, row, shape)?;
+    let (luma, [chroma]) = Rows::of_planes(raw, what, raw.width, shape)?;
     out.reshape(Layout::Rgb, raw.width, raw.height);
     for y in 0..raw.height {
-        let luma = luma.row(y).as_chunks::<2>().0;
+        let (whole, odd) = luma.row(y).as_chunks::<2>();
+        let luma = whole.iter().copied().chain(odd.first().map(|luma| [*luma, *luma]));
         let chroma = chroma.row(y / height_of_chroma).as_chunks::<2>().0;
-        let pairs = luma.iter().zip(chroma).map(|(luma, pair)| {
+        let pairs = luma.zip(chroma).map(|(luma, pair)| {
             let (cb, cr) = order(pair);
-            (*luma, cb, cr)
+            (luma, cb, cr)
         });
         write_pairs(out.row_mut(y), raw.range, pairs);
     }
@@ -205,12 +206,16 @@ mod tests {
 
     #[test]
     fn nv12_of_odd_size() {
-        // Rows of 4 bytes: 3 of luma, then 2 of chroma.
-        let bytes = [1, 2, 3, 0, 4, 5, 6, 0, 7, 8, 9, 0, 100, 101, 102, 103, 104, 105, 106, 107];
+        // As ffmpeg writes it: rows of 3 bytes of luma, then of 4 of chroma.
+        let bytes = [1, 2, 3, 4, 5, 6, 7, 8, 9, 100, 101, 102, 103, 104, 105, 106, 107];
         let (a, b, c, d) = ([100, 101], [102, 103], [104, 105], [106, 107]);
         let at = |y, [cb, cr]: [u8; 2]| [y, cb, cr];
         let expected = [at(1, a), at(2, a), at(3, b), at(4, a), at(5, a), at(6, b), at(7, c), at(8, c), at(9, d)];
         assert_eq!(decode(&frame(PixelFormat::Nv12, 3, 3, &bytes)).data(), rgb(Range::Full, &expected));
+        // As drivers do, who state how long rows are.
+        let bytes = [1, 2, 3, 0, 4, 5, 6, 0, 7, 8, 9, 0, 100, 101, 102, 103, 104, 105, 106, 107];
+        let raw = RawFrame { stride: Some(4), ..frame(PixelFormat::Nv12, 3, 3, &bytes) };
+        assert_eq!(decode(&raw).data(), rgb(Range::Full, &expected));
     }
 
     #[test]
@@ -243,12 +248,12 @@ mod tests {
         let yvu420 = [&yuv420[..9], &yuv420[13..], &yuv420[9..13]].concat();
         let expected = decode(&frame(PixelFormat::Yuv420, 3, 3, &yuv420));
         assert_eq!(decode(&frame(PixelFormat::Yvu420, 3, 3, &yvu420)), expected);
-        let nv12 = [1, 2, 3, 0, 4, 5, 6, 0, 7, 8, 9, 0, 100, 101, 102, 103, 104, 105, 106, 107];
+        let nv12 = [1, 2, 3, 4, 5, 6, 7, 8, 9, 100, 101, 102, 103, 104, 105, 106, 107];
         assert_eq!(decode(&frame(PixelFormat::Nv12, 3, 3, &nv12)), expected);
-        let nv21 = [&nv12[..12], &swap(&nv12[12..])].concat();
+        let nv21 = [&nv12[..9], &swap(&nv12[9..])].concat();
         assert_eq!(decode(&frame(PixelFormat::Nv21, 3, 3, &nv21)), expected);
         // Each row of chroma twice.
-        let nv16 = [&nv12[..12], &nv12[12..16], &nv12[12..16], &nv12[16..]].concat();
+        let nv16 = [&nv12[..9], &nv12[9..13], &nv12[9..13], &nv12[13..]].concat();
         assert_eq!(decode(&frame(PixelFormat::Nv16, 3, 3, &nv16)), expected);
         let bgr = [3, 2, 1, 6, 5, 4];
         assert_eq!(decode(&frame(PixelFormat::Bgr24, 2, 1, &bgr)).data(), [1, 2, 3, 4, 5, 6]);

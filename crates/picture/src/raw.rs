@@ -11,8 +11,8 @@ pub enum PixelFormat {
     Yuyv,
     /// Two pixels in four bytes, Cb Y Cr Y (`UYVY`, 4:2:2). A row of odd width ends in a whole pair.
     Uyvy,
-    /// A plane of luma, then one of Cb Cr pairs for each 2x2 pixels (`NV12`, 4:2:0). Rows of odd width are one byte
-    /// longer than wide, in both planes.
+    /// A plane of luma, then one of Cb Cr pairs for each 2x2 pixels (`NV12`, 4:2:0). A row of odd width ends in a whole pair of
+    /// chroma; without a stride luma is as long as it is wide, as ffmpeg writes it.
     Nv12,
     /// A plane of luma, then one of Cb and one of Cr for each 2x2 pixels (`YU12`, I420, 4:2:0). The stride of chroma is half of
     /// luma's, rounded up.

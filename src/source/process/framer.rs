@@ -138,7 +138,7 @@ mod tests {
             (PixelFormat::Grey, 15),
             (PixelFormat::Rgb24, 45),
             (PixelFormat::Yuyv, 36),
-            (PixelFormat::Nv12, 30),
+            (PixelFormat::Nv12, 27),
             (PixelFormat::Yuv420, 27),
         ];
         for (format, bytes) in formats {

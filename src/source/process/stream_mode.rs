@@ -46,9 +46,9 @@ impl StreamMode {
             PixelFormat::Rgb24 | PixelFormat::Bgr24 => 3 * width * height,
             PixelFormat::Yuyv | PixelFormat::Uyvy => 4 * half_width * height,
             PixelFormat::Nv12 | PixelFormat::Nv21 | PixelFormat::Nv12m | PixelFormat::Nv21m => {
-                2 * half_width * (height + half_height)
+                width * height + 2 * half_width * half_height
             }
-            PixelFormat::Nv16 | PixelFormat::Nv16m => 4 * half_width * height,
+            PixelFormat::Nv16 | PixelFormat::Nv16m => width * height + 2 * half_width * height,
             PixelFormat::Yuv420 | PixelFormat::Yvu420 | PixelFormat::Yuv420m | PixelFormat::Yvu420m => {
                 width * height + 2 * half_width * half_height
             }
