@@ -78,11 +78,19 @@ impl Service {
         }
     }
 
-    /// The sockets that it has.
+    /// The sockets of a network that it has. Pairs of its own, by which threads wake each other, are none.
     pub fn sockets(&self) -> usize {
-        let fds = std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap();
+        let process = format!("/proc/{}", self.process.id());
+        let of_network: String = ["tcp", "tcp6", "udp", "udp6", "raw", "packet", "netlink"]
+            .iter()
+            .filter_map(|kind| std::fs::read_to_string(format!("{process}/net/{kind}")).ok())
+            .collect();
+        let numbers: std::collections::HashSet<&str> = of_network.split_whitespace().collect();
+        let fds = std::fs::read_dir(format!("{process}/fd")).unwrap();
         let links = fds.filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok());
-        links.filter(|link| link.to_string_lossy().starts_with("socket:")).count()
+        let names = links.map(|link| link.to_string_lossy().into_owned());
+        let inodes = names.filter_map(|name| Some(name.strip_prefix("socket:[")?.strip_suffix(']')?.to_string()));
+        inodes.filter(|inode| numbers.contains(inode.as_str())).count()
     }
 
     /// What it told so far.
