@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Looks for what tests cannot see: reads and writes beyond an end, and threads that share memory without agreeing on it.
-#   tests/sanitizers/run.sh miri      the engine's portable code, interpreted (pointers, ends, shared bytes): about a quarter of an hour
-#   tests/sanitizers/run.sh thread    ThreadSanitizer: the engine's pool, and the program's threads: half an hour, most of it to build
+#   tests/sanitizers/run.sh miri      the engine's portable code, interpreted (pointers, ends, shared bytes)
+#   tests/sanitizers/run.sh thread    ThreadSanitizer: the engine's pool, and the program's threads; most of the time is the build of tract
 # Both need a nightly toolchain: rustup toolchain install nightly --component miri,rust-src
-# docs/reliability.md has what came out. No part of ./test: they build everything anew, the standard library included.
+# docs/reliability.md has what came out so far. No part of ./test: they build everything anew, the standard library included.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-target}")/sanitizers

@@ -13,15 +13,17 @@
 //!             report    text, JSON, HTML page
 //!
 //! humanize    times, durations and numbers for people      time_range  the requested time range      error  errors
+//! hash        keys of tables
 //! ```
 //!
-//! Each module uses only modules above it, and the three in the last line.
+//! Each module uses only modules above it, and those in the last two lines.
 
 // Nothing that comes from outside may end the process; tests may.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod error;
 mod findings;
+mod hash;
 mod humanize;
 mod input;
 mod merge;

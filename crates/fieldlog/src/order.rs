@@ -3,6 +3,7 @@
 //! The runs' own clocks tell such a file from one of a board whose clock was set back: there `uptime_s` and the numbers of events
 //! go on while the time goes back; here both go back.
 
+use crate::hash::fnv;
 use crate::parser::{Entry, EntryReader, Millis};
 use std::collections::HashMap;
 
@@ -100,7 +101,7 @@ impl OrderWatch {
 
 /// The run of a record, and how far its own clock is.
 fn own_clock(entry: &Entry) -> Option<((u64, Clock), u64)> {
-    let run = hash(entry.fields.get("run")?);
+    let run = fnv(entry.fields.get("run")?);
     match entry.record() {
         b"start" => Some(((run, Clock::Uptime), START)),
         b"status" | b"stop" => {
@@ -114,11 +115,6 @@ fn own_clock(entry: &Entry) -> Option<((u64, Clock), u64)> {
         }
         _ => Some(((run, Clock::Uptime), UNKNOWN)),
     }
-}
-
-/// FNV-1a.
-fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// All entries of an input, put in order, and the memory that they take; `None` where that is more than `limit`.

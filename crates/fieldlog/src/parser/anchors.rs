@@ -2,6 +2,7 @@
 
 use super::time::Millis;
 use super::{Entry, EntryKind};
+use crate::hash::fnv;
 use std::collections::HashMap;
 
 /// Records that are remembered of an input.
@@ -24,9 +25,7 @@ impl Anchors {
         if let (true, Some(time), Some(run)) = (known && self.times.len() < MAX, entry.time, entry.fields.get("run")) {
             let uptime = entry.fields.number("uptime_s").unwrap_or(0.0).to_bits().to_le_bytes();
             let bytes = [entry.record(), run, &uptime].concat();
-            let key = bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-                (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-            });
+            let key = fnv(bytes);
             self.times.entry(key).or_insert(time);
         }
     }

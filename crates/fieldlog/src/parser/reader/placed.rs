@@ -1,6 +1,7 @@
 //! When and where a record or message was written: its own time, what stands around it, the local clock.
 
 use super::{Context, EntryReader};
+use crate::hash::fnv;
 use crate::input::DamageKind;
 use crate::parser::local_clock::Placed;
 use crate::parser::stamp::Stamp;
@@ -48,8 +49,8 @@ impl EntryReader {
 
     /// The local time of a record, with a step of the local clock before it.
     pub(super) fn follow(&mut self, context: &Context, time: Millis, entry: &Entry) -> Millis {
-        let process = context.pid.unwrap_or_else(|| hash(&context.program));
-        let run = entry.fields.get("run").map_or(process, hash) ^ hash(&context.host);
+        let process = context.pid.unwrap_or_else(|| fnv(&context.program));
+        let run = entry.fields.get("run").map_or(process, fnv) ^ fnv(&context.host);
         match entry.fields.number("uptime_s") {
             Some(uptime) if matches!(entry.record(), b"status" | b"stop") => {
                 let (time, stepped) = self.clock.status(run, time, uptime);
@@ -69,12 +70,4 @@ impl EntryReader {
         }
         entry.pid = entry.pid.or(context.pid);
     }
-}
-
-/// FNV-1a.
-fn hash(bytes: impl AsRef<[u8]>) -> u64 {
-    bytes
-        .as_ref()
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

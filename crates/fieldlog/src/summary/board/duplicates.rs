@@ -1,6 +1,7 @@
 //! Removes duplicates: a log and `events.jsonl` hold the same records, exports of a journal may overlap, and a file may be there
 //! twice, as it is or compressed.
 
+use crate::hash::fnv;
 use crate::parser::{Entry, EntryKind, Millis};
 use crate::summary::line_ref::LineRef;
 use std::collections::{HashMap, VecDeque};
@@ -16,11 +17,6 @@ const FINISHED: usize = 4096;
 const MAX_APART: Millis = 2000;
 /// The same for a frame, which has a name: the record has the time of its capture.
 const FRAMES_MAX_APART: Millis = 60_000;
-
-/// FNV-1a.
-pub(super) fn fnv(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
 
 /// Recent entries, so that an entry in several inputs counts once.
 #[derive(Default)]
@@ -85,7 +81,7 @@ impl DuplicateFilter {
         }
         // One input may hold it twice, as one of files that were joined, however far apart; if its time is finer than seconds.
         if let Some(time) = time.filter(|time| time % 1000 != 0) {
-            let exact = fnv(&[hash.to_le_bytes(), time.to_le_bytes()].concat());
+            let exact = fnv([hash.to_le_bytes(), time.to_le_bytes()].concat());
             if let Some(input) = self.exact.get(&exact) {
                 return Some(*input);
             }

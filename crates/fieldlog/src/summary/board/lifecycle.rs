@@ -1,7 +1,8 @@
 //! When runs begin and end, and why.
 
-use super::duplicates::{FinishedRun, fnv};
+use super::duplicates::FinishedRun;
 use super::{Board, ExitCount, RECENT};
+use crate::hash::fnv;
 use crate::parser::Entry;
 use crate::summary::exit_reason::{ExitReason, NextRun};
 use crate::summary::line_ref::{LineRef, Occurrences, count_value};

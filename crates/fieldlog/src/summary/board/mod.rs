@@ -16,8 +16,9 @@ use super::run_list::RunSummary;
 use super::series::Series;
 use super::status::{FrameCounts, STAGES, Status};
 use super::system_event::{SystemEvent, parse_kernel, parse_systemd};
+use crate::hash::fnv;
 use crate::parser::{Entry, EntryKind, Millis};
-use duplicates::{DuplicateFilter, FinishedRuns, event_number, fnv};
+use duplicates::{DuplicateFilter, FinishedRuns, event_number};
 use std::collections::VecDeque;
 
 /// Intervals of time that are kept.
