@@ -103,6 +103,7 @@ impl Method {
             Method::Contrast => "contrast",
             Method::Gaussian => "gaussian",
             Method::Bank => "bank",
+            Method::Place => "place",
             Method::Subspace => "subspace",
             Method::Linear => "linear",
         }
@@ -150,6 +151,8 @@ pub enum Method {
     Gaussian,
     /// Patch-level: distances to the nearest cell of a memory bank.
     Bank,
+    /// Patch-level: distances from the mean of each place, by a covariance of its own.
+    Place,
     /// Image-level: the distance of pooled features along the directions that separate defects from normal.
     Subspace,
     /// Image-level: a weighted sum of pooled features.

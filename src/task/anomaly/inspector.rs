@@ -4,6 +4,7 @@ use super::calibration::{Calibration, SeverityScale};
 use super::cells::Cells;
 use super::heatmap::{Grid, Scratch, find_regions, heat};
 use super::image_stats::{ImageStats, ImageStatsMeter};
+use super::planes::{gather, planes_len};
 use super::pooled::pool;
 use super::scorer::{Features, Matrix, Scorer, WeightedSum, build_scorer};
 use super::verdict::Verdict;
@@ -51,6 +52,8 @@ struct Needs {
     /// Cells of all layers on one grid, not only group by group.
     joined: bool,
     pooled: bool,
+    /// How many planes of each layer.
+    planes: usize,
 }
 
 impl Inspector {
@@ -82,14 +85,29 @@ impl Inspector {
         });
         let views = views.map_err(blame)?;
         let cells = views.iter().map(|view| Cells::new(view.layers()).map_err(blame));
-        let features = Features { pooled: vec![Vec::new(); views.len()], cells: cells.collect::<Result<_, _>>()? };
+        let mut features = Features {
+            pooled: vec![Vec::new(); views.len()],
+            cells: cells.collect::<Result<_, _>>()?,
+            planes: vec![Vec::new(); views.len()],
+        };
         let (mut sum, mut needs) = (WeightedSum::default(), vec![Needs::default(); views.len()]);
         for part in &section.scorer {
             let matrix = matrix(bundle, &part.statistics)?;
             let scorer = build_scorer(part, views[part.view].layers(), &matrix);
             let scorer = scorer.map_err(|problem| bundle.blame(&part.statistics, problem))?;
             let needs = &mut needs[part.view];
-            *(if scorer.distances().is_some() { &mut needs.cells } else { &mut needs.pooled }) = true;
+            match scorer.planes() {
+                // All scorers of a program's time use the same number.
+                Some(each) if needs.planes != 0 && needs.planes != each => {
+                    return Err(bundle.blame(&part.statistics, "uses other planes than another scorer").into());
+                }
+                Some(each) => {
+                    needs.planes = each;
+                    features.planes[part.view] = Vec::with_capacity(planes_len(views[part.view].layers(), each));
+                }
+                None if scorer.distances().is_some() => needs.cells = true,
+                None => needs.pooled = true,
+            }
             needs.joined |= part.method == Method::Bank;
             sum.push(scorer, part);
         }
@@ -197,6 +215,9 @@ impl Inspector {
             backbone += start.elapsed();
             if needs.pooled {
                 pool(view.features(), &mut self.features.pooled[at]);
+            }
+            if needs.planes > 0 {
+                gather(view.features(), needs.planes, &mut self.features.planes[at]);
             }
             if needs.cells {
                 self.features.cells[at].fill(view.features());

@@ -16,6 +16,7 @@ mod inspector;
 mod local_mean;
 mod metrics;
 mod pixel_metrics;
+mod planes;
 mod pooled;
 mod scorer;
 pub mod teach;

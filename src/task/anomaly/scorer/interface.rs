@@ -8,6 +8,8 @@ pub struct Features {
     pub pooled: Vec<Vec<u16>>,
     /// Features of each grid cell.
     pub cells: Vec<Cells>,
+    /// Some feature planes as they are; see [`gather`](crate::task::anomaly::planes::gather).
+    pub planes: Vec<Vec<u8>>,
 }
 
 /// An anomaly scorer, rebuilt from the arrays in a bundle.
@@ -17,6 +19,11 @@ pub trait Scorer: Send {
 
     /// Squared distance of each cell of the frame scored last, in 256ths; `None` for an image-level scorer.
     fn distances(&self) -> Option<&[u32]> {
+        None
+    }
+
+    /// How many planes of each layer it uses, instead of cells; `None` for one that uses none.
+    fn planes(&self) -> Option<usize> {
         None
     }
 

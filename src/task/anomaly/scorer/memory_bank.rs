@@ -88,7 +88,7 @@ mod tests {
         cells.fill(FeatureMaps { layers: &layers, bytes: &[0, 0, 200, 200] });
         cells.join();
         let rows: Vec<f32> = cells.iter().skip(1).map(|cell| f32::from(cell[0]) / UNIT).collect();
-        let mut features = Features { pooled: Vec::new(), cells: vec![cells] };
+        let mut features = Features { pooled: Vec::new(), cells: vec![cells], planes: Vec::new() };
         let mut bank = MemoryBank::new(0, 1, 1.0, &Matrix { columns: 1, values: rows.clone() }).unwrap();
         bank.score(&features);
         let own = f32::from(features.cells[0].iter().next().unwrap()[0]) / UNIT;

@@ -59,7 +59,7 @@ mod tests {
     fn the_score_is_the_logarithm_of_the_length() {
         let rows = [10.0, 10.0, 0.5, 1.0, 1.0, 0.0, 0.0, 1.0];
         let mut subspace = SubspaceScorer::new(0, 2, &Matrix { columns: 2, values: rows.to_vec() }).unwrap();
-        let features = Features { pooled: vec![vec![16, 14]], cells: Vec::new() };
+        let features = Features { pooled: vec![vec![16, 14]], cells: Vec::new(), planes: Vec::new() };
         assert!((subspace.score(&features) - 5f64.ln()).abs() < 1e-9);
     }
 }

@@ -5,6 +5,7 @@ use super::linear::LinearScorer;
 use super::matrix::Matrix;
 use super::memory_bank::MemoryBank;
 use super::patch_projection::PatchProjection;
+use super::place::PlaceScorer;
 use super::subspace::SubspaceScorer;
 use crate::bundle::{Method, ScorerSection};
 use crate::task::anomaly::pooled::pooled_len;
@@ -53,6 +54,7 @@ pub fn build_scorer(section: &ScorerSection, layers: &[Layer], matrix: &Matrix) 
     Ok(match section.method {
         Method::Contrast | Method::Gaussian => Box::new(PatchProjection::new(view, channels, top, matrix)?),
         Method::Bank => Box::new(MemoryBank::new(view, channels, top, matrix)?),
+        Method::Place => Box::new(PlaceScorer::new(view, layers, top, matrix)?),
         Method::Subspace => Box::new(SubspaceScorer::new(view, pooled_len(layers), matrix)?),
         Method::Linear => Box::new(LinearScorer::new(view, pooled_len(layers), matrix)?),
     })

@@ -3,6 +3,7 @@
 use super::dataset_check::FoldAssignment;
 use super::feature_cache::{CacheLayout, FeatureCache};
 use super::moments::Moments;
+use super::place::{PlaceMoments, place_vectors};
 use super::scheme::{IMAGE_LEVEL, PATCH_LEVEL, TeachError, fold_of};
 use super::standardizer::Standardizer;
 use crate::task::anomaly::cells::Cells;
@@ -28,6 +29,8 @@ pub struct CachedFeatures<'a> {
     pub patches: FoldMoments,
     /// The same of the larger view, over the pictures with cached detail.
     pub detail: FoldMoments,
+    /// Moments of the vectors of each place on normal pictures, by fold.
+    pub places: Vec<PlaceMoments>,
     /// By picture: some of its cells.
     pub cells: Vec<Vec<i16>>,
     /// Pooled features.
@@ -138,12 +141,14 @@ impl<'a> CachedFeatures<'a> {
         let pictures = assignment.folds.len();
         let folds = assignment.folds.iter().max().map_or(0, |last| last + 1);
         let (mut cells, mut fine) = (cell_buffer(layers[PATCH_LEVEL])?, cell_buffer(layers[IMAGE_LEVEL])?);
+        let mut vectors = place_vectors(layers[IMAGE_LEVEL]).map_err(TeachError::Refused)?;
         let mut cached = CachedFeatures {
             cache,
             assignment,
             folds,
             patches: FoldMoments::new(cells.channels(), folds),
             detail: FoldMoments::new(fine.channels(), folds),
+            places: (0..folds).map(|_| PlaceMoments::new(&vectors)).collect(),
             cells: vec![Vec::new(); pictures],
             pooled: PooledRows::with_capacity(pictures, layout),
             kinds: Vec::with_capacity(pictures * layout.samples),
@@ -159,6 +164,8 @@ impl<'a> CachedFeatures<'a> {
                 fine.join();
             }
             if number == 0 {
+                vectors.fill(&sample.planes);
+                cached.places[fold].push(&vectors);
                 cells.iter().for_each(|cell| cached.patches.normal[fold].push(cell));
                 if !sample.detail.is_empty() {
                     fine.iter().for_each(|cell| cached.detail.normal[fold].push(cell));

@@ -69,7 +69,9 @@ impl CrossValidator<'_> {
     /// Buffers for the features of a sample.
     fn feature_buffers(&self) -> Result<Features, TeachError> {
         let cells = self.layers.iter().map(|layers| Cells::new(layers).map_err(TeachError::Refused));
-        Ok(Features { pooled: vec![Vec::new(); self.layers.len()], cells: cells.collect::<Result<_, _>>()? })
+        let views = self.layers.len();
+        let cells = cells.collect::<Result<_, _>>()?;
+        Ok(Features { pooled: vec![Vec::new(); views], cells, planes: vec![Vec::new(); views] })
     }
 
     /// Trains every candidate without each fold and scores it on that fold. Candidates that labels do not influence are taken
@@ -157,5 +159,6 @@ impl Features {
             self.cells[IMAGE_LEVEL].fill(FeatureMaps { layers: layers[IMAGE_LEVEL], bytes: &sample.detail });
         }
         self.pooled[IMAGE_LEVEL].clone_from(&sample.pooled);
+        self.planes[IMAGE_LEVEL].clone_from(&sample.planes);
     }
 }

@@ -53,6 +53,8 @@ pub struct CacheLayout {
     pub features: usize,
     /// Cells of its grid.
     pub cells: usize,
+    /// Bytes of the feature planes of the larger view that every sample has.
+    pub planes: usize,
     /// Bytes of the features of the larger view, and cells of its grid.
     pub detail: (usize, usize),
     /// Every Nth picture has detail, from the first on.
@@ -66,7 +68,7 @@ pub struct CacheLayout {
 impl CacheLayout {
     /// Bytes of a sample without its detail.
     pub fn sample_bytes(&self) -> usize {
-        2 * self.pooled + self.features + self.cells + 1
+        2 * self.pooled + self.features + self.planes + self.cells + 1
     }
 
     /// Bytes of a sample's detail.
@@ -96,6 +98,8 @@ pub struct FeatureSample {
     pub pooled: Vec<u16>,
     /// Features of the patch-level view.
     pub features: Vec<u8>,
+    /// Some feature planes of the larger view.
+    pub planes: Vec<u8>,
     /// How much of each cell the defect covers, 0..255.
     pub cover: Vec<u8>,
     /// The number of the defect's kind; without meaning where nothing is covered.
@@ -171,6 +175,7 @@ impl FeatureCache {
             }
             bytes.extend(sample.pooled.iter().flat_map(|value| value.to_le_bytes()));
             bytes.extend_from_slice(&sample.features);
+            bytes.extend_from_slice(&sample.planes);
             bytes.extend_from_slice(&sample.cover);
             bytes.push(sample.kind);
         }
@@ -206,11 +211,14 @@ impl FeatureCache {
             for number in 0..layout.samples {
                 reader.read_exact(&mut bytes)?;
                 let (pooled, rest) = bytes.split_at(2 * layout.pooled);
-                let (features, cover) = rest.split_at(layout.features);
+                let (features, rest) = rest.split_at(layout.features);
+                let (planes, cover) = rest.split_at(layout.planes);
                 sample.pooled.clear();
                 sample.pooled.extend(pooled.as_chunks::<2>().0.iter().map(|&pair| u16::from_le_bytes(pair)));
                 sample.features.clear();
                 sample.features.extend_from_slice(features);
+                sample.planes.clear();
+                sample.planes.extend_from_slice(planes);
                 sample.cover.clear();
                 sample.cover.extend_from_slice(&cover[..layout.cells]);
                 sample.kind = cover[layout.cells];
@@ -265,6 +273,7 @@ mod tests {
             pooled: 3,
             features: 4,
             cells: 1,
+            planes: 2,
             detail: (3, 2),
             detail_step: 1,
             detailed_samples: 2,
@@ -289,6 +298,7 @@ mod tests {
         FeatureSample {
             pooled: vec![u16::from(number) * 300; 3],
             features: vec![number; 4],
+            planes: vec![number + 4; 2],
             cover: vec![number + 1],
             kind: number,
             detail: vec![number + 2; 3],

@@ -5,6 +5,7 @@ use super::coreset::coreset;
 use super::directions::{contrast, gaussian};
 use super::logistic::logistic;
 use super::moments::Moments;
+use super::place::place;
 use super::scheme::{IMAGE_LEVEL, RowPair, ScorerSpec, TeachError, WeightedRows, fold_of};
 use super::subspace::subspace;
 use crate::bundle::Method;
@@ -20,7 +21,7 @@ const HALF_TRUST: f64 = 5.0;
 
 /// Whether a method uses labelled defects in training.
 pub fn uses_labels(method: Method) -> bool {
-    !matches!(method, Method::Gaussian | Method::Bank)
+    !matches!(method, Method::Gaussian | Method::Bank | Method::Place)
 }
 
 /// What scorers are trained from.
@@ -93,6 +94,14 @@ impl<'a> FoldData<'a> {
                 let cells: Vec<&[i16]> =
                     self.pictures().flat_map(|picture| self.cached.cells[picture].chunks_exact(channels)).collect();
                 Ok(coreset(&cells, BANK_SIZE))
+            }
+            Method::Place => {
+                let mut kept = self.cached.places.iter().enumerate().filter(|(fold, _)| self.in_training(*fold));
+                let first = kept.next().map(|(_, moments)| moments.clone());
+                let mut moments =
+                    first.ok_or_else(|| TeachError::Refused("too few pictures to hold any out".into()))?;
+                kept.for_each(|(_, fold)| moments.add(fold));
+                place(&moments).map_err(TeachError::Refused)
             }
             Method::Subspace => {
                 let trust = labels.map_or(0.0, |labels| self.trust(labels));

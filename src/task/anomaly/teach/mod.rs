@@ -27,6 +27,7 @@ mod fold_data;
 mod folds;
 mod logistic;
 mod moments;
+mod place;
 mod quality;
 mod scheme;
 mod selection;

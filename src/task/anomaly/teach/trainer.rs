@@ -4,7 +4,7 @@ use super::dataset_check::FoldAssignment;
 use super::feature_cache::{CacheLayout, DefectLabel, FeatureCache, FeatureSample, TrainingPicture};
 use super::folds;
 use super::quality::{PictureQuality, QualityMeter};
-use super::scheme::{IMAGE_LEVEL, PATCH_LEVEL, TeachError, VIEWS};
+use super::scheme::{IMAGE_LEVEL, PATCH_LEVEL, PLANES, TeachError, VIEWS};
 use super::synthetic::{DefectKind, DefectPainter, Transplanter};
 use super::trained_model::TrainedModel;
 use super::training::{TrainingInput, train};
@@ -12,6 +12,7 @@ use crate::bundle::{Bundle, Task};
 use crate::task::anomaly::cells::Cells;
 use crate::task::anomaly::image_stats::ImageStatsMeter;
 use crate::task::anomaly::inspector::MIN_SIDE;
+use crate::task::anomaly::planes::{gather, planes_len};
 use crate::task::anomaly::pooled::{pool, pooled_len};
 use crate::task::anomaly::view::{self, Layer, View};
 use lineside_picture::{Filter, Picture, PictureError, Resizer};
@@ -20,9 +21,9 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use std::path::{Path, PathBuf};
 
 /// The most bytes of samples on disk.
-const CACHE_BYTES: usize = 64 << 20;
+const CACHE_BYTES: usize = 96 << 20;
 /// The version of what is cached; to be raised when that changes within a version of the program.
-const CACHE_VERSION: u32 = 2;
+const CACHE_VERSION: u32 = 3;
 /// Copies with a synthetic defect per picture, at most.
 const MAX_COPIES: usize = 3;
 /// Normal pictures into which a labelled defect is transplanted, at most.
@@ -79,6 +80,7 @@ impl Trainer {
             pooled: pooled_len(views[IMAGE_LEVEL].layers()),
             features: bytes(views[PATCH_LEVEL].layers()),
             cells: cells(grids[0]),
+            planes: planes_len(detail, PLANES),
             detail: (bytes(detail), cells(grids[1])),
             detail_step: 1,
             detailed_samples: 1,
@@ -260,10 +262,12 @@ fn extract(
     views.iter_mut().try_for_each(View::run)?;
     let mut pooled = Vec::new();
     pool(views[IMAGE_LEVEL].features(), &mut pooled);
+    let mut planes = Vec::new();
+    gather(views[IMAGE_LEVEL].features(), PLANES, &mut planes);
     let detail = views[IMAGE_LEVEL].features().bytes.to_vec();
     let (cover, detail_cover) = (cover(mask, grids[0])?, cover(mask, grids[1])?);
     let features = views[PATCH_LEVEL].features().bytes.to_vec();
-    Ok(FeatureSample { pooled, features, cover, kind, detail, detail_cover })
+    Ok(FeatureSample { pooled, features, planes, cover, kind, detail, detail_cover })
 }
 
 /// How much of each cell of a grid the mask covers, 0..255.
