@@ -92,7 +92,10 @@ pub struct AnomalySection {
     pub calibration: String,
     /// The heatmap.
     pub heat: HeatSection,
-    /// The scorers whose values are summed.
+    /// How the scorers' values become one; a sum in bundles of older programs.
+    #[serde(default)]
+    pub combination: Combination,
+    /// The scorers.
     pub scorer: Vec<ScorerSection>,
 }
 
@@ -120,7 +123,18 @@ pub struct HeatSection {
     pub half_distances: String,
 }
 
-/// A scorer, its statistics and its term in the sum, `weight · (value - median) / spread`.
+/// How scorers are combined; see `combine` in task/anomaly/scorer/ensemble.rs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Combination {
+    /// The weighted sum.
+    #[default]
+    Sum,
+    /// The weighted soft maximum.
+    SoftMaximum,
+}
+
+/// A scorer, its statistics, and its term `(value - median) / spread` with its weight.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScorerSection {
@@ -137,7 +151,7 @@ pub struct ScorerSection {
     pub median: f64,
     /// The standard deviation of its values on normal frames.
     pub spread: f64,
-    /// Its weight in the sum; 0 if it only makes the heatmap.
+    /// Its weight; 0 if it only makes the heatmap.
     pub weight: f64,
 }
 

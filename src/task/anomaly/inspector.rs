@@ -6,7 +6,7 @@ use super::heatmap::{Grid, Scratch, find_regions, heat};
 use super::image_stats::{ImageStats, ImageStatsMeter};
 use super::planes::{gather, planes_len};
 use super::pooled::pool;
-use super::scorer::{Features, Matrix, Scorer, WeightedSum, build_scorer};
+use super::scorer::{Ensemble, Features, Matrix, Scorer, build_scorer};
 use super::verdict::Verdict;
 use super::view::{self, View};
 use crate::bundle::{Bundle, BundleError, Method, Task};
@@ -29,7 +29,7 @@ pub struct Inspector {
     /// By view: the features that the scorers use.
     needs: Vec<Needs>,
     features: Features,
-    sum: WeightedSum,
+    sum: Ensemble,
     calibration: Calibration,
     heat_scorer: usize,
     /// By cell: the distance at which the heat is a half.
@@ -90,7 +90,7 @@ impl Inspector {
             cells: cells.collect::<Result<_, _>>()?,
             planes: vec![Vec::new(); views.len()],
         };
-        let (mut sum, mut needs) = (WeightedSum::default(), vec![Needs::default(); views.len()]);
+        let (mut sum, mut needs) = (Ensemble::new(section.combination), vec![Needs::default(); views.len()]);
         for part in &section.scorer {
             let matrix = matrix(bundle, &part.statistics)?;
             let scorer = build_scorer(part, views[part.view].layers(), &matrix);

@@ -1,6 +1,7 @@
-//! Scorers: each measures by its own method how far a frame is from normal. A verdict is the weighted sum of the scorers that
-//! separated held-out defects best when the bundle was trained.
+//! Scorers: each measures by its own method how far a frame is from normal. A verdict combines the scorers that separated held-out
+//! defects best when the bundle was trained.
 
+mod ensemble;
 mod interface;
 mod linear;
 mod matrix;
@@ -10,10 +11,9 @@ mod patch_projection;
 mod place;
 mod product;
 mod subspace;
-mod weighted_sum;
 
+pub use ensemble::{Ensemble, build_scorer, combine};
 pub use interface::{Features, Scorer};
 pub use linear::CLIP;
 pub use matrix::Matrix;
 pub use place::place_columns;
-pub use weighted_sum::{WeightedSum, build_scorer};

@@ -8,7 +8,7 @@ use super::cached_features::{CachedFeatures, LabelledFeatures};
 use super::feature_cache::FeatureSample;
 use super::fold_data::{FoldData, uses_labels};
 use super::scheme::{CANDIDATES, HEATMAP, IMAGE_LEVEL, PATCH_LEVEL, Scale, ScorerSpec, TeachError, fold_of};
-use super::selection::{HeldOutScore, HeldOutScores, auroc_of_sum, select};
+use super::selection::{HeldOutScore, HeldOutScores, auroc_combined, select, terms};
 use crate::task::anomaly::cells::Cells;
 use crate::task::anomaly::scorer::{Features, Scorer, build_scorer};
 use crate::task::anomaly::view::{FeatureMaps, Layer};
@@ -17,14 +17,15 @@ use crate::task::anomaly::view::{FeatureMaps, Layer};
 pub struct CrossValidation {
     /// By candidate.
     pub held_out: Vec<HeldOutScores>,
-    /// The candidates whose sum is the score, by number.
+    /// The candidates whose combination is the score, by number.
     pub selected: Vec<usize>,
 }
 
 impl CrossValidation {
-    /// Area under the ROC curve of the selected sum, held-out normal pictures against held-out labelled defects.
+    /// Area under the ROC curve of the selected combination, held-out normal pictures against held-out labelled defects.
     pub fn labelled_auroc(&self) -> f64 {
-        auroc_of_sum(&self.held_out, &self.selected, |scores| &scores.labelled).unwrap_or(0.0)
+        let terms = terms(&self.held_out);
+        auroc_combined(&self.held_out, &self.selected, &terms, |scores| &scores.labelled).unwrap_or(0.0)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is trained and on which views; the types that every step of training shares.
 
-use crate::bundle::{Method, ScorerSection};
+use crate::bundle::{Combination, Method, ScorerSection};
 use crate::task::anomaly::inspector::MIN_SIDE;
 use lineside_engine::EngineError;
 use lineside_picture::PictureError;
@@ -54,6 +54,9 @@ pub const CANDIDATES: [ScorerSpec; 6] = [
     ScorerSpec::image_level(Method::Linear),
     ScorerSpec { method: Method::Place, view: IMAGE_LEVEL, top: Some(0.02) },
 ];
+
+/// How the selected scorers become one value.
+pub const COMBINATION: Combination = Combination::SoftMaximum;
 
 /// The scorer behind the heatmap. It is no part of the score: the larger view localizes better and detects worse.
 pub const HEATMAP: ScorerSpec = ScorerSpec { method: Method::Contrast, view: IMAGE_LEVEL, top: Some(0.05) };

@@ -1,9 +1,15 @@
-//! Selection of the scorers whose sum is the score: among the sums that separate held-out normal pictures from held-out defects
-//! as well as the best one does, the sum of most scorers. Real defects will be of kinds that were never synthesized: agreement
+//! Selection of the scorers whose combination is the score: among those that separate held-out normal pictures from held-out defects
+//! as well as the best one does, the one of most scorers. Real defects will be of kinds that were never synthesized: agreement
 //! of several scorers is safer than one scorer that leads by less than the standard error.
 
-use super::scheme::Scale;
+use super::scheme::{COMBINATION, Scale};
 use crate::task::anomaly::metrics::auroc;
+use crate::task::anomaly::scorer::combine;
+
+/// A larger AUROC counts as this: how much better it is cannot be told from a few hundred pictures.
+const LARGEST_AREA: f64 = 0.999;
+/// The least weight, so that there is always one.
+const MIN_WEIGHT: f64 = 1e-6;
 
 /// A candidate's score of a picture that it was not trained with.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +42,27 @@ pub fn scale_of(scores: &[HeldOutScore]) -> Scale {
     Scale { median, spread: variance.sqrt().max(1e-6) }
 }
 
-/// Selects candidates, by number: of all sums with at most one candidate per family, the largest set within one standard error
+/// What a candidate counts in the combination.
+#[derive(Debug, Clone, Copy)]
+pub struct CandidateTerm {
+    /// The scale of its values.
+    pub scale: Scale,
+    /// Its weight.
+    pub weight: f64,
+}
+
+/// The terms of all candidates. A weight is the squared logit of the candidate's AUROC on held-out synthetic defects: scorers count by
+/// how well they tell these from normal pictures, and one that cannot does not count.
+pub fn terms(candidates: &[HeldOutScores]) -> Vec<CandidateTerm> {
+    let term = |candidate: &HeldOutScores| {
+        let area = auroc_by_fold(&candidate.normal, &candidate.synthetic).unwrap_or(0.5).clamp(0.5, LARGEST_AREA);
+        let logit = libm::log(area / (1.0 - area));
+        CandidateTerm { scale: scale_of(&candidate.normal), weight: (logit * logit).max(MIN_WEIGHT) }
+    };
+    candidates.iter().map(term).collect()
+}
+
+/// Selects candidates, by number: of all combinations with at most one candidate per family, the largest set within one standard error
 /// of the best AUROC; of several such sets, the one whose candidates come first. `families` holds each candidate's family;
 /// members of a family use the same features. Only synthetic defects decide: labelled ones are few and of known kinds.
 pub fn select(candidates: &[HeldOutScores], families: &[usize]) -> Vec<usize> {
@@ -44,30 +70,35 @@ pub fn select(candidates: &[HeldOutScores], families: &[usize]) -> Vec<usize> {
     let sets = (1..1usize << candidates.len())
         .map(|bits| (0..candidates.len()).filter(|i| bits >> i & 1 == 1).collect::<Vec<usize>>())
         .filter(|set| distinct(set));
-    let measured: Vec<(f64, Vec<usize>)> =
-        sets.map(|set| (auroc_of_sum(candidates, &set, |scores| &scores.synthetic).unwrap_or(0.0), set)).collect();
+    let terms = terms(candidates);
+    let area = |set: &[usize]| auroc_combined(candidates, set, &terms, |scores| &scores.synthetic).unwrap_or(0.0);
+    let measured: Vec<(f64, Vec<usize>)> = sets.map(|set| (area(&set), set)).collect();
     let best = measured.iter().map(|(area, _)| *area).fold(0.0, f64::max);
     let (normal, defects) = candidates.first().map_or((0, 0), |c| (c.normal.len(), c.synthetic.len()));
     let good = measured.into_iter().filter(|(area, _)| !is_worse(*area, best, normal, defects)).map(|(_, set)| set);
     good.max_by(|a, b| a.len().cmp(&b.len()).then(b.cmp(a))).unwrap_or_default()
 }
 
-/// Area under the ROC curve of the set's sum, held-out normal pictures against held-out defects; `None` without either. Scores
-/// are compared within a fold only: scorers trained without another fold may have another offset.
-pub fn auroc_of_sum(
+/// Area under the ROC curve of the set's combination, held-out normal pictures against held-out defects; `None` without either.
+pub fn auroc_combined(
     candidates: &[HeldOutScores],
     set: &[usize],
+    terms: &[CandidateTerm],
     defects: fn(&HeldOutScores) -> &[HeldOutScore],
 ) -> Option<f64> {
-    let normal = summed(candidates, set, |scores| &scores.normal);
-    let defects = summed(candidates, set, defects);
+    let normal = combined(candidates, set, terms, |scores| &scores.normal);
+    auroc_by_fold(&normal, &combined(candidates, set, terms, defects))
+}
+
+/// Area under the ROC curve. Scores are compared within a fold only: scorers trained without another fold may have another offset.
+pub fn auroc_by_fold(normal: &[HeldOutScore], defects: &[HeldOutScore]) -> Option<f64> {
     let folds = normal.iter().map(|score| score.fold + 1).max().unwrap_or(0);
     let (mut won, mut pairs) = (0.0, 0.0);
     for fold in 0..folds {
         let of_fold = |scores: &[HeldOutScore]| -> Vec<f64> {
             scores.iter().filter(|score| score.fold == fold).map(|score| score.value).collect()
         };
-        let (normal, defects) = (of_fold(&normal), of_fold(&defects));
+        let (normal, defects) = (of_fold(normal), of_fold(defects));
         if let Some(area) = auroc(&normal, &defects) {
             let count = (normal.len() * defects.len()) as f64;
             (won, pairs) = (won + area * count, pairs + count);
@@ -76,21 +107,24 @@ pub fn auroc_of_sum(
     (pairs > 0.0).then(|| won / pairs)
 }
 
-/// Whether an AUROC is below another by more than the other's standard error.
-pub fn is_worse(area: f64, other: f64, normal: usize, defects: usize) -> bool {
-    area < other - standard_error(other, normal, defects)
-}
-
-/// The sum of the set's scores for each picture, each scorer in standard deviations from its median on normal pictures.
-pub fn summed(
+/// The combination of the set's scores for each picture, by the rule of [`COMBINATION`].
+pub fn combined(
     candidates: &[HeldOutScores],
     set: &[usize],
+    terms: &[CandidateTerm],
     scores: fn(&HeldOutScores) -> &[HeldOutScore],
 ) -> Vec<HeldOutScore> {
     let Some(first) = set.first().map(|&first| scores(&candidates[first])) else { return Vec::new() };
-    let scales: Vec<(usize, Scale)> = set.iter().map(|&c| (c, scale_of(&candidates[c].normal))).collect();
-    let sum = |i: usize| scales.iter().map(|(c, scale)| scale.apply(scores(&candidates[*c])[i].value)).sum();
-    first.iter().enumerate().map(|(i, score)| HeldOutScore { fold: score.fold, value: sum(i) }).collect()
+    let value = |i: usize| {
+        let of = |&c: &usize| (terms[c].weight, terms[c].scale.apply(scores(&candidates[c])[i].value));
+        combine(COMBINATION, set.iter().map(of))
+    };
+    first.iter().enumerate().map(|(i, score)| HeldOutScore { fold: score.fold, value: value(i) }).collect()
+}
+
+/// Whether an AUROC is below another by more than the other's standard error.
+pub fn is_worse(area: f64, other: f64, normal: usize, defects: usize) -> bool {
+    area < other - standard_error(other, normal, defects)
 }
 
 /// The standard error of an area under the ROC curve (Hanley and McNeil 1982).
@@ -139,15 +173,21 @@ mod tests {
         // In either fold defects lie five over normal pictures; one fold's values lie a hundred higher.
         let normal = values(0, 0.0).chain(values(1, 100.0)).collect();
         let synthetic = values(0, 5.0).chain(values(1, 105.0)).collect();
-        let all = [HeldOutScores { normal, synthetic, labelled: Vec::new() }];
-        let expected = auroc_of_sum(
-            &[candidate(&[0., 1., 2., 3., 4., 5., 6., 7., 8., 9.], &[5., 6., 7., 8., 9., 10., 11., 12., 13., 14.])],
-            &[0],
-            |c| &c.synthetic,
-        );
-        assert_eq!(auroc_of_sum(&all, &[0], |c| &c.synthetic), expected);
+        let all = HeldOutScores { normal, synthetic, labelled: Vec::new() };
+        let one: Vec<f64> = (0..10).map(f64::from).collect();
+        let higher: Vec<f64> = (5..15).map(f64::from).collect();
+        let expected = auroc_by_fold(&scores(&one), &scores(&higher));
+        assert_eq!(auroc_by_fold(&all.normal, &all.synthetic), expected);
         assert!(expected > Some(0.85));
-        assert_eq!(auroc_of_sum(&all, &[0], |c| &c.labelled), None);
+        assert_eq!(auroc_by_fold(&all.normal, &all.labelled), None);
+    }
+
+    #[test]
+    fn scorers_count_by_how_well_they_separate() {
+        let normal: Vec<f64> = (0..100).map(|i| f64::from(i % 10)).collect();
+        let of = |shift: f64| candidate(&normal, &normal.iter().map(|value| value + shift).collect::<Vec<f64>>());
+        let weights: Vec<f64> = terms(&[of(0.0), of(-5.0), of(3.0), of(20.0)]).iter().map(|term| term.weight).collect();
+        assert!(weights[0] == MIN_WEIGHT && weights[1] == MIN_WEIGHT && weights[3] > 5.0 * weights[2], "{weights:?}");
     }
 
     #[test]

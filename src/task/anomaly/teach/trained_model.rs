@@ -1,7 +1,7 @@
 //! What training results in, in the form in which a bundle keeps it.
 
 use super::feature_cache::TrainingPicture;
-use super::scheme::VIEWS;
+use super::scheme::{COMBINATION, VIEWS};
 use super::threshold_check::ThresholdCheck;
 use crate::bundle::{AnomalySection, HeatSection, Method, ScorerSection};
 use crate::task::anomaly::baseline::{Baseline, ImageStatsBaseline};
@@ -94,6 +94,7 @@ impl TrainedModel {
             views: VIEWS.to_vec(),
             threshold: self.threshold,
             calibration: "calibration.npy".into(),
+            combination: COMBINATION,
             heat: HeatSection { scorer: self.heat_scorer, half_distances: "heat.npy".into() },
             scorer: self.scorers.iter().map(|scorer| scorer.section.clone()).collect(),
         }

@@ -10,7 +10,7 @@ use super::false_alarms::false_alarm_interval;
 use super::feature_cache::FeatureCache;
 use super::fold_data::FoldData;
 use super::scheme::{CANDIDATES, HEATMAP, Scale, TeachError};
-use super::selection::{HeldOutScore, auroc_of_sum, is_worse, scale_of, summed};
+use super::selection::{HeldOutScore, auroc_by_fold, auroc_combined, combined, is_worse, terms};
 use super::threshold_check::ThresholdCheck;
 use super::trained_model::{
     LabelGain, ScorerResult, ScorerStatistics, TrainedModel, half_distances, outliers, threshold,
@@ -60,23 +60,24 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
     let validator = CrossValidator { layers, cached: &cached, labels: labels.as_ref(), use_labels: helped };
     let distances = validator.heatmap_distances(&mut data)?;
 
-    let scales: Vec<Scale> = held_out.iter().map(|scores| scale_of(&scores.normal)).collect();
+    let terms = terms(&held_out);
     let values = |scores: &[HeldOutScore]| scores.iter().map(|score| score.value).collect::<Vec<f64>>();
-    let normal_scores = summed(&held_out, &selected, |scores| &scores.normal);
+    let normal_scores = combined(&held_out, &selected, &terms, |scores| &scores.normal);
     let normal_sums = values(&normal_scores);
-    let labelled_sums = values(&summed(&held_out, &selected, |scores| &scores.labelled));
+    let labelled_sums = values(&combined(&held_out, &selected, &terms, |scores| &scores.labelled));
     let calibration = Calibration::fit(&normal_sums);
     let mut scorers = Vec::new();
     for &candidate in &selected {
         let spec = CANDIDATES[candidate];
         let matrix = data.train(spec, helped)?;
-        scorers.push(ScorerStatistics { section: spec.section(scales[candidate], 1.0), matrix });
+        scorers
+            .push(ScorerStatistics { section: spec.section(terms[candidate].scale, terms[candidate].weight), matrix });
         progress(0.85 + 0.15 * scorers.len() as f64 / (selected.len() + 1) as f64);
     }
     let matrix = data.train(HEATMAP, helped)?;
     scorers.push(ScorerStatistics { section: HEATMAP.section(Scale::IDENTITY, 0.0), matrix });
     let threshold = threshold(&calibration, &labelled_sums, share);
-    let painted = summed(&held_out, &selected, |scores| &scores.synthetic);
+    let painted = combined(&held_out, &selected, &terms, |scores| &scores.synthetic);
     let check = ThresholdCheck::new(&normal_scores, &painted, |sum| calibration.score(sum) >= threshold);
     let gain = |labels: &LabelledFeatures| LabelGain {
         without: aurocs[0],
@@ -87,7 +88,7 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
     };
     let candidates = CANDIDATES.iter().enumerate().map(|(candidate, spec)| ScorerResult {
         method: spec.method,
-        auroc: auroc_of_sum(&held_out, &[candidate], |scores| &scores.synthetic).unwrap_or(0.0),
+        auroc: auroc_by_fold(&held_out[candidate].normal, &held_out[candidate].synthetic).unwrap_or(0.0),
         selected: selected.contains(&candidate),
     });
     Ok(TrainedModel {
@@ -96,7 +97,7 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
         half_distances: half_distances(&distances),
         outliers: outliers(&normal_sums),
         candidates: candidates.collect(),
-        auroc: auroc_of_sum(&held_out, &selected, |scores| &scores.synthetic).unwrap_or(0.0),
+        auroc: auroc_combined(&held_out, &selected, &terms, |scores| &scores.synthetic).unwrap_or(0.0),
         false_alarm_interval: false_alarm_interval(&normal_sums, &assignment.clusters, 1.0 - threshold),
         threshold,
         check,
