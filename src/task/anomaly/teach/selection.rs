@@ -51,13 +51,13 @@ pub struct CandidateTerm {
     pub weight: f64,
 }
 
-/// The terms of all candidates. A weight is the squared logit of the candidate's AUROC on held-out synthetic defects: scorers count by
+/// The terms of all candidates. A weight is the logit of the candidate's AUROC on held-out synthetic defects: scorers count by
 /// how well they tell these from normal pictures, and one that cannot does not count.
 pub fn terms(candidates: &[HeldOutScores]) -> Vec<CandidateTerm> {
     let term = |candidate: &HeldOutScores| {
         let area = auroc_by_fold(&candidate.normal, &candidate.synthetic).unwrap_or(0.5).clamp(0.5, LARGEST_AREA);
         let logit = libm::log(area / (1.0 - area));
-        CandidateTerm { scale: scale_of(&candidate.normal), weight: (logit * logit).max(MIN_WEIGHT) }
+        CandidateTerm { scale: scale_of(&candidate.normal), weight: logit.max(MIN_WEIGHT) }
     };
     candidates.iter().map(term).collect()
 }
@@ -187,7 +187,7 @@ mod tests {
         let normal: Vec<f64> = (0..100).map(|i| f64::from(i % 10)).collect();
         let of = |shift: f64| candidate(&normal, &normal.iter().map(|value| value + shift).collect::<Vec<f64>>());
         let weights: Vec<f64> = terms(&[of(0.0), of(-5.0), of(3.0), of(20.0)]).iter().map(|term| term.weight).collect();
-        assert!(weights[0] == MIN_WEIGHT && weights[1] == MIN_WEIGHT && weights[3] > 5.0 * weights[2], "{weights:?}");
+        assert!(weights[0] == MIN_WEIGHT && weights[1] == MIN_WEIGHT && weights[3] > 2.0 * weights[2], "{weights:?}");
     }
 
     #[test]
