@@ -371,8 +371,8 @@ mod tests {
         assert_eq!(pictures_left(0, 0), 2);
         assert_eq!(pictures_left(1, 0), 1);
         assert_eq!(pictures_left(0, 1), 1);
-        assert_eq!(pictures_left(9, 12), 1);
-        assert_eq!(pictures_left(0, 25), 0);
+        assert_eq!(pictures_left(9, 14), 1);
+        assert_eq!(pictures_left(0, 29), 0);
     }
 
     #[test]

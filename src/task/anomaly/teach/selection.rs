@@ -64,13 +64,13 @@ pub fn terms(candidates: &[HeldOutScores]) -> Vec<CandidateTerm> {
 
 /// Selects candidates, by number: of all combinations with at most one candidate per family, the largest set within one standard error
 /// of the best AUROC; of several such sets, the one whose candidates come first. `families` holds each candidate's family;
-/// members of a family use the same features. Only synthetic defects decide: labelled ones are few and of known kinds.
+/// members of a family use the same features. One that cannot tell defects from normal pictures joins no other. Only synthetic defects decide: labelled ones are few and of known kinds.
 pub fn select(candidates: &[HeldOutScores], families: &[usize]) -> Vec<usize> {
     let distinct = |set: &[usize]| set.iter().all(|a| set.iter().all(|b| a == b || families[*a] != families[*b]));
+    let terms = terms(candidates);
     let sets = (1..1usize << candidates.len())
         .map(|bits| (0..candidates.len()).filter(|i| bits >> i & 1 == 1).collect::<Vec<usize>>())
-        .filter(|set| distinct(set));
-    let terms = terms(candidates);
+        .filter(|set| distinct(set) && (set.len() == 1 || set.iter().all(|&c| terms[c].weight > MIN_WEIGHT)));
     let area = |set: &[usize]| auroc_combined(candidates, set, &terms, |scores| &scores.synthetic).unwrap_or(0.0);
     let measured: Vec<(f64, Vec<usize>)> = sets.map(|set| (area(&set), set)).collect();
     let best = measured.iter().map(|(area, _)| *area).fold(0.0, f64::max);
