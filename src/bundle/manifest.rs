@@ -7,6 +7,8 @@ use std::path::{Component, Path};
 
 /// The version of the manifest format that this program reads.
 const FORMAT: u32 = 1;
+/// The greatest width and height of a frame with a region, in pixels.
+const MAX_FRAME_SIDE: usize = 16_384;
 
 /// The contents of `bundle.toml`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -90,6 +92,9 @@ pub struct AnomalySection {
     pub threshold: f64,
     /// The file with the distribution of sums on normal frames, which turns a sum into a score.
     pub calibration: String,
+    /// Which part of a frame it was taught with; absent where that was the whole frame.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<RegionSection>,
     /// The heatmap.
     pub heat: HeatSection,
     /// The scorers whose values are summed.
@@ -107,6 +112,20 @@ impl Method {
             Method::Linear => "linear",
         }
     }
+}
+
+/// The part of a frame that is inspected, as it was drawn.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegionSection {
+    /// Width and height of the frames in which it was drawn, in pixels.
+    pub frame: [usize; 2],
+    /// Rectangles `x,y,width,height` and polygons `x,y x,y x,y …`, in pixels; without one all is inspected but what is ignored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shapes: Vec<String>,
+    /// The file of the mask, of the frame's size and white where pixels are ignored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ignored: Option<String>,
 }
 
 /// The heatmap.
@@ -269,7 +288,9 @@ impl Manifest {
 impl AnomalySection {
     /// The files that it names.
     fn files(&self) -> impl Iterator<Item = &String> {
-        self.scorer.iter().map(|scorer| &scorer.statistics).chain([&self.calibration, &self.heat.half_distances])
+        let ignored = self.region.iter().filter_map(|region| region.ignored.as_ref());
+        let arrays = self.scorer.iter().map(|scorer| &scorer.statistics);
+        arrays.chain([&self.calibration, &self.heat.half_distances]).chain(ignored)
     }
 
     fn problem(&self) -> Option<String> {
@@ -278,6 +299,11 @@ impl AnomalySection {
         }
         if self.heat.scorer >= self.scorer.len() {
             return Some(format!("anomaly.heat.scorer = {}, but there are {}", self.heat.scorer, self.scorer.len()));
+        }
+        if let Some(region) = &self.region
+            && !region.frame.iter().all(|side| (32..=MAX_FRAME_SIDE).contains(side))
+        {
+            return Some(format!("anomaly.region.frame must lie in 32..{MAX_FRAME_SIDE}, found {:?}", region.frame));
         }
         let bad = self.scorer.iter().position(|scorer| {
             let top = scorer.top.unwrap_or(1.0);
@@ -310,6 +336,10 @@ channels = "rgb"
 views = [64, 32]
 threshold = 0.5
 calibration = "calibration.npy"
+[anomaly.region]
+frame = [640, 480]
+shapes = ["10,20,300,200"]
+ignored = "ignored.png"
 [anomaly.heat]
 scorer = 0
 half_distances = "heat.npy"
@@ -326,6 +356,7 @@ weight = 1.0
 "calibration.npy" = "00"
 "heat.npy" = "00"
 "scorer.npy" = "00"
+"ignored.png" = "00"
 "#;
 
     fn refusal(text: &str) -> String {
@@ -336,6 +367,7 @@ weight = 1.0
     fn a_good_manifest_parses() {
         let manifest = Manifest::parse(GOOD, Path::new("b/bundle.toml")).unwrap();
         assert_eq!(manifest.anomaly.as_ref().unwrap().heat.half_distances, "heat.npy");
+        assert_eq!(manifest.anomaly.as_ref().unwrap().region.as_ref().unwrap().shapes, ["10,20,300,200"]);
         let written = toml::to_string(&manifest).unwrap();
         let again = Manifest::parse(&written, Path::new("b/bundle.toml")).unwrap();
         assert_eq!(toml::to_string(&again).unwrap(), written);
@@ -364,6 +396,9 @@ weight = 1.0
             (("\"scorer.npy\" = \"00\"", "\"../x.npy\" = \"00\""), "\"../x.npy\" points outside the bundle"),
             (("\"scorer.npy\" = \"00\"", ""), "no hash for \"scorer.npy\""),
             (("\"calibration.npy\" = \"00\"", ""), "no hash for \"calibration.npy\""),
+            (("\"ignored.png\" = \"00\"", ""), "no hash for \"ignored.png\""),
+            (("frame = [640, 480]", "frame = [640, 8]"), "anomaly.region.frame must lie in 32..16384, found [640, 8]"),
+            (("frame = [640, 480]", "frame = [640]"), "b/bundle.toml:14: invalid length 1"),
             (
                 ("views = [64, 32]", "views = [64, 33]"),
                 "anomaly.views must be multiples of 32 in 32..1024, found [64, 33]",

@@ -16,6 +16,6 @@ pub(crate) use hash::hexadecimal;
 pub use hash::sha256;
 pub use kernels::load_model;
 pub use manifest::{
-    AnomalySection, Channels, Golden, HeatSection, InputSection, Manifest, Method, Outputs, ScorerSection,
-    SuperResolutionSection, Task,
+    AnomalySection, Channels, Golden, HeatSection, InputSection, Manifest, Method, Outputs, RegionSection,
+    ScorerSection, SuperResolutionSection, Task,
 };

@@ -6,10 +6,12 @@ use lineside_picture::{
 };
 
 const ALARM: Colour = Colour(255, 64, 48);
+/// Of what is inspected: nothing else is blue, neither heat nor boxes.
+const OUTLINE: Colour = Colour(64, 176, 255);
 const TEXT: Colour = Colour(255, 255, 255);
 
 /// The frame in colour with the heatmap as an overlay where it is above what normal frames reach, a box around each region, and the
-/// severity. The boxes carry no numbers: the heat is on another scale.
+/// severity; where only a part of it is inspected, its outline. The boxes carry no numbers: the heat is on another scale.
 ///
 /// # Errors
 /// [`PictureError`] if the heatmap does not fit the frame.
@@ -19,6 +21,9 @@ pub fn annotated(frame: &Picture, verdict: &Verdict) -> Result<Picture, PictureE
     let mut heat = Picture::default();
     verdict.heat_over((frame.width(), frame.height()), &mut heat)?;
     overlay_heatmap(&mut picture, &heat)?;
+    if let Some(inspected) = &verdict.inspected {
+        inspected.outline().for_each(|run| draw_box(&mut picture, run, OUTLINE, 1));
+    }
     for region in &verdict.regions {
         draw_box(&mut picture, region.area, ALARM, 2);
     }

@@ -105,6 +105,12 @@ pub enum TeachError {
         /// Its height.
         height: usize,
     },
+    /// A picture has another size than those in which the region was drawn.
+    #[error("{0}")]
+    OtherSize(String),
+    /// A labelled defect lies outside the region.
+    #[error("its defect lies outside the region")]
+    DefectOutside,
     /// The backbone failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
