@@ -164,7 +164,7 @@ mod tests {
     fn normal_frames_and_corners_count() {
         let mut pixels = PixelMetrics::default();
         assert_eq!((pixels.auroc(), pixels.pro()), (None, None));
-        pixels.add_normal(&grey(2, &[8; 4]));
+        pixels.add_normal(&grey(2, &[8; 4]), None);
         assert_eq!((pixels.auroc(), pixels.pro()), (None, None));
         // Two pixels that touch at a corner are one region.
         pixels.add(&grey(2, &[9, 0, 0, 9]), &grey(2, &[128, 127, 0, 255]), None).unwrap();
