@@ -398,7 +398,7 @@ weight = 1.0
             (("\"calibration.npy\" = \"00\"", ""), "no hash for \"calibration.npy\""),
             (("\"ignored.png\" = \"00\"", ""), "no hash for \"ignored.png\""),
             (("frame = [640, 480]", "frame = [640, 8]"), "anomaly.region.frame must lie in 32..16384, found [640, 8]"),
-            (("frame = [640, 480]", "frame = [640]"), "b/bundle.toml:14: invalid length 1"),
+            (("frame = [640, 480]", "frame = [640]"), "b/bundle.toml:16: invalid length 1"),
             (
                 ("views = [64, 32]", "views = [64, 33]"),
                 "anomaly.views must be multiples of 32 in 32..1024, found [64, 33]",

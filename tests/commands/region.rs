@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 const NORMAL: &str = "models/inspect-demo/frames/normal";
 const DEFECT: &str = "models/inspect-demo/frames/defect";
-/// Of the demo's frames of 320 x 240: a rectangle, and a triangle beside it.
-const SHAPES: [&str; 2] = ["60,40,120,160", "180,60 290,120 180,200"];
+/// Of the demo's frames of 320 x 240: a rectangle, and a wedge beside it.
+const SHAPES: [&str; 2] = ["60,40,120,160", "180,60 290,110 290,130 180,200"];
 
 fn picture(path: &Path) -> Picture {
     let mut picture = Picture::default();
@@ -103,7 +103,7 @@ fn heat_peak_and_places_are_those_of_the_whole_frame() {
     region.fill_mask(&mut mask);
     assert!(heat.data().iter().zip(mask.data()).all(|(heat, mask)| *heat == 0 || *mask == 255));
     assert!(heat.data().iter().any(|heat| *heat > 0));
-    // The grid's cells right of the triangle's tip have no pixel of the region.
+    // The grid's cells in the upper right corner have no pixel of the region.
     let cells = region.cells((verdict.heat.width(), verdict.heat.height()));
     assert!(cells.contains(&false));
     assert!(cells.iter().zip(verdict.heat.data()).all(|(inside, heat)| *inside || *heat == 0));
@@ -212,7 +212,7 @@ fn a_line_has_the_region_of_its_bundle() {
     assert!(said.contains("region   230x160 at 60,40 of frames of 320x240, "), "{said}");
     assert!(said.contains("inspect-demo region"), "on the bill: {said}");
     // However it is drawn.
-    succeed(&["check", arg(&check("region = [\"60,40,120,160\", \"180,60 180,200 290,120\"]"))]);
+    succeed(&["check", arg(&check("region = [\"60,40,120,160\", \"180,60 180,200 290,130 290,110\"]"))]);
     let other = "line.toml:7: anomaly.region: inspect-demo was taught with another region, 230x160 at 60,40";
     for command in ["check", "run"] {
         refuse(
@@ -260,7 +260,7 @@ fn frames_of_another_size_fail_while_a_line_runs_and_the_others_are_inspected() 
     );
     let said = succeed(&["run", arg(&config(folder.path(), &text))]);
     assert!(said.contains("4 frames: 3 inspected") && said.contains("1 failed"), "{said}");
-    let events: Vec<_> = records(&out).into_iter().filter(|record| record["event"] == "event").collect();
+    let events: Vec<_> = records(&out).into_iter().filter(|record| record["record"] == "event").collect();
     assert_eq!(events.len(), 3);
     for event in &events {
         let [x, y, width, height] = [0, 1, 2, 3].map(|at| event["regions"][0][at].as_u64().unwrap());

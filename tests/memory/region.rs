@@ -10,7 +10,8 @@ use lineside_picture::{Layout, Picture, decode_file};
 fn a_verdict_on_a_region_allocates_nothing() {
     let _alone = crate::alone();
     let folder = tempfile::tempdir().unwrap();
-    let bundle = Bundle::open(&with_region(folder.path(), &["60,40,120,160", "180,60 290,120 180,200"])).unwrap();
+    let bundle =
+        Bundle::open(&with_region(folder.path(), &["60,40,120,160", "180,60 290,110 290,130 180,200"])).unwrap();
     let mut inspector = Inspector::new(&bundle, Some(0.0)).unwrap();
     let mut frame = Picture::default();
     let file = root().join("models/inspect-demo/frames/defect/part-09-stain.jpg");
