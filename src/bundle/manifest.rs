@@ -1,14 +1,13 @@
 //! `bundle.toml`, the manifest: task, input, measured figures, and the hash of every file.
 
 use super::error::BundleError;
+use super::region::RegionSection;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
 /// The version of the manifest format that this program reads.
 const FORMAT: u32 = 1;
-/// The greatest width and height of a frame with a region, in pixels.
-const MAX_FRAME_SIDE: usize = 16_384;
 
 /// The contents of `bundle.toml`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -112,20 +111,6 @@ impl Method {
             Method::Linear => "linear",
         }
     }
-}
-
-/// The part of a frame that is inspected, as it was drawn.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct RegionSection {
-    /// Width and height of the frames in which it was drawn, in pixels.
-    pub frame: [usize; 2],
-    /// Rectangles `x,y,width,height` and polygons `x,y x,y x,y …`, in pixels; without one all is inspected but what is ignored.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub shapes: Vec<String>,
-    /// The file of the mask, of the frame's size and white where pixels are ignored.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ignored: Option<String>,
 }
 
 /// The heatmap.
@@ -300,10 +285,8 @@ impl AnomalySection {
         if self.heat.scorer >= self.scorer.len() {
             return Some(format!("anomaly.heat.scorer = {}, but there are {}", self.heat.scorer, self.scorer.len()));
         }
-        if let Some(region) = &self.region
-            && !region.frame.iter().all(|side| (32..=MAX_FRAME_SIDE).contains(side))
-        {
-            return Some(format!("anomaly.region.frame must lie in 32..{MAX_FRAME_SIDE}, found {:?}", region.frame));
+        if let Some(fault) = self.region.as_ref().and_then(RegionSection::fault) {
+            return Some(fault);
         }
         let bad = self.scorer.iter().position(|scorer| {
             let top = scorer.top.unwrap_or(1.0);

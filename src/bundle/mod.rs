@@ -7,6 +7,7 @@ mod folder;
 mod hash;
 mod kernels;
 mod manifest;
+mod region;
 
 pub use draft::Draft;
 pub use error::BundleError;
@@ -16,6 +17,7 @@ pub(crate) use hash::hexadecimal;
 pub use hash::sha256;
 pub use kernels::load_model;
 pub use manifest::{
-    AnomalySection, Channels, Golden, HeatSection, InputSection, Manifest, Method, Outputs, RegionSection,
-    ScorerSection, SuperResolutionSection, Task,
+    AnomalySection, Channels, Golden, HeatSection, InputSection, Manifest, Method, Outputs, ScorerSection,
+    SuperResolutionSection, Task,
 };
+pub use region::RegionSection;

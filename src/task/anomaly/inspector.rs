@@ -8,16 +8,13 @@ use super::pooled::pool;
 use super::region::RegionOfInterest;
 use super::scorer::{Features, Matrix, Scorer, WeightedSum, build_scorer};
 use super::verdict::Verdict;
-use super::view::{self, View};
+use super::view::{self, MIN_SIDE, View};
 use crate::bundle::{Bundle, BundleError, Method, Task};
 use crate::task::error::TaskError;
 use lineside_engine::{Plan, npy};
 use lineside_picture::{Layout, Picture, Rect};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// The fewest pixels per side of a frame that can be inspected.
-pub(super) const MIN_SIDE: usize = 32;
 
 /// The distance at which the heat is a half, relative to each cell's own reference.
 const HALF_HEAT: u32 = 4096;

@@ -1,7 +1,7 @@
 //! What is trained and on which views; the types that every step of training shares.
 
 use crate::bundle::{Method, ScorerSection};
-use crate::task::anomaly::inspector::MIN_SIDE;
+use crate::task::anomaly::view::MIN_SIDE;
 use lineside_engine::EngineError;
 use lineside_picture::PictureError;
 use std::io;
