@@ -19,7 +19,7 @@ fn ignoring(shapes: &[&str], rect: Rect) -> RegionSpec {
 
 fn noise(layout: Layout) -> Picture {
     let mut picture = Picture::new(layout, 100, 80);
-    picture.data_mut().iter_mut().enumerate().for_each(|(at, byte)| *byte = (at * 7919 >> 3) as u8);
+    picture.data_mut().iter_mut().enumerate().for_each(|(at, byte)| *byte = ((at * 7919) >> 3) as u8);
     picture
 }
 
