@@ -26,7 +26,6 @@ pub fn record(
     every: Duration,
     telemetry: &Telemetry,
 ) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let path = |number: u64| -> PathBuf { folder.join(format!("good-{number:04}.png")) };
     let mut number = (1..=frames).find(|number| !path(*number).exists()).unwrap_or(frames + 1);
     if number > 1 {
@@ -41,6 +40,7 @@ pub fn record(
     if let (Some(region), Some(size)) = (region, source.frame_size()) {
         region.in_frames(size)?;
     }
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     log::info!(source = source.describe().as_str(), folder = folder.display().to_string().as_str(), from = number, to = frames; "recording");
     let progress = ProgressReporter::new("recording", frames);
     let (mut frame, mut due) = (Frame::default(), Instant::now());
