@@ -1,6 +1,7 @@
 //! `bundle.toml`, the manifest: task, input, measured figures, and the hash of every file.
 
 use super::error::BundleError;
+use super::region::RegionSection;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
@@ -90,6 +91,9 @@ pub struct AnomalySection {
     pub threshold: f64,
     /// The file with the distribution of sums on normal frames, which turns a sum into a score.
     pub calibration: String,
+    /// Which part of a frame it was taught with; absent where that was the whole frame.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<RegionSection>,
     /// The heatmap.
     pub heat: HeatSection,
     /// How the scorers' values become one; a sum in bundles of older programs.
@@ -286,7 +290,9 @@ impl Manifest {
 impl AnomalySection {
     /// The files that it names.
     fn files(&self) -> impl Iterator<Item = &String> {
-        self.scorer.iter().map(|scorer| &scorer.statistics).chain([&self.calibration, &self.heat.half_distances])
+        let ignored = self.region.iter().filter_map(|region| region.ignored.as_ref());
+        let arrays = self.scorer.iter().map(|scorer| &scorer.statistics);
+        arrays.chain([&self.calibration, &self.heat.half_distances]).chain(ignored)
     }
 
     fn problem(&self) -> Option<String> {
@@ -295,6 +301,9 @@ impl AnomalySection {
         }
         if self.heat.scorer >= self.scorer.len() {
             return Some(format!("anomaly.heat.scorer = {}, but there are {}", self.heat.scorer, self.scorer.len()));
+        }
+        if let Some(fault) = self.region.as_ref().and_then(RegionSection::fault) {
+            return Some(fault);
         }
         let bad = self.scorer.iter().position(|scorer| {
             let top = scorer.top.unwrap_or(1.0);
@@ -327,6 +336,10 @@ channels = "rgb"
 views = [64, 32]
 threshold = 0.5
 calibration = "calibration.npy"
+[anomaly.region]
+frame = [640, 480]
+shapes = ["10,20,300,200"]
+ignored = "ignored.png"
 [anomaly.heat]
 scorer = 0
 half_distances = "heat.npy"
@@ -343,6 +356,7 @@ weight = 1.0
 "calibration.npy" = "00"
 "heat.npy" = "00"
 "scorer.npy" = "00"
+"ignored.png" = "00"
 "#;
 
     fn refusal(text: &str) -> String {
@@ -353,6 +367,7 @@ weight = 1.0
     fn a_good_manifest_parses() {
         let manifest = Manifest::parse(GOOD, Path::new("b/bundle.toml")).unwrap();
         assert_eq!(manifest.anomaly.as_ref().unwrap().heat.half_distances, "heat.npy");
+        assert_eq!(manifest.anomaly.as_ref().unwrap().region.as_ref().unwrap().shapes, ["10,20,300,200"]);
         let written = toml::to_string(&manifest).unwrap();
         let again = Manifest::parse(&written, Path::new("b/bundle.toml")).unwrap();
         assert_eq!(toml::to_string(&again).unwrap(), written);
@@ -381,6 +396,9 @@ weight = 1.0
             (("\"scorer.npy\" = \"00\"", "\"../x.npy\" = \"00\""), "\"../x.npy\" points outside the bundle"),
             (("\"scorer.npy\" = \"00\"", ""), "no hash for \"scorer.npy\""),
             (("\"calibration.npy\" = \"00\"", ""), "no hash for \"calibration.npy\""),
+            (("\"ignored.png\" = \"00\"", ""), "no hash for \"ignored.png\""),
+            (("frame = [640, 480]", "frame = [640, 8]"), "anomaly.region.frame must lie in 32..16384, found [640, 8]"),
+            (("frame = [640, 480]", "frame = [640]"), "b/bundle.toml:16: invalid length 1"),
             (
                 ("views = [64, 32]", "views = [64, 33]"),
                 "anomaly.views must be multiples of 32 in 32..1024, found [64, 33]",

@@ -113,10 +113,10 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<ExitCode> {
         bytesize::ByteSize(memory.weights_bytes)
     )?;
     writeln!(out, "loaded and run once in {load_ms:.0} ms")?;
-    if let Some(Verdicts { whole, views }) = verdict {
+    if let Some(Verdicts { size: (width, height), whole, views }) = verdict {
         writeln!(
             out,
-            "verdict on a frame of 640x480: p50 {whole:.3} ms, {:.2} times its backbone runs ({views:.3} ms)",
+            "verdict on a frame of {width}x{height}: p50 {whole:.3} ms, {:.2} times its backbone runs ({views:.3} ms)",
             whole / views
         )?;
     }
@@ -186,7 +186,9 @@ fn load(arguments: &BenchArguments) -> anyhow::Result<(Model, Vec<Vec<usize>>)> 
 
 /// Medians in milliseconds.
 struct Verdicts {
-    /// From a frame of 640×480 to its verdict.
+    /// The frame's width and height in pixels.
+    size: (usize, usize),
+    /// From a frame to its verdict.
     whole: f64,
     /// What the backbone takes of it, over all views.
     views: f64,
@@ -202,7 +204,8 @@ fn verdict(arguments: &BenchArguments) -> anyhow::Result<Option<Verdicts>> {
         return Ok(None);
     }
     let mut inspector = Inspector::new(&bundle, None)?;
-    let mut frame = Picture::new(Layout::Rgb, 640, 480);
+    let size = inspector.region().map_or((640, 480), |region| region.frame_size());
+    let mut frame = Picture::new(Layout::Rgb, size.0, size.1);
     frame.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * i / 7 % 251) as u8);
     let (mut whole, mut views, mut answer) = (Vec::new(), Vec::new(), Default::default());
     let started = Instant::now();
@@ -212,13 +215,13 @@ fn verdict(arguments: &BenchArguments) -> anyhow::Result<Option<Verdicts>> {
     } {
         let start = Instant::now();
         inspector.prepare(&frame)?;
-        let spent = inspector.judge_timed((640, 480), &mut answer)?;
+        let spent = inspector.judge_timed(size, &mut answer)?;
         whole.push(start.elapsed().as_secs_f64() * 1e3);
         views.push(spent.as_secs_f64() * 1e3);
     }
     whole.sort_by(f64::total_cmp);
     views.sort_by(f64::total_cmp);
-    Ok(Some(Verdicts { whole: percentile(&whole, 0.5), views: percentile(&views, 0.5) }))
+    Ok(Some(Verdicts { size, whole: percentile(&whole, 0.5), views: percentile(&views, 0.5) }))
 }
 
 /// Frames of one size, enlarged whole.

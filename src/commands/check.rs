@@ -34,6 +34,7 @@ pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<
             "heat": plan.heat,
             "status_page": page,
             "bundles": plan.bundles,
+            "region": plan.region,
             "broker": broker,
             "enlarging": plan.enlarging,
             "bill": plan.bill,
@@ -55,6 +56,9 @@ pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<
     writeln!(out, "page     {}", one_line(&page))?;
     for bundle in &plan.bundles {
         writeln!(out, "bundle   {}", one_line(bundle))?;
+    }
+    if let Some(region) = &plan.region {
+        writeln!(out, "region   {region}")?;
     }
     if let Some(enlarging) = &plan.enlarging {
         writeln!(out, "enlarges {}", one_line(&enlarging.to_string()))?;

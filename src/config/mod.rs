@@ -9,6 +9,7 @@ mod live;
 mod mqtt;
 mod presets;
 mod process;
+mod region;
 mod secrets;
 mod starter;
 mod status_page;
@@ -31,6 +32,7 @@ pub use starter::{Starter, StarterCamera};
 pub use status_page::StatusPageConfig;
 pub use view::ViewConfig;
 
+use crate::task::anomaly::RegionShape;
 use crate::task::super_resolution::{MIN_SPOT, When};
 use bytesize::ByteSize;
 use serde::Deserialize;
@@ -148,6 +150,11 @@ pub struct AnomalyConfig {
     /// How many of 1000 normal frames may raise an alarm; sets the threshold. A score is the share of normal frames that score
     /// lower, so each follows from the other.
     pub false_alarms: Option<Spanned<f64>>,
+    /// The part of the frame that is inspected; absent: what the bundle was taught with.
+    #[serde(deserialize_with = "region::shapes")]
+    pub region: Option<Spanned<Vec<RegionShape>>>,
+    /// A picture of the frame's size that is white where pixels are ignored.
+    pub ignore: Option<Spanned<PathBuf>>,
     /// A frame that differs from the last inspected one by less than this many grey levels on average takes over its verdict.
     /// 0: every frame is inspected.
     pub skip_similar: Spanned<f64>,
@@ -224,6 +231,8 @@ impl Default for AnomalyConfig {
             bundle: "inspect-demo".into(),
             threshold: None,
             false_alarms: None,
+            region: None,
+            ignore: None,
             skip_similar: Spanned::new(0..0, 0.0),
         }
     }

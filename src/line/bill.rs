@@ -31,6 +31,9 @@ pub(super) fn add_inspector(bill: &mut Bill, name: &str, inspector: &Inspector) 
     bill.add(format!("{name} weights"), sum(|memory| memory.weights_bytes));
     bill.add(format!("{name} statistics"), inspector.statistics_bytes() as u64);
     bill.add(format!("{name} arena"), sum(|memory| memory.arena_bytes));
+    if let Some(region) = inspector.region() {
+        bill.add(format!("{name} region"), region.bytes() as u64);
+    }
 }
 
 /// An enlarger of areas of a size in pixels, out of frames of `pixels`; the bytes of one enlargement and what it was made of.

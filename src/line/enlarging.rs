@@ -56,7 +56,8 @@ impl EnlargingPlan {
             (Some(ms), _) => Some(Duration::from_secs_f64(ms.get_ref() / 1e3)),
             (None, Some(fps)) => {
                 let frame = Duration::from_secs_f64(1.0 / fps);
-                let verdict = time_of_verdict(inspector, source.frame_size().unwrap_or(USUAL))?;
+                let drawn = inspector.region().map(|region| region.frame_size());
+                let verdict = time_of_verdict(inspector, source.frame_size().or(drawn).unwrap_or(USUAL))?;
                 Some(frame.saturating_sub(verdict).max(frame / LEAST_SHARE))
             }
             (None, None) => None,

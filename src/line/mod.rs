@@ -21,6 +21,7 @@ mod page;
 mod plan;
 mod process;
 mod records;
+mod region;
 mod run;
 mod service;
 mod signals;

@@ -2,11 +2,13 @@
 
 use super::bill;
 use super::enlarging::EnlargingPlan;
+use super::region::check_region;
 use crate::bundle::{self, Bundle};
 use crate::config::Config;
 use crate::memory::Bill;
 use crate::pipeline::{Enlargement, Smaller};
 use crate::source::FrameSource;
+use crate::task::TaskError;
 use crate::task::anomaly::{Baseline, Inspector, Verdict};
 use crate::task::super_resolution::{Enlarger, When};
 use anyhow::Context;
@@ -39,8 +41,8 @@ pub(super) fn load(config: &Config, source: &dyn FrameSource, bill: &mut Bill) -
     let find = |name: &str| bundle::find(name).map(|bundle| bundle.within(budget));
     let anomaly = find(&config.anomaly.bundle)?;
     // In the size of the frames, so that what depends on it is made now and not while the line runs.
-    let size = source.frame_size().unwrap_or(UNKNOWN_SIZE);
-    let inspector = load_inspector(config, &anomaly, size, bill)?;
+    let inspector = load_inspector(config, &anomaly, source.frame_size(), bill)?;
+    check_region(config, &anomaly, &inspector)?;
     let baseline = Baseline::of(&anomaly)?;
     let kernel = inspector.plans().next().map_or("", Plan::kernel);
     let bundles = vec![identity(&anomaly)];
@@ -52,7 +54,7 @@ pub(super) fn load(config: &Config, source: &dyn FrameSource, bill: &mut Bill) -
     if let Some(smaller) = &config.heat.smaller {
         let (bundle, size) = (find(&smaller.bundle)?, smaller.size());
         models.bundles.push(identity(&bundle));
-        models.smaller = Some(Smaller { size, inspector: load_inspector(config, &bundle, size, bill)? });
+        models.smaller = Some(Smaller { size, inspector: load_inspector(config, &bundle, Some(size), bill)? });
     }
     Ok(models)
 }
@@ -83,18 +85,23 @@ impl Models {
     }
 }
 
-/// Loads a bundle that judges frames of a size, judges one, and puts it on the bill.
+/// Loads a bundle that judges frames of a size, where that is known, judges one, and puts it on the bill.
 fn load_inspector(
     config: &Config,
     bundle: &Bundle,
-    size: (usize, usize),
+    size: Option<(usize, usize)>,
     bill: &mut Bill,
 ) -> anyhow::Result<Inspector> {
     let mut inspector = Inspector::new(bundle, config.anomaly.wanted_threshold())?;
     let coverage = inspector.plans().map(Plan::integer_coverage).fold(1.0, f64::min);
     allow_float(config, bundle, coverage)?;
     bill::add_inspector(bill, &bundle.manifest().name, &inspector);
-    inspector.prepare(&Picture::new(Layout::Rgb, size.0, size.1))?;
+    let drawn = inspector.region().map(|region| region.frame_size());
+    let size = size.or(drawn).unwrap_or(UNKNOWN_SIZE);
+    match inspector.prepare(&Picture::new(Layout::Rgb, size.0, size.1)) {
+        Err(TaskError::OtherSize(problem)) => return Err(bundle.blame("bundle.toml", problem).into()),
+        other => other?,
+    }
     inspector.judge(size, &mut Verdict::default())?;
     Ok(inspector)
 }

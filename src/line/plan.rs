@@ -38,6 +38,8 @@ pub struct LinePlan {
     pub page: Option<PagePlan>,
     /// Name, version and fingerprint of each bundle.
     pub bundles: Vec<String>,
+    /// The part of the frame that is inspected, where it is not all of it.
+    pub region: Option<String>,
     /// What enlarging takes here, where something is enlarged.
     pub enlarging: Option<EnlargingPlan>,
     /// The folder of results.
@@ -98,6 +100,7 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
         lines: signals.described,
         heat: heat::describe(config),
         bundles: models.bundles,
+        region: models.inspector.region().map(ToString::to_string),
         enlarging: models.enlarging,
         output: config.output.folder.get_ref().clone(),
         kernel: models.kernel,

@@ -185,7 +185,7 @@ impl<'a> InspectionThread<'a> {
                     self.judged = None;
                     progress.frame(Fate::Failed);
                     let cause = match error {
-                        TaskError::Picture(_) | TaskError::TooSmall { .. } => Cause::Frame,
+                        TaskError::Picture(_) | TaskError::TooSmall { .. } | TaskError::OtherSize(_) => Cause::Frame,
                         TaskError::Bundle(_) | TaskError::Engine(_) => Cause::Bundle,
                     };
                     Message::InspectionFailed { report, cause, reason: error.to_string() }

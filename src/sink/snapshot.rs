@@ -2,14 +2,18 @@
 
 use crate::task::anomaly::Verdict;
 use lineside_picture::{
-    Colour, Picture, PictureError, draw_box, label, overlay_heatmap, rgb_into, side_by_side, upscale_bicubic,
+    Colour, Picture, PictureError, Rect, draw_box, label, overlay_heatmap, rgb_into, side_by_side, upscale_bicubic,
 };
 
 const ALARM: Colour = Colour(255, 64, 48);
+/// Of what is inspected: nothing else is blue, neither heat nor boxes.
+const OUTLINE: Colour = Colour(0, 152, 255);
+/// It is a pixel wide, and from frames of this width on wider, so that it can be seen in a smaller copy.
+const OUTLINE_FROM: usize = 480;
 const TEXT: Colour = Colour(255, 255, 255);
 
 /// The frame in colour with the heatmap as an overlay where it is above what normal frames reach, a box around each region, and the
-/// severity. The boxes carry no numbers: the heat is on another scale.
+/// severity; where only a part of it is inspected, its outline. The boxes carry no numbers: the heat is on another scale.
 ///
 /// # Errors
 /// [`PictureError`] if the heatmap does not fit the frame.
@@ -19,6 +23,10 @@ pub fn annotated(frame: &Picture, verdict: &Verdict) -> Result<Picture, PictureE
     let mut heat = Picture::default();
     verdict.heat_over((frame.width(), frame.height()), &mut heat)?;
     overlay_heatmap(&mut picture, &heat)?;
+    if let Some(inspected) = &verdict.inspected {
+        let wider = picture.width() / OUTLINE_FROM;
+        inspected.outline().for_each(|run| draw_box(&mut picture, widened(run, wider), OUTLINE, usize::MAX));
+    }
     for region in &verdict.regions {
         draw_box(&mut picture, region.area, ALARM, 2);
     }
@@ -26,6 +34,12 @@ pub fn annotated(frame: &Picture, verdict: &Verdict) -> Result<Picture, PictureE
     let y = picture.height().saturating_sub(16);
     label(&mut picture, 2, y, &summary, TEXT);
     Ok(picture)
+}
+
+/// A rectangle with so many pixels more on each side; drawing clips it.
+fn widened(Rect { x, y, width, height }: Rect, by: usize) -> Rect {
+    let (left, top) = (x.saturating_sub(by), y.saturating_sub(by));
+    Rect { x: left, y: top, width: x + width + by - left, height: y + height + by - top }
 }
 
 /// The spot upscaled by super-resolution beside the bicubic upscaling of the same pixels.

@@ -12,6 +12,7 @@ mod init;
 mod odd_files;
 mod parity;
 mod pixels;
+mod region;
 mod replay;
 mod superres_eval;
 mod teach;

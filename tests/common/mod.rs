@@ -141,6 +141,17 @@ pub fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
+/// A copy of the demo's bundle in `folder` that inspects these shapes of its frames of 320 x 240.
+pub fn with_region(folder: &Path, shapes: &[&str]) -> PathBuf {
+    let bundle = folder.join("with-region");
+    copy_folder(&root().join("models/inspect-demo"), &bundle);
+    let path = bundle.join("bundle.toml");
+    let manifest = std::fs::read_to_string(&path).unwrap();
+    let section = format!("[anomaly.region]\nframe = [320, 240]\nshapes = {shapes:?}\n\n[anomaly.heat]");
+    std::fs::write(path, manifest.replace("[anomaly.heat]", &section)).unwrap();
+    bundle
+}
+
 /// A file or folder from outside the project; the test that needs it is skipped where it is missing.
 pub fn outside(path: PathBuf, what: &str) -> Option<PathBuf> {
     if path.exists() {

@@ -6,6 +6,7 @@ mod common;
 mod damaged_models;
 mod enlarger;
 mod load;
+mod region;
 mod run;
 mod status_page;
 

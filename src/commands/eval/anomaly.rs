@@ -127,7 +127,8 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
         writeln!(out, "by pixel: AUROC {area:.4}   PRO {pro:.4}, to 30 % false positives")?;
     }
     if unmarked > 0 {
-        writeln!(out, "not in the figures by pixel: {unmarked} whose masks mark nothing")?;
+        let place = if inspector.region().is_some() { " in the region" } else { "" };
+        writeln!(out, "not in the figures by pixel: {unmarked} whose masks mark nothing{place}")?;
     }
     for KindResult { kind, n, auroc, auroc_interval, found } in &kinds {
         let area = auroc.unwrap_or_default();
@@ -203,12 +204,15 @@ struct Masks {
     pixels: PixelMetrics,
     heat: Picture,
     mask: Picture,
+    /// Of the frame: 255 where it is inspected.
+    inspected: Picture,
 }
 
 impl Masks {
     fn add_normal(&mut self, size: (usize, usize), verdict: &Verdict) -> anyhow::Result<()> {
         verdict.heat_over(size, &mut self.heat)?;
-        self.pixels.add_normal(&self.heat);
+        let inspected = inspected(verdict, &mut self.inspected);
+        self.pixels.add_normal(&self.heat, inspected);
         Ok(())
     }
 
@@ -216,8 +220,15 @@ impl Masks {
         defect.require_mask()?;
         masks::read(&defect.masks, size, &mut self.mask)?;
         verdict.heat_over(size, &mut self.heat)?;
-        Ok(self.pixels.add(&self.heat, &self.mask)?)
+        let inspected = inspected(verdict, &mut self.inspected);
+        Ok(self.pixels.add(&self.heat, &self.mask, inspected)?)
     }
+}
+
+/// The mask of what is inspected, where that is not all.
+fn inspected<'a>(verdict: &Verdict, mask: &'a mut Picture) -> Option<&'a Picture> {
+    verdict.inspected.as_ref()?.fill_mask(mask);
+    Some(mask)
 }
 
 /// Scores pictures. One that cannot be used is reported and added to `broken`. `visit` receives each picture, its size and its

@@ -1,6 +1,7 @@
 //! The command line of `lineside teach`.
 
 use crate::commands::dataset::DataSetLayout;
+use crate::task::anomaly::RegionShape;
 use std::path::PathBuf;
 
 /// The arguments of `lineside teach`.
@@ -23,6 +24,13 @@ pub struct TeachArguments {
     /// are looked for beside the pictures
     #[arg(long, value_name = "DIR", requires = "defects")]
     pub masks: Option<PathBuf>,
+    /// The part of the frame that matters: a rectangle as X,Y,WIDTH,HEIGHT or a polygon as "X,Y X,Y X,Y ...", in pixels; may be
+    /// repeated. What lies outside neither teaches nor counts later
+    #[arg(long, value_name = "SHAPE", allow_hyphen_values = true)]
+    pub region: Vec<RegionShape>,
+    /// A picture of the frame's size that is white where pixels are to be ignored
+    #[arg(long, value_name = "MASK")]
+    pub ignore: Option<PathBuf>,
     /// How a data set is laid out
     #[arg(long, value_name = "L", value_enum, default_value_t)]
     pub layout: DataSetLayout,

@@ -3,6 +3,7 @@
 mod arguments;
 mod defects;
 mod record;
+mod region;
 mod report;
 
 pub use arguments::TeachArguments;
@@ -12,27 +13,36 @@ use super::dataset::{DataSet, Named, Purpose};
 use super::picture_reader::PictureReader;
 use super::progress::ProgressReporter;
 use crate::bundle::{self, Bundle, Draft, InputSection, Manifest, Task};
+use crate::config::Config;
 use crate::files;
+use crate::task::anomaly::RegionOfInterest;
 use crate::task::anomaly::teach::{DatasetCheck, TeachError, TrainedModel, Trainer, TrainingPicture, check_dataset};
 use crate::telemetry::Telemetry;
 use anyhow::Context;
 use defects::Defects;
 use lineside_engine::{Tensor, npy};
 use lineside_picture::Picture;
-use record::record;
+use record::{configuration, record};
+use region::WantedRegion;
 use report::Summary;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The folder of pictures of good parts; those of a camera are recorded first.
-fn normal_pictures(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<PathBuf> {
-    match (&arguments.normal, &arguments.camera) {
-        (None, Some(camera)) => {
+fn normal_pictures(
+    arguments: &TeachArguments,
+    config: Option<&Config>,
+    region: Option<&WantedRegion>,
+    telemetry: &Telemetry,
+) -> anyhow::Result<PathBuf> {
+    match (&arguments.normal, config) {
+        (None, Some(config)) => {
             let folder = with_suffix(&arguments.out, ".frames");
             let every = Duration::from_secs_f64(arguments.every);
-            record(camera, &folder, arguments.frames.unwrap_or(200), every, telemetry)?;
+            record(config, region, &folder, arguments.frames.unwrap_or(200), every, telemetry)?;
             Ok(folder)
         }
         (normal, _) => Ok(normal.clone().unwrap_or_default()),
@@ -62,18 +72,21 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
     // Before any work: a place that cannot be written to should be reported now.
     let cannot_write = || format!("{}: cannot write the bundle", arguments.out.display());
     drop(Draft::begin(&arguments.out).with_context(cannot_write)?);
-    let normal = normal_pictures(arguments, telemetry)?;
+    let config = arguments.camera.as_deref().map(configuration).transpose()?;
+    let wanted = WantedRegion::new(arguments, config.as_ref())?;
+    let normal = normal_pictures(arguments, config.as_ref(), wanted.as_ref(), telemetry)?;
     let set = DataSet::read(&named(Some(&normal)), Purpose::Teach)?;
     for (file, error) in &set.broken {
         log::warn!("{}: {error}; left out", file.display());
     }
     let files = evenly(set.normal, arguments.frames.unwrap_or(1000) as usize);
+    let region = wanted.as_ref().map(|wanted| wanted.in_pictures(&files, arguments.bits)).transpose()?.map(Arc::new);
     let mut reader = PictureReader::new(arguments.bits);
     let defects = Defects::new(set.defects, set.has_masks, &reader)?;
     let cache = with_suffix(&arguments.out, ".teaching");
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
     let threads = arguments.threads.map_or(cores, |threads| threads as usize);
-    let begin = || Trainer::new(&backbone, (files.len(), defects.len()), &cache, threads);
+    let begin = || Trainer::new(&backbone, (files.len(), defects.len()), &cache, threads, region.clone());
     let mut trainer = begin()?;
     let (mut by_key, mut left_out) = add_normal_pictures(&mut trainer, &mut reader, &files)?;
     let is_gone = |cached: &[TrainingPicture], exists: &dyn Fn(&str) -> bool| cached.iter().any(|p| !exists(&p.key));
@@ -102,7 +115,8 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
     for name in model.outliers.iter().map(|&picture| &trainer.pictures()[picture].name) {
         log::warn!("{name}: far from all other pictures; if it does not show a good part, remove it and teach again");
     }
-    write(arguments, &backbone, &trainer, &model).with_context(cannot_write)?;
+    let taught = wanted.as_ref().zip(region.as_deref());
+    write(arguments, &backbone, &trainer, &model, taught).with_context(cannot_write)?;
     let pictures = trainer.pictures().len();
     trainer.discard_cache()?;
     let summary = Summary {
@@ -111,6 +125,7 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
         groups: assignment.distinct(),
         seconds: start.elapsed().as_secs_f64(),
         false_alarms: arguments.false_alarms,
+        region: region.as_deref(),
         out: &arguments.out,
     };
     if arguments.json {
@@ -165,6 +180,7 @@ fn add_normal_pictures(
                 Err(TeachError::TooSmall { .. }) => {
                     left_out.push(format!("{name}: too small to be inspected; left out"))
                 }
+                Err(TeachError::OtherSize(problem)) => left_out.push(format!("{name}: {problem}; left out")),
                 other => other.with_context(|| name)?,
             }
         }
@@ -173,7 +189,13 @@ fn add_normal_pictures(
     Ok((by_key, left_out))
 }
 
-fn write(arguments: &TeachArguments, backbone: &Bundle, trainer: &Trainer, model: &TrainedModel) -> anyhow::Result<()> {
+fn write(
+    arguments: &TeachArguments,
+    backbone: &Bundle,
+    trainer: &Trainer,
+    model: &TrainedModel,
+    region: Option<(&WantedRegion, &RegionOfInterest)>,
+) -> anyhow::Result<()> {
     let mut draft = Draft::begin(&arguments.out)?;
     let from = backbone.manifest();
     // The backbone is copied, so that the bundle means the same after the next update of the board.
@@ -188,6 +210,7 @@ fn write(arguments: &TeachArguments, backbone: &Bundle, trainer: &Trainer, model
         Ok(bytes)
     };
     let mut section = model.section();
+    section.region = region.map(|(wanted, region)| wanted.write(region, &mut draft)).transpose()?;
     for (i, (scorer, matrix)) in section.scorer.iter_mut().zip(model.matrices()).enumerate() {
         scorer.statistics = format!("scorer-{i}.npy");
         draft.add(&scorer.statistics, &array(matrix.columns, &matrix.values)?)?;

@@ -2,6 +2,7 @@
 //!
 //! They are kept as files, so that they can be looked at and used again.
 
+use super::region::WantedRegion;
 use crate::commands::progress::ProgressReporter;
 use crate::config::{self, Config, Source};
 use crate::line::{Mode, open_source, triggered};
@@ -12,13 +13,19 @@ use anyhow::Context;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Records until `folder` holds `frames` pictures, one every `every`; an interrupted recording is resumed. `camera` is a device, or a
-/// configuration whose camera and trigger are used.
+/// Records until `folder` holds `frames` pictures, one every `every`; an interrupted recording is resumed. The camera and the trigger
+/// are those of `config`.
 ///
 /// # Errors
-/// Where the camera does not work, or a picture cannot be written.
-pub fn record(camera: &str, folder: &Path, frames: u64, every: Duration, telemetry: &Telemetry) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+/// Where the region does not fit its frames, the camera does not work, or a picture cannot be written.
+pub fn record(
+    config: &Config,
+    region: Option<&WantedRegion>,
+    folder: &Path,
+    frames: u64,
+    every: Duration,
+    telemetry: &Telemetry,
+) -> anyhow::Result<()> {
     let path = |number: u64| -> PathBuf { folder.join(format!("good-{number:04}.png")) };
     let mut number = (1..=frames).find(|number| !path(*number).exists()).unwrap_or(frames + 1);
     if number > 1 {
@@ -29,8 +36,11 @@ pub fn record(camera: &str, folder: &Path, frames: u64, every: Duration, telemet
     if number > frames {
         return Ok(());
     }
-    let config = configuration(camera)?;
-    let mut source = triggered(&config, open_source(&config, Mode::Check, telemetry)?, telemetry)?;
+    let mut source = triggered(config, open_source(config, Mode::Check, telemetry)?, telemetry)?;
+    if let (Some(region), Some(size)) = (region, source.frame_size()) {
+        region.in_frames(size)?;
+    }
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     log::info!(source = source.describe().as_str(), folder = folder.display().to_string().as_str(), from = number, to = frames; "recording");
     let progress = ProgressReporter::new("recording", frames);
     let (mut frame, mut due) = (Frame::default(), Instant::now());
@@ -64,7 +74,11 @@ pub fn record(camera: &str, folder: &Path, frames: u64, every: Duration, telemet
     Ok(())
 }
 
-fn configuration(camera: &str) -> anyhow::Result<Config> {
+/// The configuration of a line with this camera: a device, or a configuration.
+///
+/// # Errors
+/// Where it cannot be read, or has no camera.
+pub fn configuration(camera: &str) -> anyhow::Result<Config> {
     if !camera.ends_with(".toml") {
         let mut config = Config::demo(PathBuf::new());
         config.source = Source::Camera(config::CameraConfig::of_device(camera));
@@ -95,9 +109,9 @@ mod tests {
         for number in 1..=3 {
             std::fs::write(folder.path().join(format!("good-{number:04}.png")), "").unwrap();
         }
-        record("/dev/no-such-camera", folder.path(), 3, Duration::ZERO, &Telemetry::default()).unwrap();
-        let problem =
-            record("/dev/no-such-camera", folder.path(), 4, Duration::ZERO, &Telemetry::default()).unwrap_err();
+        let config = configuration("/dev/no-such-camera").unwrap();
+        record(&config, None, folder.path(), 3, Duration::ZERO, &Telemetry::default()).unwrap();
+        let problem = record(&config, None, folder.path(), 4, Duration::ZERO, &Telemetry::default()).unwrap_err();
         assert!(format!("{problem:#}").contains("/dev/no-such-camera: no such camera"), "{problem:#}");
     }
 
@@ -107,7 +121,8 @@ mod tests {
         let config = folder.path().join("line.toml");
         let record_as = |text: &str, into: &str| {
             std::fs::write(&config, text).unwrap();
-            record(config.to_str().unwrap(), &folder.path().join(into), 3, Duration::ZERO, &Telemetry::default())
+            let config = configuration(config.to_str().unwrap())?;
+            record(&config, None, &folder.path().join(into), 3, Duration::ZERO, &Telemetry::default())
         };
         let pattern = "[source.pattern]\nwidth = 64\nheight = 48\n";
         record_as(&format!("{pattern}defect_every = 1\n"), "a").unwrap();

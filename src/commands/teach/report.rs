@@ -2,6 +2,7 @@
 
 use crate::commands::print_json;
 use crate::escape::one_line;
+use crate::task::anomaly::RegionOfInterest;
 use crate::task::anomaly::teach::{LabelGain, TrainedModel};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -22,6 +23,8 @@ pub struct Summary<'a> {
     pub seconds: f64,
     /// Allowed false alarms in 1000 normal frames.
     pub false_alarms: f64,
+    /// The part of the frame that was taught, where it is not all of it.
+    pub region: Option<&'a RegionOfInterest>,
     /// The bundle that was written.
     pub out: &'a Path,
 }
@@ -34,7 +37,7 @@ impl Summary<'_> {
 
     /// Prints the report as JSON.
     pub fn print_json(&self) -> anyhow::Result<()> {
-        let &Summary { model, pictures, groups, seconds, false_alarms, out } = self;
+        let &Summary { model, pictures, groups, seconds, false_alarms, region, out } = self;
         let candidates: Vec<_> = model
             .candidates
             .iter()
@@ -53,7 +56,7 @@ impl Summary<'_> {
             "false_alarms": false_alarms, "false_alarms_interval": self.interval(),
             "painted": { "found": model.check.found, "count": model.check.painted }, "warnings": model.check.warnings(groups),
             "auroc_synthetic": model.auroc, "candidates": candidates, "labelled": labelled,
-            "out": out,
+            "region": region.map(ToString::to_string), "out": out,
         }))
     }
 
@@ -62,6 +65,9 @@ impl Summary<'_> {
         let &Summary { model, pictures, groups, seconds, .. } = self;
         let mut out = crate::commands::stdout();
         writeln!(out, "trained with {pictures} pictures in {groups} groups of near-duplicates, in {seconds:.0} s")?;
+        if let Some(region) = self.region {
+            writeln!(out, "inspected is {region}")?;
+        }
         writeln!(out, "AUROC of held-out pictures against held-out synthetic defects:")?;
         for candidate in &model.candidates {
             let selected = if candidate.selected { "selected" } else { "" };

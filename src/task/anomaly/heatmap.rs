@@ -80,33 +80,33 @@ impl Scratch {
     }
 }
 
-/// The feature grid laid over a frame.
+/// The feature grid laid over a frame, or over the part of it that is inspected.
 #[derive(Debug, Clone, Copy)]
 pub struct Grid {
     /// Cells in a row.
     pub width: usize,
     /// Rows.
     pub height: usize,
-    /// The frame's width in pixels.
-    pub frame_width: usize,
-    /// The frame's height in pixels.
-    pub frame_height: usize,
+    /// The pixels that it covers, in frame coordinates.
+    pub area: Rect,
 }
 
 impl Grid {
     /// The pixels of the cells `left..=right` × `top..=bottom`.
     fn in_frame(&self, left: usize, top: usize, right: usize, bottom: usize) -> Rect {
-        let x = left * self.frame_width / self.width;
-        let y = top * self.frame_height / self.height;
-        let end_x = ((right + 1) * self.frame_width).div_ceil(self.width);
-        let end_y = ((bottom + 1) * self.frame_height).div_ceil(self.height);
-        Rect { x, y, width: end_x - x, height: end_y - y }
+        let area = self.area;
+        let x = left * area.width / self.width;
+        let y = top * area.height / self.height;
+        let end_x = ((right + 1) * area.width).div_ceil(self.width);
+        let end_y = ((bottom + 1) * area.height).div_ceil(self.height);
+        Rect { x: area.x + x, y: area.y + y, width: end_x - x, height: end_y - y }
     }
 
     /// The pixel at the centre of a cell.
     pub fn centre(&self, cell: usize) -> (usize, usize) {
-        let (x, y) = (cell % self.width, cell / self.width);
-        ((2 * x + 1) * self.frame_width / (2 * self.width), (2 * y + 1) * self.frame_height / (2 * self.height))
+        let (x, y, area) = (cell % self.width, cell / self.width, self.area);
+        let centre = |at: usize, side: usize, cells: usize| (2 * at + 1) * side / (2 * cells);
+        (area.x + centre(x, area.width, self.width), area.y + centre(y, area.height, self.height))
     }
 }
 
@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn regions_are_connected_and_sorted() {
-        let grid = Grid { width: 4, height: 3, frame_width: 40, frame_height: 30 };
+        let whole = Rect { x: 0, y: 0, width: 40, height: 30 };
+        let grid = Grid { width: 4, height: 3, area: whole };
         #[rustfmt::skip]
         let distances = [
             9, 0, 0, 0,
@@ -138,5 +139,9 @@ mod tests {
         assert_eq!(regions[0].area, Rect { x: 30, y: 20, width: 10, height: 10 });
         assert_eq!(regions[1].area, Rect { x: 0, y: 0, width: 20, height: 20 });
         assert_eq!(grid.centre(11), (35, 25));
+        let grid = Grid { area: Rect { x: 100, y: 7, ..whole }, ..grid };
+        find_regions(&grid, &distances, 5, 10, &mut Scratch::default(), &mut regions);
+        assert_eq!(regions[0].area, Rect { x: 130, y: 27, width: 10, height: 10 });
+        assert_eq!(grid.centre(11), (135, 32));
     }
 }

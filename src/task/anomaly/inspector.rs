@@ -6,18 +6,16 @@ use super::heatmap::{Grid, Scratch, find_regions, heat};
 use super::image_stats::{ImageStats, ImageStatsMeter};
 use super::planes::{gather, planes_len};
 use super::pooled::pool;
+use super::region::RegionOfInterest;
 use super::scorer::{Ensemble, Features, Matrix, Scorer, build_scorer};
 use super::verdict::Verdict;
-use super::view::{self, View};
+use super::view::{self, MIN_SIDE, View};
 use crate::bundle::{Bundle, BundleError, Method, Task};
 use crate::task::error::TaskError;
 use lineside_engine::{Plan, npy};
-use lineside_picture::{Layout, Picture};
+use lineside_picture::{Layout, Picture, Rect};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// The fewest pixels per side of a frame that can be inspected.
-pub(super) const MIN_SIDE: usize = 32;
 
 /// The distance at which the heat is a half, relative to each cell's own reference.
 const HALF_HEAT: u32 = 4096;
@@ -25,6 +23,10 @@ const HALF_HEAT: u32 = 4096;
 /// Inspects frames by one bundle.
 pub struct Inspector {
     bundle: Arc<str>,
+    /// The part of the frame that it was taught with; `None`: all of it.
+    region: Option<Arc<RegionOfInterest>>,
+    /// That part of the last frame.
+    inspected: Picture,
     views: Vec<View>,
     /// By view: the features that the scorers use.
     needs: Vec<Needs>,
@@ -34,6 +36,8 @@ pub struct Inspector {
     heat_scorer: usize,
     /// By cell: the distance at which the heat is a half.
     half: Vec<f32>,
+    /// By cell: whether it has a pixel that is inspected.
+    is_inspected: Vec<bool>,
     /// By cell: the distance on a scale where [`HALF_HEAT`] has a heat of a half.
     relative: Vec<u32>,
     threshold: f64,
@@ -121,11 +125,19 @@ impl Inspector {
             let problem = format!("expected a number over 0 for each of {width}x{height} cells");
             return Err(bundle.blame(&section.heat.half_distances, problem).into());
         }
+        let region = RegionOfInterest::of_bundle(bundle)?.map(Arc::new);
+        let is_inspected = region.as_ref().map_or(vec![true; half.len()], |region| region.cells((width, height)));
+        let mut inspected = Picture::default();
+        if let Some(area) = region.as_ref().map(|region| region.area()) {
+            inspected.reshape(Layout::Rgb, area.width, area.height);
+        }
         let calibration = Calibration::from_matrix(&matrix(bundle, &section.calibration)?);
         let calibration = calibration.map_err(|problem| bundle.blame(&section.calibration, problem))?;
         let threshold = threshold.unwrap_or(section.threshold);
         Ok(Inspector {
             bundle: bundle.fingerprint().into(),
+            region,
+            inspected,
             views,
             needs,
             features,
@@ -136,6 +148,7 @@ impl Inspector {
             relative: vec![0; half.len()],
             scratch: Scratch::for_cells(half.len()),
             half,
+            is_inspected,
             threshold,
             score: 0.0,
             severity: 0.0,
@@ -155,6 +168,11 @@ impl Inspector {
         &self.bundle
     }
 
+    /// The part of a frame that it inspects; `None`: all of it.
+    pub fn region(&self) -> Option<&Arc<RegionOfInterest>> {
+        self.region.as_ref()
+    }
+
     /// The plans of the backbone, one per view.
     pub fn plans(&self) -> impl Iterator<Item = &Plan> {
         self.views.iter().map(View::plan)
@@ -165,16 +183,23 @@ impl Inspector {
         self.sum.scorers().map(Scorer::bytes).sum()
     }
 
-    /// Resizes the frame to the backbone's views.
+    /// Resizes the frame, or the part of it that is inspected, to the backbone's views.
     ///
     /// # Errors
-    /// [`TaskError::TooSmall`] for a frame of less than 32 pixels per side, [`TaskError::Picture`] where it cannot be resized.
+    /// [`TaskError::TooSmall`] for a frame of less than 32 pixels per side, [`TaskError::OtherSize`] for one of another size than the
+    /// region was drawn for, [`TaskError::Picture`] where it cannot be resized.
     pub fn prepare(&mut self, frame: &Picture) -> Result<(), TaskError> {
         let (width, height) = (frame.width(), frame.height());
         if width < MIN_SIDE || height < MIN_SIDE {
             return Err(TaskError::TooSmall { width, height, min: MIN_SIDE });
         }
-        view::prepare(&mut self.views, frame)?;
+        match &self.region {
+            Some(region) => {
+                region.apply(frame, &mut self.inspected).map_err(|error| TaskError::OtherSize(error.to_string()))?;
+                view::prepare(&mut self.views, &self.inspected)?;
+            }
+            None => view::prepare(&mut self.views, frame)?,
+        }
         self.image_stats = self.image_stats_meter.measure(self.views[0].fitted());
         Ok(())
     }
@@ -235,7 +260,8 @@ impl Inspector {
         Ok(backbone)
     }
 
-    /// Writes the verdict on the frame judged last again, for a frame of the given size.
+    /// Writes the verdict on the frame judged last again, for a frame of the given size; with a region, of the size for which that
+    /// was drawn.
     pub fn repeat_verdict(&mut self, frame_size: (usize, usize), verdict: &mut Verdict) {
         let heat_scorer = self.sum.scorers().nth(self.heat_scorer);
         let (Some(distances), Some(view)) = (heat_scorer.and_then(|s| s.distances()), heat_scorer.map(|s| s.view()))
@@ -243,14 +269,17 @@ impl Inspector {
             return;
         };
         let (width, height) = self.features.cells[view].grid();
-        let grid = Grid { width, height, frame_width: frame_size.0, frame_height: frame_size.1 };
+        let whole = Rect { x: 0, y: 0, width: frame_size.0, height: frame_size.1 };
+        let grid = Grid { width, height, area: self.region.as_ref().map_or(whole, |region| region.area()) };
+        verdict.inspected.clone_from(&self.region);
         verdict.heat.reshape(Layout::Grey, width, height);
-        let mut hottest = (0, 0);
+        let mut hottest = (self.is_inspected.iter().position(|inspected| *inspected).unwrap_or(0), 0);
         let pixels = verdict.heat.data_mut().iter_mut();
-        for (cell, ((&distance, half), (relative, pixel))) in
-            distances.iter().zip(&self.half).zip(self.relative.iter_mut().zip(pixels)).enumerate()
+        let references = self.half.iter().zip(&self.is_inspected);
+        for (cell, ((&distance, (half, &is_inspected)), (relative, pixel))) in
+            distances.iter().zip(references).zip(self.relative.iter_mut().zip(pixels)).enumerate()
         {
-            *relative = (distance as f32 / half * HALF_HEAT as f32) as u32;
+            *relative = if is_inspected { (distance as f32 / half * HALF_HEAT as f32) as u32 } else { 0 };
             *pixel = heat(*relative, HALF_HEAT);
             if *relative > hottest.1 {
                 hottest = (cell, *relative);

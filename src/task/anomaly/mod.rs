@@ -2,7 +2,7 @@
 //! input sizes; scorers, trained on normal parts, measure how far these features are from normal.
 //!
 //! ```text
-//! frame -- view (each size) --+-- pooled --> image-level scorers --+
+//! frame -- region -- view (each size) --+-- pooled --> image-level scorers --+
 //!                             +-- cells ---> patch-level scorers --+--> weighted sum -- calibration --> score 0..1
 //!                                                             +--> heatmap, regions
 //! ```
@@ -18,6 +18,7 @@ mod metrics;
 mod pixel_metrics;
 mod planes;
 mod pooled;
+mod region;
 mod scorer;
 pub mod teach;
 mod verdict;
@@ -29,4 +30,5 @@ pub use image_stats::ImageStats;
 pub use inspector::Inspector;
 pub use metrics::{auroc, bootstrap_interval, f1, recall_at};
 pub use pixel_metrics::PixelMetrics;
+pub use region::{RegionError, RegionOfInterest, RegionShape, RegionSpec};
 pub use verdict::Verdict;

@@ -26,29 +26,35 @@ impl Default for PixelMetrics {
 }
 
 impl PixelMetrics {
-    /// Counts a frame without a defect; `heat` is `[H, W]`, one byte per pixel.
-    pub fn add_normal(&mut self, heat: &Picture) {
-        heat.data().iter().for_each(|&heat| self.normal[usize::from(heat)] += 1);
+    /// Counts a frame without a defect; `heat` is `[H, W]`, one byte per pixel. Where `inspected`, of the same size, is 0, pixels are
+    /// not counted.
+    pub fn add_normal(&mut self, heat: &Picture, inspected: Option<&Picture>) {
+        let counted = |at: usize| inspected.is_none_or(|inspected| inspected.data().get(at) != Some(&0));
+        heat.data().iter().enumerate().filter(|(at, _)| counted(*at)).for_each(|(_, &heat)| {
+            self.normal[usize::from(heat)] += 1;
+        });
     }
 
     /// Counts a frame whose defects are where `mask`, `[H, W]` or `[H, W, 3]`, is over 127 in its first channel. A region is a
     /// connected component, including diagonals. A frame whose mask marks nothing is left out, because it is unknown which of its
-    /// pixels are normal.
+    /// pixels are normal. Where `inspected`, of the same size, is 0, pixels are not counted, and no mark counts.
     ///
     /// # Errors
     /// [`PictureError::SizeMismatch`] where the mask has another size than `heat`.
-    pub fn add(&mut self, heat: &Picture, mask: &Picture) -> Result<(), PictureError> {
+    pub fn add(&mut self, heat: &Picture, mask: &Picture, inspected: Option<&Picture>) -> Result<(), PictureError> {
         let (width, height) = (heat.width(), heat.height());
         let (actual_width, actual_height) = (mask.width(), mask.height());
         if (actual_width, actual_height) != (width, height) {
             return Err(PictureError::SizeMismatch { what: "mask", width, height, actual_width, actual_height });
         }
-        let mut marked: Vec<bool> = mask.data().iter().step_by(mask.channels()).map(|&byte| byte > 127).collect();
+        let counted = |at: usize| inspected.is_none_or(|inspected| inspected.data().get(at) != Some(&0));
+        let marks = mask.data().iter().step_by(mask.channels()).enumerate();
+        let mut marked: Vec<bool> = marks.map(|(at, &byte)| byte > 127 && counted(at)).collect();
         if !marked.contains(&true) {
             self.unmarked += 1;
             return Ok(());
         }
-        for (&heat, marked) in heat.data().iter().zip(&marked) {
+        for (_, (&heat, marked)) in heat.data().iter().zip(&marked).enumerate().filter(|(at, _)| counted(*at)) {
             let counts = if *marked { &mut self.defect } else { &mut self.normal };
             counts[usize::from(heat)] += 1;
         }
@@ -135,7 +141,7 @@ mod tests {
     #[test]
     fn heat_on_the_defect_alone_is_perfect() {
         let mut pixels = PixelMetrics::default();
-        pixels.add(&grey(3, &[9, 0, 0, 0, 0, 7]), &grey(3, &[255, 0, 0, 0, 0, 255])).unwrap();
+        pixels.add(&grey(3, &[9, 0, 0, 0, 0, 7]), &grey(3, &[255, 0, 0, 0, 0, 255]), None).unwrap();
         assert_eq!((pixels.auroc(), pixels.pro(), pixels.regions), (Some(1.0), Some(1.0), 2));
     }
 
@@ -145,7 +151,7 @@ mod tests {
         // the cold pixels are called, which are over 30 % of the normal ones.
         let mut pixels = PixelMetrics::default();
         pixels
-            .add(&grey(10, &[9, 9, 9, 9, 0, 5, 0, 0, 0, 0]), &grey(10, &[255, 255, 255, 255, 0, 0, 0, 0, 0, 255]))
+            .add(&grey(10, &[9, 9, 9, 9, 0, 5, 0, 0, 0, 0]), &grey(10, &[255, 255, 255, 255, 0, 0, 0, 0, 0, 255]), None)
             .unwrap();
         // Normal: one of 5, four of 0. From (0, 0.5) by (0.2, 0.5) towards (1, 1), cut at 0.3: 0.5625 there.
         let expected = (0.2 * 0.5 + 0.1 * (0.5 + 0.5625) / 2.0) / 0.3;
@@ -158,10 +164,10 @@ mod tests {
     fn normal_frames_and_corners_count() {
         let mut pixels = PixelMetrics::default();
         assert_eq!((pixels.auroc(), pixels.pro()), (None, None));
-        pixels.add_normal(&grey(2, &[8; 4]));
+        pixels.add_normal(&grey(2, &[8; 4]), None);
         assert_eq!((pixels.auroc(), pixels.pro()), (None, None));
         // Two pixels that touch at a corner are one region.
-        pixels.add(&grey(2, &[9, 0, 0, 9]), &grey(2, &[128, 127, 0, 255])).unwrap();
+        pixels.add(&grey(2, &[9, 0, 0, 9]), &grey(2, &[128, 127, 0, 255]), None).unwrap();
         assert_eq!((pixels.regions, pixels.auroc(), pixels.pro()), (1, Some(1.0), Some(1.0)));
     }
 
@@ -169,9 +175,25 @@ mod tests {
     fn masks_of_another_size_or_without_a_mark_are_not_counted() {
         let mut pixels = PixelMetrics::default();
         let heat = grey(2, &[1, 2]);
-        assert!(matches!(pixels.add(&heat, &grey(1, &[255, 0])), Err(PictureError::SizeMismatch { .. })));
-        pixels.add(&heat, &grey(2, &[127, 0])).unwrap();
+        assert!(matches!(pixels.add(&heat, &grey(1, &[255, 0]), None), Err(PictureError::SizeMismatch { .. })));
+        pixels.add(&heat, &grey(2, &[127, 0]), None).unwrap();
         assert_eq!((pixels.normal.iter().sum::<u64>(), pixels.unmarked()), (0, 1));
+    }
+
+    #[test]
+    fn pixels_outside_are_not_counted() {
+        let inspected = grey(3, &[255, 255, 0, 255, 0, 0]);
+        let (mut pixels, mut expected) = (PixelMetrics::default(), PixelMetrics::default());
+        pixels.add_normal(&grey(3, &[1, 2, 3, 4, 5, 6]), Some(&inspected));
+        expected.add_normal(&grey(3, &[1, 2, 4]), None);
+        pixels.add(&grey(3, &[1, 2, 3, 4, 5, 6]), &grey(3, &[0, 255, 255, 0, 255, 0]), Some(&inspected)).unwrap();
+        expected.add(&grey(3, &[1, 2, 4]), &grey(3, &[0, 255, 0]), None).unwrap();
+        pixels.add(&grey(3, &[9; 6]), &grey(3, &[0, 0, 255, 0, 0, 0]), Some(&inspected)).unwrap();
+        assert_eq!(
+            (pixels.normal, pixels.defect, pixels.overlap),
+            (expected.normal, expected.defect, expected.overlap)
+        );
+        assert_eq!((pixels.regions, pixels.unmarked()), (1, 1), "a defect outside is none");
     }
 
     /// Each marked pixel's region: the lowest index in it.
@@ -231,7 +253,7 @@ mod tests {
             let mask: Vec<u8> = cells[..count].iter().map(|cell| if cell.1 { 255 } else { 0 }).collect();
             prop_assume!(mask.contains(&255) && mask.contains(&0));
             let mut pixels = PixelMetrics::default();
-            pixels.add(&grey(width, &heat), &grey(width, &mask)).unwrap();
+            pixels.add(&grey(width, &heat), &grey(width, &mask), None).unwrap();
             let of = |marked: u8| -> Vec<f64> {
                 heat.iter().zip(&mask).filter(|pair| *pair.1 == marked).map(|pair| f64::from(*pair.0)).collect()
             };

@@ -1,8 +1,10 @@
 //! The verdict on a frame.
 
 use super::heatmap::Region;
+use super::region::RegionOfInterest;
 use lineside_picture::{Filter, Layout, Picture, PictureError, Rect, Resizer};
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 /// The verdict on a frame. Reused from frame to frame.
 #[derive(Default)]
@@ -21,21 +23,34 @@ pub struct Verdict {
     pub peak: (usize, usize),
     /// The heat of each cell of the feature grid, one byte per cell: hardly any normal frame reaches 128.
     pub heat: Picture,
+    /// What was inspected of the frame: the heat lies over its area. `None`: all of it.
+    pub inspected: Option<Arc<RegionOfInterest>>,
 }
 
 impl Verdict {
-    /// The heat of each pixel of a frame of this size: the heat of the cells, enlarged bilinearly.
+    /// The heat of each pixel of a frame of this size: the heat of the cells, enlarged bilinearly; 0 where it was not inspected.
     ///
     /// # Errors
-    /// [`PictureError`] without heat, or if the frame has no pixels.
+    /// [`PictureError`] without heat, if the frame has no pixels, or another size than the one that was inspected.
     pub fn heat_over(&self, frame_size: (usize, usize), out: &mut Picture) -> Result<(), PictureError> {
         let cells = (self.heat.width(), self.heat.height());
-        Resizer::new(Filter::Bilinear, Layout::Grey, cells, frame_size)?.run(&self.heat, out)
+        let Some(region) = &self.inspected else {
+            return Resizer::new(Filter::Bilinear, Layout::Grey, cells, frame_size)?.run(&self.heat, out);
+        };
+        let ((width, height), (actual_width, actual_height)) = (region.frame_size(), frame_size);
+        if (width, height) != frame_size {
+            return Err(PictureError::SizeMismatch { what: "frame", width, height, actual_width, actual_height });
+        }
+        let area = region.area();
+        Resizer::new(Filter::Bilinear, Layout::Grey, cells, (area.width, area.height))?.run(&self.heat, out)?;
+        region.place_heat(out);
+        Ok(())
     }
 
     /// SHA-256 of the verdict, hexadecimal: equal if and only if two verdicts are equal to the last bit. Hashed are, as 64-bit values
     /// in little endian, score, threshold, `defect`, the peak's x and y, the number of regions, x, y, width, height and score of each,
-    /// width and height of the heat, and then its bytes. The severity follows from the same sum as the score, and is not hashed.
+    /// width and height of the heat, and then its bytes. The severity follows from the same sum as the score, and what is inspected
+    /// from the bundle: neither is hashed.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         let mut number = |bits: u64| hash.update(bits.to_le_bytes());
@@ -59,11 +74,13 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::anomaly::region::RegionSpec;
 
     fn verdict() -> Verdict {
         let region = Region { area: Rect { x: 1, y: 2, width: 3, height: 4 }, score: 0.5 };
         let heat = Picture::from_data(Layout::Grey, 2, 1, vec![7, 9]).unwrap();
-        Verdict { score: 0.75, severity: 1.5, threshold: 0.5, defect: true, regions: vec![region], peak: (5, 6), heat }
+        let (regions, peak) = (vec![region], (5, 6));
+        Verdict { score: 0.75, severity: 1.5, threshold: 0.5, defect: true, regions, peak, heat, inspected: None }
     }
 
     #[test]
@@ -86,5 +103,20 @@ mod tests {
             change(&mut changed);
             assert_ne!(changed.fingerprint(), same, "change {at}");
         }
+    }
+
+    #[test]
+    fn heat_lies_where_it_was_inspected() {
+        let spec = RegionSpec { shapes: vec!["20,10 60,10 60,50".parse().unwrap()], ignored: None };
+        let region = Arc::new(RegionOfInterest::new(&spec, (80, 60)).unwrap());
+        let mut verdict = verdict();
+        verdict.heat.data_mut().fill(9);
+        verdict.inspected = Some(Arc::clone(&region));
+        let (mut heat, mut mask) = (Picture::default(), Picture::default());
+        verdict.heat_over((80, 60), &mut heat).unwrap();
+        region.fill_mask(&mut mask);
+        assert!(heat.data().iter().zip(mask.data()).all(|(heat, mask)| *heat == mask / 255 * 9));
+        assert!(heat.data().contains(&9) && (heat.width(), heat.height()) == (80, 60));
+        assert!(matches!(verdict.heat_over((60, 80), &mut heat), Err(PictureError::SizeMismatch { .. })));
     }
 }

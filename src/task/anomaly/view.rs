@@ -5,6 +5,9 @@ use lineside_picture::{Layout, Picture, PictureError, Resizer};
 use multiversion::multiversion;
 use std::sync::Arc;
 
+/// The fewest pixels per side of a frame, or of the part of it, that can be inspected.
+pub const MIN_SIDE: usize = 32;
+
 /// The shape of one layer of features, bytes `[channels, rows, columns]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layer {

@@ -1,7 +1,7 @@
 //! What is trained and on which views; the types that every step of training shares.
 
 use crate::bundle::{Combination, Method, ScorerSection};
-use crate::task::anomaly::inspector::MIN_SIDE;
+use crate::task::anomaly::view::MIN_SIDE;
 use lineside_engine::EngineError;
 use lineside_picture::PictureError;
 use std::io;
@@ -113,6 +113,12 @@ pub enum TeachError {
         /// Its height.
         height: usize,
     },
+    /// A picture has another size than those in which the region was drawn.
+    #[error("{0}")]
+    OtherSize(String),
+    /// A labelled defect lies outside the region.
+    #[error("its defect lies outside the region")]
+    DefectOutside,
     /// The backbone failed.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -95,6 +95,7 @@ impl TrainedModel {
             threshold: self.threshold,
             calibration: "calibration.npy".into(),
             combination: COMBINATION,
+            region: None,
             heat: HeatSection { scorer: self.heat_scorer, half_distances: "heat.npy".into() },
             scorer: self.scorers.iter().map(|scorer| scorer.section.clone()).collect(),
         }

@@ -11,14 +11,16 @@ use super::training::{TrainingInput, train};
 use crate::bundle::{Bundle, Task};
 use crate::task::anomaly::cells::Cells;
 use crate::task::anomaly::image_stats::ImageStatsMeter;
-use crate::task::anomaly::inspector::MIN_SIDE;
 use crate::task::anomaly::planes::{gather, planes_len};
 use crate::task::anomaly::pooled::{pool, pooled_len};
-use crate::task::anomaly::view::{self, Layer, View};
+use crate::task::anomaly::region::RegionOfInterest;
+use crate::task::anomaly::view::{self, Layer, MIN_SIDE, View};
 use lineside_picture::{Filter, Picture, PictureError, Resizer};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The most bytes of samples on disk.
 const CACHE_BYTES: usize = 96 << 20;
@@ -48,10 +50,12 @@ pub struct Trainer {
     donor: Picture,
     altered: Picture,
     mask: Picture,
+    region: Option<Arc<RegionOfInterest>>,
 }
 
 impl Trainer {
-    /// Loads the backbone and opens the caches in `folder`, sized for this number of normal pictures and labelled defects.
+    /// Loads the backbone and opens the caches in `folder`, sized for this number of normal pictures and labelled defects. Of the
+    /// pictures only the region is used, where there is one.
     ///
     /// # Errors
     /// [`TeachError`] where the backbone or the caches cannot be used.
@@ -60,6 +64,7 @@ impl Trainer {
         (pictures, defects): (usize, usize),
         folder: &Path,
         threads: usize,
+        region: Option<Arc<RegionOfInterest>>,
     ) -> Result<Trainer, TeachError> {
         if backbone.manifest().task != Task::Backbone {
             let problem = "is not a backbone; backbone-lite0 is one";
@@ -74,8 +79,11 @@ impl Trainer {
         let grids = [grid(views[PATCH_LEVEL].layers())?, grid(detail)?];
         let bytes = |layers: &[Layer]| layers.iter().map(|layer| layer.channels * layer.plane()).sum::<usize>();
         let cells = |(columns, rows): (usize, usize)| columns * rows;
+        let drawn = region.as_ref().map_or(String::new(), |region| region.fingerprint());
+        let made_with =
+            format!("{} {CACHE_VERSION} {} {VIEWS:?}{drawn}", env!("CARGO_PKG_VERSION"), backbone.fingerprint());
         let layout = CacheLayout {
-            made_with: format!("{} {CACHE_VERSION} {} {VIEWS:?}", env!("CARGO_PKG_VERSION"), backbone.fingerprint()),
+            made_with,
             samples: 1,
             pooled: pooled_len(views[IMAGE_LEVEL].layers()),
             features: bytes(views[PATCH_LEVEL].layers()),
@@ -95,13 +103,14 @@ impl Trainer {
             normal: FeatureCache::open(&folder.join("normal"), normal)?,
             defects: FeatureCache::open(&folder.join("defects"), defects)?,
             folder: folder.to_path_buf(),
-            painter: DefectPainter::default(),
+            painter: DefectPainter::within(region.clone()),
             transplanter: Transplanter::default(),
             quality_meter: QualityMeter::default(),
             image_stats_meter: ImageStatsMeter::new(VIEWS[IMAGE_LEVEL]),
             donor: Picture::default(),
             altered: Picture::default(),
             mask: Picture::default(),
+            region,
         })
     }
 
@@ -118,9 +127,11 @@ impl Trainer {
     /// Adds a normal picture. `key` identifies it and seeds its synthetic defects, which are the same in every run.
     ///
     /// # Errors
-    /// [`TeachError::TooSmall`], [`TeachError::Picture`] for a picture that cannot be used; the rest as [`Trainer::new`].
+    /// [`TeachError::TooSmall`], [`TeachError::OtherSize`], [`TeachError::Picture`] for a picture that cannot be used; the rest as
+    /// [`Trainer::new`].
     pub fn add_normal(&mut self, name: String, key: String, picture: &Picture) -> Result<(), TeachError> {
-        let quality = self.measure_quality(picture)?;
+        let (inspected, quality) = self.measure_quality(picture)?;
+        let picture = &*inspected;
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed(&key));
         let mut samples = vec![extract(&mut self.views, picture, None, self.grids, 0)?];
         let image_stats = self.measure_image_stats();
@@ -151,7 +162,7 @@ impl Trainer {
     /// picture's size, and over 127 where the defect is; without a mask the frame as a whole counts as a defect.
     ///
     /// # Errors
-    /// As [`Trainer::add_normal`].
+    /// As [`Trainer::add_normal`]; [`TeachError::DefectOutside`] where the mask marks nothing in the region.
     pub fn add_defect(
         &mut self,
         defect: LabelledDefect<'_>,
@@ -159,16 +170,23 @@ impl Trainer {
         hosts: &[(String, Picture)],
     ) -> Result<(), TeachError> {
         let LabelledDefect { name, key, kind, picture } = defect;
-        let quality = self.measure_quality(picture)?;
+        let (inspected, quality) = self.measure_quality(picture)?;
+        let (picture, marked) = (&*inspected, mask.map(|mask| self.inspected_mask(mask)).transpose()?);
+        let mask = marked.as_deref();
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed(&key));
         let mut samples = vec![extract(&mut self.views, picture, mask, self.grids, 0)?];
         let image_stats = self.measure_image_stats();
         // Stands for a transplant of which nothing is visible.
         let invisible = FeatureSample { cover: vec![0; samples[0].cover.len()], ..samples[0].clone() };
         for (_, host) in hosts.iter().take(self.defects.layout().samples - 1) {
+            let host = self.inspected(host)?;
             let (out, at) = (&mut self.altered, &mut self.mask);
-            let visible =
-                mask.is_some_and(|mask| self.transplanter.transplant(picture, mask, host, &mut random, out, at));
+            let mut visible =
+                mask.is_some_and(|mask| self.transplanter.transplant(picture, mask, &host, &mut random, out, at));
+            if let (true, Some(region)) = (visible, &self.region) {
+                region.restrict(out, at);
+                visible = at.data().contains(&255);
+            }
             samples.push(if visible {
                 extract(&mut self.views, out, Some(at), self.grids, 0)?
             } else {
@@ -186,12 +204,35 @@ impl Trainer {
         (stats.brightness, stats.sharpness)
     }
 
-    fn measure_quality(&mut self, picture: &Picture) -> Result<PictureQuality, TeachError> {
+    /// The part of a picture that is inspected, and its quality; the size is the whole picture's.
+    fn measure_quality<'a>(&mut self, picture: &'a Picture) -> Result<(Cow<'a, Picture>, PictureQuality), TeachError> {
         let (width, height) = (picture.width(), picture.height());
         if width < MIN_SIDE || height < MIN_SIDE {
             return Err(TeachError::TooSmall { width, height });
         }
-        Ok(self.quality_meter.measure(picture)?)
+        let inspected = self.inspected(picture)?;
+        let quality = self.quality_meter.measure(&inspected)?;
+        Ok((inspected, PictureQuality { size: (width, height), ..quality }))
+    }
+
+    /// The part of a picture that is inspected.
+    fn inspected<'a>(&self, picture: &'a Picture) -> Result<Cow<'a, Picture>, TeachError> {
+        let Some(region) = &self.region else { return Ok(Cow::Borrowed(picture)) };
+        let mut inspected = Picture::default();
+        region.apply(picture, &mut inspected).map_err(|error| TeachError::OtherSize(error.to_string()))?;
+        Ok(Cow::Owned(inspected))
+    }
+
+    /// The part of a labelled defect's mask that is inspected. One that marks nothing at all stays so.
+    fn inspected_mask<'a>(&self, mask: &'a Picture) -> Result<Cow<'a, Picture>, TeachError> {
+        let Some(region) = &self.region else { return Ok(Cow::Borrowed(mask)) };
+        let mut inspected = Picture::default();
+        region.apply_to_mask(mask, &mut inspected).map_err(|error| TeachError::OtherSize(error.to_string()))?;
+        let is_marked = |mask: &Picture| mask.data().iter().any(|byte| *byte > 127);
+        if is_marked(mask) && !is_marked(&inspected) {
+            return Err(TeachError::DefectOutside);
+        }
+        Ok(Cow::Owned(inspected))
     }
 
     /// Trains a model from the cached features. `share`: the share of normal frames, 0..1, that may raise a false alarm.
@@ -282,3 +323,7 @@ fn cover(mask: Option<&Picture>, grid: (usize, usize)) -> Result<Vec<u8>, Pictur
 fn seed(key: &str) -> u64 {
     key.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3))
 }
+
+#[cfg(test)]
+#[path = "trainer_tests.rs"]
+mod tests;

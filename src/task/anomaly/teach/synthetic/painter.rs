@@ -5,8 +5,10 @@ use super::fill::{PaintBuffers, SourceFrame, in_layout};
 use super::prominent::draw;
 use super::random::Random;
 use super::visibility::{MIN_CHANGE, MIN_DEVIATION, change_under};
+use crate::task::anomaly::region::RegionOfInterest;
 use lineside_picture::{Layout, Picture};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use std::sync::Arc;
 
 /// How often a defect is drawn again if the last one was not visible.
 const MAX_TRIES: usize = 20;
@@ -18,9 +20,15 @@ const MIN_PIXELS: u64 = 6;
 pub struct DefectPainter {
     buffers: PaintBuffers,
     donor: Picture,
+    region: Option<Arc<RegionOfInterest>>,
 }
 
 impl DefectPainter {
+    /// For pictures of a region: what is painted outside it is taken back.
+    pub fn within(region: Option<Arc<RegionOfInterest>>) -> DefectPainter {
+        DefectPainter { region, ..DefectPainter::default() }
+    }
+
     /// Copies `source` to `out` and paints a defect into it. Returns whether a visible one could be painted; if not (black on
     /// black), `out` is the source and `mask` all 0. `mask` becomes grey, of the same size, 255 where the defect is and 0
     /// elsewhere. `donor` is another picture of any size and layout, from which a piece may be pasted.
@@ -50,6 +58,9 @@ impl DefectPainter {
                 self.buffers.blend(channel, out);
             }
             self.buffers.mask.write_above(defect.cut, mask);
+            if let Some(region) = &self.region {
+                region.restrict(out, mask);
+            }
             let (pixels, change) = change_under(mask, self.buffers.mask.area, source, out);
             if pixels >= MIN_PIXELS && change > min_change {
                 return true;

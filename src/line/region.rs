@@ -1,0 +1,21 @@
+//! The region of a line: the bundle's, and the check that the configuration means the same.
+
+use crate::bundle::Bundle;
+use crate::config::{Config, ConfigError};
+use crate::task::anomaly::{Inspector, RegionError, RegionOfInterest};
+
+/// Fails where the configuration asks for another region than the bundle was taught with: what it knows of normal parts, and its
+/// threshold, are those of its own.
+pub(super) fn check_region(config: &Config, bundle: &Bundle, inspector: &Inspector) -> Result<(), ConfigError> {
+    let Some(spec) = config.region()? else { return Ok(()) };
+    let name = &bundle.manifest().name;
+    let other = |taught: &str| {
+        config.region_error(&RegionError::Misfit(format!(
+            "{name} was taught with {taught}: teach it again (lineside teach with --camera and this file, or with --region and \
+             --ignore), or remove the key, and that holds"
+        )))
+    };
+    let Some(taught) = inspector.region() else { return Err(other("the whole frame")) };
+    let wanted = RegionOfInterest::new(&spec, taught.frame_size()).map_err(|error| config.region_error(&error))?;
+    if wanted == **taught { Ok(()) } else { Err(other(&format!("another region, {taught}"))) }
+}
