@@ -1,6 +1,7 @@
 //! `bundle.toml`, the manifest: task, input, measured figures, and the hash of every file.
 
 use super::error::BundleError;
+use super::tolerance::Tolerance;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
@@ -90,6 +91,9 @@ pub struct AnomalySection {
     pub threshold: f64,
     /// The file with the distribution of sums on normal frames, which turns a sum into a score.
     pub calibration: String,
+    /// How far good frames may vary beyond the pictures that were shown, where the user stated it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<Tolerance>,
     /// The heatmap.
     pub heat: HeatSection,
     /// The scorers whose values are summed.

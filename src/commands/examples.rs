@@ -24,7 +24,8 @@ pub(super) const TEACH: &str = "\
 Examples:
   lineside teach --normal good/ --out parts
   lineside teach --camera /etc/lineside/lineside.toml --frames 60 --out /var/lib/lineside/bundles/parts
-  lineside teach --normal good/ --defects bad/ --masks masks/ --out parts";
+  lineside teach --normal good/ --defects bad/ --masks masks/ --out parts
+  lineside teach --normal good/ --tolerance shift=5%,turn=3deg,light=20% --out parts";
 
 pub(super) const REPLAY: &str = "\
 Examples:

@@ -1,5 +1,6 @@
 //! The report at the end of `lineside teach`.
 
+use crate::bundle::Tolerance;
 use crate::commands::print_json;
 use crate::escape::one_line;
 use crate::task::anomaly::teach::{LabelGain, TrainedModel};
@@ -16,6 +17,10 @@ pub struct Summary<'a> {
     pub model: &'a TrainedModel,
     /// Number of normal pictures.
     pub pictures: usize,
+    /// Number of varied copies of each, and the limits within which they vary.
+    pub copies: usize,
+    /// See `copies`.
+    pub tolerance: Option<Tolerance>,
     /// Number of groups of near-duplicates among them.
     pub groups: usize,
     /// Duration in seconds.
@@ -34,7 +39,7 @@ impl Summary<'_> {
 
     /// Prints the report as JSON.
     pub fn print_json(&self) -> anyhow::Result<()> {
-        let &Summary { model, pictures, groups, seconds, false_alarms, out } = self;
+        let &Summary { model, pictures, copies, tolerance, groups, seconds, false_alarms, out } = self;
         let candidates: Vec<_> = model
             .candidates
             .iter()
@@ -49,7 +54,7 @@ impl Summary<'_> {
             })
         });
         print_json(&serde_json::json!({
-            "pictures": pictures, "groups": groups, "seconds": seconds, "threshold": model.threshold,
+            "pictures": pictures, "copies": copies, "tolerance": tolerance, "groups": groups, "seconds": seconds, "threshold": model.threshold,
             "false_alarms": false_alarms, "false_alarms_interval": self.interval(),
             "painted": { "found": model.check.found, "count": model.check.painted }, "warnings": model.check.warnings(groups),
             "auroc_synthetic": model.auroc, "candidates": candidates, "labelled": labelled,
@@ -59,9 +64,12 @@ impl Summary<'_> {
 
     /// Prints the report as text.
     pub fn print_text(&self) -> std::io::Result<()> {
-        let &Summary { model, pictures, groups, seconds, .. } = self;
+        let &Summary { model, pictures, copies, groups, seconds, .. } = self;
         let mut out = crate::commands::stdout();
         writeln!(out, "trained with {pictures} pictures in {groups} groups of near-duplicates, in {seconds:.0} s")?;
+        if let Some(tolerance) = self.tolerance {
+            writeln!(out, "each joined by {copies} copies of itself, varied by up to {tolerance}")?;
+        }
         writeln!(out, "AUROC of held-out pictures against held-out synthetic defects:")?;
         for candidate in &model.candidates {
             let selected = if candidate.selected { "selected" } else { "" };

@@ -7,7 +7,7 @@ use super::quality::{Finding, PictureQuality, Severity, findings};
 /// Number of folds; each is held out once.
 const FOLDS: usize = 4;
 
-/// Near-duplicates and folds, by picture.
+/// Near-duplicates and folds, by picture. Varied copies have those of their original.
 pub struct FoldAssignment {
     /// The cluster of near-duplicates to which a picture belongs.
     pub clusters: Vec<usize>,
@@ -32,17 +32,29 @@ pub struct DatasetCheck {
     pub refusal: Option<String>,
 }
 
-/// Checks a set of normal pictures.
-pub fn check_dataset(pictures: &[TrainingPicture]) -> DatasetCheck {
+/// Checks a set of normal pictures; varied copies follow their original, and are not looked at.
+pub fn check_dataset(all: &[TrainingPicture]) -> DatasetCheck {
+    let pictures: Vec<&TrainingPicture> = all.iter().filter(|picture| picture.copy == 0).collect();
     let names: Vec<String> = pictures.iter().map(|picture| picture.name.clone()).collect();
     let qualities: Vec<PictureQuality> = pictures.iter().map(|picture| picture.quality.clone()).collect();
     let thumbnails: Vec<_> = qualities.iter().map(|quality| quality.thumbnail.clone()).collect();
     let clusters = folds::near_duplicates(&thumbnails);
     let folds = folds::assign_folds(&clusters, FOLDS);
+    let with_copies = |of_originals: Vec<usize>| -> Vec<usize> {
+        let mut originals = of_originals.into_iter();
+        let mut last = 0;
+        let of = |picture: &TrainingPicture| {
+            if picture.copy == 0 {
+                last = originals.next().unwrap_or(last);
+            }
+            last
+        };
+        all.iter().map(of).collect()
+    };
     let (refusals, warnings): (Vec<Finding>, Vec<Finding>) =
         findings(&names, &qualities).into_iter().partition(|finding| finding.severity() == Severity::Refuse);
     DatasetCheck {
-        assignment: FoldAssignment { clusters, folds },
+        assignment: FoldAssignment { clusters: with_copies(clusters), folds: with_copies(folds) },
         warnings: warnings.iter().map(Finding::to_string).collect(),
         refusal: refusals.first().map(Finding::to_string),
     }

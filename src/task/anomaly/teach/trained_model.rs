@@ -94,6 +94,7 @@ impl TrainedModel {
             views: VIEWS.to_vec(),
             threshold: self.threshold,
             calibration: "calibration.npy".into(),
+            tolerance: None,
             heat: HeatSection { scorer: self.heat_scorer, half_distances: "heat.npy".into() },
             scorer: self.scorers.iter().map(|scorer| scorer.section.clone()).collect(),
         }
@@ -104,14 +105,14 @@ impl TrainedModel {
         self.scorers.iter().map(|scorer| &scorer.matrix)
     }
 
-    /// The baseline for drift detection.
+    /// The baseline for drift detection; what images look like is taken from the originals alone.
     pub fn baseline(&self, pictures: &[TrainingPicture]) -> Baseline {
         let sorted = |values: &mut dyn Iterator<Item = f64>| {
             let mut values: Vec<f64> = values.collect();
             values.sort_by(f64::total_cmp);
             values
         };
-        let stats = pictures.iter().map(|picture| picture.image_stats);
+        let stats = pictures.iter().filter(|picture| picture.copy == 0).map(|picture| picture.image_stats);
         Baseline {
             scores: sorted(&mut self.sums.iter().map(|&sum| self.calibration.score(sum))),
             image_stats: Some(ImageStatsBaseline {

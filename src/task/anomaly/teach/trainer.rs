@@ -8,7 +8,8 @@ use super::scheme::{IMAGE_LEVEL, PATCH_LEVEL, TeachError, VIEWS};
 use super::synthetic::{DefectKind, DefectPainter, Transplanter};
 use super::trained_model::TrainedModel;
 use super::training::{TrainingInput, train};
-use crate::bundle::{Bundle, Task};
+use super::variation::{copies, vary};
+use crate::bundle::{Bundle, Task, Tolerance};
 use crate::task::anomaly::cells::Cells;
 use crate::task::anomaly::image_stats::ImageStatsMeter;
 use crate::task::anomaly::inspector::MIN_SIDE;
@@ -24,7 +25,7 @@ const CACHE_BYTES: usize = 64 << 20;
 /// The version of what is cached; to be raised when that changes within a version of the program.
 const CACHE_VERSION: u32 = 2;
 /// Copies with a synthetic defect per picture, at most.
-const MAX_COPIES: usize = 3;
+const MAX_PAINTED: usize = 3;
 /// Normal pictures into which a labelled defect is transplanted, at most.
 const MAX_HOSTS: usize = 5;
 /// Labelled defects get one part of the cache in this many.
@@ -40,6 +41,9 @@ pub struct Trainer {
     folder: PathBuf,
     normal: FeatureCache,
     defects: FeatureCache,
+    /// How far good frames may vary beyond what is shown.
+    tolerance: Option<Tolerance>,
+    varied: Picture,
     painter: DefectPainter,
     transplanter: Transplanter,
     quality_meter: QualityMeter,
@@ -50,13 +54,15 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Loads the backbone and opens the caches in `folder`, sized for this number of normal pictures and labelled defects.
+    /// Loads the backbone and opens the caches in `folder`, sized for this number of normal pictures and labelled defects. With a
+    /// tolerance each normal picture is joined by varied copies.
     ///
     /// # Errors
     /// [`TeachError`] where the backbone or the caches cannot be used.
     pub fn new(
         backbone: &Bundle,
         (pictures, defects): (usize, usize),
+        tolerance: Option<Tolerance>,
         folder: &Path,
         threads: usize,
     ) -> Result<Trainer, TeachError> {
@@ -73,9 +79,16 @@ impl Trainer {
         let grids = [grid(views[PATCH_LEVEL].layers())?, grid(detail)?];
         let bytes = |layers: &[Layer]| layers.iter().map(|layer| layer.channels * layer.plane()).sum::<usize>();
         let cells = |(columns, rows): (usize, usize)| columns * rows;
+        let copies = tolerance.map_or(0, |_| copies(pictures));
+        let varied = tolerance.map_or(String::new(), |tolerance| tolerance.to_string());
         let layout = CacheLayout {
-            made_with: format!("{} {CACHE_VERSION} {} {VIEWS:?}", env!("CARGO_PKG_VERSION"), backbone.fingerprint()),
+            made_with: format!(
+                "{} {CACHE_VERSION} {} {VIEWS:?} {varied}",
+                env!("CARGO_PKG_VERSION"),
+                backbone.fingerprint()
+            ),
             samples: 1,
+            copies,
             pooled: pooled_len(views[IMAGE_LEVEL].layers()),
             features: bytes(views[PATCH_LEVEL].layers()),
             cells: cells(grids[0]),
@@ -85,14 +98,17 @@ impl Trainer {
         };
         let defect_bytes = if defects > 0 { CACHE_BYTES / DEFECTS_PART } else { 0 };
         // Transplants need no detail: the labelled picture itself has it.
-        let defects = layout.clone().within(defect_bytes, defects, 1 + MAX_HOSTS, 1);
-        let normal = layout.within(CACHE_BYTES - defect_bytes, pictures, 1 + MAX_COPIES, 1 + MAX_COPIES);
+        let defects = CacheLayout { copies: 0, ..layout.clone() }.within(defect_bytes, defects, 1 + MAX_HOSTS, 1);
+        let pictures = pictures * (1 + copies);
+        let normal = layout.within(CACHE_BYTES - defect_bytes, pictures, 1 + MAX_PAINTED, 1 + MAX_PAINTED);
         Ok(Trainer {
             views,
             grids,
             normal: FeatureCache::open(&folder.join("normal"), normal)?,
             defects: FeatureCache::open(&folder.join("defects"), defects)?,
             folder: folder.to_path_buf(),
+            tolerance,
+            varied: Picture::default(),
             painter: DefectPainter::default(),
             transplanter: Transplanter::default(),
             quality_meter: QualityMeter::default(),
@@ -103,9 +119,19 @@ impl Trainer {
         })
     }
 
-    /// The normal pictures in the cache.
+    /// The normal pictures in the cache, each followed by its varied copies.
     pub fn pictures(&self) -> &[TrainingPicture] {
         self.normal.pictures()
+    }
+
+    /// The normal pictures without their varied copies.
+    pub fn originals(&self) -> usize {
+        self.pictures().len() / (1 + self.copies())
+    }
+
+    /// The number of varied copies of each normal picture.
+    pub fn copies(&self) -> usize {
+        self.normal.layout().copies
     }
 
     /// The labelled defects in the cache.
@@ -113,13 +139,35 @@ impl Trainer {
         self.defects.pictures()
     }
 
-    /// Adds a normal picture. `key` identifies it and seeds its synthetic defects, which are the same in every run.
+    /// Adds a normal picture and its varied copies. `key` identifies it and seeds copies and synthetic defects, which are the same
+    /// in every run.
     ///
     /// # Errors
     /// [`TeachError::TooSmall`], [`TeachError::Picture`] for a picture that cannot be used; the rest as [`Trainer::new`].
     pub fn add_normal(&mut self, name: String, key: String, picture: &Picture) -> Result<(), TeachError> {
         let quality = self.measure_quality(picture)?;
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed(&key));
+        let original = TrainingPicture { name, key, quality, image_stats: (0, 0), copy: 0, label: None };
+        self.add_with_painted(original.clone(), picture, &mut random)?;
+        if let Some(tolerance) = self.tolerance {
+            let mut varied = std::mem::take(&mut self.varied);
+            for copy in 1..=self.copies() {
+                vary(&tolerance, picture, &mut random, &mut varied);
+                self.add_with_painted(TrainingPicture { copy, ..original.clone() }, &varied, &mut random)?;
+            }
+            self.varied = varied;
+        }
+        self.donor.copy_from(picture);
+        Ok(())
+    }
+
+    /// Adds a normal picture, and the same with synthetic defects. What the image looks like is measured here.
+    fn add_with_painted(
+        &mut self,
+        entry: TrainingPicture,
+        picture: &Picture,
+        random: &mut Xoshiro256PlusPlus,
+    ) -> Result<(), TeachError> {
         let mut samples = vec![extract(&mut self.views, picture, None, self.grids, 0)?];
         let image_stats = self.measure_image_stats();
         // A different kind for each copy.
@@ -129,17 +177,16 @@ impl Trainer {
             kinds.swap(copy - 1, copy - 1 + (random.next_u64() % left as u64) as usize);
             let kind = kinds[copy - 1];
             let (altered, mask) = (&mut self.altered, &mut self.mask);
-            self.painter.paint(DefectKind::ALL[usize::from(kind)], picture, &self.donor, &mut random, altered, mask);
+            self.painter.paint(DefectKind::ALL[usize::from(kind)], picture, &self.donor, random, altered, mask);
             samples.push(extract(&mut self.views, &self.altered, Some(mask), self.grids, kind)?);
         }
-        self.donor.copy_from(picture);
-        Ok(self.normal.add(TrainingPicture { name, key, quality, image_stats, label: None }, &samples)?)
+        Ok(self.normal.add(TrainingPicture { image_stats, ..entry }, &samples)?)
     }
 
     /// The normal pictures, by number, into which the labelled defect with this key is to be transplanted: others for each
     /// defect, and the same in every run.
     pub fn hosts(&self, key: &str) -> Vec<usize> {
-        let mut left: Vec<usize> = (0..self.pictures().len()).collect();
+        let mut left: Vec<usize> = (0..self.pictures().len()).filter(|at| self.pictures()[*at].copy == 0).collect();
         let mut random = Xoshiro256PlusPlus::seed_from_u64(!seed(key));
         let count = (self.defects.layout().samples - 1).min(left.len());
         (0..count).map(|_| left.swap_remove((random.next_u64() % left.len() as u64) as usize)).collect()
@@ -175,7 +222,7 @@ impl Trainer {
         }
         samples.resize(self.defects.layout().samples, invisible);
         let label = Some(DefectLabel { kind, hosts: hosts.iter().map(|(key, _)| key.clone()).collect() });
-        Ok(self.defects.add(TrainingPicture { name, key, quality, image_stats, label }, &samples)?)
+        Ok(self.defects.add(TrainingPicture { name, key, quality, image_stats, copy: 0, label }, &samples)?)
     }
 
     /// Brightness and sharpness of the picture that was extracted last, measured as on a running line.
@@ -230,7 +277,10 @@ impl CacheLayout {
         self.samples = (2..=max).rev().find(|&count| needed(count) <= bytes).unwrap_or(2);
         let left = bytes.saturating_sub(self.samples * samples);
         let count = (left / details(self.samples).max(1)).clamp(DETAILED.0, DETAILED.1);
-        self.detail_step = pictures.div_ceil(count).max(1);
+        // Copies take their turn, too.
+        let shares_a_factor = |step: &usize| (2..=self.copies + 1).any(|n| step.is_multiple_of(n) && (self.copies + 1).is_multiple_of(n));
+        let step = pictures.div_ceil(count).max(1);
+        self.detail_step = (step..).find(|step| !shares_a_factor(step)).unwrap_or(step);
         self.detailed_samples = detailed.min(self.samples);
         self
     }

@@ -64,6 +64,9 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
     let values = |scores: &[HeldOutScore]| scores.iter().map(|score| score.value).collect::<Vec<f64>>();
     let normal_scores = summed(&held_out, &selected, |scores| &scores.normal);
     let normal_sums = values(&normal_scores);
+    let is_original = |picture: &usize| normal.pictures()[*picture].copy == 0;
+    let originals: Vec<usize> = (0..normal_scores.len()).filter(is_original).collect();
+    let original_scores: Vec<HeldOutScore> = originals.iter().map(|&picture| normal_scores[picture]).collect();
     let labelled_sums = values(&summed(&held_out, &selected, |scores| &scores.labelled));
     let calibration = Calibration::fit(&normal_sums);
     let mut scorers = Vec::new();
@@ -77,7 +80,7 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
     scorers.push(ScorerStatistics { section: HEATMAP.section(Scale::IDENTITY, 0.0), matrix });
     let threshold = threshold(&calibration, &labelled_sums, share);
     let painted = summed(&held_out, &selected, |scores| &scores.synthetic);
-    let check = ThresholdCheck::new(&normal_scores, &painted, |sum| calibration.score(sum) >= threshold);
+    let check = ThresholdCheck::new(&original_scores, &painted, |sum| calibration.score(sum) >= threshold);
     let gain = |labels: &LabelledFeatures| LabelGain {
         without: aurocs[0],
         with: aurocs[1],
@@ -94,7 +97,7 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
         scorers,
         heat_scorer: selected.len(),
         half_distances: half_distances(&distances),
-        outliers: outliers(&normal_sums),
+        outliers: outliers(&values(&original_scores)).into_iter().map(|original| originals[original]).collect(),
         candidates: candidates.collect(),
         auroc: auroc_of_sum(&held_out, &selected, |scores| &scores.synthetic).unwrap_or(0.0),
         false_alarm_interval: false_alarm_interval(&normal_sums, &assignment.clusters, 1.0 - threshold),
