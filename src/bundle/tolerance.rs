@@ -45,7 +45,9 @@ impl FromStr for Tolerance {
             let (_, unit, largest) = KEYS[at];
             let number = value.strip_suffix(unit).and_then(|number| number.trim_end().parse::<f64>().ok());
             let Some(number) = number.filter(|number| (0.0..=largest).contains(number)) else {
-                return Err(format!("{key} takes 0{unit} to {largest}{unit}, found \"{value}\"; an example: {EXAMPLE}"));
+                return Err(format!(
+                    "{key} takes 0{unit} to {largest}{unit}, found \"{value}\"; an example: {EXAMPLE}"
+                ));
             };
             if values[at].replace(number).is_some() {
                 return Err(format!("{key} is stated twice; an example: {EXAMPLE}"));

@@ -34,6 +34,7 @@ pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<
             "heat": plan.heat,
             "status_page": page,
             "bundles": plan.bundles,
+            "tolerance": plan.tolerance,
             "broker": broker,
             "enlarging": plan.enlarging,
             "bill": plan.bill,
@@ -55,6 +56,9 @@ pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<
     writeln!(out, "page     {}", one_line(&page))?;
     for bundle in &plan.bundles {
         writeln!(out, "bundle   {}", one_line(bundle))?;
+    }
+    if let Some(tolerance) = plan.tolerance {
+        writeln!(out, "varies   {tolerance} beyond what was taught")?;
     }
     if let Some(enlarging) = &plan.enlarging {
         writeln!(out, "enlarges {}", one_line(&enlarging.to_string()))?;

@@ -138,9 +138,7 @@ mod tests {
         let movement = Movement { shift: (2.3, -1.7), turn: 7.0, scale: 1.08 };
         let out = moved(&picture, movement, Border::Replicate);
         let (sine, cosine) = 7f64.to_radians().sin_cos();
-        let level = |x: f64, y: f64| {
-            f64::from(picture.row(y.clamp(0.0, 35.0) as usize)[x.clamp(0.0, 46.0) as usize])
-        };
+        let level = |x: f64, y: f64| f64::from(picture.row(y.clamp(0.0, 35.0) as usize)[x.clamp(0.0, 46.0) as usize]);
         for y in 0..36 {
             for x in 0..47 {
                 // Forwards, the pixel lands at `x`, `y`: solved for where it came from.

@@ -56,7 +56,7 @@ impl Summary<'_> {
         print_json(&serde_json::json!({
             "pictures": pictures, "copies": copies, "tolerance": tolerance, "groups": groups, "seconds": seconds, "threshold": model.threshold,
             "false_alarms": false_alarms, "false_alarms_interval": self.interval(),
-            "painted": { "found": model.check.found, "count": model.check.painted }, "warnings": model.check.warnings(groups),
+            "painted": { "found": model.check.found, "count": model.check.painted }, "warnings": model.warnings(groups),
             "auroc_synthetic": model.auroc, "candidates": candidates, "labelled": labelled,
             "out": out,
         }))
@@ -87,7 +87,7 @@ impl Summary<'_> {
         )?;
         let check = &model.check;
         writeln!(out, "  {} of {} painted defects found at the threshold", check.found, check.painted)?;
-        for warning in check.warnings(groups) {
+        for warning in model.warnings(groups) {
             writeln!(out, "warning: {warning}")?;
         }
         let path = self.out.display().to_string();

@@ -1,5 +1,6 @@
 //! What training results in, in the form in which a bundle keeps it.
 
+use super::false_alarms::FewPictures;
 use super::feature_cache::TrainingPicture;
 use super::scheme::VIEWS;
 use super::threshold_check::ThresholdCheck;
@@ -73,6 +74,8 @@ pub struct TrainedModel {
     pub threshold: f64,
     /// What the threshold is worth.
     pub check: ThresholdCheck,
+    /// What it is worth where it comes from few pictures.
+    pub few: Option<FewPictures>,
     /// What labelled defects gained; `None` without any.
     pub gain: Option<LabelGain>,
     /// The sums of the normal pictures when they were held out, in their order.
@@ -98,6 +101,11 @@ impl TrainedModel {
             heat: HeatSection { scorer: self.heat_scorer, half_distances: "heat.npy".into() },
             scorer: self.scorers.iter().map(|scorer| scorer.section.clone()).collect(),
         }
+    }
+
+    /// What the user should know and do, a line each; `groups` of pictures are no near-duplicates of each other.
+    pub fn warnings(&self, groups: usize) -> Vec<String> {
+        self.few.iter().map(FewPictures::warning).chain(self.check.warnings(groups)).collect()
     }
 
     /// The scorers' statistics, in the section's order.

@@ -278,7 +278,8 @@ impl CacheLayout {
         let left = bytes.saturating_sub(self.samples * samples);
         let count = (left / details(self.samples).max(1)).clamp(DETAILED.0, DETAILED.1);
         // Copies take their turn, too.
-        let shares_a_factor = |step: &usize| (2..=self.copies + 1).any(|n| step.is_multiple_of(n) && (self.copies + 1).is_multiple_of(n));
+        let shares_a_factor =
+            |step: &usize| (2..=self.copies + 1).any(|n| step.is_multiple_of(n) && (self.copies + 1).is_multiple_of(n));
         let step = pictures.div_ceil(count).max(1);
         self.detail_step = (step..).find(|step| !shares_a_factor(step)).unwrap_or(step);
         self.detailed_samples = detailed.min(self.samples);

@@ -6,7 +6,7 @@
 use super::cached_features::{CachedFeatures, LabelledFeatures};
 use super::cross_validation::{CrossValidation, CrossValidator};
 use super::dataset_check::FoldAssignment;
-use super::false_alarms::false_alarm_interval;
+use super::false_alarms::{FewPictures, false_alarm_interval};
 use super::feature_cache::FeatureCache;
 use super::fold_data::FoldData;
 use super::scheme::{CANDIDATES, HEATMAP, Scale, TeachError};
@@ -81,6 +81,10 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
     let threshold = threshold(&calibration, &labelled_sums, share);
     let painted = summed(&held_out, &selected, |scores| &scores.synthetic);
     let check = ThresholdCheck::new(&original_scores, &painted, |sum| calibration.score(sum) >= threshold);
+    let few = FewPictures::new(&normal_sums, &assignment.clusters, 1.0 - threshold, |sum| {
+        calibration.score(sum) >= threshold
+    });
+    let interval = |few: &FewPictures| few.interval;
     let gain = |labels: &LabelledFeatures| LabelGain {
         without: aurocs[0],
         with: aurocs[1],
@@ -100,7 +104,10 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
         outliers: outliers(&values(&original_scores)).into_iter().map(|original| originals[original]).collect(),
         candidates: candidates.collect(),
         auroc: auroc_of_sum(&held_out, &selected, |scores| &scores.synthetic).unwrap_or(0.0),
-        false_alarm_interval: false_alarm_interval(&normal_sums, &assignment.clusters, 1.0 - threshold),
+        false_alarm_interval: few
+            .as_ref()
+            .map_or_else(|| false_alarm_interval(&normal_sums, &assignment.clusters, 1.0 - threshold), interval),
+        few,
         threshold,
         check,
         gain: labels.as_ref().map(gain),

@@ -35,8 +35,11 @@ pub fn two_products(thumbnails: &[&Picture]) -> Option<[Product; 2]> {
     if groups.iter().any(|group| group.len() < MIN_PICTURES || group.len() * MIN_PART < rows.len()) {
         return None;
     }
-    let mut across: Vec<f64> =
-        groups[0].iter().flat_map(|&a| groups[1].iter().map(move |&b| (a, b))).map(|(a, b)| distance(&rows[a], &rows[b])).collect();
+    let mut across: Vec<f64> = groups[0]
+        .iter()
+        .flat_map(|&a| groups[1].iter().map(move |&b| (a, b)))
+        .map(|(a, b)| distance(&rows[a], &rows[b]))
+        .collect();
     across.sort_by(f64::total_cmp);
     let nearest = across[(NEARER * (across.len() - 1) as f64) as usize];
     let within = |group: &[usize]| {
@@ -49,7 +52,8 @@ pub fn two_products(thumbnails: &[&Picture]) -> Option<[Product; 2]> {
     }
     let product = |group: &Vec<usize>| {
         let mean = mean(group.iter().map(|&i| &rows[i]));
-        let example = group.iter().copied().min_by(|&a, &b| distance(&rows[a], &mean).total_cmp(&distance(&rows[b], &mean)));
+        let example =
+            group.iter().copied().min_by(|&a, &b| distance(&rows[a], &mean).total_cmp(&distance(&rows[b], &mean)));
         Product { count: group.len(), example: example.unwrap_or(0) }
     };
     Some([product(&groups[0]), product(&groups[1])])
@@ -99,8 +103,8 @@ fn two_means(rows: &[Vec<f64>]) -> Vec<bool> {
     }
     let mut in_second: Vec<bool> = rows.iter().map(|row| project(row, &axis) > 0.0).collect();
     for _ in 0..STEPS {
-        let [first, second] =
-            [false, true].map(|part| mean(rows.iter().zip(&in_second).filter(|(_, at)| **at == part).map(|(row, _)| row)));
+        let [first, second] = [false, true]
+            .map(|part| mean(rows.iter().zip(&in_second).filter(|(_, at)| **at == part).map(|(row, _)| row)));
         if first.is_empty() || second.is_empty() {
             break;
         }
