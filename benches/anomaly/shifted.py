@@ -67,11 +67,16 @@ def changed_folder(source, out, change, border):
     return out
 
 
+def folder_path(text):
+    """Absolute: the binary runs in the project's folder."""
+    return Path(text).resolve()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--normal", type=Path, required=True, help="good pictures to teach")
-    parser.add_argument("--test", type=Path, required=True, help="good pictures to test")
-    parser.add_argument("--defect", type=Path, required=True, help="defects to test")
+    parser.add_argument("--normal", type=folder_path, required=True, help="good pictures to teach")
+    parser.add_argument("--test", type=folder_path, required=True, help="good pictures to test")
+    parser.add_argument("--defect", type=folder_path, required=True, help="defects to test")
     parser.add_argument("--border", choices=PAD, default="edge")
     parser.add_argument("--taught", choices=["none", "each", "all"], nargs="+", default=["none", "each", "all"])
     parser.add_argument("--only", help="changes, by their limit, separated by commas")

@@ -105,12 +105,13 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
         log::warn!("{name}: far from all other pictures; if it does not show a good part, remove it and teach again");
     }
     write(arguments, &backbone, &trainer, &model).with_context(cannot_write)?;
-    let (pictures, copies) = (trainer.originals(), trainer.copies());
+    let (pictures, copies, varied) = (trainer.originals(), trainer.copies(), trainer.tolerance());
     trainer.discard_cache()?;
     let summary = Summary {
         model: &model,
         pictures,
         copies,
+        varied,
         tolerance: arguments.tolerance,
         groups: assignment.distinct(),
         seconds: start.elapsed().as_secs_f64(),

@@ -20,6 +20,8 @@ pub struct Summary<'a> {
     /// Number of varied copies of each, and the limits within which they vary.
     pub copies: usize,
     /// See `copies`.
+    pub varied: Option<Tolerance>,
+    /// The limits that the user stated.
     pub tolerance: Option<Tolerance>,
     /// Number of groups of near-duplicates among them.
     pub groups: usize,
@@ -39,7 +41,7 @@ impl Summary<'_> {
 
     /// Prints the report as JSON.
     pub fn print_json(&self) -> anyhow::Result<()> {
-        let &Summary { model, pictures, copies, tolerance, groups, seconds, false_alarms, out } = self;
+        let &Summary { model, pictures, copies, tolerance, groups, seconds, false_alarms, out, .. } = self;
         let candidates: Vec<_> = model
             .candidates
             .iter()
@@ -67,8 +69,9 @@ impl Summary<'_> {
         let &Summary { model, pictures, copies, groups, seconds, .. } = self;
         let mut out = crate::commands::stdout();
         writeln!(out, "trained with {pictures} pictures in {groups} groups of near-duplicates, in {seconds:.0} s")?;
-        if let Some(tolerance) = self.tolerance {
-            writeln!(out, "each joined by {copies} copies of itself, varied by up to {tolerance}")?;
+        if let Some(varied) = self.varied {
+            let reason = if self.tolerance.is_none() { ", as there are few" } else { "" };
+            writeln!(out, "each joined by {copies} copies of itself, varied by up to {varied}{reason}")?;
         }
         writeln!(out, "AUROC of held-out pictures against held-out synthetic defects:")?;
         for candidate in &model.candidates {

@@ -8,7 +8,7 @@ use super::scheme::{IMAGE_LEVEL, PATCH_LEVEL, TeachError, VIEWS};
 use super::synthetic::{DefectKind, DefectPainter, Transplanter};
 use super::trained_model::TrainedModel;
 use super::training::{TrainingInput, train};
-use super::variation::{copies, vary};
+use super::variation::{copies, limits, vary};
 use crate::bundle::{Bundle, Task, Tolerance};
 use crate::task::anomaly::cells::Cells;
 use crate::task::anomaly::image_stats::ImageStatsMeter;
@@ -41,7 +41,7 @@ pub struct Trainer {
     folder: PathBuf,
     normal: FeatureCache,
     defects: FeatureCache,
-    /// How far good frames may vary beyond what is shown.
+    /// The limits within which copies vary, where there are copies.
     tolerance: Option<Tolerance>,
     varied: Picture,
     painter: DefectPainter,
@@ -55,7 +55,7 @@ pub struct Trainer {
 
 impl Trainer {
     /// Loads the backbone and opens the caches in `folder`, sized for this number of normal pictures and labelled defects. With a
-    /// tolerance each normal picture is joined by varied copies.
+    /// tolerance, or where there are few, each normal picture is joined by varied copies.
     ///
     /// # Errors
     /// [`TeachError`] where the backbone or the caches cannot be used.
@@ -79,6 +79,7 @@ impl Trainer {
         let grids = [grid(views[PATCH_LEVEL].layers())?, grid(detail)?];
         let bytes = |layers: &[Layer]| layers.iter().map(|layer| layer.channels * layer.plane()).sum::<usize>();
         let cells = |(columns, rows): (usize, usize)| columns * rows;
+        let tolerance = limits(tolerance, pictures);
         let copies = tolerance.map_or(0, |_| copies(pictures));
         let varied = tolerance.map_or(String::new(), |tolerance| tolerance.to_string());
         let layout = CacheLayout {
@@ -127,6 +128,11 @@ impl Trainer {
     /// The normal pictures without their varied copies.
     pub fn originals(&self) -> usize {
         self.pictures().len() / (1 + self.copies())
+    }
+
+    /// The limits within which copies vary; `None` where there are none.
+    pub fn tolerance(&self) -> Option<Tolerance> {
+        self.tolerance
     }
 
     /// The number of varied copies of each normal picture.

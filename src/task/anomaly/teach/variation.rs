@@ -2,6 +2,8 @@
 //!
 //! A copy is a normal picture of its own. Synthetic defects are painted into it as into its original: copies without any would be
 //! recognized as copies. It is held out together with its original.
+//!
+//! Few pictures are joined by copies even if nothing is stated: without them what is normal is learned too narrowly.
 
 use crate::bundle::Tolerance;
 use lineside_picture::{Border, Movement, Picture};
@@ -10,11 +12,19 @@ use rand_xoshiro::rand_core::Rng;
 
 /// Pictures with their copies, about, and the most copies of each.
 const PICTURES: usize = 600;
-const MAX_COPIES: usize = 9;
+const MAX_COPIES: usize = 4;
+/// Fewer pictures than this are few, and vary by this at least: no part is placed more exactly.
+const FEW: usize = 30;
+const SMALL: Tolerance = Tolerance { shift: 1.0, turn: 1.0, scale: 1.0, light: 5.0 };
 
 /// How many copies each of so many pictures gets: the fewer there are, the more.
 pub fn copies(pictures: usize) -> usize {
     (PICTURES / pictures.max(1)).saturating_sub(1).clamp(1, MAX_COPIES)
+}
+
+/// The limits within which copies of so many pictures vary; `None` where there are to be no copies.
+pub fn limits(stated: Option<Tolerance>, pictures: usize) -> Option<Tolerance> {
+    stated.or((pictures < FEW).then_some(SMALL))
 }
 
 /// One variation within the limits.
@@ -103,7 +113,10 @@ mod tests {
             out
         };
         assert!(copy(1) == copy(1) && copy(1) != copy(2));
-        assert_eq!([0, 10, 100, 250, 1000].map(copies), [9, 9, 5, 1, 1]);
+        assert_eq!([0, 10, 100, 150, 250, 1000].map(copies), [4, 4, 4, 3, 1, 1]);
+        assert_eq!([9, 29, 30].map(|pictures| limits(None, pictures).is_some()), [true, true, false]);
+        let stated = Some(tolerance("turn=3deg"));
+        assert_eq!([9, 30].map(|pictures| limits(stated, pictures)), [stated; 2]);
         assert!((1..=1000).all(|pictures| copies(pictures) == 1 || pictures * (1 + copies(pictures)) <= 1000));
     }
 }
