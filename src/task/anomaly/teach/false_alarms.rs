@@ -60,33 +60,39 @@ fn upper_bound(reached: usize, count: usize) -> f64 {
 /// What a threshold from few pictures is worth.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FewPictures {
-    /// Pictures that differ.
-    pub distinct: usize,
+    /// Number of pictures.
+    pub pictures: usize,
     /// The share of normal frames that may raise a false alarm, as a 95 % confidence interval.
     pub interval: [f64; 2],
-    /// The same with [`MANY`] pictures that differ like these.
+    /// The same with [`MANY`] pictures that vary like these.
     pub with_many: [f64; 2],
 }
 
-/// From so many pictures on, that differ, the interval of a bootstrap is taken at its word; what is promised is of the second number.
+/// From so many pictures on the interval of a bootstrap is taken at its word; what is promised is of the second number.
 const ENOUGH: usize = 30;
 const MANY: usize = 100;
 
 impl FewPictures {
-    /// `None` for enough pictures. `share` of the normal frames are to raise a false alarm; `reaches` is whether a sum does.
-    pub fn new(sums: &[f64], clusters: &[usize], share: f64, reaches: impl Fn(f64) -> bool) -> Option<FewPictures> {
-        let distinct = clusters.iter().max().map_or(0, |last| last + 1);
-        if distinct >= ENOUGH {
+    /// `None` for enough pictures. `originals` are the pictures, by number, that are no varied copies; `share` of the normal frames are to
+    /// raise a false alarm, and `reaches` is whether a sum does.
+    pub fn new(
+        sums: &[f64],
+        clusters: &[usize],
+        originals: &[usize],
+        share: f64,
+        reaches: impl Fn(f64) -> bool,
+    ) -> Option<FewPictures> {
+        let pictures = originals.len();
+        if pictures >= ENOUGH {
             return None;
         }
-        let has_false_alarm =
-            |cluster: &usize| sums.iter().zip(clusters).any(|(&sum, other)| other == cluster && reaches(sum));
-        let reached = (0..distinct).filter(has_false_alarm).count();
+        let reached = originals.iter().filter(|&&picture| reaches(sums[picture])).count();
         let [low, high] = false_alarm_interval(sums, clusters, share);
         // A bootstrap of ten values knows nothing of the eleventh.
-        let interval = [low, high.max(upper_bound(reached, distinct))];
-        let [low, high] = interval_with(sums, clusters, share, Some(MANY));
-        Some(FewPictures { distinct, interval, with_many: [low, high.max(upper_bound(0, MANY))] })
+        let interval = [low, high.max(upper_bound(reached, pictures))];
+        let distinct = clusters.iter().max().map_or(0, |last| last + 1);
+        let [low, high] = interval_with(sums, clusters, share, Some(MANY * distinct / pictures.max(1)));
+        Some(FewPictures { pictures, interval, with_many: [low, high.max(upper_bound(0, MANY))] })
     }
 
     /// What the user should know and do, in one line.
@@ -94,10 +100,10 @@ impl FewPictures {
         let [low, high] = self.interval.map(|share| 1000.0 * share);
         let [later_low, later_high] = self.with_many.map(|share| 1000.0 * share);
         format!(
-            "the threshold is a guess, from {} pictures that differ: {low:.0} to {high:.0} of 1000 good frames may raise a false alarm; {} \
+            "the threshold is a guess, from {} pictures: {low:.0} to {high:.0} of 1000 good frames may raise a false alarm; {} \
              more pictures of other parts would narrow that to about {later_low:.0} to {later_high:.0}",
-            self.distinct,
-            MANY - self.distinct
+            self.pictures,
+            MANY - self.pictures
         )
     }
 }
@@ -118,11 +124,11 @@ mod tests {
     fn few_pictures_are_told_with_what_more_would_gain_and_many_are_not() {
         let sums = |count: usize| -> Vec<f64> { (0..count).map(|i| (i as f64 * 0.618_034).fract()).collect() };
         let clusters: Vec<usize> = (0..30).collect();
-        let few = FewPictures::new(&sums(10), &clusters[..10], 0.01, |sum| sum > 2.0).unwrap();
+        let few = FewPictures::new(&sums(10), &clusters[..10], &clusters[..10], 0.01, |sum| sum > 2.0).unwrap();
         assert!((0.308..0.5).contains(&few.interval[1]) && few.with_many[1] < 0.1, "{few:?}");
         let line = few.warning();
-        assert!(line.contains("from 10 pictures that differ") && line.contains("90 more pictures"), "{line}");
-        assert_eq!(FewPictures::new(&sums(30), &clusters, 0.01, |_| false), None);
+        assert!(line.contains("from 10 pictures:") && line.contains("90 more pictures"), "{line}");
+        assert_eq!(FewPictures::new(&sums(30), &clusters, &clusters, 0.01, |_| false), None);
     }
 
     #[test]

@@ -80,11 +80,12 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
     scorers.push(ScorerStatistics { section: HEATMAP.section(Scale::IDENTITY, 0.0), matrix });
     let threshold = threshold(&calibration, &labelled_sums, share);
     let painted = summed(&held_out, &selected, |scores| &scores.synthetic);
-    let check = ThresholdCheck::new(&original_scores, &painted, |sum| calibration.score(sum) >= threshold);
-    let few = FewPictures::new(&normal_sums, &assignment.clusters, 1.0 - threshold, |sum| {
-        calibration.score(sum) >= threshold
-    });
-    let interval = |few: &FewPictures| few.interval;
+    let reaches = |sum: f64| calibration.score(sum) >= threshold;
+    let check = ThresholdCheck::new(&original_scores, &painted, reaches);
+    let few = FewPictures::new(&normal_sums, &assignment.clusters, &originals, 1.0 - threshold, reaches);
+    let false_alarm_interval = few
+        .as_ref()
+        .map_or_else(|| false_alarm_interval(&normal_sums, &assignment.clusters, 1.0 - threshold), |few| few.interval);
     let gain = |labels: &LabelledFeatures| LabelGain {
         without: aurocs[0],
         with: aurocs[1],
@@ -104,9 +105,7 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
         outliers: outliers(&values(&original_scores)).into_iter().map(|original| originals[original]).collect(),
         candidates: candidates.collect(),
         auroc: auroc_of_sum(&held_out, &selected, |scores| &scores.synthetic).unwrap_or(0.0),
-        false_alarm_interval: few
-            .as_ref()
-            .map_or_else(|| false_alarm_interval(&normal_sums, &assignment.clusters, 1.0 - threshold), interval),
+        false_alarm_interval,
         few,
         threshold,
         check,

@@ -7,7 +7,7 @@ use lineside_picture::Picture;
 
 /// Groups smaller than this share of the pictures, or than so many pictures, are no product.
 const MIN_PART: usize = 10;
-const MIN_PICTURES: usize = 4;
+const MIN_PICTURES: usize = 5;
 /// The distance of two thumbnails of mean 0 and length 1 from which on they are unlike: they correlate by less than 0.68.
 const UNLIKE: f64 = 0.8;
 /// Pairs across are this many times as far apart as the pictures of the group that is more alike in itself.
