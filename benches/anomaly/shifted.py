@@ -3,7 +3,7 @@
 docs/anomaly.md.
 
     benches/anomaly/shifted.py --normal DIR --test DIR --defect DIR [--border edge|mirror|black] [--taught none|each|all]
-                               [--only shift,turn] [--teach OPTION ...]
+                               [--only shift,turn] [--every N] [--teach OPTION ...]
 
 Test pictures are moved by Pillow (bicubic), not by the arithmetic of teach. Each row is a change of all test pictures by the whole of the limit
 that was stated: shifted right and down by 5 %, turned by 3 degrees, 5 % larger and smaller, light times 0.8 and 1.2. What comes in from
@@ -58,9 +58,9 @@ CHANGES = {
 }
 
 
-def changed_folder(source, out, change, border):
+def changed_folder(source, out, change, border, every):
     files = sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in (".png", ".jpg", ".bmp"))
-    for path in files:
+    for path in files[every - 1 :: every]:
         to = out / path.relative_to(source).with_suffix(".png")
         to.parent.mkdir(parents=True, exist_ok=True)
         change(Image.open(path), border).save(to)
@@ -78,6 +78,7 @@ def main():
     parser.add_argument("--test", type=folder_path, required=True, help="good pictures to test")
     parser.add_argument("--defect", type=folder_path, required=True, help="defects to test")
     parser.add_argument("--border", choices=PAD, default="edge")
+    parser.add_argument("--every", type=int, default=1, help="test on every Nth picture only")
     parser.add_argument("--taught", choices=["none", "each", "all"], nargs="+", default=["none", "each", "all"])
     parser.add_argument("--only", help="changes, by their limit, separated by commas")
     parser.add_argument("--teach", nargs=argparse.REMAINDER, default=[], help="further options of lineside teach")
@@ -109,8 +110,8 @@ def main():
             if limit is not None and limit not in only:
                 continue
             slug = folder / name.replace(" ", "-").replace("%", "p")
-            normal = changed_folder(arguments.test, slug / "normal", change, arguments.border)
-            defect = changed_folder(arguments.defect, slug / "defect", change, arguments.border)
+            normal = changed_folder(arguments.test, slug / "normal", change, arguments.border, arguments.every)
+            defect = changed_folder(arguments.defect, slug / "defect", change, arguments.border, arguments.every)
             for taught in arguments.taught:
                 limits = {"none": [], "each": [limit] if limit else [], "all": list(LIMITS)}[taught]
                 if taught == "each" and not limits:

@@ -56,7 +56,8 @@ impl Summary<'_> {
             })
         });
         print_json(&serde_json::json!({
-            "pictures": pictures, "copies": copies, "tolerance": tolerance, "groups": groups, "seconds": seconds, "threshold": model.threshold,
+            "pictures": pictures, "copies": copies, "tolerance": tolerance, "groups": groups, "seconds": seconds,
+            "threshold": model.threshold,
             "false_alarms": false_alarms, "false_alarms_interval": self.interval(),
             "painted": { "found": model.check.found, "count": model.check.painted }, "warnings": model.warnings(groups),
             "auroc_synthetic": model.auroc, "candidates": candidates, "labelled": labelled,

@@ -10,8 +10,9 @@ use super::scorer::Matrix;
 /// Where the tail begins, as a share of the normal frames.
 const BODY: f64 = 0.9;
 
-/// The fewest sums from which the tail is measured: of fewer a single one would decide. The lower limit of where it begins for their sake.
+/// The fewest sums from which the tail is measured: of fewer a single one would decide.
 const MIN_IN_TAIL: f64 = 10.0;
+/// For their sake the tail begins earlier, but not before this share of the normal frames.
 const MIN_BODY: f64 = 0.5;
 
 /// The number of quantiles.

@@ -59,3 +59,36 @@ pub fn check_dataset(all: &[TrainingPicture]) -> DatasetCheck {
         refusal: refusals.first().map(Finding::to_string),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::anomaly::teach::folds::THUMBNAIL_SIDE;
+    use lineside_picture::{Layout, Picture};
+
+    #[test]
+    fn copies_are_held_out_with_their_original_and_do_not_count_as_pictures() {
+        let entry = |number: usize, copy: usize| {
+            let pixels =
+                (0..THUMBNAIL_SIDE * THUMBNAIL_SIDE).map(|at| (at * (number + 3) * (number + 5) % 97) as u8).collect();
+            let quality = PictureQuality {
+                size: (640, 480),
+                contrast: 30.0,
+                sharpness: 0.2,
+                thumbnail: Picture::from_data(Layout::Grey, THUMBNAIL_SIDE, THUMBNAIL_SIDE, pixels).unwrap(),
+                ..PictureQuality::default()
+            };
+            let (name, key) = (format!("{number}.png"), format!("{number}"));
+            TrainingPicture { name, key, quality, image_stats: (5, 7), copy, label: None }
+        };
+        let pictures: Vec<TrainingPicture> = (0..36).map(|at| entry(at / 3, at % 3)).collect();
+        let check = check_dataset(&pictures);
+        assert_eq!(check.refusal, None);
+        assert!(check.warnings[0].starts_with("12 distinct picture(s) among 12:"), "{:?}", check.warnings);
+        let originals: Vec<TrainingPicture> = (0..12).map(|number| entry(number, 0)).collect();
+        let alone = check_dataset(&originals).assignment;
+        let thrice = |values: &[usize]| -> Vec<usize> { values.iter().flat_map(|&value| [value; 3]).collect() };
+        assert_eq!(check.assignment.folds, thrice(&alone.folds));
+        assert_eq!(check.assignment.clusters, thrice(&alone.clusters));
+    }
+}

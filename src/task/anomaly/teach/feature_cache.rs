@@ -3,7 +3,8 @@
 //!
 //! A folder with three files. `sights.bin` holds samples of a fixed length, [`CacheLayout::samples`] per picture: first the
 //! picture itself, then the same with synthetic defects, or for a labelled defect the normal pictures into which it is
-//! transplanted. Varied copies of a picture follow it as pictures of their own. `details.bin` holds the features of the larger view for some of the pictures, in the same order.
+//! transplanted. Varied copies of a picture follow it as pictures of their own. `details.bin` holds the features of the larger view
+//! for some of the pictures, in the same order.
 //! `pictures.jsonl` begins with a line that states the [`CacheLayout`]; a line per picture follows, written after its samples:
 //! a picture without a line does not count.
 
