@@ -2,6 +2,7 @@
 
 use super::error::BundleError;
 use super::region::RegionSection;
+use super::tolerance::Tolerance;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
@@ -94,6 +95,9 @@ pub struct AnomalySection {
     /// Which part of a frame it was taught with; absent where that was the whole frame.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<RegionSection>,
+    /// How far good frames may vary beyond the pictures that were shown, where the user stated it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<Tolerance>,
     /// The heatmap.
     pub heat: HeatSection,
     /// How the scorers' values become one; a sum in bundles of older programs.

@@ -8,6 +8,7 @@ mod hash;
 mod kernels;
 mod manifest;
 mod region;
+mod tolerance;
 
 pub use draft::Draft;
 pub use error::BundleError;
@@ -21,3 +22,4 @@ pub use manifest::{
     SuperResolutionSection, Task,
 };
 pub use region::RegionSection;
+pub use tolerance::Tolerance;

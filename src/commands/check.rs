@@ -35,6 +35,7 @@ pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<
             "status_page": page,
             "bundles": plan.bundles,
             "region": plan.region,
+            "tolerance": plan.tolerance,
             "broker": broker,
             "enlarging": plan.enlarging,
             "bill": plan.bill,
@@ -59,6 +60,9 @@ pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<
     }
     if let Some(region) = &plan.region {
         writeln!(out, "region   {region}")?;
+    }
+    if let Some(tolerance) = plan.tolerance {
+        writeln!(out, "varies   {tolerance} beyond what was taught")?;
     }
     if let Some(enlarging) = &plan.enlarging {
         writeln!(out, "enlarges {}", one_line(&enlarging.to_string()))?;

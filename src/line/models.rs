@@ -3,7 +3,7 @@
 use super::bill;
 use super::enlarging::EnlargingPlan;
 use super::region::check_region;
-use crate::bundle::{self, Bundle};
+use crate::bundle::{self, Bundle, Tolerance};
 use crate::config::Config;
 use crate::memory::Bill;
 use crate::pipeline::{Enlargement, Smaller};
@@ -25,6 +25,8 @@ pub(super) struct Models {
     pub(super) smaller: Option<Smaller>,
     /// Name, version and fingerprint of each bundle.
     pub(super) bundles: Vec<String>,
+    /// How far good frames may vary beyond those taught, where the anomaly bundle was taught with that.
+    pub(super) tolerance: Option<Tolerance>,
     /// The kernel set that runs them.
     pub(super) kernel: &'static str,
     /// What drift is measured against, where the bundle has it.
@@ -46,8 +48,10 @@ pub(super) fn load(config: &Config, source: &dyn FrameSource, bill: &mut Bill) -
     let baseline = Baseline::of(&anomaly)?;
     let kernel = inspector.plans().next().map_or("", Plan::kernel);
     let bundles = vec![identity(&anomaly)];
+    let tolerance = anomaly.manifest().anomaly.as_ref().and_then(|section| section.tolerance);
     let (enlargement, smaller, enlarging) = (None, None, None);
-    let mut models = Models { inspector, enlargement, smaller, bundles, kernel, baseline, enlarging, enlarged: 0 };
+    let mut models =
+        Models { inspector, enlargement, smaller, bundles, tolerance, kernel, baseline, enlarging, enlarged: 0 };
     if config.super_resolution.when != When::Never {
         models.add_enlarger(config, source, bill)?;
     }

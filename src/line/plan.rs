@@ -10,7 +10,7 @@ use super::page::{self, PagePlan};
 use super::process::program_plan;
 use super::signals::{open_signals, triggered};
 use super::source::open_source;
-use crate::bundle;
+use crate::bundle::{self, Tolerance};
 use crate::config::Config;
 use crate::memory::{Bill, reset_peak};
 use crate::pipeline::{Inspection, LoadShedding, Pipeline};
@@ -40,6 +40,8 @@ pub struct LinePlan {
     pub bundles: Vec<String>,
     /// The part of the frame that is inspected, where it is not all of it.
     pub region: Option<String>,
+    /// How far good frames may vary beyond those taught, where the bundle was taught with that.
+    pub tolerance: Option<Tolerance>,
     /// What enlarging takes here, where something is enlarged.
     pub enlarging: Option<EnlargingPlan>,
     /// The folder of results.
@@ -101,6 +103,7 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
         heat: heat::describe(config),
         bundles: models.bundles,
         region: models.inspector.region().map(ToString::to_string),
+        tolerance: models.tolerance,
         enlarging: models.enlarging,
         output: config.output.folder.get_ref().clone(),
         kernel: models.kernel,

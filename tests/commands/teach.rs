@@ -1,6 +1,7 @@
 //! `lineside teach`: what an engineer does at the line, and what can go wrong there.
 
 use crate::common::{arg, eventually, lineside, refuse, root, succeed, write_mask};
+use lineside_picture::{Picture, decode_file, write_png};
 use std::path::{Path, PathBuf};
 
 const NORMAL: &str = "models/inspect-demo/frames/normal";
@@ -118,6 +119,110 @@ fn pictures_that_cannot_be_used_are_named_and_left_out() {
     ] {
         assert!(said.contains(expected), "{expected}: {said}");
     }
+}
+
+#[test]
+fn what_the_user_states_to_vary_is_taught_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let normal = frames(folder.path(), 12);
+    let teach = |name: &str, more: &[&str]| {
+        let out = folder.path().join(name);
+        let (ok, said) = output_of(&[&["teach", "--normal", arg(&normal), "--out", arg(&out)], more].concat());
+        assert!(ok, "{said}");
+        (out, said)
+    };
+    let (plain, said) = teach("plain", &[]);
+    assert!(said.contains("varied by up to shift=1%,turn=1deg,scale=1%,light=5%, as there are few"), "{said}");
+    let tolerance = ["--tolerance", "light=40%,turn=2deg"];
+    let (wide, said) = teach("wide", &tolerance);
+    for expected in ["trained with 12 pictures", "joined by 4 copies of itself", "varied by up to turn=2deg,light=40%"]
+    {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    let manifest = std::fs::read_to_string(wide.join("bundle.toml")).unwrap();
+    assert!(
+        manifest.contains("tolerance = \"turn=2deg,light=40%\"") && manifest.contains("pictures = 12"),
+        "{manifest}"
+    );
+    assert!(!std::fs::read_to_string(plain.join("bundle.toml")).unwrap().contains("tolerance = \""));
+    // The same copies in every run.
+    let (again, _) = teach("again", &tolerance);
+    for file in ["scorer-0.npy", "calibration.npy", "baseline.json"] {
+        assert!(std::fs::read(wide.join(file)).unwrap() == std::fs::read(again.join(file)).unwrap(), "{file}");
+    }
+    let line = folder.path().join("line.toml");
+    let text = format!("[source.pattern]\nwidth = 64\nheight = 48\n[anomaly]\nbundle = {:?}\n", arg(&wide));
+    std::fs::write(&line, text).unwrap();
+    let check = succeed(&["check", arg(&line)]);
+    assert!(check.contains("varies   turn=2deg,light=40% beyond what was taught"), "{check}");
+
+    // Frames that were not shown, with less light.
+    let dim = folder.path().join("dim");
+    std::fs::create_dir_all(&dim).unwrap();
+    for entry in std::fs::read_dir(root().join(NORMAL)).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap();
+        if !normal.join(name).exists() {
+            let mut picture = Picture::default();
+            decode_file(&std::fs::read(&path).unwrap(), 1 << 24, &mut picture).unwrap();
+            picture.data_mut().iter_mut().for_each(|byte| *byte = (u32::from(*byte) * 65 / 100) as u8);
+            write_png(std::fs::File::create(dim.join(name).with_extension("png")).unwrap(), &picture).unwrap();
+        }
+    }
+    let alarms = |bundle: &Path| -> f64 {
+        let json = succeed(&["eval", arg(bundle), "--normal", arg(&dim), "--json"]);
+        serde_json::from_str::<serde_json::Value>(&json).unwrap()["false_alarm_rate"].as_f64().unwrap()
+    };
+    let (without, with) = (alarms(&plain), alarms(&wide));
+    assert!(without > 0.5 && with < 0.25, "{without} {with}");
+}
+
+#[test]
+fn limits_that_make_no_sense_are_wrong_arguments() {
+    for (limits, problem) in [
+        ("tilt=3deg", "none of shift, turn, scale and light"),
+        ("shift=5", "shift takes 0% to 20%"),
+        ("turn=16deg", "turn takes 0deg to 15deg"),
+        ("light=5%,light=6%", "light is stated twice"),
+    ] {
+        let output =
+            lineside().args(["teach", "--normal", NORMAL, "--out", "x", "--tolerance", limits]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(problem) && said.contains("an example: shift=5%,turn=3deg"), "{said}");
+    }
+}
+
+#[test]
+fn few_pictures_are_taught_with_an_honest_warning_and_three_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("flange");
+    let three = frames(&folder.path().join("three"), 3);
+    let (ok, said) = output_of(&["teach", "--normal", arg(&three), "--out", arg(&out)]);
+    assert!(!ok && !out.exists(), "{said}");
+    assert!(said.contains("3 distinct picture(s) among 3: at least 10 are needed"), "{said}");
+    assert!(said.contains("add pictures of other parts"), "{said}");
+    let ten = frames(&folder.path().join("ten"), 10);
+    let (ok, said) = output_of(&["teach", "--normal", arg(&ten), "--out", arg(&out)]);
+    assert!(ok, "{said}");
+    assert!(said.contains("warning: the threshold is a guess") && said.contains("more pictures"), "{said}");
+}
+
+#[test]
+fn pictures_of_two_products_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let normal = frames(folder.path(), 12);
+    let out = folder.path().join("flange");
+    // Bright where the others are dark.
+    let files: Vec<PathBuf> = std::fs::read_dir(&normal).unwrap().map(|entry| entry.unwrap().path()).collect();
+    for (number, file) in files.iter().enumerate() {
+        let mut picture = Picture::default();
+        decode_file(&std::fs::read(file).unwrap(), 1 << 24, &mut picture).unwrap();
+        picture.data_mut().iter_mut().for_each(|byte| *byte = 255 - *byte);
+        write_png(std::fs::File::create(normal.join(format!("other-{number:02}.png"))).unwrap(), &picture).unwrap();
+    }
+    let (ok, said) = output_of(&["teach", "--normal", arg(&normal), "--out", arg(&out)]);
+    assert!(ok && said.contains("two products") && said.contains("other-") && said.contains("part-"), "{said}");
 }
 
 #[test]

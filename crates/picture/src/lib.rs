@@ -5,8 +5,9 @@
 //! ```text
 //! camera bytes -- format --+                                   +-- resize (taps), bicubic --> the size a model wants
 //!                 jpeg ----+--> picture: one type, reused -----+-- colour ------------------> luma, YCbCr planes
-//! file bytes ---- file ----+                                   +-- draw, heat --------------> pictures for people
-//!                 codecs                                       +-- png ---------------------> files
+//! file bytes ---- file ----+                                   +-- affine ------------------> the same, moved and turned
+//!                 codecs                                       +-- draw, heat --------------> pictures for people
+//!                                                              +-- png ---------------------> files
 //! large files --- rows (png) --> one row after the other
 //! ```
 //!
@@ -15,6 +16,7 @@
 // Nothing that comes from outside may end the process; tests may.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod affine;
 mod bicubic;
 mod codecs;
 mod colour;
@@ -45,6 +47,7 @@ mod whole;
 
 pub mod testing;
 
+pub use affine::{Border, Movement};
 pub use bicubic::BicubicRows;
 pub use colour::{Range, luma_into, luma_row, merge_row, merge_ycbcr, rgb_into, split_row, split_ycbcr};
 pub use depth::{BitsInUse, DecodeOptions, SampleDepth};

@@ -1,5 +1,6 @@
 //! The command line of `lineside teach`.
 
+use crate::bundle::Tolerance;
 use crate::commands::dataset::DataSetLayout;
 use crate::task::anomaly::RegionShape;
 use std::path::PathBuf;
@@ -40,6 +41,10 @@ pub struct TeachArguments {
     /// Allowed false alarms in 1000 normal frames
     #[arg(long, value_name = "N", default_value_t = 10.0, value_parser = rate)]
     pub false_alarms: f64,
+    /// How far good frames may vary beyond these pictures, to both sides: shift in percent of the frame, turn in degrees, scale
+    /// and light in percent, such as shift=5%,turn=3deg,scale=5%,light=20%. Each picture is joined by copies that are varied so
+    #[arg(long, value_name = "LIMITS")]
+    pub tolerance: Option<Tolerance>,
     /// The most pictures to use; with --camera, the number to take [default: 1000, with --camera 200]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub frames: Option<u64>,

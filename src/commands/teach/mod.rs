@@ -79,14 +79,19 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
     for (file, error) in &set.broken {
         log::warn!("{}: {error}; left out", file.display());
     }
-    let files = evenly(set.normal, arguments.frames.unwrap_or(1000) as usize);
+    // With varied copies there are at most 1000, too.
+    let most = if arguments.tolerance.is_some() { 500 } else { 1000 };
+    let files = evenly(set.normal, arguments.frames.unwrap_or(most).min(most) as usize, most);
     let region = wanted.as_ref().map(|wanted| wanted.in_pictures(&files, arguments.bits)).transpose()?.map(Arc::new);
     let mut reader = PictureReader::new(arguments.bits);
     let defects = Defects::new(set.defects, set.has_masks, &reader)?;
     let cache = with_suffix(&arguments.out, ".teaching");
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
     let threads = arguments.threads.map_or(cores, |threads| threads as usize);
-    let begin = || Trainer::new(&backbone, (files.len(), defects.len()), &cache, threads, region.clone());
+    let begin = || {
+        let (region, tolerance) = (region.clone(), arguments.tolerance);
+        Trainer::new(&backbone, (files.len(), defects.len()), tolerance, region, &cache, threads)
+    };
     let mut trainer = begin()?;
     let (mut by_key, mut left_out) = add_normal_pictures(&mut trainer, &mut reader, &files)?;
     let is_gone = |cached: &[TrainingPicture], exists: &dyn Fn(&str) -> bool| cached.iter().any(|p| !exists(&p.key));
@@ -117,11 +122,14 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
     }
     let taught = wanted.as_ref().zip(region.as_deref());
     write(arguments, &backbone, &trainer, &model, taught).with_context(cannot_write)?;
-    let pictures = trainer.pictures().len();
+    let (pictures, copies, varied) = (trainer.originals(), trainer.copies(), trainer.tolerance());
     trainer.discard_cache()?;
     let summary = Summary {
         model: &model,
         pictures,
+        copies,
+        varied,
+        tolerance: arguments.tolerance,
         groups: assignment.distinct(),
         seconds: start.elapsed().as_secs_f64(),
         false_alarms: arguments.false_alarms,
@@ -137,12 +145,12 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
 }
 
 /// At most so many of the files, spread evenly over them.
-fn evenly(files: Vec<PathBuf>, most: usize) -> Vec<PathBuf> {
+fn evenly(files: Vec<PathBuf>, most: usize, limit: u64) -> Vec<PathBuf> {
     let count = files.len();
     if count <= most {
         return files;
     }
-    log::warn!("{most} of {count} pictures are used, spread evenly over all: --frames sets how many, 1000 at most");
+    log::warn!("{most} of {count} pictures are used, spread evenly over all: --frames sets how many, {limit} at most");
     (0..most).map(|i| files[i * count / most].clone()).collect()
 }
 
@@ -211,6 +219,7 @@ fn write(
     };
     let mut section = model.section();
     section.region = region.map(|(wanted, region)| wanted.write(region, &mut draft)).transpose()?;
+    section.tolerance = arguments.tolerance;
     for (i, (scorer, matrix)) in section.scorer.iter_mut().zip(model.matrices()).enumerate() {
         scorer.statistics = format!("scorer-{i}.npy");
         draft.add(&scorer.statistics, &array(matrix.columns, &matrix.values)?)?;
@@ -220,7 +229,7 @@ fn write(
     draft.add(&section.heat.half_distances, &array(half.columns, &half.values)?)?;
     draft.add("baseline.json", model.baseline(trainer.pictures()).to_json()?.as_bytes())?;
     let mut measured = BTreeMap::from([
-        ("pictures".to_string(), toml::Value::Integer(trainer.pictures().len() as i64)),
+        ("pictures".to_string(), toml::Value::Integer(trainer.originals() as i64)),
         ("auroc_synthetic".to_string(), toml::Value::Float(model.auroc)),
         ("false_alarms_asked".to_string(), toml::Value::Float(arguments.false_alarms)),
         ("false_alarms_low".to_string(), toml::Value::Float(1000.0 * model.false_alarm_interval[0])),
@@ -237,7 +246,7 @@ fn write(
         name: name.clone(),
         version: jiff::Timestamp::now().strftime("%Y%m%d.%H%M%S").to_string(),
         task: Task::Anomaly,
-        description: format!("Taught with {} pictures of good parts", trainer.pictures().len()),
+        description: format!("Taught with {} pictures of good parts", trainer.originals()),
         licence: format!("{} (backbone); the statistics are yours", from.licence),
         model: from.model.clone(),
         input: InputSection { width: None, height: None, channels: from.input.channels },

@@ -1,5 +1,6 @@
 //! The report at the end of `lineside teach`.
 
+use crate::bundle::Tolerance;
 use crate::commands::print_json;
 use crate::escape::one_line;
 use crate::task::anomaly::RegionOfInterest;
@@ -17,6 +18,12 @@ pub struct Summary<'a> {
     pub model: &'a TrainedModel,
     /// Number of normal pictures.
     pub pictures: usize,
+    /// Number of varied copies of each, and the limits within which they vary.
+    pub copies: usize,
+    /// See `copies`.
+    pub varied: Option<Tolerance>,
+    /// The limits that the user stated.
+    pub tolerance: Option<Tolerance>,
     /// Number of groups of near-duplicates among them.
     pub groups: usize,
     /// Duration in seconds.
@@ -37,7 +44,7 @@ impl Summary<'_> {
 
     /// Prints the report as JSON.
     pub fn print_json(&self) -> anyhow::Result<()> {
-        let &Summary { model, pictures, groups, seconds, false_alarms, region, out } = self;
+        let &Summary { model, pictures, copies, tolerance, groups, seconds, false_alarms, region, out, .. } = self;
         let candidates: Vec<_> = model
             .candidates
             .iter()
@@ -52,9 +59,10 @@ impl Summary<'_> {
             })
         });
         print_json(&serde_json::json!({
-            "pictures": pictures, "groups": groups, "seconds": seconds, "threshold": model.threshold,
+            "pictures": pictures, "copies": copies, "tolerance": tolerance, "groups": groups, "seconds": seconds,
+            "threshold": model.threshold,
             "false_alarms": false_alarms, "false_alarms_interval": self.interval(),
-            "painted": { "found": model.check.found, "count": model.check.painted }, "warnings": model.check.warnings(groups),
+            "painted": { "found": model.check.found, "count": model.check.painted }, "warnings": model.warnings(groups),
             "auroc_synthetic": model.auroc, "candidates": candidates, "labelled": labelled,
             "region": region.map(ToString::to_string), "out": out,
         }))
@@ -62,11 +70,15 @@ impl Summary<'_> {
 
     /// Prints the report as text.
     pub fn print_text(&self) -> std::io::Result<()> {
-        let &Summary { model, pictures, groups, seconds, .. } = self;
+        let &Summary { model, pictures, copies, groups, seconds, .. } = self;
         let mut out = crate::commands::stdout();
         writeln!(out, "trained with {pictures} pictures in {groups} groups of near-duplicates, in {seconds:.0} s")?;
         if let Some(region) = self.region {
             writeln!(out, "inspected is {region}")?;
+        }
+        if let Some(varied) = self.varied {
+            let reason = if self.tolerance.is_none() { ", as there are few" } else { "" };
+            writeln!(out, "each joined by {copies} copies of itself, varied by up to {varied}{reason}")?;
         }
         writeln!(out, "AUROC of held-out pictures against held-out synthetic defects:")?;
         for candidate in &model.candidates {
@@ -85,7 +97,7 @@ impl Summary<'_> {
         )?;
         let check = &model.check;
         writeln!(out, "  {} of {} painted defects found at the threshold", check.found, check.painted)?;
-        for warning in check.warnings(groups) {
+        for warning in model.warnings(groups) {
             writeln!(out, "warning: {warning}")?;
         }
         let path = self.out.display().to_string();

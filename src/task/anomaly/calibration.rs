@@ -1,6 +1,6 @@
 //! Calibration: from the sum of the scorers to a score with a meaning, the share of normal frames that score lower.
 //!
-//! The share is read off the sums of frames that were held out in training. Above the 90 % quantile, where single frames would
+//! The share is read off the sums of frames that were held out in training. Above the 90 % quantile, or of few frames a lower one, where single frames would
 //! decide, an exponential tail takes over (the excess over a high quantile is close to a generalized Pareto distribution, Pickands
 //! 1975; the exponential is its middle case), so that a threshold for one false alarm in a thousand frames can be set from a few
 //! hundred.
@@ -9,6 +9,11 @@ use super::scorer::Matrix;
 
 /// Where the tail begins, as a share of the normal frames.
 const BODY: f64 = 0.9;
+
+/// The fewest sums from which the tail is measured: of fewer a single one would decide.
+const MIN_IN_TAIL: f64 = 10.0;
+/// For their sake the tail begins earlier, but not before this share of the normal frames.
+const MIN_BODY: f64 = 0.5;
 
 /// The number of quantiles.
 const QUANTILES: usize = 91;
@@ -33,13 +38,18 @@ impl Calibration {
             let value = |index: f64| sorted.get(index as usize).copied().unwrap_or(0.0);
             value(low) + part * (value((low + 1.0).min(last)) - value(low))
         };
-        let quantiles: Vec<f64> =
-            (0..QUANTILES).map(|i| f64::from(at(BODY * i as f64 / (QUANTILES - 1) as f64) as f32)).collect();
-        let from = quantiles[QUANTILES - 1];
+        let shares = (0..QUANTILES).map(|i| BODY * i as f64 / (QUANTILES - 1) as f64);
+        let mut quantiles: Vec<f64> = shares.clone().map(|share| f64::from(at(share) as f32)).collect();
+        // Of less than a hundred sums the tail begins earlier.
+        let body = (1.0 - MIN_IN_TAIL / sorted.len().max(1) as f64).clamp(MIN_BODY, BODY);
+        let from = if body < BODY { f64::from(at(body) as f32) } else { quantiles[QUANTILES - 1] };
         let over: Vec<f64> = sorted.iter().filter(|sum| **sum > from).map(|sum| sum - from).collect();
         let mean = over.iter().sum::<f64>() / over.len().max(1) as f64;
         // At least a hundredth of the body's width: nearly equal frames leave no tail to measure.
         let tail = f64::from(mean.max(0.01 * (from - quantiles[0])).max(1e-3) as f32);
+        for (quantile, share) in quantiles.iter_mut().zip(shares).filter(|(_, share)| *share > body) {
+            *quantile = f64::from((from - tail * libm::log((1.0 - share) / (1.0 - body))) as f32);
+        }
         Calibration { quantiles, tail }
     }
 
@@ -144,6 +154,22 @@ mod tests {
         for share in [0.05, 0.01, 0.001, 0.0001] {
             let estimate = 1.0 - calibration.score(-2.0 * f64::ln(share));
             assert!((estimate / share - 1.0).abs() < 0.05, "{share}: {estimate}");
+        }
+    }
+
+    #[test]
+    fn of_few_sums_no_single_one_decides() {
+        let sums = |count: u32, last: f64| -> Vec<f64> { (1..count).map(f64::from).chain([last]).collect() };
+        let limit = |count, last| Calibration::fit(&sums(count, last)).sum_at(0.99);
+        // Raised by 10 the last of ten would move a threshold by 23 if it alone were the tail.
+        let moved = limit(10, 20.0) - limit(10, 10.0);
+        assert!((5.0..12.0).contains(&moved), "{moved}");
+        // Of a hundred the tail is that of the last tenth, as ever.
+        let hundred = Calibration::fit(&sums(100, 100.0));
+        assert!((hundred.sum_at(0.9) - 90.1).abs() < 1e-4 && (hundred.tail - 5.4).abs() < 1e-4, "{hundred:?}");
+        for count in [1, 2, 3, 10, 15, 20, 30, 60, 99] {
+            let few = Calibration::fit(&sums(count, f64::from(count)));
+            assert_eq!(Calibration::from_matrix(&few.to_matrix()).unwrap(), few, "{count}");
         }
     }
 

@@ -204,7 +204,8 @@ impl<'a> LabelledFeatures<'a> {
         normal: &CachedFeatures<'_>,
     ) -> Result<LabelledFeatures<'a>, TeachError> {
         let (mut cells, mut fine) = (cell_buffer(layers[PATCH_LEVEL])?, cell_buffer(layers[IMAGE_LEVEL])?);
-        let keys = normal.cache.pictures().iter().enumerate().map(|(number, picture)| (&picture.key, number));
+        let originals = normal.cache.pictures().iter().enumerate().filter(|(_, picture)| picture.copy == 0);
+        let keys = originals.map(|(number, picture)| (&picture.key, number));
         let numbers: HashMap<&String, usize> = keys.collect();
         let mut labels = LabelledFeatures {
             cache,

@@ -3,7 +3,8 @@
 //!
 //! A folder with three files. `sights.bin` holds samples of a fixed length, [`CacheLayout::samples`] per picture: first the
 //! picture itself, then the same with synthetic defects, or for a labelled defect the normal pictures into which it is
-//! transplanted. `details.bin` holds the features of the larger view for some of the pictures, in the same order.
+//! transplanted. Varied copies of a picture follow it as pictures of their own. `details.bin` holds the features of the larger view
+//! for some of the pictures, in the same order.
 //! `pictures.jsonl` begins with a line that states the [`CacheLayout`]; a line per picture follows, written after its samples:
 //! a picture without a line does not count.
 
@@ -25,6 +26,9 @@ pub struct TrainingPicture {
     /// Brightness and sharpness in the units of [`ImageStats`](crate::task::anomaly::ImageStats).
     #[serde(rename = "look")]
     pub image_stats: (u32, u32),
+    /// 0 for a picture itself; varied copies of it follow it, with its key, counted from 1.
+    #[serde(default)]
+    pub copy: usize,
     /// Labelled defects only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<DefectLabel>,
@@ -47,6 +51,8 @@ pub struct CacheLayout {
     /// Samples per picture; the first is the picture itself.
     #[serde(rename = "sights")]
     pub samples: usize,
+    /// Varied copies of each picture.
+    pub copies: usize,
     /// Number of pooled features.
     pub pooled: usize,
     /// Bytes of the features of the patch-level view.
@@ -137,6 +143,8 @@ impl FeatureCache {
         while layout.details_bytes(pictures.len()) > details.metadata()?.len() {
             pictures.pop();
         }
+        // A picture counts when all of its copies are there.
+        pictures.truncate(pictures.len() - pictures.len() % (1 + layout.copies));
         // Removes what a power cut left half written.
         samples.set_len(pictures.len() as u64 * layout.picture_bytes())?;
         samples.seek(SeekFrom::End(0))?;
@@ -270,6 +278,7 @@ mod tests {
         CacheLayout {
             made_with: "a".into(),
             samples: 2,
+            copies: 0,
             pooled: 3,
             features: 4,
             cells: 1,
@@ -290,6 +299,7 @@ mod tests {
             key: format!("{number}"),
             quality,
             image_stats: (5, 7),
+            copy: 0,
             label: None,
         }
     }
@@ -330,6 +340,21 @@ mod tests {
         assert_eq!(all_samples(&cache), [(0, 0, sample(0)), (0, 1, sample(1)), (1, 0, sample(2)), (1, 1, sample(3))]);
         assert!(cache.add(picture(2), &[sample(4)]).is_err());
         assert_eq!(FeatureCache::open(folder.path(), layout()).unwrap().pictures().len(), 2);
+    }
+
+    #[test]
+    fn a_picture_whose_copies_are_not_complete_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = CacheLayout { copies: 2, ..layout() };
+        let mut cache = FeatureCache::open(folder.path(), layout.clone()).unwrap();
+        for number in 0..5 {
+            let picture = TrainingPicture { copy: number % 3, ..picture(number / 3) };
+            cache.add(picture, &[sample(number as u8), sample(9)]).unwrap();
+        }
+        drop(cache);
+        let cache = FeatureCache::open(folder.path(), layout).unwrap();
+        assert_eq!(cache.pictures().iter().map(|picture| picture.copy).collect::<Vec<usize>>(), [0, 1, 2]);
+        assert_eq!(all_samples(&cache).len(), 6);
     }
 
     #[test]

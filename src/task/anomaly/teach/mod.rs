@@ -3,6 +3,7 @@
 //! ```text
 //! pictures --+-- quality/ ---> dataset_check.rs (folds.rs): is the set fit for training, and which pictures are held out together
 //!            +-- synthetic/ -> trainer.rs: the backbone's features of each picture, and of copies with synthetic
+//!            +-- variation.rs: copies, varied as the user states, which are pictures like these from here on
 //! labelled defects -- synthetic/transplant.rs --^        or transplanted defects -> feature_cache.rs, on disk
 //!
 //! feature_cache.rs -- cached_features.rs, fold_data.rs: what is left for training when a fold is held out
@@ -38,6 +39,7 @@ mod threshold_check;
 mod trained_model;
 mod trainer;
 mod training;
+mod variation;
 
 pub use dataset_check::{DatasetCheck, FoldAssignment, check_dataset};
 pub use feature_cache::TrainingPicture;

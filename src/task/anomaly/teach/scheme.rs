@@ -52,7 +52,7 @@ pub const CANDIDATES: [ScorerSpec; 6] = [
     ScorerSpec::patch_level(Method::Bank),
     ScorerSpec::image_level(Method::Subspace),
     ScorerSpec::image_level(Method::Linear),
-    ScorerSpec { method: Method::Place, view: IMAGE_LEVEL, top: Some(0.02) },
+    ScorerSpec { method: Method::Place, view: IMAGE_LEVEL, top: Some(0.01) },
 ];
 
 /// How the selected scorers become one value.

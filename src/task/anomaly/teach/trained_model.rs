@@ -1,5 +1,6 @@
 //! What training results in, in the form in which a bundle keeps it.
 
+use super::false_alarms::FewPictures;
 use super::feature_cache::TrainingPicture;
 use super::scheme::{COMBINATION, VIEWS};
 use super::threshold_check::ThresholdCheck;
@@ -73,6 +74,8 @@ pub struct TrainedModel {
     pub threshold: f64,
     /// What the threshold is worth.
     pub check: ThresholdCheck,
+    /// What it is worth where it comes from few pictures.
+    pub few: Option<FewPictures>,
     /// What labelled defects gained; `None` without any.
     pub gain: Option<LabelGain>,
     /// The sums of the normal pictures when they were held out, in their order.
@@ -96,9 +99,15 @@ impl TrainedModel {
             calibration: "calibration.npy".into(),
             combination: COMBINATION,
             region: None,
+            tolerance: None,
             heat: HeatSection { scorer: self.heat_scorer, half_distances: "heat.npy".into() },
             scorer: self.scorers.iter().map(|scorer| scorer.section.clone()).collect(),
         }
+    }
+
+    /// What the user should know and do, a line each; `groups` of pictures are no near-duplicates of each other.
+    pub fn warnings(&self, groups: usize) -> Vec<String> {
+        self.few.iter().map(FewPictures::warning).chain(self.check.warnings(groups)).collect()
     }
 
     /// The scorers' statistics, in the section's order.
@@ -106,14 +115,14 @@ impl TrainedModel {
         self.scorers.iter().map(|scorer| &scorer.matrix)
     }
 
-    /// The baseline for drift detection.
+    /// The baseline for drift detection; what images look like is taken from the originals alone.
     pub fn baseline(&self, pictures: &[TrainingPicture]) -> Baseline {
         let sorted = |values: &mut dyn Iterator<Item = f64>| {
             let mut values: Vec<f64> = values.collect();
             values.sort_by(f64::total_cmp);
             values
         };
-        let stats = pictures.iter().map(|picture| picture.image_stats);
+        let stats = pictures.iter().filter(|picture| picture.copy == 0).map(|picture| picture.image_stats);
         Baseline {
             scores: sorted(&mut self.sums.iter().map(|&sum| self.calibration.score(sum))),
             image_stats: Some(ImageStatsBaseline {

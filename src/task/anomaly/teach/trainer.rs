@@ -8,7 +8,8 @@ use super::scheme::{IMAGE_LEVEL, PATCH_LEVEL, PLANES, TeachError, VIEWS};
 use super::synthetic::{DefectKind, DefectPainter, Transplanter};
 use super::trained_model::TrainedModel;
 use super::training::{TrainingInput, train};
-use crate::bundle::{Bundle, Task};
+use super::variation::{copies, limits, vary};
+use crate::bundle::{Bundle, Task, Tolerance};
 use crate::task::anomaly::cells::Cells;
 use crate::task::anomaly::image_stats::ImageStatsMeter;
 use crate::task::anomaly::planes::{gather, planes_len};
@@ -27,7 +28,7 @@ const CACHE_BYTES: usize = 96 << 20;
 /// The version of what is cached; to be raised when that changes within a version of the program.
 const CACHE_VERSION: u32 = 3;
 /// Copies with a synthetic defect per picture, at most.
-const MAX_COPIES: usize = 3;
+const MAX_PAINTED: usize = 3;
 /// Normal pictures into which a labelled defect is transplanted, at most.
 const MAX_HOSTS: usize = 5;
 /// Labelled defects get one part of the cache in this many.
@@ -43,6 +44,9 @@ pub struct Trainer {
     folder: PathBuf,
     normal: FeatureCache,
     defects: FeatureCache,
+    /// The limits within which copies vary, where there are copies.
+    tolerance: Option<Tolerance>,
+    varied: Picture,
     painter: DefectPainter,
     transplanter: Transplanter,
     quality_meter: QualityMeter,
@@ -54,17 +58,19 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Loads the backbone and opens the caches in `folder`, sized for this number of normal pictures and labelled defects. Of the
-    /// pictures only the region is used, where there is one.
+    /// Loads the backbone and opens the caches in `folder`, sized for this number of normal pictures and labelled defects. With a
+    /// tolerance, or where there are few, each normal picture is joined by varied copies. Of all pictures only the region is used,
+    /// where there is one.
     ///
     /// # Errors
     /// [`TeachError`] where the backbone or the caches cannot be used.
     pub fn new(
         backbone: &Bundle,
         (pictures, defects): (usize, usize),
+        tolerance: Option<Tolerance>,
+        region: Option<Arc<RegionOfInterest>>,
         folder: &Path,
         threads: usize,
-        region: Option<Arc<RegionOfInterest>>,
     ) -> Result<Trainer, TeachError> {
         if backbone.manifest().task != Task::Backbone {
             let problem = "is not a backbone; backbone-lite0 is one";
@@ -80,11 +86,17 @@ impl Trainer {
         let bytes = |layers: &[Layer]| layers.iter().map(|layer| layer.channels * layer.plane()).sum::<usize>();
         let cells = |(columns, rows): (usize, usize)| columns * rows;
         let drawn = region.as_ref().map_or(String::new(), |region| region.fingerprint());
-        let made_with =
-            format!("{} {CACHE_VERSION} {} {VIEWS:?}{drawn}", env!("CARGO_PKG_VERSION"), backbone.fingerprint());
+        let tolerance = limits(tolerance, pictures);
+        let copies = tolerance.map_or(0, |_| copies(pictures));
+        let varied = tolerance.map_or(String::new(), |tolerance| tolerance.to_string());
         let layout = CacheLayout {
-            made_with,
+            made_with: format!(
+                "{} {CACHE_VERSION} {} {VIEWS:?}{drawn} {varied}",
+                env!("CARGO_PKG_VERSION"),
+                backbone.fingerprint()
+            ),
             samples: 1,
+            copies,
             pooled: pooled_len(views[IMAGE_LEVEL].layers()),
             features: bytes(views[PATCH_LEVEL].layers()),
             cells: cells(grids[0]),
@@ -95,8 +107,9 @@ impl Trainer {
         };
         let defect_bytes = if defects > 0 { CACHE_BYTES / DEFECTS_PART } else { 0 };
         // Transplants need no detail: the labelled picture itself has it.
-        let defects = layout.clone().within(defect_bytes, defects, 1 + MAX_HOSTS, 1);
-        let normal = layout.within(CACHE_BYTES - defect_bytes, pictures, 1 + MAX_COPIES, 1 + MAX_COPIES);
+        let defects = CacheLayout { copies: 0, ..layout.clone() }.within(defect_bytes, defects, 1 + MAX_HOSTS, 1);
+        let pictures = pictures * (1 + copies);
+        let normal = layout.within(CACHE_BYTES - defect_bytes, pictures, 1 + MAX_PAINTED, 1 + MAX_PAINTED);
         Ok(Trainer {
             views,
             grids,
@@ -104,6 +117,8 @@ impl Trainer {
             defects: FeatureCache::open(&folder.join("defects"), defects)?,
             folder: folder.to_path_buf(),
             painter: DefectPainter::within(region.clone()),
+            tolerance,
+            varied: Picture::default(),
             transplanter: Transplanter::default(),
             quality_meter: QualityMeter::default(),
             image_stats_meter: ImageStatsMeter::new(VIEWS[IMAGE_LEVEL]),
@@ -114,9 +129,24 @@ impl Trainer {
         })
     }
 
-    /// The normal pictures in the cache.
+    /// The normal pictures in the cache, each followed by its varied copies.
     pub fn pictures(&self) -> &[TrainingPicture] {
         self.normal.pictures()
+    }
+
+    /// The normal pictures without their varied copies.
+    pub fn originals(&self) -> usize {
+        self.pictures().len() / (1 + self.copies())
+    }
+
+    /// The limits within which copies vary; `None` where there are none.
+    pub fn tolerance(&self) -> Option<Tolerance> {
+        self.tolerance
+    }
+
+    /// The number of varied copies of each normal picture.
+    pub fn copies(&self) -> usize {
+        self.normal.layout().copies
     }
 
     /// The labelled defects in the cache.
@@ -124,15 +154,38 @@ impl Trainer {
         self.defects.pictures()
     }
 
-    /// Adds a normal picture. `key` identifies it and seeds its synthetic defects, which are the same in every run.
+    /// Adds a normal picture and its varied copies. `key` identifies it and seeds copies and synthetic defects, which are the same
+    /// in every run.
     ///
     /// # Errors
     /// [`TeachError::TooSmall`], [`TeachError::OtherSize`], [`TeachError::Picture`] for a picture that cannot be used; the rest as
     /// [`Trainer::new`].
     pub fn add_normal(&mut self, name: String, key: String, picture: &Picture) -> Result<(), TeachError> {
         let (inspected, quality) = self.measure_quality(picture)?;
-        let picture = &*inspected;
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed(&key));
+        let original = TrainingPicture { name, key, quality, image_stats: (0, 0), copy: 0, label: None };
+        self.add_with_painted(original.clone(), &inspected, &mut random)?;
+        if let Some(tolerance) = self.tolerance {
+            let mut varied = std::mem::take(&mut self.varied);
+            for copy in 1..=self.copies() {
+                // The whole frame moves, and the region stays where it is.
+                vary(&tolerance, picture, &mut random, &mut varied);
+                let inspected = self.inspected(&varied)?;
+                self.add_with_painted(TrainingPicture { copy, ..original.clone() }, &inspected, &mut random)?;
+            }
+            self.varied = varied;
+        }
+        self.donor.copy_from(&inspected);
+        Ok(())
+    }
+
+    /// Adds a normal picture, and the same with synthetic defects. What the image looks like is measured here.
+    fn add_with_painted(
+        &mut self,
+        entry: TrainingPicture,
+        picture: &Picture,
+        random: &mut Xoshiro256PlusPlus,
+    ) -> Result<(), TeachError> {
         let mut samples = vec![extract(&mut self.views, picture, None, self.grids, 0)?];
         let image_stats = self.measure_image_stats();
         // A different kind for each copy.
@@ -142,17 +195,16 @@ impl Trainer {
             kinds.swap(copy - 1, copy - 1 + (random.next_u64() % left as u64) as usize);
             let kind = kinds[copy - 1];
             let (altered, mask) = (&mut self.altered, &mut self.mask);
-            self.painter.paint(DefectKind::ALL[usize::from(kind)], picture, &self.donor, &mut random, altered, mask);
+            self.painter.paint(DefectKind::ALL[usize::from(kind)], picture, &self.donor, random, altered, mask);
             samples.push(extract(&mut self.views, &self.altered, Some(mask), self.grids, kind)?);
         }
-        self.donor.copy_from(picture);
-        Ok(self.normal.add(TrainingPicture { name, key, quality, image_stats, label: None }, &samples)?)
+        Ok(self.normal.add(TrainingPicture { image_stats, ..entry }, &samples)?)
     }
 
     /// The normal pictures, by number, into which the labelled defect with this key is to be transplanted: others for each
     /// defect, and the same in every run.
     pub fn hosts(&self, key: &str) -> Vec<usize> {
-        let mut left: Vec<usize> = (0..self.pictures().len()).collect();
+        let mut left: Vec<usize> = (0..self.pictures().len()).filter(|at| self.pictures()[*at].copy == 0).collect();
         let mut random = Xoshiro256PlusPlus::seed_from_u64(!seed(key));
         let count = (self.defects.layout().samples - 1).min(left.len());
         (0..count).map(|_| left.swap_remove((random.next_u64() % left.len() as u64) as usize)).collect()
@@ -195,7 +247,7 @@ impl Trainer {
         }
         samples.resize(self.defects.layout().samples, invisible);
         let label = Some(DefectLabel { kind, hosts: hosts.iter().map(|(key, _)| key.clone()).collect() });
-        Ok(self.defects.add(TrainingPicture { name, key, quality, image_stats, label }, &samples)?)
+        Ok(self.defects.add(TrainingPicture { name, key, quality, image_stats, copy: 0, label }, &samples)?)
     }
 
     /// Brightness and sharpness of the picture that was extracted last, measured as on a running line.
@@ -273,7 +325,11 @@ impl CacheLayout {
         self.samples = (2..=max).rev().find(|&count| needed(count) <= bytes).unwrap_or(2);
         let left = bytes.saturating_sub(self.samples * samples);
         let count = (left / details(self.samples).max(1)).clamp(DETAILED.0, DETAILED.1);
-        self.detail_step = pictures.div_ceil(count).max(1);
+        // Copies take their turn, too.
+        let shares_a_factor =
+            |step: &usize| (2..=self.copies + 1).any(|n| step.is_multiple_of(n) && (self.copies + 1).is_multiple_of(n));
+        let step = pictures.div_ceil(count).max(1);
+        self.detail_step = (step..).find(|step| !shares_a_factor(step)).unwrap_or(step);
         self.detailed_samples = detailed.min(self.samples);
         self
     }

@@ -6,7 +6,7 @@
 use super::cached_features::{CachedFeatures, LabelledFeatures};
 use super::cross_validation::{CrossValidation, CrossValidator};
 use super::dataset_check::FoldAssignment;
-use super::false_alarms::false_alarm_interval;
+use super::false_alarms::{FewPictures, false_alarm_interval};
 use super::feature_cache::FeatureCache;
 use super::fold_data::FoldData;
 use super::scheme::{CANDIDATES, HEATMAP, Scale, TeachError};
@@ -65,6 +65,9 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
     let normal_scores = combined(&held_out, &selected, &terms, |scores| &scores.normal);
     let normal_sums = values(&normal_scores);
     let labelled_sums = values(&combined(&held_out, &selected, &terms, |scores| &scores.labelled));
+    let is_original = |picture: &usize| normal.pictures()[*picture].copy == 0;
+    let originals: Vec<usize> = (0..normal_scores.len()).filter(is_original).collect();
+    let original_scores: Vec<HeldOutScore> = originals.iter().map(|&picture| normal_scores[picture]).collect();
     let calibration = Calibration::fit(&normal_sums);
     let mut scorers = Vec::new();
     for &candidate in &selected {
@@ -78,7 +81,12 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
     scorers.push(ScorerStatistics { section: HEATMAP.section(Scale::IDENTITY, 0.0), matrix });
     let threshold = threshold(&calibration, &labelled_sums, share);
     let painted = combined(&held_out, &selected, &terms, |scores| &scores.synthetic);
-    let check = ThresholdCheck::new(&normal_scores, &painted, |sum| calibration.score(sum) >= threshold);
+    let reaches = |sum: f64| calibration.score(sum) >= threshold;
+    let check = ThresholdCheck::new(&original_scores, &painted, reaches);
+    let few = FewPictures::new(&normal_sums, &assignment.clusters, &originals, 1.0 - threshold, reaches);
+    let false_alarm_interval = few
+        .as_ref()
+        .map_or_else(|| false_alarm_interval(&normal_sums, &assignment.clusters, 1.0 - threshold), |few| few.interval);
     let gain = |labels: &LabelledFeatures| LabelGain {
         without: aurocs[0],
         with: aurocs[1],
@@ -95,10 +103,11 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
         scorers,
         heat_scorer: selected.len(),
         half_distances: half_distances(&distances),
-        outliers: outliers(&normal_sums),
+        outliers: outliers(&values(&original_scores)).into_iter().map(|original| originals[original]).collect(),
         candidates: candidates.collect(),
         auroc: auroc_combined(&held_out, &selected, &terms, |scores| &scores.synthetic).unwrap_or(0.0),
-        false_alarm_interval: false_alarm_interval(&normal_sums, &assignment.clusters, 1.0 - threshold),
+        false_alarm_interval,
+        few,
         threshold,
         check,
         gain: labels.as_ref().map(gain),

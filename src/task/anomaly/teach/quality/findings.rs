@@ -4,6 +4,7 @@
 //! so may be a soft lens.
 
 use super::meter::PictureQuality;
+use super::products::{Product, two_products};
 use lineside_picture::Picture;
 use std::fmt::{Display, Formatter, Result};
 
@@ -54,6 +55,13 @@ pub enum Finding {
         count: usize,
         /// All pictures.
         of: usize,
+    },
+    /// The pictures show two products.
+    TwoProducts {
+        /// The pictures of each.
+        counts: [usize; 2],
+        /// A picture of each.
+        examples: [String; 2],
     },
     /// Nothing is visible in most pictures.
     NothingSeen {
@@ -118,6 +126,11 @@ impl Display for Finding {
             Finding::SameFrame { count, of } => {
                 write!(out, "{count} of {of} pictures show the same frame: use another part for each picture")
             }
+            Finding::TwoProducts { counts: [first, second], examples: [one, other] } => write!(
+                out,
+                "the pictures seem to show two products: {first} are like {one}, {second} like {other}; teach each one a bundle of \
+                 its own, unless both will come in any order"
+            ),
             Finding::NothingSeen { count, of } => {
                 write!(out, "{count} of {of} pictures are black or without contrast: check the lens cap and the light")
             }
@@ -175,6 +188,12 @@ pub fn findings(files: &[String], qualities: &[PictureQuality]) -> Vec<Finding> 
     }
     if most > 1 && most as f64 > NEARLY_ALL * of as f64 {
         found.push(Finding::SameFrame { count: most, of });
+    }
+
+    let thumbnails: Vec<&Picture> = qualities.iter().map(|quality| &quality.thumbnail).collect();
+    if let Some(products) = two_products(&thumbnails) {
+        let examples = products.map(|Product { example, .. }| files[example].clone());
+        found.push(Finding::TwoProducts { counts: products.map(|product| product.count), examples });
     }
 
     let contrast = RobustStats::of(qualities.iter().map(|q| q.contrast));

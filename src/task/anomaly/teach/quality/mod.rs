@@ -2,6 +2,7 @@
 
 mod findings;
 mod meter;
+mod products;
 
 pub use findings::{Finding, Severity, findings};
 pub use meter::{PictureQuality, QualityMeter};
