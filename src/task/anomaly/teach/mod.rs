@@ -26,6 +26,7 @@ mod feature_cache;
 mod fold_data;
 mod folds;
 mod logistic;
+mod matrix_product;
 mod moments;
 mod quality;
 mod scheme;

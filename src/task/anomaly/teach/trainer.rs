@@ -278,3 +278,7 @@ fn cover(mask: Option<&Picture>, grid: (usize, usize)) -> Result<Vec<u8>, Pictur
 fn seed(key: &str) -> u64 {
     key.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3))
 }
+
+#[cfg(test)]
+#[path = "reproducibility_tests.rs"]
+mod tests;
