@@ -8,6 +8,10 @@ use std::time::Duration;
 pub const SCORE_BINS: usize = 100;
 const RECORDED_BINS: usize = 20;
 
+/// Bins of severities in records, and how many of them make one: they end at 5, and the last takes what lies beyond.
+const SEVERITY_BINS: usize = 20;
+const BINS_PER_SEVERITY: f64 = 4.0;
+
 /// A stage in a frame's life whose time is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -56,6 +60,7 @@ pub struct Interval {
     stages: [Histogram; 5],
     scores: [u32; SCORE_BINS],
     distinct_scores: [u32; SCORE_BINS],
+    severities: [u32; SEVERITY_BINS],
     brightness: Histogram,
     sharpness: Histogram,
     /// Its length in seconds; set by the caller that ends it.
@@ -71,6 +76,7 @@ impl Interval {
             stages: [const { Histogram::new() }; 5],
             scores: [0; SCORE_BINS],
             distinct_scores: [0; SCORE_BINS],
+            severities: [0; SEVERITY_BINS],
             brightness: Histogram::new(),
             sharpness: Histogram::new(),
             seconds: 0.0,
@@ -96,11 +102,18 @@ impl Interval {
         }
     }
 
+    /// Adds the severity of a frame.
+    pub fn add_severity(&mut self, severity: f64) {
+        // Not a number becomes 0.
+        self.severities[((severity * BINS_PER_SEVERITY) as usize).min(SEVERITY_BINS - 1)] += 1;
+    }
+
     /// Adds the measurements of another interval.
     pub fn merge(&mut self, other: &Interval) {
         self.stages.iter_mut().zip(&other.stages).for_each(|(all, more)| all.merge(more));
         self.scores.iter_mut().zip(&other.scores).for_each(|(all, more)| *all += more);
         self.distinct_scores.iter_mut().zip(&other.distinct_scores).for_each(|(all, more)| *all += more);
+        self.severities.iter_mut().zip(&other.severities).for_each(|(all, more)| *all += more);
         self.brightness.merge(&other.brightness);
         self.sharpness.merge(&other.sharpness);
         self.seconds += other.seconds;
@@ -111,6 +124,7 @@ impl Interval {
     pub fn clear(&mut self) {
         self.stages.iter_mut().for_each(Histogram::clear);
         (self.scores, self.distinct_scores) = ([0; SCORE_BINS], [0; SCORE_BINS]);
+        self.severities = [0; SEVERITY_BINS];
         self.brightness.clear();
         self.sharpness.clear();
         (self.seconds, self.captured) = (0.0, 0);
@@ -130,6 +144,11 @@ impl Interval {
     pub fn scores_text(&self) -> String {
         let bins = self.scores.chunks(SCORE_BINS / RECORDED_BINS).map(|bins| bins.iter().sum::<u32>().to_string());
         bins.collect::<Vec<String>>().join(",")
+    }
+
+    /// Severities in twenty bins of a quarter each, the last without an end, as in "0,0,3,…".
+    pub fn severities_text(&self) -> String {
+        self.severities.map(|count| count.to_string()).join(",")
     }
 
     /// The median brightness of the frames, grey levels; `None` where there was none.
@@ -164,10 +183,14 @@ mod tests {
         second.add_frame(&frame(0.999, 1616, true));
         second.add_frame(&frame(f64::NAN, 1632, true));
         second.add_time(Stage::Judge, Duration::from_micros(40));
+        first.add_severity(0.0);
+        first.add_severity(0.999);
+        [1.0, 4.9, 17.0, f64::INFINITY].into_iter().for_each(|severity| second.add_severity(severity));
         (first.seconds, second.seconds) = (10.0, 9.5);
         first.merge(&second);
         assert_eq!((first.seconds, first.frames(), first.stage(Stage::Judge).max()), (19.5, 4, 40));
         assert_eq!(first.scores_text(), "2,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,2");
+        assert_eq!(first.severities_text(), "1,0,0,1,1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,3");
         assert_eq!(first.distinct_scores().iter().sum::<u32>(), 3);
         assert!((first.brightness().unwrap() - 100.0).abs() < 1.0, "{:?}", first.brightness());
         first.clear();

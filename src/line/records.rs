@@ -79,6 +79,7 @@ pub fn status(
     let (distance, reading) = (drift.distance(), heat.reading());
     record
         .with("scores", interval.scores_text())
+        .with("severities", interval.severities_text())
         .with_known("brightness", interval.brightness().map(tenths))
         .with_known("sharpness", interval.sharpness().map(tenths))
         .with_known("drift_ks", distance.map(|(ks, _)| thousandths(ks)))

@@ -124,6 +124,7 @@ impl Progress {
     pub fn verdict(&self, stats: &FrameStats, verdict: &Verdict, times: VerdictTimes) {
         let mut interval = self.interval();
         interval.add_frame(stats);
+        interval.add_severity(verdict.severity);
         interval.add_time(Stage::Verdict, times.verdict);
         interval.add_time(Stage::Wait, times.wait);
         interval.add_time(Stage::Judge, times.judge);

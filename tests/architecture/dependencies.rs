@@ -1,7 +1,8 @@
 //! Crates that the dependency tree must not hold, by `cargo tree` and `cargo metadata`. `deny.toml` has the policy for licences,
 //! sources and duplicate versions.
 
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The output of a command of the Cargo that runs this test. It downloads nothing: what is built here is there.
@@ -60,6 +61,97 @@ fn no_dependency_needs_a_newer_compiler_than_we_do() {
     let ours = &stated.iter().find(|(name, _)| *name == "lineside").unwrap().1;
     let newer: Vec<_> = stated.iter().filter(|(_, version)| version > ours).collect();
     assert!(stated.len() > 50 && newer.is_empty(), "rust-version is {ours:?}, but {newer:?}");
+}
+
+/// Crates of the program, outside tract, whose code asks at run time what the CPU has, and why its results do not depend on the answer.
+const ASK_THE_CPU: [(&str, &str); 23] = [
+    ("aho-corasick", "searches bytes"),
+    ("cpufeatures", "only reports"),
+    ("crc32fast", "integers"),
+    ("getrandom", "random on purpose"),
+    ("half", "conversions, which are rounded in one way"),
+    ("httparse", "searches bytes"),
+    ("jpeg-encoder", "vector code is switched off"),
+    ("libm", "fused multiply-add and rounding to integers, which have one answer"),
+    ("lineside", "its own loops: integers, and floats in a fixed order (docs/numerics.md)"),
+    ("lineside-engine", "its own kernels: the same bits from each"),
+    ("lineside-picture", "its own loops: integers"),
+    ("memchr", "searches bytes"),
+    ("moxcms", "colour management, which is linked and never called"),
+    ("multiversion", "compiles what it is given"),
+    ("multiversion-macros", "compiles what it is given"),
+    ("portable-atomic", "integers"),
+    ("pxfm", "part of moxcms"),
+    ("ring", "integers"),
+    ("sha2", "integers"),
+    ("simd-adler32", "integers"),
+    ("simdutf8", "checks bytes"),
+    ("zlib-rs", "bytes, whatever they are packed by"),
+    ("zune-core", "only reports; the vector code of zune-jpeg is switched off, see above"),
+];
+
+/// Products of matrices by `matrixmultiply`, `gemm`, `faer` and their like are fused or not, by the CPU: a bundle would not be the same
+/// on every one.
+#[test]
+fn no_dependency_chooses_its_arithmetic_at_run_time() {
+    let metadata = cargo(&["metadata", "--format-version", "1", "--filter-platform", &cargo_host()]);
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
+    let packages: BTreeMap<&str, &serde_json::Value> = metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|package| Some((package["id"].as_str()?, package)))
+        .collect();
+    let name = |id: &str| packages[id]["name"].as_str().unwrap();
+    let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
+    // What runs in the program; tract's own arithmetic is held to ours by the engine's tests.
+    let mut used = BTreeSet::new();
+    let mut left: Vec<&str> = packages.keys().copied().filter(|id| name(id) == "lineside").collect();
+    while let Some(id) = left.pop() {
+        if !used.insert(id) {
+            continue;
+        }
+        let node = nodes.iter().find(|node| node["id"] == id).unwrap();
+        for dependency in node["deps"].as_array().unwrap() {
+            let runs = dependency["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"].is_null());
+            let id = dependency["pkg"].as_str().unwrap();
+            if runs && !name(id).starts_with("tract") {
+                left.push(id);
+            }
+        }
+    }
+    let asks = |id: &&str| {
+        let source = Path::new(packages[*id]["manifest_path"].as_str().unwrap()).with_file_name("src");
+        rust_files(&source).iter().any(|file| {
+            let text = String::from_utf8_lossy(&std::fs::read(file).unwrap()).into_owned();
+            ["feature_detected", "cpufeatures::new!", "__cpuid", "multiversion"].iter().any(|word| text.contains(word))
+        })
+    };
+    let asking: BTreeSet<&str> = used.iter().copied().filter(asks).map(name).collect();
+    let known: BTreeSet<&str> = ASK_THE_CPU.iter().map(|(name, _)| *name).collect();
+    let new: Vec<&&str> = asking.difference(&known).collect();
+    assert!(
+        new.is_empty(),
+        "{new:?}: asks at run time what the CPU has. Where that decides how floats are added or rounded, bundles and verdicts differ \
+         from CPU to CPU: do without it. Where it does not, add it to ASK_THE_CPU with the reason"
+    );
+    assert!(asking.contains("memchr"), "the search finds what it should: {asking:?}");
+    let gone: Vec<&&str> = known.iter().filter(|known| !used.iter().any(|id| name(id) == **known)).collect();
+    assert!(gone.is_empty(), "{gone:?}: no part of the program any more; take it out of ASK_THE_CPU");
+}
+
+/// All Rust files below a folder; none where it does not exist.
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut files = Vec::new();
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
 }
 
 fn cargo_host() -> String {

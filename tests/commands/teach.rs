@@ -53,6 +53,25 @@ fn what_was_taught_finds_the_defects() {
     let json = succeed(&["eval", arg(&out), "--normal", arg(&held_out), "--defect", DEFECT, "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert!(json["auroc"].as_f64().unwrap() > 0.9, "{json}");
+    // A severity for each score, 1 or more exactly where a picture counts as a defect.
+    let threshold = json["threshold"].as_f64().unwrap();
+    for kind in ["normal", "defect"] {
+        let numbers = |key: &str| -> Vec<f64> {
+            json[key][kind].as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+        };
+        let (scores, severities) = (numbers("scores"), numbers("severities"));
+        assert!(!scores.is_empty() && scores.len() == severities.len(), "{json}");
+        assert!(scores.iter().zip(&severities).all(|(score, severity)| (*score >= threshold) == (*severity >= 1.0)));
+    }
+    // Those that are listed: the farthest from normal first among false alarms, the nearest among misses.
+    let listed = succeed(&["eval", arg(&out), "--normal", arg(&held_out), "--defect", DEFECT]);
+    for (word, falling) in [("false alarm  ", true), ("miss  ", false)] {
+        let lines = listed.lines().filter_map(|line| line.strip_prefix(word)?.strip_prefix("severity "));
+        let severities: Vec<f64> = lines.map(|line| line.split_whitespace().next().unwrap().parse().unwrap()).collect();
+        assert!(severities.is_sorted_by(|a, b| if falling { a >= b } else { a <= b }), "{listed}");
+        let of = if falling { "false_alarms" } else { "misses" };
+        assert_eq!(severities.len(), json[of].as_array().unwrap().len(), "{listed}");
+    }
     let parity: serde_json::Value = serde_json::from_str(&succeed(&["parity", arg(&out), "--json"])).unwrap();
     assert_eq!(parity["agrees"], true);
     assert!(std::fs::metadata(out.join("model.onnx")).unwrap().len() < 16 << 20);

@@ -31,6 +31,42 @@ fn the_page_holds_all_that_it_needs_and_nothing_from_a_log_runs_in_it() {
     assert!(html.contains("The camera was unavailable once") && html.len() < 1 << 20, "{}", html.len());
 }
 
+/// Where scores are all 1, severities tell a scratch from a missing part; logs of older programs stay as they were.
+#[test]
+fn the_worst_frames_are_those_of_the_highest_severity_where_there_are_any() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("page.html");
+    let mut story = Story::new("line3");
+    story.start("clean").go(2 * HOUR);
+    for severity in [None, Some(1.3), Some(9.25), Some(2.5)] {
+        story.severity = severity;
+        story.event(1.0, 30.0);
+        story.go(HOUR);
+        let events = write(folder.path(), "events.jsonl", story.json());
+        let text = common::succeed(&["inspect", arg(&events), "--html", arg(&page)]);
+        let html = std::fs::read_to_string(&page).unwrap();
+        let [title, other] = ["highest severities", "highest scores"];
+        let (is, is_not) = if severity.is_some() { (title, other) } else { (other, title) };
+        assert!(text.contains(is) && !text.contains(is_not), "{text}");
+        assert!(html.to_lowercase().contains(is) && !html.to_lowercase().contains(is_not));
+        assert_eq!(
+            html.contains("alarm, 1"),
+            severity.is_some(),
+            "a distribution of severities only where there are any"
+        );
+    }
+    let events = write(folder.path(), "events.jsonl", story.json());
+    let report: serde_json::Value =
+        serde_json::from_str(&common::succeed(&["inspect", arg(&events), "--json"])).unwrap();
+    let worst = report["boards"][0]["worst"].as_array().unwrap();
+    let severities: Vec<&serde_json::Value> = worst.iter().map(|frame| &frame["severity"]).collect();
+    assert_eq!(severities, [&9.25.into(), &2.5.into(), &1.3.into(), &serde_json::Value::Null]);
+    let text = common::succeed(&["inspect", arg(&events)]);
+    let rows: Vec<&str> = text.lines().filter(|line| line.contains("score 1.0000")).collect();
+    assert!(rows[0].contains("severity  9.25") && rows[2].contains("severity  1.30"), "{rows:?}");
+    assert!(!rows[3].contains("severity"), "{rows:?}");
+}
+
 fn fifo(path: &Path) {
     assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
 }

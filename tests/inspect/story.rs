@@ -45,6 +45,8 @@ pub struct Story {
     pub defects: u64,
     /// The middle of the scores.
     pub score: f64,
+    /// The middle of the severities, which older programs do not record; an event's own.
+    pub severity: Option<f64>,
     pub brightness: f64,
     pub sharpness: f64,
     pub source: &'static str,
@@ -75,6 +77,7 @@ impl Story {
             failed: 0,
             defects: 0,
             score: 0.3,
+            severity: None,
             brightness: 118.0,
             sharpness: 41.0,
             source: "flowing",
@@ -194,6 +197,12 @@ impl Story {
             let bins: Vec<String> =
                 (0..20).map(|bin: usize| (frames >> (1 + bin.abs_diff(middle))).to_string()).collect();
             fields.push(("scores".into(), bins.join(",")));
+            if let Some(severity) = self.severity {
+                let middle = ((severity * 4.0) as usize).min(19);
+                let bins: Vec<String> =
+                    (0..20).map(|bin: usize| (frames >> (1 + bin.abs_diff(middle)).min(63)).to_string()).collect();
+                fields.push(("severities".into(), bins.join(",")));
+            }
             fields.push(("brightness".into(), format!("{}", self.brightness)));
             fields.push(("sharpness".into(), format!("{}", self.sharpness)));
         }
@@ -219,18 +228,18 @@ impl Story {
         let frame = format!("part-{}", self.counts[0]);
         let picture = format!("{}-{frame}.png", self.time);
         let (score, latency) = (score.to_string(), latency_ms.to_string());
-        self.record(
-            "event",
-            &[
-                ("frame", &frame),
-                ("score", &score),
-                ("threshold", "0.99"),
-                ("regions", "120,88,40,32"),
-                ("latency_ms", &latency),
-                ("annotated", &picture),
-                ("spot", ""),
-            ],
-        );
+        let severity = self.severity.map(|severity| severity.to_string());
+        let mut fields = vec![
+            ("frame", frame.as_str()),
+            ("score", &score),
+            ("threshold", "0.99"),
+            ("regions", "120,88,40,32"),
+            ("latency_ms", &latency),
+            ("annotated", &picture),
+            ("spot", ""),
+        ];
+        fields.extend(severity.iter().map(|severity| ("severity", severity.as_str())));
+        self.record("event", &fields);
     }
 
     pub fn fault(&mut self, fault: &str, state: &str, cause: &str, seconds: Option<f64>) {

@@ -22,6 +22,10 @@ struct Scored {
     file: PathBuf,
     kind: Option<String>,
     score: f64,
+    severity: f64,
+    /// What ranks pictures: scores are all 1.0 for many defects, and severities 0 for many normal pictures.
+    sum: f64,
+    defect: bool,
     ms: f64,
 }
 
@@ -68,26 +72,33 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
     let mut times: Vec<f64> = normal.iter().chain(&defect).map(|row| row.ms).collect();
     times.sort_by(f64::total_cmp);
     let p50 = percentile(&times, 0.5);
-    let scores = |rows: &[Scored]| rows.iter().map(|row| row.score).collect::<Vec<f64>>();
-    let (normal_scores, defect_scores) = (scores(&normal), scores(&defect));
-    let (area, spread) =
-        (auroc(&normal_scores, &defect_scores), bootstrap_interval(&normal_scores, &defect_scores, auroc));
+    let values = |rows: &[Scored], of: fn(&Scored) -> f64| rows.iter().map(of).collect::<Vec<f64>>();
+    let both = |of: fn(&Scored) -> f64| (values(&normal, of), values(&defect, of));
+    let (normal_scores, defect_scores) = both(|row| row.score);
+    let (normal_severities, defect_severities) = both(|row| row.severity);
+    let (normal_sums, defect_sums) = both(|row| row.sum);
+    let (area, spread) = (auroc(&normal_sums, &defect_sums), bootstrap_interval(&normal_sums, &defect_sums, auroc));
     let some_f1 = |normal: &[f64], defect: &[f64]| (!defect.is_empty()).then(|| f1(normal, defect, threshold));
     let f1_interval = bootstrap_interval(&normal_scores, &defect_scores, some_f1);
     let f1 = f1(&normal_scores, &defect_scores, threshold);
-    let found = SHARES.map(|share| recall_at(&normal_scores, &defect_scores, share));
+    let found = SHARES.map(|share| recall_at(&normal_sums, &defect_sums, share));
     let kinds = by_kind(&defect)
         .into_iter()
-        .map(|(kind, scores)| KindResult {
-            kind,
-            n: scores.len(),
-            auroc: auroc(&normal_scores, &scores),
-            auroc_interval: bootstrap_interval(&normal_scores, &scores, auroc),
-            found: scores.iter().filter(|score| **score >= threshold).count(),
+        .map(|(kind, rows)| {
+            let sums: Vec<f64> = rows.iter().map(|row| row.sum).collect();
+            KindResult {
+                kind: kind.to_string(),
+                n: sums.len(),
+                auroc: auroc(&normal_sums, &sums),
+                auroc_interval: bootstrap_interval(&normal_sums, &sums, auroc),
+                found: rows.iter().filter(|row| row.defect).count(),
+            }
         })
         .collect::<Vec<KindResult>>();
-    let false_alarms: Vec<&Scored> = normal.iter().filter(|row| row.score >= threshold).collect();
-    let misses: Vec<&Scored> = defect.iter().filter(|row| row.score < threshold).collect();
+    let false_alarms = ranked(normal.iter().filter(|row| row.defect));
+    // The faintest first: those at the other end another threshold would find.
+    let mut misses = ranked(defect.iter().filter(|row| !row.defect));
+    misses.reverse();
     let names = |rows: &[&Scored]| rows.iter().map(|row| row.file.display().to_string()).collect::<Vec<String>>();
     if let Some(path) = &arguments.sheet {
         sheet::write(path, &mut reader, &mut inspector, &closest(&normal, &defect))?;
@@ -105,6 +116,7 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
             "n_normal": normal.len(), "n_defect": defect.len(), "p50_ms": p50,
             "false_alarms": names(&false_alarms), "misses": names(&misses),
             "scores": { "normal": normal_scores, "defect": defect_scores },
+            "severities": { "normal": normal_severities, "defect": defect_severities },
         }))?;
         return complete(&broken);
     }
@@ -138,7 +150,8 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
     writeln!(out, "{} false alarms, {} misses, {p50:.1} ms per picture (median)", false_alarms.len(), misses.len())?;
     for (word, rows) in [("false alarm", &false_alarms), ("miss", &misses)] {
         for row in rows.iter() {
-            writeln!(out, "{word}  {:.4}  {}", row.score, one_line(&row.file.display().to_string()))?;
+            let file = row.file.display().to_string();
+            writeln!(out, "{word}  severity {:.2}  score {:.4}  {}", row.severity, row.score, one_line(&file))?;
         }
     }
     complete(&broken)
@@ -162,14 +175,23 @@ fn complete(broken: &[String]) -> anyhow::Result<ExitCode> {
 /// Pictures from each of the two sets on a sheet.
 const ON_SHEET: usize = 12;
 
-/// The normal pictures that score highest, then the defects that score lowest: errors first.
+/// Pictures by how far they are from normal, the farthest first.
+fn ranked<'a>(rows: impl Iterator<Item = &'a Scored>) -> Vec<&'a Scored> {
+    let mut rows: Vec<&Scored> = rows.collect();
+    rows.sort_by(|a, b| b.sum.total_cmp(&a.sum));
+    rows
+}
+
+/// The most severe normal pictures, then the least severe defects: errors first.
 fn closest<'a>(normal: &'a [Scored], defect: &'a [Scored]) -> Vec<(&'a Path, String)> {
     let picked = |rows: &'a [Scored], word: &str, highest: bool| {
-        let mut rows: Vec<&Scored> = rows.iter().collect();
-        rows.sort_by(|a, b| if highest { b.score.total_cmp(&a.score) } else { a.score.total_cmp(&b.score) });
+        let mut rows = ranked(rows.iter());
+        if !highest {
+            rows.reverse();
+        }
         let caption = |row: &Scored| {
             let name = row.file.file_name().unwrap_or_default().to_string_lossy();
-            format!("{word} {:.3} {}", row.score, name.chars().take(22).collect::<String>())
+            format!("{word} {:.2} {}", row.severity, name.chars().take(22).collect::<String>())
         };
         rows.into_iter().take(ON_SHEET).map(|row| (row.file.as_path(), caption(row))).collect::<Vec<_>>()
     };
@@ -187,12 +209,12 @@ struct KindResult {
     found: usize,
 }
 
-/// Scores by kind; empty where there are no kinds.
-fn by_kind(rows: &[Scored]) -> BTreeMap<String, Vec<f64>> {
-    let mut kinds: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+/// Pictures by kind; empty where there are no kinds.
+fn by_kind(rows: &[Scored]) -> BTreeMap<&str, Vec<&Scored>> {
+    let mut kinds: BTreeMap<&str, Vec<&Scored>> = BTreeMap::new();
     for row in rows {
         if let Some(kind) = &row.kind {
-            kinds.entry(kind.clone()).or_default().push(row.score);
+            kinds.entry(kind).or_default().push(row);
         }
     }
     kinds
@@ -251,12 +273,13 @@ fn scored(
             .with_context(|| known.file.display().to_string())?;
         let ms = start.elapsed().as_secs_f64() * 1e3;
         visit(known, size, &verdict)?;
-        anyhow::Ok((verdict.score, ms))
+        let Verdict { score, severity, sum, defect, .. } = verdict;
+        anyhow::Ok(Scored { file: known.file.clone(), kind: known.kind.clone(), score, severity, sum, defect, ms })
     };
     let mut rows = Vec::with_capacity(pictures.len());
     for known in pictures {
         match judge(&known) {
-            Ok((score, ms)) => rows.push(Scored { file: known.file, kind: known.kind, score, ms }),
+            Ok(row) => rows.push(row),
             // No fault of this picture's.
             Err(error) if matches!(error.downcast_ref(), Some(TaskError::Bundle(_) | TaskError::Engine(_))) => {
                 return Err(error);

@@ -44,6 +44,7 @@ pub struct Inspector {
     severity_scale: SeverityScale,
     score: f64,
     severity: f64,
+    sum_of_scores: f64,
     previous_frame: Vec<u8>,
     image_stats_meter: ImageStatsMeter,
     image_stats: ImageStats,
@@ -152,6 +153,7 @@ impl Inspector {
             threshold,
             score: 0.0,
             severity: 0.0,
+            sum_of_scores: 0.0,
             previous_frame: Vec::new(),
             image_stats_meter: ImageStatsMeter::new(section.views[0]),
             image_stats: ImageStats::default(),
@@ -256,6 +258,7 @@ impl Inspector {
         let sum = self.sum.score(&self.features);
         self.score = self.calibration.score(sum);
         self.severity = self.severity_scale.severity(sum, self.score);
+        self.sum_of_scores = sum;
         self.repeat_verdict(frame_size, verdict);
         Ok(backbone)
     }
@@ -287,6 +290,7 @@ impl Inspector {
         }
         verdict.score = self.score;
         verdict.severity = self.severity;
+        verdict.sum = self.sum_of_scores;
         verdict.threshold = self.threshold;
         verdict.defect = self.score >= self.threshold;
         verdict.peak = grid.centre(hottest.0);

@@ -13,6 +13,9 @@ pub struct Verdict {
     pub score: f64,
     /// How far the frame is from normal: 0 like what was taught, 1 at the threshold, and beyond (`calibration.rs`).
     pub severity: f64,
+    /// The weighted sum of the scorers, from which score and severity follow. It orders all frames: defects whose scores are all 1.0,
+    /// and normal frames whose severities are all 0.
+    pub sum: f64,
     /// The score from which on a frame counts as a defect.
     pub threshold: f64,
     /// Whether the frame counts as a defect.
@@ -49,8 +52,8 @@ impl Verdict {
 
     /// SHA-256 of the verdict, hexadecimal: equal if and only if two verdicts are equal to the last bit. Hashed are, as 64-bit values
     /// in little endian, score, threshold, `defect`, the peak's x and y, the number of regions, x, y, width, height and score of each,
-    /// width and height of the heat, and then its bytes. The severity follows from the same sum as the score, and what is inspected
-    /// from the bundle: neither is hashed.
+    /// width and height of the heat, and then its bytes. Severity and sum follow the score, and what is inspected the bundle: they are
+    /// not hashed.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         let mut number = |bits: u64| hash.update(bits.to_le_bytes());
@@ -79,8 +82,17 @@ mod tests {
     fn verdict() -> Verdict {
         let region = Region { area: Rect { x: 1, y: 2, width: 3, height: 4 }, score: 0.5 };
         let heat = Picture::from_data(Layout::Grey, 2, 1, vec![7, 9]).unwrap();
-        let (regions, peak) = (vec![region], (5, 6));
-        Verdict { score: 0.75, severity: 1.5, threshold: 0.5, defect: true, regions, peak, heat, inspected: None }
+        Verdict {
+            score: 0.75,
+            severity: 1.5,
+            sum: 2.0,
+            threshold: 0.5,
+            defect: true,
+            regions: vec![region],
+            peak: (5, 6),
+            heat,
+            inspected: None,
+        }
     }
 
     #[test]

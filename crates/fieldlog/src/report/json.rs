@@ -103,7 +103,7 @@ impl Report {
             "temperature_max_c": board.temperature.line_ref.map(|_| board.temperature.value),
             "heat_s": seconds(board.heat_seconds),
             "events_by_hour": board.hours.iter().filter(|(_, count)| **count > 0).map(|(time, count)| json!([humanize::rfc3339(time), count])).collect::<Vec<_>>(),
-            "worst": board.worst.by_score.iter().map(|frame| self.frame_json(frame)).collect::<Vec<_>>(),
+            "worst": board.worst.by_severity.iter().map(|frame| self.frame_json(frame)).collect::<Vec<_>>(),
             "slowest": board.worst.slowest.iter().map(|frame| self.frame_json(frame)).collect::<Vec<_>>(),
             "faults": faults, "reviews": reviews, "timeline": timeline(board),
         })
@@ -111,7 +111,7 @@ impl Report {
 
     fn frame_json(&self, frame: &EventFrame) -> Value {
         json!({
-            "time": frame.time.map(humanize::rfc3339), "frame": frame.frame, "score": frame.score, "threshold": frame.threshold,
+            "time": frame.time.map(humanize::rfc3339), "frame": frame.frame, "score": frame.score, "severity": frame.severity, "threshold": frame.threshold,
             "latency_ms": frame.latency_ms, "regions": frame.regions, "annotated": frame.annotated, "spot": frame.spot, "lines": self.lines(&[frame.line_ref]),
         })
     }

@@ -186,22 +186,28 @@ impl Report {
             .collect();
         let _ = writeln!(out, "  busiest hours from {}", busiest.join(", "));
         let worst = &board.worst;
-        for (title, frames) in [("highest scores", &worst.by_score), ("slowest", &worst.slowest)] {
+        for (title, frames) in [(&*worst.title().to_lowercase(), &worst.by_severity), ("slowest", &worst.slowest)] {
             if frames.is_empty() {
                 continue;
             }
             let _ = writeln!(out, "  {title}");
             for frame in frames.iter().take(8) {
-                self.frame(frame, out);
+                self.frame(frame, worst.have_severities(), out);
             }
         }
     }
 
-    fn frame(&self, frame: &EventFrame, out: &mut String) {
+    /// A line on a frame; `rated` where some of the board's frames have a severity.
+    fn frame(&self, frame: &EventFrame, rated: bool, out: &mut String) {
         let latency = frame.latency_ms.map(humanize::ms).unwrap_or_default();
+        let severity = match (rated, frame.severity) {
+            (true, Some(severity)) => format!("severity {severity:>5.2}  score "),
+            (true, None) => format!("{:16}score ", ""),
+            (false, _) => String::new(),
+        };
         let _ = writeln!(
             out,
-            "    {:<19}  {:.4}  {latency:>8}  {:<28} {} ({})",
+            "    {:<19}  {severity}{:.4}  {latency:>8}  {:<28} {} ({})",
             frame.time.map(humanize::time).unwrap_or_default(),
             frame.score,
             humanize::truncated(&frame.frame, 28),

@@ -44,6 +44,8 @@ pub struct Bucket {
     pub sharpness: MeanAndMax,
     /// Counts of scores in equal bins of 0..1.
     pub scores: [u64; BINS],
+    /// Counts of severities in equal bins of 0..[`SEVEREST`](super::SEVEREST).
+    pub severities: [u64; BINS],
     /// Event records.
     pub events: u64,
     /// Runs that began.
@@ -83,6 +85,9 @@ impl Merge for Bucket {
         self.throttled_at = self.throttled_at.or(later.throttled_at);
         self.heat = self.heat.max(later.heat);
         for (bin, later) in self.scores.iter_mut().zip(later.scores) {
+            *bin += later;
+        }
+        for (bin, later) in self.severities.iter_mut().zip(later.severities) {
             *bin += later;
         }
         self.events += later.events;

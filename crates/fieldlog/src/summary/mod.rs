@@ -30,7 +30,7 @@ pub use line_ref::{LineRef, Occurrences};
 pub use notable_frames::EventFrame;
 pub use run::Discontinuity;
 pub use series::Merge;
-pub use status::{BINS, FrameCounts, STAGES};
+pub use status::{BINS, FrameCounts, SEVEREST, STAGES};
 pub use system_event::SystemEvent;
 
 use super::input::DamageKind;

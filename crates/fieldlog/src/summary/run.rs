@@ -334,8 +334,10 @@ impl Run {
             if let Some(verdict) = status.stages[0] {
                 bucket.p99.observe(verdict.p99, line_ref);
             }
-            for (bin, reported) in bucket.scores.iter_mut().zip(status.scores.unwrap_or_default()) {
-                *bin += u64::from(reported);
+            for (bins, reported) in [(&mut bucket.scores, status.scores), (&mut bucket.severities, status.severities)] {
+                for (bin, reported) in bins.iter_mut().zip(reported.unwrap_or_default()) {
+                    *bin += u64::from(reported);
+                }
             }
         }
         self.uptime = status.uptime.or(self.uptime);

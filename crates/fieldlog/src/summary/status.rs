@@ -12,8 +12,11 @@ pub const STAGES: [(&str, &str); 5] = [
     ("write", "writing"),
 ];
 
-/// Bins of the score sketch.
+/// Bins of the sketches of scores and of severities.
 pub const BINS: usize = 20;
+
+/// Where the bins of severities end; the last takes what lies beyond.
+pub const SEVEREST: f64 = 5.0;
 
 /// Frames by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -88,6 +91,7 @@ pub struct Status {
     pub fps: Option<f64>,
     pub stages: [Option<Percentiles>; 5],
     pub scores: Option<[u32; BINS]>,
+    pub severities: Option<[u32; BINS]>,
     pub brightness: Option<f64>,
     pub sharpness: Option<f64>,
     pub source: Source,
@@ -121,6 +125,7 @@ impl Status {
                 b"seconds" => status.seconds = number(value),
                 b"fps" => status.fps = number(value),
                 b"scores" => status.scores = bins(value),
+                b"severities" => status.severities = bins(value),
                 b"brightness" => status.brightness = number(value),
                 b"sharpness" => status.sharpness = number(value),
                 b"enlarged" => status.enlarged = count(value).unwrap_or(0),
@@ -213,13 +218,13 @@ mod tests {
     #[test]
     fn a_status_is_read_with_all_that_it_tells() {
         let status = Status::read(&fields(
-            "captured=10 inspected=6 skipped_similar=1 dropped_stale=2 failed=1 verdict_p50_ms=20.5 verdict_p95_ms=30 verdict_p99_ms=40 verdict_max_ms=41 write_p99_ms=3 scores=0,0,3,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,1 temperature_c=61.2 throttled=0x50005 source=away new_field=7",
+            "captured=10 inspected=6 skipped_similar=1 dropped_stale=2 failed=1 verdict_p50_ms=20.5 verdict_p95_ms=30 verdict_p99_ms=40 verdict_max_ms=41 write_p99_ms=3 scores=0,0,3,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,1 severities=3,0,0,0,1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0 temperature_c=61.2 throttled=0x50005 source=away new_field=7",
         ));
         let frames = status.frames.unwrap();
         assert!(frames.add_up() && frames.judged() == 7);
         assert_eq!(status.stages[0], Some(Percentiles { p50: 20.5, p95: 30.0, p99: 40.0, max: 41.0 }));
         assert_eq!(status.stages[4], None);
-        assert_eq!(status.scores.unwrap()[2], 3);
+        assert_eq!((status.scores.unwrap()[2], status.severities.unwrap()[4]), (3, 1));
         assert_eq!(status.throttled, Some(0x50005));
         assert_eq!(status.source, Source::Away);
     }

@@ -27,6 +27,7 @@ mod feature_cache;
 mod fold_data;
 mod folds;
 mod logistic;
+mod matrix_product;
 mod moments;
 mod place;
 mod quality;

@@ -1,19 +1,30 @@
 //! First and second moments of cells, accumulated: all that the closed-form methods need.
+//!
+//! Cells are integers, and so are their sums and products: they are exact, and the same in any order. `f64` holds them exactly up to
+//! 2⁵³ units, 10¹² cells.
 
 use crate::task::anomaly::cells::UNIT;
+use multiversion::multiversion;
 use nalgebra::{DMatrix, DVector};
 
 /// Cells that are multiplied at a time.
-const BLOCK: usize = 64;
+const BLOCK: usize = 256;
+/// Cells whose products are added in 32 bits. No value is over sqrt(cells of a frame) · [`UNIT`], so that no sum wraps with less than
+/// 8000 cells in a frame.
+const SHORT_SUM: usize = 64;
+
+/// The values of one channel in a block of cells.
+type ChannelBlock = [i16; BLOCK];
 
 /// First and second moments of cells of `C` values, in standard deviations.
 #[derive(Clone)]
 pub struct Moments {
     count: f64,
     sum: DVector<f64>,
+    /// `[C, C]`; only the lower triangle is filled.
     products: DMatrix<f64>,
-    /// Cells that are not added yet, `[C, BLOCK]`, a column each.
-    block: DMatrix<f64>,
+    /// Cells that are not added yet, by channel; zeros after the last.
+    block: Vec<ChannelBlock>,
     waiting: usize,
 }
 
@@ -24,15 +35,15 @@ impl Moments {
             count: 0.0,
             sum: DVector::zeros(channels),
             products: DMatrix::zeros(channels, channels),
-            block: DMatrix::zeros(channels, BLOCK),
+            block: vec![[0; BLOCK]; channels],
             waiting: 0,
         }
     }
 
     /// Adds a cell.
     pub fn push(&mut self, cell: &[i16]) {
-        for (to, &value) in self.block.column_mut(self.waiting).iter_mut().zip(cell) {
-            *to = f64::from(value) / f64::from(UNIT);
+        for (to, &value) in self.block.iter_mut().zip(cell) {
+            to[self.waiting] = value;
         }
         self.waiting += 1;
         if self.waiting == BLOCK {
@@ -42,10 +53,19 @@ impl Moments {
 
     /// Adds the waiting cells to the sums; needed before the moments are read.
     pub fn flush(&mut self) {
-        let block = self.block.columns(0, self.waiting);
+        if self.waiting == 0 {
+            return;
+        }
         self.count += self.waiting as f64;
-        self.sum += block.column_sum();
-        self.products.gemm(1.0, &block, &block.transpose(), 1.0);
+        let unit = f64::from(UNIT);
+        for (sum, channel) in self.sum.iter_mut().zip(&self.block) {
+            *sum += f64::from(channel.iter().map(|&value| i32::from(value)).sum::<i32>()) / unit;
+        }
+        let channels = self.block.len();
+        for (column, sums) in self.products.as_mut_slice().chunks_exact_mut(channels).enumerate() {
+            add_products(&self.block[column..], 1.0 / (unit * unit), &mut sums[column..]);
+        }
+        self.block.fill([0; BLOCK]);
         self.waiting = 0;
     }
 
@@ -75,11 +95,27 @@ impl Moments {
     pub fn second_moment_about(&self, centre: &DVector<f64>) -> DMatrix<f64> {
         let mean = self.mean();
         let mut result = &self.products / self.count.max(1.0);
+        result.fill_upper_triangle_with_lower_triangle();
         // E[xx'] - m c' - c m' + c c'
         result.ger(-1.0, &mean, centre, 1.0);
         result.ger(-1.0, centre, &mean, 1.0);
         result.ger(1.0, centre, centre, 1.0);
         result
+    }
+}
+
+/// Adds to each of `sums` the products of the first channel with one of the channels, in `unit`s: a power of two.
+#[multiversion(targets("x86_64+avx512bw+avx512vl", "x86_64+avx2"))]
+fn add_products(channels: &[ChannelBlock], unit: f64, sums: &mut [f64]) {
+    let Some(first) = channels.first() else { return };
+    for (sum, channel) in sums.iter_mut().zip(channels) {
+        let products = first.as_chunks::<SHORT_SUM>().0.iter().zip(channel.as_chunks::<SHORT_SUM>().0);
+        // Written so that compilers emit pairwise multiply-add (`pmaddwd`).
+        let short = products.map(|(a, b)| {
+            let product = |(&a, &b): (&i16, &i16)| i32::from(a) * i32::from(b);
+            i64::from(a.iter().zip(b).map(product).fold(0i32, i32::wrapping_add))
+        });
+        *sum += short.sum::<i64>() as f64 * unit;
     }
 }
 

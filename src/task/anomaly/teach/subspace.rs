@@ -5,6 +5,7 @@
 //! There are more features than pictures, so S is never formed. Block iteration (Saad 2011, section 5.2) needs only products with S
 //! and with its inverse, and the inverse follows from a matrix with as many rows as there are pictures (Woodbury's identity).
 
+use super::matrix_product::{gram, product, transposed_product};
 use super::scheme::{RowPair, WeightedRows};
 use super::standardizer::Standardizer;
 use crate::task::anomaly::pooled::PooledStatistic;
@@ -36,14 +37,14 @@ pub fn subspace(normal: &[&[u16]], defects: &[WeightedRows<RowPair<'_>>]) -> Res
     let n = z.nrows() as f32;
 
     // S = Z'Z / n + r: S⁻¹ y = (y - Z' (n r + Z Z')⁻¹ Z y) / r.
-    let mut gram = &z * z.transpose();
+    let mut gram = gram(&z);
     for i in 0..z.nrows() {
         gram[(i, i)] += n * RIDGE;
     }
     let gram = Cholesky::new(gram).ok_or_else(same)?;
-    let solve = |y: &DMatrix<f32>| (y - z.tr_mul(&gram.solve(&(&z * y)))) / RIDGE;
-    let normal_moment = |y: &DMatrix<f32>| z.tr_mul(&(&z * y)) / n + y * RIDGE;
-    let defect_moment = |y: &DMatrix<f32>| shifts.tr_mul(&(&shifts * y));
+    let solve = |y: &DMatrix<f32>| (y - transposed_product(&z, &gram.solve(&product(&z, y)))) / RIDGE;
+    let normal_moment = |y: &DMatrix<f32>| transposed_product(&z, &product(&z, y)) / n + y * RIDGE;
+    let defect_moment = |y: &DMatrix<f32>| transposed_product(&shifts, &product(&shifts, y));
 
     let mut random = SplitMix64::seed_from_u64(0);
     let block = BLOCK.min(values);
@@ -53,7 +54,7 @@ pub fn subspace(normal: &[&[u16]], defects: &[WeightedRows<RowPair<'_>>]) -> Res
         let lengths = y.column_iter().map(|column| column.norm().max(f32::MIN_POSITIVE)).collect::<Vec<_>>();
         let y = DMatrix::from_fn(values, y.ncols(), |row, column| y[(row, column)] / lengths[column]);
         // Orthonormal under S. Where defects change pictures in fewer directions than are iterated, the rest is dropped.
-        let inner = SymmetricEigen::new(y.tr_mul(&normal_moment(&y)));
+        let inner = SymmetricEigen::new(transposed_product(&y, &normal_moment(&y)));
         let least = MIN_SHARE * inner.eigenvalues.max();
         let kept: Vec<usize> = (0..y.ncols()).filter(|&i| inner.eigenvalues[i] > least).collect();
         if kept.is_empty() {
@@ -62,9 +63,9 @@ pub fn subspace(normal: &[&[u16]], defects: &[WeightedRows<RowPair<'_>>]) -> Res
         let turn = DMatrix::from_fn(y.ncols(), kept.len(), |row, column| {
             inner.eigenvectors[(row, kept[column])] / inner.eigenvalues[kept[column]].sqrt()
         });
-        v = y * turn;
+        v = product(&y, &turn);
     }
-    let eigen = SymmetricEigen::new(v.tr_mul(&defect_moment(&v)));
+    let eigen = SymmetricEigen::new(transposed_product(&v, &defect_moment(&v)));
     let mut order: Vec<usize> = (0..v.ncols()).collect();
     order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
     let mut rows = [standardizer.means, standardizer.scales].concat();

@@ -383,3 +383,7 @@ fn seed(key: &str) -> u64 {
 #[cfg(test)]
 #[path = "trainer_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "reproducibility_tests.rs"]
+mod reproducibility_tests;

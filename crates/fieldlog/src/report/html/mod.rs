@@ -169,20 +169,27 @@ impl Report {
     /// The worst frames and the last ones: a table of the worst, and the pictures of both that are there.
     fn write_pictures(&self, board: &Board, out: &mut dyn Write) -> io::Result<()> {
         let worst = &board.worst;
+        let rated = worst.have_severities();
         let row = |frame: &EventFrame| {
             html! {
                 td { (frame.time.map(humanize::time).unwrap_or_default()) }
+                @if rated {
+                    td.n { (frame.severity.map(|severity| format!("{severity:.2}")).unwrap_or_default()) }
+                }
                 td.n { (format!("{:.4}", frame.score)) }
                 td.n { (frame.latency_ms.map(humanize::ms).unwrap_or_default()) }
                 td { (humanize::truncated(&frame.frame, 40)) }
                 td { code { (self.line_ref(&frame.line_ref)) } }
             }
         };
-        let head = [text("time"), number("score"), number("latency"), text("frame"), text("line")];
-        write_markup(out, table("Highest scores", &head, worst.by_score.iter().map(row)))?;
+        let mut head = vec![text("time"), number("score"), number("latency"), text("frame"), text("line")];
+        if rated {
+            head.insert(1, number("severity"));
+        }
+        write_markup(out, table(worst.title(), &head, worst.by_severity.iter().map(row)))?;
         write_markup(out, table("Slowest event frames", &head, worst.slowest.iter().map(row)))?;
         let mut selected: Vec<&EventFrame> = Vec::new();
-        for frame in worst.by_score.iter().chain(worst.last.iter().rev()) {
+        for frame in worst.by_severity.iter().chain(worst.last.iter().rev()) {
             if selected.len() < pictures::MAX && !selected.iter().any(|other| other.annotated == frame.annotated) {
                 selected.push(frame);
             }
@@ -191,14 +198,18 @@ impl Report {
         for frame in selected {
             let Some(uri) = pictures::data_uri(frame, &self.summary.inputs) else { continue };
             if !std::mem::replace(&mut any, true) {
-                write_markup(out, html! { h3 { "Images of the highest scores and of the latest events" } })?;
+                write_markup(out, html! { h3 { "Images of the worst frames and of the latest events" } })?;
                 out.write_all(b"<div class=\"pictures\">")?;
             }
+            let (what, value) = match frame.severity {
+                Some(severity) => (" severity ", format!("{severity:.2}")),
+                None => (" score ", format!("{:.4}", frame.score)),
+            };
             let figure = html! {
                 figure {
                     img alt="event" loading="lazy" src=(uri);
                     figcaption.small {
-                        (frame.time.map(humanize::time).unwrap_or_default()) " score " (format!("{:.4}", frame.score)) " " (frame.frame)
+                        (frame.time.map(humanize::time).unwrap_or_default()) (what) (value) " " (frame.frame)
                     }
                 }
             };

@@ -1,15 +1,15 @@
-//! The plots of a board: inspection time, latency, memory, heat, frames, scores, events.
+//! The plots of a board: inspection time, latency, memory, heat, frames, severities, scores, events.
 
 use super::plot::{Axis, Plot, round_up};
 use crate::humanize;
 use crate::parser::Millis;
 use crate::report::intervals::{intervals, width};
-use crate::summary::{BINS, Board, Bucket};
+use crate::summary::{BINS, Board, Bucket, SEVEREST};
 use maud::{Markup, html};
 
 /// Points of a line.
 const POINTS: usize = 480;
-/// Columns of the score sketch.
+/// Columns of a distribution over time.
 const COLUMNS: usize = 120;
 
 type Points = [(Millis, Bucket)];
@@ -29,6 +29,7 @@ pub fn all(board: &Board, marks: &[Millis]) -> Markup {
         (frames(&points, axis))
         (heat(&points, axis))
         (memory(board, &points, axis))
+        (severities(board, axis))
         (scores(board, axis))
         (looks(&points, axis))
         (events(board, axis))
@@ -132,34 +133,61 @@ fn memory(board: &Board, points: &Points, axis: Axis) -> Markup {
     plot.html()
 }
 
-/// Scores as a map: time across, score upwards, the darker the more frames.
+/// Severities as a map, where the log has them.
+fn severities(board: &Board, axis: Axis) -> Markup {
+    let map =
+        Map { title: "Severity", high: SEVEREST, label: format!("{SEVEREST} +"), bins: |bucket| &bucket.severities };
+    map.plot(board, axis, Some((1.0, "alarm, 1".into())))
+}
+
+/// Scores as a map.
 fn scores(board: &Board, axis: Axis) -> Markup {
-    let points = intervals(board, COLUMNS);
-    if points.iter().all(|(_, bucket)| bucket.scores.iter().all(|count| *count == 0)) {
-        return html! {};
+    let threshold = board.worst.by_severity.first().and_then(|frame| frame.threshold);
+    let limit = threshold.map(|threshold| (threshold, format!("threshold, {threshold}")));
+    Map { title: "Scores", high: 1.0, label: "1".into(), bins: |bucket| &bucket.scores }.plot(board, axis, limit)
+}
+
+/// A distribution over time: time across, values upwards, the darker the more frames.
+struct Map {
+    title: &'static str,
+    /// Where the bins end, and what is written there.
+    high: f64,
+    label: String,
+    bins: fn(&Bucket) -> &[u64; BINS],
+}
+
+impl Map {
+    /// The map with a limit across; nothing where no interval has such counts.
+    fn plot(self, board: &Board, axis: Axis, limit: Option<(f64, String)>) -> Markup {
+        let Map { title, high, label, bins } = self;
+        let points = intervals(board, COLUMNS);
+        if points.iter().all(|(_, bucket)| bins(bucket).iter().all(|count| *count == 0)) {
+            return html! {};
+        }
+        let axis = Axis { width: width(&points, board), ..axis };
+        let mut plot = Plot::new(axis, title, (0.0, high), ["0".into(), label]).class("tall");
+        plot.key("--a", "darker: more frames");
+        if let Some((_, text)) = &limit {
+            plot.key("--bad", text);
+        }
+        const SHADES: [(f64, f64); 6] = [(0.002, 0.1), (0.02, 0.22), (0.06, 0.4), (0.15, 0.6), (0.3, 0.8), (0.6, 1.0)];
+        let edge = |bin: usize| high * bin as f64 / BINS as f64;
+        for (number, (min, opacity)) in SHADES.iter().enumerate() {
+            let next = SHADES.get(number + 1).map_or(f64::INFINITY, |next| next.0);
+            let cells = points.iter().flat_map(|(time, bucket)| {
+                let all = bins(bucket).iter().sum::<u64>().max(1) as f64;
+                let shade = move |count: u64| (count as f64 / all).max(if count > 0 { SHADES[0].0 } else { 0.0 });
+                let dark =
+                    bins(bucket).iter().enumerate().filter(move |(_, count)| (*min..next).contains(&shade(**count)));
+                dark.map(move |(bin, _)| (*time, edge(bin), edge(bin + 1)))
+            });
+            plot.cells("--a", *opacity, cells);
+        }
+        if let Some((value, _)) = limit {
+            plot.limit(value);
+        }
+        plot.html()
     }
-    let axis = Axis { width: width(&points, board), ..axis };
-    let mut plot = Plot::new(axis, "Scores", (0.0, 1.0), ["0".into(), "1".into()]).class("tall");
-    plot.key("--a", "darker: more frames");
-    if let Some(threshold) = board.worst.by_score.first().and_then(|frame| frame.threshold) {
-        plot.key("--bad", &format!("threshold, {threshold}"));
-    }
-    const SHADES: [(f64, f64); 6] = [(0.002, 0.1), (0.02, 0.22), (0.06, 0.4), (0.15, 0.6), (0.3, 0.8), (0.6, 1.0)];
-    for (number, (min, opacity)) in SHADES.iter().enumerate() {
-        let next = SHADES.get(number + 1).map_or(f64::INFINITY, |next| next.0);
-        let cells = points.iter().flat_map(|(time, bucket)| {
-            let all = bucket.scores.iter().sum::<u64>().max(1) as f64;
-            let shade = move |count: u64| (count as f64 / all).max(if count > 0 { SHADES[0].0 } else { 0.0 });
-            let bins =
-                bucket.scores.iter().enumerate().filter(move |(_, count)| (*min..next).contains(&shade(**count)));
-            bins.map(move |(bin, _)| (*time, bin as f64 / BINS as f64, (bin + 1) as f64 / BINS as f64))
-        });
-        plot.cells("--a", *opacity, cells);
-    }
-    if let Some(threshold) = board.worst.by_score.first().and_then(|frame| frame.threshold) {
-        plot.limit(threshold);
-    }
-    plot.html()
 }
 
 fn looks(points: &Points, axis: Axis) -> Markup {

@@ -1,0 +1,159 @@
+//! The same pictures give the same statistics to the last bit on every CPU, kernel set and number of threads: compared with hashes
+//! that are written down here. `./test` runs this on the host's CPU and, emulated, on one of aarch64.
+//!
+//! A change to teaching changes the hashes. The test prints the new ones; they belong here if what changed was meant to.
+
+use super::super::cached_features::{CachedFeatures, LabelledFeatures};
+use super::super::dataset_check::check_dataset;
+use super::super::fold_data::FoldData;
+use super::super::scheme::{CANDIDATES, HEATMAP};
+use super::*;
+use crate::bundle::sha256;
+use lineside_picture::Layout;
+use rand_xoshiro::SplitMix64;
+
+/// The first 16 digits of the SHA-256 of what is taught from [`part`]s alone, and with labelled defects.
+const EXPECTED: [(&str, &str); 29] = [
+    ("parts: scorer 0", "136da83cc361f277"),
+    ("parts: scorer 1", "c9f5f2eba0cb6330"),
+    ("parts: scorer 2", "685e305f91fa2e2b"),
+    ("parts: scorer 3", "1a63d966193f2c4a"),
+    ("parts: manifest", "472948143672c40b"),
+    ("parts: calibration", "7bf4bd36b9e364c0"),
+    ("parts: heat", "41301584e1486b99"),
+    ("parts: baseline", "c2412a6e74bc75f3"),
+    ("parts: figures", "72b600aef7304f34"),
+    ("parts: Contrast on view 1", "3ea0058d6892eedd"),
+    ("parts: Gaussian on view 1", "f3d31548790759c6"),
+    ("parts: Bank on view 1", "136da83cc361f277"),
+    ("parts: Subspace on view 0", "c9f5f2eba0cb6330"),
+    ("parts: Linear on view 0", "685e305f91fa2e2b"),
+    ("parts: Contrast on view 0", "1a63d966193f2c4a"),
+    ("labels: scorer 0", "d26bdebcca35b61b"),
+    ("labels: scorer 1", "aec9703b029df42b"),
+    ("labels: scorer 2", "b8c2659f72c4831b"),
+    ("labels: manifest", "fc646a8ad58583db"),
+    ("labels: calibration", "f9e1e8a83894b513"),
+    ("labels: heat", "f9fd2cd360f90de1"),
+    ("labels: baseline", "2c66e157ea5980cc"),
+    ("labels: figures", "c96dfbc05f39fca8"),
+    ("labels: Contrast on view 1", "d26bdebcca35b61b"),
+    ("labels: Gaussian on view 1", "f3d31548790759c6"),
+    ("labels: Bank on view 1", "136da83cc361f277"),
+    ("labels: Subspace on view 0", "c3ebd1ca1a64b58d"),
+    ("labels: Linear on view 0", "aec9703b029df42b"),
+    ("labels: Contrast on view 0", "b8c2659f72c4831b"),
+];
+
+const SIZE: (usize, usize) = (120, 96);
+
+/// A rendered part: a disc with a bright rim on a plate in soft light, nearly in its place, with grain.
+fn part(number: u64) -> Picture {
+    let mut random = SplitMix64::seed_from_u64(number);
+    let mut below = |end: u64| (random.next_u64() % end) as i64;
+    let (centre, light, tint) = ((56 + below(9), 44 + below(9)), below(24), below(12));
+    let mut data = Vec::new();
+    for y in 0..SIZE.1 as i64 {
+        for x in 0..SIZE.0 as i64 {
+            let distance = (x - centre.0) * (x - centre.0) + (y - centre.1) * (y - centre.1);
+            let material = if distance < 26 * 26 { 150 + (x / 6 + y / 6) % 2 * 14 } else { 70 + x / 4 };
+            let rim = if (26 * 26..30 * 30).contains(&distance) { 90 } else { 0 };
+            for channel in 0..3 {
+                data.push((material + rim + light + channel * tint + below(9)).clamp(0, 255) as u8);
+            }
+        }
+    }
+    Picture::from_data(Layout::Rgb, SIZE.0, SIZE.1, data).unwrap()
+}
+
+/// A part with a dark bar, and the mask of the bar.
+fn defect(number: u64) -> (Picture, Picture) {
+    let mut picture = part(1000 + number);
+    let mut mask = Picture::from_data(Layout::Grey, SIZE.0, SIZE.1, vec![0; SIZE.0 * SIZE.1]).unwrap();
+    for y in 40..48 {
+        let columns = 30 + 10 * number as usize..60 + 10 * number as usize;
+        picture.row_mut(y)[3 * columns.start..3 * columns.end].iter_mut().for_each(|byte| *byte /= 3);
+        mask.row_mut(y)[columns].fill(255);
+    }
+    (picture, mask)
+}
+
+/// The key of a part: as of a file, 64 hexadecimal digits.
+fn key(number: u64) -> String {
+    sha256(&number.to_le_bytes())
+}
+
+/// A trainer that has seen 20 parts, and four defects where `labelled`.
+fn trainer(folder: &Path, labelled: bool, threads: usize) -> Trainer {
+    let backbone = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/backbone-tiny");
+    let backbone = Bundle::open(&backbone).unwrap();
+    let mut trainer = Trainer::new(&backbone, (20, if labelled { 4 } else { 0 }), folder, threads).unwrap();
+    for number in 0..20 {
+        trainer.add_normal(format!("part-{number}"), key(number), &part(number)).unwrap();
+    }
+    for number in (0..4).filter(|_| labelled) {
+        let (picture, mask) = defect(number);
+        let key = key(1000 + number);
+        let hosts = trainer.hosts(&key);
+        let hosts: Vec<_> = hosts.into_iter().map(|host| (self::key(host as u64), part(host as u64))).collect();
+        let kind = ["bar", "stain"][number as usize % 2].to_string();
+        let defect = LabelledDefect { name: format!("defect-{number}"), key, kind, picture: &picture };
+        trainer.add_defect(defect, Some(&mask), &hosts).unwrap();
+    }
+    trainer
+}
+
+fn hash_of(values: &[f32]) -> String {
+    sha256(&values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())
+}
+
+/// What a trainer makes of its pictures, part by part.
+fn taught(trainer: &Trainer, name: &str) -> Vec<(String, String)> {
+    let check = check_dataset(trainer.pictures());
+    let model = trainer.train(&check.assignment, 0.01, |_| ()).unwrap();
+    let mut parts = Vec::new();
+    let mut add = |part: String, hash: String| parts.push((format!("{name}: {part}"), hash));
+    for (number, scorer) in model.scorers.iter().enumerate() {
+        add(format!("scorer {number}"), hash_of(&scorer.matrix.values));
+    }
+    // Medians, spreads and the threshold, in every digit; intervals and AUROCs.
+    add("manifest".into(), sha256(toml::to_string(&model.section()).unwrap().as_bytes()));
+    add("calibration".into(), hash_of(&model.calibration.to_matrix().values));
+    add("heat".into(), hash_of(&model.half_distances.values));
+    add("baseline".into(), sha256(model.baseline(trainer.pictures()).to_json().unwrap().as_bytes()));
+    let candidates = model.candidates.iter().map(|candidate| candidate.auroc);
+    let figures = candidates.chain([model.auroc]).chain(model.false_alarm_interval).chain(model.sums.iter().copied());
+    add("figures".into(), sha256(&figures.flat_map(f64::to_le_bytes).collect::<Vec<u8>>()));
+    parts
+}
+
+/// The statistics of every candidate, whether it is selected or not.
+fn candidates(trainer: &Trainer, name: &str) -> Vec<(String, String)> {
+    let layers: Vec<&[Layer]> = trainer.views.iter().map(View::layers).collect();
+    let assignment = check_dataset(trainer.pictures()).assignment;
+    let cached = CachedFeatures::read(&trainer.normal, &layers, &assignment, |_| ()).unwrap();
+    let folds = (0..trainer.defects().len()).map(|label| label % 4).collect();
+    let labels = LabelledFeatures::read(&trainer.defects, &layers, folds, &cached).unwrap();
+    let labels = (labels.count() > 0).then_some(&labels);
+    let data = FoldData::new(&cached, labels);
+    let specs = CANDIDATES.iter().chain([&HEATMAP]);
+    let trained = specs.map(|&spec| {
+        let matrix = data.train(spec, labels.is_some()).unwrap();
+        (format!("{name}: {:?} on view {}", spec.method, spec.view), hash_of(&matrix.values))
+    });
+    trained.collect()
+}
+
+#[test]
+fn the_same_pictures_teach_the_same_to_the_last_bit_on_every_cpu() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut found = Vec::new();
+    for (name, labelled, threads) in [("parts", false, 1), ("labels", true, 2)] {
+        let trainer = trainer(&folder.path().join(name), labelled, threads);
+        found.extend(taught(&trainer, name));
+        found.extend(candidates(&trainer, name));
+    }
+    let found: Vec<(&str, &str)> = found.iter().map(|(part, hash)| (part.as_str(), &hash[..16])).collect();
+    let table: String = found.iter().map(|pair| format!("    {pair:?},\n")).collect();
+    assert!(found == EXPECTED, "other statistics than written down; these are\n{table}");
+}
