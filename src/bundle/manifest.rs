@@ -1,6 +1,7 @@
 //! `bundle.toml`, the manifest: task, input, measured figures, and the hash of every file.
 
 use super::error::BundleError;
+use super::taught::TaughtSection;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
@@ -90,6 +91,9 @@ pub struct AnomalySection {
     pub threshold: f64,
     /// The file with the distribution of sums on normal frames, which turns a sum into a score.
     pub calibration: String,
+    /// What it was taught with; bundles of older programs do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taught: Option<TaughtSection>,
     /// The heatmap.
     pub heat: HeatSection,
     /// The scorers whose values are summed.
@@ -278,6 +282,9 @@ impl AnomalySection {
         }
         if self.heat.scorer >= self.scorer.len() {
             return Some(format!("anomaly.heat.scorer = {}, but there are {}", self.heat.scorer, self.scorer.len()));
+        }
+        if let Some(fault) = self.taught.as_ref().and_then(TaughtSection::fault) {
+            return Some(fault);
         }
         let bad = self.scorer.iter().position(|scorer| {
             let top = scorer.top.unwrap_or(1.0);

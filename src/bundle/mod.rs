@@ -7,6 +7,7 @@ mod folder;
 mod hash;
 mod kernels;
 mod manifest;
+mod taught;
 
 pub use draft::Draft;
 pub use error::BundleError;
@@ -19,3 +20,4 @@ pub use manifest::{
     AnomalySection, Channels, Golden, HeatSection, InputSection, Manifest, Method, Outputs, ScorerSection,
     SuperResolutionSection, Task,
 };
+pub use taught::{SizeMatch, SizeRange, TaughtSection, TaughtSize};

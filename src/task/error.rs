@@ -16,6 +16,9 @@ pub enum TaskError {
     /// The picture cannot be used.
     #[error(transparent)]
     Picture(#[from] PictureError),
+    /// The frame is of a size that the bundle was not taught with.
+    #[error("{0}")]
+    OtherSize(String),
     /// The frame is too small to be inspected.
     #[error("{width}x{height} is too small: at least {min} pixels per side are needed")]
     TooSmall {

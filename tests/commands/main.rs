@@ -7,6 +7,7 @@ mod bad_input;
 mod board;
 mod control_characters;
 mod file_metadata;
+mod frame_size;
 mod infer;
 mod init;
 mod odd_files;

@@ -11,7 +11,7 @@ use super::MAX_PICTURE_BYTES;
 use super::dataset::{DataSet, Named, Purpose};
 use super::picture_reader::PictureReader;
 use super::progress::ProgressReporter;
-use crate::bundle::{self, Bundle, Draft, InputSection, Manifest, Task};
+use crate::bundle::{self, Bundle, Draft, InputSection, Manifest, Task, TaughtSection};
 use crate::files;
 use crate::task::anomaly::teach::{DatasetCheck, TeachError, TrainedModel, Trainer, TrainingPicture, check_dataset};
 use crate::telemetry::Telemetry;
@@ -173,6 +173,12 @@ fn add_normal_pictures(
     Ok((by_key, left_out))
 }
 
+/// What the manifest says of the pictures.
+fn taught_with(pictures: &[TrainingPicture]) -> TaughtSection {
+    let date = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
+    TaughtSection::new(pictures.iter().map(|picture| (picture.quality.size, picture.quality.in_colour)), date)
+}
+
 fn write(arguments: &TeachArguments, backbone: &Bundle, trainer: &Trainer, model: &TrainedModel) -> anyhow::Result<()> {
     let mut draft = Draft::begin(&arguments.out)?;
     let from = backbone.manifest();
@@ -188,6 +194,7 @@ fn write(arguments: &TeachArguments, backbone: &Bundle, trainer: &Trainer, model
         Ok(bytes)
     };
     let mut section = model.section();
+    section.taught = Some(taught_with(trainer.pictures()));
     for (i, (scorer, matrix)) in section.scorer.iter_mut().zip(model.matrices()).enumerate() {
         scorer.statistics = format!("scorer-{i}.npy");
         draft.add(&scorer.statistics, &array(matrix.columns, &matrix.values)?)?;

@@ -62,10 +62,12 @@ impl VerdictChecker {
             return Ok(self.compare_with_last(judged));
         }
         let outcome = match self.rerun(judged, run) {
-            Err(error @ (TaskError::Picture(_) | TaskError::TooSmall { .. })) => Outcome::new(
-                OutcomeKind::Corrupt,
-                format!("{}: {error}", self.folder.join(&judged.files.original).display()),
-            ),
+            Err(error @ (TaskError::Picture(_) | TaskError::TooSmall { .. } | TaskError::OtherSize(_))) => {
+                Outcome::new(
+                    OutcomeKind::Corrupt,
+                    format!("{}: {error}", self.folder.join(&judged.files.original).display()),
+                )
+            }
             other => other?,
         };
         self.last =

@@ -8,7 +8,7 @@ use super::pooled::pool;
 use super::scorer::{Features, Matrix, Scorer, WeightedSum, build_scorer};
 use super::verdict::Verdict;
 use super::view::{self, View};
-use crate::bundle::{Bundle, BundleError, Method, Task};
+use crate::bundle::{Bundle, BundleError, Method, Task, TaughtSection};
 use crate::task::error::TaskError;
 use lineside_engine::{Plan, npy};
 use lineside_picture::{Layout, Picture};
@@ -24,6 +24,8 @@ const HALF_HEAT: u32 = 4096;
 /// Inspects frames by one bundle.
 pub struct Inspector {
     bundle: Arc<str>,
+    /// What it was taught with, where the bundle says so.
+    taught: Option<TaughtSection>,
     views: Vec<View>,
     /// By view: the features that the scorers use.
     needs: Vec<Needs>,
@@ -108,6 +110,7 @@ impl Inspector {
         let threshold = threshold.unwrap_or(section.threshold);
         Ok(Inspector {
             bundle: bundle.fingerprint().into(),
+            taught: section.taught.clone(),
             views,
             needs,
             features,
@@ -135,6 +138,18 @@ impl Inspector {
     /// The fingerprint of the bundle.
     pub fn bundle(&self) -> &Arc<str> {
         &self.bundle
+    }
+
+    /// Checks that frames of this width and height were taught, as a line does with each frame. Bundles that do not say what they
+    /// were taught with take every size.
+    ///
+    /// # Errors
+    /// [`TaskError::OtherSize`], which says what to do.
+    pub fn require_taught_size(&self, size: (usize, usize)) -> Result<(), TaskError> {
+        match self.taught.as_ref().and_then(|taught| taught.problem(size)) {
+            Some(problem) => Err(TaskError::OtherSize(problem)),
+            None => Ok(()),
+        }
     }
 
     /// The plans of the backbone, one per view.

@@ -94,6 +94,7 @@ impl TrainedModel {
             views: VIEWS.to_vec(),
             threshold: self.threshold,
             calibration: "calibration.npy".into(),
+            taught: None,
             heat: HeatSection { scorer: self.heat_scorer, half_distances: "heat.npy".into() },
             scorer: self.scorers.iter().map(|scorer| scorer.section.clone()).collect(),
         }

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 /// The most bytes of samples on disk.
 const CACHE_BYTES: usize = 64 << 20;
 /// The version of what is cached; to be raised when that changes within a version of the program.
-const CACHE_VERSION: u32 = 2;
+const CACHE_VERSION: u32 = 3;
 /// Copies with a synthetic defect per picture, at most.
 const MAX_COPIES: usize = 3;
 /// Normal pictures into which a labelled defect is transplanted, at most.
