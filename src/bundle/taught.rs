@@ -185,8 +185,8 @@ mod tests {
         let aspect = one.problem((1024, 1024)).unwrap();
         assert!(aspect.contains("another aspect ratio; crop the frames"), "{aspect}");
         // Two percent of the ratio of 4 to 3.
-        assert_eq!(one.compare((1020, 750)), SizeMatch::OtherSize);
-        assert_eq!(one.compare((1020, 749)), SizeMatch::OtherAspect);
+        assert_eq!(one.compare((1020, 751)), SizeMatch::OtherSize);
+        assert_eq!(one.compare((1020, 748)), SizeMatch::OtherAspect);
         assert_eq!(one.compare((1024, 0)), SizeMatch::OtherAspect);
     }
 
