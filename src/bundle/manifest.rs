@@ -1,5 +1,6 @@
 //! `bundle.toml`, the manifest: task, input, measured figures, and the hash of every file.
 
+use super::batch::{NormalSection, NuisanceSection};
 use super::error::BundleError;
 use super::taught::TaughtSection;
 use serde::{Deserialize, Serialize};
@@ -94,6 +95,12 @@ pub struct AnomalySection {
     /// What it was taught with; bundles of older programs do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taught: Option<TaughtSection>,
+    /// Good frames for `recalibrate`; bundles of older programs have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normal: Option<NormalSection>,
+    /// What later batches may differ by; present after `recalibrate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nuisance: Option<NuisanceSection>,
     /// The heatmap.
     pub heat: HeatSection,
     /// The scorers whose values are summed.
@@ -273,7 +280,10 @@ impl Manifest {
 impl AnomalySection {
     /// The files that it names.
     fn files(&self) -> impl Iterator<Item = &String> {
-        self.scorer.iter().map(|scorer| &scorer.statistics).chain([&self.calibration, &self.heat.half_distances])
+        let named =
+            self.scorer.iter().map(|scorer| &scorer.statistics).chain([&self.calibration, &self.heat.half_distances]);
+        let normal = self.normal.iter().flat_map(NormalSection::files);
+        named.chain(normal).chain(self.nuisance.iter().map(|nuisance| &nuisance.directions))
     }
 
     fn problem(&self) -> Option<String> {
@@ -282,6 +292,12 @@ impl AnomalySection {
         }
         if self.heat.scorer >= self.scorer.len() {
             return Some(format!("anomaly.heat.scorer = {}, but there are {}", self.heat.scorer, self.scorer.len()));
+        }
+        let view = |view: Option<usize>| view.is_some_and(|view| view >= self.views.len());
+        if view(self.normal.as_ref().map(|normal| normal.view))
+            || view(self.nuisance.as_ref().map(|nuisance| nuisance.view))
+        {
+            return Some("anomaly.normal.view or anomaly.nuisance.view is no view of the bundle".into());
         }
         if let Some(fault) = self.taught.as_ref().and_then(TaughtSection::fault) {
             return Some(fault);

@@ -1,5 +1,6 @@
 //! Bundles: a model with all that it needs, in a folder with `bundle.toml`, which holds the hashes of all other files.
 
+mod batch;
 mod draft;
 mod error;
 mod find;
@@ -7,8 +8,10 @@ mod folder;
 mod hash;
 mod kernels;
 mod manifest;
+mod swap;
 mod taught;
 
+pub use batch::{NormalSection, NuisanceSection};
 pub use draft::Draft;
 pub use error::BundleError;
 pub use find::{all, find, search_path};
@@ -20,4 +23,5 @@ pub use manifest::{
     AnomalySection, Channels, Golden, HeatSection, InputSection, Manifest, Method, Outputs, ScorerSection,
     SuperResolutionSection, Task,
 };
+pub use swap::swap_into_place;
 pub use taught::{SizeMatch, SizeRange, TaughtSection, TaughtSize};

@@ -26,6 +26,12 @@ Examples:
   lineside teach --camera /etc/lineside/lineside.toml --frames 60 --out /var/lib/lineside/bundles/parts
   lineside teach --normal good/ --defects bad/ --masks masks/ --out parts";
 
+pub(super) const RECALIBRATE: &str = "\
+Examples:
+  lineside recalibrate parts --good monday/
+  lineside eval /var/lib/lineside/bundles/parts.recalibrated --normal test/good --defect test/bad
+  lineside recalibrate parts --confirm";
+
 pub(super) const REPLAY: &str = "\
 Examples:
   lineside replay lineside-out

@@ -13,6 +13,7 @@ mod init;
 mod odd_files;
 mod parity;
 mod pixels;
+mod recalibrate;
 mod replay;
 mod superres_eval;
 mod teach;

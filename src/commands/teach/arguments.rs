@@ -30,7 +30,7 @@ pub struct TeachArguments {
     #[arg(long, value_name = "BUNDLE")]
     pub out: PathBuf,
     /// Allowed false alarms in 1000 normal frames
-    #[arg(long, value_name = "N", default_value_t = 10.0, value_parser = rate)]
+    #[arg(long, value_name = "N", default_value_t = 10.0, value_parser = crate::commands::false_alarm_rate)]
     pub false_alarms: f64,
     /// The most pictures to use; with --camera, the number to take [default: 1000, with --camera 200]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
@@ -47,11 +47,6 @@ pub struct TeachArguments {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    let rate = text.parse::<f64>().ok().filter(|rate| (0.01..=500.0).contains(rate));
-    rate.ok_or_else(|| "expected a number in 0.01..500".into())
 }
 
 fn pause(text: &str) -> Result<f64, String> {

@@ -7,10 +7,10 @@ mod report;
 
 pub use arguments::TeachArguments;
 
-use super::MAX_PICTURE_BYTES;
 use super::dataset::{DataSet, Named, Purpose};
 use super::picture_reader::PictureReader;
 use super::progress::ProgressReporter;
+use super::{MAX_PICTURE_BYTES, evenly, with_suffix};
 use crate::bundle::{self, Bundle, Draft, InputSection, Manifest, Task, TaughtSection};
 use crate::files;
 use crate::task::anomaly::teach::{DatasetCheck, TeachError, TrainedModel, Trainer, TrainingPicture, check_dataset};
@@ -22,7 +22,7 @@ use lineside_picture::Picture;
 use record::record;
 use report::Summary;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -37,13 +37,6 @@ fn normal_pictures(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow:
         }
         (normal, _) => Ok(normal.clone().unwrap_or_default()),
     }
-}
-
-/// `out` with a suffix to its name.
-fn with_suffix(out: &Path, suffix: &str) -> PathBuf {
-    let mut path = out.to_path_buf().into_os_string();
-    path.push(suffix);
-    path.into()
 }
 
 pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
@@ -121,16 +114,6 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
     Ok(ExitCode::SUCCESS)
 }
 
-/// At most so many of the files, spread evenly over them.
-fn evenly(files: Vec<PathBuf>, most: usize) -> Vec<PathBuf> {
-    let count = files.len();
-    if count <= most {
-        return files;
-    }
-    log::warn!("{most} of {count} pictures are used, spread evenly over all: --frames sets how many, 1000 at most");
-    (0..most).map(|i| files[i * count / most].clone()).collect()
-}
-
 /// Adds every picture that is not in the cache yet. Returns the files by key, and warnings about those that were left out.
 fn add_normal_pictures(
     trainer: &mut Trainer,
@@ -202,6 +185,9 @@ fn write(arguments: &TeachArguments, backbone: &Bundle, trainer: &Trainer, model
     let (calibration, half) = (model.calibration.to_matrix(), &model.half_distances);
     draft.add(&section.calibration, &array(calibration.columns, &calibration.values)?)?;
     draft.add(&section.heat.half_distances, &array(half.columns, &half.values)?)?;
+    for (name, bytes) in model.normal.files()? {
+        draft.add(&name, &bytes)?;
+    }
     draft.add("baseline.json", model.baseline(trainer.pictures()).to_json()?.as_bytes())?;
     let mut measured = BTreeMap::from([
         ("pictures".to_string(), toml::Value::Integer(trainer.pictures().len() as i64)),

@@ -4,10 +4,11 @@ use super::calibration::{Calibration, SeverityScale};
 use super::cells::Cells;
 use super::heatmap::{Grid, Scratch, find_regions, heat};
 use super::image_stats::{ImageStats, ImageStatsMeter};
-use super::pooled::pool;
+use super::nuisance::Nuisance;
+use super::pooled::{pool, pooled_len};
 use super::scorer::{Features, Matrix, Scorer, WeightedSum, build_scorer};
 use super::verdict::Verdict;
-use super::view::{self, View};
+use super::view::{self, Layer, View};
 use crate::bundle::{Bundle, BundleError, Method, Task, TaughtSection};
 use crate::task::error::TaskError;
 use lineside_engine::{Plan, npy};
@@ -30,6 +31,8 @@ pub struct Inspector {
     /// By view: the features that the scorers use.
     needs: Vec<Needs>,
     features: Features,
+    /// What is taken out of the pooled features of a view.
+    nuisance: Option<(usize, Nuisance)>,
     sum: WeightedSum,
     calibration: Calibration,
     heat_scorer: usize,
@@ -105,6 +108,12 @@ impl Inspector {
             let problem = format!("expected a number over 0 for each of {width}x{height} cells");
             return Err(bundle.blame(&section.heat.half_distances, problem).into());
         }
+        let nuisance = section.nuisance.as_ref().map(|part| {
+            let values = pooled_len(views[part.view].layers());
+            let nuisance = Nuisance::from_matrix(&matrix(bundle, &part.directions)?, values);
+            nuisance.map(|nuisance| (part.view, nuisance)).map_err(|problem| bundle.blame(&part.directions, problem))
+        });
+        let nuisance = nuisance.transpose()?;
         let calibration = Calibration::from_matrix(&matrix(bundle, &section.calibration)?);
         let calibration = calibration.map_err(|problem| bundle.blame(&section.calibration, problem))?;
         let threshold = threshold.unwrap_or(section.threshold);
@@ -114,6 +123,7 @@ impl Inspector {
             views,
             needs,
             features,
+            nuisance,
             sum,
             severity_scale: SeverityScale::new(&calibration, threshold),
             calibration,
@@ -159,7 +169,8 @@ impl Inspector {
 
     /// Size of the scorers' statistics in bytes.
     pub fn statistics_bytes(&self) -> usize {
-        self.sum.scorers().map(Scorer::bytes).sum()
+        let nuisance = self.nuisance.as_ref().map_or(0, |(_, nuisance)| nuisance.bytes());
+        nuisance + self.sum.scorers().map(Scorer::bytes).sum::<usize>()
     }
 
     /// Resizes the frame to the backbone's views.
@@ -205,6 +216,21 @@ impl Inspector {
     /// # Errors
     /// As [`Inspector::judge`].
     pub fn judge_timed(&mut self, frame_size: (usize, usize), verdict: &mut Verdict) -> Result<Duration, TaskError> {
+        let backbone = self.extract()?;
+        if let Some((view, nuisance)) = self.nuisance.as_mut().filter(|(view, _)| self.needs[*view].pooled) {
+            nuisance.remove(&mut self.features.pooled[*view]);
+        }
+        self.previous_frame.clear();
+        self.previous_frame.extend_from_slice(self.views[0].fitted().data());
+        let sum = self.sum.score(&self.features);
+        self.score = self.calibration.score(sum);
+        self.severity = self.severity_scale.severity(sum, self.score);
+        self.repeat_verdict(frame_size, verdict);
+        Ok(backbone)
+    }
+
+    /// Extracts the features of the frame that was prepared last; returns the time that the backbone took.
+    pub(super) fn extract(&mut self) -> Result<Duration, TaskError> {
         let mut backbone = Duration::ZERO;
         for (at, (view, needs)) in self.views.iter_mut().zip(&self.needs).enumerate() {
             let start = Instant::now();
@@ -220,13 +246,22 @@ impl Inspector {
                 self.features.cells[at].join();
             }
         }
-        self.previous_frame.clear();
-        self.previous_frame.extend_from_slice(self.views[0].fitted().data());
-        let sum = self.sum.score(&self.features);
-        self.score = self.calibration.score(sum);
-        self.severity = self.severity_scale.severity(sum, self.score);
-        self.repeat_verdict(frame_size, verdict);
         Ok(backbone)
+    }
+
+    /// The features that were extracted last, the scorers, and what is taken out of the pooled features of a view.
+    pub(super) fn parts(&mut self) -> (&mut Features, &mut WeightedSum, Option<&mut (usize, Nuisance)>) {
+        (&mut self.features, &mut self.sum, self.nuisance.as_mut())
+    }
+
+    /// The layers of a view's features.
+    pub(super) fn layers(&self, view: usize) -> &[Layer] {
+        self.views[view].layers()
+    }
+
+    /// The distribution of the sums of normal frames.
+    pub(super) fn calibration(&self) -> &Calibration {
+        &self.calibration
     }
 
     /// Writes the verdict on the frame judged last again, for a frame of the given size.

@@ -14,4 +14,5 @@ mod weighted_sum;
 pub use interface::{Features, Scorer};
 pub use linear::CLIP;
 pub use matrix::Matrix;
+pub use product::dot_f32;
 pub use weighted_sum::{WeightedSum, build_scorer};

@@ -7,6 +7,7 @@ use crate::bundle::{AnomalySection, HeatSection, Method, ScorerSection};
 use crate::task::anomaly::baseline::{Baseline, ImageStatsBaseline};
 use crate::task::anomaly::calibration::Calibration;
 use crate::task::anomaly::image_stats::ImageStats;
+use crate::task::anomaly::normal_frames::NormalFrames;
 use crate::task::anomaly::scorer::Matrix;
 use std::collections::BTreeMap;
 
@@ -79,6 +80,8 @@ pub struct TrainedModel {
     pub sums: Vec<f64>,
     /// Pictures far from all others, by number.
     pub outliers: Vec<usize>,
+    /// Good frames for recalibration.
+    pub normal: NormalFrames,
     /// The results of all candidates.
     pub candidates: Vec<ScorerResult>,
     /// Area under the ROC curve of the score, held-out normal pictures against held-out synthetic defects.
@@ -95,6 +98,8 @@ impl TrainedModel {
             threshold: self.threshold,
             calibration: "calibration.npy".into(),
             taught: None,
+            normal: Some(self.normal.section()),
+            nuisance: None,
             heat: HeatSection { scorer: self.heat_scorer, half_distances: "heat.npy".into() },
             scorer: self.scorers.iter().map(|scorer| scorer.section.clone()).collect(),
         }
