@@ -1,7 +1,9 @@
 //! `bundle.toml`, the manifest: task, input, measured figures, and the hash of every file.
 
+use super::batch::{NormalSection, NuisanceSection};
 use super::error::BundleError;
 use super::region::RegionSection;
+use super::taught::TaughtSection;
 use super::tolerance::Tolerance;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -98,6 +100,15 @@ pub struct AnomalySection {
     /// How far good frames may vary beyond the pictures that were shown, where the user stated it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerance: Option<Tolerance>,
+    /// What it was taught with; bundles of older programs do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taught: Option<TaughtSection>,
+    /// Good frames for `recalibrate`; bundles of older programs have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normal: Option<NormalSection>,
+    /// What later batches may differ by; present after `recalibrate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nuisance: Option<NuisanceSection>,
     /// The heatmap.
     pub heat: HeatSection,
     /// How the scorers' values become one; a sum in bundles of older programs.
@@ -294,9 +305,11 @@ impl Manifest {
 impl AnomalySection {
     /// The files that it names.
     fn files(&self) -> impl Iterator<Item = &String> {
+        let scorers = self.scorer.iter().map(|scorer| &scorer.statistics);
         let ignored = self.region.iter().filter_map(|region| region.ignored.as_ref());
-        let arrays = self.scorer.iter().map(|scorer| &scorer.statistics);
-        arrays.chain([&self.calibration, &self.heat.half_distances]).chain(ignored)
+        let normal = self.normal.iter().flat_map(NormalSection::files);
+        let nuisance = self.nuisance.iter().map(|nuisance| &nuisance.directions);
+        scorers.chain([&self.calibration, &self.heat.half_distances]).chain(ignored).chain(normal).chain(nuisance)
     }
 
     fn problem(&self) -> Option<String> {
@@ -306,7 +319,14 @@ impl AnomalySection {
         if self.heat.scorer >= self.scorer.len() {
             return Some(format!("anomaly.heat.scorer = {}, but there are {}", self.heat.scorer, self.scorer.len()));
         }
-        if let Some(fault) = self.region.as_ref().and_then(RegionSection::fault) {
+        let view = |view: Option<usize>| view.is_some_and(|view| view >= self.views.len());
+        if view(self.normal.as_ref().map(|normal| normal.view))
+            || view(self.nuisance.as_ref().map(|nuisance| nuisance.view))
+        {
+            return Some("anomaly.normal.view or anomaly.nuisance.view is no view of the bundle".into());
+        }
+        let region = self.region.as_ref().and_then(RegionSection::fault);
+        if let Some(fault) = region.or_else(|| self.taught.as_ref().and_then(TaughtSection::fault)) {
             return Some(fault);
         }
         let bad = self.scorer.iter().position(|scorer| {

@@ -1,5 +1,6 @@
 //! Bundles: a model with all that it needs, in a folder with `bundle.toml`, which holds the hashes of all other files.
 
+mod batch;
 mod draft;
 mod error;
 mod find;
@@ -8,8 +9,11 @@ mod hash;
 mod kernels;
 mod manifest;
 mod region;
+mod swap;
+mod taught;
 mod tolerance;
 
+pub use batch::{NormalSection, NuisanceSection};
 pub use draft::Draft;
 pub use error::BundleError;
 pub use find::{all, find, search_path};
@@ -22,4 +26,6 @@ pub use manifest::{
     SuperResolutionSection, Task,
 };
 pub use region::RegionSection;
+pub use swap::swap_into_place;
+pub use taught::{SizeMatch, SizeRange, TaughtSection, TaughtSize};
 pub use tolerance::Tolerance;

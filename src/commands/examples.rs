@@ -28,6 +28,12 @@ Examples:
   lineside teach --normal good/ --region 160,120,320,240 --ignore display.png --out parts
   lineside teach --normal good/ --tolerance shift=5%,turn=3deg,light=20% --out parts";
 
+pub(super) const RECALIBRATE: &str = "\
+Examples:
+  lineside recalibrate parts --good monday/
+  lineside eval /var/lib/lineside/bundles/parts.recalibrated --normal test/good --defect test/bad
+  lineside recalibrate parts --confirm";
+
 pub(super) const REPLAY: &str = "\
 Examples:
   lineside replay lineside-out

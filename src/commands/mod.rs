@@ -15,6 +15,7 @@ mod outputs;
 mod parity;
 mod picture_reader;
 mod progress;
+mod recalibrate;
 mod replay;
 mod run;
 mod sheet;
@@ -29,6 +30,7 @@ use crate::task::TaskError;
 use crate::telemetry::{LogFormat, LogSettings, LogTarget, Telemetry};
 use clap::{Parser, Subcommand};
 use std::io::{IsTerminal, StdoutLock, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Visual inspection on a small board. Detects anomalous parts, locates the defect and upscales it.
@@ -62,6 +64,9 @@ enum Command {
     /// Learn what is normal from pictures of good parts
     #[command(after_help = examples::TEACH)]
     Teach(teach::TeachArguments),
+    /// Take good frames of a new batch into a bundle, without forgetting what was taught
+    #[command(after_help = examples::RECALIBRATE)]
+    Recalibrate(recalibrate::RecalibrateArguments),
     /// Re-run recorded events and report any verdict that is not bit-identical
     #[command(after_help = examples::REPLAY)]
     Replay(replay::ReplayArguments),
@@ -119,6 +124,7 @@ pub fn run(cli: Cli, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
         Command::Devices(arguments) => devices::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Teach(arguments) => teach::run(&arguments, telemetry),
+        Command::Recalibrate(arguments) => recalibrate::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Upscale(arguments) => upscale::run(&arguments),
@@ -176,6 +182,39 @@ fn report_error(error: &anyhow::Error) {
 fn percentile(sorted: &[f64], q: f64) -> f64 {
     let rank = (q * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
+}
+
+/// `path` with a suffix to its name.
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.to_path_buf().into_os_string();
+    path.push(suffix);
+    path.into()
+}
+
+/// At most so many of the files, spread evenly over them.
+fn evenly(files: Vec<PathBuf>, most: usize, limit: u64) -> Vec<PathBuf> {
+    let count = files.len();
+    if count <= most {
+        return files;
+    }
+    log::warn!("{most} of {count} pictures are used, spread evenly over all: --frames sets how many, {limit} at most");
+    (0..most).map(|i| files[i * count / most].clone()).collect()
+}
+
+/// Parses a number of false alarms in 1000 normal frames.
+fn false_alarm_rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok().filter(|rate| (0.01..=500.0).contains(rate));
+    rate.ok_or_else(|| "expected a number in 0.01..500".into())
+}
+
+/// A word of a command, in quotes where a shell needs them.
+fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./+,:=@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.into()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// The most pixels of a picture that a command reads by name.

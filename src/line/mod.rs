@@ -14,6 +14,7 @@ mod camera;
 mod clock;
 mod console;
 mod enlarging;
+mod first_picture;
 mod heat;
 mod mode;
 mod models;

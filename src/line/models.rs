@@ -2,6 +2,8 @@
 
 use super::bill;
 use super::enlarging::EnlargingPlan;
+use super::first_picture::first_picture;
+use super::mode::Mode;
 use super::region::check_region;
 use crate::bundle::{self, Bundle, Tolerance};
 use crate::config::Config;
@@ -38,12 +40,19 @@ pub(super) struct Models {
 }
 
 /// Loads the models that a configuration names.
-pub(super) fn load(config: &Config, source: &dyn FrameSource, bill: &mut Bill) -> anyhow::Result<Models> {
+pub(super) fn load(config: &Config, mode: Mode, source: &dyn FrameSource, bill: &mut Bill) -> anyhow::Result<Models> {
     let budget = config.budget.memory.get_ref().as_u64();
     let find = |name: &str| bundle::find(name).map(|bundle| bundle.within(budget));
     let anomaly = find(&config.anomaly.bundle)?;
     // In the size of the frames, so that what depends on it is made now and not while the line runs.
     let inspector = load_inspector(config, &anomaly, source.frame_size(), bill)?;
+    if let Some(size) = source.frame_size() {
+        require_taught_size(&anomaly, &inspector, size, "")?;
+    } else if mode == Mode::Check
+        && let Some((file, size)) = first_picture(config)
+    {
+        require_taught_size(&anomaly, &inspector, size, &format!("{file}: "))?;
+    }
     check_region(config, &anomaly, &inspector)?;
     let baseline = Baseline::of(&anomaly)?;
     let kernel = inspector.plans().next().map_or("", Plan::kernel);
@@ -58,7 +67,9 @@ pub(super) fn load(config: &Config, source: &dyn FrameSource, bill: &mut Bill) -
     if let Some(smaller) = &config.heat.smaller {
         let (bundle, size) = (find(&smaller.bundle)?, smaller.size());
         models.bundles.push(identity(&bundle));
-        models.smaller = Some(Smaller { size, inspector: load_inspector(config, &bundle, Some(size), bill)? });
+        let inspector = load_inspector(config, &bundle, Some(size), bill)?;
+        require_taught_size(&bundle, &inspector, size, "[heat.smaller]: ")?;
+        models.smaller = Some(Smaller { size, inspector });
     }
     Ok(models)
 }
@@ -108,6 +119,17 @@ fn load_inspector(
     }
     inspector.judge(size, &mut Verdict::default())?;
     Ok(inspector)
+}
+
+/// Refuses frames of a size that a bundle was not taught with; `origin` says which frames.
+fn require_taught_size(
+    bundle: &Bundle,
+    inspector: &Inspector,
+    size: (usize, usize),
+    origin: &str,
+) -> anyhow::Result<()> {
+    let result = inspector.require_taught_size(size);
+    Ok(result.map_err(|problem| bundle.blame("bundle.toml", format!("{origin}{problem}")))?)
 }
 
 fn allow_float(config: &Config, bundle: &Bundle, coverage: f64) -> anyhow::Result<()> {

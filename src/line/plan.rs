@@ -76,7 +76,7 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
     let pixels = source.max_pixels() as u64;
     let mut bill = Bill::default();
     bill::add_program(&mut bill);
-    let models = models::load(config, source.as_ref(), &mut bill)?;
+    let models = models::load(config, mode, source.as_ref(), &mut bill)?;
     if mode == Mode::Check {
         check_output(config, bill::evidence_bytes(pixels, models.enlarged))?;
     }

@@ -174,6 +174,7 @@ impl<'a> InspectionThread<'a> {
                     report.priority = self.priority(report.verdict.defect, report.similar, stats.is_distinct);
                     progress.frame(fate);
                     self.telemetry.resolve(Cause::Frame);
+                    self.telemetry.resolve(Cause::FrameSize);
                     self.telemetry.resolve(Cause::Bundle);
                     self.enlarge(&frame, &mut report, progress);
                     if let Some(viewer) = &self.inspection.viewer {
@@ -185,7 +186,8 @@ impl<'a> InspectionThread<'a> {
                     self.judged = None;
                     progress.frame(Fate::Failed);
                     let cause = match error {
-                        TaskError::Picture(_) | TaskError::TooSmall { .. } | TaskError::OtherSize(_) => Cause::Frame,
+                        TaskError::Picture(_) | TaskError::TooSmall { .. } => Cause::Frame,
+                        TaskError::OtherSize(_) => Cause::FrameSize,
                         TaskError::Bundle(_) | TaskError::Engine(_) => Cause::Bundle,
                     };
                     Message::InspectionFailed { report, cause, reason: error.to_string() }
@@ -237,6 +239,7 @@ impl<'a> InspectionThread<'a> {
         let smaller = self.inspection.smaller.as_mut().filter(|smaller| smaller.size == size);
         let judge = if smaller.is_some() { Judge::OfSmaller } else { Judge::Usual };
         let inspector = smaller.map_or(&mut self.inspection.inspector, |smaller| &mut smaller.inspector);
+        inspector.require_taught_size(size)?;
         inspector.prepare(picture)?;
         report.bundle = Arc::clone(inspector.bundle());
         let comparable = self.judged.replace(judge) == Some(judge);

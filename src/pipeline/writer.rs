@@ -132,7 +132,9 @@ fn write(reporter: &mut dyn Reporter, queues: &WriterQueues, waits: &AtomicBool)
             Ok(Message::InspectionFailed { mut report, cause, reason }) => {
                 reporter.failed(&report.name, cause, &reason);
                 // Where the model failed it is no fault of the frame's.
-                if let Some(receipt) = report.receipt.take().filter(|_| cause == Cause::Frame) {
+                if let Some(receipt) =
+                    report.receipt.take().filter(|_| matches!(cause, Cause::Frame | Cause::FrameSize))
+                {
                     receipt.settle(Settled::Failed);
                 }
                 let _ = give_back.try_send(report);

@@ -25,6 +25,8 @@ pub enum Cause {
     Pictures,
     /// A frame cannot be read, decoded or judged.
     Frame,
+    /// A frame is of a size that the bundle was not taught with.
+    FrameSize,
     /// The bundle's model fails.
     Bundle,
     /// The spot cannot be enlarged.
@@ -45,7 +47,7 @@ pub enum Cause {
     Console,
 }
 
-pub(super) const CAUSES: [Cause; 17] = [
+pub(super) const CAUSES: [Cause; 18] = [
     Cause::Camera,
     Cause::Frozen,
     Cause::Trigger,
@@ -54,6 +56,7 @@ pub(super) const CAUSES: [Cause; 17] = [
     Cause::Records,
     Cause::Pictures,
     Cause::Frame,
+    Cause::FrameSize,
     Cause::Bundle,
     Cause::Enlarge,
     Cause::Late,
@@ -73,7 +76,7 @@ impl Cause {
             Cause::Trigger => "trigger",
             Cause::Alarm | Cause::Heartbeat => "alarm",
             Cause::Records | Cause::Pictures | Cause::Spool | Cause::Unrecorded => "disk",
-            Cause::Frame => "frame",
+            Cause::Frame | Cause::FrameSize => "frame",
             Cause::Bundle => "bundle",
             Cause::Enlarge | Cause::Late => "enlarge",
             Cause::Log | Cause::Console => "log",
@@ -84,7 +87,8 @@ impl Cause {
 
     pub(super) fn level(self) -> Level {
         match self {
-            Cause::Camera | Cause::Frozen | Cause::Frame | Cause::Late | Cause::Mqtt | Cause::Console => Level::Warn,
+            Cause::Camera | Cause::Frozen | Cause::Frame | Cause::FrameSize => Level::Warn,
+            Cause::Late | Cause::Mqtt | Cause::Console => Level::Warn,
             _ => Level::Error,
         }
     }

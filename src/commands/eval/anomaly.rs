@@ -1,6 +1,7 @@
 //! Evaluation of anomaly detection: by frame, and with masks by pixel.
 
 use super::arguments::EvalArguments;
+use super::sizes::SizeCounts;
 use crate::bundle::Bundle;
 use crate::commands::dataset::{DataSet, KnownDefect, Named, Purpose, masks};
 use crate::commands::outputs::check_output;
@@ -54,15 +55,15 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
     }
     let unlabelled = |file: PathBuf| KnownDefect { file, kind: None, masks: Vec::new() };
     let normal = set.normal.into_iter().map(unlabelled).collect();
-    let normal = scored((&mut reader, &mut inspector), normal, &mut broken, |_, size, verdict| match &mut masks {
-        Some(masks) => masks.add_normal(size, verdict),
-        None => Ok(()),
+    let mut sizes = SizeCounts::new(bundle.manifest().anomaly.as_ref().and_then(|section| section.taught.as_ref()));
+    let normal = scored((&mut reader, &mut inspector), normal, &mut broken, |normal, size, verdict| {
+        sizes.add(&normal.file, size);
+        masks.as_mut().map_or(Ok(()), |masks| masks.add_normal(size, verdict))
     })?;
-    let defect =
-        scored((&mut reader, &mut inspector), set.defects, &mut broken, |defect, size, verdict| match &mut masks {
-            Some(masks) => masks.add_defect(defect, size, verdict),
-            None => Ok(()),
-        })?;
+    let defect = scored((&mut reader, &mut inspector), set.defects, &mut broken, |defect, size, verdict| {
+        sizes.add(&defect.file, size);
+        masks.as_mut().map_or(Ok(()), |masks| masks.add_defect(defect, size, verdict))
+    })?;
     reader.advise();
     anyhow::ensure!(!normal.is_empty(), "no picture of a good part could be inspected");
     let pixels = masks.map(|masks| masks.pixels);
@@ -110,7 +111,7 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
             "auroc": area, "auroc_interval": spread,
             "f1": (!defect.is_empty()).then_some(f1), "f1_interval": f1_interval, "threshold": threshold,
             "recall_at_false_alarms": found, "kinds": kinds, "pixel_auroc": pixel_auroc, "pro": pro,
-            "n_unmarked": unmarked, "broken": broken,
+            "n_unmarked": unmarked, "broken": broken, "other_size": sizes.other_size, "other_aspect": sizes.other_aspect,
             "found_at_threshold": share(defect.len() - misses.len(), defect.len()),
             "false_alarm_rate": share(false_alarms.len(), normal.len()),
             "n_normal": normal.len(), "n_defect": defect.len(), "p50_ms": p50,
@@ -122,6 +123,9 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
     }
     let mut out = crate::commands::stdout();
     writeln!(out, "{} normal, {} with defects, threshold {threshold}", normal.len(), defect.len())?;
+    if let Some(report) = sizes.report() {
+        writeln!(out, "{report}")?;
+    }
     let between =
         |interval: Option<[f64; 2]>| interval.map_or(String::new(), |[low, high]| format!(" ({low:.4} to {high:.4})"));
     if let Some(area) = area {

@@ -2,6 +2,7 @@
 
 mod anomaly;
 mod arguments;
+mod sizes;
 mod super_resolution;
 
 pub use arguments::EvalArguments;

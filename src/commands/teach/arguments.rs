@@ -39,7 +39,7 @@ pub struct TeachArguments {
     #[arg(long, value_name = "BUNDLE")]
     pub out: PathBuf,
     /// Allowed false alarms in 1000 normal frames
-    #[arg(long, value_name = "N", default_value_t = 10.0, value_parser = rate)]
+    #[arg(long, value_name = "N", default_value_t = 10.0, value_parser = crate::commands::false_alarm_rate)]
     pub false_alarms: f64,
     /// How far good frames may vary beyond these pictures, to both sides: shift in percent of the frame, turn in degrees, scale
     /// and light in percent, such as shift=5%,turn=3deg,scale=5%,light=20%. Each picture is joined by copies that are varied so
@@ -60,11 +60,6 @@ pub struct TeachArguments {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    let rate = text.parse::<f64>().ok().filter(|rate| (0.01..=500.0).contains(rate));
-    rate.ok_or_else(|| "expected a number in 0.01..500".into())
 }
 
 fn pause(text: &str) -> Result<f64, String> {

@@ -8,11 +8,11 @@ mod report;
 
 pub use arguments::TeachArguments;
 
-use super::MAX_PICTURE_BYTES;
 use super::dataset::{DataSet, Named, Purpose};
 use super::picture_reader::PictureReader;
 use super::progress::ProgressReporter;
-use crate::bundle::{self, Bundle, Draft, InputSection, Manifest, Task};
+use super::{MAX_PICTURE_BYTES, evenly, with_suffix};
+use crate::bundle::{self, Bundle, Draft, InputSection, Manifest, Task, TaughtSection};
 use crate::config::Config;
 use crate::files;
 use crate::task::anomaly::RegionOfInterest;
@@ -26,7 +26,7 @@ use record::{configuration, record};
 use region::WantedRegion;
 use report::Summary;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,13 +47,6 @@ fn normal_pictures(
         }
         (normal, _) => Ok(normal.clone().unwrap_or_default()),
     }
-}
-
-/// `out` with a suffix to its name.
-fn with_suffix(out: &Path, suffix: &str) -> PathBuf {
-    let mut path = out.to_path_buf().into_os_string();
-    path.push(suffix);
-    path.into()
 }
 
 pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
@@ -144,16 +137,6 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
     Ok(ExitCode::SUCCESS)
 }
 
-/// At most so many of the files, spread evenly over them.
-fn evenly(files: Vec<PathBuf>, most: usize, limit: u64) -> Vec<PathBuf> {
-    let count = files.len();
-    if count <= most {
-        return files;
-    }
-    log::warn!("{most} of {count} pictures are used, spread evenly over all: --frames sets how many, {limit} at most");
-    (0..most).map(|i| files[i * count / most].clone()).collect()
-}
-
 /// Adds every picture that is not in the cache yet. Returns the files by key, and warnings about those that were left out.
 fn add_normal_pictures(
     trainer: &mut Trainer,
@@ -197,6 +180,13 @@ fn add_normal_pictures(
     Ok((by_key, left_out))
 }
 
+/// What the manifest says of the pictures.
+fn taught_with(pictures: &[TrainingPicture]) -> TaughtSection {
+    let date = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
+    let pictures = pictures.iter().filter(|picture| picture.copy == 0);
+    TaughtSection::new(pictures.map(|picture| (picture.quality.size, picture.quality.in_colour)), date)
+}
+
 fn write(
     arguments: &TeachArguments,
     backbone: &Bundle,
@@ -220,6 +210,7 @@ fn write(
     let mut section = model.section();
     section.region = region.map(|(wanted, region)| wanted.write(region, &mut draft)).transpose()?;
     section.tolerance = arguments.tolerance;
+    section.taught = Some(taught_with(trainer.pictures()));
     for (i, (scorer, matrix)) in section.scorer.iter_mut().zip(model.matrices()).enumerate() {
         scorer.statistics = format!("scorer-{i}.npy");
         draft.add(&scorer.statistics, &array(matrix.columns, &matrix.values)?)?;
@@ -227,6 +218,9 @@ fn write(
     let (calibration, half) = (model.calibration.to_matrix(), &model.half_distances);
     draft.add(&section.calibration, &array(calibration.columns, &calibration.values)?)?;
     draft.add(&section.heat.half_distances, &array(half.columns, &half.values)?)?;
+    for (name, bytes) in model.normal.files()? {
+        draft.add(&name, &bytes)?;
+    }
     draft.add("baseline.json", model.baseline(trainer.pictures()).to_json()?.as_bytes())?;
     let mut measured = BTreeMap::from([
         ("pictures".to_string(), toml::Value::Integer(trainer.originals() as i64)),

@@ -4,9 +4,6 @@
 use crate::bundle::{Bundle, BundleError};
 use serde::{Deserialize, Serialize};
 
-/// Its file name in a bundle.
-const FILE: &str = "baseline.json";
-
 /// Scores and image statistics of normal pictures.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 pub struct Baseline {
@@ -28,21 +25,24 @@ pub struct ImageStatsBaseline {
 }
 
 impl Baseline {
+    /// Its file name in a bundle.
+    pub const FILE: &str = "baseline.json";
+
     /// The baseline of a bundle, if it has one.
     ///
     /// # Errors
     /// [`BundleError::Bad`] where the file is malformed.
     pub fn of(bundle: &Bundle) -> Result<Option<Baseline>, BundleError> {
-        if !bundle.manifest().files.contains_key(FILE) {
+        if !bundle.manifest().files.contains_key(Baseline::FILE) {
             return Ok(None);
         }
-        let baseline: Baseline =
-            serde_json::from_slice(&bundle.read(FILE)?).map_err(|error| bundle.blame(FILE, error))?;
+        let baseline: Baseline = serde_json::from_slice(&bundle.read(Baseline::FILE)?)
+            .map_err(|error| bundle.blame(Baseline::FILE, error))?;
         let image_stats =
             baseline.image_stats.iter().flat_map(|image_stats| [&image_stats.brightness, &image_stats.sharpness]);
         for values in image_stats.chain([&baseline.scores]) {
             if values.is_empty() || !values.is_sorted() || !values.iter().all(|value| value.is_finite()) {
-                return Err(bundle.blame(FILE, "expected ascending numbers, at least one in each list"));
+                return Err(bundle.blame(Baseline::FILE, "expected ascending numbers, at least one in each list"));
             }
         }
         Ok(Some(baseline))
@@ -72,7 +72,7 @@ mod tests {
         for name in shipped.manifest().files.keys() {
             draft.add(name, &shipped.read(name).unwrap()).unwrap();
         }
-        json.into_iter().for_each(|json| draft.add(FILE, json.as_bytes()).unwrap());
+        json.into_iter().for_each(|json| draft.add(Baseline::FILE, json.as_bytes()).unwrap());
         draft.finish(shipped.manifest().clone()).unwrap();
         Baseline::of(&Bundle::open(&folder.path().join("x")).unwrap()).map_err(|error| error.to_string())
     }

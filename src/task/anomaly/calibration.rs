@@ -53,6 +53,18 @@ impl Calibration {
         Calibration { quantiles, tail }
     }
 
+    /// The same distribution about another median, as many times as wide.
+    pub fn moved(&self, from: f64, to: f64, width: f64) -> Calibration {
+        let quantiles = self.quantiles.iter().map(|quantile| f64::from((to + (quantile - from) * width) as f32));
+        Calibration { quantiles: quantiles.collect(), tail: f64::from((self.tail * width) as f32) }
+    }
+
+    /// The distribution of whichever of two batches has the higher sums: what is promised holds for both.
+    pub fn envelope(&self, other: &Calibration) -> Calibration {
+        let quantiles = self.quantiles.iter().zip(&other.quantiles).map(|(a, b)| a.max(*b));
+        Calibration { quantiles: quantiles.collect(), tail: self.tail.max(other.tail) }
+    }
+
     /// The matrix that a bundle stores: the quantiles, then the tail.
     pub fn to_matrix(&self) -> Matrix {
         let values: Vec<f32> = self.quantiles.iter().chain([&self.tail]).map(|&value| value as f32).collect();
@@ -120,9 +132,14 @@ impl SeverityScale {
         SeverityScale { limit, unit, threshold }
     }
 
+    /// The severity of a sum, below 0 where it is nearer than what was taught.
+    pub fn distance(&self, sum: f64) -> f64 {
+        1.0 + (sum - self.limit) / self.unit
+    }
+
     /// The severity of a frame, by its sum and its score: at least 1 if and only if the score reaches the threshold.
     pub fn severity(&self, sum: f64, score: f64) -> f64 {
-        let severity = 1.0 + (sum - self.limit) / self.unit;
+        let severity = self.distance(sum);
         // The two scales are rounded differently.
         if score >= self.threshold { severity.max(1.0) } else { severity.clamp(0.0, 1.0f64.next_down()) }
     }
@@ -202,6 +219,21 @@ mod tests {
     fn equal_frames_still_give_a_scale() {
         let calibration = Calibration::fit(&[3.0; 40]);
         assert!(calibration.score(2.9) < 0.5 && calibration.score(3.1) > 0.99);
+    }
+
+    #[test]
+    fn what_is_promised_holds_for_both_batches() {
+        let first = Calibration::fit(&(0..=1000).map(f64::from).collect::<Vec<f64>>());
+        let wider = first.moved(500.0, 700.0, 2.0);
+        assert_eq!((first.moved(500.0, 500.0, 1.0), first.envelope(&first)), (first.clone(), first.clone()));
+        assert!((wider.sum_at(0.5) - 700.0).abs() < 1e-3);
+        for score in [0.1, 0.5, 0.9, 0.99, 0.999] {
+            let (a, b) = (first.sum_at(score), wider.sum_at(score));
+            assert!((b - (700.0 + 2.0 * (a - 500.0))).abs() < 1e-2 * b.abs().max(1.0), "{score}: {a} {b}");
+            let both = first.envelope(&wider).sum_at(score);
+            assert!(both + 1e-6 >= a.max(b), "{score}: {both} {a} {b}");
+        }
+        assert!(Calibration::from_matrix(&first.envelope(&wider).to_matrix()).is_ok());
     }
 
     #[test]

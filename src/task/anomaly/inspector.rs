@@ -4,13 +4,14 @@ use super::calibration::{Calibration, SeverityScale};
 use super::cells::Cells;
 use super::heatmap::{Grid, Scratch, find_regions, heat};
 use super::image_stats::{ImageStats, ImageStatsMeter};
+use super::nuisance::Nuisance;
 use super::planes::{gather, planes_len};
-use super::pooled::pool;
+use super::pooled::{pool, pooled_len};
 use super::region::RegionOfInterest;
 use super::scorer::{Ensemble, Features, Matrix, Scorer, build_scorer};
 use super::verdict::Verdict;
-use super::view::{self, MIN_SIDE, View};
-use crate::bundle::{Bundle, BundleError, Method, Task};
+use super::view::{self, Layer, MIN_SIDE, View};
+use crate::bundle::{Bundle, BundleError, Method, Task, TaughtSection};
 use crate::task::error::TaskError;
 use lineside_engine::{Plan, npy};
 use lineside_picture::{Layout, Picture, Rect};
@@ -27,10 +28,14 @@ pub struct Inspector {
     region: Option<Arc<RegionOfInterest>>,
     /// That part of the last frame.
     inspected: Picture,
+    /// What it was taught with, where the bundle says so.
+    taught: Option<TaughtSection>,
     views: Vec<View>,
     /// By view: the features that the scorers use.
     needs: Vec<Needs>,
     features: Features,
+    /// What is taken out of the pooled features of a view.
+    nuisance: Option<(usize, Nuisance)>,
     sum: Ensemble,
     calibration: Calibration,
     heat_scorer: usize,
@@ -132,6 +137,12 @@ impl Inspector {
         if let Some(area) = region.as_ref().map(|region| region.area()) {
             inspected.reshape(Layout::Rgb, area.width, area.height);
         }
+        let nuisance = section.nuisance.as_ref().map(|part| {
+            let values = pooled_len(views[part.view].layers());
+            let nuisance = Nuisance::from_matrix(&matrix(bundle, &part.directions)?, values);
+            nuisance.map(|nuisance| (part.view, nuisance)).map_err(|problem| bundle.blame(&part.directions, problem))
+        });
+        let nuisance = nuisance.transpose()?;
         let calibration = Calibration::from_matrix(&matrix(bundle, &section.calibration)?);
         let calibration = calibration.map_err(|problem| bundle.blame(&section.calibration, problem))?;
         let threshold = threshold.unwrap_or(section.threshold);
@@ -139,9 +150,11 @@ impl Inspector {
             bundle: bundle.fingerprint().into(),
             region,
             inspected,
+            taught: section.taught.clone(),
             views,
             needs,
             features,
+            nuisance,
             sum,
             severity_scale: SeverityScale::new(&calibration, threshold),
             calibration,
@@ -175,6 +188,18 @@ impl Inspector {
         self.region.as_ref()
     }
 
+    /// Checks that frames of this width and height were taught, as a line does with each frame. Bundles that do not say what they
+    /// were taught with take every size.
+    ///
+    /// # Errors
+    /// [`TaskError::OtherSize`], which says what to do.
+    pub fn require_taught_size(&self, size: (usize, usize)) -> Result<(), TaskError> {
+        match self.taught.as_ref().and_then(|taught| taught.problem(size)) {
+            Some(problem) => Err(TaskError::OtherSize(problem)),
+            None => Ok(()),
+        }
+    }
+
     /// The plans of the backbone, one per view.
     pub fn plans(&self) -> impl Iterator<Item = &Plan> {
         self.views.iter().map(View::plan)
@@ -182,7 +207,8 @@ impl Inspector {
 
     /// Size of the scorers' statistics in bytes.
     pub fn statistics_bytes(&self) -> usize {
-        self.sum.scorers().map(Scorer::bytes).sum()
+        let nuisance = self.nuisance.as_ref().map_or(0, |(_, nuisance)| nuisance.bytes());
+        nuisance + self.sum.scorers().map(Scorer::bytes).sum::<usize>()
     }
 
     /// Resizes the frame, or the part of it that is inspected, to the backbone's views.
@@ -235,6 +261,22 @@ impl Inspector {
     /// # Errors
     /// As [`Inspector::judge`].
     pub fn judge_timed(&mut self, frame_size: (usize, usize), verdict: &mut Verdict) -> Result<Duration, TaskError> {
+        let backbone = self.extract()?;
+        if let Some((view, nuisance)) = self.nuisance.as_mut().filter(|(view, _)| self.needs[*view].pooled) {
+            nuisance.remove(&mut self.features.pooled[*view]);
+        }
+        self.previous_frame.clear();
+        self.previous_frame.extend_from_slice(self.views[0].fitted().data());
+        let sum = self.sum.score(&self.features);
+        self.score = self.calibration.score(sum);
+        self.severity = self.severity_scale.severity(sum, self.score);
+        self.sum_of_scores = sum;
+        self.repeat_verdict(frame_size, verdict);
+        Ok(backbone)
+    }
+
+    /// Extracts the features of the frame that was prepared last; returns the time that the backbone took.
+    pub(super) fn extract(&mut self) -> Result<Duration, TaskError> {
         let mut backbone = Duration::ZERO;
         for (at, (view, needs)) in self.views.iter_mut().zip(&self.needs).enumerate() {
             let start = Instant::now();
@@ -253,14 +295,22 @@ impl Inspector {
                 self.features.cells[at].join();
             }
         }
-        self.previous_frame.clear();
-        self.previous_frame.extend_from_slice(self.views[0].fitted().data());
-        let sum = self.sum.score(&self.features);
-        self.score = self.calibration.score(sum);
-        self.severity = self.severity_scale.severity(sum, self.score);
-        self.sum_of_scores = sum;
-        self.repeat_verdict(frame_size, verdict);
         Ok(backbone)
+    }
+
+    /// The features that were extracted last, the scorers, and what is taken out of the pooled features of a view.
+    pub(super) fn parts(&mut self) -> (&mut Features, &mut Ensemble, Option<&mut (usize, Nuisance)>) {
+        (&mut self.features, &mut self.sum, self.nuisance.as_mut())
+    }
+
+    /// The layers of a view's features.
+    pub(super) fn layers(&self, view: usize) -> &[Layer] {
+        self.views[view].layers()
+    }
+
+    /// The distribution of the sums of normal frames.
+    pub(super) fn calibration(&self) -> &Calibration {
+        &self.calibration
     }
 
     /// Writes the verdict on the frame judged last again, for a frame of the given size; with a region, of the size for which that

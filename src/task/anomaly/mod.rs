@@ -2,10 +2,13 @@
 //! input sizes; scorers, trained on normal parts, measure how far these features are from normal.
 //!
 //! ```text
-//! frame -- region -- view (each size) --+-- pooled --> image-level scorers --+
-//!                             +-- cells ---> patch-level scorers --+--> weighted sum -- calibration --> score 0..1
-//!                                                             +--> heatmap, regions
+//! frame -- region -- view (each size) --+-- pooled -- less nuisance --> image-level scorers --+
+//!                                       +-- cells, planes ---> patch-level scorers -----------+--> soft maximum -- calibration
+//!                                                                       +--> heatmap, regions           --> score 0..1, severity
 //! ```
+//!
+//! `teach/` makes a bundle from good parts, `recalibration/` takes a later batch into it: what batches differ by, the nuisance, is
+//! taken out of the pooled features.
 
 mod baseline;
 mod calibration;
@@ -15,9 +18,13 @@ mod image_stats;
 mod inspector;
 mod local_mean;
 mod metrics;
+mod normal_frames;
+mod nuisance;
 mod pixel_metrics;
 mod planes;
 mod pooled;
+mod pooled_scale;
+pub mod recalibration;
 mod region;
 mod scorer;
 pub mod teach;
@@ -29,6 +36,7 @@ pub use heatmap::Region;
 pub use image_stats::ImageStats;
 pub use inspector::Inspector;
 pub use metrics::{auroc, bootstrap_interval, f1, recall_at};
+pub use normal_frames::NormalFrames;
 pub use pixel_metrics::PixelMetrics;
 pub use region::{RegionError, RegionOfInterest, RegionShape, RegionSpec};
 pub use verdict::Verdict;

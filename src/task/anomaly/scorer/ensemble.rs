@@ -46,6 +46,20 @@ impl Ensemble {
         combine(self.combination, self.terms.iter_mut().map(value))
     }
 
+    /// The value of each scorer, in its own unit.
+    pub fn values(&mut self, features: &Features) -> Vec<f64> {
+        self.terms.iter_mut().map(|term| term.scorer.score(features)).collect()
+    }
+
+    /// The value of each image-level scorer of a view, in its own unit; `None` for the others.
+    pub fn image_level_values(&mut self, features: &Features, view: usize) -> Vec<Option<f64>> {
+        let value = |term: &mut Term| {
+            let is_asked = term.scorer.view() == view && term.scorer.distances().is_none();
+            is_asked.then(|| term.scorer.score(features))
+        };
+        self.terms.iter_mut().map(value).collect()
+    }
+
     /// The scorers, in their order.
     pub fn scorers(&self) -> impl ExactSizeIterator<Item = &dyn Scorer> {
         self.terms.iter().map(|term| &*term.scorer)

@@ -17,3 +17,4 @@ pub use interface::{Features, Scorer};
 pub use linear::CLIP;
 pub use matrix::Matrix;
 pub use place::place_columns;
+pub use product::dot_f32;

@@ -44,6 +44,8 @@ mod variation;
 
 pub use dataset_check::{DatasetCheck, FoldAssignment, check_dataset};
 pub use feature_cache::TrainingPicture;
+pub(in crate::task::anomaly) use folds::{assign_folds, near_duplicates};
+pub(in crate::task::anomaly) use quality::QualityMeter;
 pub use scheme::TeachError;
 pub use threshold_check::ThresholdCheck;
 pub use trained_model::{LabelGain, ScorerResult, ScorerStatistics, TrainedModel};

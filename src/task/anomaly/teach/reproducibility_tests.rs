@@ -87,7 +87,7 @@ fn key(number: u64) -> String {
 fn trainer(folder: &Path, labelled: bool, threads: usize) -> Trainer {
     let backbone = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/backbone-tiny");
     let backbone = Bundle::open(&backbone).unwrap();
-    let mut trainer = Trainer::new(&backbone, (20, if labelled { 4 } else { 0 }), folder, threads).unwrap();
+    let mut trainer = Trainer::new(&backbone, (20, if labelled { 4 } else { 0 }), None, None, folder, threads).unwrap();
     for number in 0..20 {
         trainer.add_normal(format!("part-{number}"), key(number), &part(number)).unwrap();
     }
@@ -95,7 +95,11 @@ fn trainer(folder: &Path, labelled: bool, threads: usize) -> Trainer {
         let (picture, mask) = defect(number);
         let key = key(1000 + number);
         let hosts = trainer.hosts(&key);
-        let hosts: Vec<_> = hosts.into_iter().map(|host| (self::key(host as u64), part(host as u64))).collect();
+        let hosts: Vec<_> = hosts
+            .into_iter()
+            .map(|host| (host / (1 + trainer.copies())) as u64)
+            .map(|host| (self::key(host), part(host)))
+            .collect();
         let kind = ["bar", "stain"][number as usize % 2].to_string();
         let defect = LabelledDefect { name: format!("defect-{number}"), key, kind, picture: &picture };
         trainer.add_defect(defect, Some(&mask), &hosts).unwrap();

@@ -8,6 +8,7 @@ use crate::bundle::{AnomalySection, HeatSection, Method, ScorerSection};
 use crate::task::anomaly::baseline::{Baseline, ImageStatsBaseline};
 use crate::task::anomaly::calibration::Calibration;
 use crate::task::anomaly::image_stats::ImageStats;
+use crate::task::anomaly::normal_frames::NormalFrames;
 use crate::task::anomaly::scorer::Matrix;
 use std::collections::BTreeMap;
 
@@ -82,6 +83,8 @@ pub struct TrainedModel {
     pub sums: Vec<f64>,
     /// Pictures far from all others, by number.
     pub outliers: Vec<usize>,
+    /// Good frames for recalibration.
+    pub normal: NormalFrames,
     /// The results of all candidates.
     pub candidates: Vec<ScorerResult>,
     /// Area under the ROC curve of the score, held-out normal pictures against held-out synthetic defects.
@@ -100,6 +103,9 @@ impl TrainedModel {
             combination: COMBINATION,
             region: None,
             tolerance: None,
+            taught: None,
+            normal: Some(self.normal.section()),
+            nuisance: None,
             heat: HeatSection { scorer: self.heat_scorer, half_distances: "heat.npy".into() },
             scorer: self.scorers.iter().map(|scorer| scorer.section.clone()).collect(),
         }

@@ -9,14 +9,20 @@ use super::dataset_check::FoldAssignment;
 use super::false_alarms::{FewPictures, false_alarm_interval};
 use super::feature_cache::FeatureCache;
 use super::fold_data::FoldData;
-use super::scheme::{CANDIDATES, HEATMAP, Scale, TeachError};
-use super::selection::{HeldOutScore, auroc_by_fold, auroc_combined, combined, is_worse, terms};
+use super::scheme::{CANDIDATES, HEATMAP, IMAGE_LEVEL, Scale, TeachError};
+use super::selection::{HeldOutScore, HeldOutScores, auroc_by_fold, auroc_combined, combined, is_worse, terms};
+use super::standardizer::Standardizer;
 use super::threshold_check::ThresholdCheck;
 use super::trained_model::{
     LabelGain, ScorerResult, ScorerStatistics, TrainedModel, half_distances, outliers, threshold,
 };
 use crate::task::anomaly::calibration::Calibration;
+use crate::task::anomaly::normal_frames::{GoodFrame, NormalFrames};
+use crate::task::anomaly::pooled_scale::PooledScale;
 use crate::task::anomaly::view::Layer;
+
+/// The fold whose pictures a bundle keeps.
+const KEPT_FOLD: usize = 0;
 
 /// What training starts from.
 pub struct TrainingInput<'a> {
@@ -79,6 +85,7 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
     }
     let matrix = data.train(HEATMAP, helped)?;
     scorers.push(ScorerStatistics { section: HEATMAP.section(Scale::IDENTITY, 0.0), matrix });
+    let normal = normal_frames(&mut data, &cached, &held_out, &selected, helped)?;
     let threshold = threshold(&calibration, &labelled_sums, share);
     let painted = combined(&held_out, &selected, &terms, |scores| &scores.synthetic);
     let reaches = |sum: f64| calibration.score(sum) >= threshold;
@@ -100,6 +107,7 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
         selected: selected.contains(&candidate),
     });
     Ok(TrainedModel {
+        normal,
         scorers,
         heat_scorer: selected.len(),
         half_distances: half_distances(&distances),
@@ -114,4 +122,36 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
         calibration,
         sums: normal_sums,
     })
+}
+
+/// What the bundle keeps of the pictures for recalibration. Trains the selected image-level scorers without one fold.
+fn normal_frames(
+    data: &mut FoldData<'_>,
+    cached: &CachedFeatures<'_>,
+    held_out: &[HeldOutScores],
+    selected: &[usize],
+    use_labels: bool,
+) -> Result<NormalFrames, TeachError> {
+    let folds = &cached.assignment.folds;
+    let rows: Vec<&[u16]> = (0..folds.len()).map(|picture| cached.pooled.of_picture(picture)).collect();
+    let Standardizer { means, scales } = Standardizer::fit(&rows, |_| true);
+    data.hold_out(Some(KEPT_FOLD));
+    let trained = selected.iter().map(|&candidate| match CANDIDATES[candidate] {
+        spec if spec.top.is_none() && spec.view == IMAGE_LEVEL => data.train(spec, use_labels).map(Some),
+        _ => Ok(None),
+    });
+    // The scorer behind the heatmap is no part of the sum.
+    let matrices = trained.chain([Ok(None)]).collect::<Result<Vec<_>, TeachError>>()?;
+    data.hold_out(None);
+    let frames: Vec<GoodFrame> = rows
+        .iter()
+        .enumerate()
+        .map(|(picture, row)| {
+            let values = selected.iter().map(|&candidate| held_out[candidate].normal[picture].value);
+            ((folds[picture] == KEPT_FOLD).then_some(*row), values.chain([0.0]).collect())
+        })
+        .collect();
+    let mut normal = NormalFrames::new(IMAGE_LEVEL, PooledScale { means, scales }, matrices);
+    normal.extend(0, &frames);
+    Ok(normal)
 }

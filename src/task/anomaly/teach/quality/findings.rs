@@ -27,6 +27,8 @@ const CONTRAST_PART: f64 = 8.0;
 const SHARPNESS_PART: f64 = 2.0;
 /// An outlier is this many standard deviations, estimated by the median absolute deviation, from the median.
 const OUTLIER: f64 = 4.0;
+/// Aspect ratios are the same up to this share.
+const ASPECT_TOLERANCE: f64 = 0.02;
 /// The most files that are named; others are counted.
 const MAX_NAMED: usize = 10;
 
@@ -93,6 +95,8 @@ pub enum Finding {
         of: usize,
         /// The number of sizes.
         sizes: usize,
+        /// Pictures whose aspect ratio differs from the most frequent size's by more than 2 %.
+        other_aspect: usize,
         /// The others.
         others: Vec<String>,
     },
@@ -146,15 +150,19 @@ impl Display for Finding {
                 write!(out, "overexposed over more than 30 % of their area, unlike the others: {}", Names(files))
             }
             Finding::Blurred(files) => write!(out, "blurred, less than half as sharp as the others: {}", Names(files)),
-            Finding::MixedSizes { count, of, sizes, .. } if 2 * count < *of => {
-                write!(
-                    out,
-                    "{of} pictures of {sizes} sizes: all will be stretched to the same shape; crop them to one size"
-                )
-            }
-            Finding::MixedSizes { usual, count, of, others, .. } => {
-                write!(out, "{count} of {of} pictures are {}x{}, others are not: {}", usual.0, usual.1, Names(others))
-            }
+            Finding::MixedSizes { usual, count, of, sizes, other_aspect, .. } if 2 * count < *of => write!(
+                out,
+                "{of} pictures of {sizes} sizes, {other_aspect} of another aspect ratio than {}x{}: all will be stretched to the same \
+                 shape; crop them to one size",
+                usual.0, usual.1
+            ),
+            Finding::MixedSizes { usual, count, of, other_aspect, others, .. } => write!(
+                out,
+                "{count} of {of} pictures are {}x{}, others are not ({other_aspect} of another aspect ratio): {}",
+                usual.0,
+                usual.1,
+                Names(others)
+            ),
         }
     }
 }
@@ -234,7 +242,10 @@ pub fn findings(files: &[String], qualities: &[PictureQuality]) -> Vec<Finding> 
     let (usual, sizes) = most_frequent(qualities.iter().map(|q| q.size));
     let others = named(&|q| q.size != usual);
     if !others.is_empty() {
-        found.push(Finding::MixedSizes { usual, count: of - others.len(), of, sizes, others });
+        let aspect = |size: (usize, usize)| size.0 as f64 / size.1.max(1) as f64;
+        let is_other = |q: &&PictureQuality| (aspect(q.size) / aspect(usual) - 1.0).abs() > ASPECT_TOLERANCE;
+        let other_aspect = qualities.iter().filter(is_other).count();
+        found.push(Finding::MixedSizes { usual, count: of - others.len(), of, sizes, other_aspect, others });
     }
     found
 }

@@ -11,6 +11,7 @@ fn good(count: usize) -> Vec<PictureQuality> {
             overexposed: 0.01,
             black: 0.02,
             contrast: 30.0 + (i % 5) as f64,
+            in_colour: true,
             sharpness: 0.2 + 0.01 * (i % 7) as f64,
             thumbnail: thumbnail(i + 1),
         })
@@ -78,17 +79,20 @@ fn outliers_are_named() {
     assert_eq!(
         changed(12, |q| q.size = (320, 240)),
         warned(
-            "28 of 40 pictures are 640x480, others are not: 00.png, 01.png, 02.png, 03.png, 04.png, 05.png, 06.png, \
-             07.png, 08.png, 09.png and 2 more"
+            "28 of 40 pictures are 640x480, others are not (0 of another aspect ratio): 00.png, 01.png, 02.png, 03.png, \
+             04.png, 05.png, 06.png, 07.png, 08.png, 09.png and 2 more"
         )
     );
+    let square = changed(1, |q| q.size = (480, 480));
+    assert_eq!(square, warned("39 of 40 pictures are 640x480, others are not (1 of another aspect ratio): 00.png"));
 }
 
 #[test]
 fn a_set_of_many_sizes_gets_one_warning() {
     let mut mixed = good(40);
     mixed.iter_mut().enumerate().for_each(|(i, quality)| quality.size = (100 + i / 2, 200));
-    let line = "40 pictures of 20 sizes: all will be stretched to the same shape; crop them to one size";
+    let line = "40 pictures of 20 sizes, 36 of another aspect ratio than 100x200: all will be stretched to the same shape; crop them \
+                to one size";
     assert_eq!(lines(&mixed), [(Severity::Warn, line.into())]);
 }
 

@@ -15,6 +15,9 @@ const BLACK: u8 = 5;
 pub struct PictureQuality {
     /// Width and height, pixels.
     pub size: (usize, usize),
+    /// Whether it is in colour.
+    #[serde(default)]
+    pub in_colour: bool,
     /// Mean, grey levels.
     pub mean: f64,
     /// Share of the pixels of 250 and more.
@@ -83,6 +86,7 @@ impl QualityMeter {
         let (_, laplacian) = moments(laplacian(&self.reduced));
         Ok(PictureQuality {
             size,
+            in_colour: picture.layout() == Layout::Rgb,
             mean,
             overexposed: share(|v| v >= CLIPPED),
             black: share(|v| v <= BLACK),
