@@ -90,12 +90,12 @@ fn teaching_goes_on_where_it_was_stopped_and_comes_to_the_same() {
         .spawn()
         .unwrap();
     let notes = folder.path().join("broken.teaching/normal/pictures.jsonl");
-    // Killed once it has seen a few pictures.
+    // Killed once it has seen a few pictures, each with its copies.
     let seen = || std::fs::read_to_string(&notes).map_or(0, |text| text.lines().count());
-    eventually("four pictures", || (seen() >= 4 || child.try_wait().unwrap().is_some()).then_some(()));
+    eventually("two pictures", || (seen() >= 11 || child.try_wait().unwrap().is_some()).then_some(()));
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(seen() >= 4 && !broken.exists(), "{}", seen());
+    assert!(seen() >= 11 && !broken.exists(), "{}", seen());
     let (ok, said) = output_of(&["teach", "--normal", arg(&normal), "--out", arg(&broken)]);
     assert!(ok && said.contains("resuming the training that was interrupted"), "{said}");
     for file in ["scorer-0.npy", "calibration.npy", "baseline.json"] {
@@ -193,7 +193,7 @@ fn what_the_user_states_to_vary_is_taught_and_told() {
         serde_json::from_str::<serde_json::Value>(&json).unwrap()["false_alarm_rate"].as_f64().unwrap()
     };
     let (without, with) = (alarms(&plain), alarms(&wide));
-    assert!(without > 0.5 && with < 0.25, "{without} {with}");
+    assert!(without > 0.3 && with < 0.2, "{without} {with}");
 }
 
 #[test]

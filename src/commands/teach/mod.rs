@@ -149,6 +149,7 @@ fn add_normal_pictures(
     }
     let progress = ProgressReporter::new("looking", files.len() as u64);
     let (mut picture, mut by_key, mut left_out) = (Picture::default(), HashMap::new(), Vec::new());
+    let mut last_cached = None;
     for (i, file) in files.iter().enumerate() {
         progress.at(i as u64);
         let name = file.display().to_string();
@@ -162,7 +163,13 @@ fn add_normal_pictures(
         let key = reader.key(&bytes);
         if by_key.insert(key.clone(), file.clone()).is_some() {
             left_out.push(format!("{name}: a copy of an earlier file; left out"));
-        } else if !cached.contains(&key) {
+        } else if cached.contains(&key) {
+            last_cached = Some(file);
+        } else {
+            if let Some(before) = last_cached.take() {
+                reader.read(before, &mut picture)?;
+                trainer.resume_after(&picture);
+            }
             if let Err(error) = reader.decode(file, &bytes, &mut picture) {
                 left_out.push(format!("{name}: {error}; left out"));
                 continue;

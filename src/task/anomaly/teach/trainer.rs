@@ -201,6 +201,12 @@ impl Trainer {
         Ok(self.normal.add(TrainingPicture { image_stats, ..entry }, &samples)?)
     }
 
+    /// To be called with the last normal picture in the cache before another one is added: pieces of it are painted into that one, as
+    /// if training had not been interrupted.
+    pub fn resume_after(&mut self, picture: &Picture) {
+        self.donor.copy_from(picture);
+    }
+
     /// The normal pictures, by number, into which the labelled defect with this key is to be transplanted: others for each
     /// defect, and the same in every run.
     pub fn hosts(&self, key: &str) -> Vec<usize> {
