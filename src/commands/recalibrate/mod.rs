@@ -18,7 +18,7 @@ use crate::task::anomaly::{Baseline, NormalFrames};
 use anyhow::Context;
 use lineside_engine::{Tensor, npy};
 use lineside_picture::Picture;
-use report::Summary;
+use report::SideBySide;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -70,7 +70,7 @@ fn calibrate(arguments: &RecalibrateArguments, bundle: &Bundle, good: &Path, out
         );
     }
     write(bundle, out, &result).with_context(cannot_write)?;
-    let summary = Summary {
+    let summary = SideBySide {
         report: &result.report,
         bundle: &arguments.bundle,
         out,

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// What is reported.
-pub struct Summary<'a> {
+pub struct SideBySide<'a> {
     /// What changed.
     pub report: &'a RecalibrationReport,
     /// The bundle as it was named.
@@ -24,10 +24,10 @@ pub struct Summary<'a> {
     pub seconds: f64,
 }
 
-impl Summary<'_> {
+impl SideBySide<'_> {
     /// Prints the report as JSON.
     pub fn print_json(&self) -> anyhow::Result<()> {
-        let Summary { report, bundle, out, threshold, left_out, seconds, .. } = self;
+        let SideBySide { report, bundle, out, threshold, left_out, seconds, .. } = self;
         let taught = report.taught.map(|[frames, before, after]| {
             serde_json::json!({ "frames": frames, "false_alarms_before": before, "false_alarms_after": after })
         });
@@ -42,7 +42,7 @@ impl Summary<'_> {
 
     /// Prints the report as text.
     pub fn print_text(&self) -> std::io::Result<()> {
-        let Summary { report, out, seconds, .. } = self;
+        let SideBySide { report, out, seconds, .. } = self;
         let RecalibrationReport { frames, false_alarms_before, false_alarms_after, .. } = report;
         let mut to = crate::commands::stdout();
         writeln!(to, "recalibrated with {frames} good frames, in {seconds:.0} s   {:>8} {:>8}", "old", "new")?;
