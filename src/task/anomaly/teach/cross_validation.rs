@@ -124,9 +124,7 @@ impl CrossValidator<'_> {
         for (candidate, scores) in new.into_iter().zip(scores) {
             held_out[candidate] = scores;
         }
-        // Patch-level scorers see the same features and form one family; each other scorer is a family of its own.
-        let families = CANDIDATES.iter().enumerate().map(|(c, spec)| if spec.view == PATCH_LEVEL { 0 } else { 1 + c });
-        let selected = select(&held_out, &families.collect::<Vec<usize>>());
+        let selected = select(&held_out, &CANDIDATES.map(ScorerSpec::family));
         Ok(CrossValidation { held_out, selected })
     }
 

@@ -37,6 +37,16 @@ impl ScorerSpec {
         ScorerSpec { method, view: PATCH_LEVEL, top: Some(0.05) }
     }
 
+    /// The features that it uses: cells of the smaller view, pooled features, or planes. One scorer of each is enough; of the image-level
+    /// ones `subspace` takes a change of light or batch for a defect more than `linear` does (docs/anomaly.md).
+    pub fn family(self) -> usize {
+        match self {
+            ScorerSpec { view: PATCH_LEVEL, .. } => 0,
+            ScorerSpec { top: None, .. } => 1,
+            ScorerSpec { .. } => 2,
+        }
+    }
+
     /// Its section in a manifest, without the name of its file.
     pub fn section(self, scale: Scale, weight: f64) -> ScorerSection {
         let ScorerSpec { method, view, top } = self;
@@ -50,8 +60,8 @@ pub const CANDIDATES: [ScorerSpec; 6] = [
     ScorerSpec::patch_level(Method::Contrast),
     ScorerSpec::patch_level(Method::Gaussian),
     ScorerSpec::patch_level(Method::Bank),
-    ScorerSpec::image_level(Method::Subspace),
     ScorerSpec::image_level(Method::Linear),
+    ScorerSpec::image_level(Method::Subspace),
     ScorerSpec { method: Method::Place, view: IMAGE_LEVEL, top: Some(0.01) },
 ];
 
