@@ -15,6 +15,11 @@ pub fn planes_len(layers: &[Layer], each: usize) -> usize {
     layers.iter().map(|layer| each.min(layer.channels) * layer.plane()).sum()
 }
 
+/// Values of a vector from `each` planes of every layer; a layer with fewer gives what it has.
+pub fn vector_len(layers: &[Layer], each: usize) -> usize {
+    layers.iter().map(|layer| each.min(layer.channels)).sum()
+}
+
 /// Writes `each` evenly spaced planes of every layer to `out`, one after the other.
 pub fn gather(features: FeatureMaps<'_>, each: usize, out: &mut Vec<u8>) {
     out.clear();
@@ -30,6 +35,7 @@ pub fn gather(features: FeatureMaps<'_>, each: usize, out: &mut Vec<u8>) {
 /// A vector for each place on the grid of the first layer. Its buffers are reused.
 pub struct PlaceVectors {
     layers: Vec<Layer>,
+    /// Planes of each layer, where it has as many.
     each: usize,
     /// `[places, values]`
     vectors: Vec<f32>,
@@ -37,38 +43,31 @@ pub struct PlaceVectors {
 }
 
 impl PlaceVectors {
-    /// For `each` planes of every layer; a layer has the first one's grid or half of it, as [`Cells::new`](super::cells::Cells::new)
-    /// checks.
-    ///
-    /// # Errors
-    /// One line, where a layer has fewer planes.
-    pub fn new(layers: &[Layer], each: usize) -> Result<PlaceVectors, String> {
-        let fewest = layers.iter().map(|layer| layer.channels).min().unwrap_or(0);
-        if !(1..=fewest).contains(&each) {
-            return Err(format!("{each} planes of each layer are needed, and one has {fewest}"));
-        }
+    /// For `each` planes of every layer, at least one; a layer has the first one's grid or half of it, as
+    /// [`Cells::new`](super::cells::Cells::new) checks.
+    pub fn new(layers: &[Layer], each: usize) -> PlaceVectors {
         let places = layers.first().map_or(0, Layer::plane);
-        let layers = layers.to_vec();
-        Ok(PlaceVectors { vectors: vec![0.0; places * each * layers.len()], plane: vec![0.0; places], each, layers })
+        let vectors = vec![0.0; places * vector_len(layers, each)];
+        PlaceVectors { vectors, plane: vec![0.0; places], each, layers: layers.to_vec() }
     }
 
     /// Values in a vector.
     pub fn values(&self) -> usize {
-        self.each * self.layers.len()
+        vector_len(&self.layers, self.each)
     }
 
     /// Places, that is vectors.
     pub fn places(&self) -> usize {
-        self.vectors.len() / self.values()
+        self.plane.len()
     }
 
     /// Fills the vectors from the planes that [`gather`] wrote.
     pub fn fill(&mut self, mut planes: &[u8]) {
-        let values = self.values();
+        let values = self.values().max(1);
         let grid = self.layers.first().map(|layer| (layer.columns, layer.rows));
         let mut at = 0;
         for layer in &self.layers {
-            for _ in 0..self.each {
+            for _ in 0..self.each.min(layer.channels) {
                 let (plane, rest) = planes.split_at(layer.plane().min(planes.len()));
                 planes = rest;
                 let normal = &mut self.plane[..layer.plane()];
@@ -89,7 +88,7 @@ impl PlaceVectors {
 
     /// The vector of each place, row by row.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[f32]> {
-        self.vectors.chunks_exact(self.values())
+        self.vectors.chunks_exact(self.values().max(1))
     }
 }
 
@@ -123,13 +122,14 @@ mod tests {
 
     #[test]
     fn vectors_are_in_standard_deviations_of_their_own_frame() {
-        let mut vectors = PlaceVectors::new(&LAYERS, 1).unwrap();
+        let mut vectors = PlaceVectors::new(&LAYERS, 1);
         assert_eq!((vectors.places(), vectors.values()), (4, 2));
         // Mean 72, deviation 27; a plane of one value has no deviation.
         vectors.fill(&[45, 45, 99, 99, 7]);
         let own = 27.0f32 / 27.25;
         let expected = [[-own, 0.0], [-own, 0.0], [own, 0.0], [own, 0.0]];
         assert!(vectors.iter().zip(expected).all(|(a, b)| (a[0] - b[0]).abs() < 1e-6 && a[1] == b[1]));
-        assert!(PlaceVectors::new(&LAYERS, 3).is_err() && PlaceVectors::new(&LAYERS, 0).is_err());
+        // The second layer has two planes.
+        assert_eq!([1, 2, 3, 4, 5].map(|each| PlaceVectors::new(&LAYERS, each).values()), [2, 4, 5, 6, 6]);
     }
 }

@@ -5,7 +5,7 @@
 use super::interface::{Features, Scorer};
 use super::matrix::Matrix;
 use super::patch_distances::{FRACTION, PatchDistances};
-use crate::task::anomaly::planes::PlaceVectors;
+use crate::task::anomaly::planes::{PlaceVectors, vector_len};
 use crate::task::anomaly::view::Layer;
 use multiversion::multiversion;
 
@@ -31,8 +31,12 @@ impl PlaceScorer {
     /// # Errors
     /// One line, where the matrix does not fit the layers.
     pub fn new(view: usize, layers: &[Layer], top: f64, matrix: &Matrix) -> Result<PlaceScorer, String> {
-        let each = (1..).take_while(|each| place_columns(each * layers.len()) <= matrix.columns).last().unwrap_or(1);
-        let vectors = PlaceVectors::new(layers, each)?;
+        let most = layers.iter().map(|layer| layer.channels).max().unwrap_or(0);
+        let fits = |each: &usize| place_columns(vector_len(layers, *each)) == matrix.columns;
+        let each = (1..=most).find(fits).ok_or_else(|| {
+            format!("{} columns: no number of planes of these layers has so many statistics", matrix.columns)
+        })?;
+        let vectors = PlaceVectors::new(layers, each);
         matrix.check(place_columns(vectors.values()), vectors.places())?;
         let values = vectors.values();
         Ok(PlaceScorer {
@@ -121,5 +125,7 @@ mod tests {
         }
         let short = Matrix { columns: place_columns(2), values: row(a).to_vec() };
         assert!(PlaceScorer::new(0, &layers, 1.0, &short).is_err());
+        let odd = Matrix { columns: 3, values: vec![1.0; 6] };
+        assert!(PlaceScorer::new(0, &layers, 1.0, &odd).is_err_and(|problem| problem.starts_with("3 columns")));
     }
 }

@@ -141,7 +141,7 @@ impl<'a> CachedFeatures<'a> {
         let pictures = assignment.folds.len();
         let folds = assignment.folds.iter().max().map_or(0, |last| last + 1);
         let (mut cells, mut fine) = (cell_buffer(layers[PATCH_LEVEL])?, cell_buffer(layers[IMAGE_LEVEL])?);
-        let mut vectors = place_vectors(layers[IMAGE_LEVEL]).map_err(TeachError::Refused)?;
+        let mut vectors = place_vectors(layers[IMAGE_LEVEL]);
         let mut cached = CachedFeatures {
             cache,
             assignment,

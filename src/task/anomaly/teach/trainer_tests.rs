@@ -38,7 +38,8 @@ fn what_lies_outside_a_region_does_not_teach() {
     };
     let taught = |seed: u32| {
         let folder = tempfile::tempdir().unwrap();
-        let mut trainer = Trainer::new(&backbone, (2, 2), None, Some(Arc::clone(&region)), folder.path(), 1).unwrap();
+        // As if thirty pictures were to come: fewer are joined by copies, in which the whole frame moves.
+        let mut trainer = Trainer::new(&backbone, (30, 2), None, Some(Arc::clone(&region)), folder.path(), 1).unwrap();
         for number in 0..2 {
             let frame = frame(&region, seed + number);
             trainer.add_normal(format!("{number}.png"), number.to_string(), &frame).unwrap();
