@@ -170,7 +170,7 @@ fn what_the_user_states_to_vary_is_taught_and_told() {
         assert!(std::fs::read(wide.join(file)).unwrap() == std::fs::read(again.join(file)).unwrap(), "{file}");
     }
     let line = folder.path().join("line.toml");
-    let text = format!("[source.pattern]\nwidth = 64\nheight = 48\n[anomaly]\nbundle = {:?}\n", arg(&wide));
+    let text = format!("[source.pattern]\nwidth = 320\nheight = 240\n[anomaly]\nbundle = {:?}\n", arg(&wide));
     std::fs::write(&line, text).unwrap();
     let check = succeed(&["check", arg(&line)]);
     assert!(check.contains("varies   turn=2deg,light=40% beyond what was taught"), "{check}");
