@@ -64,7 +64,8 @@ pub fn terms(candidates: &[HeldOutScores]) -> Vec<CandidateTerm> {
 
 /// Selects candidates, by number: of all combinations with at most one candidate per family, the largest set within one standard error
 /// of the best AUROC; of several such sets, the one whose candidates come first. `families` holds each candidate's family;
-/// members of a family use the same features. One that cannot tell defects from normal pictures joins no other. Only synthetic defects decide: labelled ones are few and of known kinds.
+/// members of a family use the same features. One that cannot tell defects from normal pictures joins no other. Only synthetic defects
+/// decide: labelled ones are few and of known kinds.
 pub fn select(candidates: &[HeldOutScores], families: &[usize]) -> Vec<usize> {
     let distinct = |set: &[usize]| set.iter().all(|a| set.iter().all(|b| a == b || families[*a] != families[*b]));
     let terms = terms(candidates);
