@@ -1,9 +1,10 @@
-//! Calibration: from the sum of the scorers to a score with a meaning, the share of normal frames that score lower.
+//! Calibration: from the combined value of the scorers, their sum for short, to a score with a meaning: the share of normal frames that
+//! score lower.
 //!
-//! The share is read off the sums of frames that were held out in training. Above the 90 % quantile, or of few frames a lower one, where single frames would
-//! decide, an exponential tail takes over (the excess over a high quantile is close to a generalized Pareto distribution, Pickands
-//! 1975; the exponential is its middle case), so that a threshold for one false alarm in a thousand frames can be set from a few
-//! hundred.
+//! The share is read off the sums of frames that were held out in training. Above the 90 % quantile, or of few frames a lower one,
+//! where single frames would decide, an exponential tail takes over (the excess over a high quantile is close to a generalized Pareto
+//! distribution, Pickands 1975; the exponential is its middle case), so that a threshold for one false alarm in a thousand frames can
+//! be set from a few hundred.
 
 use super::scorer::Matrix;
 

@@ -13,7 +13,7 @@ pub struct Verdict {
     pub score: f64,
     /// How far the frame is from normal: 0 like what was taught, 1 at the threshold, and beyond (`calibration.rs`).
     pub severity: f64,
-    /// The weighted sum of the scorers, from which score and severity follow. It orders all frames: defects whose scores are all 1.0,
+    /// The combined value of the scorers, from which score and severity follow. It orders all frames: defects whose scores are all 1.0,
     /// and normal frames whose severities are all 0.
     pub sum: f64,
     /// The score from which on a frame counts as a defect.

@@ -10,12 +10,14 @@
 //!                        +-- moments.rs, directions.rs ----------+
 //!                        +-- coreset.rs -------------------------+-- cross_validation.rs: candidates trained without each fold
 //!                        +-- standardizer.rs, logistic.rs, subspace.rs --+             and scored on that fold
+//!                        +-- place.rs: what each place of the frame looks like --+
 //!
-//! held-out scores -- selection.rs --> the sum of scorers that separates defects best
+//! held-out scores -- selection.rs --> the scorers whose combination separates defects best
 //!                 -- training.rs (false_alarms.rs) --> threshold and its confidence interval: trained_model.rs
 //! ```
 //!
-//! `scheme.rs` holds the candidates, the views and the types that all of these share.
+//! `scheme.rs` holds the candidates, the views and the types that all of these share; `matrix_product.rs` has products that are the same on
+//! every CPU.
 
 mod cached_features;
 mod coreset;

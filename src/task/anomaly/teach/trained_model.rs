@@ -36,7 +36,7 @@ pub struct LabelGain {
     pub helped: bool,
     /// By label: its kind of defect.
     pub kinds: Vec<String>,
-    /// By label: its sum of scorers when it was held out.
+    /// By label: its combined value of the scorers when it was held out.
     pub sums: Vec<f64>,
 }
 

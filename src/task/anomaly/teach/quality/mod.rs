@@ -1,4 +1,5 @@
-//! The quality of a set of pictures: `meter.rs` measures each picture, `findings.rs` judges the set by these figures.
+//! The quality of a set of pictures: `meter.rs` measures each picture, `findings.rs` judges the set by these figures,
+//! `products.rs` whether it shows two products.
 
 mod findings;
 mod meter;
