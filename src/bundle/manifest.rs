@@ -5,6 +5,7 @@ use super::error::BundleError;
 use super::region::RegionSection;
 use super::taught::TaughtSection;
 use super::tolerance::Tolerance;
+use super::view_size::ViewSize;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
@@ -88,8 +89,8 @@ pub enum Channels {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnomalySection {
-    /// The sides of the squares to which a frame is resized for the backbone, in pixels.
-    pub views: Vec<usize>,
+    /// The sizes to which a frame is resized for the backbone.
+    pub views: Vec<ViewSize>,
     /// The score from which on a frame counts as defect, 0..1.
     pub threshold: f64,
     /// The file with the distribution of sums on normal frames, which turns a sum into a score.
@@ -313,8 +314,9 @@ impl AnomalySection {
     }
 
     fn problem(&self) -> Option<String> {
-        if self.views.is_empty() || self.views.iter().any(|side| !(32..=1024).contains(side) || side % 32 != 0) {
-            return Some(format!("anomaly.views must be multiples of 32 in 32..1024, found {:?}", self.views));
+        if self.views.is_empty() || !self.views.iter().all(|view| view.is_sound()) {
+            let found: Vec<String> = self.views.iter().map(ViewSize::to_string).collect();
+            return Some(format!("anomaly.views must be multiples of 32 in 32..1024, found {}", found.join(", ")));
         }
         if self.heat.scorer >= self.scorer.len() {
             return Some(format!("anomaly.heat.scorer = {}, but there are {}", self.heat.scorer, self.scorer.len()));
@@ -425,8 +427,13 @@ weight = 1.0
             (("frame = [640, 480]", "frame = [640]"), "b/bundle.toml:16: invalid length 1"),
             (
                 ("views = [64, 32]", "views = [64, 33]"),
-                "anomaly.views must be multiples of 32 in 32..1024, found [64, 33]",
+                "anomaly.views must be multiples of 32 in 32..1024, found 64x64, 33x33",
             ),
+            (
+                ("views = [64, 32]", "views = [[64, 2048], 32]"),
+                "anomaly.views must be multiples of 32 in 32..1024, found 64x2048, 32x32",
+            ),
+            (("views = [64, 32]", "views = [[64], 32]"), "expected the side of a square, or [width, height]"),
             (("scorer = 0", "scorer = 1"), "anomaly.heat.scorer = 1, but there are 1"),
             (
                 ("view = 1", "view = 2"),

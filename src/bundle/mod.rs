@@ -12,6 +12,7 @@ mod region;
 mod swap;
 mod taught;
 mod tolerance;
+mod view_size;
 
 pub use batch::{NormalSection, NuisanceSection};
 pub use draft::Draft;
@@ -29,3 +30,4 @@ pub use region::RegionSection;
 pub use swap::swap_into_place;
 pub use taught::{SizeMatch, SizeRange, TaughtSection, TaughtSize};
 pub use tolerance::Tolerance;
+pub use view_size::ViewSize;

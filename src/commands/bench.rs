@@ -203,8 +203,10 @@ fn verdict(arguments: &BenchArguments) -> anyhow::Result<Option<Verdicts>> {
     if bundle.manifest().task != Task::Anomaly {
         return Ok(None);
     }
-    let mut inspector = Inspector::new(&bundle, None)?;
-    let size = inspector.region().map_or((640, 480), |region| region.frame_size());
+    let mut inspector = Inspector::with_threads(&bundle, None, arguments.threads as usize)?;
+    let taught = bundle.manifest().anomaly.as_ref().and_then(|section| section.taught.as_ref()?.size.first());
+    let size = taught.map_or((640, 480), |size| (size.width, size.height));
+    let size = inspector.region().map_or(size, |region| region.frame_size());
     let mut frame = Picture::new(Layout::Rgb, size.0, size.1);
     frame.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * i / 7 % 251) as u8);
     let (mut whole, mut views, mut answer) = (Vec::new(), Vec::new(), Default::default());
@@ -271,7 +273,7 @@ fn default_shape(manifest: &Manifest) -> Vec<usize> {
     };
     let view = manifest.anomaly.as_ref().and_then(|anomaly| anomaly.views.first().copied());
     let (width, height) = match (view, manifest.task) {
-        (Some(side), _) => (side, side),
+        (Some(view), _) => (view.width, view.height),
         (None, Task::Backbone) => (320, 320),
         (None, _) => (320, 240),
     };

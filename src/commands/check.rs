@@ -37,6 +37,7 @@ pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<
             "region": plan.region,
             "tolerance": plan.tolerance,
             "broker": broker,
+            "verdict": plan.cost,
             "enlarging": plan.enlarging,
             "bill": plan.bill,
             "bill_bytes": plan.bill.total(),
@@ -63,6 +64,9 @@ pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<
     }
     if let Some(tolerance) = plan.tolerance {
         writeln!(out, "varies   {tolerance} beyond what was taught")?;
+    }
+    if let Some(cost) = &plan.cost {
+        writeln!(out, "verdict  {cost}")?;
     }
     if let Some(enlarging) = &plan.enlarging {
         writeln!(out, "enlarges {}", one_line(&enlarging.to_string()))?;

@@ -139,6 +139,9 @@ pub struct PatternConfig {
     pub frames: Option<u64>,
 }
 
+/// Each view has threads of its own, and the service may have 32 in all.
+const MAX_THREADS: usize = 4;
+
 /// `[anomaly]`: anomaly detection.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
@@ -158,6 +161,8 @@ pub struct AnomalyConfig {
     /// A frame that differs from the last inspected one by less than this many grey levels on average takes over its verdict.
     /// 0: every frame is inspected.
     pub skip_similar: Spanned<f64>,
+    /// Threads that share the backbone's runs, at most [`MAX_THREADS`]; the verdicts are the same for any number.
+    pub threads: Spanned<usize>,
 }
 
 /// `[super_resolution]`: enlarging the spot.
@@ -234,6 +239,7 @@ impl Default for AnomalyConfig {
             region: None,
             ignore: None,
             skip_similar: Spanned::new(0..0, 0.0),
+            threads: Spanned::new(0..0, 1),
         }
     }
 }
@@ -365,6 +371,7 @@ impl Config {
                 ))
             })
             .or_else(|| check_range(&self.anomaly.skip_similar, "anomaly.skip_similar", 0.0, 255.0))
+            .or_else(|| check_range(&self.anomaly.threads, "anomaly.threads", 1, MAX_THREADS))
             .or_else(|| check_range(&self.super_resolution.spot, "super_resolution.spot", MIN_SPOT, 512))
             .or_else(|| check_range(self.super_resolution.max_ms.as_ref()?, "super_resolution.max_ms", 0.1, 60_000.0))
             .or_else(|| check_bytes(&self.budget.memory, "budget.memory", ByteSize::mib(1), ByteSize::tib(1)))

@@ -117,6 +117,7 @@ fn each_mistake_is_named_with_file_and_line() {
         ),
         ("", "missing field `source`"),
         ("[source", "line.toml:1: "),
+        (&format!("{pattern}[anomaly]\nthreads = 9\n"), "line.toml:3: anomaly.threads must lie in 1..4, found 9"),
         (&format!("{pattern}[anomaly]\nthreshold = 7\n"), "line.toml:3: anomaly.threshold must lie in 0..1, found 7"),
         (
             &format!("{pattern}[anomaly]\nfalse_alarms = 1000\n"),

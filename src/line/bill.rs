@@ -11,6 +11,8 @@ use crate::task::super_resolution::When;
 use crate::threads::OUTPUT_STACK;
 use lineside_engine::{MemoryUsage, Plan};
 
+/// The stack of one of the engine's threads: std's.
+const ENGINE_STACK: u64 = 2 << 20;
 /// Bytes of a decoded pixel.
 const FRAME_BYTES: usize = 3;
 /// Bytes of a camera's pixel: of YUYV, and what drivers set aside for a JPEG.
@@ -25,12 +27,17 @@ pub(super) fn add_program(bill: &mut Bill) {
     bill.add("program", std::env::current_exe().and_then(std::fs::metadata).map_or(0, |file| file.len()));
 }
 
-/// An inspector with its bundle's name.
-pub(super) fn add_inspector(bill: &mut Bill, name: &str, inspector: &Inspector) {
-    let sum = |bytes: fn(MemoryUsage) -> u64| inspector.plans().map(|plan| bytes(plan.memory())).sum();
+/// An inspector with its bundle's name, whose views run on so many threads.
+pub(super) fn add_inspector(bill: &mut Bill, name: &str, inspector: &Inspector, threads: usize) {
+    let sum = |bytes: fn(MemoryUsage) -> u64| inspector.plans().map(|plan| bytes(plan.memory())).sum::<u64>();
     bill.add(format!("{name} weights"), sum(|memory| memory.weights_bytes));
     bill.add(format!("{name} statistics"), inspector.statistics_bytes() as u64);
     bill.add(format!("{name} arena"), sum(|memory| memory.arena_bytes));
+    if threads > 1 {
+        let others = threads as u64 - 1;
+        let stacks = inspector.plans().count() as u64 * others * ENGINE_STACK;
+        bill.add(format!("{name} threads"), stacks + others * sum(|memory| memory.thread_bytes));
+    }
     if let Some(region) = inspector.region() {
         bill.add(format!("{name} region"), region.bytes() as u64);
     }

@@ -1,17 +1,15 @@
 //! The area of a frame that is enlarged, the time that takes on this machine, and its limit.
 
+use super::verdict_cost::time_of_verdict;
 use crate::config::Config;
 use crate::source::FrameSource;
 use crate::task::TaskError;
-use crate::task::anomaly::{Inspector, Verdict};
+use crate::task::anomaly::Inspector;
 use crate::task::super_resolution::{Enlarger, When};
 use crate::telemetry::Telemetry;
-use lineside_picture::{Layout, Picture};
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Frames of unknown size are taken to have this one: VGA.
-const USUAL: (usize, usize) = (640, 480);
 /// The share of a frame's time that enlarging gets even where the verdict takes all of it.
 const LEAST_SHARE: u32 = 4;
 
@@ -28,21 +26,6 @@ pub struct EnlargingPlan {
     pub max_ms: Option<f64>,
 }
 
-/// The median of three verdicts on a frame of this size.
-fn time_of_verdict(inspector: &mut Inspector, size: (usize, usize)) -> Result<Duration, TaskError> {
-    let frame = Picture::new(Layout::Rgb, size.0, size.1);
-    let mut verdict = Verdict::default();
-    let mut times = [Duration::ZERO; 3];
-    for time in &mut times {
-        let start = Instant::now();
-        inspector.prepare(&frame)?;
-        inspector.judge(size, &mut verdict)?;
-        *time = start.elapsed();
-    }
-    times.sort();
-    Ok(times[1])
-}
-
 impl EnlargingPlan {
     /// Chooses the spot's size so that it is enlarged in the time there is, and measures what it takes.
     pub(super) fn fit(
@@ -56,8 +39,7 @@ impl EnlargingPlan {
             (Some(ms), _) => Some(Duration::from_secs_f64(ms.get_ref() / 1e3)),
             (None, Some(fps)) => {
                 let frame = Duration::from_secs_f64(1.0 / fps);
-                let drawn = inspector.region().map(|region| region.frame_size());
-                let verdict = time_of_verdict(inspector, source.frame_size().or(drawn).unwrap_or(USUAL))?;
+                let verdict = time_of_verdict(inspector, source.frame_size())?;
                 Some(frame.saturating_sub(verdict).max(frame / LEAST_SHARE))
             }
             (None, None) => None,

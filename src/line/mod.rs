@@ -30,6 +30,7 @@ mod source;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod verdict_cost;
 mod writer;
 
 pub use enlarging::EnlargingPlan;

@@ -5,6 +5,7 @@ use super::enlarging::EnlargingPlan;
 use super::first_picture::first_picture;
 use super::mode::Mode;
 use super::region::check_region;
+use super::verdict_cost::VerdictCost;
 use crate::bundle::{self, Bundle, Tolerance};
 use crate::config::Config;
 use crate::memory::Bill;
@@ -29,6 +30,8 @@ pub(super) struct Models {
     pub(super) bundles: Vec<String>,
     /// How far good frames may vary beyond those taught, where the anomaly bundle was taught with that.
     pub(super) tolerance: Option<Tolerance>,
+    /// What a verdict takes here; measured where the line is checked.
+    pub(super) cost: Option<VerdictCost>,
     /// The kernel set that runs them.
     pub(super) kernel: &'static str,
     /// What drift is measured against, where the bundle has it.
@@ -45,7 +48,7 @@ pub(super) fn load(config: &Config, mode: Mode, source: &dyn FrameSource, bill: 
     let find = |name: &str| bundle::find(name).map(|bundle| bundle.within(budget));
     let anomaly = find(&config.anomaly.bundle)?;
     // In the size of the frames, so that what depends on it is made now and not while the line runs.
-    let inspector = load_inspector(config, &anomaly, source.frame_size(), bill)?;
+    let mut inspector = load_inspector(config, &anomaly, source.frame_size(), bill)?;
     if let Some(size) = source.frame_size() {
         require_taught_size(&anomaly, &inspector, size, "")?;
     } else if mode == Mode::Check
@@ -56,11 +59,14 @@ pub(super) fn load(config: &Config, mode: Mode, source: &dyn FrameSource, bill: 
     check_region(config, &anomaly, &inspector)?;
     let baseline = Baseline::of(&anomaly)?;
     let kernel = inspector.plans().next().map_or("", Plan::kernel);
+    let threads = *config.anomaly.threads.get_ref();
+    let measure = || VerdictCost::measure(&mut inspector, source.frame_size(), threads);
+    let cost = (mode == Mode::Check).then(measure).transpose()?;
     let bundles = vec![identity(&anomaly)];
     let tolerance = anomaly.manifest().anomaly.as_ref().and_then(|section| section.tolerance);
     let (enlargement, smaller, enlarging) = (None, None, None);
     let mut models =
-        Models { inspector, enlargement, smaller, bundles, tolerance, kernel, baseline, enlarging, enlarged: 0 };
+        Models { inspector, cost, enlargement, smaller, bundles, tolerance, kernel, baseline, enlarging, enlarged: 0 };
     if config.super_resolution.when != When::Never {
         models.add_enlarger(config, source, bill)?;
     }
@@ -107,10 +113,11 @@ fn load_inspector(
     size: Option<(usize, usize)>,
     bill: &mut Bill,
 ) -> anyhow::Result<Inspector> {
-    let mut inspector = Inspector::new(bundle, config.anomaly.wanted_threshold())?;
+    let threads = *config.anomaly.threads.get_ref();
+    let mut inspector = Inspector::with_threads(bundle, config.anomaly.wanted_threshold(), threads)?;
     let coverage = inspector.plans().map(Plan::integer_coverage).fold(1.0, f64::min);
     allow_float(config, bundle, coverage)?;
-    bill::add_inspector(bill, &bundle.manifest().name, &inspector);
+    bill::add_inspector(bill, &bundle.manifest().name, &inspector, threads);
     let drawn = inspector.region().map(|region| region.frame_size());
     let size = size.or(drawn).unwrap_or(UNKNOWN_SIZE);
     match inspector.prepare(&Picture::new(Layout::Rgb, size.0, size.1)) {

@@ -10,6 +10,7 @@ use super::page::{self, PagePlan};
 use super::process::program_plan;
 use super::signals::{open_signals, triggered};
 use super::source::open_source;
+use super::verdict_cost::VerdictCost;
 use crate::bundle::{self, Tolerance};
 use crate::config::Config;
 use crate::memory::{Bill, reset_peak};
@@ -42,6 +43,8 @@ pub struct LinePlan {
     pub region: Option<String>,
     /// How far good frames may vary beyond those taught, where the bundle was taught with that.
     pub tolerance: Option<Tolerance>,
+    /// What a verdict takes here; measured where the line is checked.
+    pub cost: Option<VerdictCost>,
     /// What enlarging takes here, where something is enlarged.
     pub enlarging: Option<EnlargingPlan>,
     /// The folder of results.
@@ -104,6 +107,7 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
         bundles: models.bundles,
         region: models.inspector.region().map(ToString::to_string),
         tolerance: models.tolerance,
+        cost: models.cost,
         enlarging: models.enlarging,
         output: config.output.folder.get_ref().clone(),
         kernel: models.kernel,

@@ -6,6 +6,7 @@ mod common;
 mod bad_input;
 mod board;
 mod control_characters;
+mod detail;
 mod file_metadata;
 mod frame_size;
 mod infer;

@@ -98,8 +98,8 @@ pub fn write_small_bundle(folder: &Path) -> Result<()> {
     let mut scorer =
         anomaly.scorer.iter().find(|scorer| scorer.view == view).context("it uses its small view")?.clone();
     scorer.view = 0;
-    let side = anomaly.views[view];
-    anomaly.views = vec![side];
+    let size = anomaly.views[view];
+    anomaly.views = vec![size];
     anomaly.heat.scorer = 0;
     let (statistics, calibration) = (scorer.statistics.clone(), anomaly.calibration.clone());
     let half_distances = anomaly.heat.half_distances.clone();
@@ -115,7 +115,7 @@ pub fn write_small_bundle(folder: &Path) -> Result<()> {
     let distances = npy::read(&demo.read(&half_distances)?)?;
     let distances = distances.values::<f32>().context("distances are floats")?;
     let mean = distances.iter().sum::<f32>() / distances.len() as f32;
-    let cells = (side / 16).pow(2);
+    let cells = size.pixels() / 256;
     let mut bytes = Vec::new();
     npy::write(&mut bytes, &Tensor::new(vec![1, cells], vec![mean; cells])?)?;
     draft.add(&half_distances, &bytes)?;

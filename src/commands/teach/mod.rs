@@ -2,6 +2,7 @@
 
 mod arguments;
 mod defects;
+mod detail;
 mod record;
 mod region;
 mod report;
@@ -20,6 +21,7 @@ use crate::task::anomaly::teach::{DatasetCheck, TeachError, TrainedModel, Traine
 use crate::telemetry::Telemetry;
 use anyhow::Context;
 use defects::Defects;
+use detail::PlannedViews;
 use lineside_engine::{Tensor, npy};
 use lineside_picture::Picture;
 use record::{configuration, record};
@@ -74,8 +76,14 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
     }
     // With varied copies there are at most 1000, too.
     let most = if arguments.tolerance.is_some() { 500 } else { 1000 };
-    let files = evenly(set.normal, arguments.frames.unwrap_or(most).min(most) as usize, most);
+    let mut files = evenly(set.normal, arguments.frames.unwrap_or(most).min(most) as usize, most);
     let region = wanted.as_ref().map(|wanted| wanted.in_pictures(&files, arguments.bits)).transpose()?.map(Arc::new);
+    let planned = PlannedViews::new(arguments.detail, region.as_deref(), (&files, arguments.bits), &backbone)?;
+    planned.report();
+    let room = planned.cost.most_pictures / if arguments.tolerance.is_some() { 2 } else { 1 };
+    if room < most as usize {
+        files = evenly(files, room, room as u64);
+    }
     let mut reader = PictureReader::new(arguments.bits);
     let defects = Defects::new(set.defects, set.has_masks, &reader)?;
     let cache = with_suffix(&arguments.out, ".teaching");
@@ -83,7 +91,7 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
     let threads = arguments.threads.map_or(cores, |threads| threads as usize);
     let begin = || {
         let (region, tolerance) = (region.clone(), arguments.tolerance);
-        Trainer::new(&backbone, (files.len(), defects.len()), tolerance, region, &cache, threads)
+        Trainer::new(&backbone, planned.sizes, (files.len(), defects.len()), tolerance, region, &cache, threads)
     };
     let mut trainer = begin()?;
     let (mut by_key, mut left_out) = add_normal_pictures(&mut trainer, &mut reader, &files)?;
@@ -114,11 +122,12 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
         log::warn!("{name}: far from all other pictures; if it does not show a good part, remove it and teach again");
     }
     let taught = wanted.as_ref().zip(region.as_deref());
-    write(arguments, &backbone, &trainer, &model, taught).with_context(cannot_write)?;
+    write(arguments, &backbone, &trainer, (&model, planned.cost.macs), taught).with_context(cannot_write)?;
     let (pictures, copies, varied) = (trainer.originals(), trainer.copies(), trainer.tolerance());
     trainer.discard_cache()?;
     let summary = Summary {
         model: &model,
+        planned,
         pictures,
         copies,
         varied,
@@ -198,7 +207,7 @@ fn write(
     arguments: &TeachArguments,
     backbone: &Bundle,
     trainer: &Trainer,
-    model: &TrainedModel,
+    (model, macs): (&TrainedModel, u64),
     region: Option<(&WantedRegion, &RegionOfInterest)>,
 ) -> anyhow::Result<()> {
     let mut draft = Draft::begin(&arguments.out)?;
@@ -231,6 +240,7 @@ fn write(
     draft.add("baseline.json", model.baseline(trainer.pictures()).to_json()?.as_bytes())?;
     let mut measured = BTreeMap::from([
         ("pictures".to_string(), toml::Value::Integer(trainer.originals() as i64)),
+        ("macs".to_string(), toml::Value::Integer(macs as i64)),
         ("auroc_synthetic".to_string(), toml::Value::Float(model.auroc)),
         ("false_alarms_asked".to_string(), toml::Value::Float(arguments.false_alarms)),
         ("false_alarms_low".to_string(), toml::Value::Float(1000.0 * model.false_alarm_interval[0])),

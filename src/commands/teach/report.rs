@@ -1,5 +1,6 @@
 //! The report at the end of `lineside teach`.
 
+use super::detail::PlannedViews;
 use crate::bundle::Tolerance;
 use crate::commands::print_json;
 use crate::escape::one_line;
@@ -16,6 +17,8 @@ const RATES: [f64; 4] = [1.0, 10.0, 50.0, 100.0];
 pub struct Summary<'a> {
     /// The trained model.
     pub model: &'a TrainedModel,
+    /// Its views.
+    pub planned: PlannedViews,
     /// Number of normal pictures.
     pub pictures: usize,
     /// Number of varied copies of each, and the limits within which they vary.
@@ -44,7 +47,9 @@ impl Summary<'_> {
 
     /// Prints the report as JSON.
     pub fn print_json(&self) -> anyhow::Result<()> {
-        let &Summary { model, pictures, copies, tolerance, groups, seconds, false_alarms, region, out, .. } = self;
+        let &Summary {
+            model, planned, pictures, copies, tolerance, groups, seconds, false_alarms, region, out, ..
+        } = self;
         let candidates: Vec<_> = model
             .candidates
             .iter()
@@ -65,6 +70,8 @@ impl Summary<'_> {
             "painted": { "found": model.check.found, "count": model.check.painted }, "warnings": model.warnings(groups),
             "auroc_synthetic": model.auroc, "candidates": candidates, "labelled": labelled,
             "region": region.map(ToString::to_string), "out": out,
+            "detail": planned.detail, "views": planned.sizes, "macs": planned.cost.macs,
+            "backbone_ms": planned.cost.milliseconds(),
         }))
     }
 

@@ -1,5 +1,5 @@
 //! Image statistics: brightness and sharpness of a frame, which distinguish a dirty lens or a failing lamp from a change of the parts.
-//! Cheap enough for every frame: of the backbone's square, every fourth row and the one below it are read.
+//! Cheap enough for every frame: of the backbone's larger view, every fourth row and the one below it are read.
 
 use lineside_picture::{Picture, luma_row};
 
@@ -60,15 +60,15 @@ pub struct ImageStatsMeter {
 }
 
 impl ImageStatsMeter {
-    /// With buffers for squares of `side` pixels.
-    pub fn new(side: usize) -> ImageStatsMeter {
-        ImageStatsMeter { row: vec![0; side], below: vec![0; side] }
+    /// With buffers for views of this width.
+    pub fn new(width: usize) -> ImageStatsMeter {
+        ImageStatsMeter { row: vec![0; width], below: vec![0; width] }
     }
 
-    /// Measures a square of the size for which the buffers were made, a multiple of 32.
-    pub fn measure(&mut self, square: &Picture) -> ImageStats {
+    /// Measures a resized frame of the width for which the buffers were made; its sides are multiples of 32.
+    pub fn measure(&mut self, view: &Picture) -> ImageStats {
         let mut stats = ImageStats::default();
-        let (width, height) = (square.width(), square.height());
+        let (width, height) = (view.width(), view.height());
         if width < 2 * CELLS || height < 2 * CELLS {
             return stats;
         }
@@ -76,8 +76,8 @@ impl ImageStatsMeter {
         self.below.resize(width, 0);
         let (mut sum, mut differences, mut rows) = (0_u64, 0_u64, 0_u64);
         for y in (0..height - 1).step_by(ROW_STEP) {
-            luma_row(square.layout(), square.row(y), &mut self.row);
-            luma_row(square.layout(), square.row(y + 1), &mut self.below);
+            luma_row(view.layout(), view.row(y), &mut self.row);
+            luma_row(view.layout(), view.row(y + 1), &mut self.below);
             rows += 1;
             let cells = &mut stats.cells[y * CELLS / height * CELLS..][..CELLS];
             for (cell, pixels) in cells.iter_mut().zip(self.row.chunks(width / CELLS)) {

@@ -11,9 +11,9 @@ use super::region::RegionOfInterest;
 use super::scorer::{Ensemble, Features, Matrix, Scorer, build_scorer};
 use super::verdict::Verdict;
 use super::view::{self, Layer, MIN_SIDE, View};
-use crate::bundle::{Bundle, BundleError, Method, Task, TaughtSection};
+use crate::bundle::{Bundle, BundleError, Method, Task, TaughtSection, ViewSize};
 use crate::task::error::TaskError;
-use lineside_engine::{Plan, npy};
+use lineside_engine::{Model, Plan, npy};
 use lineside_picture::{Layout, Picture, Rect};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -72,7 +72,15 @@ impl Inspector {
     /// # Errors
     /// [`TaskError::Bundle`] where the bundle is of another task or its parts do not fit each other.
     pub fn new(bundle: &Bundle, threshold: Option<f64>) -> Result<Inspector, TaskError> {
-        Inspector::load(bundle, threshold, None)
+        Inspector::with_threads(bundle, threshold, 1)
+    }
+
+    /// As [`Inspector::new`], with backbone runs that `threads` threads share. The verdicts are the same for any number.
+    ///
+    /// # Errors
+    /// As [`Inspector::new`].
+    pub fn with_threads(bundle: &Bundle, threshold: Option<f64>, threads: usize) -> Result<Inspector, TaskError> {
+        Inspector::load(bundle, threshold, |model, size| View::with_threads(model, size, threads))
     }
 
     /// As [`Inspector::new`], with the kernel set of this name ([`lineside_engine::kernel_names`]).
@@ -80,20 +88,20 @@ impl Inspector {
     /// # Errors
     /// As [`Inspector::new`].
     pub fn on_kernel(bundle: &Bundle, threshold: Option<f64>, kernel: &str) -> Result<Inspector, TaskError> {
-        Inspector::load(bundle, threshold, Some(kernel))
+        Inspector::load(bundle, threshold, |model, size| View::on_kernel(model, size, kernel))
     }
 
-    fn load(bundle: &Bundle, threshold: Option<f64>, kernel: Option<&str>) -> Result<Inspector, TaskError> {
+    fn load(
+        bundle: &Bundle,
+        threshold: Option<f64>,
+        plan: impl Fn(Model, ViewSize) -> Result<View, String>,
+    ) -> Result<Inspector, TaskError> {
         let manifest = bundle.manifest();
         let (Task::Anomaly, Some(section)) = (manifest.task, &manifest.anomaly) else {
             return Err(bundle.blame("bundle.toml", "task is not \"anomaly\"; use a bundle for that task").into());
         };
         let blame = |problem| bundle.blame(&manifest.model, problem);
-        let views = view::plan_each(bundle.model()?, &section.views, |model, side| match kernel {
-            Some(kernel) => View::on_kernel(model, side, kernel),
-            None => View::new(model, side),
-        });
-        let views = views.map_err(blame)?;
+        let views = view::plan_each(bundle.model()?, &section.views, plan).map_err(blame)?;
         let cells = views.iter().map(|view| Cells::new(view.layers()).map_err(blame));
         let mut features = Features {
             pooled: vec![Vec::new(); views.len()],
@@ -168,7 +176,7 @@ impl Inspector {
             severity: 0.0,
             sum_of_scores: 0.0,
             previous_frame: Vec::new(),
-            image_stats_meter: ImageStatsMeter::new(section.views[0]),
+            image_stats_meter: ImageStatsMeter::new(section.views[0].width),
             image_stats: ImageStats::default(),
         })
     }
@@ -203,6 +211,11 @@ impl Inspector {
     /// The plans of the backbone, one per view.
     pub fn plans(&self) -> impl Iterator<Item = &Plan> {
         self.views.iter().map(View::plan)
+    }
+
+    /// The sizes of the views.
+    pub fn view_sizes(&self) -> impl Iterator<Item = ViewSize> {
+        self.views.iter().map(View::size)
     }
 
     /// Size of the scorers' statistics in bytes.

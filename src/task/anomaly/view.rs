@@ -1,5 +1,6 @@
 //! The backbone at one input size, and the features that it extracts from a frame.
 
+use crate::bundle::ViewSize;
 use lineside_engine::{EngineError, Model, Plan, Session};
 use lineside_picture::{Layout, Picture, PictureError, Resizer};
 use multiversion::multiversion;
@@ -26,10 +27,10 @@ impl Layer {
     }
 }
 
-/// The backbone, planned for squares of one size. A frame is resized to the square, whatever its aspect ratio.
+/// The backbone, planned for one size. A frame is resized to it, whatever its aspect ratio.
 pub struct View {
     session: Session,
-    side: usize,
+    size: ViewSize,
     layers: Vec<Layer>,
     resizer: Option<(Resizer, FrameShape)>,
     fitted: Picture,
@@ -39,36 +40,28 @@ pub struct View {
 type FrameShape = (usize, usize, Layout);
 
 /// The shape of an input: one picture of red, green and blue planes.
-fn shape(side: usize) -> Vec<usize> {
-    vec![1, 3, side, side]
+fn shape(size: ViewSize) -> Vec<usize> {
+    vec![1, 3, size.height, size.width]
 }
 
 impl View {
-    /// Plans `model` for squares of `side` pixels.
+    /// As [`View::with_threads`], on one, with the kernel set of this name ([`lineside_engine::kernel_names`]).
+    ///
+    /// # Errors
+    /// As [`View::with_threads`], and where this CPU has no such set.
+    pub fn on_kernel(model: Model, size: ViewSize, kernel: &str) -> Result<View, String> {
+        View::of_plan(model.plan_with(&[shape(size)], kernel), size, 1)
+    }
+
+    /// Plans `model` for a size, with runs that `threads` threads share.
     ///
     /// # Errors
     /// One line, where the model does not take RGB planes of bytes or has other outputs than planes of bytes.
-    pub fn new(model: Model, side: usize) -> Result<View, String> {
-        View::with_threads(model, side, 1)
+    pub fn with_threads(model: Model, size: ViewSize, threads: usize) -> Result<View, String> {
+        View::of_plan(model.plan(&[shape(size)]), size, threads)
     }
 
-    /// As [`View::new`], with the kernel set of this name ([`lineside_engine::kernel_names`]).
-    ///
-    /// # Errors
-    /// As [`View::new`], and where this CPU has no such set.
-    pub fn on_kernel(model: Model, side: usize, kernel: &str) -> Result<View, String> {
-        View::of_plan(model.plan_with(&[shape(side)], kernel), side, 1)
-    }
-
-    /// As [`View::new`], with runs on several threads.
-    ///
-    /// # Errors
-    /// As [`View::new`].
-    pub fn with_threads(model: Model, side: usize, threads: usize) -> Result<View, String> {
-        View::of_plan(model.plan(&[shape(side)]), side, threads)
-    }
-
-    fn of_plan(plan: Result<Plan, EngineError>, side: usize, threads: usize) -> Result<View, String> {
+    fn of_plan(plan: Result<Plan, EngineError>, size: ViewSize, threads: usize) -> Result<View, String> {
         let plan = plan.map_err(|e| e.to_string())?;
         let layers = plan.outputs().iter().map(|output| match output.shape[..] {
             [1, channels, rows, columns] if channels * rows * columns > 0 => Ok(Layer { channels, rows, columns }),
@@ -81,7 +74,7 @@ impl View {
             session.output::<u8>(index).map_err(|e| e.to_string())?;
         }
         let bytes = vec![0; layers.iter().map(|layer| layer.channels * layer.plane()).sum()];
-        Ok(View { session, side, layers, resizer: None, fitted: Picture::default(), bytes })
+        Ok(View { session, size, layers, resizer: None, fitted: Picture::default(), bytes })
     }
 
     /// The layers of features, in the order of the backbone's outputs.
@@ -89,12 +82,17 @@ impl View {
         &self.layers
     }
 
+    /// Its size.
+    pub fn size(&self) -> ViewSize {
+        self.size
+    }
+
     /// The backbone's plan.
     pub fn plan(&self) -> &Plan {
         self.session.plan()
     }
 
-    /// Resizes a frame to the square.
+    /// Resizes a frame to the view's size.
     ///
     /// # Errors
     /// [`PictureError`] for a frame without pixels.
@@ -103,14 +101,14 @@ impl View {
         let resizer = match &mut self.resizer {
             Some((resizer, known)) if *known == shape => resizer,
             stale => {
-                let resizer = Resizer::fit(shape.2, (shape.0, shape.1), (self.side, self.side))?;
+                let resizer = Resizer::fit(shape.2, (shape.0, shape.1), (self.size.width, self.size.height))?;
                 &mut stale.insert((resizer, shape)).0
             }
         };
         resizer.run(frame, &mut self.fitted)
     }
 
-    /// The resized frame, `[side, side, channels]`.
+    /// The resized frame, `[height, width, channels]`.
     pub fn fitted(&self) -> &Picture {
         &self.fitted
     }
@@ -120,7 +118,7 @@ impl View {
     /// # Errors
     /// [`EngineError`] where the model fails.
     pub fn run(&mut self) -> Result<(), EngineError> {
-        let plane = self.side * self.side;
+        let plane = self.size.pixels();
         let planes = self.session.input_mut::<u8>(0)?;
         for (channel, to) in planes.chunks_exact_mut(plane).enumerate() {
             match self.fitted.layout() {
@@ -142,17 +140,17 @@ impl View {
     }
 }
 
-/// Plans a model for several sides. It is parsed once, and what was parsed is freed with the last plan.
+/// Plans a model for several sizes. It is parsed once, and what was parsed is freed with the last plan.
 ///
 /// # Errors
 /// The first error of `plan`.
 pub fn plan_each(
     model: Model,
-    sides: &[usize],
-    plan: impl Fn(Model, usize) -> Result<View, String>,
+    sizes: &[ViewSize],
+    plan: impl Fn(Model, ViewSize) -> Result<View, String>,
 ) -> Result<Vec<View>, String> {
-    let Some((&last, others)) = sides.split_last() else { return Ok(Vec::new()) };
-    let mut views = others.iter().map(|&side| plan(model.clone(), side)).collect::<Result<Vec<View>, String>>()?;
+    let Some((&last, others)) = sizes.split_last() else { return Ok(Vec::new()) };
+    let mut views = others.iter().map(|&size| plan(model.clone(), size)).collect::<Result<Vec<View>, String>>()?;
     views.push(plan(model, last)?);
     Ok(views)
 }
@@ -173,7 +171,10 @@ fn deinterleave(from: &[u8], to: &mut [u8]) {
 pub fn prepare(views: &mut [View], frame: &Picture) -> Result<(), PictureError> {
     let Some((first, others)) = views.split_first_mut() else { return Ok(()) };
     first.prepare(frame)?;
-    others.iter_mut().try_for_each(|view| view.prepare(if view.side < first.side { &first.fitted } else { frame }))
+    others.iter_mut().try_for_each(|view| {
+        let is_smaller = view.size.width < first.size.width && view.size.height < first.size.height;
+        view.prepare(if is_smaller { &first.fitted } else { frame })
+    })
 }
 
 /// The features of one frame in one view: the planes of all layers, one after the other.

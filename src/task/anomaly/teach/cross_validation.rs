@@ -56,7 +56,8 @@ impl CrossValidator<'_> {
             let mut scorers = Vec::new();
             for &spec in specs {
                 let matrix = data.train(spec, self.use_labels)?;
-                let scorer = build_scorer(&spec.section(Scale::IDENTITY, 1.0), self.layers[spec.view], &matrix);
+                let layers = self.layers[spec.view];
+                let scorer = build_scorer(&spec.on(layers).section(Scale::IDENTITY, 1.0), layers, &matrix);
                 scorers.push(scorer.map_err(TeachError::Refused)?);
                 let done = fold * specs.len() + scorers.len();
                 progress(done as f64 / (self.cached.folds * specs.len()) as f64);

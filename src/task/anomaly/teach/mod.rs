@@ -16,13 +16,17 @@
 //!                 -- training.rs (false_alarms.rs) --> threshold and its confidence interval: trained_model.rs
 //! ```
 //!
-//! `scheme.rs` holds the candidates, the views and the types that all of these share; `matrix_product.rs` has products that are the same on
+//! `detail.rs` decides the sizes of the views, `cost.rs` measures what they cost, and `cache_room.rs` how many samples have room.
+//! `scheme.rs` holds the candidates and the types that all of these share; `matrix_product.rs` has products that are the same on
 //! every CPU.
 
+mod cache_room;
 mod cached_features;
 mod coreset;
+mod cost;
 mod cross_validation;
 mod dataset_check;
+mod detail;
 mod directions;
 mod false_alarms;
 mod feature_cache;
@@ -44,7 +48,9 @@ mod trainer;
 mod training;
 mod variation;
 
+pub use cost::Cost;
 pub use dataset_check::{DatasetCheck, FoldAssignment, check_dataset};
+pub use detail::{Detail, Views};
 pub use feature_cache::TrainingPicture;
 pub(in crate::task::anomaly) use folds::{assign_folds, near_duplicates};
 pub(in crate::task::anomaly) use quality::QualityMeter;

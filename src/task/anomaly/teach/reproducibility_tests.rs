@@ -5,6 +5,7 @@
 
 use super::super::cached_features::{CachedFeatures, LabelledFeatures};
 use super::super::dataset_check::check_dataset;
+use super::super::detail::{Detail, Views};
 use super::super::fold_data::FoldData;
 use super::super::scheme::{CANDIDATES, HEATMAP};
 use super::*;
@@ -12,8 +13,8 @@ use crate::bundle::sha256;
 use lineside_picture::Layout;
 use rand_xoshiro::SplitMix64;
 
-/// The first 16 digits of the SHA-256 of what is taught from [`part`]s alone, and with labelled defects.
-const EXPECTED: [(&str, &str); 32] = [
+/// The first 16 digits of the SHA-256 of what is taught from [`part`]s alone, with labelled defects, and at other details.
+const EXPECTED: [(&str, &str); 50] = [
     ("parts: scorer 0", "1eb01417c9e7494a"),
     ("parts: scorer 1", "f4552d5279752027"),
     ("parts: scorer 2", "0e43b6654990ae16"),
@@ -46,6 +47,24 @@ const EXPECTED: [(&str, &str); 32] = [
     ("labels: Subspace on view 0", "2a6d68bc1d446b03"),
     ("labels: Place on view 0", "0e43b6654990ae16"),
     ("labels: Contrast on view 0", "1067a59f75af4a58"),
+    ("coarse: scorer 0", "f7c89e1333b9bac5"),
+    ("coarse: scorer 1", "fe88abfe1b6a3f47"),
+    ("coarse: scorer 2", "8b2b3833197b6f6d"),
+    ("coarse: scorer 3", "c677965064bf45cd"),
+    ("coarse: manifest", "a5b3dee38c9e6538"),
+    ("coarse: calibration", "bc04f4b4198e7548"),
+    ("coarse: heat", "c5f3a0dd971775ff"),
+    ("coarse: baseline", "eec7fdbf795836c3"),
+    ("coarse: figures", "41199bcc1e642507"),
+    ("fine: scorer 0", "39164f73c1d9d0a8"),
+    ("fine: scorer 1", "e3e63b4b19a97b64"),
+    ("fine: scorer 2", "d0ac306988700a98"),
+    ("fine: scorer 3", "783ec33456e206b5"),
+    ("fine: manifest", "5e99d01c1ddcdbae"),
+    ("fine: calibration", "e76fdf61f77213cf"),
+    ("fine: heat", "f6a5101c9621f0b1"),
+    ("fine: baseline", "59d6e44b425d1ca6"),
+    ("fine: figures", "e63aedb9cfaf4f66"),
 ];
 
 const SIZE: (usize, usize) = (120, 96);
@@ -87,10 +106,11 @@ fn key(number: u64) -> String {
 }
 
 /// A trainer that has seen 20 parts, and four defects where `labelled`.
-fn trainer(folder: &Path, labelled: bool, threads: usize) -> Trainer {
+fn trainer(folder: &Path, views: Views, labelled: bool, threads: usize) -> Trainer {
     let backbone = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/backbone-tiny");
     let backbone = Bundle::open(&backbone).unwrap();
-    let mut trainer = Trainer::new(&backbone, (20, if labelled { 4 } else { 0 }), None, None, folder, threads).unwrap();
+    let mut trainer =
+        Trainer::new(&backbone, views, (20, if labelled { 4 } else { 0 }), None, None, folder, threads).unwrap();
     for number in 0..20 {
         trainer.add_normal(format!("part-{number}"), key(number), &part(number)).unwrap();
     }
@@ -156,10 +176,19 @@ fn the_same_pictures_teach_the_same_to_the_last_bit_on_every_cpu() {
     let folder = tempfile::tempdir().unwrap();
     let mut found = Vec::new();
     for (name, labelled, threads) in [("parts", false, 1), ("labels", true, 2)] {
-        let trainer = trainer(&folder.path().join(name), labelled, threads);
+        let trainer = trainer(&folder.path().join(name), Detail::Normal.views(SIZE), labelled, threads);
         found.extend(taught(&trainer, name));
         found.extend(candidates(&trainer, name));
     }
+    // As of frames of 352 x 300, so that the larger view of `fine` is no square.
+    let taught_at = |detail: Detail, threads: usize| {
+        let folder = folder.path().join(format!("{}-{threads}", detail.name()));
+        taught(&trainer(&folder, detail.views((352, 300)), false, threads), detail.name())
+    };
+    found.extend(taught_at(Detail::Coarse, 1));
+    let fine = taught_at(Detail::Fine, 1);
+    assert!(fine == taught_at(Detail::Fine, 2), "the number of threads counts");
+    found.extend(fine);
     let found: Vec<(&str, &str)> = found.iter().map(|(part, hash)| (part.as_str(), &hash[..16])).collect();
     let table: String = found.iter().map(|pair| format!("    {pair:?},\n")).collect();
     assert!(found == EXPECTED, "other statistics than written down; these are\n{table}");

@@ -1,13 +1,12 @@
 //! What is trained and on which views; the types that every step of training shares.
 
+use super::detail::top_of;
 use crate::bundle::{Combination, Method, ScorerSection};
-use crate::task::anomaly::view::MIN_SIDE;
+use crate::task::anomaly::view::{Layer, MIN_SIDE};
 use lineside_engine::EngineError;
 use lineside_picture::PictureError;
 use std::io;
 
-/// The sides of the squares to which a frame is resized for the backbone, in pixels.
-pub const VIEWS: [usize; 2] = [320, 128];
 /// The view of the image-level scorers, and of the heatmap.
 pub const IMAGE_LEVEL: usize = 0;
 /// The view of the patch-level scorers.
@@ -45,6 +44,13 @@ impl ScorerSpec {
             ScorerSpec { top: None, .. } => 1,
             ScorerSpec { .. } => 2,
         }
+    }
+
+    /// The same for a view with these layers.
+    pub fn on(self, layers: &[Layer]) -> ScorerSpec {
+        let cells = layers.first().map_or(0, Layer::plane);
+        let top = self.top.map(|top| if self.method == Method::Place { top_of(cells, top) } else { top });
+        ScorerSpec { top, ..self }
     }
 
     /// Its section in a manifest, without the name of its file.

@@ -1,8 +1,9 @@
 //! What training results in, in the form in which a bundle keeps it.
 
+use super::detail::Views;
 use super::false_alarms::FewPictures;
 use super::feature_cache::TrainingPicture;
-use super::scheme::{COMBINATION, VIEWS};
+use super::scheme::COMBINATION;
 use super::threshold_check::ThresholdCheck;
 use crate::bundle::{AnomalySection, HeatSection, Method, ScorerSection};
 use crate::task::anomaly::baseline::{Baseline, ImageStatsBaseline};
@@ -63,6 +64,8 @@ pub struct ScorerStatistics {
 
 /// A trained model.
 pub struct TrainedModel {
+    /// The sizes of the views.
+    pub views: Views,
     /// The scorers.
     pub scorers: Vec<ScorerStatistics>,
     /// The scorer behind the heatmap, by number.
@@ -97,7 +100,7 @@ impl TrainedModel {
     /// The manifest's section, without the names of the scorers' files.
     pub fn section(&self) -> AnomalySection {
         AnomalySection {
-            views: VIEWS.to_vec(),
+            views: self.views.to_vec(),
             threshold: self.threshold,
             calibration: "calibration.npy".into(),
             combination: COMBINATION,

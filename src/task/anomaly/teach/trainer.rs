@@ -1,19 +1,21 @@
 //! The trainer: runs the backbone on pictures, caches their features, and trains a model from them.
 
+use super::cache_room::{CACHE_BYTES, grid_of, layout_of, most_pictures};
+use super::cost::plan_views;
 use super::dataset_check::FoldAssignment;
+use super::detail::Views;
 use super::feature_cache::{CacheLayout, DefectLabel, FeatureCache, FeatureSample, TrainingPicture};
 use super::folds;
 use super::quality::{PictureQuality, QualityMeter};
-use super::scheme::{IMAGE_LEVEL, PATCH_LEVEL, PLANES, TeachError, VIEWS};
+use super::scheme::{IMAGE_LEVEL, PATCH_LEVEL, PLANES, TeachError};
 use super::synthetic::{DefectKind, DefectPainter, Transplanter};
 use super::trained_model::TrainedModel;
 use super::training::{TrainingInput, train};
 use super::variation::{copies, limits, vary};
-use crate::bundle::{Bundle, Task, Tolerance};
-use crate::task::anomaly::cells::Cells;
+use crate::bundle::{Bundle, Tolerance};
 use crate::task::anomaly::image_stats::ImageStatsMeter;
-use crate::task::anomaly::planes::{gather, planes_len};
-use crate::task::anomaly::pooled::{pool, pooled_len};
+use crate::task::anomaly::planes::gather;
+use crate::task::anomaly::pooled::pool;
 use crate::task::anomaly::region::RegionOfInterest;
 use crate::task::anomaly::view::{self, Layer, MIN_SIDE, View};
 use lineside_picture::{Filter, Picture, PictureError, Resizer};
@@ -23,8 +25,6 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The most bytes of samples on disk.
-const CACHE_BYTES: usize = 96 << 20;
 /// The version of what is cached; to be raised when that changes within a version of the program.
 const CACHE_VERSION: u32 = 3;
 /// Copies with a synthetic defect per picture, at most.
@@ -33,11 +33,10 @@ const MAX_PAINTED: usize = 3;
 const MAX_HOSTS: usize = 5;
 /// Labelled defects get one part of the cache in this many.
 const DEFECTS_PART: usize = 3;
-/// Pictures with cached detail: the minimum, and the maximum where the cache has room.
-const DETAILED: (usize, usize) = (24, 64);
 
 /// Extracts features of pictures and trains a model from them.
 pub struct Trainer {
+    sizes: Views,
     views: Vec<View>,
     /// Columns and rows of cells, of the patch-level view and of the larger view.
     grids: [(usize, usize); 2],
@@ -59,58 +58,43 @@ pub struct Trainer {
 
 impl Trainer {
     /// Loads the backbone and opens the caches in `folder`, sized for this number of normal pictures and labelled defects. With a
-    /// tolerance, or where there are few, each normal picture is joined by varied copies. Of all pictures only the region is used,
-    /// where there is one.
+    /// tolerance, or where there are few, each normal picture is joined by varied copies, as far as the cache has room. Of all
+    /// pictures only the region is used, where there is one.
     ///
     /// # Errors
     /// [`TeachError`] where the backbone or the caches cannot be used.
     pub fn new(
         backbone: &Bundle,
+        sizes: Views,
         (pictures, defects): (usize, usize),
         tolerance: Option<Tolerance>,
         region: Option<Arc<RegionOfInterest>>,
         folder: &Path,
         threads: usize,
     ) -> Result<Trainer, TeachError> {
-        if backbone.manifest().task != Task::Backbone {
-            let problem = "is not a backbone; backbone-lite0 is one";
-            return Err(TeachError::Refused(format!("{} {problem}", backbone.folder().display())));
-        }
-        let refused = |problem: String| TeachError::Refused(format!("{}: {problem}", backbone.folder().display()));
-        let model = backbone.model().map_err(|e| TeachError::Refused(e.to_string()))?;
-        let views = view::plan_each(model, &VIEWS, |model, side| View::with_threads(model, side, threads));
-        let views = views.map_err(refused)?;
-        let detail = views[IMAGE_LEVEL].layers();
-        let grid = |layers: &[Layer]| Cells::new(layers).map(|cells| cells.grid()).map_err(refused);
-        let grids = [grid(views[PATCH_LEVEL].layers())?, grid(detail)?];
-        let bytes = |layers: &[Layer]| layers.iter().map(|layer| layer.channels * layer.plane()).sum::<usize>();
-        let cells = |(columns, rows): (usize, usize)| columns * rows;
+        let views = plan_views(backbone, &sizes, threads)?;
+        let grids = [grid_of(views[PATCH_LEVEL].layers())?, grid_of(views[IMAGE_LEVEL].layers())?];
         let drawn = region.as_ref().map_or(String::new(), |region| region.fingerprint());
         let tolerance = limits(tolerance, pictures);
-        let copies = tolerance.map_or(0, |_| copies(pictures));
         let varied = tolerance.map_or(String::new(), |tolerance| tolerance.to_string());
-        let layout = CacheLayout {
-            made_with: format!(
-                "{} {CACHE_VERSION} {} {VIEWS:?}{drawn} {varied}",
-                env!("CARGO_PKG_VERSION"),
-                backbone.fingerprint()
-            ),
-            samples: 1,
-            copies,
-            pooled: pooled_len(views[IMAGE_LEVEL].layers()),
-            features: bytes(views[PATCH_LEVEL].layers()),
-            cells: cells(grids[0]),
-            planes: planes_len(detail, PLANES),
-            detail: (bytes(detail), cells(grids[1])),
-            detail_step: 1,
-            detailed_samples: 1,
-        };
+        let (version, backbone) = (env!("CARGO_PKG_VERSION"), backbone.fingerprint());
+        let [large, small] = sizes;
+        let made_with = format!("{version} {CACHE_VERSION} {backbone} {large} {small}{drawn} {varied}");
+        let layout = layout_of(&views, made_with)?;
         let defect_bytes = if defects > 0 { CACHE_BYTES / DEFECTS_PART } else { 0 };
         // Transplants need no detail: the labelled picture itself has it.
         let defects = CacheLayout { copies: 0, ..layout.clone() }.within(defect_bytes, defects, 1 + MAX_HOSTS, 1);
+        let room = most_pictures(&layout) / pictures.max(1);
+        let copies = tolerance.map_or(0, |_| copies(pictures).min(room.saturating_sub(1)));
         let pictures = pictures * (1 + copies);
-        let normal = layout.within(CACHE_BYTES - defect_bytes, pictures, 1 + MAX_PAINTED, 1 + MAX_PAINTED);
+        let normal = CacheLayout { copies, ..layout }.within(
+            CACHE_BYTES - defect_bytes,
+            pictures,
+            1 + MAX_PAINTED,
+            1 + MAX_PAINTED,
+        );
         Ok(Trainer {
+            sizes,
             views,
             grids,
             normal: FeatureCache::open(&folder.join("normal"), normal)?,
@@ -121,7 +105,7 @@ impl Trainer {
             varied: Picture::default(),
             transplanter: Transplanter::default(),
             quality_meter: QualityMeter::default(),
-            image_stats_meter: ImageStatsMeter::new(VIEWS[IMAGE_LEVEL]),
+            image_stats_meter: ImageStatsMeter::new(sizes[IMAGE_LEVEL].width),
             donor: Picture::default(),
             altered: Picture::default(),
             mask: Picture::default(),
@@ -309,7 +293,8 @@ impl Trainer {
         let thumbnails: Vec<Picture> = defects.iter().map(|defect| defect.quality.thumbnail.clone()).collect();
         let folds = folds::assign_in_turn(&folds::near_duplicates(&thumbnails), &assignment.folds);
         let defects = (!defects.is_empty()).then_some((&self.defects, folds));
-        train(TrainingInput { normal: &self.normal, layers: &layers, assignment, defects }, share, progress)
+        let input = TrainingInput { normal: &self.normal, views: self.sizes, layers: &layers, assignment, defects };
+        train(input, share, progress)
     }
 
     /// Removes the caches from the disk.
@@ -318,26 +303,6 @@ impl Trainer {
     /// [`TeachError::Cache`] where they cannot be removed.
     pub fn discard_cache(self) -> Result<(), TeachError> {
         Ok(std::fs::remove_dir_all(self.folder)?)
-    }
-}
-
-impl CacheLayout {
-    /// Fits the number of samples per picture, at most `max`, and the number of pictures with detail into `bytes`. Of a picture
-    /// with detail the first `detailed` samples have it.
-    fn within(mut self, bytes: usize, pictures: usize, max: usize, detailed: usize) -> CacheLayout {
-        let (samples, detail) = (self.sample_bytes() * pictures, self.detail_bytes());
-        let details = |samples: usize| detailed.min(samples) * detail;
-        let needed = |count: usize| count * samples + details(count) * DETAILED.0.min(pictures);
-        self.samples = (2..=max).rev().find(|&count| needed(count) <= bytes).unwrap_or(2);
-        let left = bytes.saturating_sub(self.samples * samples);
-        let count = (left / details(self.samples).max(1)).clamp(DETAILED.0, DETAILED.1);
-        // Copies take their turn, too.
-        let shares_a_factor =
-            |step: &usize| (2..=self.copies + 1).any(|n| step.is_multiple_of(n) && (self.copies + 1).is_multiple_of(n));
-        let step = pictures.div_ceil(count).max(1);
-        self.detail_step = (step..).find(|step| !shares_a_factor(step)).unwrap_or(step);
-        self.detailed_samples = detailed.min(self.samples);
-        self
     }
 }
 

@@ -1,3 +1,4 @@
+use super::super::detail::Detail;
 use super::*;
 use crate::task::anomaly::region::RegionSpec;
 use lineside_picture::{Layout, Rect};
@@ -39,7 +40,16 @@ fn what_lies_outside_a_region_does_not_teach() {
     let taught = |seed: u32| {
         let folder = tempfile::tempdir().unwrap();
         // As if thirty pictures were to come: fewer are joined by copies, in which the whole frame moves.
-        let mut trainer = Trainer::new(&backbone, (30, 2), None, Some(Arc::clone(&region)), folder.path(), 1).unwrap();
+        let mut trainer = Trainer::new(
+            &backbone,
+            Detail::Normal.views((160, 120)),
+            (30, 2),
+            None,
+            Some(Arc::clone(&region)),
+            folder.path(),
+            1,
+        )
+        .unwrap();
         for number in 0..2 {
             let frame = frame(&region, seed + number);
             trainer.add_normal(format!("{number}.png"), number.to_string(), &frame).unwrap();

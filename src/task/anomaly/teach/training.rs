@@ -6,6 +6,7 @@
 use super::cached_features::{CachedFeatures, LabelledFeatures};
 use super::cross_validation::{CrossValidation, CrossValidator};
 use super::dataset_check::FoldAssignment;
+use super::detail::Views;
 use super::false_alarms::{FewPictures, false_alarm_interval};
 use super::feature_cache::FeatureCache;
 use super::fold_data::FoldData;
@@ -28,6 +29,8 @@ const KEPT_FOLD: usize = 0;
 pub struct TrainingInput<'a> {
     /// Features of normal pictures.
     pub normal: &'a FeatureCache,
+    /// The sizes of the views.
+    pub views: Views,
     /// The layers of each view.
     pub layers: &'a [&'a [Layer]],
     /// How normal pictures are held out.
@@ -41,7 +44,7 @@ pub struct TrainingInput<'a> {
 /// # Errors
 /// [`TeachError::Refused`] where nothing can be learned from these pictures, [`TeachError::Cache`] where the cache cannot be read.
 pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)) -> Result<TrainedModel, TeachError> {
-    let TrainingInput { normal, layers, assignment, defects } = input;
+    let TrainingInput { normal, views, layers, assignment, defects } = input;
     let cached = CachedFeatures::read(normal, layers, assignment, |done| progress(0.2 * done))?;
     if cached.patches.all_defects.count() == 0.0 {
         let problem = "no synthetic defect is visible in these pictures: they are black";
@@ -79,6 +82,7 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
     for &candidate in &selected {
         let spec = CANDIDATES[candidate];
         let matrix = data.train(spec, helped)?;
+        let spec = spec.on(layers[spec.view]);
         scorers
             .push(ScorerStatistics { section: spec.section(terms[candidate].scale, terms[candidate].weight), matrix });
         progress(0.85 + 0.15 * scorers.len() as f64 / (selected.len() + 1) as f64);
@@ -107,6 +111,7 @@ pub fn train(input: TrainingInput<'_>, share: f64, mut progress: impl FnMut(f64)
         selected: selected.contains(&candidate),
     });
     Ok(TrainedModel {
+        views,
         normal,
         scorers,
         heat_scorer: selected.len(),

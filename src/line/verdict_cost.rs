@@ -1,0 +1,72 @@
+//! What a verdict takes of this machine.
+
+use crate::bundle::ViewSize;
+use crate::task::TaskError;
+use crate::task::anomaly::{Inspector, Verdict};
+use lineside_engine::Plan;
+use lineside_picture::{Layout, Picture};
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// Frames of unknown size are taken to have this one: VGA.
+const USUAL: (usize, usize) = (640, 480);
+
+/// What a verdict costs.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct VerdictCost {
+    /// What the backbone sees of a frame.
+    pub views: Vec<ViewSize>,
+    /// Multiply-accumulates of the backbone, over all views.
+    pub macs: u64,
+    /// Threads that share its runs.
+    pub threads: usize,
+    /// How long a verdict takes here, in milliseconds.
+    pub ms: f64,
+}
+
+impl VerdictCost {
+    /// Measures verdicts on frames of this size, where it is known.
+    ///
+    /// # Errors
+    /// [`TaskError`] where a frame cannot be judged.
+    pub(super) fn measure(
+        inspector: &mut Inspector,
+        size: Option<(usize, usize)>,
+        threads: usize,
+    ) -> Result<VerdictCost, TaskError> {
+        let ms = (time_of_verdict(inspector, size)?.as_secs_f64() * 1e5).round() / 100.0;
+        let macs = inspector.plans().map(Plan::macs).sum();
+        Ok(VerdictCost { views: inspector.view_sizes().collect(), macs, threads, ms })
+    }
+}
+
+/// The median of three verdicts on a frame of this size, of that in which the region was drawn, or of the usual one.
+pub(super) fn time_of_verdict(inspector: &mut Inspector, size: Option<(usize, usize)>) -> Result<Duration, TaskError> {
+    let drawn = inspector.region().map(|region| region.frame_size());
+    let size = size.or(drawn).unwrap_or(USUAL);
+    let frame = Picture::new(Layout::Rgb, size.0, size.1);
+    let mut verdict = Verdict::default();
+    let mut times = [Duration::ZERO; 3];
+    for time in &mut times {
+        let start = Instant::now();
+        inspector.prepare(&frame)?;
+        inspector.judge(size, &mut verdict)?;
+        *time = start.elapsed();
+    }
+    times.sort();
+    Ok(times[1])
+}
+
+impl fmt::Display for VerdictCost {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let VerdictCost { views, macs, threads, ms } = self;
+        let views: Vec<String> = views.iter().map(ViewSize::to_string).collect();
+        let on = if *threads == 1 { "one thread".into() } else { format!("{threads} threads") };
+        write!(
+            out,
+            "{ms:.1} ms on {on}, {:.0} M multiply-accumulates: views of {} pixels",
+            *macs as f64 / 1e6,
+            views.join(" and ")
+        )
+    }
+}
