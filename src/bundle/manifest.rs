@@ -1,5 +1,6 @@
 //! `bundle.toml`, the manifest: task, input, measured figures, and the hash of every file.
 
+use super::alignment::AlignmentSection;
 use super::batch::{NormalSection, NuisanceSection};
 use super::error::BundleError;
 use super::region::RegionSection;
@@ -98,6 +99,9 @@ pub struct AnomalySection {
     /// Which part of a frame it was taught with; absent where that was the whole frame.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<RegionSection>,
+    /// By what frames are brought into place before they are inspected; absent where they are inspected as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alignment: Option<AlignmentSection>,
     /// How far good frames may vary beyond the pictures that were shown, where the user stated it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerance: Option<Tolerance>,
@@ -310,7 +314,9 @@ impl AnomalySection {
         let ignored = self.region.iter().filter_map(|region| region.ignored.as_ref());
         let normal = self.normal.iter().flat_map(NormalSection::files);
         let nuisance = self.nuisance.iter().map(|nuisance| &nuisance.directions);
-        scorers.chain([&self.calibration, &self.heat.half_distances]).chain(ignored).chain(normal).chain(nuisance)
+        let alignment = self.alignment.iter().flat_map(AlignmentSection::files);
+        let others = [&self.calibration, &self.heat.half_distances];
+        scorers.chain(others).chain(ignored).chain(normal).chain(nuisance).chain(alignment)
     }
 
     fn problem(&self) -> Option<String> {
@@ -328,6 +334,7 @@ impl AnomalySection {
             return Some("anomaly.normal.view or anomaly.nuisance.view is no view of the bundle".into());
         }
         let region = self.region.as_ref().and_then(RegionSection::fault);
+        let region = region.or_else(|| self.alignment.as_ref().and_then(AlignmentSection::fault));
         if let Some(fault) = region.or_else(|| self.taught.as_ref().and_then(TaughtSection::fault)) {
             return Some(fault);
         }

@@ -1,5 +1,6 @@
 //! Bundles: a model with all that it needs, in a folder with `bundle.toml`, which holds the hashes of all other files.
 
+mod alignment;
 mod batch;
 mod draft;
 mod error;
@@ -14,6 +15,7 @@ mod taught;
 mod tolerance;
 mod view_size;
 
+pub use alignment::{AlignWithin, AlignmentSection};
 pub use batch::{NormalSection, NuisanceSection};
 pub use draft::Draft;
 pub use error::BundleError;

@@ -206,7 +206,7 @@ fn verdict(arguments: &BenchArguments) -> anyhow::Result<Option<Verdicts>> {
     let mut inspector = Inspector::with_threads(&bundle, None, arguments.threads as usize)?;
     let taught = bundle.manifest().anomaly.as_ref().and_then(|section| section.taught.as_ref()?.size.first());
     let size = taught.map_or((640, 480), |size| (size.width, size.height));
-    let size = inspector.region().map_or(size, |region| region.frame_size());
+    let size = inspector.frame_size().unwrap_or(size);
     let mut frame = Picture::new(Layout::Rgb, size.0, size.1);
     frame.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * i / 7 % 251) as u8);
     let (mut whole, mut views, mut answer) = (Vec::new(), Vec::new(), Default::default());

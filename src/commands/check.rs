@@ -35,6 +35,7 @@ pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<
             "status_page": page,
             "bundles": plan.bundles,
             "region": plan.region,
+            "alignment": plan.alignment,
             "tolerance": plan.tolerance,
             "broker": broker,
             "verdict": plan.cost,
@@ -61,6 +62,9 @@ pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<
     }
     if let Some(region) = &plan.region {
         writeln!(out, "region   {region}")?;
+    }
+    if let Some(alignment) = &plan.alignment {
+        writeln!(out, "aligned  {alignment}")?;
     }
     if let Some(tolerance) = plan.tolerance {
         writeln!(out, "varies   {tolerance} beyond what was taught")?;

@@ -41,6 +41,12 @@ pub(super) fn add_inspector(bill: &mut Bill, name: &str, inspector: &Inspector, 
     if let Some(region) = inspector.region() {
         bill.add(format!("{name} region"), region.bytes() as u64);
     }
+    if let Some(aligner) = inspector.aligner() {
+        // Without a region the whole frame is brought into place.
+        let (width, height) = aligner.frame_size();
+        let frame = if inspector.region().is_none() { width * height * FRAME_BYTES } else { 0 };
+        bill.add(format!("{name} alignment"), (aligner.bytes() + frame) as u64);
+    }
 }
 
 /// An enlarger of areas of a size in pixels, out of frames of `pixels`; the bytes of one enlargement and what it was made of.

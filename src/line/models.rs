@@ -118,8 +118,7 @@ fn load_inspector(
     let coverage = inspector.plans().map(Plan::integer_coverage).fold(1.0, f64::min);
     allow_float(config, bundle, coverage)?;
     bill::add_inspector(bill, &bundle.manifest().name, &inspector, threads);
-    let drawn = inspector.region().map(|region| region.frame_size());
-    let size = size.or(drawn).unwrap_or(UNKNOWN_SIZE);
+    let size = size.or(inspector.frame_size()).unwrap_or(UNKNOWN_SIZE);
     match inspector.prepare(&Picture::new(Layout::Rgb, size.0, size.1)) {
         Err(TaskError::OtherSize(problem)) => return Err(bundle.blame("bundle.toml", problem).into()),
         other => other?,

@@ -41,6 +41,8 @@ pub struct LinePlan {
     pub bundles: Vec<String>,
     /// The part of the frame that is inspected, where it is not all of it.
     pub region: Option<String>,
+    /// By what frames are brought into place, where they are.
+    pub alignment: Option<String>,
     /// How far good frames may vary beyond those taught, where the bundle was taught with that.
     pub tolerance: Option<Tolerance>,
     /// What a verdict takes here; measured where the line is checked.
@@ -106,6 +108,7 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
         heat: heat::describe(config),
         bundles: models.bundles,
         region: models.inspector.region().map(ToString::to_string),
+        alignment: models.inspector.aligner().map(ToString::to_string),
         tolerance: models.tolerance,
         cost: models.cost,
         enlarging: models.enlarging,

@@ -106,6 +106,7 @@ pub fn event(telemetry: &Telemetry, report: &Report, files: Vec<(&'static str, S
     judged(telemetry, "event", report)
         .with("regions", Value::Areas(verdict.regions.iter().map(area).collect()))
         .with("latency_ms", hundredths(report.latency.as_secs_f64() * 1e3))
+        .with_known("cause", verdict.is_unfound().then_some("unfound"))
         .with("files", Value::Group(files))
 }
 

@@ -42,7 +42,7 @@ impl VerdictCost {
 
 /// The median of three verdicts on a frame of this size, of that in which the region was drawn, or of the usual one.
 pub(super) fn time_of_verdict(inspector: &mut Inspector, size: Option<(usize, usize)>) -> Result<Duration, TaskError> {
-    let drawn = inspector.region().map(|region| region.frame_size());
+    let drawn = inspector.frame_size();
     let size = size.or(drawn).unwrap_or(USUAL);
     let frame = Picture::new(Layout::Rgb, size.0, size.1);
     let mut verdict = Verdict::default();

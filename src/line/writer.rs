@@ -41,6 +41,7 @@ impl Reporter for Writer {
         let verdict = &report.verdict;
         let word = if verdict.defect { "DEFECT" } else { "normal" };
         let place = match verdict.regions.first() {
+            _ if verdict.is_unfound() => "the part was not found".into(),
             Some(region) => {
                 format!("at {},{} {}x{}", region.area.x, region.area.y, region.area.width, region.area.height)
             }

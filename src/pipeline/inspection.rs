@@ -186,7 +186,7 @@ impl<'a> InspectionThread<'a> {
                     self.judged = None;
                     progress.frame(Fate::Failed);
                     let cause = match error {
-                        TaskError::Picture(_) | TaskError::TooSmall { .. } => Cause::Frame,
+                        TaskError::Picture(_) | TaskError::TooSmall { .. } | TaskError::Unfound => Cause::Frame,
                         TaskError::OtherSize(_) => Cause::FrameSize,
                         TaskError::Bundle(_) | TaskError::Engine(_) => Cause::Bundle,
                     };

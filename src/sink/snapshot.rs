@@ -13,7 +13,7 @@ const OUTLINE_FROM: usize = 480;
 const TEXT: Colour = Colour(255, 255, 255);
 
 /// The frame in colour with the heatmap as an overlay where it is above what normal frames reach, a box around each region, and the
-/// severity; where only a part of it is inspected, its outline. The boxes carry no numbers: the heat is on another scale.
+/// severity, or that the part was not found; where only a part of it is inspected, its outline. The boxes carry no numbers: the heat is on another scale.
 ///
 /// # Errors
 /// [`PictureError`] if the heatmap does not fit the frame.
@@ -23,14 +23,15 @@ pub fn annotated(frame: &Picture, verdict: &Verdict) -> Result<Picture, PictureE
     let mut heat = Picture::default();
     verdict.heat_over((frame.width(), frame.height()), &mut heat)?;
     overlay_heatmap(&mut picture, &heat)?;
-    if let Some(inspected) = &verdict.inspected {
-        let wider = picture.width() / OUTLINE_FROM;
-        inspected.outline().for_each(|run| draw_box(&mut picture, widened(run, wider), OUTLINE, usize::MAX));
-    }
+    let (size, wider) = ((picture.width(), picture.height()), picture.width() / OUTLINE_FROM);
+    verdict.outline(size, |run| draw_box(&mut picture, widened(run, wider), OUTLINE, usize::MAX));
     for region in &verdict.regions {
         draw_box(&mut picture, region.area, ALARM, 2);
     }
-    let summary = format!("severity {:.2}  alarm from 1", verdict.severity);
+    let summary = match verdict.is_unfound() {
+        true => "the part was not found".to_string(),
+        false => format!("severity {:.2}  alarm from 1", verdict.severity),
+    };
     let y = picture.height().saturating_sub(16);
     label(&mut picture, 2, y, &summary, TEXT);
     Ok(picture)

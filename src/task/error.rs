@@ -19,6 +19,9 @@ pub enum TaskError {
     /// The frame is of a size that the bundle was not taught with.
     #[error("{0}")]
     OtherSize(String),
+    /// The part is nowhere in the frame, where it had to be.
+    #[error("the part was not found in it")]
+    Unfound,
     /// The frame is too small to be inspected.
     #[error("{width}x{height} is too small: at least {min} pixels per side are needed")]
     TooSmall {

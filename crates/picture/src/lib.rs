@@ -36,8 +36,10 @@ mod picture;
 mod planes;
 mod png;
 mod raw;
+pub mod registration;
 mod resize;
 mod rows;
+mod similarity;
 mod taps;
 mod text_mode;
 mod tiff;
@@ -65,6 +67,7 @@ pub use png::{RowWriter, write_png, write_png_rows, write_png_rows_with};
 pub use raw::{PixelFormat, RawFrame, RawPlane};
 pub use resize::{Resizer, upscale_bicubic};
 pub use rows::RowReader;
+pub use similarity::{Pose, Similarity};
 pub use taps::Filter;
 
 /// What can be wrong with a picture or with the bytes it should come from.

@@ -253,8 +253,7 @@ impl Masks {
 
 /// The mask of what is inspected, where that is not all.
 fn inspected<'a>(verdict: &Verdict, mask: &'a mut Picture) -> Option<&'a Picture> {
-    verdict.inspected.as_ref()?.fill_mask(mask);
-    Some(mask)
+    verdict.inspected_mask(mask).then_some(mask)
 }
 
 /// Scores pictures. One that cannot be used is reported and added to `broken`. `visit` receives each picture, its size and its

@@ -1,6 +1,7 @@
 //! The command line of `lineside teach`.
 
-use crate::bundle::Tolerance;
+use super::alignment::AlignBy;
+use crate::bundle::{AlignWithin, Tolerance};
 use crate::commands::dataset::DataSetLayout;
 use crate::task::anomaly::RegionShape;
 use crate::task::anomaly::teach::Detail;
@@ -33,6 +34,14 @@ pub struct TeachArguments {
     /// A picture of the frame's size that is white where pixels are to be ignored
     #[arg(long, value_name = "MASK")]
     pub ignore: Option<PathBuf>,
+    /// Find the part in each frame and bring it to where it lies in the first picture, before it is inspected. With a rectangle
+    /// X,Y,WIDTH,HEIGHT: by what is there in the first picture, in pixels; without: by the region, or the whole frame
+    #[arg(long, value_name = "RECTANGLE", num_args = 0..=1, default_missing_value = "auto")]
+    pub align: Option<AlignBy>,
+    /// How far the part may lie from there, to both sides: shift in percent of the frame, turn in degrees, scale in percent, such as
+    /// shift=8%,turn=5deg,scale=3% [default: shift=8%,turn=5deg]
+    #[arg(long, value_name = "LIMITS", requires = "align")]
+    pub align_within: Option<AlignWithin>,
     /// How a data set is laid out
     #[arg(long, value_name = "L", value_enum, default_value_t)]
     pub layout: DataSetLayout,

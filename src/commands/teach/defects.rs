@@ -94,7 +94,7 @@ impl Defects {
             let labelled = LabelledDefect { name: name.clone(), key: key.clone(), kind, picture: &picture };
             match trainer.add_defect(labelled, self.has_masks.then_some(&mask), &hosts) {
                 Err(TeachError::TooSmall { .. }) => log::warn!("{name}: too small to be inspected; left out"),
-                Err(error @ (TeachError::OtherSize(_) | TeachError::DefectOutside)) => {
+                Err(error @ (TeachError::OtherSize(_) | TeachError::Unfound | TeachError::DefectOutside)) => {
                     log::warn!("{name}: {error}; left out")
                 }
                 other => other.with_context(|| name)?,

@@ -1,5 +1,6 @@
 //! `lineside teach`: trains a bundle from pictures of good parts.
 
+mod alignment;
 mod arguments;
 mod defects;
 mod detail;
@@ -16,8 +17,8 @@ use super::{MAX_PICTURE_BYTES, evenly, with_suffix};
 use crate::bundle::{self, Bundle, Draft, InputSection, Manifest, Task, TaughtSection};
 use crate::config::Config;
 use crate::files;
-use crate::task::anomaly::RegionOfInterest;
-use crate::task::anomaly::teach::{DatasetCheck, TeachError, TrainedModel, Trainer, TrainingPicture, check_dataset};
+use crate::task::anomaly::{Aligner, RegionOfInterest};
+use crate::task::anomaly::teach::{DatasetCheck, Framing, TeachError, TrainedModel, Trainer, TrainingPicture, check_dataset};
 use crate::telemetry::Telemetry;
 use anyhow::Context;
 use defects::Defects;
@@ -84,14 +85,16 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
     if room < most as usize {
         files = evenly(files, room, room as u64);
     }
+    let (aligner, alignment) = alignment::learn(arguments, &files, region.as_deref())?.unzip();
     let mut reader = PictureReader::new(arguments.bits);
     let defects = Defects::new(set.defects, set.has_masks, &reader)?;
     let cache = with_suffix(&arguments.out, ".teaching");
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
     let threads = arguments.threads.map_or(cores, |threads| threads as usize);
     let begin = || {
-        let (region, tolerance) = (region.clone(), arguments.tolerance);
-        Trainer::new(&backbone, planned.sizes, (files.len(), defects.len()), tolerance, region, &cache, threads)
+        let framing = Framing { aligner: aligner.clone(), region: region.clone() };
+        let counts = (files.len(), defects.len());
+        Trainer::new(&backbone, planned.sizes, counts, arguments.tolerance, framing, &cache, threads)
     };
     let mut trainer = begin()?;
     let (mut by_key, mut left_out) = add_normal_pictures(&mut trainer, &mut reader, &files)?;
@@ -122,7 +125,8 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
         log::warn!("{name}: far from all other pictures; if it does not show a good part, remove it and teach again");
     }
     let taught = wanted.as_ref().zip(region.as_deref());
-    write(arguments, &backbone, &trainer, (&model, planned.cost.macs), taught).with_context(cannot_write)?;
+    let parts = (&model, planned.cost.macs);
+    write(arguments, &backbone, &trainer, parts, taught, aligner.as_ref()).with_context(cannot_write)?;
     let (pictures, copies, varied) = (trainer.originals(), trainer.copies(), trainer.tolerance());
     trainer.discard_cache()?;
     let summary = Summary {
@@ -136,6 +140,7 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
         seconds: start.elapsed().as_secs_f64(),
         false_alarms: arguments.false_alarms,
         region: region.as_deref(),
+        alignment: alignment.as_ref(),
         out: &arguments.out,
     };
     if arguments.json {
@@ -177,7 +182,7 @@ fn add_normal_pictures(
         } else {
             if let Some(before) = last_cached.take() {
                 reader.read(before, &mut picture)?;
-                trainer.resume_after(&picture);
+                trainer.resume_after(&picture).with_context(|| before.display().to_string())?;
             }
             if let Err(error) = reader.decode(file, &bytes, &mut picture) {
                 left_out.push(format!("{name}: {error}; left out"));
@@ -188,6 +193,7 @@ fn add_normal_pictures(
                     left_out.push(format!("{name}: too small to be inspected; left out"))
                 }
                 Err(TeachError::OtherSize(problem)) => left_out.push(format!("{name}: {problem}; left out")),
+                Err(error @ TeachError::Unfound) => left_out.push(format!("{name}: {error}; left out")),
                 other => other.with_context(|| name)?,
             }
         }
@@ -209,6 +215,7 @@ fn write(
     trainer: &Trainer,
     (model, macs): (&TrainedModel, u64),
     region: Option<(&WantedRegion, &RegionOfInterest)>,
+    aligner: Option<&Aligner>,
 ) -> anyhow::Result<()> {
     let mut draft = Draft::begin(&arguments.out)?;
     let from = backbone.manifest();
@@ -225,6 +232,12 @@ fn write(
     };
     let mut section = model.section();
     section.region = region.map(|(wanted, region)| wanted.write(region, &mut draft)).transpose()?;
+    if let Some((alignment, files)) = aligner.map(Aligner::section).transpose()? {
+        section.alignment = Some(alignment);
+        for (name, bytes) in files {
+            draft.add(name, &bytes)?;
+        }
+    }
     section.tolerance = arguments.tolerance;
     section.taught = Some(taught_with(trainer.pictures()));
     for (i, (scorer, matrix)) in section.scorer.iter_mut().zip(model.matrices()).enumerate() {

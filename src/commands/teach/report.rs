@@ -4,7 +4,7 @@ use super::detail::PlannedViews;
 use crate::bundle::Tolerance;
 use crate::commands::print_json;
 use crate::escape::one_line;
-use crate::task::anomaly::RegionOfInterest;
+use crate::task::anomaly::{AlignmentReport, RegionOfInterest};
 use crate::task::anomaly::teach::{LabelGain, TrainedModel};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -35,6 +35,8 @@ pub struct Summary<'a> {
     pub false_alarms: f64,
     /// The part of the frame that was taught, where it is not all of it.
     pub region: Option<&'a RegionOfInterest>,
+    /// How the part varies, where it is brought into place.
+    pub alignment: Option<&'a AlignmentReport>,
     /// The bundle that was written.
     pub out: &'a Path,
 }
@@ -69,7 +71,7 @@ impl Summary<'_> {
             "false_alarms": false_alarms, "false_alarms_interval": self.interval(),
             "painted": { "found": model.check.found, "count": model.check.painted }, "warnings": model.warnings(groups),
             "auroc_synthetic": model.auroc, "candidates": candidates, "labelled": labelled,
-            "region": region.map(ToString::to_string), "out": out,
+            "region": region.map(ToString::to_string), "alignment": self.alignment, "out": out,
             "detail": planned.detail, "views": planned.sizes, "macs": planned.cost.macs,
             "backbone_ms": planned.cost.milliseconds(),
         }))
@@ -82,6 +84,11 @@ impl Summary<'_> {
         writeln!(out, "trained with {pictures} pictures in {groups} groups of near-duplicates, in {seconds:.0} s")?;
         if let Some(region) = self.region {
             writeln!(out, "inspected is {region}")?;
+        }
+        if let Some(AlignmentReport { mark, pictures, found, shift: [x, y], turn, scale, correlation }) = self.alignment {
+            let of = if found == pictures { String::new() } else { format!(", found in {found} of {pictures} pictures") };
+            write!(out, "brought into place by {mark}{of}: they vary by up to {x:.1} and {y:.1} pixels, {turn:.1} degrees")?;
+            writeln!(out, ", {scale:.1} % of size; not found below a correlation of {correlation:.2}")?;
         }
         if let Some(varied) = self.varied {
             let reason = if self.tolerance.is_none() { ", as there are few" } else { "" };

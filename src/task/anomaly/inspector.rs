@@ -1,5 +1,6 @@
 //! The inspector: scores frames by one bundle.
 
+use super::alignment::{Aligner, Placement};
 use super::calibration::{Calibration, SeverityScale};
 use super::cells::Cells;
 use super::heatmap::{Grid, Scratch, find_regions, heat};
@@ -26,8 +27,15 @@ pub struct Inspector {
     bundle: Arc<str>,
     /// The part of the frame that it was taught with; `None`: all of it.
     region: Option<Arc<RegionOfInterest>>,
-    /// That part of the last frame.
+    /// Finds the part where frames are brought into place.
+    aligner: Option<Aligner>,
+    /// What was inspected of the last frame, where that is not all of it as it came.
     inspected: Picture,
+    /// Where the part lies in the frame that was prepared last, and in the one that was judged last.
+    prepared: Option<Placement>,
+    judged: Option<Placement>,
+    /// The size of the frame that was prepared last.
+    size: (usize, usize),
     /// What it was taught with, where the bundle says so.
     taught: Option<TaughtSection>,
     views: Vec<View>,
@@ -141,9 +149,17 @@ impl Inspector {
         }
         let region = RegionOfInterest::of_bundle(bundle)?.map(Arc::new);
         let is_inspected = region.as_ref().map_or(vec![true; half.len()], |region| region.cells((width, height)));
+        let aligner = Aligner::of_bundle(bundle)?;
+        let drawn = region.as_ref().map(|region| region.frame_size());
+        if let (Some(drawn), Some(aligned)) = (drawn, aligner.as_ref().map(Aligner::frame_size))
+            && drawn != aligned
+        {
+            return Err(bundle.blame("bundle.toml", "[anomaly.region] and [anomaly.alignment] are of frames of two sizes").into());
+        }
         let mut inspected = Picture::default();
-        if let Some(area) = region.as_ref().map(|region| region.area()) {
-            inspected.reshape(Layout::Rgb, area.width, area.height);
+        let area = region.as_ref().map(|region| (region.area().width, region.area().height));
+        if let Some((width, height)) = area.or(aligner.as_ref().map(Aligner::frame_size)) {
+            inspected.reshape(Layout::Rgb, width, height);
         }
         let nuisance = section.nuisance.as_ref().map(|part| {
             let values = pooled_len(views[part.view].layers());
@@ -157,7 +173,11 @@ impl Inspector {
         Ok(Inspector {
             bundle: bundle.fingerprint().into(),
             region,
+            aligner,
             inspected,
+            prepared: None,
+            judged: None,
+            size: (0, 0),
             taught: section.taught.clone(),
             views,
             needs,
@@ -196,6 +216,27 @@ impl Inspector {
         self.region.as_ref()
     }
 
+    /// By what it brings frames into place; `None`: it inspects them as they are.
+    pub fn aligner(&self) -> Option<&Aligner> {
+        self.aligner.as_ref()
+    }
+
+    /// The only size of frames that it takes: width and height in pixels; `None` where it takes others.
+    pub fn frame_size(&self) -> Option<(usize, usize)> {
+        let drawn = self.region.as_ref().map(|region| region.frame_size());
+        drawn.or(self.aligner.as_ref().map(Aligner::frame_size))
+    }
+
+    /// Whether the part was looked for in the frame that was prepared last, and not found.
+    pub fn is_unfound(&self) -> bool {
+        self.prepared == Some(Placement::Unfound)
+    }
+
+    /// What is inspected of the frame that was prepared last.
+    pub(super) fn inspected<'a>(&'a self, frame: &'a Picture) -> &'a Picture {
+        if self.region.is_some() || matches!(self.prepared, Some(Placement::At(_))) { &self.inspected } else { frame }
+    }
+
     /// Checks that frames of this width and height were taught, as a line does with each frame. Bundles that do not say what they
     /// were taught with take every size.
     ///
@@ -224,23 +265,31 @@ impl Inspector {
         nuisance + self.sum.scorers().map(Scorer::bytes).sum::<usize>()
     }
 
-    /// Resizes the frame, or the part of it that is inspected, to the backbone's views.
+    /// Finds the part where frames are brought into place, and resizes the frame, or what is inspected of it, to the backbone's views.
     ///
     /// # Errors
     /// [`TaskError::TooSmall`] for a frame of less than 32 pixels per side, [`TaskError::OtherSize`] for one of another size than the
-    /// region was drawn for, [`TaskError::Picture`] where it cannot be resized.
+    /// region was drawn for or in which a part is looked for, [`TaskError::Picture`] where it cannot be resized.
     pub fn prepare(&mut self, frame: &Picture) -> Result<(), TaskError> {
         let (width, height) = (frame.width(), frame.height());
         if width < MIN_SIDE || height < MIN_SIDE {
             return Err(TaskError::TooSmall { width, height, min: MIN_SIDE });
         }
-        match &self.region {
-            Some(region) => {
-                region.apply(frame, &mut self.inspected).map_err(|error| TaskError::OtherSize(error.to_string()))?;
-                view::prepare(&mut self.views, &self.inspected)?;
+        let placement = self.aligner.as_mut().map(|aligner| aligner.find(frame)).transpose();
+        self.prepared = placement.map_err(TaskError::OtherSize)?;
+        self.size = (width, height);
+        match (&self.region, &self.prepared) {
+            (Some(region), None) => region.apply(frame, &mut self.inspected),
+            (Some(region), Some(placement)) => region.apply_at(placement, frame, &mut self.inspected),
+            (None, Some(placement @ Placement::At(_))) => {
+                placement.resample(frame, Rect { x: 0, y: 0, width, height }, &mut self.inspected);
+                Ok(())
             }
-            None => view::prepare(&mut self.views, frame)?,
+            (None, _) => Ok(()),
         }
+        .map_err(|error| TaskError::OtherSize(error.to_string()))?;
+        let is_whole = self.region.is_none() && !matches!(self.prepared, Some(Placement::At(_)));
+        view::prepare(&mut self.views, if is_whole { frame } else { &self.inspected })?;
         self.image_stats = self.image_stats_meter.measure(self.views[0].fitted());
         Ok(())
     }
@@ -251,8 +300,15 @@ impl Inspector {
     }
 
     /// Mean absolute difference between the frame prepared last and the one judged last, in grey levels of the first view; infinite
-    /// before the first verdict, and where only one of them is grey.
+    /// before the first verdict, where only one of them is grey, and where the part lies elsewhere.
     pub fn change(&self) -> f64 {
+        let is_elsewhere = match (&self.prepared, &self.judged) {
+            (Some(now), Some(before)) => now.differs_from(before, self.size),
+            (now, before) => now != before,
+        };
+        if is_elsewhere {
+            return f64::INFINITY;
+        }
         let now = self.views[0].fitted().data();
         if now.len() != self.previous_frame.len() {
             return f64::INFINITY;
@@ -280,6 +336,7 @@ impl Inspector {
         }
         self.previous_frame.clear();
         self.previous_frame.extend_from_slice(self.views[0].fitted().data());
+        self.judged = self.prepared;
         let sum = self.sum.score(&self.features);
         self.score = self.calibration.score(sum);
         self.severity = self.severity_scale.severity(sum, self.score);
@@ -338,6 +395,7 @@ impl Inspector {
         let whole = Rect { x: 0, y: 0, width: frame_size.0, height: frame_size.1 };
         let grid = Grid { width, height, area: self.region.as_ref().map_or(whole, |region| region.area()) };
         verdict.inspected.clone_from(&self.region);
+        verdict.placement = self.judged;
         verdict.heat.reshape(Layout::Grey, width, height);
         let mut hottest = (self.is_inspected.iter().position(|inspected| *inspected).unwrap_or(0), 0);
         let pixels = verdict.heat.data_mut().iter_mut();
@@ -356,6 +414,9 @@ impl Inspector {
         verdict.sum = self.sum_of_scores;
         verdict.threshold = self.threshold;
         verdict.defect = self.score >= self.threshold;
+        if self.judged == Some(Placement::Unfound) {
+            self.count_as_defect(verdict);
+        }
         verdict.peak = grid.centre(hottest.0);
         verdict.regions.clear();
         if verdict.defect {
@@ -363,6 +424,19 @@ impl Inspector {
             let min = if hottest.1 > HALF_HEAT { HALF_HEAT.max(hottest.1 / 2) } else { hottest.1.max(1) };
             find_regions(&grid, &self.relative, min, HALF_HEAT, &mut self.scratch, &mut verdict.regions);
         }
+        if let Some(placement) = &self.judged {
+            verdict.peak = placement.point(verdict.peak, frame_size);
+            verdict.regions.iter_mut().for_each(|region| region.area = placement.bounds(region.area, frame_size));
+        }
+    }
+
+    /// A frame in which the part is not found is no normal frame, however much what it shows looks like one: it lies at the threshold
+    /// at least, by all three figures.
+    fn count_as_defect(&self, verdict: &mut Verdict) {
+        verdict.defect = true;
+        verdict.score = verdict.score.max(self.threshold);
+        verdict.severity = verdict.severity.max(1.0);
+        verdict.sum = verdict.sum.max(self.calibration.sum_at(self.threshold));
     }
 }
 

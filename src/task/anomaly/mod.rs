@@ -2,14 +2,15 @@
 //! input sizes; scorers, trained on normal parts, measure how far these features are from normal.
 //!
 //! ```text
-//! frame -- region -- view (each size) --+-- pooled -- less nuisance --> image-level scorers --+
-//!                                       +-- cells, planes ---> patch-level scorers -----------+--> soft maximum -- calibration
-//!                                                                       +--> heatmap, regions           --> score 0..1, severity
+//! frame -- alignment -- region -- view (each size) --+-- pooled -- less nuisance --> image-level scorers --+
+//!                                                    +-- cells, planes ---> patch-level scorers -----------+--> soft maximum -- calibration
+//!                                                                                    +--> heatmap, regions           --> score 0..1, severity
 //! ```
 //!
 //! `teach/` makes a bundle from good parts, `recalibration/` takes a later batch into it: what batches differ by, the nuisance, is
 //! taken out of the pooled features.
 
+mod alignment;
 mod baseline;
 mod calibration;
 mod cells;
@@ -31,6 +32,7 @@ pub mod teach;
 mod verdict;
 mod view;
 
+pub use alignment::{Aligner, AlignmentError, AlignmentReport, Mark, Placement, learn_alignment};
 pub use baseline::{Baseline, ImageStatsBaseline};
 pub use heatmap::Region;
 pub use image_stats::ImageStats;

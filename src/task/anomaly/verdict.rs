@@ -1,5 +1,6 @@
 //! The verdict on a frame.
 
+use super::alignment::Placement;
 use super::heatmap::Region;
 use super::region::RegionOfInterest;
 use lineside_picture::{Filter, Layout, Picture, PictureError, Rect, Resizer};
@@ -28,9 +29,17 @@ pub struct Verdict {
     pub heat: Picture,
     /// What was inspected of the frame: the heat lies over its area. `None`: all of it.
     pub inspected: Option<Arc<RegionOfInterest>>,
+    /// Where the part lies: heat and what was inspected are those of the frame with the part in its place, all other places those of the
+    /// frame as it came. `None` where no part is looked for.
+    pub placement: Option<Placement>,
 }
 
 impl Verdict {
+    /// Whether the part was looked for and not found: the frame counts as a defect, whatever it shows.
+    pub fn is_unfound(&self) -> bool {
+        self.placement == Some(Placement::Unfound)
+    }
+
     /// The heat of each pixel of a frame of this size: the heat of the cells, enlarged bilinearly; 0 where it was not inspected.
     ///
     /// # Errors
@@ -38,7 +47,9 @@ impl Verdict {
     pub fn heat_over(&self, frame_size: (usize, usize), out: &mut Picture) -> Result<(), PictureError> {
         let cells = (self.heat.width(), self.heat.height());
         let Some(region) = &self.inspected else {
-            return Resizer::new(Filter::Bilinear, Layout::Grey, cells, frame_size)?.run(&self.heat, out);
+            Resizer::new(Filter::Bilinear, Layout::Grey, cells, frame_size)?.run(&self.heat, out)?;
+            self.restore(out);
+            return Ok(());
         };
         let ((width, height), (actual_width, actual_height)) = (region.frame_size(), frame_size);
         if (width, height) != frame_size {
@@ -47,13 +58,46 @@ impl Verdict {
         let area = region.area();
         Resizer::new(Filter::Bilinear, Layout::Grey, cells, (area.width, area.height))?.run(&self.heat, out)?;
         region.place_heat(out);
+        self.restore(out);
         Ok(())
+    }
+
+    /// Makes `out` a mask of the frame: 255 where it was inspected, 0 elsewhere; returns whether that is not all of it.
+    pub fn inspected_mask(&self, out: &mut Picture) -> bool {
+        let Some(region) = &self.inspected else { return false };
+        region.fill_mask(out);
+        self.restore(out);
+        out.data_mut().iter_mut().for_each(|byte| *byte = if *byte > 127 { 255 } else { 0 });
+        true
+    }
+
+    /// The outline of what was inspected, in a frame of this size: small rectangles.
+    pub fn outline(&self, frame_size: (usize, usize), mut draw: impl FnMut(Rect)) {
+        let Some(region) = &self.inspected else { return };
+        for run in region.outline() {
+            match &self.placement {
+                Some(placement @ Placement::At(_)) => {
+                    for x in run.x..run.right() {
+                        let (x, y) = placement.point((x, run.y), frame_size);
+                        draw(Rect { x, y, width: 1, height: 1 });
+                    }
+                }
+                _ => draw(run),
+            }
+        }
+    }
+
+    /// From the frame with the part in its place to the frame as it came.
+    fn restore(&self, picture: &mut Picture) {
+        if let Some(placement) = &self.placement {
+            placement.restore(picture);
+        }
     }
 
     /// SHA-256 of the verdict, hexadecimal: equal if and only if two verdicts are equal to the last bit. Hashed are, as 64-bit values
     /// in little endian, score, threshold, `defect`, the peak's x and y, the number of regions, x, y, width, height and score of each,
-    /// width and height of the heat, and then its bytes. Severity and sum follow the score, and what is inspected the bundle: they are
-    /// not hashed.
+    /// width and height of the heat, and then its bytes; where a part is looked for, the four numbers of its place, or one 0. Severity
+    /// and sum follow the score, and what is inspected the bundle: they are not hashed.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         let mut number = |bits: u64| hash.update(bits.to_le_bytes());
@@ -70,6 +114,11 @@ impl Verdict {
         number(self.heat.width() as u64);
         number(self.heat.height() as u64);
         hash.update(self.heat.data());
+        match &self.placement {
+            None => {}
+            Some(Placement::Unfound) => hash.update(0u64.to_le_bytes()),
+            Some(Placement::At(map)) => map.bits().iter().for_each(|bits| hash.update(bits.to_le_bytes())),
+        }
         crate::bundle::hexadecimal(&hash.finalize())
     }
 }
@@ -78,6 +127,7 @@ impl Verdict {
 mod tests {
     use super::*;
     use crate::task::anomaly::region::RegionSpec;
+    use lineside_picture::{Pose, Similarity};
 
     fn verdict() -> Verdict {
         let region = Region { area: Rect { x: 1, y: 2, width: 3, height: 4 }, score: 0.5 };
@@ -92,12 +142,13 @@ mod tests {
             peak: (5, 6),
             heat,
             inspected: None,
+            placement: None,
         }
     }
 
     #[test]
     fn every_bit_of_a_verdict_counts() {
-        let changes: [fn(&mut Verdict); 9] = [
+        let changes: [fn(&mut Verdict); 11] = [
             |v| v.score = f64::from_bits(v.score.to_bits() + 1),
             |v| v.threshold = 0.25,
             |v| v.defect = false,
@@ -107,6 +158,8 @@ mod tests {
             |v| v.regions.clear(),
             |v| v.heat.data_mut()[1] += 1,
             |v| v.heat = Picture::from_data(Layout::Grey, 1, 2, vec![7, 9]).unwrap(),
+            |v| v.placement = Some(Placement::Unfound),
+            |v| v.placement = Some(Placement::At(Similarity::IDENTITY)),
         ];
         let same = verdict().fingerprint();
         assert_eq!(same, verdict().fingerprint());
@@ -130,5 +183,30 @@ mod tests {
         assert!(heat.data().iter().zip(mask.data()).all(|(heat, mask)| *heat == mask / 255 * 9));
         assert!(heat.data().contains(&9) && (heat.width(), heat.height()) == (80, 60));
         assert!(matches!(verdict.heat_over((60, 80), &mut heat), Err(PictureError::SizeMismatch { .. })));
+    }
+
+    #[test]
+    fn heat_mask_and_outline_lie_on_the_part_where_it_is_in_the_frame() {
+        let spec = RegionSpec { shapes: vec!["20,10,30,20".parse().unwrap()], ignored: None };
+        let region = RegionOfInterest::new(&spec, (80, 60));
+        assert!(region.is_err(), "at least 32 pixels");
+        let spec = RegionSpec { shapes: vec!["20,10,40,32".parse().unwrap()], ignored: None };
+        let mut verdict = verdict();
+        verdict.heat.data_mut().fill(9);
+        verdict.inspected = Some(Arc::new(RegionOfInterest::new(&spec, (80, 60)).unwrap()));
+        let shifted = Pose { shift: (7.0, 5.0), ..Pose::STILL };
+        verdict.placement = Some(Placement::At(Similarity::of_pose(&shifted, (39.5, 29.5))));
+        let (mut heat, mut mask) = (Picture::default(), Picture::default());
+        verdict.heat_over((80, 60), &mut heat).unwrap();
+        assert!(verdict.inspected_mask(&mut mask));
+        let is_in = |x: usize, y: usize| (27..67).contains(&x) && (15..47).contains(&y);
+        for y in 0..60 {
+            for x in 0..80 {
+                assert_eq!((heat.row(y)[x], mask.row(y)[x]), if is_in(x, y) { (9, 255) } else { (0, 0) }, "{x},{y}");
+            }
+        }
+        let mut drawn = Vec::new();
+        verdict.outline((80, 60), |rect| drawn.push((rect.x, rect.y)));
+        assert!(drawn.iter().all(|&(x, y)| is_in(x, y)) && drawn.contains(&(27, 15)) && drawn.contains(&(66, 46)));
     }
 }

@@ -74,6 +74,9 @@ impl BatchReader {
         let size = (picture.width(), picture.height());
         self.inspector.require_taught_size(size)?;
         self.inspector.prepare(picture)?;
+        if self.inspector.is_unfound() {
+            return Err(TaskError::Unfound);
+        }
         let image_stats = *self.inspector.image_stats();
         self.inspector.extract()?;
         let scale = SeverityScale::new(self.inspector.calibration(), self.threshold);
@@ -85,15 +88,7 @@ impl BatchReader {
         let values = sum.values(features);
         let sum = self.combined(&self.sections, &values);
         let score = self.inspector.calibration().score(sum);
-        let mut inspected = Picture::default();
-        let seen = match self.inspector.region() {
-            Some(region) => {
-                region.apply(picture, &mut inspected).map_err(|error| TaskError::OtherSize(error.to_string()))?;
-                &inspected
-            }
-            None => picture,
-        };
-        let thumbnail = self.quality_meter.measure(seen)?.thumbnail;
+        let thumbnail = self.quality_meter.measure(self.inspector.inspected(picture))?.thumbnail;
         Ok(BatchFrame { name, severity: scale.severity(sum, score), pooled, values, image_stats, thumbnail })
     }
 

@@ -2,6 +2,7 @@
 
 use super::spec::{RegionError, RegionSpec, mask_of};
 use crate::bundle::{Bundle, BundleError, sha256};
+use crate::task::anomaly::alignment::Placement;
 use crate::task::anomaly::view::MIN_SIDE;
 use lineside_picture::{Layout, Picture, Rect};
 use std::fmt;
@@ -134,13 +135,24 @@ impl RegionOfInterest {
         Ok(())
     }
 
-    /// As [`RegionOfInterest::apply`] of a mask, `[H, W]`: what lies outside is not marked.
+    /// As [`RegionOfInterest::apply`], of a frame in which the part lies at a place.
     ///
     /// # Errors
     /// As [`RegionOfInterest::apply`].
-    pub fn apply_to_mask(&self, mask: &Picture, out: &mut Picture) -> Result<(), RegionError> {
+    pub fn apply_at(&self, placement: &Placement, frame: &Picture, out: &mut Picture) -> Result<(), RegionError> {
+        self.require_size((frame.width(), frame.height()))?;
+        placement.resample(frame, self.area, out);
+        self.clear_outside(out, OUTSIDE);
+        Ok(())
+    }
+
+    /// As [`RegionOfInterest::apply_at`] of a mask, `[H, W]`: what lies outside is not marked.
+    ///
+    /// # Errors
+    /// As [`RegionOfInterest::apply`].
+    pub fn apply_to_mask(&self, placement: &Placement, mask: &Picture, out: &mut Picture) -> Result<(), RegionError> {
         self.require_size((mask.width(), mask.height()))?;
-        mask.crop_into(self.area, out);
+        placement.resample_mask(mask, self.area, out);
         self.clear_outside(out, 0);
         Ok(())
     }

@@ -57,4 +57,4 @@ pub(in crate::task::anomaly) use quality::QualityMeter;
 pub use scheme::TeachError;
 pub use threshold_check::ThresholdCheck;
 pub use trained_model::{LabelGain, ScorerResult, ScorerStatistics, TrainedModel};
-pub use trainer::{LabelledDefect, Trainer};
+pub use trainer::{Framing, LabelledDefect, Trainer};

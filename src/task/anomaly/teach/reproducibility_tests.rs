@@ -109,8 +109,8 @@ fn key(number: u64) -> String {
 fn trainer(folder: &Path, views: Views, labelled: bool, threads: usize) -> Trainer {
     let backbone = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/backbone-tiny");
     let backbone = Bundle::open(&backbone).unwrap();
-    let mut trainer =
-        Trainer::new(&backbone, views, (20, if labelled { 4 } else { 0 }), None, None, folder, threads).unwrap();
+    let (counts, framing) = ((20, if labelled { 4 } else { 0 }), Framing::default());
+    let mut trainer = Trainer::new(&backbone, views, counts, None, framing, folder, threads).unwrap();
     for number in 0..20 {
         trainer.add_normal(format!("part-{number}"), key(number), &part(number)).unwrap();
     }

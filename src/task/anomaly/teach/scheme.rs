@@ -132,6 +132,9 @@ pub enum TeachError {
     /// A picture has another size than those in which the region was drawn.
     #[error("{0}")]
     OtherSize(String),
+    /// The part was looked for and not found.
+    #[error("the part was not found in it")]
+    Unfound,
     /// A labelled defect lies outside the region.
     #[error("its defect lies outside the region")]
     DefectOutside,

@@ -105,6 +105,7 @@ impl TrainedModel {
             calibration: "calibration.npy".into(),
             combination: COMBINATION,
             region: None,
+            alignment: None,
             tolerance: None,
             taught: None,
             normal: Some(self.normal.section()),

@@ -13,12 +13,13 @@ use super::trained_model::TrainedModel;
 use super::training::{TrainingInput, train};
 use super::variation::{copies, limits, vary};
 use crate::bundle::{Bundle, Tolerance};
+use crate::task::anomaly::alignment::{Aligner, Placement};
 use crate::task::anomaly::image_stats::ImageStatsMeter;
 use crate::task::anomaly::planes::gather;
 use crate::task::anomaly::pooled::pool;
 use crate::task::anomaly::region::RegionOfInterest;
 use crate::task::anomaly::view::{self, Layer, MIN_SIDE, View};
-use lineside_picture::{Filter, Picture, PictureError, Resizer};
+use lineside_picture::{Filter, Picture, PictureError, Rect, Resizer, Similarity};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use std::borrow::Cow;
@@ -53,13 +54,23 @@ pub struct Trainer {
     donor: Picture,
     altered: Picture,
     mask: Picture,
+    aligner: Option<Aligner>,
     region: Option<Arc<RegionOfInterest>>,
+}
+
+/// What is used of all pictures.
+#[derive(Default, Clone)]
+pub struct Framing {
+    /// Brings the part into place first.
+    pub aligner: Option<Aligner>,
+    /// The part of the frame that is inspected, where it is not all of it.
+    pub region: Option<Arc<RegionOfInterest>>,
 }
 
 impl Trainer {
     /// Loads the backbone and opens the caches in `folder`, sized for this number of normal pictures and labelled defects. With a
     /// tolerance, or where there are few, each normal picture is joined by varied copies, as far as the cache has room. Of all
-    /// pictures only the region is used, where there is one.
+    /// pictures only what `framing` says is used.
     ///
     /// # Errors
     /// [`TeachError`] where the backbone or the caches cannot be used.
@@ -68,18 +79,20 @@ impl Trainer {
         sizes: Views,
         (pictures, defects): (usize, usize),
         tolerance: Option<Tolerance>,
-        region: Option<Arc<RegionOfInterest>>,
+        framing: Framing,
         folder: &Path,
         threads: usize,
     ) -> Result<Trainer, TeachError> {
         let views = plan_views(backbone, &sizes, threads)?;
         let grids = [grid_of(views[PATCH_LEVEL].layers())?, grid_of(views[IMAGE_LEVEL].layers())?];
+        let Framing { aligner, region } = framing;
         let drawn = region.as_ref().map_or(String::new(), |region| region.fingerprint());
+        let aligned = aligner.as_ref().map_or(String::new(), Aligner::fingerprint);
         let tolerance = limits(tolerance, pictures);
         let varied = tolerance.map_or(String::new(), |tolerance| tolerance.to_string());
         let (version, backbone) = (env!("CARGO_PKG_VERSION"), backbone.fingerprint());
         let [large, small] = sizes;
-        let made_with = format!("{version} {CACHE_VERSION} {backbone} {large} {small}{drawn} {varied}");
+        let made_with = format!("{version} {CACHE_VERSION} {backbone} {large} {small}{drawn}{aligned} {varied}");
         let layout = layout_of(&views, made_with)?;
         let defect_bytes = if defects > 0 { CACHE_BYTES / DEFECTS_PART } else { 0 };
         // Transplants need no detail: the labelled picture itself has it.
@@ -109,6 +122,7 @@ impl Trainer {
             donor: Picture::default(),
             altered: Picture::default(),
             mask: Picture::default(),
+            aligner,
             region,
         })
     }
@@ -142,20 +156,24 @@ impl Trainer {
     /// in every run.
     ///
     /// # Errors
-    /// [`TeachError::TooSmall`], [`TeachError::OtherSize`], [`TeachError::Picture`] for a picture that cannot be used; the rest as
-    /// [`Trainer::new`].
+    /// [`TeachError::TooSmall`], [`TeachError::OtherSize`], [`TeachError::Unfound`], [`TeachError::Picture`] for a picture that cannot be
+    /// used; the rest as [`Trainer::new`].
     pub fn add_normal(&mut self, name: String, key: String, picture: &Picture) -> Result<(), TeachError> {
-        let (inspected, quality) = self.measure_quality(picture)?;
+        let (inspected, quality, _) = self.measure_quality(picture)?;
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed(&key));
         let original = TrainingPicture { name, key, quality, image_stats: (0, 0), copy: 0, label: None };
         self.add_with_painted(original.clone(), &inspected, &mut random)?;
         if let Some(tolerance) = self.tolerance {
             let mut varied = std::mem::take(&mut self.varied);
             for copy in 1..=self.copies() {
-                // The whole frame moves, and the region stays where it is.
+                // The whole frame moves, and the region stays where it is; where parts are brought into place, so is that of the copy.
                 vary(&tolerance, picture, &mut random, &mut varied);
-                let inspected = self.inspected(&varied)?;
-                self.add_with_painted(TrainingPicture { copy, ..original.clone() }, &inspected, &mut random)?;
+                let (mut copied, placement) = self.inspected(&varied)?;
+                if placement == Some(Placement::Unfound) {
+                    // It varies by more than parts may lie off: the part in its place does instead.
+                    vary(&tolerance, &inspected, &mut random, copied.to_mut());
+                }
+                self.add_with_painted(TrainingPicture { copy, ..original.clone() }, &copied, &mut random)?;
             }
             self.varied = varied;
         }
@@ -187,8 +205,13 @@ impl Trainer {
 
     /// To be called with the last normal picture in the cache before another one is added: pieces of it are painted into that one, as
     /// if training had not been interrupted.
-    pub fn resume_after(&mut self, picture: &Picture) {
-        self.donor.copy_from(picture);
+    ///
+    /// # Errors
+    /// As [`Trainer::add_normal`].
+    pub fn resume_after(&mut self, picture: &Picture) -> Result<(), TeachError> {
+        let (inspected, _) = self.inspected(picture)?;
+        self.donor.copy_from(&inspected);
+        Ok(())
     }
 
     /// The normal pictures, by number, into which the labelled defect with this key is to be transplanted: others for each
@@ -212,8 +235,8 @@ impl Trainer {
         hosts: &[(String, Picture)],
     ) -> Result<(), TeachError> {
         let LabelledDefect { name, key, kind, picture } = defect;
-        let (inspected, quality) = self.measure_quality(picture)?;
-        let (picture, marked) = (&*inspected, mask.map(|mask| self.inspected_mask(mask)).transpose()?);
+        let (inspected, quality, placement) = self.measure_quality(picture)?;
+        let (picture, marked) = (&*inspected, mask.map(|mask| self.inspected_mask(mask, placement)).transpose()?);
         let mask = marked.as_deref();
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed(&key));
         let mut samples = vec![extract(&mut self.views, picture, mask, self.grids, 0)?];
@@ -221,7 +244,7 @@ impl Trainer {
         // Stands for a transplant of which nothing is visible.
         let invisible = FeatureSample { cover: vec![0; samples[0].cover.len()], ..samples[0].clone() };
         for (_, host) in hosts.iter().take(self.defects.layout().samples - 1) {
-            let host = self.inspected(host)?;
+            let (host, _) = self.inspected(host)?;
             let (out, at) = (&mut self.altered, &mut self.mask);
             let mut visible =
                 mask.is_some_and(|mask| self.transplanter.transplant(picture, mask, &host, &mut random, out, at));
@@ -246,30 +269,60 @@ impl Trainer {
         (stats.brightness, stats.sharpness)
     }
 
-    /// The part of a picture that is inspected, and its quality; the size is the whole picture's.
-    fn measure_quality<'a>(&mut self, picture: &'a Picture) -> Result<(Cow<'a, Picture>, PictureQuality), TeachError> {
+    /// What is inspected of a picture, its quality, and where the part lies, if it is looked for; the size is the whole picture's.
+    fn measure_quality<'a>(
+        &mut self,
+        picture: &'a Picture,
+    ) -> Result<(Cow<'a, Picture>, PictureQuality, Option<Placement>), TeachError> {
         let (width, height) = (picture.width(), picture.height());
         if width < MIN_SIDE || height < MIN_SIDE {
             return Err(TeachError::TooSmall { width, height });
         }
-        let inspected = self.inspected(picture)?;
+        let (inspected, placement) = self.inspected(picture)?;
+        if placement == Some(Placement::Unfound) {
+            return Err(TeachError::Unfound);
+        }
         let quality = self.quality_meter.measure(&inspected)?;
-        Ok((inspected, PictureQuality { size: (width, height), ..quality }))
+        Ok((inspected, PictureQuality { size: (width, height), ..quality }, placement))
     }
 
-    /// The part of a picture that is inspected.
-    fn inspected<'a>(&self, picture: &'a Picture) -> Result<Cow<'a, Picture>, TeachError> {
-        let Some(region) = &self.region else { return Ok(Cow::Borrowed(picture)) };
+    /// What is inspected of a picture, and where the part lies, if it is looked for; one in which it is not found is used as it is.
+    fn inspected<'a>(
+        &mut self,
+        picture: &'a Picture,
+    ) -> Result<(Cow<'a, Picture>, Option<Placement>), TeachError> {
+        let placement = self.aligner.as_mut().map(|aligner| aligner.find(picture)).transpose();
+        let placement = placement.map_err(TeachError::OtherSize)?;
         let mut inspected = Picture::default();
-        region.apply(picture, &mut inspected).map_err(|error| TeachError::OtherSize(error.to_string()))?;
-        Ok(Cow::Owned(inspected))
+        let applied = match (&self.region, &placement) {
+            (None, None) => return Ok((Cow::Borrowed(picture), None)),
+            (Some(region), None) => region.apply(picture, &mut inspected),
+            (Some(region), Some(placement)) => region.apply_at(placement, picture, &mut inspected),
+            (None, Some(placement)) => {
+                placement.resample(picture, whole(picture), &mut inspected);
+                Ok(())
+            }
+        };
+        applied.map_err(|error| TeachError::OtherSize(error.to_string()))?;
+        Ok((Cow::Owned(inspected), placement))
     }
 
-    /// The part of a labelled defect's mask that is inspected. One that marks nothing at all stays so.
-    fn inspected_mask<'a>(&self, mask: &'a Picture) -> Result<Cow<'a, Picture>, TeachError> {
-        let Some(region) = &self.region else { return Ok(Cow::Borrowed(mask)) };
+    /// What is inspected of a labelled defect's mask. One that marks nothing at all stays so.
+    fn inspected_mask<'a>(
+        &self,
+        mask: &'a Picture,
+        placement: Option<Placement>,
+    ) -> Result<Cow<'a, Picture>, TeachError> {
         let mut inspected = Picture::default();
-        region.apply_to_mask(mask, &mut inspected).map_err(|error| TeachError::OtherSize(error.to_string()))?;
+        match (&self.region, placement) {
+            (None, None) => return Ok(Cow::Borrowed(mask)),
+            (None, Some(placement)) => placement.resample_mask(mask, whole(mask), &mut inspected),
+            (Some(region), placement) => {
+                let placement = placement.unwrap_or(Placement::At(Similarity::IDENTITY));
+                let applied = region.apply_to_mask(&placement, mask, &mut inspected);
+                applied.map_err(|error| TeachError::OtherSize(error.to_string()))?;
+            }
+        }
         let is_marked = |mask: &Picture| mask.data().iter().any(|byte| *byte > 127);
         if is_marked(mask) && !is_marked(&inspected) {
             return Err(TeachError::DefectOutside);
@@ -344,6 +397,10 @@ fn cover(mask: Option<&Picture>, grid: (usize, usize)) -> Result<Vec<u8>, Pictur
     let mut cover = Picture::default();
     Resizer::new(Filter::Area, mask.layout(), (mask.width(), mask.height()), grid)?.run(mask, &mut cover)?;
     Ok(cover.data().to_vec())
+}
+
+fn whole(picture: &Picture) -> Rect {
+    Rect { x: 0, y: 0, width: picture.width(), height: picture.height() }
 }
 
 /// FNV-1a of the key.

@@ -40,16 +40,9 @@ fn what_lies_outside_a_region_does_not_teach() {
     let taught = |seed: u32| {
         let folder = tempfile::tempdir().unwrap();
         // As if thirty pictures were to come: fewer are joined by copies, in which the whole frame moves.
-        let mut trainer = Trainer::new(
-            &backbone,
-            Detail::Normal.views((160, 120)),
-            (30, 2),
-            None,
-            Some(Arc::clone(&region)),
-            folder.path(),
-            1,
-        )
-        .unwrap();
+        let framing = Framing { region: Some(Arc::clone(&region)), aligner: None };
+        let views = Detail::Normal.views((160, 120));
+        let mut trainer = Trainer::new(&backbone, views, (30, 2), None, framing, folder.path(), 1).unwrap();
         for number in 0..2 {
             let frame = frame(&region, seed + number);
             trainer.add_normal(format!("{number}.png"), number.to_string(), &frame).unwrap();

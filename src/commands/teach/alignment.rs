@@ -1,0 +1,99 @@
+//! By what frames are brought into place: learned from the pictures before anything else.
+
+use super::TeachArguments;
+use crate::commands::WrongArguments;
+use crate::commands::evenly;
+use crate::commands::picture_reader::PictureReader;
+use crate::commands::progress::ProgressReporter;
+use crate::task::anomaly::{
+    Aligner, AlignmentError, AlignmentReport, Mark, RegionOfInterest, RegionShape, learn_alignment,
+};
+use anyhow::Context;
+use lineside_picture::{Picture, Rect};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Pictures from which a template is learned, at most.
+const PICTURES: usize = 200;
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum AlignBy {
+    /// The region, or the whole frame.
+    Inspected,
+    /// What is in a rectangle of the first picture.
+    Mark(Rect),
+}
+
+impl FromStr for AlignBy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<AlignBy, String> {
+        if text == "auto" {
+            return Ok(AlignBy::Inspected);
+        }
+        match text.parse::<RegionShape>()? {
+            RegionShape::Rectangle(rect) => Ok(AlignBy::Mark(rect)),
+            RegionShape::Polygon(_) => Err("takes a rectangle: X,Y,WIDTH,HEIGHT".into()),
+        }
+    }
+}
+
+/// Learns by what frames are brought into place; `None` where that was not asked for.
+///
+/// # Errors
+/// Where the mark does not fit the frames, and where it cannot be found in them.
+pub fn learn(
+    arguments: &TeachArguments,
+    files: &[PathBuf],
+    region: Option<&RegionOfInterest>,
+) -> anyhow::Result<Option<(Aligner, AlignmentReport)>> {
+    let Some(by) = arguments.align else { return Ok(None) };
+    let within = arguments.align_within.unwrap_or_default();
+    let rect = match by {
+        AlignBy::Inspected => None,
+        AlignBy::Mark(rect) => Some(rect),
+    };
+    let mark = Mark { rect, region, within };
+    let (mut reader, mut picture) = (PictureReader::new(arguments.bits), Picture::default());
+    // Those that cannot be read are named later, with all others.
+    let first = files.iter().position(|file| reader.read(file, &mut picture).is_ok());
+    let first = first.context("none of the pictures can be read")?;
+    let size = (picture.width(), picture.height());
+    let window = mark.window(size).map_err(wrong)?;
+    let others = evenly(files[first + 1..].to_vec(), PICTURES - 1, PICTURES as u64 - 1);
+    let progress = ProgressReporter::new("aligning", others.len() as u64 + 1);
+    let (mut windows, mut sums) = (vec![Picture::default()], Vec::new());
+    window.reduce(&picture, &mut windows[0], &mut sums);
+    for (at, file) in others.iter().enumerate() {
+        progress.at(at as u64);
+        if reader.read(file, &mut picture).is_ok() && (picture.width(), picture.height()) == size {
+            let mut reduced = Picture::default();
+            window.reduce(&picture, &mut reduced, &mut sums);
+            windows.push(reduced);
+        }
+    }
+    progress.finish();
+    learn_alignment(&mark, &window, &windows).map(Some).map_err(wrong)
+}
+
+/// A mark that reaches beyond the frame is wrong on the command line; the rest only pictures can tell.
+fn wrong(error: AlignmentError) -> anyhow::Error {
+    match error {
+        AlignmentError::Misfit(..) => WrongArguments(format!("--align: {error}")).into(),
+        error => anyhow::anyhow!("--align: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rectangle_or_nothing_is_read() {
+        assert_eq!("auto".parse(), Ok(AlignBy::Inspected));
+        assert_eq!("1,2,30,40".parse(), Ok(AlignBy::Mark(Rect { x: 1, y: 2, width: 30, height: 40 })));
+        assert!("1,2 30,40 5,60".parse::<AlignBy>().unwrap_err().contains("a rectangle"));
+        assert!("plate".parse::<AlignBy>().is_err());
+    }
+}
