@@ -84,7 +84,9 @@ impl FromStr for AlignWithin {
     fn from_str(text: &str) -> Result<AlignWithin, String> {
         let within: Tolerance = text.parse()?;
         if within.light > 0.0 {
-            return Err("light cannot be brought into place: state it as --tolerance; an example: shift=8%,turn=5deg".into());
+            return Err(
+                "light cannot be brought into place: state it as --tolerance; an example: shift=8%,turn=5deg".into()
+            );
         }
         Ok(AlignWithin(within))
     }

@@ -209,6 +209,9 @@ fn verdict(arguments: &BenchArguments) -> anyhow::Result<Option<Verdicts>> {
     let size = inspector.frame_size().unwrap_or(size);
     let mut frame = Picture::new(Layout::Rgb, size.0, size.1);
     frame.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * i / 7 % 251) as u8);
+    if let Some(aligner) = inspector.aligner() {
+        aligner.draw_mark(&mut frame);
+    }
     let (mut whole, mut views, mut answer) = (Vec::new(), Vec::new(), Default::default());
     let started = Instant::now();
     while match arguments.runs {

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod alignment;
 mod bad_input;
 mod board;
 mod control_characters;

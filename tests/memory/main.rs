@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod alignment;
 mod damaged_models;
 mod enlarger;
 mod load;

@@ -105,36 +105,61 @@ impl Similarity {
         }
     }
 
-    fn resample_pixels<const C: usize>(&self, picture: &Picture, area: Rect, border: Option<Border>, out: &mut Picture) {
+    fn resample_pixels<const C: usize>(
+        &self,
+        picture: &Picture,
+        area: Rect,
+        border: Option<Border>,
+        out: &mut Picture,
+    ) {
         let (width, height, data) = (picture.width(), picture.height(), picture.data());
         let stride = width * C;
+        let (last_column, last_line) = ((width as i64 - 1) << FRACTION, (height as i64 - 1) << FRACTION);
         for row in 0..area.height {
             let (x, y) = (area.x as i64, (area.y + row) as i64);
-            let mut right = self.a * x + self.b * y + self.right;
-            let mut down = self.a * y - self.b * x + self.down;
-            for pixel in out.row_mut(row).chunks_exact_mut(C) {
+            let (right, down) = (self.a * x + self.b * y + self.right, self.a * y - self.b * x + self.down);
+            // Where all four pixels around lie in the picture.
+            let (from, until) = both(span(right, self.a, last_column), span(down, -self.b, last_line), area.width);
+            for (x, pixel) in out.row_mut(row).chunks_exact_mut(C).enumerate() {
+                let (right, down) = (right + self.a * x as i64, down - self.b * x as i64);
                 let (column, line) = (right >> FRACTION, down >> FRACTION);
                 let (fx, fy) = (weight(right), weight(down));
-                let inside = column >= 0 && line >= 0 && column < width as i64 - 1 && line < height as i64 - 1;
-                let at = if inside { line as usize * stride + column as usize * C } else { usize::MAX - 2 * stride };
-                if let Some((upper, lower)) = eight(data, at).zip(eight(data, at + stride)) {
-                    between::<C>(upper, lower, fx, fy, pixel);
-                } else {
-                    for (c, byte) in pixel.iter_mut().enumerate() {
-                        let level = |column: i64, line: i64| {
-                            let place = within(column, width, border).zip(within(line, height, border));
-                            place.map_or(0, |(column, line)| u64::from(data[line * stride + column * C + c]))
-                        };
-                        let upper = level(column, line) * (256 - fx) + level(column + 1, line) * fx;
-                        let lower = level(column, line + 1) * (256 - fx) + level(column + 1, line + 1) * fx;
-                        *byte = ((upper * (256 - fy) + lower * fy + (1 << 15)) >> 16) as u8;
+                if (from..until).contains(&x) {
+                    let at = line as usize * stride + column as usize * C;
+                    if let Some((upper, lower)) = eight(data, at).zip(eight(data, at + stride)) {
+                        between::<C>(upper, lower, fx, fy, pixel);
+                        continue;
                     }
                 }
-                right += self.a;
-                down -= self.b;
+                for (c, byte) in pixel.iter_mut().enumerate() {
+                    let level = |column: i64, line: i64| {
+                        let place = within(column, width, border).zip(within(line, height, border));
+                        place.map_or(0, |(column, line)| u64::from(data[line * stride + column * C + c]))
+                    };
+                    let upper = level(column, line) * (256 - fx) + level(column + 1, line) * fx;
+                    let lower = level(column, line + 1) * (256 - fx) + level(column + 1, line + 1) * fx;
+                    *byte = ((upper * (256 - fy) + lower * fy + (1 << 15)) >> 16) as u8;
+                }
             }
         }
     }
+}
+
+/// From which number on, and before which, `start + step * number` lies in `0..end`.
+fn span(start: i64, step: i64, end: i64) -> (i64, i64) {
+    let up = |value: i64, by: i64| value.div_euclid(by) + i64::from(value.rem_euclid(by) > 0);
+    match step {
+        0 if (0..end).contains(&start) => (0, i64::MAX),
+        0 => (0, 0),
+        1.. => (up(-start, step), up(end - start, step)),
+        _ => (up(start - end + 1, -step), up(start + 1, -step)),
+    }
+}
+
+/// The numbers below `count` in two spans.
+fn both(a: (i64, i64), b: (i64, i64), count: usize) -> (usize, usize) {
+    let from = a.0.max(b.0).clamp(0, count as i64);
+    (from as usize, a.1.min(b.1).clamp(from, count as i64) as usize)
 }
 
 /// Eight bytes from a place on, the first the lowest.
@@ -275,5 +300,18 @@ mod tests {
         assert_eq!(checksum(&out), CHECKSUM);
     }
 
-    const CHECKSUM: u64 = 0;
+    #[test]
+    fn a_span_holds_exactly_what_it_should() {
+        for (start, step, end) in
+            [(5, 3, 40), (-7, 3, 40), (-7, 1, 3), (50, -3, 40), (39, -1, 40), (-1, -2, 9), (0, 0, 1), (7, 0, 7)]
+        {
+            let (from, until) = both(span(start, step, end), (0, i64::MAX), 100);
+            for number in 0..100 {
+                let expected = (0..end).contains(&(start + step * number as i64));
+                assert_eq!((from..until).contains(&number), expected, "{start} {step} {end}: {number}");
+            }
+        }
+    }
+
+    const CHECKSUM: u64 = 3_154_094_651_018_568_495;
 }

@@ -27,6 +27,8 @@ struct Scored {
     /// What ranks pictures: scores are all 1.0 for many defects, and severities 0 for many normal pictures.
     sum: f64,
     defect: bool,
+    /// Whether the part was looked for and not found.
+    unfound: bool,
     ms: f64,
 }
 
@@ -100,6 +102,7 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
     // The faintest first: those at the other end another threshold would find.
     let mut misses = ranked(defect.iter().filter(|row| !row.defect));
     misses.reverse();
+    let unfound: Vec<&Scored> = normal.iter().chain(&defect).filter(|row| row.unfound).collect();
     let names = |rows: &[&Scored]| rows.iter().map(|row| row.file.display().to_string()).collect::<Vec<String>>();
     if let Some(path) = &arguments.sheet {
         sheet::write(path, &mut reader, &mut inspector, &closest(&normal, &defect))?;
@@ -115,7 +118,7 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
             "found_at_threshold": share(defect.len() - misses.len(), defect.len()),
             "false_alarm_rate": share(false_alarms.len(), normal.len()),
             "n_normal": normal.len(), "n_defect": defect.len(), "p50_ms": p50,
-            "false_alarms": names(&false_alarms), "misses": names(&misses),
+            "false_alarms": names(&false_alarms), "misses": names(&misses), "unfound": names(&unfound),
             "scores": { "normal": normal_scores, "defect": defect_scores },
             "severities": { "normal": normal_severities, "defect": defect_severities },
         }))?;
@@ -152,7 +155,10 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
         writeln!(out, "  {kind:<16} AUROC {area:.4}{}   {found} of {n} found", between(*auroc_interval))?;
     }
     writeln!(out, "{} false alarms, {} misses, {p50:.1} ms per picture (median)", false_alarms.len(), misses.len())?;
-    for (word, rows) in [("false alarm", &false_alarms), ("miss", &misses)] {
+    if !unfound.is_empty() {
+        writeln!(out, "the part was not found in {}; they count as found defects", unfound.len())?;
+    }
+    for (word, rows) in [("false alarm", &false_alarms), ("miss", &misses), ("not found", &unfound)] {
         for row in rows.iter() {
             let file = row.file.display().to_string();
             writeln!(out, "{word}  severity {:.2}  score {:.4}  {}", row.severity, row.score, one_line(&file))?;
@@ -276,8 +282,9 @@ fn scored(
             .with_context(|| known.file.display().to_string())?;
         let ms = start.elapsed().as_secs_f64() * 1e3;
         visit(known, size, &verdict)?;
+        let (file, kind, unfound) = (known.file.clone(), known.kind.clone(), verdict.is_unfound());
         let Verdict { score, severity, sum, defect, .. } = verdict;
-        anyhow::Ok(Scored { file: known.file.clone(), kind: known.kind.clone(), score, severity, sum, defect, ms })
+        anyhow::Ok(Scored { file, kind, score, severity, sum, defect, unfound, ms })
     };
     let mut rows = Vec::with_capacity(pictures.len());
     for known in pictures {

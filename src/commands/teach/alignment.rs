@@ -1,20 +1,23 @@
 //! By what frames are brought into place: learned from the pictures before anything else.
 
 use super::TeachArguments;
+use crate::bundle::AlignWithin;
 use crate::commands::WrongArguments;
 use crate::commands::evenly;
 use crate::commands::picture_reader::PictureReader;
 use crate::commands::progress::ProgressReporter;
 use crate::task::anomaly::{
-    Aligner, AlignmentError, AlignmentReport, Mark, RegionOfInterest, RegionShape, learn_alignment,
+    Aligner, AlignmentError, AlignmentReport, Mark, RegionOfInterest, RegionShape, learn_alignment, would_align,
 };
 use anyhow::Context;
+use lineside_picture::registration::SearchWindow;
 use lineside_picture::{Picture, Rect};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Pictures from which a template is learned, at most.
+/// Pictures from which a template is learned, at most; and those in which it is looked for whether parts lie differently.
 const PICTURES: usize = 200;
+const LOOKED_AT: usize = 24;
 
 /// What is looked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,13 +58,36 @@ pub fn learn(
         AlignBy::Mark(rect) => Some(rect),
     };
     let mark = Mark { rect, region, within };
+    let (window, windows) = windows(arguments, files, &mark, PICTURES)?;
+    learn_alignment(&mark, &window, &windows).map(Some).map_err(wrong)
+}
+
+/// Where alignment was not asked for: how the part lies in the pictures, if it would pay.
+pub fn suggest(
+    arguments: &TeachArguments,
+    files: &[PathBuf],
+    region: Option<&RegionOfInterest>,
+) -> Option<AlignmentReport> {
+    let mark = Mark { rect: None, region, within: AlignWithin::default() };
+    // Pictures that cannot be read, or not all of one size, are no fault here.
+    let (window, windows) = windows(arguments, files, &mark, LOOKED_AT).ok()?;
+    would_align(&mark, &window, &windows)
+}
+
+/// Where the mark is looked for, and that of at most so many pictures, reduced.
+fn windows(
+    arguments: &TeachArguments,
+    files: &[PathBuf],
+    mark: &Mark,
+    most: usize,
+) -> anyhow::Result<(SearchWindow, Vec<Picture>)> {
     let (mut reader, mut picture) = (PictureReader::new(arguments.bits), Picture::default());
     // Those that cannot be read are named later, with all others.
     let first = files.iter().position(|file| reader.read(file, &mut picture).is_ok());
     let first = first.context("none of the pictures can be read")?;
     let size = (picture.width(), picture.height());
     let window = mark.window(size).map_err(wrong)?;
-    let others = evenly(files[first + 1..].to_vec(), PICTURES - 1, PICTURES as u64 - 1);
+    let others = evenly(files[first + 1..].to_vec(), most - 1, most as u64 - 1);
     let progress = ProgressReporter::new("aligning", others.len() as u64 + 1);
     let (mut windows, mut sums) = (vec![Picture::default()], Vec::new());
     window.reduce(&picture, &mut windows[0], &mut sums);
@@ -74,7 +100,7 @@ pub fn learn(
         }
     }
     progress.finish();
-    learn_alignment(&mark, &window, &windows).map(Some).map_err(wrong)
+    Ok((window, windows))
 }
 
 /// A mark that reaches beyond the frame is wrong on the command line; the rest only pictures can tell.

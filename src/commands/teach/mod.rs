@@ -17,8 +17,10 @@ use super::{MAX_PICTURE_BYTES, evenly, with_suffix};
 use crate::bundle::{self, Bundle, Draft, InputSection, Manifest, Task, TaughtSection};
 use crate::config::Config;
 use crate::files;
+use crate::task::anomaly::teach::{
+    DatasetCheck, Framing, TeachError, TrainedModel, Trainer, TrainingPicture, check_dataset,
+};
 use crate::task::anomaly::{Aligner, RegionOfInterest};
-use crate::task::anomaly::teach::{DatasetCheck, Framing, TeachError, TrainedModel, Trainer, TrainingPicture, check_dataset};
 use crate::telemetry::Telemetry;
 use anyhow::Context;
 use defects::Defects;
@@ -86,6 +88,7 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
         files = evenly(files, room, room as u64);
     }
     let (aligner, alignment) = alignment::learn(arguments, &files, region.as_deref())?.unzip();
+    let suggested = if aligner.is_none() { alignment::suggest(arguments, &files, region.as_deref()) } else { None };
     let mut reader = PictureReader::new(arguments.bits);
     let defects = Defects::new(set.defects, set.has_masks, &reader)?;
     let cache = with_suffix(&arguments.out, ".teaching");
@@ -141,6 +144,7 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
         false_alarms: arguments.false_alarms,
         region: region.as_deref(),
         alignment: alignment.as_ref(),
+        suggested: suggested.as_ref(),
         out: &arguments.out,
     };
     if arguments.json {

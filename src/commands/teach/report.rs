@@ -4,8 +4,8 @@ use super::detail::PlannedViews;
 use crate::bundle::Tolerance;
 use crate::commands::print_json;
 use crate::escape::one_line;
-use crate::task::anomaly::{AlignmentReport, RegionOfInterest};
 use crate::task::anomaly::teach::{LabelGain, TrainedModel};
+use crate::task::anomaly::{AlignmentReport, RegionOfInterest};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -37,6 +37,8 @@ pub struct Summary<'a> {
     pub region: Option<&'a RegionOfInterest>,
     /// How the part varies, where it is brought into place.
     pub alignment: Option<&'a AlignmentReport>,
+    /// The same where it is not, but would better be.
+    pub suggested: Option<&'a AlignmentReport>,
     /// The bundle that was written.
     pub out: &'a Path,
 }
@@ -71,7 +73,8 @@ impl Summary<'_> {
             "false_alarms": false_alarms, "false_alarms_interval": self.interval(),
             "painted": { "found": model.check.found, "count": model.check.painted }, "warnings": model.warnings(groups),
             "auroc_synthetic": model.auroc, "candidates": candidates, "labelled": labelled,
-            "region": region.map(ToString::to_string), "alignment": self.alignment, "out": out,
+            "region": region.map(ToString::to_string), "alignment": self.alignment,
+            "alignment_suggested": self.suggested, "out": out,
             "detail": planned.detail, "views": planned.sizes, "macs": planned.cost.macs,
             "backbone_ms": planned.cost.milliseconds(),
         }))
@@ -85,9 +88,14 @@ impl Summary<'_> {
         if let Some(region) = self.region {
             writeln!(out, "inspected is {region}")?;
         }
-        if let Some(AlignmentReport { mark, pictures, found, shift: [x, y], turn, scale, correlation }) = self.alignment {
-            let of = if found == pictures { String::new() } else { format!(", found in {found} of {pictures} pictures") };
-            write!(out, "brought into place by {mark}{of}: they vary by up to {x:.1} and {y:.1} pixels, {turn:.1} degrees")?;
+        if let Some(AlignmentReport { mark, pictures, found, shift: [x, y], turn, scale, correlation }) = self.alignment
+        {
+            let of =
+                if found == pictures { String::new() } else { format!(", found in {found} of {pictures} pictures") };
+            write!(
+                out,
+                "brought into place by {mark}{of}: they vary by up to {x:.1} and {y:.1} pixels, {turn:.1} degrees"
+            )?;
             writeln!(out, ", {scale:.1} % of size; not found below a correlation of {correlation:.2}")?;
         }
         if let Some(varied) = self.varied {
@@ -113,6 +121,13 @@ impl Summary<'_> {
         writeln!(out, "  {} of {} painted defects found at the threshold", check.found, check.painted)?;
         for warning in model.warnings(groups) {
             writeln!(out, "warning: {warning}")?;
+        }
+        if let Some(AlignmentReport { shift: [x, y], turn, .. }) = self.suggested {
+            let with = if self.region.is_some() { "--align" } else { "--align, and --region around the part" };
+            writeln!(
+                out,
+                "hint: the part lies up to {x:.0} and {y:.0} pixels and {turn:.1} degrees off; to bring it into place, teach with {with}"
+            )?;
         }
         let path = self.out.display().to_string();
         let path = one_line(&path);

@@ -154,7 +154,9 @@ impl Inspector {
         if let (Some(drawn), Some(aligned)) = (drawn, aligner.as_ref().map(Aligner::frame_size))
             && drawn != aligned
         {
-            return Err(bundle.blame("bundle.toml", "[anomaly.region] and [anomaly.alignment] are of frames of two sizes").into());
+            return Err(bundle
+                .blame("bundle.toml", "[anomaly.region] and [anomaly.alignment] are of frames of two sizes")
+                .into());
         }
         let mut inspected = Picture::default();
         let area = region.as_ref().map(|region| (region.area().width, region.area().height));

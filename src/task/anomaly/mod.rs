@@ -32,7 +32,7 @@ pub mod teach;
 mod verdict;
 mod view;
 
-pub use alignment::{Aligner, AlignmentError, AlignmentReport, Mark, Placement, learn_alignment};
+pub use alignment::{Aligner, AlignmentError, AlignmentReport, Mark, Placement, learn_alignment, would_align};
 pub use baseline::{Baseline, ImageStatsBaseline};
 pub use heatmap::Region;
 pub use image_stats::ImageStats;

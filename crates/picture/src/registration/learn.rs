@@ -49,7 +49,8 @@ pub fn learn_template(window: &SearchWindow, pictures: &[Picture], shape: Option
         found.correlation = mean.correlation(patch, used[at].then_some(mean.light[at]), template.weights());
     }
     let every = pictures.len().div_ceil(ABSENT).max(1);
-    let absent = pictures.iter().step_by(every).map(|picture| by_mean.find_in(&exchanged(picture)).correlation).collect();
+    let absent =
+        pictures.iter().step_by(every).map(|picture| by_mean.find_in(&exchanged(picture)).correlation).collect();
     Some(LearnedTemplate { template, matches, used, absent })
 }
 
@@ -86,8 +87,7 @@ impl Mean {
     fn of(patches: &[Vec<i16>], used: &[bool], weights: &Picture, like: &Picture) -> Mean {
         let pixels = weights.data().len();
         let light = patches.iter().map(|patch| light(patch, weights, like)).collect();
-        let mut mean =
-            Mean { counts: vec![0.0; pixels], sums: vec![0.0; pixels], squares: vec![0.0; pixels], light };
+        let mut mean = Mean { counts: vec![0.0; pixels], sums: vec![0.0; pixels], squares: vec![0.0; pixels], light };
         for ((patch, light), _) in patches.iter().zip(&mean.light).zip(used).filter(|(_, used)| **used) {
             for (at, level) in patch.iter().enumerate().filter(|(_, level)| **level >= 0) {
                 let level = f64::from(*level) * light.0 + light.1;
@@ -111,7 +111,8 @@ impl Mean {
         variances.sort_by(f64::total_cmp);
         // At least that of the rounding of a level.
         let median = variances.get(variances.len() / 2).copied().unwrap_or(0.0).max(f64::from(1 << LEVEL_BITS));
-        let (mut grey, mut weights) = (Picture::new(Layout::Grey, width, height), Picture::new(Layout::Grey, width, height));
+        let (mut grey, mut weights) =
+            (Picture::new(Layout::Grey, width, height), Picture::new(Layout::Grey, width, height));
         for at in (0..self.sums.len()).filter(is_seen) {
             let level = self.sums[at] / self.counts[at] / f64::from(1 << LEVEL_BITS);
             grey.data_mut()[at] = (level + 0.5).clamp(0.0, 255.0) as u8;

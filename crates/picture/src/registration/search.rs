@@ -4,7 +4,7 @@
 //! least squares. The motion, over the contrast, is by how much the pose is off (Lucas and Kanade 1981, in the inverse compositional form of
 //! Baker and Matthews 2004 with gain and bias). Pixels that lie beyond the window are left out.
 
-use super::template::{MOTIONS, Normal, Point, Size, TERMS, Template, add_to, keep_telling};
+use super::template::{LEVEL_BITS, MOTIONS, Normal, Point, Size, TERMS, Template, add_to, keep_telling};
 use super::window::halve;
 use crate::picture::Picture;
 use crate::similarity::{Pose, Similarity};
@@ -13,7 +13,8 @@ use crate::similarity::{Pose, Similarity};
 const COARSE_POINTS: usize = 600;
 /// Coarse places that are followed.
 const CANDIDATES: usize = 6;
-/// Steps of least squares at each size.
+/// Steps of least squares for each coarse place, and at each further size.
+const COARSE_STEPS: usize = 4;
 const STEPS: usize = 8;
 /// A step of less than this, in pixels of a size, is the last.
 const SMALL_STEP: f64 = 0.02;
@@ -50,6 +51,10 @@ pub struct Registration {
 #[derive(Debug, Clone)]
 struct Coarse {
     points: Vec<Point>,
+    /// By point: weight, weight times level, and that times level; of levels of a byte.
+    weighted: Vec<[u32; 3]>,
+    /// The sums of these.
+    all: [i64; 3],
     /// Of the smallest window, with a margin all around; negative where there is no pixel.
     pixels: Vec<i16>,
     margin: usize,
@@ -86,7 +91,10 @@ impl Registration {
         let radius = template.sizes().last().map_or(0.0, |size| size.radius);
         let shift = limits.shift.0.abs().max(limits.shift.1.abs()) / shrink;
         let reach = 2.0 * radius * (limits.turn.abs().to_radians() + limits.scale.abs());
-        let coarse = Coarse { places: vec![0; points.len()], points, pixels: Vec::new(), margin: (shift + reach) as usize + 4 };
+        let weighted: Vec<[u32; 3]> = points.iter().map(coarse_terms).collect();
+        let all = [0, 1, 2].map(|at| weighted.iter().map(|terms| i64::from(terms[at])).sum());
+        let (places, margin) = (vec![0; points.len()], (shift + reach) as usize + 4);
+        let coarse = Coarse { places, points, weighted, all, pixels: Vec::new(), margin };
         Registration { template, levels, row_sums: Vec::new(), coarse }
     }
 
@@ -98,7 +106,7 @@ impl Registration {
     /// Bytes of memory that it takes, with its buffers.
     pub fn bytes(&self) -> usize {
         let (width, height) = self.template.window().size();
-        let coarse = self.coarse.points.len() * (size_of::<Point>() + size_of::<usize>());
+        let coarse = self.coarse.points.len() * (size_of::<Point>() + size_of::<usize>() + size_of::<[u32; 3]>());
         // The sizes of the window add up to less than one and a half of the largest.
         self.template.bytes() + width * height * 3 / 2 + coarse + 2 * self.template.window().mark().width * 3
     }
@@ -115,6 +123,12 @@ impl Registration {
         self.find_in_levels()
     }
 
+    /// The correlation with the template of what lies in a pose, in a window that is reduced already.
+    pub fn correlation_in(&mut self, reduced: &Picture, pose: &Pose) -> f64 {
+        self.levels[0].copy_from(reduced);
+        self.sums(0, self.place(pose)).map_or(0.0, |sums| sums.correlation())
+    }
+
     fn find_in_levels(&mut self) -> Match {
         for at in 1..self.levels.len() {
             let (larger, smaller) = self.levels.split_at_mut(at);
@@ -123,14 +137,15 @@ impl Registration {
         let coarsest = self.levels.len() - 1;
         let mut best: Option<(Place, f64)> = None;
         for place in self.coarse_places().into_iter().flatten() {
-            if let Some(found) = self.refine(coarsest, place)
+            if let Some(found) = self.refine(coarsest, place, COARSE_STEPS)
                 && best.is_none_or(|best| found.1 > best.1)
             {
                 best = Some(found);
             }
         }
-        for size in (0..coarsest).rev() {
-            best = best.and_then(|(place, _)| self.refine(size, place));
+        // The smallest size again, if it is the only one.
+        for size in (0..coarsest.max(1)).rev() {
+            best = best.and_then(|(place, _)| self.refine(size, place, STEPS));
         }
         match best {
             Some((place, correlation)) => Match { pose: self.pose(place), correlation, within: self.is_within(place) },
@@ -147,6 +162,12 @@ impl Registration {
             turn: rounded(place.turn * (180.0 / core::f64::consts::PI), 4096.0),
             scale: rounded(place.scale, 65536.0),
         }
+    }
+
+    fn place(&self, pose: &Pose) -> Place {
+        let step = self.template.window().step() as f64;
+        let shift = (pose.shift.0 / step, pose.shift.1 / step);
+        Place { shift, turn: pose.turn * (core::f64::consts::PI / 180.0), scale: pose.scale }
     }
 
     /// How far a place may be off, in pixels, radians and as a share: the limits, `slack` times, and a pixel.
@@ -166,13 +187,7 @@ impl Registration {
     /// The mark's pixels in a reduced window, in its pose there: levels in 16ths, row by row; -1 where there is no pixel.
     pub(super) fn aligned(&self, reduced: &Picture, pose: &Pose, out: &mut Vec<i16>) {
         let (width, height) = self.template.window().template_size();
-        let step = self.template.window().step() as f64;
-        let place = Place {
-            shift: (pose.shift.0 / step, pose.shift.1 / step),
-            turn: pose.turn * (core::f64::consts::PI / 180.0),
-            scale: pose.scale,
-        };
-        let sampler = self.sampler(0, place);
+        let sampler = self.sampler(0, self.place(pose));
         out.clear();
         for y in 0..height {
             out.extend((0..width).map(|x| sampler.level(reduced, x as i64, y as i64).map_or(-1, |level| level as i16)));
@@ -203,7 +218,8 @@ impl Registration {
         let mut best: [Option<(Place, f64)>; CANDIDATES] = [None; CANDIDATES];
         for at_scale in -scales..=scales {
             for at_turn in -turns..=turns {
-                let share = |at: i64, count: i64, limit: f64| if count > 0 { at as f64 / count as f64 * limit } else { 0.0 };
+                let share =
+                    |at: i64, count: i64, limit: f64| if count > 0 { at as f64 / count as f64 * limit } else { 0.0 };
                 let still = Place {
                     shift: (0.0, 0.0),
                     turn: share(at_turn, turns, turn),
@@ -228,18 +244,18 @@ impl Registration {
     }
 
     /// From a place to the best one near it, at a size, and its correlation; `None` where too little of the mark is seen.
-    fn refine(&self, size: usize, place: Place) -> Option<(Place, f64)> {
+    fn refine(&self, size: usize, place: Place, steps: usize) -> Option<(Place, f64)> {
         let limits = self.template.window().limits();
         let (moves, bounds) = ([true, true, limits.turn != 0.0, limits.scale != 0.0], self.bounds(SEARCHED));
         let Size { radius, .. } = self.template.sizes()[size];
         let (mut place, mut best) = (place, None::<(Place, f64)>);
-        for step in 0..=STEPS {
+        for step in 0..=steps {
             let Some(sums) = self.sums(size, place) else { break };
             let correlation = sums.correlation();
             if best.is_none_or(|best| correlation > best.1) {
                 best = Some((place, correlation));
             }
-            let Some(motion) = (step < STEPS).then(|| sums.motion(moves)).flatten() else { break };
+            let Some(motion) = (step < steps).then(|| sums.motion(moves)).flatten() else { break };
             place = place.moved(motion, radius, (1u64 << size) as f64).kept_within(bounds);
             if motion.iter().all(|step| step.abs() < SMALL_STEP) {
                 // Too small to matter, but the best that is known.
@@ -312,32 +328,42 @@ fn insert(best: &mut [Option<(Place, f64)>; CANDIDATES], found: (Place, f64), ap
 impl Coarse {
     /// The correlation of the mark, shifted by an offset in `pixels`.
     fn correlation(&self, offset: isize) -> f64 {
-        let (mut count, mut all) = (0i64, 0i64);
-        let (mut template, mut templates, mut frame, mut frames, mut products) = (0i64, 0i64, 0i64, 0i64, 0i64);
-        for (place, point) in self.places.iter().zip(&self.points) {
-            let weight = i64::from(point.weight);
-            all += weight;
-            let at = place.wrapping_add_signed(offset);
-            let seen = self.pixels.get(at).map_or(-1, |pixel| i64::from(*pixel));
+        let ([mut count, mut template, mut templates], [mut frame, mut frames, mut products]) = (self.all, [0i64; 3]);
+        for (place, &[weight, level, square]) in self.places.iter().zip(&self.weighted) {
+            let seen = self.pixels.get(place.wrapping_add_signed(offset)).copied().unwrap_or(-1);
             if seen < 0 {
+                count -= i64::from(weight);
+                template -= i64::from(level);
+                templates -= i64::from(square);
                 continue;
             }
-            let level = i64::from(point.terms[TERMS - 2]);
-            count += weight;
-            template += weight * level;
-            templates += weight * level * level;
-            frame += weight * seen;
-            frames += weight * seen * seen;
-            products += weight * level * seen;
+            let seen = seen as u32;
+            frame += i64::from(weight * seen);
+            frames += i64::from(weight * seen * seen);
+            products += i64::from(level * seen);
         }
-        if (count as f64) < SEEN * all as f64 {
+        if (count as f64) < SEEN * self.all[0] as f64 {
             return -1.0;
         }
         correlation(count, [template, frame], [templates, frames], products)
     }
 }
 
+fn coarse_terms(point: &Point) -> [u32; 3] {
+    let (weight, level) = (point.weight as u32, point.terms[TERMS - 2] as u32 >> LEVEL_BITS);
+    [weight, weight * level, weight * level * level]
+}
+
 impl Place {
+    /// The nearest place within bounds.
+    fn kept_within(self, [right, down, turn, scale]: [f64; MOTIONS]) -> Place {
+        Place {
+            shift: (self.shift.0.clamp(-right, right), self.shift.1.clamp(-down, down)),
+            turn: self.turn.clamp(-turn, turn),
+            scale: self.scale.clamp(1.0 - scale, 1.0 + scale),
+        }
+    }
+
     /// A motion of the template's own coordinates goes before the pose. `radius` and `motion` are in pixels of a size, of which one is
     /// `shrink` pixels of the window.
     fn moved(self, motion: [f64; MOTIONS], radius: f64, shrink: f64) -> Place {
@@ -348,16 +374,6 @@ impl Place {
             shift: (self.shift.0 + a * right + b * down, self.shift.1 + a * down - b * right),
             turn: self.turn + turn / radius,
             scale: self.scale * (1.0 + scale / radius).max(0.5),
-        }
-    }
-}
-
-impl Place {
-    fn kept_within(self, [right, down, turn, scale]: [f64; MOTIONS]) -> Place {
-        Place {
-            shift: (self.shift.0.clamp(-right, right), self.shift.1.clamp(-down, down)),
-            turn: self.turn.clamp(-turn, turn),
-            scale: self.scale.clamp(1.0 - scale, 1.0 + scale),
         }
     }
 }
@@ -470,10 +486,13 @@ fn fixed(value: f64) -> i64 {
     (value * 65536.0 + 0.5).floor() as i64
 }
 
-/// The map from where a mark was learned to where it is.
 impl Match {
-    /// From a pixel of a frame with the mark where it was learned to the same point of the part in this frame.
+    /// The map from a pixel of a frame with the mark where it was learned to the same point of the part in this frame.
     pub fn map(&self, window: &super::SearchWindow) -> Similarity {
         Similarity::of_pose(&self.pose, window.centre())
     }
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -61,10 +61,13 @@ pub struct Template {
 
 impl Template {
     /// From the reduced mark, `[H, W]` of [`SearchWindow::template_size`], and how much each of its pixels counts, 0..255. `None` where
-    /// sizes differ, or it has no contrast by which it could be found.
+    /// sizes differ, or it has no contrast to the right or down by which it could be found.
     pub fn new(window: SearchWindow, grey: Picture, weights: Picture) -> Option<Template> {
         let size = window.template_size();
-        if [&grey, &weights].iter().any(|picture| (picture.width(), picture.height()) != size || picture.channels() != 1) {
+        if [&grey, &weights]
+            .iter()
+            .any(|picture| (picture.width(), picture.height()) != size || picture.channels() != 1)
+        {
             return None;
         }
         let (mut sizes, mut level, mut level_weights) = (Vec::new(), grey.clone(), weights.clone());
@@ -80,7 +83,8 @@ impl Template {
             level = halved(&level);
             level_weights = halved(&level_weights);
         }
-        let found = sizes.iter().all(|size| size.points.len() >= 2 * TERMS);
+        let has_slopes = |size: &Size| size.normal[0][0] > 0 && size.normal[1][1] > 0;
+        let found = sizes.iter().all(|size| size.points.len() >= 2 * TERMS && has_slopes(size));
         found.then_some(Template { window, grey, weights, sizes })
     }
 

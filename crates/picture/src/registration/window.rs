@@ -116,16 +116,17 @@ impl SearchWindow {
             for (pixel, sums) in out.row_mut(y).iter_mut().zip(sums.chunks_exact(step * channels)) {
                 let luma: u32 = match channels {
                     1 => 256 * sums.iter().map(|sum| u32::from(*sum)).sum::<u32>(),
-                    _ => {
-                        let of = |channel: usize| sums[channel..].iter().step_by(3).map(|sum| u32::from(*sum)).sum::<u32>();
-                        // BT.601 in 256ths.
-                        77 * of(0) + 150 * of(1) + 29 * of(2)
-                    }
+                    _ => sums.chunks_exact(3).map(luma).sum(),
                 };
                 *pixel = ((luma + 128 * squares) / (256 * squares)) as u8;
             }
         }
     }
+}
+
+/// BT.601 in 256ths.
+fn luma(rgb: &[u16]) -> u32 {
+    77 * u32::from(rgb[0]) + 150 * u32::from(rgb[1]) + 29 * u32::from(rgb[2])
 }
 
 /// Makes `out` half as large: means over squares of 2 x 2; a last odd column or row is dropped.

@@ -11,6 +11,9 @@ const WEIGHTS: &str = "alignment-weights.png";
 /// What comes into a frame from beyond its edge: its outermost pixels go on.
 const BORDER: Border = Border::Replicate;
 
+/// A file of a bundle: its name and what it holds.
+pub type BundleFile = (&'static str, Vec<u8>);
+
 /// Where the part lies in a frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Placement {
@@ -55,13 +58,16 @@ impl Aligner {
         let read = |name: &String| {
             let mut picture = Picture::default();
             match decode_file(&bundle.read(name)?, width * height, &mut picture) {
-                Ok(_) if (picture.width(), picture.height(), picture.layout()) == (width, height, Layout::Grey) => Ok(picture),
+                Ok(_) if (picture.width(), picture.height(), picture.layout()) == (width, height, Layout::Grey) => {
+                    Ok(picture)
+                }
                 Ok(_) => Err(bundle.blame(name, format!("expected a grey picture of {width}x{height} pixels"))),
                 Err(error) => Err(bundle.blame(name, error)),
             }
         };
         let template = Template::new(window, read(&section.template)?, read(&section.weights)?);
-        let template = template.ok_or_else(|| bundle.blame(&section.template, "has nothing by which it could be found"))?;
+        let template =
+            template.ok_or_else(|| bundle.blame(&section.template, "has nothing by which it could be found"))?;
         Ok(Some(Aligner::new(template, section.within, section.correlation)))
     }
 
@@ -69,7 +75,7 @@ impl Aligner {
     ///
     /// # Errors
     /// [`PictureError`] where a picture cannot be encoded.
-    pub fn section(&self) -> Result<(AlignmentSection, [(&'static str, Vec<u8>); 2]), PictureError> {
+    pub fn section(&self) -> Result<(AlignmentSection, [BundleFile; 2]), PictureError> {
         let template = self.registration.template();
         let png = |picture: &Picture| {
             let mut bytes = Vec::new();
@@ -104,6 +110,18 @@ impl Aligner {
         bytes.extend_from_slice(template.grey().data());
         bytes.extend_from_slice(template.weights().data());
         sha256(&bytes)
+    }
+
+    /// Draws the mark into a frame of its size, where it was taught: a frame in which it is found.
+    pub fn draw_mark(&self, frame: &mut Picture) {
+        let template = self.registration.template();
+        let (Rect { x, y, .. }, step) = (template.window().mark(), template.window().step());
+        let (grey, channels) = (template.grey(), frame.channels());
+        for row in 0..grey.height() * step {
+            let to = &mut frame.row_mut(y + row)[x * channels..(x + grey.width() * step) * channels];
+            let levels = grey.row(row / step);
+            to.chunks_exact_mut(channels * step).zip(levels).for_each(|(pixels, level)| pixels.fill(*level));
+        }
     }
 
     /// Where the part lies in a frame.

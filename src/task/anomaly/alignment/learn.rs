@@ -3,14 +3,20 @@
 use super::aligner::{Aligner, window};
 use crate::bundle::AlignWithin;
 use crate::task::anomaly::region::RegionOfInterest;
-use lineside_picture::registration::{LearnedTemplate, Match, SearchWindow, learn_template};
-use lineside_picture::{Filter, Layout, Picture, Rect, Resizer};
+use lineside_picture::registration::{LearnedTemplate, Match, Registration, SearchWindow, learn_template};
+use lineside_picture::{Filter, Layout, Picture, Pose, Rect, Resizer};
+
+/// The side of the backbone's larger view, in pixels, and what it does not see there.
+const VIEW: f64 = 320.0;
+const SMALL_MOVE: f64 = 2.0;
 
 /// Why frames cannot be aligned.
 #[derive(Debug, thiserror::Error)]
 pub enum AlignmentError {
     /// The mark reaches beyond the frame or is too small.
-    #[error("the mark {0} of frames of {1} reaches beyond the frame or is smaller than 16x16 pixels: draw it larger or elsewhere")]
+    #[error(
+        "the mark {0} of frames of {1} reaches beyond the frame or is smaller than 16x16 pixels: draw it larger or elsewhere"
+    )]
     Misfit(String, String),
     /// The mark has no contrast.
     #[error("there is nothing at {0} by which it could be found: draw the mark around something with edges")]
@@ -124,22 +130,69 @@ pub fn learn_alignment(
     }
     // Half way between the worst good picture and the best of those in which it is not: good pictures to come may be worse than these.
     let correlation = (here + elsewhere) / 2.0;
-    let spread = |of: &dyn Fn(&Match) -> f64| {
-        let mut values: Vec<f64> = typical.iter().map(|found| of(found)).collect();
-        values.sort_by(f64::total_cmp);
-        let middle = values.get(values.len() / 2).copied().unwrap_or(0.0);
-        values.iter().map(|value| (value - middle).abs()).fold(0.0, f64::max)
-    };
-    let report = AlignmentReport {
-        mark: name(window.mark()),
-        pictures,
-        found,
-        shift: [spread(&|found| found.pose.shift.0), spread(&|found| found.pose.shift.1)],
-        turn: spread(&|found| found.pose.turn),
-        scale: 100.0 * spread(&|found| found.pose.scale),
-        correlation,
-    };
+    let report = AlignmentReport::new(window, &typical, pictures, correlation);
     Ok((Aligner::new(template, mark.within, correlation), report))
+}
+
+/// Pictures in which the part lies differently, though nobody asked for alignment: how they vary, where it pays to bring them into place.
+/// That is where nearly all of them show one part for sure, where it lies off by more than a pixel or two of the backbone's view, and
+/// where that explains most of what they differ by.
+pub fn would_align(mark: &Mark, window: &SearchWindow, pictures: &[Picture]) -> Option<AlignmentReport> {
+    let LearnedTemplate { template, matches, used, absent } =
+        learn_template(window, pictures, mark.shape(window).as_ref())?;
+    let typical: Vec<&Match> = matches.iter().zip(&used).filter(|(_, used)| **used).map(|(found, _)| found).collect();
+    let here = typical.iter().map(|found| found.correlation).fold(1.0, f64::min);
+    let elsewhere = absent.iter().copied().fold(0.0, f64::max);
+    if 10 * typical.len() < 9 * matches.len() || elsewhere >= here {
+        return None;
+    }
+    let report = AlignmentReport::new(window, &typical, matches.len(), (here + elsewhere) / 2.0);
+    let Rect { width, height, .. } = window.mark();
+    let side = width.max(height) as f64;
+    let moves = report.shift[0].max(report.shift[1]) + report.turn.to_radians() * side / 2.0;
+    // In pixels of the backbone's larger view.
+    if moves * VIEW / side < SMALL_MOVE {
+        return None;
+    }
+    let shift = |of: fn(&Match) -> f64| median(typical.iter().map(|found| of(found)).collect());
+    let middle = Pose {
+        shift: (shift(|found| found.pose.shift.0), shift(|found| found.pose.shift.1)),
+        turn: shift(|found| found.pose.turn),
+        scale: shift(|found| found.pose.scale),
+    };
+    let mut registration = Registration::new(template);
+    let mut missing = |pose: &dyn Fn(&Match) -> Pose| {
+        let pairs = pictures.iter().zip(&matches);
+        median(pairs.map(|(picture, found)| 1.0 - registration.correlation_in(picture, &pose(found))).collect())
+    };
+    let (in_place, as_it_is) = (missing(&|found| found.pose), missing(&|_| middle));
+    (2.0 * in_place < as_it_is).then_some(report)
+}
+
+impl AlignmentReport {
+    /// How these vary, of so many pictures.
+    fn new(window: &SearchWindow, typical: &[&Match], pictures: usize, correlation: f64) -> AlignmentReport {
+        let spread = |of: fn(&Match) -> f64| {
+            let values: Vec<f64> = typical.iter().map(|found| of(found)).collect();
+            let middle = median(values.clone());
+            values.iter().map(|value| (value - middle).abs()).fold(0.0, f64::max)
+        };
+        AlignmentReport {
+            mark: name(window.mark()),
+            pictures,
+            found: typical.len(),
+            shift: [spread(|found| found.pose.shift.0), spread(|found| found.pose.shift.1)],
+            turn: spread(|found| found.pose.turn),
+            scale: 100.0 * spread(|found| found.pose.scale),
+            correlation,
+        }
+    }
+}
+
+/// The middle one; 0 of none.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// As `--align` takes it.

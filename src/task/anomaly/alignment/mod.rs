@@ -13,4 +13,4 @@ mod aligner;
 mod learn;
 
 pub use aligner::{Aligner, Placement};
-pub use learn::{AlignmentError, AlignmentReport, Mark, learn_alignment};
+pub use learn::{AlignmentError, AlignmentReport, Mark, learn_alignment, would_align};

@@ -287,10 +287,7 @@ impl Trainer {
     }
 
     /// What is inspected of a picture, and where the part lies, if it is looked for; one in which it is not found is used as it is.
-    fn inspected<'a>(
-        &mut self,
-        picture: &'a Picture,
-    ) -> Result<(Cow<'a, Picture>, Option<Placement>), TeachError> {
+    fn inspected<'a>(&mut self, picture: &'a Picture) -> Result<(Cow<'a, Picture>, Option<Placement>), TeachError> {
         let placement = self.aligner.as_mut().map(|aligner| aligner.find(picture)).transpose();
         let placement = placement.map_err(TeachError::OtherSize)?;
         let mut inspected = Picture::default();
