@@ -26,6 +26,7 @@ Examples:
   lineside teach --camera /etc/lineside/lineside.toml --frames 60 --out /var/lib/lineside/bundles/parts
   lineside teach --normal good/ --defects bad/ --masks masks/ --out parts
   lineside teach --normal good/ --region 160,120,320,240 --ignore display.png --out parts
+  lineside teach --normal good/ --region 160,120,320,240 --align --out parts
   lineside teach --normal good/ --tolerance shift=5%,turn=3deg,light=20% --out parts
   lineside teach --normal good/ --detail fine --out parts";
 

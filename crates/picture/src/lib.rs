@@ -6,6 +6,8 @@
 //! camera bytes -- format --+                                   +-- resize (taps), bicubic --> the size a model wants
 //!                 jpeg ----+--> picture: one type, reused -----+-- colour ------------------> luma, YCbCr planes
 //! file bytes ---- file ----+                                   +-- affine ------------------> the same, moved and turned
+//!                                                              +-- registration ----------> where a part lies in it
+//!                                                              +-- similarity ------------> the part back in its place
 //!                 codecs                                       +-- draw, heat --------------> pictures for people
 //!                                                              +-- png ---------------------> files
 //! large files --- rows (png) --> one row after the other

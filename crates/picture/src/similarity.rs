@@ -120,14 +120,14 @@ impl Similarity {
             let (right, down) = (self.a * x + self.b * y + self.right, self.a * y - self.b * x + self.down);
             // Where all four pixels around lie in the picture.
             let (from, until) = both(span(right, self.a, last_column), span(down, -self.b, last_line), area.width);
-            for (x, pixel) in out.row_mut(row).chunks_exact_mut(C).enumerate() {
+            for (x, pixel) in out.row_mut(row).as_chunks_mut::<C>().0.iter_mut().enumerate() {
                 let (right, down) = (right + self.a * x as i64, down - self.b * x as i64);
                 let (column, line) = (right >> FRACTION, down >> FRACTION);
                 let (fx, fy) = (weight(right), weight(down));
                 if (from..until).contains(&x) {
                     let at = line as usize * stride + column as usize * C;
                     if let Some((upper, lower)) = eight(data, at).zip(eight(data, at + stride)) {
-                        between::<C>(upper, lower, fx, fy, pixel);
+                        between(upper, lower, fx, fy, pixel);
                         continue;
                     }
                 }
@@ -168,12 +168,12 @@ fn eight(data: &[u8], at: usize) -> Option<u64> {
 }
 
 /// A pixel between two, each of the lowest `C` bytes, in each of two rows. Down first, of four bytes at a time in lanes of 16 bits.
-fn between<const C: usize>(upper: u64, lower: u64, fx: u64, fy: u64, pixel: &mut [u8]) {
+fn between<const C: usize>(upper: u64, lower: u64, fx: u64, fy: u64, pixel: &mut [u8; C]) {
     const LANES: u64 = 0x00FF_00FF_00FF_00FF;
     let even = (upper & LANES) * (256 - fy) + (lower & LANES) * fy;
     let odd = ((upper >> 8) & LANES) * (256 - fy) + ((lower >> 8) & LANES) * fy;
     let lane = |byte: usize| ((if byte.is_multiple_of(2) { even } else { odd }) >> (byte / 2 * 16)) & 0xFFFF;
-    for (c, byte) in pixel.iter_mut().enumerate().take(C) {
+    for (c, byte) in pixel.iter_mut().enumerate() {
         *byte = ((lane(c) * (256 - fx) + lane(C + c) * fx + (1 << 15)) >> 16) as u8;
     }
 }

@@ -1,46 +1,22 @@
 //! By what frames are brought into place: learned from the pictures before anything else.
 
-use super::TeachArguments;
+use super::arguments::{AlignBy, TeachArguments};
 use crate::bundle::AlignWithin;
 use crate::commands::WrongArguments;
 use crate::commands::evenly;
 use crate::commands::picture_reader::PictureReader;
 use crate::commands::progress::ProgressReporter;
 use crate::task::anomaly::{
-    Aligner, AlignmentError, AlignmentReport, Mark, RegionOfInterest, RegionShape, learn_alignment, would_align,
+    Aligner, AlignmentError, AlignmentReport, Mark, RegionOfInterest, learn_alignment, would_align,
 };
 use anyhow::Context;
+use lineside_picture::Picture;
 use lineside_picture::registration::SearchWindow;
-use lineside_picture::{Picture, Rect};
 use std::path::PathBuf;
-use std::str::FromStr;
 
 /// Pictures from which a template is learned, at most; and those in which it is looked for whether parts lie differently.
 const PICTURES: usize = 200;
 const LOOKED_AT: usize = 24;
-
-/// What is looked for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum AlignBy {
-    /// The region, or the whole frame.
-    Inspected,
-    /// What is in a rectangle of the first picture.
-    Mark(Rect),
-}
-
-impl FromStr for AlignBy {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<AlignBy, String> {
-        if text == "auto" {
-            return Ok(AlignBy::Inspected);
-        }
-        match text.parse::<RegionShape>()? {
-            RegionShape::Rectangle(rect) => Ok(AlignBy::Mark(rect)),
-            RegionShape::Polygon(_) => Err("takes a rectangle: X,Y,WIDTH,HEIGHT".into()),
-        }
-    }
-}
 
 /// Learns by what frames are brought into place; `None` where that was not asked for.
 ///
@@ -108,18 +84,5 @@ fn wrong(error: AlignmentError) -> anyhow::Error {
     match error {
         AlignmentError::Misfit(..) => WrongArguments(format!("--align: {error}")).into(),
         error => anyhow::anyhow!("--align: {error}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rectangle_or_nothing_is_read() {
-        assert_eq!("auto".parse(), Ok(AlignBy::Inspected));
-        assert_eq!("1,2,30,40".parse(), Ok(AlignBy::Mark(Rect { x: 1, y: 2, width: 30, height: 40 })));
-        assert!("1,2 30,40 5,60".parse::<AlignBy>().unwrap_err().contains("a rectangle"));
-        assert!("plate".parse::<AlignBy>().is_err());
     }
 }

@@ -1,11 +1,12 @@
 //! The command line of `lineside teach`.
 
-use super::alignment::AlignBy;
 use crate::bundle::{AlignWithin, Tolerance};
 use crate::commands::dataset::DataSetLayout;
 use crate::task::anomaly::RegionShape;
 use crate::task::anomaly::teach::Detail;
+use lineside_picture::Rect;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// The arguments of `lineside teach`.
 #[derive(clap::Args)]
@@ -79,4 +80,40 @@ pub struct TeachArguments {
 fn pause(text: &str) -> Result<f64, String> {
     let pause = text.parse::<f64>().ok().filter(|pause| (0.0..=3600.0).contains(pause));
     pause.ok_or_else(|| "expected seconds in 0..3600".into())
+}
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum AlignBy {
+    /// The region, or the whole frame.
+    Inspected,
+    /// What is in a rectangle of the first picture.
+    Mark(Rect),
+}
+
+impl FromStr for AlignBy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<AlignBy, String> {
+        if text == "auto" {
+            return Ok(AlignBy::Inspected);
+        }
+        match text.parse::<RegionShape>()? {
+            RegionShape::Rectangle(rect) => Ok(AlignBy::Mark(rect)),
+            RegionShape::Polygon(_) => Err("takes a rectangle: X,Y,WIDTH,HEIGHT".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rectangle_or_nothing_is_read() {
+        assert_eq!("auto".parse(), Ok(AlignBy::Inspected));
+        assert_eq!("1,2,30,40".parse(), Ok(AlignBy::Mark(Rect { x: 1, y: 2, width: 30, height: 40 })));
+        assert!("1,2 30,40 5,60".parse::<AlignBy>().unwrap_err().contains("a rectangle"));
+        assert!("plate".parse::<AlignBy>().is_err());
+    }
 }

@@ -1,11 +1,12 @@
 //! The inspector: scores frames by one bundle.
 
-use super::alignment::{Aligner, Placement};
+use super::alignment::Aligner;
 use super::calibration::{Calibration, SeverityScale};
 use super::cells::Cells;
 use super::heatmap::{Grid, Scratch, find_regions, heat};
 use super::image_stats::{ImageStats, ImageStatsMeter};
 use super::nuisance::Nuisance;
+use super::placement::Placement;
 use super::planes::{gather, planes_len};
 use super::pooled::{pool, pooled_len};
 use super::region::RegionOfInterest;

@@ -1,7 +1,7 @@
 //! The verdict on a frame.
 
-use super::alignment::Placement;
 use super::heatmap::Region;
+use super::placement::Placement;
 use super::region::RegionOfInterest;
 use lineside_picture::{Filter, Layout, Picture, PictureError, Rect, Resizer};
 use sha2::{Digest, Sha256};

@@ -8,7 +8,7 @@ const SMALLEST_SIDE: usize = 10;
 /// Below this shift, in pixels, a still smaller size saves nothing.
 const COARSE_SHIFT: f64 = 4.0;
 /// The most points that are compared at each size: those that say most about where the mark lies.
-const MAX_POINTS: usize = 3000;
+const MAX_POINTS: usize = 2000;
 /// What may vary: right, down, turn, scale.
 pub(super) const MOTIONS: usize = 4;
 /// These, contrast and brightness.

@@ -1,27 +1,17 @@
 //! Finds the part in frames, and brings them into place.
 
 use crate::bundle::{AlignWithin, AlignmentSection, Bundle, BundleError, sha256};
+use crate::task::anomaly::placement::Placement;
 use lineside_picture::registration::{Match, PoseLimits, Registration, SearchWindow, Template};
-use lineside_picture::{Border, Layout, Picture, PictureError, Rect, Similarity, decode_file, write_png};
+use lineside_picture::{Layout, Picture, PictureError, Rect, decode_file, write_png};
 use std::fmt;
 
 /// The files of a bundle.
 const TEMPLATE: &str = "alignment.png";
 const WEIGHTS: &str = "alignment-weights.png";
-/// What comes into a frame from beyond its edge: its outermost pixels go on.
-const BORDER: Border = Border::Replicate;
 
 /// A file of a bundle: its name and what it holds.
 pub type BundleFile = (&'static str, Vec<u8>);
-
-/// Where the part lies in a frame.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Placement {
-    /// At the place to which this map leads from where it was taught.
-    At(Similarity),
-    /// It was not found.
-    Unfound,
-}
 
 /// Finds the part, and brings frames into place.
 #[derive(Debug, Clone)]
@@ -141,59 +131,6 @@ impl Aligner {
         Ok(match found.within && found.correlation >= self.min_correlation {
             true => Placement::At(found.map(self.registration.template().window())),
             false => Placement::Unfound,
-        })
-    }
-}
-
-impl Placement {
-    /// Makes `out` an area of the frame as if the part lay where it was taught; of one that was not found, as it is.
-    pub fn resample(&self, frame: &Picture, area: Rect, out: &mut Picture) {
-        match self {
-            Placement::At(map) => map.resample(frame, area, Some(BORDER), out),
-            Placement::Unfound => frame.crop_into(area, out),
-        }
-    }
-
-    /// The same of a mask: nothing is marked beyond the frame.
-    pub fn resample_mask(&self, mask: &Picture, area: Rect, out: &mut Picture) {
-        match self {
-            Placement::At(map) => map.resample(mask, area, None, out),
-            Placement::Unfound => mask.crop_into(area, out),
-        }
-    }
-
-    /// Puts a picture of the whole frame, as it was taught, back to where the part lies; 0 beyond.
-    pub fn restore(&self, picture: &mut Picture) {
-        if let Placement::At(map) = self {
-            let whole = Rect { x: 0, y: 0, width: picture.width(), height: picture.height() };
-            let placed = std::mem::take(picture);
-            map.inverse().resample(&placed, whole, None, picture);
-        }
-    }
-
-    /// The rectangle of the frame, of a size (width, height), that holds one of where it was taught.
-    pub fn bounds(&self, rect: Rect, frame: (usize, usize)) -> Rect {
-        match self {
-            Placement::At(map) => map.bounds(rect, frame),
-            Placement::Unfound => rect,
-        }
-    }
-
-    /// The pixel of the frame, of a size (width, height), at a point of where it was taught, or the nearest.
-    pub fn point(&self, (x, y): (usize, usize), (width, height): (usize, usize)) -> (usize, usize) {
-        let Placement::At(map) = self else { return (x, y) };
-        let (x, y) = map.map((x as f64, y as f64));
-        let nearest = |at: f64, side: usize| ((at + 0.5).floor().max(0.0) as usize).min(side.saturating_sub(1));
-        (nearest(x, width), nearest(y, height))
-    }
-
-    /// Whether the part lies at another place than by `other`: found or not, or by more than a pixel at a corner of the frame.
-    pub fn differs_from(&self, other: &Placement, (width, height): (usize, usize)) -> bool {
-        let (Placement::At(map), Placement::At(other)) = (self, other) else { return self != other };
-        let corners = [(0.0, 0.0), (width as f64, 0.0), (0.0, height as f64), (width as f64, height as f64)];
-        corners.into_iter().any(|corner| {
-            let ((x, y), (other_x, other_y)) = (map.map(corner), other.map(corner));
-            (x - other_x).abs() > 1.0 || (y - other_y).abs() > 1.0
         })
     }
 }

@@ -120,7 +120,8 @@ pub fn learn_alignment(
         learned.ok_or_else(|| AlignmentError::Even(name(window.mark())))?;
     let typical: Vec<&Match> = matches.iter().zip(&used).filter(|(_, used)| **used).map(|(found, _)| found).collect();
     let (found, pictures) = (typical.len(), matches.len());
-    if 2 * found < pictures {
+    // Each in which it is not found would be a false alarm on the line.
+    if 4 * found < 3 * pictures {
         return Err(AlignmentError::FewFound { found, pictures });
     }
     let here = typical.iter().map(|found| found.correlation).fold(1.0, f64::min);

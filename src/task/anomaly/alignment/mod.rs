@@ -12,5 +12,5 @@
 mod aligner;
 mod learn;
 
-pub use aligner::{Aligner, Placement};
+pub use aligner::Aligner;
 pub use learn::{AlignmentError, AlignmentReport, Mark, learn_alignment, would_align};

@@ -2,7 +2,7 @@
 
 use super::spec::{RegionError, RegionSpec, mask_of};
 use crate::bundle::{Bundle, BundleError, sha256};
-use crate::task::anomaly::alignment::Placement;
+use crate::task::anomaly::placement::Placement;
 use crate::task::anomaly::view::MIN_SIDE;
 use lineside_picture::{Layout, Picture, Rect};
 use std::fmt;
