@@ -133,6 +133,7 @@ impl Method {
             Method::Place => "place",
             Method::Subspace => "subspace",
             Method::Linear => "linear",
+            Method::Mahalanobis => "mahalanobis",
         }
     }
 }
@@ -177,6 +178,17 @@ pub struct ScorerSection {
     pub spread: f64,
     /// Its weight; 0 if it only makes the heatmap.
     pub weight: f64,
+    /// The largest value of its term that counts, in standard deviations; where there is none, all do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ceiling: Option<f64>,
+}
+
+impl ScorerSection {
+    /// Its weight, and its term for a value of the scorer.
+    pub fn term(&self, value: f64) -> (f64, f64) {
+        let term = (value - self.median) / self.spread;
+        (self.weight, self.ceiling.map_or(term, |ceiling| term.min(ceiling)))
+    }
 }
 
 /// How a scorer scores.
@@ -195,6 +207,8 @@ pub enum Method {
     Subspace,
     /// Image-level: a weighted sum of pooled features.
     Linear,
+    /// Image-level: the distance of pooled features from their mean, by their full covariance.
+    Mahalanobis,
 }
 
 /// Properties of a super-resolution model.
@@ -340,10 +354,11 @@ impl AnomalySection {
         }
         let bad = self.scorer.iter().position(|scorer| {
             let top = scorer.top.unwrap_or(1.0);
-            let sound = scorer.median.is_finite() && scorer.weight.is_finite() && scorer.spread.is_normal();
+            let ceiling = scorer.ceiling.is_none_or(f64::is_finite);
+            let sound = scorer.median.is_finite() && scorer.weight.is_finite() && scorer.spread.is_normal() && ceiling;
             !(sound && scorer.spread > 0.0 && top > 0.0 && top <= 1.0 && scorer.view < self.views.len())
         })?;
-        Some(format!("[[anomaly.scorer]] number {bad}: view, top, median, spread or weight is out of range"))
+        Some(format!("[[anomaly.scorer]] number {bad}: view, top, median, spread, weight or ceiling is out of range"))
     }
 }
 
@@ -444,9 +459,12 @@ weight = 1.0
             (("scorer = 0", "scorer = 1"), "anomaly.heat.scorer = 1, but there are 1"),
             (
                 ("view = 1", "view = 2"),
-                "[[anomaly.scorer]] number 0: view, top, median, spread or weight is out of range",
+                "[[anomaly.scorer]] number 0: view, top, median, spread, weight or ceiling is out of range",
             ),
-            (("spread = 0.5", "spread = nan"), "number 0: view, top, median, spread or weight is out of range"),
+            (
+                ("spread = 0.5", "spread = nan"),
+                "number 0: view, top, median, spread, weight or ceiling is out of range",
+            ),
             (("task = \"anomaly\"", "task = \"super-resolution\""), "needs a section [super_resolution]"),
             (("task = \"anomaly\"", "task = \"backbone\""), "a section [anomaly] does not belong here"),
             (

@@ -105,9 +105,9 @@ impl Summary<'_> {
         writeln!(out, "AUROC of held-out pictures against held-out synthetic defects:")?;
         for candidate in &model.candidates {
             let selected = if candidate.selected { "selected" } else { "" };
-            writeln!(out, "  {:<10} {:.4}  {selected}", candidate.method.name(), candidate.auroc)?;
+            writeln!(out, "  {:<11} {:.4}  {selected}", candidate.method.name(), candidate.auroc)?;
         }
-        writeln!(out, "  {:<10} {:.4}", "verdict", model.auroc)?;
+        writeln!(out, "  {:<11} {:.4}", "verdict", model.auroc)?;
         if let Some(gain) = &model.gain {
             print_gain(&mut out, gain, model)?;
         }

@@ -39,6 +39,16 @@ impl PooledStatistic {
             _ => PooledStatistic::Columns,
         }
     }
+
+    /// Whether it is the mean or the spread: these two tell how a frame looks as a whole.
+    pub fn is_mean_or_spread(self) -> bool {
+        matches!(self, PooledStatistic::Mean | PooledStatistic::Spread)
+    }
+}
+
+/// The means and the spreads of pooled values.
+pub fn means_and_spreads<T: Copy>(pooled: &[T]) -> impl Iterator<Item = T> {
+    pooled.chunks_exact(STATISTICS).flat_map(|channel| [channel[0], channel[2]])
 }
 
 /// The number of values that [`pool`] writes for these layers.
@@ -144,5 +154,9 @@ mod tests {
         close(out[4], 0.0);
         assert_eq!(out[5..7], [5 * 256, 5 * 256]);
         out[7..].iter().for_each(|&value| close(value, 0.0));
+        let kept: Vec<u16> =
+            (0..10).filter(|&at| PooledStatistic::at(at).is_mean_or_spread()).map(|at| out[at]).collect();
+        assert_eq!(means_and_spreads(&out).collect::<Vec<u16>>(), kept);
+        assert_eq!(kept.len(), 4);
     }
 }

@@ -136,7 +136,7 @@ impl BatchReader {
     /// The scorers' values as one, as a verdict has it, by these sections.
     pub(super) fn combined(&self, sections: &[ScorerSection], values: &[f64]) -> f64 {
         let terms = sections.iter().zip(values);
-        combine(self.combination, terms.map(|(s, value)| (s.weight, (value - s.median) / s.spread)))
+        combine(self.combination, terms.map(|(section, value)| section.term(*value)))
     }
 
     /// The scorers' sections.

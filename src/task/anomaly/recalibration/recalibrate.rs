@@ -381,6 +381,7 @@ mod tests {
             median: 5.0,
             spread: 7.0,
             weight,
+            ceiling: None,
         };
         let batch = |values: &[f64]| values.iter().map(|&value| vec![value, value]).collect::<Vec<_>>();
         let scaled = rescaled(&[section(1.0), section(0.0)], &[batch(&[0.0, 2.0]), batch(&[10.0, 18.0])]);

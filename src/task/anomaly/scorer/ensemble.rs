@@ -2,6 +2,7 @@
 
 use super::interface::{Features, Scorer};
 use super::linear::LinearScorer;
+use super::mahalanobis::MahalanobisScorer;
 use super::matrix::Matrix;
 use super::memory_bank::MemoryBank;
 use super::patch_projection::PatchProjection;
@@ -17,9 +18,7 @@ const SOFTNESS: f64 = 2.0;
 /// A scorer and the parameters of its term.
 struct Term {
     scorer: Box<dyn Scorer>,
-    median: f64,
-    spread: f64,
-    weight: f64,
+    section: ScorerSection,
 }
 
 /// The scorers of a bundle, and how they become one value.
@@ -36,13 +35,12 @@ impl Ensemble {
 
     /// Adds a scorer with the parameters of its section.
     pub fn push(&mut self, scorer: Box<dyn Scorer>, section: &ScorerSection) {
-        let &ScorerSection { median, spread, weight, .. } = section;
-        self.terms.push(Term { scorer, median, spread, weight });
+        self.terms.push(Term { scorer, section: section.clone() });
     }
 
     /// The scorers' values as one; see [`combine`].
     pub fn score(&mut self, features: &Features) -> f64 {
-        let value = |term: &mut Term| (term.weight, (term.scorer.score(features) - term.median) / term.spread);
+        let value = |term: &mut Term| term.section.term(term.scorer.score(features));
         combine(self.combination, self.terms.iter_mut().map(value))
     }
 
@@ -97,6 +95,7 @@ pub fn build_scorer(section: &ScorerSection, layers: &[Layer], matrix: &Matrix) 
         Method::Place => Box::new(PlaceScorer::new(view, layers, top, matrix)?),
         Method::Subspace => Box::new(SubspaceScorer::new(view, pooled_len(layers), matrix)?),
         Method::Linear => Box::new(LinearScorer::new(view, pooled_len(layers), matrix)?),
+        Method::Mahalanobis => Box::new(MahalanobisScorer::new(view, pooled_len(layers), matrix)?),
     })
 }
 

@@ -4,6 +4,7 @@
 mod ensemble;
 mod interface;
 mod linear;
+mod mahalanobis;
 mod matrix;
 mod memory_bank;
 mod patch_distances;
@@ -15,6 +16,7 @@ mod subspace;
 pub use ensemble::{Ensemble, build_scorer, combine};
 pub use interface::{Features, Scorer};
 pub use linear::CLIP;
+pub use mahalanobis::RIDGE as MAHALANOBIS_RIDGE;
 pub use matrix::Matrix;
 pub use place::place_columns;
 pub use product::dot_f32;

@@ -7,6 +7,8 @@
 use super::cached_features::{CachedFeatures, LabelledFeatures};
 use super::feature_cache::FeatureSample;
 use super::fold_data::{FoldData, uses_labels};
+use super::look_alikes::{GROUPS, look_alikes};
+use super::mahalanobis::mahalanobis;
 use super::scheme::{CANDIDATES, HEATMAP, IMAGE_LEVEL, PATCH_LEVEL, Scale, ScorerSpec, TeachError, fold_of};
 use super::selection::{HeldOutScore, HeldOutScores, auroc_combined, select, terms};
 use crate::task::anomaly::cells::Cells;
@@ -119,6 +121,10 @@ impl CrossValidator<'_> {
                 Ok::<(), TeachError>(())
             })?;
         }
+        for (spec, scores) in specs.iter().zip(&mut scores).filter(|(spec, _)| spec.ceiling().is_some()) {
+            scores.ceiling = spec.ceiling();
+            scores.unfamiliar = self.unfamiliar(*spec, &mut features)?;
+        }
         progress(1.0);
         let mut held_out: Vec<HeldOutScores> = earlier.map_or_else(Vec::new, |earlier| earlier.held_out.clone());
         held_out.resize_with(CANDIDATES.len(), HeldOutScores::default);
@@ -127,6 +133,37 @@ impl CrossValidator<'_> {
         }
         let selected = select(&held_out, &CANDIDATES.map(ScorerSpec::family));
         Ok(CrossValidation { held_out, selected })
+    }
+
+    /// The values of normal pictures by a scorer that was trained without all that look like them. Copies are held out with their
+    /// originals.
+    fn unfamiliar(&self, spec: ScorerSpec, features: &mut Features) -> Result<Vec<f64>, TeachError> {
+        let pictures = self.cached.cache.pictures();
+        let rows: Vec<&[u16]> = (0..pictures.len()).map(|picture| self.cached.pooled.of_picture(picture)).collect();
+        let originals = rows.iter().zip(pictures).filter(|(_, picture)| picture.copy == 0).map(|(row, _)| *row);
+        let mut of_originals = look_alikes(&originals.collect::<Vec<&[u16]>>()).into_iter();
+        let mut groups: Vec<usize> = Vec::with_capacity(rows.len());
+        for picture in pictures {
+            let last = groups.last().copied();
+            groups.push(if picture.copy == 0 { of_originals.next() } else { last }.unwrap_or(0));
+        }
+        let mut values = Vec::new();
+        for group in 0..GROUPS {
+            let (own, others): (Vec<_>, Vec<_>) = rows.iter().zip(&groups).partition(|(_, other)| **other == group);
+            let others: Vec<&[u16]> = others.into_iter().map(|(row, _)| *row).collect();
+            if own.is_empty() || others.is_empty() {
+                continue;
+            }
+            let matrix = mahalanobis(&others).map_err(TeachError::Refused)?;
+            let scorer = build_scorer(&spec.section(Scale::IDENTITY, 1.0), self.layers[spec.view], &matrix);
+            let mut scorer = scorer.map_err(TeachError::Refused)?;
+            for (row, _) in own {
+                features.pooled[spec.view].clear();
+                features.pooled[spec.view].extend_from_slice(row);
+                values.push(scorer.score(features));
+            }
+        }
+        Ok(values)
     }
 
     /// By normal picture with cached detail: the distances of its cells, by the heatmap's scorer trained without its fold.

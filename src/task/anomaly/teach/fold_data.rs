@@ -4,6 +4,7 @@ use super::cached_features::{CachedFeatures, FoldMoments, LabelledFeatures};
 use super::coreset::coreset;
 use super::directions::{contrast, gaussian};
 use super::logistic::logistic;
+use super::mahalanobis::mahalanobis;
 use super::moments::Moments;
 use super::place::place;
 use super::scheme::{IMAGE_LEVEL, RowPair, ScorerSpec, TeachError, WeightedRows, fold_of};
@@ -21,7 +22,7 @@ const HALF_TRUST: f64 = 5.0;
 
 /// Whether a method uses labelled defects in training.
 pub fn uses_labels(method: Method) -> bool {
-    !matches!(method, Method::Gaussian | Method::Bank | Method::Place)
+    !matches!(method, Method::Gaussian | Method::Bank | Method::Place | Method::Mahalanobis)
 }
 
 /// What scorers are trained from.
@@ -103,6 +104,7 @@ impl<'a> FoldData<'a> {
                 kept.for_each(|(_, fold)| moments.add(fold));
                 place(&moments).map_err(TeachError::Refused)
             }
+            Method::Mahalanobis => mahalanobis(&self.normal_rows()).map_err(TeachError::Refused),
             Method::Subspace => {
                 let trust = labels.map_or(0.0, |labels| self.trust(labels));
                 let mut parts = vec![WeightedRows { weight: 1.0 - 0.75 * trust, rows: self.synthetic() }];

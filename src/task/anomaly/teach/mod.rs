@@ -11,6 +11,8 @@
 //!                        +-- coreset.rs -------------------------+-- cross_validation.rs: candidates trained without each fold
 //!                        +-- standardizer.rs, logistic.rs, subspace.rs --+             and scored on that fold
 //!                        +-- place.rs: what each place of the frame looks like --+
+//!                        +-- mahalanobis.rs: how whole frames vary --------------+
+//!                        +-- look_alikes.rs: groups that stand in for other batches
 //!
 //! held-out scores -- selection.rs --> the scorers whose combination separates defects best
 //!                 -- training.rs (false_alarms.rs) --> threshold and its confidence interval: trained_model.rs
@@ -33,6 +35,8 @@ mod feature_cache;
 mod fold_data;
 mod folds;
 mod logistic;
+mod look_alikes;
+mod mahalanobis;
 mod matrix_product;
 mod moments;
 mod place;

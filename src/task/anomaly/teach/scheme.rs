@@ -36,10 +36,12 @@ impl ScorerSpec {
         ScorerSpec { method, view: PATCH_LEVEL, top: Some(0.05) }
     }
 
-    /// The features that it uses: cells of the smaller view, pooled features, or planes. One scorer of each is enough; of the image-level
-    /// ones `subspace` takes a change of light or batch for a defect more than `linear` does (docs/anomaly.md).
+    /// What it measures: cells of the smaller view, pooled features as defects change them, planes, or pooled features as normal
+    /// pictures have them. One scorer of each is enough; of the image-level ones `subspace` takes a change of light or batch for a defect
+    /// more than `linear` does (docs/anomaly.md).
     pub fn family(self) -> usize {
         match self {
+            ScorerSpec { method: Method::Mahalanobis, .. } => 3,
             ScorerSpec { view: PATCH_LEVEL, .. } => 0,
             ScorerSpec { top: None, .. } => 1,
             ScorerSpec { .. } => 2,
@@ -53,22 +55,29 @@ impl ScorerSpec {
         ScorerSpec { top, ..self }
     }
 
+    /// The largest value that counts, in standard deviations; `None` where all do. Of a frame that is unlike all normal ones as a
+    /// whole nobody can tell whether it has a defect or is of another batch: it counts as the most unlike of fifty normal frames.
+    pub fn ceiling(self) -> Option<f64> {
+        (self.method == Method::Mahalanobis).then_some(2.0)
+    }
+
     /// Its section in a manifest, without the name of its file.
     pub fn section(self, scale: Scale, weight: f64) -> ScorerSection {
         let ScorerSpec { method, view, top } = self;
         let Scale { median, spread } = scale;
-        ScorerSection { method, view, statistics: String::new(), top, median, spread, weight }
+        ScorerSection { method, view, statistics: String::new(), top, median, spread, weight, ceiling: self.ceiling() }
     }
 }
 
 /// The scorers that are trained and compared. On equal results the first ones win: they did best on other data.
-pub const CANDIDATES: [ScorerSpec; 6] = [
+pub const CANDIDATES: [ScorerSpec; 7] = [
     ScorerSpec::patch_level(Method::Contrast),
     ScorerSpec::patch_level(Method::Gaussian),
     ScorerSpec::patch_level(Method::Bank),
     ScorerSpec::image_level(Method::Linear),
     ScorerSpec::image_level(Method::Subspace),
     ScorerSpec { method: Method::Place, view: IMAGE_LEVEL, top: Some(0.01) },
+    ScorerSpec::image_level(Method::Mahalanobis),
 ];
 
 /// How the selected scorers become one value.

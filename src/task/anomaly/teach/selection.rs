@@ -1,6 +1,9 @@
 //! Selection of the scorers whose combination is the score: among those that separate held-out normal pictures from held-out defects
 //! as well as the best one does, the one of most scorers. Real defects will be of kinds that were never synthesized: agreement
 //! of several scorers is safer than one scorer that leads by less than the standard error.
+//!
+//! A scorer of the whole frame may take any change of it for a defect. It counts only where groups of pictures that look alike, held out as
+//! a whole, are to it less unusual than synthetic defects are.
 
 use super::scheme::{COMBINATION, Scale};
 use crate::task::anomaly::metrics::auroc;
@@ -29,6 +32,10 @@ pub struct HeldOutScores {
     pub synthetic: Vec<HeldOutScore>,
     /// Of labelled defects.
     pub labelled: Vec<HeldOutScore>,
+    /// Of a scorer with a ceiling: the ceiling.
+    pub ceiling: Option<f64>,
+    /// Of the same: its values of normal pictures that were held out with all that look like them.
+    pub unfamiliar: Vec<f64>,
 }
 
 /// Median and standard deviation of scores.
@@ -49,29 +56,46 @@ pub struct CandidateTerm {
     pub scale: Scale,
     /// Its weight.
     pub weight: f64,
+    /// The largest value that counts.
+    pub ceiling: Option<f64>,
+}
+
+impl CandidateTerm {
+    /// The term for a value of the scorer.
+    fn apply(&self, value: f64) -> f64 {
+        let term = self.scale.apply(value);
+        self.ceiling.map_or(term, |ceiling| term.min(ceiling))
+    }
 }
 
 /// The terms of all candidates. A weight is the logit of the candidate's AUROC on held-out synthetic defects: scorers count by
-/// how well they tell these from normal pictures, and one that cannot does not count.
+/// how well they tell these from normal pictures, and one that cannot does not count; nor does one with a ceiling to which
+/// unfamiliar normal pictures are more unusual than synthetic defects, more often than not.
 pub fn terms(candidates: &[HeldOutScores]) -> Vec<CandidateTerm> {
     let term = |candidate: &HeldOutScores| {
         let area = auroc_by_fold(&candidate.normal, &candidate.synthetic).unwrap_or(0.5).clamp(0.5, LARGEST_AREA);
-        let logit = libm::log(area / (1.0 - area));
-        CandidateTerm { scale: scale_of(&candidate.normal), weight: logit.max(MIN_WEIGHT) }
+        let defects: Vec<f64> = candidate.synthetic.iter().map(|score| score.value).collect();
+        let is_fooled =
+            candidate.ceiling.is_some() && auroc(&candidate.unfamiliar, &defects).is_none_or(|area| area < 0.5);
+        let logit = if is_fooled { 0.0 } else { libm::log(area / (1.0 - area)) };
+        let (scale, ceiling) = (scale_of(&candidate.normal), candidate.ceiling);
+        CandidateTerm { scale, weight: logit.max(MIN_WEIGHT), ceiling }
     };
     candidates.iter().map(term).collect()
 }
 
 /// Selects candidates, by number: of all combinations with at most one candidate per family, the largest set within one standard error
 /// of the best AUROC; of several such sets, the one whose candidates come first. `families` holds each candidate's family;
-/// members of a family use the same features. One that cannot tell defects from normal pictures joins no other. Only synthetic defects
+/// members of a family measure the same. One that cannot tell defects from normal pictures joins no other, and one with a ceiling
+/// does not stand alone: what reaches the ceiling would have no order. Only synthetic defects
 /// decide: labelled ones are few and of known kinds.
 pub fn select(candidates: &[HeldOutScores], families: &[usize]) -> Vec<usize> {
     let distinct = |set: &[usize]| set.iter().all(|a| set.iter().all(|b| a == b || families[*a] != families[*b]));
     let terms = terms(candidates);
     let sets = (1..1usize << candidates.len())
         .map(|bits| (0..candidates.len()).filter(|i| bits >> i & 1 == 1).collect::<Vec<usize>>())
-        .filter(|set| distinct(set) && (set.len() == 1 || set.iter().all(|&c| terms[c].weight > MIN_WEIGHT)));
+        .filter(|set| distinct(set) && set.iter().any(|&c| terms[c].ceiling.is_none()))
+        .filter(|set| set.len() == 1 || set.iter().all(|&c| terms[c].weight > MIN_WEIGHT));
     let area = |set: &[usize]| auroc_combined(candidates, set, &terms, |scores| &scores.synthetic).unwrap_or(0.0);
     let measured: Vec<(f64, Vec<usize>)> = sets.map(|set| (area(&set), set)).collect();
     let best = measured.iter().map(|(area, _)| *area).fold(0.0, f64::max);
@@ -117,7 +141,7 @@ pub fn combined(
 ) -> Vec<HeldOutScore> {
     let Some(first) = set.first().map(|&first| scores(&candidates[first])) else { return Vec::new() };
     let value = |i: usize| {
-        let of = |&c: &usize| (terms[c].weight, terms[c].scale.apply(scores(&candidates[c])[i].value));
+        let of = |&c: &usize| (terms[c].weight, terms[c].apply(scores(&candidates[c])[i].value));
         combine(COMBINATION, set.iter().map(of))
     };
     first.iter().enumerate().map(|(i, score)| HeldOutScore { fold: score.fold, value: value(i) }).collect()
@@ -145,7 +169,7 @@ mod tests {
     }
 
     fn candidate(normal: &[f64], defect: &[f64]) -> HeldOutScores {
-        HeldOutScores { normal: scores(normal), synthetic: scores(defect), labelled: Vec::new() }
+        HeldOutScores { normal: scores(normal), synthetic: scores(defect), ..HeldOutScores::default() }
     }
 
     #[test]
@@ -174,7 +198,7 @@ mod tests {
         // In either fold defects lie five over normal pictures; one fold's values lie a hundred higher.
         let normal = values(0, 0.0).chain(values(1, 100.0)).collect();
         let synthetic = values(0, 5.0).chain(values(1, 105.0)).collect();
-        let all = HeldOutScores { normal, synthetic, labelled: Vec::new() };
+        let all = HeldOutScores { normal, synthetic, ..HeldOutScores::default() };
         let one: Vec<f64> = (0..10).map(f64::from).collect();
         let higher: Vec<f64> = (5..15).map(f64::from).collect();
         let expected = auroc_by_fold(&scores(&one), &scores(&higher));
@@ -189,6 +213,27 @@ mod tests {
         let of = |shift: f64| candidate(&normal, &normal.iter().map(|value| value + shift).collect::<Vec<f64>>());
         let weights: Vec<f64> = terms(&[of(0.0), of(-5.0), of(3.0), of(20.0)]).iter().map(|term| term.weight).collect();
         assert!(weights[0] == MIN_WEIGHT && weights[1] == MIN_WEIGHT && weights[3] > 2.0 * weights[2], "{weights:?}");
+    }
+
+    #[test]
+    fn a_scorer_that_takes_another_batch_for_a_defect_does_not_count() {
+        let normal: Vec<f64> = (0..100).map(|i| f64::from(i % 10)).collect();
+        let local = candidate(&normal, &[12.0; 100]);
+        let whole = |unfamiliar: f64| HeldOutScores {
+            ceiling: Some(2.0),
+            unfamiliar: vec![unfamiliar; 20],
+            ..candidate(&normal, &[12.0; 100])
+        };
+        assert_eq!(select(&[local.clone(), whole(7.0)], &[0, 1]), [0, 1]);
+        assert_eq!(select(&[local.clone(), whole(20.0)], &[0, 1]), [0]);
+        // It never stands alone, even where it alone finds the defects.
+        assert_eq!(select(&[candidate(&normal, &normal), whole(7.0)], &[0, 1]), [0]);
+        // Nothing that could be held out tells nothing.
+        assert_eq!(select(&[local, HeldOutScores { unfamiliar: Vec::new(), ..whole(7.0) }], &[0, 1]), [0]);
+        // What stands out more than the ceiling counts as that.
+        let all = [whole(7.0)];
+        let term = terms(&all)[0];
+        assert_eq!((term.apply(term.scale.median), term.apply(1e9)), (0.0, 2.0));
     }
 
     #[test]
