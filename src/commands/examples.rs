@@ -55,6 +55,17 @@ pub(super) const INFER: &str = "\
 Examples:
   lineside infer model.onnx -i x.npy -o y.npy";
 
+pub(super) const QUANTIZE: &str = "\
+Examples:
+  lineside quantize model.onnx model-int8.onnx --calibrate pictures/ --mean 127 --std 128
+  lineside quantize model.onnx model-int8.onnx --calibrate pictures/ --mean 0 --std 255 --size 320x320 --report report.json
+  lineside quantize speech.onnx speech-int8.onnx --calibrate samples.npy --keep Softmax";
+
+pub(super) const COMPARE: &str = "\
+Examples:
+  lineside compare model.onnx model-int8.onnx --data held-out/ --mean 127 --std 128
+  lineside compare model.onnx model-int8.onnx --data held-out/ --mean 127 --std 128 --labels labels.csv --layers";
+
 pub(super) const BENCH: &str = "\
 Examples:
   lineside bench inspect-demo

@@ -4,6 +4,8 @@
 
 mod bench;
 mod check;
+mod compare;
+mod comparison_text;
 mod dataset;
 mod devices;
 mod eval;
@@ -15,9 +17,11 @@ mod outputs;
 mod parity;
 mod picture_reader;
 mod progress;
+mod quantize;
 mod recalibrate;
 mod replay;
 mod run;
+mod samples;
 mod sheet;
 mod teach;
 mod upscale;
@@ -79,6 +83,12 @@ enum Command {
     /// Run any ONNX model on .npy arrays
     #[command(after_help = examples::INFER)]
     Infer(infer::InferArguments),
+    /// Make an INT8 model of a float one, from pictures or arrays, and say what it cost
+    #[command(after_help = examples::QUANTIZE)]
+    Quantize(quantize::QuantizeArguments),
+    /// Compare two models on the same data: speed, size, outputs, scores; and say which to ship
+    #[command(after_help = examples::COMPARE)]
+    Compare(compare::CompareArguments),
     /// Measure the latency and memory of a model on this CPU
     #[command(after_help = examples::BENCH)]
     Bench(bench::BenchArguments),
@@ -129,6 +139,8 @@ pub fn run(cli: Cli, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Upscale(arguments) => upscale::run(&arguments),
         Command::Infer(arguments) => infer::run(&arguments),
+        Command::Quantize(arguments) => quantize::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Parity(arguments) => parity::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),

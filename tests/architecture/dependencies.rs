@@ -64,7 +64,7 @@ fn no_dependency_needs_a_newer_compiler_than_we_do() {
 }
 
 /// Crates of the program, outside tract, whose code asks at run time what the CPU has, and why its results do not depend on the answer.
-const ASK_THE_CPU: [(&str, &str); 23] = [
+const ASK_THE_CPU: [(&str, &str); 24] = [
     ("aho-corasick", "searches bytes"),
     ("cpufeatures", "only reports"),
     ("crc32fast", "integers"),
@@ -76,6 +76,7 @@ const ASK_THE_CPU: [(&str, &str); 23] = [
     ("lineside", "its own loops: integers, and floats in a fixed order (docs/numerics.md)"),
     ("lineside-engine", "its own kernels: the same bits from each"),
     ("lineside-picture", "its own loops: integers"),
+    ("lineside-quantize", "its own loops: floats in a fixed order, nothing fused"),
     ("memchr", "searches bytes"),
     ("moxcms", "colour management, which is linked and never called"),
     ("multiversion", "compiles what it is given"),

@@ -15,6 +15,7 @@ mod init;
 mod odd_files;
 mod parity;
 mod pixels;
+mod quantize;
 mod recalibrate;
 mod region;
 mod replay;

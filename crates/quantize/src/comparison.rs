@@ -1,0 +1,373 @@
+//! Two networks on the same samples: how near their outputs are, what each costs, and which is to be shipped.
+
+use crate::network::Network;
+use crate::quality::Sqnr;
+use crate::run::Runner;
+use crate::{QuantizeError, Samples, types};
+use lineside_engine::{Model, Session, Tensor};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What one of the two costs.
+#[derive(Debug, Clone, serde::Serialize)]
+#[non_exhaustive]
+pub struct Cost {
+    /// Bytes of the file.
+    pub size_bytes: u64,
+    /// To parse, plan and run it once, in milliseconds.
+    pub load_ms: f64,
+    /// Median of a run, in milliseconds.
+    pub p50_ms: f64,
+    /// 95th percentile of a run, in milliseconds.
+    pub p95_ms: f64,
+    /// Weights and arena, in bytes.
+    pub memory_bytes: u64,
+    /// Multiply-accumulates that run in integers, as a part of all.
+    pub integer_coverage: f64,
+}
+
+/// An output of both.
+#[derive(Debug, Clone, serde::Serialize)]
+#[non_exhaustive]
+pub struct OutputDifference {
+    /// Its name in the first network.
+    pub name: String,
+    /// Signal to noise of the second against the first, in decibels; none where they are the same.
+    pub sqnr_db: Option<f64>,
+    /// The largest difference.
+    pub largest_difference: f64,
+    /// The cosine of the angle between both.
+    pub cosine: f64,
+}
+
+/// Both on the same samples.
+#[derive(Debug, Clone, serde::Serialize)]
+#[non_exhaustive]
+pub struct Comparison {
+    /// Samples.
+    pub samples: usize,
+    /// What the first costs.
+    pub a: Cost,
+    /// What the second costs.
+    pub b: Cost,
+    /// Their outputs.
+    pub outputs: Vec<OutputDifference>,
+    /// Samples whose greatest place in the first output is the same, as a part of all; none where that output is one number.
+    pub top1_agreement: Option<f64>,
+    /// Samples whose greatest place by the first is among the five greatest by the second.
+    pub top5_agreement: Option<f64>,
+    /// Samples whose greatest place is their label's, of the first and of the second.
+    pub accuracy: Option<(f64, f64)>,
+    /// How the scores moved: the score of a sample is the greatest number of its first output.
+    pub score_shift: ScoreShift,
+}
+
+/// How the scores of all samples moved from the first to the second.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+#[non_exhaustive]
+pub struct ScoreShift {
+    /// The largest difference of the two distribution functions (Kolmogorov and Smirnov).
+    pub kolmogorov_smirnov: f64,
+    /// The difference of the medians, as a part of the spread of the first: from its 5th to its 95th percentile.
+    pub median: f64,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The second is as good and pays.
+    Ship,
+    /// The second is as good, but does not pay.
+    Keep,
+    /// The second is not as good.
+    Improve,
+}
+
+/// Speed gains below this do not pay for the trouble.
+const WORTH: f64 = 1.3;
+/// Files below this are small enough as they are.
+const SMALL: u64 = 10 << 20;
+/// Scores may move so far.
+const SHIFT: f64 = 0.05;
+/// So many samples must keep their greatest place.
+const AGREEMENT: f64 = 0.96;
+/// Accuracy may fall so far.
+const ACCURACY: f64 = 0.01;
+
+impl Comparison {
+    /// What is to be done, and why, in words.
+    pub fn verdict(&self) -> (Verdict, Vec<String>) {
+        let mut worse = Vec::new();
+        let shift = self.score_shift.median.abs();
+        if shift > SHIFT {
+            worse.push(format!(
+                "the scores moved by {:.1} % of their spread, more than {:.0} %",
+                100.0 * shift,
+                100.0 * SHIFT
+            ));
+        }
+        if let Some(top1) = self.top1_agreement.filter(|&top1| top1 < AGREEMENT) {
+            worse.push(format!(
+                "only {:.1} % of the samples keep their first place, less than {:.0} %",
+                100.0 * top1,
+                100.0 * AGREEMENT
+            ));
+        }
+        if let Some((a, b)) = self.accuracy
+            && b < a - ACCURACY
+        {
+            worse.push(format!("the accuracy falls from {:.1} to {:.1} %", 100.0 * a, 100.0 * b));
+        }
+        if !worse.is_empty() {
+            return (Verdict::Improve, worse);
+        }
+        let gain = self.a.p50_ms / self.b.p50_ms.max(f64::MIN_POSITIVE);
+        let [before, after] = [self.a.size_bytes, self.b.size_bytes].map(|bytes| bytes as f64 / 1e6);
+        let facts =
+            format!("{gain:.2} times as fast on this CPU, {after:.2} MB instead of {before:.2} MB, and as good");
+        if gain < WORTH && self.a.size_bytes < SMALL {
+            let small = format!("the first has {:.1} MB, so its size hardly matters", self.a.size_bytes as f64 / 1e6);
+            return (
+                Verdict::Keep,
+                vec![format!("it is only {gain:.2} times as fast on this CPU, less than {WORTH}"), small],
+            );
+        }
+        if gain < 1.0 {
+            return (Verdict::Keep, vec![format!("it is slower on this CPU ({gain:.2} times as fast)")]);
+        }
+        (Verdict::Ship, vec![facts])
+    }
+}
+
+/// Compares the networks of two files. `labels` has the right place of each sample.
+///
+/// # Errors
+/// [`QuantizeError::Model`] where they have other numbers of outputs, [`QuantizeError::Data`] without samples or with another number of
+/// labels, [`QuantizeError::Engine`] where one cannot be run on a sample.
+pub fn compare(
+    files: [&[u8]; 2],
+    samples: &mut dyn Samples,
+    labels: Option<&[usize]>,
+    threads: usize,
+    progress: &mut dyn FnMut(usize, usize) -> Result<(), QuantizeError>,
+) -> Result<Comparison, QuantizeError> {
+    if samples.is_empty() {
+        return Err(QuantizeError::Data("no samples to compare on".into()));
+    }
+    if let Some(labels) = labels.filter(|labels| labels.len() != samples.len()) {
+        return Err(QuantizeError::Data(format!("{} labels for {} samples", labels.len(), samples.len())));
+    }
+    let networks = [Network::parse(files[0])?, Network::parse(files[1])?];
+    let names = networks
+        .each_ref()
+        .map(|network| -> Vec<String> { network.graph().output.iter().map(|output| output.name.clone()).collect() });
+    if names[0].len() != names[1].len() {
+        return Err(QuantizeError::Model(format!(
+            "the first has {} outputs, the second {}",
+            names[0].len(),
+            names[1].len()
+        )));
+    }
+    let mut runners = Vec::new();
+    for (network, names) in networks.iter().zip(&names) {
+        runners.push(Runner::new(network, names, threads)?);
+    }
+    let mut quality = vec![Sqnr::default(); names[0].len()];
+    let mut places = Places::default();
+    let count = samples.len();
+    for index in 0..count {
+        progress(index, count)?;
+        let sample = samples.get(index)?;
+        let mut made = Vec::new();
+        for runner in &mut runners {
+            made.push(runner.run(&sample)?.to_vec());
+        }
+        for ((quality, a), b) in quality.iter_mut().zip(&made[0]).zip(&made[1]) {
+            let (a, b) = (numbers(a), numbers(b));
+            if a.len() != b.len() {
+                return Err(QuantizeError::Model(format!(
+                    "an output has {} numbers in the first and {} in the second",
+                    a.len(),
+                    b.len()
+                )));
+            }
+            quality.add(&a, &b);
+        }
+        if let (Some(a), Some(b)) = (made[0].first(), made[1].first()) {
+            places.add(&numbers(a), &numbers(b), labels.map(|labels| labels[index]));
+        }
+    }
+    let first = samples.get(0)?;
+    let outputs = names[0].iter().zip(quality).map(|(name, sqnr)| OutputDifference {
+        name: name.clone(),
+        sqnr_db: Some(sqnr.db()).filter(|db| db.is_finite()),
+        largest_difference: sqnr.largest_difference(),
+        cosine: sqnr.cosine(),
+    });
+    let part = |count: usize, of: usize| count as f64 / of.max(1) as f64;
+    let classes = places.classes;
+    let [a, b] = costs(files, &first, threads)?;
+    Ok(Comparison {
+        samples: count,
+        a,
+        b,
+        outputs: outputs.collect(),
+        top1_agreement: classes.then(|| part(places.same, count)),
+        top5_agreement: classes.then(|| part(places.among_five, count)),
+        accuracy: labels.filter(|_| classes).map(|_| (part(places.right[0], count), part(places.right[1], count))),
+        score_shift: shift(places.scores),
+    })
+}
+
+/// The layers of the first network that the second has, too: signal to noise of each tensor over the samples, in the network's order.
+///
+/// # Errors
+/// As [`compare`].
+pub fn layers(
+    files: [&[u8]; 2],
+    samples: &mut dyn Samples,
+    threads: usize,
+) -> Result<Vec<OutputDifference>, QuantizeError> {
+    let networks = [Network::parse(files[0])?, Network::parse(files[1])?];
+    let types = networks.each_ref().map(types::of);
+    let known = networks[1].edges().producer;
+    let made = networks[0].nodes().iter().flat_map(|node| &node.output);
+    let names: Vec<String> = made
+        .filter(|name| known.contains_key(*name) && types.iter().all(|types| types.is_float(name)))
+        .cloned()
+        .collect();
+    let mut a = Runner::new(&networks[0], &names, threads)?;
+    let mut b = Runner::new(&networks[1], &names, threads)?;
+    let mut quality = vec![Sqnr::default(); names.len()];
+    for index in 0..samples.len() {
+        let sample = samples.get(index)?;
+        for ((quality, a), b) in quality.iter_mut().zip(a.run(&sample)?).zip(b.run(&sample)?) {
+            quality.add(a.values().unwrap_or_default(), b.values().unwrap_or_default());
+        }
+    }
+    let difference = |(name, sqnr): (String, Sqnr)| OutputDifference {
+        name,
+        sqnr_db: Some(sqnr.db()).filter(|db| db.is_finite()),
+        largest_difference: sqnr.largest_difference(),
+        cosine: sqnr.cosine(),
+    };
+    Ok(names.into_iter().zip(quality).map(difference).collect())
+}
+
+/// Numbers of any type as floats.
+fn numbers(tensor: &Tensor) -> Vec<f32> {
+    if let Some(values) = tensor.values::<f32>() {
+        return values.to_vec();
+    }
+    let bytes = || tensor.values::<u8>().map(|values| values.iter().map(|&value| f32::from(value)).collect());
+    let signed = || tensor.values::<i8>().map(|values| values.iter().map(|&value| f32::from(value)).collect());
+    let whole = || tensor.values::<i32>().map(|values| values.iter().map(|&value| value as f32).collect());
+    let long = || tensor.values::<i64>().map(|values| values.iter().map(|&value| value as f32).collect());
+    bytes().or_else(signed).or_else(whole).or_else(long).unwrap_or_default()
+}
+
+#[derive(Default)]
+struct Places {
+    /// Whether the first output has more than one number.
+    classes: bool,
+    same: usize,
+    among_five: usize,
+    right: [usize; 2],
+    scores: [Vec<f32>; 2],
+}
+
+impl Places {
+    fn add(&mut self, a: &[f32], b: &[f32], label: Option<usize>) {
+        let order = |values: &[f32]| {
+            let mut order: Vec<usize> = (0..values.len()).collect();
+            order.sort_by(|&i, &j| values[j].total_cmp(&values[i]).then(i.cmp(&j)));
+            order.truncate(5);
+            order
+        };
+        let (first, second) = (order(a), order(b));
+        let (Some(&best_a), Some(&best_b)) = (first.first(), second.first()) else { return };
+        self.classes |= a.len() > 1;
+        self.same += usize::from(best_a == best_b);
+        self.among_five += usize::from(second.contains(&best_a));
+        self.right[0] += usize::from(Some(best_a) == label);
+        self.right[1] += usize::from(Some(best_b) == label);
+        self.scores[0].push(a[best_a]);
+        self.scores[1].push(b[best_b]);
+    }
+}
+
+fn shift([mut a, mut b]: [Vec<f32>; 2]) -> ScoreShift {
+    a.sort_by(f32::total_cmp);
+    b.sort_by(f32::total_cmp);
+    let count = a.len().min(b.len()).max(1) as f64;
+    let below = |sorted: &[f32], limit: f32| sorted.partition_point(|&value| value <= limit) as f64 / count;
+    let distance = a.iter().chain(&b).map(|&limit| (below(&a, limit) - below(&b, limit)).abs()).fold(0.0, f64::max);
+    let at = |sorted: &[f32], part: f64| {
+        f64::from(sorted.get((part * (count - 1.0)).round() as usize).copied().unwrap_or(0.0))
+    };
+    let spread = at(&a, 0.95) - at(&a, 0.05);
+    let moved = at(&b, 0.5) - at(&a, 0.5);
+    ScoreShift {
+        kolmogorov_smirnov: distance,
+        median: if moved == 0.0 { 0.0 } else { moved / spread.abs().max(f64::MIN_POSITIVE) },
+    }
+}
+
+/// Both are timed in turns, so that what else the machine does meets both.
+fn costs(files: [&[u8]; 2], sample: &[Tensor], threads: usize) -> Result<[Cost; 2], QuantizeError> {
+    const RUNS: usize = 21;
+    let mut sessions = Vec::new();
+    for file in files {
+        let mut network = Network::parse(file)?;
+        network.forget_output_shapes();
+        let file = network.encode();
+        let start = Instant::now();
+        let shapes: Vec<Vec<usize>> = sample.iter().map(|tensor| tensor.shape().to_vec()).collect();
+        let plan = Arc::new(Model::parse(&file)?.plan(&shapes)?);
+        let mut session = Session::with_threads(Arc::clone(&plan), threads)?;
+        for (index, tensor) in sample.iter().enumerate() {
+            session.set_input(index, tensor.clone())?;
+        }
+        session.run()?;
+        sessions.push((session, plan, start.elapsed().as_secs_f64() * 1e3));
+    }
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..RUNS {
+        for ((session, ..), times) in sessions.iter_mut().zip(&mut times) {
+            let start = Instant::now();
+            session.run()?;
+            times.push(start.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    let cost = |index: usize| {
+        let mut sorted = times[index].clone();
+        sorted.sort_by(f64::total_cmp);
+        let (_, plan, load_ms) = &sessions[index];
+        let memory = plan.memory();
+        Cost {
+            size_bytes: files[index].len() as u64,
+            load_ms: *load_ms,
+            p50_ms: sorted[RUNS / 2],
+            p95_ms: sorted[RUNS * 95 / 100],
+            memory_bytes: memory.weights_bytes + memory.arena_bytes,
+            integer_coverage: plan.integer_coverage(),
+        }
+    };
+    Ok([cost(0), cost(1)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_that_move_are_seen_and_those_that_do_not_are_not() {
+        let scores: Vec<f32> = (0..101).map(|i| i as f32 / 100.0).collect();
+        let same = shift([scores.clone(), scores.clone()]);
+        assert_eq!((same.kolmogorov_smirnov, same.median), (0.0, 0.0));
+        let moved = shift([scores.clone(), scores.iter().map(|score| score + 0.2).collect()]);
+        assert!((moved.median - 0.2 / 0.9).abs() < 1e-6, "{moved:?}");
+        assert!((moved.kolmogorov_smirnov - 0.198).abs() < 0.01, "{moved:?}");
+    }
+}

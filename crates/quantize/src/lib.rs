@@ -1,0 +1,101 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # How the modules lie
+//!
+//! In the order of their imports: nobody imports from a module below its own row.
+//!
+//! | module | content |
+//! |---|---|
+//! | `quantizer` | the way from floats to integers, step by step |
+//! | `comparison` | two networks on the same samples |
+//! | `rounds` | weights and biases, a few layers at a time, on what the integers before them really give |
+//! | `ranges` | the range of each tensor's bytes |
+//! | `options` | what the caller wants, and is told meanwhile |
+//! | `write` | the network with QuantizeLinear and DequantizeLinear |
+//! | `placement` | which nodes run in integers, and which tensors are bytes |
+//! | `layer/` | nodes with weights: rows of what they take, rounding |
+//! | `linear` | products and factors of matrices |
+//! | `calibrate/` | histograms, and ranges from them |
+//! | `simplify/` | what a network loses before it is quantized |
+//! | `run` | runs a network and shows what flows inside |
+//! | `function` | functions of one tensor |
+//! | `types` | which tensors hold floats |
+//! | `quality` | how near two arrays are |
+//! | `network/` | an ONNX network that is changed node by node |
+//! | `array` | constants of a file |
+
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod array;
+mod calibrate;
+mod comparison;
+mod function;
+mod layer;
+mod linear;
+mod network;
+mod options;
+mod placement;
+pub mod quality;
+mod quantizer;
+mod ranges;
+mod rounds;
+mod run;
+mod simplify;
+mod types;
+mod write;
+
+pub use calibrate::Method;
+pub use comparison::{Comparison, Cost, OutputDifference, ScoreShift, Verdict, compare, layers};
+pub use options::{Options, Progress, Stage};
+pub use quantizer::{LayerReport, Quantized, Report, quantize};
+pub use ranges::Outlier;
+pub use simplify::Simplified;
+
+use lineside_engine::{EngineError, Tensor};
+
+/// Samples of a network's inputs, read as they are needed: only one is in memory at a time.
+pub trait Samples {
+    /// How many there are.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One tensor for each input of the network, in its order.
+    ///
+    /// # Errors
+    /// [`QuantizeError::Data`] where the sample cannot be read; the message names it.
+    fn get(&mut self, index: usize) -> Result<Vec<Tensor>, QuantizeError>;
+}
+
+impl Samples for Vec<Vec<Tensor>> {
+    fn len(&self) -> usize {
+        Vec::len(self)
+    }
+
+    fn get(&mut self, index: usize) -> Result<Vec<Tensor>, QuantizeError> {
+        <[Vec<Tensor>]>::get(self, index)
+            .cloned()
+            .ok_or_else(|| QuantizeError::Data(format!("there is no sample {index}")))
+    }
+}
+
+/// Why a network cannot be quantized.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuantizeError {
+    /// The engine cannot read or run the network, or a sample does not fit.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The network is not one that can be quantized.
+    #[error("{0}")]
+    Model(String),
+    /// There is not the data that is needed.
+    #[error("{0}")]
+    Data(String),
+    /// The caller asked to stop.
+    #[error("stopped")]
+    Stopped,
+}

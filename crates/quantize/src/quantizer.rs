@@ -1,0 +1,234 @@
+//! From a float network to integers, step by step.
+
+use crate::calibrate::Quant;
+use crate::comparison::OutputDifference;
+use crate::layer::Kind;
+use crate::network::{Network, name_of};
+use crate::options::{Options, Progress, Stage};
+use crate::placement::{Placement, place};
+use crate::quality::Sqnr;
+use crate::ranges::{self, Outlier, Ranges, spread};
+use crate::rounds::{self, Solved};
+use crate::run::Runner;
+use crate::simplify::{Simplified, simplify};
+use crate::write::{Decisions, quantized};
+use crate::{QuantizeError, Samples, types};
+use std::collections::{BTreeMap, HashSet};
+use tract_onnx::pb::NodeProto;
+
+/// A quantized network.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Quantized {
+    /// The ONNX file.
+    pub bytes: Vec<u8>,
+    /// What was done, and what it cost.
+    pub report: Report,
+}
+
+/// What was done, and what it cost.
+#[derive(Debug, Clone, serde::Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// What the network lost before.
+    pub simplified: Simplified,
+    /// The largest difference that this made to a float output, as a part of the output's largest value.
+    pub float_drift: f64,
+    /// Samples that ranges were taken from.
+    pub calibrated: usize,
+    /// Samples that nothing was taken from, over which the result was compared.
+    pub held_out: usize,
+    /// The outputs: signal to noise against the floats, in decibels, over the samples held out (over all where none are).
+    pub outputs: Vec<OutputDifference>,
+    /// The nodes with weights that run in integers, in the network's order.
+    pub layers: Vec<LayerReport>,
+    /// The nodes with weights that stay in floats, and why.
+    pub left: Vec<(String, String)>,
+    /// What was to be kept in floats and is no node's name, output or operator.
+    pub unknown_keep: Vec<String>,
+    /// Tensors that hold nothing but zeros in all samples.
+    pub zero_tensors: Vec<String>,
+    /// Tensors whose range was drawn in to less than half.
+    pub outliers: Vec<Outlier>,
+}
+
+/// A node with weights.
+#[derive(Debug, Clone, serde::Serialize)]
+#[non_exhaustive]
+pub struct LayerReport {
+    /// Its name.
+    pub name: String,
+    /// The step and zero point of what it takes.
+    pub input: Option<Quant>,
+}
+
+/// Quantizes an ONNX file.
+///
+/// # Errors
+/// [`QuantizeError::Model`] where there is nothing to quantize, the network is quantized already, or holds NaN;
+/// [`QuantizeError::Data`] without samples; [`QuantizeError::Engine`] where the engine cannot run the network.
+pub fn quantize(
+    bytes: &[u8],
+    samples: &mut dyn Samples,
+    options: &Options,
+    progress: &mut Progress<'_>,
+) -> Result<Quantized, QuantizeError> {
+    let original = Network::parse(bytes)?;
+    refuse_quantized(&original)?;
+    if samples.is_empty() {
+        return Err(QuantizeError::Data("no samples to calibrate with".into()));
+    }
+    let mut network = original.clone();
+    let fixed_shapes = if options.fix_shapes { Some(samples.get(0)?) } else { None };
+    let simplified = simplify(&mut network, fixed_shapes.as_deref(), options.threads)?;
+    drop(fixed_shapes);
+    let placement = place(&network, &types::of(&network), &options.keep);
+    let unknown_keep = unknown(&network, &options.keep);
+    if placement.layers.is_empty() {
+        let why = placement.left.first().map_or(String::new(), |(name, reason)| format!(" (\"{name}\": {reason})"));
+        return Err(QuantizeError::Model(format!("no convolution or matrix product in it can run in integers{why}")));
+    }
+    refuse_strange_weights(&network, &placement)?;
+    let (calibrated, held_out) = split(samples.len());
+    let float_drift = drift(&original, &network, samples, &spread(&calibrated, 2), options)?;
+    drop(original);
+    let histograms = ranges::histograms(&network, &placement, samples, &calibrated, options, progress)?;
+    let ranges = ranges::choose(&network, &placement, &histograms, samples, &calibrated, options, progress)?;
+    drop(histograms);
+    let mut solved = rounds::nearest(&network, &placement, options)?;
+    if options.improve {
+        rounds::improve(&network, &placement, &ranges.quants, &mut solved, samples, &calibrated, options, progress)?;
+    }
+    let Ranges { quants, zero, outliers } = ranges;
+    let Solved { weights, biases } = solved;
+    let written =
+        quantized(&network, &Decisions { placement: &placement, quants: &quants, weights: &weights, biases: &biases });
+    let compared = if held_out.is_empty() { &calibrated } else { &held_out };
+    let outputs = compare(&network, &written, samples, compared, options, progress)?;
+    let layers = placement
+        .layers
+        .values()
+        .map(|layer| LayerReport { name: layer.name.clone(), input: quants.get(&layer.input).copied() })
+        .collect();
+    let report = Report {
+        simplified,
+        float_drift,
+        calibrated: calibrated.len(),
+        held_out: held_out.len(),
+        outputs,
+        layers,
+        left: placement.left,
+        unknown_keep,
+        zero_tensors: zero,
+        outliers,
+    };
+    Ok(Quantized { bytes: written.encode(), report })
+}
+
+/// Those of the names that nothing in the network has.
+fn unknown(network: &Network, keep: &HashSet<String>) -> Vec<String> {
+    let has = |name: &&String| {
+        let is = |node: &NodeProto| node.name == **name || node.op_type == **name || node.output.contains(name);
+        network.nodes().iter().any(is)
+    };
+    let mut unknown: Vec<String> = keep.iter().filter(|name| !has(name)).cloned().collect();
+    unknown.sort();
+    unknown
+}
+
+fn refuse_quantized(network: &Network) -> Result<(), QuantizeError> {
+    let integer = |op: &str| {
+        op.starts_with("QLinear")
+            || matches!(
+                op,
+                "QuantizeLinear"
+                    | "DequantizeLinear"
+                    | "DynamicQuantizeLinear"
+                    | "MatMulInteger"
+                    | "ConvInteger"
+                    | "QGemm"
+            )
+    };
+    match network.nodes().iter().find(|node| integer(&node.op_type)) {
+        Some(node) => Err(QuantizeError::Model(format!(
+            "it is quantized already (node \"{}\", {}): give the float model that it was made from",
+            name_of(node),
+            node.op_type
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn refuse_strange_weights(network: &Network, placement: &Placement) -> Result<(), QuantizeError> {
+    for layer in placement.layers.values().filter(|layer| layer.kind != Kind::Product) {
+        let bias = layer.bias.as_ref().and_then(|name| network.floats(name)).unwrap_or_default();
+        if !layer.weights(network)?.iter().chain(&bias).all(|value| value.is_finite()) {
+            return Err(QuantizeError::Model(format!("the weights of node \"{}\" hold NaN or infinity", layer.name)));
+        }
+    }
+    Ok(())
+}
+
+/// Every tenth sample is held out, from ten on.
+fn split(count: usize) -> (Vec<usize>, Vec<usize>) {
+    (0..count).partition(|index| count < 10 || index % 10 != 9)
+}
+
+fn output_names(network: &Network) -> Vec<String> {
+    network.graph().output.iter().map(|output| output.name.clone()).collect()
+}
+
+fn drift(
+    original: &Network,
+    simplified: &Network,
+    samples: &mut dyn Samples,
+    indices: &[usize],
+    options: &Options,
+) -> Result<f64, QuantizeError> {
+    let names = output_names(original);
+    let mut before = Runner::new(original, &names, options.threads)?;
+    let mut after = Runner::new(simplified, &names, options.threads)?;
+    let mut drift = 0f64;
+    for &index in indices {
+        let sample = samples.get(index)?;
+        let after = after.run(&sample)?;
+        for (a, b) in before.run(&sample)?.iter().zip(after) {
+            let (Some(a), Some(b)) = (a.values::<f32>(), b.values::<f32>()) else { continue };
+            let largest = a.iter().fold(f32::MIN_POSITIVE, |most, value| most.max(value.abs()));
+            let difference = a.iter().zip(b).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+            drift = drift.max(f64::from(difference / largest));
+        }
+    }
+    Ok(drift)
+}
+
+fn compare(
+    floats: &Network,
+    integers: &Network,
+    samples: &mut dyn Samples,
+    indices: &[usize],
+    options: &Options,
+    progress: &mut Progress<'_>,
+) -> Result<Vec<OutputDifference>, QuantizeError> {
+    let names = output_names(floats);
+    let mut reference = Runner::new(floats, &names, options.threads)?;
+    let mut quantized = Runner::new(integers, &names, options.threads)?;
+    let mut found: BTreeMap<usize, Sqnr> = BTreeMap::new();
+    for (done, &index) in indices.iter().enumerate() {
+        progress(Stage::Comparison, done, indices.len())?;
+        let sample = samples.get(index)?;
+        let wanted = reference.run(&sample)?;
+        for (at, (a, b)) in wanted.iter().zip(quantized.run(&sample)?).enumerate() {
+            if let (Some(a), Some(b)) = (a.values::<f32>(), b.values::<f32>()) {
+                found.entry(at).or_default().add(a, b);
+            }
+        }
+    }
+    let report = |(at, sqnr): (usize, Sqnr)| OutputDifference {
+        name: names[at].clone(),
+        sqnr_db: Some(sqnr.db()).filter(|db| db.is_finite()),
+        largest_difference: sqnr.largest_difference(),
+        cosine: sqnr.cosine(),
+    };
+    Ok(found.into_iter().map(report).collect())
+}

@@ -1,0 +1,150 @@
+//! Weights and biases, a few layers at a time: what a layer's input really is in integers decides how its weights are rounded and
+//! what its bias has to make good.
+
+use crate::calibrate::Quant;
+use crate::layer::rounding::{self, Rounded, Rows};
+use crate::layer::{Kind, Layer, patches};
+use crate::network::Network;
+use crate::options::{Options, Progress, Stage};
+use crate::placement::Placement;
+use crate::ranges::{outputs, rows, spread};
+use crate::{QuantizeError, Samples};
+use std::collections::{BTreeMap, HashMap};
+
+/// Rounded weights and corrected biases of all layers.
+pub struct Solved {
+    /// By the layer's place.
+    pub weights: BTreeMap<usize, Rounded>,
+    /// By the layer's place.
+    pub biases: BTreeMap<usize, Vec<f32>>,
+}
+
+/// Samples from which rows are taken.
+const SAMPLES: usize = 48;
+/// Numbers in the rows of one layer, in floats and in bytes each.
+const MOST_NUMBERS: usize = 4 << 20;
+/// Numbers in the rows of layers that are solved together.
+const HELD: usize = 12 << 20;
+
+/// The weights to the nearest and the biases as they are.
+pub fn nearest(network: &Network, placement: &Placement, options: &Options) -> Result<Solved, QuantizeError> {
+    let mut solved = Solved { weights: BTreeMap::new(), biases: BTreeMap::new() };
+    for (&at, layer) in &placement.layers {
+        if layer.kind == Kind::Product {
+            continue;
+        }
+        let weights = layer.weights(network)?;
+        let per_channel = options.per_channel;
+        solved.weights.insert(at, rounding::nearest(&weights, &rounding::steps(&weights, layer.outputs, per_channel)));
+        if let Some(bias) = layer.bias.as_ref().and_then(|name| network.floats(name)) {
+            solved.biases.insert(at, bias);
+        }
+    }
+    Ok(solved)
+}
+
+/// Improves them, in the order of the layers.
+#[allow(clippy::too_many_arguments)]
+pub fn improve(
+    network: &Network,
+    placement: &Placement,
+    quants: &HashMap<String, Quant>,
+    solved: &mut Solved,
+    samples: &mut dyn Samples,
+    indices: &[usize],
+    options: &Options,
+    progress: &mut Progress<'_>,
+) -> Result<(), QuantizeError> {
+    let few = spread(indices, SAMPLES);
+    let layers: Vec<&Layer> = placement.layers.values().filter(|layer| patches::width(layer) > 0).collect();
+    let mut rest = layers.as_slice();
+    while !rest.is_empty() {
+        progress(Stage::Weights, layers.len() - rest.len(), layers.len())?;
+        let mut held = 0;
+        let fitting = rest.iter().take_while(|layer| {
+            held += patches::width(layer) * count(layer);
+            held <= HELD
+        });
+        let (part, after) = rest.split_at(fitting.count().max(1));
+        rest = after;
+        let rows = rows(network, part, samples, &few, count, options.threads)?;
+        let jobs: Vec<(&Layer, Vec<f32>)> = part.iter().copied().zip(rows).collect();
+        let results = in_parallel(&jobs, options.threads, |(layer, rows)| {
+            let quant = quants.get(&layer.input).copied();
+            let bytes = rows.iter().map(|&value| quant.map_or(value, |quant| quant.rounded(value))).collect();
+            solve(network, layer, rows, bytes, options)
+        });
+        for result in results {
+            let (at, rounded, bias) = result?;
+            solved.weights.insert(at, rounded);
+            if let Some(bias) = bias {
+                solved.biases.insert(at, bias);
+            }
+        }
+    }
+    Ok(())
+}
+
+type Solution = (usize, Rounded, Option<Vec<f32>>);
+
+fn solve(
+    network: &Network,
+    layer: &Layer,
+    floats: &[f32],
+    bytes: Vec<f32>,
+    options: &Options,
+) -> Result<Solution, QuantizeError> {
+    let weights = layer.weights(network)?;
+    let rows = Rows { floats, bytes: &bytes, width: patches::width(layer) };
+    let rounded = rounding::for_output(layer, &weights, &rows, options.per_channel);
+    // A product of matrices has no bias to correct.
+    let bias = if layer.kind == Kind::MatMul || floats.is_empty() {
+        None
+    } else {
+        let wanted = means(&outputs(layer, floats, &weights), layer.outputs);
+        let found = means(&outputs(layer, &bytes, &rounded.floats()), layer.outputs);
+        let stated = layer.bias.as_ref().and_then(|name| network.floats(name));
+        let bias = stated.unwrap_or_else(|| vec![0.0; layer.outputs]);
+        Some(bias.iter().zip(wanted).zip(found).map(|((bias, wanted), found)| bias + (wanted - found) as f32).collect())
+    };
+    Ok((layer.at, rounded, bias))
+}
+
+/// The mean of each output.
+fn means(values: &[f32], outputs: usize) -> Vec<f64> {
+    let mut sums = vec![0f64; outputs];
+    for row in values.chunks_exact(outputs) {
+        sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
+    }
+    let count = (values.len() / outputs.max(1)).max(1) as f64;
+    sums.iter().map(|sum| sum / count).collect()
+}
+
+/// Rows that a layer is solved from: a few for each weight of an output, as far as memory goes.
+fn count(layer: &Layer) -> usize {
+    let width = patches::width(layer).max(1);
+    (4 * layer.depth).clamp(2048, 6144).min((MOST_NUMBERS / width).max(96))
+}
+
+/// The results in the order of the jobs, whatever the number of threads.
+fn in_parallel<J: Sync, R: Send>(jobs: &[J], threads: usize, work: impl Fn(&J) -> R + Sync) -> Vec<R> {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let next = AtomicUsize::new(0);
+    let results: Vec<Mutex<Option<R>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..threads.clamp(1, jobs.len().max(1)) {
+            scope.spawn(|| {
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(job) = jobs.get(place) else { break };
+                    let result = work(job);
+                    if let Ok(mut slot) = results[place].lock() {
+                        *slot = Some(result);
+                    }
+                }
+            });
+        }
+    });
+    results.into_iter().filter_map(|slot| slot.into_inner().ok().flatten()).collect()
+}

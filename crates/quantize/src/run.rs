@@ -1,0 +1,83 @@
+//! Runs a network and shows what flows inside.
+
+use crate::network::{Network, remove};
+use crate::{QuantizeError, types};
+use lineside_engine::{Model, Session, Tensor};
+use std::sync::Arc;
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::{TypeProto, ValueInfoProto, type_proto};
+
+/// A network cut down to what some of its tensors depend on, ready for samples of any shape that it takes.
+pub struct Runner {
+    model: Model,
+    threads: usize,
+    /// Places in a sample of the inputs that are left.
+    inputs: Vec<usize>,
+    /// Sessions by the shapes of the inputs; the last few.
+    sessions: Vec<(Vec<Vec<usize>>, Session)>,
+}
+
+/// Sessions kept for other shapes: a data set of many sizes would otherwise hold an arena for each.
+const SESSIONS: usize = 2;
+
+impl Runner {
+    /// A runner that shows the tensors `shown`, in that order.
+    ///
+    /// # Errors
+    /// [`QuantizeError::Engine`] where the network cannot be read by the engine.
+    pub fn new(network: &Network, shown: &[String], threads: usize) -> Result<Runner, QuantizeError> {
+        let mut cut = network.clone();
+        let types = types::of(network);
+        cut.graph_mut().output = shown.iter().map(|name| output(name, types.kind(name))).collect();
+        remove(&mut cut);
+        // An input that is shown itself is passed through, as a model must compute its outputs.
+        let graph_inputs: Vec<String> = cut.graph().input.iter().map(|input| input.name.clone()).collect();
+        for (at, name) in shown.iter().enumerate().filter(|(_, name)| graph_inputs.contains(name)) {
+            let passed = cut.fresh(&format!("{name}_shown"));
+            cut.graph_mut().node.push(crate::network::node("Identity", &passed, &[name], &[&passed], Vec::new()));
+            cut.graph_mut().output[at] = output(&passed, types.kind(name));
+        }
+        let edges = cut.edges();
+        let used: Vec<usize> =
+            (0..graph_inputs.len()).filter(|&at| !edges.takers(&graph_inputs[at]).is_empty()).collect();
+        let mut at = 0;
+        cut.graph_mut().input.retain(|_| {
+            at += 1;
+            used.contains(&(at - 1))
+        });
+        let model = Model::parse(&cut.encode())?;
+        Ok(Runner { model, threads, inputs: used, sessions: Vec::new() })
+    }
+
+    /// Runs one sample, which has all inputs of the whole network.
+    ///
+    /// # Errors
+    /// [`QuantizeError::Engine`] where the sample does not fit or the engine cannot run it.
+    pub fn run(&mut self, sample: &[Tensor]) -> Result<&[Tensor], QuantizeError> {
+        let taken: Vec<&Tensor> = self.inputs.iter().filter_map(|&at| sample.get(at)).collect();
+        let shapes: Vec<Vec<usize>> = taken.iter().map(|tensor| tensor.shape().to_vec()).collect();
+        let at = match self.sessions.iter().position(|(known, _)| *known == shapes) {
+            Some(at) => at,
+            None => {
+                let plan = Arc::new(self.model.clone().plan(&shapes)?);
+                if self.sessions.len() == SESSIONS {
+                    self.sessions.remove(0);
+                }
+                self.sessions.push((shapes, Session::with_threads(plan, self.threads)?));
+                self.sessions.len() - 1
+            }
+        };
+        let session = &mut self.sessions[at].1;
+        for (index, tensor) in taken.into_iter().enumerate() {
+            session.set_input(index, tensor.clone())?;
+        }
+        session.run()?;
+        Ok(session.outputs())
+    }
+}
+
+fn output(name: &str, kind: Option<DataType>) -> ValueInfoProto {
+    let tensor = type_proto::Tensor { elem_type: kind.unwrap_or(DataType::Float) as i32, shape: None };
+    let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() };
+    ValueInfoProto { name: name.into(), r#type: Some(r#type), ..ValueInfoProto::default() }
+}

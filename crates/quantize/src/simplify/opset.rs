@@ -1,0 +1,143 @@
+//! Opset 9 to 12 as 13: DequantizeLinear has a scale for each channel from there on.
+
+use crate::network::{Attributes, Network, int_attribute, node};
+use crate::{QuantizeError, array};
+use tract_onnx::pb::{NodeProto, OperatorSetIdProto};
+
+/// The first opset whose DequantizeLinear has an axis.
+const PER_CHANNEL: i64 = 13;
+/// The oldest opset whose operators can be rewritten here.
+const OLDEST: i64 = 9;
+
+/// Raises the opset to 13 where it is older; returns what it was.
+///
+/// # Errors
+/// [`QuantizeError::Model`] below opset 9, or for a node that changed its meaning and cannot be rewritten.
+pub fn raise(network: &mut Network) -> Result<Option<i64>, QuantizeError> {
+    let opset = network.opset();
+    if opset >= PER_CHANNEL {
+        return Ok(None);
+    }
+    if opset < OLDEST {
+        return Err(QuantizeError::Model(format!(
+            "opset {opset} is older than {OLDEST}, the oldest that is understood: export the model with opset 13 or later"
+        )));
+    }
+    let nodes = std::mem::take(&mut network.graph_mut().node);
+    let mut raised = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        raise_node(network, node, opset, &mut raised)?;
+    }
+    network.graph_mut().node = raised;
+    let standard = |set: &&mut OperatorSetIdProto| set.domain.is_empty() || set.domain == "ai.onnx";
+    if let Some(set) = network.model_mut().opset_import.iter_mut().find(standard) {
+        set.version = PER_CHANNEL;
+    }
+    Ok(Some(opset))
+}
+
+fn raise_node(
+    network: &mut Network,
+    mut old: NodeProto,
+    opset: i64,
+    to: &mut Vec<NodeProto>,
+) -> Result<(), QuantizeError> {
+    let base = old.output.first().cloned().unwrap_or_default();
+    match old.op_type.as_str() {
+        // Axes became an input.
+        "Squeeze" | "Unsqueeze" | "ReduceSum" => attribute_to_input(network, &mut old, "axes", 1, &base),
+        "Split" => attribute_to_input(network, &mut old, "split", 1, &base),
+        "Pad" if opset < 11 => {
+            attribute_to_input(network, &mut old, "pads", 1, &base);
+            float_to_input(network, &mut old, "value", 2, &base);
+        }
+        "Clip" if opset < 11 => {
+            float_to_input(network, &mut old, "min", 1, &base);
+            float_to_input(network, &mut old, "max", 2, &base);
+        }
+        "Slice" if opset < 10 => {
+            for (index, name) in ["starts", "ends", "axes"].into_iter().enumerate() {
+                attribute_to_input(network, &mut old, name, index + 1, &base);
+            }
+        }
+        "TopK" if opset < 10 => {
+            let k = old.int("k", 1);
+            old.attribute.retain(|attribute| attribute.name != "k");
+            let name = network.fresh(&format!("{base}.k"));
+            network.set_constant(array::of_integers(&name, &[1], &[k]));
+            set_input(&mut old, 1, name);
+        }
+        // Nearest neighbour by rounding down, as it was before there was a choice.
+        "Upsample" => {
+            old.op_type = "Resize".into();
+            as_resize(&mut old);
+        }
+        "Resize" if opset < 11 => as_resize(&mut old),
+        // Before, the dimensions from the axis on were one.
+        "Softmax" | "LogSoftmax" | "Hardmax" => return softmax(network, old, to),
+        _ => {}
+    }
+    to.push(old);
+    Ok(())
+}
+
+fn attribute_to_input(network: &mut Network, node: &mut NodeProto, name: &str, index: usize, base: &str) {
+    let Some(values) = node.ints(name).map(<[i64]>::to_vec) else { return };
+    node.attribute.retain(|attribute| attribute.name != name);
+    let constant = network.fresh(&format!("{base}.{name}"));
+    network.set_constant(array::of_integers(&constant, &[values.len()], &values));
+    set_input(node, index, constant);
+}
+
+fn float_to_input(network: &mut Network, node: &mut NodeProto, name: &str, index: usize, base: &str) {
+    let Some(value) = node.attribute(name).map(|attribute| attribute.f) else { return };
+    node.attribute.retain(|attribute| attribute.name != name);
+    let constant = network.fresh(&format!("{base}.{name}"));
+    network.set_constant(array::of_floats(&constant, &[], &[value]));
+    set_input(node, index, constant);
+}
+
+fn set_input(node: &mut NodeProto, index: usize, name: String) {
+    while node.input.len() <= index {
+        node.input.push(String::new());
+    }
+    node.input[index] = name;
+}
+
+/// From (x, scales) to (x, no region, scales).
+fn as_resize(node: &mut NodeProto) {
+    if let [x, scales] = node.input.as_slice() {
+        node.input = vec![x.clone(), String::new(), scales.clone()];
+    }
+    let text = |name: &str, value: &str| tract_onnx::pb::AttributeProto {
+        name: name.into(),
+        r#type: tract_onnx::pb::attribute_proto::AttributeType::String as i32,
+        s: value.as_bytes().to_vec(),
+        ..Default::default()
+    };
+    node.attribute.push(text("coordinate_transformation_mode", "asymmetric"));
+    node.attribute.push(text("nearest_mode", "floor"));
+}
+
+/// As it was: flattened to two dimensions at the axis. At the last axis that is the same as now; elsewhere only where all that
+/// follows the axis has one element may it be taken as now, which nobody knows here.
+fn softmax(network: &mut Network, mut old: NodeProto, to: &mut Vec<NodeProto>) -> Result<(), QuantizeError> {
+    let axis = old.int("axis", 1);
+    old.attribute.retain(|attribute| attribute.name != "axis");
+    old.attribute.push(int_attribute("axis", -1));
+    if axis == -1 {
+        to.push(old);
+        return Ok(());
+    }
+    let (Some(input), Some(output)) = (old.input.first().cloned(), old.output.first().cloned()) else {
+        return Err(QuantizeError::Model(format!("{} without input or output", old.op_type)));
+    };
+    // x -> flattened at the axis -> softmax over the second -> the shape of x.
+    let [flat, soft, shape] = ["flat", "soft", "shape"].map(|part| network.fresh(&format!("{output}.{part}")));
+    to.push(node("Shape", &shape, &[&input], &[&shape], Vec::new()));
+    to.push(node("Flatten", &flat, &[&input], &[&flat], vec![int_attribute("axis", axis)]));
+    (old.input, old.output) = (vec![flat], vec![soft.clone()]);
+    to.push(old);
+    to.push(node("Reshape", &output, &[&soft, &shape], &[&output], Vec::new()));
+    Ok(())
+}

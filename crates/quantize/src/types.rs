@@ -1,0 +1,75 @@
+//! Which tensors hold floats: what an ONNX file leaves to whoever reads it.
+
+use crate::network::{Attributes, Network};
+use std::collections::HashMap;
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::type_proto::Value;
+use tract_onnx::pb::{NodeProto, ValueInfoProto};
+
+/// The element types of tensors, as far as they are known.
+pub struct Types(HashMap<String, DataType>);
+
+impl Types {
+    /// Whether a tensor is known to hold `f32`.
+    pub fn is_float(&self, name: &str) -> bool {
+        self.0.get(name) == Some(&DataType::Float)
+    }
+
+    /// What a tensor is known to hold.
+    pub fn kind(&self, name: &str) -> Option<DataType> {
+        self.0.get(name).copied()
+    }
+}
+
+/// The types of all tensors: of inputs and constants as stated, of nodes by their operator.
+pub fn of(network: &Network) -> Types {
+    let mut types = Types(HashMap::new());
+    for input in &network.graph().input {
+        if let Some(kind) = stated(input) {
+            types.0.insert(input.name.clone(), kind);
+        }
+    }
+    for node in network.nodes() {
+        for (index, name) in node.output.iter().enumerate() {
+            if let Some(kind) = made(network, &types, node, index) {
+                types.0.insert(name.clone(), kind);
+            }
+        }
+    }
+    types
+}
+
+fn stated(input: &ValueInfoProto) -> Option<DataType> {
+    let Value::TensorType(tensor) = input.r#type.as_ref()?.value.as_ref()?;
+    DataType::try_from(tensor.elem_type).ok()
+}
+
+fn made(network: &Network, types: &Types, node: &NodeProto, index: usize) -> Option<DataType> {
+    let of = |index: usize| {
+        let name = node.input.get(index)?;
+        let constant = || network.constant(name).and_then(|constant| DataType::try_from(constant.data_type).ok());
+        types.0.get(name).copied().or_else(constant)
+    };
+    match node.op_type.as_str() {
+        "Shape" | "Size" | "ArgMax" | "ArgMin" | "NonZero" => Some(DataType::Int64),
+        "TopK" if index == 1 => Some(DataType::Int64),
+        "MaxPool" if index == 1 => Some(DataType::Int64),
+        "Equal" | "Less" | "Greater" | "LessOrEqual" | "GreaterOrEqual" | "And" | "Or" | "Not" | "Xor" | "IsNaN"
+        | "IsInf" => Some(DataType::Bool),
+        "Cast" => DataType::try_from(node.int("to", 1) as i32).ok(),
+        "Constant" => {
+            let value = node.attribute("value").and_then(|attribute| attribute.t.as_ref());
+            value.and_then(|tensor| DataType::try_from(tensor.data_type).ok())
+        }
+        "ConstantOfShape" => match node.attribute("value").and_then(|attribute| attribute.t.as_ref()) {
+            Some(tensor) => DataType::try_from(tensor.data_type).ok(),
+            None => Some(DataType::Float),
+        },
+        "Where" => of(1),
+        "DequantizeLinear" => Some(DataType::Float),
+        "QuantizeLinear" | "DynamicQuantizeLinear" => None,
+        "If" | "Loop" | "Scan" | "SequenceAt" | "Optional" => None,
+        _ if node.domain.is_empty() || node.domain == "ai.onnx" => of(0),
+        _ => None,
+    }
+}

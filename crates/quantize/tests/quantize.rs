@@ -1,0 +1,166 @@
+//! A small float network (`data/make.py`) through the quantizer, and what it refuses.
+
+use lineside_engine::{Model, Tensor};
+use lineside_quantize::{Method, Options, QuantizeError, Quantized, compare, layers, quantize};
+use prost::Message;
+use std::path::Path;
+use tract_onnx::pb::{ModelProto, NodeProto};
+
+fn small() -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/small.onnx")).unwrap()
+}
+
+/// Pictures of stripes and spots, another one for each number.
+fn samples(count: usize, first: u32) -> Vec<Vec<Tensor>> {
+    let picture = |number: u32| {
+        let mut state = number.wrapping_mul(2_654_435_761) | 1;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state
+        };
+        let (period, level) = (2 + next() % 9, next() % 200);
+        let values = (0..3 * 32 * 32u32).map(|at| {
+            let wave = (at % 32 / period + at / 32 / (period + 1)) % 2 * 55;
+            ((level + wave + next() % 30).min(255) as f32 - 127.0) / 128.0
+        });
+        vec![Tensor::new(vec![1, 3, 32, 32], values.collect::<Vec<f32>>()).unwrap()]
+    };
+    (first..first + count as u32).map(picture).collect()
+}
+
+fn run(options: &Options) -> Quantized {
+    quantize(&small(), &mut samples(60, 1), options, &mut |_, _, _| Ok(())).unwrap()
+}
+
+/// Signal to noise of the logits on samples that nothing was taken from, and whether both gave the same class.
+fn held_out(quantized: &Quantized) -> (f64, f64) {
+    let found = compare([&small(), &quantized.bytes], &mut samples(60, 1000), None, 1, &mut |_, _| Ok(())).unwrap();
+    (found.outputs[0].sqnr_db.unwrap(), found.top1_agreement.unwrap())
+}
+
+fn edited(edit: impl FnOnce(&mut ModelProto)) -> Vec<u8> {
+    let mut model = ModelProto::decode(&*small()).unwrap();
+    edit(&mut model);
+    model.encode_to_vec()
+}
+
+fn nodes(bytes: &[u8]) -> Vec<NodeProto> {
+    ModelProto::decode(bytes).unwrap().graph.unwrap().node
+}
+
+fn refused(bytes: &[u8], samples: &mut Vec<Vec<Tensor>>) -> String {
+    quantize(bytes, samples, &Options::default(), &mut |_, _, _| Ok(())).unwrap_err().to_string()
+}
+
+#[test]
+fn all_runs_in_integers_and_near_the_floats() {
+    let mut options = Options::default();
+    options.fix_shapes = true;
+    let quantized = run(&options);
+    let report = &quantized.report;
+    assert_eq!((report.layers.len(), report.left.len()), (6, 0), "{report:?}");
+    assert_eq!((report.calibrated, report.held_out), (54, 6));
+    assert!(report.float_drift < 1e-5, "{}", report.float_drift);
+    // The BatchNormalization and the opset before there was a scale for each channel.
+    assert_eq!((report.simplified.folded_affine, report.simplified.raised_from_opset), (1, Some(12)));
+    let plan = Model::parse(&quantized.bytes).unwrap().plan(&[vec![1, 3, 32, 32]]).unwrap();
+    assert_eq!(plan.integer_coverage(), 1.0);
+    let kinds: Vec<String> = nodes(&quantized.bytes).into_iter().map(|node| node.op_type).collect();
+    for gone in ["BatchNormalization", "Relu", "Shape", "Slice"] {
+        assert!(!kinds.iter().any(|kind| kind == gone), "{gone} is still there");
+    }
+    let (db, agreement) = held_out(&quantized);
+    assert!(db > 25.0 && agreement > 0.9, "{db} dB, {agreement}");
+}
+
+#[test]
+fn rounding_for_the_output_beats_rounding_to_the_nearest() {
+    let mut options = Options::default();
+    let (best, _) = held_out(&run(&options));
+    options.improve = false;
+    let (nearest, _) = held_out(&run(&options));
+    assert!(best > nearest + 0.5, "{best} dB against {nearest}");
+}
+
+#[test]
+fn every_method_gives_a_network_and_threads_change_nothing() {
+    for method in [Method::MinMax, Method::Percentile, Method::Mse, Method::Entropy, Method::Auto] {
+        let mut options = Options::default();
+        options.method = method;
+        let one = run(&options);
+        assert!(held_out(&one).0 > 15.0, "{method:?}: {:?}", held_out(&one));
+        options.threads = 3;
+        assert!(run(&options).bytes == one.bytes, "{method:?}");
+    }
+}
+
+#[test]
+fn one_scale_for_all_channels_costs_accuracy_and_needs_no_axis() {
+    let mut options = Options::default();
+    options.per_channel = false;
+    let coarse = run(&options);
+    let has_axis = |node: &NodeProto| node.op_type == "DequantizeLinear" && !node.attribute.is_empty();
+    assert!(!nodes(&coarse.bytes).iter().any(has_axis));
+    assert!(held_out(&coarse).0 < held_out(&run(&Options::default())).0);
+}
+
+#[test]
+fn what_is_kept_stays_in_floats_and_is_named() {
+    let mut options = Options::default();
+    options.keep = ["project".to_string()].into();
+    let quantized = run(&options);
+    assert_eq!(quantized.report.left, [("project".to_string(), "kept by request".to_string())]);
+    let project = nodes(&quantized.bytes).into_iter().find(|node| node.name == "project").unwrap();
+    assert_eq!(project.input[1], "project.weight");
+    assert!(held_out(&quantized).0 > 20.0);
+}
+
+#[test]
+fn the_layers_where_two_networks_part_are_found() {
+    let quantized = run(&Options::default());
+    let parts = layers([&small(), &quantized.bytes], &mut samples(8, 500), 1).unwrap();
+    let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
+    assert!(names.contains(&"sum") && names.contains(&"gated"), "{names:?}");
+    assert!(parts.iter().all(|part| part.sqnr_db.is_none_or(|db| db > 10.0)), "{parts:?}");
+}
+
+#[test]
+fn what_cannot_be_quantized_is_refused_in_one_line() {
+    let again = refused(&run(&Options::default()).bytes, &mut samples(3, 1));
+    assert!(again.contains("quantized already"), "{again}");
+    assert!(refused(&small(), &mut Vec::new()).contains("no samples"));
+    assert!(refused(b"no model", &mut samples(3, 1)).contains("not a readable ONNX model"));
+    let strange = edited(|model| {
+        let weights = &mut model.graph.as_mut().unwrap().initializer;
+        let weight = weights.iter_mut().find(|weight| weight.name == "project.weight").unwrap();
+        weight.raw_data[..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    });
+    let message = refused(&strange, &mut samples(3, 1));
+    assert!(message.contains("\"project\"") && message.contains("NaN"), "{message}");
+    let mut broken = samples(3, 1);
+    broken[1][0].values_mut::<f32>().unwrap()[7] = f32::INFINITY;
+    let message = refused(&small(), &mut broken);
+    assert!(message.contains("input \"image\": sample 1"), "{message}");
+    let nothing = edited(|model| model.graph.as_mut().unwrap().node.retain(|node| node.op_type == "Never"));
+    assert!(!refused(&nothing, &mut samples(3, 1)).is_empty());
+    let old = edited(|model| model.opset_import[0].version = 7);
+    assert!(refused(&old, &mut samples(3, 1)).contains("opset 7 is older"));
+    let mut other_size = vec![vec![Tensor::new(vec![1, 1, 8, 8], vec![0f32; 64]).unwrap()]];
+    assert!(refused(&small(), &mut other_size).contains("image"));
+}
+
+#[test]
+fn black_pictures_are_told() {
+    let mut black = vec![vec![Tensor::new(vec![1, 3, 32, 32], vec![0f32; 3072]).unwrap()]; 3];
+    let quantized = quantize(&small(), &mut black, &Options::default(), &mut |_, _, _| Ok(())).unwrap();
+    assert_eq!(quantized.report.zero_tensors, ["image"]);
+}
+
+#[test]
+fn the_caller_can_stop_it() {
+    let stopped =
+        quantize(&small(), &mut samples(3, 1), &Options::default(), &mut |_, _, _| Err(QuantizeError::Stopped));
+    assert!(matches!(stopped, Err(QuantizeError::Stopped)));
+}

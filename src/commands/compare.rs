@@ -1,0 +1,179 @@
+//! `lineside compare`: two models on the same data.
+
+use super::WrongArguments;
+use super::comparison_text::{default_threads, print_costs, print_outputs, print_verdict};
+use super::progress::ProgressReporter;
+use super::samples::{ModelSamples, PreProcessing};
+use crate::escape::one_line;
+use crate::files;
+use anyhow::Context;
+use lineside_engine::Model;
+use lineside_quantize::{Samples, compare, layers};
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub struct CompareArguments {
+    /// The model that is compared with, usually the float one
+    a: PathBuf,
+    /// The model that is to replace it
+    b: PathBuf,
+    /// Folders or files of pictures, or .npy arrays with the samples along their first dimension: others than those of calibration
+    #[arg(long, value_name = "DIR|NPY", required = true, num_args = 1..)]
+    data: Vec<PathBuf>,
+    #[command(flatten)]
+    how: PreProcessing,
+    /// The right place of each sample: lines of `FILE NUMBER`, or of one number each in the order of the samples
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// Show where they part, layer by layer
+    #[arg(long)]
+    layers: bool,
+    /// Number of threads [default: all cores, four at most]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
+    threads: Option<u32>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &CompareArguments) -> anyhow::Result<ExitCode> {
+    let read = |path: &Path| files::read(path, files::MAX_ARRAY).with_context(|| path.display().to_string());
+    let [a, b] = [read(&arguments.a)?, read(&arguments.b)?];
+    let inputs = |path: &Path, bytes: &[u8]| {
+        let name = || path.display().to_string();
+        Model::parse(bytes).with_context(name)?.inputs().with_context(name)
+    };
+    let (first, second) = (inputs(&arguments.a, &a)?, inputs(&arguments.b, &b)?);
+    let kinds = |list: &[lineside_engine::StatedInput]| list.iter().map(|input| input.kind).collect::<Vec<_>>();
+    if kinds(&first) != kinds(&second) {
+        let message = format!(
+            "{} and {} take other inputs: {:?} and {:?}",
+            arguments.a.display(),
+            arguments.b.display(),
+            kinds(&first),
+            kinds(&second)
+        );
+        return Err(WrongArguments(message).into());
+    }
+    let mut samples = ModelSamples::new(&arguments.data, &first, &arguments.how)?;
+    let labels = arguments.labels.as_deref().map(|path| read_labels(path, &samples)).transpose()?;
+    let threads = arguments.threads.map_or_else(default_threads, |threads| threads as usize);
+    let progress = ProgressReporter::new("comparing", samples.len() as u64);
+    let comparison = compare([&a, &b], &mut samples, labels.as_deref(), threads, &mut |done, _| {
+        progress.at(done as u64);
+        Ok(())
+    });
+    progress.finish();
+    let names = || format!("{} and {}", arguments.a.display(), arguments.b.display());
+    let comparison = comparison.with_context(names)?;
+    let parts = if arguments.layers {
+        let mut few = Few(&mut samples);
+        layers([&a, &b], &mut few, threads).with_context(names)?
+    } else {
+        Vec::new()
+    };
+    if arguments.json {
+        let (verdict, reasons) = comparison.verdict();
+        super::print_json(&serde_json::json!({
+            "sqnr_db": comparison.outputs.first().and_then(|output| output.sqnr_db),
+            "size_bytes": [comparison.a.size_bytes, comparison.b.size_bytes],
+            "p50_ms": [comparison.a.p50_ms, comparison.b.p50_ms],
+            "top1_agreement": comparison.top1_agreement,
+            "score_shift": comparison.score_shift.median,
+            "verdict": verdict,
+            "reasons": reasons,
+            "comparison": comparison,
+            "layers": parts,
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut out = super::stdout();
+    writeln!(out, "{} against {}, {} samples:", arguments.b.display(), arguments.a.display(), comparison.samples)?;
+    print_outputs(&mut out, &comparison)?;
+    print_costs(&mut out, &comparison.a, &comparison.b, threads)?;
+    if arguments.layers {
+        writeln!(out, "where they part (tensors that both have, in order):")?;
+        let mut before = f64::INFINITY;
+        for part in &parts {
+            let db = part.sqnr_db.unwrap_or(f64::INFINITY);
+            let falls = if before - db > 6.0 && before.is_finite() { "   <- falls here" } else { "" };
+            writeln!(out, "  {db:6.1} dB  {}{falls}", one_line(&part.name))?;
+            before = db;
+        }
+        if parts.is_empty() {
+            writeln!(out, "  they have no tensor of the same name")?;
+        }
+    }
+    print_verdict(&mut out, &comparison)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The first samples: each shows all tensors.
+struct Few<'a>(&'a mut ModelSamples);
+
+impl Samples for Few<'_> {
+    fn len(&self) -> usize {
+        self.0.len().min(16)
+    }
+
+    fn get(&mut self, index: usize) -> Result<Vec<lineside_engine::Tensor>, lineside_quantize::QuantizeError> {
+        let all = self.0.len();
+        self.0.get(index * all / self.len().max(1))
+    }
+}
+
+/// Labels in the order of the samples.
+fn read_labels(path: &Path, samples: &ModelSamples) -> anyhow::Result<Vec<usize>> {
+    let name = path.display();
+    let text = files::read(path, 64 << 20).with_context(|| name.to_string())?;
+    let text = String::from_utf8(text).map_err(|_| anyhow::anyhow!("{name}: is no text"))?;
+    let lines =
+        text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+    let (mut by_name, mut in_order) = (HashMap::new(), Vec::new());
+    for (at, line) in lines {
+        let fields: Vec<&str> =
+            line.split([',', ';', '\t', ' ']).map(str::trim).filter(|field| !field.is_empty()).collect();
+        let number = fields.last().and_then(|field| field.parse::<usize>().ok());
+        let Some(number) = number else {
+            // A line of headings.
+            anyhow::ensure!(
+                at == 0,
+                "{name}:{}: expected FILE NUMBER, or a number, found \"{}\"",
+                at + 1,
+                one_line(line)
+            );
+            continue;
+        };
+        match fields.as_slice() {
+            [_] => in_order.push(number),
+            [file, ..] => {
+                let key = Path::new(file)
+                    .file_name()
+                    .map_or_else(|| (*file).to_string(), |name| name.to_string_lossy().into_owned());
+                by_name.insert(key, number);
+            }
+            [] => {}
+        }
+    }
+    if by_name.is_empty() {
+        anyhow::ensure!(
+            in_order.len() == samples.len(),
+            "{name}: {} labels for {} samples",
+            in_order.len(),
+            samples.len()
+        );
+        return Ok(in_order);
+    }
+    let label = |file: &PathBuf| {
+        let key = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        by_name.get(&key).copied().ok_or_else(|| anyhow::anyhow!("{name}: no label for {}", file.display()))
+    };
+    anyhow::ensure!(
+        !samples.files().is_empty(),
+        "{name}: has names, but the samples are arrays: give one number each, in their order"
+    );
+    samples.files().iter().map(label).collect()
+}

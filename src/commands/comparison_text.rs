@@ -1,0 +1,82 @@
+//! What `compare` and `quantize` say of two models.
+
+use crate::escape::one_line;
+use lineside_quantize::{Comparison, Cost, Verdict};
+use std::io::Write;
+
+/// All cores, four at most.
+pub(super) fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4))
+}
+
+/// How near the outputs are.
+pub(super) fn print_outputs(out: &mut impl Write, comparison: &Comparison) -> std::io::Result<()> {
+    for output in &comparison.outputs {
+        let db = output.sqnr_db.map_or_else(|| "the same".to_string(), |db| format!("{db:.1} dB"));
+        writeln!(
+            out,
+            "  {}: signal to noise {db}, cosine {:.5}, largest difference {:.4}",
+            one_line(&output.name),
+            output.cosine,
+            output.largest_difference
+        )?;
+    }
+    if let (Some(top1), Some(top5)) = (comparison.top1_agreement, comparison.top5_agreement) {
+        writeln!(
+            out,
+            "  first place the same in {:.1} %, among the first five in {:.1} %",
+            100.0 * top1,
+            100.0 * top5
+        )?;
+    }
+    if let Some((a, b)) = comparison.accuracy {
+        writeln!(out, "  right in {:.1} % and {:.1} %", 100.0 * a, 100.0 * b)?;
+    }
+    let shift = comparison.score_shift;
+    writeln!(
+        out,
+        "  scores moved by {:.1} % of their spread (median), {:.3} (Kolmogorov-Smirnov)",
+        100.0 * shift.median,
+        shift.kolmogorov_smirnov
+    )
+}
+
+/// What both cost on this CPU.
+pub(super) fn print_costs(out: &mut impl Write, a: &Cost, b: &Cost, threads: usize) -> std::io::Result<()> {
+    for (name, cost) in [("first", a), ("second", b)] {
+        writeln!(
+            out,
+            "  {name}: {:.2} MB, p50 {:.2} ms, p95 {:.2} ms with {threads} thread{}, {:.1} MB of memory, loaded in {:.0} ms, {:.1} % in integers",
+            cost.size_bytes as f64 / 1e6,
+            cost.p50_ms,
+            cost.p95_ms,
+            if threads == 1 { "" } else { "s" },
+            cost.memory_bytes as f64 / 1e6,
+            cost.load_ms,
+            100.0 * cost.integer_coverage
+        )?;
+    }
+    Ok(())
+}
+
+/// What is to be done, in words.
+pub(super) fn print_verdict(out: &mut impl Write, comparison: &Comparison) -> std::io::Result<()> {
+    let (verdict, reasons) = comparison.verdict();
+    let words = match verdict {
+        Verdict::Ship => "ship the second",
+        Verdict::Keep => "keep the first",
+        Verdict::Improve => "not yet",
+    };
+    writeln!(out, "{words}: {}", reasons.join("; "))?;
+    if let Some(advice) = advice(verdict) {
+        writeln!(out, "{advice}")?;
+    }
+    Ok(())
+}
+
+/// What to try where the result is not good enough.
+fn advice(verdict: Verdict) -> Option<&'static str> {
+    (verdict == Verdict::Improve).then_some(
+        "try: more samples of the kind that the model will see; --keep for the layers where `lineside compare --layers` shows that they part",
+    )
+}

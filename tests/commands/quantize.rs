@@ -1,0 +1,148 @@
+//! `lineside quantize` and `lineside compare` as a user calls them, on the small float network of `crates/quantize/tests/data`.
+
+use crate::common::{arg, lineside, refuse, root, succeed, text};
+use lineside_engine::{Tensor, npy};
+use lineside_picture::image::{Rgb, RgbImage};
+use std::path::{Path, PathBuf};
+
+fn small() -> PathBuf {
+    root().join("crates/quantize/tests/data/small.onnx")
+}
+
+/// Pictures of stripes, of several sizes.
+fn pictures(folder: &Path, count: u32) -> PathBuf {
+    let to = folder.join("pictures");
+    std::fs::create_dir_all(&to).unwrap();
+    for number in 0..count {
+        let (period, level) = (2 + number % 9, 40 + number * 37 % 150);
+        let stripe = |x: u32, y: u32| ((x / period + y / (period + 1)) % 2 * 50 + level + x * y % 23) as u8;
+        let picture = RgbImage::from_fn(32 + number % 3 * 16, 32 + number % 2 * 10, |x, y| {
+            Rgb([stripe(x, y), stripe(y, x), stripe(x + 3, y)])
+        });
+        picture.save(to.join(format!("{number:03}.png"))).unwrap();
+    }
+    to
+}
+
+const BYTES: [&str; 4] = ["--mean", "127", "--std", "128"];
+
+#[test]
+fn from_a_float_model_and_a_folder_of_pictures_to_one_that_is_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (pictures, out, report) = (pictures(folder.path(), 40), at("int8.onnx"), at("report.json"));
+    let (model, size) = (small(), ["--size", "32x32"]);
+    let base = ["quantize", arg(&model), arg(&out), "--calibrate", arg(&pictures), "--report", arg(&report)];
+    let said = succeed(&[&base[..], &BYTES, &size].concat());
+    assert!(
+        said.contains("6 layers in integers, 0 in floats") && said.contains("on 4 samples that nothing was taken from"),
+        "{said}"
+    );
+    assert!(said.contains("opset 12 was raised to 13"), "{said}");
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
+    for key in ["sqnr_db", "size_bytes", "p50_ms", "top1_agreement", "score_shift", "verdict", "reasons"] {
+        assert!(!json[key].is_null(), "{key}: {json}");
+    }
+    assert!(json["sqnr_db"].as_f64().unwrap() > 20.0, "{json}");
+
+    // The same again is the same file; fewer threads, too.
+    let again = at("again.onnx");
+    let base = ["quantize", arg(&model), arg(&again), "--calibrate", arg(&pictures), "--threads", "1"];
+    succeed(&[&base[..], &BYTES, &size].concat());
+    assert!(std::fs::read(&again).unwrap() == std::fs::read(&out).unwrap());
+
+    // It runs entirely in integers.
+    let said = succeed(&["bench", arg(&out), "--shape", "1,3,32,32", "--runs", "3"]);
+    assert!(said.contains("100.0 % of them in integers"), "{said}");
+
+    let base = ["compare", arg(&model), arg(&out), "--data", arg(&pictures), "--layers"];
+    let said = succeed(&[&base[..], &BYTES, &size].concat());
+    for part in ["logits: signal to noise", "first place the same in", "where they part", "dB  sum", "scores moved by"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let said = succeed(
+        &[&["compare", arg(&model), arg(&model), "--json", "--data", arg(&pictures)], &BYTES[..], &size].concat(),
+    );
+    let json: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&json["sqnr_db"], json["top1_agreement"].as_f64()), (&serde_json::Value::Null, Some(1.0)), "{json}");
+    assert_eq!(json["score_shift"].as_f64(), Some(0.0));
+}
+
+#[test]
+fn labels_give_the_accuracy_of_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = pictures(folder.path(), 6);
+    let labels = folder.path().join("labels.csv");
+    let lines: String = (0..6).map(|number| format!("pictures/{number:03}.png,3\n")).collect();
+    std::fs::write(&labels, format!("file,class\n{lines}")).unwrap();
+    let model = small();
+    let base =
+        ["compare", arg(&model), arg(&model), "--data", arg(&pictures), "--size", "32x32", "--labels", arg(&labels)];
+    let said = succeed(&[&base[..], &BYTES].concat());
+    assert!(said.contains("right in "), "{said}");
+    std::fs::write(&labels, "3\n1\n").unwrap();
+    refuse(&[&base[..], &BYTES].concat(), 1, &["labels.csv", "2 labels for 6 samples"]);
+    std::fs::write(&labels, "a.png,3\n").unwrap();
+    refuse(&[&base[..], &BYTES].concat(), 1, &["labels.csv", "no label for", "000.png"]);
+}
+
+#[test]
+fn arrays_are_samples_along_their_first_dimension() {
+    let folder = tempfile::tempdir().unwrap();
+    let (array, out) = (folder.path().join("x.npy"), folder.path().join("int8.onnx"));
+    let save = |shape: Vec<usize>| {
+        let values =
+            (0..shape.iter().product::<usize>()).map(|at| (at * 7919 % 255) as f32 / 128.0 - 1.0).collect::<Vec<_>>();
+        npy::write(std::fs::File::create(&array).unwrap(), &Tensor::new(shape, values).unwrap()).unwrap();
+    };
+    let model = small();
+    let call = ["quantize", arg(&model), arg(&out), "--calibrate", arg(&array), "--fast"];
+    save(vec![12, 3, 32, 32]);
+    let output = lineside().args(call).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("12 samples: ranges from so few"), "{}", text(&output.stderr));
+    save(vec![12, 1, 32, 32]);
+    refuse(&call, 1, &["x.npy", "[12, 1, 32, 32]", "\"image\""]);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = pictures(folder.path(), 12);
+    let out = folder.path().join("int8.onnx");
+    let model = small();
+    let with = |more: &[&str], code: i32, parts: &[&str]| {
+        refuse(&[&["quantize", arg(&model), arg(&out), "--calibrate", arg(&pictures)], more].concat(), code, parts);
+        assert!(!out.exists());
+    };
+    with(&BYTES, 2, &["image", "--size"]);
+    with(&["--size", "32x32"], 2, &["image", "--mean 127 --std 128"]);
+    with(&["--size", "32x32", "--mean", "1,2", "--std", "1"], 2, &["2 numbers for 3 channels"]);
+    with(&["--size", "32x32", "--mean", "1", "--std", "0"], 2, &["cannot be divided by"]);
+    let output = lineside().args(["compare", "a.onnx", "b.onnx", "--data", "x", "--size", "32"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("WIDTHxHEIGHT"), "{}", text(&output.stderr));
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let call = |calibrate: &str, out: &str| {
+        ["quantize", arg(&model), out, "--calibrate", calibrate, "--size", "32x32"].map(String::from)
+    };
+    let refuse_call = |calibrate: &Path, out: &str, code: i32, part: &str| {
+        let call = call(arg(calibrate), out);
+        let call: Vec<&str> = call.iter().map(String::as_str).chain(BYTES).collect();
+        refuse(&call, code, &[part]);
+    };
+    refuse_call(&empty, arg(&out), 1, "no picture in it");
+    refuse_call(&folder.path().join("nowhere"), arg(&out), 1, "nowhere");
+    refuse_call(&pictures, arg(&model), 2, "which is read");
+    refuse_call(&pictures, "int8.txt", 2, ".onnx");
+    refuse_call(&pictures, arg(&folder.path().join("no/folder/int8.onnx")), 1, "int8.onnx");
+    // A picture that is none is named.
+    std::fs::write(pictures.join("007.png"), "no picture").unwrap();
+    refuse_call(&pictures, arg(&out), 1, "007.png");
+    let other = root().join("tests/data/two_in_two_out.onnx");
+    let call =
+        ["compare", arg(&model), arg(&other), "--data", arg(&pictures), "--size", "32x32", "--mean", "0", "--std", "1"];
+    refuse(&call, 2, &["take other inputs"]);
+}
