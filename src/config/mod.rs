@@ -161,7 +161,7 @@ pub struct AnomalyConfig {
     /// A frame that differs from the last inspected one by less than this many grey levels on average takes over its verdict.
     /// 0: every frame is inspected.
     pub skip_similar: Spanned<f64>,
-    /// Threads that share the backbone's runs, at most [`MAX_THREADS`]; the verdicts are the same for any number.
+    /// Threads that share the backbone's runs, at most 4; the verdicts are the same for any number.
     pub threads: Spanned<usize>,
 }
 

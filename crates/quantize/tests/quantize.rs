@@ -145,6 +145,8 @@ fn what_cannot_be_quantized_is_refused_in_one_line() {
     assert!(message.contains("input \"image\": sample 1"), "{message}");
     let nothing = edited(|model| model.graph.as_mut().unwrap().node.retain(|node| node.op_type == "Never"));
     assert!(!refused(&nothing, &mut samples(3, 1)).is_empty());
+    let bare = edited(|model| model.graph.as_mut().unwrap().node[0].input.clear());
+    assert!(refused(&bare, &mut samples(3, 1)).contains("\"stem\" (Conv) has no first input"));
     let old = edited(|model| model.opset_import[0].version = 7);
     assert!(refused(&old, &mut samples(3, 1)).contains("opset 7 is older"));
     let mut other_size = vec![vec![Tensor::new(vec![1, 1, 8, 8], vec![0f32; 64]).unwrap()]];

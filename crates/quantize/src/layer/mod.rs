@@ -167,6 +167,9 @@ fn weighted(node: &NodeProto, weight: &TensorProto) -> Result<(Kind, usize, usiz
         return Err("its weights are no floats".into());
     }
     let shape = array::shape(weight);
+    if shape.contains(&0) {
+        return Err("its weights are empty".into());
+    }
     let per_output: usize = shape.iter().skip(1).product();
     match node.op_type.as_str() {
         "Conv" => {

@@ -56,6 +56,7 @@ impl Network {
         lineside_engine::Model::parse(bytes)?;
         let model = ModelProto::decode(bytes).map_err(|error| QuantizeError::Model(error.to_string()))?;
         let mut network = Network { model, constants: HashMap::new(), made: 0 };
+        network.nodes().iter().try_for_each(check_arity)?;
         let constants = std::mem::take(&mut network.graph_mut().initializer);
         if let Some(outside) = constants.iter().find(|constant| !constant.external_data.is_empty()) {
             return Err(QuantizeError::Model(format!(
@@ -202,6 +203,54 @@ impl Network {
             }
         }
     }
+}
+
+/// Refuses a node without an input or an output that its operator must have.
+fn check_arity(node: &NodeProto) -> Result<(), QuantizeError> {
+    let needs_input = matches!(
+        node.op_type.as_str(),
+        "Conv"
+            | "ConvTranspose"
+            | "Gemm"
+            | "MatMul"
+            | "BatchNormalization"
+            | "Add"
+            | "Mul"
+            | "Sub"
+            | "Div"
+            | "Relu"
+            | "Clip"
+            | "LeakyRelu"
+            | "Sigmoid"
+            | "HardSigmoid"
+            | "HardSwish"
+            | "PRelu"
+            | "Concat"
+            | "Resize"
+            | "MaxPool"
+            | "AveragePool"
+            | "GlobalAveragePool"
+            | "GlobalMaxPool"
+            | "Reshape"
+            | "Flatten"
+            | "Squeeze"
+            | "Unsqueeze"
+            | "Transpose"
+            | "Slice"
+            | "Split"
+            | "DepthToSpace"
+            | "SpaceToDepth"
+            | "Gather"
+            | "Expand"
+            | "Identity"
+            | "Dropout"
+    );
+    let lacks_input = needs_input && node.input.first().is_none_or(String::is_empty);
+    if lacks_input || node.output.first().is_none_or(String::is_empty) {
+        let what = if lacks_input { "input" } else { "output" };
+        return Err(QuantizeError::Model(format!("node \"{}\" ({}) has no first {what}", name_of(node), node.op_type)));
+    }
+    Ok(())
 }
 
 /// The inputs that a node has, those that it leaves out excepted.
