@@ -19,6 +19,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|sample| Ok(vec![Tensor::new(shape.clone(), sample.to_vec())?]))
         .collect::<Result<_, lineside_engine::EngineError>>()?;
     let mut options = Options::default();
+    // All samples have the shape of the array.
+    options.fix_shapes = true;
     options.threads = std::thread::available_parallelism()?.get();
     options.improve = !rest.iter().any(|word| word == "plain");
     options.method = match rest.first().map(String::as_str) {

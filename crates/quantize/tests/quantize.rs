@@ -4,7 +4,7 @@ use lineside_engine::{Model, Tensor};
 use lineside_quantize::{Method, Options, QuantizeError, Quantized, compare, layers, quantize};
 use prost::Message;
 use std::path::Path;
-use tract_onnx::pb::{ModelProto, NodeProto};
+use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto};
 
 fn small() -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/small.onnx")).unwrap()
@@ -73,6 +73,33 @@ fn all_runs_in_integers_and_near_the_floats() {
     }
     let (db, agreement) = held_out(&quantized);
     assert!(db > 25.0 && agreement > 0.9, "{db} dB, {agreement}");
+}
+
+#[test]
+fn shapes_that_are_cast_on_the_way_become_constants() {
+    // As Paddle writes them: the parts of a shape are cast before they are put together.
+    let model = edited(|model| {
+        let graph = model.graph.as_mut().unwrap();
+        let at = graph.node.iter().position(|node| node.name == "flat.shape").unwrap();
+        for (place, to) in [(0, 7), (1, 7)] {
+            let from = graph.node[at + place].input[place].clone();
+            let to = int_attribute("to", to);
+            let cast = format!("cast.{place}");
+            let (op_type, input, output) = ("Cast".into(), vec![from], vec![cast.clone()]);
+            graph.node[at + place].input[place] = cast.clone();
+            let node = NodeProto { op_type, name: cast, input, output, attribute: vec![to], ..NodeProto::default() };
+            graph.node.insert(at, node);
+        }
+    });
+    let mut options = Options::default();
+    options.fix_shapes = true;
+    let quantized = quantize(&model, &mut samples(12, 1), &options, &mut |_, _, _| Ok(())).unwrap();
+    let left = nodes(&quantized.bytes).into_iter().map(|node| node.op_type);
+    assert_eq!(left.filter(|kind| ["Cast", "Shape", "Slice", "Concat"].contains(&kind.as_str())).count(), 0);
+}
+
+fn int_attribute(name: &str, value: i64) -> AttributeProto {
+    AttributeProto { name: name.into(), r#type: 2, i: value, ..AttributeProto::default() }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Nodes that depend on constants alone become constants.
 
 use crate::array;
-use crate::network::{Network, node_inputs};
+use crate::network::{Attributes, Network, node_inputs};
 use lineside_engine::{Model, Session, Tensor};
 use prost::Message;
 use std::collections::HashSet;
@@ -41,7 +41,38 @@ fn folded(network: &Network, node: &NodeProto) -> Option<Vec<TensorProto>> {
     if taken.is_empty() || left_alone || subgraphs || !taken.iter().all(|name| network.is_fixed(name)) {
         return None;
     }
+    if node.op_type == "Cast" {
+        return cast(network, node).map(|constant| vec![constant]);
+    }
     computed(network, node)
+}
+
+/// A Cast between numbers; whoever runs it alone takes i64 for the symbols of shapes.
+fn cast(network: &Network, node: &NodeProto) -> Option<TensorProto> {
+    let (from, name) = (network.constant(node.input.first()?)?, node.output.first()?);
+    let (shape, to) = (array::shape(from), DataType::try_from(i32::try_from(node.int("to", 0)).ok()?).ok()?);
+    if array::is_float(from) {
+        let values = array::floats(from).ok()?;
+        return match to {
+            DataType::Float => Some(array::of_floats(name, &shape, &values)),
+            DataType::Int64 => {
+                Some(array::of_integers(name, &shape, &values.iter().map(|&value| value as i64).collect::<Vec<_>>()))
+            }
+            _ => None,
+        };
+    }
+    let values = array::integers(from).ok()?;
+    match to {
+        DataType::Int64 => Some(array::of_integers(name, &shape, &values)),
+        DataType::Int32 => {
+            let values: Option<Vec<i32>> = values.iter().map(|&value| i32::try_from(value).ok()).collect();
+            Some(array::of_i32(name, &shape, &values?))
+        }
+        DataType::Float => {
+            Some(array::of_floats(name, &shape, &values.iter().map(|&value| value as f32).collect::<Vec<_>>()))
+        }
+        _ => None,
+    }
 }
 
 fn constant_node(node: &NodeProto) -> Option<TensorProto> {
@@ -90,7 +121,5 @@ fn stored(name: &str, tensor: &Tensor) -> Option<TensorProto> {
     if let Some(values) = tensor.values::<i64>() {
         return Some(array::of_integers(name, shape, values));
     }
-    tensor
-        .values::<i32>()
-        .map(|values| TensorProto { data_type: DataType::Int32 as i32, ..array::of_i32(name, shape, values) })
+    tensor.values::<i32>().map(|values| array::of_i32(name, shape, values))
 }

@@ -38,13 +38,13 @@ pub struct Simplified {
 /// # Errors
 /// [`QuantizeError::Model`] for a model older than opset 9, or one that cannot be rewritten as opset 13.
 pub fn simplify(network: &mut Network, shapes: Option<&[Tensor]>, threads: usize) -> Result<Simplified, QuantizeError> {
-    if let Some(sample) = shapes {
-        constants::fold(network);
-        shapes::fix(network, sample, threads)?;
-    }
     let mut done = Simplified { folded_constants: constants::fold(network), ..Simplified::default() };
     done.removed += remove(network);
     done.raised_from_opset = opset::raise(network)?;
+    if let Some(sample) = shapes {
+        shapes::fix(network, sample, threads)?;
+        done.folded_constants += constants::fold(network);
+    }
     let types = types::of(network);
     (done.folded_affine, done.own_convolutions) = affine::fold(network, &types);
     done.folded_constants += constants::fold(network);
