@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `quantizer` | the way from floats to integers, step by step |
 //! | `comparison` | two networks on the same samples |
-//! | `rounds` | weights and biases, a few layers at a time, on what the integers before them really give |
+//! | `rounds` | weights and biases of all layers, a few at a time, on rows of what they take |
 //! | `ranges` | the range of each tensor's bytes |
 //! | `options` | what the caller wants, and is told meanwhile |
 //! | `write` | the network with QuantizeLinear and DequantizeLinear |

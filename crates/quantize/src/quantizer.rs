@@ -100,6 +100,7 @@ pub fn quantize(
         rounds::improve(&network, &placement, &ranges.quants, &mut solved, samples, &calibrated, options, progress)?;
     }
     let Ranges { quants, zero, outliers } = ranges;
+    rounds::make_room(&placement, &quants, &mut solved, options.per_channel);
     let Solved { weights, biases } = solved;
     let written =
         quantized(&network, &Decisions { placement: &placement, quants: &quants, weights: &weights, biases: &biases });

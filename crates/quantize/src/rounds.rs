@@ -1,5 +1,5 @@
-//! Weights and biases, a few layers at a time: what a layer's input really is in integers decides how its weights are rounded and
-//! what its bias has to make good.
+//! Weights and biases, a few layers at a time: what rounding its input does to a layer decides how its weights are rounded and what its
+//! bias has to make good. What the layers before it lost does not count here: their own biases make that good, and twice is too much.
 
 use crate::calibrate::Quant;
 use crate::layer::rounding::{self, Rounded, Rows};
@@ -83,6 +83,41 @@ pub fn improve(
         }
     }
     Ok(())
+}
+
+/// The largest bias in steps of the sums: far enough below the end of i32 that sums have room.
+const MOST_BIAS: f64 = (1 << 30) as f64;
+/// Steps of a bias whose channel has no weights: more than `f32` tells apart.
+const LONE_BIAS: f64 = (1 << 24) as f64;
+
+/// Widens the steps of channels whose bias would not fit into 32 bits beside weights that are nearly zero, as trained networks have
+/// them in dead channels; a channel without any weight gets the steps that its bias needs.
+pub fn make_room(placement: &Placement, quants: &HashMap<String, Quant>, solved: &mut Solved, per_channel: bool) {
+    for (at, rounded) in &mut solved.weights {
+        let input = placement.layers.get(at).and_then(|layer| quants.get(&layer.input));
+        let (Some(input), Some(biases)) = (input, solved.biases.get(at)) else { continue };
+        let depth = (rounded.weights.len() / rounded.scales.len().max(1)).max(1);
+        let least = |bias: f32, of: f64| (f64::from(bias.abs()) / (of * f64::from(input.scale))) as f32;
+        let mut steps: Vec<f32> = rounded.scales.clone();
+        for ((step, levels), &bias) in steps.iter_mut().zip(rounded.weights.chunks(depth)).zip(biases) {
+            if per_channel && bias != 0.0 && levels.iter().all(|&level| level == 0) {
+                *step = least(bias, LONE_BIAS).max(f32::MIN_POSITIVE);
+            } else {
+                *step = step.max(least(bias, MOST_BIAS));
+            }
+        }
+        if !per_channel {
+            let most = steps.iter().copied().fold(0f32, f32::max);
+            steps.fill(most);
+        }
+        for (channel, levels) in rounded.weights.chunks_mut(depth).enumerate() {
+            let ratio = rounded.scales[channel] / steps[channel];
+            if ratio < 1.0 {
+                levels.iter_mut().for_each(|level| *level = (f32::from(*level) * ratio).round_ties_even() as i8);
+            }
+        }
+        rounded.scales = steps;
+    }
 }
 
 type Solution = (usize, Rounded, Option<Vec<f32>>);

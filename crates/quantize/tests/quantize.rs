@@ -76,6 +76,31 @@ fn all_runs_in_integers_and_near_the_floats() {
 }
 
 #[test]
+fn the_bias_of_a_channel_with_next_to_no_weights_survives() {
+    // Beside weights of 1e-12 the bias is more than 32 bits in steps of the sums; without any weight there is no step at all.
+    for weight in [1e-12f32, 0.0] {
+        let model = edited(|model| {
+            let constants = &mut model.graph.as_mut().unwrap().initializer;
+            for constant in constants {
+                match constant.name.as_str() {
+                    "expand.weight" => constant.raw_data.as_chunks_mut::<4>().0[..16].fill(weight.to_le_bytes()),
+                    "expand.bias" => constant.raw_data[..4].copy_from_slice(&50f32.to_le_bytes()),
+                    _ => {}
+                }
+            }
+        });
+        for per_channel in [true, false] {
+            let mut options = Options::default();
+            (options.improve, options.per_channel) = (false, per_channel);
+            let quantized = quantize(&model, &mut samples(20, 1), &options, &mut |_, _, _| Ok(())).unwrap();
+            let parts = layers([&model, &quantized.bytes], &mut samples(8, 99), 1).unwrap();
+            let db = parts.iter().find(|part| part.name == "expand").unwrap().sqnr_db.unwrap();
+            assert!(db > 30.0, "weights of {weight}, by channel {per_channel}: {db} dB");
+        }
+    }
+}
+
+#[test]
 fn shapes_that_are_cast_on_the_way_become_constants() {
     // As Paddle writes them: the parts of a shape are cast before they are put together.
     let model = edited(|model| {
