@@ -1,7 +1,7 @@
 //! An ONNX file: import, plan, one run.
 
 use super::Target;
-use lineside_engine::{ElementKind, EngineError, Model, Session, Tensor, kernel_names, npy};
+use lineside_engine::{ElementKind, EngineError, Model, Session, Tensor, f16, kernel_names, npy};
 use std::sync::Arc;
 
 /// This target.
@@ -115,11 +115,18 @@ fn pattern(kind: ElementKind, shape: &[usize]) -> Tensor {
     let shape = shape.to_vec();
     let bytes = (0..count).map(|i| (i * 37 + i / 7) as u8);
     let tensor = match kind {
+        ElementKind::Bool => Tensor::new(shape, bytes.map(|byte| byte % 3 == 0).collect::<Vec<bool>>()),
         ElementKind::U8 => Tensor::new(shape, bytes.collect::<Vec<u8>>()),
+        ElementKind::U16 => Tensor::new(shape, bytes.map(|byte| u16::from(byte) * 257).collect::<Vec<u16>>()),
+        ElementKind::I16 => Tensor::new(shape, bytes.map(|byte| i16::from(byte) * 200).collect::<Vec<i16>>()),
+        ElementKind::F16 => {
+            Tensor::new(shape, bytes.map(|byte| f16::from_f32(f32::from(byte) / 50.0 - 2.5)).collect::<Vec<f16>>())
+        }
         ElementKind::I8 => Tensor::new(shape, bytes.map(|byte| byte as i8).collect::<Vec<i8>>()),
         ElementKind::I32 => Tensor::new(shape, bytes.map(|byte| i32::from(byte) - 100).collect::<Vec<i32>>()),
         ElementKind::I64 => Tensor::new(shape, bytes.map(|byte| i64::from(byte) % 5).collect::<Vec<i64>>()),
         ElementKind::F32 => Tensor::new(shape, bytes.map(|byte| f32::from(byte) / 50.0 - 2.5).collect::<Vec<f32>>()),
+        other => panic!("no pattern for {other}"),
     };
     tensor.expect("as many values as the shape has")
 }

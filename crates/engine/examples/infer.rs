@@ -1,4 +1,4 @@
-//! Runs an ONNX model on an array and prints what it gave: `infer MODEL.onnx X.npy [Y.npy]`.
+//! Runs an ONNX model on arrays and prints what it gave: `infer MODEL.onnx X.npy… [-o Y.npy…]`.
 
 use lineside_engine::{Model, Session, npy};
 use std::error::Error;
@@ -19,26 +19,33 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (model, x, y) = match arguments.as_slice() {
-        [model, x] => (model, x, None),
-        [model, x, y] => (model, x, Some(y)),
-        _ => return Err("usage: infer MODEL.onnx X.npy [Y.npy]".into()),
+    let at = arguments.iter().position(|argument| argument == "-o").unwrap_or(arguments.len());
+    let Some((model, inputs)) = arguments[..at].split_first() else {
+        return Err("usage: infer MODEL.onnx X.npy… [-o Y.npy…]".into());
     };
-    let input = npy::read(&std::fs::read(x)?)?;
-    let plan = Arc::new(Model::load(Path::new(model))?.plan(&[input.shape().to_vec()])?);
+    let files = arguments.get(at + 1..).unwrap_or_default();
+    let read = |path: &String| Ok::<_, Box<dyn Error>>(npy::read(&std::fs::read(path)?)?);
+    let inputs = inputs.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let shapes: Vec<Vec<usize>> = inputs.iter().map(|input| input.shape().to_vec()).collect();
+    let plan = Arc::new(Model::load(Path::new(model))?.plan(&shapes)?);
     println!(
         "kernels {}, {:.1} % of the multiply-accumulates in integers",
         plan.kernel(),
         plan.integer_coverage() * 100.0
     );
+    for op in plan.ops() {
+        println!("  {:16} {:12} MAC  {}", op.op, op.macs, op.name);
+    }
     let mut session = Session::new(plan)?;
-    session.set_input(0, input)?;
+    for (i, input) in inputs.into_iter().enumerate() {
+        session.set_input(i, input)?;
+    }
     session.run()?;
     for (i, output) in session.outputs().iter().enumerate() {
-        println!("output {i}: {:?}", output.shape());
-    }
-    if let (Some(path), Some(output)) = (y, session.outputs().first()) {
-        npy::write(File::create(path)?, output)?;
+        println!("output {i}: {output}");
+        if let Some(path) = files.get(i) {
+            npy::write(File::create(path)?, output)?;
+        }
     }
     Ok(())
 }

@@ -9,12 +9,14 @@
 //! | `model` | an ONNX file, and the plan for one input shape (feature `tract`) |
 //! | `import/` | from ONNX to the integer graph (feature `tract`) |
 //! | `tract` | all that runs through tract: single nodes, whole models, constants of the file (feature `tract`) |
+//! | `external` | weights in files beside a model (feature `tract`) |
 //! | `stream` | a file for the parser, a piece at a time (feature `tract`) |
 //! | `peak` | what a kernel set reaches when nothing limits it |
 //! | `session` | runs a plan in an arena of its own |
 //! | `pool` | threads that share every step of a run |
 //! | `plan/` | the graph for fixed shapes: buffers in the arena, packed weights, steps, costs |
 //! | `step` | one step of a plan |
+//! | `numbers` | loops over elements of any kind |
 //! | `float` | the loops of float ops |
 //! | `kernels/` | the computations, by instruction set; `reference` is the reference implementation |
 //! | `graph/` | ops with scales and zero points, the one form in which a model is known inside |
@@ -28,6 +30,8 @@
 // Nothing that comes from outside may end the process; tests may.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[cfg(feature = "tract")]
+mod external;
 mod float;
 mod graph;
 mod guard;
@@ -37,6 +41,7 @@ mod kernels;
 #[cfg(feature = "tract")]
 mod model;
 pub mod npy;
+mod numbers;
 mod peak;
 mod plan;
 mod pool;
@@ -50,6 +55,8 @@ mod tract;
 mod unary;
 
 pub use guard::is_guarded;
+/// Half precision, an [`Element`] at the border of models.
+pub use half::f16;
 #[cfg(feature = "tract")]
 pub use model::{Model, StatedInput};
 pub use peak::measured_peak;
@@ -80,6 +87,16 @@ pub enum EngineError {
     /// The graph cannot be type-checked or holds an op that is not supported.
     #[error("this model cannot be run: {0}")]
     Unsupported(String),
+    /// Weights that lie in a file beside the model, and cannot be had.
+    #[error("the data of tensor \"{tensor}\" lies in another file, \"{file}\": {problem}")]
+    Beside {
+        /// The tensor's name.
+        tensor: String,
+        /// The file, as the model names it.
+        file: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A dimension is left open by the model and was not given.
     #[error("input \"{input}\" has open dimensions ({shape}): give its shape")]
     OpenShape {

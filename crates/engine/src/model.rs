@@ -1,19 +1,16 @@
 //! An ONNX file, parsed and type-checked by tract.
 
-use super::graph::Graph;
-use super::guard::{guarded, guarded_result};
+use super::guard::guarded_result;
 use super::kernels::{self, Kernels};
 use super::stream::Stream;
-use super::{ElementKind, EngineError, Plan, import, tract};
+use super::{ElementKind, EngineError, Plan, external, import, tract};
 use prost::Message;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
-use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::type_proto::Value;
 use tract_onnx::pb::{GraphProto, ModelProto, ValueInfoProto, tensor_shape_proto};
-use tract_onnx::prelude::DatumType;
 
 /// An input as the file states it.
 #[derive(Debug, Clone)]
@@ -44,10 +41,13 @@ const MOST_FILE_BYTES: u64 = 2 << 30;
 const MOST_PLAN_BYTES: u64 = 8 << 30;
 
 impl Model {
-    /// Reads and parses an ONNX file: a regular file, as to open a pipe would wait.
+    /// Reads and parses an ONNX file: a regular file, as to open a pipe would wait. Weights may lie in other files in its folder
+    /// or below.
     ///
     /// # Errors
-    /// [`EngineError::File`] for a file that cannot be read, [`EngineError::Unreadable`] for one that cannot be parsed.
+    /// [`EngineError::File`] for a file that cannot be read, [`EngineError::Unreadable`] for one that cannot be parsed,
+    /// [`EngineError::Beside`] where weights lie in another file that cannot be had, [`EngineError::Unsupported`] for tensors
+    /// of a type that is not supported.
     pub fn load(path: &Path) -> Result<Model, EngineError> {
         let regular = |metadata: &Metadata| {
             let other = || io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
@@ -56,7 +56,9 @@ impl Model {
         regular(&std::fs::metadata(path)?)?;
         let file = File::open(path)?;
         let length = regular(&file.metadata()?)?;
-        Model::read(file, length)
+        let mut proto = decoded(file, length)?;
+        external::read(&mut proto, path.parent().unwrap_or(Path::new("")), MOST_FILE_BYTES)?;
+        Model::checked(proto)
     }
 
     /// Parses the bytes of an ONNX file.
@@ -70,20 +72,18 @@ impl Model {
     /// Parses an ONNX file of `length` bytes while it is read: a caller opens the file, and knows how large it may be.
     ///
     /// # Errors
-    /// As [`Model::load`]; [`EngineError::Unreadable`] for one of more than 2 GiB, which is the most that the format holds.
+    /// As [`Model::load`]; [`EngineError::Unreadable`] for one of more than 2 GiB, which is the most that the format holds,
+    /// [`EngineError::Beside`] for one whose weights lie in another file.
     pub fn read(reader: impl Read, length: u64) -> Result<Model, EngineError> {
-        if length == 0 {
-            return Err(EngineError::Unreadable("the file is empty".into()));
+        let mut proto = decoded(reader, length)?;
+        match external::first(&mut proto) {
+            Some(error) => Err(error),
+            None => Model::checked(proto),
         }
-        let len = usize::try_from(length).ok().filter(|_| length <= MOST_FILE_BYTES).ok_or_else(|| {
-            EngineError::Unreadable(format!("it has {length} bytes, more than the {MOST_FILE_BYTES} of an ONNX file"))
-        })?;
-        let mut stream = Stream::new(reader, len);
-        let parsed = guarded_result(|| ModelProto::decode(&mut stream).map_err(|e| e.to_string()));
-        if let Some(error) = stream.error {
-            return Err(error.into());
-        }
-        let proto = parsed.map_err(EngineError::Unreadable)?;
+    }
+
+    /// A parsed model whose tensors are whole.
+    fn checked(proto: ModelProto) -> Result<Model, EngineError> {
         let Some(graph) = &proto.graph else { return Err(EngineError::Unreadable("no graph in it".into())) };
         if graph.output.is_empty() {
             return Err(EngineError::Unsupported("its graph has no outputs".into()));
@@ -91,12 +91,12 @@ impl Model {
         let attributes =
             graph.node.iter().flat_map(|node| &node.attribute).filter_map(|attribute| attribute.t.as_ref());
         for tensor in graph.initializer.iter().chain(attributes) {
-            let problem = |e| EngineError::Unreadable(format!("tensor \"{}\": {e}", tensor.name));
-            tract::check_size(tensor).map_err(problem)?;
+            let within = |problem: String| format!("tensor \"{}\": {problem}", tensor.name);
+            tract::check_type(tensor).map_err(|problem| EngineError::Unsupported(within(problem)))?;
+            tract::check_size(tensor).map_err(|problem| EngineError::Unreadable(within(problem)))?;
         }
         Ok(Model { proto: Arc::new(proto), kernels: None, limit: (MOST_PLAN_BYTES, "the limit") })
     }
-
     /// A model from parsed parts, as tests make them.
     #[cfg(test)]
     pub(super) fn from_proto(proto: ModelProto) -> Model {
@@ -180,24 +180,11 @@ impl Model {
                 .map_err(|wrong| EngineError::Unsupported(format!("input \"{}\": {wrong}", input.name)))?;
             inputs.push((input.name.clone(), input.kind, shape));
         }
-        let graph = if has_integer_form(self.graph()) {
-            match guarded_result(|| import::import(&self.proto, &inputs, self.limit.0)) {
-                Ok(mut graph) => {
-                    for (id, output) in graph.outputs.clone().into_iter().zip(&self.graph().output) {
-                        graph.values[id].name.clone_from(&output.name);
-                    }
-                    graph
-                }
-                Err(refused) if refused.fallback_possible => {
-                    // Sound, but beyond what is imported: tract runs all of it, or says why not.
-                    log::warn!("the whole model runs in floats: {}", refused.message);
-                    self.in_tract(&inputs).map_err(|_| EngineError::Unsupported(refused.message))?
-                }
-                Err(refused) => return Err(EngineError::Unsupported(refused.message)),
-            }
-        } else {
-            self.in_tract(&inputs).map_err(EngineError::Unsupported)?
-        };
+        let mut graph = guarded_result(|| import::import(&self.proto, &inputs, self.limit.0))
+            .map_err(|refused| EngineError::Unsupported(refused.message))?;
+        for (id, output) in graph.outputs.clone().into_iter().zip(&self.graph().output) {
+            graph.values[id].name.clone_from(&output.name);
+        }
         // The file's bytes are not kept beside the packed weights, unless another clone is still to be planned.
         drop(self.proto);
         let plan =
@@ -214,32 +201,24 @@ impl Model {
         }
         Ok(plan)
     }
-
-    /// The whole model through tract, which allocates what a model asks for while it looks at it: sizes are checked before.
-    fn in_tract(&self, inputs: &[(String, ElementKind, Vec<usize>)]) -> Result<Graph, String> {
-        // What cannot be checked is left to tract, which will refuse it, too.
-        guarded(|| import::check_sizes(&self.proto, inputs, self.limit.0)).unwrap_or(Ok(()))?;
-        tract::whole(&self.proto, inputs)
-    }
 }
 
 static EMPTY: std::sync::LazyLock<GraphProto> = std::sync::LazyLock::new(GraphProto::default);
 
-/// Whether anything in the graph is quantized; a model without is left to tract as a whole.
-fn has_integer_form(graph: &GraphProto) -> bool {
-    let quantized = |name: &str| {
-        name.starts_with("QLinear")
-            || matches!(
-                name,
-                "QuantizeLinear"
-                    | "DequantizeLinear"
-                    | "DynamicQuantizeLinear"
-                    | "QGemm"
-                    | "MatMulInteger"
-                    | "ConvInteger"
-            )
-    };
-    graph.node.iter().any(|node| quantized(&node.op_type))
+/// An ONNX file of `length` bytes, parsed.
+fn decoded(reader: impl Read, length: u64) -> Result<ModelProto, EngineError> {
+    if length == 0 {
+        return Err(EngineError::Unreadable("the file is empty".into()));
+    }
+    let len = usize::try_from(length).ok().filter(|_| length <= MOST_FILE_BYTES).ok_or_else(|| {
+        EngineError::Unreadable(format!("it has {length} bytes, more than the {MOST_FILE_BYTES} of an ONNX file"))
+    })?;
+    let mut stream = Stream::new(reader, len);
+    let parsed = guarded_result(|| ModelProto::decode(&mut stream).map_err(|e| e.to_string()));
+    if let Some(error) = stream.error {
+        return Err(error.into());
+    }
+    parsed.map_err(EngineError::Unreadable)
 }
 
 fn stated(input: &ValueInfoProto) -> Result<StatedInput, EngineError> {
@@ -248,8 +227,14 @@ fn stated(input: &ValueInfoProto) -> Result<StatedInput, EngineError> {
     let Some(Value::TensorType(tensor)) = input.r#type.as_ref().and_then(|t| t.value.as_ref()) else {
         return Err(no_type());
     };
-    let element = DataType::try_from(tensor.elem_type).ok().and_then(|t| DatumType::try_from(t).ok());
-    let kind = element_kind(element.ok_or_else(no_type)?)?;
+    if tensor.elem_type == 0 {
+        return Err(no_type());
+    }
+    let kind = tract::kind_of_type(tensor.elem_type).map_err(|unknown| {
+        EngineError::Unsupported(format!(
+            "input \"{name}\": {unknown} at its border; bool, u8, i8, u16, i16, i32, i64, f16 and f32 are"
+        ))
+    })?;
     let shape = tensor.shape.as_ref().map_or(&[][..], |shape| &shape.dim);
     let dim = |dim: &tensor_shape_proto::Dimension| match dim.value {
         Some(tensor_shape_proto::dimension::Value::DimValue(v)) => usize::try_from(v).ok().filter(|&v| v > 0),
@@ -282,20 +267,6 @@ impl StatedInput {
     fn shape_in_words(&self) -> String {
         let dims: Vec<String> = self.shape.iter().map(|dim| dim.map_or("?".into(), |dim| dim.to_string())).collect();
         format!("[{}]", dims.join(", "))
-    }
-}
-
-/// The type at the border for a type inside tract; a quantized type counts as the integer it is stored in.
-fn element_kind(datum_type: DatumType) -> Result<ElementKind, EngineError> {
-    match datum_type.unquantized() {
-        DatumType::U8 => Ok(ElementKind::U8),
-        DatumType::I8 => Ok(ElementKind::I8),
-        DatumType::I32 => Ok(ElementKind::I32),
-        DatumType::I64 => Ok(ElementKind::I64),
-        DatumType::F32 => Ok(ElementKind::F32),
-        other => {
-            Err(EngineError::Unsupported(format!("element type {other:?} at its border; u8, i8, i32, i64 and f32 are")))
-        }
     }
 }
 

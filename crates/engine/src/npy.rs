@@ -10,10 +10,14 @@ const MOST_HEADER_BYTES: usize = 8192;
 /// The most opening brackets in a header.
 const MOST_BRACKETS: usize = 32;
 
+/// The types of elements that are read.
+const ELEMENTS: &str = "|b1, |u1, |i1, <u2, <i2, <i4, <i8, <f2 and <f4";
+
 /// Reads an array.
 ///
 /// # Errors
-/// [`EngineError::Array`] for what is no `.npy` file, is cut short, or holds elements other than u8, i8, i32, i64, f32.
+/// [`EngineError::Array`] for what is no `.npy` file, is cut short, or holds elements of a type that models do not exchange
+/// (see [`ElementKind`](super::ElementKind)).
 pub fn read(bytes: &[u8]) -> Result<Tensor, EngineError> {
     // The length of the header is taken from the allocator before the header is read.
     let announced = match bytes.get(6..12) {
@@ -40,11 +44,12 @@ pub fn read(bytes: &[u8]) -> Result<Tensor, EngineError> {
         other => other.descr(),
     };
     let size = match element.as_str() {
-        "|u1" | "|i1" => 1,
+        "|b1" | "|u1" | "|i1" => 1,
+        "<u2" | "<i2" | "<f2" => 2,
         "<i4" | "<f4" => 4,
         "<i8" => 8,
         other => {
-            return Err(EngineError::Array(format!("elements are {other}; |u1, |i1, <i4, <i8 and <f4 can be used")));
+            return Err(EngineError::Array(format!("elements are {other}; {ELEMENTS} can be used")));
         }
     };
     let needed = shape.iter().try_fold(size, |bytes: usize, &dim| bytes.checked_mul(dim));
@@ -55,7 +60,11 @@ pub fn read(bytes: &[u8]) -> Result<Tensor, EngineError> {
         )));
     }
     match element.as_str() {
+        "|b1" => values::<bool>(header, reader, shape),
         "|u1" => values::<u8>(header, reader, shape),
+        "<u2" => values::<u16>(header, reader, shape),
+        "<i2" => values::<i16>(header, reader, shape),
+        "<f2" => values::<half::f16>(header, reader, shape),
         "|i1" => values::<i8>(header, reader, shape),
         "<i4" => values::<i32>(header, reader, shape),
         "<i8" => values::<i64>(header, reader, shape),
@@ -75,7 +84,11 @@ pub fn write(writer: impl Write, tensor: &Tensor) -> std::io::Result<()> {
     }
     let shape: Vec<u64> = tensor.shape().iter().map(|&dim| dim as u64).collect();
     match tensor.buffer() {
+        Buffer::Bool(values) => all(writer, &shape, values),
         Buffer::U8(values) => all(writer, &shape, values),
+        Buffer::U16(values) => all(writer, &shape, values),
+        Buffer::I16(values) => all(writer, &shape, values),
+        Buffer::F16(values) => all(writer, &shape, values),
         Buffer::I8(values) => all(writer, &shape, values),
         Buffer::I32(values) => all(writer, &shape, values),
         Buffer::I64(values) => all(writer, &shape, values),

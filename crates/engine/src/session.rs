@@ -164,8 +164,15 @@ impl Session {
 fn copy_in(tensor: &Tensor, slot: &ArenaTensor, context: &StepContext) {
     let arena = context.arena;
     match tensor.buffer() {
+        Buffer::Bool(values) => {
+            let bytes = arena.write::<u8>(slot.at, values.len());
+            bytes.iter_mut().zip(values).for_each(|(byte, &value)| *byte = u8::from(value));
+        }
         Buffer::U8(values) => arena.write(slot.at, values.len()).copy_from_slice(values),
         Buffer::I8(values) => arena.write(slot.at, values.len()).copy_from_slice(values),
+        Buffer::U16(values) => arena.write(slot.at, values.len()).copy_from_slice(values),
+        Buffer::I16(values) => arena.write(slot.at, values.len()).copy_from_slice(values),
+        Buffer::F16(values) => arena.write(slot.at, values.len()).copy_from_slice(values),
         Buffer::I32(values) => arena.write(slot.at, values.len()).copy_from_slice(values),
         Buffer::I64(values) => arena.write(slot.at, values.len()).copy_from_slice(values),
         Buffer::F32(values) => arena.write(slot.at, values.len()).copy_from_slice(values),
@@ -176,8 +183,15 @@ fn copy_in(tensor: &Tensor, slot: &ArenaTensor, context: &StepContext) {
 fn copy_out(tensor: &mut Tensor, slot: &ArenaTensor, context: &StepContext) {
     let arena = context.arena;
     match tensor.buffer_mut() {
+        Buffer::Bool(values) => {
+            let bytes = arena.read::<u8>(slot.at, slot.len());
+            values.iter_mut().zip(bytes).for_each(|(value, &byte)| *value = byte != 0);
+        }
         Buffer::U8(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
         Buffer::I8(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
+        Buffer::U16(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
+        Buffer::I16(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
+        Buffer::F16(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
         Buffer::I32(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
         Buffer::I64(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
         Buffer::F32(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),

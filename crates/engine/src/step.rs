@@ -4,7 +4,7 @@ mod check;
 
 use super::ElementKind;
 use super::float;
-use super::graph::{FloatOp, ForeignInput, ForeignOp, Quant};
+use super::graph::{FloatOp, ForeignInput, ForeignOp, NumberOp, Quant, stored_range};
 use super::kernels::Kernels;
 use super::kernels::add::AddStep;
 use super::kernels::arena::{Arena, View};
@@ -14,6 +14,7 @@ use super::kernels::depthwise::DepthwiseStep;
 use super::kernels::portable::{self, BilinearStep, HaloStep, MatMulStep, MulStep, PoolingStep, StoredZeroPoint};
 use super::kernels::quantize::{QuantParams, dynamic_range};
 use super::kernels::thread_share;
+use super::numbers::{self, Elements, ElementsMut};
 use super::unary::Unary;
 use std::ops::Range;
 use std::sync::Arc;
@@ -31,6 +32,18 @@ pub struct ArenaTensor {
 impl ArenaTensor {
     pub fn len(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// Its elements, of any kind.
+    fn elements<'a>(&'a self, arena: Arena, signed: bool) -> Elements<'a> {
+        let bytes = arena.read::<u8>(self.at, self.len() * self.kind.size());
+        Elements { kind: self.kind, shape: &self.shape, bytes, flip: flip(self.kind, signed) }
+    }
+
+    /// As [`ArenaTensor::elements`], to write.
+    fn elements_mut<'a>(&'a self, arena: Arena, signed: bool) -> ElementsMut<'a> {
+        let bytes = arena.write::<u8>(self.at, self.len() * self.kind.size());
+        ElementsMut { kind: self.kind, shape: &self.shape, bytes, flip: flip(self.kind, signed) }
     }
 
     fn floats<'a>(&self, arena: Arena) -> &'a [f32] {
@@ -85,7 +98,7 @@ pub enum Step {
     },
     Quantize {
         x: ArenaTensor,
-        y: usize,
+        y: ArenaTensor,
         scale: Vec<f32>,
         zero_point: Vec<i32>,
         inner: usize,
@@ -107,6 +120,16 @@ pub enum Step {
         function: Unary,
         x: ArenaTensor,
         y: usize,
+    },
+    /// Between kinds.
+    Cast {
+        x: ArenaTensor,
+        y: ArenaTensor,
+    },
+    Number {
+        op: NumberOp,
+        x: Vec<ArenaTensor>,
+        y: ArenaTensor,
     },
     Float {
         op: FloatOp,
@@ -177,10 +200,15 @@ impl Step {
                 portable::softmax((*x, *y), *size, table, *quant, signed, arena);
             }
             Step::Quantize { x, y, scale, zero_point, inner } => {
-                let floats = x.floats(arena);
+                let (floats, y_kind) = (x.floats(arena), y.kind);
                 for (index, range) in scale_ranges(x.len(), *inner, scale.len(), part) {
+                    if y.kind.size() == 2 {
+                        let y = arena.write::<u16>(y.at + range.start * 2, range.len());
+                        quantize_to_16_bits(&floats[range], y, (scale[index], zero_point[index]), stored_range(y_kind));
+                        continue;
+                    }
                     let scaling = QuantParams { scale: scale[index], zero_point: zero_point[index], signed };
-                    let y = arena.write(*y + range.start, range.len());
+                    let y = arena.write(y.at + range.start, range.len());
                     kernels.quantize(&floats[range], y, scaling);
                 }
             }
@@ -188,13 +216,25 @@ impl Step {
                 for (index, range) in scale_ranges(x.len(), *inner, scale.len(), part) {
                     let y = arena.write::<f32>(*y + range.start * 4, range.len());
                     let (scale, zero_point) = (scale[index], zero_point[index]);
-                    if x.kind == ElementKind::I32 {
-                        let numbers = arena.read::<i32>(x.at + range.start * 4, range.len());
-                        let real = |number: &i32| number.wrapping_sub(zero_point) as f32 * scale;
-                        y.iter_mut().zip(numbers).for_each(|(y, number)| *y = real(number));
-                    } else {
-                        let bytes = arena.read(x.at + range.start, range.len());
-                        kernels.dequantize(bytes, y, QuantParams { scale, zero_point, signed });
+                    let real = |number: i32| number.wrapping_sub(zero_point) as f32 * scale;
+                    let at = x.at + range.start * x.kind.size();
+                    match x.kind {
+                        ElementKind::I32 => {
+                            let numbers = arena.read::<i32>(at, range.len());
+                            y.iter_mut().zip(numbers).for_each(|(y, &number)| *y = real(number));
+                        }
+                        ElementKind::U16 => {
+                            let numbers = arena.read::<u16>(at, range.len());
+                            y.iter_mut().zip(numbers).for_each(|(y, &number)| *y = real(number.into()));
+                        }
+                        ElementKind::I16 => {
+                            let numbers = arena.read::<i16>(at, range.len());
+                            y.iter_mut().zip(numbers).for_each(|(y, &number)| *y = real(number.into()));
+                        }
+                        _ => {
+                            let bytes = arena.read(at, range.len());
+                            kernels.dequantize(bytes, y, QuantParams { scale, zero_point, signed });
+                        }
                     }
                 }
             }
@@ -212,7 +252,15 @@ impl Step {
                 let y = arena.write::<f32>(*y, x.len());
                 y.iter_mut().zip(x.floats(arena)).for_each(|(y, &x)| *y = function.apply(x));
             }
-            Step::Float { op, x, y, strides } => run_float(op, x, y, strides, arena, signed),
+            Step::Cast { x, y } => numbers::cast(x.elements(arena, signed), y.elements_mut(arena, signed)),
+            Step::Number { op, x, y } => {
+                // Where is what has most operands.
+                let none = Elements { kind: ElementKind::Bool, shape: &[], bytes: &[], flip: 0 };
+                let mut operands = [none; 3];
+                operands.iter_mut().zip(x).for_each(|(operand, x)| *operand = x.elements(arena, signed));
+                return numbers::run(op, &operands[..x.len().min(3)], y.elements_mut(arena, signed));
+            }
+            Step::Float { op, x, y, strides } => run_float(op, x, y, strides, arena),
             Step::Island { island, x, y } => return run_island(island.as_ref(), x, y, arena, signed),
         }
         Ok(())
@@ -264,7 +312,7 @@ fn fill(y: &View, element: &[u8], arena: Arena) {
     }
 }
 
-fn run_float(op: &FloatOp, x: &[ArenaTensor], y: &ArenaTensor, strides: &[Vec<usize>; 2], arena: Arena, signed: bool) {
+fn run_float(op: &FloatOp, x: &[ArenaTensor], y: &ArenaTensor, strides: &[Vec<usize>; 2], arena: Arena) {
     let out = arena.write::<f32>(y.at, y.len());
     match op {
         FloatOp::Binary(op) => {
@@ -299,26 +347,6 @@ fn run_float(op: &FloatOp, x: &[ArenaTensor], y: &ArenaTensor, strides: &[Vec<us
         FloatOp::Bilinear(rows, columns) => {
             float::bilinear(rows, columns, planes(&x[0].shape), x[0].floats(arena), out);
         }
-        FloatOp::Cast => {
-            let x = &x[0];
-            let zip = |out: &mut [f32], numbers: &mut dyn Iterator<Item = f32>| {
-                out.iter_mut().zip(numbers).for_each(|(y, x)| *y = x);
-            };
-            let flip = if signed { 0x80 } else { 0 };
-            match x.kind {
-                ElementKind::F32 => out.copy_from_slice(x.floats(arena)),
-                ElementKind::I32 => zip(out, &mut arena.read::<i32>(x.at, x.len()).iter().map(|&v| v as f32)),
-                ElementKind::I64 => zip(out, &mut arena.read::<i64>(x.at, x.len()).iter().map(|&v| v as f32)),
-                // Bytes are in the stored domain: flipped where it is not their own.
-                ElementKind::U8 => {
-                    zip(out, &mut arena.read::<u8>(x.at, x.len()).iter().map(|&v| f32::from(v ^ flip)));
-                }
-                ElementKind::I8 => {
-                    let own = |&v: &u8| f32::from((v ^ flip ^ 0x80) as i8);
-                    zip(out, &mut arena.read::<u8>(x.at, x.len()).iter().map(own));
-                }
-            }
-        }
     }
 }
 
@@ -326,6 +354,20 @@ fn run_float(op: &FloatOp, x: &[ArenaTensor], y: &ArenaTensor, strides: &[Vec<us
 fn planes(shape: &[usize]) -> [usize; 3] {
     let rank = shape.len();
     [shape[..rank - 2].iter().product(), shape[rank - 2], shape[rank - 1]]
+}
+
+/// What the bytes of a kind are stored flipped by.
+fn flip(kind: ElementKind, signed: bool) -> u8 {
+    if is_sign_flipped(kind, signed) { 0x80 } else { 0 }
+}
+
+/// QuantizeLinear to `u16` or `i16`: `clamp(round_half_even(x / scale) + zero_point)`; NaN becomes the least number, as in bytes.
+fn quantize_to_16_bits(x: &[f32], y: &mut [u16], (scale, zero_point): (f32, i32), (low, high): (i32, i32)) {
+    for (x, y) in x.iter().zip(y) {
+        let rounded = (x / scale).round_ties_even();
+        let number = if rounded.is_nan() { low } else { (rounded as i32).saturating_add(zero_point).clamp(low, high) };
+        *y = number as u16;
+    }
 }
 
 /// Whether bytes of this kind are stored with their top bit flipped.

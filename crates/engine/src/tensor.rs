@@ -1,16 +1,22 @@
 //! Element types, shapes and typed buffers: all that crosses the engine's border.
 
 use super::EngineError;
+use half::f16;
 use std::fmt;
 
 /// The type of a tensor's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)] // the names say it
+#[non_exhaustive]
 pub enum ElementKind {
+    Bool,
     U8,
     I8,
+    U16,
+    I16,
     I32,
     I64,
+    F16,
     F32,
 }
 
@@ -18,7 +24,8 @@ impl ElementKind {
     /// Bytes of one element.
     pub fn size(self) -> usize {
         match self {
-            ElementKind::U8 | ElementKind::I8 => 1,
+            ElementKind::Bool | ElementKind::U8 | ElementKind::I8 => 1,
+            ElementKind::U16 | ElementKind::I16 | ElementKind::F16 => 2,
             ElementKind::I32 | ElementKind::F32 => 4,
             ElementKind::I64 => 8,
         }
@@ -28,10 +35,14 @@ impl ElementKind {
 impl fmt::Display for ElementKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            ElementKind::Bool => "bool",
             ElementKind::U8 => "u8",
             ElementKind::I8 => "i8",
+            ElementKind::U16 => "u16",
+            ElementKind::I16 => "i16",
             ElementKind::I32 => "i32",
             ElementKind::I64 => "i64",
+            ElementKind::F16 => "f16",
             ElementKind::F32 => "f32",
         })
     }
@@ -73,14 +84,18 @@ impl fmt::Display for TensorInfo {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Buffer {
+    Bool(Vec<bool>),
     U8(Vec<u8>),
     I8(Vec<i8>),
+    U16(Vec<u16>),
+    I16(Vec<i16>),
     I32(Vec<i32>),
     I64(Vec<i64>),
+    F16(Vec<f16>),
     F32(Vec<f32>),
 }
 
-/// A shape and its elements, row-major, in one of the five types that models exchange.
+/// A shape and its elements, row-major, in one of the types that models exchange.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tensor {
     shape: Vec<usize>,
@@ -127,10 +142,14 @@ macro_rules! element {
         }
     };
 }
+element!(bool, Bool);
 element!(u8, U8);
 element!(i8, I8);
+element!(u16, U16);
+element!(i16, I16);
 element!(i32, I32);
 element!(i64, I64);
+element!(f16, F16);
 element!(f32, F32);
 
 impl Tensor {
@@ -150,10 +169,14 @@ impl Tensor {
     pub fn zeroed(info: &TensorInfo) -> Tensor {
         let n = info.len();
         let buffer = match info.kind {
+            ElementKind::Bool => Buffer::Bool(vec![false; n]),
             ElementKind::U8 => Buffer::U8(vec![0; n]),
             ElementKind::I8 => Buffer::I8(vec![0; n]),
+            ElementKind::U16 => Buffer::U16(vec![0; n]),
+            ElementKind::I16 => Buffer::I16(vec![0; n]),
             ElementKind::I32 => Buffer::I32(vec![0; n]),
             ElementKind::I64 => Buffer::I64(vec![0; n]),
+            ElementKind::F16 => Buffer::F16(vec![f16::ZERO; n]),
             ElementKind::F32 => Buffer::F32(vec![0.0; n]),
         };
         Tensor { shape: info.shape.clone(), buffer }
@@ -167,10 +190,14 @@ impl Tensor {
     /// The element type.
     pub fn kind(&self) -> ElementKind {
         match self.buffer {
+            Buffer::Bool(_) => ElementKind::Bool,
             Buffer::U8(_) => ElementKind::U8,
             Buffer::I8(_) => ElementKind::I8,
+            Buffer::U16(_) => ElementKind::U16,
+            Buffer::I16(_) => ElementKind::I16,
             Buffer::I32(_) => ElementKind::I32,
             Buffer::I64(_) => ElementKind::I64,
+            Buffer::F16(_) => ElementKind::F16,
             Buffer::F32(_) => ElementKind::F32,
         }
     }
@@ -199,23 +226,28 @@ impl Tensor {
         fn largest<T: Copy>(a: &[T], b: &[T], difference: impl Fn(T, T) -> f64) -> f64 {
             a.iter().zip(b).map(|(&a, &b)| difference(a, b)).fold(0.0, f64::max)
         }
+        fn of_floats(a: f32, b: f32) -> f64 {
+            if a == b || (a.is_nan() && b.is_nan()) {
+                0.0
+            } else if a.is_nan() || b.is_nan() {
+                f64::INFINITY
+            } else {
+                (f64::from(a) - f64::from(b)).abs()
+            }
+        }
         if self.shape != other.shape {
             return None;
         }
         Some(match (&self.buffer, &other.buffer) {
+            (Buffer::Bool(a), Buffer::Bool(b)) => largest(a, b, |a, b| f64::from(u8::from(a != b))),
             (Buffer::U8(a), Buffer::U8(b)) => largest(a, b, |a, b| f64::from(a.abs_diff(b))),
             (Buffer::I8(a), Buffer::I8(b)) => largest(a, b, |a, b| f64::from(a.abs_diff(b))),
+            (Buffer::U16(a), Buffer::U16(b)) => largest(a, b, |a, b| f64::from(a.abs_diff(b))),
+            (Buffer::I16(a), Buffer::I16(b)) => largest(a, b, |a, b| f64::from(a.abs_diff(b))),
             (Buffer::I32(a), Buffer::I32(b)) => largest(a, b, |a, b| f64::from(a.abs_diff(b))),
             (Buffer::I64(a), Buffer::I64(b)) => largest(a, b, |a, b| a.abs_diff(b) as f64),
-            (Buffer::F32(a), Buffer::F32(b)) => largest(a, b, |a, b| {
-                if a == b || (a.is_nan() && b.is_nan()) {
-                    0.0
-                } else if a.is_nan() || b.is_nan() {
-                    f64::INFINITY
-                } else {
-                    (f64::from(a) - f64::from(b)).abs()
-                }
-            }),
+            (Buffer::F16(a), Buffer::F16(b)) => largest(a, b, |a, b| of_floats(a.to_f32(), b.to_f32())),
+            (Buffer::F32(a), Buffer::F32(b)) => largest(a, b, of_floats),
             _ => return None,
         })
     }

@@ -1,9 +1,9 @@
-//! Everything that runs through tract: single nodes and whole models that the engine lacks, and constants of the file.
+//! Everything that runs through tract: single nodes that the engine lacks, and constants of the file.
 
 mod ranks;
 
 use crate::ElementKind;
-use crate::graph::{ForeignInput, ForeignOp, Graph, Node, Op};
+use crate::graph::{ForeignInput, ForeignOp};
 use crate::guard::guarded;
 use std::sync::Arc;
 use tract_core::internal::{Cost, SimplePlan, TypedFact};
@@ -20,7 +20,7 @@ use tract_onnx::prelude::*;
 /// A tensor known at load.
 pub type Constant = Arc<Tensor>;
 
-/// An op, or a whole model, that tract runs.
+/// An op that tract runs.
 pub struct Island {
     model: Arc<TypedSimplePlan>,
     outputs: Vec<(ElementKind, Vec<usize>)>,
@@ -35,7 +35,9 @@ impl Island {
         let mut outputs = Vec::new();
         for outlet in typed.output_outlets().map_err(|e| e.to_string())? {
             let fact = typed.outlet_fact(*outlet).map_err(|e| e.to_string())?;
-            let shape = fact.shape.as_concrete().ok_or("an output's shape depends on the input's values")?;
+            let shape = fact.shape.as_concrete().ok_or(
+                "its output's shape depends on the values of its input, and plans have fixed shapes: end the model before it",
+            )?;
             outputs.push((kind(fact.datum_type)?, shape.to_vec()));
         }
         let weights_bytes = constant_bytes(&typed);
@@ -62,7 +64,8 @@ impl ForeignOp for Island {
         }
         let results = self.model.run(values).map_err(|error| one_line(&error))?;
         for (bytes, value) in outputs.iter_mut().zip(&results) {
-            let cast = value.cast_to_dt(value.datum_type().unquantized()).map_err(|e| e.to_string())?;
+            let to = datum_type(kind(value.datum_type())?);
+            let cast = value.cast_to_dt(to).map_err(|e| e.to_string())?;
             let view = cast.try_as_plain_ram().map_err(|e| e.to_string())?;
             let result = view.as_bytes().get(..bytes.len());
             bytes.copy_from_slice(result.ok_or("an op run by tract gave another size than it stated")?);
@@ -83,28 +86,99 @@ impl ForeignOp for Island {
     }
 }
 
+/// The kind of elements of a type of ONNX, by its number there: 4-bit integers are unpacked to bytes when they are read, and
+/// what has half precision is computed in single.
+pub fn kind_of_type(number: i32) -> Result<ElementKind, String> {
+    Ok(match number {
+        1 | BFLOAT16 => ElementKind::F32,
+        2 | UINT4 => ElementKind::U8,
+        3 | INT4 => ElementKind::I8,
+        4 => ElementKind::U16,
+        5 => ElementKind::I16,
+        6 => ElementKind::I32,
+        7 => ElementKind::I64,
+        9 => ElementKind::Bool,
+        10 => ElementKind::F16,
+        other => return Err(format!("elements of type {}", type_name(other))),
+    })
+}
+
+const BFLOAT16: i32 = 16;
+const UINT4: i32 = 21;
+const INT4: i32 = 22;
+
+/// A type as ONNX names it.
+fn type_name(number: i32) -> String {
+    const NAMES: [&str; 25] = [
+        "UNDEFINED",
+        "FLOAT",
+        "UINT8",
+        "INT8",
+        "UINT16",
+        "INT16",
+        "INT32",
+        "INT64",
+        "STRING",
+        "BOOL",
+        "FLOAT16",
+        "DOUBLE",
+        "UINT32",
+        "UINT64",
+        "COMPLEX64",
+        "COMPLEX128",
+        "BFLOAT16",
+        "FLOAT8E4M3FN",
+        "FLOAT8E4M3FNUZ",
+        "FLOAT8E5M2",
+        "FLOAT8E5M2FNUZ",
+        "UINT4",
+        "INT4",
+        "FLOAT4E2M1",
+        "FLOAT8E8M0",
+    ];
+    usize::try_from(number).ok().and_then(|i| NAMES.get(i)).map_or(number.to_string(), |name| (*name).to_owned())
+}
+
+/// Bits of an element, where its type can be read.
+fn bits(proto: &TensorProto) -> Option<usize> {
+    Some(match proto.data_type {
+        UINT4 | INT4 => 4,
+        2 | 3 | 9 => 8,
+        4 | 5 | 10 | BFLOAT16 => 16,
+        1 | 6 | 12 => 32,
+        7 | 11 | 13 => 64,
+        _ => return None,
+    })
+}
+
+/// The type of ONNX that strings have: they are only named, never read.
+const STRING: i32 = 8;
+
+/// Whether a tensor's elements are of a type that can be read.
+pub fn check_type(proto: &TensorProto) -> Result<(), String> {
+    if proto.data_type == STRING || bits(proto).is_some() {
+        return Ok(());
+    }
+    Err(format!("its elements are of type {}, which is not supported", type_name(proto.data_type)))
+}
+
 /// Whether a tensor holds as many bytes as it announces: a small file must not make the loader ask for gigabytes.
 pub fn check_size(proto: &TensorProto) -> Result<(), String> {
-    if proto.data_location == Some(1) {
-        return Err("its data lies in another file; only models in one file are read".into());
-    }
     let mut dims = proto.dims.iter().map(|&dim| usize::try_from(dim).ok());
     let count = dims.try_fold(1usize, |count, dim| count.checked_mul(dim?)).ok_or("its shape overflows")?;
-    let size = match DataType::try_from(proto.data_type) {
-        Ok(DataType::Float | DataType::Int32 | DataType::Uint32) => 4,
-        Ok(DataType::Int64 | DataType::Uint64 | DataType::Double) => 8,
-        Ok(DataType::Int16 | DataType::Uint16 | DataType::Float16) => 2,
-        Ok(DataType::Int8 | DataType::Uint8 | DataType::Bool) => 1,
-        Ok(DataType::String) => return Ok(()),
-        _ => return Err(format!("its elements have type {} of ONNX, which is not supported", proto.data_type)),
-    };
+    if proto.data_type == STRING {
+        return Ok(());
+    }
+    let bits = bits(proto).ok_or_else(|| format!("elements of type {}", type_name(proto.data_type)))?;
     let listed = proto.float_data.len()
         + proto.int32_data.len()
         + proto.int64_data.len()
         + proto.double_data.len()
         + proto.uint64_data.len();
+    // Two elements of four bits are one number of a list.
+    let size = bits.div_ceil(8);
     let held = if proto.raw_data.is_empty() { listed.checked_mul(size) } else { Some(proto.raw_data.len()) };
-    match (count.checked_mul(size), held) {
+    match (count.checked_mul(bits).map(|bits| bits.div_ceil(8)), held) {
         (Some(announced), Some(held)) if announced == held => Ok(()),
         (announced, held) => Err(format!(
             "it announces {} bytes and holds {}",
@@ -114,19 +188,70 @@ pub fn check_size(proto: &TensorProto) -> Result<(), String> {
     }
 }
 
-/// A tensor of the file.
+/// A tensor of the file: 4-bit integers as bytes, half precision as `f32`.
 pub fn constant(proto: &TensorProto) -> Result<Tensor, String> {
+    check_type(proto)?;
     check_size(proto)?;
+    match proto.data_type {
+        UINT4 | INT4 => return four_bits(proto),
+        BFLOAT16 => return brain_floats(proto),
+        _ => {}
+    }
     let provider = tract_onnx::data_resolver::MmapDataResolver;
-    in_tract(|| {
+    let tensor = in_tract(|| {
         let tensor = tract_onnx::tensor::load_tensor(&provider, proto, None)?;
         Ok(tensor)
-    })
+    })?;
+    plain(tensor)
+}
+
+/// A constant in a type that the engine computes in: `f32` for half precision, `i64` for what tract keeps as a dimension.
+pub fn plain(tensor: Tensor) -> Result<Tensor, String> {
+    let to = match tensor.datum_type() {
+        DatumType::F16 => DatumType::F32,
+        DatumType::TDim => DatumType::I64,
+        _ => return Ok(tensor),
+    };
+    let cast = tensor.cast_to_dt(to).map_err(|error| one_line(&error))?;
+    Ok(cast.into_owned())
+}
+
+fn dims(proto: &TensorProto) -> Vec<usize> {
+    // Not negative: `check_size`.
+    proto.dims.iter().map(|&dim| dim as usize).collect()
+}
+
+/// 4-bit integers, one a byte; the first of two is in the low half.
+fn four_bits(proto: &TensorProto) -> Result<Tensor, String> {
+    let listed: Vec<u8> = proto.int32_data.iter().map(|&pair| pair as u8).collect();
+    let pairs = if proto.raw_data.is_empty() { &listed } else { &proto.raw_data };
+    let shape = dims(proto);
+    let count = shape.iter().product();
+    let halves = pairs.iter().flat_map(|pair| [pair & 15, pair >> 4]).take(count);
+    let tensor = if proto.data_type == INT4 {
+        let signed: Vec<i8> = halves.map(|half| (half << 4) as i8 >> 4).collect();
+        Tensor::from_shape(&shape, &signed)
+    } else {
+        Tensor::from_shape(&shape, &halves.collect::<Vec<u8>>())
+    };
+    tensor.map_err(|error| one_line(&error))
+}
+
+/// `bfloat16` as `f32`, of which it is the upper half.
+fn brain_floats(proto: &TensorProto) -> Result<Tensor, String> {
+    let upper: Vec<u16> = if proto.raw_data.is_empty() {
+        proto.int32_data.iter().map(|&bits| bits as u16).collect()
+    } else {
+        proto.raw_data.chunks_exact(2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]])).collect()
+    };
+    let floats: Vec<f32> = upper.into_iter().map(|bits| f32::from_bits(u32::from(bits) << 16)).collect();
+    Tensor::from_shape(&dims(proto), &floats).map_err(|error| one_line(&error))
 }
 
 /// Runs a model of constants.
-pub fn run_constants(typed: TypedModel) -> Result<TVec<TValue>, String> {
-    in_tract(|| SimplePlan::new(typed.into_optimized()?)?.run(tvec!()))
+pub fn run_constants(typed: TypedModel) -> Result<Vec<Tensor>, String> {
+    let results = in_tract(|| SimplePlan::new(typed.into_optimized()?)?.run(tvec!()))?;
+    results.into_iter().map(|value| plain(value.into_tensor())).collect()
 }
 
 /// An input with its type.
@@ -205,45 +330,6 @@ pub fn single_node(
     })
 }
 
-/// A graph of one island: the whole model through tract.
-pub fn whole(proto: &ModelProto, inputs: &[(String, ElementKind, Vec<usize>)]) -> Result<Graph, String> {
-    let mut proto = proto.clone();
-    let onnx = proto.graph.as_mut().ok_or("no graph in it")?;
-    // ONNX lets nodes share a name, tract does not. Outputs are unique, and the colon keeps what tract derives from
-    // a name apart from every name in the file.
-    for node in &mut onnx.node {
-        node.name = format!("{}:{}", node.output.first().map_or("", String::as_str), node.op_type);
-    }
-    let names: Vec<String> = onnx.output.iter().map(|output| output.name.clone()).collect();
-    let typed = in_tract(|| {
-        let mut graph = tract_onnx::onnx().model_for_proto_model(&proto)?;
-        ranks::check_ranks(&mut graph);
-        for (i, (_, kind, shape)) in inputs.iter().enumerate() {
-            graph.set_input_fact(i, InferenceFact::dt_shape(datum_type(*kind), shape))?;
-        }
-        // Output facts that the file states may still hold symbols; they are inferred anew from the inputs.
-        for output in graph.output_outlets()?.to_vec() {
-            graph.set_outlet_fact(output, InferenceFact::any())?;
-        }
-        let typed = graph.into_typed()?;
-        check_products(&typed)?;
-        typed.into_decluttered()
-    })?;
-    let island = Island::new(typed)?;
-    let mut graph = Graph::default();
-    for (name, kind, shape) in inputs {
-        let id = graph.value(name, *kind, shape);
-        graph.inputs.push(id);
-    }
-    for (name, (kind, shape)) in names.iter().zip(island.outputs()) {
-        let id = graph.value(name, *kind, shape);
-        graph.outputs.push(id);
-    }
-    let (inputs, outputs) = (graph.inputs.clone(), graph.outputs.clone());
-    graph.nodes.push(Node { name: "model".into(), op: Op::Island(Box::new(island)), inputs, outputs });
-    Ok(graph)
-}
-
 /// Multiply-accumulates of a plan of tract's, and the most that its values take at any one time.
 fn cost(plan: &TypedSimplePlan) -> TractResult<(u64, u64)> {
     let order = plan.order_without_consts();
@@ -271,14 +357,17 @@ fn constant_bytes(model: &TypedModel) -> u64 {
     constants.map(|constant| (constant.val().len() * constant.val().datum_type().size_of()) as u64).sum()
 }
 
-/// The kind of the elements; every float counts as `f32`, every other type is refused.
+/// The kind of the elements: half precision is kept as `f32`, a dimension of tract's as `i64`; every other type is refused.
 pub fn kind(datum_type: DatumType) -> Result<ElementKind, String> {
     Ok(match datum_type.unquantized() {
+        DatumType::Bool => ElementKind::Bool,
         DatumType::U8 => ElementKind::U8,
         DatumType::I8 => ElementKind::I8,
+        DatumType::U16 => ElementKind::U16,
+        DatumType::I16 => ElementKind::I16,
         DatumType::I32 => ElementKind::I32,
-        DatumType::I64 => ElementKind::I64,
-        DatumType::F32 => ElementKind::F32,
+        DatumType::I64 | DatumType::TDim => ElementKind::I64,
+        DatumType::F16 | DatumType::F32 => ElementKind::F32,
         other => return Err(format!("a value of type {other:?}")),
     })
 }
@@ -286,8 +375,12 @@ pub fn kind(datum_type: DatumType) -> Result<ElementKind, String> {
 /// tract's type for a kind.
 pub fn datum_type(kind: ElementKind) -> DatumType {
     match kind {
+        ElementKind::Bool => DatumType::Bool,
         ElementKind::U8 => DatumType::U8,
         ElementKind::I8 => DatumType::I8,
+        ElementKind::U16 => DatumType::U16,
+        ElementKind::I16 => DatumType::I16,
+        ElementKind::F16 => DatumType::F16,
         ElementKind::I32 => DatumType::I32,
         ElementKind::I64 => DatumType::I64,
         ElementKind::F32 => DatumType::F32,

@@ -1,7 +1,7 @@
 //! Whether an op's operands have the kinds and shapes that it is written for. Steps read the arena's bytes by what the op
 //! expects: an operand of another kind would be read as something that it is not.
 
-use super::{FloatOp, Graph, Movement, Node, Op, Weights, ZeroPoint, broadcast};
+use super::{Arithmetic, FloatOp, Graph, Movement, Node, NumberOp, Op, Weights, ZeroPoint, broadcast};
 use crate::ElementKind;
 
 fn is_byte(kind: ElementKind) -> bool {
@@ -14,7 +14,7 @@ impl Graph {
     /// # Errors
     /// What is wrong.
     pub fn check(&self, node: &Node) -> Result<(), String> {
-        use ElementKind::{F32, I32, I64};
+        use ElementKind::{Bool, F16, F32, I16, I32, I64, U16};
         let kind = |i: usize| self.values.get(*node.inputs.get(i)?).map(|value| value.kind);
         let shape = |i: usize| node.inputs.get(i).map_or(&[][..], |&id| &self.values[id].shape);
         let output = node.outputs.first().ok_or("it has no output")?;
@@ -78,14 +78,74 @@ impl Graph {
                 along(scale.len(), zero_point.len(), *axis)
             }
             Op::Dequantize { scale, zero_point, axis } => {
-                needs(0, |kind| is_byte(kind) || kind == I32)?;
+                needs(0, |kind| is_byte(kind) || matches!(kind, I32 | U16 | I16))?;
                 same_shape()?;
                 along(scale.len(), zero_point.len(), *axis)
             }
             Op::DynamicQuantize => floats(0).and_then(|()| same_shape()),
             Op::Unary(_) => floats(0).and_then(|()| same_shape()),
-            Op::Float(FloatOp::Cast) => {
-                needs(0, |kind| is_byte(kind) || matches!(kind, I32 | I64 | F32)).and_then(|()| same_shape())
+            Op::Cast => needs(0, |_| true).and_then(|()| same_shape()),
+            Op::Number(op) => {
+                let whole = |i: usize| needs(i, |kind| !matches!(kind, F16 | F32 | Bool));
+                let truth = |i: usize| needs(i, |kind| kind == Bool);
+                let numbers = |i: usize| needs(i, |kind| kind != Bool);
+                let gives = |fits: bool| match fits {
+                    true => Ok(()),
+                    false => Err(format!("its output has elements of type {y_kind}, which it does not give")),
+                };
+                let alike = |i: usize, j: usize| if kind(i) == kind(j) { Ok(()) } else { wrong_kind(j) };
+                match op {
+                    NumberOp::Arithmetic(op) => {
+                        let floats = matches!(op, Arithmetic::Modulo | Arithmetic::Remainder);
+                        if floats {
+                            numbers(0)?
+                        } else {
+                            whole(0)?
+                        }
+                        alike(0, 1).and_then(|()| fits_broadcast())?;
+                        gives(kind(0) == Some(y_kind))
+                    }
+                    NumberOp::Compare(_) => {
+                        needs(0, |_| true).and_then(|()| alike(0, 1)).and_then(|()| fits_broadcast())?;
+                        gives(y_kind == Bool)
+                    }
+                    NumberOp::Logic(_) => {
+                        truth(0).and_then(|()| truth(1)).and_then(|()| fits_broadcast())?;
+                        gives(y_kind == Bool)
+                    }
+                    NumberOp::Not => truth(0).and_then(|()| same_shape()).and_then(|()| gives(y_kind == Bool)),
+                    NumberOp::IsNan | NumberOp::IsInfinite { .. } => {
+                        floats(0).and_then(|()| same_shape()).and_then(|()| gives(y_kind == Bool))
+                    }
+                    NumberOp::Absolute | NumberOp::Negative | NumberOp::BitNot => {
+                        whole(0).and_then(|()| same_shape()).and_then(|()| gives(kind(0) == Some(y_kind)))
+                    }
+                    NumberOp::Sign => {
+                        numbers(0).and_then(|()| same_shape()).and_then(|()| gives(kind(0) == Some(y_kind)))
+                    }
+                    NumberOp::Where => {
+                        truth(0)?;
+                        alike(1, 2).and_then(|()| gives(kind(1) == Some(y_kind)))?;
+                        let all = broadcast(shape(0), shape(1)).and_then(|both| broadcast(&both, shape(2)));
+                        if all.as_deref() == Some(y_shape) {
+                            return Ok(());
+                        }
+                        Err(format!(
+                            "its inputs {:?}, {:?} and {:?} do not make {y_shape:?}",
+                            shape(0),
+                            shape(1),
+                            shape(2)
+                        ))
+                    }
+                    NumberOp::ArgReduce { axis, .. } => {
+                        within(*axis).and_then(|()| gives(y_kind == I64))?;
+                        self.check_reduced(node, &[*axis])
+                    }
+                    NumberOp::Reduce { axes, .. } => {
+                        whole(0).and_then(|()| gives(kind(0) == Some(y_kind)))?;
+                        self.check_reduced(node, axes)
+                    }
+                }
             }
             Op::Float(op) => {
                 for i in 0..node.inputs.len() {
@@ -121,6 +181,14 @@ impl Graph {
         }
     }
 
+    /// The output has one element along `axes`, and the input's dimensions elsewhere.
+    fn check_reduced(&self, node: &Node, axes: &[usize]) -> Result<(), String> {
+        let (from, to) = (&self.values[node.inputs[0]].shape, &self.values[node.outputs[0]].shape);
+        let fits = from.len() == to.len()
+            && (0..from.len()).all(|axis| to[axis] == if axes.contains(&axis) { 1 } else { from[axis] });
+        if fits { Ok(()) } else { Err(format!("{from:?} over axes {axes:?} does not make {to:?}")) }
+    }
+
     fn check_movement(&self, node: &Node, movement: &Movement, to: &[usize]) -> Result<(), String> {
         let from = &self.values[node.inputs[0]].shape[..];
         let elements = |shape: &[usize]| shape.iter().product::<usize>();
@@ -153,6 +221,12 @@ impl Graph {
                     && before.len() == from.len()
                     && to.len() == from.len()
                     && (0..from.len()).all(|i| before[i].saturating_add(from[i]) <= to[i])
+            }
+            Movement::Expand => broadcast(from, to).as_deref() == Some(to),
+            Movement::Tile(repeats) => {
+                repeats.len() == from.len()
+                    && to.len() == from.len()
+                    && (0..from.len()).all(|i| from[i].checked_mul(repeats[i]) == Some(to[i]))
             }
             Movement::Nearest { rows, columns } => {
                 let inside = |list: &[u32], axis: usize| {

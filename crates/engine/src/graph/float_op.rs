@@ -24,8 +24,6 @@ pub enum FloatOp {
     },
     AveragePool(Window),
     Bilinear(Sampling, Sampling),
-    /// From `i32`, `i64`, `u8` or `i8` to `f32` and back (towards zero).
-    Cast,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,7 +60,6 @@ impl FloatOp {
             FloatOp::Reduce { .. } => "FloatReduce",
             FloatOp::AveragePool(_) => "FloatAveragePool",
             FloatOp::Bilinear(..) => "FloatResize",
-            FloatOp::Cast => "Cast",
         }
     }
 }

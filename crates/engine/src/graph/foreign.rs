@@ -9,7 +9,7 @@ pub struct ForeignInput<'a> {
     pub bytes: &'a [u8],
 }
 
-/// An op, or a whole model, that another runtime computes. The graph knows what it costs and nothing else of it.
+/// An op that another runtime computes. The graph knows what it costs and nothing else of it.
 pub trait ForeignOp: Send + Sync {
     /// Element type and shape of each output, in order.
     fn outputs(&self) -> &[(ElementKind, Vec<usize>)];

@@ -7,12 +7,14 @@ mod check;
 mod float_op;
 mod foreign;
 mod geometry;
+mod number;
 mod quant;
 
 pub use float_op::{Binary, FloatOp, Reduction, broadcast};
 pub use foreign::{ForeignInput, ForeignOp};
 pub use geometry::{Sampling, Window};
-pub use quant::{Quant, byte_range};
+pub use number::{Arithmetic, Comparison, Fold, Logic, NumberOp};
+pub use quant::{Quant, stored_range};
 
 use super::ElementKind;
 use super::unary::Unary;
@@ -154,6 +156,10 @@ pub enum Movement {
     SpaceToDepth {
         block: usize,
     },
+    /// Repeated along axes of one element, as ONNX broadcasts.
+    Expand,
+    /// The whole tensor repeated, so often along each axis.
+    Tile(Vec<usize>),
 }
 
 /// An op; the operands are in [`Node::inputs`].
@@ -226,6 +232,9 @@ pub enum Op {
     /// A unary function of `f32` elements.
     Unary(Unary),
     Float(FloatOp),
+    /// Elements of one kind as those of another: floats to whole numbers are cut off towards zero.
+    Cast,
+    Number(NumberOp),
     /// Computed by another runtime: an island among our own ops.
     Island(Box<dyn ForeignOp>),
 }
@@ -258,10 +267,14 @@ impl Op {
                 Movement::Nearest { .. } => "ResizeNearest",
                 Movement::DepthToSpace { .. } => "DepthToSpace",
                 Movement::SpaceToDepth { .. } => "SpaceToDepth",
+                Movement::Expand => "Expand",
+                Movement::Tile(_) => "Tile",
             },
             Op::Constant(_) => "Constant",
             Op::Unary(_) => "FloatUnary",
             Op::Float(op) => op.kind(),
+            Op::Cast => "Cast",
+            Op::Number(op) => op.kind(),
             Op::Island(_) => "Float",
         }
     }

@@ -7,14 +7,14 @@ use crate::ElementKind;
 pub struct Quant {
     pub scale: f32,
     pub zero_point: i32,
-    /// `u8` or `i8`.
+    /// `u8` or `i8`; `u16` or `i16` where floats are computed of it.
     pub kind: ElementKind,
 }
 
 impl Quant {
     /// The least and the greatest stored value.
     pub fn range(&self) -> (i32, i32) {
-        byte_range(self.kind)
+        stored_range(self.kind)
     }
 
     /// `clamp(round_half_even(real / scale) + zero_point)`: QuantizeLinear.
@@ -30,7 +30,12 @@ impl Quant {
     }
 }
 
-/// The least and the greatest value of a byte of this kind.
-pub fn byte_range(kind: ElementKind) -> (i32, i32) {
-    if kind == ElementKind::I8 { (-128, 127) } else { (0, 255) }
+/// The least and the greatest number that a quantized tensor of this kind stores.
+pub fn stored_range(kind: ElementKind) -> (i32, i32) {
+    match kind {
+        ElementKind::I8 => (-128, 127),
+        ElementKind::U16 => (0, 65535),
+        ElementKind::I16 => (-32768, 32767),
+        _ => (0, 255),
+    }
 }

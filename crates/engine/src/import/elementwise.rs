@@ -224,20 +224,6 @@ impl<'a> Importer<'a> {
         self.done(node, Binding::Value(y))
     }
 
-    pub(super) fn cast(&mut self, node: &'a NodeProto) -> Imported<Handled> {
-        let held = self.needed(node, 0)?;
-        if node.int("to", 0) != 1 {
-            return Ok(Handled::No);
-        }
-        if self.is_float(&held) {
-            return self.done(node, held);
-        }
-        let shape = self.shape(&held);
-        let x = self.compute(&held)?;
-        let y = self.push(&name_of(node), Op::Float(FloatOp::Cast), &[x], ElementKind::F32, &shape)?;
-        self.done(node, Binding::Value(y))
-    }
-
     /// Axes from the attribute, or from input `index` in later opsets; `None` where they are absent.
     pub(super) fn axes(&self, node: &NodeProto, index: usize, rank: usize) -> Imported<Option<Vec<usize>>> {
         let list: Option<Vec<i64>> = match (node.ints("axes"), self.input(node, index)?) {

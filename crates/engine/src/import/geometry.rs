@@ -10,6 +10,11 @@ pub fn is_byte(kind: ElementKind) -> bool {
     matches!(kind, ElementKind::U8 | ElementKind::I8)
 }
 
+/// Whether a tensor of this kind can be quantized: eight bits, or sixteen.
+pub fn is_quantized(kind: ElementKind) -> bool {
+    is_byte(kind) || matches!(kind, ElementKind::U16 | ElementKind::I16)
+}
+
 /// Shape of `a [.., M, K] * b [.., K, N]`, where they fit.
 pub fn product_shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     if a.len() < 2 || b.len() < 2 || a[a.len() - 1] != b[b.len() - 2] {

@@ -2,7 +2,7 @@
 //! run here, once.
 
 use super::onnx::Attributes;
-use super::{Binding, Handled, ImportError, Imported, Importer, name_of};
+use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;
 use crate::graph::{ForeignOp, Node, Op};
 use crate::tract::{Constant, Island, constant, run_constants, single_node};
@@ -46,19 +46,15 @@ impl<'a> Importer<'a> {
             .iter()
             .map(|(name, id)| (name.clone(), self.graph.values[*id].kind, self.graph.values[*id].shape.clone()))
             .collect();
-        let beyond = |message: String| ImportError { message, fallback_possible: true };
-        let typed = single_node(node, self.proto, &constants, &facts).map_err(beyond)?;
+        let typed = single_node(node, self.proto, &constants, &facts)?;
         if inputs.is_empty() {
-            let results = run_constants(typed).map_err(beyond)?;
-            let bytes = results.iter().map(|value| (value.len() * value.datum_type().size_of()) as u64);
-            self.computed_bytes = self.computed_bytes.saturating_add(bytes.sum());
-            self.check_computed()?;
-            for (index, value) in results.into_iter().enumerate() {
+            for (index, value) in run_constants(typed)?.into_iter().enumerate() {
+                self.add_computed(&value)?;
                 self.give(node, index, Binding::Constant(value.into_arc_tensor()));
             }
             return Ok(());
         }
-        let island = Island::new(typed).map_err(beyond)?;
+        let island = Island::new(typed)?;
         let outputs = island
             .outputs()
             .iter()

@@ -2,7 +2,7 @@
 
 use super::{Imported, Importer};
 use crate::ElementKind;
-use crate::graph::{Conv, Finish, Movement, Op, Quant, Sampling, ValueId, Window, ZeroPoint, byte_range};
+use crate::graph::{Conv, Finish, Movement, Op, Quant, Sampling, ValueId, Window, ZeroPoint, stored_range};
 use crate::tract::Constant;
 use crate::unary::Unary;
 use std::cell::Cell;
@@ -296,12 +296,10 @@ impl Importer<'_> {
                 self.push(name, op, &[*value], float, shape)
             }
             Expression::Weights { stored, scale, zero_point, axis } => {
-                let stored = self.elements(stored)?;
-                let bytes = super::onnx::raw_bytes(&stored)?.into();
-                let kind = crate::tract::kind(stored.datum_type())?;
-                let value = self.push(name, Op::Constant(bytes), &[], kind, stored.shape())?;
-                let (scale, zero_point, axis) = (scale.clone(), zero_point.clone(), *axis);
-                self.push(name, Op::Dequantize { scale, zero_point, axis }, &[value], float, shape)
+                // Once, here: in each run it would take as long as what reads it.
+                let floats = dequantized_floats(&*self.elements(stored)?, scale, zero_point, *axis)?;
+                self.add_computed(&floats)?;
+                self.push(name, Op::Constant(super::onnx::raw_bytes(&floats)?.into()), &[], float, shape)
             }
             Expression::Accumulated { kind, conv, input, scale } => {
                 let finish = Finish::Floats { scale: scale.clone() };
@@ -349,6 +347,22 @@ impl Importer<'_> {
             }
         }
     }
+}
+
+/// `scale * (stored - zero_point)` of a constant, with a scale and a zero point for each place along `axis`, or for all.
+pub fn dequantized_floats(
+    stored: &tract_onnx::prelude::Tensor,
+    scale: &[f32],
+    zero_point: &[i32],
+    axis: usize,
+) -> Result<tract_onnx::prelude::Tensor, String> {
+    let inner: usize = if scale.len() == 1 { 1 } else { stored.shape()[axis + 1..].iter().product() };
+    let real = |(i, number): (usize, i32)| {
+        let place = i / inner.max(1) % scale.len();
+        number.wrapping_sub(zero_point[place]) as f32 * scale[place]
+    };
+    let floats: Vec<f32> = super::onnx::integers_32(stored)?.into_iter().enumerate().map(real).collect();
+    tract_onnx::prelude::Tensor::from_shape(stored.shape(), &floats).map_err(|error| error.to_string())
 }
 
 /// The quantized value that an expression is a function of, element by element, where it is of one alone.
@@ -422,6 +436,6 @@ pub fn table_of(kind: ElementKind, of: impl Fn(i32) -> i32) -> [u8; 256] {
 
 /// The number that a byte stores.
 pub fn number(byte: u8, kind: ElementKind) -> i32 {
-    debug_assert!(byte_range(kind).1 <= 255);
+    debug_assert!(stored_range(kind).1 <= 255);
     if kind == ElementKind::I8 { i32::from(byte as i8) } else { i32::from(byte) }
 }

@@ -13,14 +13,19 @@
 //! | `quantized` | Q, DQ, QLinear ops, dynamic quantization |
 //! | `convolution` | Conv, ConvTranspose, Gemm, MatMul |
 //! | `elementwise` | unary functions, Add, Mul, normalisation, softmax |
+//! | `numbers` | casts, comparisons, arithmetic of whole numbers |
+//! | `fold` | nodes whose inputs are all known, computed at load |
+//! | `branch` | a choice between graphs that is known at load |
 //! | `movement` | reshape, transpose, concat, split, slice, pad, depth to space |
 //! | `window` | pools, means, resizing |
 //! | `fp32` | the float network that a quantized model came from, for comparison |
 //! | `island_size` | how large the outputs of such nodes may become |
 //! | `island` | what runs through tract, and constants that tract folds |
 
+mod branch;
 mod convolution;
 mod elementwise;
+mod fold;
 pub mod fp32;
 mod geometry;
 #[cfg(test)]
@@ -29,6 +34,7 @@ mod island;
 mod island_size;
 mod lazy;
 mod movement;
+mod numbers;
 mod onnx;
 mod quantized;
 #[cfg(test)]
@@ -37,15 +43,13 @@ mod window;
 
 use super::ElementKind;
 use super::graph::{Graph, Op, ValueId};
-use super::tract::{Constant, constant, kind};
+use super::tract::{Constant, constant, kind, kind_of_type};
 use lazy::{Expression, Lazy, Stored};
 use onnx::raw_bytes;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
-use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::{ModelProto, NodeProto, TensorProto};
-use tract_onnx::prelude::DatumType;
+use tract_onnx::pb::{ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 
 /// The most elements that one value may have; more is taken for a damaged file.
 const MOST_ELEMENTS: usize = 1 << 27;
@@ -69,13 +73,11 @@ pub enum Binding {
 #[derive(Debug)]
 pub struct ImportError {
     pub message: String,
-    /// Whether tract may still run the model as a whole: it is sound, but goes beyond what is imported here.
-    pub fallback_possible: bool,
 }
 
 impl From<String> for ImportError {
     fn from(message: String) -> ImportError {
-        ImportError { message, fallback_possible: false }
+        ImportError { message }
     }
 }
 
@@ -132,19 +134,11 @@ pub fn import(proto: &ModelProto, inputs: &[Input], limit: u64) -> Imported<Grap
     let mut importer = Importer::new(proto, inputs, limit)?;
     let known = importer.held.keys().chain(importer.large.keys()).copied().collect();
     for node in in_order(&onnx.node, known)? {
-        let made = importer.graph.nodes.len();
-        let checked = importer.node(node).and_then(|()| {
-            importer.graph.nodes[made..]
-                .iter()
-                .try_for_each(|node| importer.graph.check(node))
-                .map_err(ImportError::from)
-        });
-        checked.map_err(|refused| refused.within(&describe(node)))?;
+        importer.checked_node(node).map_err(|refused| refused.within(&describe(node)))?;
     }
     let made = importer.graph.nodes.len();
     for output in &onnx.output {
-        let id =
-            importer.value(&output.name).map_err(|refused| refused.within(&format!("output \"{}\"", output.name)))?;
+        let id = importer.output(output).map_err(|refused| refused.within(&format!("output \"{}\"", output.name)))?;
         importer.graph.outputs.push(id);
     }
     for node in &importer.graph.nodes[made..] {
@@ -155,26 +149,6 @@ pub fn import(proto: &ModelProto, inputs: &[Input], limit: u64) -> Imported<Grap
     }
     importer.graph.drop_unused();
     Ok(importer.graph)
-}
-
-/// Walks through a model that tract will run as a whole, and refuses a node whose output would be larger than any value may be:
-/// tract would allocate it while it infers shapes. What the walk does not know is passed over.
-///
-/// # Errors
-/// What is too large, with the node that it concerns.
-pub fn check_sizes(proto: &ModelProto, inputs: &[Input], limit: u64) -> Result<(), String> {
-    let onnx = proto.graph.as_ref().ok_or("no graph in it")?;
-    let Ok(mut importer) = Importer::new(proto, inputs, limit) else { return Ok(()) };
-    let known = importer.held.keys().chain(importer.large.keys()).copied().collect();
-    let nodes = in_order(&onnx.node, known).unwrap_or_else(|_| onnx.node.iter().collect());
-    for node in nodes {
-        importer.check_size_in_tract(node).map_err(|refused| refused.within(&describe(node)).message)?;
-        let _ = importer.node(node);
-        importer.check_computed().map_err(|refused| refused.within(&describe(node)).message)?;
-        // Only shapes and constants are needed.
-        importer.graph.nodes.clear();
-    }
-    Ok(())
 }
 
 /// Nodes sorted so that each follows what it reads; the file's order where that is so already, as ONNX demands.
@@ -248,8 +222,13 @@ impl<'a> Importer<'a> {
         for (name, kind, shape) in inputs {
             let id = importer.new_value(name, *kind, shape)?;
             importer.graph.inputs.push(id);
+            // What has half precision is computed in single.
+            let taken = match kind {
+                ElementKind::F16 => importer.push(name, Op::Cast, &[id], ElementKind::F32, shape)?,
+                _ => id,
+            };
             let name = onnx.input.iter().find(|input| input.name == *name).map_or("", |input| &input.name);
-            importer.held.insert(name, Binding::Value(id));
+            importer.held.insert(name, Binding::Value(taken));
         }
         Ok(importer)
     }
@@ -263,6 +242,13 @@ impl<'a> Importer<'a> {
         Ok(())
     }
 
+    /// Imports a node, and checks what it was made.
+    fn checked_node(&mut self, node: &'a NodeProto) -> Imported<()> {
+        let made = self.graph.nodes.len();
+        self.node(node)?;
+        self.graph.nodes[made..].iter().try_for_each(|node| self.graph.check(node)).map_err(ImportError::from)
+    }
+
     fn node(&mut self, node: &'a NodeProto) -> Imported<()> {
         let taken = match node.op_type.as_str() {
             "Constant" => self.constant_node(node),
@@ -270,7 +256,9 @@ impl<'a> Importer<'a> {
             "QuantizeLinear" => self.quantize_linear(node),
             "DequantizeLinear" => self.dequantize_linear(node),
             "Shape" => self.shape_of(node),
-            _ if self.all_constant(node) => Ok(Handled::No),
+            "Size" => self.size_of(node),
+            "If" => self.branch(node),
+            _ if self.all_constant(node) => self.fold(node),
             _ => self.computed(node),
         }?;
         match taken {
@@ -287,15 +275,28 @@ impl<'a> Importer<'a> {
             "Conv" | "ConvTranspose" => self.convolution(node),
             "Gemm" => self.gemm(node),
             "MatMul" => self.matmul(node),
-            "Add" | "Mul" | "Sub" | "Div" | "Pow" | "Min" | "Max" => self.binary(node),
+            "Add" | "Mul" | "Sub" | "Div" | "Pow" | "Min" | "Max" => match self.binary(node)? {
+                Handled::Yes => Ok(Handled::Yes),
+                Handled::No => self.number(node),
+            },
+            "Mod" | "BitwiseAnd" | "BitwiseOr" | "BitwiseXor" | "BitwiseNot" | "BitShift" | "Equal" | "Less"
+            | "LessOrEqual" | "Greater" | "GreaterOrEqual" | "And" | "Or" | "Xor" | "Not" | "IsNaN" | "IsInf"
+            | "Sign" | "Where" => self.number(node),
+            "ArgMax" | "ArgMin" => self.arg_reduce(node),
+            "Expand" | "Tile" => self.repeat(node),
             "Softmax" => self.softmax(node),
             "LayerNormalization" => self.layer_normalization(node),
             "PRelu" => self.prelu(node),
-            "Cast" => self.cast(node),
+            "Cast" | "CastLike" => self.cast(node),
             "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Transpose" | "Concat" | "Split" | "Slice" | "Pad"
             | "DepthToSpace" | "SpaceToDepth" => self.movement(node),
-            "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool" | "ReduceMean" | "ReduceSum"
-            | "ReduceMax" | "Resize" | "Upsample" => self.window(node),
+            "ReduceSum" | "ReduceMax" => match self.window(node)? {
+                Handled::Yes => Ok(Handled::Yes),
+                Handled::No => self.reduce_whole(node),
+            },
+            "ReduceMin" | "ReduceProd" => self.reduce_whole(node),
+            "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool" | "ReduceMean" | "Resize"
+            | "Upsample" => self.window(node),
             "DynamicQuantizeLinear" | "MatMulInteger" | "ConvInteger" => self.dynamic(node),
             name if name.starts_with("QLinear") || name == "QGemm" => self.qlinear(node),
             _ => self.unary(node),
@@ -327,9 +328,8 @@ impl<'a> Importer<'a> {
         Ok(match stored {
             Stored::Read(constant) => kind(constant.datum_type())?,
             Stored::Initializer(place) => {
-                let stated = self.initializer(*place).data_type;
-                let known = DataType::try_from(stated).ok().and_then(|t| DatumType::try_from(t).ok());
-                kind(known.ok_or_else(|| format!("elements of type {stated} of ONNX"))?)?
+                let stored = kind_of_type(self.initializer(*place).data_type)?;
+                if stored == ElementKind::F16 { ElementKind::F32 } else { stored }
             }
         })
     }
@@ -421,10 +421,26 @@ impl<'a> Importer<'a> {
         Ok(self.graph.push(name, op, inputs, kind, shape))
     }
 
-    /// The value of a name; expressions are computed as floats.
-    pub fn value(&mut self, name: &str) -> Imported<ValueId> {
-        let held = self.get(name)?;
-        self.compute(&held)
+    /// The value of an output of the model, in half precision where the model states that.
+    fn output(&mut self, output: &ValueInfoProto) -> Imported<ValueId> {
+        let held = self.get(&output.name)?;
+        let id = self.compute(&held)?;
+        let half = match output.r#type.as_ref().and_then(|stated| stated.value.as_ref()) {
+            Some(type_proto::Value::TensorType(tensor)) => kind_of_type(tensor.elem_type) == Ok(ElementKind::F16),
+            _ => false,
+        };
+        if !half || self.graph.values[id].kind != ElementKind::F32 {
+            return Ok(id);
+        }
+        let shape = self.graph.values[id].shape.clone();
+        self.push(&output.name, Op::Cast, &[id], ElementKind::F16, &shape)
+    }
+
+    /// Counts bytes of a constant that is computed at load.
+    pub fn add_computed(&mut self, constant: &tract_onnx::prelude::Tensor) -> Imported<()> {
+        let bytes = (constant.len() * constant.datum_type().size_of()) as u64;
+        self.computed_bytes = self.computed_bytes.saturating_add(bytes);
+        self.check_computed()
     }
 
     /// The graph's value for what is held; expressions are computed as floats, constants become operands.
@@ -459,6 +475,12 @@ impl<'a> Importer<'a> {
     fn alias(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let held = self.needed(node, 0)?;
         self.done(node, held)
+    }
+
+    fn size_of(&mut self, node: &'a NodeProto) -> Imported<Handled> {
+        let held = self.needed(node, 0)?;
+        let size = self.shape(&held).iter().product::<usize>() as i64;
+        self.done(node, Binding::Constant(Arc::new(tract_onnx::prelude::tensor0(size))))
     }
 
     fn shape_of(&mut self, node: &'a NodeProto) -> Imported<Handled> {

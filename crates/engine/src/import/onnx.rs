@@ -63,8 +63,11 @@ pub fn as_slice<T: tract_onnx::prelude::Datum>(constant: &Tensor) -> Result<&[T]
 /// The elements as they lie in memory.
 pub fn raw_bytes(constant: &Tensor) -> Result<Vec<u8>, String> {
     Ok(match constant.datum_type() {
-        DatumType::U8 | DatumType::Bool => elements::<u8>(constant)?,
+        DatumType::Bool => as_slice::<bool>(constant)?.iter().map(|&v| u8::from(v)).collect(),
+        DatumType::U8 => elements::<u8>(constant)?,
         DatumType::I8 => elements::<i8>(constant)?.iter().map(|&v| v as u8).collect(),
+        DatumType::U16 => elements::<u16>(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),
+        DatumType::I16 => elements::<i16>(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),
         DatumType::I32 => elements::<i32>(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),
         DatumType::I64 => elements::<i64>(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),
         _ => floats(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),

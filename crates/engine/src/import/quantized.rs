@@ -1,7 +1,7 @@
 //! Q, DQ, the QLinear ops and dynamic quantization.
 
-use super::geometry::{average_window, is_byte, product_shape};
-use super::lazy::{Expression, Lazy, Stored};
+use super::geometry::{average_window, is_byte, is_quantized, product_shape};
+use super::lazy::{Expression, Lazy, Stored, dequantized_floats};
 use super::onnx::{Attributes, floats, integers_32};
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;
@@ -9,6 +9,7 @@ use crate::graph::{Binary, Finish, FloatOp, Op, Quant, ZeroPoint};
 use crate::tract::kind;
 use crate::unary::Unary;
 use std::rc::Rc;
+use std::sync::Arc;
 use tract_onnx::pb::NodeProto;
 
 /// Scales must be positive and finite.
@@ -31,11 +32,15 @@ impl<'a> Importer<'a> {
             Some(Binding::Constant(constant)) => kind(constant.datum_type())?,
             Some(Binding::Value(id)) => self.graph.values[*id].kind,
             Some(Binding::Lazy(_)) => return Err("its zero point is a float".into()),
-            None if node.int("output_dtype", 2) == 3 => ElementKind::I8,
-            None => ElementKind::U8,
+            None => match node.int("output_dtype", 2) {
+                3 => ElementKind::I8,
+                4 => ElementKind::U16,
+                5 => ElementKind::I16,
+                _ => ElementKind::U8,
+            },
         };
-        if !is_byte(kind_out) {
-            return Ok(Handled::No);
+        if !is_quantized(kind_out) {
+            return Err(format!("quantization to {kind_out}").into());
         }
         let Some(scale) = self.known(node, 1)? else { return self.quantize_dynamic(node, &held, kind_out) };
         let scale = checked_scales(floats(&scale)?)?;
@@ -51,7 +56,7 @@ impl<'a> Importer<'a> {
         let value = if scale.len() == 1 {
             let q = Quant { scale: scale[0], zero_point: zero_point[0], kind: kind_out };
             match &held {
-                Binding::Lazy(lazy) => self.quantized(lazy, q)?,
+                Binding::Lazy(lazy) if is_byte(kind_out) => self.quantized(lazy, q)?,
                 _ => {
                     let floats = self.compute(&held)?;
                     self.quantize_floats(&name, floats, q)?
@@ -98,7 +103,11 @@ impl<'a> Importer<'a> {
             return Ok(Handled::No);
         }
         if let Some((stored, _)) = stored {
-            self.kind_of_stored(&stored)?;
+            if matches!(of, ElementKind::U16 | ElementKind::I16) {
+                // What computes on more than eight bits computes in floats.
+                let floats = dequantized_floats(&*self.elements(&stored)?, &scale, &zero_point, axis)?;
+                return self.done(node, Binding::Constant(Arc::new(floats)));
+            }
             return self.expression(node, Expression::Weights { stored, scale, zero_point, axis }, shape);
         }
         match self.needed(node, 0)? {
@@ -130,7 +139,7 @@ impl<'a> Importer<'a> {
         if let Some(zero_point) = self.input(node, 2)? {
             let zero_shape = self.shape(&zero_point);
             let zero_point = self.compute(&zero_point)?;
-            let zero_point = self.push(&name, Op::Float(FloatOp::Cast), &[zero_point], float, &zero_shape)?;
+            let zero_point = self.push(&name, Op::Cast, &[zero_point], float, &zero_shape)?;
             y = self.push(&name, Op::Float(FloatOp::Binary(Binary::Add)), &[y, zero_point], float, &shape)?;
         }
         let y = self.quantize_floats(&name, y, Quant { scale: 1.0, zero_point: 0, kind })?;
@@ -147,11 +156,11 @@ impl<'a> Importer<'a> {
         }
         let float = ElementKind::F32;
         let x = self.compute(&held)?;
-        let mut x = self.push(&name, Op::Float(FloatOp::Cast), &[x], float, &shape)?;
+        let mut x = self.push(&name, Op::Cast, &[x], float, &shape)?;
         if let Some(zero_point) = self.input(node, 2)? {
             let zero_shape = self.shape(&zero_point);
             let zero_point = self.compute(&zero_point)?;
-            let zero_point = self.push(&name, Op::Float(FloatOp::Cast), &[zero_point], float, &zero_shape)?;
+            let zero_point = self.push(&name, Op::Cast, &[zero_point], float, &zero_shape)?;
             x = self.push(&name, Op::Float(FloatOp::Binary(Binary::Sub)), &[x, zero_point], float, &shape)?;
         }
         let scale = self.compute(&scale)?;

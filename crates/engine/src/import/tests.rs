@@ -266,13 +266,7 @@ fn node_tests_of_onnx() {
                 graph(&mut proto).input.push(input);
                 continue;
             }
-            let file_bytes = std::fs::read(path).unwrap();
-            let Ok(tensor) = npy::read(&file_bytes) else {
-                // Scales in half precision: two bytes at the end of the file.
-                let half = &file_bytes[file_bytes.len() - 2..];
-                graph(&mut proto).initializer.push(bytes(&input.name, &[], DataType::Float16, half));
-                continue;
-            };
+            let tensor = array(path);
             let dims: Vec<i64> = tensor.shape().iter().map(|&dim| dim as i64).collect();
             let constant = match tensor.kind() {
                 ElementKind::U8 => bytes(&input.name, &dims, DataType::Uint8, tensor.values::<u8>().unwrap()),
@@ -287,6 +281,12 @@ fn node_tests_of_onnx() {
                     int32_data: tensor.values::<i32>().unwrap().to_vec(),
                     ..Default::default()
                 },
+                // Scales in half precision.
+                ElementKind::F16 => {
+                    let values = tensor.values::<crate::f16>().unwrap().iter();
+                    let halves: Vec<u8> = values.flat_map(|value| value.to_le_bytes()).collect();
+                    bytes(&input.name, &dims, DataType::Float16, &halves)
+                }
                 _ => floats(&input.name, &dims, tensor.values::<f32>().unwrap()),
             };
             graph(&mut proto).initializer.push(constant);

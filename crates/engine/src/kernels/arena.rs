@@ -1,6 +1,6 @@
 //! The one block of memory in which a session computes, and views into it.
 
-use crate::Element;
+use half::f16;
 
 /// Whether activations are stored as `i8` on this architecture; otherwise as `u8`.
 pub const SIGNED: bool = cfg!(target_arch = "aarch64");
@@ -48,6 +48,17 @@ impl AlignedBytes {
     }
 }
 
+/// A type of which every bit pattern is a value: what steps may take bytes of the arena for.
+pub trait Plain: Copy {}
+impl Plain for u8 {}
+impl Plain for i8 {}
+impl Plain for u16 {}
+impl Plain for i16 {}
+impl Plain for i32 {}
+impl Plain for i64 {}
+impl Plain for f16 {}
+impl Plain for f32 {}
+
 /// The arena as steps see it: any part may be read and written, by several threads at once.
 ///
 /// What keeps that sound are its only users. `CheckedStep` runs a step only after it has checked that the step stays within
@@ -70,20 +81,20 @@ impl Arena {
     }
 
     /// `count` elements to read, in the course of a checked step; nothing may write them while they are borrowed.
-    pub fn read<'a, T: Element>(self, at: usize, count: usize) -> &'a [T] {
+    pub fn read<'a, T: Plain>(self, at: usize, count: usize) -> &'a [T] {
         // SAFETY: in bounds and aligned (checked); every bit pattern is an element; a checked step writes nothing that it
         // reads, and nobody else writes to the arena during it.
         unsafe { std::slice::from_raw_parts(self.elements::<T>(at, count), count) }
     }
 
     /// `count` elements to write, in the course of a checked step; nothing else may access them while they are borrowed.
-    pub fn write<'a, T: Element>(self, at: usize, count: usize) -> &'a mut [T] {
+    pub fn write<'a, T: Plain>(self, at: usize, count: usize) -> &'a mut [T] {
         // SAFETY: as in `read`; no other thread writes this part of the step's output.
         unsafe { std::slice::from_raw_parts_mut(self.elements::<T>(at, count), count) }
     }
 
     /// A pointer that is aligned and valid for so many elements.
-    fn elements<T: Element>(self, at: usize, count: usize) -> *mut T {
+    fn elements<T: Plain>(self, at: usize, count: usize) -> *mut T {
         let end = count.checked_mul(size_of::<T>()).and_then(|bytes| bytes.checked_add(at));
         assert!(at.is_multiple_of(align_of::<T>()) && end.is_some_and(|end| end <= self.len), "within the arena");
         self.base.wrapping_add(at).cast()

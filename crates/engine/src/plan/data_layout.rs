@@ -1,5 +1,6 @@
 //! Which values are stored channels last and which row-major.
 
+use crate::ElementKind;
 use crate::graph::{Graph, Movement, Op, ValueId};
 
 /// The order of a value's elements in memory.
@@ -22,6 +23,8 @@ pub fn needs_row_major(op: &Op) -> bool {
             | Op::MatMul { .. }
             | Op::Linear(_)
             | Op::Float(_)
+            | Op::Cast
+            | Op::Number(_)
             | Op::Island(_)
     )
 }
@@ -40,7 +43,9 @@ pub fn row_major(shape: &[usize], size: usize) -> Vec<usize> {
 /// The layout of every value: channels last for pictures of bytes that convolutions, pooling and resizing read or write,
 /// and for what is computed from them element by element; row-major for all else.
 pub fn data_layouts(graph: &Graph) -> Vec<DataLayout> {
-    let picture = |id: &ValueId| graph.values[*id].shape.len() == 4 && graph.values[*id].kind.size() == 1;
+    let picture = |id: &ValueId| {
+        graph.values[*id].shape.len() == 4 && matches!(graph.values[*id].kind, ElementKind::U8 | ElementKind::I8)
+    };
     let mut data_layouts = vec![DataLayout::RowMajor; graph.values.len()];
     let spatial = |op: &Op| {
         matches!(

@@ -143,7 +143,8 @@ fn accesses(step: &Step) -> (Vec<Access>, Vec<Access>) {
             let count = size.iter().product();
             (vec![contiguous(*x, count)], vec![contiguous(*y, count)])
         }
-        Step::Quantize { x, y, .. } => (vec![tensor(x)], vec![contiguous(*y, x.len())]),
+        Step::Quantize { x, y, .. } | Step::Cast { x, y } => (vec![tensor(x)], vec![tensor(y)]),
+        Step::Number { x, y, .. } => (x.iter().map(tensor).collect(), vec![tensor(y)]),
         Step::Dequantize { x, y, .. } | Step::Unary { x, y, .. } => {
             (vec![tensor(x)], vec![contiguous(*y, x.len() * 4)])
         }

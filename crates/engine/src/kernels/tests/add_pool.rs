@@ -2,7 +2,7 @@
 
 use super::{CASES, bytes, check, number, requantized, tensor};
 use crate::ElementKind;
-use crate::graph::{Graph, Op, Window, byte_range};
+use crate::graph::{Graph, Op, Window, stored_range};
 use proptest::prelude::*;
 
 proptest! {
@@ -20,7 +20,7 @@ proptest! {
             _ => [1, 1, 1, 1],
         };
         let (a, b) = (bytes(seed, shape.iter().product(), false), bytes(!seed, b_shape.iter().product(), false));
-        let (low, high) = byte_range(kinds[2]);
+        let (low, high) = stored_range(kinds[2]);
         let mut y = Vec::new();
         for (i, &a) in a.iter().enumerate() {
             let j = match repeated {
@@ -67,7 +67,7 @@ proptest! {
         let zero_points = zero_points.map(|zero| if signed { zero - 128 } else { zero });
         let x = bytes(seed, shape.iter().product(), false);
         let y_shape = [shape[0], shape[1], out[0], out[1]];
-        let (low, high) = byte_range(kind);
+        let (low, high) = stored_range(kind);
         let mut y = Vec::new();
         for plane in x.chunks(size[0] * size[1]) {
             for oy in 0..out[0] {

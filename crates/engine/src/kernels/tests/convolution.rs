@@ -1,7 +1,7 @@
 //! Convolutions, alone and with a sum, and matrix products.
 
 use super::{CASES, bytes, check, number, requantized, tensor};
-use crate::graph::{Conv, Finish, Graph, Op, Weights, ZeroPoint, byte_range};
+use crate::graph::{Conv, Finish, Graph, Op, Weights, ZeroPoint, stored_range};
 use crate::kernels::available;
 use crate::plan::Plan;
 use crate::{ElementKind, Tensor};
@@ -156,7 +156,7 @@ fn check_convolution(case: &Case) {
             (Finish::Floats { scale: scale.clone() }, ElementKind::F32, Tensor::new(y_shape.to_vec(), floats).unwrap())
         }
         mode => {
-            let (mut low, mut high) = byte_range(kind);
+            let (mut low, mut high) = stored_range(kind);
             let zero_point = case.zero_points[1];
             match mode {
                 2 => low = zero_point,

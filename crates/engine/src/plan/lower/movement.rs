@@ -75,6 +75,22 @@ impl Lowering {
                 let x_shape = self.shape(x).to_vec();
                 self.copy(&x_shape, from, (to.0 + first, to.1), size, false);
             }
+            Movement::Expand => {
+                let x_shape = self.shape(x);
+                let lead = shape.len() - x_shape.len();
+                let repeated =
+                    |axis: usize| axis.checked_sub(lead).filter(|&own| x_shape[own] != 1).map_or(0, |own| from.1[own]);
+                let strides = (0..shape.len()).map(repeated).collect();
+                self.copy(&shape, (from.0, strides), to, size, false);
+            }
+            Movement::Tile(repeats) => {
+                let x_shape = self.shape(x).to_vec();
+                // Two axes for each: which repetition, and the place within it.
+                let counts: Vec<usize> = (0..shape.len()).flat_map(|i| [repeats[i], x_shape[i]]).collect();
+                let x_steps = from.1.iter().flat_map(|&stride| [0, stride]).collect();
+                let y_steps = to.1.iter().zip(&x_shape).flat_map(|(&stride, &dim)| [dim * stride, stride]).collect();
+                self.copy(&counts, (from.0, x_steps), (to.0, y_steps), size, false);
+            }
             Movement::Nearest { rows, columns } => {
                 let (x, y) = (self.planes(x), self.planes(y));
                 self.steps.push(Step::Nearest { x, y, rows, columns });

@@ -69,7 +69,7 @@ impl Lowering {
             }
             Op::Quantize { scale, zero_point, axis } => {
                 let (zero_point, inner) = self.along(y, &zero_point, axis);
-                let (x, y) = (self.row_major_tensor(x), self.row_major_tensor(y).at);
+                let (x, y) = (self.row_major_tensor(x), self.row_major_tensor(y));
                 self.steps.push(Step::Quantize { x, y, scale, zero_point, inner });
             }
             Op::Dequantize { scale, zero_point, axis } => {
@@ -89,6 +89,14 @@ impl Lowering {
                 self.steps.push(Step::Unary { function, x, y });
             }
             Op::Float(op) => self.float(op, &inputs, y),
+            Op::Cast => {
+                let (x, y) = (self.row_major_tensor(x), self.row_major_tensor(y));
+                self.steps.push(Step::Cast { x, y });
+            }
+            Op::Number(op) => {
+                let x = inputs.iter().map(|&id| self.row_major_tensor(id)).collect();
+                self.steps.push(Step::Number { op, x, y: self.row_major_tensor(y) });
+            }
             Op::Island(island) => {
                 let x = inputs.iter().map(|&id| self.row_major_tensor(id)).collect();
                 let y = outputs.iter().map(|&id| self.row_major_tensor(id)).collect();

@@ -2,7 +2,7 @@
 
 use super::Lowering;
 use crate::ElementKind;
-use crate::graph::{Quant, ValueId, ZeroPoint, byte_range};
+use crate::graph::{Quant, ValueId, ZeroPoint, stored_range};
 use crate::kernels::arena::View;
 use crate::kernels::portable::StoredZeroPoint;
 use crate::plan::data_layout::DataLayout;
@@ -116,7 +116,7 @@ impl Lowering {
     }
 
     pub(super) fn full_range(&self, kind: ElementKind) -> (i32, i32) {
-        let (low, high) = byte_range(kind);
+        let (low, high) = stored_range(kind);
         self.range(kind, low, high)
     }
 }
