@@ -11,7 +11,7 @@ const MOST_HEADER_BYTES: usize = 8192;
 const MOST_BRACKETS: usize = 32;
 
 /// The types of elements that are read.
-const ELEMENTS: &str = "|b1, |u1, |i1, <u2, <i2, <i4, <i8, <f2 and <f4";
+const ELEMENTS: &str = "|b1, |u1, |i1, <u2, <i2, <u4, <i4, <u8, <i8, <f2, <f4 and <f8";
 
 /// Reads an array.
 ///
@@ -46,8 +46,8 @@ pub fn read(bytes: &[u8]) -> Result<Tensor, EngineError> {
     let size = match element.as_str() {
         "|b1" | "|u1" | "|i1" => 1,
         "<u2" | "<i2" | "<f2" => 2,
-        "<i4" | "<f4" => 4,
-        "<i8" => 8,
+        "<i4" | "<u4" | "<f4" => 4,
+        "<i8" | "<u8" | "<f8" => 8,
         other => {
             return Err(EngineError::Array(format!("elements are {other}; {ELEMENTS} can be used")));
         }
@@ -67,6 +67,9 @@ pub fn read(bytes: &[u8]) -> Result<Tensor, EngineError> {
         "<f2" => values::<half::f16>(header, reader, shape),
         "|i1" => values::<i8>(header, reader, shape),
         "<i4" => values::<i32>(header, reader, shape),
+        "<u4" => values::<u32>(header, reader, shape),
+        "<u8" => values::<u64>(header, reader, shape),
+        "<f8" => values::<f64>(header, reader, shape),
         "<i8" => values::<i64>(header, reader, shape),
         _ => values::<f32>(header, reader, shape),
     }
@@ -86,6 +89,9 @@ pub fn write(writer: impl Write, tensor: &Tensor) -> std::io::Result<()> {
     match tensor.buffer() {
         Buffer::Bool(values) => all(writer, &shape, values),
         Buffer::U8(values) => all(writer, &shape, values),
+        Buffer::U32(values) => all(writer, &shape, values),
+        Buffer::U64(values) => all(writer, &shape, values),
+        Buffer::F64(values) => all(writer, &shape, values),
         Buffer::U16(values) => all(writer, &shape, values),
         Buffer::I16(values) => all(writer, &shape, values),
         Buffer::F16(values) => all(writer, &shape, values),

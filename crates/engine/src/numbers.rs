@@ -26,7 +26,7 @@ pub struct ElementsMut<'a> {
 
 /// Whether a kind is a float.
 pub fn is_float(kind: ElementKind) -> bool {
-    matches!(kind, ElementKind::F16 | ElementKind::F32)
+    matches!(kind, ElementKind::F16 | ElementKind::F32 | ElementKind::F64)
 }
 
 impl Elements<'_> {
@@ -37,16 +37,18 @@ impl Elements<'_> {
     }
 
     /// Element `i`, a whole number; floats are cut off towards zero.
-    fn integer(&self, i: usize) -> i64 {
+    fn integer(&self, i: usize) -> i128 {
         match self.kind {
-            ElementKind::Bool => i64::from(self.bytes[i] != 0),
-            ElementKind::U8 => i64::from(self.bytes[i] ^ self.flip),
-            ElementKind::I8 => i64::from((self.bytes[i] ^ self.flip) as i8),
-            ElementKind::U16 => i64::from(u16::from_ne_bytes(self.at(i))),
-            ElementKind::I16 => i64::from(i16::from_ne_bytes(self.at(i))),
-            ElementKind::I32 => i64::from(i32::from_ne_bytes(self.at(i))),
-            ElementKind::I64 => i64::from_ne_bytes(self.at(i)),
-            ElementKind::F16 | ElementKind::F32 => self.float(i) as i64,
+            ElementKind::Bool => i128::from(self.bytes[i] != 0),
+            ElementKind::U8 => i128::from(self.bytes[i] ^ self.flip),
+            ElementKind::I8 => i128::from((self.bytes[i] ^ self.flip) as i8),
+            ElementKind::U16 => i128::from(u16::from_ne_bytes(self.at(i))),
+            ElementKind::I16 => i128::from(i16::from_ne_bytes(self.at(i))),
+            ElementKind::I32 => i128::from(i32::from_ne_bytes(self.at(i))),
+            ElementKind::U32 => i128::from(u32::from_ne_bytes(self.at(i))),
+            ElementKind::I64 => i128::from(i64::from_ne_bytes(self.at(i))),
+            ElementKind::U64 => i128::from(u64::from_ne_bytes(self.at(i))),
+            ElementKind::F16 | ElementKind::F32 | ElementKind::F64 => i128::from(self.float(i) as i64),
         }
     }
 
@@ -55,6 +57,7 @@ impl Elements<'_> {
         match self.kind {
             ElementKind::F32 => f32::from_ne_bytes(self.at(i)),
             ElementKind::F16 => f16::from_ne_bytes(self.at(i)).to_f32(),
+            ElementKind::F64 => f64::from_ne_bytes(self.at(i)) as f32,
             _ => self.integer(i) as f32,
         }
     }
@@ -66,14 +69,14 @@ impl ElementsMut<'_> {
     }
 
     /// A whole number; what does not fit keeps its lowest bits.
-    fn set_integer(&mut self, i: usize, value: i64) {
+    fn set_integer(&mut self, i: usize, value: i128) {
         match self.kind {
             ElementKind::Bool => self.bytes[i] = u8::from(value != 0),
             ElementKind::U8 | ElementKind::I8 => self.bytes[i] = value as u8 ^ self.flip,
             ElementKind::U16 | ElementKind::I16 => self.put(i, (value as u16).to_ne_bytes()),
-            ElementKind::I32 => self.put(i, (value as i32).to_ne_bytes()),
-            ElementKind::I64 => self.put(i, value.to_ne_bytes()),
-            ElementKind::F16 | ElementKind::F32 => self.set_float(i, value as f32),
+            ElementKind::I32 | ElementKind::U32 => self.put(i, (value as i32).to_ne_bytes()),
+            ElementKind::I64 | ElementKind::U64 => self.put(i, (value as i64).to_ne_bytes()),
+            ElementKind::F16 | ElementKind::F32 | ElementKind::F64 => self.set_float(i, value as f32),
         }
     }
 
@@ -82,8 +85,9 @@ impl ElementsMut<'_> {
         match self.kind {
             ElementKind::F32 => self.put(i, value.to_ne_bytes()),
             ElementKind::F16 => self.put(i, f16::from_f32(value).to_ne_bytes()),
+            ElementKind::F64 => self.put(i, f64::from(value).to_ne_bytes()),
             ElementKind::Bool => self.bytes[i] = u8::from(value != 0.0),
-            _ => self.set_integer(i, value as i64),
+            _ => self.set_integer(i, i128::from(value as i64)),
         }
     }
 }
@@ -168,7 +172,7 @@ pub fn run(op: &NumberOp, x: &[Elements], mut y: ElementsMut) -> Result<(), Stri
                         best = l;
                     }
                 }
-                y.set_integer(i, best as i64);
+                y.set_integer(i, best as i128);
             }
         }
         NumberOp::Reduce { kind, .. } => {
@@ -176,8 +180,8 @@ pub fn run(op: &NumberOp, x: &[Elements], mut y: ElementsMut) -> Result<(), Stri
             let start = match kind {
                 Fold::Sum => 0,
                 Fold::Product => 1,
-                Fold::Min => i64::MAX,
-                Fold::Max => i64::MIN,
+                Fold::Min => i128::MAX,
+                Fold::Max => i128::MIN,
             };
             // Partial results are kept in the output: of fewer bits they wrap as the whole would.
             let mut begun = vec![false; count];
@@ -201,7 +205,7 @@ pub fn run(op: &NumberOp, x: &[Elements], mut y: ElementsMut) -> Result<(), Stri
 }
 
 /// What was written to element `i`.
-fn own(y: &ElementsMut, i: usize) -> i64 {
+fn own(y: &ElementsMut, i: usize) -> i128 {
     Elements { kind: y.kind, shape: y.shape, bytes: y.bytes, flip: y.flip }.integer(i)
 }
 
@@ -236,7 +240,7 @@ fn compare<T: PartialOrd>(op: Comparison, a: T, b: T) -> bool {
 }
 
 /// `None` for a division by 0. What overflows wraps.
-fn arithmetic(op: Arithmetic, a: i64, b: i64) -> Option<i64> {
+fn arithmetic(op: Arithmetic, a: i128, b: i128) -> Option<i128> {
     Some(match op {
         Arithmetic::Add => a.wrapping_add(b),
         Arithmetic::Sub => a.wrapping_sub(b),
@@ -263,8 +267,9 @@ fn arithmetic(op: Arithmetic, a: i64, b: i64) -> Option<i64> {
         Arithmetic::BitAnd => a & b,
         Arithmetic::BitOr => a | b,
         Arithmetic::BitXor => a ^ b,
+        // By less than 0, or by more bits than there are: every bit is shifted out.
         Arithmetic::ShiftLeft => u32::try_from(b).ok().and_then(|b| a.checked_shl(b)).unwrap_or(0),
-        Arithmetic::ShiftRight => u32::try_from(b).ok().and_then(|b| a.checked_shr(b)).unwrap_or(0),
+        Arithmetic::ShiftRight => u32::try_from(b).ok().and_then(|b| a.checked_shr(b)).unwrap_or(a.signum().min(0)),
     })
 }
 
@@ -298,7 +303,7 @@ mod tests {
         Elements { kind, shape, bytes, flip: 0 }
     }
 
-    fn result(op: &NumberOp, x: &[Elements], kind: ElementKind, shape: &[usize]) -> Result<Vec<i64>, String> {
+    fn result(op: &NumberOp, x: &[Elements], kind: ElementKind, shape: &[usize]) -> Result<Vec<i128>, String> {
         let mut bytes = vec![0; shape.iter().product::<usize>() * kind.size()];
         run(op, x, ElementsMut { kind, shape, bytes: &mut bytes, flip: 0 })?;
         let y = of(kind, shape, &bytes);

@@ -15,9 +15,12 @@ pub enum ElementKind {
     U16,
     I16,
     I32,
+    U32,
     I64,
+    U64,
     F16,
     F32,
+    F64,
 }
 
 impl ElementKind {
@@ -26,8 +29,8 @@ impl ElementKind {
         match self {
             ElementKind::Bool | ElementKind::U8 | ElementKind::I8 => 1,
             ElementKind::U16 | ElementKind::I16 | ElementKind::F16 => 2,
-            ElementKind::I32 | ElementKind::F32 => 4,
-            ElementKind::I64 => 8,
+            ElementKind::I32 | ElementKind::U32 | ElementKind::F32 => 4,
+            ElementKind::I64 | ElementKind::U64 | ElementKind::F64 => 8,
         }
     }
 }
@@ -41,9 +44,12 @@ impl fmt::Display for ElementKind {
             ElementKind::U16 => "u16",
             ElementKind::I16 => "i16",
             ElementKind::I32 => "i32",
+            ElementKind::U32 => "u32",
             ElementKind::I64 => "i64",
+            ElementKind::U64 => "u64",
             ElementKind::F16 => "f16",
             ElementKind::F32 => "f32",
+            ElementKind::F64 => "f64",
         })
     }
 }
@@ -90,9 +96,12 @@ pub enum Buffer {
     U16(Vec<u16>),
     I16(Vec<i16>),
     I32(Vec<i32>),
+    U32(Vec<u32>),
     I64(Vec<i64>),
+    U64(Vec<u64>),
     F16(Vec<f16>),
     F32(Vec<f32>),
+    F64(Vec<f64>),
 }
 
 /// A shape and its elements, row-major, in one of the types that models exchange.
@@ -148,7 +157,10 @@ element!(i8, I8);
 element!(u16, U16);
 element!(i16, I16);
 element!(i32, I32);
+element!(u32, U32);
 element!(i64, I64);
+element!(u64, U64);
+element!(f64, F64);
 element!(f16, F16);
 element!(f32, F32);
 
@@ -175,7 +187,10 @@ impl Tensor {
             ElementKind::U16 => Buffer::U16(vec![0; n]),
             ElementKind::I16 => Buffer::I16(vec![0; n]),
             ElementKind::I32 => Buffer::I32(vec![0; n]),
+            ElementKind::U32 => Buffer::U32(vec![0; n]),
             ElementKind::I64 => Buffer::I64(vec![0; n]),
+            ElementKind::U64 => Buffer::U64(vec![0; n]),
+            ElementKind::F64 => Buffer::F64(vec![0.0; n]),
             ElementKind::F16 => Buffer::F16(vec![f16::ZERO; n]),
             ElementKind::F32 => Buffer::F32(vec![0.0; n]),
         };
@@ -196,7 +211,10 @@ impl Tensor {
             Buffer::U16(_) => ElementKind::U16,
             Buffer::I16(_) => ElementKind::I16,
             Buffer::I32(_) => ElementKind::I32,
+            Buffer::U32(_) => ElementKind::U32,
             Buffer::I64(_) => ElementKind::I64,
+            Buffer::U64(_) => ElementKind::U64,
+            Buffer::F64(_) => ElementKind::F64,
             Buffer::F16(_) => ElementKind::F16,
             Buffer::F32(_) => ElementKind::F32,
         }
@@ -226,13 +244,13 @@ impl Tensor {
         fn largest<T: Copy>(a: &[T], b: &[T], difference: impl Fn(T, T) -> f64) -> f64 {
             a.iter().zip(b).map(|(&a, &b)| difference(a, b)).fold(0.0, f64::max)
         }
-        fn of_floats(a: f32, b: f32) -> f64 {
+        fn of_floats(a: f64, b: f64) -> f64 {
             if a == b || (a.is_nan() && b.is_nan()) {
                 0.0
             } else if a.is_nan() || b.is_nan() {
                 f64::INFINITY
             } else {
-                (f64::from(a) - f64::from(b)).abs()
+                (a - b).abs()
             }
         }
         if self.shape != other.shape {
@@ -245,9 +263,12 @@ impl Tensor {
             (Buffer::U16(a), Buffer::U16(b)) => largest(a, b, |a, b| f64::from(a.abs_diff(b))),
             (Buffer::I16(a), Buffer::I16(b)) => largest(a, b, |a, b| f64::from(a.abs_diff(b))),
             (Buffer::I32(a), Buffer::I32(b)) => largest(a, b, |a, b| f64::from(a.abs_diff(b))),
+            (Buffer::U32(a), Buffer::U32(b)) => largest(a, b, |a, b| f64::from(a.abs_diff(b))),
             (Buffer::I64(a), Buffer::I64(b)) => largest(a, b, |a, b| a.abs_diff(b) as f64),
-            (Buffer::F16(a), Buffer::F16(b)) => largest(a, b, |a, b| of_floats(a.to_f32(), b.to_f32())),
-            (Buffer::F32(a), Buffer::F32(b)) => largest(a, b, of_floats),
+            (Buffer::U64(a), Buffer::U64(b)) => largest(a, b, |a, b| a.abs_diff(b) as f64),
+            (Buffer::F64(a), Buffer::F64(b)) => largest(a, b, of_floats),
+            (Buffer::F16(a), Buffer::F16(b)) => largest(a, b, |a, b| of_floats(a.to_f64(), b.to_f64())),
+            (Buffer::F32(a), Buffer::F32(b)) => largest(a, b, |a, b| of_floats(a.into(), b.into())),
             _ => return None,
         })
     }

@@ -99,6 +99,9 @@ pub fn kind_of_type(number: i32) -> Result<ElementKind, String> {
         7 => ElementKind::I64,
         9 => ElementKind::Bool,
         10 => ElementKind::F16,
+        11 => ElementKind::F64,
+        12 => ElementKind::U32,
+        13 => ElementKind::U64,
         other => return Err(format!("elements of type {}", type_name(other))),
     })
 }
@@ -205,10 +208,10 @@ pub fn constant(proto: &TensorProto) -> Result<Tensor, String> {
     plain(tensor)
 }
 
-/// A constant in a type that the engine computes in: `f32` for half precision, `i64` for what tract keeps as a dimension.
+/// A constant in a type that the engine computes in: `f32` for half and double precision, `i64` for what tract keeps as a dimension.
 pub fn plain(tensor: Tensor) -> Result<Tensor, String> {
     let to = match tensor.datum_type() {
-        DatumType::F16 => DatumType::F32,
+        DatumType::F16 | DatumType::F64 => DatumType::F32,
         DatumType::TDim => DatumType::I64,
         _ => return Ok(tensor),
     };
@@ -264,6 +267,8 @@ fn declared(name: &str, datum_type: DatumType, shape: &[usize]) -> Result<ValueI
         DatumType::I16 => DataType::Int16,
         DatumType::I32 => DataType::Int32,
         DatumType::I64 => DataType::Int64,
+        DatumType::U32 => DataType::Uint32,
+        DatumType::U64 => DataType::Uint64,
         DatumType::Bool => DataType::Bool,
         DatumType::F16 => DataType::Float16,
         DatumType::F64 => DataType::Double,
@@ -357,7 +362,7 @@ fn constant_bytes(model: &TypedModel) -> u64 {
     constants.map(|constant| (constant.val().len() * constant.val().datum_type().size_of()) as u64).sum()
 }
 
-/// The kind of the elements: half precision is kept as `f32`, a dimension of tract's as `i64`; every other type is refused.
+/// The kind of the elements: half and double precision are kept as `f32`, a dimension of tract's as `i64`; every other type is refused.
 pub fn kind(datum_type: DatumType) -> Result<ElementKind, String> {
     Ok(match datum_type.unquantized() {
         DatumType::Bool => ElementKind::Bool,
@@ -366,8 +371,10 @@ pub fn kind(datum_type: DatumType) -> Result<ElementKind, String> {
         DatumType::U16 => ElementKind::U16,
         DatumType::I16 => ElementKind::I16,
         DatumType::I32 => ElementKind::I32,
+        DatumType::U32 => ElementKind::U32,
+        DatumType::U64 => ElementKind::U64,
         DatumType::I64 | DatumType::TDim => ElementKind::I64,
-        DatumType::F16 | DatumType::F32 => ElementKind::F32,
+        DatumType::F16 | DatumType::F32 | DatumType::F64 => ElementKind::F32,
         other => return Err(format!("a value of type {other:?}")),
     })
 }
@@ -380,7 +387,10 @@ pub fn datum_type(kind: ElementKind) -> DatumType {
         ElementKind::I8 => DatumType::I8,
         ElementKind::U16 => DatumType::U16,
         ElementKind::I16 => DatumType::I16,
+        ElementKind::U32 => DatumType::U32,
+        ElementKind::U64 => DatumType::U64,
         ElementKind::F16 => DatumType::F16,
+        ElementKind::F64 => DatumType::F64,
         ElementKind::I32 => DatumType::I32,
         ElementKind::I64 => DatumType::I64,
         ElementKind::F32 => DatumType::F32,

@@ -3,6 +3,7 @@
 
 use super::{Arithmetic, FloatOp, Graph, Movement, Node, NumberOp, Op, Weights, ZeroPoint, broadcast};
 use crate::ElementKind;
+use crate::numbers::is_float;
 
 fn is_byte(kind: ElementKind) -> bool {
     matches!(kind, ElementKind::U8 | ElementKind::I8)
@@ -14,7 +15,7 @@ impl Graph {
     /// # Errors
     /// What is wrong.
     pub fn check(&self, node: &Node) -> Result<(), String> {
-        use ElementKind::{Bool, F16, F32, I16, I32, I64, U16};
+        use ElementKind::{Bool, F32, I16, I32, I64, U16};
         let kind = |i: usize| self.values.get(*node.inputs.get(i)?).map(|value| value.kind);
         let shape = |i: usize| node.inputs.get(i).map_or(&[][..], |&id| &self.values[id].shape);
         let output = node.outputs.first().ok_or("it has no output")?;
@@ -86,7 +87,7 @@ impl Graph {
             Op::Unary(_) => floats(0).and_then(|()| same_shape()),
             Op::Cast => needs(0, |_| true).and_then(|()| same_shape()),
             Op::Number(op) => {
-                let whole = |i: usize| needs(i, |kind| !matches!(kind, F16 | F32 | Bool));
+                let whole = |i: usize| needs(i, |kind| kind != Bool && !is_float(kind));
                 let truth = |i: usize| needs(i, |kind| kind == Bool);
                 let numbers = |i: usize| needs(i, |kind| kind != Bool);
                 let gives = |fits: bool| match fits {

@@ -155,6 +155,7 @@ pub enum Movement {
     },
     SpaceToDepth {
         block: usize,
+        column_row_depth: bool,
     },
     /// Repeated along axes of one element, as ONNX broadcasts.
     Expand,

@@ -98,7 +98,9 @@ fn constant_of(tensor: &Tensor) -> Option<tract_onnx::prelude::Tensor> {
         Buffer::I16(values) => tract_onnx::prelude::Tensor::from_shape(shape, values),
         Buffer::I32(values) => tract_onnx::prelude::Tensor::from_shape(shape, values),
         Buffer::I64(values) => tract_onnx::prelude::Tensor::from_shape(shape, values),
-        Buffer::F16(_) => return None,
+        Buffer::U32(values) => tract_onnx::prelude::Tensor::from_shape(shape, values),
+        Buffer::U64(values) => tract_onnx::prelude::Tensor::from_shape(shape, values),
+        Buffer::F16(_) | Buffer::F64(_) => return None,
         Buffer::F32(values) => tract_onnx::prelude::Tensor::from_shape(shape, values),
     };
     constant.ok()

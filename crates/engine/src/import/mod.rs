@@ -222,9 +222,12 @@ impl<'a> Importer<'a> {
         for (name, kind, shape) in inputs {
             let id = importer.new_value(name, *kind, shape)?;
             importer.graph.inputs.push(id);
-            // What has half precision is computed in single.
+            if *kind == ElementKind::F64 {
+                log::warn!("input \"{name}\" has 64-bit floats: what is computed of it has 32 bits");
+            }
+            // Half and double precision are ways to store numbers: what computes on them computes in single.
             let taken = match kind {
-                ElementKind::F16 => importer.push(name, Op::Cast, &[id], ElementKind::F32, shape)?,
+                ElementKind::F16 | ElementKind::F64 => importer.push(name, Op::Cast, &[id], ElementKind::F32, shape)?,
                 _ => id,
             };
             let name = onnx.input.iter().find(|input| input.name == *name).map_or("", |input| &input.name);
@@ -328,8 +331,10 @@ impl<'a> Importer<'a> {
         Ok(match stored {
             Stored::Read(constant) => kind(constant.datum_type())?,
             Stored::Initializer(place) => {
-                let stored = kind_of_type(self.initializer(*place).data_type)?;
-                if stored == ElementKind::F16 { ElementKind::F32 } else { stored }
+                match kind_of_type(self.initializer(*place).data_type)? {
+                    ElementKind::F16 | ElementKind::F64 => ElementKind::F32,
+                    stored => stored,
+                }
             }
         })
     }
@@ -421,19 +426,20 @@ impl<'a> Importer<'a> {
         Ok(self.graph.push(name, op, inputs, kind, shape))
     }
 
-    /// The value of an output of the model, in half precision where the model states that.
+    /// The value of an output of the model, in half or double precision where the model states that.
     fn output(&mut self, output: &ValueInfoProto) -> Imported<ValueId> {
         let held = self.get(&output.name)?;
         let id = self.compute(&held)?;
-        let half = match output.r#type.as_ref().and_then(|stated| stated.value.as_ref()) {
-            Some(type_proto::Value::TensorType(tensor)) => kind_of_type(tensor.elem_type) == Ok(ElementKind::F16),
-            _ => false,
+        let stated = match output.r#type.as_ref().and_then(|stated| stated.value.as_ref()) {
+            Some(type_proto::Value::TensorType(tensor)) => kind_of_type(tensor.elem_type).ok(),
+            _ => None,
         };
-        if !half || self.graph.values[id].kind != ElementKind::F32 {
+        let Some(to) = stated.filter(|to| matches!(to, ElementKind::F16 | ElementKind::F64)) else { return Ok(id) };
+        if self.graph.values[id].kind != ElementKind::F32 {
             return Ok(id);
         }
         let shape = self.graph.values[id].shape.clone();
-        self.push(&output.name, Op::Cast, &[id], ElementKind::F16, &shape)
+        self.push(&output.name, Op::Cast, &[id], to, &shape)
     }
 
     /// Counts bytes of a constant that is computed at load.

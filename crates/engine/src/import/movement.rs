@@ -89,7 +89,7 @@ impl<'a> Importer<'a> {
                     let to = vec![n, c / (block * block), h * block, w * block];
                     (Movement::DepthToSpace { block, column_row_depth }, to)
                 } else {
-                    (Movement::SpaceToDepth { block }, vec![n, c * block * block, h / block, w / block])
+                    (Movement::SpaceToDepth { block, column_row_depth }, vec![n, c * block * block, h / block, w / block])
                 }
             }
         };
@@ -234,6 +234,7 @@ impl<'a> Importer<'a> {
                 let size = |&s: &i64| usize::try_from(s).map_err(|_| format!("a part of {s}"));
                 integers(&sizes)?.iter().map(size).collect::<Result<_, _>>()?
             }
+            (None, None) if self.input(node, 1)?.is_some() => return Err("its parts must be constants".into()),
             (None, None) => {
                 let count = node.output.len().max(1);
                 let each = shape[axis].div_ceil(count);
@@ -262,7 +263,8 @@ impl<'a> Importer<'a> {
             match (node.ints(name), self.input(node, index)?) {
                 (Some(list), _) => Ok(Some(list.to_vec())),
                 (None, Some(Binding::Constant(list))) => Ok(Some(integers(&list)?)),
-                (None, _) => Ok(None),
+                (None, Some(_)) => Err(format!("its {name} must be constants").into()),
+                (None, None) => Ok(None),
             }
         };
         let (Some(starts), Some(ends)) = (list("starts", 1)?, list("ends", 2)?) else { return Ok(None) };

@@ -34,17 +34,22 @@ impl<'a> Importer<'a> {
                 7 => ElementKind::I64,
                 9 => ElementKind::Bool,
                 10 => ElementKind::F16,
-                // Strings, doubles, 8-bit floats and the like.
+                11 => ElementKind::F64,
+                12 => ElementKind::U32,
+                13 => ElementKind::U64,
+                // Strings, 8-bit floats and the like.
                 _ => return Ok(Handled::No),
             }
         };
         let from = self.kind_held(&held)?;
-        if from == to {
+        // What is stored in double precision is computed in single, as everything.
+        if from == to || (from == ElementKind::F32 && to == ElementKind::F64) {
             return self.done(node, held);
         }
         let shape = self.shape(&held);
         let x = self.compute(&held)?;
         let name = name_of(node);
+        let to = if to == ElementKind::F64 { ElementKind::F32 } else { to };
         let mut y = self.push(&name, Op::Cast, &[x], to, &shape)?;
         if to == ElementKind::F16 {
             // Half precision is a way to store numbers here; what computes on them computes on their values.

@@ -69,6 +69,8 @@ pub fn raw_bytes(constant: &Tensor) -> Result<Vec<u8>, String> {
         DatumType::U16 => elements::<u16>(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),
         DatumType::I16 => elements::<i16>(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),
         DatumType::I32 => elements::<i32>(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),
+        DatumType::U32 => elements::<u32>(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),
+        DatumType::U64 => elements::<u64>(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),
         DatumType::I64 => elements::<i64>(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),
         _ => floats(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),
     })

@@ -108,14 +108,16 @@ impl Lowering {
                 let y_steps = vec![to.1[0], row * block, row, column * block, column, to.1[1]];
                 self.copy(&counts, (from.0, x_steps), (to.0, y_steps), size, false);
             }
-            Movement::SpaceToDepth { block } => {
+            Movement::SpaceToDepth { block, column_row_depth } => {
                 let [n, c, h, w] = four(self.shape(x))?;
                 let (row, column) = (from.1[2], from.1[3]);
                 let b = block as isize;
                 let counts = [n, h / block, block, w / block, block, c];
                 let x_steps = vec![from.1[0], row * b, row, column * b, column, from.1[1]];
                 let channel = to.1[1];
-                let y_steps = vec![to.1[0], to.1[2], block * c * channel, to.1[3], c * channel, channel];
+                // Steps of block row, block column and depth among the output's channels.
+                let [i, j, k] = if column_row_depth { [block, 1, block * block] } else { [block * c, c, 1] };
+                let y_steps = vec![to.1[0], to.1[2], i * channel, to.1[3], j * channel, k * channel];
                 self.copy(&counts, (from.0, x_steps), (to.0, y_steps), size, false);
             }
         }
