@@ -15,6 +15,7 @@
 //! | `elementwise` | unary functions, Add, Mul, normalisation, softmax |
 //! | `numbers` | casts, comparisons, arithmetic of whole numbers |
 //! | `fold` | nodes whose inputs are all known, computed at load |
+//! | `attention` | attention as the products that it is made of |
 //! | `branch` | a choice between graphs that is known at load |
 //! | `movement` | reshape, transpose, concat, split, slice, pad, depth to space |
 //! | `window` | pools, means, resizing |
@@ -22,6 +23,7 @@
 //! | `island_size` | how large the outputs of such nodes may become |
 //! | `island` | what runs through tract, and constants that tract folds |
 
+mod attention;
 mod branch;
 mod convolution;
 mod elementwise;
@@ -255,7 +257,8 @@ impl<'a> Importer<'a> {
     fn node(&mut self, node: &'a NodeProto) -> Imported<()> {
         let taken = match node.op_type.as_str() {
             "Constant" => self.constant_node(node),
-            "Identity" | "Dropout" => self.alias(node),
+            "Identity" => self.alias(node),
+            "Dropout" => self.dropout(node),
             "QuantizeLinear" => self.quantize_linear(node),
             "DequantizeLinear" => self.dequantize_linear(node),
             "Shape" => self.shape_of(node),
@@ -285,6 +288,7 @@ impl<'a> Importer<'a> {
             "Mod" | "BitwiseAnd" | "BitwiseOr" | "BitwiseXor" | "BitwiseNot" | "BitShift" | "Equal" | "Less"
             | "LessOrEqual" | "Greater" | "GreaterOrEqual" | "And" | "Or" | "Xor" | "Not" | "IsNaN" | "IsInf"
             | "Sign" | "Where" => self.number(node),
+            "Attention" if node.domain.is_empty() || node.domain == "ai.onnx" => self.attention(node),
             "ArgMax" | "ArgMin" => self.arg_reduce(node),
             "Expand" | "Tile" => self.repeat(node),
             "Softmax" => self.softmax(node),
@@ -330,12 +334,10 @@ impl<'a> Importer<'a> {
     pub fn kind_of_stored(&self, stored: &Stored) -> Imported<ElementKind> {
         Ok(match stored {
             Stored::Read(constant) => kind(constant.datum_type())?,
-            Stored::Initializer(place) => {
-                match kind_of_type(self.initializer(*place).data_type)? {
-                    ElementKind::F16 | ElementKind::F64 => ElementKind::F32,
-                    stored => stored,
-                }
-            }
+            Stored::Initializer(place) => match kind_of_type(self.initializer(*place).data_type)? {
+                ElementKind::F16 | ElementKind::F64 => ElementKind::F32,
+                stored => stored,
+            },
         })
     }
 
@@ -480,6 +482,30 @@ impl<'a> Importer<'a> {
 
     fn alias(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let held = self.needed(node, 0)?;
+        self.done(node, held)
+    }
+
+    /// Nothing is dropped outside of training, and the mask says so.
+    fn dropout(&mut self, node: &'a NodeProto) -> Imported<Handled> {
+        if let Some(training) = self.input(node, 2)? {
+            let Binding::Constant(training) = training else {
+                return Err("whether it trains must be a constant".into());
+            };
+            if raw_bytes(&training)?.first().is_some_and(|&byte| byte != 0) {
+                return Err(
+                    "it is in training, where what is dropped is left to chance: export the model for inference".into(),
+                );
+            }
+        }
+        let held = self.needed(node, 0)?;
+        let shape = self.shape(&held);
+        checked(&shape)?;
+        let kept = tract_onnx::prelude::Tensor::from_shape(&shape, &vec![true; shape.iter().product()]);
+        let kept = kept.map_err(|error| error.to_string())?;
+        if node.output.len() > 1 {
+            self.add_computed(&kept)?;
+            self.give(node, 1, Binding::Constant(Arc::new(kept)));
+        }
         self.done(node, held)
     }
 

@@ -89,7 +89,10 @@ impl<'a> Importer<'a> {
                     let to = vec![n, c / (block * block), h * block, w * block];
                     (Movement::DepthToSpace { block, column_row_depth }, to)
                 } else {
-                    (Movement::SpaceToDepth { block, column_row_depth }, vec![n, c * block * block, h / block, w / block])
+                    (
+                        Movement::SpaceToDepth { block, column_row_depth },
+                        vec![n, c * block * block, h / block, w / block],
+                    )
                 }
             }
         };
