@@ -17,7 +17,8 @@
 //! | `fold` | nodes whose inputs are all known, computed at load |
 //! | `attention` | attention as the products that it is made of |
 //! | `branch` | a choice between graphs that is known at load |
-//! | `movement` | reshape, transpose, concat, split, slice, pad, depth to space |
+//! | `movement` | reshape, transpose, concat, split, slice, depth to space |
+//! | `pad` | pads of a value, of the edge, of what is mirrored or repeated |
 //! | `window` | pools, means, resizing |
 //! | `fp32` | the float network that a quantized model came from, for comparison |
 //! | `island_size` | how large the outputs of such nodes may become |
@@ -38,6 +39,7 @@ mod lazy;
 mod movement;
 mod numbers;
 mod onnx;
+mod pad;
 mod quantized;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,6 @@
 use super::lazy::{Expression, Lazy};
 use super::onnx::{Attributes, integers};
 use super::{Binding, Handled, Imported, Importer, name_of};
-use crate::ElementKind;
 use crate::graph::{Movement, Op, ValueId};
 use std::rc::Rc;
 use tract_onnx::pb::NodeProto;
@@ -73,7 +72,7 @@ impl<'a> Importer<'a> {
                 Some(slice) => slice,
                 None => return Ok(Handled::No),
             },
-            "Pad" => return self.pad(node, &held, &shape),
+            "Pad" => return self.pad(node, &held),
             name => {
                 let block = usize::try_from(node.int("blocksize", 0))
                     .ok()
@@ -295,50 +294,5 @@ impl<'a> Importer<'a> {
             step[axis] = isize::try_from(steps[i]).unwrap_or(1);
         }
         Ok(Some((Movement::Slice { start, step }, to)))
-    }
-
-    fn pad(&mut self, node: &'a NodeProto, held: &Binding, shape: &[usize]) -> Imported<Handled> {
-        let pads = match node.ints("pads") {
-            Some(pads) => pads.to_vec(),
-            None => match self.known(node, 1)? {
-                Some(pads) => integers(&pads)?,
-                None => return Ok(Handled::No),
-            },
-        };
-        let rank = shape.len();
-        if node.text("mode", "constant") != "constant"
-            || pads.len() != 2 * rank
-            || pads.iter().any(|p| !(0..=1 << 16).contains(p))
-            || self.input(node, 3)?.is_some()
-        {
-            return Ok(Handled::No);
-        }
-        let value = match self.input(node, 2)? {
-            None => node.float("value", 0.0),
-            Some(held) => match super::elementwise::number(&held) {
-                Some(value) => value,
-                None => return Ok(Handled::No),
-            },
-        };
-        let before: Vec<usize> = pads[..rank].iter().map(|&p| p as usize).collect();
-        let to: Vec<usize> = (0..rank).map(|i| shape[i] + before[i] + pads[rank + i] as usize).collect();
-        let name = name_of(node);
-        if let Binding::Lazy(lazy) = held
-            && let Some((id, q)) = self.dequantized(lazy)?
-        {
-            let stored = q.quantize(value);
-            if q.dequantize(stored) == value {
-                let movement = Movement::Pad { before, value: vec![stored as u8] };
-                let y = self.move_value(&name, id, movement, &to)?;
-                return self.expression(node, Expression::Dequantized(y, q), to);
-            }
-        }
-        if !self.is_float(held) {
-            return Ok(Handled::No);
-        }
-        let x = self.compute(held)?;
-        debug_assert_eq!(self.graph.values[x].kind, ElementKind::F32);
-        let y = self.move_value(&name, x, Movement::Pad { before, value: value.to_ne_bytes().to_vec() }, &to)?;
-        self.done(node, Binding::Value(y))
     }
 }
