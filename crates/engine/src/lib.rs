@@ -17,7 +17,6 @@
 //! | `plan/` | the graph for fixed shapes: buffers in the arena, packed weights, steps, costs |
 //! | `step` | one step of a plan |
 //! | `numbers` | loops over elements of any kind |
-//! | `float` | the loops of float ops |
 //! | `kernels/` | the computations, by instruction set; `reference` is the reference implementation |
 //! | `graph/` | ops with scales and zero points, the one form in which a model is known inside |
 //! | `unary` | functions of one number |
@@ -32,7 +31,6 @@
 
 #[cfg(feature = "tract")]
 mod external;
-mod float;
 mod graph;
 mod guard;
 #[cfg(feature = "tract")]

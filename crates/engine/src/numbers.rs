@@ -2,8 +2,8 @@
 //! compute of masks, indices and shapes is little.
 
 use super::ElementKind;
-use super::float::{broadcast_strides, for_each_pair};
 use super::graph::{Arithmetic, Comparison, Fold, Logic, NumberOp};
+use super::graph::{broadcast_strides, for_each_pair};
 use half::f16;
 
 /// Elements to read, row-major; bytes of the arena.

@@ -3,19 +3,18 @@
 mod check;
 
 use super::ElementKind;
-use super::float;
-use super::graph::{FloatOp, ForeignInput, ForeignOp, NumberOp, Quant, stored_range};
+use super::graph::{ForeignInput, ForeignOp, NumberOp, Quant, stored_range};
 use super::kernels::Kernels;
 use super::kernels::add::AddStep;
 use super::kernels::arena::{Arena, View};
 use super::kernels::conv::ConvStep;
 use super::kernels::copy::CopyStep;
 use super::kernels::depthwise::DepthwiseStep;
+use super::kernels::float::FloatStep;
 use super::kernels::portable::{self, BilinearStep, HaloStep, MatMulStep, MulStep, PoolingStep, StoredZeroPoint};
 use super::kernels::quantize::{QuantParams, dynamic_range};
 use super::kernels::thread_share;
 use super::numbers::{self, Elements, ElementsMut};
-use super::unary::Unary;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -116,11 +115,7 @@ pub enum Step {
         scale: usize,
         zero_point: usize,
     },
-    Unary {
-        function: Unary,
-        x: ArenaTensor,
-        y: usize,
-    },
+    Float(FloatStep),
     /// Between kinds.
     Cast {
         x: ArenaTensor,
@@ -130,12 +125,6 @@ pub enum Step {
         op: NumberOp,
         x: Vec<ArenaTensor>,
         y: ArenaTensor,
-    },
-    Float {
-        op: FloatOp,
-        x: Vec<ArenaTensor>,
-        y: ArenaTensor,
-        strides: [Vec<usize>; 2],
     },
     Island {
         island: Box<dyn ForeignOp>,
@@ -170,6 +159,7 @@ impl Step {
                 | Step::Quantize { .. }
                 | Step::Dequantize { .. }
                 | Step::MatMul { .. }
+                | Step::Float(_)
         )
     }
 
@@ -248,10 +238,7 @@ impl Step {
                 let scaling = QuantParams { scale: found, zero_point: zero, signed };
                 kernels.quantize(floats, arena.write(*y, x.len()), scaling);
             }
-            Step::Unary { function, x, y } => {
-                let y = arena.write::<f32>(*y, x.len());
-                y.iter_mut().zip(x.floats(arena)).for_each(|(y, &x)| *y = function.apply(x));
-            }
+            Step::Float(step) => step.run(kernels.float_isa(), arena, part),
             Step::Cast { x, y } => numbers::cast(x.elements(arena, signed), y.elements_mut(arena, signed)),
             Step::Number { op, x, y } => {
                 // Where is what has most operands.
@@ -260,7 +247,6 @@ impl Step {
                 operands.iter_mut().zip(x).for_each(|(operand, x)| *operand = x.elements(arena, signed));
                 return numbers::run(op, &operands[..x.len().min(3)], y.elements_mut(arena, signed));
             }
-            Step::Float { op, x, y, strides } => run_float(op, x, y, strides, arena),
             Step::Island { island, x, y } => return run_island(island.as_ref(), x, y, arena, signed),
         }
         Ok(())
@@ -310,50 +296,6 @@ fn fill(y: &View, element: &[u8], arena: Arena) {
             }
         }
     }
-}
-
-fn run_float(op: &FloatOp, x: &[ArenaTensor], y: &ArenaTensor, strides: &[Vec<usize>; 2], arena: Arena) {
-    let out = arena.write::<f32>(y.at, y.len());
-    match op {
-        FloatOp::Binary(op) => {
-            let (a, b) = (x[0].floats(arena), x[1].floats(arena));
-            float::binary(*op, &y.shape, (a, &strides[0]), (b, &strides[1]), out);
-        }
-        FloatOp::MatMul => {
-            let rank = y.shape.len();
-            let (m, n) = (y.shape[rank - 2], y.shape[rank - 1]);
-            let k = x[0].shape.last().copied().unwrap_or(1);
-            let (a, b) = (x[0].floats(arena), x[1].floats(arena));
-            float::for_each_pair(&y.shape[..rank - 2], &strides[0], &strides[1], |i, at_a, at_b| {
-                let (a, b) = (&a[at_a * m * k..][..m * k], &b[at_b * k * n..][..k * n]);
-                float::matmul(m, k, n, a, b, &mut out[i * m * n..][..m * n]);
-            });
-        }
-        FloatOp::Softmax { axis } => {
-            let shape = &y.shape;
-            let (outer, inner) = (shape[..*axis].iter().product(), shape[axis + 1..].iter().product());
-            float::softmax(outer, shape[*axis], inner, x[0].floats(arena), out);
-        }
-        FloatOp::LayerNorm { axis, epsilon } => {
-            let length = y.shape[*axis..].iter().product();
-            let bias = x.get(2).map_or(&[][..], |bias| bias.floats(arena));
-            float::layer_norm(length, *epsilon, x[0].floats(arena), x[1].floats(arena), bias, out);
-        }
-        FloatOp::Reduce { kind, .. } => float::reduce(*kind, &x[0].shape, &strides[0], x[0].floats(arena), out),
-        FloatOp::AveragePool(window) => {
-            let (from, to) = (planes(&x[0].shape), planes(&y.shape));
-            float::average_pool(window, from, [to[1], to[2]], x[0].floats(arena), out);
-        }
-        FloatOp::Bilinear(rows, columns) => {
-            float::bilinear(rows, columns, planes(&x[0].shape), x[0].floats(arena), out);
-        }
-    }
-}
-
-/// `[planes, H, W]` of a tensor `[.., H, W]`.
-fn planes(shape: &[usize]) -> [usize; 3] {
-    let rank = shape.len();
-    [shape[..rank - 2].iter().product(), shape[rank - 2], shape[rank - 1]]
 }
 
 /// What the bytes of a kind are stored flipped by.

@@ -1,5 +1,5 @@
-//! Functions of one number, from one implementation on every CPU (the `libm` crate): for 256-entry tables and for
-//! float values.
+//! Functions of one number. [`Unary::apply`] computes them by the `libm` crate, the same on every CPU, for 256-entry tables; float
+//! tensors go through the vectors of `kernels/float/`, whose `exp`, `tanh` and `erf` are others and as exact.
 
 /// A function of one `f32`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,6 +27,17 @@ pub enum Unary {
     Gelu,
     /// With the approximation by `tanh`.
     GeluTanh,
+    /// `x sigmoid(alpha x)`
+    Silu(f32),
+    Mish,
+    /// With `alpha` and `gamma`.
+    Selu(f32, f32),
+    Celu(f32),
+    ThresholdedRelu(f32),
+    Softsign,
+    Sign,
+    Sin,
+    Cos,
     /// `x + c`
     Plus(f32),
     /// `c - x`
@@ -87,6 +98,33 @@ impl Unary {
                 let inner = (2.0 / std::f32::consts::PI).sqrt() * (x + 0.044_715 * x * x * x);
                 0.5 * x * (1.0 + libm::tanhf(inner))
             }
+            Unary::Silu(alpha) => x * sigmoid(alpha * x),
+            Unary::Mish => x * libm::tanhf(Unary::Softplus.apply(x)),
+            Unary::Selu(alpha, gamma) => gamma * Unary::Elu(alpha).apply(x),
+            Unary::Celu(alpha) => {
+                if x >= 0.0 {
+                    x
+                } else {
+                    alpha * libm::expm1f(x / alpha)
+                }
+            }
+            Unary::ThresholdedRelu(alpha) => {
+                if x > alpha {
+                    x
+                } else {
+                    0.0
+                }
+            }
+            Unary::Softsign => x / (1.0 + x.abs()),
+            Unary::Sign => {
+                if x == 0.0 || x.is_nan() {
+                    x
+                } else {
+                    1f32.copysign(x)
+                }
+            }
+            Unary::Sin => libm::sinf(x),
+            Unary::Cos => libm::cosf(x),
             Unary::Plus(c) => x + c,
             Unary::From(c) => c - x,
             Unary::Times(c) => x * c,

@@ -1,7 +1,8 @@
 //! Whether an op's operands have the kinds and shapes that it is written for. Steps read the arena's bytes by what the op
 //! expects: an operand of another kind would be read as something that it is not.
 
-use super::{Arithmetic, FloatOp, Graph, Movement, Node, NumberOp, Op, Weights, ZeroPoint, broadcast};
+use super::check_float::check_float;
+use super::{Arithmetic, Graph, Movement, Node, NumberOp, Op, Weights, ZeroPoint, broadcast};
 use crate::ElementKind;
 use crate::numbers::is_float;
 
@@ -152,11 +153,8 @@ impl Graph {
                 for i in 0..node.inputs.len() {
                     floats(i)?;
                 }
-                match op {
-                    FloatOp::Binary(_) => fits_broadcast(),
-                    FloatOp::Softmax { axis } | FloatOp::LayerNorm { axis, .. } => within(*axis),
-                    _ => Ok(()),
-                }
+                let shapes: Vec<&[usize]> = (0..node.inputs.len()).map(shape).collect();
+                check_float(op, &shapes, y_shape)
             }
             Op::Movement(movement) => {
                 if (0..node.inputs.len()).any(|i| kind(i) != Some(y_kind)) {

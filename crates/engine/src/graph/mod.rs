@@ -4,13 +4,14 @@
 //! `i8` is quantized; the ops that read it carry its zero point and scale. Numbers follow `docs/numerics.md`.
 
 mod check;
+mod check_float;
 mod float_op;
 mod foreign;
 mod geometry;
 mod number;
 mod quant;
 
-pub use float_op::{Binary, FloatOp, Reduction, broadcast};
+pub use float_op::{Binary, FloatConv, FloatLinear, FloatOp, Reduction, broadcast, broadcast_strides, for_each_pair};
 pub use foreign::{ForeignInput, ForeignOp};
 pub use geometry::{Sampling, Window};
 pub use number::{Arithmetic, Comparison, Fold, Logic, NumberOp};
@@ -310,7 +311,15 @@ impl Graph {
             Op::ConvTranspose(conv) => {
                 outputs(node.inputs[0]) * (conv.outputs / conv.groups * conv.kernel[0] * conv.kernel[1]) as u64
             }
-            Op::MatMul { .. } | Op::Float(FloatOp::MatMul) => {
+            Op::Float(FloatOp::Conv(conv)) => {
+                let area = (conv.kernel[0] * conv.kernel[1]) as u64;
+                if conv.transposed {
+                    outputs(node.inputs[0]) * (conv.outputs / conv.groups) as u64 * area
+                } else {
+                    outputs(node.outputs[0]) * conv.inputs as u64 * area
+                }
+            }
+            Op::MatMul { .. } | Op::Float(FloatOp::MatMul | FloatOp::Linear(_)) => {
                 let inner = self.values[node.inputs[0]].shape.last().copied().unwrap_or(1);
                 outputs(node.outputs[0]) * inner as u64
             }

@@ -1,11 +1,11 @@
-//! Conv, ConvTranspose, Gemm and MatMul over quantized operands.
+//! Conv, ConvTranspose, Gemm and MatMul over quantized operands; those of floats are in `float`.
 
 use super::geometry::{Spatial, is_byte, product_shape, spatial};
 use super::lazy::{Accumulator, Expression, Lazy};
 use super::onnx::{Attributes, as_slice, floats, integers_32};
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;
-use crate::graph::{Conv, Finish, FloatOp, Movement, Op, Weights, ZeroPoint};
+use crate::graph::{Conv, Finish, Movement, Weights, ZeroPoint};
 use crate::tract::kind;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -305,14 +305,7 @@ impl<'a> Importer<'a> {
             let product = self.product(&name, a, b)?;
             return self.done(node, Binding::Lazy(product));
         }
-        let Some(shape) = product_shape(&self.shape(&a), &self.shape(&b)) else { return Ok(Handled::No) };
-        let (a, b) = (self.compute(&a)?, self.compute(&b)?);
-        let float = |id: usize| self.graph.values[id].kind == ElementKind::F32;
-        if !float(a) || !float(b) {
-            return Ok(Handled::No);
-        }
-        let y = self.push(&name, Op::Float(FloatOp::MatMul), &[a, b], ElementKind::F32, &shape)?;
-        self.done(node, Binding::Value(y))
+        self.float_matmul(node, &a, &b)
     }
 }
 
@@ -329,7 +322,7 @@ fn linear(
 }
 
 /// Height and width of a transposed convolution's output.
-fn transposed_size(node: &NodeProto, geometry: &Spatial, size: [usize; 2]) -> Result<[usize; 2], String> {
+pub fn transposed_size(node: &NodeProto, geometry: &Spatial, size: [usize; 2]) -> Result<[usize; 2], String> {
     let extra = node.sizes("output_padding")?.unwrap_or_default();
     if let Some(&[height, width]) = node.sizes("output_shape")?.as_deref() {
         return Ok([height, width]);
@@ -349,7 +342,7 @@ fn transposed_size(node: &NodeProto, geometry: &Spatial, size: [usize; 2]) -> Re
 }
 
 /// The pads of a transposed convolution: given, or whatever its stated output leaves.
-fn transposed_pads(
+pub fn transposed_pads(
     node: &NodeProto,
     geometry: &Spatial,
     size: [usize; 2],

@@ -65,6 +65,16 @@ impl<'a> Importer<'a> {
             "Ceil" => Unary::Ceil,
             "Round" => Unary::Round,
             "Softplus" => Unary::Softplus,
+            "Mish" => Unary::Mish,
+            "Selu" => Unary::Selu(node.float("alpha", 1.673_263_2), node.float("gamma", 1.050_701)),
+            "Celu" => Unary::Celu(node.float("alpha", 1.0)),
+            "ThresholdedRelu" => Unary::ThresholdedRelu(node.float("alpha", 1.0)),
+            "Softsign" => Unary::Softsign,
+            "Swish" => Unary::Silu(node.float("alpha", 1.0)),
+            "QuickGelu" => Unary::Silu(node.float("alpha", 1.702)),
+            "Sign" => Unary::Sign,
+            "Sin" => Unary::Sin,
+            "Cos" => Unary::Cos,
             "Gelu" if node.text("approximate", "none") == "tanh" => Unary::GeluTanh,
             "Gelu" => Unary::Gelu,
             _ => return Ok(Handled::No),
@@ -169,19 +179,16 @@ impl<'a> Importer<'a> {
         }
     }
 
-    /// `max(x, 0) + slope * min(x, 0)`.
+    /// `x`, or `slope * x` where it is negative.
     fn prelu_by_channel(&mut self, node: &'a NodeProto, x: &Binding, slope: &Binding) -> Imported<Handled> {
         let shape = self.shape(x);
         if broadcast(&shape, &self.shape(slope)).as_ref() != Some(&shape) || !self.is_float(slope) || !self.is_float(x)
         {
             return Ok(Handled::No);
         }
-        let (name, float) = (name_of(node), ElementKind::F32);
         let (x, slope) = (self.compute(x)?, self.compute(slope)?);
-        let above = self.push(&name, Op::Unary(Unary::Relu), &[x], float, &shape)?;
-        let below = self.push(&name, Op::Unary(Unary::Clip(f32::NEG_INFINITY, 0.0)), &[x], float, &shape)?;
-        let below = self.push(&name, Op::Float(FloatOp::Binary(Binary::Mul)), &[below, slope], float, &shape)?;
-        let y = self.push(&name, Op::Float(FloatOp::Binary(Binary::Add)), &[above, below], float, &shape)?;
+        let op = Op::Float(FloatOp::Binary(Binary::PRelu));
+        let y = self.push(&name_of(node), op, &[x, slope], ElementKind::F32, &shape)?;
         self.done(node, Binding::Value(y))
     }
 

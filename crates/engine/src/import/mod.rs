@@ -17,6 +17,7 @@
 //! | `fold` | nodes whose inputs are all known, computed at load |
 //! | `attention` | attention as the products that it is made of |
 //! | `branch` | a choice between graphs that is known at load |
+//! | `float` | what is computed in floats |
 //! | `movement` | reshape, transpose, concat, split, slice, depth to space |
 //! | `pad` | pads of a value, of the edge, of what is mirrored or repeated |
 //! | `window` | pools, means, resizing |
@@ -28,6 +29,7 @@ mod attention;
 mod branch;
 mod convolution;
 mod elementwise;
+mod float;
 mod fold;
 pub mod fp32;
 mod geometry;
@@ -267,7 +269,10 @@ impl<'a> Importer<'a> {
             "Size" => self.size_of(node),
             "If" => self.branch(node),
             _ if self.all_constant(node) => self.fold(node),
-            _ => self.computed(node),
+            _ => match self.computed(node)? {
+                Handled::Yes => Ok(Handled::Yes),
+                Handled::No => self.float(node),
+            },
         }?;
         match taken {
             Handled::Yes => Ok(()),
@@ -299,13 +304,13 @@ impl<'a> Importer<'a> {
             "Cast" | "CastLike" => self.cast(node),
             "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Transpose" | "Concat" | "Split" | "Slice" | "Pad"
             | "DepthToSpace" | "SpaceToDepth" => self.movement(node),
-            "ReduceSum" | "ReduceMax" => match self.window(node)? {
+            "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool" | "Resize" | "Upsample" => {
+                self.window(node)
+            }
+            name if name.starts_with("Reduce") => match self.window(node)? {
                 Handled::Yes => Ok(Handled::Yes),
                 Handled::No => self.reduce_whole(node),
             },
-            "ReduceMin" | "ReduceProd" => self.reduce_whole(node),
-            "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool" | "ReduceMean" | "Resize"
-            | "Upsample" => self.window(node),
             "DynamicQuantizeLinear" | "MatMulInteger" | "ConvInteger" => self.dynamic(node),
             name if name.starts_with("QLinear") || name == "QGemm" => self.qlinear(node),
             _ => self.unary(node),

@@ -81,12 +81,20 @@ impl<'a> Importer<'a> {
         if !self.is_float(&held) || rank > 8 {
             return Ok(Handled::No);
         }
-        let x = self.compute(&held)?;
         let kind = match node.op_type.as_str() {
             "ReduceMean" => Reduction::Mean,
             "ReduceSum" => Reduction::Sum,
-            _ => Reduction::Max,
+            "ReduceMax" => Reduction::Max,
+            "ReduceMin" => Reduction::Min,
+            "ReduceProd" => Reduction::Prod,
+            "ReduceL1" => Reduction::L1,
+            "ReduceL2" => Reduction::L2,
+            "ReduceSumSquare" => Reduction::SumSquare,
+            "ReduceLogSum" => Reduction::LogSum,
+            "ReduceLogSumExp" => Reduction::LogSumExp,
+            _ => return Ok(Handled::No),
         };
+        let x = self.compute(&held)?;
         let name = name_of(node);
         let y = self.push(&name, Op::Float(FloatOp::Reduce { kind, axes }), &[x], ElementKind::F32, &kept)?;
         let y = self.move_value(&name, y, Movement::Reshape, &to)?;

@@ -11,6 +11,7 @@
 //! | `tiles` | convolutions cut into tiles |
 //! | `winograd` | 3×3 convolutions with fewer multiplications, for sets without dot products |
 //! | `reference` | the set `scalar`: the reference implementation, in plain Rust |
+//! | `float/` | float ops, compiled for each instruction set |
 //! | `copy`, `portable` | steps with one implementation for every CPU |
 //! | `x86_64/`, `aarch64/` | kernels by instruction set |
 //!
@@ -30,6 +31,7 @@ pub mod conv;
 pub mod copy;
 pub mod depthwise;
 pub mod epilogue;
+pub mod float;
 mod grid;
 pub mod portable;
 pub mod quantize;

@@ -4,6 +4,7 @@ use super::add::{AddStep, for_each_contiguous_run};
 use super::arena::Arena;
 use super::conv::{ConvStep, ConvWeights, PackedConv};
 use super::depthwise::{DepthwiseStep, DepthwiseWeights, PackedDepthwise};
+use super::float::Isa;
 use super::quantize::{self, QuantParams};
 
 /// One instruction set's kernels.
@@ -47,6 +48,11 @@ pub trait Kernels: Sync {
             // SAFETY: the offsets are rows of checked views.
             unsafe { self.add_contiguous(step, [arena.at(a), arena.at(b)], arena.at(y), count) }
         });
+    }
+
+    /// What float ops are compiled for.
+    fn float_isa(&self) -> Isa {
+        Isa::PLAIN
     }
 
     /// Floats to bytes.

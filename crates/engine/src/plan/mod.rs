@@ -170,6 +170,7 @@ fn weights_bytes(step: &Step) -> usize {
     match step {
         Step::Conv(step) => step.packed.weights.len() + 8 * step.packed.bias.len() + 4 * step.taps.len(),
         Step::Depthwise(step) => step.packed.weights.len() + 8 * step.packed.bias.len(),
+        Step::Float(step) => step.weights_bytes(),
         Step::Lut { .. } => 256,
         Step::Softmax { .. } => 1024,
         _ => 0,

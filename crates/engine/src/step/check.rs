@@ -20,6 +20,7 @@ use crate::kernels::access::{Access, Span};
 use crate::kernels::arena::{SLACK, View};
 use crate::kernels::conv::{Algorithm, ConvStep};
 use crate::kernels::depthwise::DepthwiseStep;
+use crate::kernels::float::Operand;
 use crate::kernels::portable::StoredZeroPoint;
 
 /// A step that was checked against the size of the arena; the only kind that can be run.
@@ -51,6 +52,7 @@ impl CheckedStep {
         let whole = match &step {
             Step::Conv(step) => is_whole_conv(step, arena_bytes, scratch_bytes),
             Step::Depthwise(step) => is_whole_depthwise(step),
+            Step::Float(step) => step.is_whole(arena_bytes, scratch_bytes),
             _ => true,
         };
         if !whole {
@@ -145,14 +147,15 @@ fn accesses(step: &Step) -> (Vec<Access>, Vec<Access>) {
         }
         Step::Quantize { x, y, .. } | Step::Cast { x, y } => (vec![tensor(x)], vec![tensor(y)]),
         Step::Number { x, y, .. } => (x.iter().map(tensor).collect(), vec![tensor(y)]),
-        Step::Dequantize { x, y, .. } | Step::Unary { x, y, .. } => {
-            (vec![tensor(x)], vec![contiguous(*y, x.len() * 4)])
-        }
+        Step::Dequantize { x, y, .. } => (vec![tensor(x)], vec![contiguous(*y, x.len() * 4)]),
         Step::DynamicQuantize { x, y, scale, zero_point } => {
             let writes = vec![contiguous(*y, x.len()), contiguous(*scale, 4), contiguous(*zero_point, 1)];
             (vec![tensor(x)], writes)
         }
-        Step::Float { x, y, .. } => (x.iter().map(tensor).collect(), vec![tensor(y)]),
+        Step::Float(step) => {
+            let operand = |operand: &Operand| contiguous(operand.at, operand.len * 4);
+            (step.x.iter().map(operand).collect(), vec![operand(&step.y)])
+        }
         Step::Island { x, y, .. } => (x.iter().map(tensor).collect(), y.iter().map(tensor).collect()),
     }
 }

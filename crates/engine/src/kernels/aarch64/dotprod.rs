@@ -10,6 +10,7 @@ use crate::kernels::arena::{AlignedBytes, Arena, SIGNED};
 use crate::kernels::conv::{ConvStep, ConvWeights, PackedConv};
 use crate::kernels::depthwise::{DepthwiseStep, DepthwiseWeights, PackedDepthwise, for_each_row_group};
 use crate::kernels::epilogue::Epilogue;
+use crate::kernels::float::Isa;
 use crate::kernels::quantize::{QuantParams, quantize_by_reciprocal};
 use crate::kernels::tiles::{Tile, TileKernel, for_each_tile};
 use std::arch::aarch64::*;
@@ -317,6 +318,10 @@ impl Kernels for Dotprod {
 
     fn signed(&self) -> bool {
         SIGNED
+    }
+
+    fn float_isa(&self) -> Isa {
+        Isa::NEON
     }
 
     fn split_outputs(&self, outputs: usize) -> usize {

@@ -10,6 +10,7 @@ use crate::kernels::add::AddStep;
 use crate::kernels::arena::{AlignedBytes, Arena, SIGNED};
 use crate::kernels::conv::{Algorithm, ConvStep, ConvWeights, PackedConv};
 use crate::kernels::depthwise::{DepthwiseStep, DepthwiseWeights, PackedDepthwise};
+use crate::kernels::float::Isa;
 use crate::kernels::quantize::QuantParams;
 use crate::kernels::tiles::{Tile, TileKernel, for_each_tile};
 use std::arch::aarch64::*;
@@ -132,6 +133,10 @@ impl Kernels for I8mm {
 
     fn signed(&self) -> bool {
         SIGNED
+    }
+
+    fn float_isa(&self) -> Isa {
+        Isa::NEON
     }
 
     fn pack(&self, from: &ConvWeights) -> PackedConv {

@@ -10,6 +10,7 @@ use crate::kernels::add::AddStep;
 use crate::kernels::arena::{AlignedBytes, Arena, SIGNED};
 use crate::kernels::conv::{Algorithm, ConvStep, ConvWeights, PackedConv};
 use crate::kernels::depthwise::{DepthwiseStep, DepthwiseWeights, PackedDepthwise, for_each_row_group};
+use crate::kernels::float::Isa;
 use crate::kernels::quantize::{QuantParams, quantize_by_reciprocal};
 use crate::kernels::tiles::{Tile, TileKernel, for_each_tile};
 use crate::kernels::{Kernels, winograd};
@@ -216,6 +217,10 @@ impl Kernels for Neon {
 
     fn signed(&self) -> bool {
         SIGNED
+    }
+
+    fn float_isa(&self) -> Isa {
+        Isa::NEON
     }
 
     fn pack(&self, from: &ConvWeights) -> PackedConv {

@@ -6,6 +6,8 @@
 
 mod add_pool;
 mod convolution;
+mod float;
+mod float_math;
 mod quantize_copy;
 mod shared_buffers;
 

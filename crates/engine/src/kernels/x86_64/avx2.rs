@@ -4,6 +4,7 @@
 use super::set::{Set, row_kernels, tile_table};
 use super::simd::{AddParams, ByteEpilogue, Simd};
 use super::winograd::{Pairs, winograd_methods};
+use crate::kernels::float::Isa;
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
@@ -18,6 +19,8 @@ pub static SET: Set<Avx2> = Set {
     winograd: winograd_methods!(Avx2, "avx2,fma", 1: [1 2 3 4 5 6 7 8 9 10 11 12], 2: [1 2 3 4 5 6]),
     quantize,
     dequantize,
+    // SAFETY: `available` hands the set out where the CPU has these features only.
+    float: unsafe { Isa::avx2() },
     simd: PhantomData,
 };
 

@@ -4,6 +4,7 @@ use super::avxvnni::eight_lanes;
 use super::set::{Set, row_kernels, tile_table};
 use super::simd::{AddParams, ByteEpilogue, Simd};
 use super::winograd::{Pairs, winograd_methods};
+use crate::kernels::float::Isa;
 use std::arch::asm;
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
@@ -25,6 +26,8 @@ pub static SET: Set<Avx512> = Set {
     winograd: winograd_methods!(Avx512, "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni", 1: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], 2: [1 2 3 4 5 6 7 8 9 10 11 12], 3: [1 2 3 4 5 6 7 8], 4: [1 2 3 4 5 6]),
     quantize,
     dequantize,
+    // SAFETY: `available` hands the set out where the CPU has these features only.
+    float: unsafe { Isa::avx512() },
     simd: PhantomData,
 };
 

@@ -4,6 +4,7 @@ use super::avx2::eight_pairs;
 use super::set::{Set, row_kernels, tile_table};
 use super::simd::{AddParams, ByteEpilogue, Simd};
 use super::winograd::{Pairs, winograd_methods};
+use crate::kernels::float::Isa;
 use std::arch::asm;
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
@@ -25,6 +26,8 @@ pub static SET: Set<AvxVnni> = Set {
     winograd: winograd_methods!(AvxVnni, "avx2,fma,avxvnni", 1: [1 2 3 4 5 6 7 8 9 10 11 12], 2: [1 2 3 4 5 6]),
     quantize,
     dequantize,
+    // SAFETY: `available` hands the set out where the CPU has these features only.
+    float: unsafe { Isa::avx2() },
     simd: PhantomData,
 };
 

@@ -10,6 +10,7 @@ use crate::kernels::add::AddStep;
 use crate::kernels::arena::{AlignedBytes, Arena, SIGNED};
 use crate::kernels::conv::{Algorithm, ConvStep, ConvWeights, PackedConv};
 use crate::kernels::depthwise::{DepthwiseStep, DepthwiseWeights, PackedDepthwise, for_each_row_group};
+use crate::kernels::float::Isa;
 use crate::kernels::quantize::QuantParams;
 use crate::kernels::tiles::{TileKernel, for_each_tile};
 use crate::kernels::winograd::{self, Method};
@@ -27,6 +28,7 @@ pub struct Set<S> {
     pub winograd: &'static [Method],
     pub quantize: unsafe fn(&[f32], &mut [u8], QuantParams),
     pub dequantize: unsafe fn(&[u8], &mut [f32], QuantParams),
+    pub float: Isa,
     pub simd: PhantomData<fn() -> S>,
 }
 
@@ -45,6 +47,10 @@ impl<S: Simd> Kernels for Set<S> {
 
     fn signed(&self) -> bool {
         SIGNED
+    }
+
+    fn float_isa(&self) -> Isa {
+        self.float
     }
 
     fn split_outputs(&self, outputs: usize) -> usize {

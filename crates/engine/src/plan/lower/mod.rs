@@ -5,10 +5,12 @@
 //! | `values` | values as steps see them |
 //! | `convolution` | convolutions and matrix products with constant weights |
 //! | `movement` | ops that only move elements |
+//! | `float` | float ops |
 //! | `ops` | all other ops |
 //! | `fuse_add` | sums that are computed with the convolution before them |
 
 mod convolution;
+mod float;
 mod fuse_add;
 mod movement;
 mod ops;

@@ -2,10 +2,10 @@
 
 use super::Lowering;
 use crate::ElementKind;
-use crate::float::broadcast_strides;
-use crate::graph::{Finish, FloatOp, Node, Op, ValueId, ZeroPoint};
+use crate::graph::{Finish, Node, Op, ValueId, ZeroPoint, broadcast_strides, for_each_pair};
 use crate::kernels::add::AddStep;
 use crate::kernels::epilogue::Epilogue;
+use crate::kernels::float::FloatKernel;
 use crate::kernels::portable::{BilinearStep, MatMulStep, MulStep, PoolKind, PoolingStep};
 use crate::step::Step;
 use std::sync::Arc;
@@ -84,11 +84,8 @@ impl Lowering {
             }
             Op::Movement(movement) => self.movement(&inputs, y, movement)?,
             Op::Constant(_) => {}
-            Op::Unary(function) => {
-                let (x, y) = (self.row_major_tensor(x), self.row_major_tensor(y).at);
-                self.steps.push(Step::Unary { function, x, y });
-            }
-            Op::Float(op) => self.float(op, &inputs, y),
+            Op::Unary(function) => self.float_step(FloatKernel::Unary(function), &inputs, y),
+            Op::Float(op) => self.float(&op, &inputs, y),
             Op::Cast => {
                 let (x, y) = (self.row_major_tensor(x), self.row_major_tensor(y));
                 self.steps.push(Step::Cast { x, y });
@@ -115,25 +112,6 @@ impl Lowering {
         (stored, inner)
     }
 
-    fn float(&mut self, op: FloatOp, inputs: &[ValueId], y: ValueId) {
-        let shape = self.shape(y);
-        let strides = match &op {
-            FloatOp::Binary(_) => {
-                [broadcast_strides(self.shape(inputs[0]), shape), broadcast_strides(self.shape(inputs[1]), shape)]
-            }
-            FloatOp::MatMul => {
-                let batch = &shape[..shape.len() - 2];
-                let of = |id: ValueId| broadcast_strides(&self.shape(id)[..self.shape(id).len() - 2], batch);
-                [of(inputs[0]), of(inputs[1])]
-            }
-            FloatOp::Reduce { .. } => [broadcast_strides(shape, self.shape(inputs[0])), Vec::new()],
-            _ => [Vec::new(), Vec::new()],
-        };
-        let x = inputs.iter().map(|&id| self.row_major_tensor(id)).collect();
-        let y = self.row_major_tensor(y);
-        self.steps.push(Step::Float { op, x, y, strides });
-    }
-
     fn matmul(&mut self, [a_id, b_id]: [ValueId; 2], y: ValueId, a: ZeroPoint, b: ZeroPoint, finish: &Finish) {
         let (a_shape, b_shape, shape) = (self.shape(a_id), self.shape(b_id), self.shape(y));
         let rank = shape.len();
@@ -143,7 +121,7 @@ impl Lowering {
         let a_steps = broadcast_strides(&a_shape[..a_shape.len() - 2], batch);
         let b_steps = broadcast_strides(&b_shape[..b_shape.len() - 2], batch);
         let mut batches = Vec::new();
-        crate::float::for_each_pair(batch, &a_steps, &b_steps, |_, a, b| {
+        for_each_pair(batch, &a_steps, &b_steps, |_, a, b| {
             batches.push((a * size[0] * k, b * k * size[2]));
         });
         let (epilogue, scale) = self.epilogue(self.kind(y), finish);
