@@ -6,6 +6,7 @@ use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 fn main() -> ExitCode {
     match run() {
@@ -41,6 +42,14 @@ fn run() -> Result<(), Box<dyn Error>> {
         session.set_input(i, input)?;
     }
     session.run()?;
+    let mut times: Vec<_> = (0..9)
+        .map(|_| {
+            let start = Instant::now();
+            session.run().map(|()| start.elapsed())
+        })
+        .collect::<Result<_, _>>()?;
+    times.sort_unstable();
+    println!("median time {:.3} ms of {} runs", times[times.len() / 2].as_secs_f64() * 1e3, times.len());
     for (i, output) in session.outputs().iter().enumerate() {
         println!("output {i}: {output}");
         if let Some(path) = files.get(i) {

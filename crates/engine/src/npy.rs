@@ -195,10 +195,10 @@ mod tests {
             assert!(read(&good[..cut]).is_err(), "cut to {cut} bytes");
         }
         let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
-        let header = "{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }";
+        let header = "{'descr': '<c8', 'fortran_order': False, 'shape': (2,), }";
         bytes.extend(format!("{header:<117}\n").bytes());
         bytes.extend([0; 16]);
-        assert!(read(&bytes).unwrap_err().to_string().contains("elements are <f8"));
+        assert!(read(&bytes).unwrap_err().to_string().contains("elements are <c8"));
         let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
         let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (99999999999,), }";
         bytes.extend(format!("{header:<117}\n").bytes());

@@ -8,7 +8,7 @@ use crate::numbers::is_float;
 use tract_onnx::pb::NodeProto;
 
 /// The most that a tensor is padded with on one side.
-const MOST: i64 = 1 << 16;
+const MOST: u64 = 1 << 16;
 
 impl<'a> Importer<'a> {
     pub(super) fn pad(&mut self, node: &'a NodeProto, held: &Binding) -> Imported<Handled> {
@@ -70,7 +70,10 @@ impl<'a> Importer<'a> {
                 axes.iter().map(|&axis| super::axis(axis, rank)).collect::<Result<Vec<_>, _>>()?
             }
         };
-        if list.len() != 2 * axes.len() || list.iter().any(|pad| pad.abs() > MOST) {
+        if let Some(pad) = list.iter().find(|pad| pad.unsigned_abs() > MOST) {
+            return Err(format!("a pad of {pad}: a tensor may have {MOST} on each side").into());
+        }
+        if list.len() != 2 * axes.len() {
             return Err(format!("pads {list:?} do not fit {} axes", axes.len()).into());
         }
         let mut pads = vec![[0; 2]; rank];
