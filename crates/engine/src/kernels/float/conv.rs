@@ -3,6 +3,7 @@
 
 use super::isa::{Lanes, Loop};
 use super::product::{Start, Tile, panel, rows};
+use super::strided::copy_strided;
 use crate::kernels::arena::Arena;
 use crate::kernels::grid::thread_share;
 use std::ops::Range;
@@ -183,15 +184,8 @@ impl Loop for ConvRun<'_> {
                     // is this thread's part of a checked step.
                     unsafe { rows::<L>(tile) };
                     if scattered {
-                        for (row, from) in rest.chunks_exact(width).take(count).enumerate() {
-                            for (pixel, &value) in pixels.clone().zip(from) {
-                                let (r, c) = (pixel / phase.columns.count, pixel % phase.columns.count);
-                                let place = (phase.rows.start + r * phase.rows.step) * op.output[1]
-                                    + phase.columns.start
-                                    + c * phase.columns.step;
-                                self.arena.write::<f32>(y + (row * size + place) * 4, 1)[0] = value;
-                            }
-                        }
+                        let size = (y, size);
+                        scatter(op, phase, self.arena, size, pixels, rest.chunks_exact(width).take(count));
                     }
                 }
             }
@@ -204,6 +198,36 @@ impl Loop for ConvRun<'_> {
 fn is_direct(op: &Conv, phase: &Phase) -> bool {
     let same = |axis: &Axis, size: usize| axis.taps == [0] && axis.stride == 1 && axis.count == size;
     same(&phase.rows, op.input[0]) && same(&phase.columns, op.input[1])
+}
+
+/// Writes panels of a phase between those of the others: rows of so many pixels, one for each output from byte `y` on.
+#[inline(always)]
+fn scatter<'a>(
+    op: &Conv,
+    phase: &Phase,
+    arena: Arena,
+    (y, size): (usize, usize),
+    pixels: Range<usize>,
+    rows: impl Iterator<Item = &'a [f32]>,
+) {
+    let columns = &phase.columns;
+    let (first_row, first_column) = (pixels.start / columns.count, pixels.start % columns.count);
+    for (output, from) in rows.enumerate() {
+        let (mut row, mut column, mut done) = (first_row, first_column, 0);
+        while done < pixels.len() {
+            let run = (columns.count - column).min(pixels.len() - done);
+            let line = (phase.rows.start + row * phase.rows.step) * op.output[1];
+            let to = y + (output * size + line + columns.start + column * columns.step) * 4;
+            let from = &from[done..done + run];
+            // Other threads write between these elements: no slice may cover them.
+            for (i, &value) in from.iter().enumerate() {
+                // SAFETY: an element of this thread's part of a checked step; phases lie within the output.
+                unsafe { arena.at(to + i * columns.step * 4).cast::<f32>().write(value) };
+            }
+            done += run;
+            (row, column) = (row + 1, 0);
+        }
+    }
 }
 
 /// The inputs of so many output pixels: a row of a panel for each channel and tap, 0 where a tap lies outside the picture and
@@ -226,7 +250,7 @@ fn gather<L: Lanes>(op: &Conv, phase: &Phase, x: &[f32], pixels: Range<usize>, t
                     match usize::try_from(from).ok().filter(|&from| from < height) {
                         Some(from) => {
                             let first = (column * columns.stride) as isize + right;
-                            line_of(&channel[from * line..][..line], first, columns.stride, to);
+                            copy_strided(&channel[from * line..][..line], first, columns.stride, to);
                         }
                         None => to.fill(0.0),
                     }
@@ -236,25 +260,5 @@ fn gather<L: Lanes>(op: &Conv, phase: &Phase, x: &[f32], pixels: Range<usize>, t
                 to[done..].fill(0.0);
             }
         }
-    }
-}
-
-/// Every `stride`-th element from `first` on; 0 outside.
-#[inline(always)]
-fn line_of(line: &[f32], first: isize, stride: usize, to: &mut [f32]) {
-    let before = ((-first).max(0) as usize).div_ceil(stride).min(to.len());
-    let start = (first + (before * stride) as isize) as usize;
-    let inside = line.len().saturating_sub(start).div_ceil(stride).min(to.len() - before);
-    to[..before].fill(0.0);
-    to[before + inside..].fill(0.0);
-    let (to, from) = (&mut to[before..before + inside], line.get(start..).unwrap_or_default());
-    match stride {
-        1 => to.copy_from_slice(&from[..inside]),
-        2 => {
-            for (i, to) in to.iter_mut().enumerate() {
-                *to = from[2 * i];
-            }
-        }
-        _ => to.iter_mut().zip(from.iter().step_by(stride)).for_each(|(to, &from)| *to = from),
     }
 }

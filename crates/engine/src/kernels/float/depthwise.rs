@@ -2,6 +2,7 @@
 //! that what neighbouring outputs read through one tap lies side by side.
 
 use super::isa::{Lanes, Loop};
+use super::strided::copy_strided;
 use crate::kernels::arena::Arena;
 use crate::kernels::grid::thread_share;
 use std::sync::Arc;
@@ -27,9 +28,22 @@ pub struct Depthwise {
     pub weights: Arc<[f32]>,
     /// One number an output, or none.
     pub bias: Vec<f32>,
+    /// [`Depthwise::tap_offsets`].
+    pub taps: Vec<usize>,
 }
 
 impl Depthwise {
+    /// Where in a padded plane each tap of the first output lies.
+    pub fn tap_offsets(&self) -> Vec<usize> {
+        let (_, columns) = self.padded();
+        let stride = self.stride[1];
+        let offset = |ky: usize, kx: usize| {
+            let right = kx * self.dilation[1];
+            (ky * self.dilation[0] * stride + right % stride) * columns + right / stride
+        };
+        (0..self.kernel[0]).flat_map(|ky| (0..self.kernel[1]).map(move |kx| offset(ky, kx))).collect()
+    }
+
     /// Rows that the taps reach, and columns of one remainder by the stride.
     fn padded(&self) -> (usize, usize) {
         let reach = |axis: usize| {
@@ -62,6 +76,7 @@ impl Loop for DepthwiseRun<'_> {
     fn run<L: Lanes>(self) {
         let op = self.op;
         let [height, width] = op.input;
+        let row_step = op.stride[0] * op.stride[1] * op.padded().1;
         let (taps, size) = (op.kernel[0] * op.kernel[1], op.output[0] * op.output[1]);
         for plane in thread_share(op.images * op.channels, self.part.0, self.part.1) {
             spread(op, &self.x[plane * height * width..][..height * width], self.scratch);
@@ -75,12 +90,13 @@ impl Loop for DepthwiseRun<'_> {
                     let mut done = 0;
                     while done < y.len() {
                         let to = &mut y[done..];
+                        let from = &self.scratch[row * row_step + done..];
                         // As few vectors as the rest needs.
                         let columns = match to.len().div_ceil(L::COUNT) {
-                            1 => sums::<L, 1>(op, weights, bias, self.scratch, row, done, to),
-                            2 => sums::<L, 2>(op, weights, bias, self.scratch, row, done, to),
-                            3 => sums::<L, 3>(op, weights, bias, self.scratch, row, done, to),
-                            _ => sums::<L, VECTORS>(op, weights, bias, self.scratch, row, done, to),
+                            1 => sums::<L, 1>(&op.taps, weights, bias, from, to),
+                            2 => sums::<L, 2>(&op.taps, weights, bias, from, to),
+                            3 => sums::<L, 3>(&op.taps, weights, bias, from, to),
+                            _ => sums::<L, VECTORS>(&op.taps, weights, bias, from, to),
                         };
                         done += columns;
                     }
@@ -103,55 +119,25 @@ fn spread(op: &Depthwise, x: &[f32], to: &mut [f32]) {
         let from = &x[from * width..][..width];
         for (phase, to) in to.chunks_exact_mut(columns).enumerate() {
             // Position `phase + i * stride` of the padded row.
-            let before = op.pads[1].saturating_sub(phase).div_ceil(stride).min(columns);
-            let start = phase + before * stride - op.pads[1].min(phase + before * stride);
-            let inside = width.saturating_sub(start).div_ceil(stride).min(columns - before);
-            to[..before].fill(0.0);
-            to[before + inside..].fill(0.0);
-            let (to, from) = (&mut to[before..before + inside], from.get(start..).unwrap_or_default());
-            match stride {
-                1 => to.copy_from_slice(&from[..inside]),
-                2 => {
-                    for (i, to) in to.iter_mut().enumerate() {
-                        *to = from[2 * i];
-                    }
-                }
-                _ => to.iter_mut().zip(from.iter().step_by(stride)).for_each(|(to, &from)| *to = from),
-            }
+            copy_strided(from, phase as isize - op.pads[1] as isize, stride, to);
         }
     }
 }
 
-/// `V` vectors of outputs of a row, from `column` on, into `to` as far as it reaches; returns how many.
+/// `V` vectors of outputs, as many of them as `to` holds; the first one's taps are offsets in `plane`. Returns how many.
 #[inline(always)]
-fn sums<L: Lanes, const V: usize>(
-    op: &Depthwise,
-    weights: &[f32],
-    bias: f32,
-    plane: &[f32],
-    row: usize,
-    column: usize,
-    to: &mut [f32],
-) -> usize {
-    let (_, columns) = op.padded();
-    let stride = op.stride[1];
+fn sums<L: Lanes, const V: usize>(taps: &[usize], weights: &[f32], bias: f32, plane: &[f32], to: &mut [f32]) -> usize {
     let mut sum = [L::splat(bias); V];
-    let mut weights = weights.iter();
-    for ky in 0..op.kernel[0] {
-        let line = (row * op.stride[0] + ky * op.dilation[0]) * stride * columns;
-        for kx in 0..op.kernel[1] {
-            let right = kx * op.dilation[1];
-            let from = &plane[line + right % stride * columns + right / stride + column..][..V * L::COUNT];
-            let Some(&weight) = weights.next() else { return to.len() };
-            let weight = L::splat(weight);
-            for (v, sum) in sum.iter_mut().enumerate() {
-                // SAFETY: within `from`.
-                *sum = weight.mul_add(unsafe { L::load(from.as_ptr().add(v * L::COUNT)) }, *sum);
-            }
+    for (&tap, &weight) in taps.iter().zip(weights) {
+        let from = &plane[tap..][..V * L::COUNT];
+        let weight = L::splat(weight);
+        for (v, sum) in sum.iter_mut().enumerate() {
+            // SAFETY: within `from`.
+            *sum = weight.mul_add(unsafe { L::load(from.as_ptr().add(v * L::COUNT)) }, *sum);
         }
     }
-    let mut whole = [0.0f32; 64];
     let count = to.len().min(V * L::COUNT);
+    let mut whole = [0.0f32; 64];
     for (v, sum) in sum.iter().enumerate() {
         // SAFETY: within `to`, or within the list, which holds four vectors of any set.
         unsafe {

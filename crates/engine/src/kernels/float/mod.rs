@@ -6,6 +6,7 @@
 //! | `x86_64`, `aarch64` | the instruction sets |
 //! | `math` | `exp`, `log`, `tanh`, `erf` |
 //! | `unary`, `binary` | functions of one number, and of two that are broadcast |
+//! | `strided` | rows read at a stride |
 //! | `product` | matrix products |
 //! | `conv`, `depthwise` | convolutions |
 //! | `pool`, `resize` | pools and bilinear resizing |
@@ -37,6 +38,7 @@ pub mod product;
 pub mod reduce;
 pub mod resize;
 mod step;
+mod strided;
 mod unary;
 
 pub use isa::Isa;

@@ -1,6 +1,7 @@
 //! Pools over float planes; windows are cut off at the border. Vectors run along a row of outputs, one tap after the other.
 
 use super::isa::{Lanes, Loop};
+use super::strided::zip_strided;
 use crate::graph::Window;
 use crate::kernels::arena::Arena;
 use crate::kernels::grid::thread_share;
@@ -44,6 +45,13 @@ impl Pool {
         first.min(end)..end
     }
 
+    /// Outputs all of whose taps lie within the input.
+    #[inline(always)]
+    fn whole(&self, axis: usize) -> Range<usize> {
+        let (first, last) = (self.outputs_of(axis, 0), self.outputs_of(axis, self.window.kernel[axis] - 1));
+        first.start.min(last.end)..last.end
+    }
+
     /// Taps of an output that count in a mean: those within the input, or within its padding too.
     #[inline(always)]
     fn count(&self, axis: usize, out: usize) -> usize {
@@ -77,27 +85,21 @@ impl Loop for PoolRun<'_> {
                     let first = inside.start * window.stride[1] + kx * window.dilation[1] - window.pads[1];
                     let x = &x[iy * width + first..(iy + 1) * width];
                     let y = &mut y[inside];
-                    match (op.kind, window.stride[1]) {
-                        (PoolKind::Max, 1) => y.iter_mut().zip(x).for_each(|(y, &x)| *y = greater(*y, x)),
-                        (PoolKind::Max, 2) => {
-                            for (i, y) in y.iter_mut().enumerate() {
-                                *y = greater(*y, x[2 * i]);
-                            }
-                        }
-                        (PoolKind::Max, stride) => {
-                            y.iter_mut().zip(x.iter().step_by(stride)).for_each(|(y, &x)| *y = greater(*y, x));
-                        }
-                        (PoolKind::Average, 1) => y.iter_mut().zip(x).for_each(|(y, &x)| *y += x),
-                        (PoolKind::Average, stride) => {
-                            y.iter_mut().zip(x.iter().step_by(stride)).for_each(|(y, &x)| *y += x);
-                        }
+                    if op.kind == PoolKind::Max {
+                        zip_strided(y, x, window.stride[1], |y, x| *y = greater(*y, x));
+                    } else {
+                        zip_strided(y, x, window.stride[1], |y, x| *y += x);
                     }
                 }
             }
             if op.kind == PoolKind::Average {
                 let down = op.count(0, row);
-                for (column, y) in y.iter_mut().enumerate() {
-                    *y /= (down * op.count(1, column)) as f32;
+                // Between the borders all taps count.
+                let whole = op.whole(1);
+                let full = (down * window.kernel[1]) as f32;
+                y[whole.clone()].iter_mut().for_each(|y| *y /= full);
+                for column in (0..whole.start).chain(whole.end..columns) {
+                    y[column] /= (down * op.count(1, column)) as f32;
                 }
             }
         }

@@ -151,7 +151,8 @@ impl FloatStep {
                 let outputs = op.channels * op.outputs;
                 product(&[op.images, op.channels, op.input[0], op.input[1]]) == Some(len(0))
                     && product(&[op.images, outputs, op.output[0], op.output[1]]) == Some(self.y.len)
-                    && op.weights.len() == outputs * op.kernel[0] * op.kernel[1]
+                    && op.weights.len() == outputs * op.taps.len()
+                    && op.taps == op.tap_offsets()
                     && (op.bias.is_empty() || op.bias.len() == outputs)
             }
             FloatKernel::Pool(op) => {

@@ -94,7 +94,8 @@ impl Lowering {
         if inputs == 1 && groups > 1 && !conv.transposed {
             let weights = Arc::clone(&conv.weights);
             let channels = groups;
-            return FloatKernel::Depthwise(Depthwise {
+            let taps = Vec::new();
+            let mut op = Depthwise {
                 images,
                 channels,
                 outputs,
@@ -106,7 +107,10 @@ impl Lowering {
                 pads,
                 weights,
                 bias,
-            });
+                taps,
+            };
+            op.taps = op.tap_offsets();
+            return FloatKernel::Depthwise(op);
         }
         let phases = if conv.transposed {
             transposed_phases(conv, output)
