@@ -1,7 +1,7 @@
 //! `lineside compare`: two models on the same data.
 
 use super::WrongArguments;
-use super::comparison_text::{default_threads, print_costs, print_outputs, print_verdict};
+use super::comparison_text::{default_threads, print_costs, print_outputs, print_verdict, warn_of_unread};
 use super::progress::ProgressReporter;
 use super::samples::{ModelSamples, PreProcessing};
 use crate::escape::one_line;
@@ -69,6 +69,7 @@ pub fn run(arguments: &CompareArguments) -> anyhow::Result<ExitCode> {
     progress.finish();
     let names = || format!("{} and {}", arguments.a.display(), arguments.b.display());
     let comparison = comparison.with_context(names)?;
+    warn_of_unread(&comparison.unread, samples.len());
     let parts = if arguments.layers {
         let mut few = Few(&mut samples);
         layers([&a, &b], &mut few, threads).with_context(names)?

@@ -1,12 +1,20 @@
 //! What `compare` and `quantize` say of two models.
 
 use crate::escape::one_line;
-use lineside_quantize::{Comparison, Cost, Verdict};
+use lineside_quantize::{Comparison, Cost, UnreadSample, Verdict};
 use std::io::Write;
 
 /// All cores, four at most.
 pub(super) fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4))
+}
+
+/// Samples that were left out, and why the first of them.
+pub(super) fn warn_of_unread(unread: &[UnreadSample], of: usize) {
+    if let Some(first) = unread.first() {
+        let count = unread.len();
+        log::warn!("{count} of {of} samples cannot be read and are left out; the first: {}", one_line(&first.reason));
+    }
 }
 
 /// How near the outputs are.

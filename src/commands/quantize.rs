@@ -1,6 +1,6 @@
 //! `lineside quantize`: INT8 from a float model and pictures or arrays.
 
-use super::comparison_text::{default_threads, print_costs, print_outputs, print_verdict};
+use super::comparison_text::{default_threads, print_costs, print_outputs, print_verdict, warn_of_unread};
 use super::outputs::check_output;
 use super::progress::ProgressReporter;
 use super::samples::{ModelSamples, PreProcessing};
@@ -9,7 +9,7 @@ use crate::files;
 use crate::sink::write_durably;
 use anyhow::Context;
 use lineside_engine::Model;
-use lineside_quantize::{Comparison, Method, Options, Quantized, Samples, Stage, compare, quantize};
+use lineside_quantize::{Comparison, Method, Options, Quantized, Samples, Stage, compare, is_held_out, quantize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -102,6 +102,7 @@ pub fn run(arguments: &QuantizeArguments) -> anyhow::Result<ExitCode> {
     for kept in &quantized.report.unknown_keep {
         log::warn!("--keep {}: no node, output of a node or operator has this name", one_line(kept));
     }
+    warn_of_unread(&quantized.report.unread, samples.len());
     write_durably(&arguments.out, |out| out.write_all(&quantized.bytes))
         .with_context(|| arguments.out.display().to_string())?;
     // On what nothing was taken from, where there is any.
@@ -132,7 +133,8 @@ struct HeldOut<'a> {
 
 impl HeldOut<'_> {
     fn new(samples: &mut ModelSamples, only_held_out: bool) -> HeldOut<'_> {
-        let indices = (0..samples.len()).filter(|index| !only_held_out || index % 10 == 9).collect();
+        let count = samples.len();
+        let indices = (0..count).filter(|&index| !only_held_out || is_held_out(index, count)).collect();
         HeldOut { samples, indices }
     }
 }

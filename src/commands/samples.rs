@@ -114,6 +114,10 @@ impl Samples for ModelSamples {
             }
         }
     }
+
+    fn name(&self, index: usize) -> String {
+        self.files().get(index).map_or_else(|| format!("sample {index}"), |path| path.display().to_string())
+    }
 }
 
 /// Pictures of files, one sample each.

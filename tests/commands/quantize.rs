@@ -70,6 +70,32 @@ fn from_a_float_model_and_a_folder_of_pictures_to_one_that_is_compared() {
 }
 
 #[test]
+fn a_picture_that_cannot_be_read_is_named_and_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = pictures(folder.path(), 20);
+    // One of those that are held out, and two of the others.
+    for name in ["009.png", "003.png", "012.png"] {
+        std::fs::write(pictures.join(name), "no picture").unwrap();
+    }
+    let (model, out, report) = (small(), folder.path().join("int8.onnx"), folder.path().join("report.json"));
+    let calls = [
+        vec!["quantize", arg(&model), arg(&out), "--calibrate", arg(&pictures), "--report", arg(&report)],
+        vec!["compare", arg(&model), arg(&model), "--data", arg(&pictures), "--layers"],
+    ];
+    for call in calls {
+        let output = lineside().args(&call).args(BYTES).args(["--size", "32x32"]).output().unwrap();
+        let errors = text(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+        assert!(errors.contains("3 of 20 samples cannot be read and are left out"), "{errors}");
+        assert_eq!(errors.matches("003.png").count(), 1, "{errors}");
+    }
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
+    let quantization = &json["quantization"];
+    assert_eq!((quantization["calibrated"].as_u64(), quantization["held_out"].as_u64()), (Some(16), Some(1)), "{json}");
+    assert_eq!(quantization["unread"].as_array().unwrap().len(), 3, "{json}");
+}
+
+#[test]
 fn labels_give_the_accuracy_of_both() {
     let folder = tempfile::tempdir().unwrap();
     let pictures = pictures(folder.path(), 6);
@@ -138,9 +164,14 @@ fn what_makes_no_sense_is_refused_and_nothing_is_written() {
     refuse_call(&pictures, arg(&model), 2, "which is read");
     refuse_call(&pictures, "int8.txt", 2, ".onnx");
     refuse_call(&pictures, arg(&folder.path().join("no/folder/int8.onnx")), 1, "int8.onnx");
-    // A picture that is none is named.
-    std::fs::write(pictures.join("007.png"), "no picture").unwrap();
-    refuse_call(&pictures, arg(&out), 1, "007.png");
+    // Pictures that are none, and nothing else.
+    let broken = folder.path().join("broken");
+    std::fs::create_dir(&broken).unwrap();
+    for name in ["1.png", "2.png"] {
+        std::fs::write(broken.join(name), "no picture").unwrap();
+    }
+    refuse_call(&broken, arg(&out), 1, "none of the 2 samples can be read");
+    refuse_call(&broken, arg(&out), 1, "1.png");
     let other = root().join("tests/data/two_in_two_out.onnx");
     let call =
         ["compare", arg(&model), arg(&other), "--data", arg(&pictures), "--size", "32x32", "--mean", "0", "--std", "1"];

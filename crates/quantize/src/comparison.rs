@@ -3,6 +3,7 @@
 use crate::network::Network;
 use crate::quality::Sqnr;
 use crate::run::Runner;
+use crate::samples::{SampleSet, UnreadSample};
 use crate::{QuantizeError, Samples, types};
 use lineside_engine::{Model, Session, Tensor};
 use std::sync::Arc;
@@ -40,12 +41,26 @@ pub struct OutputDifference {
     pub cosine: f64,
 }
 
+impl OutputDifference {
+    /// What was counted of an output.
+    pub(crate) fn new(name: String, sqnr: &Sqnr) -> OutputDifference {
+        OutputDifference {
+            name,
+            sqnr_db: Some(sqnr.db()).filter(|db| db.is_finite()),
+            largest_difference: sqnr.largest_difference(),
+            cosine: sqnr.cosine(),
+        }
+    }
+}
+
 /// Both on the same samples.
 #[derive(Debug, Clone, serde::Serialize)]
 #[non_exhaustive]
 pub struct Comparison {
-    /// Samples.
+    /// Samples that could be read.
     pub samples: usize,
+    /// Samples that could not be read and were left out.
+    pub unread: Vec<UnreadSample>,
     /// What the first costs.
     pub a: Cost,
     /// What the second costs.
@@ -152,11 +167,10 @@ pub fn compare(
     threads: usize,
     progress: &mut dyn FnMut(usize, usize) -> Result<(), QuantizeError>,
 ) -> Result<Comparison, QuantizeError> {
-    if samples.is_empty() {
-        return Err(QuantizeError::Data("no samples to compare on".into()));
-    }
-    if let Some(labels) = labels.filter(|labels| labels.len() != samples.len()) {
-        return Err(QuantizeError::Data(format!("{} labels for {} samples", labels.len(), samples.len())));
+    let mut samples = SampleSet::new(samples, "compare on")?;
+    let all: Vec<usize> = (0..samples.count()).collect();
+    if let Some(labels) = labels.filter(|labels| labels.len() != all.len()) {
+        return Err(QuantizeError::Data(format!("{} labels for {} samples", labels.len(), all.len())));
     }
     let networks = [Network::parse(files[0])?, Network::parse(files[1])?];
     let names = networks
@@ -175,10 +189,9 @@ pub fn compare(
     }
     let mut quality = vec![Sqnr::default(); names[0].len()];
     let mut places = Places::default();
-    let count = samples.len();
-    for index in 0..count {
-        progress(index, count)?;
-        let sample = samples.get(index)?;
+    for &index in &all {
+        progress(index, all.len())?;
+        let Some(sample) = samples.get(index)? else { continue };
         let mut made = Vec::new();
         for runner in &mut runners {
             made.push(runner.run(&sample)?.to_vec());
@@ -198,18 +211,15 @@ pub fn compare(
             places.add(&numbers(a), &numbers(b), labels.map(|labels| labels[index]));
         }
     }
-    let first = samples.get(0)?;
-    let outputs = names[0].iter().zip(quality).map(|(name, sqnr)| OutputDifference {
-        name: name.clone(),
-        sqnr_db: Some(sqnr.db()).filter(|db| db.is_finite()),
-        largest_difference: sqnr.largest_difference(),
-        cosine: sqnr.cosine(),
-    });
+    let count = samples.readable(&all)?.len();
+    let first = samples.first(&all)?;
+    let outputs = names[0].iter().zip(&quality).map(|(name, sqnr)| OutputDifference::new(name.clone(), sqnr));
     let part = |count: usize, of: usize| count as f64 / of.max(1) as f64;
     let classes = places.classes;
     let [a, b] = costs(files, &first, threads)?;
     Ok(Comparison {
         samples: count,
+        unread: samples.unread(),
         a,
         b,
         outputs: outputs.collect(),
@@ -240,19 +250,14 @@ pub fn layers(
     let mut a = Runner::new(&networks[0], &names, threads)?;
     let mut b = Runner::new(&networks[1], &names, threads)?;
     let mut quality = vec![Sqnr::default(); names.len()];
-    for index in 0..samples.len() {
-        let sample = samples.get(index)?;
+    let mut samples = SampleSet::new(samples, "compare on")?;
+    for index in 0..samples.count() {
+        let Some(sample) = samples.get(index)? else { continue };
         for ((quality, a), b) in quality.iter_mut().zip(a.run(&sample)?).zip(b.run(&sample)?) {
             quality.add(a.values().unwrap_or_default(), b.values().unwrap_or_default());
         }
     }
-    let difference = |(name, sqnr): (String, Sqnr)| OutputDifference {
-        name,
-        sqnr_db: Some(sqnr.db()).filter(|db| db.is_finite()),
-        largest_difference: sqnr.largest_difference(),
-        cosine: sqnr.cosine(),
-    };
-    Ok(names.into_iter().zip(quality).map(difference).collect())
+    Ok(names.into_iter().zip(quality).map(|(name, sqnr)| OutputDifference::new(name, &sqnr)).collect())
 }
 
 /// Numbers of any type as floats.

@@ -10,6 +10,7 @@
 //! | `comparison` | two networks on the same samples |
 //! | `rounds` | weights and biases of all layers, a few at a time, on rows of what they take |
 //! | `ranges` | the range of each tensor's bytes |
+//! | `study` | what all steps work on: network, placement, samples, options |
 //! | `options` | what the caller wants, and is told meanwhile |
 //! | `write` | the network with QuantizeLinear and DequantizeLinear |
 //! | `placement` | which nodes run in integers, and which tensors are bytes |
@@ -17,6 +18,7 @@
 //! | `linear` | products and factors of matrices |
 //! | `calibrate/` | histograms, and ranges from them |
 //! | `simplify/` | what a network loses before it is quantized |
+//! | `samples` | the samples of one call, without those that cannot be read |
 //! | `run` | runs a network and shows what flows inside |
 //! | `function` | functions of one tensor |
 //! | `types` | which tensors hold floats |
@@ -40,7 +42,9 @@ mod quantizer;
 mod ranges;
 mod rounds;
 mod run;
+mod samples;
 mod simplify;
+mod study;
 mod types;
 mod write;
 
@@ -49,6 +53,7 @@ pub use comparison::{Comparison, Cost, OutputDifference, ScoreShift, Verdict, co
 pub use options::{Options, Progress, Stage};
 pub use quantizer::{LayerReport, Quantized, Report, quantize};
 pub use ranges::Outlier;
+pub use samples::{UnreadSample, is_held_out};
 pub use simplify::Simplified;
 
 use lineside_engine::{EngineError, Tensor};
@@ -66,8 +71,13 @@ pub trait Samples {
     /// One tensor for each input of the network, in its order.
     ///
     /// # Errors
-    /// [`QuantizeError::Data`] where the sample cannot be read; the message names it.
+    /// [`QuantizeError::Data`] where the sample cannot be read; the message names it. It is left out then; any other error ends the work.
     fn get(&mut self, index: usize) -> Result<Vec<Tensor>, QuantizeError>;
+
+    /// What a sample is called in messages.
+    fn name(&self, index: usize) -> String {
+        format!("sample {index}")
+    }
 }
 
 impl Samples for Vec<Vec<Tensor>> {

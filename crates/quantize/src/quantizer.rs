@@ -7,10 +7,12 @@ use crate::network::{Network, name_of};
 use crate::options::{Options, Progress, Stage};
 use crate::placement::{Placement, place};
 use crate::quality::Sqnr;
-use crate::ranges::{self, Outlier, Ranges, spread};
+use crate::ranges::{self, Outlier, Ranges};
 use crate::rounds::{self, Solved};
 use crate::run::Runner;
+use crate::samples::{SampleSet, UnreadSample, is_held_out, spread};
 use crate::simplify::{Simplified, simplify};
+use crate::study::Study;
 use crate::write::{Decisions, quantized};
 use crate::{QuantizeError, Samples, types};
 use std::collections::{BTreeMap, HashSet};
@@ -38,6 +40,8 @@ pub struct Report {
     pub calibrated: usize,
     /// Samples that nothing was taken from, over which the result was compared.
     pub held_out: usize,
+    /// Samples that could not be read and were left out.
+    pub unread: Vec<UnreadSample>,
     /// The outputs: signal to noise against the floats, in decibels, over the samples held out (over all where none are).
     pub outputs: Vec<OutputDifference>,
     /// The nodes with weights that run in integers, in the network's order.
@@ -75,11 +79,10 @@ pub fn quantize(
 ) -> Result<Quantized, QuantizeError> {
     let original = Network::parse(bytes)?;
     refuse_quantized(&original)?;
-    if samples.is_empty() {
-        return Err(QuantizeError::Data("no samples to calibrate with".into()));
-    }
+    let mut samples = SampleSet::new(samples, "calibrate with")?;
+    let (calibrated, held_out) = split(samples.count());
     let mut network = original.clone();
-    let fixed_shapes = if options.fix_shapes { Some(samples.get(0)?) } else { None };
+    let fixed_shapes = if options.fix_shapes { Some(samples.first(&calibrated)?) } else { None };
     let simplified = simplify(&mut network, fixed_shapes.as_deref(), options.threads)?;
     drop(fixed_shapes);
     let placement = place(&network, &types::of(&network), &options.keep);
@@ -89,23 +92,25 @@ pub fn quantize(
         return Err(QuantizeError::Model(format!("no convolution or matrix product in it can run in integers{why}")));
     }
     refuse_strange_weights(&network, &placement)?;
-    let (calibrated, held_out) = split(samples.len());
-    let float_drift = drift(&original, &network, samples, &spread(&calibrated, 2), options)?;
+    let samples = &mut samples;
+    let mut study = Study { network: &network, placement: &placement, samples, indices: calibrated, options, progress };
+    let histograms = ranges::histograms(&mut study)?;
+    let float_drift = drift(&original, &mut study)?;
     drop(original);
-    let histograms = ranges::histograms(&network, &placement, samples, &calibrated, options, progress)?;
-    let ranges = ranges::choose(&network, &placement, &histograms, samples, &calibrated, options, progress)?;
+    let ranges = ranges::choose(&mut study, &histograms)?;
     drop(histograms);
     let mut solved = rounds::nearest(&network, &placement, options)?;
     if options.improve {
-        rounds::improve(&network, &placement, &ranges.quants, &mut solved, samples, &calibrated, options, progress)?;
+        rounds::improve(&mut study, &ranges.quants, &mut solved)?;
     }
     let Ranges { quants, zero, outliers } = ranges;
     rounds::make_room(&placement, &quants, &mut solved, options.per_channel);
     let Solved { weights, biases } = solved;
     let written =
         quantized(&network, &Decisions { placement: &placement, quants: &quants, weights: &weights, biases: &biases });
-    let compared = if held_out.is_empty() { &calibrated } else { &held_out };
-    let outputs = compare(&network, &written, samples, compared, options, progress)?;
+    let calibrated = study.indices.len();
+    let (outputs, held_out) = compare(&mut study, &written, &held_out)?;
+    let unread = study.samples.unread();
     let layers = placement
         .layers
         .values()
@@ -114,8 +119,9 @@ pub fn quantize(
     let report = Report {
         simplified,
         float_drift,
-        calibrated: calibrated.len(),
-        held_out: held_out.len(),
+        calibrated,
+        held_out,
+        unread,
         outputs,
         layers,
         left: placement.left,
@@ -170,28 +176,23 @@ fn refuse_strange_weights(network: &Network, placement: &Placement) -> Result<()
     Ok(())
 }
 
-/// Every tenth sample is held out, from ten on.
+/// What calibration may take something from, and what is held out.
 fn split(count: usize) -> (Vec<usize>, Vec<usize>) {
-    (0..count).partition(|index| count < 10 || index % 10 != 9)
+    (0..count).partition(|&index| !is_held_out(index, count))
 }
 
 fn output_names(network: &Network) -> Vec<String> {
     network.graph().output.iter().map(|output| output.name.clone()).collect()
 }
 
-fn drift(
-    original: &Network,
-    simplified: &Network,
-    samples: &mut dyn Samples,
-    indices: &[usize],
-    options: &Options,
-) -> Result<f64, QuantizeError> {
+/// How far simplification moved the outputs, on two samples.
+fn drift(original: &Network, study: &mut Study<'_, '_>) -> Result<f64, QuantizeError> {
     let names = output_names(original);
-    let mut before = Runner::new(original, &names, options.threads)?;
-    let mut after = Runner::new(simplified, &names, options.threads)?;
+    let mut before = Runner::new(original, &names, study.options.threads)?;
+    let mut after = Runner::new(study.network, &names, study.options.threads)?;
     let mut drift = 0f64;
-    for &index in indices {
-        let sample = samples.get(index)?;
+    for index in spread(&study.indices, 2) {
+        let Some(sample) = study.samples.get(index)? else { continue };
         let after = after.run(&sample)?;
         for (a, b) in before.run(&sample)?.iter().zip(after) {
             let (Some(a), Some(b)) = (a.values::<f32>(), b.values::<f32>()) else { continue };
@@ -203,33 +204,35 @@ fn drift(
     Ok(drift)
 }
 
+/// The outputs in integers against those in floats over the samples held out, and how many these are; over those of the study where
+/// none can be read.
 fn compare(
-    floats: &Network,
+    study: &mut Study<'_, '_>,
     integers: &Network,
-    samples: &mut dyn Samples,
-    indices: &[usize],
-    options: &Options,
-    progress: &mut Progress<'_>,
-) -> Result<Vec<OutputDifference>, QuantizeError> {
-    let names = output_names(floats);
-    let mut reference = Runner::new(floats, &names, options.threads)?;
-    let mut quantized = Runner::new(integers, &names, options.threads)?;
-    let mut found: BTreeMap<usize, Sqnr> = BTreeMap::new();
-    for (done, &index) in indices.iter().enumerate() {
-        progress(Stage::Comparison, done, indices.len())?;
-        let sample = samples.get(index)?;
-        let wanted = reference.run(&sample)?;
-        for (at, (a, b)) in wanted.iter().zip(quantized.run(&sample)?).enumerate() {
-            if let (Some(a), Some(b)) = (a.values::<f32>(), b.values::<f32>()) {
-                found.entry(at).or_default().add(a, b);
+    held_out: &[usize],
+) -> Result<(Vec<OutputDifference>, usize), QuantizeError> {
+    let names = output_names(study.network);
+    let mut reference = Runner::new(study.network, &names, study.options.threads)?;
+    let mut quantized = Runner::new(integers, &names, study.options.threads)?;
+    let calibrated = study.indices.clone();
+    for (indices, is_held_out) in [(held_out, true), (&calibrated, false)] {
+        let mut found: BTreeMap<usize, Sqnr> = BTreeMap::new();
+        let mut read = 0;
+        for (done, &index) in indices.iter().enumerate() {
+            study.report(Stage::Comparison, done, indices.len())?;
+            let Some(sample) = study.samples.get(index)? else { continue };
+            read += 1;
+            let wanted = reference.run(&sample)?;
+            for (at, (a, b)) in wanted.iter().zip(quantized.run(&sample)?).enumerate() {
+                if let (Some(a), Some(b)) = (a.values::<f32>(), b.values::<f32>()) {
+                    found.entry(at).or_default().add(a, b);
+                }
             }
         }
+        if read > 0 {
+            let report = |(at, sqnr): (usize, Sqnr)| OutputDifference::new(names[at].clone(), &sqnr);
+            return Ok((found.into_iter().map(report).collect(), if is_held_out { read } else { 0 }));
+        }
     }
-    let report = |(at, sqnr): (usize, Sqnr)| OutputDifference {
-        name: names[at].clone(),
-        sqnr_db: Some(sqnr.db()).filter(|db| db.is_finite()),
-        largest_difference: sqnr.largest_difference(),
-        cosine: sqnr.cosine(),
-    };
-    Ok(found.into_iter().map(report).collect())
+    Ok((Vec::new(), 0))
 }

@@ -1,14 +1,16 @@
 //! The range of each tensor's bytes, by what it does to the outputs of the layers that take the tensor.
 
+use crate::QuantizeError;
 use crate::calibrate::range::{candidates, squared_error};
 use crate::calibrate::{Histogram, Method, Quant};
 use crate::layer::{Kind, Layer, patches};
 use crate::linear::{Columns, products};
 use crate::network::Network;
-use crate::options::{Options, Progress, Stage};
+use crate::options::{Options, Stage};
 use crate::placement::Placement;
 use crate::run::Runner;
-use crate::{QuantizeError, Samples};
+use crate::samples::spread;
+use crate::study::Study;
 use std::collections::{BTreeMap, HashMap};
 
 /// What was found about the tensors.
@@ -40,55 +42,50 @@ const ROWS: usize = 192;
 /// Numbers in all rows that are held together.
 const HELD: usize = 16 << 20;
 
-/// Counts what flows through the tensors in all samples of `indices`.
-pub fn histograms(
-    network: &Network,
-    placement: &Placement,
-    samples: &mut dyn Samples,
-    indices: &[usize],
-    options: &Options,
-    progress: &mut Progress<'_>,
-) -> Result<BTreeMap<String, Histogram>, QuantizeError> {
+/// Counts what flows through the tensors in all samples of the study.
+///
+/// # Errors
+/// [`QuantizeError::Model`] and [`QuantizeError::Data`] where something is not finite.
+pub fn histograms(study: &mut Study<'_, '_>) -> Result<BTreeMap<String, Histogram>, QuantizeError> {
+    let Study { network, placement, .. } = *study;
     let shown: Vec<String> =
         placement.tensors.iter().filter(|name| !placement.same_scale.contains_key(*name)).cloned().collect();
-    let mut runner = Runner::new(network, &shown, options.threads)?;
+    let mut runner = Runner::new(network, &shown, study.options.threads)?;
     let mut histograms: Vec<Histogram> = vec![Histogram::default(); shown.len()];
+    let indices = study.indices.clone();
     for (done, &index) in indices.iter().enumerate() {
-        progress(Stage::Ranges, done, indices.len())?;
-        let sample = samples.get(index)?;
+        study.report(Stage::Ranges, done, indices.len())?;
+        let Some(sample) = study.samples.get(index)? else { continue };
         for ((histogram, tensor), name) in histograms.iter_mut().zip(runner.run(&sample)?).zip(&shown) {
-            let values = tensor.values::<f32>().unwrap_or_default();
-            histogram.add(values);
+            histogram.add(tensor.values::<f32>().unwrap_or_default());
             if histogram.not_finite > 0 {
-                return Err(not_finite(network, name, index));
+                return Err(not_finite(network, name, &study.samples.name(index)));
             }
         }
     }
+    // What turned out to be unreadable is out from here on.
+    study.indices = study.samples.readable(&indices)?;
     Ok(shown.into_iter().zip(histograms).collect())
 }
 
-fn not_finite(network: &Network, name: &str, index: usize) -> QuantizeError {
+fn not_finite(network: &Network, name: &str, sample: &str) -> QuantizeError {
     let maker = network.nodes().iter().find(|node| node.output.iter().any(|output| output == name));
     match maker {
         Some(node) => QuantizeError::Model(format!(
-            "node \"{}\" ({}) gives NaN or infinity on sample {index}: no range holds that; look at its weights and at the sample",
+            "node \"{}\" ({}) gives NaN or infinity on {sample}: no range holds that; look at its weights and at the sample",
             crate::network::name_of(node),
             node.op_type
         )),
-        None => QuantizeError::Data(format!("input \"{name}\": sample {index} holds NaN or infinity")),
+        None => QuantizeError::Data(format!("input \"{name}\": {sample} holds NaN or infinity")),
     }
 }
 
 /// Chooses the ranges.
-pub fn choose(
-    network: &Network,
-    placement: &Placement,
-    histograms: &BTreeMap<String, Histogram>,
-    samples: &mut dyn Samples,
-    indices: &[usize],
-    options: &Options,
-    progress: &mut Progress<'_>,
-) -> Result<Ranges, QuantizeError> {
+///
+/// # Errors
+/// [`QuantizeError::Engine`] where the network cannot be run.
+pub fn choose(study: &mut Study<'_, '_>, histograms: &BTreeMap<String, Histogram>) -> Result<Ranges, QuantizeError> {
+    let Study { network, placement, options, .. } = *study;
     let mut found = Ranges { quants: HashMap::new(), zero: Vec::new(), outliers: Vec::new() };
     let limits = limits(network, placement);
     let mut open: BTreeMap<&str, Vec<(f32, f32)>> = BTreeMap::new();
@@ -108,7 +105,7 @@ pub fn choose(
     }
     let mut errors = errors_in_histograms(histograms, &open, options);
     if options.method == Method::Auto {
-        add_errors_of_layers(network, placement, &open, &mut errors, samples, indices, options, progress)?;
+        add_errors_of_layers(study, &open, &mut errors)?;
     }
     for (name, ranges) in open {
         let errors = &errors[name];
@@ -155,17 +152,12 @@ fn errors_in_histograms<'a>(
 }
 
 /// Replaces the errors of tensors that layers take by those at the layers' outputs.
-#[allow(clippy::too_many_arguments)]
-fn add_errors_of_layers<'a>(
-    network: &Network,
-    placement: &Placement,
-    open: &BTreeMap<&'a str, Vec<(f32, f32)>>,
-    errors: &mut BTreeMap<&'a str, Vec<f64>>,
-    samples: &mut dyn Samples,
-    indices: &[usize],
-    options: &Options,
-    progress: &mut Progress<'_>,
+fn add_errors_of_layers(
+    study: &mut Study<'_, '_>,
+    open: &BTreeMap<&str, Vec<(f32, f32)>>,
+    errors: &mut BTreeMap<&str, Vec<f64>>,
 ) -> Result<(), QuantizeError> {
+    let Study { network, placement, options, .. } = *study;
     let scaled = |name: &str| -> String {
         let mut name = name;
         while let Some(from) = placement.same_scale.get(name) {
@@ -173,7 +165,7 @@ fn add_errors_of_layers<'a>(
         }
         name.to_string()
     };
-    let few = spread(indices, ROW_SAMPLES);
+    let few = spread(&study.indices, ROW_SAMPLES);
     let layers: Vec<&Layer> = placement
         .layers
         .values()
@@ -184,7 +176,7 @@ fn add_errors_of_layers<'a>(
     let mut of_layers: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     let mut rest = layers.as_slice();
     while !rest.is_empty() {
-        progress(Stage::Errors, layers.len() - rest.len(), layers.len())?;
+        study.report(Stage::Errors, layers.len() - rest.len(), layers.len())?;
         let mut held = 0;
         let fitting = rest.iter().take_while(|layer| {
             held += patches::width(layer) * ROWS;
@@ -192,7 +184,7 @@ fn add_errors_of_layers<'a>(
         });
         let (part, after) = rest.split_at(fitting.count().max(1));
         rest = after;
-        let rows = rows(network, part, samples, &few, |_| ROWS, options.threads)?;
+        let rows = study.rows(part, &few, |_| ROWS)?;
         for (layer, rows) in part.iter().zip(rows) {
             let name = scaled(&layer.input);
             let Some(ranges) = open.get(name.as_str()) else { continue };
@@ -220,37 +212,6 @@ fn add_errors_of_layers<'a>(
 
 fn square(values: &[f32]) -> f64 {
     values.iter().map(|&value| f64::from(value) * f64::from(value)).sum()
-}
-
-/// At most `count` of the indices, evenly spread.
-pub fn spread(indices: &[usize], count: usize) -> Vec<usize> {
-    if indices.len() <= count {
-        return indices.to_vec();
-    }
-    (0..count).map(|at| indices[at * indices.len() / count]).collect()
-}
-
-/// Rows of what each layer takes, from some samples.
-pub fn rows(
-    network: &Network,
-    layers: &[&Layer],
-    samples: &mut dyn Samples,
-    indices: &[usize],
-    count: impl Fn(&Layer) -> usize,
-    threads: usize,
-) -> Result<Vec<Vec<f32>>, QuantizeError> {
-    let names: Vec<String> = layers.iter().map(|layer| layer.input.clone()).collect();
-    let mut runner = Runner::new(network, &names, threads)?;
-    let mut rows = vec![Vec::new(); layers.len()];
-    let mut places = patches::Places::new();
-    for &index in indices {
-        let sample = samples.get(index)?;
-        for ((layer, tensor), rows) in layers.iter().zip(runner.run(&sample)?).zip(&mut rows) {
-            let values = tensor.values::<f32>().unwrap_or_default();
-            patches::add(layer, values, tensor.shape(), count(layer).div_ceil(indices.len()), &mut places, rows);
-        }
-    }
-    Ok(rows)
 }
 
 /// A layer's outputs without bias for rows of what it takes, output after output within a row of groups.

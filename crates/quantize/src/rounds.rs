@@ -1,14 +1,16 @@
 //! Weights and biases, a few layers at a time: what rounding its input does to a layer decides how its weights are rounded and what its
 //! bias has to make good. What the layers before it lost does not count here: their own biases make that good, and twice is too much.
 
+use crate::QuantizeError;
 use crate::calibrate::Quant;
 use crate::layer::rounding::{self, Rounded, Rows};
 use crate::layer::{Kind, Layer, patches};
 use crate::network::Network;
-use crate::options::{Options, Progress, Stage};
+use crate::options::{Options, Stage};
 use crate::placement::Placement;
-use crate::ranges::{outputs, rows, spread};
-use crate::{QuantizeError, Samples};
+use crate::ranges::outputs;
+use crate::samples::spread;
+use crate::study::Study;
 use std::collections::{BTreeMap, HashMap};
 
 /// Rounded weights and corrected biases of all layers.
@@ -44,22 +46,20 @@ pub fn nearest(network: &Network, placement: &Placement, options: &Options) -> R
 }
 
 /// Improves them, in the order of the layers.
-#[allow(clippy::too_many_arguments)]
+///
+/// # Errors
+/// [`QuantizeError::Engine`] where the network cannot be run.
 pub fn improve(
-    network: &Network,
-    placement: &Placement,
+    study: &mut Study<'_, '_>,
     quants: &HashMap<String, Quant>,
     solved: &mut Solved,
-    samples: &mut dyn Samples,
-    indices: &[usize],
-    options: &Options,
-    progress: &mut Progress<'_>,
 ) -> Result<(), QuantizeError> {
-    let few = spread(indices, SAMPLES);
+    let Study { network, placement, options, .. } = *study;
+    let few = spread(&study.indices, SAMPLES);
     let layers: Vec<&Layer> = placement.layers.values().filter(|layer| patches::width(layer) > 0).collect();
     let mut rest = layers.as_slice();
     while !rest.is_empty() {
-        progress(Stage::Weights, layers.len() - rest.len(), layers.len())?;
+        study.report(Stage::Weights, layers.len() - rest.len(), layers.len())?;
         let mut held = 0;
         let fitting = rest.iter().take_while(|layer| {
             held += patches::width(layer) * count(layer);
@@ -67,7 +67,7 @@ pub fn improve(
         });
         let (part, after) = rest.split_at(fitting.count().max(1));
         rest = after;
-        let rows = rows(network, part, samples, &few, count, options.threads)?;
+        let rows = study.rows(part, &few, count)?;
         let jobs: Vec<(&Layer, Vec<f32>)> = part.iter().copied().zip(rows).collect();
         let results = in_parallel(&jobs, options.threads, |(layer, rows)| {
             let quant = quants.get(&layer.input).copied();

@@ -1,7 +1,7 @@
 //! A small float network (`data/make.py`) through the quantizer, and what it refuses.
 
 use lineside_engine::{Model, Tensor};
-use lineside_quantize::{Method, Options, QuantizeError, Quantized, compare, layers, quantize};
+use lineside_quantize::{Method, Options, QuantizeError, Quantized, Samples, compare, layers, quantize};
 use prost::Message;
 use std::path::Path;
 use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto};
@@ -203,6 +203,39 @@ fn what_cannot_be_quantized_is_refused_in_one_line() {
     assert!(refused(&old, &mut samples(3, 1)).contains("opset 7 is older"));
     let mut other_size = vec![vec![Tensor::new(vec![1, 1, 8, 8], vec![0f32; 64]).unwrap()]];
     assert!(refused(&small(), &mut other_size).contains("image"));
+}
+
+/// Samples of which some cannot be read.
+struct Broken(Vec<Vec<Tensor>>, Vec<usize>);
+
+impl Samples for Broken {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn get(&mut self, index: usize) -> Result<Vec<Tensor>, QuantizeError> {
+        if self.1.contains(&index) {
+            return Err(QuantizeError::Data(format!("no. {index} is broken")));
+        }
+        Samples::get(&mut self.0, index)
+    }
+}
+
+#[test]
+fn samples_that_cannot_be_read_are_left_out() {
+    let mut options = Options::default();
+    (options.fix_shapes, options.improve) = (true, false);
+    let mut broken = Broken(samples(20, 1), vec![0, 5, 9]);
+    let quantized = quantize(&small(), &mut broken, &options, &mut |_, _, _| Ok(())).unwrap();
+    let report = &quantized.report;
+    assert_eq!((report.calibrated, report.held_out), (16, 1));
+    let unread: Vec<usize> = report.unread.iter().map(|sample| sample.index).collect();
+    assert_eq!(unread, [0, 5, 9]);
+    let mut all_broken = Broken(samples(4, 1), vec![0, 1, 2, 3]);
+    let refused = quantize(&small(), &mut all_broken, &options, &mut |_, _, _| Ok(())).unwrap_err().to_string();
+    assert!(refused.contains("none of the 4 samples can be read") && refused.contains("no. 0 is broken"), "{refused}");
+    let compared = compare([&small(), &quantized.bytes], &mut broken, None, 1, &mut |_, _| Ok(())).unwrap();
+    assert_eq!((compared.samples, compared.unread.len()), (17, 3));
 }
 
 #[test]
