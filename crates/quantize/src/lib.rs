@@ -7,11 +7,13 @@
 //! | module | content |
 //! |---|---|
 //! | `quantizer` | the way from floats to integers, step by step |
+//! | `dynamic` | weights as bytes, without samples |
 //! | `comparison` | two networks on the same samples |
 //! | `rounds` | weights and biases of all layers, a few at a time, on rows of what they take |
 //! | `ranges` | the range of each tensor's bytes |
 //! | `study` | what all steps work on: network, placement, samples, options |
 //! | `options` | what the caller wants, and is told meanwhile |
+//! | `check` | what is refused before anything is quantized |
 //! | `write` | the network with QuantizeLinear and DequantizeLinear |
 //! | `placement` | which nodes run in integers, and which tensors are bytes |
 //! | `layer/` | nodes with weights: rows of what they take, rounding |
@@ -30,7 +32,9 @@
 
 mod array;
 mod calibrate;
+mod check;
 mod comparison;
+mod dynamic;
 mod function;
 mod layer;
 mod linear;
@@ -50,6 +54,7 @@ mod write;
 
 pub use calibrate::Method;
 pub use comparison::{Comparison, Cost, OutputDifference, ScoreShift, Verdict, compare, layers};
+pub use dynamic::{DynamicReport, DynamicallyQuantized, quantize_dynamic};
 pub use options::{Options, Progress, Stage};
 pub use quantizer::{LayerReport, Quantized, Report, quantize};
 pub use ranges::Outlier;

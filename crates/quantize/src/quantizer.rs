@@ -1,11 +1,11 @@
 //! From a float network to integers, step by step.
 
 use crate::calibrate::Quant;
+use crate::check::{refuse_quantized, refuse_strange_weights, unknown};
 use crate::comparison::OutputDifference;
-use crate::layer::Kind;
-use crate::network::{Network, name_of};
+use crate::network::Network;
 use crate::options::{Options, Progress, Stage};
-use crate::placement::{Placement, place};
+use crate::placement::place;
 use crate::quality::Sqnr;
 use crate::ranges::{self, Outlier, Ranges};
 use crate::rounds::{self, Solved};
@@ -15,8 +15,7 @@ use crate::simplify::{Simplified, simplify};
 use crate::study::Study;
 use crate::write::{Decisions, quantized};
 use crate::{QuantizeError, Samples, types};
-use std::collections::{BTreeMap, HashSet};
-use tract_onnx::pb::NodeProto;
+use std::collections::BTreeMap;
 
 /// A quantized network.
 #[derive(Debug)]
@@ -91,7 +90,7 @@ pub fn quantize(
         let why = placement.left.first().map_or(String::new(), |(name, reason)| format!(" (\"{name}\": {reason})"));
         return Err(QuantizeError::Model(format!("no convolution or matrix product in it can run in integers{why}")));
     }
-    refuse_strange_weights(&network, &placement)?;
+    refuse_strange_weights(&network, placement.layers.values())?;
     let samples = &mut samples;
     let mut study = Study { network: &network, placement: &placement, samples, indices: calibrated, options, progress };
     let histograms = ranges::histograms(&mut study)?;
@@ -130,50 +129,6 @@ pub fn quantize(
         outliers,
     };
     Ok(Quantized { bytes: written.encode(), report })
-}
-
-/// Those of the names that nothing in the network has.
-fn unknown(network: &Network, keep: &HashSet<String>) -> Vec<String> {
-    let has = |name: &&String| {
-        let is = |node: &NodeProto| node.name == **name || node.op_type == **name || node.output.contains(name);
-        network.nodes().iter().any(is)
-    };
-    let mut unknown: Vec<String> = keep.iter().filter(|name| !has(name)).cloned().collect();
-    unknown.sort();
-    unknown
-}
-
-fn refuse_quantized(network: &Network) -> Result<(), QuantizeError> {
-    let integer = |op: &str| {
-        op.starts_with("QLinear")
-            || matches!(
-                op,
-                "QuantizeLinear"
-                    | "DequantizeLinear"
-                    | "DynamicQuantizeLinear"
-                    | "MatMulInteger"
-                    | "ConvInteger"
-                    | "QGemm"
-            )
-    };
-    match network.nodes().iter().find(|node| integer(&node.op_type)) {
-        Some(node) => Err(QuantizeError::Model(format!(
-            "it is quantized already (node \"{}\", {}): give the float model that it was made from",
-            name_of(node),
-            node.op_type
-        ))),
-        None => Ok(()),
-    }
-}
-
-fn refuse_strange_weights(network: &Network, placement: &Placement) -> Result<(), QuantizeError> {
-    for layer in placement.layers.values().filter(|layer| layer.kind != Kind::Product) {
-        let bias = layer.bias.as_ref().and_then(|name| network.floats(name)).unwrap_or_default();
-        if !layer.weights(network)?.iter().chain(&bias).all(|value| value.is_finite()) {
-            return Err(QuantizeError::Model(format!("the weights of node \"{}\" hold NaN or infinity", layer.name)));
-        }
-    }
-    Ok(())
 }
 
 /// What calibration may take something from, and what is held out.
