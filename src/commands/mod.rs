@@ -17,6 +17,7 @@ mod outputs;
 mod parity;
 mod picture_reader;
 mod progress;
+mod quantization_text;
 mod quantize;
 mod recalibrate;
 mod replay;

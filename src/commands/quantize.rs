@@ -1,17 +1,17 @@
 //! `lineside quantize`: INT8 from a float model and pictures or arrays.
 
-use super::comparison_text::{default_threads, print_costs, print_outputs, print_verdict, warn_of_unread};
+use super::comparison_text::{default_threads, warn_of_unread};
 use super::outputs::check_output;
 use super::progress::ProgressReporter;
+use super::quantization_text::{print_dynamic, print_quantized, report_json};
 use super::samples::{ModelSamples, PreProcessing};
 use crate::escape::one_line;
 use crate::files;
 use crate::sink::write_durably;
 use anyhow::Context;
 use lineside_engine::Model;
-use lineside_quantize::{Comparison, Method, Options, Quantized, Samples, Stage, compare, is_held_out, quantize};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use lineside_quantize::{Method, Options, Samples, Stage, compare, is_held_out, quantize, quantize_dynamic};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
@@ -21,10 +21,15 @@ pub struct QuantizeArguments {
     /// The INT8 model to write
     out: PathBuf,
     /// Folders or files of pictures, or .npy arrays with the samples along their first dimension: 100 to 500 as the model will see them
-    #[arg(long, value_name = "DIR|NPY", required = true, num_args = 1..)]
+    /// [with --dynamic: what the result is measured on]
+    #[arg(long, value_name = "DIR|NPY", required_unless_present = "dynamic", num_args = 1..)]
     calibrate: Vec<PathBuf>,
     #[command(flatten)]
     how: PreProcessing,
+    /// Weights and tables alone, without samples; the range of what they meet is found at each run: for transformers and other
+    /// networks of products, slower than ranges from samples
+    #[arg(long, conflicts_with_all = ["ranges", "fast", "per_tensor", "symmetric", "fix_shapes"])]
+    dynamic: bool,
     /// How the range of each tensor is chosen
     #[arg(long, value_enum, default_value_t = Ranges::Auto)]
     ranges: Ranges,
@@ -74,9 +79,16 @@ pub fn run(arguments: &QuantizeArguments) -> anyhow::Result<ExitCode> {
     let name = || arguments.model.display().to_string();
     let bytes = files::read(&arguments.model, files::MAX_ARRAY).with_context(name)?;
     let inputs = Model::parse(&bytes).with_context(name)?.inputs().with_context(name)?;
-    let mut samples = ModelSamples::new(&arguments.calibrate, &inputs, &arguments.how)?;
-    advise_on_number(samples.len());
     let threads = arguments.threads.map_or_else(default_threads, |threads| threads as usize);
+    let mut samples = match arguments.calibrate.as_slice() {
+        [] => None,
+        paths => Some(ModelSamples::new(paths, &inputs, &arguments.how)?),
+    };
+    if arguments.dynamic {
+        return dynamic(arguments, &bytes, samples.as_mut(), threads);
+    }
+    let mut samples = samples.context("no samples to calibrate with")?;
+    advise_on_number(samples.len());
     let mut options = Options::default();
     options.threads = threads;
     options.method = match arguments.ranges {
@@ -99,9 +111,7 @@ pub fn run(arguments: &QuantizeArguments) -> anyhow::Result<ExitCode> {
     });
     progress.finish();
     let quantized = quantized.with_context(name)?;
-    for kept in &quantized.report.unknown_keep {
-        log::warn!("--keep {}: no node, output of a node or operator has this name", one_line(kept));
-    }
+    warn_of_unknown(&quantized.report.unknown_keep);
     warn_of_unread(&quantized.report.unread, samples.len());
     write_durably(&arguments.out, |out| out.write_all(&quantized.bytes))
         .with_context(|| arguments.out.display().to_string())?;
@@ -109,12 +119,53 @@ pub fn run(arguments: &QuantizeArguments) -> anyhow::Result<ExitCode> {
     let mut held = HeldOut::new(&mut samples, quantized.report.held_out > 0);
     let comparison =
         compare([&bytes, &quantized.bytes], &mut held, None, threads, &mut |_, _| Ok(())).with_context(name)?;
-    print(&arguments.out, &quantized, &comparison, threads)?;
-    if let Some(path) = &arguments.report {
-        let json = serde_json::to_vec_pretty(&report_json(&quantized, &comparison))?;
-        write_durably(path, |out| out.write_all(&json)).with_context(|| path.display().to_string())?;
-    }
+    print_quantized(&arguments.out, &quantized.report, &comparison, threads)?;
+    write_report(arguments, &report_json(&quantized.report, Some(&comparison), quantized.bytes.len()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Weights alone; measured where there are samples.
+fn dynamic(
+    arguments: &QuantizeArguments,
+    bytes: &[u8],
+    samples: Option<&mut ModelSamples>,
+    threads: usize,
+) -> anyhow::Result<ExitCode> {
+    let name = || arguments.model.display().to_string();
+    let quantized = quantize_dynamic(bytes, &arguments.keep.iter().cloned().collect()).with_context(name)?;
+    warn_of_unknown(&quantized.report.unknown_keep);
+    write_durably(&arguments.out, |out| out.write_all(&quantized.bytes))
+        .with_context(|| arguments.out.display().to_string())?;
+    let comparison = match samples {
+        Some(samples) => {
+            let progress = ProgressReporter::new("comparing", samples.len() as u64);
+            let found = compare([bytes, &quantized.bytes], samples, None, threads, &mut |done, _| {
+                progress.at(done as u64);
+                Ok(())
+            });
+            progress.finish();
+            let found = found.with_context(name)?;
+            warn_of_unread(&found.unread, samples.len());
+            Some(found)
+        }
+        None => None,
+    };
+    let sizes = [bytes.len(), quantized.bytes.len()];
+    print_dynamic(&arguments.out, &quantized.report, sizes, comparison.as_ref(), threads)?;
+    write_report(arguments, &report_json(&quantized.report, comparison.as_ref(), quantized.bytes.len()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_report(arguments: &QuantizeArguments, json: &serde_json::Value) -> anyhow::Result<()> {
+    let Some(path) = &arguments.report else { return Ok(()) };
+    let json = serde_json::to_vec_pretty(json)?;
+    write_durably(path, |out| out.write_all(&json)).with_context(|| path.display().to_string())
+}
+
+fn warn_of_unknown(keep: &[String]) {
+    for kept in keep {
+        log::warn!("--keep {}: no node, output of a node or operator has this name", one_line(kept));
+    }
 }
 
 fn advise_on_number(count: usize) {
@@ -176,76 +227,4 @@ impl StageProgress {
             reporter.finish();
         }
     }
-}
-
-fn print(out_path: &Path, quantized: &Quantized, comparison: &Comparison, threads: usize) -> anyhow::Result<()> {
-    let report = &quantized.report;
-    let mut out = super::stdout();
-    let [a, b] = [&comparison.a, &comparison.b];
-    writeln!(
-        out,
-        "{}: {} layers in integers, {} in floats",
-        out_path.display(),
-        report.layers.len(),
-        report.left.len()
-    )?;
-    for (node, why) in &report.left {
-        writeln!(out, "  in floats: \"{}\": {}", one_line(node), one_line(why))?;
-    }
-    let simplified = &report.simplified;
-    writeln!(
-        out,
-        "before: {} constants computed, {} factors and BatchNormalizations taken into weights, {} idle nodes removed; outputs moved by {:.1e} of their largest",
-        simplified.folded_constants,
-        simplified.folded_affine + simplified.own_convolutions,
-        simplified.removed,
-        report.float_drift
-    )?;
-    if let Some(opset) = simplified.raised_from_opset {
-        writeln!(out, "opset {opset} was raised to 13, which alone has a scale for each channel")?;
-    }
-    if !report.zero_tensors.is_empty() {
-        let first = one_line(&report.zero_tensors[0]);
-        log::warn!(
-            "{} tensors hold nothing but zeros in all samples, such as \"{first}\": are these the pictures that the model will see?",
-            report.zero_tensors.len()
-        );
-    }
-    for outlier in report.outliers.iter().take(5) {
-        let (reach, chosen) = (outlier.reaches, outlier.covered);
-        writeln!(
-            out,
-            "  outliers: \"{}\" reaches {:.4} to {:.4}; bytes cover {:.4} to {:.4}",
-            one_line(&outlier.tensor),
-            reach.0,
-            reach.1,
-            chosen.0,
-            chosen.1
-        )?;
-    }
-    let on = if report.held_out > 0 {
-        format!("{} samples that nothing was taken from", report.held_out)
-    } else {
-        format!("the {} samples that were calibrated with: give ten or more to hold some out", report.calibrated)
-    };
-    writeln!(out, "against the floats, on {on}:")?;
-    print_outputs(&mut out, comparison)?;
-    print_costs(&mut out, a, b, threads)?;
-    print_verdict(&mut out, comparison)?;
-    Ok(())
-}
-
-fn report_json(quantized: &Quantized, comparison: &Comparison) -> serde_json::Value {
-    let (verdict, reasons) = comparison.verdict();
-    serde_json::json!({
-        "sqnr_db": comparison.outputs.first().and_then(|output| output.sqnr_db),
-        "size_bytes": comparison.b.size_bytes,
-        "p50_ms": comparison.b.p50_ms,
-        "top1_agreement": comparison.top1_agreement,
-        "score_shift": comparison.score_shift.median,
-        "verdict": verdict,
-        "reasons": reasons,
-        "quantization": quantized.report,
-        "comparison": comparison,
-    })
 }

@@ -133,6 +133,32 @@ fn arrays_are_samples_along_their_first_dimension() {
 }
 
 #[test]
+fn weights_alone_need_no_samples() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, out, report) = (small(), folder.path().join("int8.onnx"), folder.path().join("report.json"));
+    let base = ["quantize", arg(&model), arg(&out), "--dynamic", "--report", arg(&report)];
+    let said = succeed(&base);
+    assert!(said.contains("6 layers in integers, 0 tables") && said.contains("not measured"), "{said}");
+    let pictures = pictures(folder.path(), 12);
+    let said =
+        succeed(&[&base[..], &["--keep", "stem", "--calibrate", arg(&pictures), "--size", "32x32"], &BYTES].concat());
+    for part in ["5 layers in integers", "in floats: \"stem\": kept by request", "on 12 samples", "signal to noise"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
+    assert!(json["sqnr_db"].as_f64().unwrap() > 25.0, "{json}");
+    assert!(json["size_bytes"].as_u64().unwrap() == std::fs::metadata(&out).unwrap().len(), "{json}");
+    for option in [&["--ranges", "mse"][..], &["--fast"], &["--symmetric"], &["--per-tensor"], &["--fix-shapes"]] {
+        let output = lineside().args(["quantize", arg(&model), arg(&out), "--dynamic"]).args(option).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains(option[0]), "{}", text(&output.stderr));
+    }
+    let output = lineside().args(["quantize", arg(&model), arg(&out)]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--calibrate"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let pictures = pictures(folder.path(), 12);

@@ -57,7 +57,9 @@ pub fn quantize_dynamic(bytes: &[u8], keep: &HashSet<String>) -> Result<Dynamica
     let tables = tables(&network, keep);
     if layers.is_empty() && tables.is_empty() {
         let why = left.first().map_or(String::new(), |(name, reason)| format!(" (\"{name}\": {reason})"));
-        return Err(QuantizeError::Model(format!("no convolution, matrix product or table in it has constant weights{why}")));
+        return Err(QuantizeError::Model(format!(
+            "no convolution, matrix product or table in it has constant weights{why}"
+        )));
     }
     refuse_strange_weights(&network, layers.values())?;
     for table in &tables {
@@ -88,7 +90,9 @@ fn layers(network: &Network, keep: &HashSet<String>, left: &mut Vec<(String, Str
                 "its input is of a type that is not known to be float".to_string()
             }
             "Conv" | "ConvTranspose" | "Gemm" | "MatMul" => match Layer::new(network, at) {
-                Ok(Layer { kind: Kind::ConvTranspose, .. }) => "ONNX has no dynamic form of a transposed convolution".into(),
+                Ok(Layer { kind: Kind::ConvTranspose, .. }) => {
+                    "ONNX has no dynamic form of a transposed convolution".into()
+                }
                 Ok(Layer { kind: Kind::Product, .. }) => "both its operands come from the network".into(),
                 Ok(layer) => {
                     layers.insert(at, layer);

@@ -51,8 +51,11 @@ fn value(name: &str, kind: DataType, rank: usize) -> ValueInfoProto {
 /// Words by their numbers, looked up, and two products of what was found, of which one has a bias and its weights turned.
 fn text() -> ModelProto {
     // Rows of very different size: one scale for all would lose the small ones.
-    let table: Vec<f32> =
-        numbers(ROWS * WIDTH, 1).iter().enumerate().map(|(at, v)| v * 0.1 * 1.01f32.powi((at / WIDTH) as i32)).collect();
+    let table: Vec<f32> = numbers(ROWS * WIDTH, 1)
+        .iter()
+        .enumerate()
+        .map(|(at, v)| v * 0.1 * 1.01f32.powi((at / WIDTH) as i32))
+        .collect();
     let mut turned = node("Gemm", &["hidden", "last.weight", "last.bias"], "last");
     turned.attribute.push(AttributeProto { name: "transB".into(), r#type: 2, i: 1, ..AttributeProto::default() });
     let width = WIDTH as i64;

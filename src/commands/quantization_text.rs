@@ -1,0 +1,144 @@
+//! What `quantize` says of what it did.
+
+use super::comparison_text::{print_costs, print_outputs, print_verdict};
+use crate::escape::one_line;
+use lineside_quantize::{Comparison, DynamicReport, Report, Simplified};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Of a network whose ranges come from samples.
+pub(super) fn print_quantized(
+    out_path: &Path,
+    report: &Report,
+    comparison: &Comparison,
+    threads: usize,
+) -> anyhow::Result<()> {
+    let mut out = super::stdout();
+    writeln!(
+        out,
+        "{}: {} layers in integers, {} in floats",
+        out_path.display(),
+        report.layers.len(),
+        report.left.len()
+    )?;
+    print_left(&mut out, &report.left)?;
+    print_simplified(&mut out, &report.simplified, Some(report.float_drift))?;
+    if !report.zero_tensors.is_empty() {
+        let first = one_line(&report.zero_tensors[0]);
+        log::warn!(
+            "{} tensors hold nothing but zeros in all samples, such as \"{first}\": are these the pictures that the model will see?",
+            report.zero_tensors.len()
+        );
+    }
+    for outlier in report.outliers.iter().take(5) {
+        let (reach, chosen) = (outlier.reaches, outlier.covered);
+        writeln!(
+            out,
+            "  outliers: \"{}\" reaches {:.4} to {:.4}; bytes cover {:.4} to {:.4}",
+            one_line(&outlier.tensor),
+            reach.0,
+            reach.1,
+            chosen.0,
+            chosen.1
+        )?;
+    }
+    let on = if report.held_out > 0 {
+        format!("{} samples that nothing was taken from", report.held_out)
+    } else {
+        format!("the {} samples that were calibrated with: give ten or more to hold some out", report.calibrated)
+    };
+    writeln!(out, "against the floats, on {on}:")?;
+    print_comparison(&mut out, comparison, threads)?;
+    Ok(())
+}
+
+/// Of a network whose weights alone are bytes; `sizes` are those of the files.
+pub(super) fn print_dynamic(
+    out_path: &Path,
+    report: &DynamicReport,
+    sizes: [usize; 2],
+    comparison: Option<&Comparison>,
+    threads: usize,
+) -> anyhow::Result<()> {
+    let mut out = super::stdout();
+    let [before, after] = sizes.map(|bytes| bytes as f64 / 1e6);
+    writeln!(
+        out,
+        "{}: {} layers in integers, {} tables as bytes, {} nodes with weights in floats; {after:.2} MB instead of {before:.2} MB",
+        out_path.display(),
+        report.layers.len(),
+        report.tables.len(),
+        report.left.len()
+    )?;
+    print_left(&mut out, &report.left)?;
+    print_simplified(&mut out, &report.simplified, None)?;
+    match comparison {
+        Some(comparison) => {
+            writeln!(out, "against the floats, on {} samples:", comparison.samples)?;
+            print_comparison(&mut out, comparison, threads)?;
+        }
+        None => writeln!(out, "not measured, as no samples were given: `lineside compare` says what it cost")?,
+    }
+    Ok(())
+}
+
+fn print_comparison(out: &mut impl Write, comparison: &Comparison, threads: usize) -> io::Result<()> {
+    print_outputs(out, comparison)?;
+    print_costs(out, &comparison.a, &comparison.b, threads)?;
+    print_verdict(out, comparison)
+}
+
+/// Which nodes stay in floats, those of one reason in one line.
+fn print_left(out: &mut impl Write, left: &[(String, String)]) -> io::Result<()> {
+    let mut reasons: Vec<&str> = Vec::new();
+    for (_, reason) in left {
+        if !reasons.contains(&reason.as_str()) {
+            reasons.push(reason);
+        }
+    }
+    for reason in reasons {
+        let names: Vec<&str> = left.iter().filter(|(_, of)| of == reason).map(|(name, _)| name.as_str()).collect();
+        let shown: Vec<String> = names.iter().take(NAMES).map(|name| format!("\"{}\"", one_line(name))).collect();
+        let more = if names.len() > NAMES { format!(" and {} more", names.len() - NAMES) } else { String::new() };
+        writeln!(out, "  in floats: {}{more}: {}", shown.join(", "), one_line(reason))?;
+    }
+    Ok(())
+}
+
+/// Names of nodes in a line; all of them are in the report.
+const NAMES: usize = 8;
+
+fn print_simplified(out: &mut impl Write, simplified: &Simplified, drift: Option<f64>) -> io::Result<()> {
+    let moved = drift.map_or_else(String::new, |drift| format!("; outputs moved by {drift:.1e} of their largest"));
+    writeln!(
+        out,
+        "before: {} constants computed, {} factors and BatchNormalizations taken into weights, {} idle nodes removed{moved}",
+        simplified.folded_constants,
+        simplified.folded_affine + simplified.own_convolutions,
+        simplified.removed
+    )?;
+    if let Some(opset) = simplified.raised_from_opset {
+        writeln!(out, "opset {opset} was raised to 13, which alone has a scale for each channel")?;
+    }
+    Ok(())
+}
+
+/// The keys that scripts rely on, and all that is known besides.
+pub(super) fn report_json(
+    quantization: &impl serde::Serialize,
+    comparison: Option<&Comparison>,
+    size_bytes: usize,
+) -> serde_json::Value {
+    let verdict = comparison.map(Comparison::verdict);
+    serde_json::json!({
+        "sqnr_db": comparison.and_then(|comparison| comparison.outputs.first()).and_then(|output| output.sqnr_db),
+        "size_bytes": size_bytes,
+        "p50_ms": comparison.map(|comparison| comparison.b.p50_ms),
+        "top1_agreement": comparison.and_then(|comparison| comparison.top1_agreement),
+        "score_shift": comparison.map(|comparison| comparison.score_shift.median),
+        "verdict": verdict.as_ref().map(|(verdict, _)| verdict),
+        "reasons": verdict.as_ref().map(|(_, reasons)| reasons),
+        "quantization": quantization,
+        "comparison": comparison,
+    })
+}
