@@ -4,7 +4,7 @@ use crate::network::Network;
 use crate::quality::Sqnr;
 use crate::run::Runner;
 use crate::samples::{SampleSet, UnreadSample};
-use crate::{QuantizeError, Samples, types};
+use crate::{QuantizeError, Samples, function, types};
 use lineside_engine::{Model, Session, Tensor};
 use std::sync::Arc;
 use std::time::Instant;
@@ -231,6 +231,7 @@ pub fn compare(
 }
 
 /// The layers of the first network that the second has, too: signal to noise of each tensor over the samples, in the network's order.
+/// Tensors that only functions of them take are left out: what of them is lost is seen behind these, and their flat ends are cut off.
 ///
 /// # Errors
 /// As [`compare`].
@@ -243,8 +244,15 @@ pub fn layers(
     let types = networks.each_ref().map(types::of);
     let known = networks[1].edges().producer;
     let made = networks[0].nodes().iter().flat_map(|node| &node.output);
+    let (edges, functions) = (networks[0].edges(), function::find(&networks[0], |_| false));
+    let is_within = |name: &str| {
+        let takers = edges.takers(name);
+        let into_functions = takers.iter().all(|&at| functions.holds(&networks[0].nodes()[at]));
+        !takers.is_empty() && into_functions && !edges.outputs.contains(name)
+    };
     let names: Vec<String> = made
         .filter(|name| known.contains_key(*name) && types.iter().all(|types| types.is_float(name)))
+        .filter(|name| !is_within(name))
         .cloned()
         .collect();
     let mut a = Runner::new(&networks[0], &names, threads)?;

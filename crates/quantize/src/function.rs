@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use tract_onnx::pb::NodeProto;
 
 /// For each tensor that is a function of another one, element by element: that other one.
+#[derive(Clone)]
 pub struct Functions(HashMap<String, String>);
 
 impl Functions {

@@ -12,6 +12,10 @@
 //! | `rounds` | weights and biases of all layers, a few at a time, on rows of what they take |
 //! | `ranges` | the range of each tensor's bytes |
 //! | `study` | what all steps work on: network, placement, samples, options |
+//! | `mixed` | layers in floats until a stated loss is met |
+//! | `refinement` | ranges by what they do to the outputs of the network |
+//! | `noise` | what rounding one tensor does to the outputs |
+//! | `curve` | functions of one tensor, computed |
 //! | `options` | what the caller wants, and is told meanwhile |
 //! | `check` | what is refused before anything is quantized |
 //! | `write` | the network with QuantizeLinear and DequantizeLinear |
@@ -34,16 +38,20 @@ mod array;
 mod calibrate;
 mod check;
 mod comparison;
+mod curve;
 mod dynamic;
 mod function;
 mod layer;
 mod linear;
+mod mixed;
 mod network;
+mod noise;
 mod options;
 mod placement;
 pub mod quality;
 mod quantizer;
 mod ranges;
+mod refinement;
 mod rounds;
 mod run;
 mod samples;
@@ -55,7 +63,9 @@ mod write;
 pub use calibrate::Method;
 pub use comparison::{Comparison, Cost, OutputDifference, ScoreShift, Verdict, compare, layers};
 pub use dynamic::{DynamicReport, DynamicallyQuantized, quantize_dynamic};
-pub use options::{Options, Progress, Stage};
+pub use mixed::{Mixed, Sensitivity};
+pub use noise::Loss;
+pub use options::{MaxLoss, Options, Progress, Stage};
 pub use quantizer::{LayerReport, Quantized, Report, quantize};
 pub use ranges::Outlier;
 pub use samples::{UnreadSample, is_held_out};
@@ -110,6 +120,24 @@ pub enum QuantizeError {
     /// There is not the data that is needed.
     #[error("{0}")]
     Data(String),
+    /// The stated loss is not met, whatever is kept in floats.
+    #[error(
+        "a loss of {limit} is not met: with {kept} of {of} layers in floats, half of the multiply-accumulates, signal to noise is {:.1} dB \
+         ({:.1} dB with all in integers) and {:.1} % of the samples get another first place; allow more, or calibrate with more samples",
+        reached.sqnr_db, before.sqnr_db, 100.0 * reached.changed_first_places
+    )]
+    Loss {
+        /// What was asked for.
+        limit: MaxLoss,
+        /// What is lost with all layers in integers.
+        before: Loss,
+        /// What is lost with those in floats that help most.
+        reached: Loss,
+        /// How many these are.
+        kept: usize,
+        /// How many layers there are.
+        of: usize,
+    },
     /// The caller asked to stop.
     #[error("stopped")]
     Stopped,

@@ -2,7 +2,10 @@
 
 use crate::QuantizeError;
 use crate::calibrate::{Method, Quant};
+use crate::noise::Loss;
 use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::str::FromStr;
 
 /// What is wanted.
 #[derive(Debug, Clone)]
@@ -22,8 +25,54 @@ pub struct Options {
     pub input_ranges: HashMap<String, (f32, f32)>,
     /// The shapes of the first sample are the only ones: what is computed from them becomes constants.
     pub fix_shapes: bool,
+    /// Layers stay in floats until no more than this is lost.
+    pub max_loss: Option<MaxLoss>,
     /// Threads.
     pub threads: usize,
+}
+
+/// How much may be lost by quantization.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub enum MaxLoss {
+    /// The least signal to noise of the first output, in decibels.
+    Decibels(f64),
+    /// Samples whose greatest place in the first output becomes another one, as a part of all.
+    FirstPlaces(f64),
+}
+
+impl MaxLoss {
+    pub(crate) fn is_met(self, loss: &Loss) -> bool {
+        match self {
+            MaxLoss::Decibels(least) => loss.sqnr_db >= least,
+            MaxLoss::FirstPlaces(most) => loss.changed_first_places <= most,
+        }
+    }
+}
+
+impl FromStr for MaxLoss {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<MaxLoss, String> {
+        let number = |unit: &str, range: std::ops::RangeInclusive<f64>| {
+            text.strip_suffix(unit)
+                .and_then(|text| text.trim().parse::<f64>().ok())
+                .filter(|value| range.contains(value))
+        };
+        let first_places = number("%", 0.0..=100.0).map(|percent| MaxLoss::FirstPlaces(percent / 100.0));
+        let decibels = number("dB", 0.0..=200.0).or_else(|| number("db", 0.0..=200.0)).map(MaxLoss::Decibels);
+        first_places.or(decibels).ok_or_else(|| {
+            "expected the part of the samples that may get another first place, as 0.5%, or the least signal to noise, as 20dB".into()
+        })
+    }
+}
+
+impl fmt::Display for MaxLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MaxLoss::Decibels(least) => write!(f, "{least} dB"),
+            MaxLoss::FirstPlaces(most) => write!(f, "{} %", 100.0 * most),
+        }
+    }
 }
 
 impl Default for Options {
@@ -36,6 +85,7 @@ impl Default for Options {
             keep: HashSet::new(),
             input_ranges: HashMap::new(),
             fix_shapes: false,
+            max_loss: None,
             threads: 1,
         }
     }
@@ -56,8 +106,12 @@ pub enum Stage {
     Ranges,
     /// Ranges are compared by what they do.
     Errors,
+    /// Ranges are compared by what they do to the outputs of the network.
+    Refinement,
     /// Weights are rounded, biases corrected.
     Weights,
+    /// Layers are kept in floats, one by one.
+    Sensitivity,
     /// The result is compared with the floats.
     Comparison,
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use tract_onnx::pb::NodeProto;
 
 /// What runs in integers.
+#[derive(Clone)]
 pub struct Placement {
     /// The weighted nodes that run in integers, by their place in the network.
     pub layers: BTreeMap<usize, Layer>,
@@ -21,6 +22,24 @@ pub struct Placement {
     pub left: Vec<(String, String)>,
     /// Clipping nodes that a tensor's range takes the place of: after the convolution, before the bytes.
     pub clips: HashMap<usize, (f32, f32)>,
+    /// Functions of one tensor, which are done between bytes.
+    pub functions: Functions,
+}
+
+impl Placement {
+    /// Whether what a node makes are bytes for all that take it: it runs in integers, or is a clip behind one that does.
+    pub fn makes_bytes(&self, at: usize) -> bool {
+        self.integer.contains(&at) || self.clips.contains_key(&at)
+    }
+
+    /// The tensor whose scale `name` has: itself, or where its elements come from.
+    pub fn scaled<'a>(&'a self, name: &'a str) -> &'a str {
+        let mut name = name;
+        while let Some(from) = self.same_scale.get(name) {
+            name = from;
+        }
+        name
+    }
 }
 
 /// Nodes that move elements, so that bytes stay what they are.
@@ -94,7 +113,7 @@ pub fn place(network: &Network, types: &Types, keep: &HashSet<String>) -> Placem
         .collect();
     let functions = function::find(network, |name| cuts.contains(name));
     let (tensors, same_scale, integer) = tensors(network, types, &layers, &clips, &functions, &named);
-    Placement { layers, tensors, same_scale, integer, left, clips }
+    Placement { layers, tensors, same_scale, integer, left, clips, functions }
 }
 
 type Tensors = (Vec<String>, HashMap<String, String>, HashSet<usize>);

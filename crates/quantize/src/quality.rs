@@ -28,6 +28,15 @@ impl Sqnr {
         if self.noise == 0.0 { f64::INFINITY } else { 10.0 * libm::log10(self.signal / self.noise) }
     }
 
+    /// Noise as a part of the signal: 0 where both are the same, 1 where there is no signal.
+    pub fn relative_noise(&self) -> f64 {
+        match (self.noise, self.signal) {
+            (0.0, _) => 0.0,
+            (_, 0.0) => 1.0,
+            (noise, signal) => noise / signal,
+        }
+    }
+
     /// The largest difference.
     pub fn largest_difference(&self) -> f64 {
         self.largest

@@ -1,13 +1,15 @@
 //! From a float network to integers, step by step.
 
-use crate::calibrate::Quant;
+use crate::calibrate::{Method, Quant};
 use crate::check::{refuse_quantized, refuse_strange_weights, unknown};
 use crate::comparison::OutputDifference;
+use crate::mixed::{Mixed, Whole, keep_for};
 use crate::network::Network;
 use crate::options::{Options, Progress, Stage};
 use crate::placement::place;
 use crate::quality::Sqnr;
 use crate::ranges::{self, Outlier, Ranges};
+use crate::refinement::refine;
 use crate::rounds::{self, Solved};
 use crate::run::Runner;
 use crate::samples::{SampleSet, UnreadSample, is_held_out, spread};
@@ -47,6 +49,8 @@ pub struct Report {
     pub layers: Vec<LayerReport>,
     /// The nodes with weights that stay in floats, and why.
     pub left: Vec<(String, String)>,
+    /// How the stated loss was met, where one was.
+    pub mixed: Option<Mixed>,
     /// What was to be kept in floats and is no node's name, output or operator.
     pub unknown_keep: Vec<String>,
     /// Tensors that hold nothing but zeros in all samples.
@@ -96,7 +100,11 @@ pub fn quantize(
     let histograms = ranges::histograms(&mut study)?;
     let float_drift = drift(&original, &mut study)?;
     drop(original);
-    let ranges = ranges::choose(&mut study, &histograms)?;
+    let mut candidates = ranges::choose(&mut study, &histograms)?;
+    if options.improve && options.method == Method::Auto {
+        refine(&mut study, &histograms, &mut candidates)?;
+    }
+    let ranges = candidates.finish(&study, &histograms);
     drop(histograms);
     let mut solved = rounds::nearest(&network, &placement, options)?;
     if options.improve {
@@ -104,13 +112,22 @@ pub fn quantize(
     }
     let Ranges { quants, zero, outliers } = ranges;
     rounds::make_room(&placement, &quants, &mut solved, options.per_channel);
-    let Solved { weights, biases } = solved;
-    let written =
-        quantized(&network, &Decisions { placement: &placement, quants: &quants, weights: &weights, biases: &biases });
+    let (written, placed, mixed) = match options.max_loss {
+        Some(limit) => {
+            let whole = Whole { quants: &quants, solved: &solved };
+            let (written, kept, mixed) = keep_for(&mut study, &whole, &held_out, limit)?;
+            (written, kept, Some(mixed))
+        }
+        None => {
+            let Solved { weights, biases } = &solved;
+            let decisions = Decisions { placement: &placement, quants: &quants, weights, biases };
+            (quantized(&network, &decisions), placement.clone(), None)
+        }
+    };
     let calibrated = study.indices.len();
     let (outputs, held_out) = compare(&mut study, &written, &held_out)?;
     let unread = study.samples.unread();
-    let layers = placement
+    let layers = placed
         .layers
         .values()
         .map(|layer| LayerReport { name: layer.name.clone(), input: quants.get(&layer.input).copied() })
@@ -123,7 +140,8 @@ pub fn quantize(
         unread,
         outputs,
         layers,
-        left: placement.left,
+        left: placed.left,
+        mixed,
         unknown_keep,
         zero_tensors: zero,
         outliers,

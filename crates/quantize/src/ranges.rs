@@ -1,12 +1,13 @@
 //! The range of each tensor's bytes, by what it does to the outputs of the layers that take the tensor.
 
 use crate::QuantizeError;
-use crate::calibrate::range::{candidates, squared_error};
+use crate::calibrate::range::{candidates, drawn, squared_error};
 use crate::calibrate::{Histogram, Method, Quant};
+use crate::curve::Curve;
 use crate::layer::{Kind, Layer, patches};
 use crate::linear::{Columns, products};
 use crate::network::Network;
-use crate::options::{Options, Stage};
+use crate::options::Stage;
 use crate::placement::Placement;
 use crate::run::Runner;
 use crate::samples::spread;
@@ -21,6 +22,57 @@ pub struct Ranges {
     pub zero: Vec<String>,
     /// Tensors whose range was drawn in to less than half.
     pub outliers: Vec<Outlier>,
+}
+
+/// The ranges among which one is chosen for each tensor.
+#[derive(Clone)]
+pub struct Candidates(BTreeMap<String, (Vec<(f32, f32)>, usize)>);
+
+impl Candidates {
+    /// Those of a tensor.
+    pub fn ranges(&self, name: &str) -> &[(f32, f32)] {
+        self.0.get(name).map_or(&[], |(ranges, _)| ranges)
+    }
+
+    /// The place of the one that is chosen.
+    pub fn chosen(&self, name: &str) -> usize {
+        self.0.get(name).map_or(0, |(_, chosen)| *chosen)
+    }
+
+    /// Chooses the one of the least error.
+    pub fn choose(&mut self, name: &str, errors: &[f64]) {
+        if let Some((ranges, chosen)) = self.0.get_mut(name) {
+            let least = (0..ranges.len().min(errors.len())).min_by(|&a, &b| errors[a].total_cmp(&errors[b]));
+            *chosen = least.unwrap_or(*chosen);
+        }
+    }
+
+    /// What was chosen, and what it means.
+    pub fn finish(self, study: &Study<'_, '_>, histograms: &BTreeMap<String, Histogram>) -> Ranges {
+        let Study { network, placement, options, .. } = *study;
+        let limits = limits(network, placement);
+        let mut found = Ranges { quants: HashMap::new(), zero: Vec::new(), outliers: Vec::new() };
+        for (name, (ranges, chosen)) in self.0 {
+            if ranges.iter().all(|range| *range == (0.0, 0.0)) {
+                found.zero.push(name.clone());
+            }
+            let range = ranges.get(chosen).copied().unwrap_or((0.0, 0.0));
+            if let Some(bounds) = histograms.get(&name).and_then(|histogram| histogram.bounds)
+                && bounds.1 - bounds.0 > 2.0 * (range.1.max(0.0) - range.0.min(0.0))
+                && !limits.contains_key(name.as_str())
+            {
+                found.outliers.push(Outlier { tensor: name.clone(), reaches: bounds, covered: range });
+            }
+            found.quants.insert(name, options.quant(range));
+        }
+        // Moved elements keep their scale, however often they are moved.
+        for name in &placement.tensors {
+            if let Some(&quant) = found.quants.get(placement.scaled(name)) {
+                found.quants.insert(name.clone(), quant);
+            }
+        }
+        found
+    }
 }
 
 /// A tensor whose greatest values are cut off, because they are few and far from the rest.
@@ -80,15 +132,19 @@ fn not_finite(network: &Network, name: &str, sample: &str) -> QuantizeError {
     }
 }
 
-/// Chooses the ranges.
+/// Finds the candidates, and chooses by the error at the outputs of the layers that take a tensor, behind the functions that take it, or
+/// of the tensor itself.
 ///
 /// # Errors
 /// [`QuantizeError::Engine`] where the network cannot be run.
-pub fn choose(study: &mut Study<'_, '_>, histograms: &BTreeMap<String, Histogram>) -> Result<Ranges, QuantizeError> {
+pub fn choose(
+    study: &mut Study<'_, '_>,
+    histograms: &BTreeMap<String, Histogram>,
+) -> Result<Candidates, QuantizeError> {
     let Study { network, placement, options, .. } = *study;
-    let mut found = Ranges { quants: HashMap::new(), zero: Vec::new(), outliers: Vec::new() };
     let limits = limits(network, placement);
     let mut open: BTreeMap<&str, Vec<(f32, f32)>> = BTreeMap::new();
+    let mut errors: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for (name, histogram) in histograms {
         let mut ranges = match options.input_ranges.get(name) {
             Some(stated) => vec![*stated],
@@ -96,59 +152,37 @@ pub fn choose(study: &mut Study<'_, '_>, histograms: &BTreeMap<String, Histogram
         };
         if let Some(&(low, high)) = limits.get(name.as_str()) {
             ranges.iter_mut().for_each(|range| *range = (range.0.max(low).min(high), range.1.min(high).max(low)));
-            ranges.dedup();
         }
-        if ranges.iter().all(|range| *range == (0.0, 0.0)) {
-            found.zero.push(name.clone());
+        ranges.dedup();
+        let mut curve = if ranges.len() > 1 { Curve::of(network, placement, name)? } else { None };
+        if let (Some(curve), Some(bounds)) = (&mut curve, histogram.bounds) {
+            let drawn = drawn(bounds);
+            let quants: Vec<Quant> = drawn.iter().map(|&range| options.quant(range)).collect();
+            let errors = curve.errors(histogram, &quants)?;
+            ranges.extend((0..drawn.len()).min_by(|&a, &b| errors[a].total_cmp(&errors[b])).map(|at| drawn[at]));
         }
+        let quants: Vec<Quant> = ranges.iter().map(|&range| options.quant(range)).collect();
+        let found = match &mut curve {
+            Some(curve) => curve.errors(histogram, &quants)?,
+            None => {
+                let counts: Vec<(f64, f64)> = histogram.counts().collect();
+                quants.iter().map(|&quant| squared_error(&counts, quant)).collect()
+            }
+        };
+        errors.insert(name, found);
         open.insert(name, ranges);
     }
-    let mut errors = errors_in_histograms(histograms, &open, options);
     if options.method == Method::Auto {
         add_errors_of_layers(study, &open, &mut errors)?;
     }
-    for (name, ranges) in open {
-        let errors = &errors[name];
-        let best = (0..ranges.len()).min_by(|&a, &b| errors[a].total_cmp(&errors[b])).unwrap_or(0);
-        let range = ranges.get(best).copied().unwrap_or((0.0, 0.0));
-        if let Some(bounds) = histograms[name].bounds
-            && bounds.1 - bounds.0 > 2.0 * (range.1.max(0.0) - range.0.min(0.0))
-            && !limits.contains_key(name)
-        {
-            found.outliers.push(Outlier { tensor: name.to_string(), reaches: bounds, covered: range });
-        }
-        found.quants.insert(name.to_string(), options.quant(range));
-    }
-    // Moved elements keep their scale, however often they are moved.
-    for name in &placement.tensors {
-        if let Some(from) = placement.same_scale.get(name)
-            && let Some(&quant) = found.quants.get(from)
-        {
-            found.quants.insert(name.clone(), quant);
-        }
-    }
-    Ok(found)
+    let mut chosen = Candidates(open.into_iter().map(|(name, ranges)| (name.to_string(), (ranges, 0))).collect());
+    errors.iter().for_each(|(name, errors)| chosen.choose(name, errors));
+    Ok(chosen)
 }
 
 /// What a clip that the bytes take the place of leaves of a tensor.
 fn limits<'a>(network: &'a Network, placement: &Placement) -> HashMap<&'a str, (f32, f32)> {
     placement.clips.iter().map(|(&at, &range)| (network.nodes()[at].output[0].as_str(), range)).collect()
-}
-
-/// The squared error of each range, relative to the tensor's own square.
-fn errors_in_histograms<'a>(
-    histograms: &BTreeMap<String, Histogram>,
-    open: &BTreeMap<&'a str, Vec<(f32, f32)>>,
-    options: &Options,
-) -> BTreeMap<&'a str, Vec<f64>> {
-    let mut errors = BTreeMap::new();
-    for (&name, ranges) in open {
-        let counts: Vec<(f64, f64)> = histograms[name].counts().collect();
-        let power: f64 = counts.iter().map(|(value, count)| value * value * count).sum::<f64>().max(f64::MIN_POSITIVE);
-        let error = |range: &(f32, f32)| squared_error(&counts, options.quant(*range)) / power;
-        errors.insert(name, ranges.iter().map(error).collect::<Vec<f64>>());
-    }
-    errors
 }
 
 /// Replaces the errors of tensors that layers take by those at the layers' outputs.
@@ -158,19 +192,12 @@ fn add_errors_of_layers(
     errors: &mut BTreeMap<&str, Vec<f64>>,
 ) -> Result<(), QuantizeError> {
     let Study { network, placement, options, .. } = *study;
-    let scaled = |name: &str| -> String {
-        let mut name = name;
-        while let Some(from) = placement.same_scale.get(name) {
-            name = from;
-        }
-        name.to_string()
-    };
     let few = spread(&study.indices, ROW_SAMPLES);
     let layers: Vec<&Layer> = placement
         .layers
         .values()
         .filter(|layer| {
-            patches::width(layer) > 0 && open.get(scaled(&layer.input).as_str()).is_some_and(|ranges| ranges.len() > 1)
+            patches::width(layer) > 0 && open.get(placement.scaled(&layer.input)).is_some_and(|ranges| ranges.len() > 1)
         })
         .collect();
     let mut of_layers: BTreeMap<String, Vec<f64>> = BTreeMap::new();
@@ -186,8 +213,8 @@ fn add_errors_of_layers(
         rest = after;
         let rows = study.rows(part, &few, |_| ROWS)?;
         for (layer, rows) in part.iter().zip(rows) {
-            let name = scaled(&layer.input);
-            let Some(ranges) = open.get(name.as_str()) else { continue };
+            let name = placement.scaled(&layer.input);
+            let Some(ranges) = open.get(name) else { continue };
             let weights = layer.weights(network)?;
             let power: f64 = square(&outputs(layer, &rows, &weights)).max(f64::MIN_POSITIVE);
             let lost: Vec<f64> = ranges
@@ -198,7 +225,7 @@ fn add_errors_of_layers(
                     square(&outputs(layer, &difference, &weights)) / power
                 })
                 .collect();
-            let sum = of_layers.entry(name).or_insert_with(|| vec![0.0; ranges.len()]);
+            let sum = of_layers.entry(name.to_string()).or_insert_with(|| vec![0.0; ranges.len()]);
             sum.iter_mut().zip(lost).for_each(|(sum, lost)| *sum += lost);
         }
     }

@@ -13,6 +13,8 @@ pub struct Runner {
     threads: usize,
     /// Places in a sample of the inputs that are left.
     inputs: Vec<usize>,
+    /// Multiply-accumulates of the last plan.
+    macs: u64,
     /// Sessions by the shapes of the inputs; the last few.
     sessions: Vec<(Vec<Vec<usize>>, Session)>,
 }
@@ -46,7 +48,7 @@ impl Runner {
             used.contains(&(at - 1))
         });
         let model = Model::parse(&cut.encode())?;
-        Ok(Runner { model, threads, inputs: used, sessions: Vec::new() })
+        Ok(Runner { model, threads, inputs: used, macs: 0, sessions: Vec::new() })
     }
 
     /// Runs one sample, which has all inputs of the whole network.
@@ -60,6 +62,7 @@ impl Runner {
             Some(at) => at,
             None => {
                 let plan = Arc::new(self.model.clone().plan(&shapes)?);
+                self.macs = plan.macs();
                 if self.sessions.len() == SESSIONS {
                     self.sessions.remove(0);
                 }
@@ -73,6 +76,11 @@ impl Runner {
         }
         session.run()?;
         Ok(session.outputs())
+    }
+
+    /// Multiply-accumulates of the last shapes that were run; 0 before.
+    pub fn macs(&self) -> u64 {
+        self.macs
     }
 }
 

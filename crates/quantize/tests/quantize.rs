@@ -1,7 +1,7 @@
 //! A small float network (`data/make.py`) through the quantizer, and what it refuses.
 
 use lineside_engine::{Model, Tensor};
-use lineside_quantize::{Method, Options, QuantizeError, Quantized, Samples, compare, layers, quantize};
+use lineside_quantize::{MaxLoss, Method, Options, QuantizeError, Quantized, Samples, compare, layers, quantize};
 use prost::Message;
 use std::path::Path;
 use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto};
@@ -94,7 +94,7 @@ fn the_bias_of_a_channel_with_next_to_no_weights_survives() {
             (options.improve, options.per_channel) = (false, per_channel);
             let quantized = quantize(&model, &mut samples(20, 1), &options, &mut |_, _, _| Ok(())).unwrap();
             let parts = layers([&model, &quantized.bytes], &mut samples(8, 99), 1).unwrap();
-            let db = parts.iter().find(|part| part.name == "expand").unwrap().sqnr_db.unwrap();
+            let db = parts.iter().find(|part| part.name == "expand.swish").unwrap().sqnr_db.unwrap();
             assert!(db > 30.0, "weights of {weight}, by channel {per_channel}: {db} dB");
         }
     }
@@ -175,6 +175,8 @@ fn the_layers_where_two_networks_part_are_found() {
     let parts = layers([&small(), &quantized.bytes], &mut samples(8, 500), 1).unwrap();
     let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
     assert!(names.contains(&"sum") && names.contains(&"gated"), "{names:?}");
+    // What only functions take is seen behind them.
+    assert!(!names.contains(&"expand") && names.contains(&"expand.swish"), "{names:?}");
     assert!(parts.iter().all(|part| part.sqnr_db.is_none_or(|db| db > 10.0)), "{parts:?}");
 }
 
@@ -203,6 +205,39 @@ fn what_cannot_be_quantized_is_refused_in_one_line() {
     assert!(refused(&old, &mut samples(3, 1)).contains("opset 7 is older"));
     let mut other_size = vec![vec![Tensor::new(vec![1, 1, 8, 8], vec![0f32; 64]).unwrap()]];
     assert!(refused(&small(), &mut other_size).contains("image"));
+}
+
+#[test]
+fn layers_stay_in_floats_until_the_stated_loss_is_met() {
+    let run = |limit: &str| {
+        let mut options = Options::default();
+        options.max_loss = Some(limit.parse().unwrap());
+        quantize(&small(), &mut samples(60, 1), &options, &mut |_, _, _| Ok(()))
+    };
+    let whole = run("10dB").unwrap();
+    let mixed = whole.report.mixed.as_ref().unwrap();
+    assert!(mixed.layers.is_empty() && mixed.price == 0.0, "{mixed:?}");
+    let before = mixed.before.sqnr_db;
+    assert_eq!(mixed.samples, 6);
+    // A little more than all in integers give.
+    let better = run(&format!("{:.2}dB", before + 1.0)).unwrap();
+    let mixed = better.report.mixed.as_ref().unwrap();
+    assert!(mixed.reached.sqnr_db >= before + 1.0 && mixed.price <= 0.5, "{mixed:?}");
+    let kept: Vec<&str> = mixed.layers.iter().filter(|layer| layer.kept).map(|layer| layer.name.as_str()).collect();
+    assert_eq!((mixed.layers.len(), kept.is_empty()), (6, false));
+    let left: Vec<&str> = better.report.left.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(left.len(), kept.len());
+    assert!(left.iter().all(|name| kept.contains(name)), "{left:?} {kept:?}");
+    assert!(better.report.left.iter().all(|(_, reason)| reason == "kept for the stated loss"), "{left:?}");
+    assert_eq!(better.report.layers.len() + left.len(), 6);
+    // What is written is what was measured.
+    assert!((better.report.outputs[0].sqnr_db.unwrap() - mixed.reached.sqnr_db).abs() < 1e-9);
+    let refused = run("120dB").unwrap_err().to_string();
+    assert!(refused.contains("a loss of 120 dB is not met: with ") && refused.contains(" of 6 layers"), "{refused}");
+    assert!(run("100%").is_ok());
+    for wrong in ["", "5", "x%", "-1dB", "101%", "nan%", "NaNdB"] {
+        assert!(wrong.parse::<MaxLoss>().is_err(), "{wrong}");
+    }
 }
 
 /// Samples of which some cannot be read.

@@ -63,6 +63,11 @@ impl Histogram {
         }
     }
 
+    /// Values that were counted.
+    pub fn total(&self) -> u64 {
+        self.bins.iter().sum()
+    }
+
     /// Centres of the bins that hold something, and how many.
     pub fn counts(&self) -> impl Iterator<Item = (f64, f64)> {
         let width = 2.0 * f64::from(self.reach) / BINS as f64;

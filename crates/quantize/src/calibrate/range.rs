@@ -37,6 +37,11 @@ impl Quant {
         ((value / self.scale).round_ties_even() + f32::from(self.zero_point)).clamp(0.0, 255.0) as u8
     }
 
+    /// The values of all bytes.
+    pub fn levels(self) -> impl Iterator<Item = f32> {
+        (0..=255u8).map(move |byte| (f32::from(byte) - f32::from(self.zero_point)) * self.scale)
+    }
+
     /// What is left of a value.
     pub fn rounded(self, value: f32) -> f32 {
         (f32::from(self.byte(value)) - f32::from(self.zero_point)) * self.scale
@@ -118,6 +123,25 @@ pub fn squared_error(counts: &[(f64, f64)], quant: Quant) -> f64 {
             count * lost * lost
         })
         .sum()
+}
+
+/// How far both ends are drawn in where what follows is a function that may be flat at one of them.
+const DRAWN_LOW: [f32; 14] = [1.0, 0.8, 0.64, 0.5, 0.4, 0.32, 0.25, 0.2, 0.16, 0.125, 0.1, 0.08, 0.05, 0.03];
+const DRAWN_HIGH: [f32; 7] = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4];
+
+/// Ranges within `bounds`, all pairs of drawn ends; either may be the one that is drawn in far.
+pub fn drawn(bounds: (f32, f32)) -> Vec<(f32, f32)> {
+    let mut ranges: Vec<(f32, f32)> = Vec::new();
+    for far in DRAWN_LOW {
+        for near in DRAWN_HIGH {
+            for range in [(bounds.0 * far, bounds.1 * near), (bounds.0 * near, bounds.1 * far)] {
+                if !ranges.contains(&range) {
+                    ranges.push(range);
+                }
+            }
+        }
+    }
+    ranges
 }
 
 /// The reach whose 256 levels keep most of the distribution (Migacz 2017, "8-bit inference with TensorRT"), over magnitudes.

@@ -7,7 +7,11 @@ pub use removal::remove;
 use crate::{QuantizeError, array};
 use prost::Message;
 use std::collections::{HashMap, HashSet};
-use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto};
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
+    ValueInfoProto, tensor_shape_proto, type_proto,
+};
 
 /// A parsed network. Its nodes are in an order in which each follows those whose outputs it takes, as ONNX demands.
 #[derive(Clone)]
@@ -326,6 +330,14 @@ impl Attributes for NodeProto {
 pub fn int_attribute(name: &str, value: i64) -> AttributeProto {
     use tract_onnx::pb::attribute_proto::AttributeType;
     AttributeProto { name: name.into(), r#type: AttributeType::Int as i32, i: value, ..AttributeProto::default() }
+}
+
+/// An input of floats whose dimensions, so many, are all open.
+pub fn open_input(name: &str, rank: usize) -> ValueInfoProto {
+    let shape = Some(TensorShapeProto { dim: vec![tensor_shape_proto::Dimension::default(); rank] });
+    let tensor = type_proto::Tensor { elem_type: DataType::Float as i32, shape };
+    let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() };
+    ValueInfoProto { name: name.into(), r#type: Some(r#type), ..ValueInfoProto::default() }
 }
 
 /// Number of dimensions that an input or output states.

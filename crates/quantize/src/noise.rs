@@ -1,0 +1,169 @@
+//! What rounding one tensor does to the outputs of the network: only the part behind the tensor is run, with the tensor rounded and all
+//! else in floats. The noise of several roundings adds up, as long as it is small beside the signal.
+
+use crate::network::{Network, open_input};
+use crate::placement::Placement;
+use crate::quality::Sqnr;
+use crate::run::Runner;
+use crate::{QuantizeError, types};
+use lineside_engine::Tensor;
+
+/// The floats of some samples: what the network gave, to compare with.
+pub struct Reference {
+    /// The samples.
+    pub samples: Vec<Vec<Tensor>>,
+    /// What is compared, for each of them.
+    outputs: Vec<Vec<Tensor>>,
+    names: Vec<String>,
+    /// Multiply-accumulates of one sample.
+    pub macs: u64,
+}
+
+impl Reference {
+    /// Runs `samples` through the network.
+    ///
+    /// # Errors
+    /// [`QuantizeError::Engine`] where the engine cannot run it.
+    pub fn new(network: &Network, samples: Vec<Vec<Tensor>>, threads: usize) -> Result<Reference, QuantizeError> {
+        let names = compared(network);
+        let mut runner = Runner::new(network, &names, threads)?;
+        let mut outputs = Vec::with_capacity(samples.len());
+        for sample in &samples {
+            outputs.push(runner.run(sample)?.to_vec());
+        }
+        Ok(Reference { samples, outputs, names, macs: runner.macs() })
+    }
+
+    /// What another network with the same outputs lost.
+    ///
+    /// # Errors
+    /// [`QuantizeError::Engine`] where the engine cannot run it.
+    pub fn loss_of(&self, network: &Network, threads: usize) -> Result<Loss, QuantizeError> {
+        // What a Softmax takes may have no name any more.
+        let producer = network.edges().producer;
+        let places: Vec<usize> = (0..self.names.len()).filter(|&at| producer.contains_key(&self.names[at])).collect();
+        let names: Vec<String> = places.iter().map(|&at| self.names[at].clone()).collect();
+        let mut runner = Runner::new(network, &names, threads)?;
+        let mut qualities = vec![Sqnr::default(); places.len()];
+        let mut changed = 0;
+        for (sample, wanted) in self.samples.iter().zip(&self.outputs) {
+            let found = runner.run(sample)?;
+            for ((quality, &at), found) in qualities.iter_mut().zip(&places).zip(found) {
+                quality.add(wanted[at].values().unwrap_or_default(), found.values().unwrap_or_default());
+            }
+            changed += usize::from(first_place(wanted.first()) != first_place(found.first()));
+        }
+        Ok(Loss {
+            noise: qualities.iter().map(Sqnr::relative_noise).sum(),
+            sqnr_db: qualities.first().map_or(f64::INFINITY, Sqnr::db),
+            changed_first_places: changed as f64 / self.samples.len().max(1) as f64,
+        })
+    }
+
+    /// Whether the first output has places to be compared.
+    pub fn has_places(&self) -> bool {
+        self.outputs
+            .iter()
+            .flat_map(|outputs| outputs.first())
+            .all(|output| output.shape().iter().product::<usize>() > 1)
+    }
+}
+
+/// What a network lost, over all samples.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+#[non_exhaustive]
+pub struct Loss {
+    /// Noise as a part of the signal, summed over the outputs and what a last Softmax or Sigmoid takes.
+    pub noise: f64,
+    /// Signal to noise of the first output in decibels.
+    pub sqnr_db: f64,
+    /// Samples whose greatest place in the first output is another one, as a part of all.
+    pub changed_first_places: f64,
+}
+
+fn first_place(output: Option<&Tensor>) -> Option<usize> {
+    let values = output?.values::<f32>()?;
+    (0..values.len()).max_by(|&a, &b| values[a].total_cmp(&values[b]).then(b.cmp(&a)))
+}
+
+/// The outputs of floats, and what a Softmax or Sigmoid makes them of: where these are saturated, a few samples would decide alone.
+fn compared(network: &Network) -> Vec<String> {
+    let (types, edges) = (types::of(network), network.edges());
+    let all = network.graph().output.iter().map(|output| output.name.clone());
+    let mut names: Vec<String> = all.filter(|name| types.is_float(name)).collect();
+    for mut name in names.clone() {
+        while let Some(node) = edges.producer.get(&name).map(|&at| &network.nodes()[at]) {
+            let Some(input) = node.input.first().filter(|input| edges.producer.contains_key(*input)) else { break };
+            match node.op_type.as_str() {
+                "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Identity" | "Transpose" => name.clone_from(input),
+                "Softmax" | "Sigmoid" => {
+                    names.push(input.clone());
+                    break;
+                }
+                _ => break,
+            }
+        }
+    }
+    names
+}
+
+/// The network behind one tensor.
+pub struct Behind<'a> {
+    runner: Runner,
+    reference: &'a Reference,
+}
+
+impl<'a> Behind<'a> {
+    /// What takes `tensor`: all nodes where integers make it, and where floats do, or it is an input, those that run in integers.
+    ///
+    /// # Errors
+    /// [`QuantizeError::Engine`] where the engine cannot read that part.
+    pub fn new(
+        network: &Network,
+        placement: &Placement,
+        tensor: &str,
+        rank: usize,
+        reference: &'a Reference,
+        threads: usize,
+    ) -> Result<Behind<'a>, QuantizeError> {
+        let mut cut = network.clone();
+        let edges = network.edges();
+        let maker = edges.producer.get(tensor).copied();
+        let from_integers = maker.is_some_and(|at| placement.makes_bytes(at));
+        let given = cut.fresh(&format!("{tensor}_rounded"));
+        for (at, node) in cut.graph_mut().node.iter_mut().enumerate() {
+            if from_integers || placement.integer.contains(&at) {
+                node.input.iter_mut().filter(|name| *name == tensor).for_each(|name| name.clone_from(&given));
+            }
+        }
+        cut.graph_mut().input.push(open_input(&given, rank));
+        let mut names = reference.names.clone();
+        if from_integers {
+            names.iter_mut().filter(|name| *name == tensor).for_each(|name| name.clone_from(&given));
+        }
+        Ok(Behind { runner: Runner::new(&cut, &names, threads)?, reference })
+    }
+
+    /// The noise at the outputs where the tensor is `rounded`, for each of some samples of the reference by its place: as a part of the
+    /// signal, summed over the outputs.
+    ///
+    /// # Errors
+    /// [`QuantizeError::Engine`] where the engine cannot run it.
+    pub fn noise(&mut self, rounded: impl Iterator<Item = (usize, Tensor)>) -> Result<f64, QuantizeError> {
+        let mut qualities = vec![Sqnr::default(); self.reference.names.len()];
+        for (place, rounded) in rounded {
+            let mut sample = self.reference.samples[place].clone();
+            sample.push(rounded);
+            let found = self.runner.run(&sample)?;
+            for ((quality, a), b) in qualities.iter_mut().zip(&self.reference.outputs[place]).zip(found) {
+                quality.add(a.values().unwrap_or_default(), b.values().unwrap_or_default());
+            }
+        }
+        Ok(qualities.iter().map(Sqnr::relative_noise).sum())
+    }
+
+    /// Multiply-accumulates of one sample.
+    pub fn macs(&self) -> u64 {
+        self.runner.macs()
+    }
+}

@@ -1,0 +1,155 @@
+//! Ranges by what they do to the outputs of the network, on a few of the samples that were calibrated with: the error behind the next
+//! layer, which chose them first, knows nothing of what the layers after it make of it.
+
+use crate::QuantizeError;
+use crate::calibrate::Histogram;
+use crate::noise::{Behind, Reference};
+use crate::options::Stage;
+use crate::ranges::Candidates;
+use crate::rounds;
+use crate::run::Runner;
+use crate::samples::spread;
+use crate::study::Study;
+use crate::write::{Decisions, quantized};
+use lineside_engine::Tensor;
+use std::collections::BTreeMap;
+
+/// Samples on which ranges are compared: more of small networks.
+const SAMPLES: (usize, usize) = (8, 32);
+/// Multiply-accumulates of all these samples, as far as their number is free.
+const SAMPLE_MACS: u64 = 8_000_000_000;
+/// Samples on which most candidates are dropped, as a part of all.
+const FIRST: usize = 4;
+/// Candidates that are compared on all samples.
+const FINALISTS: usize = 3;
+/// Tensors whose noise is a smaller part of the whole are left as they are.
+const NEGLIGIBLE: f64 = 1e-3;
+/// Numbers of tensors that are held together.
+const HELD: usize = 24 << 20;
+/// Multiply-accumulates that may be spent: some minutes on two cores of a PC. A limit in time would give another file on another CPU.
+const MACS: u64 = 1_000_000_000_000;
+
+/// Replaces the choice for each tensor by the one that does least to the outputs.
+///
+/// # Errors
+/// [`QuantizeError::Engine`] where the network cannot be run.
+pub fn refine(
+    study: &mut Study<'_, '_>,
+    histograms: &BTreeMap<String, Histogram>,
+    candidates: &mut Candidates,
+) -> Result<(), QuantizeError> {
+    let reference = reference(study)?;
+    let all = whole_noise(study, histograms, candidates, &reference)?;
+    let of_calibration = study.indices.len().max(1);
+    let open: Vec<(&String, usize)> = histograms
+        .iter()
+        .filter(|(name, _)| candidates.ranges(name).len() > 1)
+        .map(|(name, histogram)| (name, histogram.total() as usize / of_calibration * reference.samples.len()))
+        .collect();
+    let mut rest = open.as_slice();
+    let mut spent = 0u64;
+    while !rest.is_empty() && spent < MACS {
+        let mut held = 0;
+        let fitting = rest.iter().take_while(|(_, numbers)| {
+            held += numbers;
+            held <= HELD
+        });
+        let (part, after) = rest.split_at(fitting.count().max(1));
+        let values = values(study, part, &reference)?;
+        for (place, ((name, _), values)) in part.iter().zip(values).enumerate() {
+            study.report(Stage::Refinement, open.len() - rest.len() + place, open.len())?;
+            spent += compare(study, name, &values, &reference, candidates, all * NEGLIGIBLE)?;
+        }
+        rest = after;
+    }
+    Ok(())
+}
+
+fn reference(study: &mut Study<'_, '_>) -> Result<Reference, QuantizeError> {
+    let (network, threads) = (study.network, study.options.threads);
+    let first = vec![study.samples.first(&study.indices)?];
+    let macs = Reference::new(network, first, threads)?.macs.max(1);
+    let count = usize::try_from(SAMPLE_MACS / macs).unwrap_or(usize::MAX).clamp(SAMPLES.0, SAMPLES.1);
+    let mut samples = Vec::new();
+    for index in spread(&study.indices, count) {
+        samples.extend(study.samples.get(index)?);
+    }
+    Reference::new(network, samples, threads)
+}
+
+/// The noise of the whole network in integers with what is chosen so far, weights to the nearest.
+fn whole_noise(
+    study: &Study<'_, '_>,
+    histograms: &BTreeMap<String, Histogram>,
+    candidates: &Candidates,
+    reference: &Reference,
+) -> Result<f64, QuantizeError> {
+    let quants = candidates.clone().finish(study, histograms).quants;
+    let mut solved = rounds::nearest(study.network, study.placement, study.options)?;
+    rounds::make_room(study.placement, &quants, &mut solved, study.options.per_channel);
+    let (weights, biases) = (&solved.weights, &solved.biases);
+    let decisions = Decisions { placement: study.placement, quants: &quants, weights, biases };
+    Ok(reference.loss_of(&quantized(study.network, &decisions), study.options.threads)?.noise)
+}
+
+/// Chooses for one tensor; returns the multiply-accumulates that it took.
+fn compare(
+    study: &Study<'_, '_>,
+    name: &str,
+    values: &[Tensor],
+    reference: &Reference,
+    candidates: &mut Candidates,
+    negligible: f64,
+) -> Result<u64, QuantizeError> {
+    let Study { network, placement, options, .. } = *study;
+    let rank = values.first().map_or(0, |tensor| tensor.shape().len());
+    let mut behind = Behind::new(network, placement, name, rank, reference, options.threads)?;
+    let ranges = candidates.ranges(name).to_vec();
+    let mut runs = 0;
+    let mut noise = |at: usize, step: usize| {
+        let quant = options.quant(ranges[at]);
+        let places = (0..values.len()).step_by(step);
+        runs += places.len();
+        behind.noise(places.map(|place| (place, rounded(&values[place], quant))))
+    };
+    let step = FIRST.min(values.len()).max(1);
+    let chosen = candidates.chosen(name);
+    let own = noise(chosen, step)?;
+    if own > negligible {
+        let mut first = vec![f64::INFINITY; ranges.len()];
+        for (at, first) in first.iter_mut().enumerate() {
+            *first = if at == chosen { own } else { noise(at, step)? };
+        }
+        let mut order: Vec<usize> = (0..ranges.len()).collect();
+        order.sort_by(|&a, &b| first[a].total_cmp(&first[b]).then(a.cmp(&b)));
+        let mut found = vec![f64::INFINITY; ranges.len()];
+        for &at in order.iter().take(FINALISTS) {
+            found[at] = noise(at, 1)?;
+        }
+        candidates.choose(name, &found);
+    }
+    Ok(behind.macs() * runs as u64)
+}
+
+/// What some tensors hold, in each of the reference's samples.
+fn values(
+    study: &Study<'_, '_>,
+    part: &[(&String, usize)],
+    reference: &Reference,
+) -> Result<Vec<Vec<Tensor>>, QuantizeError> {
+    let names: Vec<String> = part.iter().map(|(name, _)| (*name).clone()).collect();
+    let mut runner = Runner::new(study.network, &names, study.options.threads)?;
+    let mut values = vec![Vec::new(); names.len()];
+    for sample in &reference.samples {
+        values.iter_mut().zip(runner.run(sample)?).for_each(|(values, tensor)| values.push(tensor.clone()));
+    }
+    Ok(values)
+}
+
+fn rounded(tensor: &Tensor, quant: crate::calibrate::Quant) -> Tensor {
+    let mut rounded = tensor.clone();
+    if let Some(values) = rounded.values_mut::<f32>() {
+        values.iter_mut().for_each(|value| *value = quant.rounded(*value));
+    }
+    rounded
+}
