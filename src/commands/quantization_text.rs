@@ -2,7 +2,7 @@
 
 use super::comparison_text::{print_costs, print_outputs, print_verdict};
 use crate::escape::one_line;
-use lineside_quantize::{Comparison, DynamicReport, Report, Simplified};
+use lineside_quantize::{Comparison, DynamicReport, Mixed, Report, Simplified};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -23,6 +23,9 @@ pub(super) fn print_quantized(
     )?;
     print_left(&mut out, &report.left)?;
     print_simplified(&mut out, &report.simplified, Some(report.float_drift))?;
+    if let Some(mixed) = &report.mixed {
+        print_mixed(&mut out, mixed)?;
+    }
     if !report.zero_tensors.is_empty() {
         let first = one_line(&report.zero_tensors[0]);
         log::warn!(
@@ -86,6 +89,32 @@ fn print_comparison(out: &mut impl Write, comparison: &Comparison, threads: usiz
     print_outputs(out, comparison)?;
     print_costs(out, &comparison.a, &comparison.b, threads)?;
     print_verdict(out, comparison)
+}
+
+/// What the stated loss took: the layers in floats, the best gain for its price first.
+fn print_mixed(out: &mut impl Write, mixed: &Mixed) -> io::Result<()> {
+    let kept: Vec<_> = mixed.layers.iter().filter(|layer| layer.kept).collect();
+    writeln!(
+        out,
+        "for the stated loss: {} layers in floats, {:.1} % of the multiply-accumulates; signal to noise {:.1} dB instead of {:.1} dB, another first place in {:.1} % instead of {:.1} % of {} samples",
+        kept.len(),
+        100.0 * mixed.price,
+        mixed.reached.sqnr_db,
+        mixed.before.sqnr_db,
+        100.0 * mixed.reached.changed_first_places,
+        100.0 * mixed.before.changed_first_places,
+        mixed.samples
+    )?;
+    for layer in kept {
+        writeln!(
+            out,
+            "  \"{}\": alone in floats it takes away {:.1} % of the noise, for {:.1} % of the multiply-accumulates",
+            one_line(&layer.name),
+            100.0 * layer.gain,
+            100.0 * layer.price
+        )?;
+    }
+    Ok(())
 }
 
 /// Which nodes stay in floats, those of one reason in one line.

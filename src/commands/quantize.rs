@@ -10,7 +10,7 @@ use crate::files;
 use crate::sink::write_durably;
 use anyhow::Context;
 use lineside_engine::Model;
-use lineside_quantize::{Method, Options, Samples, Stage, compare, is_held_out, quantize, quantize_dynamic};
+use lineside_quantize::{MaxLoss, Method, Options, Samples, Stage, compare, is_held_out, quantize, quantize_dynamic};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -45,6 +45,10 @@ pub struct QuantizeArguments {
     /// The model is only ever run on samples of this shape: what it computes from shapes becomes constants [with --size always]
     #[arg(long)]
     fix_shapes: bool,
+    /// Keep layers in floats until no more is lost on the samples held out: a signal to noise, as 20dB, or the part of the samples that
+    /// may get another first place, as 0.5%
+    #[arg(long, value_name = "LOSS", conflicts_with = "dynamic")]
+    max_loss: Option<MaxLoss>,
     /// A node that stays in floats: its name, the name of what it makes, or an operator for all of its kind
     #[arg(long, value_name = "NODE")]
     keep: Vec<String>,
@@ -101,6 +105,7 @@ pub fn run(arguments: &QuantizeArguments) -> anyhow::Result<ExitCode> {
     options.improve = !arguments.fast;
     options.per_channel = !arguments.per_tensor;
     options.symmetric = arguments.symmetric;
+    options.max_loss = arguments.max_loss;
     options.keep = arguments.keep.iter().cloned().collect();
     options.fix_shapes = arguments.fix_shapes || arguments.how.states_size();
     options.input_ranges = samples.known_ranges();
@@ -113,6 +118,9 @@ pub fn run(arguments: &QuantizeArguments) -> anyhow::Result<ExitCode> {
     let quantized = quantized.with_context(name)?;
     warn_of_unknown(&quantized.report.unknown_keep);
     warn_of_unread(&quantized.report.unread, samples.len());
+    if let (Some(MaxLoss::FirstPlaces(part)), Some(mixed)) = (arguments.max_loss, &quantized.report.mixed) {
+        advise_on_resolution(part, mixed.samples);
+    }
     write_durably(&arguments.out, |out| out.write_all(&quantized.bytes))
         .with_context(|| arguments.out.display().to_string())?;
     // On what nothing was taken from, where there is any.
@@ -176,6 +184,18 @@ fn advise_on_number(count: usize) {
     }
 }
 
+/// A part of the samples that is less than one of them.
+fn advise_on_resolution(part: f64, samples: usize) {
+    let one = 1.0 / samples.max(1) as f64;
+    if part > 0.0 && part < one {
+        log::warn!(
+            "--max-loss {} %: one of the {samples} samples held out is {:.1} %, so that none may get another first place; give more samples",
+            100.0 * part,
+            100.0 * one
+        );
+    }
+}
+
 /// Every tenth sample, which calibration leaves out; all where there are too few.
 struct HeldOut<'a> {
     samples: &'a mut ModelSamples,
@@ -212,7 +232,9 @@ impl StageProgress {
             let what = match stage {
                 Stage::Ranges => "ranges",
                 Stage::Errors => "choosing",
+                Stage::Refinement => "refining",
                 Stage::Weights => "weights",
+                Stage::Sensitivity => "sensitivity",
                 _ => "comparing",
             };
             self.now = Some((stage, ProgressReporter::new(what, total as u64)));

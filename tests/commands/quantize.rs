@@ -133,6 +133,27 @@ fn arrays_are_samples_along_their_first_dimension() {
 }
 
 #[test]
+fn layers_stay_in_floats_for_a_stated_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pictures, model, out) = (pictures(folder.path(), 40), small(), folder.path().join("int8.onnx"));
+    let with = |limit: &'static str| {
+        let base = ["quantize", arg(&model), arg(&out), "--calibrate", arg(&pictures), "--size", "32x32"];
+        lineside().args(base).args(BYTES).args(["--max-loss", limit]).output().unwrap()
+    };
+    let met = with("1%");
+    let (said, warned) = (text(&met.stdout), text(&met.stderr));
+    assert!(met.status.success(), "{warned}");
+    assert!(said.contains("for the stated loss: ") && said.contains("of 4 samples"), "{said}");
+    assert!(warned.contains("one of the 4 samples held out is 25.0 %"), "{warned}");
+    std::fs::remove_file(&out).unwrap();
+    let missed = with("150dB");
+    let error = text(&missed.stderr);
+    assert_eq!(missed.status.code(), Some(1), "{error}");
+    assert!(error.contains("a loss of 150 dB is not met") && !out.exists(), "{error}");
+    assert_eq!(with("5").status.code(), Some(2));
+}
+
+#[test]
 fn weights_alone_need_no_samples() {
     let folder = tempfile::tempdir().unwrap();
     let (model, out, report) = (small(), folder.path().join("int8.onnx"), folder.path().join("report.json"));

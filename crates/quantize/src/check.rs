@@ -60,3 +60,8 @@ pub fn refuse_strange_weights<'a>(
     }
     Ok(())
 }
+
+/// Whether a node is to stay in floats: by its name, its operator or what it makes.
+pub fn is_kept(node: &NodeProto, keep: &HashSet<String>) -> bool {
+    keep.contains(name_of(node)) || keep.contains(&node.op_type) || node.output.iter().any(|name| keep.contains(name))
+}

@@ -7,9 +7,9 @@
 use crate::check::{refuse_quantized, refuse_strange_weights, unknown};
 use crate::layer::rounding;
 use crate::layer::{Kind, Layer};
-use crate::network::{Attributes, Network, int_attribute, name_of, node};
+use crate::network::{Network, int_attribute, name_of, node};
 use crate::simplify::{Simplified, simplify};
-use crate::{QuantizeError, array, types};
+use crate::{QuantizeError, array, tables, types};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, NodeProto};
@@ -40,9 +40,6 @@ pub struct DynamicReport {
     pub unknown_keep: Vec<String>,
 }
 
-/// Tables of fewer numbers are not worth a step of their own.
-const SMALLEST_TABLE: usize = 4096;
-
 /// Quantizes the weights of an ONNX file. Nodes that `keep` names, by name, output or operator, stay in floats.
 ///
 /// # Errors
@@ -54,7 +51,7 @@ pub fn quantize_dynamic(bytes: &[u8], keep: &HashSet<String>) -> Result<Dynamica
     let unknown_keep = unknown(&network, keep);
     let mut left = Vec::new();
     let layers = layers(&network, keep, &mut left);
-    let tables = tables(&network, keep);
+    let tables = tables::find(&network, keep);
     if layers.is_empty() && tables.is_empty() {
         let why = left.first().map_or(String::new(), |(name, reason)| format!(" (\"{name}\": {reason})"));
         return Err(QuantizeError::Model(format!(
@@ -68,15 +65,12 @@ pub fn quantize_dynamic(bytes: &[u8], keep: &HashSet<String>) -> Result<Dynamica
         }
     }
     let names = layers.values().map(|layer| layer.name.clone()).collect();
-    let mut writer = Writer { network: &mut network, inputs: HashMap::new(), tables: &tables };
+    let mut writer = Writer { network: &mut network, inputs: HashMap::new() };
     let nodes = writer.nodes(&layers)?;
     network.graph_mut().node = nodes;
+    tables::store(&mut network, &tables);
     let report = DynamicReport { simplified, layers: names, tables, left, unknown_keep };
     Ok(DynamicallyQuantized { bytes: network.encode(), report })
-}
-
-fn is_kept(node: &NodeProto, keep: &HashSet<String>) -> bool {
-    keep.contains(name_of(node)) || keep.contains(&node.op_type) || node.output.iter().any(|name| keep.contains(name))
 }
 
 fn layers(network: &Network, keep: &HashSet<String>, left: &mut Vec<(String, String)>) -> BTreeMap<usize, Layer> {
@@ -85,7 +79,9 @@ fn layers(network: &Network, keep: &HashSet<String>, left: &mut Vec<(String, Str
     for (at, node) in network.nodes().iter().enumerate() {
         let reason = match node.op_type.as_str() {
             "LSTM" | "GRU" | "RNN" => "a recurrent layer has no integer form in ONNX's own operators".to_string(),
-            "Conv" | "ConvTranspose" | "Gemm" | "MatMul" if is_kept(node, keep) => "kept by request".to_string(),
+            "Conv" | "ConvTranspose" | "Gemm" | "MatMul" if crate::check::is_kept(node, keep) => {
+                "kept by request".to_string()
+            }
             "Conv" | "ConvTranspose" | "Gemm" | "MatMul" if !types.is_float(&node.input[0]) => {
                 "its input is of a type that is not known to be float".to_string()
             }
@@ -107,47 +103,19 @@ fn layers(network: &Network, keep: &HashSet<String>, left: &mut Vec<(String, Str
     layers
 }
 
-/// Constants of floats whose rows are gathered, and which nothing else takes.
-fn tables(network: &Network, keep: &HashSet<String>) -> Vec<String> {
-    let edges = network.edges();
-    let is_gather = |at: &usize| {
-        let node = &network.nodes()[*at];
-        node.op_type == "Gather" && node.int("axis", 0) == 0 && !is_kept(node, keep)
-    };
-    let mut tables: Vec<String> = Vec::new();
-    for node in network.nodes().iter().filter(|node| node.op_type == "Gather") {
-        let name = &node.input[0];
-        let Some(table) = network.constant(name) else { continue };
-        let takers = edges.takers(name);
-        let others = edges.outputs.contains(name) || !takers.iter().all(is_gather);
-        let as_indices = takers.iter().any(|&at| network.nodes()[at].input.get(1) == Some(name));
-        let large = table.dims.len() == 2 && array::count(table) >= SMALLEST_TABLE;
-        if array::is_float(table) && large && !others && !as_indices && !tables.contains(name) {
-            tables.push(name.clone());
-        }
-    }
-    tables
-}
-
 struct Writer<'a> {
     network: &'a mut Network,
     /// Bytes, scale and zero point of tensors that are quantized already.
     inputs: HashMap<String, [String; 3]>,
-    tables: &'a [String],
 }
 
 impl Writer<'_> {
     fn nodes(&mut self, layers: &BTreeMap<usize, Layer>) -> Result<Vec<NodeProto>, QuantizeError> {
         let old = self.network.nodes().to_vec();
-        for table in self.tables {
-            self.store_table(table);
-        }
         let mut nodes = Vec::with_capacity(old.len());
         for (at, node) in old.into_iter().enumerate() {
             if let Some(layer) = layers.get(&at) {
                 self.layer(layer, &node, &mut nodes)?;
-            } else if node.op_type == "Gather" && self.tables.contains(&node.input[0]) {
-                self.gather(&node, &mut nodes);
             } else {
                 nodes.push(node);
             }
@@ -208,33 +176,6 @@ impl Writer<'_> {
         nodes.push(node("Add", &shaped, &[&product, &shaped], &[base], Vec::new()));
         Ok(())
     }
-
-    /// Replaces a table by its bytes and a scale for each row.
-    fn store_table(&mut self, name: &str) {
-        let Some(shape) = self.network.constant(name).map(array::shape) else { return };
-        let values = self.network.floats(name).unwrap_or_default();
-        let rounded = rounding::nearest(&values, &rounding::steps(&values, shape[0], true));
-        let [bytes, scales] = table_names(name);
-        self.network.set_constant(array::of_i8(&bytes, &shape, &rounded.weights));
-        self.network.set_constant(array::of_floats(&scales, &[shape[0], 1], &rounded.scales));
-    }
-
-    /// Nodes are named by something that is theirs alone: the one that does the work keeps the old name.
-    fn gather(&mut self, old: &NodeProto, nodes: &mut Vec<NodeProto>) {
-        let base = old.output[0].as_str();
-        let [bytes, scales] = table_names(&old.input[0]);
-        let [row, factor, floats, one] =
-            ["row", "row_scale", "row_float", "one"].map(|part| self.network.fresh(&format!("{base}_{part}")));
-        self.network.set_constant(array::of_floats(&one, &[], &[1.0]));
-        nodes.push(node("Gather", name_of(old), &[&bytes, &old.input[1]], &[&row], old.attribute.clone()));
-        nodes.push(node("Gather", &factor, &[&scales, &old.input[1]], &[&factor], old.attribute.clone()));
-        nodes.push(node("DequantizeLinear", &floats, &[&row, &one], &[&floats], Vec::new()));
-        nodes.push(node("Mul", &one, &[&floats, &factor], &[base], Vec::new()));
-    }
-}
-
-fn table_names(table: &str) -> [String; 2] {
-    ["bytes", "row_scales"].map(|part| format!("{table}_{part}"))
 }
 
 fn to_float() -> AttributeProto {

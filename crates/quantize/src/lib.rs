@@ -17,6 +17,7 @@
 //! | `noise` | what rounding one tensor does to the outputs |
 //! | `curve` | functions of one tensor, computed |
 //! | `options` | what the caller wants, and is told meanwhile |
+//! | `tables` | embeddings as bytes |
 //! | `check` | what is refused before anything is quantized |
 //! | `write` | the network with QuantizeLinear and DequantizeLinear |
 //! | `placement` | which nodes run in integers, and which tensors are bytes |
@@ -57,6 +58,7 @@ mod run;
 mod samples;
 mod simplify;
 mod study;
+mod tables;
 mod types;
 mod write;
 

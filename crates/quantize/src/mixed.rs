@@ -54,6 +54,8 @@ pub struct Whole<'a> {
     pub quants: &'a HashMap<String, Quant>,
     /// Weights and biases.
     pub solved: &'a Solved,
+    /// Tables that are stored as bytes.
+    pub tables: &'a [String],
 }
 
 /// Samples on which each layer is tried.
@@ -168,7 +170,7 @@ fn with_kept(study: &Study<'_, '_>, whole: &Whole<'_>, outputs: &[String]) -> (N
     let known = |name: &String| Some((name.clone(), *whole.quants.get(name)?));
     let quants: HashMap<String, Quant> = placement.tensors.iter().filter_map(known).collect();
     let (weights, biases) = (&whole.solved.weights, &whole.solved.biases);
-    let decisions = Decisions { placement: &placement, quants: &quants, weights, biases };
+    let decisions = Decisions { placement: &placement, quants: &quants, weights, biases, tables: whole.tables };
     (quantized(study.network, &decisions), placement)
 }
 

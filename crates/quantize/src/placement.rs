@@ -1,5 +1,6 @@
 //! Where QuantizeLinear and DequantizeLinear stand: which nodes run in integers, and which tensors are bytes for that.
 
+use crate::check::is_kept;
 use crate::function::{self, Functions};
 use crate::layer::{Kind, Layer};
 use crate::network::{Attributes, Network, node_inputs};
@@ -67,11 +68,7 @@ pub fn place(network: &Network, types: &Types, keep: &HashSet<String>) -> Placem
     let edges = network.edges();
     let mut layers = BTreeMap::new();
     let mut left = Vec::new();
-    let named = |node: &NodeProto| {
-        keep.contains(crate::network::name_of(node))
-            || node.output.iter().any(|name| keep.contains(name))
-            || keep.contains(&node.op_type)
-    };
+    let named = |node: &NodeProto| is_kept(node, keep);
     for (at, node) in network.nodes().iter().enumerate() {
         if !matches!(node.op_type.as_str(), "Conv" | "ConvTranspose" | "Gemm" | "MatMul") {
             continue;

@@ -16,7 +16,7 @@ use crate::samples::{SampleSet, UnreadSample, is_held_out, spread};
 use crate::simplify::{Simplified, simplify};
 use crate::study::Study;
 use crate::write::{Decisions, quantized};
-use crate::{QuantizeError, Samples, types};
+use crate::{QuantizeError, Samples, tables, types};
 use std::collections::BTreeMap;
 
 /// A quantized network.
@@ -47,6 +47,8 @@ pub struct Report {
     pub outputs: Vec<OutputDifference>,
     /// The nodes with weights that run in integers, in the network's order.
     pub layers: Vec<LayerReport>,
+    /// Tables (of embeddings) that are stored as bytes.
+    pub tables: Vec<String>,
     /// The nodes with weights that stay in floats, and why.
     pub left: Vec<(String, String)>,
     /// How the stated loss was met, where one was.
@@ -112,15 +114,16 @@ pub fn quantize(
     }
     let Ranges { quants, zero, outliers } = ranges;
     rounds::make_room(&placement, &quants, &mut solved, options.per_channel);
+    let tables = tables::find(&network, &options.keep);
     let (written, placed, mixed) = match options.max_loss {
         Some(limit) => {
-            let whole = Whole { quants: &quants, solved: &solved };
+            let whole = Whole { quants: &quants, solved: &solved, tables: &tables };
             let (written, kept, mixed) = keep_for(&mut study, &whole, &held_out, limit)?;
             (written, kept, Some(mixed))
         }
         None => {
             let Solved { weights, biases } = &solved;
-            let decisions = Decisions { placement: &placement, quants: &quants, weights, biases };
+            let decisions = Decisions { placement: &placement, quants: &quants, weights, biases, tables: &tables };
             (quantized(&network, &decisions), placement.clone(), None)
         }
     };
@@ -140,6 +143,7 @@ pub fn quantize(
         unread,
         outputs,
         layers,
+        tables,
         left: placed.left,
         mixed,
         unknown_keep,

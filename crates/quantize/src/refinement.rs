@@ -24,8 +24,9 @@ const FIRST: usize = 4;
 const FINALISTS: usize = 3;
 /// Tensors whose noise is a smaller part of the whole are left as they are.
 const NEGLIGIBLE: f64 = 1e-3;
-/// Numbers of tensors that are held together.
-const HELD: usize = 24 << 20;
+/// Numbers of tensors that are held together; a tensor that is larger in all samples is compared on fewer of them, these at least.
+const HELD: usize = 8 << 20;
+const FEWEST: usize = 4;
 /// Multiply-accumulates that may be spent: some minutes on two cores of a PC. A limit in time would give another file on another CPU.
 const MACS: u64 = 1_000_000_000_000;
 
@@ -41,28 +42,40 @@ pub fn refine(
     let reference = reference(study)?;
     let all = whole_noise(study, histograms, candidates, &reference)?;
     let of_calibration = study.indices.len().max(1);
-    let open: Vec<(&String, usize)> = histograms
-        .iter()
-        .filter(|(name, _)| candidates.ranges(name).len() > 1)
-        .map(|(name, histogram)| (name, histogram.total() as usize / of_calibration * reference.samples.len()))
-        .collect();
+    let everywhere: Vec<usize> = (0..reference.samples.len()).collect();
+    let mut open = Vec::new();
+    for name in &study.placement.tensors {
+        let Some(histogram) = histograms.get(name).filter(|_| candidates.ranges(name).len() > 1) else { continue };
+        let numbers = (histogram.total() as usize / of_calibration).max(1);
+        let places = spread(&everywhere, (HELD / numbers).max(FEWEST));
+        open.push(Open { name, held: numbers * places.len(), places });
+    }
     let mut rest = open.as_slice();
     let mut spent = 0u64;
     while !rest.is_empty() && spent < MACS {
         let mut held = 0;
-        let fitting = rest.iter().take_while(|(_, numbers)| {
-            held += numbers;
+        let fitting = rest.iter().take_while(|tensor| {
+            held += tensor.held;
             held <= HELD
         });
         let (part, after) = rest.split_at(fitting.count().max(1));
         let values = values(study, part, &reference)?;
-        for (place, ((name, _), values)) in part.iter().zip(values).enumerate() {
+        for (place, (tensor, values)) in part.iter().zip(values).enumerate() {
             study.report(Stage::Refinement, open.len() - rest.len() + place, open.len())?;
-            spent += compare(study, name, &values, &reference, candidates, all * NEGLIGIBLE)?;
+            spent += compare(study, tensor, &values, &reference, candidates, all * NEGLIGIBLE)?;
         }
         rest = after;
     }
     Ok(())
+}
+
+/// A tensor with several candidates.
+struct Open<'a> {
+    name: &'a str,
+    /// Samples on which they are compared.
+    places: Vec<usize>,
+    /// Its numbers in all of these.
+    held: usize,
 }
 
 fn reference(study: &mut Study<'_, '_>) -> Result<Reference, QuantizeError> {
@@ -88,29 +101,30 @@ fn whole_noise(
     let mut solved = rounds::nearest(study.network, study.placement, study.options)?;
     rounds::make_room(study.placement, &quants, &mut solved, study.options.per_channel);
     let (weights, biases) = (&solved.weights, &solved.biases);
-    let decisions = Decisions { placement: study.placement, quants: &quants, weights, biases };
+    let decisions = Decisions { placement: study.placement, quants: &quants, weights, biases, tables: &[] };
     Ok(reference.loss_of(&quantized(study.network, &decisions), study.options.threads)?.noise)
 }
 
 /// Chooses for one tensor; returns the multiply-accumulates that it took.
 fn compare(
     study: &Study<'_, '_>,
-    name: &str,
+    tensor: &Open<'_>,
     values: &[Tensor],
     reference: &Reference,
     candidates: &mut Candidates,
     negligible: f64,
 ) -> Result<u64, QuantizeError> {
     let Study { network, placement, options, .. } = *study;
+    let name = tensor.name;
     let rank = values.first().map_or(0, |tensor| tensor.shape().len());
     let mut behind = Behind::new(network, placement, name, rank, reference, options.threads)?;
     let ranges = candidates.ranges(name).to_vec();
     let mut runs = 0;
     let mut noise = |at: usize, step: usize| {
         let quant = options.quant(ranges[at]);
-        let places = (0..values.len()).step_by(step);
-        runs += places.len();
-        behind.noise(places.map(|place| (place, rounded(&values[place], quant))))
+        let chosen = tensor.places.iter().zip(values).step_by(step);
+        runs += chosen.len();
+        behind.noise(chosen.map(|(&place, values)| (place, rounded(values, quant))))
     };
     let step = FIRST.min(values.len()).max(1);
     let chosen = candidates.chosen(name);
@@ -131,17 +145,17 @@ fn compare(
     Ok(behind.macs() * runs as u64)
 }
 
-/// What some tensors hold, in each of the reference's samples.
-fn values(
-    study: &Study<'_, '_>,
-    part: &[(&String, usize)],
-    reference: &Reference,
-) -> Result<Vec<Vec<Tensor>>, QuantizeError> {
-    let names: Vec<String> = part.iter().map(|(name, _)| (*name).clone()).collect();
+/// What some tensors hold, in those samples on which each is compared.
+fn values(study: &Study<'_, '_>, part: &[Open<'_>], reference: &Reference) -> Result<Vec<Vec<Tensor>>, QuantizeError> {
+    let names: Vec<String> = part.iter().map(|tensor| tensor.name.to_string()).collect();
     let mut runner = Runner::new(study.network, &names, study.options.threads)?;
     let mut values = vec![Vec::new(); names.len()];
-    for sample in &reference.samples {
-        values.iter_mut().zip(runner.run(sample)?).for_each(|(values, tensor)| values.push(tensor.clone()));
+    for (place, sample) in reference.samples.iter().enumerate() {
+        for ((values, tensor), found) in values.iter_mut().zip(part).zip(runner.run(sample)?) {
+            if tensor.places.contains(&place) {
+                values.push(found.clone());
+            }
+        }
     }
     Ok(values)
 }

@@ -1,11 +1,11 @@
 //! The network with QuantizeLinear and DequantizeLinear where they belong (QDQ), as every runtime reads it.
 
-use crate::array;
 use crate::calibrate::Quant;
 use crate::layer::rounding::Rounded;
 use crate::layer::{Kind, Layer};
 use crate::network::{Network, int_attribute, node};
 use crate::placement::Placement;
+use crate::{array, tables};
 use std::collections::{BTreeMap, HashMap};
 use tract_onnx::pb::NodeProto;
 
@@ -19,6 +19,8 @@ pub struct Decisions<'a> {
     pub weights: &'a BTreeMap<usize, Rounded>,
     /// Biases of each layer, by the layer's place; corrected ones.
     pub biases: &'a BTreeMap<usize, Vec<f32>>,
+    /// Tables that are stored as bytes.
+    pub tables: &'a [String],
 }
 
 /// Writes them into a copy of `network`.
@@ -27,6 +29,7 @@ pub fn quantized(network: &Network, decisions: &Decisions<'_>) -> Network {
     let mut writer = Writer { network: &mut written, decisions, operands: HashMap::new() };
     let nodes = writer.nodes();
     written.graph_mut().node = nodes;
+    tables::store(&mut written, decisions.tables);
     // What was known of tensors in between does not hold for their new names.
     written.graph_mut().value_info.clear();
     written

@@ -137,6 +137,18 @@ fn rounding_for_the_output_beats_rounding_to_the_nearest() {
 }
 
 #[test]
+fn what_a_function_makes_flat_takes_no_bytes() {
+    // Below -3 a hard swish gives 0: "expand", which it takes, reaches much further down.
+    let quantized = run(&Options::default());
+    let constants = ModelProto::decode(&*quantized.bytes).unwrap().graph.unwrap().initializer;
+    let raw = |name: &str| constants.iter().find(|constant| constant.name == name).unwrap().raw_data.clone();
+    let scale = f32::from_le_bytes(raw("expand_scale").try_into().unwrap());
+    let low = -scale * f32::from(raw("expand_zero_point")[0]);
+    let outlier = quantized.report.outliers.iter().find(|outlier| outlier.tensor == "expand").unwrap();
+    assert!(low > -12.0 && outlier.reaches.0 < -30.0, "from {low}, reaches {:?}", outlier.reaches);
+}
+
+#[test]
 fn every_method_gives_a_network_and_threads_change_nothing() {
     for method in [Method::MinMax, Method::Percentile, Method::Mse, Method::Entropy, Method::Auto] {
         let mut options = Options::default();
