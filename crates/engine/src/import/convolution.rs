@@ -296,16 +296,43 @@ impl<'a> Importer<'a> {
     }
 
     pub(super) fn matmul(&mut self, node: &'a NodeProto) -> Imported<Handled> {
-        let (a, b) = (self.needed(node, 0)?, self.needed(node, 1)?);
-        let name = name_of(node);
-        if let (Binding::Lazy(a), Binding::Lazy(b)) = (&a, &b) {
-            if product_shape(&a.shape, &b.shape).is_none() {
-                return Ok(Handled::No);
+        let (mut a, mut b) = (self.needed(node, 0)?, self.needed(node, 1)?);
+        let (left, right) = (self.shape(&a), self.shape(&b));
+        // A list is a row on the left and a column on the right, of which the product has no dimension.
+        if let [inner] = left[..] {
+            a = self.moved(node, &a, Movement::Reshape, vec![1, inner])?;
+        }
+        if let [inner] = right[..] {
+            b = self.moved(node, &b, Movement::Reshape, vec![inner, 1])?;
+        }
+        if let Handled::No = self.product_of(node, &a, &b)? {
+            return Ok(Handled::No);
+        }
+        if left.len() == 1 || right.len() == 1 {
+            let held = self.get(node.output.first().map_or("", String::as_str))?;
+            let mut shape = self.shape(&held);
+            let last = shape.len() - 1;
+            if right.len() == 1 {
+                shape.remove(last);
             }
-            let product = self.product(&name, a, b)?;
+            if left.len() == 1 {
+                shape.remove(last - 1);
+            }
+            let held = self.moved(node, &held, Movement::Reshape, shape)?;
+            self.give(node, 0, held);
+        }
+        Ok(Handled::Yes)
+    }
+
+    fn product_of(&mut self, node: &'a NodeProto, a: &Binding, b: &Binding) -> Imported<Handled> {
+        if let (Binding::Lazy(a), Binding::Lazy(b)) = (a, b) {
+            if product_shape(&a.shape, &b.shape).is_none() {
+                return Err(format!("shapes {:?} and {:?} cannot be multiplied", a.shape, b.shape).into());
+            }
+            let product = self.product(&name_of(node), a, b)?;
             return self.done(node, Binding::Lazy(product));
         }
-        self.float_matmul(node, &a, &b)
+        self.float_matmul(node, a, b)
     }
 }
 

@@ -87,8 +87,9 @@ impl<'a> Importer<'a> {
         let shape = self.shape(held);
         match held {
             Binding::Lazy(lazy) => self.expression(node, Expression::Unary(Rc::clone(lazy), function), shape),
-            Binding::Value(id) if self.graph.values[*id].kind == ElementKind::F32 => {
-                let y = self.push(&name_of(node), Op::Unary(function), &[*id], ElementKind::F32, &shape)?;
+            _ if self.is_float(held) => {
+                let x = self.compute(held)?;
+                let y = self.push(&name_of(node), Op::Unary(function), &[x], ElementKind::F32, &shape)?;
                 self.done(node, Binding::Value(y))
             }
             _ => Ok(Handled::No),
