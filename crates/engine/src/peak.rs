@@ -20,7 +20,7 @@ pub fn measured_peak(kernel: &str) -> Result<f64, EngineError> {
     graph.inputs.push(x);
     let weights = (0..INPUTS * OUTPUTS).map(|i| (i % 251) as i8).collect();
     let finish = Finish::Bytes { multiplier: vec![1e-4; OUTPUTS], zero_point: 0, low: 0, high: 255 };
-    let conv = Conv::linear(Weights { first: weights, second: None }, [OUTPUTS, INPUTS], 3, finish);
+    let conv = Conv::linear(Weights { first: weights, rest: Vec::new() }, [OUTPUTS, INPUTS], 3, finish);
     let y = graph.push("product", Op::Linear(conv), &[x], ElementKind::U8, &[ROWS, OUTPUTS]);
     graph.outputs.push(y);
     let mut session = Session::new(Arc::new(Plan::new(graph, set)?))?;

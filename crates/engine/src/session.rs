@@ -86,7 +86,7 @@ impl Session {
     /// Runs the model once, without allocating unless an op runs through tract.
     ///
     /// # Errors
-    /// [`EngineError::Run`] where an op that runs through tract fails.
+    /// [`EngineError::Run`] where an op that runs through tract fails, or an index is out of range.
     pub fn run(&mut self) -> Result<(), EngineError> {
         self.run_with(|_| {})
     }
@@ -137,15 +137,19 @@ impl Session {
         let last = plan.op_steps.len() - 1;
         let mut result = Ok(());
         for (op, group) in plan.op_steps.iter().enumerate() {
+            let failed_here = |message: String| {
+                let op = &plan.ops()[op];
+                EngineError::Run(format!("{} \"{}\": {message}", op.op, op.name))
+            };
             for index in group.clone() {
                 let step = &plan.steps[index];
                 let Some((pool, first, part)) = &shared else {
-                    step.run(&context).map_err(EngineError::Run)?;
+                    step.run(&context).map_err(failed_here)?;
                     continue;
                 };
                 // After an error the other threads still go through all steps, and so must this one.
                 if result.is_ok() {
-                    result = step.run(if step.is_shared() { part } else { &context }).map_err(EngineError::Run);
+                    result = step.run(if step.is_shared() { part } else { &context }).map_err(failed_here);
                 }
                 pool.barrier_wait(first + index).map_err(failed)?;
             }

@@ -11,8 +11,11 @@ use super::kernels::conv::ConvStep;
 use super::kernels::copy::CopyStep;
 use super::kernels::depthwise::DepthwiseStep;
 use super::kernels::float::FloatStep;
-use super::kernels::portable::{self, BilinearStep, HaloStep, MatMulStep, MulStep, PoolingStep, StoredZeroPoint};
+use super::kernels::gather::GatherStep;
+use super::kernels::mul::MulStep;
+use super::kernels::portable::{self, BilinearStep, HaloStep, MatMulStep, PoolingStep, StoredZeroPoint};
 use super::kernels::quantize::{QuantParams, dynamic_range};
+use super::kernels::recurrent::RecurrentStep;
 use super::kernels::thread_share;
 use super::numbers::{self, Elements, ElementsMut};
 use std::ops::Range;
@@ -61,6 +64,12 @@ pub enum Step {
         x: View,
         y: View,
     },
+    /// A table for each channel: the last dimension of the views, or their rows where the last is not as long as the tables.
+    ChannelLut {
+        tables: Arc<[[u8; 256]]>,
+        x: View,
+        y: View,
+    },
     Pool(PoolingStep),
     Bilinear(BilinearStep),
     Nearest {
@@ -88,6 +97,8 @@ pub enum Step {
         sums: Vec<i32>,
         zero: StoredZeroPoint,
     },
+    Gather(GatherStep),
+    Recurrent(Box<RecurrentStep>),
     Softmax {
         x: usize,
         y: usize,
@@ -152,6 +163,7 @@ impl Step {
                 | Step::Add(_)
                 | Step::Mul(_)
                 | Step::Lut { .. }
+                | Step::ChannelLut { .. }
                 | Step::Pool(_)
                 | Step::Bilinear(_)
                 | Step::Copy(_)
@@ -160,6 +172,7 @@ impl Step {
                 | Step::Dequantize { .. }
                 | Step::MatMul { .. }
                 | Step::Float(_)
+                | Step::Recurrent(_)
         )
     }
 
@@ -171,8 +184,9 @@ impl Step {
             Step::Conv(step) => kernels.conv(step, arena, part),
             Step::Depthwise(step) => kernels.depthwise(step, arena, part),
             Step::Add(step) => kernels.add(step, arena, part),
-            Step::Mul(step) => step.run(signed, arena, part),
+            Step::Mul(step) => kernels.mul(step, arena, part),
             Step::Lut { table, x, y } => portable::lookup(table, x, y, arena, part),
+            Step::ChannelLut { tables, x, y } => portable::lookup_by_channel(tables, x, y, arena, part),
             Step::Pool(step) => step.run(signed, arena, part),
             Step::Bilinear(step) => step.run(signed, arena, part),
             Step::Nearest { x, y, rows, columns } => nearest(x, y, rows, columns, arena, part),
@@ -186,6 +200,8 @@ impl Step {
             Step::Correct { at, rows, sums, zero } => {
                 portable::subtract_zero_point(*at, *rows, sums, zero.number(signed, arena), arena);
             }
+            Step::Gather(step) => return step.run(arena),
+            Step::Recurrent(step) => return step.run(kernels.float_isa(), arena, part),
             Step::Softmax { x, y, size, table, quant } => {
                 portable::softmax((*x, *y), *size, table, *quant, signed, arena);
             }

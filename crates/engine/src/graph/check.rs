@@ -2,7 +2,9 @@
 //! expects: an operand of another kind would be read as something that it is not.
 
 use super::check_float::check_float;
-use super::{Arithmetic, Graph, Movement, Node, NumberOp, Op, Weights, ZeroPoint, broadcast};
+use super::{
+    Arithmetic, Cell, Graph, Movement, Node, NumberOp, Op, RecurrenceWeights, Recurrent, Weights, ZeroPoint, broadcast,
+};
 use crate::ElementKind;
 use crate::numbers::is_float;
 
@@ -49,7 +51,7 @@ impl Graph {
                 bytes(0)?;
                 let count = conv.outputs * conv.inputs * conv.kernel[0] * conv.kernel[1];
                 let whole = |weights: &Weights| {
-                    weights.first.len() == count && weights.second.as_ref().is_none_or(|second| second.len() == count)
+                    weights.first.len() == count && weights.rest.iter().all(|rest| rest.len() == count)
                 };
                 if !whole(&conv.weights) || conv.bias.len() != conv.outputs {
                     return Err("its weights or its bias do not fit its outputs".into());
@@ -67,6 +69,11 @@ impl Graph {
                 self.held_zero_point(*b, kind(1))
             }
             Op::Lut(_) => bytes(0).and_then(|()| same_shape()),
+            Op::ChannelLut(tables) => {
+                bytes(0).and_then(|()| same_shape())?;
+                let fits = y_shape.get(1) == Some(&tables.len());
+                if fits { Ok(()) } else { Err(format!("{} tables for channels of {y_shape:?}", tables.len())) }
+            }
             Op::Add { .. } | Op::Mul { .. } => {
                 bytes(0)?;
                 bytes(1)?;
@@ -162,6 +169,21 @@ impl Graph {
                 }
                 self.check_movement(node, movement, y_shape)
             }
+            Op::Gather { axis } => {
+                within(*axis)?;
+                needs(1, |kind| matches!(kind, I32 | I64))?;
+                let (x, places) = (shape(0), shape(1));
+                let fits = kind(0) == Some(y_kind) && [&x[..*axis], places, &x[axis + 1..]].concat() == y_shape;
+                if fits { Ok(()) } else { Err(format!("{x:?} by {places:?} does not make {y_shape:?}")) }
+            }
+            Op::GatherRows { table, rows } => {
+                needs(0, |kind| matches!(kind, I32 | I64))?;
+                let places = shape(0);
+                let row = y_shape.strip_prefix(places).map(|row| row.iter().product::<usize>() * y_kind.size());
+                let fits = row.and_then(|row| row.checked_mul(*rows)) == Some(table.len()) && *rows > 0;
+                if fits { Ok(()) } else { Err(format!("{} bytes of a table do not make {y_shape:?}", table.len())) }
+            }
+            Op::Recurrent(layer) => self.check_recurrent(node, layer),
             Op::Constant(bytes) => {
                 let expected = y_kind.size() * y_shape.iter().product::<usize>();
                 if bytes.len() == expected { Ok(()) } else { Err(format!("{} bytes for {expected}", bytes.len())) }
@@ -186,6 +208,42 @@ impl Graph {
         let fits = from.len() == to.len()
             && (0..from.len()).all(|axis| to[axis] == if axes.contains(&axis) { 1 } else { from[axis] });
         if fits { Ok(()) } else { Err(format!("{from:?} over axes {axes:?} does not make {to:?}")) }
+    }
+
+    /// Inputs and outputs have the shapes that the layer states; all are floats but the lengths.
+    fn check_recurrent(&self, node: &Node, layer: &Recurrent) -> Result<(), String> {
+        let (d, b, h, g) = (layer.directions(), layer.batch, layer.hidden, layer.gates());
+        let value = |id: &usize| (self.values[*id].kind, &self.values[*id].shape[..]);
+        let steps = value(&node.outputs[0]).1.first().copied().unwrap_or(0);
+        let before = 1 + usize::from(matches!(layer.weights, RecurrenceWeights::Computed));
+        let lengths = before + usize::from(layer.operands.bias);
+        let inputs = layer.inputs(steps);
+        let of = |i: usize| {
+            if layer.operands.lengths && i == lengths { ElementKind::I32 } else { ElementKind::F32 }
+        };
+        let mut outputs = vec![vec![steps, d, b, h], vec![d, b, h]];
+        if layer.cell == Cell::Lstm {
+            outputs.push(vec![d, b, h]);
+        }
+        let whole = match &layer.weights {
+            RecurrenceWeights::Computed => true,
+            RecurrenceWeights::Floats(weights) => weights.len() == d * h * g,
+            RecurrenceWeights::Bytes(q) => {
+                let sizes = (q.weights.len(), q.scale.len());
+                sizes == (d * h * g, d * g) && !layer.operands.lengths && layer.cell == Cell::Lstm
+            }
+        };
+        let active = layer.activations.len() == d
+            && layer.activations.iter().all(|list| list.len() == layer.cell.activations().len());
+        let fits = inputs.len() == node.inputs.len()
+            && inputs.iter().enumerate().all(|(i, shape)| value(&node.inputs[i]) == (of(i), shape))
+            && outputs.len() == node.outputs.len()
+            && outputs.iter().zip(&node.outputs).all(|(shape, id)| value(id) == (ElementKind::F32, shape));
+        if fits && whole && active && steps > 0 {
+            return Ok(());
+        }
+        let shapes: Vec<&[usize]> = node.inputs.iter().map(|id| value(id).1).collect();
+        Err(format!("its operands {shapes:?} do not fit {h} hidden numbers in {d} directions and a batch of {b}"))
     }
 
     fn check_movement(&self, node: &Node, movement: &Movement, to: &[usize]) -> Result<(), String> {

@@ -10,12 +10,14 @@ mod foreign;
 mod geometry;
 mod number;
 mod quant;
+mod recurrent;
 
 pub use float_op::{Binary, FloatConv, FloatLinear, FloatOp, Reduction, broadcast, broadcast_strides, for_each_pair};
 pub use foreign::{ForeignInput, ForeignOp};
 pub use geometry::{Sampling, Window};
 pub use number::{Arithmetic, Comparison, Fold, Logic, NumberOp};
 pub use quant::{Quant, stored_range};
+pub use recurrent::{BLOCK, Cell, Operands, QuantizedRecurrence, RecurrenceWeights, Recurrent};
 
 use super::ElementKind;
 use super::unary::Unary;
@@ -78,13 +80,40 @@ pub enum Finish {
     Floats { scale: Vec<f32> },
 }
 
-/// Weights less their zero point, as one or two summands of eight bits: `w - zero_point = first + second`.
+/// Weights less their zero point, as summands of eight bits: `w - zero_point = first + rest[0] + rest[1]`.
 #[derive(Debug, Clone)]
 pub struct Weights {
     /// `[output, kernel height, kernel width, input / groups]`, innermost last.
     pub first: Arc<[i8]>,
-    /// What does not fit in eight bits; only for weights with a zero point.
-    pub second: Option<Arc<[i8]>>,
+    /// What does not fit in eight bits, only for weights with a zero point: one more summand, or two where a weight is 255.
+    pub rest: Vec<Arc<[i8]>>,
+}
+
+impl Weights {
+    /// Weights from -255 to 255, in order.
+    pub fn of(weights: impl Iterator<Item = i32>) -> Weights {
+        let mut first = Vec::new();
+        let mut rest: [Vec<i8>; 2] = Default::default();
+        for weight in weights {
+            let byte = |number: i32| number.clamp(-128, 127);
+            let (a, b) = (byte(weight), byte(weight - byte(weight)));
+            first.push(a as i8);
+            rest[0].push(b as i8);
+            rest[1].push((weight - a - b) as i8);
+        }
+        let rest = rest.into_iter().filter(|summand| summand.iter().any(|&byte| byte != 0));
+        Weights { first: first.into(), rest: rest.map(Into::into).collect() }
+    }
+
+    /// The number of summands.
+    pub fn summands(&self) -> usize {
+        1 + self.rest.len()
+    }
+
+    /// One summand of the weight at `index`.
+    pub fn summand(&self, summand: usize, index: usize) -> i8 {
+        if summand == 0 { self.first[index] } else { self.rest[summand - 1][index] }
+    }
 }
 
 /// A convolution, or a matrix product with constant weights (kernel 1×1, one "pixel" a row).
@@ -180,6 +209,8 @@ pub enum Op {
     },
     /// `y[i] = table[x[i]]`, both as bytes.
     Lut(Arc<[u8; 256]>),
+    /// As [`Op::Lut`], with a table for each place along axis 1.
+    ChannelLut(Arc<[[u8; 256]]>),
     /// `clamp(round_half_even(fma(a, ratio_a, fma(b, ratio_b, fixed))))`, broadcast.
     Add {
         ratios: [f32; 2],
@@ -187,7 +218,7 @@ pub enum Op {
         low: i32,
         high: i32,
     },
-    /// `clamp(round_half_even(f32((a - za) * (b - zb)) * ratio) + zero_point)`, broadcast.
+    /// `clamp(round_half_even(f32(f32((a - za) * (b - zb)) * ratio) + zero_point))`, broadcast.
     Mul {
         zero_points: [i32; 2],
         ratio: f32,
@@ -229,6 +260,16 @@ pub enum Op {
     /// `x -> y (u8), scale (f32), zero point (u8)`.
     DynamicQuantize,
     Movement(Movement),
+    /// `data [.., L, ..], indices (i32 or i64) -> [.., indices' shape, ..]`: the indices' shape takes the place of `axis`. Negative
+    /// indices count from the end; one out of range is an error of the run.
+    Gather {
+        axis: usize,
+    },
+    /// As [`Op::Gather`] along axis 0 of a constant with so many rows, which lies outside of the arena; its bytes, row-major.
+    GatherRows {
+        table: Arc<[u8]>,
+        rows: usize,
+    },
     /// A constant that an op takes as an operand; its bytes, row-major.
     Constant(Arc<[u8]>),
     /// A unary function of `f32` elements.
@@ -237,6 +278,7 @@ pub enum Op {
     /// Elements of one kind as those of another: floats to whole numbers are cut off towards zero.
     Cast,
     Number(NumberOp),
+    Recurrent(Recurrent),
     /// Computed by another runtime: an island among our own ops.
     Island(Box<dyn ForeignOp>),
 }
@@ -251,6 +293,7 @@ impl Op {
             Op::Linear(_) => "Linear",
             Op::MatMul { .. } => "MatMul",
             Op::Lut(_) => "Table",
+            Op::ChannelLut(_) => "ChannelTable",
             Op::Add { .. } => "Add",
             Op::Mul { .. } => "Mul",
             Op::MaxPool(_) => "MaxPool",
@@ -272,18 +315,28 @@ impl Op {
                 Movement::Expand => "Expand",
                 Movement::Tile(_) => "Tile",
             },
+            Op::Gather { .. } | Op::GatherRows { .. } => "Gather",
             Op::Constant(_) => "Constant",
             Op::Unary(_) => "FloatUnary",
             Op::Float(op) => op.kind(),
             Op::Cast => "Cast",
             Op::Number(op) => op.kind(),
+            Op::Recurrent(layer) => match layer.cell {
+                Cell::Lstm => "Lstm",
+                Cell::Gru { .. } => "Gru",
+                Cell::Rnn => "Rnn",
+            },
             Op::Island(_) => "Float",
         }
     }
 
     /// Whether its multiply-accumulates, where it has any, run on integers.
     pub fn in_integers(&self) -> bool {
-        !matches!(self, Op::Unary(_) | Op::Float(_) | Op::Island(_))
+        match self {
+            Op::Unary(_) | Op::Float(_) | Op::Island(_) => false,
+            Op::Recurrent(layer) => layer.in_integers(),
+            _ => true,
+        }
     }
 }
 
@@ -323,6 +376,7 @@ impl Graph {
                 let inner = self.values[node.inputs[0]].shape.last().copied().unwrap_or(1);
                 outputs(node.outputs[0]) * inner as u64
             }
+            Op::Recurrent(layer) => layer.macs(self.values[node.outputs[0]].shape[0]),
             Op::Island(island) => island.macs(),
             _ => 0,
         }

@@ -35,7 +35,7 @@ fn ordered<T: Copy + Into<i32>>(
     // In place: a list that grows and is then copied would take three times the room.
     let zeroed = || std::iter::repeat_n(0i8, stored.len()).collect::<Arc<[i8]>>();
     let mut first = zeroed();
-    let mut second: Option<Arc<[i8]>> = None;
+    let mut rest: Vec<Arc<[i8]>> = Vec::new();
     let bytes = Arc::make_mut(&mut first);
     let mut place = 0;
     for o in 0..outputs {
@@ -45,17 +45,26 @@ fn ordered<T: Copy + Into<i32>>(
             for x in 0..width {
                 for i in 0..inputs {
                     let weight = stored[at(o, y, x, i)].into() - zero;
-                    let byte = weight.clamp(-128, 127);
-                    bytes[place] = byte as i8;
-                    if weight != byte {
-                        Arc::make_mut(second.get_or_insert_with(zeroed))[place] = (weight - byte) as i8;
+                    let mut left = weight - weight.clamp(-128, 127);
+                    bytes[place] = (weight - left) as i8;
+                    // From -255 to 255: two more summands at most.
+                    for summand in 0.. {
+                        if left == 0 {
+                            break;
+                        }
+                        if summand == rest.len() {
+                            rest.push(zeroed());
+                        }
+                        let byte = left.clamp(-128, 127);
+                        Arc::make_mut(&mut rest[summand])[place] = byte as i8;
+                        left -= byte;
                     }
                     place += 1;
                 }
             }
         }
     }
-    Weights { first, second }
+    Weights { first, rest }
 }
 
 /// One scale for every output.

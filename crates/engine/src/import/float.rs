@@ -29,7 +29,6 @@ impl<'a> Importer<'a> {
             "Conv" | "ConvTranspose" => self.float_convolution(node),
             "Gemm" => self.float_gemm(node),
             "MaxPool" | "GlobalMaxPool" | "AveragePool" | "GlobalAveragePool" => self.float_pool(node),
-            "BatchNormalization" => self.batch_normalization(node),
             "InstanceNormalization" | "GroupNormalization" => self.group_normalization(node),
             "RMSNormalization" | "SimplifiedLayerNormalization" => self.rms_normalization(node),
             "SkipLayerNormalization" | "SkipSimplifiedLayerNormalization" => self.skip_normalization(node),
@@ -223,38 +222,12 @@ impl<'a> Importer<'a> {
         self.float_done(node, if max { FloatOp::MaxPool(window) } else { FloatOp::AveragePool(window) }, &[x], &to)
     }
 
-    /// Scale and shift a channel, from statistics that are known at load.
-    fn batch_normalization(&mut self, node: &'a NodeProto) -> Imported<Handled> {
-        let x = self.needed(node, 0)?;
-        let shape = self.shape(&x);
-        let trained = node.int("training_mode", 0) != 0 || node.output.iter().skip(1).any(|name| !name.is_empty());
-        if shape.len() < 2 || trained {
-            return Ok(Handled::No);
-        }
-        let mut parameters = Vec::with_capacity(4);
-        for index in 1..5 {
-            let held = self.needed(node, index)?;
-            match self.float_constant(&held)? {
-                Some((values, _)) if values.len() == shape[1] => parameters.push(values),
-                Some((values, _)) => {
-                    return Err(format!("input {index} has {} numbers for {} channels", values.len(), shape[1]).into());
-                }
-                None => return Ok(Handled::No),
-            }
-        }
-        let epsilon = f64::from(node.float("epsilon", 1e-5));
-        let real = |list: usize, channel: usize| f64::from(parameters[list][channel]);
-        let scale = |c: usize| real(0, c) / (real(3, c) + epsilon).sqrt();
-        let shift = |c: usize| real(1, c) - real(2, c) * scale(c);
-        let name = name_of(node);
-        let x = self.compute(&x)?;
-        let scales = self.float_operand(&name, (0..shape[1]).map(|c| scale(c) as f32))?;
-        let shifts = self.float_operand(&name, (0..shape[1]).map(|c| shift(c) as f32))?;
-        self.float_done(node, FloatOp::ScaleShift, &[x, scales, shifts], &shape)
-    }
-
     /// A list of floats as an operand.
-    fn float_operand(&mut self, name: &str, values: impl ExactSizeIterator<Item = f32>) -> Imported<ValueId> {
+    pub(super) fn float_operand(
+        &mut self,
+        name: &str,
+        values: impl ExactSizeIterator<Item = f32>,
+    ) -> Imported<ValueId> {
         let count = values.len();
         let bytes: Vec<u8> = values.flat_map(f32::to_ne_bytes).collect();
         self.push(name, Op::Constant(bytes.into()), &[], FLOAT, &[count])

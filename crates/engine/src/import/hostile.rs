@@ -7,12 +7,12 @@ use std::sync::Arc;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto};
 
-fn with_ints(mut node: NodeProto, name: &str, ints: &[i64]) -> NodeProto {
+pub(super) fn with_ints(mut node: NodeProto, name: &str, ints: &[i64]) -> NodeProto {
     node.attribute.push(AttributeProto { name: name.into(), ints: ints.to_vec(), r#type: 7, ..Default::default() });
     node
 }
 
-fn integers(name: &str, values: &[i64]) -> TensorProto {
+pub(super) fn integers(name: &str, values: &[i64]) -> TensorProto {
     TensorProto {
         name: name.into(),
         dims: vec![values.len() as i64],
@@ -23,7 +23,7 @@ fn integers(name: &str, values: &[i64]) -> TensorProto {
 }
 
 /// The sound model with a node between the convolution and its quantization.
-fn between(node: NodeProto, constants: Vec<TensorProto>) -> ModelProto {
+pub(super) fn between(node: NodeProto, constants: Vec<TensorProto>) -> ModelProto {
     let mut model = model();
     graph(&mut model).node[3].input[0].clone_from(&node.output[0]);
     graph(&mut model).node.push(node);

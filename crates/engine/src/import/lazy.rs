@@ -1,5 +1,6 @@
 //! Float expressions that wait for what follows them.
 
+use super::batchnorm::{ChannelAffine, channels};
 use super::{Imported, Importer};
 use crate::ElementKind;
 use crate::graph::{Conv, Finish, Movement, Op, Quant, Sampling, ValueId, Window, ZeroPoint, stored_range};
@@ -38,6 +39,7 @@ pub enum Expression {
         scale: Vec<f32>,
     },
     Unary(Rc<Lazy>, Unary),
+    Affine(Rc<Lazy>, ChannelAffine),
     Add(Rc<Lazy>, Rc<Lazy>),
     Mul(Rc<Lazy>, Rc<Lazy>),
     /// Both operands computed.
@@ -103,6 +105,12 @@ impl Importer<'_> {
         // A chain of unary functions over a quantized value is a table; over accumulators, where it only clips, it
         // narrows the range.
         let (base, functions) = chain(lazy);
+        if matches!(base.expression, Expression::Weights { .. })
+            && let Some((value, from)) = self.dequantized(&base)?
+        {
+            let operand = Lazy::new(&base.name, Expression::Dequantized(value, from), base.shape.clone());
+            return self.in_integers(&applied(&operand, &functions), q);
+        }
         let shape = &base.shape;
         let name = &lazy.name;
         let (low, high) = clipped(&functions, q);
@@ -114,8 +122,12 @@ impl Importer<'_> {
             return Ok(Some(*value));
         }
         if let Some((value, kind)) = only_source(lazy) {
-            let table = table_of(kind, |stored| q.quantize(evaluate(lazy, stored)));
-            return self.look_up(name, value, table, q.kind).map(Some);
+            let table = |channel: usize| table_of(kind, |stored| q.quantize(evaluate(lazy, stored, channel)));
+            let Some(channels) = channels(lazy) else {
+                return self.look_up(name, value, table(0), q.kind).map(Some);
+            };
+            let tables: Arc<[[u8; 256]]> = (0..channels).map(table).collect();
+            return self.push(name, Op::ChannelLut(tables), &[value], q.kind, &lazy.shape).map(Some);
         }
         match &base.expression {
             Expression::Moved(inner, movement) => {
@@ -128,6 +140,16 @@ impl Importer<'_> {
                 let finish = Finish::Bytes { multiplier, zero_point: q.zero_point, low, high };
                 let op = kind.op(Conv { finish, ..(**conv).clone() });
                 self.push(name, op, &[*input], q.kind, shape).map(Some)
+            }
+            Expression::Affine(x, affine) if clips => {
+                let Expression::Accumulated { kind, conv, input, scale } = &x.expression else { return Ok(None) };
+                let folded = affine.in_convolution(conv, scale, q.scale).filter(|_| x.shape == base.shape);
+                let Some((conv, scale)) = folded.filter(|_| *kind != Accumulator::Linear || x.shape.len() == 2) else {
+                    return Ok(None);
+                };
+                let multiplier = scale.iter().map(|scale| scale / q.scale).collect();
+                let finish = Finish::Bytes { multiplier, zero_point: q.zero_point, low, high };
+                self.push(name, kind.op(Conv { finish, ..conv }), &[*input], q.kind, shape).map(Some)
             }
             Expression::Add(a, b) if clips => {
                 let (Some((a, qa)), Some((b, qb))) = (self.dequantized(a)?, self.dequantized(b)?) else {
@@ -152,7 +174,8 @@ impl Importer<'_> {
                 let ratio = qa.scale * qb.scale / q.scale;
                 if let Some((source, table)) = self.table_of_pair((a, qa.kind), (b, qb.kind), |a, b| {
                     let product = (a - qa.zero_point) * (b - qb.zero_point);
-                    ((product as f32 * ratio).round_ties_even() as i32 + q.zero_point).clamp(low, high)
+                    let real = product as f32 * ratio + q.zero_point as f32;
+                    (real.round_ties_even() as i32).clamp(low, high)
                 }) {
                     return self.look_up(name, source, table, q.kind).map(Some);
                 }
@@ -309,6 +332,10 @@ impl Importer<'_> {
                 let x = self.floats_of(x)?;
                 self.push(name, Op::Unary(*function), &[x], float, shape)
             }
+            Expression::Affine(x, affine) => {
+                let x = self.floats_of(x)?;
+                self.affine_floats(name, x, affine)
+            }
             Expression::Add(a, b) | Expression::Mul(a, b) => {
                 let (a, b) = (self.floats_of(a)?, self.floats_of(b)?);
                 let add = matches!(lazy.expression, Expression::Add(..));
@@ -369,7 +396,7 @@ pub fn dequantized_floats(
 fn only_source(lazy: &Lazy) -> Option<(ValueId, ElementKind)> {
     match &lazy.expression {
         Expression::Dequantized(value, q) => Some((*value, q.kind)),
-        Expression::Unary(x, _) => only_source(x),
+        Expression::Unary(x, _) | Expression::Affine(x, _) => only_source(x),
         // Sums and products of two quantized tensors have a rule of their own.
         Expression::Add(a, b) | Expression::Mul(a, b) => {
             let plain = |x: &Lazy| matches!(x.expression, Expression::Dequantized(..));
@@ -380,13 +407,14 @@ fn only_source(lazy: &Lazy) -> Option<(ValueId, ElementKind)> {
     }
 }
 
-/// An expression of one source, at one stored number.
-fn evaluate(lazy: &Lazy, stored: i32) -> f32 {
+/// An expression of one source, at one stored number of a channel.
+fn evaluate(lazy: &Lazy, stored: i32, channel: usize) -> f32 {
     match &lazy.expression {
         Expression::Dequantized(_, q) => q.dequantize(stored),
-        Expression::Unary(x, function) => function.apply(evaluate(x, stored)),
-        Expression::Add(a, b) => evaluate(a, stored) + evaluate(b, stored),
-        Expression::Mul(a, b) => evaluate(a, stored) * evaluate(b, stored),
+        Expression::Unary(x, function) => function.apply(evaluate(x, stored, channel)),
+        Expression::Affine(x, affine) => affine.apply(evaluate(x, stored, channel), channel),
+        Expression::Add(a, b) => evaluate(a, stored, channel) + evaluate(b, stored, channel),
+        Expression::Mul(a, b) => evaluate(a, stored, channel) * evaluate(b, stored, channel),
         _ => 0.0,
     }
 }

@@ -12,6 +12,7 @@
 //! | `lazy` | float expressions: their integer form, or their floats |
 //! | `quantized` | Q, DQ, QLinear ops, dynamic quantization |
 //! | `convolution` | Conv, ConvTranspose, Gemm, MatMul |
+//! | `batchnorm` | BatchNormalization |
 //! | `elementwise` | unary functions, Add, Mul, normalisation, softmax |
 //! | `numbers` | casts, comparisons, arithmetic of whole numbers |
 //! | `fold` | nodes whose inputs are all known, computed at load |
@@ -20,18 +21,22 @@
 //! | `float` | what is computed in floats |
 //! | `movement` | reshape, transpose, concat, split, slice, depth to space |
 //! | `pad` | pads of a value, of the edge, of what is mirrored or repeated |
+//! | `gather` | Gather |
+//! | `recurrent` | LSTM, GRU, RNN, DynamicQuantizeLSTM |
 //! | `window` | pools, means, resizing |
 //! | `fp32` | the float network that a quantized model came from, for comparison |
 //! | `island_size` | how large the outputs of such nodes may become |
 //! | `island` | what runs through tract, and constants that tract folds |
 
 mod attention;
+mod batchnorm;
 mod branch;
 mod convolution;
 mod elementwise;
 mod float;
 mod fold;
 pub mod fp32;
+mod gather;
 mod geometry;
 #[cfg(test)]
 mod hostile;
@@ -43,6 +48,9 @@ mod numbers;
 mod onnx;
 mod pad;
 mod quantized;
+mod recurrent;
+#[cfg(test)]
+mod refusals;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -300,6 +308,9 @@ impl<'a> Importer<'a> {
             "Expand" | "Tile" => self.repeat(node),
             "Softmax" => self.softmax(node),
             "LayerNormalization" => self.layer_normalization(node),
+            "BatchNormalization" => self.batch_normalization(node),
+            "Gather" => self.gather(node),
+            "LSTM" | "GRU" | "RNN" | "DynamicQuantizeLSTM" => self.recurrent(node),
             "PRelu" => self.prelu(node),
             "Cast" | "CastLike" => self.cast(node),
             "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Transpose" | "Concat" | "Split" | "Slice" | "Pad"

@@ -390,8 +390,6 @@ impl<'a> Importer<'a> {
     /// An accumulating expression as its accumulators, with another zero point for its input.
     fn accumulators(&mut self, name: &str, lazy: &Rc<Lazy>, zero: ZeroPoint) -> Imported<Option<usize>> {
         match &lazy.expression {
-            // Zero points that are computed are taken off whole rows of outputs, not off one group's.
-            Expression::Accumulated { conv, .. } if conv.groups > 1 => Ok(None),
             Expression::Accumulated { kind, conv, input, .. } => {
                 let mut conv = (**conv).clone();
                 conv.zero_point = zero;

@@ -28,6 +28,8 @@ pub struct PackedDepthwise {
     pub scale: Vec<f32>,
     /// Pixels that are computed together.
     pub pixels: usize,
+    /// How often a quad of inputs is multiplied: once for each summand of the weights.
+    pub summands: usize,
     /// Offsets of a kernel row's columns in the order of the kernel set, for that many pixels and for one.
     pub columns: [Vec<u32>; 2],
     /// As in [`super::conv::PackedConv`].
@@ -45,8 +47,10 @@ pub struct DepthwiseWeights<'a> {
     pub offsets: &'a [u32],
     /// Bytes of a pixel of the input, where neighbouring outputs read neighbouring pixels, and so do neighbouring taps.
     pub adjacent_pixel: Option<usize>,
-    /// Weight of channel and tap.
-    pub weight: &'a dyn Fn(usize, usize) -> i8,
+    /// How many bytes a weight is the sum of.
+    pub summands: usize,
+    /// Summand of the weight of channel and tap.
+    pub weight: &'a dyn Fn(usize, usize, usize) -> i8,
     pub bias: &'a [i32],
     pub scale: &'a [f32],
 }
@@ -75,11 +79,11 @@ impl DepthwiseWeights<'_> {
         })
     }
 
-    /// The quad of weights of a channel for one of the pixels that share columns.
-    pub fn quad(&self, channel: usize, row: usize, quad: usize, pixel: usize) -> [i8; 4] {
+    /// The quad of weights, one summand of each, of a channel for one of the pixels that share columns.
+    pub fn quad(&self, channel: usize, row: usize, quad: usize, pixel: usize, summand: usize) -> [i8; 4] {
         let width = self.kernel[1];
         std::array::from_fn(|i| match (quad * 4 + i).checked_sub(pixel) {
-            Some(column) if column < width => (self.weight)(channel, row * width + column),
+            Some(column) if column < width => (self.weight)(channel, row * width + column, summand),
             _ => 0,
         })
     }

@@ -5,7 +5,7 @@
 pub enum Epilogue {
     /// `clamp(round_half_even(f32(acc) * scale) + zero_point, low, high)` in the stored domain.
     ///
-    /// `saturate_only`: every byte may be the result and every scale is below 1, so that a scaled accumulator fits 32
+    /// `saturate_only`: every byte may be the result and every scale lies between -1 and 1, so that a scaled accumulator fits 32
     /// bits and saturating at each narrowing is all the clamping there is.
     Bytes { zero_point: i32, low: i32, high: i32, saturate_only: bool },
     /// `i32`

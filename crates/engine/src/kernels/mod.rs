@@ -6,13 +6,15 @@
 //! | `access` | sets of bytes in the arena, and whether they overlap |
 //! | `grid` | positions of output pixels; how work is divided between threads |
 //! | `epilogue` | from an accumulator to what is stored |
-//! | `add`, `conv`, `depthwise`, `quantize` | the steps that each set implements, and weights before and after packing |
+//! | `elementwise` | the walk over rows that element-wise ops share |
+//! | `add`, `mul`, `conv`, `depthwise`, `quantize` | the steps that each set implements, and weights before and after packing |
 //! | `set` | the trait `Kernels` that each set implements |
 //! | `tiles` | convolutions cut into tiles |
 //! | `winograd` | 3×3 convolutions with fewer multiplications, for sets without dot products |
 //! | `reference` | the set `scalar`: the reference implementation, in plain Rust |
 //! | `float/` | float ops, compiled for each instruction set |
-//! | `copy`, `portable` | steps with one implementation for every CPU |
+//! | `recurrent` | recurrent layers, step by step |
+//! | `copy`, `gather`, `portable` | steps with one implementation for every CPU |
 //! | `x86_64/`, `aarch64/` | kernels by instruction set |
 //!
 //! A file imports only from files above it in this table.
@@ -30,11 +32,15 @@ pub mod arena;
 pub mod conv;
 pub mod copy;
 pub mod depthwise;
+mod elementwise;
 pub mod epilogue;
 pub mod float;
+pub mod gather;
 mod grid;
+pub mod mul;
 pub mod portable;
 pub mod quantize;
+pub mod recurrent;
 mod reference;
 mod set;
 #[cfg(test)]

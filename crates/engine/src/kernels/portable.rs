@@ -2,8 +2,8 @@
 //!
 //! Bytes are in the stored domain: where `signed`, a byte stands for -128 to 127, otherwise for 0 to 255.
 
-use super::add::for_each_contiguous_run;
 use super::arena::{Arena, View};
+use super::elementwise::for_each_contiguous_run;
 use super::epilogue::{Epilogue, requantize, round_and_clamp, store_accumulator, stored_value};
 use super::grid::thread_share;
 use crate::graph::{Quant, Sampling, Window};
@@ -71,33 +71,20 @@ pub fn lookup(table: &[u8; 256], x: &View, y: &View, arena: Arena, part: (usize,
     });
 }
 
-/// A product of two quantized tensors.
-#[derive(Debug, Clone, Copy)]
-pub struct MulStep {
-    pub a: View,
-    pub b: View,
-    pub y: View,
-    pub zero_points: [i32; 2],
-    pub ratio: f32,
-    pub zero_point: i32,
-    pub low: i32,
-    pub high: i32,
-}
-
-impl MulStep {
-    pub fn run(&self, signed: bool, arena: Arena, part: (usize, usize)) {
-        for_each_contiguous_run(&self.y, &[self.a, self.b], part, |y, [a, b], count| {
-            let (a_step, b_step) = (self.a.strides[3], self.b.strides[3]);
-            let (a, b, y) = (arena.at(a), arena.at(b), arena.at(y));
-            for i in 0..count {
-                // SAFETY: within rows of checked views.
-                unsafe {
-                    let a = stored_value(*a.add(i * a_step), signed) - self.zero_points[0];
-                    let b = stored_value(*b.add(i * b_step), signed) - self.zero_points[1];
-                    *y.add(i) = requantize(a * b, self.ratio, self.zero_point, self.low, self.high) as u8;
-                }
+/// As [`lookup`], with a table for each channel: the last dimension of the views where it is as long as the tables, else their
+/// rows.
+pub fn lookup_by_channel(tables: &[[u8; 256]], x: &View, y: &View, arena: Arena, part: (usize, usize)) {
+    let [images, rows, columns, channels] = y.dims;
+    for row in thread_share(images * rows, part.0, part.1) {
+        let (n, r) = (row / rows, row % rows);
+        for column in 0..columns {
+            let (x, y) = (arena.at(x.pixel(n, r, column)), arena.at(y.pixel(n, r, column)));
+            let tables = if channels == tables.len() { tables } else { &tables[r..=r] };
+            for (c, table) in tables.iter().enumerate() {
+                // SAFETY: within pixels of checked views; a byte is read before it is written.
+                unsafe { *y.add(c) = table[usize::from(*x.add(c))] };
             }
-        });
+        }
     }
 }
 

@@ -55,10 +55,13 @@ impl Kernels for ReferenceKernels {
     }
 
     fn pack_depthwise(&self, weights: &DepthwiseWeights) -> PackedDepthwise {
-        let mut packed = AlignedBytes::zeroed(weights.channels * weights.taps);
-        for c in 0..weights.channels {
-            for tap in 0..weights.taps {
-                packed.bytes_mut()[c * weights.taps + tap] = (weights.weight)(c, tap) as u8;
+        let DepthwiseWeights { channels, taps, summands, .. } = *weights;
+        let mut packed = AlignedBytes::zeroed(channels * taps * summands);
+        for c in 0..channels {
+            for tap in 0..taps {
+                for summand in 0..summands {
+                    packed.bytes_mut()[(c * taps + tap) * summands + summand] = (weights.weight)(c, tap, summand) as u8;
+                }
             }
         }
         PackedDepthwise {
@@ -66,6 +69,7 @@ impl Kernels for ReferenceKernels {
             bias: weights.bias.to_vec(),
             scale: weights.scale.to_vec(),
             pixels: 1,
+            summands,
             columns: Default::default(),
             widen_each_product: false,
         }
@@ -78,10 +82,12 @@ impl Kernels for ReferenceKernels {
             for c in 0..step.channels {
                 let mut acc = step.packed.bias[c];
                 for (tap, &offset) in step.taps.iter().enumerate() {
-                    let weight = i32::from(weights[c * step.taps.len() + tap] as i8);
                     // SAFETY: taps of a checked step lie within the input and its halo.
                     let byte = unsafe { *x.add(offset as usize + c) };
-                    acc = acc.wrapping_add(stored_value(byte, SIGNED) * weight);
+                    let summands = step.packed.summands;
+                    for &weight in &weights[(c * step.taps.len() + tap) * summands..][..summands] {
+                        acc = acc.wrapping_add(stored_value(byte, SIGNED) * i32::from(weight as i8));
+                    }
                 }
                 // SAFETY: channel `c` of an output pixel of a checked step.
                 unsafe { store_accumulator(acc, step.packed.scale[c], step.epilogue, y.add(c * element)) };

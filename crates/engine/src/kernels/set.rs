@@ -1,10 +1,12 @@
 //! The interface of a kernel set: what each instruction set implements.
 
-use super::add::{AddStep, for_each_contiguous_run};
+use super::add::AddStep;
 use super::arena::Arena;
 use super::conv::{ConvStep, ConvWeights, PackedConv};
 use super::depthwise::{DepthwiseStep, DepthwiseWeights, PackedDepthwise};
+use super::elementwise::for_each_contiguous_pair;
 use super::float::Isa;
+use super::mul::{MulStep, mul_contiguous};
 use super::quantize::{self, QuantParams};
 
 /// One instruction set's kernels.
@@ -41,12 +43,26 @@ pub trait Kernels: Sync {
 
     /// Runs a thread's share of a sum.
     fn add(&self, step: &AddStep, arena: Arena, part: (usize, usize)) {
-        if step.a.strides[3] != 1 || step.b.strides[3] != 1 {
-            return step.run_strided(arena, part);
-        }
-        for_each_contiguous_run(&step.y, &[step.a, step.b], part, |y, [a, b], count| {
-            // SAFETY: the offsets are rows of checked views.
-            unsafe { self.add_contiguous(step, [arena.at(a), arena.at(b)], arena.at(y), count) }
+        for_each_contiguous_pair(&step.y, &[step.a, step.b], arena, part, |x, y, count| {
+            // SAFETY: rows of checked views.
+            unsafe { self.add_contiguous(step, x, y, count) }
+        });
+    }
+
+    /// `count` contiguous elements of a product; `y` may be one of the operands.
+    ///
+    /// # Safety
+    /// The pointers must be valid for as many bytes.
+    unsafe fn mul_contiguous(&self, step: &MulStep, x: [*const u8; 2], y: *mut u8, count: usize) {
+        // SAFETY: promised by the caller.
+        unsafe { mul_contiguous(step, self.signed(), x, y, count) }
+    }
+
+    /// Runs a thread's share of a product.
+    fn mul(&self, step: &MulStep, arena: Arena, part: (usize, usize)) {
+        for_each_contiguous_pair(&step.y, &[step.a, step.b], arena, part, |x, y, count| {
+            // SAFETY: rows of checked views.
+            unsafe { self.mul_contiguous(step, x, y, count) }
         });
     }
 

@@ -84,7 +84,7 @@ impl AliasMap {
                     (others && step[1] == 1).then(|| start[1])
                 }
                 Op::Movement(Movement::Reshape) if same_layout && data_layouts[x] == DataLayout::RowMajor => Some(0),
-                Op::Lut(_) if same_layout && alone => Some(0),
+                Op::Lut(_) | Op::ChannelLut(_) if same_layout && alone => Some(0),
                 Op::Add { .. } if same_layout && alone && graph.values[x].shape == graph.values[y].shape => {
                     // Not where both operands are the same value.
                     (node.inputs[0] != node.inputs[1]).then_some(0)

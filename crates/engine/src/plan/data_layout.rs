@@ -25,6 +25,9 @@ pub fn needs_row_major(op: &Op) -> bool {
             | Op::Float(_)
             | Op::Cast
             | Op::Number(_)
+            | Op::Gather { .. }
+            | Op::GatherRows { .. }
+            | Op::Recurrent(_)
             | Op::Island(_)
     )
 }
@@ -64,6 +67,7 @@ pub fn data_layouts(graph: &Graph) -> Vec<DataLayout> {
         matches!(
             op,
             Op::Lut(_)
+                | Op::ChannelLut(_)
                 | Op::Add { .. }
                 | Op::Mul { .. }
                 | Op::Movement(Movement::Concat { .. } | Movement::Slice { .. } | Movement::Pad { .. })

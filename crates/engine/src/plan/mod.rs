@@ -16,7 +16,8 @@ mod lower;
 mod scratch;
 mod transposed;
 
-use super::graph::{Graph, Op};
+use super::graph::{Graph, Op, RecurrenceWeights};
+use super::kernels::gather::{GatherStep, Rows};
 use super::kernels::{Kernels, arena::AlignedBytes};
 use super::step::{ArenaTensor, CheckedStep, Step};
 use super::{EngineError, TensorInfo};
@@ -172,7 +173,14 @@ fn weights_bytes(step: &Step) -> usize {
         Step::Depthwise(step) => step.packed.weights.len() + 8 * step.packed.bias.len(),
         Step::Float(step) => step.weights_bytes(),
         Step::Lut { .. } => 256,
+        Step::ChannelLut { tables, .. } => 256 * tables.len(),
         Step::Softmax { .. } => 1024,
+        Step::Recurrent(step) => match &step.layer.weights {
+            RecurrenceWeights::Computed => 0,
+            RecurrenceWeights::Floats(weights) => 4 * weights.len(),
+            RecurrenceWeights::Bytes(q) => 2 * q.weights.len() + 4 * q.scale.len(),
+        },
+        Step::Gather(GatherStep { x: Rows::Table(table), .. }) => table.len(),
         _ => 0,
     }
 }

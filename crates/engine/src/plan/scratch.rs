@@ -24,6 +24,9 @@ pub fn scratch_bytes(graph: &Graph, data_layouts: &[DataLayout]) -> BTreeMap<Scr
             Op::Conv(conv) | Op::ConvTranspose(conv) if !matches!(conv.finish, Finish::Bytes { .. }) => {
                 scratch.insert((time, y), graph.values[y].len() * 4);
             }
+            Op::Recurrent(layer) => {
+                scratch.insert((time, y), layer.directions() * layer.batch * layer.scratch() * 4);
+            }
             Op::Movement(Movement::Reshape) => {
                 scratch.insert((time, y), bytes(y));
             }

@@ -62,7 +62,7 @@ mod tests {
                     let full = (size - 1) * stride + kernel;
                     let Some(out) = full.checked_sub(2 * pad).filter(|&out| out > 0) else { continue };
                     let conv = Conv {
-                        weights: Weights { first: [].into(), second: None },
+                        weights: Weights { first: [].into(), rest: Vec::new() },
                         outputs: 1,
                         inputs: 1,
                         groups: 1,

@@ -21,6 +21,7 @@ use crate::kernels::arena::{SLACK, View};
 use crate::kernels::conv::{Algorithm, ConvStep};
 use crate::kernels::depthwise::DepthwiseStep;
 use crate::kernels::float::Operand;
+use crate::kernels::gather::Rows;
 use crate::kernels::portable::StoredZeroPoint;
 
 /// A step that was checked against the size of the arena; the only kind that can be run.
@@ -111,7 +112,7 @@ fn accesses(step: &Step) -> (Vec<Access>, Vec<Access>) {
         }
         Step::Add(step) => (vec![bytes(&step.a), bytes(&step.b)], vec![bytes(&step.y)]),
         Step::Mul(step) => (vec![bytes(&step.a), bytes(&step.b)], vec![bytes(&step.y)]),
-        Step::Lut { x, y, .. } => (vec![bytes(x)], vec![bytes(y)]),
+        Step::Lut { x, y, .. } | Step::ChannelLut { x, y, .. } => (vec![bytes(x)], vec![bytes(y)]),
         Step::Pool(step) => (vec![bytes(&step.x)], vec![bytes(&step.y)]),
         Step::Bilinear(step) => (vec![bytes(&step.x)], vec![bytes(&step.y)]),
         Step::Nearest { x, y, .. } => (vec![Access::view(x, x.strides[3])], vec![Access::view(y, y.strides[3])]),
@@ -140,6 +141,24 @@ fn accesses(step: &Step) -> (Vec<Access>, Vec<Access>) {
         }
         Step::Correct { at, rows, sums, zero: point } => {
             (zero(point).into_iter().collect(), vec![contiguous(*at, rows * sums.len() * 4)])
+        }
+        Step::Gather(step) => {
+            let mut reads = vec![contiguous(step.indices, step.count * step.kind.size())];
+            if let Rows::At(at) = step.x {
+                reads.push(contiguous(at, step.outer * step.length * step.row_bytes));
+            }
+            (reads, vec![contiguous(step.y, step.outer * step.count * step.row_bytes)])
+        }
+        Step::Recurrent(step) => {
+            let layer = &step.layer;
+            let last = layer.directions() * layer.batch * layer.hidden * 4;
+            let sizes = layer.inputs(step.steps).into_iter().map(|shape| shape.iter().product::<usize>() * 4);
+            let places = [step.weights, step.bias, step.lengths, step.hidden, step.cell, step.peepholes];
+            let places = std::iter::once(step.products).chain(places.into_iter().flatten());
+            let ends = [step.steps * last, last, last];
+            let outputs = step.y.iter().zip(ends).filter_map(|(at, bytes)| at.map(|at| contiguous(at, bytes)));
+            let scratch = contiguous(step.scratch, layer.directions() * layer.batch * layer.scratch() * 4);
+            (places.zip(sizes).map(|(at, bytes)| contiguous(at, bytes)).collect(), outputs.chain([scratch]).collect())
         }
         Step::Softmax { x, y, size, .. } => {
             let count = size.iter().product();

@@ -164,7 +164,7 @@ unsafe fn quads(x: *const u8, columns: &[u32; 4]) -> [int8x16_t; 4] {
 unsafe fn depthwise(step: &DepthwiseStep, x: *const u8, y: *mut u8, rows: usize) {
     let element = step.epilogue.bytes();
     let packed = &step.packed;
-    let block = step.kernel_rows * packed.columns[1].len() / 4 * packed.pixels * 64;
+    let block = step.kernel_rows * packed.columns[1].len() / 4 * packed.summands * packed.pixels * 64;
     for channel in (0..step.channels).step_by(16) {
         // SAFETY: the weights are packed for these blocks; the rest is passed on to the caller.
         unsafe {
@@ -172,7 +172,11 @@ unsafe fn depthwise(step: &DepthwiseStep, x: *const u8, y: *mut u8, rows: usize)
             let weights = packed.weights.as_ptr().add(channel / 16 * block).cast::<i8>();
             let mut done = 0;
             if rows == 2 {
-                done = patches(step, x, y, channel, weights);
+                done = match packed.summands {
+                    1 => patches::<1>(step, x, y, channel, weights),
+                    2 => patches::<2>(step, x, y, channel, weights),
+                    _ => 0,
+                };
             }
             for row in 0..rows {
                 let (x, y) = (x.add(row * step.x_steps[1]), y.add(row * step.y_steps[1]));
@@ -208,10 +212,16 @@ fn uses_row_pairs(step: &DepthwiseStep) -> bool {
         && matches!(step.epilogue, Epilogue::Bytes { .. })
 }
 
-/// Patches of two by two pixels of sixteen channels of a 3×3 kernel: an input row serves two rows of outputs. Returns how
-/// many columns are done.
+/// Patches of two by two pixels of sixteen channels of a 3×3 kernel, whose weights have `N` summands: an input row serves two
+/// rows of outputs. Returns how many columns are done.
 #[target_feature(enable = "dotprod")]
-unsafe fn patches(step: &DepthwiseStep, x: *const u8, y: *mut u8, channel: usize, weights: *const i8) -> usize {
+unsafe fn patches<const N: usize>(
+    step: &DepthwiseStep,
+    x: *const u8,
+    y: *mut u8,
+    channel: usize,
+    weights: *const i8,
+) -> usize {
     let Some(bytes) = ByteEpilogue::of(step.epilogue) else { return 0 };
     let packed = &step.packed;
     let &[a, b, c, d] = &packed.columns[0][..] else { return 0 };
@@ -230,10 +240,12 @@ unsafe fn patches(step: &DepthwiseStep, x: *const u8, y: *mut u8, channel: usize
                 ($($row:literal: $($r:literal $kernel_row:literal),*;)*) => {$(
                     let bytes = quads(x.add($row * step.kernel_row), &columns);
                     $(
-                        for p in 0..2 {
-                            for q in 0..4 {
-                                let w = vld1q_s8(weights.add((($kernel_row * 2 + p) * 4 + q) * 16));
-                                acc[$r][p][q] = sdot!(acc[$r][p][q], w, bytes[q]);
+                        for s in 0..N {
+                            for p in 0..2 {
+                                for q in 0..4 {
+                                    let w = vld1q_s8(weights.add(((($kernel_row * N + s) * 2 + p) * 4 + q) * 16));
+                                    acc[$r][p][q] = sdot!(acc[$r][p][q], w, bytes[q]);
+                                }
                             }
                         }
                     )*
@@ -271,13 +283,15 @@ unsafe fn pixels<const P: usize>(step: &DepthwiseStep, x: *const u8, y: *mut u8,
             let x = x.add(row * step.kernel_row);
             for columns in columns {
                 let bytes = quads(x, columns);
-                for p in 0..P {
-                    for q in 0..4 {
-                        let w = vld1q_s8(weights.add((p * 4 + q) * 16));
-                        acc[p][q] = sdot!(acc[p][q], w, bytes[q]);
+                for _ in 0..step.packed.summands {
+                    for p in 0..P {
+                        for q in 0..4 {
+                            let w = vld1q_s8(weights.add((p * 4 + q) * 16));
+                            acc[p][q] = sdot!(acc[p][q], w, bytes[q]);
+                        }
                     }
+                    weights = weights.add(step.packed.pixels * 64);
                 }
-                weights = weights.add(step.packed.pixels * 64);
             }
         }
         let n = 16.min(step.channels - channel);
@@ -349,22 +363,23 @@ impl Kernels for Dotprod {
     }
 
     fn pack_depthwise(&self, from: &DepthwiseWeights) -> PackedDepthwise {
-        let (quads, pixels) = (from.quads(), from.pixels(4));
-        let mut weights = AlignedBytes::zeroed(from.channels.div_ceil(16) * from.kernel[0] * quads * pixels * 64);
+        let (quads, pixels, summands) = (from.quads(), from.pixels(4), from.summands);
+        let blocks = from.channels.div_ceil(16) * from.kernel[0] * quads * summands * pixels;
+        let mut weights = AlignedBytes::zeroed(blocks * 64);
         for c in 0..from.channels {
             for row in 0..from.kernel[0] {
                 for quad in 0..quads {
-                    for pixel in 0..pixels {
-                        let index = ((c / 16 * from.kernel[0] + row) * quads + quad) * pixels + pixel;
-                        let at = index * 64 + c % 16 * 4;
-                        let bytes = from.quad(c, row, quad, pixel).map(|w| w as u8);
+                    for (summand, pixel) in (0..summands).flat_map(|s| (0..pixels).map(move |p| (s, p))) {
+                        let index = (c / 16 * from.kernel[0] + row) * quads + quad;
+                        let at = ((index * summands + summand) * pixels + pixel) * 64 + c % 16 * 4;
+                        let bytes = from.quad(c, row, quad, pixel, summand).map(|w| w as u8);
                         weights.bytes_mut()[at..at + 4].copy_from_slice(&bytes);
                     }
                 }
             }
         }
         let (bias, scale) = from.padded(16);
-        PackedDepthwise { weights, bias, scale, pixels, columns: from.columns(), widen_each_product: false }
+        PackedDepthwise { weights, bias, scale, pixels, summands, columns: from.columns(), widen_each_product: false }
     }
 
     fn depthwise(&self, step: &DepthwiseStep, arena: Arena, part: (usize, usize)) {

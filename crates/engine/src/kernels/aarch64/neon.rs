@@ -147,9 +147,9 @@ unsafe fn pixels<const P: usize>(step: &DepthwiseStep, x: *const u8, y: *mut u8,
         let bias = packed.bias.as_ptr().add(channel);
         let start = [vld1q_s32(bias), vld1q_s32(bias.add(4)), vld1q_s32(bias.add(8)), vld1q_s32(bias.add(12))];
         let mut acc = [start; P];
-        let mut weights = packed.weights.as_ptr().add(channel * step.taps.len()).cast::<i8>();
-        let (pairs, last) =
-            if packed.widen_each_product { (&[][..], &step.taps[..]) } else { step.taps.as_chunks::<2>() };
+        let taps = &packed.columns[0];
+        let mut weights = packed.weights.as_ptr().add(channel * taps.len()).cast::<i8>();
+        let (pairs, last) = if packed.widen_each_product { (&[][..], &taps[..]) } else { taps.as_chunks::<2>() };
         macro_rules! widen {
             ($p:expr, $low:expr, $high:expr) => {
                 acc[$p][0] = vaddw_s16(acc[$p][0], vget_low_s16($low));
@@ -273,17 +273,21 @@ impl Kernels for Neon {
     }
 
     fn pack_depthwise(&self, from: &DepthwiseWeights) -> PackedDepthwise {
-        let mut weights = AlignedBytes::zeroed(from.channels.div_ceil(16) * from.taps * 16);
+        // A tap for each summand of its weights.
+        let summands = from.summands;
+        let taps: Vec<u32> = from.offsets.iter().flat_map(|&offset| std::iter::repeat_n(offset, summands)).collect();
+        let mut weights = AlignedBytes::zeroed(from.channels.div_ceil(16) * taps.len() * 16);
         let mut narrow = false;
         for c in 0..from.channels {
-            for tap in 0..from.taps {
-                let weight = (from.weight)(c, tap);
-                weights.bytes_mut()[(c / 16 * from.taps + tap) * 16 + c % 16] = weight as u8;
+            for tap in 0..taps.len() {
+                let weight = (from.weight)(c, tap / summands, tap % summands);
+                weights.bytes_mut()[(c / 16 * taps.len() + tap) * 16 + c % 16] = weight as u8;
                 narrow |= weight == -128;
             }
         }
         let (bias, scale) = from.padded(16);
-        PackedDepthwise { weights, bias, scale, pixels: 1, columns: Default::default(), widen_each_product: narrow }
+        let columns = [taps, Vec::new()];
+        PackedDepthwise { weights, bias, scale, pixels: 1, summands, columns, widen_each_product: narrow }
     }
 
     fn depthwise(&self, step: &DepthwiseStep, arena: Arena, part: (usize, usize)) {

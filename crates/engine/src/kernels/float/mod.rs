@@ -41,10 +41,8 @@ mod step;
 mod strided;
 mod unary;
 
-pub use isa::Isa;
+pub use isa::{Isa, Lanes, Loop};
 pub use step::{FloatKernel, FloatStep, Operand};
-
-use isa::{Lanes, Loop};
 
 /// Floats of a vector, and of a panel of a matrix product.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -10,13 +10,15 @@ proptest! {
 
     #[test]
     fn sums_follow_their_definition(
-        shape in proptest::array::uniform4(1..9usize), repeated in 0..3u8, seed in any::<u64>(),
+        shape in [1..4usize, 1..9usize, 1..9usize, 1..70usize], repeated in 0..4u8, seed in any::<u64>(),
         ratios in [0.0..4.0f32, 0.0..4.0f32], fixed in -300.0..300.0f32, signed in any::<[bool; 3]>(),
+        picture in any::<bool>(),
     ) {
         let kinds = signed.map(|signed| if signed { ElementKind::I8 } else { ElementKind::U8 });
         let b_shape = match repeated {
             0 => shape,
             1 => [shape[0], shape[1], 1, 1],
+            2 => [1, 1, shape[2], 1],
             _ => [1, 1, 1, 1],
         };
         let (a, b) = (bytes(seed, shape.iter().product(), false), bytes(!seed, b_shape.iter().product(), false));
@@ -26,6 +28,7 @@ proptest! {
             let j = match repeated {
                 0 => i,
                 1 => i / (shape[2] * shape[3]),
+                2 => i / shape[3] % shape[2],
                 _ => 0,
             };
             let (a, b) = (number(kinds[0], a) as f32, number(kinds[1], b[j]) as f32);
@@ -39,7 +42,7 @@ proptest! {
             // A pool of one pixel makes it a picture, channels last.
             let window =
                 Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pads: [0; 4], count_pads: false };
-            let pooled = graph.push("pool", Op::MaxPool(window), &[a], kinds[0], &shape);
+            let pooled = if picture { graph.push("pool", Op::MaxPool(window), &[a], kinds[0], &shape) } else { a };
             let sum = graph.push("add", Op::Add { ratios, fixed, low, high }, &[pooled, b], kinds[2], &shape);
             graph.outputs.push(sum);
             graph

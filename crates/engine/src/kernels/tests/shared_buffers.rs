@@ -18,7 +18,7 @@ fn conv(graph: &mut Graph, x: ValueId, outputs: usize, kernel: usize) -> ValueId
     let count = outputs * inputs * kernel * kernel;
     let weights = bytes(count as u64, count, false).into_iter().map(|byte| byte as i8).collect();
     let conv = Conv {
-        weights: Weights { first: weights, second: None },
+        weights: Weights { first: weights, rest: Vec::new() },
         outputs,
         inputs,
         groups: 1,

@@ -16,6 +16,7 @@ pub static SET: Set<Avx2> = Set {
     depthwise,
     narrow_output,
     add,
+    mul,
     winograd: winograd_methods!(Avx2, "avx2,fma", 1: [1 2 3 4 5 6 7 8 9 10 11 12], 2: [1 2 3 4 5 6]),
     quantize,
     dequantize,

@@ -23,6 +23,7 @@ pub static SET: Set<Avx512> = Set {
     depthwise,
     narrow_output,
     add,
+    mul,
     winograd: winograd_methods!(Avx512, "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni", 1: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], 2: [1 2 3 4 5 6 7 8 9 10 11 12], 3: [1 2 3 4 5 6 7 8], 4: [1 2 3 4 5 6]),
     quantize,
     dequantize,

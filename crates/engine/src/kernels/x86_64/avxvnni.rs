@@ -23,6 +23,7 @@ pub static SET: Set<AvxVnni> = Set {
     depthwise,
     narrow_output,
     add,
+    mul,
     winograd: winograd_methods!(AvxVnni, "avx2,fma,avxvnni", 1: [1 2 3 4 5 6 7 8 9 10 11 12], 2: [1 2 3 4 5 6]),
     quantize,
     dequantize,

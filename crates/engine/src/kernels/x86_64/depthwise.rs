@@ -46,7 +46,12 @@ unsafe fn block_of<S: Simd>(step: &DepthwiseStep, x: *const u8, y: *mut u8, rows
     // SAFETY: passed on to the caller.
     unsafe {
         let (x, y) = (x.add(block.channel), y.add(block.channel * step.epilogue.bytes()));
-        let done = if S::MAX_PIXELS_AT_ONCE >= 4 && rows == 2 { patches_of::<S>(step, x, y, block) } else { 0 };
+        let done = match step.packed.summands {
+            _ if S::MAX_PIXELS_AT_ONCE < 4 || rows != 2 => 0,
+            1 => patches_of::<S, 1>(step, x, y, block),
+            2 => patches_of::<S, 2>(step, x, y, block),
+            _ => 0,
+        };
         for row in 0..rows {
             let (x, y) = (x.add(row * step.x_steps[1]), y.add(row * step.y_steps[1]));
             let mut column = done;
@@ -69,7 +74,7 @@ unsafe fn block_of<S: Simd>(step: &DepthwiseStep, x: *const u8, y: *mut u8, rows
             run!(1);
         }
         let quads = step.kernel_rows * step.packed.columns[1].len() / 4;
-        block.weights = block.weights.add(quads * pixels * 4 * S::LANES * S::QUAD);
+        block.weights = block.weights.add(quads * step.packed.summands * pixels * 4 * S::LANES * S::QUAD);
     }
     block.channel += 4 * S::LANES;
     block.numbers += 4 * S::LANES;
@@ -84,10 +89,10 @@ pub fn uses_row_pairs(step: &DepthwiseStep) -> bool {
         && matches!(step.epilogue, Epilogue::Bytes { .. })
 }
 
-/// Patches of two by two pixels of a 3×3 kernel: an input row serves two rows of outputs. Returns how many columns are
-/// done.
+/// Patches of two by two pixels of a 3×3 kernel, whose weights have `N` summands: an input row serves two rows of outputs.
+/// Returns how many columns are done.
 #[inline(always)]
-unsafe fn patches_of<S: Simd>(step: &DepthwiseStep, x: *const u8, y: *mut u8, block: &Block) -> usize {
+unsafe fn patches_of<S: Simd, const N: usize>(step: &DepthwiseStep, x: *const u8, y: *mut u8, block: &Block) -> usize {
     let packed = &step.packed;
     let (Some(bytes), &[a, b, c, d]) = (ByteEpilogue::of(step.epilogue), &packed.columns[0][..]) else { return 0 };
     let vector = S::LANES * S::QUAD;
@@ -111,10 +116,12 @@ unsafe fn patches_of<S: Simd>(step: &DepthwiseStep, x: *const u8, y: *mut u8, bl
                     let quads =
                         S::interleave([row.add(a as usize), row.add(b as usize), row.add(c as usize), row.add(d as usize)]);
                     $(
-                        for p in 0..2 {
-                            for q in 0..4 {
-                                let w = S::weights(block.weights.add((($kernel_row * 2 + p) * 4 + q) * vector));
-                                acc[$r][p][q] = S::dot(acc[$r][p][q], quads[q], w);
+                        for s in 0..N {
+                            for p in 0..2 {
+                                for q in 0..4 {
+                                    let at = ((($kernel_row * N + s) * 2 + p) * 4 + q) * vector;
+                                    acc[$r][p][q] = S::dot(acc[$r][p][q], quads[q], S::weights(block.weights.add(at)));
+                                }
                             }
                         }
                     )*
@@ -157,12 +164,14 @@ unsafe fn pixels_of<S: Simd, const P: usize>(step: &DepthwiseStep, x: *const u8,
             let x = x.add(row * step.kernel_row);
             for &[a, b, c, d] in columns {
                 let bytes = S::interleave([x.add(a as usize), x.add(b as usize), x.add(c as usize), x.add(d as usize)]);
-                for p in 0..P {
-                    for q in 0..4 {
-                        acc[p][q] = S::dot(acc[p][q], bytes[q], S::weights(weights.add((p * 4 + q) * vector)));
+                for _ in 0..step.packed.summands {
+                    for p in 0..P {
+                        for q in 0..4 {
+                            acc[p][q] = S::dot(acc[p][q], bytes[q], S::weights(weights.add((p * 4 + q) * vector)));
+                        }
                     }
+                    weights = weights.add(next);
                 }
-                weights = weights.add(next);
             }
         }
         let n = (4 * S::LANES).min(step.channels - block.channel);

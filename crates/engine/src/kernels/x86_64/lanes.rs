@@ -35,15 +35,15 @@ pub fn in_lane_order<T: Copy>(values: &[T], padding: T, panel: usize, order: &[u
 
 /// Writes the four weights that one `dot` of a lane multiplies: as they are (`size` 4), or widened to 16 bits with even
 /// and odd bytes apart (`size` 8).
-pub fn write_dot4_group(to: &mut [u8], lanes: usize, lane: usize, quad: [i8; 4], size: usize) {
+pub fn write_dot4_group(to: &mut [u8], lanes: usize, lane: usize, quad: [i16; 4], size: usize) {
     if size == 4 {
-        to[lane * 4..lane * 4 + 4].copy_from_slice(&quad.map(|w| w as u8));
+        to[lane * 4..lane * 4 + 4].copy_from_slice(&quad.map(|w| w as i8 as u8));
         return;
     }
     let (even, odd) = to.split_at_mut(lanes * 4);
     for (half, pair) in [(even, [quad[0], quad[2]]), (odd, [quad[1], quad[3]])] {
         for (i, w) in pair.into_iter().enumerate() {
-            half[lane * 4 + i * 2..lane * 4 + i * 2 + 2].copy_from_slice(&i16::from(w).to_le_bytes());
+            half[lane * 4 + i * 2..lane * 4 + i * 2 + 2].copy_from_slice(&w.to_le_bytes());
         }
     }
 }

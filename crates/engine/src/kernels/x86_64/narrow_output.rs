@@ -43,7 +43,7 @@ pub fn pack<S: Simd>(tiles: &[&[TileKernel]], from: &ConvWeights) -> Option<Pack
                 let at = ((tap * groups + group) * vectors + lane / S::LANES) * vector;
                 let quad = std::array::from_fn(weight);
                 let to = &mut weights.bytes_mut()[at..at + vector];
-                write_dot4_group(to, S::LANES, lane % S::LANES, quad, S::QUAD);
+                write_dot4_group(to, S::LANES, lane % S::LANES, quad.map(i16::from), S::QUAD);
             }
         }
     }

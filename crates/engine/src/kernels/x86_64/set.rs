@@ -11,6 +11,7 @@ use crate::kernels::arena::{AlignedBytes, Arena, SIGNED};
 use crate::kernels::conv::{Algorithm, ConvStep, ConvWeights, PackedConv};
 use crate::kernels::depthwise::{DepthwiseStep, DepthwiseWeights, PackedDepthwise, for_each_row_group};
 use crate::kernels::float::Isa;
+use crate::kernels::mul::MulStep;
 use crate::kernels::quantize::QuantParams;
 use crate::kernels::tiles::{TileKernel, for_each_tile};
 use crate::kernels::winograd::{self, Method};
@@ -24,6 +25,7 @@ pub struct Set<S> {
     pub depthwise: unsafe fn(&DepthwiseStep, *const u8, *mut u8, usize),
     pub narrow_output: narrow_output::SumColumns,
     pub add: unsafe fn([*const u8; 2], *mut u8, usize, &AddParams),
+    pub mul: unsafe fn(&MulStep, [*const u8; 2], *mut u8, usize),
     /// By width of panels.
     pub winograd: &'static [Method],
     pub quantize: unsafe fn(&[f32], &mut [u8], QuantParams),
@@ -92,7 +94,7 @@ impl<S: Simd> Kernels for Set<S> {
                             if byte < from.run { (from.weight)(output, tap, byte) } else { 0 }
                         };
                         let at = ((tap * groups + group) * nv + position / S::LANES) * vector;
-                        let quad = std::array::from_fn(weight);
+                        let quad = std::array::from_fn(|i| i16::from(weight(i)));
                         write_dot4_group(
                             &mut panel_weights[at..at + vector],
                             S::LANES,
@@ -138,6 +140,8 @@ impl<S: Simd> Kernels for Set<S> {
 
     fn pack_depthwise(&self, from: &DepthwiseWeights) -> PackedDepthwise {
         let (quads, pixels) = (from.quads(), from.pixels(S::MAX_PIXELS_AT_ONCE));
+        // Weights of sixteen bits hold the whole sum.
+        let summands = if S::QUAD == 8 { 1 } else { from.summands };
         let (mut bytes, mut bias, mut scale) = (Vec::new(), Vec::new(), Vec::new());
         let mut channel = 0;
         while channel < from.channels {
@@ -146,12 +150,18 @@ impl<S: Simd> Kernels for Set<S> {
             let of = |position: usize| Some(channel + order[position]).filter(|&c| c < from.channels);
             for row in 0..from.kernel[0] {
                 for quad in 0..quads {
-                    for pixel in 0..pixels {
+                    for (summand, pixel) in (0..summands).flat_map(|s| (0..pixels).map(move |p| (s, p))) {
                         let mut to = vec![0; 4 * vector];
                         for position in 0..4 * lanes {
                             let Some(channel) = of(position) else { continue };
                             let at = position / lanes * vector;
-                            let quad = from.quad(channel, row, quad, pixel);
+                            let part = |summand: usize| from.quad(channel, row, quad, pixel, summand).map(i16::from);
+                            let quad = match S::QUAD {
+                                8 => (0..from.summands)
+                                    .map(part)
+                                    .fold([0; 4], |all, part| std::array::from_fn(|i| all[i] + part[i])),
+                                _ => part(summand),
+                            };
                             write_dot4_group(&mut to[at..at + vector], lanes, position % lanes, quad, S::QUAD);
                         }
                         bytes.extend(to);
@@ -166,7 +176,7 @@ impl<S: Simd> Kernels for Set<S> {
         }
         let mut weights = AlignedBytes::zeroed(bytes.len());
         weights.bytes_mut().copy_from_slice(&bytes);
-        PackedDepthwise { weights, bias, scale, pixels, columns: from.columns(), widen_each_product: false }
+        PackedDepthwise { weights, bias, scale, pixels, summands, columns: from.columns(), widen_each_product: false }
     }
 
     fn depthwise(&self, step: &DepthwiseStep, arena: Arena, part: (usize, usize)) {
@@ -181,6 +191,11 @@ impl<S: Simd> Kernels for Set<S> {
         let AddStep { shifts, ratios, fixed, low, high, .. } = *step;
         // SAFETY: as in `conv`; the pointers are promised by the caller.
         unsafe { (self.add)(x, y, count, &AddParams { shifts, ratios, fixed, low, high }) }
+    }
+
+    unsafe fn mul_contiguous(&self, step: &MulStep, x: [*const u8; 2], y: *mut u8, count: usize) {
+        // SAFETY: as in `conv`; the pointers are promised by the caller.
+        unsafe { (self.mul)(step, x, y, count) }
     }
 
     fn quantize(&self, x: &[f32], y: &mut [u8], params: QuantParams) {
@@ -229,6 +244,12 @@ macro_rules! row_kernels {
         }
 
         // Portable loops, compiled with the set's features.
+        #[target_feature(enable = $features)]
+        unsafe fn mul(step: &$crate::kernels::mul::MulStep, x: [*const u8; 2], y: *mut u8, count: usize) {
+            // SAFETY: passed on to the caller.
+            unsafe { $crate::kernels::mul::mul_contiguous(step, $crate::kernels::arena::SIGNED, x, y, count) }
+        }
+
         #[target_feature(enable = $features)]
         unsafe fn quantize(x: &[f32], y: &mut [u8], params: $crate::kernels::quantize::QuantParams) {
             $crate::kernels::quantize::quantize_by_reciprocal(x, y, params);

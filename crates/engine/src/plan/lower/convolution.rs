@@ -2,7 +2,7 @@
 
 use super::{Lowering, halo};
 use crate::ElementKind;
-use crate::graph::{Conv, ValueId, Weights, ZeroPoint};
+use crate::graph::{Conv, ValueId, ZeroPoint};
 use crate::kernels::arena::View;
 use crate::kernels::conv::{ConvStep, ConvWeights};
 use crate::kernels::depthwise::{DepthwiseStep, DepthwiseWeights};
@@ -22,7 +22,17 @@ impl Lowering {
         let output = View::dense(self.row_major_tensor(y).at, [1, 1, rows, conv.outputs], element);
         let whole = ConvPart { origin: [0, 0], stride: [1, 1], rows: vec![0], columns: vec![0], group: 0 };
         let kind = self.kind(x);
-        self.dense(&input, &output, conv, &whole, kind, epilogue, &scale);
+        let sums = self.dense(&input, &output, conv, &whole, kind, epilogue, &scale);
+        self.correct(&output, sums, kind, conv);
+    }
+
+    /// Takes a zero point that is computed from accumulators, which lie side by side.
+    fn correct(&mut self, y: &View, sums: Vec<i32>, kind: ElementKind, conv: &Conv) {
+        let zero = self.zero(kind, conv.zero_point);
+        if let StoredZeroPoint::At(_) = zero {
+            let rows = y.dims[0] * y.dims[1] * y.dims[2];
+            self.steps.push(Step::Correct { at: y.at, rows, sums, zero });
+        }
     }
 
     pub(super) fn conv(&mut self, x: ValueId, y: ValueId, conv: &Conv, transposed: bool) -> Result<(), String> {
@@ -64,15 +74,17 @@ impl Lowering {
         } else {
             let origin = [-(conv.pads[0] as isize), -(conv.pads[1] as isize)];
             let (rows, columns) = ((0..conv.kernel[0]).collect::<Vec<_>>(), (0..conv.kernel[1]).collect::<Vec<_>>());
-            if depthwise && conv.weights.second.is_none() && matches!(conv.zero_point, ZeroPoint::Known(_)) {
-                self.depthwise(&input, &output, conv, kind, epilogue, &scale);
+            let mut sums = Vec::new();
+            if depthwise {
+                sums = self.depthwise(&input, &output, conv, kind, epilogue, &scale);
             } else {
                 for group in 0..conv.groups {
                     let (rows, columns) = (rows.clone(), columns.clone());
                     let part = ConvPart { origin, stride: conv.stride, rows, columns, group };
-                    self.dense(&input, &output, conv, &part, kind, epilogue, &scale);
+                    sums.extend(self.dense(&input, &output, conv, &part, kind, epilogue, &scale));
                 }
             }
+            self.correct(&output, sums, kind, conv);
         }
         if element == 4 {
             let [image, row, pixel, one] = output.strides.map(|s| s as isize);
@@ -83,7 +95,7 @@ impl Lowering {
         Ok(())
     }
 
-    /// One group, or one phase of one group, of a convolution.
+    /// One group, or one phase of one group, of a convolution. Returns the sum of each output's weights.
     #[allow(clippy::too_many_arguments)] // one call's worth of geometry
     fn dense(
         &mut self,
@@ -94,7 +106,7 @@ impl Lowering {
         kind: ElementKind,
         epilogue: Epilogue,
         scale: &[f32],
-    ) {
+    ) -> Vec<i32> {
         let (inputs, outputs) = (conv.inputs, conv.outputs / conv.groups);
         let [image, row, pixel, _] = x.strides;
         let channel = part.group * inputs;
@@ -115,19 +127,15 @@ impl Lowering {
             }
         }
         let once = taps.len();
-        let Weights { first, second } = &conv.weights;
-        if second.is_some() {
-            taps.extend_from_within(..);
+        for _ in 1..conv.weights.summands() {
+            taps.extend_from_within(..once);
         }
         let run = inputs * if joined { part.columns.len() } else { 1 };
         let first_output = part.group * outputs;
         let weight = |o: usize, tap: usize, byte: usize| {
             let (ky, kx) = kernel_positions[tap % once][byte / inputs];
             let at = (((first_output + o) * conv.kernel[0] + ky) * conv.kernel[1] + kx) * inputs + byte % inputs;
-            match second {
-                Some(second) if tap >= once => second[at],
-                _ => first[at],
-            }
+            conv.weights.summand(tap / once, at)
         };
         let sums: Vec<i32> = (0..outputs)
             .map(|o| {
@@ -155,7 +163,7 @@ impl Lowering {
                 run,
                 column: (joined && part.stride[1] == 1).then_some(inputs),
                 size: [y.dims[0] * y.dims[1], y.dims[2]],
-                rows_adjacent: joined && part.stride[0] == 1 && conv.dilation[0] == 1 && second.is_none(),
+                rows_adjacent: joined && part.stride[0] == 1 && conv.dilation[0] == 1 && conv.weights.rest.is_empty(),
                 weight: &weight,
                 bias: &bias[part_of.clone()],
                 scale: &scale[part_of.clone()],
@@ -177,28 +185,33 @@ impl Lowering {
                 fused_add: None,
             }));
         }
-        let rows = y.dims[0] * y.dims[1] * y.dims[2];
-        if let StoredZeroPoint::At(_) = zero {
-            // The output is dense: accumulators of one group side by side only where there is one group.
-            self.steps.push(Step::Correct { at, rows, sums, zero });
-        }
+        sums
     }
 
-    fn depthwise(&mut self, x: &View, y: &View, conv: &Conv, kind: ElementKind, epilogue: Epilogue, scale: &[f32]) {
+    /// A convolution of one channel a group. Returns the sum of each output's weights.
+    fn depthwise(
+        &mut self,
+        x: &View,
+        y: &View,
+        conv: &Conv,
+        kind: ElementKind,
+        epilogue: Epilogue,
+        scale: &[f32],
+    ) -> Vec<i32> {
         let [image, row, pixel, _] = x.strides;
         let [height, width] = conv.kernel;
         let taps: Vec<u32> = (0..height)
             .flat_map(|r| (0..width).map(move |c| (r * conv.dilation[0] * row + c * conv.dilation[1] * pixel) as u32))
             .collect();
         let count = height * width;
-        let weight = |c: usize, tap: usize| conv.weights.first[c * count + tap];
+        let summands = conv.weights.summands();
+        let weight = |c: usize, tap: usize, summand: usize| conv.weights.summand(summand, c * count + tap);
         let known = if let StoredZeroPoint::Known(zero) = self.zero(kind, conv.zero_point) { zero } else { 0 };
-        let bias: Vec<i32> = (0..conv.outputs)
-            .map(|c| {
-                let sum: i32 = (0..count).map(|tap| i32::from(weight(c, tap))).sum();
-                conv.bias[c].wrapping_sub(known.wrapping_mul(sum))
-            })
-            .collect();
+        let all = || (0..count).flat_map(|tap| (0..summands).map(move |summand| (tap, summand)));
+        let sums: Vec<i32> =
+            (0..conv.outputs).map(|c| all().map(|(tap, summand)| i32::from(weight(c, tap, summand))).sum()).collect();
+        let bias: Vec<i32> =
+            conv.bias.iter().zip(&sums).map(|(bias, sum)| bias.wrapping_sub(known.wrapping_mul(*sum))).collect();
         let scale = if scale.is_empty() { vec![1.0; conv.outputs] } else { scale.to_vec() };
         let adjacent_pixel = (conv.stride[1] == 1 && conv.dilation[1] == 1).then_some(pixel);
         // Where pixels share no columns, rows need not be kept apart: all taps are one row, and its last quad alone is padded.
@@ -206,6 +219,7 @@ impl Lowering {
         let weights = DepthwiseWeights {
             channels: conv.outputs,
             taps: count,
+            summands,
             kernel,
             offsets: &taps,
             adjacent_pixel,
@@ -228,6 +242,7 @@ impl Lowering {
             epilogue,
             packed,
         }));
+        sums
     }
 }
 

@@ -2,11 +2,16 @@
 
 use super::Lowering;
 use crate::ElementKind;
-use crate::graph::{Finish, Node, Op, ValueId, ZeroPoint, broadcast_strides, for_each_pair};
+use crate::graph::{
+    Finish, Node, Op, Operands, RecurrenceWeights, Recurrent, ValueId, ZeroPoint, broadcast_strides, for_each_pair,
+};
 use crate::kernels::add::AddStep;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::float::FloatKernel;
-use crate::kernels::portable::{BilinearStep, MatMulStep, MulStep, PoolKind, PoolingStep};
+use crate::kernels::gather::{GatherStep, Rows};
+use crate::kernels::mul::MulStep;
+use crate::kernels::portable::{BilinearStep, MatMulStep, PoolKind, PoolingStep};
+use crate::kernels::recurrent::RecurrentStep;
 use crate::step::Step;
 use std::sync::Arc;
 
@@ -21,11 +26,14 @@ impl Lowering {
             Op::Linear(conv) => self.linear(x, y, &conv),
             Op::MatMul { a, b, finish } => self.matmul([x, inputs[1]], y, a, b, &finish),
             Op::Lut(table) => {
-                let (from, to) = (self.flipped(x), self.flipped(y));
-                let flip = |yes: bool| if yes { 0x80 } else { 0 };
-                let stored: [u8; 256] = std::array::from_fn(|i| table[i ^ flip(from)] ^ flip(to) as u8);
+                let table = Arc::new(self.stored_table(&table, x, y));
                 let (x, y) = self.pair(x, y)?;
-                self.steps.push(Step::Lut { table: Arc::new(stored), x, y });
+                self.steps.push(Step::Lut { table, x, y });
+            }
+            Op::ChannelLut(tables) => {
+                let tables = tables.iter().map(|table| self.stored_table(table, x, y)).collect();
+                let (x, y) = (self.by_channel(x), self.by_channel(y));
+                self.steps.push(Step::ChannelLut { tables, x, y });
             }
             Op::Add { ratios, fixed, low, high } => {
                 // The definition is in the operands' own numbers and rounds floats made of them: the shifts of storing are
@@ -38,11 +46,10 @@ impl Lowering {
             Op::Mul { zero_points, ratio, zero_point, low, high } => {
                 let zero_points =
                     [self.stored(self.kind(x), zero_points[0]), self.stored(self.kind(inputs[1]), zero_points[1])];
-                let kind = self.kind(y);
-                let (low, high) = self.range(kind, low, high);
-                let zero_point = self.stored(kind, zero_point);
+                // As for sums.
+                let shift = self.stored(self.kind(y), 0);
                 let (a, b, y) = (self.operand(x, y)?, self.operand(inputs[1], y)?, self.operand(y, y)?);
-                self.steps.push(Step::Mul(MulStep { a, b, y, zero_points, ratio, zero_point, low, high }));
+                self.steps.push(Step::Mul(MulStep { a, b, y, zero_points, ratio, zero_point, low, high, shift }));
             }
             Op::MaxPool(window) => {
                 let (x, y) = (self.planes(x), self.planes(y));
@@ -83,6 +90,17 @@ impl Lowering {
                 self.steps.push(Step::DynamicQuantize { x, y, scale, zero_point });
             }
             Op::Movement(movement) => self.movement(&inputs, y, movement)?,
+            Op::Gather { axis } => {
+                let data = self.row_major_tensor(x);
+                let row = data.shape[axis + 1..].iter().product::<usize>() * data.kind.size();
+                let outer = data.shape[..axis].iter().product();
+                self.gather(Rows::At(data.at), [outer, data.shape[axis], row], inputs[1], y);
+            }
+            Op::GatherRows { table, rows } => {
+                let row = table.len() / rows;
+                let table = if self.flipped(y) { table.iter().map(|byte| byte ^ 0x80).collect() } else { table };
+                self.gather(Rows::Table(table), [1, rows, row], x, y);
+            }
             Op::Constant(_) => {}
             Op::Unary(function) => self.float_step(FloatKernel::Unary(function), &inputs, y),
             Op::Float(op) => self.float(&op, &inputs, y),
@@ -94,6 +112,7 @@ impl Lowering {
                 let x = inputs.iter().map(|&id| self.row_major_tensor(id)).collect();
                 self.steps.push(Step::Number { op, x, y: self.row_major_tensor(y) });
             }
+            Op::Recurrent(layer) => self.recurrent(layer, &inputs, &outputs)?,
             Op::Island(island) => {
                 let x = inputs.iter().map(|&id| self.row_major_tensor(id)).collect();
                 let y = outputs.iter().map(|&id| self.row_major_tensor(id)).collect();
@@ -103,6 +122,13 @@ impl Lowering {
         Ok(())
     }
 
+    /// A table from bytes of `x` to bytes of `y`, both in the stored domain.
+    fn stored_table(&self, table: &[u8; 256], x: ValueId, y: ValueId) -> [u8; 256] {
+        let (from, to) = (self.flipped(x), self.flipped(y));
+        let flip = |yes: bool| if yes { 0x80 } else { 0 };
+        std::array::from_fn(|i| table[i ^ flip(from)] ^ flip(to) as u8)
+    }
+
     /// Zero points in the stored domain, and the elements of one index along `axis`.
     fn along(&self, id: ValueId, zero_point: &[i32], axis: usize) -> (Vec<i32>, usize) {
         let kind = self.kind(id);
@@ -110,6 +136,38 @@ impl Lowering {
         let shape = self.shape(id);
         let inner = if zero_point.len() == 1 { shape.iter().product() } else { shape[axis + 1..].iter().product() };
         (stored, inner)
+    }
+
+    fn recurrent(&mut self, layer: Recurrent, inputs: &[ValueId], outputs: &[ValueId]) -> Result<(), String> {
+        let mut rest = inputs.iter().map(|&id| self.row_major_tensor(id).at);
+        let mut next = |there: bool| if there { rest.next() } else { None };
+        let products = next(true).ok_or("a recurrent layer without inputs")?;
+        let weights = next(matches!(layer.weights, RecurrenceWeights::Computed));
+        let Operands { bias, lengths, hidden, cell, peepholes } = layer.operands;
+        let (bias, lengths) = (next(bias), next(lengths));
+        let (hidden, cell, peepholes) = (next(hidden), next(cell), next(peepholes));
+        let y = std::array::from_fn(|i| outputs.get(i).map(|&id| self.row_major_tensor(id).at));
+        let (steps, scratch) = (self.shape(outputs[0])[0], self.scratch(outputs[0])?);
+        self.steps.push(Step::Recurrent(Box::new(RecurrentStep {
+            layer,
+            steps,
+            products,
+            weights,
+            bias,
+            lengths,
+            hidden,
+            cell,
+            peepholes,
+            y,
+            scratch,
+        })));
+        Ok(())
+    }
+
+    fn gather(&mut self, x: Rows, [outer, length, row_bytes]: [usize; 3], indices: ValueId, y: ValueId) {
+        let (indices, y) = (self.row_major_tensor(indices), self.row_major_tensor(y).at);
+        let (count, kind, indices) = (indices.len(), indices.kind, indices.at);
+        self.steps.push(Step::Gather(GatherStep { x, length, outer, row_bytes, indices, count, kind, y }));
     }
 
     fn matmul(&mut self, [a_id, b_id]: [ValueId; 2], y: ValueId, a: ZeroPoint, b: ZeroPoint, finish: &Finish) {
@@ -136,7 +194,8 @@ impl Lowering {
         match finish {
             Finish::Bytes { multiplier, zero_point, low, high } => {
                 let (low, high) = self.range(kind, *low, *high);
-                let saturate_only = (low, high) == self.full_range(kind) && multiplier.iter().all(|&scale| scale < 1.0);
+                let saturate_only =
+                    (low, high) == self.full_range(kind) && multiplier.iter().all(|scale| scale.abs() < 1.0);
                 let zero_point = self.stored(kind, *zero_point);
                 (Epilogue::Bytes { zero_point, low, high, saturate_only }, multiplier.clone())
             }

@@ -104,6 +104,16 @@ impl Lowering {
         Ok((view(x), view(y)))
     }
 
+    /// A value whose axis 1 counts channels: they are the last dimension of a picture, the rows of a row-major tensor.
+    pub(super) fn by_channel(&self, id: ValueId) -> View {
+        if self.layout.data_layouts[id] == DataLayout::ChannelsLast {
+            return self.layout.picture(&self.graph, id);
+        }
+        let tensor = self.row_major_tensor(id);
+        let inner = tensor.shape[2..].iter().product();
+        View::dense(tensor.at, [tensor.shape[0], tensor.shape[1], inner, 1], 1)
+    }
+
     pub(super) fn zero(&self, kind: ElementKind, zero: ZeroPoint) -> StoredZeroPoint {
         match zero {
             ZeroPoint::Known(number) => StoredZeroPoint::Known(self.stored(kind, number)),
