@@ -7,7 +7,7 @@ use crate::files;
 use crate::task::anomaly::Inspector;
 use crate::task::super_resolution::Enlarger;
 use anyhow::Context;
-use lineside_engine::{Model, Session, measured_peak};
+use lineside_engine::{Model, OpDomain, Session, measured_peak};
 use lineside_picture::{Layout, Picture};
 use std::io::Write;
 use std::path::Path;
@@ -61,7 +61,8 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<ExitCode> {
     let times = timed(&mut session, arguments.runs)?;
     let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|q| percentile(&times, q));
     let memory = plan.memory();
-    let ops = if arguments.ops { op_times(&mut session)? } else { Vec::new() };
+    let ops = op_times(&mut session)?;
+    let shares = Shares::of(session.plan(), &ops);
     let peak = if arguments.ops { measured_peak(plan.kernel())? } else { 0.0 };
     let fp32 = match floats {
         Some(floats) => {
@@ -76,12 +77,15 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<ExitCode> {
     let frames = frames(arguments)?;
 
     if arguments.json {
-        let ops: Vec<_> = plan.ops().iter().zip(&ops).map(|(op, ms)| {
-            serde_json::json!({ "name": op.name, "op": op.op, "macs": op.macs, "in_integers": op.in_integers, "ms": ms })
-        }).collect();
+        let rows = plan.ops().iter().zip(&ops).map(|(op, ms)| {
+            serde_json::json!({ "name": op.name, "op": op.op, "macs": op.macs, "in_integers": op.in_integers,
+                                "domain": domain_name(op.domain), "ms": ms })
+        });
+        let ops: Vec<_> = if arguments.ops { rows.collect() } else { Vec::new() };
         super::print_json(&serde_json::json!({
             "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "runs": times.len(),
             "macs": plan.macs(), "integer_coverage": plan.integer_coverage(),
+            "time_in_integers": shares.integers, "time_in_floats": shares.floats, "time_in_islands": shares.islands,
             "arena_bytes": memory.arena_bytes, "weights_bytes": memory.weights_bytes,
             "kernel": plan.kernel(), "threads": arguments.threads, "ops": ops, "load_ms": load_ms,
             "peak_macs_per_second": arguments.ops.then_some(peak), "fp32_p50_ms": fp32,
@@ -108,6 +112,16 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<ExitCode> {
     )?;
     writeln!(
         out,
+        "of the time {:.0} % on integers, {:.0} % on floats{}",
+        shares.integers * 100.0,
+        shares.floats * 100.0,
+        match plan.islands().count() {
+            0 => String::new(),
+            count => format!(", {:.0} % in {count} ops that run through tract", shares.islands * 100.0),
+        }
+    )?;
+    writeln!(
+        out,
         "arena {}, weights {}",
         bytesize::ByteSize(memory.arena_bytes),
         bytesize::ByteSize(memory.weights_bytes)
@@ -125,7 +139,7 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<ExitCode> {
         writeln!(out, "frames of {size:>7} in colour, enlarged whole: p50 {p50_ms:>8.3} ms, {per_second:.0} a second")?;
     }
     if let Some(fp32) = fp32 {
-        writeln!(out, "the same network in fp32 through tract: p50 {fp32:.3} ms, {:.1} times as long", fp32 / p50)?;
+        writeln!(out, "the same network in fp32: p50 {fp32:.3} ms, {:.1} times as long", fp32 / p50)?;
     }
     if arguments.ops {
         writeln!(out, "peak of this kernel set here, measured: {:.1} G MAC/s", peak / 1e9)?;
@@ -144,6 +158,34 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shares of the time of a run, 0 to 1.
+struct Shares {
+    integers: f64,
+    floats: f64,
+    islands: f64,
+}
+
+impl Shares {
+    /// From the time of each op of a plan.
+    fn of(plan: &lineside_engine::Plan, ms: &[f64]) -> Shares {
+        let whole: f64 = ms.iter().sum();
+        let share = |domain: OpDomain| {
+            let part: f64 = plan.ops().iter().zip(ms).filter(|(op, _)| op.domain == domain).map(|(_, ms)| ms).sum();
+            if whole > 0.0 { part / whole } else { 0.0 }
+        };
+        let [integers, floats, islands] = [OpDomain::Integers, OpDomain::Floats, OpDomain::Island].map(share);
+        Shares { integers, floats, islands }
+    }
+}
+
+fn domain_name(domain: OpDomain) -> &'static str {
+    match domain {
+        OpDomain::Integers => "integers",
+        OpDomain::Floats => "floats",
+        _ => "island",
+    }
 }
 
 /// The median time of each op over some runs, in milliseconds, in the plan's order.

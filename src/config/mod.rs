@@ -200,7 +200,7 @@ pub struct OutputConfig {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct EngineConfig {
-    /// Run models with float operators, whose results may differ between CPUs by one quantization step.
+    /// Run models that partly compute in floats: they take longer, and what is left to tract may differ between CPUs.
     pub allow_float: bool,
 }
 

@@ -95,8 +95,8 @@ impl Models {
             (When::Always, None) => (pixels.isqrt(), pixels.isqrt()),
             _ => (side, side),
         };
-        let coverage = enlarger.plan_for(size.0, size.1)?.integer_coverage();
-        allow_float(config, enlarger.bundle(), coverage)?;
+        let floats = Floats::of([enlarger.plan_for(size.0, size.1)?]);
+        floats.allowed(config, enlarger.bundle())?;
         let scale = enlarger.scale() as u64;
         let plan = enlarger.plan_for(size.0, size.1)?;
         self.enlarged = bill::add_enlarger(bill, config, plan, size, pixels as u64, scale);
@@ -115,8 +115,7 @@ fn load_inspector(
 ) -> anyhow::Result<Inspector> {
     let threads = *config.anomaly.threads.get_ref();
     let mut inspector = Inspector::with_threads(bundle, config.anomaly.wanted_threshold(), threads)?;
-    let coverage = inspector.plans().map(Plan::integer_coverage).fold(1.0, f64::min);
-    allow_float(config, bundle, coverage)?;
+    Floats::of(inspector.plans()).allowed(config, bundle)?;
     bill::add_inspector(bill, &bundle.manifest().name, &inspector, threads);
     let size = size.or(inspector.frame_size()).unwrap_or(UNKNOWN_SIZE);
     match inspector.prepare(&Picture::new(Layout::Rgb, size.0, size.1)) {
@@ -138,16 +137,49 @@ fn require_taught_size(
     Ok(result.map_err(|problem| bundle.blame("bundle.toml", format!("{origin}{problem}")))?)
 }
 
-fn allow_float(config: &Config, bundle: &Bundle, coverage: f64) -> anyhow::Result<()> {
-    if coverage >= 1.0 || config.engine.allow_float {
-        return Ok(());
+/// What of a bundle's networks is not computed in integers.
+struct Floats {
+    /// The share of multiply-accumulates in integers, 0 to 1.
+    coverage: f64,
+    /// Ops that are left to tract, and one of them by name.
+    islands: usize,
+    island: String,
+}
+
+impl Floats {
+    fn of<'a>(plans: impl IntoIterator<Item = &'a Plan>) -> Floats {
+        let mut floats = Floats { coverage: 1.0, islands: 0, island: String::new() };
+        for plan in plans {
+            floats.coverage = floats.coverage.min(plan.integer_coverage());
+            floats.islands += plan.islands().count();
+            if let Some(op) = plan.islands().next() {
+                floats.island.clone_from(&op.name);
+            }
+        }
+        floats
     }
-    let percent = coverage * 100.0;
-    let problem = format!(
-        "{percent:.0} % of its multiply-accumulates run in integers, the rest in floats, whose results may differ \
-         from CPU to CPU; set engine.allow_float = true to run it all the same"
-    );
-    Err(bundle.blame(&bundle.manifest().model, problem)).context("float model refused")
+
+    /// Refuses what the configuration does not allow: floats take several times as long, and what runs through tract may give other
+    /// bits on another CPU.
+    fn allowed(&self, config: &Config, bundle: &Bundle) -> anyhow::Result<()> {
+        if config.engine.allow_float || (self.coverage >= 1.0 && self.islands == 0) {
+            return Ok(());
+        }
+        let problem = if self.islands > 0 {
+            format!(
+                "{} of its ops run through tract (\"{}\"), where floats may differ from CPU to CPU; set engine.allow_float = true \
+                 to run it all the same",
+                self.islands, self.island
+            )
+        } else {
+            format!(
+                "{:.0} % of its multiply-accumulates run in integers, the rest in floats: the same result on every CPU, but several \
+                 times as long; quantize it (lineside quantize), or set engine.allow_float = true to run it as it is",
+                self.coverage * 100.0
+            )
+        };
+        Err(bundle.blame(&bundle.manifest().model, problem)).context("float model refused")
+    }
 }
 
 fn identity(bundle: &Bundle) -> String {
@@ -164,11 +196,14 @@ mod tests {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/inspect-demo");
         let bundle = Bundle::open(&folder).unwrap();
         let mut config = Config::demo("out".into());
-        assert!(allow_float(&config, &bundle, 1.0).is_ok());
-        let problem = format!("{:#}", allow_float(&config, &bundle, 0.994).unwrap_err());
+        let floats = |coverage, islands| Floats { coverage, islands, island: "Einsum_3".into() };
+        assert!(floats(1.0, 0).allowed(&config, &bundle).is_ok());
+        let problem = format!("{:#}", floats(0.994, 0).allowed(&config, &bundle).unwrap_err());
         assert!(problem.contains("99 % of its multiply-accumulates"), "{problem}");
         assert!(problem.contains("set engine.allow_float = true"), "{problem}");
+        let problem = format!("{:#}", floats(1.0, 2).allowed(&config, &bundle).unwrap_err());
+        assert!(problem.contains("2 of its ops run through tract (\"Einsum_3\")"), "{problem}");
         config.engine.allow_float = true;
-        assert!(allow_float(&config, &bundle, 0.994).is_ok());
+        assert!(floats(0.994, 2).allowed(&config, &bundle).is_ok());
     }
 }

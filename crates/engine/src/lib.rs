@@ -58,7 +58,7 @@ pub use half::f16;
 #[cfg(feature = "tract")]
 pub use model::{Model, StatedInput};
 pub use peak::measured_peak;
-pub use plan::{MemoryUsage, OpCost, Plan};
+pub use plan::{MemoryUsage, OpCost, OpDomain, Plan};
 pub use session::{OpTime, Session};
 pub use tensor::{Element, ElementKind, Tensor, TensorInfo};
 

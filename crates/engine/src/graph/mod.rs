@@ -326,7 +326,7 @@ impl Op {
                 Cell::Gru { .. } => "Gru",
                 Cell::Rnn => "Rnn",
             },
-            Op::Island(_) => "Float",
+            Op::Island(_) => "Island",
         }
     }
 

@@ -16,9 +16,10 @@ mod lower;
 mod scratch;
 mod transposed;
 
-use super::graph::{Graph, Op, RecurrenceWeights};
+use super::graph::{Graph, Node, Op, RecurrenceWeights};
 use super::kernels::gather::{GatherStep, Rows};
 use super::kernels::{Kernels, arena::AlignedBytes};
+use super::numbers::is_float;
 use super::step::{ArenaTensor, CheckedStep, Step};
 use super::{EngineError, TensorInfo};
 use std::ops::Range;
@@ -51,6 +52,18 @@ pub struct MemoryUsage {
     pub thread_bytes: u64,
 }
 
+/// What an op works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpDomain {
+    /// Integers, or bytes that are moved.
+    Integers,
+    /// Floats, in the engine's own loops: the same bits on every CPU.
+    Floats,
+    /// Left to tract, an island: what it computes in floats may differ from CPU to CPU.
+    Island,
+}
+
 /// One op of a plan and what it costs.
 #[derive(Debug, Clone)]
 pub struct OpCost {
@@ -62,6 +75,8 @@ pub struct OpCost {
     pub macs: u64,
     /// Whether those are computed on integers.
     pub in_integers: bool,
+    /// What it reads and writes.
+    pub domain: OpDomain,
 }
 
 impl Plan {
@@ -74,18 +89,23 @@ impl Plan {
             ids.iter().map(info).collect()
         };
         let (inputs, outputs) = (infos(&graph.inputs), infos(&graph.outputs));
-        let cost = |name: &str, op: &str, macs: u64, in_integers: bool| OpCost {
+        let border = |name: &str| OpCost {
             name: name.to_owned(),
-            op: op.to_owned(),
-            macs,
-            in_integers,
+            op: "Border".to_owned(),
+            macs: 0,
+            in_integers: true,
+            domain: OpDomain::Integers,
         };
-        let mut ops = vec![cost("inputs", "Border", 0, true)];
-        for node in graph.nodes.iter().filter(|node| !matches!(node.op, Op::Constant(_))) {
-            ops.push(cost(&node.name, node.op.kind(), graph.macs(node), node.op.in_integers()));
-        }
-        ops.push(cost("outputs", "Border", 0, true));
-        let island_bytes = |node: &super::graph::Node| match &node.op {
+        let cost = |node: &Node| OpCost {
+            name: node.name.clone(),
+            op: node.op.kind().to_owned(),
+            macs: graph.macs(node),
+            in_integers: node.op.in_integers(),
+            domain: domain(&graph, node),
+        };
+        let computed = graph.nodes.iter().filter(|node| !matches!(node.op, Op::Constant(_)));
+        let ops = std::iter::once(border("inputs")).chain(computed.map(cost)).chain([border("outputs")]).collect();
+        let island_bytes = |node: &Node| match &node.op {
             Op::Island(island) => (island.weights_bytes(), island.arena_bytes()),
             _ => (0, 0),
         };
@@ -161,9 +181,25 @@ impl Plan {
         }
     }
 
+    /// The nodes that are left to tract, whose floats may differ from CPU to CPU.
+    pub fn islands(&self) -> impl Iterator<Item = &OpCost> {
+        self.ops.iter().filter(|op| op.domain == OpDomain::Island)
+    }
+
     /// The kernel set that runs the plan.
     pub fn kernel(&self) -> &'static str {
         self.kernels.name()
+    }
+}
+
+/// Floats are what an op computes in where it reads or writes any, but for a product of integers whose result is scaled.
+fn domain(graph: &Graph, node: &Node) -> OpDomain {
+    let mut values = node.inputs.iter().chain(&node.outputs);
+    match node.op {
+        Op::Island(_) => OpDomain::Island,
+        _ if node.op.in_integers() && graph.macs(node) > 0 => OpDomain::Integers,
+        _ if values.any(|&id| is_float(graph.values[id].kind)) => OpDomain::Floats,
+        _ => OpDomain::Integers,
     }
 }
 
