@@ -12,8 +12,9 @@ use super::kernels::copy::CopyStep;
 use super::kernels::depthwise::DepthwiseStep;
 use super::kernels::float::FloatStep;
 use super::kernels::gather::GatherStep;
+use super::kernels::matmul::MatMulStep;
 use super::kernels::mul::MulStep;
-use super::kernels::portable::{self, BilinearStep, HaloStep, MatMulStep, PoolingStep, StoredZeroPoint};
+use super::kernels::portable::{self, BilinearStep, HaloStep, PoolingStep, StoredZeroPoint};
 use super::kernels::quantize::{QuantParams, dynamic_range};
 use super::kernels::recurrent::RecurrentStep;
 use super::kernels::thread_share;
@@ -195,7 +196,7 @@ impl Step {
             Step::Fill { y, element } => fill(y, element, arena),
             Step::MatMul { step, a, b } => {
                 let zero_points = (a.number(signed, arena), b.number(signed, arena));
-                step.run(signed, zero_points, arena, part);
+                kernels.matmul(step, zero_points, arena, part);
             }
             Step::Correct { at, rows, sums, zero } => {
                 portable::subtract_zero_point(*at, *rows, sums, zero.number(signed, arena), arena);

@@ -7,7 +7,7 @@
 //! | `grid` | positions of output pixels; how work is divided between threads |
 //! | `epilogue` | from an accumulator to what is stored |
 //! | `elementwise` | the walk over rows that element-wise ops share |
-//! | `add`, `mul`, `conv`, `depthwise`, `quantize` | the steps that each set implements, and weights before and after packing |
+//! | `add`, `mul`, `matmul`, `conv`, `depthwise`, `quantize` | the steps that each set implements, and weights before and after packing |
 //! | `set` | the trait `Kernels` that each set implements |
 //! | `tiles` | convolutions cut into tiles |
 //! | `winograd` | 3×3 convolutions with fewer multiplications, for sets without dot products |
@@ -37,6 +37,7 @@ pub mod epilogue;
 pub mod float;
 pub mod gather;
 mod grid;
+pub mod matmul;
 pub mod mul;
 pub mod portable;
 pub mod quantize;

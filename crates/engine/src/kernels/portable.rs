@@ -4,7 +4,7 @@
 
 use super::arena::{Arena, View};
 use super::elementwise::for_each_contiguous_run;
-use super::epilogue::{Epilogue, requantize, round_and_clamp, store_accumulator, stored_value};
+use super::epilogue::{requantize, round_and_clamp, stored_value};
 use super::grid::thread_share;
 use crate::graph::{Quant, Sampling, Window};
 
@@ -240,47 +240,6 @@ impl BilinearStep {
                     let real = top + (1.0 - a) * b * v(x10[c]) + a * b * v(x11[c]);
                     let (low, high) = self.range;
                     out[c] = round_and_clamp(real / self.y_quant.scale, self.y_quant.zero_point, low, high) as u8;
-                }
-            }
-        }
-    }
-}
-
-/// A product of two computed matrices, `[batch, m, k]` by `[batch, k, n]`, each with its zero point.
-#[derive(Debug, Clone)]
-pub struct MatMulStep {
-    pub a: usize,
-    pub b: usize,
-    pub y: usize,
-    /// Bytes from one matrix to the next, for each batch: where each lies.
-    pub batches: Vec<(usize, usize)>,
-    pub size: [usize; 3],
-    pub epilogue: Epilogue,
-    pub scale: f32,
-}
-
-impl MatMulStep {
-    pub fn run(&self, signed: bool, zero_points: (i32, i32), arena: Arena, part: (usize, usize)) {
-        let [m, k, n] = self.size;
-        let element = self.epilogue.bytes();
-        for (batch, &(a, b)) in self.batches.iter().enumerate() {
-            for row in thread_share(m, part.0, part.1) {
-                let a = arena.read::<u8>(self.a + a + row * k, k);
-                for first in (0..n).step_by(64) {
-                    let here = (n - first).min(64);
-                    let mut sums = [0i32; 64];
-                    for (i, &a) in a.iter().enumerate() {
-                        let a = stored_value(a, signed) - zero_points.0;
-                        let b = arena.read::<u8>(self.b + b + i * n + first, here);
-                        for (sum, &b) in sums.iter_mut().zip(b) {
-                            *sum = sum.wrapping_add(a * (stored_value(b, signed) - zero_points.1));
-                        }
-                    }
-                    let y = arena.at(self.y + ((batch * m + row) * n + first) * element);
-                    for (i, &sum) in sums[..here].iter().enumerate() {
-                        // SAFETY: within the row of a checked step.
-                        unsafe { store_accumulator(sum, self.scale, self.epilogue, y.add(i * element)) };
-                    }
                 }
             }
         }

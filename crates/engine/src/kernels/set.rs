@@ -6,6 +6,7 @@ use super::conv::{ConvStep, ConvWeights, PackedConv};
 use super::depthwise::{DepthwiseStep, DepthwiseWeights, PackedDepthwise};
 use super::elementwise::for_each_contiguous_pair;
 use super::float::Isa;
+use super::matmul::{self, MatMulRows, MatMulStep};
 use super::mul::{MulStep, mul_contiguous};
 use super::quantize::{self, QuantParams};
 
@@ -69,6 +70,23 @@ pub trait Kernels: Sync {
     /// What float ops are compiled for.
     fn float_isa(&self) -> Isa {
         Isa::PLAIN
+    }
+
+    /// Some rows of a product of two computed matrices.
+    ///
+    /// # Safety
+    /// The matrices must be those of a checked step.
+    unsafe fn matmul_rows(&self, job: &MatMulRows) {
+        // SAFETY: promised by the caller.
+        unsafe { matmul::rows(job, self.signed()) }
+    }
+
+    /// Runs a thread's share of a product of two computed matrices.
+    fn matmul(&self, step: &MatMulStep, zero_points: (i32, i32), arena: Arena, part: (usize, usize)) {
+        step.for_each_rows(zero_points, arena, part, |job| {
+            // SAFETY: rows of a checked step.
+            unsafe { self.matmul_rows(job) }
+        });
     }
 
     /// Floats to bytes.

@@ -8,6 +8,7 @@ mod add_pool;
 mod convolution;
 mod float;
 mod float_math;
+mod matmul;
 mod products;
 mod quantize_copy;
 mod shared_buffers;

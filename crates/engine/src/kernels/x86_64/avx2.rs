@@ -17,6 +17,7 @@ pub static SET: Set<Avx2> = Set {
     narrow_output,
     add,
     mul,
+    matmul,
     winograd: winograd_methods!(Avx2, "avx2,fma", 1: [1 2 3 4 5 6 7 8 9 10 11 12], 2: [1 2 3 4 5 6]),
     quantize,
     dequantize,
@@ -74,6 +75,16 @@ impl Simd for Avx2 {
     unsafe fn weights(p: *const u8) -> [__m256i; 2] {
         // SAFETY: see `load`.
         unsafe { [_mm256_loadu_si256(p.cast()), _mm256_loadu_si256(p.add(32).cast())] }
+    }
+
+    #[inline(always)]
+    unsafe fn quad(bytes: u32) -> [__m256i; 2] {
+        // SAFETY: see `load`.
+        unsafe {
+            let both = _mm256_set1_epi32(bytes as i32);
+            // The even bytes come to the top of their halves first; shifting back extends their signs.
+            [_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(both)), _mm256_srai_epi16::<8>(both)]
+        }
     }
 
     #[inline(always)]

@@ -24,6 +24,7 @@ pub static SET: Set<Avx512> = Set {
     narrow_output,
     add,
     mul,
+    matmul,
     winograd: winograd_methods!(Avx512, "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni", 1: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], 2: [1 2 3 4 5 6 7 8 9 10 11 12], 3: [1 2 3 4 5 6 7 8], 4: [1 2 3 4 5 6]),
     quantize,
     dequantize,
@@ -74,6 +75,12 @@ impl Simd for Avx512 {
     unsafe fn weights(p: *const u8) -> __m512i {
         // SAFETY: see `load`.
         unsafe { _mm512_loadu_si512(p.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn quad(bytes: u32) -> __m512i {
+        // SAFETY: see `load`.
+        unsafe { _mm512_set1_epi32(bytes as i32) }
     }
 
     #[inline(always)]

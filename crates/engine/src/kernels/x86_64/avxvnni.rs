@@ -24,6 +24,7 @@ pub static SET: Set<AvxVnni> = Set {
     narrow_output,
     add,
     mul,
+    matmul,
     winograd: winograd_methods!(AvxVnni, "avx2,fma,avxvnni", 1: [1 2 3 4 5 6 7 8 9 10 11 12], 2: [1 2 3 4 5 6]),
     quantize,
     dequantize,
@@ -77,6 +78,12 @@ macro_rules! eight_lanes {
             unsafe fn weights(p: *const u8) -> __m256i {
                 // SAFETY: see `load`.
                 unsafe { _mm256_loadu_si256(p.cast()) }
+            }
+
+            #[inline(always)]
+            unsafe fn quad(bytes: u32) -> __m256i {
+                // SAFETY: see `load`.
+                unsafe { _mm256_set1_epi32(bytes as i32) }
             }
 
             #[inline(always)]

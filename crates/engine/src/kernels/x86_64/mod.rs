@@ -6,6 +6,7 @@
 //! | `lanes` | between the order of outputs and the order of vectors |
 //! | `tile` | convolution tiles and sums, over any of these operations |
 //! | `depthwise` | depthwise convolution |
+//! | `matmul` | products of two computed matrices |
 //! | `narrow_output` | convolutions with few outputs |
 //! | `winograd` | 3×3 convolutions with fewer multiplications, for AVX2 |
 //! | `set` | a table of these functions as a kernel set |
@@ -18,6 +19,7 @@ mod avx512vnni;
 mod avxvnni;
 mod depthwise;
 mod lanes;
+mod matmul;
 mod narrow_output;
 mod set;
 mod simd;

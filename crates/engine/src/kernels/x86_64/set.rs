@@ -11,6 +11,7 @@ use crate::kernels::arena::{AlignedBytes, Arena, SIGNED};
 use crate::kernels::conv::{Algorithm, ConvStep, ConvWeights, PackedConv};
 use crate::kernels::depthwise::{DepthwiseStep, DepthwiseWeights, PackedDepthwise, for_each_row_group};
 use crate::kernels::float::Isa;
+use crate::kernels::matmul::MatMulRows;
 use crate::kernels::mul::MulStep;
 use crate::kernels::quantize::QuantParams;
 use crate::kernels::tiles::{TileKernel, for_each_tile};
@@ -25,6 +26,7 @@ pub struct Set<S> {
     pub depthwise: unsafe fn(&DepthwiseStep, *const u8, *mut u8, usize),
     pub narrow_output: narrow_output::SumColumns,
     pub add: unsafe fn([*const u8; 2], *mut u8, usize, &AddParams),
+    pub matmul: unsafe fn(&MatMulRows),
     pub mul: unsafe fn(&MulStep, [*const u8; 2], *mut u8, usize),
     /// By width of panels.
     pub winograd: &'static [Method],
@@ -193,6 +195,11 @@ impl<S: Simd> Kernels for Set<S> {
         unsafe { (self.add)(x, y, count, &AddParams { shifts, ratios, fixed, low, high }) }
     }
 
+    unsafe fn matmul_rows(&self, job: &MatMulRows) {
+        // SAFETY: as in `conv`; the matrices are promised by the caller.
+        unsafe { (self.matmul)(job) }
+    }
+
     unsafe fn mul_contiguous(&self, step: &MulStep, x: [*const u8; 2], y: *mut u8, count: usize) {
         // SAFETY: as in `conv`; the pointers are promised by the caller.
         unsafe { (self.mul)(step, x, y, count) }
@@ -241,6 +248,12 @@ macro_rules! row_kernels {
         unsafe fn add(x: [*const u8; 2], y: *mut u8, count: usize, params: &$crate::kernels::x86_64::simd::AddParams) {
             // SAFETY: passed on to the caller.
             unsafe { $crate::kernels::x86_64::tile::add_contiguous::<$simd>(x, y, count, params) }
+        }
+
+        #[target_feature(enable = $features)]
+        unsafe fn matmul(job: &$crate::kernels::matmul::MatMulRows) {
+            // SAFETY: passed on to the caller.
+            unsafe { $crate::kernels::x86_64::matmul::matmul::<$simd>(job) }
         }
 
         // Portable loops, compiled with the set's features.

@@ -39,6 +39,11 @@ pub trait Simd: Copy {
     /// # Safety
     /// Needs the set's features; `p` must be valid for `LANES * QUAD` bytes.
     unsafe fn weights(p: *const u8) -> Self::W;
+    /// The same quad of weights in every lane.
+    ///
+    /// # Safety
+    /// Needs the set's features.
+    unsafe fn quad(bytes: u32) -> Self::W;
     /// `acc + x · w`, lane by lane, modulo 2^32.
     ///
     /// # Safety
