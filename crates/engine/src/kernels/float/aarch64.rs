@@ -1,6 +1,7 @@
 //! Float loops on aarch64, where every CPU has vectors of four floats and fused multiply-add.
 
 use super::isa::{Lanes, Loop, Plain};
+use super::product::{Tile, sums};
 use std::arch::aarch64::*;
 
 /// An instruction set that this CPU has.
@@ -45,6 +46,34 @@ impl Lanes for Four {
     unsafe fn store(self, p: *mut f32) {
         // SAFETY: promised by the caller.
         unsafe { vst1q_f32(p, self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(p: *const f32, count: usize) -> Four {
+        let mut lanes = [0.0; 4];
+        for (i, lane) in lanes.iter_mut().enumerate().take(count) {
+            // SAFETY: promised by the caller.
+            *lane = unsafe { *p.add(i) };
+        }
+        // SAFETY: four floats.
+        unsafe { Four::load(lanes.as_ptr()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, p: *mut f32, count: usize) {
+        let mut lanes = [0.0; 4];
+        // SAFETY: four floats; the rest is promised by the caller.
+        unsafe { self.store(lanes.as_mut_ptr()) };
+        for (i, lane) in lanes.into_iter().enumerate().take(count) {
+            // SAFETY: promised by the caller.
+            unsafe { *p.add(i) = lane };
+        }
+    }
+
+    #[inline(never)]
+    unsafe fn tile<const R: usize, const V: usize>(tile: &Tile) {
+        // SAFETY: promised by the caller.
+        unsafe { sums::<Four, R, V>(tile) }
     }
 
     #[inline(always)]

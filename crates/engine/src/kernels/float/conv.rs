@@ -3,7 +3,7 @@
 
 use super::isa::{Lanes, Loop};
 use super::product::{Start, Tile, panel, rows};
-use super::strided::copy_strided;
+use super::strided::{copy, zero, zip_strided};
 use crate::kernels::arena::Arena;
 use crate::kernels::grid::thread_share;
 use std::ops::Range;
@@ -230,35 +230,73 @@ fn scatter<'a>(
     }
 }
 
+/// Neighbouring pixels of a panel whose inputs through one tap lie in one row of the picture.
+#[derive(Clone, Copy, Default)]
+struct Run {
+    /// First pixel in the panel.
+    to: usize,
+    /// First input in its channel.
+    from: usize,
+    count: usize,
+}
+
 /// The inputs of so many output pixels: a row of a panel for each channel and tap, 0 where a tap lies outside the picture and
 /// behind the last pixel.
 #[inline(always)]
 fn gather<L: Lanes>(op: &Conv, phase: &Phase, x: &[f32], pixels: Range<usize>, to: &mut [f32]) {
     let (width, [height, line]) = (panel::<L>(), op.input);
-    let columns = &phase.columns;
-    let (row, column) = (pixels.start / columns.count, pixels.start % columns.count);
-    let mut rows = to.chunks_exact_mut(width);
-    for channel in x.chunks_exact(height * line) {
-        for &down in &phase.rows.taps {
-            for &right in &columns.taps {
-                let Some(to) = rows.next() else { return };
-                let (mut row, mut column, mut done) = (row, column, 0);
-                while done < pixels.len() {
-                    let run = (columns.count - column).min(pixels.len() - done);
-                    let to = &mut to[done..done + run];
-                    let from = (row * phase.rows.stride) as isize + down;
-                    match usize::try_from(from).ok().filter(|&from| from < height) {
-                        Some(from) => {
-                            let first = (column * columns.stride) as isize + right;
-                            copy_strided(&channel[from * line..][..line], first, columns.stride, to);
-                        }
-                        None => to.fill(0.0),
-                    }
-                    done += run;
-                    (row, column) = (row + 1, 0);
+    let (plane, stride) = (height * line, phase.columns.stride);
+    let taps = phase.rows.taps.len() * phase.columns.taps.len();
+    // One for each pixel at most.
+    let mut runs = [Run::default(); 64];
+    let places = phase.rows.taps.iter().flat_map(|&down| phase.columns.taps.iter().map(move |&right| (down, right)));
+    for (tap, (down, right)) in places.enumerate() {
+        let (count, inside) = runs_of(op, phase, pixels.clone(), (down, right), &mut runs);
+        for (channel, x) in x.chunks_exact(plane).enumerate() {
+            let to = &mut to[(channel * taps + tap) * width..][..width];
+            if inside < width {
+                zero::<L>(to);
+            }
+            for run in &runs[..count] {
+                let to = &mut to[run.to..run.to + run.count];
+                if stride == 1 {
+                    copy::<L>(&x[run.from..run.from + run.count], to);
+                } else {
+                    zip_strided(to, &x[run.from..], stride, |to, from| *to = from);
                 }
-                to[done..].fill(0.0);
             }
         }
     }
+}
+
+/// What a tap reads for the pixels of a panel; returns how many runs there are, and how many inputs.
+#[inline(always)]
+fn runs_of(
+    op: &Conv,
+    phase: &Phase,
+    pixels: Range<usize>,
+    (down, right): (isize, isize),
+    runs: &mut [Run; 64],
+) -> (usize, usize) {
+    let ([height, line], columns) = (op.input, &phase.columns);
+    let (mut row, mut column) = (pixels.start / columns.count, pixels.start % columns.count);
+    let (mut done, mut count, mut inside) = (0, 0, 0);
+    while done < pixels.len() {
+        let run = (columns.count - column).min(pixels.len() - done);
+        let from = (row * phase.rows.stride) as isize + down;
+        if let Some(from) = usize::try_from(from).ok().filter(|&from| from < height) {
+            let first = (column * columns.stride) as isize + right;
+            let before = if first < 0 { first.unsigned_abs().div_ceil(columns.stride).min(run) } else { 0 };
+            let start = (first + (before * columns.stride) as isize).max(0) as usize;
+            let within = line.saturating_sub(start).div_ceil(columns.stride).min(run - before);
+            if within > 0 {
+                runs[count] = Run { to: done + before, from: from * line + start, count: within };
+                count += 1;
+                inside += within;
+            }
+        }
+        done += run;
+        (row, column) = (row + 1, 0);
+    }
+    (count, inside)
 }

@@ -2,7 +2,7 @@
 //! that what neighbouring outputs read through one tap lies side by side.
 
 use super::isa::{Lanes, Loop};
-use super::strided::copy_strided;
+use super::strided::{copy, zip_strided};
 use crate::kernels::arena::Arena;
 use crate::kernels::grid::thread_share;
 use std::sync::Arc;
@@ -75,30 +75,46 @@ impl Loop for DepthwiseRun<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         let op = self.op;
-        let [height, width] = op.input;
+        let ([height, width], [rows, columns]) = (op.input, op.output);
         let row_step = op.stride[0] * op.stride[1] * op.padded().1;
-        let (taps, size) = (op.kernel[0] * op.kernel[1], op.output[0] * op.output[1]);
+        let (taps, size) = (op.kernel[0] * op.kernel[1], rows * columns);
+        // The padding remains while planes come and go.
+        self.scratch.fill(0.0);
         for plane in thread_share(op.images * op.channels, self.part.0, self.part.1) {
-            spread(op, &self.x[plane * height * width..][..height * width], self.scratch);
+            spread::<L>(op, &self.x[plane * height * width..][..height * width], self.scratch);
             for o in 0..op.outputs {
                 let output = plane % op.channels * op.outputs + o;
                 let weights = &op.weights[output * taps..][..taps];
                 let bias = op.bias.get(output).copied().unwrap_or(0.0);
-                let y = self.y + (plane * op.outputs + o) * size * 4;
-                for row in 0..op.output[0] {
-                    let y = self.arena.write::<f32>(y + row * op.output[1] * 4, op.output[1]);
-                    let mut done = 0;
-                    while done < y.len() {
-                        let to = &mut y[done..];
-                        let from = &self.scratch[row * row_step + done..];
-                        // As few vectors as the rest needs.
-                        let columns = match to.len().div_ceil(L::COUNT) {
-                            1 => sums::<L, 1>(&op.taps, weights, bias, from, to),
-                            2 => sums::<L, 2>(&op.taps, weights, bias, from, to),
-                            3 => sums::<L, 3>(&op.taps, weights, bias, from, to),
-                            _ => sums::<L, VECTORS>(&op.taps, weights, bias, from, to),
-                        };
-                        done += columns;
+                let y = self.arena.write::<f32>(self.y + (plane * op.outputs + o) * size * 4, size);
+                let plane = &*self.scratch;
+                if columns <= L::COUNT {
+                    // Rows of one vector, some at a time.
+                    for first in (0..rows).step_by(VECTORS) {
+                        let (from, to) = (&plane[first * row_step..], &mut y[first * columns..]);
+                        let steps = (row_step, columns);
+                        match rows - first {
+                            1 => sums::<L, 1>(&op.taps, weights, bias, from, to, steps, columns),
+                            2 => sums::<L, 2>(&op.taps, weights, bias, from, to, steps, columns),
+                            3 => sums::<L, 3>(&op.taps, weights, bias, from, to, steps, columns),
+                            _ => sums::<L, VECTORS>(&op.taps, weights, bias, from, to, steps, columns),
+                        }
+                    }
+                    continue;
+                }
+                for (row, to) in y.chunks_exact_mut(columns).enumerate() {
+                    for first in (0..columns).step_by(VECTORS * L::COUNT) {
+                        let (from, to) = (&plane[row * row_step + first..], &mut to[first..]);
+                        let (steps, left) = ((L::COUNT, L::COUNT), to.len());
+                        match left.div_ceil(L::COUNT) {
+                            1 => sums::<L, 1>(&op.taps, weights, bias, from, to, steps, left),
+                            2 => sums::<L, 2>(&op.taps, weights, bias, from, to, steps, left - L::COUNT),
+                            3 => sums::<L, 3>(&op.taps, weights, bias, from, to, steps, left - 2 * L::COUNT),
+                            _ => {
+                                let last = (left - 3 * L::COUNT).min(L::COUNT);
+                                sums::<L, VECTORS>(&op.taps, weights, bias, from, to, steps, last);
+                            }
+                        }
                     }
                 }
             }
@@ -106,47 +122,58 @@ impl Loop for DepthwiseRun<'_> {
     }
 }
 
-/// Copies a plane: `[padded rows, stride, columns]`.
+/// Copies a plane into `[padded rows, stride, columns]`, whose padding is there.
 #[inline(always)]
-fn spread(op: &Depthwise, x: &[f32], to: &mut [f32]) {
-    let ([height, width], stride) = (op.input, op.stride[1]);
+fn spread<L: Lanes>(op: &Depthwise, x: &[f32], to: &mut [f32]) {
+    let ([height, width], [top, left], stride) = (op.input, op.pads, op.stride[1]);
     let (rows, columns) = op.padded();
-    for (row, to) in to.chunks_exact_mut(stride * columns).take(rows).enumerate() {
-        let Some(from) = row.checked_sub(op.pads[0]).filter(|&row| row < height) else {
-            to.fill(0.0);
+    for phase in 0..stride {
+        // Position `phase + i * stride` of a padded row: from `i = before` on within the picture.
+        let before = left.saturating_sub(phase).div_ceil(stride).min(columns);
+        let start = (phase + before * stride).saturating_sub(left);
+        let inside = width.saturating_sub(start).div_ceil(stride).min(columns - before);
+        if inside == 0 {
             continue;
-        };
-        let from = &x[from * width..][..width];
-        for (phase, to) in to.chunks_exact_mut(columns).enumerate() {
-            // Position `phase + i * stride` of the padded row.
-            copy_strided(from, phase as isize - op.pads[1] as isize, stride, to);
+        }
+        for (row, from) in x.chunks_exact(width).take(height.min(rows.saturating_sub(top))).enumerate() {
+            let to = &mut to[((row + top) * stride + phase) * columns + before..][..inside];
+            if stride == 1 {
+                copy::<L>(&from[start..], to);
+            } else {
+                zip_strided(to, &from[start..], stride, |to, from| *to = from);
+            }
         }
     }
 }
 
-/// `V` vectors of outputs, as many of them as `to` holds; the first one's taps are offsets in `plane`. Returns how many.
+/// `V` vectors of outputs, `steps` apart in the plane and in `to`; what the first one's taps read are offsets in the plane. `last`
+/// lanes are stored of the last vector, and of each where rows are narrower than a vector.
 #[inline(always)]
-fn sums<L: Lanes, const V: usize>(taps: &[usize], weights: &[f32], bias: f32, plane: &[f32], to: &mut [f32]) -> usize {
+fn sums<L: Lanes, const V: usize>(
+    taps: &[usize],
+    weights: &[f32],
+    bias: f32,
+    plane: &[f32],
+    to: &mut [f32],
+    steps: (usize, usize),
+    last: usize,
+) {
     let mut sum = [L::splat(bias); V];
     for (&tap, &weight) in taps.iter().zip(weights) {
-        let from = &plane[tap..][..V * L::COUNT];
+        let from = &plane[tap..][..(V - 1) * steps.0 + L::COUNT];
         let weight = L::splat(weight);
         for (v, sum) in sum.iter_mut().enumerate() {
             // SAFETY: within `from`.
-            *sum = weight.mul_add(unsafe { L::load(from.as_ptr().add(v * L::COUNT)) }, *sum);
+            *sum = weight.mul_add(unsafe { L::load(from.as_ptr().add(v * steps.0)) }, *sum);
         }
     }
-    let count = to.len().min(V * L::COUNT);
-    let mut whole = [0.0f32; 64];
+    let to = &mut to[..(V - 1) * steps.1 + last];
     for (v, sum) in sum.iter().enumerate() {
-        // SAFETY: within `to`, or within the list, which holds four vectors of any set.
+        let count = if v + 1 == V { last } else { steps.1.min(L::COUNT) };
+        // SAFETY: within `to`.
         unsafe {
-            let to = if count == V * L::COUNT { to.as_mut_ptr() } else { whole.as_mut_ptr() };
-            sum.store(to.add(v * L::COUNT));
+            let to = to.as_mut_ptr().add(v * steps.1);
+            if count == L::COUNT { sum.store(to) } else { sum.store_first(to, count) }
         }
     }
-    if count < V * L::COUNT {
-        to[..count].copy_from_slice(&whole[..count]);
-    }
-    count
 }

@@ -4,6 +4,7 @@
 //! the same bits: `f32::mul_add` is rounded once everywhere, nothing else is fused, and no sum is reordered by a compiler.
 
 pub use super::arch::Isa;
+use super::product::{Tile, sums};
 
 /// Work that is compiled for every instruction set. Implementations mark `run`, and what it calls, `#[inline(always)]`: a function that
 /// is not inlined is compiled without the set's features.
@@ -28,8 +29,27 @@ pub trait Lanes: Copy {
     /// `p` must be valid for `COUNT` floats.
     unsafe fn store(self, p: *mut f32);
 
+    /// The first `count` lanes; the others are 0.
+    ///
+    /// # Safety
+    /// `p` must be valid for `count` floats, at most `COUNT`.
+    unsafe fn load_first(p: *const f32, count: usize) -> Self;
+
+    /// Stores the first `count` lanes.
+    ///
+    /// # Safety
+    /// `p` must be valid for `count` floats, at most `COUNT`.
+    unsafe fn store_first(self, p: *mut f32, count: usize);
+
     /// `self * b + c`, rounded once.
     fn mul_add(self, b: Self, c: Self) -> Self;
+
+    /// [`sums`](super::product::sums), as a function of its own that is compiled with the set's features: its sums must have the
+    /// registers for themselves.
+    ///
+    /// # Safety
+    /// As [`sums`](super::product::sums).
+    unsafe fn tile<const R: usize, const V: usize>(tile: &Tile);
 }
 
 /// The lanes of plain Rust: four floats, which compilers turn into a vector where there is one.
@@ -56,6 +76,29 @@ impl Lanes for Plain {
     unsafe fn store(self, p: *mut f32) {
         // SAFETY: promised by the caller.
         unsafe { p.cast::<[f32; 4]>().write_unaligned(self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(p: *const f32, count: usize) -> Plain {
+        let mut lanes = [0.0; 4];
+        for (i, lane) in lanes.iter_mut().enumerate().take(count) {
+            // SAFETY: promised by the caller.
+            *lane = unsafe { *p.add(i) };
+        }
+        Plain(lanes)
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, p: *mut f32, count: usize) {
+        for (i, lane) in self.0.into_iter().enumerate().take(count) {
+            // SAFETY: promised by the caller.
+            unsafe { *p.add(i) = lane };
+        }
+    }
+
+    unsafe fn tile<const R: usize, const V: usize>(tile: &Tile) {
+        // SAFETY: promised by the caller.
+        unsafe { sums::<Plain, R, V>(tile) }
     }
 
     #[inline(always)]

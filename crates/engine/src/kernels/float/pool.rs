@@ -1,11 +1,11 @@
-//! Pools over float planes; windows are cut off at the border. Vectors run along a row of outputs, one tap after the other.
+//! Pools over float planes; windows are cut off at the border. The rows of a window are joined first, element by element, then the
+//! columns of what that gives: vectors run along a row.
 
 use super::isa::{Lanes, Loop};
 use super::strided::zip_strided;
 use crate::graph::Window;
 use crate::kernels::arena::Arena;
 use crate::kernels::grid::thread_share;
-use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum PoolKind {
@@ -14,14 +14,50 @@ pub enum PoolKind {
 }
 
 /// A pool over `[planes, H, W]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Pool {
-    pub kind: PoolKind,
-    pub window: Window,
-    pub planes: usize,
+    kind: PoolKind,
+    window: Window,
+    planes: usize,
     /// Height and width of the input and of the output.
-    pub input: [usize; 2],
-    pub output: [usize; 2],
+    input: [usize; 2],
+    output: [usize; 2],
+    /// For each tap along a row: the first output that reads the input through it, one past the last, and what the first reads.
+    spans: Vec<[usize; 3]>,
+    /// How many taps count in the mean of each row and column of outputs.
+    counts: [Vec<f32>; 2],
+}
+
+impl Pool {
+    pub fn new(kind: PoolKind, window: &Window, planes: usize, input: [usize; 2], output: [usize; 2]) -> Pool {
+        let (stride, pad) = (window.stride[1], window.pads[1]);
+        let span = |k: usize| {
+            let right = k * window.dilation[1];
+            let first = pad.saturating_sub(right).div_ceil(stride);
+            let end = (input[1] + pad).saturating_sub(right).div_ceil(stride).min(output[1]);
+            [first.min(end), end, (first * stride + right).saturating_sub(pad)]
+        };
+        let count = |axis: usize| {
+            let pad = window.pads[axis];
+            let end = input[axis] + pad + if window.count_pads { window.pads[axis + 2] } else { 0 };
+            let start = if window.count_pads { 0 } else { pad };
+            let place = |out: usize, k: usize| out * window.stride[axis] + k * window.dilation[axis];
+            let taps = |out: usize| (0..window.kernel[axis]).filter(|&k| (start..end).contains(&place(out, k))).count();
+            (0..output[axis]).map(|out| taps(out) as f32).collect()
+        };
+        let spans = (0..window.kernel[1]).map(span).collect();
+        Pool { kind, window: window.clone(), planes, input, output, spans, counts: [count(0), count(1)] }
+    }
+
+    /// Floats that each thread needs: a row of the input.
+    pub fn scratch(&self) -> usize {
+        self.input[1]
+    }
+
+    /// Whether tensors of so many elements are what it is for.
+    pub fn fits(&self, x: usize, y: usize) -> bool {
+        self.planes * self.input[0] * self.input[1] == x && self.planes * self.output[0] * self.output[1] == y
+    }
 }
 
 /// A run of [`Pool`].
@@ -31,36 +67,9 @@ pub struct PoolRun<'a> {
     pub arena: Arena,
     /// Byte offset of the output.
     pub y: usize,
+    /// [`Pool::scratch`] floats of this thread.
+    pub scratch: &'a mut [f32],
     pub part: (usize, usize),
-}
-
-impl Pool {
-    /// Outputs whose tap `k` lies within the input.
-    #[inline(always)]
-    fn outputs_of(&self, axis: usize, k: usize) -> Range<usize> {
-        let (stride, pad) = (self.window.stride[axis], self.window.pads[axis]);
-        let right = k * self.window.dilation[axis];
-        let first = pad.saturating_sub(right).div_ceil(stride);
-        let end = (self.input[axis] + pad).saturating_sub(right).div_ceil(stride).min(self.output[axis]);
-        first.min(end)..end
-    }
-
-    /// Outputs all of whose taps lie within the input.
-    #[inline(always)]
-    fn whole(&self, axis: usize) -> Range<usize> {
-        let (first, last) = (self.outputs_of(axis, 0), self.outputs_of(axis, self.window.kernel[axis] - 1));
-        first.start.min(last.end)..last.end
-    }
-
-    /// Taps of an output that count in a mean: those within the input, or within its padding too.
-    #[inline(always)]
-    fn count(&self, axis: usize, out: usize) -> usize {
-        let (window, pad) = (&self.window, self.window.pads[axis]);
-        let end = self.input[axis] + pad + if window.count_pads { window.pads[axis + 2] } else { 0 };
-        let start = if window.count_pads { 0 } else { pad };
-        let place = |k: usize| out * window.stride[axis] + k * window.dilation[axis];
-        (0..window.kernel[axis]).filter(|&k| (start..end).contains(&place(k))).count()
-    }
 }
 
 impl Loop for PoolRun<'_> {
@@ -68,41 +77,45 @@ impl Loop for PoolRun<'_> {
     fn run<L: Lanes>(self) {
         let op = self.op;
         let ([height, width], [rows, columns]) = (op.input, op.output);
-        let window = &op.window;
+        let joined = &mut self.scratch[..width];
         for index in thread_share(op.planes * rows, self.part.0, self.part.1) {
             let (plane, row) = (index / rows, index % rows);
             let x = &self.x[plane * height * width..][..height * width];
             let y = self.arena.write::<f32>(self.y + index * columns * 4, columns);
-            y.fill(if op.kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 });
-            for ky in 0..window.kernel[0] {
-                let place = row * window.stride[0] + ky * window.dilation[0];
-                let Some(iy) = place.checked_sub(window.pads[0]).filter(|&iy| iy < height) else { continue };
-                for kx in 0..window.kernel[1] {
-                    let inside = op.outputs_of(1, kx);
-                    if inside.is_empty() {
-                        continue;
-                    }
-                    let first = inside.start * window.stride[1] + kx * window.dilation[1] - window.pads[1];
-                    let x = &x[iy * width + first..(iy + 1) * width];
-                    let y = &mut y[inside];
-                    if op.kind == PoolKind::Max {
-                        zip_strided(y, x, window.stride[1], |y, x| *y = greater(*y, x));
-                    } else {
-                        zip_strided(y, x, window.stride[1], |y, x| *y += x);
-                    }
-                }
-            }
-            if op.kind == PoolKind::Average {
-                let down = op.count(0, row);
-                // Between the borders all taps count.
-                let whole = op.whole(1);
-                let full = (down * window.kernel[1]) as f32;
-                y[whole.clone()].iter_mut().for_each(|y| *y /= full);
-                for column in (0..whole.start).chain(whole.end..columns) {
-                    y[column] /= (down * op.count(1, column)) as f32;
-                }
+            if op.kind == PoolKind::Max {
+                pool(op, x, row, joined, y, f32::NEG_INFINITY, greater);
+            } else {
+                pool(op, x, row, joined, y, 0.0, |a, b| a + b);
+                let down = op.counts[0][row];
+                y.iter_mut().zip(&op.counts[1]).for_each(|(y, across)| *y /= down * across);
             }
         }
+    }
+}
+
+/// One row of outputs by a rule that begins with `start`.
+#[inline(always)]
+fn pool(
+    op: &Pool,
+    x: &[f32],
+    row: usize,
+    joined: &mut [f32],
+    y: &mut [f32],
+    start: f32,
+    rule: impl Fn(f32, f32) -> f32 + Copy,
+) {
+    let ([height, width], window) = (op.input, &op.window);
+    joined.fill(start);
+    for ky in 0..window.kernel[0] {
+        let place = row * window.stride[0] + ky * window.dilation[0];
+        let Some(place) = place.checked_sub(window.pads[0]).filter(|&place| place < height) else { continue };
+        for (joined, &x) in joined.iter_mut().zip(&x[place * width..][..width]) {
+            *joined = rule(*joined, x);
+        }
+    }
+    y.fill(start);
+    for &[first, end, from] in op.spans.iter().filter(|span| span[0] < span[1]) {
+        zip_strided(&mut y[first..end], &joined[from..], window.stride[1], |y, x| *y = rule(*y, x));
     }
 }
 

@@ -75,24 +75,28 @@ unsafe fn by_rows<L: Lanes, const V: usize>(tile: &Tile) {
     // SAFETY: promised by the caller.
     unsafe {
         match tile.rows {
-            1 => sums::<L, 1, V>(tile),
-            2 => sums::<L, 2, V>(tile),
-            3 => sums::<L, 3, V>(tile),
-            4 => sums::<L, 4, V>(tile),
-            5 => sums::<L, 5, V>(tile),
-            6 => sums::<L, 6, V>(tile),
-            7 => sums::<L, 7, V>(tile),
-            8 => sums::<L, 8, V>(tile),
-            9 => sums::<L, 9, V>(tile),
-            10 => sums::<L, 10, V>(tile),
-            11 => sums::<L, 11, V>(tile),
-            _ => sums::<L, 12, V>(tile),
+            1 => L::tile::<1, V>(tile),
+            2 => L::tile::<2, V>(tile),
+            3 => L::tile::<3, V>(tile),
+            4 => L::tile::<4, V>(tile),
+            5 => L::tile::<5, V>(tile),
+            6 => L::tile::<6, V>(tile),
+            7 => L::tile::<7, V>(tile),
+            8 => L::tile::<8, V>(tile),
+            9 => L::tile::<9, V>(tile),
+            10 => L::tile::<10, V>(tile),
+            11 => L::tile::<11, V>(tile),
+            _ => L::tile::<12, V>(tile),
         }
     }
 }
 
+/// A tile of `R` rows and `V` vectors, `rows` and `columns` of them stored.
+///
+/// # Safety
+/// Pointers must be valid for what the tile states.
 #[inline(always)]
-unsafe fn sums<L: Lanes, const R: usize, const V: usize>(tile: &Tile) {
+pub unsafe fn sums<L: Lanes, const R: usize, const V: usize>(tile: &Tile) {
     // More rows or vectors than a tile of this set has: never asked for, and not worth compiling.
     if R > L::ROWS || V > L::VECTORS {
         return;
@@ -125,16 +129,13 @@ unsafe fn sums<L: Lanes, const R: usize, const V: usize>(tile: &Tile) {
         }
         for (r, sum) in sum.iter().enumerate() {
             let y = tile.y.add(r * tile.y_row);
-            if tile.columns == V * L::COUNT {
-                for (v, &sum) in sum.iter().enumerate() {
-                    sum.store(y.add(v * L::COUNT));
+            for (v, &sum) in sum.iter().enumerate() {
+                let first = v * L::COUNT;
+                if first + L::COUNT <= tile.columns {
+                    sum.store(y.add(first));
+                } else if first < tile.columns {
+                    sum.store_first(y.add(first), tile.columns - first);
                 }
-            } else {
-                let mut whole = [0.0f32; 64];
-                for (v, &sum) in sum.iter().enumerate() {
-                    sum.store(whole.as_mut_ptr().add(v * L::COUNT));
-                }
-                std::ptr::copy_nonoverlapping(whole.as_ptr(), y, tile.columns);
             }
         }
     }

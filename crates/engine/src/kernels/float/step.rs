@@ -67,6 +67,7 @@ impl FloatStep {
             FloatKernel::MatMul(op) => op.scratch(widths.panel),
             FloatKernel::Conv(op) => op.scratch(widths.panel),
             FloatKernel::Depthwise(op) => op.scratch(widths.lanes),
+            FloatKernel::Pool(op) => op.scratch(),
             _ => 0,
         };
         FloatStep { kernel, x, y, scratch, scratch_bytes: (floats * 4).next_multiple_of(64) }
@@ -90,7 +91,7 @@ impl FloatStep {
             }
             FloatKernel::Conv(op) => isa.run(ConvRun { op, x, arena, y, scratch: scratch(), part }),
             FloatKernel::Depthwise(op) => isa.run(DepthwiseRun { op, x, arena, y, scratch: scratch(), part }),
-            FloatKernel::Pool(op) => isa.run(PoolRun { op, x, arena, y, part }),
+            FloatKernel::Pool(op) => isa.run(PoolRun { op, x, arena, y, scratch: scratch(), part }),
             FloatKernel::Bilinear(op) => isa.run(BilinearRun { op, x, arena, y, part }),
             FloatKernel::Reduce(op) => isa.run(ReduceRun { op, x, arena, y, part }),
             FloatKernel::Softmax(op) => isa.run(SoftmaxRun { op: *op, x, arena, y, part }),
@@ -155,10 +156,7 @@ impl FloatStep {
                     && op.taps == op.tap_offsets()
                     && (op.bias.is_empty() || op.bias.len() == outputs)
             }
-            FloatKernel::Pool(op) => {
-                product(&[op.planes, op.input[0], op.input[1]]) == Some(len(0))
-                    && product(&[op.planes, op.output[0], op.output[1]]) == Some(self.y.len)
-            }
+            FloatKernel::Pool(op) => op.fits(len(0), self.y.len),
             FloatKernel::Bilinear(op) => {
                 let inside = |places: &[u32], size: usize| places.iter().all(|&place| (place as usize) < size);
                 product(&[op.planes, op.input[0], op.input[1]]) == Some(len(0))

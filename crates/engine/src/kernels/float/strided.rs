@@ -1,4 +1,6 @@
-//! Rows read at a stride.
+//! Rows read at a stride, and copies of short rows.
+
+use super::isa::Lanes;
 
 /// Calls `visit` for every `y` with every `stride`-th `x` from the first on, as far as both reach. Strides of 1 and 2 become vectors.
 #[inline(always)]
@@ -18,19 +20,35 @@ pub fn zip_strided(y: &mut [f32], x: &[f32], stride: usize, visit: impl Fn(&mut 
     }
 }
 
-/// Every `stride`-th element of `line` from position `first` on; 0 outside.
+/// As `copy_from_slice`, for rows too short to be worth a call.
 #[inline(always)]
-pub fn copy_strided(line: &[f32], first: isize, stride: usize, to: &mut [f32]) {
-    let before = if first < 0 { (first.unsigned_abs()).div_ceil(stride).min(to.len()) } else { 0 };
-    let start = (first + (before * stride) as isize).max(0) as usize;
-    let left = line.len().saturating_sub(start);
-    let inside = if stride == 1 { left } else { left.div_ceil(stride) }.min(to.len() - before);
-    to[..before].fill(0.0);
-    to[before + inside..].fill(0.0);
-    let (to, from) = (&mut to[before..before + inside], line.get(start..).unwrap_or_default());
-    if stride == 1 {
-        to.copy_from_slice(&from[..inside]);
-    } else {
-        zip_strided(to, from, stride, |to, from| *to = from);
+pub fn copy<L: Lanes>(from: &[f32], to: &mut [f32]) {
+    let count = from.len().min(to.len());
+    let whole = count / L::COUNT * L::COUNT;
+    // SAFETY: within both slices.
+    unsafe {
+        for at in (0..whole).step_by(L::COUNT) {
+            L::load(from.as_ptr().add(at)).store(to.as_mut_ptr().add(at));
+        }
+        if whole < count {
+            let rest = count - whole;
+            L::load_first(from.as_ptr().add(whole), rest).store_first(to.as_mut_ptr().add(whole), rest);
+        }
+    }
+}
+
+/// As `fill(0.0)`.
+#[inline(always)]
+pub fn zero<L: Lanes>(to: &mut [f32]) {
+    let (count, zero) = (to.len(), L::splat(0.0));
+    let whole = count / L::COUNT * L::COUNT;
+    // SAFETY: within the slice.
+    unsafe {
+        for at in (0..whole).step_by(L::COUNT) {
+            zero.store(to.as_mut_ptr().add(at));
+        }
+        if whole < count {
+            zero.store_first(to.as_mut_ptr().add(whole), count - whole);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Float loops with AVX2 and FMA, and with AVX-512.
 
 use super::isa::{Lanes, Loop, Plain};
+use super::product::{Tile, sums};
 use std::arch::x86_64::*;
 
 /// An instruction set that this CPU has.
@@ -80,10 +81,47 @@ impl Lanes for Eight {
     }
 
     #[inline(always)]
+    unsafe fn load_first(p: *const f32, count: usize) -> Eight {
+        // SAFETY: lanes beyond `count` are not accessed; see `splat`.
+        Eight(unsafe { _mm256_maskload_ps(p, first(count)) })
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, p: *mut f32, count: usize) {
+        // SAFETY: lanes beyond `count` are not accessed; see `splat`.
+        unsafe { _mm256_maskstore_ps(p, first(count), self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn tile<const R: usize, const V: usize>(tile: &Tile) {
+        #[target_feature(enable = "avx2,fma")]
+        #[inline(never)]
+        unsafe fn eights<const R: usize, const V: usize>(tile: &Tile) {
+            // SAFETY: promised by the caller.
+            unsafe { sums::<Eight, R, V>(tile) }
+        }
+        // SAFETY: promised by the caller; see `splat`.
+        unsafe { eights::<R, V>(tile) }
+    }
+
+    #[inline(always)]
     fn mul_add(self, b: Eight, c: Eight) -> Eight {
         // SAFETY: see `splat`.
         Eight(unsafe { _mm256_fmadd_ps(self.0, b.0, c.0) })
     }
+}
+
+/// A mask of the first `count` lanes of eight.
+#[inline(always)]
+fn first(count: usize) -> __m256i {
+    // SAFETY: the callers' CPU has AVX2.
+    unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
+}
+
+/// A mask of the first `count` lanes of sixteen.
+#[inline(always)]
+fn first_of_sixteen(count: usize) -> __mmask16 {
+    ((1u32 << count) - 1) as __mmask16
 }
 
 /// Only loops compiled by [`avx512`] see it.
@@ -111,6 +149,30 @@ impl Lanes for Sixteen {
     unsafe fn store(self, p: *mut f32) {
         // SAFETY: promised by the caller; see `splat`.
         unsafe { _mm512_storeu_ps(p, self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(p: *const f32, count: usize) -> Sixteen {
+        // SAFETY: lanes beyond `count` are not accessed; see `splat`.
+        Sixteen(unsafe { _mm512_maskz_loadu_ps(first_of_sixteen(count), p) })
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, p: *mut f32, count: usize) {
+        // SAFETY: lanes beyond `count` are not accessed; see `splat`.
+        unsafe { _mm512_mask_storeu_ps(p, first_of_sixteen(count), self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn tile<const R: usize, const V: usize>(tile: &Tile) {
+        #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl")]
+        #[inline(never)]
+        unsafe fn sixteens<const R: usize, const V: usize>(tile: &Tile) {
+            // SAFETY: promised by the caller.
+            unsafe { sums::<Sixteen, R, V>(tile) }
+        }
+        // SAFETY: promised by the caller; see `splat`.
+        unsafe { sixteens::<R, V>(tile) }
     }
 
     #[inline(always)]

@@ -176,8 +176,7 @@ fn pool(kind: PoolKind, window: &Window, x: &[usize], y: &[usize]) -> FloatKerne
         let kind = if kind == PoolKind::Max { Reduction::Max } else { Reduction::Mean };
         return FloatKernel::Reduce(Reduce::new(kind, &[count, height * width], &[1]));
     }
-    let window = window.clone();
-    FloatKernel::Pool(Pool { kind, window, planes: count, input: [height, width], output: [rows, columns] })
+    FloatKernel::Pool(Pool::new(kind, window, count, [height, width], [rows, columns]))
 }
 
 /// `[planes, H, W]` of a tensor `[.., H, W]`.
