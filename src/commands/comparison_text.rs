@@ -41,12 +41,11 @@ pub(super) fn print_outputs(out: &mut impl Write, comparison: &Comparison) -> st
         writeln!(out, "  right in {:.1} % and {:.1} %", 100.0 * a, 100.0 * b)?;
     }
     let shift = comparison.score_shift;
-    writeln!(
-        out,
-        "  scores moved by {:.1} % of their spread (median), {:.3} (Kolmogorov-Smirnov)",
-        100.0 * shift.median,
-        shift.kolmogorov_smirnov
-    )
+    let median = match shift.median {
+        Some(median) => format!("{:.1} % of their spread (median)", 100.0 * median),
+        None => "an unknown part of their spread: they have none in so few samples".into(),
+    };
+    writeln!(out, "  scores moved by {median}, {:.3} (Kolmogorov-Smirnov)", shift.kolmogorov_smirnov)
 }
 
 /// What both cost on this CPU.

@@ -26,11 +26,11 @@ pub(super) fn print_quantized(
     if let Some(mixed) = &report.mixed {
         print_mixed(&mut out, mixed)?;
     }
-    if !report.zero_tensors.is_empty() {
-        let first = one_line(&report.zero_tensors[0]);
+    if !report.constant_tensors.is_empty() {
+        let first = one_line(&report.constant_tensors[0]);
         log::warn!(
-            "{} tensors hold nothing but zeros in all samples, such as \"{first}\": are these the pictures that the model will see?",
-            report.zero_tensors.len()
+            "{} tensors hold one value alone in all samples, such as \"{first}\": are these the pictures that the model will see?",
+            report.constant_tensors.len()
         );
     }
     for outlier in report.outliers.iter().take(5) {

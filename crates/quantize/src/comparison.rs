@@ -83,8 +83,9 @@ pub struct Comparison {
 pub struct ScoreShift {
     /// The largest difference of the two distribution functions (Kolmogorov and Smirnov).
     pub kolmogorov_smirnov: f64,
-    /// The difference of the medians, as a part of the spread of the first: from its 5th to its 95th percentile.
-    pub median: f64,
+    /// The difference of the medians, as a part of the spread of the first: from its 5th to its 95th percentile. None where that has no
+    /// spread, as of one sample.
+    pub median: Option<f64>,
 }
 
 /// What is to be done.
@@ -114,7 +115,7 @@ impl Comparison {
     /// What is to be done, and why, in words.
     pub fn verdict(&self) -> (Verdict, Vec<String>) {
         let mut worse = Vec::new();
-        let shift = self.score_shift.median.abs();
+        let shift = self.score_shift.median.unwrap_or(0.0).abs();
         if shift > SHIFT {
             worse.push(format!(
                 "the scores moved by {:.1} % of their spread, more than {:.0} %",
@@ -321,10 +322,8 @@ fn shift([mut a, mut b]: [Vec<f32>; 2]) -> ScoreShift {
     };
     let spread = at(&a, 0.95) - at(&a, 0.05);
     let moved = at(&b, 0.5) - at(&a, 0.5);
-    ScoreShift {
-        kolmogorov_smirnov: distance,
-        median: if moved == 0.0 { 0.0 } else { moved / spread.abs().max(f64::MIN_POSITIVE) },
-    }
+    let part = if moved == 0.0 { Some(0.0) } else { (spread > 0.0).then(|| moved / spread) };
+    ScoreShift { kolmogorov_smirnov: distance, median: part }
 }
 
 /// Both are timed in turns, so that what else the machine does meets both.
@@ -378,9 +377,12 @@ mod tests {
     fn scores_that_move_are_seen_and_those_that_do_not_are_not() {
         let scores: Vec<f32> = (0..101).map(|i| i as f32 / 100.0).collect();
         let same = shift([scores.clone(), scores.clone()]);
-        assert_eq!((same.kolmogorov_smirnov, same.median), (0.0, 0.0));
+        assert_eq!((same.kolmogorov_smirnov, same.median), (0.0, Some(0.0)));
         let moved = shift([scores.clone(), scores.iter().map(|score| score + 0.2).collect()]);
-        assert!((moved.median - 0.2 / 0.9).abs() < 1e-6, "{moved:?}");
+        assert!((moved.median.unwrap() - 0.2 / 0.9).abs() < 1e-6, "{moved:?}");
         assert!((moved.kolmogorov_smirnov - 0.198).abs() < 0.01, "{moved:?}");
+        // One sample, or samples of one score, have no spread that a shift could be a part of.
+        assert_eq!(shift([vec![0.5], vec![0.7]]).median, None);
+        assert_eq!(shift([vec![0.5; 9], vec![0.5; 9]]).median, Some(0.0));
     }
 }

@@ -55,8 +55,8 @@ pub struct Report {
     pub mixed: Option<Mixed>,
     /// What was to be kept in floats and is no node's name, output or operator.
     pub unknown_keep: Vec<String>,
-    /// Tensors that hold nothing but zeros in all samples.
-    pub zero_tensors: Vec<String>,
+    /// Tensors that hold one value alone in all samples, such as black pictures.
+    pub constant_tensors: Vec<String>,
     /// Tensors whose range was drawn in to less than half.
     pub outliers: Vec<Outlier>,
 }
@@ -112,7 +112,7 @@ pub fn quantize(
     if options.improve {
         rounds::improve(&mut study, &ranges.quants, &mut solved)?;
     }
-    let Ranges { quants, zero, outliers } = ranges;
+    let Ranges { quants, constant, outliers } = ranges;
     rounds::make_room(&placement, &quants, &mut solved, options.per_channel);
     let tables = tables::find(&network, &options.keep);
     let (written, placed, mixed) = match options.max_loss {
@@ -147,7 +147,7 @@ pub fn quantize(
         left: placed.left,
         mixed,
         unknown_keep,
-        zero_tensors: zero,
+        constant_tensors: constant,
         outliers,
     };
     Ok(Quantized { bytes: written.encode(), report })

@@ -18,8 +18,8 @@ use std::collections::{BTreeMap, HashMap};
 pub struct Ranges {
     /// The bytes of each tensor.
     pub quants: HashMap<String, Quant>,
-    /// Tensors that hold nothing but zeros in all samples.
-    pub zero: Vec<String>,
+    /// Tensors that hold one value alone in all samples.
+    pub constant: Vec<String>,
     /// Tensors whose range was drawn in to less than half.
     pub outliers: Vec<Outlier>,
 }
@@ -51,10 +51,10 @@ impl Candidates {
     pub fn finish(self, study: &Study<'_, '_>, histograms: &BTreeMap<String, Histogram>) -> Ranges {
         let Study { network, placement, options, .. } = *study;
         let limits = limits(network, placement);
-        let mut found = Ranges { quants: HashMap::new(), zero: Vec::new(), outliers: Vec::new() };
+        let mut found = Ranges { quants: HashMap::new(), constant: Vec::new(), outliers: Vec::new() };
         for (name, (ranges, chosen)) in self.0 {
-            if ranges.iter().all(|range| *range == (0.0, 0.0)) {
-                found.zero.push(name.clone());
+            if histograms.get(&name).and_then(|histogram| histogram.bounds).is_none_or(|(low, high)| low == high) {
+                found.constant.push(name.clone());
             }
             let range = ranges.get(chosen).copied().unwrap_or((0.0, 0.0));
             if let Some(bounds) = histograms.get(&name).and_then(|histogram| histogram.bounds)

@@ -22,15 +22,18 @@ const SAMPLE_MACS: u64 = 8_000_000_000;
 const FIRST: usize = 4;
 /// Candidates that are compared on all samples.
 const FINALISTS: usize = 3;
+/// Another candidate is taken where it makes so much less noise: less than that may be chance on so few samples.
+const CLEARLY: f64 = 0.9;
 /// Tensors whose noise is a smaller part of the whole are left as they are.
 const NEGLIGIBLE: f64 = 1e-3;
 /// Numbers of tensors that are held together; a tensor that is larger in all samples is compared on fewer of them, these at least.
 const HELD: usize = 4 << 20;
 const FEWEST: usize = 4;
 /// Multiply-accumulates that may be spent: some minutes on two cores of a PC. A limit in time would give another file on another CPU.
-const MACS: u64 = 1_000_000_000_000;
+const MACS: u64 = 500_000_000_000;
 
-/// Replaces the choice for each tensor by the one that does least to the outputs.
+/// Replaces the choice for each tensor by the one that does least to the outputs, where the network in integers is the better for it on
+/// samples that were not compared on.
 ///
 /// # Errors
 /// [`QuantizeError::Engine`] where the network cannot be run.
@@ -39,8 +42,9 @@ pub fn refine(
     histograms: &BTreeMap<String, Histogram>,
     candidates: &mut Candidates,
 ) -> Result<(), QuantizeError> {
-    let reference = reference(study)?;
-    let all = whole_noise(study, histograms, candidates, &reference)?;
+    let (reference, others) = references(study)?;
+    let before = candidates.clone();
+    let all = whole_noise(study, histograms, &before, &reference)?;
     let of_calibration = study.indices.len().max(1);
     let everywhere: Vec<usize> = (0..reference.samples.len()).collect();
     let mut open = Vec::new();
@@ -66,6 +70,10 @@ pub fn refine(
         }
         rest = after;
     }
+    let found = whole_noise(study, histograms, candidates, &others)?;
+    if found >= whole_noise(study, histograms, &before, &others)? {
+        *candidates = before;
+    }
     Ok(())
 }
 
@@ -78,16 +86,23 @@ struct Open<'a> {
     held: usize,
 }
 
-fn reference(study: &mut Study<'_, '_>) -> Result<Reference, QuantizeError> {
+/// Samples to compare on, and others to see whether that helped; the same where there are too few.
+fn references(study: &mut Study<'_, '_>) -> Result<(Reference, Reference), QuantizeError> {
     let (network, threads) = (study.network, study.options.threads);
     let first = vec![study.samples.first(&study.indices)?];
     let macs = Reference::new(network, first, threads)?.macs.max(1);
     let count = usize::try_from(SAMPLE_MACS / macs).unwrap_or(usize::MAX).clamp(SAMPLES.0, SAMPLES.1);
-    let mut samples = Vec::new();
-    for index in spread(&study.indices, count) {
-        samples.extend(study.samples.get(index)?);
-    }
-    Reference::new(network, samples, threads)
+    let chosen = spread(&study.indices, 2 * count);
+    let (even, odd): (Vec<usize>, Vec<usize>) = (0..chosen.len()).partition(|at| at % 2 == 0);
+    let odd = if odd.len() < SAMPLES.0 { even.clone() } else { odd };
+    let mut of = |places: &[usize]| {
+        let mut samples = Vec::new();
+        for &at in places {
+            samples.extend(study.samples.get(chosen[at])?);
+        }
+        Reference::new(network, samples, threads)
+    };
+    Ok((of(&even)?, of(&odd)?))
 }
 
 /// The noise of the whole network in integers with what is chosen so far, weights to the nearest.
@@ -137,7 +152,8 @@ fn compare(
         let mut order: Vec<usize> = (0..ranges.len()).collect();
         order.sort_by(|&a, &b| first[a].total_cmp(&first[b]).then(a.cmp(&b)));
         let mut found = vec![f64::INFINITY; ranges.len()];
-        for &at in order.iter().take(FINALISTS) {
+        found[chosen] = CLEARLY * noise(chosen, 1)?;
+        for &at in order.iter().filter(|&&at| at != chosen).take(FINALISTS - 1) {
             found[at] = noise(at, 1)?;
         }
         candidates.choose(name, &found);
