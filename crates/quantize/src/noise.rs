@@ -167,3 +167,39 @@ impl<'a> Behind<'a> {
         self.runner.macs()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calibrate::Quant;
+    use crate::placement::place;
+    use crate::simplify::simplify;
+    use std::collections::HashSet;
+
+    #[test]
+    fn noise_is_none_for_the_floats_themselves_and_grows_with_the_step() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/small.onnx");
+        let mut network = Network::parse(&std::fs::read(file).unwrap()).unwrap();
+        let values = (0..3072).map(|at| (at * 7919 % 255) as f32 / 128.0 - 1.0).collect::<Vec<f32>>();
+        let sample = vec![Tensor::new(vec![1, 3, 32, 32], values).unwrap()];
+        simplify(&mut network, Some(&sample), 1).unwrap();
+        let placement = place(&network, &types::of(&network), &HashSet::new());
+        let reference = Reference::new(&network, vec![sample.clone()], 1).unwrap();
+        assert!(reference.macs > 0);
+        for name in ["image", "sum", "gated"] {
+            let mut runner = Runner::new(&network, &[name.to_string()], 1).unwrap();
+            let floats = runner.run(&sample).unwrap()[0].clone();
+            let mut behind = Behind::new(&network, &placement, name, 4, &reference, 1).unwrap();
+            let values = floats.values::<f32>().unwrap();
+            let reach = values.iter().fold(0f32, |most, value| most.max(value.abs()));
+            let mut noise = |levels: f32| {
+                let quant = Quant { scale: 2.0 * reach / levels, zero_point: 128 };
+                let rounded = values.iter().map(|&value| if levels > 0.0 { quant.rounded(value) } else { value });
+                let rounded = Tensor::new(floats.shape().to_vec(), rounded.collect::<Vec<f32>>()).unwrap();
+                behind.noise([(0, rounded)].into_iter()).unwrap()
+            };
+            let [none, fine, coarse] = [noise(0.0), noise(255.0), noise(31.0)];
+            assert!(none < 1e-10 && none < fine && 3.0 * fine < coarse, "{name}: {none} {fine} {coarse}");
+        }
+    }
+}
