@@ -333,7 +333,7 @@ impl<'a> Importer<'a> {
         Ok(Handled::Yes)
     }
 
-    fn product_of(&mut self, node: &'a NodeProto, a: &Binding, b: &Binding) -> Imported<Handled> {
+    pub(super) fn product_of(&mut self, node: &'a NodeProto, a: &Binding, b: &Binding) -> Imported<Handled> {
         if let (Binding::Lazy(a), Binding::Lazy(b)) = (a, b) {
             if product_shape(&a.shape, &b.shape).is_none() {
                 return Err(format!("shapes {:?} and {:?} cannot be multiplied", a.shape, b.shape).into());

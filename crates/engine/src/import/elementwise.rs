@@ -83,7 +83,7 @@ impl<'a> Importer<'a> {
         self.apply(node, &held, function)
     }
 
-    fn apply(&mut self, node: &'a NodeProto, held: &Binding, function: Unary) -> Imported<Handled> {
+    pub(super) fn apply(&mut self, node: &'a NodeProto, held: &Binding, function: Unary) -> Imported<Handled> {
         let shape = self.shape(held);
         match held {
             Binding::Lazy(lazy) => self.expression(node, Expression::Unary(Rc::clone(lazy), function), shape),

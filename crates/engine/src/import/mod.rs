@@ -21,6 +21,7 @@
 //! | `float` | what is computed in floats |
 //! | `movement` | reshape, transpose, concat, split, slice, depth to space |
 //! | `pad` | pads of a value, of the edge, of what is mirrored or repeated |
+//! | `fused` | products of com.microsoft: FusedMatMul, DynamicQuantizeMatMul, MatMulIntegerToFloat |
 //! | `gather` | Gather |
 //! | `recurrent` | LSTM, GRU, RNN, DynamicQuantizeLSTM |
 //! | `window` | pools, means, resizing |
@@ -36,6 +37,7 @@ mod elementwise;
 mod float;
 mod fold;
 pub mod fp32;
+mod fused;
 mod gather;
 mod geometry;
 #[cfg(test)]
@@ -309,6 +311,9 @@ impl<'a> Importer<'a> {
             "Softmax" => self.softmax(node),
             "LayerNormalization" => self.layer_normalization(node),
             "BatchNormalization" => self.batch_normalization(node),
+            "FusedMatMul" | "TransposeMatMul" => self.fused_matmul(node),
+            "DynamicQuantizeMatMul" => self.dynamic_quantize_matmul(node),
+            "MatMulIntegerToFloat" => self.matmul_integer_to_float(node),
             "Gather" => self.gather(node),
             "LSTM" | "GRU" | "RNN" | "DynamicQuantizeLSTM" => self.recurrent(node),
             "PRelu" => self.prelu(node),

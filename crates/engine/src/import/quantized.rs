@@ -230,7 +230,7 @@ impl<'a> Importer<'a> {
     }
 
     /// Zero points have the type of what they belong to; a constant of another type would be cut or rounded.
-    fn check_zero_point(&self, node: &NodeProto, at: usize, of: ElementKind) -> Imported<()> {
+    pub(super) fn check_zero_point(&self, node: &NodeProto, at: usize, of: ElementKind) -> Imported<()> {
         let found = match self.input(node, at)? {
             None => return Ok(()),
             Some(Binding::Constant(constant)) => kind(constant.datum_type())?,
@@ -244,7 +244,7 @@ impl<'a> Importer<'a> {
             .into())
     }
 
-    fn kind_of(&self, node: &NodeProto, at: usize) -> Imported<ElementKind> {
+    pub(super) fn kind_of(&self, node: &NodeProto, at: usize) -> Imported<ElementKind> {
         Ok(match self.needed(node, at)? {
             Binding::Constant(constant) => kind(constant.datum_type())?,
             Binding::Value(id) => self.graph.values[id].kind,
@@ -352,38 +352,50 @@ impl<'a> Importer<'a> {
         self.check_zero_point(node, 2, kind)?;
         self.check_zero_point(node, 3, self.kind_of(node, 1)?)?;
         let x = Lazy::new(&name, Expression::Dequantized(x, Quant { scale: 1.0, zero_point: 0, kind }), x_shape);
-        let expression = match w {
-            Binding::Constant(stored) => {
-                let zero = self.known_zero_points(node, 3)?;
-                let Some(zero) = zero else { return Ok(Handled::No) };
-                let shape = stored.shape().to_vec();
-                let axis = if node.op_type == "ConvInteger" { 0 } else { shape.len().saturating_sub(1) };
-                let scale = vec![1.0; zero.len()];
-                let stored = Stored::Read(stored);
-                let w = Lazy::new(&name, Expression::Weights { stored, scale, zero_point: zero, axis }, shape);
-                if node.op_type == "ConvInteger" {
-                    let (expression, shape) = self.accumulated(node, &x, &w, None)?;
-                    self.to_rank(&x, expression, shape, &name)
-                } else {
-                    self.product(&name, &x, &w)?
-                }
-            }
-            Binding::Value(w) if node.op_type == "MatMulInteger" => {
-                let Some(b) = self.zero_point(node, 3)? else { return Ok(Handled::No) };
-                let Binding::Value(a_id) = self.needed(node, 0)? else { return Ok(Handled::No) };
-                let Some(shape) = product_shape(&x.shape, &self.graph.values[w].shape) else {
-                    return Ok(Handled::No);
-                };
-                let op = Op::MatMul { a: zero_point, b, finish: Finish::Accumulators };
-                let y = self.push(&name, op, &[a_id, w], ElementKind::I32, &shape)?;
-                return self.done(node, Binding::Value(y));
-            }
-            _ => return Ok(Handled::No),
-        };
-        let y = self.accumulators(&name, &expression, zero_point)?;
-        match y {
+        if node.op_type == "MatMulInteger" {
+            let y = self.integer_product(node, &x, zero_point, [1, 3])?;
+            return y.map_or(Ok(Handled::No), |y| self.done(node, Binding::Value(y)));
+        }
+        let Binding::Constant(stored) = w else { return Ok(Handled::No) };
+        let Some(zero) = self.known_zero_points(node, 3)? else { return Ok(Handled::No) };
+        let (shape, scale, stored) = (stored.shape().to_vec(), vec![1.0; zero.len()], Stored::Read(stored));
+        let w = Lazy::new(&name, Expression::Weights { stored, scale, zero_point: zero, axis: 0 }, shape);
+        let (expression, shape) = self.accumulated(node, &x, &w, None)?;
+        let expression = self.to_rank(&x, expression, shape, &name);
+        match self.accumulators(&name, &expression, zero_point)? {
             Some(y) => self.done(node, Binding::Value(y)),
             None => Ok(Handled::No),
+        }
+    }
+
+    /// The accumulators of `x`, less its zero point, by the matrix at input `at[0]`, less that at `at[1]`.
+    pub(super) fn integer_product(
+        &mut self,
+        node: &'a NodeProto,
+        x: &Rc<Lazy>,
+        zero_point: ZeroPoint,
+        at: [usize; 2],
+    ) -> Imported<Option<usize>> {
+        let (name, b) = (name_of(node), self.needed(node, at[0])?);
+        let shape = self.shape(&b);
+        let Some(to) = product_shape(&x.shape, &shape) else {
+            return Err(format!("shapes {:?} and {shape:?} cannot be multiplied", x.shape).into());
+        };
+        match b {
+            Binding::Constant(stored) => {
+                let Some(zero) = self.known_zero_points(node, at[1])? else { return Ok(None) };
+                let (axis, scale, stored) = (shape.len() - 1, vec![1.0; zero.len()], Stored::Read(stored));
+                let w = Lazy::new(&name, Expression::Weights { stored, scale, zero_point: zero, axis }, shape);
+                let product = self.product(&name, x, &w)?;
+                self.accumulators(&name, &product, zero_point)
+            }
+            Binding::Value(b_id) => {
+                let Expression::Dequantized(a_id, _) = x.expression else { return Ok(None) };
+                let Some(b) = self.zero_point(node, at[1])? else { return Ok(None) };
+                let op = Op::MatMul { a: zero_point, b, finish: Finish::Accumulators };
+                self.push(&name, op, &[a_id, b_id], ElementKind::I32, &to).map(Some)
+            }
+            Binding::Lazy(_) => Err("its second operand is not quantized".into()),
         }
     }
 
@@ -413,7 +425,7 @@ impl<'a> Importer<'a> {
     }
 
     /// A zero point for a whole tensor, known or computed.
-    fn zero_point(&self, node: &NodeProto, at: usize) -> Imported<Option<ZeroPoint>> {
+    pub(super) fn zero_point(&self, node: &NodeProto, at: usize) -> Imported<Option<ZeroPoint>> {
         Ok(match self.input(node, at)? {
             None => Some(ZeroPoint::Known(0)),
             Some(Binding::Constant(c)) if c.len() == 1 => Some(ZeroPoint::Known(integers_32(&c)?[0])),

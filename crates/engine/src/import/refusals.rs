@@ -152,3 +152,60 @@ fn recurrent_layers_that_contradict_themselves() {
     graph(&mut quantized).node[0].op_type = "DynamicQuantizeLSTM".into();
     refused(quantized, &["node DynamicQuantizeLSTM of output \"y\""]);
 }
+
+/// A product of com.microsoft: floats by a matrix of bytes, with a scale, a zero point and a bias.
+fn dynamic_product() -> tract_onnx::pb::ModelProto {
+    let mut model = model();
+    let mut product = node("DynamicQuantizeMatMul", &["x", "m", "s", "z", "b"], "y");
+    product.domain = "com.microsoft".into();
+    graph(&mut model).node = vec![product];
+    graph(&mut model).initializer = vec![
+        bytes("m", &[3, 2], DataType::Int8, &[1; 6]),
+        floats("s", &[], &[0.5]),
+        bytes("z", &[], DataType::Int8, &[0]),
+        floats("b", &[2], &[1.0; 2]),
+    ];
+    graph(&mut model).input = vec![input("x", DataType::Float, &[4, 3])];
+    graph(&mut model).output = vec![input("y", DataType::Float, &[4, 2])];
+    model
+}
+
+#[test]
+fn fused_products_that_contradict_themselves() {
+    assert!(Model::from_proto(dynamic_product()).plan(&[]).is_ok());
+    let with = |name: &str, tensor| {
+        let mut model = dynamic_product();
+        *constant(&mut model, name) = tensor;
+        model
+    };
+    let of = "node DynamicQuantizeMatMul of output \"y\"";
+    refused(
+        with("m", bytes("m", &[2, 3], DataType::Int8, &[1; 6])),
+        &[of, "shapes [4, 3] and [2, 3] cannot be multiplied"],
+    );
+    refused(with("m", bytes("m", &[6], DataType::Int8, &[1; 6])), &[of, "cannot be multiplied"]);
+    refused(with("s", floats("s", &[3], &[0.5; 3])), &[of, "scales [3] do not fit 2 columns"]);
+    refused(with("z", bytes("z", &[], DataType::Uint8, &[0])), &[of, "zero point \"z\" is of type u8"]);
+    refused(with("b", floats("b", &[1], &[0.5])), &[of, "its bias [1] must be floats, one for each column"]);
+    let mut bytes_in = dynamic_product();
+    graph(&mut bytes_in).input = vec![input("x", DataType::Uint8, &[4, 3])];
+    refused(bytes_in, &[of, "its first operand must be of type f32"]);
+    let mut missing = dynamic_product();
+    graph(&mut missing).node[0].input.truncate(2);
+    refused(missing, &[of, "input 2 is missing"]);
+
+    let fused = |attribute: &str, shapes: [&[i64]; 2]| {
+        let mut model = dynamic_product();
+        graph(&mut model).node = vec![with_int(node("FusedMatMul", &["x", "w"], "y"), attribute, 1)];
+        graph(&mut model).input = vec![input("x", DataType::Float, shapes[0]), input("w", DataType::Float, shapes[1])];
+        model
+    };
+    let of = "node FusedMatMul of output \"y\"";
+    refused(fused("transA", [&[4, 3], &[3, 2]]), &[of, "shapes [3, 4] and [3, 2] cannot be multiplied"]);
+    refused(fused("transB", [&[4, 3], &[3]]), &[of, "[3] has no two axes to exchange"]);
+    refused(fused("transBatchA", [&[4, 3], &[3, 2]]), &[of, "transBatchA"]);
+
+    let mut float = dynamic_product();
+    graph(&mut float).node = vec![node("MatMulIntegerToFloat", &["x", "m", "s", "s"], "y")];
+    refused(float, &["node MatMulIntegerToFloat of output \"y\""]);
+}

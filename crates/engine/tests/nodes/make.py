@@ -389,6 +389,66 @@ def dynamic_quantize_lstm(net):
     layer((4, 1, 5), 8, 1, np.uint8, False, 0)
 
 
+@model
+def fused_matmul(net):
+    """Scaled and transposed products of floats, of constants and of quantized tensors."""
+    x, y = net.input(net.normal(2, 4, 6)), net.input(net.normal(2, 5, 6))
+    net.output(net.ms("FusedMatMul", x, y, alpha=0.25, transB=1), net.ms("FusedMatMul", x, y, transA=0, transB=1))
+    net.output(net.ms("FusedMatMul", x, net.const(net.normal(4, 3)), transA=1, alpha=1.5))
+    net.output(net.ms("FusedMatMul", x, net.const(net.normal(3, 6)), transB=1))
+    q = net.quant(0.03, 120)
+    a, b = net.qdq(net.input(net.normal(1, 3, 7, 10)), q), net.qdq(net.input(net.normal(1, 3, 9, 10)), q)
+    net.output(net.qdq(net.ms("FusedMatMul", a, b, alpha=0.3, transB=1), net.quant(0.02, 128)))
+
+
+@model
+def dynamic_quantize_matmul(net):
+    """Scales and zero points for all columns or for each, weights of either kind, a bias."""
+    x = net.input(net.normal(2, 3, 20))
+    def weights(dtype, columns, zero):
+        size = 9 if columns else ()
+        return [net.const(quantized(net, 20, 9, dtype=dtype), dtype), net.const(net.rng.uniform(0.002, 0.01, size)),
+                net.const(np.full(size, zero), dtype)]
+    net.output(net.ms("DynamicQuantizeMatMul", x, *weights(np.int8, False, 0)))
+    net.output(net.ms("DynamicQuantizeMatMul", x, *weights(np.uint8, False, 131), net.const(net.normal(9))))
+    net.output(net.ms("DynamicQuantizeMatMul", x, *weights(np.int8, True, 0), net.const(net.normal(9))))
+    net.output(net.ms("DynamicQuantizeMatMul", x, *weights(np.uint8, False, 0)[:2]))
+
+
+@model
+def matmul_integer_to_float(net):
+    x, scale, zero = net.op("DynamicQuantizeLinear", net.input(net.normal(3, 20)), outputs=3)
+    b = net.const(quantized(net, 20, 9, dtype=np.int8), np.int8)
+    bias = net.const(net.normal(9))
+    net.output(net.ms("MatMulIntegerToFloat", x, b, scale, net.const(net.rng.uniform(0.002, 0.01, 9)), zero, "", bias))
+    both = net.op("QuantizeLinear", net.input(net.normal(2, 5, 8)), *net.quant(0.03, 100))
+    by = net.op("QuantizeLinear", net.input(net.normal(2, 8, 6)), *net.quant(0.02, 140))
+    zeros = [net.const(100, np.uint8), net.const(140, np.uint8)]
+    net.output(net.ms("MatMulIntegerToFloat", both, by, net.const(0.03), net.const(0.02), *zeros))
+
+
+@model
+def attention_between_quantized(net):
+    """Products of two computed tensors: scores by values, as heads of several sizes have them."""
+    for heads, m, k, n in [(2, 9, 16, 33), (1, 5, 7, 70), (3, 4, 64, 3)]:
+        q, p = net.quant(0.03, int(net.rng.integers(0, 255))), net.quant(1 / 256, 0)
+        a, b = net.qdq(net.input(net.normal(1, heads, m, k, scale=0.3)), p), net.qdq(net.input(net.normal(1, heads, k, n)), q)
+        net.output(net.op("QuantizeLinear", net.op("MatMul", a, b), *net.quant(0.02, 100)))
+    x = net.op("DynamicQuantizeLinear", net.input(net.normal(4, 20)), outputs=3)
+    y = net.op("DynamicQuantizeLinear", net.input(net.normal(20, 40)), outputs=3)
+    net.output(net.op("MatMulInteger", x[0], y[0], x[2], y[2]))
+
+
+@model
+def sums_and_products_over_planes(net):
+    """Operands that repeat over rows, columns or planes."""
+    (s, z), (t, y) = net.quant(0.05, 128), net.quant(0.07, 111)
+    big = net.op("QuantizeLinear", net.input(net.normal(2, 5, 9, 70)), s, z)
+    for shape in [(2, 5, 1, 1), (1, 5, 1, 1), (9, 70), (1, 1, 9, 1), (70,), (2, 1, 9, 70)]:
+        small = net.op("QuantizeLinear", net.input(net.normal(*shape)), s, z)
+        net.output(net.ms("QLinearAdd", big, s, z, small, s, z, t, y), net.ms("QLinearMul", small, s, z, big, s, z, t, y))
+
+
 def main():
     names = sys.argv[1:] or list(MODELS)
     for name in names:
