@@ -95,7 +95,12 @@ impl ElementsMut<'_> {
 /// Every element as one of another kind: `Cast` of ONNX.
 pub fn cast(x: Elements, mut y: ElementsMut) {
     let count = y.shape.iter().product();
-    if is_float(x.kind) {
+    if (x.kind, y.kind) == (ElementKind::I32, ElementKind::F32) {
+        // The sums of dynamically quantized products, which are many.
+        for (y, x) in y.bytes.as_chunks_mut::<4>().0.iter_mut().zip(x.bytes.as_chunks::<4>().0) {
+            *y = (i32::from_ne_bytes(*x) as f32).to_ne_bytes();
+        }
+    } else if is_float(x.kind) {
         (0..count).for_each(|i| y.set_float(i, x.float(i)));
     } else {
         (0..count).for_each(|i| y.set_integer(i, x.integer(i)));

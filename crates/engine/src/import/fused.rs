@@ -124,7 +124,7 @@ impl<'a> Importer<'a> {
     fn scaled(&mut self, node: &'a NodeProto, product: Scaled) -> Imported<Handled> {
         let (name, float) = (name_of(node), ElementKind::F32);
         let shape = self.graph.values[product.sums].shape.clone();
-        let mut of = |this: &mut Self, op: Binary, operands: [ValueId; 2], shape: &[usize]| {
+        let of = |this: &mut Self, op: Binary, operands: [ValueId; 2], shape: &[usize]| {
             this.push(&name, Op::Float(FloatOp::Binary(op)), &operands, float, shape)
         };
         let sizes = product.scales.map(|scale| self.graph.values[scale].shape.clone());

@@ -48,43 +48,43 @@ impl<'a> Importer<'a> {
         };
         let choice = Choice { name: name_of(node), axis, indices, shape: self.shape(&held) };
         let gathered = match self.get(&node.input[0])? {
-            Binding::Constant(table) => Binding::Value(self.from_table(&choice, &table)?),
-            Binding::Value(data) => Binding::Value(self.from_value(&choice, data)?),
-            Binding::Lazy(lazy) => self.from_lazy(&choice, &lazy)?,
+            Binding::Constant(table) => Binding::Value(self.gather_table(&choice, &table)?),
+            Binding::Value(data) => Binding::Value(self.gather_value(&choice, data)?),
+            Binding::Lazy(lazy) => self.gather_lazy(&choice, &lazy)?,
         };
         self.done(node, gathered)
     }
 
-    fn from_value(&mut self, choice: &Choice, data: ValueId) -> Imported<ValueId> {
+    fn gather_value(&mut self, choice: &Choice, data: ValueId) -> Imported<ValueId> {
         let (kind, shape) = (self.graph.values[data].kind, choice.output(&self.graph.values[data].shape));
         self.push(&choice.name, Op::Gather { axis: choice.axis }, &[data, choice.indices], kind, &shape)
     }
 
     /// Rows of a table lie outside of the arena, once for all sessions.
-    fn from_table(&mut self, choice: &Choice, table: &Constant) -> Imported<ValueId> {
+    fn gather_table(&mut self, choice: &Choice, table: &Constant) -> Imported<ValueId> {
         if choice.axis != 0 {
             let data = self.compute(&Binding::Constant(Arc::clone(table)))?;
-            return self.from_value(choice, data);
+            return self.gather_value(choice, data);
         }
         let (rows, kind) = (table.shape()[0], kind(table.datum_type())?);
         let op = Op::GatherRows { table: raw_bytes(table)?.into(), rows };
         self.push(&choice.name, op, &[choice.indices], kind, &choice.output(table.shape()))
     }
 
-    fn from_lazy(&mut self, choice: &Choice, lazy: &Rc<Lazy>) -> Imported<Binding> {
+    fn gather_lazy(&mut self, choice: &Choice, lazy: &Rc<Lazy>) -> Imported<Binding> {
         let shape = choice.output(&lazy.shape);
         let expression = match &lazy.expression {
-            Expression::Dequantized(value, q) => Expression::Dequantized(self.from_value(choice, *value)?, *q),
+            Expression::Dequantized(value, q) => Expression::Dequantized(self.gather_value(choice, *value)?, *q),
             Expression::Unary(x, function) => {
-                let Binding::Lazy(x) = self.from_lazy(choice, x)? else {
+                let Binding::Lazy(x) = self.gather_lazy(choice, x)? else {
                     let floats = self.floats_of(lazy)?;
-                    return Ok(Binding::Value(self.from_value(choice, floats)?));
+                    return Ok(Binding::Value(self.gather_value(choice, floats)?));
                 };
                 Expression::Unary(x, *function)
             }
             Expression::Weights { stored, scale, zero_point, axis } => {
                 let table = self.elements(stored)?;
-                let (value, bytes) = (self.from_table(choice, &table)?, kind(table.datum_type())?);
+                let (value, bytes) = (self.gather_table(choice, &table)?, kind(table.datum_type())?);
                 if let (&[scale], &[zero_point]) = (&scale[..], &zero_point[..]) {
                     if super::geometry::is_byte(bytes) {
                         let q = crate::graph::Quant { scale, zero_point, kind: bytes };
@@ -100,7 +100,7 @@ impl<'a> Importer<'a> {
             }
             _ => {
                 let floats = self.floats_of(lazy)?;
-                return Ok(Binding::Value(self.from_value(choice, floats)?));
+                return Ok(Binding::Value(self.gather_value(choice, floats)?));
             }
         };
         Ok(Binding::Lazy(Lazy::new(&choice.name, expression, shape)))

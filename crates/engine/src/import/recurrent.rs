@@ -57,7 +57,7 @@ impl<'a> Importer<'a> {
         }
         let activations = activations(node, cell, reverse.len())?;
         let clip = node.attribute("clip").map(|a| a.f);
-        if clip.is_some_and(|clip| !(clip > 0.0)) {
+        if clip.is_some_and(|clip| clip <= 0.0 || clip.is_nan()) {
             return Err("clip must be positive".into());
         }
         let x = self.needed(node, 0)?;

@@ -86,22 +86,23 @@ impl MatMulStep {
 /// The matrices must be valid.
 pub unsafe fn rows(job: &MatMulRows, signed: bool) {
     let MatMulRows { k, n, zero_points: [za, zb], .. } = *job;
+    let element = job.epilogue.bytes();
     for row in 0..job.rows {
         for first in (0..n).step_by(64) {
             let here = (n - first).min(64);
             let mut sums = [0i32; 64];
             for i in 0..k {
-                // SAFETY: promised by the caller, here and below.
-                let a = stored_value(unsafe { *job.a.add(row * k + i) }, signed) - za;
-                let b = unsafe { std::slice::from_raw_parts(job.b.add(i * n + first), here) };
+                // SAFETY: promised by the caller.
+                let (a, b) =
+                    unsafe { (*job.a.add(row * k + i), std::slice::from_raw_parts(job.b.add(i * n + first), here)) };
+                let a = stored_value(a, signed) - za;
                 for (sum, &b) in sums.iter_mut().zip(b) {
                     *sum = sum.wrapping_add(a * (stored_value(b, signed) - zb));
                 }
             }
-            let element = job.epilogue.bytes();
             for (i, &sum) in sums[..here].iter().enumerate() {
-                // SAFETY: as above.
-                let y = unsafe { job.y.add((row * n + first + i) * element) };
+                let y = job.y.wrapping_add((row * n + first + i) * element);
+                // SAFETY: an element of the result, promised by the caller.
                 unsafe { store_accumulator(sum, job.scale, job.epilogue, y) };
             }
         }

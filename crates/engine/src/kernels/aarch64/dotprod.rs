@@ -4,6 +4,8 @@
 //! weights serves all pixels, and an input byte all outputs of a panel.
 
 use super::finish::{self, ByteEpilogue};
+use super::matmul;
+use super::quads::{quads, sdot};
 use crate::kernels::Kernels;
 use crate::kernels::add::AddStep;
 use crate::kernels::arena::{AlignedBytes, Arena, SIGNED};
@@ -11,6 +13,7 @@ use crate::kernels::conv::{ConvStep, ConvWeights, PackedConv};
 use crate::kernels::depthwise::{DepthwiseStep, DepthwiseWeights, PackedDepthwise, for_each_row_group};
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::float::Isa;
+use crate::kernels::matmul::MatMulRows;
 use crate::kernels::quantize::{QuantParams, quantize_by_reciprocal};
 use crate::kernels::tiles::{Tile, TileKernel, for_each_tile};
 use std::arch::aarch64::*;
@@ -25,19 +28,6 @@ macro_rules! sdot_lane {
         let mut acc: int32x4_t = $acc;
         asm!(
             concat!("sdot {acc:v}.4s, {w:v}.16b, {x:v}.4b[", $lane, "]"),
-            acc = inout(vreg) acc, w = in(vreg) $w, x = in(vreg) $x,
-            options(pure, nomem, nostack, preserves_flags)
-        );
-        acc
-    }};
-}
-
-/// `acc + quads of w · quads of x`.
-macro_rules! sdot {
-    ($acc:expr, $w:expr, $x:expr) => {{
-        let mut acc: int32x4_t = $acc;
-        asm!(
-            "sdot {acc:v}.4s, {w:v}.16b, {x:v}.16b",
             acc = inout(vreg) acc, w = in(vreg) $w, x = in(vreg) $x,
             options(pure, nomem, nostack, preserves_flags)
         );
@@ -137,25 +127,6 @@ macro_rules! tiles {
 /// By vectors of a panel less one, then by pixels less one: as many accumulators as fit beside the pixels' bytes.
 const TILES: [&[TileKernel]; 4] =
     [tiles!(1: 1 2 3 4 5 6 7 8), tiles!(2: 1 2 3 4 5 6 7 8), tiles!(3: 1 2 3 4 5 6 7), tiles!(4: 1 2 3 4 5 6)];
-
-/// Sixteen channels of four columns, the bytes of each channel side by side.
-#[target_feature(enable = "dotprod")]
-#[inline]
-unsafe fn quads(x: *const u8, columns: &[u32; 4]) -> [int8x16_t; 4] {
-    // SAFETY: the columns lie within the input; a block may read beyond the last channel, which the buffer's slack allows.
-    unsafe {
-        let (a, b) = (vld1q_s8(x.add(columns[0] as usize).cast()), vld1q_s8(x.add(columns[1] as usize).cast()));
-        let (c, d) = (vld1q_s8(x.add(columns[2] as usize).cast()), vld1q_s8(x.add(columns[3] as usize).cast()));
-        let (ab0, cd0) = (vreinterpretq_s16_s8(vzip1q_s8(a, b)), vreinterpretq_s16_s8(vzip1q_s8(c, d)));
-        let (ab1, cd1) = (vreinterpretq_s16_s8(vzip2q_s8(a, b)), vreinterpretq_s16_s8(vzip2q_s8(c, d)));
-        [
-            vreinterpretq_s8_s16(vzip1q_s16(ab0, cd0)),
-            vreinterpretq_s8_s16(vzip2q_s16(ab0, cd0)),
-            vreinterpretq_s8_s16(vzip1q_s16(ab1, cd1)),
-            vreinterpretq_s8_s16(vzip2q_s16(ab1, cd1)),
-        ]
-    }
-}
 
 /// Rows of outputs, sixteen channels after the other: the bytes of four columns are brought together, channel by channel,
 /// and multiplied at once. Where neighbouring outputs read neighbouring inputs, the columns serve several pixels, each with
@@ -388,6 +359,11 @@ impl Kernels for Dotprod {
             // SAFETY: as in `conv`; two rows only where these make patches.
             unsafe { depthwise(step, x, y, rows) }
         });
+    }
+
+    unsafe fn matmul_rows(&self, job: &MatMulRows) {
+        // SAFETY: as in `conv`; the matrices are promised by the caller.
+        unsafe { matmul::matmul(job) }
     }
 
     unsafe fn add_contiguous(&self, step: &AddStep, x: [*const u8; 2], y: *mut u8, count: usize) {

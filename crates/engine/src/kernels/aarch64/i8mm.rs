@@ -11,6 +11,7 @@ use crate::kernels::arena::{AlignedBytes, Arena, SIGNED};
 use crate::kernels::conv::{Algorithm, ConvStep, ConvWeights, PackedConv};
 use crate::kernels::depthwise::{DepthwiseStep, DepthwiseWeights, PackedDepthwise};
 use crate::kernels::float::Isa;
+use crate::kernels::matmul::MatMulRows;
 use crate::kernels::quantize::QuantParams;
 use crate::kernels::tiles::{Tile, TileKernel, for_each_tile};
 use std::arch::aarch64::*;
@@ -178,6 +179,11 @@ impl Kernels for I8mm {
 
     fn depthwise(&self, step: &DepthwiseStep, arena: Arena, part: (usize, usize)) {
         Dotprod.depthwise(step, arena, part);
+    }
+
+    unsafe fn matmul_rows(&self, job: &MatMulRows) {
+        // SAFETY: promised by the caller; what has `smmla` has `sdot`.
+        unsafe { Dotprod.matmul_rows(job) }
     }
 
     unsafe fn add_contiguous(&self, step: &AddStep, x: [*const u8; 2], y: *mut u8, count: usize) {

@@ -5,6 +5,8 @@
 //! | `finish` | from accumulators to bytes, and sums: for every set |
 //! | `winograd` | 3×3 convolutions with fewer multiplications, for `neon` |
 //! | `neon` | every aarch64 CPU: 8-bit products widened to 16 bits, then added in pairs to 32 |
+//! | `quads` | quads of bytes, and `sdot` |
+//! | `matmul` | products of two computed matrices |
 //! | `dotprod` | cores with `sdot`: four products and their sum in one instruction |
 //! | `i8mm` | cores with `smmla`: two pixels by two outputs in one instruction |
 //!
@@ -13,7 +15,9 @@
 mod dotprod;
 mod finish;
 mod i8mm;
+mod matmul;
 mod neon;
+mod quads;
 mod winograd;
 
 use super::Kernels;
