@@ -7,6 +7,7 @@ mod check;
 mod check_float;
 mod float_op;
 mod foreign;
+mod fuse_float;
 mod geometry;
 mod number;
 mod quant;

@@ -163,6 +163,7 @@ pub fn import(proto: &ModelProto, inputs: &[Input], limit: u64) -> Imported<Grap
             .check(node)
             .map_err(|wrong| ImportError::from(wrong).within(&format!("output \"{}\"", node.name)))?;
     }
+    importer.graph.fuse_floats();
     importer.graph.drop_unused();
     Ok(importer.graph)
 }

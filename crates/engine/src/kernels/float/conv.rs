@@ -147,7 +147,7 @@ impl Loop for ConvRun<'_> {
                 for index in panels {
                     let pixels = index * width..((index + 1) * width).min(phase.pixels());
                     let (to, rest) = self.scratch.split_at_mut(k * width);
-                    let (b, b_row) = if is_direct(op, phase) && pixels.len() == width && outputs.len() <= 2 * L::ROWS {
+                    let (b, b_row) = if is_direct(op, phase) && pixels.len() == width && outputs.len() <= L::ROWS {
                         (&x[pixels.start..], op.input[0] * op.input[1])
                     } else {
                         gather::<L>(op, phase, x, pixels.clone(), to);

@@ -2,7 +2,7 @@
 
 use super::isa::{Lanes, Loop};
 use super::math;
-use super::reduce::{greatest, squared_distances, sum};
+use super::reduce::{WAYS, greatest, squared_distances, sum};
 use crate::kernels::arena::Arena;
 use crate::kernels::grid::thread_share;
 use std::ops::Range;
@@ -99,22 +99,30 @@ impl Loop for SoftmaxRun<'_> {
             }
             return;
         }
-        // Side by side: a thread has its own places along `inner`.
-        for place in thread_share(outer * inner, self.part.0, self.part.1) {
-            let first = place / inner * length * inner + place % inner;
-            let at = |l: usize| first + l * inner;
-            let x = |l: usize| self.x[at(l)];
-            let top = (0..length).map(x).fold(f32::NEG_INFINITY, |a, b| if b > a || b.is_nan() { b } else { a });
-            let y = |l: usize| &mut self.arena.write::<f32>(self.y + at(l) * 4, 1)[0];
-            let mut total = 0.0;
+        // Sixteen places along `inner` at a time, each by itself.
+        let blocks = inner.div_ceil(WAYS);
+        for block in thread_share(outer * blocks, self.part.0, self.part.1) {
+            let place = block % blocks * WAYS;
+            let here = (inner - place).min(WAYS);
+            let first = block / blocks * length * inner + place;
+            let x = |l: usize| &self.x[first + l * inner..][..here];
+            let y = |l: usize| self.arena.write::<f32>(self.y + (first + l * inner) * 4, here);
+            let mut top = [f32::NEG_INFINITY; WAYS];
             for l in 0..length {
-                let e = math::exp(x(l) - top);
-                *y(l) = e;
-                total += f64::from(e);
+                top.iter_mut().zip(x(l)).for_each(|(top, &x)| *top = if x > *top || x.is_nan() { x } else { *top });
             }
-            let (sum, log) = (total as f32, libm::log(total));
+            let mut total = [0.0f64; WAYS];
             for l in 0..length {
-                *y(l) = if self.op.log { (f64::from(x(l) - top) - log) as f32 } else { *y(l) / sum };
+                for (((y, &x), top), total) in y(l).iter_mut().zip(x(l)).zip(&top).zip(&mut total) {
+                    *y = math::exp(x - top);
+                    *total += f64::from(*y);
+                }
+            }
+            let sums = total.map(|total| if self.op.log { libm::log(total) } else { total });
+            for l in 0..length {
+                for (((y, &x), top), &sum) in y(l).iter_mut().zip(x(l)).zip(&top).zip(&sums) {
+                    *y = if self.op.log { (f64::from(x - top) - sum) as f32 } else { *y / sum as f32 };
+                }
             }
         }
     }
