@@ -38,6 +38,17 @@ pub enum Unary {
     Sign,
     Sin,
     Cos,
+    Tan,
+    Asin,
+    Acos,
+    Atan,
+    Sinh,
+    Cosh,
+    Asinh,
+    Acosh,
+    Atanh,
+    /// `x - bias` above `lambda`, `x + bias` below `-lambda`, else 0.
+    Shrink(f32, f32),
     /// `x + c`
     Plus(f32),
     /// `c - x`
@@ -125,6 +136,24 @@ impl Unary {
             }
             Unary::Sin => libm::sinf(x),
             Unary::Cos => libm::cosf(x),
+            Unary::Tan => libm::tanf(x),
+            Unary::Asin => libm::asinf(x),
+            Unary::Acos => libm::acosf(x),
+            Unary::Atan => libm::atanf(x),
+            Unary::Sinh => libm::sinhf(x),
+            Unary::Cosh => libm::coshf(x),
+            Unary::Asinh => libm::asinhf(x),
+            Unary::Acosh => libm::acoshf(x),
+            Unary::Atanh => libm::atanhf(x),
+            Unary::Shrink(lambda, bias) => {
+                if x < -lambda {
+                    x + bias
+                } else if x > lambda {
+                    x - bias
+                } else {
+                    0.0
+                }
+            }
             Unary::Plus(c) => x + c,
             Unary::From(c) => c - x,
             Unary::Times(c) => x * c,

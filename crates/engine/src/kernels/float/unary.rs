@@ -64,7 +64,7 @@ impl Loop for Map<'_> {
             Unary::Power(c) if c == 0.5 => each!(x => x.sqrt()),
             Unary::Power(c) => each!(x => power(x, c)),
             // Rare ones, by `libm`.
-            Unary::Sign | Unary::Sin | Unary::Cos => each!(x => function.apply(x)),
+            _ => each!(x => function.apply(x)),
         }
     }
 }
