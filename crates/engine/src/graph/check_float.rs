@@ -61,7 +61,9 @@ pub fn check_float(op: &FloatOp, x: &[&[usize]], y: &[usize]) -> Result<(), Stri
             operands(2, 3)?;
             has_axis(1)?;
             let channels = first[1];
-            fits(first == y && *groups > 0 && channels % groups == 0 && each(1, channels) && each(2, channels))
+            fits(
+                first == y && *groups > 0 && channels.is_multiple_of(*groups) && each(1, channels) && each(2, channels),
+            )
         }
         FloatOp::ScaleShift => {
             operands(3, 3)?;
@@ -94,7 +96,7 @@ fn check_conv(conv: &FloatConv, x: &[usize], y: &[usize]) -> Result<(), String> 
     let whole = weights == Some(conv.weights.len())
         && (conv.bias.is_empty() || conv.bias.len() == conv.outputs)
         && conv.groups > 0
-        && conv.outputs % conv.groups == 0
+        && conv.outputs.is_multiple_of(conv.groups)
         && conv.inputs.checked_mul(conv.groups) == Some(*c)
         && !conv.stride.contains(&0)
         && !conv.dilation.contains(&0)

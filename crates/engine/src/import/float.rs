@@ -15,6 +15,9 @@ use tract_onnx::pb::NodeProto;
 
 const FLOAT: ElementKind = ElementKind::F32;
 
+/// Floats and their shape.
+type FloatConstant = (Arc<[f32]>, Vec<usize>);
+
 impl<'a> Importer<'a> {
     /// A node of floats that nothing before has taken.
     pub(super) fn float(&mut self, node: &'a NodeProto) -> Imported<Handled> {
@@ -52,7 +55,7 @@ impl<'a> Importer<'a> {
     }
 
     /// The floats and the shape of what is known at load; quantized weights as the floats that they stand for.
-    fn float_constant(&self, held: &Binding) -> Imported<Option<(Arc<[f32]>, Vec<usize>)>> {
+    fn float_constant(&self, held: &Binding) -> Imported<Option<FloatConstant>> {
         match held {
             Binding::Constant(constant) if self.is_float(held) => {
                 Ok(Some((floats(constant)?.into(), constant.shape().to_vec())))
@@ -98,7 +101,11 @@ impl<'a> Importer<'a> {
         let transposed = node.op_type == "ConvTranspose";
         let (outputs, inputs) =
             if transposed { (second.saturating_mul(groups), first / groups) } else { (first, second) };
-        if inputs.checked_mul(groups) != Some(channels) || outputs % groups != 0 || outputs == 0 || inputs == 0 {
+        if inputs.checked_mul(groups) != Some(channels)
+            || !outputs.is_multiple_of(groups)
+            || outputs == 0
+            || inputs == 0
+        {
             return Err(format!("weights {w_shape:?} in {groups} groups do not fit {channels} channels").into());
         }
         if !bias.is_empty() && bias.len() != outputs {
@@ -246,7 +253,7 @@ impl<'a> Importer<'a> {
             _ => usize::try_from(node.int("num_groups", 0)).unwrap_or(0),
         };
         // Up to opset 20 there is a scale for each group.
-        if groups == 0 || channels % groups != 0 || count(&scale) != channels || count(&bias) != channels {
+        if groups == 0 || !channels.is_multiple_of(groups) || count(&scale) != channels || count(&bias) != channels {
             return Ok(Handled::No);
         }
         let op = FloatOp::GroupNorm { groups, epsilon: node.float("epsilon", 1e-5) };

@@ -59,9 +59,9 @@ impl Loop for Map<'_> {
             Unary::Times(c) => each!(x => x * c),
             Unary::Over(c) => each!(x => x / c),
             Unary::Divided(c) => each!(x => c / x),
-            Unary::Power(c) if c == 2.0 => each!(x => x * x),
-            Unary::Power(c) if c == 3.0 => each!(x => x * x * x),
-            Unary::Power(c) if c == 0.5 => each!(x => x.sqrt()),
+            Unary::Power(2.0) => each!(x => x * x),
+            Unary::Power(3.0) => each!(x => x * x * x),
+            Unary::Power(0.5) => each!(x => x.sqrt()),
             Unary::Power(c) => each!(x => power(x, c)),
             // Rare ones, by `libm`.
             _ => each!(x => function.apply(x)),
