@@ -252,6 +252,17 @@ fn layers_stay_in_floats_until_the_stated_loss_is_met() {
     }
 }
 
+#[test]
+fn layers_without_names_have_their_price() {
+    let nameless = edited(|model| model.graph.as_mut().unwrap().node.iter_mut().for_each(|node| node.name.clear()));
+    let mut options = Options::default();
+    options.max_loss = Some(MaxLoss::Decibels(100.0));
+    options.improve = false;
+    let refused = quantize(&nameless, &mut samples(20, 1), &options, &mut |_, _, _| Ok(())).unwrap_err().to_string();
+    // Not all of them: they are not free.
+    assert!(refused.contains("a loss of 100 dB is not met") && !refused.contains("with 6 of 6"), "{refused}");
+}
+
 /// Samples of which some cannot be read.
 struct Broken(Vec<Vec<Tensor>>, Vec<usize>);
 

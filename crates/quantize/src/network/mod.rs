@@ -77,7 +77,20 @@ impl Network {
             graph.value_info.clear();
         }
         network.model.ir_version = network.model.ir_version.max(4);
+        network.name_nodes();
         Ok(network)
+    }
+
+    /// Nodes without a name get that of what they make, so that they are found again when that is renamed.
+    fn name_nodes(&mut self) {
+        let mut known: HashSet<String> = self.nodes().iter().map(|node| node.name.clone()).collect();
+        for node in &mut self.graph_mut().node {
+            if let Some(output) = node.output.first().filter(|_| node.name.is_empty())
+                && known.insert(output.clone())
+            {
+                node.name.clone_from(output);
+            }
+        }
     }
 
     /// The bytes of an ONNX file: constants in the order in which nodes take them, so that the same network gives the same bytes.
