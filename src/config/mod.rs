@@ -139,7 +139,7 @@ pub struct PatternConfig {
     pub frames: Option<u64>,
 }
 
-/// Each view has threads of its own, and the service may have 32 in all.
+/// Each network has threads of its own, for each view and for the enlarger, and the service may have 64 in all.
 const MAX_THREADS: usize = 4;
 
 /// `[anomaly]`: anomaly detection.
@@ -161,8 +161,8 @@ pub struct AnomalyConfig {
     /// A frame that differs from the last inspected one by less than this many grey levels on average takes over its verdict.
     /// 0: every frame is inspected.
     pub skip_similar: Spanned<f64>,
-    /// Threads that share the backbone's runs, at most 4; the verdicts are the same for any number.
-    pub threads: Spanned<usize>,
+    /// Threads that share the backbone's runs, where it is not [`EngineConfig::threads`] of them.
+    pub threads: Option<Spanned<usize>>,
 }
 
 /// `[super_resolution]`: enlarging the spot.
@@ -202,6 +202,16 @@ pub struct OutputConfig {
 pub struct EngineConfig {
     /// Run models that partly compute in floats: they take longer, and what is left to tract may differ between CPUs.
     pub allow_float: bool,
+    /// Threads that share a run of a network, at most 4; the results are the same for any number. Absent: the cores less two, which
+    /// are left to capture and output, at least one.
+    pub threads: Option<Spanned<usize>>,
+}
+
+impl EngineConfig {
+    /// Threads that share a run, on a board with so many cores.
+    pub fn threads_on(&self, cores: usize) -> usize {
+        self.threads.as_ref().map_or(cores.saturating_sub(2).clamp(1, MAX_THREADS), |threads| *threads.get_ref())
+    }
 }
 
 impl AnomalyConfig {
@@ -239,7 +249,7 @@ impl Default for AnomalyConfig {
             region: None,
             ignore: None,
             skip_similar: Spanned::new(0..0, 0.0),
-            threads: Spanned::new(0..0, 1),
+            threads: None,
         }
     }
 }
@@ -332,7 +342,7 @@ impl Config {
             anomaly: AnomalyConfig::default(),
             super_resolution: SuperResolutionConfig::default(),
             output: OutputConfig::default(),
-            engine: EngineConfig { allow_float: false },
+            engine: EngineConfig::default(),
             alarm: None,
             heartbeat: None,
             trigger: None,
@@ -342,6 +352,16 @@ impl Config {
             view: ViewConfig::default(),
             origin: Origin::default(),
         }
+    }
+
+    /// Threads that share a run of the networks for anomaly detection here.
+    pub fn anomaly_threads(&self) -> usize {
+        self.anomaly.threads.as_ref().map_or_else(|| self.engine_threads(), |threads| *threads.get_ref())
+    }
+
+    /// Threads that share a run of any other network here.
+    pub fn engine_threads(&self) -> usize {
+        self.engine.threads_on(std::thread::available_parallelism().map_or(1, usize::from))
     }
 
     /// The first invalid value: where it is set, and what is wrong with it.
@@ -371,7 +391,8 @@ impl Config {
                 ))
             })
             .or_else(|| check_range(&self.anomaly.skip_similar, "anomaly.skip_similar", 0.0, 255.0))
-            .or_else(|| check_range(&self.anomaly.threads, "anomaly.threads", 1, MAX_THREADS))
+            .or_else(|| check_range(self.anomaly.threads.as_ref()?, "anomaly.threads", 1, MAX_THREADS))
+            .or_else(|| check_range(self.engine.threads.as_ref()?, "engine.threads", 1, MAX_THREADS))
             .or_else(|| check_range(&self.super_resolution.spot, "super_resolution.spot", MIN_SPOT, 512))
             .or_else(|| check_range(self.super_resolution.max_ms.as_ref()?, "super_resolution.max_ms", 0.1, 60_000.0))
             .or_else(|| check_bytes(&self.budget.memory, "budget.memory", ByteSize::mib(1), ByteSize::tib(1)))

@@ -118,6 +118,7 @@ fn each_mistake_is_named_with_file_and_line() {
         ("", "missing field `source`"),
         ("[source", "line.toml:1: "),
         (&format!("{pattern}[anomaly]\nthreads = 9\n"), "line.toml:3: anomaly.threads must lie in 1..4, found 9"),
+        (&format!("{pattern}[engine]\nthreads = 0\n"), "line.toml:3: engine.threads must lie in 1..4, found 0"),
         (&format!("{pattern}[anomaly]\nthreshold = 7\n"), "line.toml:3: anomaly.threshold must lie in 0..1, found 7"),
         (
             &format!("{pattern}[anomaly]\nfalse_alarms = 1000\n"),
@@ -149,4 +150,12 @@ fn each_mistake_is_named_with_file_and_line() {
         assert!(error.contains(expected), "{text:?}: {error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
+}
+
+#[test]
+fn networks_leave_two_cores_to_capture_and_output() {
+    let engine = EngineConfig::default();
+    assert_eq!([1, 2, 3, 4, 8, 64].map(|cores| engine.threads_on(cores)), [1, 1, 1, 2, 4, 4]);
+    let engine = EngineConfig { threads: Some(Spanned::new(0..0, 3)), ..engine };
+    assert_eq!(engine.threads_on(1), 3);
 }

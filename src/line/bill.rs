@@ -62,6 +62,10 @@ pub(super) fn add_enlarger(
     let memory = plan.memory();
     bill.add(format!("{} weights", section.bundle), memory.weights_bytes);
     bill.add(format!("{} arena", section.bundle), memory.arena_bytes);
+    let others = config.engine_threads() as u64 - 1;
+    if others > 0 {
+        bill.add(format!("{} threads", section.bundle), others * (ENGINE_STACK + memory.thread_bytes));
+    }
     let area = if section.when == When::Always { pixels } else { (size.0 * size.1) as u64 };
     // Small and large pixels in each report, and twice the planes of luma and chroma inside the enlarger.
     let enlarged = area * FRAME_BYTES as u64 * (1 + scale * scale);

@@ -59,7 +59,7 @@ pub(super) fn load(config: &Config, mode: Mode, source: &dyn FrameSource, bill: 
     check_region(config, &anomaly, &inspector)?;
     let baseline = Baseline::of(&anomaly)?;
     let kernel = inspector.plans().next().map_or("", Plan::kernel);
-    let threads = *config.anomaly.threads.get_ref();
+    let threads = config.anomaly_threads();
     let measure = || VerdictCost::measure(&mut inspector, source.frame_size(), threads);
     let cost = (mode == Mode::Check).then(measure).transpose()?;
     let bundles = vec![identity(&anomaly)];
@@ -86,7 +86,7 @@ impl Models {
         let bundle = bundle::find(&config.super_resolution.bundle)?;
         let bundle = bundle.within(config.budget.memory.get_ref().as_u64());
         self.bundles.push(identity(&bundle));
-        let mut enlarger = Enlarger::new(bundle)?;
+        let mut enlarger = Enlarger::new(bundle)?.with_threads(config.engine_threads());
         let fitted = EnlargingPlan::fit(config, source, &mut self.inspector, &mut enlarger)?;
         let (side, pixels) = (fitted.side(), source.max_pixels());
         let size = match (when, source.frame_size()) {
@@ -113,7 +113,7 @@ fn load_inspector(
     size: Option<(usize, usize)>,
     bill: &mut Bill,
 ) -> anyhow::Result<Inspector> {
-    let threads = *config.anomaly.threads.get_ref();
+    let threads = config.anomaly_threads();
     let mut inspector = Inspector::with_threads(bundle, config.anomaly.wanted_threshold(), threads)?;
     Floats::of(inspector.plans()).allowed(config, bundle)?;
     bill::add_inspector(bill, &bundle.manifest().name, &inspector, threads);
