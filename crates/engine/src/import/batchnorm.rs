@@ -1,48 +1,15 @@
 //! BatchNormalization: scale and shift by channel. In a convolution right before it, a table by channel between quantized
 //! tensors, or floats.
 
+use super::channel_affine::ChannelAffine;
 use super::lazy::{Expression, Lazy};
 use super::onnx::Attributes;
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;
-use crate::graph::{Binary, Conv, FloatOp, Movement, Op, ValueId};
+use crate::graph::{Binary, FloatOp, Movement, Op, ValueId};
 use crate::unary::Unary;
 use std::rc::Rc;
-use std::sync::Arc;
 use tract_onnx::pb::NodeProto;
-
-/// `y[c] = x[c] * scale[c] + shift[c]` over axis 1, both rounded.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ChannelAffine {
-    pub scale: Arc<[f32]>,
-    pub shift: Arc<[f32]>,
-}
-
-/// The largest factor from an accumulator to an output step at which a shift may be rounded to whole accumulators: it moves by
-/// 1/128 of a step at most.
-const COARSEST: f32 = 1.0 / 64.0;
-
-impl ChannelAffine {
-    pub fn apply(&self, x: f32, channel: usize) -> f32 {
-        x * self.scale[channel] + self.shift[channel]
-    }
-
-    /// A convolution with the scales of its accumulators, taken together with this. `step`: the output's scale, beside which
-    /// the rounding of the shift must be small. `None` where it is not, or where a channel is scaled by nothing.
-    pub fn in_convolution(&self, conv: &Conv, scale: &[f32], step: f32) -> Option<(Conv, Vec<f32>)> {
-        let (mut conv, mut scales) = (conv.clone(), Vec::with_capacity(scale.len()));
-        for (c, (&scale, bias)) in scale.iter().zip(&mut conv.bias).enumerate() {
-            let scale = scale * self.scale.get(c)?;
-            let shift = (f64::from(*self.shift.get(c)?) / f64::from(scale)).round_ties_even() + f64::from(*bias);
-            if scale == 0.0 || !((scale / step).abs() <= COARSEST && shift.abs() < f64::from(1 << 30)) {
-                return None;
-            }
-            *bias = shift as i32;
-            scales.push(scale);
-        }
-        Some((conv, scales))
-    }
-}
 
 impl<'a> Importer<'a> {
     pub(super) fn batch_normalization(&mut self, node: &'a NodeProto) -> Imported<Handled> {
@@ -143,15 +110,5 @@ impl<'a> Importer<'a> {
             stored.wrapping_sub(zero_point[place(i, zero_point.len())]) as f32 * scale[place(i, scale.len())]
         };
         Ok(Some(stored.iter().enumerate().map(real).collect()))
-    }
-}
-
-/// The channels by which an expression of one source tells its elements apart, where it does.
-pub(super) fn channels(lazy: &Lazy) -> Option<usize> {
-    match &lazy.expression {
-        Expression::Affine(_, affine) => Some(affine.scale.len()),
-        Expression::Unary(x, _) => channels(x),
-        Expression::Add(a, b) | Expression::Mul(a, b) => channels(a).or(channels(b)),
-        _ => None,
     }
 }

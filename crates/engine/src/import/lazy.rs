@@ -1,6 +1,6 @@
 //! Float expressions that wait for what follows them.
 
-use super::batchnorm::{ChannelAffine, channels};
+use super::channel_affine::ChannelAffine;
 use super::{Imported, Importer};
 use crate::ElementKind;
 use crate::graph::{Conv, Finish, Movement, Op, Quant, Sampling, ValueId, Window, ZeroPoint, stored_range};
@@ -403,6 +403,16 @@ fn only_source(lazy: &Lazy) -> Option<(ValueId, ElementKind)> {
             let (a, b) = if plain(a) && plain(b) { return None } else { (only_source(a)?, only_source(b)?) };
             (a == b).then_some(a)
         }
+        _ => None,
+    }
+}
+
+/// The channels by which an expression of one source tells its elements apart, where it does.
+fn channels(lazy: &Lazy) -> Option<usize> {
+    match &lazy.expression {
+        Expression::Affine(_, affine) => Some(affine.scale.len()),
+        Expression::Unary(x, _) => channels(x),
+        Expression::Add(a, b) | Expression::Mul(a, b) => channels(a).or(channels(b)),
         _ => None,
     }
 }

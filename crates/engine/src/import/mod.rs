@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `onnx` | attributes and constants |
 //! | `geometry` | windows, pads and shapes that several ops share |
+//! | `channel_affine` | a scale and a shift for each channel |
 //! | `lazy` | float expressions: their integer form, or their floats |
 //! | `quantized` | Q, DQ, QLinear ops, dynamic quantization |
 //! | `convolution` | Conv, ConvTranspose, Gemm, MatMul |
@@ -32,6 +33,7 @@
 mod attention;
 mod batchnorm;
 mod branch;
+mod channel_affine;
 mod convolution;
 mod elementwise;
 mod float;
