@@ -77,6 +77,19 @@ fn assert_same(found: &[f32], expected: &[f32], what: &str) {
     }
 }
 
+/// Bits of results, taken together (FNV-1a); the recorded value is the same on every architecture.
+struct Checksum(u64);
+
+impl Checksum {
+    fn add(&mut self, values: &[f32]) {
+        for value in values {
+            // The payload of a NaN is not defined.
+            let bits = if value.is_nan() { f32::NAN.to_bits() } else { value.to_bits() };
+            self.0 = (self.0 ^ u64::from(bits)).wrapping_mul(0x100_0000_01b3);
+        }
+    }
+}
+
 fn assert_near(found: &[f32], expected: &[f64], tolerance: f64, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
     for (i, (&a, &b)) in found.iter().zip(expected).enumerate() {
@@ -345,8 +358,10 @@ fn functions_of_one_number() {
         Unary::Sin,
         Unary::Cos,
     ];
+    let mut checksum = Checksum(0);
     for function in functions {
         let found = outputs(|| Op::Unary(function), &[(vec![x.len()], x.clone())], &[x.len()]);
+        checksum.add(&found);
         for (&x, &y) in x.iter().zip(&found) {
             let expected = function.apply(x);
             if !x.is_finite() || x.abs() > 1e30 {
@@ -361,6 +376,7 @@ fn functions_of_one_number() {
             );
         }
     }
+    assert_eq!(checksum.0, 0x8fe0_3c6b_21f0_455b, "other bits than on other CPUs");
 }
 
 #[test]
@@ -389,6 +405,7 @@ fn reductions_are_as_exact_as_their_result() {
         (&[2, 3, 2, 3, 2], &[1, 3]),
     ];
     let mut random = Random(23);
+    let mut checksum = Checksum(0);
     for (shape, axes) in cases {
         let count: usize = shape.iter().product();
         let to: Vec<usize> = (0..shape.len()).map(|i| if axes.contains(&i) { 1 } else { shape[i] }).collect();
@@ -424,16 +441,19 @@ fn reductions_are_as_exact_as_their_result() {
                 .collect();
             let op = || Op::Float(FloatOp::Reduce { kind, axes: axes.to_vec() });
             let found = outputs(op, &[(shape.to_vec(), x)], &to);
+            checksum.add(&found);
             // Half a unit in the last place, and what the exponentials add.
             let tolerance = if kind == Reduction::LogSumExp { 2e-7 } else { 6.1e-8 };
             assert_near(&found, &expected, tolerance, &format!("{kind:?} of {shape:?} over {axes:?}"));
         }
     }
+    assert_eq!(checksum.0, 0x7dea_41f9_0416_d7cc, "other bits than on other CPUs");
 }
 
 #[test]
 fn normalisations_and_softmax() {
     let mut random = Random(41);
+    let mut checksum = Checksum(0);
     for [n, c, h, w] in [[2, 6, 3, 17], [1, 4, 1, 1], [3, 12, 5, 40]] {
         let shape = vec![n, c, h, w];
         let count = n * c * h * w;
@@ -466,12 +486,15 @@ fn normalisations_and_softmax() {
 
         let inputs = [&[input.clone()][..], &own].concat();
         let found = outputs(|| Op::Float(FloatOp::LayerNorm { axis: 2, epsilon }), &inputs, &shape);
+        checksum.add(&found);
         assert_near(&found, &normalized(plane, false, &element), 3e-7, "LayerNorm");
         let found = outputs(|| Op::Float(FloatOp::RmsNorm { axis: 2, epsilon }), &inputs[..2], &shape);
+        checksum.add(&found);
         assert_near(&found, &normalized(plane, true, &unbiased), 3e-7, "RmsNorm");
         let inputs = [&[input.clone()][..], &of_channels].concat();
         for groups in [2, c] {
             let found = outputs(|| Op::Float(FloatOp::GroupNorm { groups, epsilon }), &inputs, &shape);
+            checksum.add(&found);
             assert_near(&found, &normalized(c / groups * plane, false, &channel), 3e-7, "GroupNorm");
         }
         let found = outputs(|| Op::Float(FloatOp::ScaleShift), &inputs, &shape);
@@ -491,9 +514,12 @@ fn normalisations_and_softmax() {
                 })
                 .collect();
             let op = || Op::Float(if log { FloatOp::LogSoftmax { axis } } else { FloatOp::Softmax { axis } });
-            assert_near(&outputs(op, &[input.clone()], &shape), &expected, 3e-7, &format!("softmax {axis} {log}"));
+            let found = outputs(op, &[input.clone()], &shape);
+            checksum.add(&found);
+            assert_near(&found, &expected, 3e-7, &format!("softmax {axis} {log}"));
         }
     }
+    assert_eq!(checksum.0, 0x6d0f_acaf_dab7_d3eb, "other bits than on other CPUs");
 }
 
 #[test]
