@@ -86,8 +86,11 @@ fn modules_have_no_circles() {
 }
 
 /// Of these two only one is compiled, so that a type of each may have the same name.
-const ALTERNATIVES: [[&[&str]; 2]; 2] =
-    [[&["sink", "mqtt"], &["sink", "no_mqtt"]], [&["kernels", "aarch64"], &["kernels", "x86_64"]]];
+const ALTERNATIVES: [[&[&str]; 2]; 3] = [
+    [&["sink", "mqtt"], &["sink", "no_mqtt"]],
+    [&["kernels", "aarch64"], &["kernels", "x86_64"]],
+    [&["kernels", "float", "aarch64"], &["kernels", "float", "x86_64"]],
+];
 
 fn are_alternatives(a: &ModulePath, b: &ModulePath) -> bool {
     let starts =

@@ -1,7 +1,6 @@
 //! Float loops on aarch64, where every CPU has vectors of four floats and fused multiply-add.
 
-use super::isa::{Lanes, Loop, Plain};
-use super::product::{Tile, sums};
+use super::isa::{Lanes, Loop, PlainLanes, ProductTile, sums};
 use std::arch::aarch64::*;
 
 /// An instruction set that this CPU has.
@@ -18,7 +17,7 @@ impl Isa {
 
     /// Runs a loop that was compiled for this instruction set.
     pub fn run(self, work: impl Loop) {
-        if self.neon { work.run::<Four>() } else { work.run::<Plain>() }
+        if self.neon { work.run::<Four>() } else { work.run::<PlainLanes>() }
     }
 }
 
@@ -71,7 +70,7 @@ impl Lanes for Four {
     }
 
     #[inline(never)]
-    unsafe fn tile<const R: usize, const V: usize>(tile: &Tile) {
+    unsafe fn tile<const R: usize, const V: usize>(tile: &ProductTile) {
         // SAFETY: promised by the caller.
         unsafe { sums::<Four, R, V>(tile) }
     }

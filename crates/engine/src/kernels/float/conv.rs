@@ -1,8 +1,8 @@
 //! Convolutions of float pictures `[N, C, H, W]`, plain and transposed, as matrix products: weights `[outputs, k]` by columns of
 //! inputs `[k, pixels]`, which are gathered a panel of pixels at a time. `k` runs over channels, then kernel rows, then kernel columns.
 
-use super::isa::{Lanes, Loop};
-use super::product::{Start, Tile, panel, rows};
+use super::isa::{Lanes, Loop, ProductTile, Start};
+use super::product::{panel, rows};
 use super::strided::{copy, zero, zip_strided};
 use crate::kernels::arena::Arena;
 use crate::kernels::grid::thread_share;
@@ -10,7 +10,7 @@ use std::ops::Range;
 
 /// A convolution, or all phases of a transposed one.
 #[derive(Debug, Clone)]
-pub struct Conv {
+pub struct Im2colConv {
     pub images: usize,
     pub groups: usize,
     /// Of one group.
@@ -21,12 +21,12 @@ pub struct Conv {
     pub output: [usize; 2],
     /// One number an output, or none.
     pub bias: Vec<f32>,
-    pub phases: Vec<Phase>,
+    pub phases: Vec<ConvPhase>,
 }
 
 /// The outputs that one set of taps gives: all of them, or every `stride`-th of a transposed convolution.
 #[derive(Debug, Clone)]
-pub struct Phase {
+pub struct ConvPhase {
     /// `[groups * outputs, inputs, rows of taps, columns of taps]`.
     pub weights: std::sync::Arc<[f32]>,
     pub rows: Axis,
@@ -72,13 +72,13 @@ impl Axis {
     }
 }
 
-impl Phase {
+impl ConvPhase {
     fn k(&self, inputs: usize) -> usize {
         inputs * self.rows.taps.len() * self.columns.taps.len()
     }
 
     /// Whether its weights and outputs are those of a convolution.
-    pub fn is_whole(&self, op: &Conv) -> bool {
+    pub fn is_whole(&self, op: &Im2colConv) -> bool {
         let inside = |axis: &Axis, size: usize| {
             axis.count > 0 && axis.stride > 0 && axis.start + (axis.count - 1) * axis.step < size
         };
@@ -93,7 +93,7 @@ impl Phase {
     }
 }
 
-impl Conv {
+impl Im2colConv {
     /// Floats that each thread needs: a panel of inputs, and one of outputs where they are not written in place.
     pub fn scratch(&self, panel: usize) -> usize {
         let k = self.phases.iter().map(|phase| phase.k(self.inputs)).max().unwrap_or(0);
@@ -105,14 +105,14 @@ impl Conv {
     }
 }
 
-/// A run of [`Conv`].
+/// A run of [`Im2colConv`].
 pub struct ConvRun<'a> {
-    pub op: &'a Conv,
+    pub op: &'a Im2colConv,
     pub x: &'a [f32],
     pub arena: Arena,
     /// Byte offset of the output.
     pub y: usize,
-    /// [`Conv::scratch`] floats of this thread.
+    /// [`Im2colConv::scratch`] floats of this thread.
     pub scratch: &'a mut [f32],
     pub part: (usize, usize),
 }
@@ -168,7 +168,7 @@ impl Loop for ConvRun<'_> {
                         (self.arena.at(y + pixels.start * 4).cast(), size)
                     };
                     let (count, columns) = (outputs.len(), pixels.len());
-                    let tile = Tile {
+                    let tile = ProductTile {
                         a: a.as_ptr(),
                         a_row: k,
                         b: b.as_ptr(),
@@ -195,7 +195,7 @@ impl Loop for ConvRun<'_> {
 
 /// Whether the input's channels are the columns already: one tap, a pixel for each pixel.
 #[inline(always)]
-fn is_direct(op: &Conv, phase: &Phase) -> bool {
+fn is_direct(op: &Im2colConv, phase: &ConvPhase) -> bool {
     let same = |axis: &Axis, size: usize| axis.taps == [0] && axis.stride == 1 && axis.count == size;
     same(&phase.rows, op.input[0]) && same(&phase.columns, op.input[1])
 }
@@ -203,8 +203,8 @@ fn is_direct(op: &Conv, phase: &Phase) -> bool {
 /// Writes panels of a phase between those of the others: rows of so many pixels, one for each output from byte `y` on.
 #[inline(always)]
 fn scatter<'a>(
-    op: &Conv,
-    phase: &Phase,
+    op: &Im2colConv,
+    phase: &ConvPhase,
     arena: Arena,
     (y, size): (usize, usize),
     pixels: Range<usize>,
@@ -243,7 +243,7 @@ struct Run {
 /// The inputs of so many output pixels: a row of a panel for each channel and tap, 0 where a tap lies outside the picture and
 /// behind the last pixel.
 #[inline(always)]
-fn gather<L: Lanes>(op: &Conv, phase: &Phase, x: &[f32], pixels: Range<usize>, to: &mut [f32]) {
+fn gather<L: Lanes>(op: &Im2colConv, phase: &ConvPhase, x: &[f32], pixels: Range<usize>, to: &mut [f32]) {
     let (width, [height, line]) = (panel::<L>(), op.input);
     let (plane, stride) = (height * line, phase.columns.stride);
     let taps = phase.rows.taps.len() * phase.columns.taps.len();
@@ -272,8 +272,8 @@ fn gather<L: Lanes>(op: &Conv, phase: &Phase, x: &[f32], pixels: Range<usize>, t
 /// What a tap reads for the pixels of a panel; returns how many runs there are, and how many inputs.
 #[inline(always)]
 fn runs_of(
-    op: &Conv,
-    phase: &Phase,
+    op: &Im2colConv,
+    phase: &ConvPhase,
     pixels: Range<usize>,
     (down, right): (isize, isize),
     runs: &mut [Run; 64],

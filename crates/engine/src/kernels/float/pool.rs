@@ -8,7 +8,7 @@ use crate::kernels::arena::Arena;
 use crate::kernels::grid::thread_share;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum PoolKind {
+pub enum FloatPoolKind {
     Max,
     Average,
 }
@@ -16,7 +16,7 @@ pub enum PoolKind {
 /// A pool over `[planes, H, W]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pool {
-    kind: PoolKind,
+    kind: FloatPoolKind,
     window: Window,
     planes: usize,
     /// Height and width of the input and of the output.
@@ -29,7 +29,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    pub fn new(kind: PoolKind, window: &Window, planes: usize, input: [usize; 2], output: [usize; 2]) -> Pool {
+    pub fn new(kind: FloatPoolKind, window: &Window, planes: usize, input: [usize; 2], output: [usize; 2]) -> Pool {
         let (stride, pad) = (window.stride[1], window.pads[1]);
         let span = |k: usize| {
             let right = k * window.dilation[1];
@@ -82,7 +82,7 @@ impl Loop for PoolRun<'_> {
             let (plane, row) = (index / rows, index % rows);
             let x = &self.x[plane * height * width..][..height * width];
             let y = self.arena.write::<f32>(self.y + index * columns * 4, columns);
-            if op.kind == PoolKind::Max {
+            if op.kind == FloatPoolKind::Max {
                 pool(op, x, row, joined, y, f32::NEG_INFINITY, greater);
             } else {
                 pool(op, x, row, joined, y, 0.0, |a, b| a + b);

@@ -2,37 +2,9 @@
 //!
 //! A tile of the result stays in registers for all of k: a vector of the right-hand row by each element of a left-hand column.
 
-use super::isa::{Lanes, Loop};
+use super::isa::{Lanes, Loop, ProductTile, Start};
 use crate::kernels::arena::Arena;
 use crate::kernels::grid::thread_share;
-
-/// What the sums of a tile begin with.
-#[derive(Clone, Copy)]
-pub enum Start {
-    Zero,
-    /// One number a row.
-    Rows(*const f32),
-    /// One number a column.
-    Columns(*const f32),
-}
-
-/// `rows` by `columns` of a product; steps are in floats.
-#[derive(Clone, Copy)]
-pub struct Tile {
-    pub a: *const f32,
-    /// From one row of `a` to the next; its terms lie one after the other.
-    pub a_row: usize,
-    pub b: *const f32,
-    /// From one row of `b` to the next.
-    pub b_row: usize,
-    pub k: usize,
-    pub start: Start,
-    pub y: *mut f32,
-    pub y_row: usize,
-    pub rows: usize,
-    /// At most a panel's.
-    pub columns: usize,
-}
 
 /// Floats of a panel: the columns that a tile computes at a time.
 #[inline(always)]
@@ -45,7 +17,7 @@ pub const fn panel<L: Lanes>() -> usize {
 /// # Safety
 /// Pointers must be valid for what the tile states, `b` and the bias of columns for whole vectors.
 #[inline(always)]
-pub unsafe fn rows<L: Lanes>(tile: Tile) {
+pub unsafe fn rows<L: Lanes>(tile: ProductTile) {
     let mut row = 0;
     while row < tile.rows {
         let here = (tile.rows - row).min(L::ROWS);
@@ -56,7 +28,7 @@ pub unsafe fn rows<L: Lanes>(tile: Tile) {
         };
         // SAFETY: within the tile.
         let (a, y) = unsafe { (tile.a.add(row * tile.a_row), tile.y.add(row * tile.y_row)) };
-        let part = Tile { a, y, start, rows: here, ..tile };
+        let part = ProductTile { a, y, start, rows: here, ..tile };
         // SAFETY: promised by the caller.
         unsafe {
             match tile.columns.div_ceil(L::COUNT) {
@@ -71,7 +43,7 @@ pub unsafe fn rows<L: Lanes>(tile: Tile) {
 
 /// The tile with as many rows as it has.
 #[inline(always)]
-unsafe fn by_rows<L: Lanes, const V: usize>(tile: &Tile) {
+unsafe fn by_rows<L: Lanes, const V: usize>(tile: &ProductTile) {
     // SAFETY: promised by the caller.
     unsafe {
         match tile.rows {
@@ -87,56 +59,6 @@ unsafe fn by_rows<L: Lanes, const V: usize>(tile: &Tile) {
             10 => L::tile::<10, V>(tile),
             11 => L::tile::<11, V>(tile),
             _ => L::tile::<12, V>(tile),
-        }
-    }
-}
-
-/// A tile of `R` rows and `V` vectors, `rows` and `columns` of them stored.
-///
-/// # Safety
-/// Pointers must be valid for what the tile states.
-#[inline(always)]
-pub unsafe fn sums<L: Lanes, const R: usize, const V: usize>(tile: &Tile) {
-    // More rows or vectors than a tile of this set has: never asked for, and not worth compiling.
-    if R > L::ROWS || V > L::VECTORS {
-        return;
-    }
-    let mut sum = [[L::splat(0.0); V]; R];
-    // SAFETY: promised by the caller.
-    unsafe {
-        for (r, sum) in sum.iter_mut().enumerate() {
-            for (v, sum) in sum.iter_mut().enumerate() {
-                *sum = match tile.start {
-                    Start::Zero => *sum,
-                    Start::Rows(bias) => L::splat(*bias.add(r)),
-                    Start::Columns(bias) => L::load(bias.add(v * L::COUNT)),
-                };
-            }
-        }
-        let mut b = tile.b;
-        for k in 0..tile.k {
-            let mut row = [L::splat(0.0); V];
-            for (v, row) in row.iter_mut().enumerate() {
-                *row = L::load(b.add(v * L::COUNT));
-            }
-            for (r, sum) in sum.iter_mut().enumerate() {
-                let a = L::splat(*tile.a.add(r * tile.a_row + k));
-                for (sum, &b) in sum.iter_mut().zip(&row) {
-                    *sum = a.mul_add(b, *sum);
-                }
-            }
-            b = b.wrapping_add(tile.b_row);
-        }
-        for (r, sum) in sum.iter().enumerate() {
-            let y = tile.y.add(r * tile.y_row);
-            for (v, &sum) in sum.iter().enumerate() {
-                let first = v * L::COUNT;
-                if first + L::COUNT <= tile.columns {
-                    sum.store(y.add(first));
-                } else if first < tile.columns {
-                    sum.store_first(y.add(first), tile.columns - first);
-                }
-            }
         }
     }
 }
@@ -235,7 +157,7 @@ impl Loop for MatMulRun<'_> {
                 let start =
                     if bias.is_empty() { Start::Zero } else { Start::Columns(bias[column..][..width].as_ptr()) };
                 let y = self.arena.at(self.y + ((batch * m + row) * n + column) * 4).cast();
-                let tile = Tile {
+                let tile = ProductTile {
                     a: a.as_ptr(),
                     a_row: k,
                     b: b.as_ptr(),

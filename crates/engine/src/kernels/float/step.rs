@@ -1,7 +1,7 @@
 //! A float op as a step of a plan.
 
 use super::binary::{Broadcast, Zip};
-use super::conv::{Conv, ConvRun};
+use super::conv::{ConvRun, Im2colConv};
 use super::depthwise::{Depthwise, DepthwiseRun};
 use super::normalize::{Normalize, NormalizeRun, ScaleShift, Softmax, SoftmaxRun};
 use super::pool::{Pool, PoolRun};
@@ -36,7 +36,7 @@ pub enum FloatKernel {
     Unary(Unary),
     Binary(Binary, Broadcast),
     MatMul(MatMul),
-    Conv(Conv),
+    Conv(Im2colConv),
     Depthwise(Depthwise),
     Pool(Pool),
     Bilinear(Bilinear),

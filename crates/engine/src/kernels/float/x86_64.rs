@@ -1,7 +1,6 @@
 //! Float loops with AVX2 and FMA, and with AVX-512.
 
-use super::isa::{Lanes, Loop, Plain};
-use super::product::{Tile, sums};
+use super::isa::{Lanes, Loop, PlainLanes, ProductTile, sums};
 use std::arch::x86_64::*;
 
 /// An instruction set that this CPU has.
@@ -34,7 +33,7 @@ impl Isa {
     /// Runs a loop that was compiled for this instruction set.
     pub fn run(self, work: impl Loop) {
         match self.0 {
-            Level::Plain => work.run::<Plain>(),
+            Level::Plain => work.run::<PlainLanes>(),
             // SAFETY: who made the value promised that the CPU has the features.
             Level::Avx2 => unsafe { avx2(work) },
             // SAFETY: as above.
@@ -93,10 +92,10 @@ impl Lanes for Eight {
     }
 
     #[inline(always)]
-    unsafe fn tile<const R: usize, const V: usize>(tile: &Tile) {
+    unsafe fn tile<const R: usize, const V: usize>(tile: &ProductTile) {
         #[target_feature(enable = "avx2,fma")]
         #[inline(never)]
-        unsafe fn eights<const R: usize, const V: usize>(tile: &Tile) {
+        unsafe fn eights<const R: usize, const V: usize>(tile: &ProductTile) {
             // SAFETY: promised by the caller.
             unsafe { sums::<Eight, R, V>(tile) }
         }
@@ -164,10 +163,10 @@ impl Lanes for Sixteen {
     }
 
     #[inline(always)]
-    unsafe fn tile<const R: usize, const V: usize>(tile: &Tile) {
+    unsafe fn tile<const R: usize, const V: usize>(tile: &ProductTile) {
         #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl")]
         #[inline(never)]
-        unsafe fn sixteens<const R: usize, const V: usize>(tile: &Tile) {
+        unsafe fn sixteens<const R: usize, const V: usize>(tile: &ProductTile) {
             // SAFETY: promised by the caller.
             unsafe { sums::<Sixteen, R, V>(tile) }
         }

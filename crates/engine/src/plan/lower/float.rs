@@ -3,10 +3,10 @@
 use super::Lowering;
 use crate::graph::{FloatConv, FloatLinear, FloatOp, Reduction, ValueId, Window, broadcast_strides, for_each_pair};
 use crate::kernels::float::binary::Broadcast;
-use crate::kernels::float::conv::{Axis, Conv, Phase};
+use crate::kernels::float::conv::{Axis, ConvPhase, Im2colConv};
 use crate::kernels::float::depthwise::Depthwise;
 use crate::kernels::float::normalize::{Normalize, Softmax};
-use crate::kernels::float::pool::{Pool, PoolKind};
+use crate::kernels::float::pool::{FloatPoolKind, Pool};
 use crate::kernels::float::product::{MatMul, pack};
 use crate::kernels::float::reduce::Reduce;
 use crate::kernels::float::resize::Bilinear;
@@ -42,8 +42,8 @@ impl Lowering {
             }
             FloatOp::ScaleShift => FloatKernel::ScaleShift(shape[2..].iter().product()),
             FloatOp::Reduce { kind, axes } => FloatKernel::Reduce(Reduce::new(*kind, &first, axes)),
-            FloatOp::MaxPool(window) => pool(PoolKind::Max, window, &first, &shape),
-            FloatOp::AveragePool(window) => pool(PoolKind::Average, window, &first, &shape),
+            FloatOp::MaxPool(window) => pool(FloatPoolKind::Max, window, &first, &shape),
+            FloatOp::AveragePool(window) => pool(FloatPoolKind::Average, window, &first, &shape),
             FloatOp::Bilinear(rows, columns) => {
                 let [planes, height, width] = planes(&first);
                 let (rows, columns) = (rows.clone(), columns.clone());
@@ -116,14 +116,14 @@ impl Lowering {
             transposed_phases(conv, output)
         } else {
             let axis = |i: usize| Axis::plain(output[i], kernel[i], stride[i], dilation[i], pads[i]);
-            vec![Phase { weights: Arc::clone(&conv.weights), rows: axis(0), columns: axis(1) }]
+            vec![ConvPhase { weights: Arc::clone(&conv.weights), rows: axis(0), columns: axis(1) }]
         };
-        FloatKernel::Conv(Conv { images, groups, inputs, outputs, input, output, bias, phases })
+        FloatKernel::Conv(Im2colConv { images, groups, inputs, outputs, input, output, bias, phases })
     }
 }
 
 /// The phases of a transposed convolution, each with the weights of its taps.
-fn transposed_phases(conv: &FloatConv, output: [usize; 2]) -> Vec<Phase> {
+fn transposed_phases(conv: &FloatConv, output: [usize; 2]) -> Vec<ConvPhase> {
     let FloatConv { kernel: [height, width], stride, dilation, pads, groups, inputs, .. } = *conv;
     let outputs = conv.outputs / groups;
     let axes = |i: usize| Axis::transposed(output[i], conv.kernel[i], stride[i], dilation[i], pads[i]);
@@ -139,7 +139,7 @@ fn transposed_phases(conv: &FloatConv, output: [usize; 2]) -> Vec<Phase> {
                     weights.extend(down.iter().flat_map(|&ky| right.iter().map(move |&kx| at(ky, kx))));
                 }
             }
-            phases.push(Phase { weights: weights.into(), rows: rows.clone(), columns: columns.clone() });
+            phases.push(ConvPhase { weights: weights.into(), rows: rows.clone(), columns: columns.clone() });
         }
     }
     phases
@@ -170,10 +170,10 @@ fn whole_panels(bias: &[f32], panel: usize) -> Vec<f32> {
 }
 
 /// A pool; the mean of a whole plane is a reduction.
-fn pool(kind: PoolKind, window: &Window, x: &[usize], y: &[usize]) -> FloatKernel {
+fn pool(kind: FloatPoolKind, window: &Window, x: &[usize], y: &[usize]) -> FloatKernel {
     let ([count, height, width], [_, rows, columns]) = (planes(x), planes(y));
     if window.kernel == [height, width] && [rows, columns] == [1, 1] && window.pads == [0; 4] {
-        let kind = if kind == PoolKind::Max { Reduction::Max } else { Reduction::Mean };
+        let kind = if kind == FloatPoolKind::Max { Reduction::Max } else { Reduction::Mean };
         return FloatKernel::Reduce(Reduce::new(kind, &[count, height * width], &[1]));
     }
     FloatKernel::Pool(Pool::new(kind, window, count, [height, width], [rows, columns]))
