@@ -24,11 +24,6 @@ pub struct ElementsMut<'a> {
     pub flip: u8,
 }
 
-/// Whether a kind is a float.
-pub fn is_float(kind: ElementKind) -> bool {
-    matches!(kind, ElementKind::F16 | ElementKind::F32 | ElementKind::F64)
-}
-
 impl Elements<'_> {
     fn at<const N: usize>(&self, i: usize) -> [u8; N] {
         let mut bytes = [0; N];
@@ -100,7 +95,7 @@ pub fn cast(x: Elements, mut y: ElementsMut) {
         for (y, x) in y.bytes.as_chunks_mut::<4>().0.iter_mut().zip(x.bytes.as_chunks::<4>().0) {
             *y = (i32::from_ne_bytes(*x) as f32).to_ne_bytes();
         }
-    } else if is_float(x.kind) {
+    } else if x.kind.is_float() {
         (0..count).for_each(|i| y.set_float(i, x.float(i)));
     } else {
         (0..count).for_each(|i| y.set_integer(i, x.integer(i)));
@@ -114,7 +109,7 @@ pub fn cast(x: Elements, mut y: ElementsMut) {
 pub fn run(op: &NumberOp, x: &[Elements], mut y: ElementsMut) -> Result<(), String> {
     let count: usize = y.shape.iter().product();
     match op {
-        NumberOp::Arithmetic(op) if is_float(y.kind) => {
+        NumberOp::Arithmetic(op) if y.kind.is_float() => {
             each_pair(x, &mut y, |y, i, j, k| y.set_float(i, float_arithmetic(*op, x[0].float(j), x[1].float(k))));
         }
         NumberOp::Arithmetic(op) => {
@@ -127,7 +122,7 @@ pub fn run(op: &NumberOp, x: &[Elements], mut y: ElementsMut) -> Result<(), Stri
                 return Err("a whole number is divided by 0".into());
             }
         }
-        NumberOp::Compare(op) if is_float(x[0].kind) => {
+        NumberOp::Compare(op) if x[0].kind.is_float() => {
             each_pair(x, &mut y, |y, i, j, k| y.set_integer(i, compare(*op, x[0].float(j), x[1].float(k)).into()));
         }
         NumberOp::Compare(op) => {
@@ -152,7 +147,7 @@ pub fn run(op: &NumberOp, x: &[Elements], mut y: ElementsMut) -> Result<(), Stri
         NumberOp::Absolute => (0..count).for_each(|i| y.set_integer(i, x[0].integer(i).wrapping_abs())),
         NumberOp::Negative => (0..count).for_each(|i| y.set_integer(i, x[0].integer(i).wrapping_neg())),
         NumberOp::BitNot => (0..count).for_each(|i| y.set_integer(i, !x[0].integer(i))),
-        NumberOp::Sign if is_float(x[0].kind) => (0..count).for_each(|i| {
+        NumberOp::Sign if x[0].kind.is_float() => (0..count).for_each(|i| {
             let value = x[0].float(i);
             y.set_float(i, if value == 0.0 || value.is_nan() { value } else { 1f32.copysign(value) });
         }),
@@ -166,7 +161,7 @@ pub fn run(op: &NumberOp, x: &[Elements], mut y: ElementsMut) -> Result<(), Stri
                 let mut best = 0;
                 for l in 1..length {
                     // A float that is none is never better, so the first of a row wins over those behind it.
-                    let order = if is_float(x[0].kind) {
+                    let order = if x[0].kind.is_float() {
                         x[0].float(at(l)).partial_cmp(&x[0].float(at(best)))
                     } else {
                         Some(x[0].integer(at(l)).cmp(&x[0].integer(at(best))))

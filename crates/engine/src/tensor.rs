@@ -24,6 +24,11 @@ pub enum ElementKind {
 }
 
 impl ElementKind {
+    /// Whether its elements are floats, of any precision.
+    pub fn is_float(self) -> bool {
+        matches!(self, ElementKind::F16 | ElementKind::F32 | ElementKind::F64)
+    }
+
     /// Bytes of one element.
     pub fn size(self) -> usize {
         match self {

@@ -6,7 +6,6 @@ use super::{
     Arithmetic, Cell, Graph, Movement, Node, NumberOp, Op, RecurrenceWeights, Recurrent, Weights, ZeroPoint, broadcast,
 };
 use crate::ElementKind;
-use crate::numbers::is_float;
 
 fn is_byte(kind: ElementKind) -> bool {
     matches!(kind, ElementKind::U8 | ElementKind::I8)
@@ -95,7 +94,7 @@ impl Graph {
             Op::Unary(_) => floats(0).and_then(|()| same_shape()),
             Op::Cast => needs(0, |_| true).and_then(|()| same_shape()),
             Op::Number(op) => {
-                let whole = |i: usize| needs(i, |kind| kind != Bool && !is_float(kind));
+                let whole = |i: usize| needs(i, |kind| kind != Bool && !kind.is_float());
                 let truth = |i: usize| needs(i, |kind| kind == Bool);
                 let numbers = |i: usize| needs(i, |kind| kind != Bool);
                 let gives = |fits: bool| match fits {

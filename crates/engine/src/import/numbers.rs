@@ -124,7 +124,7 @@ impl<'a> Importer<'a> {
         };
         // Of floats only the remainders are computed here.
         let remainder = matches!(arithmetic, Arithmetic::Modulo | Arithmetic::Remainder);
-        if node.input.len() != 2 || (!remainder && crate::numbers::is_float(of)) {
+        if node.input.len() != 2 || (!remainder && of.is_float()) {
             return Ok(Handled::No);
         }
         self.number_op(node, NumberOp::Arithmetic(arithmetic), 2, of)
@@ -168,7 +168,7 @@ impl<'a> Importer<'a> {
         };
         let shape = self.shape(&held);
         let rank = shape.len();
-        if crate::numbers::is_float(of) || of == ElementKind::Bool || rank > 8 {
+        if of.is_float() || of == ElementKind::Bool || rank > 8 {
             return Ok(Handled::No);
         }
         let axes = match self.axes(node, 1, rank)? {

@@ -4,7 +4,6 @@ use super::lazy::Expression;
 use super::onnx::{Attributes, integers, raw_bytes};
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::graph::{Movement, Op, ValueId};
-use crate::numbers::is_float;
 use tract_onnx::pb::NodeProto;
 
 /// The most that a tensor is padded with on one side.
@@ -88,7 +87,7 @@ impl<'a> Importer<'a> {
         let to: Vec<usize> = shape.iter().zip(pads).map(|(&dim, pads)| dim + pads[0] + pads[1]).collect();
         let before: Vec<usize> = pads.iter().map(|pads| pads[0]).collect();
         let given = self.input(node, 2)?;
-        if is_float(self.kind_held(held)?) {
+        if self.kind_held(held)?.is_float() {
             let value = match &given {
                 None => node.float("value", 0.0),
                 Some(given) => super::elementwise::number(given).ok_or("its value must be one constant number")?,

@@ -19,7 +19,6 @@ mod transposed;
 use super::graph::{Graph, Node, Op, RecurrenceWeights};
 use super::kernels::gather::{GatherStep, Rows};
 use super::kernels::{Kernels, arena::AlignedBytes};
-use super::numbers::is_float;
 use super::step::{ArenaTensor, CheckedStep, Step};
 use super::{EngineError, TensorInfo};
 use std::ops::Range;
@@ -198,7 +197,7 @@ fn domain(graph: &Graph, node: &Node) -> OpDomain {
     match node.op {
         Op::Island(_) => OpDomain::Island,
         _ if node.op.in_integers() && graph.macs(node) > 0 => OpDomain::Integers,
-        _ if values.any(|&id| is_float(graph.values[id].kind)) => OpDomain::Floats,
+        _ if values.any(|&id| graph.values[id].kind.is_float()) => OpDomain::Floats,
         _ => OpDomain::Integers,
     }
 }

@@ -267,7 +267,8 @@ fn pairs_are_broadcast() {
         (&[], &[]),
         (&[2, 1, 2, 1, 2, 1, 2, 3], &[1, 3, 1, 2, 1, 2, 1, 3]),
     ];
-    let ops: [(Binary, fn(f32, f32) -> f32); 8] = [
+    type Definition = fn(f32, f32) -> f32;
+    let ops: [(Binary, Definition); 8] = [
         (Binary::Add, |a, b| a + b),
         (Binary::Sub, |a, b| a - b),
         (Binary::Mul, |a, b| a * b),
@@ -514,7 +515,7 @@ fn normalisations_and_softmax() {
                 })
                 .collect();
             let op = || Op::Float(if log { FloatOp::LogSoftmax { axis } } else { FloatOp::Softmax { axis } });
-            let found = outputs(op, &[input.clone()], &shape);
+            let found = outputs(op, std::slice::from_ref(&input), &shape);
             checksum.add(&found);
             assert_near(&found, &expected, 3e-7, &format!("softmax {axis} {log}"));
         }
@@ -571,7 +572,7 @@ fn pools_cut_their_windows_at_the_border() {
             }
         }
         let (input, shape) = ((vec![n, c, h, w], x), [n, c, to[0], to[1]]);
-        let found = outputs(|| Op::Float(FloatOp::MaxPool(window.clone())), &[input.clone()], &shape);
+        let found = outputs(|| Op::Float(FloatOp::MaxPool(window.clone())), std::slice::from_ref(&input), &shape);
         assert_same(&found, &max, &format!("{window:?}"));
         let found = outputs(|| Op::Float(FloatOp::AveragePool(window.clone())), &[input], &shape);
         // Nine numbers at most, one after the other in `f32`.
