@@ -53,6 +53,8 @@ pub mod quality;
 mod quantizer;
 mod ranges;
 mod refinement;
+#[cfg(test)]
+mod reproducibility_tests;
 mod rounds;
 mod run;
 mod samples;
