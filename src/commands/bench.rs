@@ -172,7 +172,9 @@ impl Shares {
     fn of(plan: &lineside_engine::Plan, ms: &[f64]) -> Shares {
         let whole: f64 = ms.iter().sum();
         let share = |domain: OpDomain| {
-            let part: f64 = plan.ops().iter().zip(ms).filter(|(op, _)| op.domain == domain).map(|(_, ms)| ms).sum();
+            let of_domain = plan.ops().iter().zip(ms).filter(|(op, _)| op.domain == domain);
+            // From 0: the sum of none is -0 otherwise.
+            let part = of_domain.fold(0.0, |sum, (_, ms)| sum + ms);
             if whole > 0.0 { part / whole } else { 0.0 }
         };
         let [integers, floats, islands] = [OpDomain::Integers, OpDomain::Floats, OpDomain::Island].map(share);
