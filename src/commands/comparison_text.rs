@@ -42,6 +42,9 @@ pub(super) fn print_outputs(out: &mut impl Write, comparison: &Comparison) -> st
     }
     let shift = comparison.score_shift;
     let median = match shift.median {
+        Some(median) if median != 0.0 && !shift.beyond_chance => {
+            format!("{:.1} % of their spread (median; no more than chance explains)", 100.0 * median)
+        }
         Some(median) => format!("{:.1} % of their spread (median)", 100.0 * median),
         None => "an unknown part of their spread: they have none in so few samples".into(),
     };

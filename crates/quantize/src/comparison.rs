@@ -86,6 +86,9 @@ pub struct ScoreShift {
     /// The difference of the medians, as a part of the spread of the first: from its 5th to its 95th percentile. None where that has no
     /// spread, as of one sample.
     pub median: Option<f64>,
+    /// Whether more samples moved one way than chance explains (the sign test at 5 %): where not, a shift of the medians says only that
+    /// there are few samples, or that their scores are much alike.
+    pub beyond_chance: bool,
 }
 
 /// What is to be done.
@@ -116,7 +119,7 @@ impl Comparison {
     pub fn verdict(&self) -> (Verdict, Vec<String>) {
         let mut worse = Vec::new();
         let shift = self.score_shift.median.unwrap_or(0.0).abs();
-        if shift > SHIFT {
+        if shift > SHIFT && self.score_shift.beyond_chance {
             worse.push(format!(
                 "the scores moved by {:.1} % of their spread, more than {:.0} %",
                 100.0 * shift,
@@ -312,6 +315,10 @@ impl Places {
 }
 
 fn shift([mut a, mut b]: [Vec<f32>; 2]) -> ScoreShift {
+    let moved = |up: bool| a.iter().zip(&b).filter(|(a, b)| if up { b > a } else { b < a }).count() as f64;
+    let (up, down) = (moved(true), moved(false));
+    // Of n samples that move either way alike, the difference lies within 1.96 √n in 95 of 100 cases.
+    let beyond_chance = (up - down).abs() > 1.96 * (up + down).sqrt();
     a.sort_by(f32::total_cmp);
     b.sort_by(f32::total_cmp);
     let count = a.len().min(b.len()).max(1) as f64;
@@ -323,7 +330,7 @@ fn shift([mut a, mut b]: [Vec<f32>; 2]) -> ScoreShift {
     let spread = at(&a, 0.95) - at(&a, 0.05);
     let moved = at(&b, 0.5) - at(&a, 0.5);
     let part = if moved == 0.0 { Some(0.0) } else { (spread > 0.0).then(|| moved / spread) };
-    ScoreShift { kolmogorov_smirnov: distance, median: part }
+    ScoreShift { kolmogorov_smirnov: distance, median: part, beyond_chance }
 }
 
 /// Both are timed in turns, so that what else the machine does meets both.
@@ -381,6 +388,11 @@ mod tests {
         let moved = shift([scores.clone(), scores.iter().map(|score| score + 0.2).collect()]);
         assert!((moved.median.unwrap() - 0.2 / 0.9).abs() < 1e-6, "{moved:?}");
         assert!((moved.kolmogorov_smirnov - 0.198).abs() < 0.01, "{moved:?}");
+        assert!(moved.beyond_chance && !same.beyond_chance, "{moved:?}");
+        // Up and down by turns, as rounding does: whatever the medians of a few samples say, nothing has moved.
+        let by_turns = |(i, score): (usize, &f32)| score + if i % 2 == 0 { 0.2 } else { -0.2 };
+        let noisy = shift([scores.clone(), scores.iter().enumerate().map(by_turns).collect()]);
+        assert!(!noisy.beyond_chance, "{noisy:?}");
         // One sample, or samples of one score, have no spread that a shift could be a part of.
         assert_eq!(shift([vec![0.5], vec![0.7]]).median, None);
         assert_eq!(shift([vec![0.5; 9], vec![0.5; 9]]).median, Some(0.0));

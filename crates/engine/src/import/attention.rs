@@ -205,6 +205,7 @@ impl<'a> Importer<'a> {
         let pictures = allowed.offsets.len().max(allowed.lengths.len());
         let shape: Vec<usize> = if pictures == 1 { vec![queries, keys] } else { vec![batch, 1, queries, keys] };
         super::checked(&shape)?;
+        self.add_computed_bytes((shape.iter().product::<usize>() * size_of::<f32>()) as u64)?;
         let places = (0..pictures).flat_map(|b| (0..queries).flat_map(move |q| (0..keys).map(move |k| (b, q, k))));
         let number = |(b, q, k)| if allowed.holds(b, q, k) { 0f32 } else { f32::NEG_INFINITY };
         let bytes: Vec<u8> = places.flat_map(|place| number(place).to_ne_bytes()).collect();

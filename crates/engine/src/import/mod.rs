@@ -472,7 +472,11 @@ impl<'a> Importer<'a> {
 
     /// Counts bytes of a constant that is computed at load.
     pub fn add_computed(&mut self, constant: &tract_onnx::prelude::Tensor) -> Imported<()> {
-        let bytes = (constant.len() * constant.datum_type().size_of()) as u64;
+        self.add_computed_bytes((constant.len() * constant.datum_type().size_of()) as u64)
+    }
+
+    /// As [`Importer::add_computed`], before they are computed.
+    pub fn add_computed_bytes(&mut self, bytes: u64) -> Imported<()> {
         self.computed_bytes = self.computed_bytes.saturating_add(bytes);
         self.check_computed()
     }
@@ -524,11 +528,11 @@ impl<'a> Importer<'a> {
             }
         }
         let held = self.needed(node, 0)?;
-        let shape = self.shape(&held);
-        checked(&shape)?;
-        let kept = tract_onnx::prelude::Tensor::from_shape(&shape, &vec![true; shape.iter().product()]);
-        let kept = kept.map_err(|error| error.to_string())?;
-        if node.output.len() > 1 {
+        if node.output.get(1).is_some_and(|name| !name.is_empty()) {
+            let shape = self.shape(&held);
+            checked(&shape)?;
+            let kept = tract_onnx::prelude::Tensor::from_shape(&shape, &vec![true; shape.iter().product()]);
+            let kept = kept.map_err(|error| error.to_string())?;
             self.add_computed(&kept)?;
             self.give(node, 1, Binding::Constant(Arc::new(kept)));
         }
