@@ -148,6 +148,9 @@ fn pattern(kind: ElementKind, shape: &[usize]) -> Tensor {
         ElementKind::U8 => Tensor::new(shape, bytes.collect::<Vec<u8>>()),
         ElementKind::U16 => Tensor::new(shape, bytes.map(|byte| u16::from(byte) * 257).collect::<Vec<u16>>()),
         ElementKind::I16 => Tensor::new(shape, bytes.map(|byte| i16::from(byte) * 200).collect::<Vec<i16>>()),
+        ElementKind::U32 => Tensor::new(shape, bytes.map(|byte| u32::from(byte) << 20).collect::<Vec<u32>>()),
+        ElementKind::U64 => Tensor::new(shape, bytes.map(|byte| u64::from(byte) << 56).collect::<Vec<u64>>()),
+        ElementKind::F64 => Tensor::new(shape, bytes.map(|byte| f64::from(byte) / 50.0 - 2.5).collect::<Vec<f64>>()),
         ElementKind::F16 => {
             Tensor::new(shape, bytes.map(|byte| f16::from_f32(f32::from(byte) / 50.0 - 2.5)).collect::<Vec<f16>>())
         }
