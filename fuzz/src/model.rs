@@ -163,8 +163,12 @@ fn pattern(kind: ElementKind, shape: &[usize]) -> Tensor {
     tensor.expect("as many values as the shape has")
 }
 
-/// By bytes, because not a number is not equal to itself.
+/// By bytes, because not a number is not equal to itself. Which NaN it is may differ between kernel sets (docs/numerics.md).
 fn bytes_of(tensor: &Tensor) -> Vec<u8> {
+    if let Some(floats) = tensor.values::<f32>() {
+        let one_nan = |value: &f32| if value.is_nan() { f32::NAN } else { *value };
+        return floats.iter().flat_map(|value| one_nan(value).to_ne_bytes()).collect();
+    }
     let mut bytes = Vec::new();
     npy::write(&mut bytes, tensor).expect("a vector takes everything");
     bytes
