@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `model` | an ONNX file, and the plan for one input shape (feature `tract`) |
 //! | `import/` | from ONNX to the integer graph (feature `tract`) |
-//! | `tract` | all that runs through tract: single nodes, whole models, constants of the file (feature `tract`) |
+//! | `tract` | all that runs through tract: single nodes, constants of the file (feature `tract`) |
 //! | `external` | weights in files beside a model (feature `tract`) |
 //! | `stream` | a file for the parser, a piece at a time (feature `tract`) |
 //! | `peak` | what a kernel set reaches when nothing limits it |

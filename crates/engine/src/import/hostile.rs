@@ -217,7 +217,7 @@ fn any_one_number_changed() {
     }
 }
 
-/// A model without anything quantized, which tract runs as a whole.
+/// A model without anything quantized.
 fn float_only(nodes: Vec<NodeProto>, constants: Vec<TensorProto>) -> ModelProto {
     let mut model = model();
     graph(&mut model).node = vec![node("Relu", &["x"], "yf")];
