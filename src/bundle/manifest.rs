@@ -3,6 +3,9 @@
 use super::alignment::AlignmentSection;
 use super::batch::{NormalSection, NuisanceSection};
 use super::error::BundleError;
+use super::own_model::{
+    AnomalyMapSection, ClassifySection, EmbedSection, PreparationSection, ReconstructionSection, size_fault,
+};
 use super::region::RegionSection;
 use super::taught::TaughtSection;
 use super::tolerance::Tolerance;
@@ -40,6 +43,18 @@ pub struct Manifest {
     /// Present if `task = "super-resolution"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub super_resolution: Option<SuperResolutionSection>,
+    /// Present if `task = "classify"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classify: Option<ClassifySection>,
+    /// Present if `task = "anomaly-map"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anomaly_map: Option<AnomalyMapSection>,
+    /// Present if `task = "reconstruction"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconstruction: Option<ReconstructionSection>,
+    /// Present if `task = "embed"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embed: Option<EmbedSection>,
     /// Inputs with their expected outputs.
     #[serde(default)]
     pub golden: Vec<Golden>,
@@ -60,6 +75,29 @@ pub enum Task {
     SuperResolution,
     /// Feature extraction, for training other bundles.
     Backbone,
+    /// Which class does this frame show?
+    Classify,
+    /// As anomaly detection, by a network that gives a score or a map.
+    AnomalyMap,
+    /// As anomaly detection, by a network that gives back the picture of a normal part.
+    Reconstruction,
+    /// Which of some known parts does this frame show?
+    Embed,
+}
+
+impl Task {
+    /// Its name in manifests and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Task::Anomaly => "anomaly",
+            Task::SuperResolution => "super-resolution",
+            Task::Backbone => "backbone",
+            Task::Classify => "classify",
+            Task::AnomalyMap => "anomaly-map",
+            Task::Reconstruction => "reconstruction",
+            Task::Embed => "embed",
+        }
+    }
 }
 
 /// The input of a model.
@@ -74,6 +112,9 @@ pub struct InputSection {
     pub height: Option<usize>,
     /// The channels.
     pub channels: Channels,
+    /// How a frame becomes the input, for networks that people bring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preparation: Option<PreparationSection>,
 }
 
 /// The channels of a model's input.
@@ -82,8 +123,20 @@ pub struct InputSection {
 pub enum Channels {
     /// Red, green and blue planes.
     Rgb,
+    /// Blue, green and red planes: networks that were trained with OpenCV.
+    Bgr,
     /// One plane of BT.601 luma, full range.
     Luma,
+}
+
+impl Channels {
+    /// How many there are.
+    pub fn count(self) -> usize {
+        match self {
+            Channels::Rgb | Channels::Bgr => 3,
+            Channels::Luma => 1,
+        }
+    }
 }
 
 /// A model of normal frames, written by `lineside teach`.
@@ -284,6 +337,10 @@ impl Manifest {
         }
         let named = self.golden.iter().flat_map(|golden| golden.output.files().iter().chain([&golden.input]));
         let named = named.chain([&self.model]).chain(self.anomaly.iter().flat_map(AnomalySection::files));
+        let named = named.chain(self.classify.iter().flat_map(ClassifySection::files));
+        let named = named.chain(self.anomaly_map.iter().flat_map(AnomalyMapSection::files));
+        let named = named.chain(self.reconstruction.iter().flat_map(ReconstructionSection::files));
+        let named = named.chain(self.embed.iter().flat_map(EmbedSection::files));
         for name in named {
             if !self.files.contains_key(name) {
                 return Some(format!("[files] has no hash for \"{name}\""));
@@ -314,10 +371,28 @@ impl Manifest {
                 Some("task = \"backbone\": a section [anomaly] does not belong here".into())
             }
             Task::Backbone => match self.input {
-                InputSection { width: None, height: None, channels: Channels::Rgb } => None,
+                InputSection { width: None, height: None, channels: Channels::Rgb, preparation: None } => None,
                 _ => Some("task = \"backbone\" takes pictures of any size: [input] is channels = \"rgb\" alone".into()),
             },
+            Task::Classify => self.own_problem("classify", self.classify.as_ref().map(ClassifySection::fault)),
+            Task::AnomalyMap => {
+                self.own_problem("anomaly_map", self.anomaly_map.as_ref().map(AnomalyMapSection::fault))
+            }
+            Task::Reconstruction => {
+                self.own_problem("reconstruction", self.reconstruction.as_ref().map(ReconstructionSection::fault))
+            }
+            Task::Embed => self.own_problem("embed", self.embed.as_ref().map(EmbedSection::fault)),
         }
+    }
+
+    /// What is wrong with the manifest of a network that people bring; `fault`: what is wrong with its section, where there is one.
+    fn own_problem(&self, section: &str, fault: Option<Option<String>>) -> Option<String> {
+        let Some(fault) = fault else {
+            return Some(format!("task = \"{}\" needs a section [{section}]", self.task.name()));
+        };
+        let input = &self.input;
+        let preparation = input.preparation.as_ref().and_then(|section| section.fault(input.channels.count()));
+        fault.or_else(|| size_fault(input.width, input.height)).or(preparation)
     }
 }
 

@@ -9,6 +9,7 @@ mod folder;
 mod hash;
 mod kernels;
 mod manifest;
+mod own_model;
 mod region;
 mod swap;
 mod taught;
@@ -27,6 +28,10 @@ pub use kernels::load_model;
 pub use manifest::{
     AnomalySection, Channels, Combination, Golden, HeatSection, InputSection, Manifest, Method, Outputs, ScorerSection,
     SuperResolutionSection, Task,
+};
+pub use own_model::{
+    AnomalyMapSection, AxisOrder, ClassValues, ClassifySection, EmbedSection, Fit, PreparationSection,
+    ReconstructionSection,
 };
 pub use region::RegionSection;
 pub use swap::swap_into_place;

@@ -314,15 +314,14 @@ fn timed(session: &mut Session, runs: Option<u64>) -> anyhow::Result<Vec<f64>> {
 
 /// A bundle's own input, its first view, or a frame of 320×240 where it takes any size; a backbone takes multiples of 32.
 fn default_shape(manifest: &Manifest) -> Vec<usize> {
-    let channels = match manifest.input.channels {
-        bundle::Channels::Rgb => 3,
-        bundle::Channels::Luma => 1,
-    };
+    let channels = manifest.input.channels.count();
+    let is_nhwc = manifest.input.preparation.as_ref().is_some_and(|section| section.order == bundle::AxisOrder::Nhwc);
     let view = manifest.anomaly.as_ref().and_then(|anomaly| anomaly.views.first().copied());
     let (width, height) = match (view, manifest.task) {
         (Some(view), _) => (view.width, view.height),
         (None, Task::Backbone) => (320, 320),
         (None, _) => (320, 240),
     };
-    vec![1, channels, manifest.input.height.unwrap_or(height), manifest.input.width.unwrap_or(width)]
+    let (height, width) = (manifest.input.height.unwrap_or(height), manifest.input.width.unwrap_or(width));
+    if is_nhwc { vec![1, height, width, channels] } else { vec![1, channels, height, width] }
 }

@@ -18,18 +18,21 @@ pub fn run(arguments: &EvalArguments) -> anyhow::Result<ExitCode> {
     };
     let bundle = bundle::find(&name)?;
     match (bundle.manifest().task, &arguments.normal, &arguments.hr) {
-        (Task::Anomaly, Some(normal), None) => anomaly::run(&bundle, normal, arguments),
+        (
+            Task::Anomaly | Task::AnomalyMap | Task::Reconstruction | Task::Classify | Task::Embed,
+            Some(normal),
+            None,
+        ) => anomaly::run(&bundle, normal, arguments),
         (Task::SuperResolution, None, Some(hr)) => super_resolution::run(bundle, hr, arguments),
-        (Task::Anomaly, ..) => Err(WrongArguments(
-            "this bundle is for anomaly detection: --normal DIR is needed, and --defect DIR for pictures with defects"
-                .into(),
-        )
-        .into()),
         (Task::SuperResolution, ..) => {
             Err(WrongArguments("this bundle is for super-resolution: --hr DIR is needed".into()).into())
         }
         (Task::Backbone, ..) => Err(WrongArguments(
             "this bundle is a backbone, which has no task of its own: use a bundle that was trained with it".into(),
+        )
+        .into()),
+        _ => Err(WrongArguments(
+            "this bundle judges frames: --normal DIR is needed, and --defect DIR for pictures with defects".into(),
         )
         .into()),
     }
