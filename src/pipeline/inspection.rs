@@ -188,7 +188,7 @@ impl<'a> InspectionThread<'a> {
                     let cause = match error {
                         TaskError::Picture(_) | TaskError::TooSmall { .. } | TaskError::Unfound => Cause::Frame,
                         TaskError::OtherSize(_) => Cause::FrameSize,
-                        TaskError::Bundle(_) | TaskError::Engine(_) => Cause::Bundle,
+                        TaskError::Bundle(_) | TaskError::Engine(_) | TaskError::Output(_) => Cause::Bundle,
                     };
                     Message::InspectionFailed { report, cause, reason: error.to_string() }
                 }

@@ -22,6 +22,9 @@ pub enum TaskError {
     /// The part is nowhere in the frame, where it had to be.
     #[error("the part was not found in it")]
     Unfound,
+    /// The network gave something on the frame of which no verdict can be made.
+    #[error("{0}")]
+    Output(String),
     /// The frame is too small to be inspected.
     #[error("{width}x{height} is too small: at least {min} pixels per side are needed")]
     TooSmall {

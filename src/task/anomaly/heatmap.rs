@@ -1,6 +1,9 @@
 //! From distances on the feature grid to heat, and to regions in frame coordinates. All in integers.
 
-use lineside_picture::Rect;
+use lineside_picture::{Layout, Picture, Rect};
+
+/// The distance at which the heat is a half, where distances are relative to each cell's own reference.
+pub const HALF_HEAT: u32 = 4096;
 
 /// A connected group of cells with high heat.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,6 +23,32 @@ pub fn score(distance: u32, half: u32) -> f64 {
 pub fn heat(distance: u32, half: u32) -> u8 {
     let (distance, sum) = (u64::from(distance), u64::from(distance) + u64::from(half));
     ((255 * distance + sum / 2) / sum) as u8
+}
+
+/// Draws the relative distances of all cells as heat; returns the hottest cell and its distance. `first`: the cell that counts as hottest
+/// where none is hot.
+pub fn draw(grid: &Grid, relative: &[u32], first: usize, picture: &mut Picture) -> (usize, u32) {
+    picture.reshape(Layout::Grey, grid.width, grid.height);
+    let mut hottest = (first, 0);
+    for (cell, (&distance, pixel)) in relative.iter().zip(picture.data_mut()).enumerate() {
+        *pixel = heat(distance, HALF_HEAT);
+        if distance > hottest.1 {
+            hottest = (cell, distance);
+        }
+    }
+    hottest
+}
+
+/// The regions of a frame that counts as a defect, of the relative distances of its cells: it has one even where no cell is hot.
+pub fn regions_of_defect(
+    grid: &Grid,
+    relative: &[u32],
+    hottest: u32,
+    scratch: &mut Scratch,
+    regions: &mut Vec<Region>,
+) {
+    let min = if hottest > HALF_HEAT { HALF_HEAT.max(hottest / 2) } else { hottest.max(1) };
+    find_regions(grid, relative, min, HALF_HEAT, scratch, regions);
 }
 
 /// Groups the cells whose distance is at least `min` (4-neighbours) into `regions`, highest score first.

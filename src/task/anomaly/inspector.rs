@@ -3,7 +3,7 @@
 use super::alignment::Aligner;
 use super::calibration::{Calibration, SeverityScale};
 use super::cells::Cells;
-use super::heatmap::{Grid, Scratch, find_regions, heat};
+use super::heatmap::{Grid, HALF_HEAT, Scratch, draw, regions_of_defect};
 use super::image_stats::{ImageStats, ImageStatsMeter};
 use super::nuisance::Nuisance;
 use super::placement::Placement;
@@ -13,15 +13,12 @@ use super::region::RegionOfInterest;
 use super::scorer::{Ensemble, Features, Matrix, Scorer, build_scorer};
 use super::verdict::Verdict;
 use super::view::{self, Layer, MIN_SIDE, View};
-use crate::bundle::{Bundle, BundleError, Method, Task, TaughtSection, ViewSize};
+use crate::bundle::{Bundle, Method, Task, TaughtSection, ViewSize};
 use crate::task::error::TaskError;
-use lineside_engine::{Model, Plan, npy};
+use lineside_engine::{Model, Plan};
 use lineside_picture::{Layout, Picture, Rect};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// The distance at which the heat is a half, relative to each cell's own reference.
-const HALF_HEAT: u32 = 4096;
 
 /// Inspects frames by one bundle.
 pub struct Inspector {
@@ -119,7 +116,7 @@ impl Inspector {
         };
         let (mut sum, mut needs) = (Ensemble::new(section.combination), vec![Needs::default(); views.len()]);
         for part in &section.scorer {
-            let matrix = matrix(bundle, &part.statistics)?;
+            let matrix = Matrix::of_bundle(bundle, &part.statistics)?;
             let scorer = build_scorer(part, views[part.view].layers(), &matrix);
             let scorer = scorer.map_err(|problem| bundle.blame(&part.statistics, problem))?;
             let needs = &mut needs[part.view];
@@ -141,7 +138,7 @@ impl Inspector {
         if sum.scorers().nth(section.heat.scorer).is_none_or(|scorer| scorer.distances().is_none()) {
             return Err(bundle.blame("bundle.toml", "anomaly.heat.scorer is not a patch-level scorer").into());
         }
-        let half = matrix(bundle, &section.heat.half_distances)?.values;
+        let half = Matrix::of_bundle(bundle, &section.heat.half_distances)?.values;
         let heat_scorer = &section.scorer[section.heat.scorer];
         let (width, height) = features.cells[heat_scorer.view].grid();
         if half.len() != width * height || !half.iter().all(|half| *half > 0.0) {
@@ -166,11 +163,11 @@ impl Inspector {
         }
         let nuisance = section.nuisance.as_ref().map(|part| {
             let values = pooled_len(views[part.view].layers());
-            let nuisance = Nuisance::from_matrix(&matrix(bundle, &part.directions)?, values);
+            let nuisance = Nuisance::from_matrix(&Matrix::of_bundle(bundle, &part.directions)?, values);
             nuisance.map(|nuisance| (part.view, nuisance)).map_err(|problem| bundle.blame(&part.directions, problem))
         });
         let nuisance = nuisance.transpose()?;
-        let calibration = Calibration::from_matrix(&matrix(bundle, &section.calibration)?);
+        let calibration = Calibration::from_matrix(&Matrix::of_bundle(bundle, &section.calibration)?);
         let calibration = calibration.map_err(|problem| bundle.blame(&section.calibration, problem))?;
         let threshold = threshold.unwrap_or(section.threshold);
         Ok(Inspector {
@@ -399,19 +396,13 @@ impl Inspector {
         let grid = Grid { width, height, area: self.region.as_ref().map_or(whole, |region| region.area()) };
         verdict.inspected.clone_from(&self.region);
         verdict.placement = self.judged;
-        verdict.heat.reshape(Layout::Grey, width, height);
-        let mut hottest = (self.is_inspected.iter().position(|inspected| *inspected).unwrap_or(0), 0);
-        let pixels = verdict.heat.data_mut().iter_mut();
+        verdict.recognition = None;
         let references = self.half.iter().zip(&self.is_inspected);
-        for (cell, ((&distance, (half, &is_inspected)), (relative, pixel))) in
-            distances.iter().zip(references).zip(self.relative.iter_mut().zip(pixels)).enumerate()
-        {
+        for ((&distance, (half, &is_inspected)), relative) in distances.iter().zip(references).zip(&mut self.relative) {
             *relative = if is_inspected { (distance as f32 / half * HALF_HEAT as f32) as u32 } else { 0 };
-            *pixel = heat(*relative, HALF_HEAT);
-            if *relative > hottest.1 {
-                hottest = (cell, *relative);
-            }
         }
+        let first = self.is_inspected.iter().position(|inspected| *inspected).unwrap_or(0);
+        let hottest = draw(&grid, &self.relative, first, &mut verdict.heat);
         verdict.score = self.score;
         verdict.severity = self.severity;
         verdict.sum = self.sum_of_scores;
@@ -423,9 +414,7 @@ impl Inspector {
         verdict.peak = grid.centre(hottest.0);
         verdict.regions.clear();
         if verdict.defect {
-            // A frame that is a defect by the sum of all scorers has a region, even where the heatmap's scorer finds no high heat.
-            let min = if hottest.1 > HALF_HEAT { HALF_HEAT.max(hottest.1 / 2) } else { hottest.1.max(1) };
-            find_regions(&grid, &self.relative, min, HALF_HEAT, &mut self.scratch, &mut verdict.regions);
+            regions_of_defect(&grid, &self.relative, hottest.1, &mut self.scratch, &mut verdict.regions);
         }
         if let Some(placement) = &self.judged {
             verdict.peak = placement.point(verdict.peak, frame_size);
@@ -440,14 +429,5 @@ impl Inspector {
         verdict.score = verdict.score.max(self.threshold);
         verdict.severity = verdict.severity.max(1.0);
         verdict.sum = verdict.sum.max(self.calibration.sum_at(self.threshold));
-    }
-}
-
-/// Reads a matrix of floats.
-fn matrix(bundle: &Bundle, name: &str) -> Result<Matrix, BundleError> {
-    let tensor = npy::read(&bundle.read(name)?).map_err(|e| bundle.blame(name, e))?;
-    match (tensor.values::<f32>(), tensor.shape()) {
-        (Some(values), &[_, columns]) if columns > 0 => Ok(Matrix { columns, values: values.to_vec() }),
-        _ => Err(bundle.blame(name, format!("holds {tensor}: expected a matrix of f32"))),
     }
 }

@@ -35,12 +35,15 @@ mod view;
 
 pub use alignment::{Aligner, AlignmentError, AlignmentReport, Mark, learn_alignment, would_align};
 pub use baseline::{Baseline, ImageStatsBaseline};
+pub use calibration::{Calibration, SeverityScale};
 pub use heatmap::Region;
-pub use image_stats::ImageStats;
+pub(super) use heatmap::{Grid, HALF_HEAT, Scratch, draw, regions_of_defect};
+pub use image_stats::{ImageStats, ImageStatsMeter};
 pub use inspector::Inspector;
 pub use metrics::{auroc, bootstrap_interval, f1, recall_at};
 pub use normal_frames::NormalFrames;
 pub use pixel_metrics::PixelMetrics;
 pub use placement::Placement;
 pub use region::{RegionError, RegionOfInterest, RegionShape, RegionSpec};
+pub use scorer::Matrix;
 pub use verdict::Verdict;

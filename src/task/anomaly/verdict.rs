@@ -3,6 +3,7 @@
 use super::heatmap::Region;
 use super::placement::Placement;
 use super::region::RegionOfInterest;
+use crate::task::recognition::Recognition;
 use lineside_picture::{Filter, Layout, Picture, PictureError, Rect, Resizer};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub struct Verdict {
     /// Where the part lies: heat and what was inspected are those of the frame with the part in its place, all other places those of the
     /// frame as it came. `None` where no part is looked for.
     pub placement: Option<Placement>,
+    /// What the frame was recognised as, by a task that knows names.
+    pub recognition: Option<Recognition>,
 }
 
 impl Verdict {
@@ -96,8 +99,9 @@ impl Verdict {
 
     /// SHA-256 of the verdict, hexadecimal: equal if and only if two verdicts are equal to the last bit. Hashed are, as 64-bit values
     /// in little endian, score, threshold, `defect`, the peak's x and y, the number of regions, x, y, width, height and score of each,
-    /// width and height of the heat, and then its bytes; where a part is looked for, the four numbers of its place, or one 0. Severity
-    /// and sum follow the score, and what is inspected the bundle: they are not hashed.
+    /// width and height of the heat, and then its bytes; where a part is looked for, the four numbers of its place, or one 0; where the
+    /// frame is recognised, whether it is unknown, and index and share of the best name. Severity and sum follow the score, and what is
+    /// inspected the bundle: they are not hashed.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         let mut number = |bits: u64| hash.update(bits.to_le_bytes());
@@ -118,6 +122,12 @@ impl Verdict {
             None => {}
             Some(Placement::Unfound) => hash.update(0u64.to_le_bytes()),
             Some(Placement::At(map)) => map.bits().iter().for_each(|bits| hash.update(bits.to_le_bytes())),
+        }
+        if let Some(recognition) = &self.recognition {
+            let (best, share) = recognition.best();
+            for bits in [u64::from(recognition.is_unknown), best as u64, share.to_bits()] {
+                hash.update(bits.to_le_bytes());
+            }
         }
         crate::bundle::hexadecimal(&hash.finalize())
     }
@@ -143,12 +153,19 @@ mod tests {
             heat,
             inspected: None,
             placement: None,
+            recognition: None,
         }
+    }
+
+    fn recognised(share: f64) -> Recognition {
+        let mut recognition = Recognition::new(&["bolt".to_string()].into());
+        recognition.offer(0, share);
+        recognition
     }
 
     #[test]
     fn every_bit_of_a_verdict_counts() {
-        let changes: [fn(&mut Verdict); 11] = [
+        let changes: [fn(&mut Verdict); 13] = [
             |v| v.score = f64::from_bits(v.score.to_bits() + 1),
             |v| v.threshold = 0.25,
             |v| v.defect = false,
@@ -160,6 +177,8 @@ mod tests {
             |v| v.heat = Picture::from_data(Layout::Grey, 1, 2, vec![7, 9]).unwrap(),
             |v| v.placement = Some(Placement::Unfound),
             |v| v.placement = Some(Placement::At(Similarity::IDENTITY)),
+            |v| v.recognition = Some(recognised(0.5)),
+            |v| v.recognition = Some(recognised(0.5f64.next_up())),
         ];
         let same = verdict().fingerprint();
         assert_eq!(same, verdict().fingerprint());

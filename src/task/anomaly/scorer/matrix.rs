@@ -1,5 +1,8 @@
 //! The form in which a bundle stores statistics.
 
+use crate::bundle::{Bundle, BundleError};
+use lineside_engine::npy;
+
 /// A matrix of statistics `[rows, columns]`.
 pub struct Matrix {
     /// Length of a row.
@@ -12,6 +15,18 @@ impl Matrix {
     /// A matrix of rows of the same length.
     pub fn from_rows<'a>(columns: usize, rows: impl IntoIterator<Item = &'a [f32]>) -> Matrix {
         Matrix { columns, values: rows.into_iter().flatten().copied().collect() }
+    }
+
+    /// A file of a bundle.
+    ///
+    /// # Errors
+    /// [`BundleError::Bad`] where it cannot be read or is no matrix of `f32`.
+    pub fn of_bundle(bundle: &Bundle, name: &str) -> Result<Matrix, BundleError> {
+        let tensor = npy::read(&bundle.read(name)?).map_err(|error| bundle.blame(name, error))?;
+        match (tensor.values::<f32>(), tensor.shape()) {
+            (Some(values), &[_, columns]) if columns > 0 => Ok(Matrix { columns, values: values.to_vec() }),
+            _ => Err(bundle.blame(name, format!("holds {tensor}: expected a matrix of f32"))),
+        }
     }
 
     /// The rows.

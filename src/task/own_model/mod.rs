@@ -1,0 +1,28 @@
+//! Networks that people bring, as judges of frames: a classifier, an anomaly model that gives a map, an autoencoder, a network whose
+//! vectors tell parts apart.
+//!
+//! ```text
+//! frame -- preparation (crop, resize, channels, scale) -- network --+-- classes    --> the likeliest --------------+
+//!                                                                   +-- score, map --> value, cells --+            |
+//!                                                                   +-- picture    --> residual ------+-- scale --+--> verdict
+//!                                                                   +-- vector     --> nearest part --+
+//! ```
+//!
+//! What a network gives is a *value* in a unit of its own. The distribution of values of normal frames, which the bundle holds, makes of
+//! it the score and the severity that all verdicts have ([`Scale`]).
+
+mod anomaly_map;
+mod classifier;
+mod matcher;
+mod network;
+mod own_model;
+mod residual;
+mod scale;
+
+pub use anomaly_map::MapReader;
+pub use classifier::{Classified, Classifier};
+pub use matcher::{Matched, Matcher};
+pub use network::Network;
+pub use own_model::OwnModel;
+pub use residual::Residual;
+pub use scale::Scale;
