@@ -13,7 +13,7 @@
 //! | [`field`] | what a running line measures: times, scores, brightness, drift; and `replay` of its records |
 //! | [`source`] | where frames come from: camera, folder, test pattern |
 //! | [`sink`] | where verdicts go: GPIO lines, records, pictures, a broker |
-//! | [`task`] | what is asked of a frame: anomaly detection, super-resolution |
+//! | [`task`] | what is asked of a frame: anomaly detection, own networks, several of them in order, super-resolution |
 //! | [`telemetry`] | records, faults that begin and end, log lines and their limits |
 //! | [`bundle`] | a model with all that it needs: manifest, hashes, golden vectors |
 //! | [`board`] | what the board has: GPIO lines, temperature sensors, permissions |

@@ -98,6 +98,11 @@ impl Task {
             Task::Embed => "embed",
         }
     }
+
+    /// Whether frames are judged by it.
+    pub fn judges_frames(self) -> bool {
+        !matches!(self, Task::SuperResolution | Task::Backbone)
+    }
 }
 
 /// The input of a model.

@@ -4,7 +4,7 @@ use super::{WrongArguments, percentile};
 use crate::bundle::{self, Manifest, Task};
 use crate::escape::one_line;
 use crate::files;
-use crate::task::anomaly::Inspector;
+use crate::task::Judge;
 use crate::task::super_resolution::Enlarger;
 use anyhow::Context;
 use lineside_engine::{Model, OpDomain, Session, measured_peak};
@@ -234,26 +234,26 @@ struct Verdicts {
     size: (usize, usize),
     /// From a frame to its verdict.
     whole: f64,
-    /// What the backbone takes of it, over all views.
+    /// What the networks take of it, over all views.
     views: f64,
 }
 
-/// Times verdicts where the model is a bundle for anomaly detection.
+/// Times verdicts where the model is a bundle that judges frames.
 fn verdict(arguments: &BenchArguments) -> anyhow::Result<Option<Verdicts>> {
     if Path::new(&arguments.model).is_file() {
         return Ok(None);
     }
     let bundle = bundle::find(&arguments.model)?;
-    if bundle.manifest().task != Task::Anomaly {
+    if !bundle.manifest().task.judges_frames() {
         return Ok(None);
     }
-    let mut inspector = Inspector::with_threads(&bundle, None, arguments.threads as usize)?;
+    let mut judge = Judge::new(&bundle, None, arguments.threads as usize)?;
     let taught = bundle.manifest().anomaly.as_ref().and_then(|section| section.taught.as_ref()?.size.first());
     let size = taught.map_or((640, 480), |size| (size.width, size.height));
-    let size = inspector.frame_size().unwrap_or(size);
+    let size = judge.frame_size().unwrap_or(size);
     let mut frame = Picture::new(Layout::Rgb, size.0, size.1);
     frame.data_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * i / 7 % 251) as u8);
-    if let Some(aligner) = inspector.aligner() {
+    if let Some(aligner) = judge.aligner() {
         aligner.draw_mark(&mut frame);
     }
     let (mut whole, mut views, mut answer) = (Vec::new(), Vec::new(), Default::default());
@@ -263,8 +263,8 @@ fn verdict(arguments: &BenchArguments) -> anyhow::Result<Option<Verdicts>> {
         None => whole.len() < 5 || started.elapsed() < Duration::from_secs(2),
     } {
         let start = Instant::now();
-        inspector.prepare(&frame)?;
-        let spent = inspector.judge_timed(size, &mut answer)?;
+        judge.prepare(&frame)?;
+        let spent = judge.judge(size, &mut answer)?;
         whole.push(start.elapsed().as_secs_f64() * 1e3);
         views.push(spent.as_secs_f64() * 1e3);
     }

@@ -34,6 +34,7 @@ pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<
             "heat": plan.heat,
             "status_page": page,
             "bundles": plan.bundles,
+            "tasks": plan.tasks,
             "region": plan.region,
             "alignment": plan.alignment,
             "tolerance": plan.tolerance,
@@ -59,6 +60,9 @@ pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<
     writeln!(out, "page     {}", one_line(&page))?;
     for bundle in &plan.bundles {
         writeln!(out, "bundle   {}", one_line(bundle))?;
+    }
+    for task in &plan.tasks {
+        writeln!(out, "task     {}", one_line(task))?;
     }
     if let Some(region) = &plan.region {
         writeln!(out, "region   {region}")?;

@@ -44,6 +44,7 @@ Examples:
 pub(super) const EVAL: &str = "\
 Examples:
   lineside eval parts --normal test/good --defect test/bad --sheet closest.png
+  lineside eval part-types --classes test/
   lineside eval superres --hr Set5 --scale 3";
 
 pub(super) const UPSCALE: &str = "\

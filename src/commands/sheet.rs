@@ -2,7 +2,8 @@
 
 use super::picture_reader::PictureReader;
 use crate::sink::{annotated, write_png_durably};
-use crate::task::anomaly::{Inspector, Verdict};
+use crate::task::Judge;
+use crate::task::anomaly::Verdict;
 use anyhow::Context;
 use lineside_picture::{Picture, Resizer, side_by_side, stacked};
 use std::path::Path;
@@ -15,7 +16,7 @@ const WIDTH: usize = 240;
 pub fn write(
     path: &Path,
     reader: &mut PictureReader,
-    inspector: &mut Inspector,
+    judge: &mut Judge,
     pictures: &[(&Path, String)],
 ) -> anyhow::Result<()> {
     let mut small = Vec::new();
@@ -24,7 +25,7 @@ pub fn write(
         let named = || file.display().to_string();
         reader.read(file, &mut picture)?;
         let size = (picture.width(), picture.height());
-        inspector.prepare(&picture).and_then(|()| inspector.judge(size, &mut verdict)).with_context(named)?;
+        judge.prepare(&picture).and_then(|()| judge.judge(size, &mut verdict)).with_context(named)?;
         let seen = annotated(&picture, &verdict).with_context(named)?;
         let height = (seen.height() * WIDTH).div_ceil(seen.width()).clamp(1, 2 * WIDTH);
         let mut reduced = Picture::default();

@@ -13,6 +13,7 @@ mod region;
 mod secrets;
 mod starter;
 mod status_page;
+mod task;
 mod view;
 mod words;
 
@@ -30,6 +31,7 @@ pub use presets::{
 pub use process::{LumaRange, ProcessConfig, ProcessFormat};
 pub use starter::{Starter, StarterCamera};
 pub use status_page::StatusPageConfig;
+pub use task::TaskConfig;
 pub use view::ViewConfig;
 
 use crate::task::anomaly::RegionShape;
@@ -52,6 +54,9 @@ pub struct Config {
     /// Anomaly detection.
     #[serde(default)]
     pub anomaly: AnomalyConfig,
+    /// Several tasks on one frame; `[anomaly]` is the short form of one.
+    #[serde(default)]
+    pub task: Vec<TaskConfig>,
     /// Super-resolution of the spot.
     #[serde(default)]
     pub super_resolution: SuperResolutionConfig,
@@ -146,8 +151,8 @@ const MAX_THREADS: usize = 4;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct AnomalyConfig {
-    /// A bundle's name or folder.
-    pub bundle: String,
+    /// The name or folder of a bundle that judges frames; absent: the demo's.
+    pub bundle: Option<Spanned<String>>,
     /// Replaces the bundle's threshold, 0..1.
     pub threshold: Option<Spanned<f64>>,
     /// How many of 1000 normal frames may raise an alarm; sets the threshold. A score is the share of normal frames that score
@@ -215,6 +220,11 @@ impl EngineConfig {
 }
 
 impl AnomalyConfig {
+    /// The name or folder of its bundle.
+    pub fn bundle(&self) -> &str {
+        self.bundle.as_ref().map_or("inspect-demo", |bundle| bundle.get_ref())
+    }
+
     /// The threshold that replaces the bundle's, where there is one.
     pub fn wanted_threshold(&self) -> Option<f64> {
         let rate = self.false_alarms.as_ref().map(|rate| 1.0 - rate.get_ref() / 1000.0);
@@ -243,7 +253,7 @@ impl Default for BudgetConfig {
 impl Default for AnomalyConfig {
     fn default() -> Self {
         AnomalyConfig {
-            bundle: "inspect-demo".into(),
+            bundle: None,
             threshold: None,
             false_alarms: None,
             region: None,
@@ -340,6 +350,7 @@ impl Config {
             budget: BudgetConfig::default(),
             source: Source::Folder(FolderConfig::once(frames, 0.1)),
             anomaly: AnomalyConfig::default(),
+            task: Vec::new(),
             super_resolution: SuperResolutionConfig::default(),
             output: OutputConfig::default(),
             engine: EngineConfig::default(),
@@ -408,6 +419,7 @@ impl Config {
                 check_bytes(keep_free, "output.keep_free", ByteSize::kib(64), ByteSize::pib(1))
             })
             .or_else(|| check_range(&self.output.normal_every, "output.normal_every", 0, 1_000_000_000))
+            .or_else(|| self.task_problem())
             .or_else(|| self.line_problem())
             .or_else(|| self.heat_problem())
             .or_else(|| self.page_problem())
@@ -437,8 +449,13 @@ fn check_bytes(value: &Spanned<ByteSize>, key: &str, low: ByteSize, high: ByteSi
 }
 
 impl Origin {
+    /// The number of the line with this byte.
+    fn line_of(&self, start: usize) -> usize {
+        1 + self.ends.partition_point(|end| *end < start)
+    }
+
     fn error_at(&self, start: usize, problem: String) -> ConfigError {
-        let line = 1 + self.ends.partition_point(|end| *end < start);
+        let line = self.line_of(start);
         // In one line: names in the file may hold line ends.
         let problem = problem.replace(char::is_control, "\u{fffd}");
         ConfigError { place: format!("{}:{line}", self.path.display()), problem }

@@ -6,7 +6,7 @@ use crate::memory::{Bill, heap_use};
 use crate::pipeline;
 use crate::source::camera;
 use crate::source::process::{READER_BYTES, StreamMode};
-use crate::task::anomaly::Inspector;
+use crate::task::Judge;
 use crate::task::super_resolution::When;
 use crate::threads::OUTPUT_STACK;
 use lineside_engine::{MemoryUsage, Plan};
@@ -27,24 +27,24 @@ pub(super) fn add_program(bill: &mut Bill) {
     bill.add("program", std::env::current_exe().and_then(std::fs::metadata).map_or(0, |file| file.len()));
 }
 
-/// An inspector with its bundle's name, whose views run on so many threads.
-pub(super) fn add_inspector(bill: &mut Bill, name: &str, inspector: &Inspector, threads: usize) {
-    let sum = |bytes: fn(MemoryUsage) -> u64| inspector.plans().map(|plan| bytes(plan.memory())).sum::<u64>();
+/// Who judges by a bundle of this name, with networks that run on so many threads.
+pub(super) fn add_judge(bill: &mut Bill, name: &str, judge: &Judge, threads: usize) {
+    let sum = |bytes: fn(MemoryUsage) -> u64| judge.plans().map(|plan| bytes(plan.memory())).sum::<u64>();
     bill.add(format!("{name} weights"), sum(|memory| memory.weights_bytes));
-    bill.add(format!("{name} statistics"), inspector.statistics_bytes() as u64);
+    bill.add(format!("{name} statistics"), judge.statistics_bytes() as u64);
     bill.add(format!("{name} arena"), sum(|memory| memory.arena_bytes));
     if threads > 1 {
         let others = threads as u64 - 1;
-        let stacks = inspector.plans().count() as u64 * others * ENGINE_STACK;
+        let stacks = judge.plans().count() as u64 * others * ENGINE_STACK;
         bill.add(format!("{name} threads"), stacks + others * sum(|memory| memory.thread_bytes));
     }
-    if let Some(region) = inspector.region() {
+    if let Some(region) = judge.region() {
         bill.add(format!("{name} region"), region.bytes() as u64);
     }
-    if let Some(aligner) = inspector.aligner() {
+    if let Some(aligner) = judge.aligner() {
         // Without a region the whole frame is brought into place.
         let (width, height) = aligner.frame_size();
-        let frame = if inspector.region().is_none() { width * height * FRAME_BYTES } else { 0 };
+        let frame = if judge.region().is_none() { width * height * FRAME_BYTES } else { 0 };
         bill.add(format!("{name} alignment"), (aligner.bytes() + frame) as u64);
     }
 }

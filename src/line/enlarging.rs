@@ -3,9 +3,8 @@
 use super::verdict_cost::time_of_verdict;
 use crate::config::Config;
 use crate::source::FrameSource;
-use crate::task::TaskError;
-use crate::task::anomaly::Inspector;
 use crate::task::super_resolution::{Enlarger, When};
+use crate::task::{TaskError, Tasks};
 use crate::telemetry::Telemetry;
 use std::fmt;
 use std::time::Duration;
@@ -31,7 +30,7 @@ impl EnlargingPlan {
     pub(super) fn fit(
         config: &Config,
         source: &dyn FrameSource,
-        inspector: &mut Inspector,
+        tasks: &mut Tasks,
         enlarger: &mut Enlarger,
     ) -> Result<EnlargingPlan, TaskError> {
         let section = &config.super_resolution;
@@ -39,7 +38,7 @@ impl EnlargingPlan {
             (Some(ms), _) => Some(Duration::from_secs_f64(ms.get_ref() / 1e3)),
             (None, Some(fps)) => {
                 let frame = Duration::from_secs_f64(1.0 / fps);
-                let verdict = time_of_verdict(inspector, source.frame_size())?;
+                let verdict = time_of_verdict(tasks, source.frame_size())?;
                 Some(frame.saturating_sub(verdict).max(frame / LEAST_SHARE))
             }
             (None, None) => None,

@@ -28,6 +28,7 @@ mod service;
 mod signals;
 mod source;
 mod supervisor;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod verdict_cost;

@@ -5,15 +5,16 @@ use super::enlarging::EnlargingPlan;
 use super::first_picture::first_picture;
 use super::mode::Mode;
 use super::region::check_region;
+use super::tasks::{check_condition, describe, require_one_size, wanted};
 use super::verdict_cost::VerdictCost;
-use crate::bundle::{self, Bundle, Tolerance};
+use crate::bundle::{self, Bundle, BundleError, Tolerance};
 use crate::config::Config;
 use crate::memory::Bill;
 use crate::pipeline::{Enlargement, Smaller};
 use crate::source::FrameSource;
-use crate::task::TaskError;
-use crate::task::anomaly::{Baseline, Inspector, Verdict};
+use crate::task::anomaly::{Baseline, Verdict};
 use crate::task::super_resolution::{Enlarger, When};
+use crate::task::{Judge, NamedTask, TaskError, Tasks};
 use anyhow::Context;
 use lineside_engine::Plan;
 use lineside_picture::{Layout, Picture};
@@ -23,7 +24,9 @@ const UNKNOWN_SIZE: (usize, usize) = (64, 48);
 
 /// The models of a line, and what is known of them.
 pub(super) struct Models {
-    pub(super) inspector: Inspector,
+    pub(super) tasks: Tasks,
+    /// Describe the tasks, where there are several.
+    pub(super) described: Vec<String>,
     pub(super) enlargement: Option<Enlargement>,
     pub(super) smaller: Option<Smaller>,
     /// Name, version and fingerprint of each bundle.
@@ -44,50 +47,78 @@ pub(super) struct Models {
 
 /// Loads the models that a configuration names.
 pub(super) fn load(config: &Config, mode: Mode, source: &dyn FrameSource, bill: &mut Bill) -> anyhow::Result<Models> {
-    let budget = config.budget.memory.get_ref().as_u64();
-    let find = |name: &str| bundle::find(name).map(|bundle| bundle.within(budget));
-    let anomaly = find(&config.anomaly.bundle)?;
-    // In the size of the frames, so that what depends on it is made now and not while the line runs.
-    let mut inspector = load_inspector(config, &anomaly, source.frame_size(), bill)?;
-    if let Some(size) = source.frame_size() {
-        require_taught_size(&anomaly, &inspector, size, "")?;
-    } else if mode == Mode::Check
-        && let Some((file, size)) = first_picture(config)
-    {
-        require_taught_size(&anomaly, &inspector, size, &format!("{file}: "))?;
+    let mut names = Vec::new();
+    let (mut tasks, mut bundles) = (Vec::new(), Vec::new());
+    for (at, wanted) in wanted(config).into_iter().enumerate() {
+        let bundle = find(config, wanted.bundle)?;
+        // In the size of the frames, so that what depends on it is made now and not while the line runs.
+        let judge = load_judge(config, &bundle, wanted.threshold, source.frame_size(), bill)?;
+        if let Some(size) = source.frame_size() {
+            require_taught_size(&bundle, &judge, size, "")?;
+        } else if mode == Mode::Check
+            && let Some((file, size)) = first_picture(config)
+        {
+            require_taught_size(&bundle, &judge, size, &format!("{file}: "))?;
+        }
+        if config.task.is_empty() {
+            check_region(config, &bundle, &judge)?;
+        }
+        check_condition(config, at, wanted.condition.as_ref(), &tasks)?;
+        names.push(identity(&bundle));
+        bundles.push(bundle);
+        tasks.push(NamedTask { name: wanted.name.into(), judge, condition: wanted.condition });
     }
-    check_region(config, &anomaly, &inspector)?;
-    let baseline = Baseline::of(&anomaly)?;
-    let kernel = inspector.plans().next().map_or("", Plan::kernel);
+    let mut tasks = tasks.into_iter();
+    let (Some(first), Some(bundle)) = (tasks.next(), bundles.first()) else { anyhow::bail!("the line has no task") };
+    let mut tasks = Tasks::new(first, tasks.collect());
+    require_one_size(&tasks, &bundles)?;
+    let described = if tasks.count() > 1 { describe(&tasks, &names) } else { Vec::new() };
+    let baseline = Baseline::of(bundle)?;
+    let kernel = tasks.plans().next().map_or("", Plan::kernel);
     let threads = config.anomaly_threads();
-    let measure = || VerdictCost::measure(&mut inspector, source.frame_size(), threads);
+    let measure = || VerdictCost::measure(&mut tasks, source.frame_size(), threads);
     let cost = (mode == Mode::Check).then(measure).transpose()?;
-    let bundles = vec![identity(&anomaly)];
-    let tolerance = anomaly.manifest().anomaly.as_ref().and_then(|section| section.tolerance);
-    let (enlargement, smaller, enlarging) = (None, None, None);
-    let mut models =
-        Models { inspector, cost, enlargement, smaller, bundles, tolerance, kernel, baseline, enlarging, enlarged: 0 };
+    let tolerance = bundle.manifest().anomaly.as_ref().and_then(|section| section.tolerance);
+    let (enlargement, smaller, enlarging, enlarged) = (None, None, None, 0);
+    let bundles = names;
+    let mut models = Models {
+        tasks,
+        described,
+        cost,
+        enlargement,
+        smaller,
+        bundles,
+        tolerance,
+        kernel,
+        baseline,
+        enlarging,
+        enlarged,
+    };
     if config.super_resolution.when != When::Never {
         models.add_enlarger(config, source, bill)?;
     }
     if let Some(smaller) = &config.heat.smaller {
-        let (bundle, size) = (find(&smaller.bundle)?, smaller.size());
+        let (bundle, size) = (find(config, &smaller.bundle)?, smaller.size());
         models.bundles.push(identity(&bundle));
-        let inspector = load_inspector(config, &bundle, Some(size), bill)?;
-        require_taught_size(&bundle, &inspector, size, "[heat.smaller]: ")?;
-        models.smaller = Some(Smaller { size, inspector });
+        let judge = load_judge(config, &bundle, config.anomaly.wanted_threshold(), Some(size), bill)?;
+        require_taught_size(&bundle, &judge, size, "[heat.smaller]: ")?;
+        models.smaller = Some(Smaller { size, tasks: Tasks::one("anomaly", judge) });
     }
     Ok(models)
+}
+
+/// Finds a bundle; no file of it that is larger than the budget is read.
+fn find(config: &Config, name: &str) -> Result<Bundle, BundleError> {
+    bundle::find(name).map(|bundle| bundle.within(config.budget.memory.get_ref().as_u64()))
 }
 
 impl Models {
     fn add_enlarger(&mut self, config: &Config, source: &dyn FrameSource, bill: &mut Bill) -> anyhow::Result<()> {
         let when = config.super_resolution.when;
-        let bundle = bundle::find(&config.super_resolution.bundle)?;
-        let bundle = bundle.within(config.budget.memory.get_ref().as_u64());
+        let bundle = find(config, &config.super_resolution.bundle)?;
         self.bundles.push(identity(&bundle));
         let mut enlarger = Enlarger::new(bundle)?.with_threads(config.engine_threads());
-        let fitted = EnlargingPlan::fit(config, source, &mut self.inspector, &mut enlarger)?;
+        let fitted = EnlargingPlan::fit(config, source, &mut self.tasks, &mut enlarger)?;
         let (side, pixels) = (fitted.side(), source.max_pixels());
         let size = match (when, source.frame_size()) {
             (When::Always, Some(size)) => size,
@@ -107,33 +138,31 @@ impl Models {
 }
 
 /// Loads a bundle that judges frames of a size, where that is known, judges one, and puts it on the bill.
-fn load_inspector(
+fn load_judge(
     config: &Config,
     bundle: &Bundle,
+    threshold: Option<f64>,
     size: Option<(usize, usize)>,
     bill: &mut Bill,
-) -> anyhow::Result<Inspector> {
+) -> anyhow::Result<Judge> {
     let threads = config.anomaly_threads();
-    let mut inspector = Inspector::with_threads(bundle, config.anomaly.wanted_threshold(), threads)?;
-    Floats::of(inspector.plans()).allowed(config, bundle)?;
-    bill::add_inspector(bill, &bundle.manifest().name, &inspector, threads);
-    let size = size.or(inspector.frame_size()).unwrap_or(UNKNOWN_SIZE);
-    match inspector.prepare(&Picture::new(Layout::Rgb, size.0, size.1)) {
+    let mut judge = Judge::new(bundle, threshold, threads)?;
+    Floats::of(judge.plans()).allowed(config, bundle)?;
+    bill::add_judge(bill, &bundle.manifest().name, &judge, threads);
+    let size = size.or(judge.frame_size()).unwrap_or(UNKNOWN_SIZE);
+    match judge.prepare(&Picture::new(Layout::Rgb, size.0, size.1)) {
         Err(TaskError::OtherSize(problem)) => return Err(bundle.blame("bundle.toml", problem).into()),
         other => other?,
     }
-    inspector.judge(size, &mut Verdict::default())?;
-    Ok(inspector)
+    match judge.judge(size, &mut Verdict::default()) {
+        Err(TaskError::Output(problem)) => Err(bundle.blame(&bundle.manifest().model, problem).into()),
+        other => Ok(other.map(|_| judge)?),
+    }
 }
 
 /// Refuses frames of a size that a bundle was not taught with; `origin` says which frames.
-fn require_taught_size(
-    bundle: &Bundle,
-    inspector: &Inspector,
-    size: (usize, usize),
-    origin: &str,
-) -> anyhow::Result<()> {
-    let result = inspector.require_taught_size(size);
+fn require_taught_size(bundle: &Bundle, judge: &Judge, size: (usize, usize), origin: &str) -> anyhow::Result<()> {
+    let result = judge.require_taught_size(size);
     Ok(result.map_err(|problem| bundle.blame("bundle.toml", format!("{origin}{problem}")))?)
 }
 

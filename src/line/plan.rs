@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::memory::{Bill, reset_peak};
 use crate::pipeline::{Inspection, LoadShedding, Pipeline};
 use crate::sink::{VerdictObserver, check_writable, mqtt};
+use crate::task::Judge;
 use crate::task::anomaly::Baseline;
 use crate::telemetry::Telemetry;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,8 @@ pub struct LinePlan {
     pub page: Option<PagePlan>,
     /// Name, version and fingerprint of each bundle.
     pub bundles: Vec<String>,
+    /// Describe the tasks, where there are several.
+    pub tasks: Vec<String>,
     /// The part of the frame that is inspected, where it is not all of it.
     pub region: Option<String>,
     /// By what frames are brought into place, where they are.
@@ -101,14 +104,19 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
     })?;
     source.limit_file_bytes(bill::file_bytes(budget - bill.total()));
 
+    let judges = || models.tasks.iter().map(|task| &task.judge);
+    let region = judges().find_map(Judge::region).map(ToString::to_string);
+    let alignment = judges().find_map(Judge::aligner).map(ToString::to_string);
+
     Ok(LinePlan {
         source: source.describe(),
         command: program.map(|program| program.command.to_string()),
         lines: signals.described,
         heat: heat::describe(config),
         bundles: models.bundles,
-        region: models.inspector.region().map(ToString::to_string),
-        alignment: models.inspector.aligner().map(ToString::to_string),
+        region,
+        alignment,
+        tasks: models.described,
         tolerance: models.tolerance,
         cost: models.cost,
         enlarging: models.enlarging,
@@ -120,7 +128,7 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
         pipeline: Pipeline {
             source,
             inspection: Inspection {
-                inspector: models.inspector,
+                tasks: models.tasks,
                 smaller: models.smaller,
                 enlargement: models.enlargement,
                 skip_similar: *config.anomaly.skip_similar.get_ref(),

@@ -10,6 +10,7 @@ use crate::field::{DriftMonitor, Interval, Stage};
 use crate::memory::{peak_resident_bytes, resident_bytes, sealed_allocations};
 use crate::pipeline::{Report, RunEnd, Status};
 use crate::task::anomaly::Region;
+use crate::task::{Recognition, TaskAnswer};
 use crate::telemetry::{Record, Telemetry, Value};
 use lineside_engine::cpu_features;
 use std::path::Path;
@@ -31,7 +32,7 @@ pub fn start(
         .with("source", plan.source.as_str())
         .with("config", path.map_or("demo".into(), |path| path.display().to_string()))
         .with("bundles", plan.bundles.join("; "))
-        .with("threshold", plan.pipeline.inspection.inspector.threshold())
+        .with("threshold", plan.pipeline.inspection.tasks.first().threshold())
         .with("output", plan.output.display().to_string())
         .with("budget_bytes", config.budget.memory.get_ref().as_u64())
         .with("bill_bytes", plan.bill.total())
@@ -106,7 +107,7 @@ pub fn event(telemetry: &Telemetry, report: &Report, files: Vec<(&'static str, S
     judged(telemetry, "event", report)
         .with("regions", Value::Areas(verdict.regions.iter().map(area).collect()))
         .with("latency_ms", hundredths(report.latency.as_secs_f64() * 1e3))
-        .with_known("cause", verdict.is_unfound().then_some("unfound"))
+        .with_known("cause", verdict.cause())
         .with("files", Value::Group(files))
 }
 
@@ -118,6 +119,7 @@ pub fn kept_normal(telemetry: &Telemetry, report: &Report, original: String) -> 
 /// A verdict, with what `lineside replay` needs to repeat it.
 fn judged(telemetry: &Telemetry, kind: &'static str, report: &Report) -> Record {
     let verdict = &report.verdict;
+    let recognition = verdict.recognition.as_ref();
     telemetry
         .info(kind)
         .at(report.wall)
@@ -127,9 +129,18 @@ fn judged(telemetry: &Telemetry, kind: &'static str, report: &Report) -> Record 
         .with("severity", thousandths(verdict.severity))
         .with("threshold", verdict.threshold)
         .with_known("similar", report.similar.then_some(true))
+        .with_known("class", recognition.map(Recognition::word))
+        .with_known("classes", recognition.map(Recognition::to_string))
+        .with_known("tasks", answers(&report.answers))
         .with("bundle", &*report.bundle)
         .with("pixels_sha256", sha256(report.frame.data()))
         .with("verdict_sha256", verdict.fingerprint())
+}
+
+/// What each task says, where there are several: `type: cap 0.980 ok 0.04; surface: defect 1.42`.
+fn answers(answers: &[TaskAnswer]) -> Option<String> {
+    let texts: Vec<String> = answers.iter().map(TaskAnswer::to_string).collect();
+    (!texts.is_empty()).then(|| texts.join("; "))
 }
 
 /// The end of a run; `lost`: records and pictures that could not be written.

@@ -2,11 +2,12 @@
 
 use crate::bundle::Bundle;
 use crate::config::{Config, ConfigError};
-use crate::task::anomaly::{Inspector, RegionError, RegionOfInterest};
+use crate::task::Judge;
+use crate::task::anomaly::{RegionError, RegionOfInterest};
 
 /// Fails where the configuration asks for another region than the bundle was taught with: what it knows of normal parts, and its
 /// threshold, are those of its own.
-pub(super) fn check_region(config: &Config, bundle: &Bundle, inspector: &Inspector) -> Result<(), ConfigError> {
+pub(super) fn check_region(config: &Config, bundle: &Bundle, judge: &Judge) -> Result<(), ConfigError> {
     let Some(spec) = config.region()? else { return Ok(()) };
     let name = &bundle.manifest().name;
     let other = |taught: &str| {
@@ -15,7 +16,7 @@ pub(super) fn check_region(config: &Config, bundle: &Bundle, inspector: &Inspect
              --ignore), or remove the key, and that holds"
         )))
     };
-    let Some(taught) = inspector.region() else { return Err(other("the whole frame")) };
+    let Some(taught) = judge.region() else { return Err(other("the whole frame")) };
     let wanted = RegionOfInterest::new(&spec, taught.frame_size()).map_err(|error| config.region_error(&error))?;
     if wanted == **taught { Ok(()) } else { Err(other(&format!("another region, {taught}"))) }
 }

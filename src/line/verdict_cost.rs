@@ -1,8 +1,7 @@
 //! What a verdict takes of this machine.
 
 use crate::bundle::ViewSize;
-use crate::task::TaskError;
-use crate::task::anomaly::{Inspector, Verdict};
+use crate::task::{TaskError, Tasks};
 use lineside_engine::Plan;
 use lineside_picture::{Layout, Picture};
 use std::fmt;
@@ -14,13 +13,13 @@ const USUAL: (usize, usize) = (640, 480);
 /// What a verdict costs.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct VerdictCost {
-    /// What the backbone sees of a frame.
+    /// What the networks see of a frame.
     pub views: Vec<ViewSize>,
-    /// Multiply-accumulates of the backbone, over all views.
+    /// Multiply-accumulates of the networks, over all views and tasks.
     pub macs: u64,
     /// Threads that share its runs.
     pub threads: usize,
-    /// How long a verdict takes here, in milliseconds.
+    /// How long a verdict takes here where every task runs, in milliseconds.
     pub ms: f64,
 }
 
@@ -30,27 +29,26 @@ impl VerdictCost {
     /// # Errors
     /// [`TaskError`] where a frame cannot be judged.
     pub(super) fn measure(
-        inspector: &mut Inspector,
+        tasks: &mut Tasks,
         size: Option<(usize, usize)>,
         threads: usize,
     ) -> Result<VerdictCost, TaskError> {
-        let ms = (time_of_verdict(inspector, size)?.as_secs_f64() * 1e5).round() / 100.0;
-        let macs = inspector.plans().map(Plan::macs).sum();
-        Ok(VerdictCost { views: inspector.view_sizes().collect(), macs, threads, ms })
+        let ms = (time_of_verdict(tasks, size)?.as_secs_f64() * 1e5).round() / 100.0;
+        let macs = tasks.plans().map(Plan::macs).sum();
+        let views = tasks.iter().flat_map(|task| task.judge.view_sizes()).collect();
+        Ok(VerdictCost { views, macs, threads, ms })
     }
 }
 
-/// The median of three verdicts on a frame of this size, of that in which the region was drawn, or of the usual one.
-pub(super) fn time_of_verdict(inspector: &mut Inspector, size: Option<(usize, usize)>) -> Result<Duration, TaskError> {
-    let drawn = inspector.frame_size();
+/// The median of three verdicts by all tasks on a frame of this size, of that in which the region was drawn, or of the usual one.
+pub(super) fn time_of_verdict(tasks: &mut Tasks, size: Option<(usize, usize)>) -> Result<Duration, TaskError> {
+    let drawn = tasks.frame_size();
     let size = size.or(drawn).unwrap_or(USUAL);
     let frame = Picture::new(Layout::Rgb, size.0, size.1);
-    let mut verdict = Verdict::default();
     let mut times = [Duration::ZERO; 3];
     for time in &mut times {
         let start = Instant::now();
-        inspector.prepare(&frame)?;
-        inspector.judge(size, &mut verdict)?;
+        tasks.judge_by_all(&frame)?;
         *time = start.elapsed();
     }
     times.sort();

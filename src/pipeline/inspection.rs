@@ -7,9 +7,9 @@ use crate::field::FrameStats;
 use crate::memory::seal_this_thread;
 use crate::sink::{Priority, Signal, VerdictObserver};
 use crate::source::Frame;
-use crate::task::TaskError;
-use crate::task::anomaly::{ImageStats, Inspector};
+use crate::task::anomaly::ImageStats;
 use crate::task::super_resolution::{Enlarger, When, spot, whole};
+use crate::task::{TaskError, Tasks};
 use crate::telemetry::{Cause, Telemetry};
 use crate::times::BEAT;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ const FOR_EVIDENCE: usize = 1;
 
 /// What is done with each frame.
 pub struct Inspection {
-    /// Judges the frames.
-    pub inspector: Inspector,
+    /// Judge the frames.
+    pub tasks: Tasks,
     /// What frames may become while the board is too hot.
     pub smaller: Option<Smaller>,
     /// Enlarges, where something is to be enlarged.
@@ -43,8 +43,8 @@ pub struct Inspection {
 pub struct Smaller {
     /// Width and height in pixels.
     pub size: (usize, usize),
-    /// Judges frames of that size.
-    pub inspector: Inspector,
+    /// Judge frames of that size.
+    pub tasks: Tasks,
 }
 
 /// What is enlarged, by what, and how long that may take.
@@ -97,7 +97,8 @@ impl Inspection {
         if let Some(size) = frame_size {
             let enlargement = self.enlargement.as_ref().filter(|enlargement| enlargement.when == When::Anomaly);
             report.make_room(size, enlargement.map(|enlargement| (enlargement.spot, enlargement.enlarger.scale())));
-            self.inspector.repeat_verdict(size, &mut report.verdict);
+            self.tasks.make_room(size, &mut report.verdict);
+            report.answers.reserve(self.tasks.count());
         }
         report
     }
@@ -238,25 +239,29 @@ impl<'a> InspectionThread<'a> {
         let size = (picture.width(), picture.height());
         let smaller = self.inspection.smaller.as_mut().filter(|smaller| smaller.size == size);
         let judge = if smaller.is_some() { Judge::OfSmaller } else { Judge::Usual };
-        let inspector = smaller.map_or(&mut self.inspection.inspector, |smaller| &mut smaller.inspector);
-        inspector.require_taught_size(size)?;
-        inspector.prepare(picture)?;
-        report.bundle = Arc::clone(inspector.bundle());
+        let tasks = smaller.map_or(&mut self.inspection.tasks, |smaller| &mut smaller.tasks);
+        tasks.require_taught_size(size)?;
+        tasks.prepare(picture)?;
         let comparable = self.judged.replace(judge) == Some(judge);
-        if comparable && skip_similar > 0.0 && inspector.change() < skip_similar {
-            inspector.repeat_verdict(size, &mut report.verdict);
-            return Ok(Fate::SkippedSimilar);
-        }
-        inspector.judge(size, &mut report.verdict)?;
-        Ok(Fate::Inspected)
+        let fate = if comparable && skip_similar > 0.0 && tasks.change(picture)? < skip_similar {
+            tasks.repeat_verdict(size, &mut report.verdict);
+            Fate::SkippedSimilar
+        } else {
+            tasks.judge(picture, &mut report.verdict)?;
+            Fate::Inspected
+        };
+        report.bundle = Arc::clone(tasks.bundle());
+        tasks.answers(&mut report.answers);
+        Ok(fate)
     }
 
     /// The statistics of the frame that was judged.
     fn frame_stats(&mut self, score: f64) -> FrameStats {
         let mut stats = FrameStats { score, look: None, is_distinct: false };
-        // The scores of another bundle on smaller frames cannot be compared with this one's baseline.
+        // The scores of another bundle on smaller frames cannot be compared with the first task's baseline.
         if self.judged == Some(Judge::Usual) {
-            let look = self.inspection.inspector.image_stats();
+            stats.score = self.inspection.tasks.first_score();
+            let look = self.inspection.tasks.image_stats();
             stats.look = Some((look.brightness, look.sharpness));
             // A part that triggers is another part, even if it looks the same.
             stats.is_distinct = self.by_trigger || self.last.as_ref().is_none_or(|last| look.differs_from(last));

@@ -2,6 +2,7 @@
 
 use crate::sink::Priority;
 use crate::source::Receipt;
+use crate::task::TaskAnswer;
 use crate::task::anomaly::Verdict;
 use lineside_picture::{Layout, Picture};
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub struct Report {
     pub wall: jiff::Timestamp,
     /// The verdict.
     pub verdict: Verdict,
+    /// What each task says, where there are several.
+    pub answers: Vec<TaskAnswer>,
     /// From capture to verdict.
     pub latency: Duration,
     /// The fingerprint of the bundle that judged.

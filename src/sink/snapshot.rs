@@ -13,7 +13,7 @@ const OUTLINE_FROM: usize = 480;
 const TEXT: Colour = Colour(255, 255, 255);
 
 /// The frame in colour with the heatmap as an overlay where it is above what normal frames reach, a box around each region, and the
-/// severity, or that the part was not found; where only a part of it is inspected, its outline. The boxes carry no numbers: the heat is on another scale.
+/// class, the severity, or that the part was not found; where only a part of it is inspected, its outline. The boxes carry no numbers: the heat is on another scale.
 ///
 /// # Errors
 /// [`PictureError`] if the heatmap does not fit the frame.
@@ -28,9 +28,13 @@ pub fn annotated(frame: &Picture, verdict: &Verdict) -> Result<Picture, PictureE
     for region in &verdict.regions {
         draw_box(&mut picture, region.area, ALARM, 2);
     }
+    let class = verdict.recognition.as_ref().map_or(String::new(), |class| {
+        let (word, share) = (class.word(), class.best().1);
+        if class.is_unknown { format!("{word}  ") } else { format!("{word} {share:.2}  ") }
+    });
     let summary = match verdict.is_unfound() {
         true => "the part was not found".to_string(),
-        false => format!("severity {:.2}  alarm from 1", verdict.severity),
+        false => format!("{class}severity {:.2}  alarm from 1", verdict.severity),
     };
     let y = picture.height().saturating_sub(16);
     label(&mut picture, 2, y, &summary, TEXT);

@@ -75,7 +75,7 @@ fn summary(record: &Value) -> Value {
     json!({
         "time": record["time"], "frame": record["frame"], "score": record["score"], "severity": record["severity"],
         "threshold": record["threshold"],
-        "latency_ms": record["latency_ms"], "cause": record["cause"], "picture": picture("annotated"), "spot": picture("spot"),
+        "latency_ms": record["latency_ms"], "cause": record["cause"], "class": record["class"], "picture": picture("annotated"), "spot": picture("spot"),
     })
 }
 

@@ -140,6 +140,7 @@ impl VerdictObserver for LiveFeed {
         kept.verdict.regions.clone_from(&verdict.regions);
         kept.verdict.inspected.clone_from(&verdict.inspected);
         kept.verdict.placement = verdict.placement;
+        kept.verdict.recognition.clone_from(&verdict.recognition);
         (kept.verdict.score, kept.verdict.threshold) = (verdict.score, verdict.threshold);
         kept.verdict.severity = verdict.severity;
         (kept.verdict.defect, kept.verdict.peak) = (verdict.defect, verdict.peak);

@@ -9,6 +9,7 @@ use super::judge::Judge;
 use super::recognition::{Recognition, UNKNOWN};
 use lineside_engine::Plan;
 use lineside_picture::Picture;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,6 +60,17 @@ pub struct Tasks {
     verdicts: Vec<(Verdict, bool)>,
     /// The task whose verdict is the frame's.
     decided: usize,
+}
+
+impl fmt::Display for TaskAnswer {
+    /// `type: cap 0.980 ok 0.04`, with the severity.
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        write!(out, "{}:", self.name)?;
+        if let Some(recognition) = &self.recognition {
+            write!(out, " {} {:.3}", recognition.word(), recognition.best().1)?;
+        }
+        write!(out, " {} {:.2}", if self.defect { DEFECT } else { OK }, self.severity)
+    }
 }
 
 impl Condition {
@@ -195,6 +207,26 @@ impl Tasks {
         Ok(spent)
     }
 
+    /// Has every task judge a frame, whatever the others say: what they need is made now, and not while a line runs. Returns the time that
+    /// the networks took.
+    ///
+    /// # Errors
+    /// [`TaskError`] of the first task that fails.
+    pub fn judge_by_all(&mut self, frame: &Picture) -> Result<Duration, TaskError> {
+        let size = (frame.width(), frame.height());
+        let mut spent = Duration::ZERO;
+        for (task, (verdict, _)) in self.tasks.iter_mut().zip(&mut self.verdicts) {
+            task.judge.prepare(frame)?;
+            spent += task.judge.judge(size, verdict)?;
+        }
+        Ok(spent)
+    }
+
+    /// Makes the buffers that any task's verdict on frames of a size needs.
+    pub fn make_room(&mut self, size: (usize, usize), verdict: &mut Verdict) {
+        self.tasks.iter_mut().for_each(|task| task.judge.repeat_verdict(size, verdict));
+    }
+
     /// Writes the verdict on the frame judged last again, for a frame of the given size.
     pub fn repeat_verdict(&mut self, size: (usize, usize), verdict: &mut Verdict) {
         self.tasks[self.decided].judge.repeat_verdict(size, verdict);
@@ -222,7 +254,7 @@ impl Tasks {
         let mut worst: Option<(usize, (bool, f64))> = None;
         for (at, (verdict, ran)) in self.verdicts.iter().enumerate() {
             let rank = (verdict.defect, verdict.severity);
-            let is_worse = worst.is_none_or(|(_, known)| rank.0 > known.0 || (rank.0 == known.0 && rank.1 > known.1));
+            let is_worse = worst.is_none_or(|(_, known)| rank.0 & !known.0 || (rank.0 == known.0 && rank.1 > known.1));
             if *ran && is_worse {
                 worst = Some((at, rank));
             }

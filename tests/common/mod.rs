@@ -4,6 +4,7 @@
 //! ends a test that hangs; what must not happen is shown by the order of events or by a count.
 #![allow(dead_code)] // each test binary uses its part
 
+use lineside::bundle::{Draft, Manifest};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -174,4 +175,18 @@ pub fn write_mask(path: &Path, [left, top, right, bottom]: [u32; 4]) {
     let inside = |x, y| (left..right).contains(&x) && (top..bottom).contains(&y);
     let bytes: Vec<u8> = (0..320 * 240).map(|i| if inside(i % 320, i / 320) { 255 } else { 0 }).collect();
     encoder.write_header().unwrap().write_image_data(&bytes).unwrap();
+}
+
+/// A bundle whose network (tests/data/own_models/colour.onnx) tells red, green and blue by the mean of the frame.
+pub fn colour_bundle(target: &Path, more: &str) {
+    let mut draft = Draft::begin(target).unwrap();
+    draft.add("model.onnx", &std::fs::read(root().join("tests/data/own_models/colour.onnx")).unwrap()).unwrap();
+    draft.add("labels.txt", b"red\ngreen\nblue\n").unwrap();
+    let text = format!(
+        "format = 1\nname = \"colour\"\nversion = \"1\"\ntask = \"classify\"\ndescription = \"d\"\nlicence = \"MIT\"\n\
+         model = \"model.onnx\"\n[input]\nwidth = 8\nheight = 8\nchannels = \"rgb\"\n[input.preparation]\nmean = [0, 0, 0]\n\
+         std = [255, 255, 255]\n[classify]\noutput = \"scores\"\nlabels = \"labels.txt\"\nvalues = \"logits\"\n{more}\n\
+         [files]\n\"model.onnx\" = \"00\"\n\"labels.txt\" = \"00\"\n"
+    );
+    draft.finish(Manifest::parse(&text, Path::new("bundle.toml")).unwrap()).unwrap();
 }

@@ -8,7 +8,7 @@ use lineside::field::Interval;
 use lineside::pipeline::{Inspection, Pipeline, Report, Reporter, RunEnd, RunObserver, Shutdown, Status};
 use lineside::sink::Signal;
 use lineside::source::PatternSource;
-use lineside::task::anomaly::Inspector;
+use lineside::task::{Judge, Tasks};
 use lineside::telemetry::{Cause, Telemetry};
 use lineside::times::HANGING_WRITER;
 use std::fs::File;
@@ -89,7 +89,7 @@ fn run(
         // Every frame is kept: a part of them as defects, the others as normal frames.
         source: Box::new(PatternSource::new(160, 120, 1, 3, fps, None)),
         inspection: Inspection {
-            inspector: Inspector::new(&bundle, None).unwrap(),
+            tasks: Tasks::one("anomaly", Judge::new(&bundle, None, 1).unwrap()),
             enlargement: None,
             skip_similar: 0.0,
             normal_every: 1,

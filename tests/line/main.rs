@@ -18,4 +18,5 @@ mod process_presets;
 mod rtsp_camera;
 mod signals;
 mod stalled;
+mod tasks;
 mod threads;

@@ -5,7 +5,7 @@ use lineside::field::Interval;
 use lineside::pipeline::{Inspection, Pipeline, Report, Reporter, RunObserver, Shutdown, Status};
 use lineside::sink::Signal;
 use lineside::source::{FolderMode, FolderSource};
-use lineside::task::anomaly::Inspector;
+use lineside::task::{Judge, Tasks};
 use lineside::telemetry::{Cause, Telemetry};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -65,7 +65,7 @@ fn lines_follow_every_verdict_and_are_first_to_know() {
             FolderSource::open(&folder.join("frames"), mode, Vec::new(), 100_000, &Telemetry::default()).unwrap(),
         ),
         inspection: Inspection {
-            inspector: Inspector::new(&Bundle::open(&folder).unwrap(), None).unwrap(),
+            tasks: Tasks::one("anomaly", Judge::new(&Bundle::open(&folder).unwrap(), None, 1).unwrap()),
             enlargement: None,
             skip_similar: 0.0,
             normal_every: 0,

@@ -6,7 +6,7 @@ use lineside::field::Interval;
 use lineside::pipeline::{FAILED, Inspection, Pipeline, Report, Reporter, RunEnd, RunObserver, Shutdown, Status};
 use lineside::sink::Signal;
 use lineside::source::{Frame, FrameSource, Next, PatternSource};
-use lineside::task::anomaly::Inspector;
+use lineside::task::{Judge, Tasks};
 use lineside::telemetry::{Cause, Telemetry};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -102,7 +102,7 @@ fn pipeline(faulty: Faulty) -> Pipeline {
     Pipeline {
         source: Box::new(Camera(faulty, PatternSource::new(160, 120, 1, 0, Some(50.0), None))),
         inspection: Inspection {
-            inspector: Inspector::new(&Bundle::open(&bundle).unwrap(), None).unwrap(),
+            tasks: Tasks::one("anomaly", Judge::new(&Bundle::open(&bundle).unwrap(), None, 1).unwrap()),
             enlargement: None,
             skip_similar: 0.0,
             normal_every: 0,

@@ -10,6 +10,7 @@ mod load;
 mod region;
 mod run;
 mod status_page;
+mod tasks;
 
 use lineside::memory::CountingAllocator;
 use std::sync::{Mutex, MutexGuard, PoisonError};

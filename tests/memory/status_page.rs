@@ -9,7 +9,8 @@ use lineside::pipeline::{Inspection, Pipeline, Report, Reporter, RunObserver, Sh
 use lineside::sink::VerdictObserver;
 use lineside::source::PatternSource;
 use lineside::status_page::{CONNECTIONS, LiveFeed, RunFacts, StatusServer, VIEWERS, heap_bytes};
-use lineside::task::anomaly::{Inspector, Verdict};
+use lineside::task::anomaly::Verdict;
+use lineside::task::{Judge, Tasks};
 use lineside::telemetry::{Cause, Telemetry};
 use lineside_picture::{Layout, Picture};
 use std::io::{Read, Write};
@@ -125,14 +126,13 @@ fn inspection_does_not_wait_for_stuck_viewers() {
         }
     };
     let bundle = Bundle::open(&crate::common::root().join("models/inspect-demo")).unwrap();
-    let mut inspector = Inspector::new(&bundle, None).unwrap();
+    let mut tasks = Tasks::one("anomaly", Judge::new(&bundle, None, 1).unwrap());
     // Once, as the service does: what is made at the first frame is not made while the line runs.
-    inspector.prepare(&Picture::new(Layout::Rgb, SIZE.0, SIZE.1)).unwrap();
-    inspector.judge(SIZE, &mut Verdict::default()).unwrap();
+    tasks.judge_by_all(&Picture::new(Layout::Rgb, SIZE.0, SIZE.1)).unwrap();
     let pipeline = Pipeline {
         source: Box::new(PatternSource::new(SIZE.0, SIZE.1, 5, 7, Some(FPS), None)),
         inspection: Inspection {
-            inspector,
+            tasks,
             enlargement: None,
             skip_similar: 0.0,
             normal_every: 0,

@@ -8,8 +8,8 @@ use crate::commands::outputs::check_output;
 use crate::commands::picture_reader::PictureReader;
 use crate::commands::{percentile, print_json, report_error, sheet};
 use crate::escape::one_line;
-use crate::task::TaskError;
-use crate::task::anomaly::{Inspector, PixelMetrics, Verdict, auroc, bootstrap_interval, f1, recall_at};
+use crate::task::anomaly::{PixelMetrics, Verdict, auroc, bootstrap_interval, f1, recall_at};
+use crate::task::{Judge, TaskError};
 use anyhow::Context;
 use lineside_picture::Picture;
 use std::collections::BTreeMap;
@@ -47,9 +47,9 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
         let defects = set.defects.iter().flat_map(|defect| std::iter::once(&defect.file).chain(&defect.masks));
         check_output(sheet, "png", set.normal.iter().chain(defects).map(PathBuf::as_path))?;
     }
-    let mut inspector = Inspector::new(bundle, None)?;
+    let mut judge = Judge::new(bundle, None, 1)?;
     let mut reader = PictureReader::new(arguments.bits);
-    let threshold = bundle.manifest().anomaly.as_ref().map_or(0.5, |section| section.threshold);
+    let threshold = judge.threshold();
     let mut masks = set.has_masks.then(Masks::default);
     let mut broken: Vec<String> = set.broken.iter().map(|(file, _)| file.display().to_string()).collect();
     for (file, error) in &set.broken {
@@ -58,11 +58,11 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
     let unlabelled = |file: PathBuf| KnownDefect { file, kind: None, masks: Vec::new() };
     let normal = set.normal.into_iter().map(unlabelled).collect();
     let mut sizes = SizeCounts::new(bundle.manifest().anomaly.as_ref().and_then(|section| section.taught.as_ref()));
-    let normal = scored((&mut reader, &mut inspector), normal, &mut broken, |normal, size, verdict| {
+    let normal = scored((&mut reader, &mut judge), normal, &mut broken, |normal, size, verdict| {
         sizes.add(&normal.file, size);
         masks.as_mut().map_or(Ok(()), |masks| masks.add_normal(size, verdict))
     })?;
-    let defect = scored((&mut reader, &mut inspector), set.defects, &mut broken, |defect, size, verdict| {
+    let defect = scored((&mut reader, &mut judge), set.defects, &mut broken, |defect, size, verdict| {
         sizes.add(&defect.file, size);
         masks.as_mut().map_or(Ok(()), |masks| masks.add_defect(defect, size, verdict))
     })?;
@@ -105,7 +105,7 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
     let unfound: Vec<&Scored> = normal.iter().chain(&defect).filter(|row| row.unfound).collect();
     let names = |rows: &[&Scored]| rows.iter().map(|row| row.file.display().to_string()).collect::<Vec<String>>();
     if let Some(path) = &arguments.sheet {
-        sheet::write(path, &mut reader, &mut inspector, &closest(&normal, &defect))?;
+        sheet::write(path, &mut reader, &mut judge, &closest(&normal, &defect))?;
     }
     if arguments.json {
         let found: BTreeMap<String, Option<f64>> =
@@ -122,7 +122,7 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
             "scores": { "normal": normal_scores, "defect": defect_scores },
             "severities": { "normal": normal_severities, "defect": defect_severities },
         }))?;
-        return complete(&broken);
+        return super::complete(&broken);
     }
     let mut out = crate::commands::stdout();
     writeln!(out, "{} normal, {} with defects, threshold {threshold}", normal.len(), defect.len())?;
@@ -146,7 +146,7 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
         writeln!(out, "by pixel: AUROC {area:.4}   PRO {pro:.4}, to 30 % false positives")?;
     }
     if unmarked > 0 {
-        let place = if inspector.region().is_some() { " in the region" } else { "" };
+        let place = if judge.region().is_some() { " in the region" } else { "" };
         writeln!(out, "not in the figures by pixel: {unmarked} whose masks mark nothing{place}")?;
     }
     for KindResult { kind, n, auroc, auroc_interval, found } in &kinds {
@@ -164,22 +164,12 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
             writeln!(out, "{word}  severity {:.2}  score {:.4}  {}", row.severity, row.score, one_line(&file))?;
         }
     }
-    complete(&broken)
+    super::complete(&broken)
 }
 
 /// A part of a whole, where there is one.
 fn share(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
-}
-
-/// Fails where pictures could not be used: the figures are of the others.
-fn complete(broken: &[String]) -> anyhow::Result<ExitCode> {
-    match broken.first() {
-        Some(first) => {
-            anyhow::bail!("the figures are without {} pictures that could not be used, such as {first}", broken.len())
-        }
-        None => Ok(ExitCode::SUCCESS),
-    }
 }
 
 /// Pictures from each of the two sets on a sheet.
@@ -265,20 +255,20 @@ fn inspected<'a>(verdict: &Verdict, mask: &'a mut Picture) -> Option<&'a Picture
 /// Scores pictures. One that cannot be used is reported and added to `broken`. `visit` receives each picture, its size and its
 /// verdict.
 fn scored(
-    (reader, inspector): (&mut PictureReader, &mut Inspector),
+    (reader, judge): (&mut PictureReader, &mut Judge),
     pictures: Vec<KnownDefect>,
     broken: &mut Vec<String>,
     mut visit: impl FnMut(&KnownDefect, (usize, usize), &Verdict) -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<Scored>> {
     let mut picture = Picture::default();
     let mut verdict = Verdict::default();
-    let mut judge = |known: &KnownDefect| {
+    let mut score = |known: &KnownDefect| {
         reader.read(&known.file, &mut picture)?;
         let size = (picture.width(), picture.height());
         let start = Instant::now();
-        inspector
+        judge
             .prepare(&picture)
-            .and_then(|()| inspector.judge(size, &mut verdict))
+            .and_then(|()| judge.judge(size, &mut verdict))
             .with_context(|| known.file.display().to_string())?;
         let ms = start.elapsed().as_secs_f64() * 1e3;
         visit(known, size, &verdict)?;
@@ -288,7 +278,7 @@ fn scored(
     };
     let mut rows = Vec::with_capacity(pictures.len());
     for known in pictures {
-        match judge(&known) {
+        match score(&known) {
             Ok(row) => rows.push(row),
             // No fault of this picture's.
             Err(error) if matches!(error.downcast_ref(), Some(TaskError::Bundle(_) | TaskError::Engine(_))) => {

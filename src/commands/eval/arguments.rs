@@ -21,6 +21,9 @@ pub struct EvalArguments {
     /// Anomaly: how a data set is laid out
     #[arg(long, value_name = "L", value_enum, default_value_t, requires = "normal")]
     pub layout: DataSetLayout,
+    /// Bundles that know names of classes or parts: a folder with a folder for each name, which holds pictures of it
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["normal", "hr"])]
+    pub classes: Option<PathBuf>,
     /// Super-resolution: a folder of original pictures, or of a benchmark set with xS/HR in it
     #[arg(long, value_name = "DIR")]
     pub hr: Option<PathBuf>,
@@ -44,7 +47,7 @@ pub struct EvalArguments {
     #[arg(long, value_name = "FILE")]
     pub sheet: Option<PathBuf>,
     /// Anomaly: bits that are used of each sample of 16, where the files do not state it: 12 for a camera of 12 bits
-    #[arg(long, value_name = "N", requires = "normal", value_parser = clap::value_parser!(u8).range(1..=16))]
+    #[arg(long, value_name = "N", conflicts_with = "hr", value_parser = clap::value_parser!(u8).range(1..=16))]
     pub bits: Option<u8>,
     /// Print one JSON document
     #[arg(long)]

@@ -2,6 +2,7 @@
 
 mod anomaly;
 mod arguments;
+mod classes;
 mod sizes;
 mod super_resolution;
 
@@ -17,12 +18,11 @@ pub fn run(arguments: &EvalArguments) -> anyhow::Result<ExitCode> {
         other => other.to_string(),
     };
     let bundle = bundle::find(&name)?;
+    if let Some(folder) = arguments.classes.as_ref().filter(|_| bundle.manifest().task.judges_frames()) {
+        return classes::run(&bundle, folder, arguments);
+    }
     match (bundle.manifest().task, &arguments.normal, &arguments.hr) {
-        (
-            Task::Anomaly | Task::AnomalyMap | Task::Reconstruction | Task::Classify | Task::Embed,
-            Some(normal),
-            None,
-        ) => anomaly::run(&bundle, normal, arguments),
+        (task, Some(normal), None) if task.judges_frames() => anomaly::run(&bundle, normal, arguments),
         (Task::SuperResolution, None, Some(hr)) => super_resolution::run(bundle, hr, arguments),
         (Task::SuperResolution, ..) => {
             Err(WrongArguments("this bundle is for super-resolution: --hr DIR is needed".into()).into())
@@ -32,8 +32,19 @@ pub fn run(arguments: &EvalArguments) -> anyhow::Result<ExitCode> {
         )
         .into()),
         _ => Err(WrongArguments(
-            "this bundle judges frames: --normal DIR is needed, and --defect DIR for pictures with defects".into(),
+            "this bundle judges frames: --normal DIR is needed, and --defect DIR for pictures with defects, or --classes DIR"
+                .into(),
         )
         .into()),
+    }
+}
+
+/// Fails where pictures could not be used: the figures are of the others.
+fn complete(broken: &[String]) -> anyhow::Result<ExitCode> {
+    match broken.first() {
+        Some(first) => {
+            anyhow::bail!("the figures are without {} pictures that could not be used, such as {first}", broken.len())
+        }
+        None => Ok(ExitCode::SUCCESS),
     }
 }

@@ -3,8 +3,8 @@
 use super::{Outcome, OutcomeKind, RecordedVerdict, RunInfo};
 use crate::bundle::{self, Bundle, sha256};
 use crate::files;
-use crate::task::TaskError;
-use crate::task::anomaly::{Inspector, Verdict};
+use crate::task::anomaly::Verdict;
+use crate::task::{Judge, TaskError};
 use lineside_engine::{Plan, kernel_names};
 use lineside_picture::{Picture, decode_file, max_file_bytes};
 use std::io::ErrorKind;
@@ -12,26 +12,26 @@ use std::path::{Component, Path, PathBuf};
 
 /// The most pixels of a frame (the upper bound of `source.folder.max_megapixels`).
 const MAX_PIXELS: usize = 100_000_000;
-/// How many inspectors are cached: a folder of several runs has a few bundles and thresholds.
+/// How many judges are cached: a folder of several runs has a few bundles and thresholds.
 const CACHED: usize = 4;
 
 /// Inspects recorded frames again, each with the bundle of its record.
 pub struct VerdictChecker {
     folder: PathBuf,
     bundles: Vec<Bundle>,
-    inspectors: Vec<CachedInspector>,
+    judges: Vec<CachedJudge>,
     /// The last verdict that was computed: records of similar frames refer to it.
     last: Option<LastVerdict>,
     frame: Picture,
     verdict: Verdict,
 }
 
-/// An inspector and what it was made of.
-struct CachedInspector {
+/// A judge and what it was made of.
+struct CachedJudge {
     bundle: String,
     threshold: u64,
     kernel: Option<&'static str>,
-    inspector: Inspector,
+    judge: Judge,
 }
 
 struct LastVerdict {
@@ -46,7 +46,7 @@ impl VerdictChecker {
         VerdictChecker {
             folder: folder.into(),
             bundles,
-            inspectors: Vec::new(),
+            judges: Vec::new(),
             last: None,
             frame: Picture::default(),
             verdict: Verdict::default(),
@@ -111,7 +111,7 @@ impl VerdictChecker {
             let why = format!("{scores}: that was lineside {}, this is {this}", run.version);
             return Ok(Outcome::new(OutcomeKind::OtherVersion, why));
         }
-        let kernel = self.inspectors.last().and_then(|ready| ready.inspector.plans().next()).map_or("", Plan::kernel);
+        let kernel = self.judges.last().and_then(|ready| ready.judge.plans().next()).map_or("", Plan::kernel);
         let reference = kernel_names().last().copied();
         let third = self.verdict_by(bundle, judged.threshold, reference)?;
         let who = if third == here {
@@ -189,31 +189,25 @@ impl VerdictChecker {
     fn verdict_by(&mut self, bundle: usize, threshold: f64, kernel: Option<&'static str>) -> Result<String, TaskError> {
         let bundle = &self.bundles[bundle];
         let wanted = (bundle.fingerprint(), threshold.to_bits(), kernel);
-        let at =
-            self.inspectors.iter().position(|ready| (ready.bundle.as_str(), ready.threshold, ready.kernel) == wanted);
+        let at = self.judges.iter().position(|ready| (ready.bundle.as_str(), ready.threshold, ready.kernel) == wanted);
         let ready = match at {
-            Some(at) => self.inspectors.remove(at),
+            Some(at) => self.judges.remove(at),
             None => {
-                if self.inspectors.len() == CACHED {
-                    self.inspectors.remove(0);
+                if self.judges.len() == CACHED {
+                    self.judges.remove(0);
                 }
-                let inspector = match kernel {
-                    Some(kernel) => Inspector::on_kernel(bundle, Some(threshold), kernel)?,
-                    None => Inspector::new(bundle, Some(threshold))?,
+                let judge = match kernel {
+                    Some(kernel) => Judge::on_kernel(bundle, Some(threshold), kernel)?,
+                    None => Judge::new(bundle, Some(threshold), 1)?,
                 };
-                CachedInspector {
-                    bundle: bundle.fingerprint().into(),
-                    threshold: threshold.to_bits(),
-                    kernel,
-                    inspector,
-                }
+                CachedJudge { bundle: bundle.fingerprint().into(), threshold: threshold.to_bits(), kernel, judge }
             }
         };
         // Least recently used first.
-        self.inspectors.push(ready);
-        let Some(CachedInspector { inspector, .. }) = self.inspectors.last_mut() else { return Ok(String::new()) };
-        inspector.prepare(&self.frame)?;
-        inspector.judge((self.frame.width(), self.frame.height()), &mut self.verdict)?;
+        self.judges.push(ready);
+        let Some(CachedJudge { judge, .. }) = self.judges.last_mut() else { return Ok(String::new()) };
+        judge.prepare(&self.frame)?;
+        judge.judge((self.frame.width(), self.frame.height()), &mut self.verdict)?;
         Ok(self.verdict.fingerprint())
     }
 

@@ -3,7 +3,7 @@
 use super::heatmap::Region;
 use super::placement::Placement;
 use super::region::RegionOfInterest;
-use crate::task::recognition::Recognition;
+use crate::task::recognition::{Recognition, UNKNOWN};
 use lineside_picture::{Filter, Layout, Picture, PictureError, Rect, Resizer};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -41,6 +41,17 @@ impl Verdict {
     /// Whether the part was looked for and not found: the frame counts as a defect, whatever it shows.
     pub fn is_unfound(&self) -> bool {
         self.placement == Some(Placement::Unfound)
+    }
+
+    /// Why the frame counts as a defect, where that is not how it looks: `unfound`, the part is nowhere; `unknown`, it is nothing of what is
+    /// known by name.
+    pub fn cause(&self) -> Option<&'static str> {
+        let is_unknown = self.recognition.as_ref().is_some_and(|recognition| recognition.is_unknown);
+        match (self.is_unfound(), self.defect && is_unknown) {
+            (true, _) => Some("unfound"),
+            (false, true) => Some(UNKNOWN),
+            (false, false) => None,
+        }
     }
 
     /// The heat of each pixel of a frame of this size: the heat of the cells, enlarged bilinearly; 0 where it was not inspected.

@@ -102,7 +102,7 @@ impl Matcher {
 
     fn vote(&mut self) -> Result<Matched, TaskError> {
         let length = self.vector.iter().map(|value| value * value).sum::<f64>().sqrt();
-        if !(length > 0.0) {
+        if length <= 0.0 {
             return Err(TaskError::Output("the network's vector is 0: it has no direction".into()));
         }
         self.vector.iter_mut().for_each(|value| *value /= length);

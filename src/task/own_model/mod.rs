@@ -14,15 +14,15 @@
 mod anomaly_map;
 mod classifier;
 mod matcher;
+mod model;
 mod network;
-mod own_model;
 mod residual;
 mod scale;
 
 pub use anomaly_map::MapReader;
 pub use classifier::{Classified, Classifier};
 pub use matcher::{Matched, Matcher};
+pub use model::OwnModel;
 pub use network::Network;
-pub use own_model::OwnModel;
 pub use residual::Residual;
 pub use scale::Scale;

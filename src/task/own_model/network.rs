@@ -156,31 +156,36 @@ impl Network {
         &self.bytes
     }
 
-    /// The byte of which a scaled value was made, the nearest one; `at` is its place in the input.
-    pub fn byte_of(&self, value: f32, at: usize) -> u8 {
-        let channel = self.channel_of(at);
-        let (Some(mean), Some(std)) = (self.preparation.mean.get(channel), self.preparation.std.get(channel)) else {
-            return value as u8;
-        };
-        // A saturating cast: what lies beyond a picture's values is cut off.
-        (f64::from(value) * std + mean).round() as u8
-    }
-
-    /// Place in the input to its channel.
-    fn channel_of(&self, at: usize) -> usize {
-        match self.preparation.order {
-            AxisOrder::Nchw => at / (self.size.0 * self.size.1),
-            AxisOrder::Nhwc => at % self.channels.count(),
-        }
-    }
-
-    /// Column and row of a place in the input.
-    pub fn place_of(&self, at: usize) -> (usize, usize) {
+    /// Bytes of a row of the input, and of a pixel in it.
+    pub fn row(&self) -> (usize, usize) {
         let pixel = match self.preparation.order {
-            AxisOrder::Nchw => at % (self.size.0 * self.size.1),
-            AxisOrder::Nhwc => at / self.channels.count(),
+            AxisOrder::Nchw => 1,
+            AxisOrder::Nhwc => self.channels.count(),
         };
-        (pixel % self.size.0, pixel / self.size.0)
+        (self.size.0 * pixel, pixel)
+    }
+
+    /// Of values in the input's shape the bytes of which they would have been made, the nearest ones.
+    pub fn unscale(&self, values: &[f32], bytes: &mut [u8]) {
+        let (plane, channels) = (self.size.0 * self.size.1, self.channels.count());
+        let scales = || self.preparation.mean.iter().zip(&self.preparation.std);
+        // A saturating cast: what lies beyond a picture's values is cut off.
+        let byte = |value: f32, mean: f64, std: f64| (f64::from(value) * std + mean).round() as u8;
+        match self.preparation.order {
+            AxisOrder::Nchw => {
+                let planes = values.chunks_exact(plane).zip(bytes.chunks_exact_mut(plane));
+                for ((values, bytes), (mean, std)) in planes.zip(scales()) {
+                    bytes.iter_mut().zip(values).for_each(|(to, value)| *to = byte(*value, *mean, *std));
+                }
+            }
+            AxisOrder::Nhwc => {
+                for (values, bytes) in values.chunks_exact(channels).zip(bytes.chunks_exact_mut(channels)) {
+                    for ((to, value), (mean, std)) in bytes.iter_mut().zip(values).zip(scales()) {
+                        *to = byte(*value, *mean, *std);
+                    }
+                }
+            }
+        }
     }
 
     /// The output of this name: its index.

@@ -16,6 +16,8 @@ pub struct Residual {
     grid: (usize, usize),
     /// By cell: the sum of differences, and how many there are.
     sums: Vec<(u64, u64)>,
+    /// The output in bytes.
+    given: Vec<u8>,
 }
 
 impl Residual {
@@ -44,7 +46,14 @@ impl Residual {
         };
         let (width, height) = network.size();
         let grid = (width.div_ceil(section.cell), height.div_ceil(section.cell));
-        Ok(Residual { output, is_bytes, cell: section.cell, grid, sums: vec![(0, 0); grid.0 * grid.1] })
+        Ok(Residual {
+            output,
+            is_bytes,
+            cell: section.cell,
+            grid,
+            sums: vec![(0, 0); grid.0 * grid.1],
+            given: vec![0; network.bytes().len()],
+        })
     }
 
     /// Columns and rows of the cells.
@@ -57,26 +66,25 @@ impl Residual {
     /// # Errors
     /// [`TaskError::Output`] where the output holds what is no finite number.
     pub fn measure(&mut self, network: &Network) -> Result<f64, TaskError> {
-        self.sums.fill((0, 0));
         if self.is_bytes {
-            let output = network.output_bytes(self.output)?;
-            for (at, (&byte, &given)) in network.bytes().iter().zip(output).enumerate() {
-                self.add(network, at, byte.abs_diff(given));
-            }
+            self.given.copy_from_slice(network.output_bytes(self.output)?);
         } else {
-            let output = network.floats(self.output)?;
-            for (at, (&byte, &given)) in network.bytes().iter().zip(output).enumerate() {
-                self.add(network, at, byte.abs_diff(network.byte_of(given, at)));
+            network.unscale(network.floats(self.output)?, &mut self.given);
+        }
+        self.sums.fill((0, 0));
+        let (row, pixel) = network.row();
+        let rows = network.bytes().chunks_exact(row).zip(self.given.chunks_exact(row)).enumerate();
+        for (at, (row, given)) in rows {
+            // Rows of one plane follow those of the other.
+            let y = at % network.size().1;
+            let cells = &mut self.sums[y / self.cell * self.grid.0..][..self.grid.0];
+            let squares = row.chunks(self.cell * pixel).zip(given.chunks(self.cell * pixel));
+            for ((sum, count), (bytes, given)) in cells.iter_mut().zip(squares) {
+                *sum += bytes.iter().zip(given).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>();
+                *count += bytes.len() as u64;
             }
         }
         Ok(f64::from(self.cells().max().unwrap_or(0)))
-    }
-
-    fn add(&mut self, network: &Network, at: usize, difference: u8) {
-        let (x, y) = network.place_of(at);
-        let (sum, count) = &mut self.sums[y / self.cell * self.grid.0 + x / self.cell];
-        *sum += u64::from(difference);
-        *count += 1;
     }
 
     /// The mean difference of each cell, row by row, in 256ths of a grey level.

@@ -301,3 +301,7 @@ fn lines(bundle: &Bundle, name: &str) -> Result<Vec<String>, BundleError> {
 fn calibration(bundle: &Bundle, name: &str) -> Result<Calibration, BundleError> {
     Calibration::from_matrix(&Matrix::of_bundle(bundle, name)?).map_err(|problem| bundle.blame(name, problem))
 }
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;
