@@ -9,7 +9,7 @@
 //! ```
 //!
 //! What a network gives is a *value* in a unit of its own. The distribution of values of normal frames, which the bundle holds, makes of
-//! it the score and the severity that all verdicts have ([`Scale`]).
+//! it the score and the severity that all verdicts have ([`ValueScale`]).
 
 mod anomaly_map;
 mod classifier;
@@ -17,7 +17,7 @@ mod matcher;
 mod model;
 mod network;
 mod residual;
-mod scale;
+mod value_scale;
 
 pub use anomaly_map::MapReader;
 pub use classifier::{Classified, Classifier};
@@ -25,4 +25,4 @@ pub use matcher::{Matched, Matcher};
 pub use model::OwnModel;
 pub use network::Network;
 pub use residual::Residual;
-pub use scale::Scale;
+pub use value_scale::ValueScale;

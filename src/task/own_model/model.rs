@@ -5,7 +5,7 @@ use super::classifier::Classifier;
 use super::matcher::Matcher;
 use super::network::Network;
 use super::residual::Residual;
-use super::scale::Scale;
+use super::value_scale::ValueScale;
 use crate::bundle::{Bundle, BundleError, InputSection, Manifest, Task, ViewSize};
 use crate::task::anomaly::{
     Calibration, Grid, HALF_HEAT, ImageStats, ImageStatsMeter, Matrix, Scratch, Verdict, draw, regions_of_defect,
@@ -22,7 +22,7 @@ pub struct OwnModel {
     bundle: Arc<str>,
     network: Network,
     reader: Reader,
-    scale: Scale,
+    scale: ValueScale,
     /// By cell: how far it is from normal, [`HALF_HEAT`] for a heat of a half.
     relative: Vec<u32>,
     grid: (usize, usize),
@@ -188,7 +188,7 @@ impl OwnModel {
             Reader::Classes(classifier) => {
                 let said = classifier.read(network)?;
                 let threshold = classifier.threshold();
-                let (_, severity) = Scale::new(None, threshold).measure(said.score);
+                let (_, severity) = ValueScale::new(None, threshold).measure(said.score);
                 let (score, recognition) = (said.score, Some(said.recognition));
                 Ok(Judged { value: score, score, severity, defect: said.defect, recognition })
             }
@@ -254,21 +254,21 @@ fn read_sections(
     manifest: &Manifest,
     network: &Network,
     threshold: Option<f64>,
-) -> Result<(Reader, Scale), TaskError> {
+) -> Result<(Reader, ValueScale), TaskError> {
     let blame = |problem: String| TaskError::from(bundle.blame(&manifest.model, problem));
-    let calibrated = |name: &str, own: f64| -> Result<Scale, TaskError> {
-        Ok(Scale::new(Some(calibration(bundle, name)?), threshold.unwrap_or(own)))
+    let calibrated = |name: &str, own: f64| -> Result<ValueScale, TaskError> {
+        Ok(ValueScale::new(Some(calibration(bundle, name)?), threshold.unwrap_or(own)))
     };
     match (manifest.task, &manifest.classify, &manifest.anomaly_map, &manifest.reconstruction, &manifest.embed) {
         (Task::Classify, Some(section), ..) => {
             let classifier = Classifier::new(network, section, lines(bundle, &section.labels)?, threshold);
-            Ok((Reader::Classes(classifier.map_err(blame)?), Scale::Raw(threshold.unwrap_or(0.5))))
+            Ok((Reader::Classes(classifier.map_err(blame)?), ValueScale::Raw(threshold.unwrap_or(0.5))))
         }
         (Task::AnomalyMap, _, Some(section), ..) => {
             let reader = MapReader::new(network, section).map_err(blame)?;
             let scale = match &section.calibration {
                 Some(name) => calibrated(name, section.threshold)?,
-                None => Scale::new(None, threshold.unwrap_or(section.threshold)),
+                None => ValueScale::new(None, threshold.unwrap_or(section.threshold)),
             };
             if !reader.has_map() && section.score.is_none() {
                 return Err(blame("[anomaly_map] names no output".into()));

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::bundle::Draft;
-use crate::task::Judge;
 use lineside_engine::Tensor;
 use lineside_picture::Layout;
 use std::path::Path;
@@ -181,7 +180,7 @@ fn the_nearest_reference_tells_the_part() {
 fn what_does_not_fit_is_named() {
     let refusal = |sections: &str, files: &[(&str, Vec<u8>)]| {
         let (_folder, bundle) = bundle("colour", sections, files);
-        Judge::new(&bundle, None, 1).err().unwrap().to_string()
+        OwnModel::new(&bundle, None, 1).err().unwrap().to_string()
     };
     let few = ("labels.txt", b"red\ngreen\n".to_vec());
     for (sections, files, expected) in [
