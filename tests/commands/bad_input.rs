@@ -98,8 +98,11 @@ fn a_configuration_with_mistakes() {
         ("[source.pattern]\nwidth = \"wide\"\n", "line.toml:2: width: invalid type"),
         ("[source.pattern]\nheight = 0\n", "line.toml:2: source.pattern.height must lie in 32..8192, found 0"),
         ("[source.pattern]\n[budget]\nmemory = \"1 MiB\"\n", "budget.memory is 1.0 MiB, but"),
-        ("[source.pattern]\n[anomaly]\nbundle = \"superres-x3\"\n", "task is not \"anomaly\""),
-        ("[source.pattern]\n[anomaly]\nbundle = \"backbone-lite0\"\n", "task is not \"anomaly\""),
+        (
+            "[source.pattern]\n[anomaly]\nbundle = \"superres-x3\"\n",
+            "task is \"super-resolution\", which judges no frames",
+        ),
+        ("[source.pattern]\n[anomaly]\nbundle = \"backbone-lite0\"\n", "task is \"backbone\", which judges no frames"),
     ];
     for (toml, expected) in cases {
         let path = config(folder.path(), toml);

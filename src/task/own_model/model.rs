@@ -75,6 +75,9 @@ impl OwnModel {
         plan: impl Fn(Model, &InputSection) -> Result<Network, String>,
     ) -> Result<OwnModel, TaskError> {
         let manifest = bundle.manifest();
+        if !manifest.task.judges_frames() {
+            return Err(no_judge(bundle).into());
+        }
         let blame = |problem| bundle.blame(&manifest.model, problem);
         let network = plan(bundle.model()?, &manifest.input).map_err(blame)?;
         let (reader, scale) = read_sections(bundle, manifest, &network, threshold)?;
@@ -285,11 +288,13 @@ fn read_sections(
             let matcher = Matcher::new(network, section, references, &lines(bundle, &section.parts)?);
             Ok((Reader::Parts(matcher.map_err(blame)?), calibrated(&section.calibration, section.threshold)?))
         }
-        (task, ..) => {
-            let problem = format!("task is \"{}\", which judges no frames: use a bundle for another task", task.name());
-            Err(bundle.blame("bundle.toml", problem).into())
-        }
+        _ => Err(no_judge(bundle).into()),
     }
+}
+
+fn no_judge(bundle: &Bundle) -> BundleError {
+    let task = bundle.manifest().task.name();
+    bundle.blame("bundle.toml", format!("task is \"{task}\", which judges no frames: use a bundle for another task"))
 }
 
 /// A file of names, one a line.
