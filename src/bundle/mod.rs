@@ -11,6 +11,7 @@ mod kernels;
 mod manifest;
 mod own_model;
 mod region;
+mod self_test;
 mod swap;
 mod taught;
 mod tolerance;
@@ -34,6 +35,7 @@ pub use own_model::{
     ReconstructionSection,
 };
 pub use region::RegionSection;
+pub use self_test::{GoldenResult, golden_results, self_test};
 pub use swap::swap_into_place;
 pub use taught::{SizeMatch, SizeRange, TaughtSection, TaughtSize};
 pub use tolerance::Tolerance;

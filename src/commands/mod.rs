@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong arguments, 78 bad configuration or bundle (`EX_CONFIG` of sysexits.h).
 
 mod bench;
+mod bundle;
 mod check;
 mod compare;
 mod comparison_text;
@@ -96,6 +97,9 @@ enum Command {
     /// Verify the bundles' golden vectors on this CPU
     #[command(after_help = examples::PARITY)]
     Parity(parity::ParityArguments),
+    /// Verify bundles, and change those of this board: install, shadow, confirm, roll back
+    #[command(subcommand)]
+    Bundle(bundle::BundleCommand),
     /// Report what happened in the field from logs of any form, of any number of boards
     #[command(after_help = examples::INSPECT)]
     Inspect(inspect::InspectArguments),
@@ -144,6 +148,7 @@ pub fn run(cli: Cli, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Parity(arguments) => parity::run(&arguments),
+        Command::Bundle(command) => bundle::run(&command),
         Command::Inspect(arguments) => inspect::run(&arguments),
     }
 }

@@ -2,10 +2,9 @@
 
 use crate::bundle::{self, Bundle};
 use crate::escape::one_line;
-use lineside_engine::{Session, kernel_names};
+use lineside_engine::kernel_names;
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 #[derive(clap::Args)]
 pub struct ParityArguments {
@@ -14,18 +13,6 @@ pub struct ParityArguments {
     /// Print one JSON document
     #[arg(long)]
     json: bool,
-}
-
-#[derive(serde::Serialize)]
-struct Row {
-    bundle: String,
-    /// The file of the expected output.
-    golden: String,
-    kernel: &'static str,
-    /// Largest difference from the expected output, in LSB; null where type or shape differ.
-    difference: Option<f64>,
-    tolerance: u32,
-    agrees: bool,
 }
 
 pub fn run(arguments: &ParityArguments) -> anyhow::Result<ExitCode> {
@@ -38,7 +25,9 @@ pub fn run(arguments: &ParityArguments) -> anyhow::Result<ExitCode> {
     let mut rows = Vec::new();
     for bundle in &bundles {
         anyhow::ensure!(!bundle.manifest().golden.is_empty(), "{}: no golden vectors in it", bundle.folder().display());
-        rows.extend(hold(bundle)?);
+        for kernel in kernel_names() {
+            rows.extend(bundle::golden_results(bundle, kernel)?);
+        }
     }
     let all_agree = rows.iter().all(|row| row.agrees);
     if arguments.json {
@@ -59,37 +48,4 @@ pub fn run(arguments: &ParityArguments) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(if all_agree { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn hold(bundle: &Bundle) -> anyhow::Result<Vec<Row>> {
-    let manifest = bundle.manifest();
-    let mut rows = Vec::new();
-    for golden in &manifest.golden {
-        let (input, expected) = bundle.golden(golden)?;
-        let blame = |e| bundle.blame(&manifest.model, e);
-        for kernel in kernel_names() {
-            let plan = bundle.model()?.plan_with(&[input.shape().to_vec()], kernel).map_err(blame)?;
-            let mut session = Session::new(Arc::new(plan)).map_err(blame)?;
-            session.set_input(0, input.clone()).map_err(|e| bundle.blame(&golden.input, e))?;
-            session.run().map_err(blame)?;
-            let outputs = session.outputs();
-            if outputs.len() != expected.len() {
-                let (stated, given) = (expected.len(), outputs.len());
-                let problem = format!("{} has {stated} outputs stated, the model gives {given}", golden.input);
-                return Err(bundle.blame("bundle.toml", problem).into());
-            }
-            for ((file, expected), output) in golden.output.files().iter().zip(&expected).zip(outputs) {
-                let difference = output.largest_difference(expected);
-                rows.push(Row {
-                    bundle: manifest.name.clone(),
-                    golden: file.clone(),
-                    kernel,
-                    difference,
-                    tolerance: golden.tolerance,
-                    agrees: difference.is_some_and(|difference| difference <= f64::from(golden.tolerance)),
-                });
-            }
-        }
-    }
-    Ok(rows)
 }
