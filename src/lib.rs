@@ -20,6 +20,7 @@
 //! | [`memory`] | the memory budget and the counting allocator |
 //! | [`escape`] | text from outside, made harmless for terminals and log lines |
 //! | [`files`] | files from outside: opened without waiting, read up to a limit |
+//! | [`storage`] | changes of the disk that survive a power cut, each of which a test can let fail |
 //! | [`threads`] | output that holds nobody up; what is reported of a thread that failed or cannot be started |
 //! | [`times`] | all timeouts, from one constant |
 //!
@@ -42,6 +43,7 @@ pub mod service;
 pub mod sink;
 pub mod source;
 pub mod status_page;
+pub mod storage;
 pub mod task;
 pub mod telemetry;
 pub mod threads;

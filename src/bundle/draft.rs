@@ -2,6 +2,7 @@
 
 use super::hash::sha256;
 use super::manifest::Manifest;
+use super::state::STATE;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -25,6 +26,11 @@ impl Draft {
             Ok(mut entries) => entries.next().is_some() && !target.join("bundle.toml").is_file(),
             Err(_) => target.symlink_metadata().is_ok(),
         };
+        if target.join(STATE).exists() {
+            let problem =
+                "is the home of installed versions: write to another place, then: lineside bundle install PLACE";
+            return Err(io::Error::other(problem));
+        }
         if taken {
             return Err(io::Error::other("exists and is not a bundle: choose another place"));
         }

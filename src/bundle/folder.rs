@@ -1,9 +1,10 @@
-//! A bundle on the disk: a folder whose every file has the hash that the manifest states.
+//! A bundle on the disk: a folder whose every file has the hash that the manifest states; or the active version of a home.
 
 use super::error::BundleError;
 use super::hash::{sha256, sha256_of_file};
 use super::kernels::load_model;
 use super::manifest::{Golden, Manifest};
+use super::state::{State, VERSIONS};
 use crate::files;
 use bytesize::ByteSize;
 use lineside_engine::{EngineError, Model, Tensor, npy};
@@ -15,16 +16,30 @@ pub struct Bundle {
     folder: PathBuf,
     manifest: Manifest,
     fingerprint: String,
+    /// The home whose active version it is.
+    home: Option<PathBuf>,
     /// The memory of the line that uses it, in bytes.
     budget: Option<u64>,
 }
 
 impl Bundle {
-    /// Opens the bundle in `folder` and verifies the hash of every file in its manifest.
+    /// Opens the bundle in `folder`, or the active version where `folder` is a home, and verifies the hash of every file in its
+    /// manifest.
     ///
     /// # Errors
     /// [`BundleError::Bad`] for a manifest that does not parse or a file that is missing or has another hash.
     pub fn open(folder: &Path) -> Result<Bundle, BundleError> {
+        match State::read(folder)? {
+            None => Bundle::open_plain(folder),
+            Some(state) => {
+                let bundle = Bundle::open_plain(&folder.join(VERSIONS).join(state.active))?;
+                Ok(Bundle { home: Some(folder.to_path_buf()), ..bundle })
+            }
+        }
+    }
+
+    /// Opens a folder that is no home.
+    pub(super) fn open_plain(folder: &Path) -> Result<Bundle, BundleError> {
         let path = folder.join("bundle.toml");
         let text = files::read_text(&path, files::MAX_TEXT).map_err(|e| BundleError::bad(&path, e))?;
         let manifest = Manifest::parse(&text, &path)?;
@@ -40,7 +55,7 @@ impl Bundle {
             }
         }
         let fingerprint = sha256(text.as_bytes());
-        Ok(Bundle { folder: folder.to_path_buf(), fingerprint, manifest, budget: None })
+        Ok(Bundle { folder: folder.to_path_buf(), fingerprint, manifest, home: None, budget: None })
     }
 
     /// The same bundle for a line with a budget in bytes: no file of it that is larger is read.
@@ -71,9 +86,30 @@ impl Bundle {
         &self.folder
     }
 
+    /// The home of which it is the active version, where it is one.
+    pub fn home(&self) -> Option<&Path> {
+        self.home.as_deref()
+    }
+
+    /// Where the bundle is found: its home, or its folder.
+    pub fn place(&self) -> &Path {
+        self.home.as_deref().unwrap_or(&self.folder)
+    }
+
     /// SHA-256 of `bundle.toml`, which holds the hashes of all other files: identifies the whole bundle.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// The bytes of `bundle.toml`, by which the bundle was opened.
+    ///
+    /// # Errors
+    /// [`BundleError::Bad`] where the file was changed meanwhile.
+    pub fn manifest_bytes(&self) -> Result<Vec<u8>, BundleError> {
+        let path = self.folder.join("bundle.toml");
+        let bytes = files::read(&path, files::MAX_TEXT).map_err(|error| BundleError::bad(&path, error))?;
+        let unchanged = sha256(&bytes) == self.fingerprint;
+        unchanged.then_some(bytes).ok_or_else(|| BundleError::bad(&path, "was changed while it was read: try again"))
     }
 
     /// Parses the bundle's model. Clones of it share what was parsed.

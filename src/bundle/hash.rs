@@ -10,23 +10,41 @@ pub fn sha256(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }
 
+/// SHA-256 of bytes that come in pieces.
+pub(super) struct Hasher(Sha256);
+
+impl Hasher {
+    pub(super) fn new() -> Hasher {
+        Hasher(Sha256::new())
+    }
+
+    pub(super) fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// In hexadecimal digits.
+    pub(super) fn finish(self) -> String {
+        hexadecimal(&self.0.finalize())
+    }
+}
+
 /// SHA-256 of a file, hexadecimal; reads it in pieces.
 ///
 /// # Errors
 /// [`io::Error`] where it cannot be read.
 pub(super) fn sha256_of_file(path: &Path) -> io::Result<String> {
-    let mut hash = Sha256::new();
+    let mut hasher = Hasher::new();
     let mut reader = BufReader::with_capacity(1 << 16, files::open(path)?.0);
     loop {
         let part = reader.fill_buf()?;
         if part.is_empty() {
             break;
         }
-        hash.update(part);
+        hasher.update(part);
         let count = part.len();
         reader.consume(count);
     }
-    Ok(hexadecimal(&hash.finalize()))
+    Ok(hasher.finish())
 }
 
 /// Two hexadecimal digits per byte.

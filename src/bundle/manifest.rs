@@ -17,12 +17,47 @@ use std::path::{Component, Path};
 /// The version of the manifest format that this program reads.
 const FORMAT: u32 = 1;
 
+/// What says whether this program can use a manifest.
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+    requires: Option<String>,
+}
+
+impl Head {
+    fn problem(&self) -> Option<String> {
+        let own = env!("CARGO_PKG_VERSION");
+        let update = "update Lineside, or install an older version of the bundle";
+        if self.format > FORMAT {
+            return Some(format!("format = {}: this program, {own}, reads format {FORMAT}; {update}", self.format));
+        }
+        if self.format < FORMAT {
+            return Some(format!("format = {}: this program, {own}, reads format {FORMAT}; make it anew", self.format));
+        }
+        let required = self.requires.as_ref()?;
+        match (numbers(required), numbers(own)) {
+            (None, _) => Some(format!("requires = \"{required}\" is no version of Lineside, such as \"{own}\"")),
+            (required, own) if required <= own => None,
+            _ => Some(format!("requires Lineside {required} or newer, and this is {own}; {update}")),
+        }
+    }
+}
+
+/// `1.2.3` as numbers.
+fn numbers(version: &str) -> Option<[u32; 3]> {
+    let numbers: Vec<u32> = version.split('.').map(|number| number.parse().ok()).collect::<Option<_>>()?;
+    numbers.try_into().ok()
+}
+
 /// The contents of `bundle.toml`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// The version of the manifest format; 1.
     pub format: u32,
+    /// The oldest version of Lineside that can use it, as in `"0.2.0"`; absent: any that reads the format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requires: Option<String>,
     /// The bundle's name.
     pub name: String,
     /// The bundle's version.
@@ -317,6 +352,10 @@ impl Manifest {
     /// # Errors
     /// [`BundleError::Bad`] where it is no manifest of this format, or has an invalid value.
     pub fn parse(text: &str, path: &Path) -> Result<Manifest, BundleError> {
+        // Before all else: what a newer program wrote may not even parse.
+        if let Some(problem) = toml::from_str::<Head>(text).ok().and_then(|head| head.problem()) {
+            return Err(BundleError::bad(path, problem));
+        }
         let manifest: Manifest = toml::from_str(text).map_err(|e| {
             let line = e.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
             BundleError::Bad {
@@ -331,12 +370,6 @@ impl Manifest {
     }
 
     fn problem(&self) -> Option<String> {
-        if self.format != FORMAT {
-            return Some(format!(
-                "format = {}: this program reads format {FORMAT}; update one of the two",
-                self.format
-            ));
-        }
         if let Some(name) = self.files.keys().find(|name| !stays_inside(name)) {
             return Some(format!("[files] \"{name}\" points outside the bundle"));
         }
@@ -516,7 +549,16 @@ weight = 1.0
     #[test]
     fn each_mistake_is_named_with_its_place() {
         let cases = [
-            (("format = 1", "format = 2"), "b/bundle.toml: format = 2: this program reads format 1"),
+            (
+                ("format = 1", "format = 2"),
+                "b/bundle.toml: format = 2: this program, 0.1.0, reads format 1; update Lineside",
+            ),
+            (
+                ("format = 1", "format = 1\nrequires = \"9.0.1\"\nnew = 1"),
+                "requires Lineside 9.0.1 or newer, and this is 0.1.0; update",
+            ),
+            (("format = 1", "format = 1\nrequires = \"9\""), "requires = \"9\" is no version of Lineside"),
+            (("format = 1", "format = 0"), "reads format 1; make it anew"),
             (("threshold = 0.5", "threshold = 7"), "anomaly.threshold must lie in 0..1, found 7"),
             (("\"heat.npy\" = \"00\"", ""), "no hash for \"heat.npy\""),
             (("version = \"1\"", "version = 1"), "b/bundle.toml:4: invalid type"),

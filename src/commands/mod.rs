@@ -28,7 +28,7 @@ mod sheet;
 mod teach;
 mod upscale;
 
-use crate::bundle::BundleError;
+use crate::bundle::{BundleError, StoreError};
 use crate::config::ConfigError;
 use crate::escape::{self, EscapingWriter, one_line};
 use crate::memory::OverBudget;
@@ -164,7 +164,9 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         if cause.is::<WrongArguments>() {
             return 2;
         }
-        let bad_bundle = cause.is::<BundleError>() || matches!(cause.downcast_ref(), Some(TaskError::Bundle(_)));
+        let bad_bundle = cause.is::<BundleError>()
+            || matches!(cause.downcast_ref(), Some(TaskError::Bundle(_)))
+            || matches!(cause.downcast_ref(), Some(StoreError::Bundle(_)));
         if bad_bundle || cause.is::<ConfigError>() || cause.is::<OverBudget>() {
             return 78;
         }

@@ -1,6 +1,7 @@
 //! The TOML file: types, defaults, and validation that names file and line in every error.
 
 mod array;
+mod bundles;
 mod camera;
 mod folder;
 mod heat;
@@ -18,6 +19,7 @@ mod view;
 mod words;
 
 use crate::files;
+pub use bundles::BundlesConfig;
 pub use camera::{CameraConfig, CameraFormat, ControlValue};
 pub use folder::{FolderConfig, KeepOrMove};
 pub use heat::{HeatConfig, SmallerConfig};
@@ -66,6 +68,9 @@ pub struct Config {
     /// How models are run.
     #[serde(default)]
     pub engine: EngineConfig,
+    /// What a bundle must have to be used.
+    #[serde(default)]
+    pub bundles: BundlesConfig,
     /// The GPIO line that a defect raises.
     pub alarm: Option<AlarmConfig>,
     /// The GPIO line that toggles with every verdict.
@@ -354,6 +359,7 @@ impl Config {
             super_resolution: SuperResolutionConfig::default(),
             output: OutputConfig::default(),
             engine: EngineConfig::default(),
+            bundles: BundlesConfig::default(),
             alarm: None,
             heartbeat: None,
             trigger: None,

@@ -10,6 +10,7 @@
 
 mod bill;
 mod broker;
+mod bundles;
 mod camera;
 mod clock;
 mod console;
@@ -31,6 +32,7 @@ mod supervisor;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod verdict_cost;
 mod writer;
 

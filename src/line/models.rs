@@ -7,7 +7,7 @@ use super::mode::Mode;
 use super::region::check_region;
 use super::tasks::{check_condition, describe, require_one_size, wanted};
 use super::verdict_cost::VerdictCost;
-use crate::bundle::{self, Bundle, BundleError, Tolerance};
+use crate::bundle::{Bundle, Tolerance};
 use crate::config::Config;
 use crate::memory::Bill;
 use crate::pipeline::{Enlargement, Smaller};
@@ -45,12 +45,18 @@ pub(super) struct Models {
     pub(super) enlarged: u64,
 }
 
-/// Loads the models that a configuration names.
-pub(super) fn load(config: &Config, mode: Mode, source: &dyn FrameSource, bill: &mut Bill) -> anyhow::Result<Models> {
+/// Loads the models that a configuration names; `find` finds a bundle and tests it.
+pub(super) fn load(
+    config: &Config,
+    mode: Mode,
+    source: &dyn FrameSource,
+    find: &dyn Fn(&str) -> anyhow::Result<Bundle>,
+    bill: &mut Bill,
+) -> anyhow::Result<Models> {
     let mut names = Vec::new();
     let (mut tasks, mut bundles) = (Vec::new(), Vec::new());
     for (at, wanted) in wanted(config).into_iter().enumerate() {
-        let bundle = find(config, wanted.bundle)?;
+        let bundle = find(wanted.bundle)?;
         // In the size of the frames, so that what depends on it is made now and not while the line runs.
         let judge = load_judge(config, &bundle, wanted.threshold, source.frame_size(), bill)?;
         if let Some(size) = source.frame_size() {
@@ -95,10 +101,10 @@ pub(super) fn load(config: &Config, mode: Mode, source: &dyn FrameSource, bill: 
         enlarged,
     };
     if config.super_resolution.when != When::Never {
-        models.add_enlarger(config, source, bill)?;
+        models.add_enlarger(config, source, find, bill)?;
     }
     if let Some(smaller) = &config.heat.smaller {
-        let (bundle, size) = (find(config, &smaller.bundle)?, smaller.size());
+        let (bundle, size) = (find(&smaller.bundle)?, smaller.size());
         models.bundles.push(identity(&bundle));
         let judge = load_judge(config, &bundle, config.anomaly.wanted_threshold(), Some(size), bill)?;
         require_taught_size(&bundle, &judge, size, "[heat.smaller]: ")?;
@@ -107,15 +113,16 @@ pub(super) fn load(config: &Config, mode: Mode, source: &dyn FrameSource, bill: 
     Ok(models)
 }
 
-/// Finds a bundle; no file of it that is larger than the budget is read.
-fn find(config: &Config, name: &str) -> Result<Bundle, BundleError> {
-    bundle::find(name).map(|bundle| bundle.within(config.budget.memory.get_ref().as_u64()))
-}
-
 impl Models {
-    fn add_enlarger(&mut self, config: &Config, source: &dyn FrameSource, bill: &mut Bill) -> anyhow::Result<()> {
+    fn add_enlarger(
+        &mut self,
+        config: &Config,
+        source: &dyn FrameSource,
+        find: &dyn Fn(&str) -> anyhow::Result<Bundle>,
+        bill: &mut Bill,
+    ) -> anyhow::Result<()> {
         let when = config.super_resolution.when;
-        let bundle = find(config, &config.super_resolution.bundle)?;
+        let bundle = find(&config.super_resolution.bundle)?;
         self.bundles.push(identity(&bundle));
         let mut enlarger = Enlarger::new(bundle)?.with_threads(config.engine_threads());
         let fitted = EnlargingPlan::fit(config, source, &mut self.tasks, &mut enlarger)?;

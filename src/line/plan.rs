@@ -2,6 +2,7 @@
 
 use super::bill;
 use super::broker::broker;
+use super::bundles;
 use super::enlarging::EnlargingPlan;
 use super::heat;
 use super::mode::Mode;
@@ -69,8 +70,15 @@ pub struct LinePlan {
 pub fn configuration(path: Option<&Path>) -> anyhow::Result<Config> {
     match path {
         Some(path) => Ok(Config::load(path)?),
-        None => Ok(Config::demo(bundle::find("inspect-demo")?.folder().join("frames"))),
+        None => Ok(Config::demo(demo_frames()?)),
     }
+}
+
+/// The frames that come with the demo's bundle. They are no part of it: an installed version has none.
+fn demo_frames() -> anyhow::Result<PathBuf> {
+    let places = bundle::search_path().into_iter().map(|folder| folder.join("inspect-demo/frames"));
+    let frames = places.into_iter().find(|frames| frames.is_dir());
+    frames.map_or_else(|| Ok(bundle::find("inspect-demo")?.folder().join("frames")), Ok)
 }
 
 /// Opens the source, loads the bundles, runs each model once, and adds up the bill. Faults are reported to `telemetry`.
@@ -84,7 +92,8 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
     let pixels = source.max_pixels() as u64;
     let mut bill = Bill::default();
     bill::add_program(&mut bill);
-    let models = models::load(config, mode, source.as_ref(), &mut bill)?;
+    let find = |name: &str| bundles::open(name, config, mode, telemetry);
+    let models = models::load(config, mode, source.as_ref(), &find, &mut bill)?;
     if mode == Mode::Check {
         check_output(config, bill::evidence_bytes(pixels, models.enlarged))?;
     }

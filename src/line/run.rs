@@ -1,5 +1,6 @@
 //! A line's life: one run after the other, each with its configuration, until the source ends or a stop is asked for.
 
+use super::bundles;
 use super::console::{Console, Tone};
 use super::mode::Mode;
 use super::plan::{LinePlan, configuration, plan};
@@ -53,6 +54,8 @@ pub struct RunOutcome {
     pub output: PathBuf,
 }
 
+/// [`RunEnd::reason`] where the version that judged goes back by itself.
+const FAILED_TRIAL: &str = "a bundle on trial found too many defects";
 /// [`RunEnd::reason`] where the status page or the broker's queue could not be started.
 const CANNOT_START: &str = "the status page or the broker's queue cannot be started";
 
@@ -92,6 +95,9 @@ pub fn run(line: Line) -> anyhow::Result<RunOutcome> {
         feeder = Some(Feeder::start()?);
         frames = frames.map(|frames| frames.saturating_sub(ended.outcome.ending.status.counts.captured));
         kept = service.begin_run();
+        if let Some((home, why)) = service.failed_trial.take() {
+            bundles::go_back(&home, &why, &telemetry);
+        }
         (config, ready) = match plan(&next, Mode::Run, &telemetry) {
             Ok(ready) => (next, ready),
             Err(error) => {
@@ -193,7 +199,7 @@ impl LineService<'_> {
         }
         let mut next = end.next.filter(|_| ending.failure.is_none());
         if next.is_some() {
-            ending.reason = "a new configuration";
+            ending.reason = if self.failed_trial.is_some() { FAILED_TRIAL } else { "a new configuration" };
         }
         if let Some(writer) = &mut writer {
             writer.write_kept();

@@ -2,7 +2,7 @@
 
 use super::console::Console;
 use crate::board::{Machine, machine};
-use crate::bundle::sha256;
+use crate::bundle::{Home, sha256};
 use crate::service::{Reload, ServiceManager};
 use crate::sink::mqtt::BrokerClient;
 use crate::telemetry::{Record, Telemetry};
@@ -21,6 +21,8 @@ pub(super) struct LineService<'a> {
     /// The broker's client of the last run: the next one logs in when it has ended.
     pub(super) broker: Option<Arc<BrokerClient>>,
     pub(super) console: Arc<Console>,
+    /// An installed version that did not stand its trial in the last run, and why: the next run begins with the one before it.
+    pub(super) failed_trial: Option<(Home, String)>,
 }
 
 impl<'a> LineService<'a> {
@@ -31,7 +33,7 @@ impl<'a> LineService<'a> {
         console: Arc<Console>,
     ) -> LineService<'a> {
         let (machine, manager) = (machine(), ServiceManager::new());
-        LineService { machine, manager, reload, path, telemetry, broker: None, console }
+        LineService { machine, manager, reload, path, telemetry, broker: None, console, failed_trial: None }
     }
 
     /// From now on records and faults belong to a new run; its records wait in the queue until its file is open.

@@ -6,6 +6,7 @@ use super::heat::HeatWatcher;
 use super::plan::configuration;
 use super::records;
 use super::service::LineService;
+use super::trial::TrialWatch;
 use crate::config::Config;
 use crate::field::{DriftMonitor, Interval};
 use crate::pipeline::{LoadShedding, RunObserver, Shutdown, Status};
@@ -45,6 +46,8 @@ pub(super) struct Supervisor<'a, 'b> {
     /// Served as long as the run lasts.
     page: Option<StatusServer>,
     broker: Option<Arc<BrokerClient>>,
+    /// The version that judges, while it is on trial.
+    trial: Option<TrialWatch>,
     telemetry: Telemetry,
 }
 
@@ -86,6 +89,7 @@ impl<'a, 'b> Supervisor<'a, 'b> {
             stuck: (0, Instant::now()),
             page,
             broker,
+            trial: TrialWatch::find(config),
             telemetry,
         }
     }
@@ -161,6 +165,22 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         }
     }
 
+    /// Ends the run where the version that judges does not stand its trial; the next run begins with the version before it.
+    fn check_trial(&mut self, status: &Status, shutdown: &Shutdown) {
+        let (Some(trial), false) = (&self.trial, shutdown.is_asked()) else { return };
+        let judged = status.counts.inspected + status.counts.skipped_similar;
+        let Some(why) = trial.verdict(judged, status.defects, self.begun.elapsed()) else { return };
+        let Some(TrialWatch { home, .. }) = self.trial.take() else { return };
+        match configuration(self.service.path) {
+            Ok(next) => {
+                self.service.failed_trial = Some((home, why));
+                self.next = Some(next);
+                shutdown.ask();
+            }
+            Err(error) => self.service.refuse_reload(&error.context(why)),
+        }
+    }
+
     fn take_reload(&mut self, shutdown: &Shutdown, is_stuck: bool) {
         // A request that comes while this run ends is not taken: the next run finds it, and takes the newest file. Nor one that
         // comes while the disk hangs: the next run would wait for it, and nobody would inspect.
@@ -231,6 +251,9 @@ impl RunObserver for Supervisor<'_, '_> {
             (!words.is_empty()).then(|| words.join("; "))
         });
         let is_stuck = self.writer_is_stuck(status);
+        if !is_stuck {
+            self.check_trial(status, shutdown);
+        }
         self.take_reload(shutdown, is_stuck);
     }
 }

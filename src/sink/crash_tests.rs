@@ -1,8 +1,8 @@
 //! Every change of the disk that records, the broker's queue and pictures make fails once, in each way, and a power cut comes after
 //! each of them: what was promised is there when they are opened again.
 
-use super::faults::{DiskState, Fault, FaultyDisk, Operation, crash_states};
 use super::{RunLog, write_durably};
+use crate::storage::faults::{DiskState, Fault, FaultyDisk, Operation, crash_states};
 use crate::telemetry::Record;
 use rustix::io::Errno;
 use std::fs;

@@ -1,13 +1,10 @@
-//! Files that are complete or do not exist.
+//! Images that are complete or do not exist.
 
-use super::storage::{self, StorageWriter};
+use crate::storage::{self, UNFINISHED, write_durably};
 use lineside_picture::{Picture, write_png};
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
-
-/// Suffix of files that are not complete yet; their names begin with a dot.
-const UNFINISHED: &str = ".part";
 
 /// Removes images that a crash left partially written in a folder.
 pub(super) fn remove_unfinished(folder: &Path) -> io::Result<()> {
@@ -19,36 +16,6 @@ pub(super) fn remove_unfinished(folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Writes a file so that it is never visible under its name while incomplete: temporary file, fsync, rename, fsync of the
-/// folder.
-///
-/// # Errors
-/// The first step that fails; the temporary file is removed then.
-pub fn write_durably(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let folder = storage::folder_of(path);
-    let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    hidden.push(UNFINISHED);
-    let temporary = folder.join(hidden);
-    // Left over by a crash; a link that somebody put there is not followed.
-    storage::remove(&temporary)?;
-    let result = (|| {
-        let file = storage::create_new(&temporary)?;
-        let mut buffer = BufWriter::new(StorageWriter(&file));
-        write(&mut buffer)?;
-        buffer.into_inner().map_err(io::IntoInnerError::into_error)?;
-        storage::sync(&file)?;
-        storage::rename(&temporary, path)?;
-        storage::sync_folder(folder)
-    })();
-    if result.is_err() {
-        // The caller gets the first error; the leftover must not take space on a full disk.
-        let _ = storage::remove(&temporary);
-    }
-    result
 }
 
 /// Writes an image as PNG in the same way.
@@ -111,23 +78,4 @@ pub fn check_writable(folder: &Path, bytes: usize) -> io::Result<()> {
     });
     let removed = std::fs::remove_file(&path);
     written.and(removed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.txt");
-        write_durably(&path, |out| out.write_all(b"old")).unwrap();
-        let failed = write_durably(&path, |out| {
-            out.write_all(b"half of the n")?;
-            Err(io::Error::other("disk full"))
-        });
-        assert!(failed.is_err());
-        assert_eq!(std::fs::read(&path).unwrap(), b"old");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
 }

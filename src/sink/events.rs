@@ -5,8 +5,8 @@
 //! ([`super::segmented_log`]).
 
 use super::segmented_log::{Layout, SegmentedLog};
-use super::storage;
 use super::tail::LONGEST;
+use crate::storage;
 use crate::telemetry::{Record, json_line};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Whatever happens, whole lines, in order, within the budget.
 
-use super::super::faults::{Fault, FaultyDisk};
 use super::*;
+use crate::storage::faults::{Fault, FaultyDisk};
 use serde_json::Value;
 use std::fs;
 

@@ -17,7 +17,7 @@
 
 use super::durable::{remove_unfinished, write_png_durably};
 use super::stamp::{LENGTH, is_stamp, stamp};
-use super::storage;
+use crate::storage;
 use bytesize::ByteSize;
 use lineside_picture::Picture;
 use std::collections::BinaryHeap;

@@ -1,5 +1,5 @@
-use super::super::faults::{Fault, FaultyDisk};
 use super::*;
+use crate::storage::faults::{Fault, FaultyDisk};
 use lineside_picture::Layout;
 use std::collections::BTreeSet;
 

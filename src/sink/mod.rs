@@ -9,8 +9,6 @@ mod checksum;
 mod crash_tests;
 mod durable;
 mod events;
-#[cfg(test)]
-mod faults;
 mod image_store;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
@@ -25,12 +23,11 @@ mod run_log;
 mod segmented_log;
 mod snapshot;
 mod stamp;
-#[cfg_attr(not(feature = "mqtt"), allow(dead_code))]
-mod storage;
 mod tail;
 
+pub use crate::storage::write_durably;
 pub use alarm::{ActiveLevel, AlarmLine, HeartbeatLine, Signal};
-pub use durable::{check_writable, write_durably, write_png_durably};
+pub use durable::{check_writable, write_png_durably};
 pub use events::{EventLog, record_files};
 pub use image_store::{ImageStore, NORMAL, Priority, StorageLimits, is_full};
 pub use observer::VerdictObserver;

@@ -1,7 +1,7 @@
 //! How the last run in a folder ended, by its records.
 
 use super::events::record_files;
-use super::storage;
+use crate::storage;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 

@@ -83,8 +83,8 @@ fn is_temporary(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::faults::{Fault, FaultyDisk};
     use super::*;
+    use crate::storage::faults::{Fault, FaultyDisk};
     use std::fs;
     use std::io::Write;
 

@@ -7,8 +7,8 @@
 //! opened ([`storage`]).
 
 use super::stamp::{is_stamp, next_stamp, number_of_stamp, stamp, stamp_of_number};
-use super::storage;
 use super::tail::{is_ours, repair_tail};
+use crate::storage;
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io;

@@ -1,7 +1,7 @@
 //! Repairs the end of a file of records after a power cut, and recognises a file that is not one.
 
 use super::checksum::without_checksum;
-use super::storage;
+use crate::storage;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;

@@ -6,6 +6,7 @@ mod common;
 mod alignment;
 mod bad_input;
 mod board;
+mod bundle;
 mod control_characters;
 mod detail;
 mod file_metadata;

@@ -1,5 +1,7 @@
-//! `lineside bundle verify`: a bundle's hashes and golden vectors on this CPU.
+//! `lineside bundle verify`: a bundle's hashes, signature and golden vectors on this CPU.
 
+use super::place::title;
+use super::policy::PolicyArguments;
 use crate::bundle::{find, self_test};
 use crate::escape::one_line;
 use std::io::Write;
@@ -8,19 +10,23 @@ use std::process::ExitCode;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   lineside bundle verify parts
-  lineside bundle verify ./parts-2026-12 --json";
+  lineside bundle verify ./parts-2 --config line.toml --json";
 
 #[derive(clap::Args)]
 pub struct VerifyArguments {
     /// A bundle's name or folder
     bundle: String,
+    #[command(flatten)]
+    policy: PolicyArguments,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(arguments: &VerifyArguments) -> anyhow::Result<ExitCode> {
+    let policy = arguments.policy.read()?;
     let bundle = find(&arguments.bundle)?;
+    let signer = policy.check(&bundle)?;
     let vectors = self_test(&bundle)?;
     let manifest = bundle.manifest();
     if arguments.json {
@@ -30,15 +36,18 @@ pub fn run(arguments: &VerifyArguments) -> anyhow::Result<ExitCode> {
             "folder": bundle.folder(),
             "fingerprint": bundle.fingerprint(),
             "files": manifest.files.len(),
+            "signed": signer,
             "vectors": vectors,
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut out = crate::commands::stdout();
-    let (name, version) = (one_line(&manifest.name), one_line(&manifest.version));
-    writeln!(out, "{name} {version}: {}", one_line(&bundle.folder().display().to_string()))?;
-    writeln!(out, "files    {} have the hashes that bundle.toml states", manifest.files.len())?;
-    let kernel = vectors.first().map_or("", |vector| vector.kernel);
-    writeln!(out, "vectors  {} outputs agree with the kernels {kernel}", vectors.len())?;
+    writeln!(out, "{}: {}", title(&bundle), one_line(&bundle.folder().display().to_string()))?;
+    writeln!(out, "files      {} have the hashes that bundle.toml states", manifest.files.len())?;
+    writeln!(out, "signature  {}", one_line(&signer.to_string()))?;
+    match vectors.first() {
+        Some(first) => writeln!(out, "self-test  {} outputs agree with the kernels {}", vectors.len(), first.kernel)?,
+        None => writeln!(out, "self-test  none: the bundle has no golden vectors")?,
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,7 @@ use super::dataset::{DataSet, DataSetLayout, Named, Purpose};
 use super::picture_reader::PictureReader;
 use super::progress::ProgressReporter;
 use super::{MAX_PICTURE_BYTES, evenly, with_suffix};
-use crate::bundle::{self, AnomalySection, Bundle, Draft, NuisanceSection, swap_into_place};
+use crate::bundle::{self, AnomalySection, Bundle, Draft, Home, Moment, NuisanceSection, Role, Trial, swap_into_place};
 use crate::escape::one_line;
 use crate::files;
 use crate::task::TaskError;
@@ -32,7 +32,7 @@ const FROM: &str = "recalibrated_from";
 
 pub fn run(arguments: &RecalibrateArguments) -> anyhow::Result<ExitCode> {
     let bundle = bundle::find(&arguments.bundle)?;
-    let out = arguments.out.clone().unwrap_or_else(|| with_suffix(bundle.folder(), ".recalibrated"));
+    let out = arguments.out.clone().unwrap_or_else(|| with_suffix(bundle.place(), ".recalibrated"));
     match &arguments.good {
         Some(good) => calibrate(arguments, &bundle, good, &out),
         None => confirm(arguments, &bundle, &out),
@@ -175,7 +175,7 @@ fn write(bundle: &Bundle, out: &Path, new: &Recalibrated) -> anyhow::Result<()> 
 
 /// Puts the new bundle in the place of the old one.
 fn confirm(arguments: &RecalibrateArguments, bundle: &Bundle, new: &Path) -> anyhow::Result<ExitCode> {
-    let (target, before) = (bundle.folder(), with_suffix(bundle.folder(), ".before"));
+    let (target, before) = (bundle.place(), with_suffix(bundle.place(), ".before"));
     let shown = new.display();
     anyhow::ensure!(
         new.join("bundle.toml").exists(),
@@ -188,6 +188,9 @@ fn confirm(arguments: &RecalibrateArguments, bundle: &Bundle, new: &Path) -> any
         "{shown}: was not recalibrated from {} as it is now; recalibrate again",
         target.display()
     );
+    if let Some(home) = Home::open(target)? {
+        return confirm_installed(arguments, &home, new);
+    }
     swap_into_place(new, target, &before).with_context(|| format!("{}: cannot be replaced", target.display()))?;
     if arguments.json {
         super::print_json(&serde_json::json!({ "bundle": target, "before": before }))?;
@@ -197,5 +200,28 @@ fn confirm(arguments: &RecalibrateArguments, bundle: &Bundle, new: &Path) -> any
     let mut out = crate::commands::stdout();
     writeln!(out, "{} is the recalibrated bundle; the one before is {}", one_line(&target), one_line(&before))?;
     writeln!(out, "next: lineside check CONFIG, then reload the line (systemctl reload lineside)")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The same for an installed bundle: the new one becomes its active version, and is confirmed.
+fn confirm_installed(arguments: &RecalibrateArguments, home: &Home, new: &Path) -> anyhow::Result<ExitCode> {
+    let (store, name) = (home.store(), home.name());
+    store.install(&name, &Bundle::open(new)?, Role::Active(Trial::begin(&Moment::now(), 0)))?;
+    let (home, _) = store.confirm(&name)?;
+    std::fs::remove_dir_all(new).with_context(|| format!("{}: cannot be removed", new.display()))?;
+    let state = home.state();
+    if arguments.json {
+        super::print_json(
+            &serde_json::json!({ "bundle": home.folder(), "active": state.active, "before": state.previous }),
+        )?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut out = crate::commands::stdout();
+    let folder = home.folder().display().to_string();
+    writeln!(out, "the recalibrated bundle is the active version of {}", one_line(&folder))?;
+    writeln!(
+        out,
+        "next: lineside check CONFIG, then reload the line (systemctl reload lineside); back: lineside bundle rollback {name}"
+    )?;
     Ok(ExitCode::SUCCESS)
 }

@@ -271,6 +271,7 @@ fn write(
     let name = arguments.out.file_name().unwrap_or_default().to_string_lossy().into_owned();
     draft.finish(Manifest {
         format: from.format,
+        requires: None,
         name: name.clone(),
         version: jiff::Timestamp::now().strftime("%Y%m%d.%H%M%S").to_string(),
         task: Task::Anomaly,

@@ -1,7 +1,7 @@
 //! Inspects a recorded frame again and compares the verdict with the record.
 
 use super::{Outcome, OutcomeKind, RecordedVerdict, RunInfo};
-use crate::bundle::{self, Bundle, sha256};
+use crate::bundle::{self, Bundle, Home, sha256};
 use crate::files;
 use crate::task::anomaly::Verdict;
 use crate::task::{Judge, TaskError};
@@ -161,7 +161,10 @@ impl VerdictChecker {
         let (name, _) = run.bundle(fingerprint)?;
         // A bundle that cannot be read counts as missing; `other_bundle` reports it by name.
         for folder in bundle::search_path() {
-            if let Ok(bundle) = Bundle::open(&folder.join(name)) {
+            let place = folder.join(name);
+            // Of an installed bundle an earlier version may have judged.
+            let earlier = || Home::open(&place).ok()??.with_fingerprint(fingerprint);
+            for bundle in Bundle::open(&place).ok().into_iter().chain(earlier()) {
                 let is_it = bundle.fingerprint() == fingerprint;
                 self.bundles.push(bundle);
                 if is_it {

@@ -5,7 +5,7 @@
 
 use crate::sink::checksum::{with_checksum, without_checksum};
 use crate::sink::segmented_log::{Layout, Segment, SegmentedLog};
-use crate::sink::storage;
+use crate::storage;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};

@@ -3,7 +3,7 @@
 //! While the disk takes nothing, the newest records are kept in memory.
 
 use super::queue::{DiskQueue, LogPosition};
-use crate::sink::storage;
+use crate::storage;
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 use super::super::queue::MARK;
 use super::*;
 use crate::sink::checksum::with_checksum;
-use crate::sink::faults::{Fault, FaultyDisk};
 use crate::sink::segmented_log::SEGMENTS;
+use crate::storage::faults::{Fault, FaultyDisk};
 use rustix::io::Errno;
 
 const BUDGET: u64 = 8 << 10;

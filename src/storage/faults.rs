@@ -1,10 +1,10 @@
-//! A disk that fails on purpose: for tests of what the sinks do then.
+//! A disk that fails on purpose: for tests of what is done then.
 //!
-//! While a [`FaultyDisk`] exists, the changes that this thread makes through `storage.rs` are counted and recorded, and any of them
+//! While a [`FaultyDisk`] exists, the changes that this thread makes through this room are counted and recorded, and any of them
 //! can be made to fail. [`crash_states`] derives from a recording what a power cut may leave: what was synced, and any part of what
 //! was not, in any order, as file systems do it (Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014).
 
-use super::storage::{Change, folder_of};
+use super::{Change, folder_of};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
@@ -34,6 +34,8 @@ pub enum Operation {
     Sync { file: u64 },
     Rename { from: PathBuf, to: PathBuf },
     Remove { path: PathBuf },
+    CreateFolder { path: PathBuf },
+    RemoveFolder { path: PathBuf },
     SyncFolder { folder: PathBuf },
 }
 
@@ -111,7 +113,7 @@ impl Recording {
     fn next(&mut self, change: &Change) -> Option<Fault> {
         let number = self.changes;
         self.changes += 1;
-        let always = self.fails_always.filter(|_| !matches!(change, Change::Remove(_)));
+        let always = self.fails_always.filter(|_| !matches!(change, Change::Remove(_) | Change::RemoveFolder(_)));
         always.or(self.fails.filter(|(at, _)| *at == number).map(|(_, fault)| fault))
     }
 }
@@ -163,6 +165,8 @@ where
         Change::Truncate(file, length) => Operation::Truncate { file: disk.file(file, false), length: *length },
         Change::Rename(from, to) => Operation::Rename { from: from.to_path_buf(), to: to.to_path_buf() },
         Change::Remove(path) => Operation::Remove { path: path.to_path_buf() },
+        Change::CreateFolder(path) => Operation::CreateFolder { path: path.to_path_buf() },
+        Change::RemoveFolder(path) => Operation::RemoveFolder { path: path.to_path_buf() },
         Change::Sync(_) | Change::SyncFolder(_) => unreachable!(),
     });
     Ok(done)
@@ -255,21 +259,32 @@ fn is_synced(operations: &[Operation], at: usize) -> bool {
         Operation::Write { file, .. } | Operation::Truncate { file, .. } => {
             later.iter().any(|other| matches!(other, Operation::Sync { file: synced } if synced == file))
         }
-        Operation::Create { path, .. } | Operation::Remove { path } => in_folder(path),
+        Operation::Create { path, .. }
+        | Operation::Remove { path }
+        | Operation::CreateFolder { path }
+        | Operation::RemoveFolder { path } => in_folder(path),
         Operation::Rename { to, .. } => in_folder(to),
         Operation::Sync { .. } | Operation::SyncFolder { .. } => true,
     }
 }
 
 fn state_after(operations: &[Operation], chosen: &HashMap<usize, Fate>) -> DiskState {
-    let (mut names, mut contents) = (BTreeMap::<&Path, u64>::new(), HashMap::<u64, Vec<u8>>::new());
+    let (mut names, mut contents) = (BTreeMap::<PathBuf, u64>::new(), HashMap::<u64, Vec<u8>>::new());
+    // Folders that were never made: what was made in them is not there either.
+    let mut missing = BTreeSet::<&Path>::new();
     for (at, operation) in operations.iter().enumerate() {
         let fate = chosen.get(&at).copied().unwrap_or(Fate::Done);
         if fate == Fate::Undone {
+            if let Operation::CreateFolder { path } = operation {
+                missing.insert(path);
+            }
             continue;
         }
         match operation {
-            Operation::Create { file, path } => drop(names.insert(path, *file)),
+            Operation::Create { file, path } if !path.ancestors().any(|above| missing.contains(above)) => {
+                names.insert(path.clone(), *file);
+            }
+            Operation::Create { .. } => {}
             Operation::Write { file, offset, bytes } => {
                 let content = contents.entry(*file).or_default();
                 let bytes = match fate {
@@ -286,14 +301,18 @@ fn state_after(operations: &[Operation], chosen: &HashMap<usize, Fate>) -> DiskS
                 content.truncate(*length as usize);
             }
             Operation::Rename { from, to } => {
-                if let Some(file) = names.remove(&**from) {
-                    names.insert(to, file);
+                // A file, or all that is in a folder.
+                let moved: Vec<PathBuf> = names.keys().filter(|path| path.starts_with(from)).cloned().collect();
+                for path in moved {
+                    let (Some(file), Ok(inside)) = (names.remove(&path), path.strip_prefix(from)) else { continue };
+                    names.insert(if inside.as_os_str().is_empty() { to.clone() } else { to.join(inside) }, file);
                 }
             }
-            Operation::Remove { path } => drop(names.remove(&**path)),
-            Operation::Sync { .. } | Operation::SyncFolder { .. } => {}
+            Operation::Remove { path } => drop(names.remove(path)),
+            Operation::CreateFolder { path } => drop(missing.remove(&**path)),
+            Operation::RemoveFolder { .. } | Operation::Sync { .. } | Operation::SyncFolder { .. } => {}
         }
     }
     let content = |file: &u64| contents.get(file).cloned().unwrap_or_default();
-    names.into_iter().map(|(path, file)| (path.to_path_buf(), content(&file))).collect()
+    names.into_iter().map(|(path, file)| (path, content(&file))).collect()
 }

@@ -1,10 +1,18 @@
-//! The operations by which the sinks change files and folders.
+//! The operations by which files and folders are changed that must survive a power cut.
 //!
-//! Every write, sync, rename and removal of records, pictures and the broker's queue goes through here and nowhere else, so that a
-//! test can let each of them fail, or end with a power cut after it (`faults.rs`). In the program each is one system call.
+//! Every write, sync, rename and removal of records, pictures, the broker's queue and the store of bundles goes through here and
+//! nowhere else, so that a test can let each of them fail, or end with a power cut after it (`faults.rs`). In the program each is
+//! one system call.
 //!
 //! A file is opened by name only where a regular file stands there: a link could lead to a file of somebody else, and a FIFO or
 //! a device is not a place for records.
+
+mod durable;
+#[cfg(test)]
+pub(crate) mod faults;
+
+pub(crate) use durable::UNFINISHED;
+pub use durable::write_durably;
 
 use rustix::fs::OFlags;
 use std::fs::{self, File, FileType, OpenOptions};
@@ -14,7 +22,7 @@ use std::path::Path;
 
 /// One change of the disk.
 #[cfg_attr(not(test), allow(dead_code))]
-pub(super) enum Change<'a> {
+enum Change<'a> {
     /// A file is created at a path.
     Create(&'a Path),
     /// Bytes are written into a file at an offset.
@@ -27,6 +35,10 @@ pub(super) enum Change<'a> {
     Rename(&'a Path, &'a Path),
     /// A file is deleted.
     Remove(&'a Path),
+    /// A folder is created.
+    CreateFolder(&'a Path),
+    /// An empty folder is deleted.
+    RemoveFolder(&'a Path),
     /// The names in a folder are synced.
     SyncFolder(&'a Path),
 }
@@ -38,7 +50,7 @@ fn apply<T>(_: Change, perform: impl FnOnce() -> io::Result<T>) -> io::Result<T>
 }
 
 #[cfg(test)]
-use super::faults::apply;
+use faults::apply;
 
 /// Fails with what to do where something else than a regular file has this name; nothing at all is fine.
 ///
@@ -177,7 +189,7 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
     apply(Change::SyncFolder(folder), || File::open(folder)?.sync_all())
 }
 
-/// Gives a file another name, in place of what has it.
+/// Gives a file or a folder another name, in place of the file or the empty folder that has it.
 ///
 /// # Errors
 /// If it cannot be renamed.
@@ -194,6 +206,33 @@ pub fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,
     }
+}
+
+/// Creates a folder below one that exists; one that is there already is none to create.
+///
+/// # Errors
+/// If it cannot be created.
+pub fn create_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    apply(Change::CreateFolder(path), || fs::create_dir(path))
+}
+
+/// Deletes a folder with all that is in it, file by file; links in it are deleted, not followed.
+///
+/// # Errors
+/// If something in it cannot be deleted; one that is not there is none.
+pub fn remove_tree(folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() { remove_tree(&entry.path())? } else { remove(&entry.path())? }
+    }
+    apply(Change::RemoveFolder(folder), || fs::remove_dir(folder))
 }
 
 /// Whether a path still leads to this open file: others may have moved or deleted it.

@@ -1,0 +1,62 @@
+//! The bundles of a line, before a frame is judged by them: signatures are checked, and the golden vectors are computed on the kernels
+//! that are to run them. A CPU that computes wrongly does not inspect. An installed version that does not pass gives way to the one
+//! before it, once.
+
+use super::mode::Mode;
+use crate::bundle::{self, Bundle, BundleError, Home, KeyRing, PACKAGE_STORE, self_test};
+use crate::config::{BundlesConfig, Config};
+use crate::telemetry::Telemetry;
+use log::Level;
+
+/// Finds a bundle by name or path and tests it. Nothing of it is read that is larger than the line's budget.
+///
+/// # Errors
+/// Where it is not there, cannot be used, lacks a signature that it needs, or is computed wrongly here; and where that is so of the
+/// version before it, too.
+pub(super) fn open(name: &str, config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Result<Bundle> {
+    let budget = config.budget.memory.get_ref().as_u64();
+    let place = bundle::locate(name)?;
+    let test = |bundle: Bundle| test(bundle.within(budget), &config.bundles);
+    let error = match Bundle::open(&place).and_then(test) {
+        Ok(bundle) => return Ok(bundle),
+        Err(error) => error,
+    };
+    let Some(home) = Home::open(&place).ok().flatten() else { return Err(error.into()) };
+    let Some(before) = home.state().previous.as_ref() else { return Err(error.into()) };
+    let Ok(before) = home.version(before).and_then(test) else { return Err(error.into()) };
+    if mode == Mode::Check {
+        let context = format!("a line that starts now would go back to {} by itself", title(&before));
+        return Err(anyhow::Error::from(error).context(context));
+    }
+    go_back(&home, &error.to_string(), telemetry);
+    Ok(before)
+}
+
+fn test(bundle: Bundle, policy: &BundlesConfig) -> Result<Bundle, BundleError> {
+    // What came with the program is as good as the program.
+    if policy.require_signature && !bundle.folder().starts_with(PACKAGE_STORE) {
+        KeyRing::read(&policy.keys)?.require(&bundle)?;
+    }
+    self_test(&bundle)?;
+    Ok(bundle)
+}
+
+/// Makes the version before the active one of a home again, and reports it. The line goes on with it even where that cannot be
+/// written down; then the next start tries again.
+pub(super) fn go_back(home: &Home, why: &str, telemetry: &Telemetry) {
+    let state = home.state();
+    let version = |version: &String| home.version(version).map_or_else(|_| version.clone(), |bundle| title(&bundle));
+    let record = telemetry
+        .record(Level::Error, "bundle_reverted")
+        .with("bundle", home.name())
+        .with("from", version(&state.active))
+        .with_known("to", state.previous.as_ref().map(version))
+        .with("reason", why);
+    let unwritten = home.store().go_back(&home.name(), Some(why)).err().map(|error| error.to_string());
+    telemetry.log_and_persist(record.with_known("unwritten", unwritten));
+}
+
+fn title(bundle: &Bundle) -> String {
+    let manifest = bundle.manifest();
+    format!("{} {} {}", manifest.name, manifest.version, bundle.fingerprint())
+}

@@ -1,0 +1,125 @@
+//! The rate of defects of a version on trial: where it is far higher than a line's, the version goes back.
+//!
+//! A normal frame counts as defect with the probability `1 − threshold`, by the meaning of a score, and [`DEFECTIVE`] of the parts may
+//! really be defective. With `q` the sum of both and `k` defects in `n` frames, the probability of so many or more is at most
+//! `exp(−n · D(k/n ‖ q))`, where `D(a ‖ q) = a ln(a/q) + (1 − a) ln((1 − a)/(1 − q))` (Hoeffding, "Probability Inequalities for Sums of
+//! Bounded Random Variables", 1963, theorem 1). A version goes back where that is below [`MOST_LIKELY`]: so small that looking at it
+//! thousands of times in a trial makes no false alarm likely.
+//!
+//! Frames in a row are not independent: one defective part may lie before the camera for a while. So the version must also have
+//! judged for [`MIN_TIME`], or a tenth of its trial where that is shorter, and [`MIN_FRAMES`] frames.
+
+use crate::bundle::{self, Home, Moment, Trial};
+use crate::config::Config;
+use std::time::Duration;
+
+/// The share of parts that may be defective before the version is blamed.
+const DEFECTIVE: f64 = 0.05;
+/// The probability below which so many defects are no chance.
+const MOST_LIKELY: f64 = 1e-9;
+/// The least number of judged frames.
+const MIN_FRAMES: u64 = 200;
+/// The least time of judging, where the trial is not short.
+const MIN_TIME: Duration = Duration::from_secs(120);
+
+/// An installed version on trial.
+pub(super) struct TrialWatch {
+    /// Its home, as of the start of the run.
+    pub(super) home: Home,
+    trial: Trial,
+    /// The largest share of defects that is expected.
+    expected: f64,
+}
+
+impl TrialWatch {
+    /// The trial of the bundle that judges, where it is on one and there is a version to go back to.
+    pub(super) fn find(config: &Config) -> Option<TrialWatch> {
+        let home = Home::open(&bundle::locate(&config.anomaly.bundle).ok()?).ok().flatten()?;
+        let trial = home.state().trial.clone()?;
+        if home.state().previous.is_none() || trial.left_s(&Moment::now()) == 0 {
+            return None;
+        }
+        let stated = || home.version(&home.state().active).ok()?.manifest().anomaly.as_ref().map(|a| a.threshold);
+        let threshold = config.anomaly.wanted_threshold().or_else(stated).unwrap_or(1.0);
+        Some(TrialWatch { trial, expected: expected(threshold), home })
+    }
+
+    /// Why the version must go back, where it must; `time`: since the run began.
+    pub(super) fn verdict(&self, judged: u64, defects: u64, time: Duration) -> Option<String> {
+        let least = MIN_TIME.min(Duration::from_secs(self.trial.within_s) / 10);
+        let exceeded = judged >= MIN_FRAMES && time >= least && exceeds(judged, defects, self.expected);
+        if !exceeded || self.trial.left_s(&Moment::now()) == 0 {
+            return None;
+        }
+        Some(format!(
+            "{defects} of {judged} frames were defects while it was on trial, where at most {:.1} % were to be expected",
+            100.0 * self.expected
+        ))
+    }
+}
+
+/// The largest share of defects that is expected with a threshold.
+fn expected(threshold: f64) -> f64 {
+    (1.0 - threshold + DEFECTIVE).clamp(DEFECTIVE, 1.0)
+}
+
+/// Whether so many defects are no chance where `expected` of the frames are to be.
+fn exceeds(judged: u64, defects: u64, expected: f64) -> bool {
+    if judged == 0 || expected >= 1.0 {
+        return false;
+    }
+    let share = defects as f64 / judged as f64;
+    // 0 ln 0 is 0.
+    let term = |a: f64, q: f64| if a > 0.0 { a * libm::log(a / q) } else { 0.0 };
+    let divergence = term(share, expected) + term(1.0 - share, 1.0 - expected);
+    share > expected && judged as f64 * divergence > -libm::log(MOST_LIKELY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The probability of `k` or more of `n`, summed up.
+    fn tail(n: u64, k: u64, q: f64) -> f64 {
+        let mut term = libm::pow(1.0 - q, n as f64);
+        let mut below = 0.0;
+        for i in 0..k {
+            below += term;
+            term *= (n - i) as f64 / (i + 1) as f64 * q / (1.0 - q);
+        }
+        1.0 - below
+    }
+
+    #[test]
+    fn a_version_goes_back_only_for_what_chance_does_not_make() {
+        let q = expected(0.999);
+        assert!((q - 0.051).abs() < 1e-12);
+        for n in [200, 500, 1000, 5000] {
+            let least = (0..=n).find(|defects| exceeds(n, *defects, q)).unwrap();
+            // The bound holds, and is not far from the least number that would do.
+            assert!(tail(n, least, q) < 1e-8, "{n}: {least}");
+            assert!((least as f64) < 0.2 * n as f64, "{n}: {least}");
+            assert!((0..least).all(|defects| !exceeds(n, defects, q)), "{n}: {least}");
+        }
+        assert!(exceeds(200, 200, q) && !exceeds(0, 0, q) && !exceeds(1000, 51, q));
+        // A threshold of 0: every frame is a defect, and that is what was asked for.
+        assert!(!exceeds(1000, 1000, expected(0.0)));
+    }
+
+    #[test]
+    fn one_part_before_the_camera_for_a_while_is_no_verdict() {
+        let home = Home::for_test();
+        let trial = |within_s| Trial::begin(&Moment::now(), within_s);
+        let watch = |within_s| TrialWatch { home: home.clone(), trial: trial(within_s), expected: expected(1.0) };
+        let day = watch(86_400);
+        assert!(day.verdict(1000, 900, Duration::from_secs(119)).is_none());
+        assert!(day.verdict(199, 199, Duration::from_secs(600)).is_none());
+        let why = day.verdict(1000, 900, Duration::from_secs(120)).unwrap();
+        assert_eq!(
+            why,
+            "900 of 1000 frames were defects while it was on trial, where at most 5.0 % were to be expected"
+        );
+        assert!(watch(100).verdict(1000, 900, Duration::from_secs(10)).is_some());
+        assert!(watch(0).verdict(1000, 900, Duration::from_secs(600)).is_none());
+    }
+}
