@@ -25,9 +25,13 @@ const ENVIRONMENT: [(&str, &str); 3] = [
     ),
 ];
 
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("/etc/lineside/lineside.toml", "The configuration of the service, with every key, its default and its reason."),
-    ("/var/lib/lineside/", "Records and pictures of the service, and bundles taught on this board (bundles/)."),
+    (
+        "/var/lib/lineside/",
+        "Records and pictures of the service, and bundles taught or installed on this board (bundles/).",
+    ),
+    ("/etc/lineside/keys/", "Public keys of minisign (*.pub) of those whose bundles this board takes."),
     ("/usr/share/lineside/bundles/", "The bundles that are shipped."),
     ("/usr/lib/systemd/system/lineside.service", "The unit, with a reason beside each directive."),
 ];
@@ -45,25 +49,26 @@ fn main() -> std::io::Result<()> {
     }
     let mut cli = Cli::command().disable_help_subcommand(true);
     cli.build();
-    let commands: Vec<String> = cli.get_subcommands().map(|command| page_name(&cli, command)).collect();
-    page(&cli, &cli, &commands, date, &man)?;
-    for command in cli.get_subcommands() {
-        page(&cli, command, &["lineside".into()], date, &man)?;
-    }
+    pages(&cli, None, date, &man)?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         clap_complete::generate_to(shell, &mut Cli::command(), "lineside", &completions)?;
     }
     Ok(())
 }
 
-fn page_name(cli: &Command, command: &Command) -> String {
-    format!("{}-{}", cli.get_name(), command.get_name())
+/// Writes the pages of a command and of those below it: `lineside-bundle-install`. `above`: the page of the group that it is in.
+fn pages(command: &Command, above: Option<&str>, date: &str, folder: &Path) -> std::io::Result<()> {
+    let below = |above: &str, command: &Command| format!("{above}-{}", command.get_name());
+    let name = above.map_or_else(|| command.get_name().into(), |above| below(above, command));
+    let children = command.get_subcommands().filter(|child| child.get_name() != "help");
+    let also: Vec<String> =
+        above.map(String::from).into_iter().chain(children.clone().map(|child| below(&name, child))).collect();
+    page(command, &name, above.is_none(), &also, date, folder)?;
+    children.into_iter().try_for_each(|child| pages(child, Some(&name), date, folder))
 }
 
-/// Writes the page of one command.
-fn page(cli: &Command, command: &Command, also: &[String], date: &str, folder: &Path) -> std::io::Result<()> {
-    let whole = command.has_subcommands();
-    let name = if whole { cli.get_name().into() } else { page_name(cli, command) };
+/// Writes the page of one command; `whole`: of the program.
+fn page(command: &Command, name: &str, whole: bool, also: &[String], date: &str, folder: &Path) -> std::io::Result<()> {
     let version = format!("lineside {}", env!("CARGO_PKG_VERSION"));
     let man = Man::new(command.clone()).title(name.to_uppercase()).date(date).source(version).manual("Lineside");
     let mut page = Vec::new();
@@ -73,8 +78,10 @@ fn page(cli: &Command, command: &Command, also: &[String], date: &str, folder: &
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
     let mut roff = Roff::new();
-    if whole {
+    if command.has_subcommands() {
         man.render_subcommands_section(&mut page)?;
+    }
+    if whole {
         terms(&mut roff, "FILES", &FILES);
     }
     terms(&mut roff, "ENVIRONMENT", &ENVIRONMENT);

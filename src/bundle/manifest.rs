@@ -29,10 +29,10 @@ impl Head {
         let own = env!("CARGO_PKG_VERSION");
         let update = "update Lineside, or install an older version of the bundle";
         if self.format > FORMAT {
-            return Some(format!("format = {}: this program, {own}, reads format {FORMAT}; {update}", self.format));
+            return Some(format!("format = {}: this program reads format {FORMAT}; {update}", self.format));
         }
         if self.format < FORMAT {
-            return Some(format!("format = {}: this program, {own}, reads format {FORMAT}; make it anew", self.format));
+            return Some(format!("format = {}: this program reads format {FORMAT}; make it anew", self.format));
         }
         let required = self.requires.as_ref()?;
         match (numbers(required), numbers(own)) {
@@ -549,10 +549,7 @@ weight = 1.0
     #[test]
     fn each_mistake_is_named_with_its_place() {
         let cases = [
-            (
-                ("format = 1", "format = 2"),
-                "b/bundle.toml: format = 2: this program, 0.1.0, reads format 1; update Lineside",
-            ),
+            (("format = 1", "format = 2"), "b/bundle.toml: format = 2: this program reads format 1; update Lineside"),
             (
                 ("format = 1", "format = 1\nrequires = \"9.0.1\"\nnew = 1"),
                 "requires Lineside 9.0.1 or newer, and this is 0.1.0; update",

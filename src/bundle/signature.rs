@@ -5,6 +5,7 @@ use super::error::BundleError;
 use super::folder::Bundle;
 use super::version_copy::read_signature;
 use crate::files;
+use ct_codecs::{Base64, Decoder};
 use minisign_verify::{Error, PublicKey, Signature};
 use std::fmt;
 use std::io::{self, Cursor};
@@ -16,6 +17,9 @@ pub const SIGNATURE: &str = "bundle.sig";
 const PUBLIC: &str = "pub";
 /// How a secret key with a password begins: the algorithms Ed25519 and scrypt, in base64.
 const WITH_PASSWORD: &str = "RWRTY";
+/// Bytes of a secret key, and where its checksum is among them.
+const KEY_BYTES: usize = 158;
+const CHECKSUM_AT: usize = 126;
 /// The most bytes of a public key's file.
 const MAX_KEY: u64 = 1 << 12;
 
@@ -131,8 +135,12 @@ impl KeyRing {
 pub fn sign(bundle: &Bundle, secret: &str) -> Result<String, SigningError> {
     let words = |error: minisign::PError| SigningError(error.to_string());
     let key = minisign::SecretKeyBox::from_string(secret).map_err(words)?;
-    let has_password = secret.lines().nth(1).is_some_and(|key| key.starts_with(WITH_PASSWORD));
-    let key = if has_password { key.into_secret_key(None) } else { key.into_unencrypted_secret_key() };
+    let line = secret.lines().nth(1).unwrap_or_default();
+    let key = match unchecked(line) {
+        Some(key) => key,
+        None if line.starts_with(WITH_PASSWORD) => key.into_secret_key(None),
+        None => key.into_unencrypted_secret_key(),
+    };
     let key =
         key.map_err(|error| SigningError(format!("is no secret key of minisign, or not a whole one: {error}")))?;
     let manifest = bundle.manifest();
@@ -143,6 +151,14 @@ pub fn sign(bundle: &Bundle, secret: &str) -> Result<String, SigningError> {
     let public = minisign::PublicKey::from_secret_key(&key).map_err(words)?;
     let signature = minisign::sign(Some(&public), &key, Cursor::new(signed), Some(&comment), None).map_err(words)?;
     Ok(signature.into_string())
+}
+
+/// A key without a password as the tool minisign writes it: without a checksum either, which the crate asks for. That it is whole
+/// shows when its signature is verified with its public half.
+fn unchecked(line: &str) -> Option<Result<minisign::SecretKey, minisign::PError>> {
+    let bytes = Base64::decode_to_vec(line.trim_end(), None).ok()?;
+    let has_no_checksum = bytes.len() == KEY_BYTES && bytes[CHECKSUM_AT..].iter().all(|byte| *byte == 0);
+    has_no_checksum.then(|| minisign::SecretKey::from_bytes(&bytes))
 }
 
 /// Why a bundle cannot be signed with a key.

@@ -172,9 +172,13 @@ fn steps<'a>([one, two, three]: &'a [Bundle; 3]) -> Vec<Step<'a>> {
         ("confirm 1", Box::new(|store| store.confirm(NAME).map(drop))),
         ("install 2", install(two, on_trial())),
         ("rollback", Box::new(|store| store.go_back(NAME, None).map(drop))),
+        ("shadow 2", install(two, Role::Shadow)),
+        ("no shadow", Box::new(|store| store.end_shadow(NAME).map(drop))),
         ("shadow 3", install(three, Role::Shadow)),
         ("confirm 3", Box::new(|store| store.confirm(NAME).map(drop))),
         ("install 2 again", install(two, on_trial())),
+        ("confirm 2", Box::new(|store| store.confirm(NAME).map(drop))),
+        ("install 1 again", install(one, on_trial())),
         ("by itself", Box::new(|store| store.go_back(NAME, Some("self-test")).map(drop))),
     ]
 }
@@ -273,6 +277,7 @@ fn a_failure_at_any_change_leaves_the_old_versions_or_the_new_ones() {
                 }
                 // The disk is well again: what was not done can be done.
                 if after == known[at] {
+                    let _quick = FaultyDisk::new();
                     step(&store).unwrap_or_else(|error| panic!("{name}, {fault:?} at {change}, again: {error}"));
                     assert_eq!(held(&store), known[at + 1], "{name}, {fault:?} at {change}, again");
                 }

@@ -99,7 +99,7 @@ fn a_bundle_is_installed_confirmed_shadowed_and_rolled_back() {
     assert!(told.contains("parts 2 is the active version of parts; the version before is parts 1"), "{told}");
     assert_eq!(board.roles(), ["active 2", "previous 1"]);
     let told = board.bundle(&["list"]);
-    assert!(told.contains("active, on trial for 1 h 2") && told.contains("previous, unsigned"), "{told}");
+    assert!(told.contains("active, on trial for 1 h ") && told.contains("previous, unsigned"), "{told}");
     assert!(board.bundle(&["rollback", "parts"]).contains("parts 1 is the active version of parts again"));
     assert_eq!(board.roles(), ["active 1", "retired 2"]);
     board.refuse(&["rollback", "parts"], 1, &["no version before this one to go back to"]);
@@ -130,7 +130,7 @@ fn what_cannot_be_installed_is_refused_in_one_line_and_leaves_the_store_as_it_wa
     board.refuse(&["confirm", "parts"], 1, &["no installed bundle \"parts\"", "lineside bundle list"]);
     let newer = place("newer");
     edit(&newer, |manifest| manifest.replace("format = 1", "format = 2\nwhat_is_this = 7"));
-    board.refuse(&["install", arg(&newer)], 78, &["format = 2: this program", "update Lineside"]);
+    board.refuse(&["install", arg(&newer)], 78, &["format = 2: this program reads format 1; update Lineside"]);
     edit(&newer, |manifest| manifest.replace("format = 2", "format = 1\nrequires = \"99.0.0\""));
     board.refuse(&["install", arg(&newer)], 78, &["requires Lineside 99.0.0 or newer", "update Lineside"]);
     let damaged = place("damaged");
@@ -140,7 +140,7 @@ fn what_cannot_be_installed_is_refused_in_one_line_and_leaves_the_store_as_it_wa
     falsify(&wrong, "golden/1.block7.npy");
     for command in ["install", "verify"] {
         let (arguments, store) = ([command, arg(&wrong)], ["--store", arg(&board.store)]);
-        let all = [&["bundle"], &arguments[..], if command == "install" { &store[..] } else { &[] }].concat();
+        let all = [&["bundle"][..], &arguments, if command == "install" { &store } else { &[] }].concat();
         refuse(&all, 78, &["golden/1.block7.npy: self-test", "1 LSB away (allowed: 0)", "every other kernel set"]);
     }
     let hostile = place("hostile");

@@ -130,13 +130,17 @@ fn every_file_lies_where_it_belongs() {
     .map(String::from)
     .into();
     // A page for each command that the program has.
-    let help = succeed(&["--help"]);
-    let (_, commands) = help.split_once("Commands:\n").unwrap();
-    let commands =
-        commands.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
-    let commands: Vec<&str> = commands.filter(|command| *command != "help").collect();
-    assert!(commands.len() >= 9, "{help}");
-    expected.extend(commands.iter().map(|command| format!("/usr/share/man/man1/lineside-{command}.1.gz")));
+    let commands = |group: &[&str]| -> Vec<String> {
+        let help = succeed(&[group, &["--help"]].concat());
+        let (_, commands) = help.split_once("Commands:\n").unwrap();
+        let lines = commands.lines().take_while(|line| !line.is_empty());
+        let names = lines.filter_map(|line| line.split_whitespace().next()).filter(|command| *command != "help");
+        names.map(|name| [group, &[name]].concat().join("-")).collect()
+    };
+    let (all, verbs) = (commands(&[]), commands(&["bundle"]));
+    assert!(all.len() >= 9 && verbs.len() >= 7, "{all:?} {verbs:?}");
+    let page = |command: &String| format!("/usr/share/man/man1/lineside-{command}.1.gz");
+    expected.extend(all.iter().chain(&verbs).map(page));
     // All bundles that there are, whole.
     for folder in std::fs::read_dir(root().join("models")).unwrap() {
         let folder = folder.unwrap().path();

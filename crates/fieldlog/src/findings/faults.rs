@@ -158,6 +158,17 @@ fn kernel(board: &Board, findings: &mut Vec<Finding>) {
         findings
             .push(Finding::new(severity, kind, text).advice(advice).with_lines(seen.lines()).order(seen.count as f64));
     }
+    if board.reverted.count > 0 {
+        let text = format!(
+            "The line went back to the bundle before by itself {}, the last time {}",
+            humanize::times(board.reverted.count),
+            humanize::truncated(&board.reverted_why, 320)
+        );
+        let advice = "Look at the bundle that it left (`lineside bundle verify`) and at the card or disk before you install it again.";
+        findings.push(
+            Finding::new(Severity::Critical, "bundle_reverted", text).advice(advice).with_lines(board.reverted.lines()),
+        );
+    }
     if board.refused.count > 0 {
         let text = format!(
             "A new configuration was rejected {}; the old one stays active: {}",

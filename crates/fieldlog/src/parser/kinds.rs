@@ -1,7 +1,7 @@
 //! The kinds of records.
 
 /// Kinds of records (docs/field-log.md).
-const KINDS: [&str; 23] = [
+const KINDS: [&str; 24] = [
     "start",
     "goes_on",
     "status",
@@ -21,6 +21,7 @@ const KINDS: [&str; 23] = [
     "mqtt_connected",
     "reload",
     "reload_refused",
+    "bundle_reverted",
     "torn_line_cut_off",
     "foreign_file_moved_aside",
     "LINESIDE_LOG_is_unusable",

@@ -165,6 +165,10 @@ pub struct Board {
     pub caught_panic: String,
     /// systemd stopped restarting the service.
     pub gave_up: Option<LineRef>,
+    /// Changes by itself to the version before of a bundle.
+    pub reverted: Occurrences,
+    /// From which version to which, and why, of the last one.
+    pub reverted_why: String,
     /// Configurations that were refused while it ran.
     pub refused: Occurrences,
     /// Why the last of them.
@@ -234,6 +238,8 @@ impl Board {
             caught_panics: Occurrences::default(),
             caught_panic: String::new(),
             gave_up: None,
+            reverted: Occurrences::default(),
+            reverted_why: String::new(),
             refused: Occurrences::default(),
             refused_why: String::new(),
             held_back: 0,
@@ -316,6 +322,11 @@ impl Board {
                 if rung > 0.0 {
                     self.heat.observe(rung, line_ref);
                 }
+            }
+            b"bundle_reverted" => {
+                self.reverted.add(line_ref);
+                let word = |name| entry.fields.short_text(name);
+                self.reverted_why = format!("from {} to {}: {}", word("from"), word("to"), word("reason"));
             }
             b"reload_refused" => {
                 self.refused.add(line_ref);
