@@ -60,9 +60,9 @@ fn main() -> std::io::Result<()> {
 fn pages(command: &Command, above: Option<&str>, date: &str, folder: &Path) -> std::io::Result<()> {
     let below = |above: &str, command: &Command| format!("{above}-{}", command.get_name());
     let name = above.map_or_else(|| command.get_name().into(), |above| below(above, command));
-    let children = command.get_subcommands().filter(|child| child.get_name() != "help");
-    let also: Vec<String> =
-        above.map(String::from).into_iter().chain(children.clone().map(|child| below(&name, child))).collect();
+    let children: Vec<&Command> = command.get_subcommands().filter(|child| child.get_name() != "help").collect();
+    let also = above.map(String::from).into_iter().chain(children.iter().map(|child| below(&name, child)));
+    let also: Vec<String> = also.collect();
     page(command, &name, above.is_none(), &also, date, folder)?;
     children.into_iter().try_for_each(|child| pages(child, Some(&name), date, folder))
 }

@@ -49,6 +49,22 @@ pub(super) fn add_judge(bill: &mut Bill, name: &str, judge: &Judge, threads: usi
     }
 }
 
+/// A version that is judged beside the active one, with the name of its home.
+pub(super) fn add_shadow(bill: &mut Bill, name: &str, judge: &Judge, threads: usize) {
+    let others = threads.saturating_sub(1) as u64;
+    let of_plans = judge.plans().map(|plan| {
+        let memory = plan.memory();
+        memory.weights_bytes + memory.arena_bytes + others * (ENGINE_STACK + memory.thread_bytes)
+    });
+    let region = judge.region().map_or(0, |region| region.bytes());
+    let aligner = judge.aligner().map_or(0, |aligner| {
+        let (width, height) = aligner.frame_size();
+        aligner.bytes() + width * height * FRAME_BYTES
+    });
+    let beside = judge.statistics_bytes() + region + aligner;
+    bill.add(format!("{name} shadow"), of_plans.sum::<u64>() + beside as u64);
+}
+
 /// An enlarger of areas of a size in pixels, out of frames of `pixels`; the bytes of one enlargement and what it was made of.
 pub(super) fn add_enlarger(
     bill: &mut Bill,

@@ -32,7 +32,8 @@ pub(super) fn open(name: &str, config: &Config, mode: Mode, telemetry: &Telemetr
     Ok(before)
 }
 
-fn test(bundle: Bundle, policy: &BundlesConfig) -> Result<Bundle, BundleError> {
+/// Checks a bundle's signature, where it needs one, and its golden vectors.
+pub(super) fn test(bundle: Bundle, policy: &BundlesConfig) -> Result<Bundle, BundleError> {
     // What came with the program is as good as the program.
     if policy.require_signature && !bundle.folder().starts_with(PACKAGE_STORE) {
         KeyRing::read(&policy.keys)?.require(&bundle)?;
@@ -56,7 +57,8 @@ pub(super) fn go_back(home: &Home, why: &str, telemetry: &Telemetry) {
     telemetry.log_and_persist(record.with_known("unwritten", unwritten));
 }
 
-fn title(bundle: &Bundle) -> String {
+/// Name, version and fingerprint, as records have them.
+pub(super) fn title(bundle: &Bundle) -> String {
     let manifest = bundle.manifest();
     format!("{} {} {}", manifest.name, manifest.version, bundle.fingerprint())
 }

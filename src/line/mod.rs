@@ -26,6 +26,7 @@ mod records;
 mod region;
 mod run;
 mod service;
+mod shadow;
 mod signals;
 mod source;
 mod supervisor;

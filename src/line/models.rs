@@ -174,7 +174,7 @@ fn require_taught_size(bundle: &Bundle, judge: &Judge, size: (usize, usize), ori
 }
 
 /// What of a bundle's networks is not computed in integers.
-struct Floats {
+pub(super) struct Floats {
     /// The share of multiply-accumulates in integers, 0 to 1.
     coverage: f64,
     /// Ops that are left to tract, and one of them by name.
@@ -183,7 +183,7 @@ struct Floats {
 }
 
 impl Floats {
-    fn of<'a>(plans: impl IntoIterator<Item = &'a Plan>) -> Floats {
+    pub(super) fn of<'a>(plans: impl IntoIterator<Item = &'a Plan>) -> Floats {
         let mut floats = Floats { coverage: 1.0, islands: 0, island: String::new() };
         for plan in plans {
             floats.coverage = floats.coverage.min(plan.integer_coverage());
@@ -197,7 +197,7 @@ impl Floats {
 
     /// Refuses what the configuration does not allow: floats take several times as long, and what runs through tract may give other
     /// bits on another CPU.
-    fn allowed(&self, config: &Config, bundle: &Bundle) -> anyhow::Result<()> {
+    pub(super) fn allowed(&self, config: &Config, bundle: &Bundle) -> anyhow::Result<()> {
         if config.engine.allow_float || (self.coverage >= 1.0 && self.islands == 0) {
             return Ok(());
         }

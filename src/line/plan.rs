@@ -9,6 +9,7 @@ use super::mode::Mode;
 use super::models;
 use super::page::{self, PagePlan};
 use super::process::program_plan;
+use super::shadow;
 use super::signals::{open_signals, triggered};
 use super::source::open_source;
 use super::verdict_cost::VerdictCost;
@@ -93,7 +94,11 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
     let mut bill = Bill::default();
     bill::add_program(&mut bill);
     let find = |name: &str| bundles::open(name, config, mode, telemetry);
-    let models = models::load(config, mode, source.as_ref(), &find, &mut bill)?;
+    let mut models = models::load(config, mode, source.as_ref(), &find, &mut bill)?;
+    let shadow = shadow::load(config, source.frame_size(), telemetry, &mut bill).map(|(shadow, bundle)| {
+        models.bundles.push(bundle);
+        shadow
+    });
     if mode == Mode::Check {
         check_output(config, bill::evidence_bytes(pixels, models.enlarged))?;
     }
@@ -140,6 +145,7 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
                 tasks: models.tasks,
                 smaller: models.smaller,
                 enlargement: models.enlargement,
+                shadow,
                 skip_similar: *config.anomaly.skip_similar.get_ref(),
                 normal_every: *config.output.normal_every.get_ref(),
                 signals: signals.lines,

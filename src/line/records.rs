@@ -8,7 +8,7 @@ use crate::bundle::sha256;
 use crate::config::Config;
 use crate::field::{DriftMonitor, Interval, Stage};
 use crate::memory::{peak_resident_bytes, resident_bytes, sealed_allocations};
-use crate::pipeline::{Report, RunEnd, Status};
+use crate::pipeline::{Report, RunEnd, ShadowVerdict, Status};
 use crate::task::anomaly::Region;
 use crate::task::{Recognition, TaskAnswer};
 use crate::telemetry::{Record, Telemetry, Value};
@@ -91,6 +91,10 @@ pub fn status(
         .with("enlarged", status.enlarging.done)
         .with("enlarged_late", status.enlarging.late)
         .with("unrecorded", status.unrecorded)
+        .with_known("shadow_judged", status.shadow.map(|shadow| shadow.judged))
+        .with_known("shadow_differs", status.shadow.map(|shadow| shadow.differing))
+        .with_known("shadow_skipped", status.shadow.map(|shadow| shadow.skipped))
+        .with_known("shadow_failed", status.shadow.map(|shadow| shadow.failed))
         .with_known("temperature_c", reading.temperature)
         .with_known("throttled", reading.bits())
         .with_known("undervoltage", reading.undervoltage)
@@ -114,6 +118,18 @@ pub fn event(telemetry: &Telemetry, report: &Report, files: Vec<(&'static str, S
 /// A normal frame that is kept.
 pub fn kept_normal(telemetry: &Telemetry, report: &Report, original: String) -> Record {
     judged(telemetry, "normal", report).with("files", Value::Group(vec![("original", original)]))
+}
+
+/// A frame of which the shadow says something else than the active version.
+pub fn shadow(telemetry: &Telemetry, report: &Report, shadow: &ShadowVerdict, original: String) -> Record {
+    judged(telemetry, "shadow", report)
+        .with("defect", report.verdict.defect)
+        .with("shadow_bundle", &*shadow.bundle)
+        .with("shadow_score", shadow.score)
+        .with("shadow_severity", thousandths(shadow.severity))
+        .with("shadow_threshold", shadow.threshold)
+        .with("shadow_defect", shadow.defect)
+        .with("files", Value::Group(vec![("original", original)]))
 }
 
 /// A verdict, with what `lineside replay` needs to repeat it.

@@ -9,6 +9,7 @@
 //! Frames in a row are not independent: one defective part may lie before the camera for a while. So the version must also have
 //! judged for [`MIN_TIME`], or a tenth of its trial where that is shorter, and [`MIN_FRAMES`] frames.
 
+use super::tasks::wanted;
 use crate::bundle::{self, Home, Moment, Trial};
 use crate::config::Config;
 use std::time::Duration;
@@ -34,13 +35,15 @@ pub(super) struct TrialWatch {
 impl TrialWatch {
     /// The trial of the bundle that judges, where it is on one and there is a version to go back to.
     pub(super) fn find(config: &Config) -> Option<TrialWatch> {
-        let home = Home::open(&bundle::locate(&config.anomaly.bundle).ok()?).ok().flatten()?;
+        // Of several tasks on a frame the worst decides; a defect is not that of one bundle.
+        let [task] = &wanted(config)[..] else { return None };
+        let home = Home::open(&bundle::locate(task.bundle).ok()?).ok().flatten()?;
         let trial = home.state().trial.clone()?;
         if home.state().previous.is_none() || trial.left_s(&Moment::now()) == 0 {
             return None;
         }
         let stated = || home.version(&home.state().active).ok()?.manifest().anomaly.as_ref().map(|a| a.threshold);
-        let threshold = config.anomaly.wanted_threshold().or_else(stated).unwrap_or(1.0);
+        let threshold = task.threshold.or_else(stated).unwrap_or(1.0);
         Some(TrialWatch { trial, expected: expected(threshold), home })
     }
 

@@ -3,7 +3,7 @@
 use super::console::{Console, Tone};
 use super::{hundredths, records};
 use crate::escape::one_line;
-use crate::pipeline::{Report, Reporter, Shutdown};
+use crate::pipeline::{Report, Reporter, ShadowVerdict, Shutdown};
 use crate::sink::mqtt::BrokerClient;
 use crate::sink::{ImageStore, Priority, RunLog, annotated, is_full, spot_beside_bicubic};
 use crate::telemetry::{Cause, Record, Telemetry};
@@ -57,8 +57,9 @@ impl Reporter for Writer {
             if verdict.defect { Tone::Defect } else { Tone::Normal },
         );
         self.report_enlarging(report);
+        let mut original = None;
         if verdict.defect || report.spot.is_some() {
-            self.keep_pictures(report);
+            original = self.keep_pictures(report);
         }
         if report.priority == Some(Priority::Normal) {
             let stem = self.images.normal_file_stem(report.wall, &report.name);
@@ -67,6 +68,9 @@ impl Reporter for Writer {
             if !self.write(&record) {
                 self.telemetry.log_unlimited(record);
             }
+        }
+        if let Some(shadow) = &report.shadow {
+            self.keep_shadow(report, shadow, original);
         }
         self.unwritten == unwritten
     }
@@ -130,8 +134,24 @@ impl Writer {
         }
     }
 
-    /// Writes the frame, its annotated copy and the spot of a defect, with its event; of a normal frame what was enlarged.
-    fn keep_pictures(&mut self, report: &Report) {
+    /// Records what the shadow says otherwise of a frame, with the frame, unless its event has that already.
+    fn keep_shadow(&mut self, report: &Report, shadow: &ShadowVerdict, original: Option<String>) {
+        const ENDING: &str = "-shadow.png";
+        let original = original.unwrap_or_else(|| {
+            let stem = self.images.file_stem(report.wall, Priority::Normal, &report.name, &[ENDING]);
+            self.write_picture(Ok(&report.frame), format!("{stem}{ENDING}"))
+        });
+        let record = records::shadow(&self.telemetry, report, shadow, original);
+        if self.write(&record) {
+            self.telemetry.log(record);
+        } else {
+            self.telemetry.log_unlimited(record);
+        }
+    }
+
+    /// Writes the frame, its annotated copy and the spot of a defect, with its event; of a normal frame what was enlarged. Returns the
+    /// name of the frame's picture, where it was written.
+    fn keep_pictures(&mut self, report: &Report) -> Option<String> {
         let verdict = &report.verdict;
         let (original, enlarged) = ("-original.png", format!("-x{}.png", self.scale));
         let priority = report.priority.filter(|_| verdict.defect).unwrap_or(Priority::Normal);
@@ -140,10 +160,12 @@ impl Writer {
             let picture = spot_beside_bicubic(small, large, self.scale).map_err(anyhow::Error::from);
             self.write_picture(picture.as_ref(), format!("{stem}{enlarged}"))
         });
+        let mut kept = None;
         if verdict.defect {
             let original = self.write_picture(Ok(&report.frame), format!("{stem}{original}"));
             let annotated = annotated(&report.frame, verdict).map_err(anyhow::Error::from);
             let annotated = self.write_picture(annotated.as_ref(), format!("{stem}.png"));
+            kept = Some(original.clone());
             let files = vec![("annotated", annotated), ("spot", spot.unwrap_or_default()), ("original", original)];
             let event = records::event(&self.telemetry, report, files);
             if self.write(&event) {
@@ -153,6 +175,7 @@ impl Writer {
                 self.telemetry.log_unlimited(event);
             }
         }
+        kept
     }
 
     fn report_enlarging(&mut self, report: &Report) {

@@ -31,6 +31,11 @@ impl Bill {
         self.items.push(Item { name: name.into(), bytes });
     }
 
+    /// Puts all items of another bill on this one.
+    pub fn append(&mut self, mut other: Bill) {
+        self.items.append(&mut other.items);
+    }
+
     /// The items in one line: `engine 12345; frames 678`.
     pub fn line(&self) -> String {
         let items = self.items.iter().map(|item| format!("{} {}", item.name, item.bytes));

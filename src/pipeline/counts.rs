@@ -1,5 +1,6 @@
 //! Counts of frames by fate, and the times of verdicts.
 
+use super::shadow::{ShadowCounts, ShadowFate};
 use crate::field::{FrameStats, Interval, Stage};
 use crate::source::SourceCondition;
 use crate::task::anomaly::Verdict;
@@ -73,6 +74,8 @@ pub struct Status {
     pub longest_latency: Duration,
     /// Enlargements.
     pub enlarging: Enlarging,
+    /// What the shadow made of the frames, where there is one.
+    pub shadow: Option<ShadowCounts>,
     /// The condition of the source.
     pub source: SourceCondition,
     /// Verdicts whose record or pictures were to be kept, but had to be dropped: the disk did not take the ones before them.
@@ -144,6 +147,11 @@ impl Progress {
         enlarging.late += u64::from(late);
         enlarging.total += time;
         enlarging.longest = enlarging.longest.max(time);
+    }
+
+    /// Notes what the shadow made of a frame.
+    pub(super) fn shadow(&self, fate: ShadowFate) {
+        self.lock().shadow.get_or_insert_default().add(fate);
     }
 
     /// A verdict to be kept goes to the writer.

@@ -2,6 +2,7 @@
 
 use super::counts::Fate;
 use super::message::{Message, QUEUE, ToWriter};
+use super::shadow::{Shadow, ShadowFate};
 use super::{LoadShedding, NewestFrame, Progress, Pulse, Report, Taken, VerdictTimes, WatchedThread};
 use crate::field::FrameStats;
 use crate::memory::seal_this_thread;
@@ -12,6 +13,7 @@ use crate::task::super_resolution::{Enlarger, When, spot, whole};
 use crate::task::{TaskError, Tasks};
 use crate::telemetry::{Cause, Telemetry};
 use crate::times::BEAT;
+use lineside_picture::Picture;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -29,6 +31,8 @@ pub struct Inspection {
     pub smaller: Option<Smaller>,
     /// Enlarges, where something is to be enlarged.
     pub enlargement: Option<Enlargement>,
+    /// Judges beside the active version, where there is one.
+    pub shadow: Option<Shadow>,
     /// A frame that differs from the one before by less than this, in grey levels, gets its verdict; 0: none does.
     pub skip_similar: f64,
     /// Keep every Nth normal frame that is judged; 0: none.
@@ -181,6 +185,11 @@ impl<'a> InspectionThread<'a> {
                     if let Some(viewer) = &self.inspection.viewer {
                         viewer.observe(&mut frame.picture, &report.verdict, report.latency);
                     }
+                    report.shadow = None;
+                    if fate == Fate::Inspected {
+                        pulse.beat(WatchedThread::Inspection);
+                        self.judge_beside(&frame, &mut report, slot, progress);
+                    }
                     Message::Verdict(report)
                 }
                 Err(error) => {
@@ -290,12 +299,30 @@ impl<'a> InspectionThread<'a> {
         })
     }
 
+    /// Lets the shadow judge the frame, where the time suffices.
+    fn judge_beside(&mut self, frame: &Frame, report: &mut Report, slot: &NewestFrame, progress: &Progress) {
+        let Some(shadow) = self.inspection.shadow.as_mut().filter(|_| self.judged == Some(Judge::Usual)) else {
+            return;
+        };
+        if self.live && (shadow.is_out_of_time(frame.captured, Instant::now()) || slot.is_waiting()) {
+            progress.shadow(ShadowFate::Skipped);
+            return;
+        }
+        let fate = shadow.judge(&frame.picture, &report.verdict);
+        progress.shadow(fate);
+        if fate == ShadowFate::Differs {
+            report.shadow = shadow.record(Instant::now());
+            if report.shadow.is_some() && report.priority.is_none() {
+                copy(&frame.picture, &mut report.frame);
+            }
+        }
+    }
+
     fn enlarge(&mut self, frame: &Frame, report: &mut Report, progress: &Progress) {
         let picture = &frame.picture;
         report.without_spot();
         if report.priority.is_some() {
-            report.frame.reshape(picture.layout(), picture.width(), picture.height());
-            report.frame.data_mut().copy_from_slice(picture.data());
+            copy(picture, &mut report.frame);
         }
         let Some(Enlargement { enlarger, when, spot: side, limit }) = &mut self.inspection.enlargement else { return };
         let area = match when {
@@ -316,4 +343,10 @@ impl<'a> InspectionThread<'a> {
             Err(error) => report.spot_failure = Some(error.to_string()),
         }
     }
+}
+
+/// Copies a frame into a buffer that has been made.
+fn copy(from: &Picture, to: &mut Picture) {
+    to.reshape(from.layout(), from.width(), from.height());
+    to.data_mut().copy_from_slice(from.data());
 }

@@ -14,6 +14,7 @@ mod newest_frame;
 mod pulse;
 mod report;
 mod run;
+mod shadow;
 mod shutdown;
 mod writer;
 
@@ -25,5 +26,6 @@ pub use newest_frame::{NewestFrame, Taken};
 pub use pulse::{Pulse, Watch, WatchedThread};
 pub use report::Report;
 pub use run::{FAILED, NOT_STARTED, Pipeline, RunEnd, RunObserver, THREADS};
+pub use shadow::{Shadow, ShadowCounts, ShadowVerdict};
 pub use shutdown::{OrderlyStop, Shutdown};
 pub use writer::{Reporter, STACK};

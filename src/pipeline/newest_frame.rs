@@ -76,6 +76,11 @@ impl NewestFrame {
         Ok(())
     }
 
+    /// Whether a frame waits.
+    pub fn is_waiting(&self) -> bool {
+        self.lock().waiting.is_some()
+    }
+
     /// No more frames come.
     pub fn close(&self) {
         self.lock().closed = true;
@@ -132,11 +137,11 @@ mod tests {
         };
         assert!(taken().is_none() && matches!(slot.take(Duration::ZERO), Taken::Nothing));
         assert!(!slot.put_newest(named(&slot, "1")));
-        assert!(slot.put_newest(named(&slot, "2")));
+        assert!(slot.put_newest(named(&slot, "2")) && slot.is_waiting());
         let Err(refused) = slot.put_when_empty(named(&slot, "3")) else { panic!("the slot was full") };
         slot.give_back(refused);
         let second = taken().unwrap();
-        assert_eq!(second.name, "2");
+        assert!(second.name == "2" && !slot.is_waiting());
         slot.give_back(second);
         assert!(slot.put_when_empty(named(&slot, "4")).is_ok());
         slot.close();

@@ -1,5 +1,6 @@
 //! What inspection hands to the writer: a verdict with copies of the pixels that it needs. Its buffers are reused.
 
+use super::shadow::ShadowVerdict;
 use crate::sink::Priority;
 use crate::source::Receipt;
 use crate::task::TaskAnswer;
@@ -27,6 +28,8 @@ pub struct Report {
     pub similar: bool,
     /// The priority of keeping the frame, where it is to be kept: it counts as defect, or serves later teaching.
     pub priority: Option<Priority>,
+    /// What the shadow says of the frame, where it says otherwise and that is to be recorded.
+    pub shadow: Option<ShadowVerdict>,
     /// The frame; only where it is to be kept.
     pub frame: Picture,
     /// The pixels that were enlarged and their enlargement, where there is one.
@@ -44,7 +47,7 @@ pub struct Report {
 impl Report {
     /// Whether something of it is to be kept on the disk: the others are only printed.
     pub fn is_evidence(&self) -> bool {
-        self.priority.is_some() || self.spot.is_some()
+        self.priority.is_some() || self.spot.is_some() || self.shadow.is_some()
     }
 
     /// Makes the buffers for frames of a size, and for spots of `spot` pixels a side that are enlarged `scale` times.

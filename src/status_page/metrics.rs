@@ -32,6 +32,18 @@ pub fn metrics(page: &PageState, now: &StatusSnapshot) -> String {
     text.one("lineside_defects_total", "counter", "Frames with a defect.", status.defects as f64);
     let unrecorded = status.unrecorded as f64;
     text.one("lineside_unrecorded_total", "counter", "Verdicts that the disk did not take in time.", unrecorded);
+    if let Some(shadow) = status.shadow {
+        let fates = [
+            ("agrees", shadow.judged - shadow.differing),
+            ("differs", shadow.differing),
+            ("skipped", shadow.skipped),
+            ("failed", shadow.failed),
+        ];
+        let fates = fates.map(|(fate, count)| ([("outcome", fate)], count as f64));
+        let fates: Vec<(&[(&str, &str)], f64)> =
+            fates.iter().map(|(label, count)| (label.as_slice(), *count)).collect();
+        text.family("lineside_shadow_total", "counter", "Frames by what the shadow said of them.", &fates);
+    }
     text.one("lineside_enlarged_total", "counter", "Upscaled spots or frames.", status.enlarging.done as f64);
     let late = status.enlarging.late as f64;
     text.one("lineside_enlarged_late_total", "counter", "Upscalings that exceeded super_resolution.max_ms.", late);

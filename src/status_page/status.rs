@@ -37,6 +37,9 @@ pub fn status(page: &PageState, now: &StatusSnapshot) -> Value {
         },
         "defects": now.status.defects,
         "unrecorded": now.status.unrecorded,
+        "shadow": now.status.shadow.map(|shadow| json!({
+            "judged": shadow.judged, "differing": shadow.differing, "skipped": shadow.skipped, "failed": shadow.failed,
+        })),
         "fps": now.fps.map(|fps| rounded(fps, 10.0)),
         "since_defect_s": now.since_defect().map(|time| rounded(time.as_secs_f64(), 10.0)),
         "score": last.map(|_| rounded(now.status.score, 1e4)),

@@ -1,7 +1,9 @@
 //! The bundles of a line at its start: computed right, or not used; and the way back.
 
 use crate::common::{arg, config, copy_folder, lineside, records, refuse, root, succeed, text};
+use crate::field_log::{check, documented};
 use lineside::bundle::sha256;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 fn version(folder: &Path, version: &str) -> PathBuf {
@@ -89,6 +91,7 @@ fn an_installed_version_that_does_not_pass_its_self_test_gives_way_to_the_one_be
     let records = records(&folder.path().join("results"));
     let reverted: Vec<_> = records.iter().filter(|record| record["record"] == "bundle_reverted").collect();
     assert_eq!(reverted.len(), 1, "{records:?}");
+    check(reverted[0], &documented(), &mut BTreeSet::new());
     assert!(reverted[0]["reason"].as_str().unwrap().contains("model.onnx: SHA-256 is"), "{}", reverted[0]);
     assert!(reverted[0]["to"].as_str().unwrap().starts_with("parts 1 ") && reverted[0]["bundle"] == "parts");
     let start = records.iter().find(|record| record["record"] == "start").unwrap();
@@ -134,4 +137,76 @@ fn a_version_on_trial_that_finds_defects_everywhere_goes_back_while_the_line_run
     assert!(found.contains("a bundle on trial found too many defects"), "{found}");
     assert!(found.contains("frames were defects while it was on trial, where at most"), "{found}");
     assert!(bundle(&["list"]).contains("went back to it by itself"));
+}
+
+/// The line with a shadow, and without: what it does, what it counts, what it records, and what it leaves as it is.
+#[test]
+fn a_shadow_is_judged_beside_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    let bundle = |arguments: &[&str]| succeed(&[&["bundle"], arguments, &["--store", arg(&store)]].concat());
+    let [one, two] = ["1", "2"].map(|name| version(folder.path(), name));
+    // It takes everything for a defect.
+    let manifest = two.join("bundle.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let threshold = text.lines().find(|line| line.starts_with("threshold = ")).unwrap().to_string();
+    std::fs::write(&manifest, text.replace(&threshold, "threshold = 0.0")).unwrap();
+    bundle(&["install", arg(&one)]);
+    bundle(&["confirm", "parts"]);
+    let path = line(folder.path(), &store.join("parts"), "frames = 30");
+    let results = folder.path().join("results");
+    let run = || {
+        let _ = std::fs::remove_dir_all(&results);
+        succeed(&["run", arg(&path)]);
+        records(&results)
+    };
+    let of = |records: &[serde_json::Value], kind: &str| -> Vec<serde_json::Value> {
+        records.iter().filter(|record| record["record"] == kind).cloned().collect()
+    };
+    let verdicts = |records: &[serde_json::Value]| -> Vec<serde_json::Value> {
+        of(records, "event").iter().map(|event| event["verdict_sha256"].clone()).collect()
+    };
+    let alone = run();
+    assert!(of(&alone, "shadow").is_empty() && of(&alone, "status")[0].get("shadow_judged").is_none());
+    bundle(&["shadow", arg(&two)]);
+    let beside = run();
+    assert_eq!(verdicts(&alone), verdicts(&beside));
+    let (before, after) = (of(&alone, "stop")[0].clone(), of(&beside, "stop")[0].clone());
+    for field in ["captured", "inspected", "defects", "failed", "allocs_since_sealed"] {
+        assert_eq!(before[field], after[field], "{field}");
+    }
+    let status = of(&beside, "status").pop().unwrap();
+    let defects = after["defects"].as_u64().unwrap();
+    assert_eq!(
+        (&status["shadow_judged"], &status["shadow_failed"], &status["shadow_skipped"]),
+        (&30.into(), &0.into(), &0.into())
+    );
+    assert_eq!(status["shadow_differs"], 30 - defects, "{status}");
+    let shadows = of(&beside, "shadow");
+    assert!(!shadows.is_empty() && shadows.len() < 28, "{}", shadows.len());
+    for record in &beside {
+        check(record, &documented(), &mut BTreeSet::new());
+    }
+    for shadow in &shadows {
+        assert_eq!((&shadow["defect"], &shadow["shadow_defect"]), (&false.into(), &true.into()), "{shadow}");
+        assert!(results.join(shadow["files"]["original"].as_str().unwrap()).exists(), "{shadow}");
+    }
+    // Both are named, and the shadow is on the bill.
+    let start = &of(&beside, "start")[0];
+    assert!(start["bundles"].as_str().unwrap().contains(shadows[0]["shadow_bundle"].as_str().unwrap()), "{start}");
+    assert!(start["bill"].as_str().unwrap().contains("; parts shadow "), "{start}");
+    let told = succeed(&["inspect", arg(&results.join("events.jsonl"))]);
+    let expected =
+        format!("The shadow judged 30 frames beside the active version and said otherwise of {}", 30 - defects);
+    assert!(told.contains(&expected), "{told}");
+
+    // A shadow that cannot be used keeps nobody from inspecting.
+    let list: serde_json::Value = serde_json::from_str(&bundle(&["list", "--json"])).unwrap();
+    std::fs::write(PathBuf::from(list[1]["folder"].as_str().unwrap()).join("model.onnx"), "damaged").unwrap();
+    let output = lineside().args(["run", arg(&path)]).output().unwrap();
+    assert!(
+        output.status.success() && text(&output.stderr).contains("record=shadow_refused bundle=parts"),
+        "{}",
+        text(&output.stderr)
+    );
 }

@@ -46,9 +46,9 @@ fn all_records(folder: &Path) -> Vec<Value> {
 }
 
 /// What a page of the documentation says of a kind: its fields, and whether each is always there.
-type Documented = BTreeMap<String, BTreeMap<String, bool>>;
+pub type Documented = BTreeMap<String, BTreeMap<String, bool>>;
 
-fn documented() -> Documented {
+pub fn documented() -> Documented {
     let page = std::fs::read_to_string(root().join("docs/field-log.md")).unwrap();
     let mut kinds = Documented::new();
     for section in page.split("\n### ").skip(1) {
@@ -73,7 +73,7 @@ fn documented() -> Documented {
 }
 
 /// Holds a record against the page.
-fn check(record: &Value, documented: &Documented, seen: &mut BTreeSet<String>) {
+pub fn check(record: &Value, documented: &Documented, seen: &mut BTreeSet<String>) {
     let kind = record["record"].as_str().unwrap();
     let fields = documented.get(kind).unwrap_or_else(|| panic!("docs/field-log.md lacks the kind {kind}: {record}"));
     seen.insert(kind.into());

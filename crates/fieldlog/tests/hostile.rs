@@ -37,6 +37,10 @@ fn records(name: &str) -> Vec<Map<String, Value>> {
     all.extend([
         record("review", json!({ "review": "needed", "statistic": text, "value": 0.4, "limit": 0.1, "cause": text })),
         record("heat", json!({ "rung": 1, "name": text })),
+        record(
+            "shadow",
+            json!({ "bundle": text, "shadow_bundle": text, "frame": text, "files": { "original": text } }),
+        ),
         record("bundle_reverted", json!({ "bundle": text, "from": text, "to": text, "reason": text })),
         record("reload_refused", json!({ "error": text })),
         record("status", counts(240)),

@@ -19,6 +19,7 @@ pub fn find(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     latency(summary, board, findings);
     dropped(summary, board, findings);
     unrecorded(board, findings);
+    shadow(board, findings);
     rate(summary, board, findings);
 }
 
@@ -200,6 +201,24 @@ fn unrecorded(board: &Board, findings: &mut Vec<Finding>) {
     );
     let advice = "A card that stalls for seconds is worn out or of a slow kind: replace it, let less be written (output.normal_every, other programs), or put output.folder on another disk.";
     findings.push(Finding::new(Severity::Warning, "unrecorded", text + ".").advice(advice).order(count as f64));
+}
+
+/// A version that was judged beside the active one.
+fn shadow(board: &Board, findings: &mut Vec<Finding>) {
+    let [judged, differing, skipped] = board.shadow;
+    if judged + skipped == 0 {
+        return;
+    }
+    let share = 100.0 * differing as f64 / judged.max(1) as f64;
+    let text = format!(
+        "The shadow judged {} beside the active version and said otherwise of {} ({share:.1} %); it had no time for {}.",
+        humanize::plural(judged, "frame"),
+        humanize::count(differing),
+        humanize::count(skipped)
+    );
+    let advice = "The records `shadow` name the pictures of those frames: look who is right, then `lineside bundle confirm`, or `lineside bundle shadow NAME --end`.";
+    let finding = Finding::new(Severity::Note, "shadow", text).advice(advice).with_lines(board.shadow_records.lines());
+    findings.push(finding.order(differing as f64));
 }
 
 /// A camera that delivers fewer frames than before.

@@ -1,7 +1,7 @@
 //! The kinds of records.
 
 /// Kinds of records (docs/field-log.md).
-const KINDS: [&str; 24] = [
+const KINDS: [&str; 26] = [
     "start",
     "goes_on",
     "status",
@@ -22,6 +22,8 @@ const KINDS: [&str; 24] = [
     "reload",
     "reload_refused",
     "bundle_reverted",
+    "shadow",
+    "shadow_refused",
     "torn_line_cut_off",
     "foreign_file_moved_aside",
     "LINESIDE_LOG_is_unusable",

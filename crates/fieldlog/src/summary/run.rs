@@ -140,6 +140,8 @@ pub struct Run {
     pub held_back: u64,
     /// Verdicts that the disk did not take in time.
     pub unrecorded: u64,
+    /// Frames that a shadow judged, of which it said otherwise, and that it had no time for.
+    pub shadow: [u64; 3],
     /// Evidence of why it ended.
     pub evidence: ExitEvidence,
     /// Since when the camera is away or frozen.
@@ -191,6 +193,7 @@ impl Run {
             uptime: None,
             held_back: 0,
             unrecorded: 0,
+            shadow: [0; 3],
             evidence: ExitEvidence::default(),
             camera: None,
             outage: (0.0, 0.0),
@@ -423,5 +426,6 @@ impl Run {
         }
         self.held_back = self.held_back.max(status.held_back);
         self.unrecorded = self.unrecorded.max(status.unrecorded);
+        self.shadow = std::array::from_fn(|at| self.shadow[at].max(status.shadow[at]));
     }
 }

@@ -104,6 +104,8 @@ pub struct Status {
     pub heat: Option<u64>,
     pub held_back: u64,
     pub unrecorded: u64,
+    /// Frames that a shadow judged, of which it said otherwise, and that it had no time for.
+    pub shadow: [u64; 3],
     pub drift_ks: Option<f64>,
 }
 
@@ -140,6 +142,9 @@ impl Status {
                 b"undervoltage" if value == b"true" => status.throttled = Some(status.throttled.unwrap_or(0) | 1),
                 b"heat" => status.heat = count(value),
                 b"unrecorded" => status.unrecorded = count(value).unwrap_or(0),
+                b"shadow_judged" => status.shadow[0] = count(value).unwrap_or(0),
+                b"shadow_differs" => status.shadow[1] = count(value).unwrap_or(0),
+                b"shadow_skipped" => status.shadow[2] = count(value).unwrap_or(0),
                 b"held_back" => status.held_back = count(value).unwrap_or(0),
                 b"drift_ks" => status.drift_ks = number(value),
                 b"source" => {

@@ -177,6 +177,10 @@ pub struct Board {
     pub held_back: u64,
     /// Verdicts that the disk did not take in time.
     pub unrecorded: u64,
+    /// Frames that a shadow judged, of which it said otherwise, and that it had no time for.
+    pub shadow: [u64; 3],
+    /// Records of frames of which it said otherwise.
+    pub shadow_records: Occurrences,
     /// How the run before the first of the log ended, as that one found it.
     pub before_first: Option<(String, LineRef)>,
     /// The largest distance of the scores to the bundle's baseline.
@@ -244,6 +248,8 @@ impl Board {
             refused_why: String::new(),
             held_back: 0,
             unrecorded: 0,
+            shadow: [0; 3],
+            shadow_records: Occurrences::default(),
             before_first: None,
             drift: Peak::default(),
             held_back_sum: 0,
@@ -323,6 +329,7 @@ impl Board {
                     self.heat.observe(rung, line_ref);
                 }
             }
+            b"shadow" => self.shadow_records.add(line_ref),
             b"bundle_reverted" => {
                 self.reverted.add(line_ref);
                 let word = |name| entry.fields.short_text(name);

@@ -1,0 +1,185 @@
+//! A version of a bundle that is judged beside the active one: after the verdict was given, in the time that is left, and without any
+//! effect on verdict, alarm or page.
+
+use crate::task::anomaly::Verdict;
+use crate::task::{Judge, TaskError};
+use lineside_picture::Picture;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// At most one verdict that differs is recorded in so long, with its frame: a version that is wrong about everything must not fill the
+/// disk. All are counted.
+const RECORD_EVERY: Duration = Duration::from_secs(1);
+/// By which part the time between frames may seem to grow with each, where one was late.
+const LENGTHENING: u32 = 16;
+
+/// A version that is judged beside the active one.
+pub struct Shadow {
+    judge: Judge,
+    verdict: Verdict,
+    /// How long it took last.
+    took: Duration,
+    /// When the frame before was captured, and the time between frames.
+    captured: Option<Instant>,
+    period: Option<Duration>,
+    /// When a verdict that differs was recorded last.
+    recorded: Option<Instant>,
+}
+
+/// What the shadow says of a frame of which the active version says otherwise.
+#[derive(Debug, Clone)]
+pub struct ShadowVerdict {
+    /// The fingerprint of its bundle.
+    pub bundle: Arc<str>,
+    /// Its score.
+    pub score: f64,
+    /// Its severity.
+    pub severity: f64,
+    /// Its threshold.
+    pub threshold: f64,
+    /// Whether the frame counts as defect for it.
+    pub defect: bool,
+}
+
+/// Frames that the active version judged, by what the shadow made of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ShadowCounts {
+    /// Judged by both.
+    pub judged: u64,
+    /// Of these: a defect for one of them and none for the other.
+    pub differing: u64,
+    /// Not judged by the shadow, because the next frame was due.
+    pub skipped: u64,
+    /// Not judged by the shadow, because it failed.
+    pub failed: u64,
+}
+
+/// What became of one frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ShadowFate {
+    Agrees,
+    Differs,
+    Skipped,
+    Failed,
+}
+
+impl Shadow {
+    /// Judges a frame of this width and height, so that all buffers are made before the line runs.
+    ///
+    /// # Errors
+    /// [`TaskError`] where it cannot judge such frames.
+    pub fn new(judge: Judge, frame: &Picture) -> Result<Shadow, TaskError> {
+        let mut verdict = Verdict::default();
+        verdict.regions.reserve(64);
+        let mut shadow = Shadow { judge, verdict, took: Duration::ZERO, captured: None, period: None, recorded: None };
+        shadow.judge_frame(frame)?;
+        Ok(shadow)
+    }
+
+    /// Whether the next frame of a source with a pace of its own is due before this one would be judged. `captured`: this frame's
+    /// time.
+    pub(super) fn is_out_of_time(&mut self, captured: Instant, now: Instant) -> bool {
+        if let Some(before) = self.captured.replace(captured) {
+            let between = captured.saturating_duration_since(before);
+            // Frames that were dropped in between, or a part that came late, do not make the source slower.
+            let longest = self.period.map_or(between, |period| period + period / LENGTHENING);
+            self.period = Some(between.min(longest));
+        }
+        let left = self.period.map(|period| period.saturating_sub(now.saturating_duration_since(captured)));
+        left.is_some_and(|left| left < self.took)
+    }
+
+    /// Judges a frame.
+    pub(super) fn judge(&mut self, frame: &Picture, active: &Verdict) -> ShadowFate {
+        let begun = Instant::now();
+        let judged = self.judge_frame(frame);
+        self.took = begun.elapsed();
+        match judged {
+            Err(_) => ShadowFate::Failed,
+            Ok(()) if self.verdict.defect == active.defect => ShadowFate::Agrees,
+            Ok(()) => ShadowFate::Differs,
+        }
+    }
+
+    /// What it said of the frame judged last, where that is to be recorded.
+    pub(super) fn record(&mut self, now: Instant) -> Option<ShadowVerdict> {
+        if self.recorded.is_some_and(|before| now.saturating_duration_since(before) < RECORD_EVERY) {
+            return None;
+        }
+        self.recorded = Some(now);
+        let Verdict { score, severity, threshold, defect, .. } = self.verdict;
+        Some(ShadowVerdict { bundle: Arc::clone(self.judge.bundle()), score, severity, threshold, defect })
+    }
+
+    fn judge_frame(&mut self, frame: &Picture) -> Result<(), TaskError> {
+        let size = (frame.width(), frame.height());
+        self.judge.require_taught_size(size)?;
+        self.judge.prepare(frame)?;
+        self.judge.judge(size, &mut self.verdict)?;
+        Ok(())
+    }
+}
+
+impl ShadowCounts {
+    pub(super) fn add(&mut self, fate: ShadowFate) {
+        match fate {
+            ShadowFate::Agrees => self.judged += 1,
+            ShadowFate::Differs => {
+                self.judged += 1;
+                self.differing += 1;
+            }
+            ShadowFate::Skipped => self.skipped += 1,
+            ShadowFate::Failed => self.failed += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::Bundle;
+    use lineside_picture::Layout;
+    use std::path::Path;
+
+    fn shadow() -> Shadow {
+        let bundle = Bundle::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/inspect-demo")).unwrap();
+        Shadow::new(Judge::new(&bundle, Some(0.0), 1).unwrap(), &Picture::new(Layout::Rgb, 320, 240)).unwrap()
+    }
+
+    #[test]
+    fn it_judges_only_in_the_time_that_is_left() {
+        let mut shadow = shadow();
+        let (begin, ms) = (Instant::now(), Duration::from_millis);
+        shadow.took = ms(30);
+        // Nothing is known of the source's pace before the second frame.
+        assert!(!shadow.is_out_of_time(begin, begin + ms(90)));
+        // 100 ms between frames: 70 are left, then 20.
+        assert!(!shadow.is_out_of_time(begin + ms(100), begin + ms(130)));
+        assert!(shadow.is_out_of_time(begin + ms(200), begin + ms(280)));
+        // Frames that were dropped do not make the source slower.
+        assert!(shadow.is_out_of_time(begin + ms(900), begin + ms(980)));
+        // A source that has become slower is one after a while.
+        let mut slow = 0;
+        while shadow.is_out_of_time(begin + ms(1000 * (slow + 1)), begin + ms(1000 * (slow + 1) + 300)) {
+            slow += 1;
+        }
+        assert!((5..40).contains(&slow), "{slow}");
+    }
+
+    #[test]
+    fn what_differs_is_counted_always_and_recorded_once_a_second() {
+        let mut shadow = shadow();
+        let frame = Picture::new(Layout::Rgb, 320, 240);
+        let (mut counts, now) = (ShadowCounts::default(), Instant::now());
+        // Every frame is a defect with a threshold of 0.
+        for active in [Verdict::default(), Verdict { defect: true, ..Verdict::default() }] {
+            counts.add(shadow.judge(&frame, &active));
+        }
+        counts.add(shadow.judge(&Picture::new(Layout::Rgb, 2, 2), &Verdict::default()));
+        counts.add(ShadowFate::Skipped);
+        assert_eq!(counts, ShadowCounts { judged: 2, differing: 1, skipped: 1, failed: 1 });
+        let recorded: Vec<bool> =
+            [0, 500, 999, 1000, 1500].map(|ms| shadow.record(now + Duration::from_millis(ms)).is_some()).into();
+        assert_eq!(recorded, [true, false, false, true, false]);
+    }
+}
