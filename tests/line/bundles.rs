@@ -148,9 +148,9 @@ fn a_shadow_is_judged_beside_and_changes_nothing() {
     let [one, two] = ["1", "2"].map(|name| version(folder.path(), name));
     // It takes everything for a defect.
     let manifest = two.join("bundle.toml");
-    let text = std::fs::read_to_string(&manifest).unwrap();
-    let threshold = text.lines().find(|line| line.starts_with("threshold = ")).unwrap().to_string();
-    std::fs::write(&manifest, text.replace(&threshold, "threshold = 0.0")).unwrap();
+    let written = std::fs::read_to_string(&manifest).unwrap();
+    let threshold = written.lines().find(|line| line.starts_with("threshold = ")).unwrap().to_string();
+    std::fs::write(&manifest, written.replace(&threshold, "threshold = 0.0")).unwrap();
     bundle(&["install", arg(&one)]);
     bundle(&["confirm", "parts"]);
     let path = line(folder.path(), &store.join("parts"), "frames = 30");
