@@ -2,7 +2,7 @@
 
 use super::machine::Machine;
 use anyhow::{Context, Result};
-use lineside::bundle::{self, Bundle, Draft};
+use lineside::bundle::{Bundle, Draft, Manifest};
 use lineside_engine::{Tensor, npy};
 use lineside_picture::{Picture, decode_file};
 use std::path::Path;
@@ -89,8 +89,8 @@ fn ycbcr(rgb: &[u8]) -> [f64; 3] {
 }
 
 /// Writes the bundle `line`: of the demo's two views of a frame only the small one, which an emulated CPU judges in a part of
-/// a frame's time.
-pub fn write_small_bundle(folder: &Path) -> Result<()> {
+/// a frame's time. `change` makes another version of it.
+pub fn write_small_bundle(folder: &Path, change: impl FnOnce(&mut Manifest)) -> Result<()> {
     let demo = Bundle::open(&super::root().join("models/inspect-demo"))?;
     let mut manifest = demo.manifest().clone();
     let anomaly = manifest.anomaly.as_mut().context("the demo inspects")?;
@@ -119,7 +119,6 @@ pub fn write_small_bundle(folder: &Path) -> Result<()> {
     let mut bytes = Vec::new();
     npy::write(&mut bytes, &Tensor::new(vec![1, cells], vec![mean; cells])?)?;
     draft.add(&half_distances, &bytes)?;
-    draft.finish(manifest)?;
-    bundle::Bundle::open(folder)?;
-    Ok(())
+    change(&mut manifest);
+    Ok(draft.finish(manifest)?)
 }

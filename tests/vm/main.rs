@@ -2,6 +2,7 @@
 //! unit with a virtual camera, a GPIO chip and the journal. `cross/vm/test` runs this and nothing else.
 
 mod alarm;
+mod bundles;
 mod camera;
 mod clock;
 #[path = "../common/mod.rs"]
@@ -51,6 +52,7 @@ fn the_service_on_an_emulated_board() {
     report.check("the camera goes and comes ten times", || camera::goes_and_comes(m));
     report.check("a camera whose planes lie apart", || camera::delivers_planes(m));
     report.check("programs deliver the frames, with the drop-ins", || program::delivers(m));
+    report.check("a signed bundle is installed, shadowed, confirmed and left again", || bundles::change(m));
     report.check("the clock jumps a day ahead and two back", || clock::jumps(m));
     report.check("an upgrade keeps the edited configuration", || package::upgrades(m));
     report.check("a full disk does not stop it", || disk::gets_full(m));
@@ -76,7 +78,8 @@ fn start(folder: &Path) -> Result<(Machine, PathBuf, Report)> {
     std::fs::create_dir(&share)?;
     package::prepare(&package, &share)?;
     disk::prepare(&share)?;
-    line::write_small_bundle(&share.join("line"))?;
+    line::write_small_bundle(&share.join("line"), |_| {})?;
+    bundles::prepare(&share)?;
     line::write_pictures(&share.join("line.yuyv"))?;
     say("emulated board: the machine");
     let board = last_line("cross/vm/build", &[])?;
