@@ -183,7 +183,9 @@ impl AnomalyMapSection {
         if self.score.is_none() && self.map.is_none() {
             return Some("[anomaly_map] names neither an output with the score nor one with the map".into());
         }
-        if !(self.cold.is_finite() && self.hot.is_finite() && self.cold < self.hot) {
+        // As they are used.
+        let (cold, hot) = (self.cold as f32, self.hot as f32);
+        if !(cold.is_finite() && hot.is_finite() && cold < hot) {
             return Some(format!("anomaly_map.cold = {} must be less than anomaly_map.hot = {}", self.cold, self.hot));
         }
         if self.calibration.is_none() {
