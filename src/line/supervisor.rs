@@ -170,7 +170,8 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         let (Some(trial), false) = (&self.trial, shutdown.is_asked()) else { return };
         let judged = status.counts.inspected + status.counts.skipped_similar;
         let Some(why) = trial.verdict(judged, status.defects, self.begun.elapsed()) else { return };
-        let Some(TrialWatch { home, .. }) = self.trial.take() else { return };
+        let Some(trial) = self.trial.take().filter(|trial| !trial.is_over()) else { return };
+        let home = trial.home;
         match configuration(self.service.path) {
             Ok(next) => {
                 self.service.failed_trial = Some((home, why));

@@ -47,6 +47,12 @@ impl TrialWatch {
         Some(TrialWatch { trial, expected: expected(threshold), home })
     }
 
+    /// Whether somebody has confirmed the version since the run began, or made another one the active one.
+    pub(super) fn is_over(&self) -> bool {
+        let now = Home::open(self.home.folder()).ok().flatten();
+        now.is_none_or(|now| now.state().trial.as_ref() != Some(&self.trial))
+    }
+
     /// Why the version must go back, where it must; `time`: since the run began.
     pub(super) fn verdict(&self, judged: u64, defects: u64, time: Duration) -> Option<String> {
         let least = MIN_TIME.min(Duration::from_secs(self.trial.within_s) / 10);
@@ -107,6 +113,13 @@ mod tests {
         assert!(exceeds(200, 200, q) && !exceeds(0, 0, q) && !exceeds(1000, 51, q));
         // A threshold of 0: every frame is a defect, and that is what was asked for.
         assert!(!exceeds(1000, 1000, expected(0.0)));
+    }
+
+    #[test]
+    fn a_version_that_was_confirmed_meanwhile_does_not_go_back() {
+        // Its home is not there any more: whoever removed it wanted no trial.
+        let trial = Trial::begin(&Moment::now(), 60);
+        assert!(TrialWatch { home: Home::for_test(), trial, expected: 0.05 }.is_over());
     }
 
     #[test]

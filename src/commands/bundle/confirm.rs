@@ -30,8 +30,6 @@ pub fn run(arguments: &ConfirmArguments) -> anyhow::Result<ExitCode> {
                     out,
                     "another version is judged beside it: lineside bundle confirm {name} makes that the active one"
                 )?;
-            } else {
-                writeln!(out, "next: {RELOAD}")?;
             }
         }
         Confirmed::Shadow => {
