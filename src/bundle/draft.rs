@@ -57,11 +57,24 @@ impl Draft {
     ///
     /// # Errors
     /// [`io::Error`] if something cannot be written or renamed; an existing bundle is then kept.
-    pub fn finish(self, mut manifest: Manifest) -> io::Result<()> {
+    pub fn finish(self, manifest: Manifest) -> io::Result<()> {
+        self.finish_checked(manifest, |_| Ok(()))
+    }
+
+    /// As [`Draft::finish`], where `check` passes the whole bundle in the folder of the draft.
+    ///
+    /// # Errors
+    /// As [`Draft::finish`], and that of `check`; an existing bundle is then kept.
+    pub fn finish_checked<E: From<io::Error>>(
+        self,
+        mut manifest: Manifest,
+        check: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<(), E> {
         manifest.files = self.files.clone();
         let text = toml::to_string(&manifest).map_err(io::Error::other)?;
         write_synced(&self.folder.join("bundle.toml"), text.as_bytes())?;
         File::open(&self.folder)?.sync_all()?;
+        check(&self.folder)?;
         let old = beside(&self.target, "old")?;
         if self.target.exists() {
             if old.exists() {
@@ -71,7 +84,7 @@ impl Draft {
         }
         if let Err(error) = fs::rename(&self.folder, &self.target) {
             let _ = fs::rename(&old, &self.target);
-            return Err(error);
+            return Err(error.into());
         }
         let parent = self.target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(parent)?.sync_all()?;
@@ -145,6 +158,23 @@ mod tests {
         let mut draft = Draft::begin(&target).unwrap();
         draft.add("m", b"half").unwrap();
         drop(draft);
+        assert_eq!(Bundle::open(&target).unwrap().manifest().version, "1");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_draft_that_does_not_pass_leaves_the_old_bundle_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("x");
+        for (version, passes) in [("1", true), ("2", false)] {
+            let mut draft = Draft::begin(&target).unwrap();
+            draft.add("m", b"model").unwrap();
+            let finished = draft.finish_checked(manifest(version), |folder| {
+                assert_eq!(Bundle::open(folder).unwrap().manifest().version, version);
+                if passes { Ok(()) } else { Err(io::Error::other("differs")) }
+            });
+            assert_eq!(finished.is_ok(), passes);
+        }
         assert_eq!(Bundle::open(&target).unwrap().manifest().version, "1");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }

@@ -403,7 +403,10 @@ impl Manifest {
                     "super_resolution.receptive_field is {}, at most 64 is sensible",
                     section.receptive_field
                 )),
-                Some(_) => None,
+                Some(_) => {
+                    let preparation = self.input.preparation.as_ref();
+                    preparation.and_then(|section| section.fault(self.input.channels.count()))
+                }
             },
             Task::Backbone if self.anomaly.is_some() => {
                 Some("task = \"backbone\": a section [anomaly] does not belong here".into())

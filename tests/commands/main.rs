@@ -7,6 +7,7 @@ mod alignment;
 mod bad_input;
 mod board;
 mod bundle;
+mod bundle_new;
 mod control_characters;
 mod detail;
 mod file_metadata;

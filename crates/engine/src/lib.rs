@@ -7,6 +7,7 @@
 //! | module | content |
 //! |---|---|
 //! | `model` | an ONNX file, and the plan for one input shape (feature `tract`) |
+//! | `outline` | what a file says of itself beside what it computes (feature `tract`) |
 //! | `import/` | from ONNX to the integer graph (feature `tract`) |
 //! | `tract` | all that runs through tract: single nodes, constants of the file (feature `tract`) |
 //! | `external` | weights in files beside a model (feature `tract`) |
@@ -40,6 +41,8 @@ mod kernels;
 mod model;
 pub mod npy;
 mod numbers;
+#[cfg(feature = "tract")]
+mod outline;
 mod peak;
 mod plan;
 mod pool;
@@ -57,6 +60,8 @@ pub use guard::is_guarded;
 pub use half::f16;
 #[cfg(feature = "tract")]
 pub use model::{Model, StatedInput};
+#[cfg(feature = "tract")]
+pub use outline::{Outline, OutlineNode};
 pub use peak::measured_peak;
 pub use plan::{MemoryUsage, OpCost, OpDomain, Plan};
 pub use session::{OpTime, Session};

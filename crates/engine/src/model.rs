@@ -2,6 +2,7 @@
 
 use super::guard::guarded_result;
 use super::kernels::{self, Kernels};
+use super::outline::Outline;
 use super::stream::Stream;
 use super::{ElementKind, EngineError, Plan, external, import, tract};
 use prost::Message;
@@ -117,6 +118,11 @@ impl Model {
         // Files up to IR version 3 list their constants among the inputs.
         let given = |input: &&ValueInfoProto| !graph.initializer.iter().any(|constant| constant.name == input.name);
         graph.input.iter().filter(given).map(stated).collect()
+    }
+
+    /// What the file says of itself: its notes, and which op makes which tensor.
+    pub fn outline(&self) -> Outline {
+        Outline::of(&self.proto, self.graph())
     }
 
     /// Fixes the shapes and makes the plan. `shapes` gives one shape an input; an empty slice takes the shapes from

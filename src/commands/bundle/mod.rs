@@ -3,6 +3,7 @@
 mod confirm;
 mod install;
 mod list;
+mod new;
 mod place;
 mod policy;
 mod rollback;
@@ -18,6 +19,9 @@ pub enum BundleCommand {
     /// List the bundles of this board: versions, which one is active, who signed them
     #[command(after_help = list::EXAMPLES)]
     List(list::ListArguments),
+    /// Make a bundle of a network of your own
+    #[command(after_help = new::EXAMPLES)]
+    New(Box<new::NewArguments>),
     /// Verify a bundle's hashes, signature and golden vectors on this CPU
     #[command(after_help = verify::EXAMPLES)]
     Verify(verify::VerifyArguments),
@@ -41,6 +45,7 @@ pub enum BundleCommand {
 pub fn run(command: &BundleCommand) -> anyhow::Result<ExitCode> {
     match command {
         BundleCommand::List(arguments) => list::run(arguments),
+        BundleCommand::New(arguments) => new::run(arguments),
         BundleCommand::Verify(arguments) => verify::run(arguments),
         BundleCommand::Sign(arguments) => sign::run(arguments),
         BundleCommand::Install(arguments) => install::run(arguments),

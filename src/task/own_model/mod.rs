@@ -13,6 +13,7 @@
 
 mod anomaly_map;
 mod classifier;
+pub mod make;
 mod matcher;
 mod model;
 mod network;

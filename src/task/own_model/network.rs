@@ -2,7 +2,7 @@
 
 use crate::bundle::{AxisOrder, Channels, Fit, InputSection, PreparationSection};
 use crate::task::error::TaskError;
-use lineside_engine::{ElementKind, EngineError, Model, Plan, Session};
+use lineside_engine::{ElementKind, EngineError, Model, Plan, Session, Tensor};
 use lineside_picture::{Layout, Picture, PictureError, Rect, Resizer, luma_row};
 use std::sync::Arc;
 
@@ -125,6 +125,26 @@ impl Network {
     /// # Errors
     /// [`TaskError::Engine`] where the model fails.
     pub fn run(&mut self) -> Result<(), TaskError> {
+        self.fill_input()?;
+        Ok(self.session.run()?)
+    }
+
+    /// The input of the frame that was prepared last, as the network takes it.
+    ///
+    /// # Errors
+    /// None in practice: the network was planned for this input.
+    pub fn input(&mut self) -> Result<Tensor, TaskError> {
+        self.fill_input()?;
+        let shape = self.plan().inputs().first().map(|input| input.shape.clone()).unwrap_or_default();
+        Ok(if self.table.is_empty() {
+            Tensor::new(shape, self.bytes.clone())?
+        } else {
+            Tensor::new(shape, self.session.input_mut::<f32>(0)?.to_vec())?
+        })
+    }
+
+    /// Writes the resized frame to the network's input.
+    fn fill_input(&mut self) -> Result<(), TaskError> {
         self.fill_bytes();
         if self.table.is_empty() {
             self.session.input_mut::<u8>(0)?.copy_from_slice(&self.bytes);
@@ -148,7 +168,7 @@ impl Network {
                 }
             }
         }
-        Ok(self.session.run()?)
+        Ok(())
     }
 
     /// The input of the last run in bytes, in the order of its axes: before it was scaled.

@@ -1,5 +1,6 @@
 //! The enlarger: tiles and bands through the network, joined with chroma and opacity.
 
+use super::luma_scale::LumaScale;
 use super::plane_window::PlaneWindow;
 use super::tiles::{kept, spans};
 use crate::bundle::{Bundle, Channels, SuperResolutionSection, Task};
@@ -17,6 +18,7 @@ const MAX_BAND_BYTES: usize = 4 << 20;
 pub struct Enlarger {
     bundle: Bundle,
     section: SuperResolutionSection,
+    luma_scale: LumaScale,
     threads: usize,
     tile: usize,
     session: Option<((usize, usize), Session)>,
@@ -51,8 +53,10 @@ impl Enlarger {
             return Err(bundle.blame("bundle.toml", problem).into());
         };
         let bicubic = BicubicRows::new(section.scale);
+        let luma_scale = LumaScale::new(manifest.input.preparation.as_ref());
         Ok(Enlarger {
             section,
+            luma_scale,
             bundle,
             threads: 1,
             tile: MAX_TILE,
@@ -219,20 +223,19 @@ impl Enlarger {
         luma: &mut Picture,
     ) -> Result<(), TaskError> {
         let SuperResolutionSection { scale, receptive_field: halo } = self.section;
-        let session = self.session(kept)?;
         let (tile_width, border) = (kept.0 + 2 * halo, halo * scale);
         luma.reshape(Layout::Grey, band.width * scale, band.height * scale);
+        self.session(kept)?;
+        let Some((_, session)) = &mut self.session else { return Ok(()) };
         let before = |at: usize| at as isize - halo as isize;
         for (start, width) in spans(band.width, kept.0) {
-            let input = session.input_mut::<u8>(0)?;
-            for (row, y) in input.chunks_exact_mut(tile_width).zip(before(band.y)..) {
-                window.luma_into(before(band.x + start), y, row);
-            }
+            self.luma_scale.fill(session, tile_width, |row, to| {
+                window.luma_into(before(band.x + start), before(band.y) + row as isize, to);
+            })?;
             session.run()?;
-            let output = session.output::<u8>(0)?;
             for y in 0..band.height * scale {
-                let from = &output[(border + y) * tile_width * scale + border..][..width * scale];
-                luma.row_mut(y)[start * scale..][..width * scale].copy_from_slice(from);
+                let at = (border + y) * tile_width * scale + border;
+                self.luma_scale.read(session, at, &mut luma.row_mut(y)[start * scale..][..width * scale])?;
             }
         }
         Ok(())
@@ -249,6 +252,14 @@ impl Enlarger {
                 let blame = |e: EngineError| self.bundle.blame(file, e);
                 let plan = self.bundle.model()?.plan(&[vec![1, 1, height, width]]).map_err(blame)?;
                 let expected = [1, 1, height * scale, width * scale];
+                let kind = self.luma_scale.kind();
+                if let Some(other) = plan.inputs().iter().chain(plan.outputs().first()).find(|info| info.kind != kind) {
+                    let problem = format!(
+                        "\"{}\" is {}, but {kind} is expected: bytes, or floats with mean and std in [input.preparation]",
+                        other.name, other.kind
+                    );
+                    return Err(self.bundle.blame(file, problem).into());
+                }
                 if plan.outputs().first().map(|output| output.shape.as_slice()) != Some(&expected[..]) {
                     let problem = format!("does not enlarge {width}x{height} by {scale}");
                     return Err(self.bundle.blame(file, problem).into());

@@ -7,6 +7,8 @@
 mod alpha_bleed;
 mod camera_simulation;
 mod enlarger;
+mod luma_scale;
+mod measured;
 mod metrics;
 mod plane_window;
 mod spot_size;
@@ -15,6 +17,7 @@ mod when;
 
 pub use camera_simulation::simulate_camera;
 pub use enlarger::{Enlarger, spot, whole};
+pub use measured::{measured_receptive_field, measured_scale};
 pub use metrics::{psnr_y, ssim_y};
 pub use spot_size::MIN_SPOT;
 pub use when::When;

@@ -55,6 +55,7 @@ mod variation;
 pub use cost::Cost;
 pub use dataset_check::{DatasetCheck, FoldAssignment, check_dataset};
 pub use detail::{Detail, Views};
+pub use false_alarms::{FewPictures, false_alarm_interval};
 pub use feature_cache::TrainingPicture;
 pub(in crate::task::anomaly) use folds::{assign_folds, near_duplicates};
 pub(in crate::task::anomaly) use quality::QualityMeter;
