@@ -13,6 +13,7 @@ mod own_model;
 mod region;
 mod self_test;
 mod signature;
+mod signature_file;
 mod state;
 mod store;
 mod swap;
@@ -41,7 +42,8 @@ pub use own_model::{
 };
 pub use region::RegionSection;
 pub use self_test::{GoldenResult, golden_results, self_test};
-pub use signature::{KeyRing, SIGNATURE, Signer, SigningError, sign};
+pub use signature::{KeyRing, Signer, SigningError, sign};
+pub use signature_file::SIGNATURE;
 pub use state::{Confirmed, State};
 pub use store::{Home, Installed, Role, Store, StoreError};
 pub use swap::swap_into_place;

@@ -3,7 +3,7 @@
 
 use super::error::BundleError;
 use super::folder::Bundle;
-use super::version_copy::read_signature;
+use super::signature_file::{SIGNATURE, read_signature};
 use crate::files;
 use ct_codecs::{Base64, Decoder};
 use minisign_verify::{Error, PublicKey, Signature};
@@ -11,8 +11,6 @@ use std::fmt;
 use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 
-/// The file of a signature in a bundle.
-pub const SIGNATURE: &str = "bundle.sig";
 /// The ending of the files of public keys.
 const PUBLIC: &str = "pub";
 /// How a secret key with a password begins: the algorithms Ed25519 and scrypt, in base64.

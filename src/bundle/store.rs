@@ -11,10 +11,10 @@
 use super::error::BundleError;
 use super::find::find;
 use super::folder::Bundle;
-use super::signature::SIGNATURE;
+use super::signature_file::{SIGNATURE, read_signature};
 use super::state::{Confirmed, DIGITS, STATE, State, VERSIONS};
 use super::trial::Trial;
-use super::version_copy::{copy_version, read_signature};
+use super::version_copy::copy_version;
 use crate::storage;
 use rustix::process::geteuid;
 use std::fs::{self, File, TryLockError};

@@ -3,7 +3,7 @@
 use super::error::BundleError;
 use super::folder::Bundle;
 use super::hash::Hasher;
-use super::signature::SIGNATURE;
+use super::signature_file::{SIGNATURE, read_signature};
 use crate::files;
 use crate::storage;
 use std::collections::BTreeSet;
@@ -14,8 +14,6 @@ use std::path::Path;
 pub(super) const UNFINISHED: &str = ".new-";
 /// Bytes that are copied at once.
 const PIECE: usize = 1 << 20;
-/// The most bytes of a signature.
-const MAX_SIGNATURE: u64 = 1 << 12;
 
 /// Copies the files that `bundle`'s manifest names, the manifest and its signature to `versions/version`.
 ///
@@ -53,15 +51,6 @@ fn copy_into(bundle: &Bundle, folder: &Path) -> Result<(), BundleError> {
         write_new(&folder.join(SIGNATURE), &signature).map_err(blame)?;
     }
     folders.iter().rev().try_for_each(|folder| storage::sync_folder(folder)).map_err(blame)
-}
-
-/// The signature of a bundle, where there is one.
-pub(super) fn read_signature(folder: &Path) -> Result<Option<Vec<u8>>, BundleError> {
-    let path = folder.join(SIGNATURE);
-    match files::read(&path, MAX_SIGNATURE) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        read => read.map(Some).map_err(|error| BundleError::bad(&path, error)),
-    }
 }
 
 fn copy_file(from: &Path, to: &Path, stated: &str) -> Result<(), BundleError> {
