@@ -105,7 +105,9 @@ impl Tasks {
     /// A task and those after it; each condition names an earlier one.
     pub fn new(first: NamedTask, others: Vec<NamedTask>) -> Tasks {
         let tasks: Vec<NamedTask> = std::iter::once(first).chain(others).collect();
-        let verdicts = tasks.iter().map(|_| Default::default()).collect();
+        // With room for regions, so that the first defect makes none.
+        let with_room = || Verdict { regions: Vec::with_capacity(64), ..Verdict::default() };
+        let verdicts = tasks.iter().map(|_| (with_room(), false)).collect();
         Tasks { tasks, verdicts, decided: 0 }
     }
 
