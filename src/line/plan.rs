@@ -71,15 +71,8 @@ pub struct LinePlan {
 pub fn configuration(path: Option<&Path>) -> anyhow::Result<Config> {
     match path {
         Some(path) => Ok(Config::load(path)?),
-        None => Ok(Config::demo(demo_frames()?)),
+        None => Ok(Config::demo(bundle::find("inspect-demo")?.folder().join("frames"))),
     }
-}
-
-/// The frames that come with the demo's bundle. They are no part of it: an installed version has none.
-fn demo_frames() -> anyhow::Result<PathBuf> {
-    let places = bundle::search_path().into_iter().map(|folder| folder.join("inspect-demo/frames"));
-    let frames = places.into_iter().find(|frames| frames.is_dir());
-    frames.map_or_else(|| Ok(bundle::find("inspect-demo")?.folder().join("frames")), Ok)
 }
 
 /// Opens the source, loads the bundles, runs each model once, and adds up the bill. Faults are reported to `telemetry`.
