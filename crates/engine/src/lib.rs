@@ -13,7 +13,8 @@
 //! | `external` | weights in files beside a model (feature `tract`) |
 //! | `stream` | a file for the parser, a piece at a time (feature `tract`) |
 //! | `peak` | what a kernel set reaches when nothing limits it |
-//! | `session` | runs a plan in an arena of its own |
+//! | `session` | runs a plan in a workspace |
+//! | `workspace` | the arena and the threads of runs, shared by sessions of which one runs at a time |
 //! | `pool` | threads that share every step of a run |
 //! | `plan/` | the graph for fixed shapes: buffers in the arena, packed weights, steps, costs |
 //! | `step` | one step of a plan |
@@ -54,6 +55,7 @@ mod tensor;
 #[cfg(feature = "tract")]
 mod tract;
 mod unary;
+mod workspace;
 
 pub use guard::is_guarded;
 /// Half precision, an [`Element`] at the border of models.
@@ -66,6 +68,7 @@ pub use peak::measured_peak;
 pub use plan::{MemoryUsage, OpCost, OpDomain, Plan};
 pub use session::{OpTime, Session};
 pub use tensor::{Element, ElementKind, Tensor, TensorInfo};
+pub use workspace::Workspace;
 
 /// The names of the kernel sets that this CPU has, the best first; the last one is the reference implementation.
 pub fn kernel_names() -> Vec<&'static str> {

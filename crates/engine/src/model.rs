@@ -5,6 +5,7 @@ use super::kernels::{self, Kernels};
 use super::outline::Outline;
 use super::stream::Stream;
 use super::{ElementKind, EngineError, Plan, external, import, tract};
+use import::Payload;
 use prost::Message;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -28,7 +29,10 @@ pub struct StatedInput {
 /// planned for several shapes is parsed once.
 #[derive(Clone)]
 pub struct Model {
+    /// Without the bytes of large initializers.
     proto: Arc<ModelProto>,
+    /// These, by the initializer's place: a plan frees each as soon as the last node has read it.
+    payloads: Vec<Option<Payload>>,
     /// The kernel set that was asked for; the best one without.
     kernels: Option<&'static dyn Kernels>,
     /// The most bytes that a plan of it may take, and what the user calls that limit.
@@ -96,12 +100,14 @@ impl Model {
             tract::check_type(tensor).map_err(|problem| EngineError::Unsupported(within(problem)))?;
             tract::check_size(tensor).map_err(|problem| EngineError::Unreadable(within(problem)))?;
         }
-        Ok(Model { proto: Arc::new(proto), kernels: None, limit: (MOST_PLAN_BYTES, "the limit") })
+        Ok(Model::from_proto(proto))
     }
-    /// A model from parsed parts, as tests make them.
-    #[cfg(test)]
-    pub(super) fn from_proto(proto: ModelProto) -> Model {
-        Model { proto: Arc::new(proto), kernels: None, limit: (MOST_PLAN_BYTES, "the limit") }
+
+    /// A model from parsed parts.
+    pub(super) fn from_proto(mut proto: ModelProto) -> Model {
+        let initializers = proto.graph.iter_mut().flat_map(|graph| &mut graph.initializer);
+        let payloads = initializers.map(import::take_payload).collect();
+        Model { proto: Arc::new(proto), payloads, kernels: None, limit: (MOST_PLAN_BYTES, "the limit") }
     }
 
     fn graph(&self) -> &GraphProto {
@@ -143,8 +149,16 @@ impl Model {
     /// # Errors
     /// [`EngineError::Unsupported`] for ops without a known float form, those of dynamic quantization among them.
     pub fn in_floats(&self) -> Result<Model, EngineError> {
-        let proto = guarded_result(|| import::fp32::in_floats(&self.proto)).map_err(EngineError::Unsupported)?;
-        Ok(Model { proto: Arc::new(proto), ..*self })
+        let mut whole = (*self.proto).clone();
+        let initializers = whole.graph.iter_mut().flat_map(|graph| &mut graph.initializer);
+        for (tensor, payload) in initializers.zip(&self.payloads) {
+            if let Some(bytes) = payload {
+                tensor.raw_data = bytes.to_vec();
+            }
+        }
+        let proto = guarded_result(|| import::fp32::in_floats(whole)).map_err(EngineError::Unsupported)?;
+        let Model { kernels, limit, .. } = *self;
+        Ok(Model { kernels, limit, ..Model::from_proto(proto) })
     }
 
     /// The same model, planned for the kernel set of that name from now on; [`kernel_names`](crate::kernel_names) lists them.
@@ -186,18 +200,19 @@ impl Model {
                 .map_err(|wrong| EngineError::Unsupported(format!("input \"{}\": {wrong}", input.name)))?;
             inputs.push((input.name.clone(), input.kind, shape));
         }
-        let mut graph = guarded_result(|| import::import(&self.proto, &inputs, self.limit.0))
+        let Model { proto, payloads, limit, .. } = self;
+        let mut graph = guarded_result(|| import::import(&proto, payloads, &inputs, limit.0))
             .map_err(|refused| EngineError::Unsupported(refused.message))?;
-        for (id, output) in graph.outputs.clone().into_iter().zip(&self.graph().output) {
+        for (id, output) in graph.outputs.clone().into_iter().zip(&proto.graph.as_ref().unwrap_or(&EMPTY).output) {
             graph.values[id].name.clone_from(&output.name);
         }
-        // The file's bytes are not kept beside the packed weights, unless another clone is still to be planned.
-        drop(self.proto);
+        // What was parsed is not kept beside the packed weights, unless another clone is still to be planned.
+        drop(proto);
         let plan =
             guarded_result(|| Ok::<_, String>(Plan::new(graph, kernels))).map_err(EngineError::Unsupported)??;
         let memory = plan.memory();
         let needed = memory.weights_bytes.saturating_add(memory.arena_bytes);
-        let (limit, name) = self.limit;
+        let (limit, name) = limit;
         if needed > limit {
             let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
             let (limit, needed, arena) = (mib(limit), mib(needed), mib(memory.arena_bytes));

@@ -1,4 +1,4 @@
-//! A fixed number of threads that share every step of a run.
+//! A fixed number of threads that share every step of a run, of one plan after the other.
 //!
 //! Work is divided by position, not by which thread is free: the same thread computes the same part of an output in every
 //! run, and the bytes are the same for any number of threads. Between steps the threads wait for each other at a barrier,
@@ -10,8 +10,8 @@
 use super::Plan;
 use super::kernels::arena::Arena;
 use super::step::StepContext;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// The threads beside the caller's.
@@ -20,10 +20,31 @@ pub struct ThreadPool {
     workers: Vec<JoinHandle<()>>,
 }
 
-struct PoolState {
+/// A run, as its threads take it.
+#[derive(Clone)]
+struct Job {
+    /// Which one it is, counted from 1.
+    run: usize,
+    plan: Arc<Plan>,
+    arena: Arena,
+    /// The threads that take part: the caller's and the first workers.
     threads: usize,
+    /// Arrivals at the barrier before it.
+    arrived: usize,
+}
+
+/// The caller's end of a run.
+pub struct SharedRun<'a> {
+    state: &'a PoolState,
+    threads: usize,
+    arrived: usize,
+}
+
+struct PoolState {
     /// Runs that were started.
     run: AtomicUsize,
+    /// The one that is in progress.
+    job: Mutex<Option<Job>>,
     /// Threads that have arrived at the barrier, over all steps and runs.
     arrived: AtomicUsize,
     stop: AtomicBool,
@@ -62,13 +83,16 @@ fn wait_for<T>(mut ready: impl FnMut() -> Option<T>) -> T {
 }
 
 impl PoolState {
-    /// Waits until every thread is done with step `step`, counted over all runs.
+    fn set_job(&self, job: Option<Job>) {
+        *self.job.lock().unwrap_or_else(PoisonError::into_inner) = job;
+    }
+
+    /// Waits until there have been so many arrivals, its own among them: until every thread is done with a step.
     ///
     /// # Errors
     /// Where one of them has panicked: others may still be computing the step, so the caller must not touch the arena.
-    fn barrier_wait(&self, step: usize) -> Result<(), Poisoned> {
+    fn barrier_wait(&self, all: usize) -> Result<(), Poisoned> {
         self.arrived.fetch_add(1, Ordering::AcqRel);
-        let all = (step + 1) * self.threads;
         wait_for(|| {
             if self.arrived.load(Ordering::Acquire) >= all {
                 return Some(Ok(()));
@@ -84,40 +108,41 @@ impl PoolState {
 pub struct Poisoned;
 
 impl ThreadPool {
-    /// A pool of `threads` in all, for one session of a plan.
-    pub fn new(plan: &Arc<Plan>, arena: Arena, threads: usize) -> std::io::Result<ThreadPool> {
+    /// A pool of `threads` in all.
+    pub fn new(threads: usize) -> std::io::Result<ThreadPool> {
         let state = PoolState {
-            threads,
             run: AtomicUsize::new(0),
+            job: Mutex::new(None),
             arrived: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
             poisoned: AtomicBool::new(false),
         };
         let mut pool = ThreadPool { state: Arc::new(state), workers: Vec::new() };
         for part in 1..threads {
-            let (state, plan) = (Arc::clone(&pool.state), Arc::clone(plan));
-            let context = StepContext { kernels: plan.kernels, arena, part: (part, threads) };
-            let work = move || run_worker(&state, &plan, &context);
+            let state = Arc::clone(&pool.state);
+            let work = move || run_worker(&state, part);
             pool.workers.push(std::thread::Builder::new().name(format!("engine-{part}")).spawn(work)?);
         }
         Ok(pool)
     }
 
-    /// Wakes the threads for a run and returns the number of its first step.
-    pub fn start(&self, steps: usize) -> usize {
-        let run = self.state.run.fetch_add(1, Ordering::Release);
-        for worker in &self.workers {
+    /// Wakes `threads` of the threads, the caller's among them, for a run of `plan` in `arena`.
+    pub fn start(&self, plan: &Arc<Plan>, arena: Arena, threads: usize) -> SharedRun<'_> {
+        let threads = threads.clamp(1, self.workers.len() + 1);
+        // Every thread has arrived at the end of every step of the runs before.
+        let arrived = self.state.arrived.load(Ordering::Acquire);
+        let run = self.state.run.load(Ordering::Relaxed) + 1;
+        self.state.set_job(Some(Job { run, plan: Arc::clone(plan), arena, threads, arrived }));
+        self.state.run.store(run, Ordering::Release);
+        for worker in &self.workers[..threads - 1] {
             worker.thread().unpark();
         }
-        run * steps
+        SharedRun { state: &self.state, threads, arrived }
     }
 
-    /// The caller's end of a step: returns when every thread is done with it.
-    ///
-    /// # Errors
-    /// Where one of them has panicked; the run must end without another step.
-    pub fn barrier_wait(&self, step: usize) -> Result<(), Poisoned> {
-        self.state.barrier_wait(step)
+    /// Forgets the plan of the run that has ended.
+    pub fn end(&self) {
+        self.state.set_job(None);
     }
 
     /// Checks that no thread has panicked. Once one has, the others may still be computing in the arena, and no run may
@@ -133,10 +158,20 @@ impl ThreadPool {
     pub fn poison_guard(&self) -> PoisonGuard<'_> {
         PoisonGuard(&self.state)
     }
+}
 
-    /// Number of threads, the caller's among them.
+impl SharedRun<'_> {
+    /// The caller's end of a step: returns when every thread is done with it.
+    ///
+    /// # Errors
+    /// Where one of them has panicked; the run must end without another step.
+    pub fn barrier_wait(&self, step: usize) -> Result<(), Poisoned> {
+        self.state.barrier_wait(self.arrived + (step + 1) * self.threads)
+    }
+
+    /// Threads that take part, the caller's among them.
     pub fn threads(&self) -> usize {
-        self.state.threads
+        self.threads
     }
 }
 
@@ -151,22 +186,34 @@ impl Drop for ThreadPool {
     }
 }
 
-fn run_worker(state: &PoolState, plan: &Plan, context: &StepContext) {
+/// Thread `part` of the pool; the caller of a run is thread 0.
+fn run_worker(state: &PoolState, part: usize) {
     let _poison_guard = PoisonGuard(state);
-    for run in 1.. {
-        while state.run.load(Ordering::Acquire) < run {
+    let mut seen = 0;
+    loop {
+        let run = state.run.load(Ordering::Acquire);
+        if run == seen {
             if state.stop.load(Ordering::Acquire) {
                 return;
             }
             std::thread::park();
+            continue;
         }
+        let job = state.job.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // None: the run has ended, which waits only for threads that take part.
+        seen = job.as_ref().map_or(run, |job| job.run);
+        let Some(Job { plan, arena, threads, arrived, .. }) = job else { continue };
+        if part >= threads {
+            continue;
+        }
+        let context = StepContext { kernels: plan.kernels, arena, part: (part, threads) };
         for (i, step) in plan.steps.iter().enumerate() {
             if step.is_shared() {
                 // Shared steps do not fail.
-                let _ = step.run(context);
+                let _ = step.run(&context);
             }
             // Whoever goes on while others are in the previous step would race with them for the arena.
-            if state.barrier_wait((run - 1) * plan.steps.len() + i).is_err() {
+            if state.barrier_wait(arrived + (i + 1) * threads).is_err() {
                 return;
             }
         }

@@ -1,20 +1,17 @@
-//! Runs a plan in an arena of its own.
+//! Runs a plan in a workspace.
 
-use super::kernels::arena::{AlignedBytes, Arena};
+use super::kernels::arena::Arena;
 use super::pool::{Poisoned, ThreadPool};
 use super::step::{ArenaTensor, StepContext};
 use super::tensor::Buffer;
-use super::{Element, EngineError, Plan, Tensor, TensorInfo};
+use super::{Element, EngineError, Plan, Tensor, TensorInfo, Workspace};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The state of one thread that runs a plan: write the inputs, run, read the outputs.
 pub struct Session {
     plan: Arc<Plan>,
-    /// Dropped before the arena in which its threads work.
-    pool: Option<ThreadPool>,
-    arena: Arena,
-    _arena_bytes: AlignedBytes,
+    workspace: Workspace,
     inputs: Vec<Tensor>,
     outputs: Vec<Tensor>,
 }
@@ -29,7 +26,7 @@ pub struct OpTime {
 }
 
 impl Session {
-    /// A session on the caller's thread, with zeroed inputs and outputs.
+    /// A session on the caller's thread in a workspace of its own, with zeroed inputs and outputs.
     ///
     /// # Errors
     /// [`EngineError::Run`] where the plan's state cannot be set up.
@@ -37,19 +34,25 @@ impl Session {
         Session::with_threads(plan, 1)
     }
 
-    /// A session whose runs are shared by `threads` threads, the caller's among them. The bytes are the same for any
-    /// number.
+    /// A session in a workspace of its own, whose runs are shared by `threads` threads, the caller's among them. The bytes are
+    /// the same for any number.
     ///
     /// # Errors
     /// [`EngineError::Run`] where the threads cannot be started.
     pub fn with_threads(plan: Arc<Plan>, threads: usize) -> Result<Session, EngineError> {
-        let mut arena_bytes = plan.arena(threads);
-        let arena = arena_bytes.arena();
-        let failed = |error| EngineError::Run(format!("cannot start {threads} threads: {error}"));
-        let pool = (threads > 1).then(|| ThreadPool::new(&plan, arena, threads)).transpose().map_err(failed)?;
+        Session::in_workspace(plan, &Workspace::new(threads)?)
+    }
+
+    /// A session that runs in the memory and with the threads of `workspace`, as other sessions do before and after it. The
+    /// bytes are those of a session that has a workspace of its own.
+    ///
+    /// # Errors
+    /// [`EngineError::Run`] where a thread of the workspace has failed.
+    pub fn in_workspace(plan: Arc<Plan>, workspace: &Workspace) -> Result<Session, EngineError> {
+        workspace.reserve(&plan)?;
         let inputs = plan.inputs().iter().map(Tensor::zeroed).collect();
         let outputs = plan.outputs().iter().map(Tensor::zeroed).collect();
-        Ok(Session { plan, pool, arena, _arena_bytes: arena_bytes, inputs, outputs })
+        Ok(Session { plan, workspace: workspace.clone(), inputs, outputs })
     }
 
     /// The plan that this session runs.
@@ -122,46 +125,63 @@ impl Session {
     }
 
     fn run_with(&mut self, mut after: impl FnMut(usize)) -> Result<(), EngineError> {
-        let plan = &*self.plan;
-        let context = StepContext { kernels: plan.kernels, arena: self.arena, part: (0, 1) };
-        let failed = |poisoned: Poisoned| EngineError::Run(poisoned.to_string());
-        self.pool.as_ref().map_or(Ok(()), ThreadPool::check_poisoned).map_err(failed)?;
-        let _poison_guard = self.pool.as_ref().map(ThreadPool::poison_guard);
-        for (tensor, slot) in self.inputs.iter().zip(&plan.input_tensors) {
-            copy_in(tensor, slot, &context);
-        }
-        let shared = self.pool.as_ref().map(|pool| {
-            let part = (0, pool.threads());
-            (pool, pool.start(plan.steps.len()), StepContext { part, ..context })
-        });
-        let last = plan.op_steps.len() - 1;
-        let mut result = Ok(());
-        for (op, group) in plan.op_steps.iter().enumerate() {
-            let failed_here = |message: String| {
-                let op = &plan.ops()[op];
-                EngineError::Run(format!("{} \"{}\": {message}", op.op, op.name))
-            };
-            for index in group.clone() {
-                let step = &plan.steps[index];
-                let Some((pool, first, part)) = &shared else {
-                    step.run(&context).map_err(failed_here)?;
-                    continue;
-                };
-                // After an error the other threads still go through all steps, and so must this one.
-                if result.is_ok() {
-                    result = step.run(if step.is_shared() { part } else { &context }).map_err(failed_here);
-                }
-                pool.barrier_wait(first + index).map_err(failed)?;
-            }
-            if op == last {
-                for (tensor, slot) in self.outputs.iter_mut().zip(&plan.output_tensors) {
-                    copy_out(tensor, slot, &context);
-                }
-            }
-            after(op);
-        }
+        let Session { plan, workspace, inputs, outputs } = self;
+        let threads = workspace.threads();
+        let mut workspace = workspace.lock();
+        let arena = workspace.begin(plan)?;
+        let result = run_in(arena, (workspace.pool(), threads), plan, (inputs, outputs), &mut after);
+        workspace.end(plan);
         result
     }
+}
+
+/// Runs a plan in an arena that holds its constants.
+fn run_in(
+    arena: Arena,
+    (pool, threads): (Option<&ThreadPool>, usize),
+    plan: &Arc<Plan>,
+    (inputs, outputs): (&[Tensor], &mut [Tensor]),
+    after: &mut impl FnMut(usize),
+) -> Result<(), EngineError> {
+    let failed = |poisoned: Poisoned| EngineError::Run(poisoned.to_string());
+    let context = StepContext { kernels: plan.kernels, arena, part: (0, 1) };
+    let _poison_guard = pool.map(ThreadPool::poison_guard);
+    for (tensor, slot) in inputs.iter().zip(&plan.input_tensors) {
+        copy_in(tensor, slot, &context);
+    }
+    // On one thread nobody is to be waited for.
+    let shared = pool.filter(|_| threads > 1).map(|pool| {
+        let run = pool.start(plan, arena, threads);
+        let part = (0, run.threads());
+        (run, StepContext { part, ..context })
+    });
+    let last = plan.op_steps.len() - 1;
+    let mut result = Ok(());
+    for (op, group) in plan.op_steps.iter().enumerate() {
+        let failed_here = |message: String| {
+            let op = &plan.ops()[op];
+            EngineError::Run(format!("{} \"{}\": {message}", op.op, op.name))
+        };
+        for index in group.clone() {
+            let step = &plan.steps[index];
+            let Some((run, part)) = &shared else {
+                step.run(&context).map_err(failed_here)?;
+                continue;
+            };
+            // After an error the other threads still go through all steps, and so must this one.
+            if result.is_ok() {
+                result = step.run(if step.is_shared() { part } else { &context }).map_err(failed_here);
+            }
+            run.barrier_wait(index).map_err(failed)?;
+        }
+        if op == last {
+            for (tensor, slot) in outputs.iter_mut().zip(&plan.output_tensors) {
+                copy_out(tensor, slot, &context);
+            }
+        }
+        after(op);
+    }
+    result
 }
 
 /// Copies a tensor into the arena.

@@ -196,8 +196,8 @@ pub fn constant(proto: &TensorProto) -> Result<Tensor, String> {
     check_type(proto)?;
     check_size(proto)?;
     match proto.data_type {
-        UINT4 | INT4 => return four_bits(proto),
-        BFLOAT16 => return brain_floats(proto),
+        UINT4 | INT4 => return four_bits(proto, &proto.raw_data),
+        BFLOAT16 => return brain_floats(proto, &proto.raw_data),
         _ => {}
     }
     let provider = tract_onnx::data_resolver::MmapDataResolver;
@@ -205,6 +205,36 @@ pub fn constant(proto: &TensorProto) -> Result<Tensor, String> {
         let tensor = tract_onnx::tensor::load_tensor(&provider, proto, None)?;
         Ok(tensor)
     })?;
+    plain(tensor)
+}
+
+/// The kind of a tensor whose elements are computed with as they are stored: neither unpacked nor converted when they are read.
+pub fn kind_of_bytes(proto: &TensorProto) -> Option<ElementKind> {
+    let converted = matches!(proto.data_type, 10 | 11 | BFLOAT16 | UINT4 | INT4);
+    kind_of_type(proto.data_type).ok().filter(|_| !converted && has_plain_bytes(proto))
+}
+
+/// Whether every pattern of bits is an element of the tensor's type.
+pub fn has_plain_bytes(proto: &TensorProto) -> bool {
+    matches!(proto.data_type, 1..=7 | 10..=13 | BFLOAT16 | UINT4 | INT4)
+}
+
+/// As [`constant`], of a tensor whose bytes are elsewhere.
+pub fn constant_of_bytes(proto: &TensorProto, bytes: &[u8]) -> Result<Tensor, String> {
+    let datum_type = match proto.data_type {
+        UINT4 | INT4 => return four_bits(proto, bytes),
+        BFLOAT16 => return brain_floats(proto, bytes),
+        10 => DatumType::F16,
+        11 => DatumType::F64,
+        other => datum_type(kind_of_type(other)?),
+    };
+    let mut tensor = Tensor::zero_dt(datum_type, &dims(proto)).map_err(|error| one_line(&error))?;
+    let mut plain_bytes = tensor.try_as_plain_ram_mut().map_err(|error| one_line(&error))?;
+    let to = plain_bytes.as_bytes_mut();
+    if to.len() != bytes.len() {
+        return Err(format!("it announces {} bytes and holds {}", to.len(), bytes.len()));
+    }
+    to.copy_from_slice(bytes);
     plain(tensor)
 }
 
@@ -225,9 +255,9 @@ fn dims(proto: &TensorProto) -> Vec<usize> {
 }
 
 /// 4-bit integers, one a byte; the first of two is in the low half.
-fn four_bits(proto: &TensorProto) -> Result<Tensor, String> {
+fn four_bits(proto: &TensorProto, raw: &[u8]) -> Result<Tensor, String> {
     let listed: Vec<u8> = proto.int32_data.iter().map(|&pair| pair as u8).collect();
-    let pairs = if proto.raw_data.is_empty() { &listed } else { &proto.raw_data };
+    let pairs = if raw.is_empty() { &listed } else { raw };
     let shape = dims(proto);
     let count = shape.iter().product();
     let halves = pairs.iter().flat_map(|pair| [pair & 15, pair >> 4]).take(count);
@@ -241,11 +271,11 @@ fn four_bits(proto: &TensorProto) -> Result<Tensor, String> {
 }
 
 /// `bfloat16` as `f32`, of which it is the upper half.
-fn brain_floats(proto: &TensorProto) -> Result<Tensor, String> {
-    let upper: Vec<u16> = if proto.raw_data.is_empty() {
+fn brain_floats(proto: &TensorProto, raw: &[u8]) -> Result<Tensor, String> {
+    let upper: Vec<u16> = if raw.is_empty() {
         proto.int32_data.iter().map(|&bits| bits as u16).collect()
     } else {
-        proto.raw_data.chunks_exact(2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]])).collect()
+        raw.chunks_exact(2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]])).collect()
     };
     let floats: Vec<f32> = upper.into_iter().map(|bits| f32::from_bits(u32::from(bits) << 16)).collect();
     Tensor::from_shape(&dims(proto), &floats).map_err(|error| one_line(&error))

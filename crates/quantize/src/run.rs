@@ -2,7 +2,7 @@
 
 use crate::network::{Network, remove};
 use crate::{QuantizeError, types};
-use lineside_engine::{Model, Session, Tensor};
+use lineside_engine::{Model, Session, Tensor, Workspace};
 use std::sync::Arc;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{TypeProto, ValueInfoProto, type_proto};
@@ -10,7 +10,7 @@ use tract_onnx::pb::{TypeProto, ValueInfoProto, type_proto};
 /// A network cut down to what some of its tensors depend on, ready for samples of any shape that it takes.
 pub struct Runner {
     model: Model,
-    threads: usize,
+    workspace: Workspace,
     /// Places in a sample of the inputs that are left.
     inputs: Vec<usize>,
     /// Multiply-accumulates of the last plan.
@@ -19,7 +19,7 @@ pub struct Runner {
     sessions: Vec<(Vec<Vec<usize>>, Session)>,
 }
 
-/// Sessions kept for other shapes: a data set of many sizes would otherwise hold an arena for each.
+/// Sessions kept for other shapes: a data set of many sizes would otherwise hold packed weights for each.
 const SESSIONS: usize = 2;
 
 impl Runner {
@@ -48,7 +48,7 @@ impl Runner {
             used.contains(&(at - 1))
         });
         let model = Model::parse(&cut.encode())?;
-        Ok(Runner { model, threads, inputs: used, macs: 0, sessions: Vec::new() })
+        Ok(Runner { model, workspace: Workspace::new(threads)?, inputs: used, macs: 0, sessions: Vec::new() })
     }
 
     /// Runs one sample, which has all inputs of the whole network.
@@ -66,7 +66,7 @@ impl Runner {
                 if self.sessions.len() == SESSIONS {
                     self.sessions.remove(0);
                 }
-                self.sessions.push((shapes, Session::with_threads(plan, self.threads)?));
+                self.sessions.push((shapes, Session::in_workspace(plan, &self.workspace)?));
                 self.sessions.len() - 1
             }
         };

@@ -268,7 +268,7 @@ pub enum Op {
     },
     /// As [`Op::Gather`] along axis 0 of a constant with so many rows, which lies outside of the arena; its bytes, row-major.
     GatherRows {
-        table: Arc<[u8]>,
+        table: Arc<Vec<u8>>,
         rows: usize,
     },
     /// A constant that an op takes as an operand; its bytes, row-major.

@@ -1,7 +1,7 @@
 //! Conv, ConvTranspose, Gemm and MatMul over quantized operands; those of floats are in `float`.
 
 use super::geometry::{Spatial, is_byte, product_shape, spatial};
-use super::lazy::{Accumulator, Expression, Lazy};
+use super::lazy::{Accumulator, Expression, Lazy, Stored};
 use super::onnx::{Attributes, as_slice, floats, integers_32};
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;
@@ -10,24 +10,40 @@ use crate::tract::kind;
 use std::rc::Rc;
 use std::sync::Arc;
 use tract_onnx::pb::NodeProto;
-use tract_onnx::prelude::Tensor;
 
 /// Weights of eight bits less their zero points, reordered; `at(o, y, x, i)` gives the index in the stored tensor.
 fn weights(
-    stored: &Tensor,
+    importer: &Importer,
+    stored: &Stored,
     zero_point: &[i32],
     shape: [usize; 4],
     at: impl Fn(usize, usize, usize, usize) -> usize,
-) -> Result<Weights, String> {
+) -> Imported<Weights> {
+    let signed = |byte: &u8| i32::from(*byte as i8);
+    let unsigned = |byte: &u8| i32::from(*byte);
+    // Large ones are not copied for this.
+    if let Some((bytes, kind)) = importer.stored_bytes(stored) {
+        return Ok(match kind {
+            ElementKind::I8 => ordered(&bytes, signed, zero_point, shape, at),
+            ElementKind::U8 => ordered(&bytes, unsigned, zero_point, shape, at),
+            _ => return Err("its weights must have eight bits".into()),
+        });
+    }
+    let stored = importer.elements(stored)?;
     match kind(stored.datum_type())? {
-        ElementKind::I8 => Ok(ordered(as_slice::<i8>(stored)?, zero_point, shape, at)),
-        ElementKind::U8 => Ok(ordered(as_slice::<u8>(stored)?, zero_point, shape, at)),
+        ElementKind::I8 => Ok(ordered(as_slice::<i8>(&stored)?, |&byte| byte.into(), zero_point, shape, at)),
+        ElementKind::U8 => Ok(ordered(as_slice::<u8>(&stored)?, |&byte| byte.into(), zero_point, shape, at)),
         _ => Err("its weights must have eight bits".into()),
     }
 }
 
-fn ordered<T: Copy + Into<i32>>(
+/// Outputs and inputs that are reordered together, so that both orders stay in the cache: side by side in the file may be outputs, inputs
+/// or columns.
+const BLOCK: usize = 64;
+
+fn ordered<T>(
     stored: &[T],
+    number: impl Fn(&T) -> i32,
     zero_point: &[i32],
     [outputs, height, width, inputs]: [usize; 4],
     at: impl Fn(usize, usize, usize, usize) -> usize,
@@ -37,29 +53,35 @@ fn ordered<T: Copy + Into<i32>>(
     let mut first = zeroed();
     let mut rest: Vec<Arc<[i8]>> = Vec::new();
     let bytes = Arc::make_mut(&mut first);
-    let mut place = 0;
-    for o in 0..outputs {
-        // One for all, for each output, or, of a transposed convolution in groups, for each output of a group.
-        let zero = zero_point[o % zero_point.len()];
-        for y in 0..height {
-            for x in 0..width {
-                for i in 0..inputs {
-                    let weight = stored[at(o, y, x, i)].into() - zero;
-                    let mut left = weight - weight.clamp(-128, 127);
-                    bytes[place] = (weight - left) as i8;
-                    // From -255 to 255: two more summands at most.
-                    for summand in 0.. {
-                        if left == 0 {
-                            break;
-                        }
-                        if summand == rest.len() {
-                            rest.push(zeroed());
-                        }
-                        let byte = left.clamp(-128, 127);
-                        Arc::make_mut(&mut rest[summand])[place] = byte as i8;
-                        left -= byte;
+    let block = |first: usize, end: usize| first..end.min(first + BLOCK);
+    let kernel = || (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
+    for (first_output, first_input) in
+        (0..outputs).step_by(BLOCK).flat_map(|o| (0..inputs).step_by(BLOCK).map(move |i| (o, i)))
+    {
+        for (o, (y, x)) in block(first_output, outputs).flat_map(|o| kernel().map(move |at| (o, at))) {
+            // One for all, for each output, or, of a transposed convolution in groups, for each output of a group.
+            let zero = zero_point[o % zero_point.len()];
+            let first_place = ((o * height + y) * width + x) * inputs;
+            for i in block(first_input, inputs) {
+                let weight = number(&stored[at(o, y, x, i)]) - zero;
+                let place = first_place + i;
+                if let Ok(byte) = i8::try_from(weight) {
+                    bytes[place] = byte;
+                    continue;
+                }
+                let mut left = weight - weight.clamp(-128, 127);
+                bytes[place] = (weight - left) as i8;
+                // From -255 to 255: two more summands at most.
+                for summand in 0.. {
+                    if left == 0 {
+                        break;
                     }
-                    place += 1;
+                    if summand == rest.len() {
+                        rest.push(zeroed());
+                    }
+                    let byte = left.clamp(-128, 127);
+                    Arc::make_mut(&mut rest[summand])[place] = byte as i8;
+                    left -= byte;
                 }
             }
         }
@@ -175,14 +197,15 @@ impl<'a> Importer<'a> {
         if scale.len() > 1 && (*axis != along || scale.len() != outputs / if transposed { groups } else { 1 }) {
             return Err("its weights are quantized along another axis than the outputs".into());
         }
-        let stored = self.elements(stored)?;
         let per_group = outputs / groups;
         let weights = if transposed {
-            weights(&stored, zero_point, [outputs, kh, kw, inputs], |o, y, x, i| {
+            weights(self, stored, zero_point, [outputs, kh, kw, inputs], |o, y, x, i| {
                 ((o / per_group * inputs + i) * per_group + o % per_group) * kh * kw + y * kw + x
             })?
         } else {
-            weights(&stored, zero_point, [outputs, kh, kw, inputs], |o, y, x, i| ((o * inputs + i) * kh + y) * kw + x)?
+            weights(self, stored, zero_point, [outputs, kh, kw, inputs], |o, y, x, i| {
+                ((o * inputs + i) * kh + y) * kw + x
+            })?
         };
         let geometry = spatial(node, [h, width], Some([kh, kw]), one_row)?;
         let size = if transposed {
@@ -217,9 +240,8 @@ impl<'a> Importer<'a> {
             && (scale.len() == 1 || (*axis == 1 && scale.len() == b.shape[1]))
             && let Some((input, q)) = self.dequantized(a)?
         {
-            let stored = self.elements(stored)?;
             let (inputs, outputs) = (b.shape[0], b.shape[1]);
-            let weights = weights(&stored, zero_point, [outputs, 1, 1, inputs], |o, _, _, i| i * outputs + o)?;
+            let weights = weights(self, stored, zero_point, [outputs, 1, 1, inputs], |o, _, _, i| i * outputs + o)?;
             let mut shape = a.shape.clone();
             shape.pop();
             shape.push(outputs);
@@ -256,9 +278,8 @@ impl<'a> Importer<'a> {
         if !fits || !is_byte(self.kind_of_stored(stored)?) {
             return Ok(None);
         }
-        let stored = self.elements(stored)?;
         let at = |o: usize, _: usize, _: usize, i: usize| if transposed { o * inputs + i } else { i * outputs + o };
-        let weights = weights(&stored, zero_point, [outputs, 1, 1, inputs], at)?;
+        let weights = weights(self, stored, zero_point, [outputs, 1, 1, inputs], at)?;
         let scale = spread(scale, q.scale, outputs);
         let mut expression = linear(weights, inputs, outputs, q.zero_point, input, scale);
         if let Expression::Accumulated { conv, .. } = &mut expression

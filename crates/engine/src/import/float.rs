@@ -5,7 +5,7 @@
 use super::convolution::{transposed_pads, transposed_size};
 use super::geometry::{average_window, product_shape, spatial};
 use super::lazy::Expression;
-use super::onnx::{Attributes, floats, integers_32};
+use super::onnx::{Attributes, as_slice, floats, integers_32};
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;
 use crate::graph::{Binary, FloatConv, FloatLinear, FloatOp, Movement, Op, ValueId, Window, broadcast};
@@ -58,7 +58,11 @@ impl<'a> Importer<'a> {
     fn float_constant(&self, held: &Binding) -> Imported<Option<FloatConstant>> {
         match held {
             Binding::Constant(constant) if self.is_float(held) => {
-                Ok(Some((floats(constant)?.into(), constant.shape().to_vec())))
+                let floats = match as_slice::<f32>(constant) {
+                    Ok(floats) => floats.into(),
+                    Err(_) => floats(constant)?.into(),
+                };
+                Ok(Some((floats, constant.shape().to_vec())))
             }
             Binding::Lazy(lazy) => {
                 let Expression::Weights { stored, scale, zero_point, axis } = &lazy.expression else {

@@ -11,8 +11,7 @@ use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, type_proto}
 ///
 /// # Errors
 /// A line that says why there is none: an op has no float form that is known here.
-pub fn in_floats(model: &ModelProto) -> Result<ModelProto, String> {
-    let mut model = model.clone();
+pub fn in_floats(mut model: ModelProto) -> Result<ModelProto, String> {
     let graph = model.graph.as_mut().ok_or("no graph in it")?;
     let constants: HashMap<String, TensorProto> =
         graph.initializer.iter().map(|t| (t.name.clone(), t.clone())).collect();

@@ -1,11 +1,11 @@
 //! Gather: of a constant table, row by row; of quantized tensors, as bytes; of anything else, as it is.
 
-use super::lazy::{Expression, Lazy};
+use super::lazy::{Expression, Lazy, Stored};
 use super::onnx::{integers, raw_bytes};
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;
 use crate::graph::{Binary, FloatOp, Movement, Op, ValueId};
-use crate::tract::{Constant, kind};
+use crate::tract::kind;
 use std::rc::Rc;
 use std::sync::Arc;
 use tract_onnx::pb::NodeProto;
@@ -47,8 +47,15 @@ impl<'a> Importer<'a> {
             held => self.compute(held)?,
         };
         let choice = Choice { name: name_of(node), axis, indices, shape: self.shape(&held) };
+        if let (Some((stored, _)), 0) = (&stored, axis) {
+            let value = self.gather_rows(&choice, stored, &shape)?;
+            return self.done(node, Binding::Value(value));
+        }
         let gathered = match self.get(&node.input[0])? {
-            Binding::Constant(table) => Binding::Value(self.gather_table(&choice, &table)?),
+            Binding::Constant(table) => {
+                let data = self.compute(&Binding::Constant(table))?;
+                Binding::Value(self.gather_value(&choice, data)?)
+            }
             Binding::Value(data) => Binding::Value(self.gather_value(&choice, data)?),
             Binding::Lazy(lazy) => self.gather_lazy(&choice, &lazy)?,
         };
@@ -61,14 +68,16 @@ impl<'a> Importer<'a> {
     }
 
     /// Rows of a table lie outside of the arena, once for all sessions.
-    fn gather_table(&mut self, choice: &Choice, table: &Constant) -> Imported<ValueId> {
-        if choice.axis != 0 {
-            let data = self.compute(&Binding::Constant(Arc::clone(table)))?;
-            return self.gather_value(choice, data);
-        }
-        let (rows, kind) = (table.shape()[0], kind(table.datum_type())?);
-        let op = Op::GatherRows { table: raw_bytes(table)?.into(), rows };
-        self.push(&choice.name, op, &[choice.indices], kind, &choice.output(table.shape()))
+    fn gather_rows(&mut self, choice: &Choice, table: &Stored, shape: &[usize]) -> Imported<ValueId> {
+        let (table, kind) = match self.stored_bytes(table) {
+            Some(stored) => stored,
+            None => {
+                let table = self.elements(table)?;
+                (Arc::new(raw_bytes(&table)?.to_vec()), kind(table.datum_type())?)
+            }
+        };
+        let op = Op::GatherRows { table, rows: shape[0] };
+        self.push(&choice.name, op, &[choice.indices], kind, &choice.output(shape))
     }
 
     fn gather_lazy(&mut self, choice: &Choice, lazy: &Rc<Lazy>) -> Imported<Binding> {
@@ -83,8 +92,14 @@ impl<'a> Importer<'a> {
                 Expression::Unary(x, *function)
             }
             Expression::Weights { stored, scale, zero_point, axis } => {
-                let table = self.elements(stored)?;
-                let (value, bytes) = (self.gather_table(choice, &table)?, kind(table.datum_type())?);
+                let bytes = self.kind_of_stored(stored)?;
+                let value = if choice.axis == 0 {
+                    self.gather_rows(choice, stored, &lazy.shape)?
+                } else {
+                    let data = self.elements(stored)?;
+                    let data = self.compute(&Binding::Constant(data))?;
+                    self.gather_value(choice, data)?
+                };
                 if let (&[scale], &[zero_point]) = (&scale[..], &zero_point[..]) {
                     if super::geometry::is_byte(bytes) {
                         let q = crate::graph::Quant { scale, zero_point, kind: bytes };
@@ -122,7 +137,7 @@ impl<'a> Importer<'a> {
             if op == Binary::Sub && list.iter().all(|&zero| zero == 0.0) {
                 continue;
             }
-            let table = list.iter().flat_map(|number| number.to_ne_bytes()).collect();
+            let table = Arc::new(list.iter().flat_map(|number| number.to_ne_bytes()).collect());
             let rows = Op::GatherRows { table, rows: list.len() };
             let list = self.push(name, rows, &[choice.indices], float, &choice.shape)?;
             let behind = shape.len() - choice.axis - choice.shape.len();

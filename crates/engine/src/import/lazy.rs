@@ -1,7 +1,7 @@
 //! Float expressions that wait for what follows them.
 
 use super::channel_affine::ChannelAffine;
-use super::{Imported, Importer};
+use super::{Imported, Importer, Payload};
 use crate::ElementKind;
 use crate::graph::{Conv, Finish, Movement, Op, Quant, Sampling, ValueId, Window, ZeroPoint, stored_range};
 use crate::tract::Constant;
@@ -56,8 +56,8 @@ pub enum Expression {
 #[derive(Clone)]
 pub enum Stored {
     Read(Constant),
-    /// An initializer of the file, by its place.
-    Initializer(usize),
+    /// A large initializer of the file: its place and its bytes.
+    Initializer(usize, Payload),
 }
 
 /// Which op accumulates.
@@ -236,7 +236,7 @@ impl Importer<'_> {
                 if !matches!(kind, ElementKind::U8 | ElementKind::I8) {
                     return Ok(None);
                 }
-                let bytes = super::onnx::raw_bytes(&stored)?.into();
+                let bytes = super::onnx::raw_bytes(&stored)?;
                 let value = self.push(&lazy.name, Op::Constant(bytes), &[], kind, stored.shape())?;
                 Ok(Some((value, Quant { scale: scale[0], zero_point: zero_point[0], kind })))
             }
@@ -322,7 +322,7 @@ impl Importer<'_> {
                 // Once, here: in each run it would take as long as what reads it.
                 let floats = dequantized_floats(&*self.elements(stored)?, scale, zero_point, *axis)?;
                 self.add_computed(&floats)?;
-                self.push(name, Op::Constant(super::onnx::raw_bytes(&floats)?.into()), &[], float, shape)
+                self.push(name, Op::Constant(super::onnx::raw_bytes(&floats)?), &[], float, shape)
             }
             Expression::Accumulated { kind, conv, input, scale } => {
                 let finish = Finish::Floats { scale: scale.clone() };

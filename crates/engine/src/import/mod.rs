@@ -51,6 +51,8 @@ mod movement;
 mod numbers;
 mod onnx;
 mod pad;
+#[cfg(test)]
+mod payloads;
 mod quantized;
 mod recurrent;
 #[cfg(test)]
@@ -61,20 +63,29 @@ mod window;
 
 use super::ElementKind;
 use super::graph::{Graph, Op, ValueId};
-use super::tract::{Constant, constant, kind, kind_of_type};
+use super::tract::{Constant, constant, constant_of_bytes, has_plain_bytes, kind, kind_of_bytes, kind_of_type};
 use lazy::{Expression, Lazy, Stored};
 use onnx::raw_bytes;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
-use tract_onnx::pb::{ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 
 /// The most elements that one value may have; more is taken for a damaged file.
 const MOST_ELEMENTS: usize = 1 << 27;
 
 /// Initializers up to this many bytes are read when the import begins; larger ones, where the weights are, each time
-/// that a node needs them: so no more than one layer's weights lie twice in memory.
+/// that a node needs them, and are freed behind the last one: so no more than one layer's weights lie twice in memory.
 const READ_AT_ONCE: usize = 1024;
+
+/// The bytes of a large initializer.
+pub type Payload = Arc<Vec<u8>>;
+
+/// Takes the bytes of a large initializer out of it; what is not stored as plain numbers stays.
+pub fn take_payload(tensor: &mut TensorProto) -> Option<Payload> {
+    let large = tensor.raw_data.len() > READ_AT_ONCE && has_plain_bytes(tensor);
+    large.then(|| Arc::new(std::mem::take(&mut tensor.raw_data)))
+}
 
 /// A tensor of the file, as far as it is known while walking.
 #[derive(Clone)]
@@ -131,8 +142,8 @@ pub struct Importer<'a> {
     reshaped: HashMap<ValueId, ValueId>,
     proto: &'a ModelProto,
     initializers: &'a [TensorProto],
-    /// Initializers that are read when a node needs them, by their places.
-    large: HashMap<&'a str, usize>,
+    /// Initializers that are read when a node needs them: their places and bytes.
+    large: HashMap<&'a str, (usize, Payload)>,
     opset: i64,
     /// The most bytes that constants may become, together.
     limit: u64,
@@ -144,15 +155,23 @@ pub struct Importer<'a> {
 type Input = (String, ElementKind, Vec<usize>);
 
 /// Imports a model for inputs of the given kinds and shapes, in the order of the model's inputs, into at most `limit` bytes.
+/// `payloads`: what [`take_payload`] took out of its initializers.
 ///
 /// # Errors
 /// What is wrong with the model, with the node that it concerns.
-pub fn import(proto: &ModelProto, inputs: &[Input], limit: u64) -> Imported<Graph> {
+pub fn import(proto: &ModelProto, payloads: Vec<Option<Payload>>, inputs: &[Input], limit: u64) -> Imported<Graph> {
     let onnx = proto.graph.as_ref().ok_or("no graph in it")?;
-    let mut importer = Importer::new(proto, inputs, limit)?;
+    let mut importer = Importer::new(proto, payloads, inputs, limit)?;
     let known = importer.held.keys().chain(importer.large.keys()).copied().collect();
-    for node in in_order(&onnx.node, known)? {
+    let nodes = in_order(&onnx.node, known)?;
+    let last_reads = last_reads(&nodes, onnx);
+    importer.large.retain(|name, _| last_reads.contains_key(name));
+    for (place, node) in nodes.iter().enumerate() {
         importer.checked_node(node).map_err(|refused| refused.within(&describe(node)))?;
+        for name in names_read(node).into_iter().filter(|name| last_reads.get(name) == Some(&place)) {
+            importer.held.remove(name);
+            importer.large.remove(name);
+        }
     }
     let made = importer.graph.nodes.len();
     for output in &onnx.output {
@@ -205,13 +224,38 @@ fn in_order<'a>(nodes: &'a [NodeProto], mut known: HashSet<&'a str>) -> Result<V
     Ok(order)
 }
 
+/// The place of the last node that reads each name; behind all nodes for outputs of the model.
+fn last_reads<'a>(nodes: &[&'a NodeProto], graph: &'a GraphProto) -> HashMap<&'a str, usize> {
+    let reads =
+        nodes.iter().enumerate().flat_map(|(place, node)| names_read(node).into_iter().map(move |name| (name, place)));
+    reads.chain(graph.output.iter().map(|output| (output.name.as_str(), nodes.len()))).collect()
+}
+
+/// What a node reads: its inputs, and what the graphs among its attributes read and give.
+fn names_read(node: &NodeProto) -> Vec<&str> {
+    let mut names: Vec<&str> = node.input.iter().map(String::as_str).collect();
+    let mut graphs: Vec<&GraphProto> = node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)).collect();
+    while let Some(graph) = graphs.pop() {
+        names.extend(graph.output.iter().map(|output| output.name.as_str()));
+        names.extend(graph.node.iter().flat_map(|node| &node.input).map(String::as_str));
+        let attributes = graph.node.iter().flat_map(|node| &node.attribute);
+        graphs.extend(attributes.flat_map(|a| a.g.iter().chain(&a.graphs)));
+    }
+    names
+}
+
 fn describe(node: &NodeProto) -> String {
     format!("node {} of output \"{}\"", node.op_type, node.output.first().map_or("", String::as_str))
 }
 
 impl<'a> Importer<'a> {
     /// An importer that knows the initializers and the inputs.
-    fn new(proto: &'a ModelProto, inputs: &[Input], limit: u64) -> Imported<Importer<'a>> {
+    fn new(
+        proto: &'a ModelProto,
+        payloads: Vec<Option<Payload>>,
+        inputs: &[Input],
+        limit: u64,
+    ) -> Imported<Importer<'a>> {
         let onnx = proto.graph.as_ref().ok_or("no graph in it")?;
         let standard = |domain: &str| domain.is_empty() || domain == "ai.onnx";
         for (_, _, shape) in inputs {
@@ -230,12 +274,13 @@ impl<'a> Importer<'a> {
             limit,
             computed_bytes: 0,
         };
+        let mut payloads = payloads.into_iter();
         for (place, tensor) in onnx.initializer.iter().enumerate() {
-            if tensor.raw_data.len() > READ_AT_ONCE {
-                importer.large.insert(&tensor.name, place);
+            if let Some(payload) = payloads.next().flatten() {
+                importer.large.insert(&tensor.name, (place, payload));
             } else {
-                let constant = importer.read(place)?;
-                importer.held.insert(&tensor.name, Binding::Constant(constant));
+                let read = constant(tensor).map_err(|e| format!("initializer \"{}\": {e}", tensor.name))?;
+                importer.held.insert(&tensor.name, Binding::Constant(Arc::new(read)));
             }
         }
         for (name, kind, shape) in inputs {
@@ -340,16 +385,16 @@ impl<'a> Importer<'a> {
     pub fn get(&self, name: &str) -> Imported<Binding> {
         match (self.held.get(name), self.large.get(name)) {
             (Some(held), _) => Ok(held.clone()),
-            (None, Some(&place)) => Ok(Binding::Constant(self.read(place)?)),
+            (None, Some((place, payload))) => Ok(Binding::Constant(self.read(*place, payload)?)),
             (None, None) => Err(format!("\"{name}\" comes from nowhere").into()),
         }
     }
 
-    /// An initializer of the file.
-    fn read(&self, place: usize) -> Imported<Constant> {
+    /// A large initializer of the file.
+    fn read(&self, place: usize, payload: &Payload) -> Imported<Constant> {
         let tensor = self.initializer(place);
-        let constant = constant(tensor).map_err(|e| format!("initializer \"{}\": {e}", tensor.name))?;
-        Ok(Arc::new(constant))
+        let constant = constant_of_bytes(tensor, payload);
+        Ok(Arc::new(constant.map_err(|e| format!("initializer \"{}\": {e}", tensor.name))?))
     }
 
     fn initializer(&self, place: usize) -> &'a TensorProto {
@@ -360,7 +405,7 @@ impl<'a> Importer<'a> {
     pub fn kind_of_stored(&self, stored: &Stored) -> Imported<ElementKind> {
         Ok(match stored {
             Stored::Read(constant) => kind(constant.datum_type())?,
-            Stored::Initializer(place) => match kind_of_type(self.initializer(*place).data_type)? {
+            Stored::Initializer(place, _) => match kind_of_type(self.initializer(*place).data_type)? {
                 ElementKind::F16 | ElementKind::F64 => ElementKind::F32,
                 stored => stored,
             },
@@ -371,8 +416,15 @@ impl<'a> Importer<'a> {
     pub fn elements(&self, stored: &Stored) -> Imported<Constant> {
         match stored {
             Stored::Read(constant) => Ok(Arc::clone(constant)),
-            Stored::Initializer(place) => self.read(*place),
+            Stored::Initializer(place, payload) => self.read(*place, payload),
         }
+    }
+
+    /// The bytes of a large initializer and the kind of its elements, where these lie in the file as in memory.
+    pub fn stored_bytes(&self, stored: &Stored) -> Option<(Payload, ElementKind)> {
+        let Stored::Initializer(place, payload) = stored else { return None };
+        let kind = kind_of_bytes(self.initializer(*place))?;
+        Some((Arc::clone(payload), kind))
     }
 
     /// Input `index` of a node, where it has one.
@@ -391,10 +443,10 @@ impl<'a> Importer<'a> {
     /// Input `index` and its shape, where it is known at load; large initializers are not read yet.
     pub fn stored(&self, node: &NodeProto, index: usize) -> Imported<Option<(Stored, Vec<usize>)>> {
         let name = node.input.get(index).map_or("", String::as_str);
-        if let (None, Some(&place)) = (self.held.get(name), self.large.get(name)) {
+        if let (None, Some((place, payload))) = (self.held.get(name), self.large.get(name)) {
             // Not negative: checked when the file was parsed.
-            let shape = self.initializer(place).dims.iter().map(|&dim| dim as usize).collect();
-            return Ok(Some((Stored::Initializer(place), shape)));
+            let shape = self.initializer(*place).dims.iter().map(|&dim| dim as usize).collect();
+            return Ok(Some((Stored::Initializer(*place, Arc::clone(payload)), shape)));
         }
         let constant = self.known(node, index)?;
         Ok(constant.map(|constant| {
@@ -487,7 +539,7 @@ impl<'a> Importer<'a> {
             Binding::Value(id) => Ok(*id),
             Binding::Lazy(lazy) => self.floats_of(lazy),
             Binding::Constant(constant) => {
-                let bytes = raw_bytes(constant)?.into();
+                let bytes = raw_bytes(constant)?;
                 self.push("constant", Op::Constant(bytes), &[], kind(constant.datum_type())?, constant.shape())
             }
         }

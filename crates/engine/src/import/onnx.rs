@@ -1,7 +1,8 @@
 //! What ONNX nodes state: attributes and constants, as parsed by tract.
 
+use std::sync::Arc;
 use tract_onnx::pb::{AttributeProto, NodeProto};
-use tract_onnx::prelude::{DatumType, Tensor};
+use tract_onnx::prelude::Tensor;
 
 /// Attributes by name, each with the default of its operator.
 pub trait Attributes {
@@ -49,6 +50,9 @@ pub fn integers_32(constant: &Tensor) -> Result<Vec<i32>, String> {
 }
 
 fn elements<T: tract_onnx::prelude::Datum + Copy>(constant: &Tensor) -> Result<Vec<T>, String> {
+    if constant.datum_type() == T::datum_type() {
+        return Ok(as_slice::<T>(constant)?.to_vec());
+    }
     let cast = constant.cast_to::<T>().map_err(|e| e.to_string())?;
     let view = cast.to_plain_array_view::<T>().map_err(|e| e.to_string())?;
     Ok(view.iter().copied().collect())
@@ -61,17 +65,7 @@ pub fn as_slice<T: tract_onnx::prelude::Datum>(constant: &Tensor) -> Result<&[T]
 }
 
 /// The elements as they lie in memory.
-pub fn raw_bytes(constant: &Tensor) -> Result<Vec<u8>, String> {
-    Ok(match constant.datum_type() {
-        DatumType::Bool => as_slice::<bool>(constant)?.iter().map(|&v| u8::from(v)).collect(),
-        DatumType::U8 => elements::<u8>(constant)?,
-        DatumType::I8 => elements::<i8>(constant)?.iter().map(|&v| v as u8).collect(),
-        DatumType::U16 => elements::<u16>(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),
-        DatumType::I16 => elements::<i16>(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),
-        DatumType::I32 => elements::<i32>(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),
-        DatumType::U32 => elements::<u32>(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),
-        DatumType::U64 => elements::<u64>(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),
-        DatumType::I64 => elements::<i64>(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),
-        _ => floats(constant)?.iter().flat_map(|v| v.to_ne_bytes()).collect(),
-    })
+pub fn raw_bytes(constant: &Tensor) -> Result<Arc<[u8]>, String> {
+    let plain = constant.try_as_plain_ram().map_err(|e| e.to_string())?;
+    Ok(plain.as_bytes().into())
 }

@@ -112,7 +112,7 @@ impl<'a> Importer<'a> {
         let value = match given {
             None => vec![0; kind.size()],
             Some(Binding::Constant(value)) if value.len() == 1 && crate::tract::kind(value.datum_type())? == kind => {
-                raw_bytes(&value)?
+                raw_bytes(&value)?.to_vec()
             }
             Some(_) => return Err("its value must be one constant of the type of its input".into()),
         };

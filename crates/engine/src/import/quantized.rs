@@ -1,7 +1,7 @@
 //! Q, DQ, the QLinear ops and dynamic quantization.
 
 use super::geometry::{average_window, is_byte, is_quantized, product_shape};
-use super::lazy::{Expression, Lazy, Stored, dequantized_floats};
+use super::lazy::{Expression, Lazy, dequantized_floats};
 use super::onnx::{Attributes, floats, integers_32};
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;
@@ -245,6 +245,9 @@ impl<'a> Importer<'a> {
     }
 
     pub(super) fn kind_of(&self, node: &NodeProto, at: usize) -> Imported<ElementKind> {
+        if let Some((stored, _)) = self.stored(node, at)? {
+            return self.kind_of_stored(&stored);
+        }
         Ok(match self.needed(node, at)? {
             Binding::Constant(constant) => kind(constant.datum_type())?,
             Binding::Value(id) => self.graph.values[id].kind,
@@ -344,7 +347,7 @@ impl<'a> Importer<'a> {
             }
             return Ok(Handled::Yes);
         }
-        let (Binding::Value(x), w) = (self.needed(node, 0)?, self.needed(node, 1)?) else { return Ok(Handled::No) };
+        let Binding::Value(x) = self.needed(node, 0)? else { return Ok(Handled::No) };
         let Some(zero_point) = self.zero_point(node, 2)? else { return Ok(Handled::No) };
         let x_shape = self.graph.values[x].shape.clone();
         // A stand-in scale: the accumulators are asked for, not what they mean.
@@ -356,9 +359,9 @@ impl<'a> Importer<'a> {
             let y = self.integer_product(node, &x, zero_point, [1, 3])?;
             return y.map_or(Ok(Handled::No), |y| self.done(node, Binding::Value(y)));
         }
-        let Binding::Constant(stored) = w else { return Ok(Handled::No) };
+        let Some((stored, shape)) = self.stored(node, 1)? else { return Ok(Handled::No) };
         let Some(zero) = self.known_zero_points(node, 3)? else { return Ok(Handled::No) };
-        let (shape, scale, stored) = (stored.shape().to_vec(), vec![1.0; zero.len()], Stored::Read(stored));
+        let scale = vec![1.0; zero.len()];
         let w = Lazy::new(&name, Expression::Weights { stored, scale, zero_point: zero, axis: 0 }, shape);
         let (expression, shape) = self.accumulated(node, &x, &w, None)?;
         let expression = self.to_rank(&x, expression, shape, &name);
@@ -376,26 +379,29 @@ impl<'a> Importer<'a> {
         zero_point: ZeroPoint,
         at: [usize; 2],
     ) -> Imported<Option<usize>> {
-        let (name, b) = (name_of(node), self.needed(node, at[0])?);
-        let shape = self.shape(&b);
+        let (name, stored) = (name_of(node), self.stored(node, at[0])?);
+        let shape = match &stored {
+            Some((_, shape)) => shape.clone(),
+            None => self.shape(&self.needed(node, at[0])?),
+        };
         let Some(to) = product_shape(&x.shape, &shape) else {
             return Err(format!("shapes {:?} and {shape:?} cannot be multiplied", x.shape).into());
         };
-        match b {
-            Binding::Constant(stored) => {
-                let Some(zero) = self.known_zero_points(node, at[1])? else { return Ok(None) };
-                let (axis, scale, stored) = (shape.len() - 1, vec![1.0; zero.len()], Stored::Read(stored));
-                let w = Lazy::new(&name, Expression::Weights { stored, scale, zero_point: zero, axis }, shape);
-                let product = self.product(&name, x, &w)?;
-                self.accumulators(&name, &product, zero_point)
-            }
+        if let Some((stored, _)) = stored {
+            let Some(zero) = self.known_zero_points(node, at[1])? else { return Ok(None) };
+            let (axis, scale) = (shape.len() - 1, vec![1.0; zero.len()]);
+            let w = Lazy::new(&name, Expression::Weights { stored, scale, zero_point: zero, axis }, shape);
+            let product = self.product(&name, x, &w)?;
+            return self.accumulators(&name, &product, zero_point);
+        }
+        match self.needed(node, at[0])? {
             Binding::Value(b_id) => {
                 let Expression::Dequantized(a_id, _) = x.expression else { return Ok(None) };
                 let Some(b) = self.zero_point(node, at[1])? else { return Ok(None) };
                 let op = Op::MatMul { a: zero_point, b, finish: Finish::Accumulators };
                 self.push(&name, op, &[a_id, b_id], ElementKind::I32, &to).map(Some)
             }
-            Binding::Lazy(_) => Err("its second operand is not quantized".into()),
+            _ => Err("its second operand is not quantized".into()),
         }
     }
 

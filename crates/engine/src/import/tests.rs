@@ -39,6 +39,11 @@ pub(super) fn with_int(mut node: NodeProto, name: &str, value: i64) -> NodeProto
     node
 }
 
+pub(super) fn with_graph(mut node: NodeProto, name: &str, graph: GraphProto) -> NodeProto {
+    node.attribute.push(AttributeProto { name: name.into(), g: Some(graph), r#type: 5, ..Default::default() });
+    node
+}
+
 pub(super) fn input(name: &str, data_type: DataType, dims: &[i64]) -> ValueInfoProto {
     let dim = |&dim: &i64| Dimension { value: Some(dimension::Value::DimValue(dim)), ..Default::default() };
     let shape = Some(TensorShapeProto { dim: dims.iter().map(dim).collect() });

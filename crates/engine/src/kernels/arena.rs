@@ -1,4 +1,4 @@
-//! The one block of memory in which a session computes, and views into it.
+//! The one block of memory in which sessions compute, and views into it.
 
 use half::f16;
 
@@ -66,7 +66,8 @@ impl Plain for f32 {}
 ///
 /// What keeps that sound are its only users. `CheckedStep` runs a step only after it has checked that the step stays within
 /// the arena, that it overwrites nothing that it reads and that its threads write different bytes; between two steps all
-/// threads meet at a barrier. The session copies inputs and outputs while no thread is in a run.
+/// threads meet at a barrier. The session copies inputs and outputs while no thread is in a run, and one run at a time has the
+/// arena: [`WorkspaceState`](crate::workspace::WorkspaceState) is behind a lock.
 #[derive(Clone, Copy)]
 pub struct Arena {
     base: *mut u8,

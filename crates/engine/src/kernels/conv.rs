@@ -81,13 +81,19 @@ pub struct ConvWeights<'a> {
     pub rows_adjacent: bool,
     /// Rows and columns of the output, of all images.
     pub size: [usize; 2],
-    /// Weight of output, tap, byte of the run.
-    pub weight: &'a dyn Fn(usize, usize, usize) -> i8,
+    /// `[outputs, taps, run]`.
+    pub weights: &'a [i8],
     pub bias: &'a [i32],
     pub scale: &'a [f32],
 }
 
 impl ConvWeights<'_> {
+    /// The weight of an output for a byte of a tap's run.
+    #[inline(always)]
+    pub fn weight(&self, output: usize, tap: usize, byte: usize) -> i8 {
+        self.weights[(output * self.taps + tap) * self.run + byte]
+    }
+
     /// Panels of `panel` outputs, groups of `group` bytes.
     pub fn pack(&self, panel: usize, group: usize) -> PackedConv {
         let panels = self.outputs.div_ceil(panel);
@@ -99,7 +105,7 @@ impl ConvWeights<'_> {
             for tap in 0..self.taps {
                 for byte in 0..self.run {
                     let at = ((tap * groups + byte / group) * panel + o % panel) * group + byte % group;
-                    bytes[o / panel * panel_bytes + at] = (self.weight)(o, tap, byte) as u8;
+                    bytes[o / panel * panel_bytes + at] = self.weight(o, tap, byte) as u8;
                 }
             }
         }

@@ -10,7 +10,7 @@ pub enum Rows {
     /// A value in the arena.
     At(usize),
     /// A constant, in the stored domain.
-    Table(Arc<[u8]>),
+    Table(Arc<Vec<u8>>),
 }
 
 /// `y[o, i] = x[o, index[i]]` over rows of `row_bytes`.

@@ -77,30 +77,28 @@ pub struct Pixels {
 pub fn pack(method: &Method, from: &ConvWeights) -> Option<PackedConv> {
     let inputs = from.column?;
     let shape = from.rows_adjacent && from.taps == 3 && from.run == 3 * inputs;
-    let sum = |o: usize| -> i64 {
-        let all = (0..3).flat_map(|row| (0..3 * inputs).map(move |byte| (row, byte)));
-        all.map(|(row, byte)| i64::from((from.weight)(o, row, byte)).abs()).sum()
-    };
+    let sum = |weights: &[i8]| weights.iter().map(|&weight| i64::from(weight).abs()).sum::<i64>();
     // 26 bits with their sign, for any input bytes.
-    if !shape || !(0..from.outputs).all(|o| sum(o) * 255 < 1 << 25) {
+    if !shape || !from.weights.chunks_exact(9 * inputs).all(|weights| sum(weights) * 255 < 1 << 25) {
         return None;
     }
     let channels = inputs.next_multiple_of(method.channels);
     let panel_bytes = PATCH * channels * method.panel * 2;
     let panels = from.outputs.div_ceil(method.panel);
     let mut weights = AlignedBytes::zeroed(panels * panel_bytes);
+    let bytes = weights.bytes_mut();
     let (mut bias, mut scale) = (vec![0; panels * method.panel], vec![1.0; panels * method.panel]);
     for o in 0..from.outputs {
         let (panel, lane) = (o / method.panel, (method.position)(o % method.panel));
         bias[panel * method.panel + lane] = from.bias[o];
         scale[panel * method.panel + lane] = from.scale[o];
         for channel in 0..inputs {
-            let kernel = |row: usize, column: usize| i32::from((from.weight)(o, row, column * inputs + channel));
+            let kernel = |row: usize, column: usize| i32::from(from.weight(o, row, column * inputs + channel));
             for (position, weight) in transformed(kernel).into_iter().enumerate() {
                 let (group, within) = (channel / method.depth, channel % method.depth);
                 let group = position * channels / method.depth + group;
                 let at = panel * panel_bytes + ((group * method.panel + lane) * method.depth + within) * 2;
-                weights.bytes_mut()[at..at + 2].copy_from_slice(&weight.to_ne_bytes());
+                bytes[at..at + 2].copy_from_slice(&weight.to_ne_bytes());
             }
         }
     }

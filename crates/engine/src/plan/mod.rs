@@ -17,8 +17,8 @@ mod scratch;
 mod transposed;
 
 use super::graph::{Graph, Node, Op, RecurrenceWeights};
+use super::kernels::Kernels;
 use super::kernels::gather::{GatherStep, Rows};
-use super::kernels::{Kernels, arena::AlignedBytes};
 use super::step::{ArenaTensor, CheckedStep, Step};
 use super::{EngineError, TensorInfo};
 use std::ops::Range;
@@ -38,6 +38,8 @@ pub struct Plan {
     outputs: Vec<TensorInfo>,
     ops: Vec<OpCost>,
     memory: MemoryUsage,
+    /// Of the arena's bytes, those that islands take from the heap while they run.
+    island_bytes: u64,
 }
 
 /// What a plan holds, in bytes.
@@ -45,10 +47,12 @@ pub struct Plan {
 pub struct MemoryUsage {
     /// Constants: weights, biases, tables.
     pub weights_bytes: u64,
-    /// Everything between ops, for each session of one thread.
+    /// Everything between ops, for each workspace of one thread.
     pub arena_bytes: u64,
-    /// What each further thread of a session adds to that.
+    /// What each further thread of a workspace adds to that.
     pub thread_bytes: u64,
+    /// Inputs and outputs, for each session.
+    pub border_bytes: u64,
 }
 
 /// What an op works on.
@@ -116,7 +120,9 @@ impl Plan {
             weights_bytes: (packed + constants) as u64 + islands.0,
             arena_bytes: (lowered.arena_bytes + lowered.scratch_bytes) as u64 + islands.1,
             thread_bytes: lowered.scratch_bytes as u64,
+            border_bytes: inputs.iter().chain(&outputs).map(|info| info.bytes() as u64).sum(),
         };
+
         Ok(Plan {
             kernels,
             steps: lowered.steps,
@@ -128,22 +134,19 @@ impl Plan {
             outputs,
             ops,
             memory,
+            island_bytes: islands.1,
         })
     }
 
-    /// An arena for so many threads with the constants in it.
-    pub(super) fn arena(&self, threads: usize) -> AlignedBytes {
-        let islands = self
-            .steps
-            .iter()
-            .map(|step| if let Step::Island { island, .. } = step.step() { island.arena_bytes() } else { 0 });
-        let own = self.memory.arena_bytes - islands.max().unwrap_or(0);
-        let threads = threads.saturating_sub(1) as u64 * self.memory.thread_bytes;
-        let mut arena = AlignedBytes::zeroed((own + threads) as usize);
-        for (at, bytes) in &self.constants {
-            arena.bytes_mut()[*at..at + bytes.len()].copy_from_slice(bytes);
-        }
-        arena
+    /// Bytes of an arena for so many threads.
+    pub(super) fn arena_bytes(&self, threads: usize) -> usize {
+        let others = threads.saturating_sub(1) as u64 * self.memory.thread_bytes;
+        (self.memory.arena_bytes - self.island_bytes + others) as usize
+    }
+
+    /// The most that an island takes beside the arena.
+    pub(super) fn island_bytes(&self) -> u64 {
+        self.island_bytes
     }
 
     /// The inputs, in the model's order.

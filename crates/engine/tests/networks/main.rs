@@ -1,6 +1,7 @@
 //! Whole networks of different kinds against ONNX Runtime: equal bytes with every kernel set of this CPU. `make.py` builds them.
 
 mod kinds;
+mod shared;
 
 use lineside_engine::{Model, Session, Tensor, kernel_names, npy};
 use std::path::{Path, PathBuf};

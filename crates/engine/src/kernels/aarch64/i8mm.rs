@@ -149,7 +149,7 @@ impl Kernels for I8mm {
                 for byte in 0..from.run {
                     // Two outputs' groups side by side.
                     let at = ((tap * groups + byte / 8) * PANEL + o % PANEL) * 8 + byte % 8;
-                    weights.bytes_mut()[o / PANEL * panel_bytes + at] = (from.weight)(o, tap, byte) as u8;
+                    weights.bytes_mut()[o / PANEL * panel_bytes + at] = from.weight(o, tap, byte) as u8;
                 }
             }
         }

@@ -242,7 +242,7 @@ impl Kernels for Neon {
                     // A last half group is eight bytes wide.
                     let width = if group * 2 + 1 == units { 8 } else { 16 };
                     let at = start + group * 16 * PANEL + o % PANEL * width + within;
-                    let weight = (from.weight)(o, tap, byte);
+                    let weight = from.weight(o, tap, byte);
                     weights.bytes_mut()[at] = weight as u8;
                     narrow |= weight == -128;
                 }

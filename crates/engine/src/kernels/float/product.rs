@@ -100,11 +100,10 @@ impl MatMul {
 
 /// `b [k, n]` as panels `[n / panel, k, panel]`, the last one filled up with zeros; `at(k, n)` gives its elements.
 pub fn pack(k: usize, n: usize, panel: usize, at: impl Fn(usize, usize) -> f32) -> Vec<f32> {
-    let mut packed = vec![0.0; n.div_ceil(panel) * k * panel];
-    for (place, to) in packed.iter_mut().enumerate() {
-        let (column, row) = (place / (k * panel) * panel + place % panel, place / panel % k);
-        if column < n {
-            *to = at(row, column);
+    let mut packed = Vec::with_capacity(n.div_ceil(panel) * k * panel);
+    for first in (0..n).step_by(panel) {
+        for row in 0..k {
+            packed.extend((first..first + panel).map(|column| if column < n { at(row, column) } else { 0.0 }));
         }
     }
     packed

@@ -35,6 +35,7 @@ pub fn in_lane_order<T: Copy>(values: &[T], padding: T, panel: usize, order: &[u
 
 /// Writes the four weights that one `dot` of a lane multiplies: as they are (`size` 4), or widened to 16 bits with even
 /// and odd bytes apart (`size` 8).
+#[inline(always)]
 pub fn write_dot4_group(to: &mut [u8], lanes: usize, lane: usize, quad: [i16; 4], size: usize) {
     if size == 4 {
         to[lane * 4..lane * 4 + 4].copy_from_slice(&quad.map(|w| w as i8 as u8));

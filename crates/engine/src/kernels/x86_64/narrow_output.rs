@@ -37,7 +37,7 @@ pub fn pack<S: Simd>(tiles: &[&[TileKernel]], from: &ConvWeights) -> Option<Pack
         for tap in 0..from.taps {
             for group in 0..groups {
                 let weight = |i: usize| match group * 4 + i {
-                    byte if byte < inputs => (from.weight)(output, tap, column * inputs + byte),
+                    byte if byte < inputs => from.weight(output, tap, column * inputs + byte),
                     _ => 0,
                 };
                 let at = ((tap * groups + group) * vectors + lane / S::LANES) * vector;

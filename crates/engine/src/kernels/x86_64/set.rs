@@ -84,27 +84,18 @@ impl<S: Simd> Kernels for Set<S> {
         let mut weights = AlignedBytes::zeroed(from.outputs.div_ceil(panel) * panel_bytes);
         let bytes = weights.bytes_mut();
         for (index, panel_weights) in bytes.chunks_exact_mut(panel_bytes.max(1)).enumerate() {
-            for (position, &output) in order.iter().enumerate() {
-                let output = index * panel + output;
-                if output >= from.outputs {
-                    continue;
-                }
-                for tap in 0..from.taps {
-                    for group in 0..groups {
-                        let weight = |i: usize| {
-                            let byte = group * 4 + i;
-                            if byte < from.run { (from.weight)(output, tap, byte) } else { 0 }
-                        };
-                        let at = ((tap * groups + group) * nv + position / S::LANES) * vector;
-                        let quad = std::array::from_fn(|i| i16::from(weight(i)));
-                        write_dot4_group(
-                            &mut panel_weights[at..at + vector],
-                            S::LANES,
-                            position % S::LANES,
-                            quad,
-                            S::QUAD,
-                        );
+            // In the order in which they are written: what is read lies apart, but in few places.
+            for (at, to) in panel_weights.chunks_exact_mut(nv * vector).enumerate() {
+                let (tap, first) = (at / groups, at % groups * 4);
+                for (position, &output) in order.iter().enumerate() {
+                    let output = index * panel + output;
+                    if output >= from.outputs {
+                        continue;
                     }
+                    let run = &from.weights[(output * from.taps + tap) * from.run..][..from.run];
+                    let quad = std::array::from_fn(|i| run.get(first + i).copied().unwrap_or(0).into());
+                    let to = &mut to[position / S::LANES * vector..][..vector];
+                    write_dot4_group(to, S::LANES, position % S::LANES, quad, S::QUAD);
                 }
             }
         }

@@ -11,6 +11,8 @@ use crate::kernels::portable::StoredZeroPoint;
 use crate::kernels::winograd;
 use crate::plan::transposed::phases;
 use crate::step::Step;
+use std::borrow::Cow;
+use std::ops::Range;
 
 impl Lowering {
     pub(super) fn linear(&mut self, x: ValueId, y: ValueId, conv: &Conv) {
@@ -114,17 +116,9 @@ impl Lowering {
         let joined = pixel == inputs && conv.dilation[1] == 1;
         let offset = |r: usize, c: usize| (r * conv.dilation[0] * row + c * conv.dilation[1] * pixel) as u32;
         let mut taps = Vec::new();
-        let mut kernel_positions = Vec::new();
-        for (r, &ky) in part.rows.iter().enumerate() {
-            if joined && !part.columns.is_empty() {
-                taps.push(offset(r, 0));
-                kernel_positions.push(part.columns.iter().map(|&kx| (ky, kx)).collect::<Vec<_>>());
-            } else {
-                for (c, &kx) in part.columns.iter().enumerate() {
-                    taps.push(offset(r, c));
-                    kernel_positions.push(vec![(ky, kx)]);
-                }
-            }
+        for r in 0..part.rows.len() {
+            let of_row = if joined { part.columns.len().min(1) } else { part.columns.len() };
+            taps.extend((0..of_row).map(|c| offset(r, c)));
         }
         let once = taps.len();
         for _ in 1..conv.weights.summands() {
@@ -132,17 +126,10 @@ impl Lowering {
         }
         let run = inputs * if joined { part.columns.len() } else { 1 };
         let first_output = part.group * outputs;
-        let weight = |o: usize, tap: usize, byte: usize| {
-            let (ky, kx) = kernel_positions[tap % once][byte / inputs];
-            let at = (((first_output + o) * conv.kernel[0] + ky) * conv.kernel[1] + kx) * inputs + byte % inputs;
-            conv.weights.summand(tap / once, at)
-        };
-        let sums: Vec<i32> = (0..outputs)
-            .map(|o| {
-                let all = (0..taps.len()).flat_map(|tap| (0..run).map(move |byte| (tap, byte)));
-                all.fold(0i32, |sum, (tap, byte)| sum.wrapping_add(i32::from(weight(o, tap, byte))))
-            })
-            .collect();
+        let weights = weights_of(conv, first_output..first_output + outputs, part);
+        let of_output = taps.len() * run;
+        let sum = |weights: &[i8]| weights.iter().fold(0i32, |sum, &weight| sum.wrapping_add(weight.into()));
+        let sums: Vec<i32> = (0..outputs).map(|o| sum(&weights[o * of_output..(o + 1) * of_output])).collect();
         let zero = self.zero(kind, conv.zero_point);
         let known = if let StoredZeroPoint::Known(zero) = zero { zero } else { 0 };
         let bias: Vec<i32> = conv.bias[first_output..first_output + outputs]
@@ -156,7 +143,6 @@ impl Lowering {
         let at = y.at + first_output * element;
         let split = self.kernels.split_outputs(outputs);
         for part_of in [0..split, split..outputs].into_iter().filter(|part| !part.is_empty()) {
-            let weight = |o: usize, tap: usize, byte: usize| weight(part_of.start + o, tap, byte);
             let weights = ConvWeights {
                 outputs: part_of.len(),
                 taps: taps.len(),
@@ -164,7 +150,7 @@ impl Lowering {
                 column: (joined && part.stride[1] == 1).then_some(inputs),
                 size: [y.dims[0] * y.dims[1], y.dims[2]],
                 rows_adjacent: joined && part.stride[0] == 1 && conv.dilation[0] == 1 && conv.weights.rest.is_empty(),
-                weight: &weight,
+                weights: &weights[part_of.start * of_output..part_of.end * of_output],
                 bias: &bias[part_of.clone()],
                 scale: &scale[part_of.clone()],
             };
@@ -244,6 +230,27 @@ impl Lowering {
         }));
         sums
     }
+}
+
+/// Weights of some outputs in the order of a part's taps, `[outputs, taps, run]`; all taps once for each summand.
+fn weights_of<'a>(conv: &'a Conv, outputs: Range<usize>, part: &ConvPart) -> Cow<'a, [i8]> {
+    let ([height, width], inputs) = (conv.kernel, conv.inputs);
+    let of_output = height * width * inputs;
+    let whole = part.rows.iter().copied().eq(0..height) && part.columns.iter().copied().eq(0..width);
+    if whole && conv.weights.rest.is_empty() {
+        return Cow::Borrowed(&conv.weights.first[outputs.start * of_output..outputs.end * of_output]);
+    }
+    let of_part = part.rows.len() * part.columns.len() * inputs * conv.weights.summands();
+    let mut weights = Vec::with_capacity(outputs.len() * of_part);
+    for output in outputs {
+        for summand in std::iter::once(&conv.weights.first).chain(&conv.weights.rest) {
+            for (y, x) in part.rows.iter().flat_map(|&y| part.columns.iter().map(move |&x| (y, x))) {
+                let at = ((output * height + y) * width + x) * inputs;
+                weights.extend_from_slice(&summand[at..at + inputs]);
+            }
+        }
+    }
+    Cow::Owned(weights)
 }
 
 /// Which part of a convolution a step computes.

@@ -99,7 +99,8 @@ impl Lowering {
             }
             Op::GatherRows { table, rows } => {
                 let row = table.len() / rows;
-                let table = if self.flipped(y) { table.iter().map(|byte| byte ^ 0x80).collect() } else { table };
+                let flip = |table: &[u8]| Arc::new(table.iter().map(|byte| byte ^ 0x80).collect());
+                let table = if self.flipped(y) { flip(&table) } else { table };
                 self.gather(Rows::Table(table), [1, rows, row], x, y);
             }
             Op::Constant(_) => {}
