@@ -288,7 +288,7 @@ fn frames(arguments: &BenchArguments) -> anyhow::Result<Vec<Frames>> {
     {
         return Ok(Vec::new());
     }
-    let mut enlarger = Enlarger::new(bundle::find(&arguments.model)?)?.with_threads(arguments.threads as usize);
+    let mut enlarger = Enlarger::new(bundle::find(&arguments.model)?)?.with_threads(arguments.threads as usize)?;
     let timed = |(width, height)| {
         let p50_ms = enlarger.time_of(width, height)?.as_secs_f64() * 1e3;
         anyhow::Ok(Frames { width, height, p50_ms, per_second: 1e3 / p50_ms })

@@ -11,6 +11,7 @@ mod dataset;
 mod devices;
 mod eval;
 mod examples;
+mod in_order;
 mod infer;
 mod init;
 mod inspect;

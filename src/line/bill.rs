@@ -9,7 +9,7 @@ use crate::source::process::{READER_BYTES, StreamMode};
 use crate::task::Judge;
 use crate::task::super_resolution::When;
 use crate::threads::OUTPUT_STACK;
-use lineside_engine::{MemoryUsage, Plan};
+use lineside_engine::{MemoryUsage, Plan, Workspace};
 
 /// The stack of one of the engine's threads: std's.
 const ENGINE_STACK: u64 = 2 << 20;
@@ -27,17 +27,21 @@ pub(super) fn add_program(bill: &mut Bill) {
     bill.add("program", std::env::current_exe().and_then(std::fs::metadata).map_or(0, |file| file.len()));
 }
 
-/// Who judges by a bundle of this name, with networks that run on so many threads.
-pub(super) fn add_judge(bill: &mut Bill, name: &str, judge: &Judge, threads: usize) {
+/// What the runs of all networks share.
+pub(super) fn add_workspace(bill: &mut Bill, workspace: &Workspace) {
+    bill.add("arena (shared)", workspace.bytes());
+    let others = workspace.threads() as u64 - 1;
+    if others > 0 {
+        bill.add("engine's threads", others * ENGINE_STACK);
+    }
+}
+
+/// Who judges by a bundle of this name; see also [`add_workspace`].
+pub(super) fn add_judge(bill: &mut Bill, name: &str, judge: &Judge) {
     let sum = |bytes: fn(MemoryUsage) -> u64| judge.plans().map(|plan| bytes(plan.memory())).sum::<u64>();
     bill.add(format!("{name} weights"), sum(|memory| memory.weights_bytes));
     bill.add(format!("{name} statistics"), judge.statistics_bytes() as u64);
-    bill.add(format!("{name} arena"), sum(|memory| memory.arena_bytes));
-    if threads > 1 {
-        let others = threads as u64 - 1;
-        let stacks = judge.plans().count() as u64 * others * ENGINE_STACK;
-        bill.add(format!("{name} threads"), stacks + others * sum(|memory| memory.thread_bytes));
-    }
+    bill.add(format!("{name} inputs, outputs"), sum(|memory| memory.border_bytes));
     if let Some(region) = judge.region() {
         bill.add(format!("{name} region"), region.bytes() as u64);
     }
@@ -49,13 +53,9 @@ pub(super) fn add_judge(bill: &mut Bill, name: &str, judge: &Judge, threads: usi
     }
 }
 
-/// A version that is judged beside the active one, with the name of its home.
-pub(super) fn add_shadow(bill: &mut Bill, name: &str, judge: &Judge, threads: usize) {
-    let others = threads.saturating_sub(1) as u64;
-    let of_plans = judge.plans().map(|plan| {
-        let memory = plan.memory();
-        memory.weights_bytes + memory.arena_bytes + others * (ENGINE_STACK + memory.thread_bytes)
-    });
+/// A version that is judged beside the active one, with the name of its home; see also [`add_workspace`].
+pub(super) fn add_shadow(bill: &mut Bill, name: &str, judge: &Judge) {
+    let of_plans = judge.plans().map(|plan| plan.memory().weights_bytes + plan.memory().border_bytes);
     let region = judge.region().map_or(0, |region| region.bytes());
     let aligner = judge.aligner().map_or(0, |aligner| {
         let (width, height) = aligner.frame_size();
@@ -77,11 +77,7 @@ pub(super) fn add_enlarger(
     let section = &config.super_resolution;
     let memory = plan.memory();
     bill.add(format!("{} weights", section.bundle), memory.weights_bytes);
-    bill.add(format!("{} arena", section.bundle), memory.arena_bytes);
-    let others = config.engine_threads() as u64 - 1;
-    if others > 0 {
-        bill.add(format!("{} threads", section.bundle), others * (ENGINE_STACK + memory.thread_bytes));
-    }
+    bill.add(format!("{} inputs, outputs", section.bundle), memory.border_bytes);
     let area = if section.when == When::Always { pixels } else { (size.0 * size.1) as u64 };
     // Small and large pixels in each report, and twice the planes of luma and chroma inside the enlarger.
     let enlarged = area * FRAME_BYTES as u64 * (1 + scale * scale);

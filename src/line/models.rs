@@ -16,7 +16,7 @@ use crate::task::anomaly::{Baseline, Verdict};
 use crate::task::super_resolution::{Enlarger, When};
 use crate::task::{Judge, NamedTask, TaskError, Tasks};
 use anyhow::Context;
-use lineside_engine::Plan;
+use lineside_engine::{Plan, Workspace};
 use lineside_picture::{Layout, Picture};
 
 /// Frames of unknown size are taken to have this one until the first arrives.
@@ -45,12 +45,19 @@ pub(super) struct Models {
     pub(super) enlarged: u64,
 }
 
+/// The memory and the threads of all networks of a line: they run one after the other, on the thread that inspects.
+pub(super) fn workspace(config: &Config) -> anyhow::Result<Workspace> {
+    let enlarging_threads = if config.super_resolution.when == When::Never { 1 } else { config.engine_threads() };
+    Ok(Workspace::new(config.anomaly_threads().max(enlarging_threads))?)
+}
+
 /// Loads the models that a configuration names; `find` finds a bundle and tests it.
 pub(super) fn load(
     config: &Config,
     mode: Mode,
     source: &dyn FrameSource,
     find: &dyn Fn(&str) -> anyhow::Result<Bundle>,
+    workspace: &Workspace,
     bill: &mut Bill,
 ) -> anyhow::Result<Models> {
     let mut names = Vec::new();
@@ -58,7 +65,7 @@ pub(super) fn load(
     for (at, wanted) in wanted(config).into_iter().enumerate() {
         let bundle = find(wanted.bundle)?;
         // In the size of the frames, so that what depends on it is made now and not while the line runs.
-        let judge = load_judge(config, &bundle, wanted.threshold, source.frame_size(), bill)?;
+        let judge = load_judge(config, &bundle, wanted.threshold, source.frame_size(), workspace, bill)?;
         if let Some(size) = source.frame_size() {
             require_taught_size(&bundle, &judge, size, "")?;
         } else if mode == Mode::Check
@@ -101,12 +108,12 @@ pub(super) fn load(
         enlarged,
     };
     if config.super_resolution.when != When::Never {
-        models.add_enlarger(config, source, find, bill)?;
+        models.add_enlarger(config, source, find, workspace, bill)?;
     }
     if let Some(smaller) = &config.heat.smaller {
         let (bundle, size) = (find(&smaller.bundle)?, smaller.size());
         models.bundles.push(identity(&bundle));
-        let judge = load_judge(config, &bundle, config.anomaly.wanted_threshold(), Some(size), bill)?;
+        let judge = load_judge(config, &bundle, config.anomaly.wanted_threshold(), Some(size), workspace, bill)?;
         require_taught_size(&bundle, &judge, size, "[heat.smaller]: ")?;
         models.smaller = Some(Smaller { size, tasks: Tasks::one("anomaly", judge) });
     }
@@ -119,12 +126,13 @@ impl Models {
         config: &Config,
         source: &dyn FrameSource,
         find: &dyn Fn(&str) -> anyhow::Result<Bundle>,
+        workspace: &Workspace,
         bill: &mut Bill,
     ) -> anyhow::Result<()> {
         let when = config.super_resolution.when;
         let bundle = find(&config.super_resolution.bundle)?;
         self.bundles.push(identity(&bundle));
-        let mut enlarger = Enlarger::new(bundle)?.with_threads(config.engine_threads());
+        let mut enlarger = Enlarger::new(bundle)?.in_workspace(&workspace.on_threads(config.engine_threads()));
         let fitted = EnlargingPlan::fit(config, source, &mut self.tasks, &mut enlarger)?;
         let (side, pixels) = (fitted.side(), source.max_pixels());
         let size = match (when, source.frame_size()) {
@@ -150,12 +158,13 @@ fn load_judge(
     bundle: &Bundle,
     threshold: Option<f64>,
     size: Option<(usize, usize)>,
+    workspace: &Workspace,
     bill: &mut Bill,
 ) -> anyhow::Result<Judge> {
-    let threads = config.anomaly_threads();
-    let mut judge = Judge::new(bundle, threshold, threads)?;
+    let workspace = workspace.on_threads(config.anomaly_threads());
+    let mut judge = Judge::in_workspace(bundle, threshold, &workspace)?;
     Floats::of(judge.plans()).allowed(config, bundle)?;
-    bill::add_judge(bill, &bundle.manifest().name, &judge, threads);
+    bill::add_judge(bill, &bundle.manifest().name, &judge);
     let size = size.or(judge.frame_size()).unwrap_or(UNKNOWN_SIZE);
     match judge.prepare(&Picture::new(Layout::Rgb, size.0, size.1)) {
         Err(TaskError::OtherSize(problem)) => return Err(bundle.blame("bundle.toml", problem).into()),

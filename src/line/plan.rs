@@ -87,11 +87,13 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
     let mut bill = Bill::default();
     bill::add_program(&mut bill);
     let find = |name: &str| bundles::open(name, config, mode, telemetry);
-    let mut models = models::load(config, mode, source.as_ref(), &find, &mut bill)?;
-    let shadow = shadow::load(config, source.frame_size(), telemetry, &mut bill).map(|(shadow, bundle)| {
+    let workspace = models::workspace(config)?;
+    let mut models = models::load(config, mode, source.as_ref(), &find, &workspace, &mut bill)?;
+    let shadow = shadow::load(config, source.frame_size(), &workspace, telemetry, &mut bill).map(|(shadow, bundle)| {
         models.bundles.push(bundle);
         shadow
     });
+    bill::add_workspace(&mut bill, &workspace);
     if mode == Mode::Check {
         check_output(config, bill::evidence_bytes(pixels, models.enlarged))?;
     }

@@ -10,6 +10,7 @@ use crate::memory::Bill;
 use crate::pipeline::Shadow;
 use crate::task::Judge;
 use crate::telemetry::Telemetry;
+use lineside_engine::Workspace;
 use lineside_picture::{Layout, Picture};
 use log::Level;
 
@@ -21,6 +22,7 @@ const UNKNOWN_SIZE: (usize, usize) = (64, 48);
 pub(super) fn load(
     config: &Config,
     size: Option<(usize, usize)>,
+    workspace: &Workspace,
     telemetry: &Telemetry,
     bill: &mut Bill,
 ) -> Option<(Shadow, String)> {
@@ -28,7 +30,7 @@ pub(super) fn load(
     let [task] = &wanted(config)[..] else { return None };
     let home = Home::open(&bundle::locate(task.bundle).ok()?).ok().flatten()?;
     let version = home.state().shadow.clone()?;
-    match try_load(config, task.threshold, &home, &version, size, bill) {
+    match try_load(config, task.threshold, (&home, &version), size, workspace, bill) {
         Ok(loaded) => Some(loaded),
         Err(error) => {
             let record = telemetry.record(Level::Warn, "shadow_refused").with("bundle", home.name());
@@ -41,18 +43,17 @@ pub(super) fn load(
 fn try_load(
     config: &Config,
     threshold: Option<f64>,
-    home: &Home,
-    version: &str,
+    (home, version): (&Home, &str),
     size: Option<(usize, usize)>,
+    workspace: &Workspace,
     bill: &mut Bill,
 ) -> anyhow::Result<(Shadow, String)> {
     let budget = config.budget.memory.get_ref().as_u64();
     let bundle: Bundle = bundles::test(home.version(version)?.within(budget), &config.bundles)?;
-    let threads = config.anomaly_threads();
-    let judge = Judge::new(&bundle, threshold, threads)?;
+    let judge = Judge::in_workspace(&bundle, threshold, &workspace.on_threads(config.anomaly_threads()))?;
     Floats::of(judge.plans()).allowed(config, &bundle)?;
     let mut item = Bill::default();
-    bill::add_shadow(&mut item, &home.name(), &judge, threads);
+    bill::add_shadow(&mut item, &home.name(), &judge);
     let (width, height) = size.or(judge.frame_size()).unwrap_or(UNKNOWN_SIZE);
     let shadow = Shadow::new(judge, &Picture::new(Layout::Rgb, width, height))?;
     bill.append(item);

@@ -4,7 +4,7 @@ use super::anomaly::{Aligner, ImageStats, Inspector, RegionOfInterest, Verdict};
 use super::error::TaskError;
 use super::own_model::OwnModel;
 use crate::bundle::{Bundle, Task, ViewSize};
-use lineside_engine::Plan;
+use lineside_engine::{Plan, Workspace};
 use lineside_picture::Picture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,9 +24,17 @@ impl Judge {
     /// # Errors
     /// [`TaskError::Bundle`] where the bundle judges no frames, or its parts do not fit each other.
     pub fn new(bundle: &Bundle, threshold: Option<f64>, threads: usize) -> Result<Judge, TaskError> {
+        Judge::in_workspace(bundle, threshold, &Workspace::new(threads)?)
+    }
+
+    /// As [`Judge::new`], with runs in a workspace, which may be shared with other networks that run before or after.
+    ///
+    /// # Errors
+    /// As [`Judge::new`].
+    pub fn in_workspace(bundle: &Bundle, threshold: Option<f64>, workspace: &Workspace) -> Result<Judge, TaskError> {
         Ok(match bundle.manifest().task {
-            Task::Anomaly => Judge::Anomaly(Inspector::with_threads(bundle, threshold, threads)?.into()),
-            _ => Judge::Own(OwnModel::new(bundle, threshold, threads)?.into()),
+            Task::Anomaly => Judge::Anomaly(Inspector::in_workspace(bundle, threshold, workspace)?.into()),
+            _ => Judge::Own(OwnModel::in_workspace(bundle, threshold, workspace)?.into()),
         })
     }
 

@@ -99,7 +99,7 @@ fn how_a_picture_is_cut_does_not_show() {
                 same(&other, &format!("tiles of {tile}"));
             }
             for threads in [2, 3] {
-                enlarger(&bundle).with_threads(threads).enlarge(&picture, &mut other).unwrap();
+                enlarger(&bundle).with_threads(threads).unwrap().enlarge(&picture, &mut other).unwrap();
                 same(&other, &format!("{threads} threads"));
             }
             let mut rows = Vec::new();

@@ -92,6 +92,22 @@ fn eval_tells_the_shipped_defects_from_the_normal_frames() {
     assert_eq!(json["threshold"], 0.99);
 }
 
+#[test]
+fn eval_on_any_number_of_threads_says_the_same() {
+    let figures = |threads: &str| {
+        let arguments =
+            ["eval", "inspect-demo", "--normal", NORMAL, "--defect", DEFECT, "--json", "--threads", threads];
+        let mut json: serde_json::Value = serde_json::from_str(&succeed(&arguments)).unwrap();
+        json["p50_ms"].take();
+        json
+    };
+    let one = figures("1");
+    assert_eq!(one["scores"]["normal"].as_array().map(Vec::len), Some(24));
+    assert_eq!(figures("3"), one);
+    // More than there are pictures.
+    assert_eq!(figures("64"), one);
+}
+
 /// Sub-folders of the defects are kinds; intervals hold their figures.
 #[test]
 fn eval_tells_kinds_of_defect_apart() {

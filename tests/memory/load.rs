@@ -1,11 +1,11 @@
-//! What loading a model holds at its peak: the file as it was parsed, the weights as they are packed, and little else.
+//! What loading a model holds at its peak: each weight as it was parsed, as it is packed or, one layer at a time, as both.
 
 use crate::common;
 use lineside::memory::{heap_use, reset_peak};
 use lineside_engine::Model;
 
 #[test]
-fn weights_lie_in_memory_twice_at_most() {
+fn only_one_layers_weights_lie_in_memory_twice() {
     let _alone = crate::alone();
     let path = common::root().join("models/inspect-demo/model.onnx");
     let file = std::fs::metadata(&path).unwrap().len() as usize;
@@ -22,6 +22,6 @@ fn weights_lie_in_memory_twice_at_most() {
     reset_peak();
     let plan = model.plan_with(&[vec![1, 3, 320, 320]], "scalar").unwrap();
     let planned = heap_use().peak - before;
-    assert!(planned <= 2 * file + rest, "{planned} bytes to plan a file of {file}");
+    assert!(planned <= file * 13 / 10 + rest, "{planned} bytes to plan a file of {file}");
     assert!(plan.memory().weights_bytes as usize > file / 2, "a file of weights shows it");
 }

@@ -86,8 +86,10 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+type Shapes = Vec<Vec<usize>>;
+
 /// A model's file, and the shapes behind its name.
-fn parse(name: &str) -> Result<(&Path, Vec<Vec<usize>>), Box<dyn Error>> {
+fn parse(name: &str) -> Result<(&Path, Shapes), Box<dyn Error>> {
     let Some((path, shapes)) = name.rsplit_once(':') else { return Ok((Path::new(name), Vec::new())) };
     let shape = |text: &str| text.split('x').map(str::parse).collect::<Result<Vec<usize>, _>>();
     Ok((Path::new(path), shapes.split(',').map(shape).collect::<Result<_, _>>()?))

@@ -1,22 +1,19 @@
 //! Evaluation of anomaly detection: by frame, and with masks by pixel.
 
 use super::arguments::EvalArguments;
+use super::batch::{Batch, JudgedPicture};
 use super::sizes::SizeCounts;
 use crate::bundle::Bundle;
 use crate::commands::dataset::{DataSet, KnownDefect, Named, Purpose, masks};
 use crate::commands::outputs::check_output;
-use crate::commands::picture_reader::PictureReader;
 use crate::commands::{percentile, print_json, report_error, sheet};
 use crate::escape::one_line;
 use crate::task::anomaly::{PixelMetrics, Verdict, auroc, bootstrap_interval, f1, recall_at};
-use crate::task::{Judge, TaskError};
-use anyhow::Context;
 use lineside_picture::Picture;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
 
 /// A picture with its score.
 struct Scored {
@@ -47,9 +44,8 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
         let defects = set.defects.iter().flat_map(|defect| std::iter::once(&defect.file).chain(&defect.masks));
         check_output(sheet, "png", set.normal.iter().chain(defects).map(PathBuf::as_path))?;
     }
-    let mut judge = Judge::new(bundle, None, 1)?;
-    let mut reader = PictureReader::new(arguments.bits);
-    let threshold = judge.threshold();
+    let mut batch = Batch::new(bundle, arguments, set.normal.len().max(set.defects.len()))?;
+    let threshold = batch.judge().0.threshold();
     let mut masks = set.has_masks.then(Masks::default);
     let mut broken: Vec<String> = set.broken.iter().map(|(file, _)| file.display().to_string()).collect();
     for (file, error) in &set.broken {
@@ -58,15 +54,15 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
     let unlabelled = |file: PathBuf| KnownDefect { file, kind: None, masks: Vec::new() };
     let normal = set.normal.into_iter().map(unlabelled).collect();
     let mut sizes = SizeCounts::new(bundle.manifest().anomaly.as_ref().and_then(|section| section.taught.as_ref()));
-    let normal = scored((&mut reader, &mut judge), normal, &mut broken, |normal, size, verdict| {
+    let normal = scored(&mut batch, normal, &mut broken, |normal, size, verdict| {
         sizes.add(&normal.file, size);
         masks.as_mut().map_or(Ok(()), |masks| masks.add_normal(size, verdict))
     })?;
-    let defect = scored((&mut reader, &mut judge), set.defects, &mut broken, |defect, size, verdict| {
+    let defect = scored(&mut batch, set.defects, &mut broken, |defect, size, verdict| {
         sizes.add(&defect.file, size);
         masks.as_mut().map_or(Ok(()), |masks| masks.add_defect(defect, size, verdict))
     })?;
-    reader.advise();
+    batch.reader.advise();
     anyhow::ensure!(!normal.is_empty(), "no picture of a good part could be inspected");
     let pixels = masks.map(|masks| masks.pixels);
     let unmarked = pixels.as_ref().map_or(0, PixelMetrics::unmarked);
@@ -105,7 +101,8 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
     let unfound: Vec<&Scored> = normal.iter().chain(&defect).filter(|row| row.unfound).collect();
     let names = |rows: &[&Scored]| rows.iter().map(|row| row.file.display().to_string()).collect::<Vec<String>>();
     if let Some(path) = &arguments.sheet {
-        sheet::write(path, &mut reader, &mut judge, &closest(&normal, &defect))?;
+        let (judge, reader) = batch.judge();
+        sheet::write(path, reader, judge, &closest(&normal, &defect))?;
     }
     if arguments.json {
         let found: BTreeMap<String, Option<f64>> =
@@ -146,7 +143,7 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
         writeln!(out, "by pixel: AUROC {area:.4}   PRO {pro:.4}, to 30 % false positives")?;
     }
     if unmarked > 0 {
-        let place = if judge.region().is_some() { " in the region" } else { "" };
+        let place = if batch.judge().0.region().is_some() { " in the region" } else { "" };
         writeln!(out, "not in the figures by pixel: {unmarked} whose masks mark nothing{place}")?;
     }
     for KindResult { kind, n, auroc, auroc_interval, found } in &kinds {
@@ -255,40 +252,24 @@ fn inspected<'a>(verdict: &Verdict, mask: &'a mut Picture) -> Option<&'a Picture
 /// Scores pictures. One that cannot be used is reported and added to `broken`. `visit` receives each picture, its size and its
 /// verdict.
 fn scored(
-    (reader, judge): (&mut PictureReader, &mut Judge),
+    batch: &mut Batch,
     pictures: Vec<KnownDefect>,
     broken: &mut Vec<String>,
     mut visit: impl FnMut(&KnownDefect, (usize, usize), &Verdict) -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<Scored>> {
-    let mut picture = Picture::default();
-    let mut verdict = Verdict::default();
-    let mut score = |known: &KnownDefect| {
-        reader.read(&known.file, &mut picture)?;
-        let size = (picture.width(), picture.height());
-        let start = Instant::now();
-        judge
-            .prepare(&picture)
-            .and_then(|()| judge.judge(size, &mut verdict))
-            .with_context(|| known.file.display().to_string())?;
-        let ms = start.elapsed().as_secs_f64() * 1e3;
-        visit(known, size, &verdict)?;
-        let (file, kind, unfound) = (known.file.clone(), known.kind.clone(), verdict.is_unfound());
-        let Verdict { score, severity, sum, defect, .. } = verdict;
-        anyhow::Ok(Scored { file, kind, score, severity, sum, defect, unfound, ms })
-    };
     let mut rows = Vec::with_capacity(pictures.len());
-    for known in pictures {
-        match score(&known) {
-            Ok(row) => rows.push(row),
-            // No fault of this picture's.
-            Err(error) if matches!(error.downcast_ref(), Some(TaskError::Bundle(_) | TaskError::Engine(_))) => {
-                return Err(error);
-            }
-            Err(error) => {
-                report_error(&error);
-                broken.push(known.file.display().to_string());
-            }
-        }
-    }
+    batch.run(
+        pictures,
+        |known| &known.file,
+        broken,
+        |known, judged| {
+            let JudgedPicture { size, verdict, ms } = judged;
+            visit(&known, size, &verdict)?;
+            let unfound = verdict.is_unfound();
+            let Verdict { score, severity, sum, defect, .. } = verdict;
+            rows.push(Scored { file: known.file, kind: known.kind, score, severity, sum, defect, unfound, ms });
+            Ok(())
+        },
+    )?;
     Ok(rows)
 }

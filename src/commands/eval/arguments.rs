@@ -49,6 +49,10 @@ pub struct EvalArguments {
     /// Anomaly: bits that are used of each sample of 16, where the files do not state it: 12 for a camera of 12 bits
     #[arg(long, value_name = "N", conflicts_with = "hr", value_parser = clap::value_parser!(u8).range(1..=16))]
     pub bits: Option<u8>,
+    /// Pictures of a bundle that judges frames: number of threads, each of which judges pictures of its own; the verdicts do not depend
+    /// on it [default: the number of CPU cores, at most 4]
+    #[arg(long, value_name = "N", conflicts_with = "hr", value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub threads: Option<u64>,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,

@@ -1,20 +1,17 @@
 //! Evaluation of a bundle that knows names: a folder for each of them, with pictures of it.
 
 use super::EvalArguments;
+use super::batch::Batch;
 use crate::bundle::Bundle;
-use crate::commands::picture_reader::PictureReader;
-use crate::commands::{WrongArguments, percentile, print_json, report_error};
+use crate::commands::{WrongArguments, percentile, print_json};
 use crate::escape::one_line;
 use crate::source::list_pictures;
-use crate::task::anomaly::Verdict;
-use crate::task::{Judge, TaskError, UNKNOWN};
+use crate::task::UNKNOWN;
 use anyhow::Context;
-use lineside_picture::Picture;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
 
 /// A picture that was taken for something else.
 struct Mistake {
@@ -43,8 +40,8 @@ struct ClassResult {
 }
 
 pub(super) fn run(bundle: &Bundle, folder: &Path, arguments: &EvalArguments) -> anyhow::Result<ExitCode> {
-    let mut judge = Judge::new(bundle, None, 1)?;
-    let names = judge.names().to_vec();
+    let mut batch = Batch::new(bundle, arguments, usize::MAX)?;
+    let names = batch.judge().0.names().to_vec();
     if names.is_empty() {
         let task = bundle.manifest().task.name();
         return Err(
@@ -52,44 +49,32 @@ pub(super) fn run(bundle: &Bundle, folder: &Path, arguments: &EvalArguments) -> 
         );
     }
     let classes = class_folders(folder, &names)?;
-    let mut reader = PictureReader::new(arguments.bits);
-    let (mut picture, mut verdict) = (Picture::default(), Verdict::default());
     let (mut confusion, mut mistakes, mut broken, mut times) =
         (Confusion::default(), Vec::new(), Vec::new(), Vec::new());
+    let mut pictures = Vec::new();
     for (class, path) in classes {
         let list = list_pictures(&path).map_err(anyhow::Error::msg)?;
         list.passed_over.log(&path);
-        for file in list.files {
-            let named = || file.display().to_string();
-            let start = Instant::now();
-            let judged = reader.read(&file, &mut picture).and_then(|()| {
-                let size = (picture.width(), picture.height());
-                let judged = judge.prepare(&picture).and_then(|()| judge.judge(size, &mut verdict));
-                judged.with_context(named)
-            });
-            match judged {
-                // No fault of this picture's.
-                Err(error) if matches!(error.downcast_ref(), Some(TaskError::Bundle(_) | TaskError::Engine(_))) => {
-                    return Err(error);
-                }
-                Err(error) => {
-                    report_error(&error);
-                    broken.push(named());
-                    continue;
-                }
-                Ok(_) => times.push(start.elapsed().as_secs_f64() * 1e3),
-            }
-            let (word, told) = match &verdict.recognition {
+        pictures.extend(list.files.into_iter().map(|file| (class.clone(), file)));
+    }
+    batch.run(
+        pictures,
+        |(_, file)| file,
+        &mut broken,
+        |(class, file), judged| {
+            times.push(judged.ms);
+            let (word, told) = match &judged.verdict.recognition {
                 Some(recognition) => (recognition.word().to_string(), recognition.to_string()),
                 None => (UNKNOWN.to_string(), String::new()),
             };
             confusion.add(&class, &word);
             if word != class {
-                mistakes.push(Mistake { file, is: class.clone(), told });
+                mistakes.push(Mistake { file, is: class, told });
             }
-        }
-    }
-    reader.advise();
+            Ok(())
+        },
+    )?;
+    batch.reader.advise();
     times.sort_by(f64::total_cmp);
     report(&confusion, &mistakes, &broken, percentile(&times, 0.5), arguments.json)?;
     super::complete(&broken)

@@ -2,6 +2,7 @@
 
 mod anomaly;
 mod arguments;
+mod batch;
 mod classes;
 mod sizes;
 mod super_resolution;

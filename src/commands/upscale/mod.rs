@@ -40,7 +40,7 @@ pub struct UpscaleArguments {
 }
 
 pub fn run(arguments: &UpscaleArguments) -> anyhow::Result<ExitCode> {
-    let mut enlarger = Enlarger::new(bundle::find(&arguments.bundle)?)?.with_threads(arguments.threads as usize);
+    let mut enlarger = Enlarger::new(bundle::find(&arguments.bundle)?)?.with_threads(arguments.threads as usize)?;
     let options = DecodeOptions { bits: arguments.bits };
     if !arguments.input.is_dir() {
         // Named before the output is: of a folder that is not there that would not end in .png either.

@@ -15,7 +15,7 @@ use super::verdict::Verdict;
 use super::view::{self, Layer, MIN_SIDE, View};
 use crate::bundle::{Bundle, Method, Task, TaughtSection, ViewSize};
 use crate::task::error::TaskError;
-use lineside_engine::{Model, Plan};
+use lineside_engine::{Model, Plan, Workspace};
 use lineside_picture::{Layout, Picture, Rect};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -86,7 +86,20 @@ impl Inspector {
     /// # Errors
     /// As [`Inspector::new`].
     pub fn with_threads(bundle: &Bundle, threshold: Option<f64>, threads: usize) -> Result<Inspector, TaskError> {
-        Inspector::load(bundle, threshold, |model, size| View::with_threads(model, size, threads))
+        Inspector::in_workspace(bundle, threshold, &Workspace::new(threads)?)
+    }
+
+    /// As [`Inspector::new`], with backbone runs in the memory and on the threads of a workspace: the views share it, and it may
+    /// be shared with other networks that run before or after.
+    ///
+    /// # Errors
+    /// As [`Inspector::new`].
+    pub fn in_workspace(
+        bundle: &Bundle,
+        threshold: Option<f64>,
+        workspace: &Workspace,
+    ) -> Result<Inspector, TaskError> {
+        Inspector::load(bundle, threshold, |model, size| View::in_workspace(model, size, workspace))
     }
 
     /// As [`Inspector::new`], with the kernel set of this name ([`lineside_engine::kernel_names`]).
@@ -94,7 +107,8 @@ impl Inspector {
     /// # Errors
     /// As [`Inspector::new`].
     pub fn on_kernel(bundle: &Bundle, threshold: Option<f64>, kernel: &str) -> Result<Inspector, TaskError> {
-        Inspector::load(bundle, threshold, |model, size| View::on_kernel(model, size, kernel))
+        let workspace = Workspace::new(1)?;
+        Inspector::load(bundle, threshold, |model, size| View::on_kernel(model, size, &workspace, kernel))
     }
 
     fn load(

@@ -1,7 +1,7 @@
 //! The backbone at one input size, and the features that it extracts from a frame.
 
 use crate::bundle::ViewSize;
-use lineside_engine::{EngineError, Model, Plan, Session};
+use lineside_engine::{EngineError, Model, Plan, Session, Workspace};
 use lineside_picture::{Layout, Picture, PictureError, Resizer};
 use multiversion::multiversion;
 use std::sync::Arc;
@@ -45,30 +45,30 @@ fn shape(size: ViewSize) -> Vec<usize> {
 }
 
 impl View {
-    /// As [`View::with_threads`], on one, with the kernel set of this name ([`lineside_engine::kernel_names`]).
+    /// As [`View::in_workspace`], with the kernel set of this name ([`lineside_engine::kernel_names`]).
     ///
     /// # Errors
-    /// As [`View::with_threads`], and where this CPU has no such set.
-    pub fn on_kernel(model: Model, size: ViewSize, kernel: &str) -> Result<View, String> {
-        View::of_plan(model.plan_with(&[shape(size)], kernel), size, 1)
+    /// As [`View::in_workspace`], and where this CPU has no such set.
+    pub fn on_kernel(model: Model, size: ViewSize, workspace: &Workspace, kernel: &str) -> Result<View, String> {
+        View::of_plan(model.plan_with(&[shape(size)], kernel), size, workspace)
     }
 
-    /// Plans `model` for a size, with runs that `threads` threads share.
+    /// Plans `model` for a size, with runs in a workspace.
     ///
     /// # Errors
     /// One line, where the model does not take RGB planes of bytes or has other outputs than planes of bytes.
-    pub fn with_threads(model: Model, size: ViewSize, threads: usize) -> Result<View, String> {
-        View::of_plan(model.plan(&[shape(size)]), size, threads)
+    pub fn in_workspace(model: Model, size: ViewSize, workspace: &Workspace) -> Result<View, String> {
+        View::of_plan(model.plan(&[shape(size)]), size, workspace)
     }
 
-    fn of_plan(plan: Result<Plan, EngineError>, size: ViewSize, threads: usize) -> Result<View, String> {
+    fn of_plan(plan: Result<Plan, EngineError>, size: ViewSize, workspace: &Workspace) -> Result<View, String> {
         let plan = plan.map_err(|e| e.to_string())?;
         let layers = plan.outputs().iter().map(|output| match output.shape[..] {
             [1, channels, rows, columns] if channels * rows * columns > 0 => Ok(Layer { channels, rows, columns }),
             _ => Err(format!("output \"{}\" is {:?}: planes of features are expected", output.name, output.shape)),
         });
         let layers = layers.collect::<Result<Vec<Layer>, String>>()?;
-        let mut session = Session::with_threads(Arc::new(plan), threads).map_err(|e| e.to_string())?;
+        let mut session = Session::in_workspace(Arc::new(plan), workspace).map_err(|e| e.to_string())?;
         session.input_mut::<u8>(0).map_err(|e| e.to_string())?;
         for index in 0..layers.len() {
             session.output::<u8>(index).map_err(|e| e.to_string())?;

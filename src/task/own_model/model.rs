@@ -12,7 +12,7 @@ use crate::task::anomaly::{
 };
 use crate::task::error::TaskError;
 use crate::task::recognition::Recognition;
-use lineside_engine::{Model, Plan};
+use lineside_engine::{Model, Plan, Workspace};
 use lineside_picture::{Picture, Rect};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,7 +58,15 @@ impl OwnModel {
     /// # Errors
     /// [`TaskError::Bundle`] where the bundle is of another task or its parts do not fit each other.
     pub fn new(bundle: &Bundle, threshold: Option<f64>, threads: usize) -> Result<OwnModel, TaskError> {
-        OwnModel::load(bundle, threshold, |model, input| Network::new(model, input, threads))
+        OwnModel::in_workspace(bundle, threshold, &Workspace::new(threads)?)
+    }
+
+    /// As [`OwnModel::new`], with runs in a workspace, which may be shared with other networks that run before or after.
+    ///
+    /// # Errors
+    /// As [`OwnModel::new`].
+    pub fn in_workspace(bundle: &Bundle, threshold: Option<f64>, workspace: &Workspace) -> Result<OwnModel, TaskError> {
+        OwnModel::load(bundle, threshold, |model, input| Network::new(model, input, workspace))
     }
 
     /// As [`OwnModel::new`], with the kernel set of this name ([`lineside_engine::kernel_names`]).
@@ -66,7 +74,8 @@ impl OwnModel {
     /// # Errors
     /// As [`OwnModel::new`].
     pub fn on_kernel(bundle: &Bundle, threshold: Option<f64>, kernel: &str) -> Result<OwnModel, TaskError> {
-        OwnModel::load(bundle, threshold, |model, input| Network::on_kernel(model, input, kernel))
+        let workspace = Workspace::new(1)?;
+        OwnModel::load(bundle, threshold, |model, input| Network::on_kernel(model, input, &workspace, kernel))
     }
 
     fn load(

@@ -2,7 +2,7 @@
 
 use crate::bundle::{AxisOrder, Channels, Fit, InputSection, PreparationSection};
 use crate::task::error::TaskError;
-use lineside_engine::{ElementKind, EngineError, Model, Plan, Session, Tensor};
+use lineside_engine::{ElementKind, EngineError, Model, Plan, Session, Tensor, Workspace};
 use lineside_picture::{Layout, Picture, PictureError, Rect, Resizer, luma_row};
 use std::sync::Arc;
 
@@ -29,23 +29,32 @@ pub struct Network {
 type FrameShape = (usize, usize, Layout);
 
 impl Network {
-    /// Plans a model for the input that a manifest states, with runs that `threads` threads share.
+    /// Plans a model for the input that a manifest states, with runs in a workspace.
     ///
     /// # Errors
     /// One line, where the model does not take one picture of that size in bytes or 32-bit floats.
-    pub fn new(model: Model, input: &InputSection, threads: usize) -> Result<Network, String> {
-        Network::of_plan(model.plan(&[shape(input)?]), input, threads)
+    pub fn new(model: Model, input: &InputSection, workspace: &Workspace) -> Result<Network, String> {
+        Network::of_plan(model.plan(&[shape(input)?]), input, workspace)
     }
 
-    /// As [`Network::new`], on one thread, with the kernel set of this name ([`lineside_engine::kernel_names`]).
+    /// As [`Network::new`], with the kernel set of this name ([`lineside_engine::kernel_names`]).
     ///
     /// # Errors
     /// As [`Network::new`], and where this CPU has no such set.
-    pub fn on_kernel(model: Model, input: &InputSection, kernel: &str) -> Result<Network, String> {
-        Network::of_plan(model.plan_with(&[shape(input)?], kernel), input, 1)
+    pub fn on_kernel(
+        model: Model,
+        input: &InputSection,
+        workspace: &Workspace,
+        kernel: &str,
+    ) -> Result<Network, String> {
+        Network::of_plan(model.plan_with(&[shape(input)?], kernel), input, workspace)
     }
 
-    fn of_plan(plan: Result<Plan, EngineError>, input: &InputSection, threads: usize) -> Result<Network, String> {
+    fn of_plan(
+        plan: Result<Plan, EngineError>,
+        input: &InputSection,
+        workspace: &Workspace,
+    ) -> Result<Network, String> {
         let plan = plan.map_err(|error| error.to_string())?;
         let preparation = input.preparation.clone().unwrap_or_default();
         let (Some(width), Some(height)) = (input.width, input.height) else { return Err(NO_SIZE.into()) };
@@ -61,7 +70,7 @@ impl Network {
             (Some(kind), _) => return Err(format!("its input is {kind}: pictures come as uint8 or float32")),
             (None, _) => return Err("it has no input".into()),
         };
-        let session = Session::with_threads(Arc::new(plan), threads).map_err(|error| error.to_string())?;
+        let session = Session::in_workspace(Arc::new(plan), workspace).map_err(|error| error.to_string())?;
         let bytes = vec![0; width * height * input.channels.count()];
         let (channels, size) = (input.channels, (width, height));
         let (kept, fitted) = (Picture::default(), Picture::default());

@@ -5,7 +5,7 @@ use super::plane_window::PlaneWindow;
 use super::tiles::{kept, spans};
 use crate::bundle::{Bundle, Channels, SuperResolutionSection, Task};
 use crate::task::error::TaskError;
-use lineside_engine::{EngineError, Plan, Session};
+use lineside_engine::{EngineError, Plan, Session, Workspace};
 use lineside_picture::{BicubicRows, Layout, Picture, Rect, RowLayout, RowReader, merge_row};
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub struct Enlarger {
     bundle: Bundle,
     section: SuperResolutionSection,
     luma_scale: LumaScale,
-    threads: usize,
+    workspace: Workspace,
     tile: usize,
     session: Option<((usize, usize), Session)>,
     bicubic: BicubicRows,
@@ -58,7 +58,7 @@ impl Enlarger {
             section,
             luma_scale,
             bundle,
-            threads: 1,
+            workspace: Workspace::new(1)?,
             tile: MAX_TILE,
             session: None,
             bicubic,
@@ -67,8 +67,16 @@ impl Enlarger {
     }
 
     /// Runs the network on `threads` threads. The output is the same for any number.
-    pub fn with_threads(self, threads: usize) -> Enlarger {
-        Enlarger { threads: threads.max(1), session: None, ..self }
+    ///
+    /// # Errors
+    /// [`TaskError::Engine`] where they cannot be started.
+    pub fn with_threads(self, threads: usize) -> Result<Enlarger, TaskError> {
+        Ok(self.in_workspace(&Workspace::new(threads)?))
+    }
+
+    /// Runs the network in a workspace, which may be shared with other networks that run before or after.
+    pub fn in_workspace(self, workspace: &Workspace) -> Enlarger {
+        Enlarger { workspace: workspace.clone(), session: None, ..self }
     }
 
     /// Limits tiles to `tile` pixels per side, halo included. The output is the same for any number.
@@ -264,7 +272,7 @@ impl Enlarger {
                     let problem = format!("does not enlarge {width}x{height} by {scale}");
                     return Err(self.bundle.blame(file, problem).into());
                 }
-                (kept, Session::with_threads(Arc::new(plan), self.threads)?)
+                (kept, Session::in_workspace(Arc::new(plan), &self.workspace)?)
             }
         };
         Ok(&mut self.session.insert(planned).1)

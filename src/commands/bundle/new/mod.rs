@@ -25,7 +25,7 @@ use crate::task::own_model::{Network, OwnModel};
 use anyhow::Context;
 use arguments::NewTask;
 use cost::{NetworkCost, run_times};
-use lineside_engine::{Model, Outline, Tensor};
+use lineside_engine::{Model, Outline, Tensor, Workspace};
 use lineside_quantize::Samples;
 use pictures::{PreparedPictures, pattern, pictures_of};
 use quantizing::quantized;
@@ -70,8 +70,9 @@ pub fn run(arguments: &NewArguments) -> anyhow::Result<ExitCode> {
         preparation: Some(chosen.section.clone()),
     };
     let threads = arguments.threads.map_or_else(default_threads, |threads| threads as usize);
+    let workspace = Workspace::new(threads)?;
     let plan = |model: &Model| {
-        Network::new(model.clone(), &input, threads).map_err(|problem| blame(MakeError::Unfit(problem)))
+        Network::new(model.clone(), &input, &workspace).map_err(|problem| blame(MakeError::Unfit(problem)))
     };
     let (normal, defects) = Subject::pictures(arguments)?;
     let mut network = plan(&model)?;

@@ -5,6 +5,7 @@ use super::detail::Views;
 use super::scheme::TeachError;
 use crate::bundle::{Bundle, Task, ViewSize};
 use crate::task::anomaly::view::{self, View};
+use lineside_engine::Workspace;
 use lineside_picture::{Layout, Picture};
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,7 @@ pub fn plan_views(backbone: &Bundle, sizes: &[ViewSize], threads: usize) -> Resu
         return Err(TeachError::Refused(format!("{} {problem}", backbone.folder().display())));
     }
     let model = backbone.model().map_err(|e| TeachError::Refused(e.to_string()))?;
-    let views = view::plan_each(model, sizes, |model, size| View::with_threads(model, size, threads));
-    views.map_err(|problem| TeachError::Refused(format!("{}: {problem}", backbone.folder().display())))
+    let blame = |problem| TeachError::Refused(format!("{}: {problem}", backbone.folder().display()));
+    let workspace = Workspace::new(threads).map_err(|error| blame(error.to_string()))?;
+    view::plan_each(model, sizes, |model, size| View::in_workspace(model, size, &workspace)).map_err(blame)
 }
