@@ -64,7 +64,7 @@ pub struct FewPictures {
     pub pictures: usize,
     /// The share of normal frames that may raise a false alarm, as a 95 % confidence interval.
     pub interval: [f64; 2],
-    /// The same with [`MANY`] pictures that vary like these.
+    /// The same with a hundred pictures that vary like these.
     pub with_many: [f64; 2],
 }
 
