@@ -130,6 +130,27 @@ fn a_damaged_version_is_mended_and_a_damaged_state_is_kept_beside() {
     assert_eq!(fs::read_to_string(version.join(SIGNATURE)).unwrap(), "signature");
 }
 
+/// The files of a version of a home.
+fn version_folder(store: &Store, version: &str) -> PathBuf {
+    store.folder.join(NAME).join(VERSIONS).join(version)
+}
+
+#[test]
+fn a_link_among_the_versions_is_removed_and_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = bundle(folder.path(), "1");
+    let store = Store::at(&folder.path().join("store"));
+    let elsewhere = folder.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    fs::write(elsewhere.join("file"), "mine").unwrap();
+    store.install(NAME, &one, on_trial()).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, version_folder(&store, "deadbeefdeadbeef")).unwrap();
+    fs::write(version_folder(&store, "notes.txt"), "a file").unwrap();
+    store.confirm(NAME).unwrap();
+    expect(&store, ["1", "", "", ""]);
+    assert_eq!(fs::read_to_string(elsewhere.join("file")).unwrap(), "mine");
+}
+
 #[test]
 fn names_stay_inside_and_one_change_excludes_another() {
     let folder = tempfile::tempdir().unwrap();

@@ -219,16 +219,19 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
     apply(Change::CreateFolder(path), || fs::create_dir(path))
 }
 
-/// Deletes a folder with all that is in it, file by file; links in it are deleted, not followed.
+/// Deletes a folder with all that is in it, file by file; a link, in it or in its place, is deleted and not followed, and so is a file.
 ///
 /// # Errors
 /// If something in it cannot be deleted; one that is not there is none.
 pub fn remove_tree(folder: &Path) -> io::Result<()> {
-    let entries = match fs::read_dir(folder) {
+    let is_folder = match fs::symlink_metadata(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
+        about => about?.is_dir(),
     };
-    for entry in entries {
+    if !is_folder {
+        return remove(folder);
+    }
+    for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() { remove_tree(&entry.path())? } else { remove(&entry.path())? }
     }
