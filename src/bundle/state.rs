@@ -98,13 +98,13 @@ impl State {
         [Some(&self.active), self.previous.as_ref(), self.shadow.as_ref(), self.retired.as_ref()].into_iter().flatten()
     }
 
-    /// Another version becomes the active one, on trial; the confirmed one before it stays to go back to.
-    pub(super) fn install(&mut self, version: &str, trial: Trial) {
+    /// Another version becomes the active one, on trial; the confirmed one before it stays to go back to, if it is `whole`.
+    pub(super) fn install(&mut self, version: &str, trial: Trial, whole: bool) {
         if self.active == version {
             return;
         }
         let before = std::mem::replace(&mut self.active, version.into());
-        if self.confirmed || self.previous.is_none() {
+        if whole && (self.confirmed || self.previous.is_none()) {
             self.previous = Some(before);
         }
         self.confirmed = false;
@@ -165,23 +165,23 @@ mod tests {
     #[test]
     fn going_back_leads_to_the_last_version_that_was_confirmed_and_only_once() {
         let mut state = State::first(A);
-        state.install(B, trial());
+        state.install(B, trial(), true);
         assert_eq!((state.active.as_str(), state.previous.as_deref(), state.confirmed), (B, Some(A), false));
         // B was never confirmed.
-        state.install(C, trial());
+        state.install(C, trial(), true);
         assert_eq!((state.active.as_str(), state.previous.as_deref()), (C, Some(A)));
         assert!(state.go_back(Some("defects")));
         assert_eq!((state.active.as_str(), state.retired.as_deref(), state.confirmed), (A, Some(C), true));
         assert_eq!((state.reverted.as_deref(), &state.trial), (Some("defects"), &None));
         assert!(!state.go_back(None) && state.active == A);
-        state.install(C, trial());
+        state.install(C, trial(), true);
         assert_eq!((state.previous.as_deref(), state.retired, state.reverted), (Some(A), None, None));
     }
 
     #[test]
     fn what_is_on_trial_is_confirmed_before_what_is_judged_beside_it() {
         let mut state = State::first(A);
-        state.install(B, trial());
+        state.install(B, trial(), true);
         state.set_shadow(Some(C));
         assert_eq!(state.confirm(), Confirmed::Active);
         assert_eq!((state.active.as_str(), state.shadow.as_deref()), (B, Some(C)));
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(state.confirm(), Confirmed::Already);
         // Installed while it is the shadow: one role.
         state.set_shadow(Some(A));
-        state.install(A, trial());
+        state.install(A, trial(), true);
         assert_eq!((state.active.as_str(), &state.shadow, state.previous.as_deref()), (A, &None, Some(C)));
     }
 

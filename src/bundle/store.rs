@@ -129,7 +129,10 @@ impl Store {
             Role::Active(trial) if was.is_none() && state.active == version => {
                 (state.confirmed, state.trial) = (false, Some(trial));
             }
-            Role::Active(trial) => state.install(&version, trial),
+            Role::Active(trial) => {
+                let whole = Bundle::open_plain(&folder.join(VERSIONS).join(&state.active)).is_ok();
+                state.install(&version, trial, whole);
+            }
             Role::Shadow if state.active == version => {
                 return Err(StoreError::Refused(format!("{name}: this version is the active one already")));
             }
@@ -183,6 +186,9 @@ impl Store {
         let mut home = self.home(name)?;
         let before = home.state.clone();
         let done = change(&mut home.state)?;
+        if home.state.active != before.active {
+            home.check_active()?;
+        }
         if home.state != before {
             home.state.write(&home.folder)?;
         }
@@ -262,6 +268,17 @@ impl Home {
     /// The store that it is in.
     pub fn store(&self) -> Store {
         Store::at(storage::folder_of(&self.folder))
+    }
+
+    /// Refuses an active version that cannot be used: whichever was active before judges at least.
+    fn check_active(&self) -> Result<(), BundleError> {
+        self.version(&self.state.active).map(drop).map_err(|error| match error {
+            BundleError::Bad { file, problem } => {
+                let problem = format!("{problem}; {} stays as it was", self.name());
+                BundleError::Bad { file, problem }
+            }
+            error => error,
+        })
     }
 
     /// Opens one of its versions.

@@ -136,6 +136,42 @@ fn version_folder(store: &Store, version: &str) -> PathBuf {
 }
 
 #[test]
+fn what_is_damaged_or_gone_never_takes_the_place_of_what_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two, three] = ["1", "2", "3"].map(|version| bundle(folder.path(), version));
+    let store = Store::at(&folder.path().join("store"));
+    store.install(NAME, &one, on_trial()).unwrap();
+    store.confirm(NAME).unwrap();
+    store.install(NAME, &two, on_trial()).unwrap();
+    store.confirm(NAME).unwrap();
+    store.install(NAME, &three, Role::Shadow).unwrap();
+    let state = store.home(NAME).unwrap().state().clone();
+    let previous = version_folder(&store, state.previous.as_ref().unwrap());
+    let shadow = version_folder(&store, state.shadow.as_ref().unwrap());
+    fs::write(previous.join("m"), "damaged").unwrap();
+    fs::remove_dir_all(&shadow).unwrap();
+    for error in [store.go_back(NAME, None).map(drop), store.confirm(NAME).map(drop)] {
+        let error = error.unwrap_err().to_string();
+        assert!(error.ends_with("parts stays as it was"), "{error}");
+    }
+    assert_eq!(store.home(NAME).unwrap().state(), &state);
+}
+
+#[test]
+fn an_active_version_that_is_damaged_is_not_one_to_go_back_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two, three] = ["1", "2", "3"].map(|version| bundle(folder.path(), version));
+    let store = Store::at(&folder.path().join("store"));
+    store.install(NAME, &one, on_trial()).unwrap();
+    store.confirm(NAME).unwrap();
+    store.install(NAME, &two, on_trial()).unwrap();
+    let home = store.confirm(NAME).unwrap().0;
+    fs::write(version_folder(&store, &home.state().active).join("m"), "damaged").unwrap();
+    store.install(NAME, &three, on_trial()).unwrap();
+    expect(&store, ["3", "1", "", ""]);
+}
+
+#[test]
 fn a_link_among_the_versions_is_removed_and_not_followed() {
     let folder = tempfile::tempdir().unwrap();
     let one = bundle(folder.path(), "1");

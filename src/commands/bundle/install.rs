@@ -96,7 +96,10 @@ impl TargetArguments {
 
 fn print_active(out: &mut impl Write, home: &Home) -> anyhow::Result<()> {
     let before = match &home.state().previous {
-        Some(previous) => format!("; the version before is {}", title(&home.version(previous)?)),
+        Some(previous) => match home.version(previous) {
+            Ok(before) => format!("; the version before is {}", title(&before)),
+            Err(error) => format!("; the version before cannot be used: {}", one_line(&error.to_string())),
+        },
         None => String::new(),
     };
     writeln!(out, "{} is the active version of {}{before}", active_title(home)?, home.name())?;
