@@ -65,18 +65,38 @@ impl State {
             Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => return Ok(None),
             text => text.map_err(|error| BundleError::bad(&path, error))?,
         };
+        State::check_text(&text, &path)?;
         let mend = "install the bundle again to write it anew";
         let state: State =
             toml::from_str(&text).map_err(|error| BundleError::bad(&path, format!("{}; {mend}", error.message())))?;
         if state.format != FORMAT {
-            let problem = format!("format = {}: this program reads format {FORMAT}; update it", state.format);
-            return Err(BundleError::bad(&path, problem));
+            return Err(BundleError::bad(&path, format!("format = {}: expected {FORMAT}; {mend}", state.format)));
         }
         let is_version = |id: &String| id.len() == DIGITS && id.bytes().all(|byte| byte.is_ascii_hexdigit());
         if let Some(id) = state.versions().find(|id| !is_version(id)) {
             return Err(BundleError::bad(&path, format!("\"{id}\" is not the name of a version; {mend}")));
         }
         Ok(Some(state))
+    }
+
+    /// Refuses the state of a newer program, which is not to be written anew by this one: versions would be lost.
+    ///
+    /// # Errors
+    /// [`BundleError::Bad`]; what is damaged in another way is none.
+    pub(super) fn check_format(folder: &Path) -> Result<(), BundleError> {
+        let path = folder.join(STATE);
+        files::read_text(&path, files::MAX_TEXT).map_or(Ok(()), |text| State::check_text(&text, &path))
+    }
+
+    fn check_text(text: &str, path: &Path) -> Result<(), BundleError> {
+        let table: Option<toml::Table> = toml::from_str(text).ok();
+        match table.as_ref().and_then(|table| table.get("format")?.as_integer()) {
+            Some(format) if format > i64::from(FORMAT) => {
+                let problem = format!("format = {format}: this program reads format {FORMAT}; update it");
+                Err(BundleError::bad(path, problem))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A home with one version, as it was found: nothing of it is on trial.
@@ -203,6 +223,8 @@ mod tests {
             (good.replace(A, "../../../../etc/x"), "is not the name of a version; install the bundle again"),
             (good.replace("format = 1", "format = 2"), "format = 2: this program reads format 1; update it"),
             (good.replace("confirmed", "confirms"), "unknown field `confirms`"),
+            (good.replace("format = 1", "format = 2\nnewer = 1"), "format = 2: this program reads format 1; update it"),
+            (good.replace("format = 1", "format = 0"), "format = 0: expected 1; install the bundle again"),
             ("\0".repeat(50), "install the bundle again"),
         ] {
             std::fs::write(folder.path().join(STATE), text).unwrap();

@@ -98,20 +98,19 @@ impl Store {
     pub fn install(&self, name: &str, bundle: &Bundle, role: Role) -> Result<Installed, StoreError> {
         let folder = self.place(name)?;
         let _lock = self.lock()?;
-        let known = match Home::open(&folder) {
-            // What cannot be read is kept beside, and written anew.
-            Err(BundleError::Bad { file, problem }) => {
-                log::warn!("{file}: {problem}");
-                let broken = folder.join(format!("{STATE}.broken"));
-                storage::rename(&folder.join(STATE), &broken).map_err(|error| disk(&broken, error))?;
-                None
-            }
-            known => known?,
+        State::check_format(&folder)?;
+        let (known, damage) = match Home::open(&folder) {
+            // Written anew below, once the new version is there; until then nothing else may take this name's place.
+            Err(BundleError::Bad { file, problem }) => (None, Some(format!("{file}: {problem}"))),
+            known => (known?, None),
         };
         let before = match &known {
             Some(_) => None,
             None => Bundle::open_plain(&folder).or_else(|_| find(name)).ok(),
         };
+        if let (Some(damage), Role::Shadow) = (&damage, &role) {
+            return Err(StoreError::Refused(format!("{damage}, without --shadow")));
+        }
         if let (None, None, Role::Shadow) = (&known, &before, &role) {
             let problem = format!("no bundle \"{name}\" beside which it could be judged: install it without --shadow");
             return Err(StoreError::Refused(problem));
@@ -139,6 +138,11 @@ impl Store {
             Role::Shadow => state.set_shadow(Some(&version)),
         }
         let changed = was.as_ref() != Some(&state);
+        if let Some(damage) = damage {
+            log::warn!("{damage}");
+            let broken = folder.join(format!("{STATE}.broken"));
+            storage::rename(&folder.join(STATE), &broken).map_err(|error| disk(&broken, error))?;
+        }
         if changed {
             state.write(&folder)?;
         }

@@ -172,6 +172,27 @@ fn an_active_version_that_is_damaged_is_not_one_to_go_back_to() {
 }
 
 #[test]
+fn a_state_that_cannot_be_read_stays_until_the_new_version_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two] = ["1", "2"].map(|version| bundle(folder.path(), version));
+    let store = Store::at(&folder.path().join("store"));
+    store.install(NAME, &one, on_trial()).unwrap();
+    let path = store.folder.join(NAME).join(STATE);
+    let versions = || fs::read_dir(store.folder.join(NAME).join(VERSIONS)).unwrap().count();
+    fs::write(&path, "active = 7").unwrap();
+    let refused = store.install(NAME, &two, Role::Shadow).unwrap_err().to_string();
+    assert!(refused.ends_with("install the bundle again to write it anew, without --shadow"), "{refused}");
+    fs::write(two.folder().join("m"), "changed").unwrap();
+    assert!(store.install(NAME, &two, on_trial()).is_err());
+    assert_eq!((fs::read_to_string(&path).unwrap().as_str(), versions()), ("active = 7", 1));
+    // A newer program's is not for this one to replace.
+    fs::write(&path, "format = 2").unwrap();
+    let refused = store.install(NAME, &one, on_trial()).unwrap_err().to_string();
+    assert!(refused.ends_with("format = 2: this program reads format 1; update it"), "{refused}");
+    assert_eq!((fs::read_to_string(&path).unwrap().as_str(), versions()), ("format = 2", 1));
+}
+
+#[test]
 fn a_link_among_the_versions_is_removed_and_not_followed() {
     let folder = tempfile::tempdir().unwrap();
     let one = bundle(folder.path(), "1");
