@@ -166,7 +166,7 @@ fn load_judge(
     Floats::of(judge.plans()).allowed(config, bundle)?;
     bill::add_judge(bill, &bundle.manifest().name, &judge);
     let size = size.or(judge.frame_size()).unwrap_or(UNKNOWN_SIZE);
-    match judge.prepare(&Picture::new(Layout::Rgb, size.0, size.1)) {
+    match judge.prepare(&trial_picture(size)) {
         Err(TaskError::OtherSize(problem)) => return Err(bundle.blame("bundle.toml", problem).into()),
         other => other?,
     }
@@ -174,6 +174,17 @@ fn load_judge(
         Err(TaskError::Output(problem)) => Err(bundle.blame(&bundle.manifest().model, problem).into()),
         other => Ok(other.map(|_| judge)?),
     }
+}
+
+/// What a bundle is tried with, of a width and height: levels that go up and down. Of a black frame sound networks may make what no
+/// verdict follows from: a vector without direction, or NaN where they divide by its contrast.
+fn trial_picture((width, height): (usize, usize)) -> Picture {
+    let mut picture = Picture::new(Layout::Rgb, width, height);
+    for (at, pixel) in picture.data_mut().chunks_exact_mut(3).enumerate() {
+        let (x, y) = (at % width, at / width);
+        pixel.copy_from_slice(&[(x * 3) as u8, (y * 3) as u8, (x * 7 + y * 13) as u8]);
+    }
+    picture
 }
 
 /// Refuses frames of a size that a bundle was not taught with; `origin` says which frames.

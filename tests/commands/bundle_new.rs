@@ -192,6 +192,13 @@ fn known_parts_are_told_apart_by_their_vectors() {
     assert!(said.contains("16 of 16 pictures, each held out"), "{said}");
     let red = pictures(folder.path(), "wrong", 3, RED, false);
     assert_eq!(defects(&out, &red), (3, 3));
+    // Of a black frame this network makes a vector of 0; that is no reason to refuse it before there is one.
+    let text = format!(
+        "[source.folder]\npath = {red:?}\n[anomaly]\nbundle = {out:?}\n[super_resolution]\nwhen = \"never\"\n[engine]\n\
+         allow_float = true\n[output]\nfolder = {:?}\n",
+        folder.path().join("results")
+    );
+    succeed(&["run", arg(&config(folder.path(), &text))]);
     refuse(&[&all[..], &["--ok", "blue nut"]].concat(), 2, &["there is no such part", "green nut, red nut"]);
     refuse(&base, 2, &["state --references DIR"]);
 }
