@@ -74,13 +74,14 @@ impl fmt::Display for TaskAnswer {
 }
 
 impl Condition {
-    /// Whether what a task said fulfils it.
+    /// Whether what a task said fulfils it. Names go before the words for verdicts: a class may be called "ok".
     fn holds(&self, verdict: &Verdict) -> bool {
-        let says = |word: &String| match word.as_str() {
-            OK => !verdict.defect,
-            DEFECT => verdict.defect,
-            UNKNOWN => verdict.recognition.as_ref().is_some_and(|recognition| recognition.is_unknown),
-            name => verdict.recognition.as_ref().is_some_and(|recognition| recognition.word() == name),
+        let says = |word: &String| match (&verdict.recognition, word.as_str()) {
+            (Some(recognition), name) if recognition.names().contains(word) => recognition.word() == name,
+            (_, OK) => !verdict.defect,
+            (_, DEFECT) => verdict.defect,
+            (Some(recognition), UNKNOWN) => recognition.is_unknown,
+            _ => false,
         };
         self.when.is_empty() || self.when.iter().any(says)
     }
@@ -262,5 +263,28 @@ impl Tasks {
             }
         }
         self.decided = worst.map_or(0, |(at, _)| at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_that_is_called_like_a_verdict_is_meant_by_its_name() {
+        let names: Arc<[String]> = ["ok", "defect", "lid"].map(String::from).into();
+        let verdict = |class: usize, defect: bool| {
+            let mut recognition = Recognition::new(&names);
+            recognition.offer(class, 0.9);
+            Verdict { defect, recognition: Some(recognition), ..Verdict::default() }
+        };
+        let holds = |word: &str, verdict: &Verdict| Condition { after: 0, when: vec![word.into()] }.holds(verdict);
+        // No class is a bad one to this bundle: each is only named.
+        assert!(holds("ok", &verdict(0, false)) && !holds("ok", &verdict(2, false)));
+        assert!(holds("defect", &verdict(1, false)) && !holds("defect", &verdict(0, true)));
+        assert!(holds("lid", &verdict(2, true)) && !holds("unknown", &verdict(2, true)));
+        // Where no class has the word, it is the verdict's.
+        let plain = Verdict { defect: true, ..Verdict::default() };
+        assert!(holds("defect", &plain) && !holds("ok", &plain) && !holds("unknown", &plain) && !holds("lid", &plain));
     }
 }
