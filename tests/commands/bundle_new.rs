@@ -216,6 +216,15 @@ fn a_network_that_enlarges_is_measured() {
     let large = lineside_picture::image::open(&large).unwrap();
     assert_eq!((large.width(), large.height()), (128, 96));
     refuse(&base, 2, &["state --like"]);
+    // Less than it depends on would show the seams of tiles.
+    let with = |more: &[&'static str]| [&base[..], &["--like", "unit"], more].concat();
+    refuse(
+        &with(&["--receptive-field", "0"]),
+        2,
+        &["a pixel depends on 1 around it, as measured: state that at least"],
+    );
+    assert!(succeed(&with(&["--receptive-field", "3"])).contains("depends on 3 around it, as stated"));
+    assert!(!said.contains("--quantize") && said.contains("allow_float = true"), "{said}");
     refuse(
         &[&base[..], &["--like", "unit", "--normal", arg(folder.path())]].concat(),
         2,

@@ -44,7 +44,7 @@ impl Card<'_> {
         let origin = format!("made of `{}`, SHA-256 `{}`", one_line(self.model), self.sha256);
         section("Network", &mut std::iter::once(origin).chain(self.facts.iter().cloned()));
         section("Task", &mut made.told.iter().cloned());
-        section("What to know", &mut made.warnings.iter().cloned().chain(cost.advice()));
+        section("What to know", &mut made.warnings.iter().cloned().chain(cost.advice(made.quantizes())));
         let board = format!("{}: {}", board_in_words(), cost.in_words());
         section("Speed and memory", &mut std::iter::once(board));
         if let Some(quantized) = self.quantized {

@@ -66,16 +66,17 @@ impl NetworkCost {
         )
     }
 
-    /// What floats mean for the line, where there are any.
-    pub fn advice(&self) -> Option<String> {
+    /// What floats mean for the line, where there are any. `quantizes`: whether `bundle new` can make integers of them.
+    pub fn advice(&self, quantizes: bool) -> Option<String> {
         let reason = match &self.islands {
             Some((op, count)) => format!(
                 "{count} of its ops run through another runtime (\"{op}\"), where floats may differ from CPU to CPU, and cost allocations"
             ),
             None if self.integer_coverage < 1.0 => format!(
                 "{:.1} % of its multiply-accumulates are in floats: the same result on every CPU, but several times as long as in integers; \
-                 --quantize --calibrate DIR makes an INT8 network of it",
-                100.0 * (1.0 - self.integer_coverage)
+                 {} makes an INT8 network of it",
+                100.0 * (1.0 - self.integer_coverage),
+                if quantizes { "--quantize --calibrate DIR" } else { "lineside quantize" }
             ),
             None => return None,
         };

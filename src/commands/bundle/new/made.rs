@@ -40,6 +40,11 @@ impl Made {
         Made { section, files: Vec::new(), measured: BTreeMap::new(), told: Vec::new(), warnings: Vec::new() }
     }
 
+    /// Whether `--quantize` goes with its task.
+    pub fn quantizes(&self) -> bool {
+        !matches!(self.section, Section::SuperResolution(_))
+    }
+
     /// A figure.
     pub fn measure(&mut self, name: &str, value: f64) {
         self.measured.insert(name.into(), toml::Value::Float(value));

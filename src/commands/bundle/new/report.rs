@@ -67,7 +67,7 @@ impl NewReport<'_> {
             quantized.write(&mut out)?;
         }
         writeln!(out, "here: {}", self.cost.in_words())?;
-        for warning in self.made.warnings.iter().cloned().chain(self.cost.advice()) {
+        for warning in self.made.warnings.iter().cloned().chain(self.cost.advice(self.made.quantizes())) {
             writeln!(out, "note: {}", one_line(&warning))?;
         }
         let path = self.out.display().to_string();

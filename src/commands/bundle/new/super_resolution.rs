@@ -50,9 +50,17 @@ pub fn run(arguments: &NewArguments) -> anyhow::Result<ExitCode> {
     let scale = measured_scale(&model).map_err(unfit)?;
     let (mean, std) = (chosen.section.mean.first().copied(), chosen.section.std.first().copied());
     let value = |byte: u8| ((f64::from(byte) - mean.unwrap_or(0.0)) / std.unwrap_or(1.0)) as f32;
-    let (receptive_field, how) = match arguments.meaning.receptive_field {
-        Some(stated) => (usize::from(stated), "as stated"),
-        None => (measured_receptive_field(&model, scale, value).map_err(unfit)?, "measured"),
+    let measured = measured_receptive_field(&model, scale, value).map_err(unfit)?;
+    let (receptive_field, how) = match arguments.meaning.receptive_field.map(usize::from) {
+        // Tiles would show their seams.
+        Some(stated) if stated < measured => {
+            let problem = format!(
+                "--receptive-field {stated}: a pixel depends on {measured} around it, as measured: state that at least, or leave it out"
+            );
+            return Err(WrongArguments(problem).into());
+        }
+        Some(stated) => (stated, "as stated"),
+        None => (measured, "measured"),
     };
     let mut made = Made::new(Section::SuperResolution(SuperResolutionSection { scale, receptive_field }));
     made.told.push(format!("enlarges {scale} times; a pixel depends on {receptive_field} around it, {how}"));
