@@ -159,7 +159,7 @@ def tensors(content):
     class Reader(pickle.Unpickler):
         def find_class(self, module, name):
             if name == "_rebuild_tensor_v2":
-                return lambda storage, offset, size, *rest: (storage, offset, size)
+                return lambda storage, offset, size, stride, *rest: (storage, offset, size, stride)
             return type(name, (), {}) if module.startswith("torch") else super().find_class(module, name)
 
         def persistent_load(self, pid):
@@ -174,7 +174,12 @@ def tensors(content):
         (count,) = struct.unpack("<q", file.read(8))
         kind = np.dtype(np.float32 if "Float" in kinds[key] else np.int64)
         storages[key] = np.frombuffer(file.read(count * kind.itemsize), kind)
-    cut = lambda storage, offset, size: storages[storage[2]][offset : offset + int(np.prod(size))].reshape(size)
+
+    def cut(storage, offset, size, stride):
+        # Weights that came from TensorFlow lie there in its order of axes.
+        values = storages[storage[2]][offset:]
+        return np.lib.stride_tricks.as_strided(values, size, [step * values.itemsize for step in stride])
+
     return {name: cut(*parts) for name, parts in state.items()}
 
 

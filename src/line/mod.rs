@@ -34,6 +34,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod trial;
+mod trial_picture;
 mod verdict_cost;
 mod writer;
 

@@ -6,6 +6,7 @@ use super::first_picture::first_picture;
 use super::mode::Mode;
 use super::region::check_region;
 use super::tasks::{check_condition, describe, require_one_size, wanted};
+use super::trial_picture::trial_picture;
 use super::verdict_cost::VerdictCost;
 use crate::bundle::{Bundle, Tolerance};
 use crate::config::Config;
@@ -17,7 +18,6 @@ use crate::task::super_resolution::{Enlarger, When};
 use crate::task::{Judge, NamedTask, TaskError, Tasks};
 use anyhow::Context;
 use lineside_engine::{Plan, Workspace};
-use lineside_picture::{Layout, Picture};
 
 /// Frames of unknown size are taken to have this one until the first arrives.
 const UNKNOWN_SIZE: (usize, usize) = (64, 48);
@@ -174,17 +174,6 @@ fn load_judge(
         Err(TaskError::Output(problem)) => Err(bundle.blame(&bundle.manifest().model, problem).into()),
         other => Ok(other.map(|_| judge)?),
     }
-}
-
-/// What a bundle is tried with, of a width and height: levels that go up and down. Of a black frame sound networks may make what no
-/// verdict follows from: a vector without direction, or NaN where they divide by its contrast.
-fn trial_picture((width, height): (usize, usize)) -> Picture {
-    let mut picture = Picture::new(Layout::Rgb, width, height);
-    for (at, pixel) in picture.data_mut().chunks_exact_mut(3).enumerate() {
-        let (x, y) = (at % width, at / width);
-        pixel.copy_from_slice(&[(x * 3) as u8, (y * 3) as u8, (x * 7 + y * 13) as u8]);
-    }
-    picture
 }
 
 /// Refuses frames of a size that a bundle was not taught with; `origin` says which frames.

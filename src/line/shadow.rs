@@ -4,6 +4,7 @@ use super::bill;
 use super::bundles;
 use super::models::Floats;
 use super::tasks::wanted;
+use super::trial_picture::trial_picture;
 use crate::bundle::{self, Bundle, Home};
 use crate::config::Config;
 use crate::memory::Bill;
@@ -11,7 +12,6 @@ use crate::pipeline::Shadow;
 use crate::task::Judge;
 use crate::telemetry::Telemetry;
 use lineside_engine::Workspace;
-use lineside_picture::{Layout, Picture};
 use log::Level;
 
 /// Frames of unknown size are taken to have this one until the first arrives.
@@ -54,8 +54,8 @@ fn try_load(
     Floats::of(judge.plans()).allowed(config, &bundle)?;
     let mut item = Bill::default();
     bill::add_shadow(&mut item, &home.name(), &judge);
-    let (width, height) = size.or(judge.frame_size()).unwrap_or(UNKNOWN_SIZE);
-    let shadow = Shadow::new(judge, &Picture::new(Layout::Rgb, width, height))?;
+    let size = size.or(judge.frame_size()).unwrap_or(UNKNOWN_SIZE);
+    let shadow = Shadow::new(judge, &trial_picture(size))?;
     bill.append(item);
     Ok((shadow, bundles::title(&bundle)))
 }

@@ -1,9 +1,9 @@
 //! What a verdict takes of this machine.
 
+use super::trial_picture::trial_picture;
 use crate::bundle::ViewSize;
 use crate::task::{TaskError, Tasks};
 use lineside_engine::Plan;
-use lineside_picture::{Layout, Picture};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ impl VerdictCost {
 pub(super) fn time_of_verdict(tasks: &mut Tasks, size: Option<(usize, usize)>) -> Result<Duration, TaskError> {
     let drawn = tasks.frame_size();
     let size = size.or(drawn).unwrap_or(USUAL);
-    let frame = Picture::new(Layout::Rgb, size.0, size.1);
+    let frame = trial_picture(size);
     let mut times = [Duration::ZERO; 3];
     for time in &mut times {
         let start = Instant::now();
