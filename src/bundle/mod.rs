@@ -45,7 +45,7 @@ pub use self_test::{GoldenResult, golden_results, self_test};
 pub use signature::{KeyRing, Signer, SigningError, sign};
 pub use signature_file::SIGNATURE;
 pub use state::{Confirmed, State};
-pub use store::{Home, Installed, Role, Store, StoreError};
+pub use store::{Home, Installed, Role, Store, StoreError, is_installable_name};
 pub use swap::swap_into_place;
 pub use taught::{SizeMatch, SizeRange, TaughtSection, TaughtSize};
 pub use tolerance::Tolerance;

@@ -71,6 +71,12 @@ pub enum StoreError {
     Refused(String),
 }
 
+/// Whether a bundle can be installed by this name: the name of a folder, and nothing else.
+pub fn is_installable_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=64).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with(['.', '-'])
+}
+
 impl Store {
     /// The store in a folder, which need not exist yet.
     pub fn at(folder: &Path) -> Store {
@@ -202,13 +208,11 @@ impl Store {
 
     /// The folder of a name, which comes from a bundle of somebody else.
     fn place(&self, name: &str) -> Result<PathBuf, StoreError> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        let sound = (1..=64).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with(['.', '-']);
         let problem = || {
             let problem = "is no name for an installed bundle: letters, digits, \".\", \"_\" and \"-\", at most 64; --as names another";
             BundleError::bad(Path::new(name), problem)
         };
-        Ok(sound.then(|| self.folder.join(name)).ok_or_else(problem)?)
+        Ok(is_installable_name(name).then(|| self.folder.join(name)).ok_or_else(problem)?)
     }
 
     /// Keeps others from changing the store, as long as the result lives.

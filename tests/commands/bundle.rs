@@ -93,7 +93,7 @@ fn a_bundle_is_installed_confirmed_shadowed_and_rolled_back() {
     let told = board.bundle(&["install", arg(&one)]);
     assert!(told.contains("parts 1: unsigned, 8 golden outputs agree with the kernels"), "{told}");
     assert!(told.contains("parts 1 is the active version of parts\nnext: sudo systemctl reload lineside"), "{told}");
-    assert!(board.bundle(&["install", arg(&one)]).contains("active version already; nothing was changed"));
+    assert!(board.bundle(&["install", arg(&one)]).contains("active version already, and whole"));
     assert!(board.bundle(&["confirm", "parts"]).contains("parts 1 is confirmed"));
     let told = board.bundle(&["install", arg(&two), "--confirm-within", "90m"]);
     assert!(told.contains("parts 2 is the active version of parts; the version before is parts 1"), "{told}");
@@ -107,6 +107,8 @@ fn a_bundle_is_installed_confirmed_shadowed_and_rolled_back() {
     assert_eq!(board.roles(), ["active 1", "shadow 3"]);
     assert!(board.bundle(&["confirm", "parts"]).contains("parts 3 was the shadow and is the active version now"));
     assert_eq!(board.roles(), ["active 3", "previous 1"]);
+    let enlarger = root().join("models/superres-x2");
+    board.refuse(&["shadow", arg(&enlarger), "--as", "parts"], 78, &["only what judges frames can be a shadow"]);
     board.bundle(&["install", arg(&two), "--shadow"]);
     assert!(board.bundle(&["shadow", "parts", "--end"]).contains("nothing is judged beside parts 3"));
     assert!(board.bundle(&["confirm", "parts"]).contains("was confirmed already"));

@@ -301,3 +301,12 @@ fn pictures_that_cannot_be_read_are_counted_and_one_is_named() {
         text(&output.stdout)
     );
 }
+
+#[test]
+fn a_name_by_which_nothing_can_be_installed_is_refused() {
+    for name in ["", "../x", ".hidden", "a b"] {
+        let output = run(&["bundle", "new", "x.onnx", "--task", "classify", "--out", "b", "--name", name]);
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains("expected letters, digits"), "{name}: {said}");
+    }
+}

@@ -66,6 +66,12 @@ impl TargetArguments {
         let vectors = self_test(&bundle)?;
         let name = self.name.as_ref().unwrap_or(&bundle.manifest().name);
         let is_shadow = role == Role::Shadow;
+        if is_shadow && !bundle.manifest().task.judges_frames() {
+            let task = bundle.manifest().task.name();
+            return Err(bundle
+                .blame("bundle.toml", format!("task is \"{task}\": only what judges frames can be a shadow"))
+                .into());
+        }
         let installed = self.store.open().install(name, &bundle, role)?;
         let mut out = crate::commands::stdout();
         let kernel = vectors.first().map_or(String::new(), |vector| format!(" with the kernels {}", vector.kernel));
@@ -78,11 +84,7 @@ impl TargetArguments {
         )?;
         let home = &installed.home;
         if !installed.changed {
-            writeln!(
-                out,
-                "it is {} already; nothing was changed",
-                if is_shadow { "the shadow" } else { "the active version" }
-            )?;
+            writeln!(out, "it is {} already, and whole", if is_shadow { "the shadow" } else { "the active version" })?;
             return Ok(ExitCode::SUCCESS);
         }
         if is_shadow {

@@ -1,6 +1,6 @@
 //! The command line of `lineside bundle new`.
 
-use crate::bundle::{AxisOrder, Channels, ClassValues, Fit, Task};
+use crate::bundle::{AxisOrder, Channels, ClassValues, Fit, Task, is_installable_name};
 use crate::commands::WrongArguments;
 use crate::task::own_model::make::{Like, StatedPreparation};
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ pub struct NewArguments {
     #[arg(long, value_name = "BUNDLE")]
     pub out: PathBuf,
     /// Its name [default: that of BUNDLE]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = bundle_name)]
     pub name: Option<String>,
     /// Its version [default: the time]
     #[arg(long, value_name = "VERSION")]
@@ -281,6 +281,11 @@ impl ValuesBy {
             ValuesBy::Probabilities => ClassValues::Probabilities,
         }
     }
+}
+
+fn bundle_name(text: &str) -> Result<String, String> {
+    let problem = || "expected letters, digits, \".\", \"_\" and \"-\", at most 64".into();
+    is_installable_name(text).then(|| text.into()).ok_or_else(problem)
 }
 
 fn finite(text: &str) -> Result<f64, String> {

@@ -118,12 +118,15 @@ fn thresholds(stated: &[String]) -> Result<BTreeMap<String, f64>, WrongArguments
         let value = value.trim().parse::<f64>().ok().filter(|value| (0.0..=1.0).contains(value))?;
         Some((class.trim().to_string(), value))
     };
-    let each = stated.iter().map(|text| {
-        parse(text).ok_or_else(|| {
-            WrongArguments(format!("--threshold {}: expected CLASS=P with P in 0..1, as scratch=0.4", one_line(text)))
-        })
-    });
-    each.collect()
+    let mut thresholds = BTreeMap::new();
+    for text in stated {
+        let expected = || format!("--threshold {}: expected CLASS=P with P in 0..1, as scratch=0.4", one_line(text));
+        let (class, value) = parse(text).ok_or_else(|| WrongArguments(expected()))?;
+        if thresholds.insert(class, value).is_some() {
+            return Err(WrongArguments(format!("--threshold {}: its class has one already", one_line(text))));
+        }
+    }
+    Ok(thresholds)
 }
 
 /// What is judged of good parts and of defects: the baseline of drift, and how many are right.
@@ -154,6 +157,11 @@ fn judge_pictures(subject: &mut Subject, mut classifier: Classifier, made: &mut 
             made.count("normal_good", good);
             made.told.push(format!("{good} of {count} pictures of good parts are judged good"));
         }
+        if count > 1 && normal.values.iter().all(|value| *value == normal.values[0]) {
+            made.warnings.push(format!(
+                "the network gives the same for each of {count} pictures of good parts: it does not look at them, or they are all the same"
+            ));
+        }
         if good < count.div_ceil(2) {
             made.warnings.push(
                 "most pictures of good parts are not judged good: is the preparation the one that it was trained with, and --ok right?".into(),
@@ -180,5 +188,7 @@ mod tests {
         for text in ["scratch", "scratch=", "scratch=2", "scratch=nan"] {
             assert!(thresholds(&[text.into()]).unwrap_err().0.contains("CLASS=P"), "{text}");
         }
+        let twice = thresholds(&["b=0.5".into(), "b=0.6".into()]).unwrap_err().0;
+        assert_eq!(twice, "--threshold b=0.6: its class has one already");
     }
 }
