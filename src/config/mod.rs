@@ -156,8 +156,8 @@ const MAX_THREADS: usize = 4;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct AnomalyConfig {
-    /// The name or folder of a bundle that judges frames; absent: the demo's.
-    pub bundle: Option<Spanned<String>>,
+    /// The name or folder of a bundle that judges frames.
+    pub bundle: Spanned<String>,
     /// Replaces the bundle's threshold, 0..1.
     pub threshold: Option<Spanned<f64>>,
     /// How many of 1000 normal frames may raise an alarm; sets the threshold. A score is the share of normal frames that score
@@ -225,11 +225,6 @@ impl EngineConfig {
 }
 
 impl AnomalyConfig {
-    /// The name or folder of its bundle.
-    pub fn bundle(&self) -> &str {
-        self.bundle.as_ref().map_or("inspect-demo", |bundle| bundle.get_ref())
-    }
-
     /// The threshold that replaces the bundle's, where there is one.
     pub fn wanted_threshold(&self) -> Option<f64> {
         let rate = self.false_alarms.as_ref().map(|rate| 1.0 - rate.get_ref() / 1000.0);
@@ -258,7 +253,7 @@ impl Default for BudgetConfig {
 impl Default for AnomalyConfig {
     fn default() -> Self {
         AnomalyConfig {
-            bundle: None,
+            bundle: Spanned::new(0..0, "inspect-demo".into()),
             threshold: None,
             false_alarms: None,
             region: None,

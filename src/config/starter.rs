@@ -146,14 +146,14 @@ mod tests {
         let config = parse(&Starter { camera, output: "out".into(), ..Starter::default() });
         let Source::Libcamera(camera) = &config.source else { panic!("another source") };
         assert_eq!((*camera.camera.get_ref(), *camera.width.get_ref(), *camera.fps.get_ref()), (1, 640, 10.0));
-        assert_eq!(config.anomaly.bundle(), "inspect-demo");
+        assert_eq!(config.anomaly.bundle.get_ref(), "inspect-demo");
     }
 
     #[test]
     fn without_a_camera_it_is_the_synthetic_line() {
         let config = parse(&Starter { output: "out".into(), ..Starter::default() });
         assert!(matches!(config.source, Source::Pattern(_)));
-        assert_eq!(config.anomaly.bundle(), "inspect-pattern");
+        assert_eq!(config.anomaly.bundle.get_ref(), "inspect-pattern");
         assert_eq!(*config.budget.memory.get_ref(), bytesize::ByteSize::mib(192));
     }
 }

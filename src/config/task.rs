@@ -39,7 +39,8 @@ impl Config {
         let first = self.task.first()?;
         let anomaly = &self.anomaly;
         let shorts = [
-            anomaly.bundle.as_ref().map(|value| ("bundle", value.span())),
+            // Where it is not set it lies nowhere in the file.
+            Some(("bundle", anomaly.bundle.span())).filter(|(_, span)| !span.is_empty()),
             anomaly.threshold.as_ref().map(|value| ("threshold", value.span())),
             anomaly.false_alarms.as_ref().map(|value| ("false_alarms", value.span())),
             anomaly.region.as_ref().map(|value| ("region", value.span())),

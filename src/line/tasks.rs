@@ -15,7 +15,7 @@ pub(super) struct Wanted<'a> {
 /// The tasks that a configuration asks for, in their order.
 pub(super) fn wanted<'a>(config: &'a Config) -> Vec<Wanted<'a>> {
     if config.task.is_empty() {
-        let (bundle, threshold) = (config.anomaly.bundle(), config.anomaly.wanted_threshold());
+        let (bundle, threshold) = (config.anomaly.bundle.get_ref(), config.anomaly.wanted_threshold());
         return vec![Wanted { name: "anomaly", bundle, threshold, condition: None }];
     }
     let place = |name: &str| config.task.iter().position(|task| task.name.get_ref() == name);
