@@ -15,7 +15,7 @@
 //! | [`sink`] | where verdicts go: GPIO lines, records, pictures, a broker |
 //! | [`task`] | what is asked of a frame: anomaly detection, own networks, several of them in order, super-resolution |
 //! | [`telemetry`] | records, faults that begin and end, log lines and their limits |
-//! | [`bundle`] | a model with all that it needs: manifest, hashes, golden vectors |
+//! | [`bundle`] | a model with all that it needs: manifest, hashes, golden vectors, signature; its installed versions |
 //! | [`board`] | what the board has: GPIO lines, temperature sensors, permissions |
 //! | [`memory`] | the memory budget and the counting allocator |
 //! | [`escape`] | text from outside, made harmless for terminals and log lines |

@@ -33,13 +33,22 @@ pub(super) struct TrialWatch {
 }
 
 impl TrialWatch {
-    /// The trial of the bundle that judges, where it is on one and there is a version to go back to.
+    /// The trial of the bundle that judges, where it is on one and there is a version to go back to. One that cannot be used is told: a
+    /// line that ended its run for it would begin the next with the same version, and so on.
     pub(super) fn find(config: &Config) -> Option<TrialWatch> {
         // Of several tasks on a frame the worst decides; a defect is not that of one bundle.
         let [task] = &wanted(config)[..] else { return None };
         let home = Home::open(&bundle::locate(task.bundle).ok()?).ok().flatten()?;
         let trial = home.state().trial.clone()?;
-        if home.state().previous.is_none() || trial.left_s(&Moment::now()) == 0 {
+        let before = home.state().previous.as_ref()?;
+        if trial.left_s(&Moment::now()) == 0 {
+            return None;
+        }
+        if let Err(error) = home.version(before) {
+            log::warn!(
+                "{} is on trial and does not go back by itself: the version before cannot be used: {error}",
+                home.name()
+            );
             return None;
         }
         let stated = || home.version(&home.state().active).ok()?.manifest().anomaly.as_ref().map(|a| a.threshold);
