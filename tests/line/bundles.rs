@@ -112,6 +112,25 @@ fn an_installed_version_that_does_not_pass_its_self_test_gives_way_to_the_one_be
 }
 
 #[test]
+fn a_trial_without_a_version_to_go_back_to_is_told_and_ends_no_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    let bundle = |arguments: &[&str]| succeed(&[&["bundle"], arguments, &["--store", arg(&store)]].concat());
+    let [one, two] = ["1", "2"].map(|name| version(folder.path(), name));
+    bundle(&["install", arg(&one)]);
+    bundle(&["confirm", "parts"]);
+    bundle(&["install", arg(&two)]);
+    let list: serde_json::Value = serde_json::from_str(&bundle(&["list", "--json"])).unwrap();
+    let before = list.as_array().unwrap().iter().find(|row| row["role"] == "previous").unwrap();
+    std::fs::write(Path::new(before["folder"].as_str().unwrap()).join("model.onnx"), "damaged").unwrap();
+    let output =
+        lineside().args(["run", arg(&line(folder.path(), &store.join("parts"), "frames = 3"))]).output().unwrap();
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said.matches("parts is on trial and does not go back by itself").count(), 1, "{said}");
+}
+
+#[test]
 fn a_version_on_trial_that_finds_defects_everywhere_goes_back_while_the_line_runs() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store");
