@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::field::{DriftMonitor, Interval};
 use crate::pipeline::{LoadShedding, RunObserver, Shutdown, Status};
 use crate::sink::mqtt::BrokerClient;
-use crate::status_page::{STATUS_PAGE_THREAD, StatusServer};
+use crate::status_page::{Conditions, STATUS_PAGE_THREAD, StatusServer};
 use crate::task::anomaly::Baseline;
 use crate::telemetry::{Cause, LOG_THREAD, Record, Telemetry};
 use crate::threads;
@@ -36,6 +36,8 @@ pub(super) struct Supervisor<'a, 'b> {
     /// Since the last status that was kept.
     ten_minutes: Box<Interval>,
     drift: DriftMonitor,
+    /// Its distances at the last status: they take too long for every poll.
+    drift_distance: Option<(f64, f64)>,
     clock: ClockWatcher,
     /// Lines of the log, verdicts and printed lines that were lost already.
     lost_lines: u64,
@@ -82,6 +84,7 @@ impl<'a, 'b> Supervisor<'a, 'b> {
             statuses: 0,
             ten_minutes: Interval::new(),
             drift: DriftMonitor::new(baseline),
+            drift_distance: None,
             clock: ClockWatcher::new(),
             lost_lines: telemetry.dropped_log_lines(),
             unrecorded: 0,
@@ -212,6 +215,7 @@ impl RunObserver for Supervisor<'_, '_> {
         for review in self.drift.take(interval) {
             self.telemetry.log_and_persist(review.record());
         }
+        self.drift_distance = self.drift.distance();
         let record = self.record_of(status, interval);
         if let Some(broker) = &self.broker {
             broker.set_status(&record);
@@ -241,6 +245,12 @@ impl RunObserver for Supervisor<'_, '_> {
         }
         if let Some(page) = &self.page {
             page.update(status, alive, self.heat.reading(), self.heat.rung());
+            page.set_conditions(&Conditions {
+                faults: self.telemetry.fault_flags(),
+                drift: self.drift_distance,
+                review_needed: self.drift.cause().is_some(),
+                broker_waiting: self.broker.as_ref().map(|broker| broker.waiting()),
+            });
         }
         if shutdown.is_signalled() && !self.stopping {
             self.stopping = true;

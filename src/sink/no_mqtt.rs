@@ -62,6 +62,11 @@ impl MqttDisabled {
     }
 
     /// Never called.
+    pub fn waiting(&self) -> u64 {
+        match *self {}
+    }
+
+    /// Never called.
     pub fn stop(&self) {
         match *self {}
     }

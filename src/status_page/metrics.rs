@@ -7,6 +7,7 @@ use super::stages::{BOUNDS, StageTotals};
 use super::status_cell::StatusSnapshot;
 use crate::memory::{resident_bytes, sealed_allocations};
 use crate::source::SourceState;
+use crate::telemetry::FAULT_WORDS;
 use std::fmt::{Display, Write};
 
 /// The metrics of a run as text.
@@ -76,6 +77,21 @@ pub fn metrics(page: &PageState, now: &StatusSnapshot) -> String {
     }
     if let Some(rung) = now.rung {
         text.one("lineside_heat_rung", "gauge", "Active degradation step against heat; 0: none.", f64::from(rung));
+    }
+    let faults = std::iter::zip(FAULT_WORDS, now.conditions.faults);
+    let faults: Vec<_> = faults.map(|(word, active)| ([("fault", word)], f64::from(u8::from(active)))).collect();
+    let faults: Vec<(&[(&str, &str)], f64)> = faults.iter().map(|(label, on)| (label.as_slice(), *on)).collect();
+    text.family("lineside_fault_active", "gauge", "Whether a fault is active, as its records call it.", &faults);
+    if let Some((distance, shift)) = now.conditions.drift {
+        let help = "Distance of the scores to the bundle's baseline (ks) and shift of their median.";
+        let statistics: [(&[(&str, &str)], f64); 2] =
+            [(&[("statistic", "ks")], distance), (&[("statistic", "median")], shift)];
+        text.family("lineside_drift", "gauge", help, &statistics);
+    }
+    let review = f64::from(u8::from(now.conditions.review_needed));
+    text.one("lineside_review_needed", "gauge", "Whether the line differs from what the bundle was taught.", review);
+    if let Some(waiting) = now.conditions.broker_waiting {
+        text.one("lineside_mqtt_waiting_records", "gauge", "Records that wait for the broker.", waiting as f64);
     }
     text.one("lineside_page_viewers", "gauge", "Viewers of the live view.", page.viewers() as f64);
     text.one("lineside_page_viewers_limit", "gauge", "The most viewers.", VIEWERS as f64);

@@ -35,5 +35,6 @@ pub use live::LiveFeed;
 pub use page::RunFacts;
 // For the fuzz targets (fuzz/).
 pub use server::{STATUS_PAGE_THREAD, StatusServer, check_bindable, describe_bind_error};
+pub use status_cell::Conditions;
 #[doc(hidden)]
 pub use {access::Access, request::HttpRequest, request::parse as parse_request};

@@ -9,6 +9,7 @@ use super::live::LiveFeed;
 use super::page::{PageState, RunFacts};
 use super::pending::{Authorized, PendingConnections};
 use super::serve::serve;
+use super::status_cell::Conditions;
 use crate::board::heat::Reading;
 use crate::field::Interval;
 use crate::pipeline::Status;
@@ -86,6 +87,11 @@ impl StatusServer {
     /// Stores the status; called many times per second, never waits.
     pub fn update(&self, status: &Status, alive: bool, heat: &Reading, rung: Option<u8>) {
         self.page.status.update(status, alive, heat, rung);
+    }
+
+    /// Stores what else asks for somebody; called as often, never waits.
+    pub fn set_conditions(&self, conditions: &Conditions) {
+        self.page.status.set_conditions(conditions);
     }
 }
 

@@ -5,6 +5,7 @@ use crate::board::heat::Reading;
 use crate::field::Interval;
 use crate::pipeline::Status;
 use crate::source::SourceState;
+use crate::telemetry::FAULT_WORDS;
 use crate::times::FEED;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,6 +14,19 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = FEED.saturating_mul(3);
 /// The frame rate is measured over at least this time.
 const RATE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What asks for somebody, beside the counts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Conditions {
+    /// Whether each of [`FAULT_WORDS`] is active.
+    pub faults: [bool; FAULT_WORDS.len()],
+    /// Distance of the scores to the bundle's baseline and shift of their median, once there are frames enough.
+    pub drift: Option<(f64, f64)>,
+    /// Whether the line no longer shows what the bundle was taught.
+    pub review_needed: bool,
+    /// Records that wait for the broker, where there is one.
+    pub broker_waiting: Option<u64>,
+}
 
 /// Written by the main thread, read by the page.
 pub struct StatusCell {
@@ -32,6 +46,8 @@ pub struct StatusSnapshot {
     pub fps: Option<f64>,
     /// Durations by stage.
     pub stages: StageTotals,
+    /// Faults, drift, and the queue for the broker.
+    pub conditions: Conditions,
     last_progress: Instant,
     last_defect: Option<Instant>,
     /// When the measurement of the frame rate began, and the frames captured until then.
@@ -50,6 +66,7 @@ impl StatusCell {
                 rung: None,
                 fps: None,
                 stages,
+                conditions: Conditions::default(),
                 last_progress: now,
                 last_defect: None,
                 rate_start: (now, 0),
@@ -73,6 +90,13 @@ impl StatusCell {
         if time >= RATE_INTERVAL {
             snapshot.fps = Some((status.counts.captured - captured) as f64 / time.as_secs_f64());
             snapshot.rate_start = (now, status.counts.captured);
+        }
+    }
+
+    /// Called like [`StatusCell::update`], and never waits either.
+    pub fn set_conditions(&self, conditions: &Conditions) {
+        if let Ok(mut snapshot) = self.now.try_lock() {
+            snapshot.conditions = *conditions;
         }
     }
 

@@ -68,6 +68,10 @@ pub(super) const CAUSES: [Cause; 18] = [
     Cause::Console,
 ];
 
+/// The words of all causes, each once, as records call them.
+pub const FAULT_WORDS: [&str; 10] =
+    ["camera", "trigger", "alarm", "disk", "frame", "bundle", "enlarge", "log", "mqtt", "page"];
+
 impl Cause {
     /// As records call it.
     pub(super) fn word(self) -> &'static str {
@@ -117,5 +121,11 @@ mod tests {
         for (at, cause) in CAUSES.into_iter().enumerate() {
             assert_eq!(cause as usize, at);
         }
+    }
+
+    #[test]
+    fn the_words_are_those_of_the_causes() {
+        let words: std::collections::BTreeSet<&str> = CAUSES.into_iter().map(Cause::word).collect();
+        assert_eq!(words, FAULT_WORDS.into_iter().collect());
     }
 }

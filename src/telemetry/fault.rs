@@ -6,7 +6,7 @@
 //! whoever finds that it works calls [`Telemetry::resolve`], as often as is convenient: where there is no fault that costs
 //! one read of a number.
 
-use super::cause::{CAUSES, Cause};
+use super::cause::{CAUSES, Cause, FAULT_WORDS};
 use super::episode::{Episodes, FAULT, Notice};
 use super::{Record, Telemetry};
 use log::Level;
@@ -97,6 +97,11 @@ impl Telemetry {
             }
         }
         (!words.is_empty()).then(|| words.join(" "))
+    }
+
+    /// Whether each of [`FAULT_WORDS`] is active.
+    pub fn fault_flags(&self) -> [bool; FAULT_WORDS.len()] {
+        FAULT_WORDS.map(|word| CAUSES.into_iter().any(|one| one.word() == word && self.shared.faults.is_active(one)))
     }
 
     fn update_faults(&self, change: impl FnOnce(&mut Episodes, Instant) -> Option<Notice>) {

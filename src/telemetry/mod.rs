@@ -21,7 +21,7 @@ mod macros;
 mod output;
 mod record;
 
-pub use cause::Cause;
+pub use cause::{Cause, FAULT_WORDS};
 pub use episode::FAULT;
 pub use form::{json_line, text_line};
 pub use output::{LogFormat, LogSettings, LogTarget};

@@ -104,6 +104,9 @@ fn metrics_are_what_prometheus_reads() {
     assert!(judged > 3.0 && judged <= value("lineside_frames_total{fate=\"inspected\"}"));
     assert_eq!(value("lineside_stage_seconds_bucket{stage=\"judge\",le=\"+Inf\"}"), judged);
     assert!(value("lineside_stage_seconds_sum{stage=\"judge\"}") > 0.0 && value("lineside_score") <= 1.0);
+    // No broker is configured, and nothing is wrong.
+    assert_eq!(value("lineside_fault_active{fault=\"camera\"}"), 0.0);
+    assert_eq!((value("lineside_review_needed"), metrics.contains("mqtt_waiting")), (0.0, false));
     if !has("promtool", &["--version"]) {
         return;
     }

@@ -92,6 +92,11 @@ impl BrokerClient {
         self.shared.set_status(json_line(status, false));
     }
 
+    /// Records that the broker has not acknowledged; never waits.
+    pub fn waiting(&self) -> u64 {
+        self.shared.waiting()
+    }
+
     /// Sends what can be sent within [`FLUSH`]; the rest stays queued for the next run.
     pub fn stop(&self) {
         self.shared.stop(FLUSH);

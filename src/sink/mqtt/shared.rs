@@ -1,7 +1,7 @@
 //! What the sender thread shares with the threads that enqueue records.
 
 use super::spool::Spool;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ pub struct SharedState {
     state: Mutex<SenderState>,
     /// Not under the lock: whoever stops does not wait for a disk that hangs.
     stopping: AtomicBool,
+    /// Records in the queue, for whoever must not wait for the lock.
+    waiting: AtomicU64,
     changed: Condvar,
     /// The newest status that has not been published yet. Nobody does I/O under its lock.
     status: Mutex<Option<String>>,
@@ -28,13 +30,24 @@ struct SenderState {
 
 impl SharedState {
     pub fn new(spool: Spool) -> SharedState {
+        let waiting = AtomicU64::new(spool.left());
         let state = Mutex::new(SenderState { spool: Some(spool), done: false });
-        SharedState { state, stopping: AtomicBool::new(false), changed: Condvar::new(), status: Mutex::new(None) }
+        let (stopping, changed, status) = (AtomicBool::new(false), Condvar::new(), Mutex::new(None));
+        SharedState { state, stopping, waiting, changed, status }
     }
 
     /// Calls `work` with the queue; `None` once the run has ended.
     pub fn with_spool<T>(&self, work: impl FnOnce(&mut Spool) -> T) -> Option<T> {
-        self.lock().spool.as_mut().map(work)
+        let mut state = self.lock();
+        let spool = state.spool.as_mut()?;
+        let result = work(spool);
+        self.waiting.store(spool.left(), Relaxed);
+        Some(result)
+    }
+
+    /// Records that the broker has not acknowledged, as of the last change; never waits.
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Relaxed)
     }
 
     /// Replaces a status that has not been published yet.
@@ -139,6 +152,9 @@ mod tests {
             shared.take_status()
         });
         assert_eq!(status, Some(Some("status".into())));
+        assert_eq!(while_the_disk_hangs(&shared, || shared.waiting()), Some(0));
+        shared.with_spool(|spool| spool.push("record".into()).unwrap());
+        assert_eq!(shared.waiting(), 1);
     }
 
     #[test]
