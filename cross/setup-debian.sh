@@ -54,15 +54,21 @@ if [ "$(qemu_major || true)" = "" ] || [ "$(qemu_major)" -lt 8 ] || ! has_machin
     fi
 fi
 
-# The checker of Prometheus' text format; the package around it would also start a server.
-if ! command -v promtool >/dev/null; then
-    say "unpacking promtool from Debian's prometheus"
+# Prometheus with the checker of its text format and rules, and the checker of Alertmanager; the packages around them would also
+# start servers.
+unpack() {
+    local package=$1 unpacked
+    shift
+    if command -v "$@" >/dev/null && [ "$(command -v "$@" | wc -l)" = $# ]; then return; fi
+    say "unpacking $* from Debian's $package"
     if [ -z "$updated" ]; then "${as_root[@]}" apt-get update -q; updated=1; fi
     unpacked=$(mktemp -d)
-    (cd "$unpacked" && apt-get download -q prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool)
-    "${as_root[@]}" cp "$unpacked/usr/bin/promtool" /usr/local/bin/
+    (cd "$unpacked" && apt-get download -q "$package" && dpkg-deb --fsys-tarfile "$package"_*.deb | tar -x "${@/#/./usr/bin/}")
+    (cd "$unpacked/usr/bin" && "${as_root[@]}" cp "$@" /usr/local/bin/)
     rm -r "$unpacked"
-fi
+}
+unpack prometheus prometheus promtool
+unpack prometheus-alertmanager amtool
 
 std="$(rustc --print sysroot)/lib/rustlib/$target/lib"
 if [ ! -d "$std" ]; then
