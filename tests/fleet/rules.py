@@ -40,6 +40,10 @@ def test_the_configuration_of_alertmanager_is_valid_and_names_alerts_that_exist(
     needs("amtool")
     path = FLEET / "alertmanager/alertmanager.yml"
     assert "SUCCESS" in run("amtool", "check-config", path)
+    for labels, receiver in ((["alertname=LinesideMonitoringAlive", "severity=none"], "dead-mans-switch"),
+                             (["alertname=LinesideVersionSkew", "severity=info"], "people"),
+                             (["alertname=LinesideFault", "severity=critical", "board=line-7"], "people")):
+        assert run("amtool", "config", "routes", "test", f"--config.file={path}", *labels).strip() == receiver, labels
     names = {rule["alert"] for rule in rules() if "alert" in rule}
     for rule in yaml.safe_load(path.read_text())["inhibit_rules"]:
         for matcher in rule["source_matchers"] + rule["target_matchers"]:
