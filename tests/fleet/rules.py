@@ -6,6 +6,9 @@ import yaml
 from common import FLEET, needs, run
 
 
+TESTS = sorted((FLEET / "prometheus").glob("*_test.yml"))
+
+
 def rules():
     return [rule for group in yaml.safe_load((FLEET / "prometheus/rules.yml").read_text())["groups"] for rule in group["rules"]]
 
@@ -19,11 +22,11 @@ def test_the_configuration_of_prometheus_is_valid(folder):
 
 def test_the_rules_do_what_their_tests_say(folder):
     needs("promtool")
-    run("promtool", "test", "rules", FLEET / "prometheus/rules_test.yml")
+    run("promtool", "test", "rules", *TESTS)
 
 
 def test_every_alert_says_what_to_do_and_is_tested_to_fire(folder):
-    tests = (FLEET / "prometheus/rules_test.yml").read_text()
+    tests = "".join(path.read_text() for path in TESTS)
     alerts = [rule for rule in rules() if "alert" in rule]
     assert len(alerts) > 20
     for alert in alerts:
@@ -43,7 +46,7 @@ def test_the_configuration_of_alertmanager_is_valid_and_names_alerts_that_exist(
     for labels, receiver in ((["alertname=LinesideMonitoringAlive", "severity=none"], "dead-mans-switch"),
                              (["alertname=LinesideVersionSkew", "severity=info"], "people"),
                              (["alertname=LinesideFault", "severity=critical", "board=line-7"], "people")):
-        assert run("amtool", "config", "routes", "test", f"--config.file={path}", *labels).strip() == receiver, labels
+        assert run("amtool", "config", "routes", "test", f"--config.file={path}", *labels).startswith(f"{receiver}\n"), labels
     names = {rule["alert"] for rule in rules() if "alert" in rule}
     for rule in yaml.safe_load(path.read_text())["inhibit_rules"]:
         for matcher in rule["source_matchers"] + rule["target_matchers"]:
