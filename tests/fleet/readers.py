@@ -24,8 +24,11 @@ def test_telegraf_reads_topics_and_fields_that_exist(folder):
     path = FLEET / "telegraf/telegraf.conf"
     text = path.read_text()
     config = tomllib.loads(text)
-    # The input that is commented out is valid, too.
-    tomllib.loads(re.sub(r"^#(?=( {2})*[\[a-z])", "", text, flags=re.M))
+    # The inputs that are commented out are valid, too.
+    more = tomllib.loads(re.sub(r"^#(?=( {2})*(\[|\w+ = ))", "", text, flags=re.M))["inputs"]
+    assert set(more) == {"mqtt_consumer", "tail", "execd"}
+    for name in more["execd"][0]["json_v2"][0]["object"][0]["included_keys"]:
+        assert name.startswith("LINESIDE_") and name[9:].lower() in fields() | {"record", "run"}, name
     read = {topic.split("/")[2] for one in config["inputs"]["mqtt_consumer"] for topic in one["topics"] if topic[0] != "$"}
     assert read == topics(), read ^ topics()
     for one in config["inputs"]["mqtt_consumer"]:
