@@ -218,6 +218,15 @@ def test_mistakes_are_refused_before_anything_is_changed(folder):
     same_name = small_package(folder / "again", "1.0-1")
     data = same_name.read_bytes().replace(b"a small package", b"another package")
     same_name.write_bytes(data)
-    refuse(1, "with other bytes", repository, "--key", key, same_name)
+    refuse(1, "with different bytes", repository, "--key", key, same_name)
+    # Two of one version in one call; a version that leads out of the pool; another architecture.
+    (folder / "twice").mkdir()
+    pair = [small_package(folder / "again", "3.0-1"), small_package(folder / "twice", "3.0-1")]
+    pair[1].write_bytes(pair[1].read_bytes().replace(b"a small package", b"another package"))
+    refuse(1, "with different bytes", repository, "--key", key, *pair)
+    refuse(1, "is not a package of lineside", repository, "--key", key, small_package(folder, "4", "i386"))
+    hostile = small_package(folder, "4.0.0.0.0-1")
+    hostile.write_bytes(hostile.read_bytes().replace(b"Version: 4.0.0.0.0-1", b"Version: 1/../../../2"))
+    refuse(1, "is no Debian package", repository, "--key", key, hostile)
     assert (repository / "dists/stable/InRelease").read_bytes() == before
     keys.end()
