@@ -16,8 +16,8 @@ use super::verdict_cost::VerdictCost;
 use crate::bundle::{self, Tolerance};
 use crate::config::Config;
 use crate::memory::{Bill, reset_peak};
-use crate::pipeline::{Inspection, LoadShedding, Pipeline};
-use crate::sink::{VerdictObserver, check_writable, mqtt};
+use crate::pipeline::{ChosenProduct, Commands, Inspection, LoadShedding, Pipeline};
+use crate::sink::{LastResult, VerdictObserver, check_writable, mqtt};
 use crate::task::Judge;
 use crate::task::anomaly::Baseline;
 use crate::telemetry::Telemetry;
@@ -62,6 +62,10 @@ pub struct LinePlan {
     pub baseline: Option<Baseline>,
     /// The broker's address and how to log in, where there is one.
     pub broker: Option<mqtt::BrokerSettings>,
+    /// What may be asked of the line while it runs.
+    pub commands: Arc<Commands>,
+    /// Its newest result.
+    pub last_result: Arc<LastResult>,
 }
 
 /// Reads the configuration; without one, the demo's.
@@ -117,6 +121,9 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
     let region = judges().find_map(Judge::region).map(ToString::to_string);
     let alignment = judges().find_map(Judge::aligner).map(ToString::to_string);
 
+    let commands = Arc::new(Commands::new(Vec::new(), ChosenProduct::Without, None, telemetry.clone()));
+    let (results, last_result) = LastResult::channel();
+
     Ok(LinePlan {
         source: source.describe(),
         command: program.map(|program| program.command.to_string()),
@@ -133,6 +140,8 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
         kernel: models.kernel,
         baseline: models.baseline,
         broker,
+        commands,
+        last_result,
         bill,
         pipeline: Pipeline {
             source,
@@ -145,6 +154,7 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
                 normal_every: *config.output.normal_every.get_ref(),
                 signals: signals.lines,
                 viewer: page.as_ref().map(|page| page.viewer() as Arc<dyn VerdictObserver>),
+                results: Some(results),
             },
             shedding: Arc::new(LoadShedding::new(*config.heat.every.get_ref() as u32)),
             frames: None,

@@ -6,7 +6,7 @@ use super::shadow::{Shadow, ShadowFate};
 use super::{LoadShedding, NewestFrame, Progress, Pulse, Report, Taken, VerdictTimes, WatchedThread};
 use crate::field::FrameStats;
 use crate::memory::seal_this_thread;
-use crate::sink::{Priority, Signal, VerdictObserver};
+use crate::sink::{NewResult, Priority, ResultKind, ResultPublisher, Signal, VerdictObserver};
 use crate::source::Frame;
 use crate::task::anomaly::ImageStats;
 use crate::task::super_resolution::{Enlarger, When, spot, whole};
@@ -41,6 +41,8 @@ pub struct Inspection {
     pub signals: Vec<Box<dyn Signal>>,
     /// Receives the newest frame and its verdict.
     pub viewer: Option<Arc<dyn VerdictObserver>>,
+    /// Where each frame's result goes; `None` where somebody else decides, as for parts.
+    pub results: Option<ResultPublisher>,
 }
 
 /// Frames of another size, and a bundle that was taught with that size.
@@ -85,6 +87,8 @@ pub(super) struct InspectionThread<'a> {
     last_defect: bool,
     /// Normal frames that were judged since one was kept.
     normals: u64,
+    /// Frames that were taken.
+    frames: u64,
 }
 
 /// Which inspector.
@@ -119,7 +123,7 @@ impl<'a> InspectionThread<'a> {
         report: Box<Report>,
         used: Receiver<Box<Report>>,
     ) -> InspectionThread<'a> {
-        let (judged, last, last_defect, normals) = (None, None, false, 0);
+        let (judged, last, last_defect, normals, frames) = (None, None, false, 0, 0);
         let spare = Vec::with_capacity(QUEUE);
         InspectionThread {
             inspection,
@@ -134,6 +138,7 @@ impl<'a> InspectionThread<'a> {
             last,
             last_defect,
             normals,
+            frames,
         }
     }
 
@@ -164,6 +169,7 @@ impl<'a> InspectionThread<'a> {
                 let (defect, now) = (report.verdict.defect, Instant::now());
                 self.inspection.signals.iter_mut().for_each(|signal| signal.verdict(defect, now));
             }
+            self.publish(&frame, &report, result.is_ok());
             report.name.clear();
             report.name.push_str(&frame.name);
             report.receipt = frame.receipt.take();
@@ -262,6 +268,18 @@ impl<'a> InspectionThread<'a> {
         report.bundle = Arc::clone(tasks.bundle());
         tasks.answers(&mut report.answers);
         Ok(fate)
+    }
+
+    /// Publishes the result of the frame, whose number in this run is its id.
+    fn publish(&mut self, frame: &Frame, report: &Report, is_judged: bool) {
+        self.frames += 1;
+        let Some(results) = &mut self.inspection.results else { return };
+        let (kind, score, severity) = match (is_judged, report.verdict.defect) {
+            (true, false) => (ResultKind::Ok, report.verdict.score, report.verdict.severity),
+            (true, true) => (ResultKind::Nok, report.verdict.score, report.verdict.severity),
+            (false, _) => (ResultKind::NoResult, 0.0, 0.0),
+        };
+        results.publish(NewResult { id: self.frames, kind, score, severity, product: None, wall: frame.wall });
     }
 
     /// The statistics of the frame that was judged.

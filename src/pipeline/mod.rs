@@ -6,6 +6,7 @@
 //! waits for it, and no verdict is lost.
 
 mod capture;
+mod commands;
 mod counts;
 mod inspection;
 mod load_shedding;
@@ -18,6 +19,7 @@ mod shadow;
 mod shutdown;
 mod writer;
 
+pub use commands::{ChosenProduct, CommandError, Commands, ProductKey, Selection};
 pub use counts::{Counts, Enlarging, Progress, Status, VerdictTimes};
 pub use inspection::{Enlargement, Inspection, Smaller};
 pub use load_shedding::LoadShedding;

@@ -1,4 +1,4 @@
-//! Where verdicts go: GPIO lines, records in `events.jsonl`, images beside it, and an MQTT broker.
+//! Where verdicts go: GPIO lines, records in `events.jsonl`, images beside it, an MQTT broker, and the newest result for whoever asks.
 //!
 //! A sink takes a verdict, so this room imports `task`; `task` knows no sink.
 
@@ -10,6 +10,8 @@ mod crash_tests;
 mod durable;
 mod events;
 mod image_store;
+mod last_result;
+mod latch;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
 #[cfg(not(feature = "mqtt"))]
@@ -30,6 +32,8 @@ pub use alarm::{ActiveLevel, AlarmLine, HeartbeatLine, Signal};
 pub use durable::{check_writable, write_png_durably};
 pub use events::{EventLog, record_files};
 pub use image_store::{ImageStore, NORMAL, Priority, StorageLimits, is_full};
+pub use last_result::{LastResult, NewResult, ResultCounts, ResultKind, ResultPublisher, ResultSnapshot};
+pub use latch::AlarmLatch;
 pub use observer::VerdictObserver;
 pub use previous::previous_run;
 pub use run_log::RunLog;

@@ -96,6 +96,7 @@ fn run(
             normal_every: 1,
             signals: vec![Box::new(alarm.clone())],
             viewer: None,
+            results: None,
             smaller: None,
         },
         frames,

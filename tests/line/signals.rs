@@ -72,6 +72,7 @@ fn lines_follow_every_verdict_and_are_first_to_know() {
             normal_every: 0,
             signals: vec![Box::new(diary.clone())],
             viewer: None,
+            results: None,
             smaller: None,
         },
         frames: None,

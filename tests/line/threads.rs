@@ -109,6 +109,7 @@ fn pipeline(faulty: Faulty) -> Pipeline {
             normal_every: 0,
             signals: vec![Box::new(faulty)],
             viewer: None,
+            results: None,
             smaller: None,
         },
         frames: None,

@@ -139,6 +139,7 @@ fn inspection_does_not_wait_for_stuck_viewers() {
             normal_every: 0,
             signals: Vec::new(),
             viewer: Some(Arc::clone(&observer) as Arc<dyn VerdictObserver>),
+            results: None,
             smaller: None,
         },
         frames: None,

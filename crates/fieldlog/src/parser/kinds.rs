@@ -1,7 +1,7 @@
 //! The kinds of records.
 
 /// Kinds of records (docs/field-log.md).
-const KINDS: [&str; 26] = [
+const KINDS: [&str; 27] = [
     "start",
     "goes_on",
     "status",
@@ -22,6 +22,7 @@ const KINDS: [&str; 26] = [
     "reload",
     "reload_refused",
     "bundle_reverted",
+    "command",
     "shadow",
     "shadow_refused",
     "torn_line_cut_off",
