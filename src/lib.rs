@@ -8,6 +8,7 @@
 //! | [`line`](mod@line) | the application: from a configuration to a running line |
 //! | [`config`] | the TOML file: types, defaults, validation |
 //! | [`service`] | systemd: notify, watchdog, reload |
+//! | [`modbus`] | what a PLC reads of a run by Modbus TCP, and what it may ask for |
 //! | [`status_page`] | what a browser and Prometheus see of a run |
 //! | [`pipeline`] | threads and queues: capture → newest-frame slot → inspection → bounded queue → writer |
 //! | [`field`] | what a running line measures: times, scores, brightness, drift; and `replay` of its records |
@@ -38,6 +39,7 @@ pub mod field;
 pub mod files;
 pub mod line;
 pub mod memory;
+pub mod modbus;
 pub mod pipeline;
 pub mod service;
 pub mod sink;

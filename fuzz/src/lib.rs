@@ -14,6 +14,7 @@
 //! | [`config`] | a configuration | an error is one line |
 //! | [`request`] | a request to the status page | where it comes in two parts, nothing changes; nobody gets in without the token |
 //! | [`log`] | logs of any form | no markup in the page, no control characters on the terminal |
+//! | [`modbus`] | requests of Modbus TCP | where they come in parts, nothing changes; nothing is written without the right to |
 //! | [`packet`] | a broker's packets | where they come in two parts, nothing changes |
 //! | [`tail`] | the end of a file of records | what is left is a beginning of what was there; a second repair changes nothing |
 
@@ -23,6 +24,7 @@ mod file;
 pub mod jpeg;
 pub mod log;
 pub mod manifest;
+pub mod modbus;
 pub mod model;
 mod mutate;
 pub mod packet;
@@ -57,6 +59,7 @@ pub const TARGETS: &[Target] = &[
     jpeg::TARGET,
     log::TARGET,
     manifest::TARGET,
+    modbus::TARGET,
     model::TARGET,
     packet::TARGET,
     picture::TARGET,

@@ -124,6 +124,42 @@ pub struct Edges {
     name: String,
 }
 
+/// The levels of several lines.
+pub struct InputLevels {
+    /// Each with its number on its chip, and its name for messages.
+    lines: Vec<(Request, u32, String)>,
+}
+
+impl InputLevels {
+    /// Opens lines as inputs; at most 16.
+    ///
+    /// # Errors
+    /// As [`open_output`].
+    pub fn open<'a>(addresses: impl Iterator<Item = LineAddress<'a>>) -> Result<InputLevels, GpioError> {
+        let open = |address: LineAddress| {
+            let (chip, number) = find(address)?;
+            let request =
+                Request::builder().with_consumer(CONSUMER).on_chip(&chip).with_line(number).as_input().request();
+            let request = request.map_err(|error| refused(&chip, number, &error))?;
+            Ok((request, number, format!("{} line {number}", chip.display())))
+        };
+        Ok(InputLevels { lines: addresses.map(open).collect::<Result<_, GpioError>>()? })
+    }
+
+    /// The levels as a number, that of the first line as the lowest bit; does not wait.
+    ///
+    /// # Errors
+    /// In one line, where a line is gone.
+    pub fn read(&self) -> Result<u16, String> {
+        let mut code = 0;
+        for (bit, (request, number, name)) in self.lines.iter().enumerate() {
+            let value = request.value(*number).map_err(|error| format!("{name}: {error}"))?;
+            code |= u16::from(value == Value::Active) << bit;
+        }
+        Ok(code)
+    }
+}
+
 /// Edges that are read at once.
 const EVENTS: usize = 16;
 /// 64-bit words of an event (`gpio_v2_line_event`).

@@ -5,6 +5,6 @@ pub mod heat;
 mod machine;
 mod permission;
 
-pub use gpio::{Edges, GpioChip, GpioError, GpioLine, LineAddress, LineName, gpio_chips, open_output};
+pub use gpio::{Edges, GpioChip, GpioError, GpioLine, InputLevels, LineAddress, LineName, gpio_chips, open_output};
 pub use machine::{Machine, machine};
 pub(crate) use permission::permission_advice;

@@ -1,7 +1,7 @@
 //! `lineside check`: everything that `run` needs, tried on this board, and the bill of its memory.
 
 use crate::escape::one_line;
-use crate::line::{Mode, check_page, configuration, plan};
+use crate::line::{Mode, check_modbus, check_page, configuration, plan};
 use crate::telemetry::Telemetry;
 use std::io::Write;
 use std::path::PathBuf;
@@ -24,6 +24,7 @@ pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<
     }
     let exposed = arguments.config.as_ref().and_then(|path| config.exposed_token(path));
     let page = check_page(&config)? + &exposed.map_or(String::new(), |problem| format!(" ({problem})"));
+    let modbus = check_modbus(&config)?;
     let budget = *config.budget.memory.get_ref();
     let broker = plan.broker.as_ref().map(ToString::to_string);
     if arguments.json {
@@ -33,8 +34,10 @@ pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<
             "lines": plan.lines,
             "heat": plan.heat,
             "status_page": page,
+            "modbus": modbus,
             "bundles": plan.bundles,
             "tasks": plan.tasks,
+            "products": plan.products,
             "region": plan.region,
             "alignment": plan.alignment,
             "tolerance": plan.tolerance,
@@ -58,8 +61,14 @@ pub fn run(arguments: &CheckArguments, telemetry: &Telemetry) -> anyhow::Result<
     }
     writeln!(out, "heat     {}", plan.heat)?;
     writeln!(out, "page     {}", one_line(&page))?;
+    if config.modbus.is_some() {
+        writeln!(out, "modbus   {}", one_line(&modbus))?;
+    }
     for bundle in &plan.bundles {
         writeln!(out, "bundle   {}", one_line(bundle))?;
+    }
+    for product in &plan.products {
+        writeln!(out, "product  {}", one_line(product))?;
     }
     for task in &plan.tasks {
         writeln!(out, "task     {}", one_line(task))?;

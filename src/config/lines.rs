@@ -23,6 +23,9 @@ pub struct AlarmConfig {
     /// Its state while nothing is inspected: before the first verdict and after the end.
     #[serde(default)]
     pub idle: Idle,
+    /// Whether it stays on after a defect until somebody acknowledges it.
+    #[serde(default)]
+    pub latch: bool,
 }
 
 /// The state of the alarm while nothing is inspected.

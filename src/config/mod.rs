@@ -7,9 +7,11 @@ mod folder;
 mod heat;
 mod lines;
 mod live;
+mod modbus;
 mod mqtt;
 mod presets;
 mod process;
+mod product;
 mod region;
 mod secrets;
 mod starter;
@@ -25,12 +27,14 @@ pub use folder::{FolderConfig, KeepOrMove};
 pub use heat::{HeatConfig, SmallerConfig};
 pub use lines::{AlarmConfig, HeartbeatConfig, Idle, TriggerConfig, TriggerEdge};
 pub use live::LiveFrames;
+pub use modbus::ModbusConfig;
 pub use mqtt::{MqttConfig, TlsConfig};
 pub use presets::{
     AutoFocus, FlipConfig, FocusConfig, GstreamerConfig, LibcameraConfig, RtspConfig, WhiteBalanceConfig,
     WhiteBalanceMode,
 };
 pub use process::{LumaRange, ProcessConfig, ProcessFormat};
+pub use product::{ProductConfig, ProductsConfig};
 pub use starter::{Starter, StarterCamera};
 pub use status_page::StatusPageConfig;
 pub use task::TaskConfig;
@@ -59,6 +63,12 @@ pub struct Config {
     /// Several tasks on one frame; `[anomaly]` is the short form of one.
     #[serde(default)]
     pub task: Vec<TaskConfig>,
+    /// Products, one of which is inspected at a time.
+    #[serde(default)]
+    pub product: Vec<ProductConfig>,
+    /// How one of them is chosen.
+    #[serde(default)]
+    pub products: ProductsConfig,
     /// Super-resolution of the spot.
     #[serde(default)]
     pub super_resolution: SuperResolutionConfig,
@@ -84,6 +94,8 @@ pub struct Config {
     pub status_page: Option<StatusPageConfig>,
     /// The broker that receives all records.
     pub mqtt: Option<MqttConfig>,
+    /// The server for PLCs.
+    pub modbus: Option<ModbusConfig>,
     /// How the source's frames are to be looked at; among the keys of the source.
     #[serde(skip)]
     pub view: ViewConfig,
@@ -351,6 +363,8 @@ impl Config {
             source: Source::Folder(FolderConfig::once(frames, 0.1)),
             anomaly: AnomalyConfig::default(),
             task: Vec::new(),
+            product: Vec::new(),
+            products: ProductsConfig::default(),
             super_resolution: SuperResolutionConfig::default(),
             output: OutputConfig::default(),
             engine: EngineConfig::default(),
@@ -361,6 +375,7 @@ impl Config {
             heat: HeatConfig::default(),
             status_page: None,
             mqtt: None,
+            modbus: None,
             view: ViewConfig::default(),
             origin: Origin::default(),
         }
@@ -420,11 +435,13 @@ impl Config {
                 check_bytes(keep_free, "output.keep_free", ByteSize::kib(64), ByteSize::pib(1))
             })
             .or_else(|| check_range(&self.output.normal_every, "output.normal_every", 0, 1_000_000_000))
+            .or_else(|| self.product_problem())
             .or_else(|| self.task_problem())
             .or_else(|| self.line_problem())
             .or_else(|| self.heat_problem())
             .or_else(|| self.page_problem())
             .or_else(|| self.mqtt.as_ref()?.problem())
+            .or_else(|| self.modbus_problem())
     }
 }
 

@@ -30,6 +30,9 @@ pub struct MqttConfig {
     /// The prefix of Home Assistant's discovery topics; empty: no discovery.
     #[serde(default = "homeassistant")]
     pub discovery: Spanned<String>,
+    /// Whether products are chosen and the alarm is acknowledged by messages on the topic `set`.
+    #[serde(default)]
+    pub commands: bool,
     /// Total size of the records that wait on the disk for the broker, in bytes; the oldest are dropped first.
     #[serde(default = "four_mebibytes")]
     pub spill: Spanned<ByteSize>,

@@ -1,13 +1,22 @@
 //! From a configuration to a broker: its files are read here, so that what is wrong with them names a line.
 
+#[cfg(feature = "mqtt")]
+use super::broker_commands::handler;
 use super::mode::Mode;
 use crate::config::Config;
 use crate::memory::Bill;
+use crate::pipeline::Commands;
 use crate::sink::mqtt::BrokerSettings;
+use std::sync::Arc;
 
 /// The settings of the broker, where there is one, and its place on the bill. A check tries to log in.
 #[cfg(feature = "mqtt")]
-pub(super) fn broker(config: &Config, mode: Mode, bill: &mut Bill) -> anyhow::Result<Option<BrokerSettings>> {
+pub(super) fn broker(
+    config: &Config,
+    mode: Mode,
+    commands: &Arc<Commands>,
+    bill: &mut Bill,
+) -> anyhow::Result<Option<BrokerSettings>> {
     use crate::board::machine;
     use crate::sink::mqtt;
 
@@ -32,6 +41,7 @@ pub(super) fn broker(config: &Config, mode: Mode, bill: &mut Bill) -> anyhow::Re
         password: config.broker_password()?,
         keep_alive: section.keep_alive(),
         discovery: Some(section.discovery.get_ref().clone()).filter(|prefix| !prefix.is_empty()),
+        commands: section.commands.then(|| handler(commands)),
         tls: tls.transpose()?,
         machine: machine.host,
         board: machine.board,
@@ -47,6 +57,6 @@ pub(super) fn broker(config: &Config, mode: Mode, bill: &mut Bill) -> anyhow::Re
 
 /// None: a configuration that names one was refused.
 #[cfg(not(feature = "mqtt"))]
-pub(super) fn broker(_: &Config, _: Mode, _: &mut Bill) -> anyhow::Result<Option<BrokerSettings>> {
+pub(super) fn broker(_: &Config, _: Mode, _: &Arc<Commands>, _: &mut Bill) -> anyhow::Result<Option<BrokerSettings>> {
     Ok(None)
 }

@@ -10,6 +10,8 @@
 
 mod bill;
 mod broker;
+#[cfg(feature = "mqtt")]
+mod broker_commands;
 mod bundles;
 mod camera;
 mod clock;
@@ -17,11 +19,15 @@ mod console;
 mod enlarging;
 mod first_picture;
 mod heat;
+mod modbus;
 mod mode;
 mod models;
 mod page;
 mod plan;
 mod process;
+mod product_lines;
+mod product_memory;
+mod products;
 mod records;
 mod region;
 mod run;
@@ -39,6 +45,7 @@ mod verdict_cost;
 mod writer;
 
 pub use enlarging::EnlargingPlan;
+pub use modbus::check_modbus;
 pub use mode::Mode;
 pub use page::check_page;
 pub use plan::{LinePlan, configuration, plan};

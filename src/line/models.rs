@@ -4,7 +4,8 @@ use super::bill;
 use super::enlarging::EnlargingPlan;
 use super::first_picture::first_picture;
 use super::mode::Mode;
-use super::region::check_region;
+use super::products;
+use super::region::{check_product_region, check_region};
 use super::tasks::{check_condition, describe, require_one_size, wanted};
 use super::trial_picture::trial_picture;
 use super::verdict_cost::VerdictCost;
@@ -63,7 +64,11 @@ pub(super) fn load(
     let mut names = Vec::new();
     let (mut tasks, mut bundles) = (Vec::new(), Vec::new());
     for (at, wanted) in wanted(config).into_iter().enumerate() {
-        let bundle = find(wanted.bundle)?;
+        let product = products::first(config).map(|(_, product)| product);
+        let bundle = match product {
+            Some(product) => products::tested(find, product)?,
+            None => find(wanted.bundle)?,
+        };
         // In the size of the frames, so that what depends on it is made now and not while the line runs.
         let judge = load_judge(config, &bundle, wanted.threshold, source.frame_size(), workspace, bill)?;
         if let Some(size) = source.frame_size() {
@@ -73,7 +78,9 @@ pub(super) fn load(
         {
             require_taught_size(&bundle, &judge, size, &format!("{file}: "))?;
         }
-        if config.task.is_empty() {
+        if let Some(product) = product {
+            check_product_region(config, product, &bundle, &judge)?;
+        } else if config.task.is_empty() {
             check_region(config, &bundle, &judge)?;
         }
         check_condition(config, at, wanted.condition.as_ref(), &tasks)?;
@@ -86,7 +93,8 @@ pub(super) fn load(
     let mut tasks = Tasks::new(first, tasks.collect());
     require_one_size(&tasks, &bundles)?;
     let described = if tasks.count() > 1 { describe(&tasks, &names) } else { Vec::new() };
-    let baseline = Baseline::of(bundle)?;
+    // Scores of several products have no common baseline.
+    let baseline = if config.product.len() > 1 { None } else { Baseline::of(bundle)? };
     let kernel = tasks.plans().next().map_or("", Plan::kernel);
     let threads = config.anomaly_threads();
     let measure = || VerdictCost::measure(&mut tasks, source.frame_size(), threads);
@@ -153,7 +161,7 @@ impl Models {
 }
 
 /// Loads a bundle that judges frames of a size, where that is known, judges one, and puts it on the bill.
-fn load_judge(
+pub(super) fn load_judge(
     config: &Config,
     bundle: &Bundle,
     threshold: Option<f64>,
@@ -177,7 +185,12 @@ fn load_judge(
 }
 
 /// Refuses frames of a size that a bundle was not taught with; `origin` says which frames.
-fn require_taught_size(bundle: &Bundle, judge: &Judge, size: (usize, usize), origin: &str) -> anyhow::Result<()> {
+pub(super) fn require_taught_size(
+    bundle: &Bundle,
+    judge: &Judge,
+    size: (usize, usize),
+    origin: &str,
+) -> anyhow::Result<()> {
     let result = judge.require_taught_size(size);
     Ok(result.map_err(|problem| bundle.blame("bundle.toml", format!("{origin}{problem}")))?)
 }

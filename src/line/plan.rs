@@ -5,10 +5,13 @@ use super::broker::broker;
 use super::bundles;
 use super::enlarging::EnlargingPlan;
 use super::heat;
+use super::modbus;
 use super::mode::Mode;
 use super::models;
 use super::page::{self, PagePlan};
 use super::process::program_plan;
+use super::product_lines::ProductLines;
+use super::products;
 use super::shadow;
 use super::signals::{open_signals, triggered};
 use super::source::open_source;
@@ -16,8 +19,9 @@ use super::verdict_cost::VerdictCost;
 use crate::bundle::{self, Tolerance};
 use crate::config::Config;
 use crate::memory::{Bill, reset_peak};
-use crate::pipeline::{ChosenProduct, Commands, Inspection, LoadShedding, Pipeline};
-use crate::sink::{LastResult, VerdictObserver, check_writable, mqtt};
+use crate::modbus::ModbusSettings;
+use crate::pipeline::{Commands, Inspection, LoadShedding, Pipeline};
+use crate::sink::{AlarmLatch, LastResult, VerdictObserver, check_writable, mqtt};
 use crate::task::Judge;
 use crate::task::anomaly::Baseline;
 use crate::telemetry::Telemetry;
@@ -62,8 +66,16 @@ pub struct LinePlan {
     pub baseline: Option<Baseline>,
     /// The broker's address and how to log in, where there is one.
     pub broker: Option<mqtt::BrokerSettings>,
+    /// Where PLCs are served, where they are.
+    pub modbus: Option<ModbusSettings>,
     /// What may be asked of the line while it runs.
     pub commands: Arc<Commands>,
+    /// Describe the products.
+    pub products: Vec<String>,
+    /// By product: whether it is loaded, so that a switch takes no time.
+    pub loaded: Vec<bool>,
+    /// The lines that choose one.
+    pub product_lines: Option<ProductLines>,
     /// Its newest result.
     pub last_result: Arc<LastResult>,
 }
@@ -86,7 +98,10 @@ pub fn configuration(path: Option<&Path>) -> anyhow::Result<Config> {
 pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Result<LinePlan> {
     reset_peak();
     let mut source = triggered(config, open_source(config, mode, telemetry)?, telemetry)?;
-    let signals = open_signals(config, telemetry)?;
+    let product_lines = ProductLines::open(config)?;
+    let latch = config.alarm.as_ref().filter(|alarm| alarm.latch).map(|_| Arc::<AlarmLatch>::default());
+    let signals = open_signals(config, latch.as_ref(), telemetry)?;
+    let commands = products::commands(config, latch, telemetry);
     let pixels = source.max_pixels() as u64;
     let mut bill = Bill::default();
     bill::add_program(&mut bill);
@@ -97,7 +112,6 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
         models.bundles.push(bundle);
         shadow
     });
-    bill::add_workspace(&mut bill, &workspace);
     if mode == Mode::Check {
         check_output(config, bill::evidence_bytes(pixels, models.enlarged))?;
     }
@@ -106,9 +120,13 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
     if let Some(program) = &program {
         bill::add_program_source(&mut bill, program.mode);
     }
-    let broker = broker(config, mode, &mut bill)?;
+    let broker = broker(config, mode, &commands, &mut bill)?;
+    let modbus = modbus::plan(config, &mut bill);
     bill::add_stacks(&mut bill);
     let page = page::plan(config, source.as_ref(), &mut bill)?;
+    let others = products::load_others(config, mode, source.as_ref(), &find, &workspace, &commands, &mut bill)?;
+    models.bundles.extend(others.bundles);
+    bill::add_workspace(&mut bill, &workspace);
     bill::add_loading(&mut bill);
     let budget = config.budget.memory.get_ref().as_u64();
     bill.check(budget).map_err(|error| match config.budget.memory.span() {
@@ -121,7 +139,6 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
     let region = judges().find_map(Judge::region).map(ToString::to_string);
     let alignment = judges().find_map(Judge::aligner).map(ToString::to_string);
 
-    let commands = Arc::new(Commands::new(Vec::new(), ChosenProduct::Without, None, telemetry.clone()));
     let (results, last_result) = LastResult::channel();
 
     Ok(LinePlan {
@@ -140,13 +157,18 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
         kernel: models.kernel,
         baseline: models.baseline,
         broker,
+        modbus,
         commands,
+        products: others.described,
+        loaded: others.loaded,
+        product_lines,
         last_result,
         bill,
         pipeline: Pipeline {
             source,
             inspection: Inspection {
                 tasks: models.tasks,
+                products: others.switch,
                 smaller: models.smaller,
                 enlargement: models.enlargement,
                 shadow,

@@ -8,7 +8,7 @@ use crate::bundle::sha256;
 use crate::config::Config;
 use crate::field::{DriftMonitor, Interval, Stage};
 use crate::memory::{peak_resident_bytes, resident_bytes, sealed_allocations};
-use crate::pipeline::{Report, RunEnd, ShadowVerdict, Status};
+use crate::pipeline::{ChosenProduct, Commands, Report, RunEnd, ShadowVerdict, Status};
 use crate::task::anomaly::Region;
 use crate::task::{Recognition, TaskAnswer};
 use crate::telemetry::{Record, Telemetry, Value};
@@ -33,6 +33,7 @@ pub fn start(
         .with("config", path.map_or("demo".into(), |path| path.display().to_string()))
         .with("bundles", plan.bundles.join("; "))
         .with("threshold", plan.pipeline.inspection.tasks.first().threshold())
+        .with_known("product", product(&plan.commands))
         .with("output", plan.output.display().to_string())
         .with("budget_bytes", config.budget.memory.get_ref().as_u64())
         .with("bill_bytes", plan.bill.total())
@@ -46,6 +47,14 @@ pub fn start(
         .with_known("boot", machine.boot.as_deref())
         .with("pid", u64::from(std::process::id()))
         .with("previous", previous)
+}
+
+/// The name of the product that frames are judged as; `None` where the line has none.
+pub fn product(commands: &Commands) -> Option<&str> {
+    match commands.active() {
+        ChosenProduct::Without => None,
+        other => Some(commands.key(other).map_or("unknown", |key| key.name.as_str())),
+    }
 }
 
 /// The totals of the run, and what happened in `interval`.
@@ -148,6 +157,7 @@ fn judged(telemetry: &Telemetry, kind: &'static str, report: &Report) -> Record 
         .with_known("class", recognition.map(Recognition::word))
         .with_known("classes", recognition.map(Recognition::to_string))
         .with_known("tasks", answers(&report.answers))
+        .with_known("product", report.product.as_deref())
         .with("bundle", &*report.bundle)
         .with("pixels_sha256", sha256(report.frame.data()))
         .with("verdict_sha256", verdict.fingerprint())

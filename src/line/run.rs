@@ -2,14 +2,18 @@
 
 use super::bundles;
 use super::console::{Console, Tone};
+use super::modbus::PlcWatch;
 use super::mode::Mode;
 use super::plan::{LinePlan, configuration, plan};
+use super::product_memory::{ProductMemory, remembered};
+use super::products::ProductWatch;
 use super::records;
 use super::service::LineService;
-use super::supervisor::Supervisor;
+use super::supervisor::{NextRun, Supervisor};
 use super::writer::{Printing, Writer};
 use crate::config::Config;
-use crate::pipeline::{FAILED, NOT_STARTED, RunEnd, Shutdown, Status};
+use crate::modbus::ModbusServer;
+use crate::pipeline::{ChosenProduct, FAILED, NOT_STARTED, RunEnd, Shutdown, Status};
 use crate::service::{Feeder, Reload};
 use crate::sink::mqtt::{self, BrokerClient};
 use crate::sink::{ImageStore, RunLog, StorageLimits, previous_run};
@@ -56,8 +60,10 @@ pub struct RunOutcome {
 
 /// [`RunEnd::reason`] where the version that judged goes back by itself.
 const FAILED_TRIAL: &str = "a bundle on trial found too many defects";
-/// [`RunEnd::reason`] where the status page or the broker's queue could not be started.
-const CANNOT_START: &str = "the status page or the broker's queue cannot be started";
+/// [`RunEnd::reason`] where a product was asked for that was not loaded.
+const OTHER_PRODUCT: &str = "another product";
+/// [`RunEnd::reason`] where the status page, the Modbus server or the broker's queue could not be started.
+const CANNOT_START: &str = "the status page, the Modbus server or the broker's queue cannot be started";
 
 /// Runs a line until its source ends or a stop is asked for. A reload ends a run and begins the next with the new
 /// configuration, or with the old one where the new one is refused.
@@ -71,6 +77,7 @@ pub fn run(line: Line) -> anyhow::Result<RunOutcome> {
     let mut service = LineService::new(reload, path, telemetry.clone(), Arc::clone(&console));
     let mut config = configuration(path)?;
     let mut kept = service.begin_run();
+    remember(&mut config, &telemetry);
     let mut ready = plan(&config, Mode::Run, &telemetry)?;
     let exposed = |path| [config.exposed_token(path), config.exposed_password(path)];
     for problem in path.map(exposed).into_iter().flatten().flatten() {
@@ -98,10 +105,28 @@ pub fn run(line: Line) -> anyhow::Result<RunOutcome> {
         if let Some((home, why)) = service.failed_trial.take() {
             bundles::go_back(&home, &why, &telemetry);
         }
-        (config, ready) = match plan(&next, Mode::Run, &telemetry) {
-            Ok(ready) => (next, ready),
+        let mut next = match next {
+            NextRun::Configuration(next) => Some(*next),
+            NextRun::OtherProduct => None,
+        };
+        // What was asked for last, also while the run ended, holds for the next one.
+        if let Some(product) = &ended.product {
+            next.as_mut().unwrap_or(&mut config).start_with(product.as_deref());
+        }
+        (config, ready) = match plan(next.as_ref().unwrap_or(&config), Mode::Run, &telemetry) {
+            Ok(ready) => {
+                service.report_product(ended.product.flatten().as_deref());
+                (next.unwrap_or(config), ready)
+            }
             Err(error) => {
                 service.refuse_reload(&error);
+                service.loading_product = None;
+                match (&next, &ended.product) {
+                    (Some(_), Some(product)) => config.start_with(product.as_deref()),
+                    // Of this product nothing can be judged; those that are before the camera now must not be taken for good.
+                    (None, _) => config.start_with(None),
+                    (Some(_), None) => {}
+                }
                 let again = "the configuration in use until now does not start any more either";
                 let ready = plan(&config, Mode::Run, &telemetry).context(again)?;
                 (config, ready)
@@ -113,8 +138,25 @@ pub fn run(line: Line) -> anyhow::Result<RunOutcome> {
 /// How one run ended, and what comes after it.
 struct Ended {
     outcome: RunOutcome,
-    /// The configuration of the next run, where there is one.
-    next: Option<Config>,
+    /// The next run, where there is one.
+    next: Option<NextRun>,
+    /// The name of the product that was asked for last, `None` for an unknown one; where the line has products.
+    product: Option<Option<String>>,
+}
+
+/// Starts with the product that was chosen last, where that is asked for.
+fn remember(config: &mut Config, telemetry: &Telemetry) {
+    if !config.products.remember || config.product.is_empty() {
+        return;
+    }
+    match remembered(config.output.folder.get_ref()) {
+        Ok(Some(name)) => config.start_with(name.as_deref()),
+        Ok(None) => {}
+        Err(problem) => {
+            telemetry.report_once("product", &problem);
+            config.start_with(None);
+        }
+    }
 }
 
 impl LineService<'_> {
@@ -133,6 +175,11 @@ impl LineService<'_> {
         let previous = previous_run(&output, self.machine.boot.as_deref());
         let start = records::start(&telemetry, config, self.path, &ready, &self.machine, previous);
         let LinePlan { pipeline, enlarging, baseline, broker, page, source, bundles, bill, .. } = ready;
+        let (modbus, commands, last_result) = (ready.modbus, ready.commands, ready.last_result);
+        if self.is_latched {
+            commands.restore_latch();
+        }
+        let products = ProductWatch::new(Arc::clone(&commands), ready.loaded, ready.product_lines);
         // What is in the records is in the broker's queue: each goes there first.
         let broker = broker.map(|settings| self.start_broker(config, settings, &output)).transpose();
         let queue = broker.as_ref().ok().cloned().flatten();
@@ -155,9 +202,11 @@ impl LineService<'_> {
         };
         let started = broker.and_then(|broker| {
             let page = page.map(|page| page.serve(facts, output.clone(), &telemetry)).transpose();
-            Ok((page.context("cannot start the status page")?, broker))
+            let serve = |settings| ModbusServer::start(settings, last_result, Arc::clone(&commands), telemetry.clone());
+            let modbus = modbus.map(serve).transpose().context("cannot start the Modbus server")?;
+            Ok((page.context("cannot start the status page")?, modbus.map(PlcWatch::new), broker))
         });
-        let (page, broker) = match started {
+        let (page, modbus, broker) = match started {
             Ok(started) => started,
             Err(error) => {
                 let reason = if threads::is_not_started(&error) { NOT_STARTED } else { CANNOT_START };
@@ -186,12 +235,16 @@ impl LineService<'_> {
         let scale = enlargement.map_or(1, |enlargement| enlargement.enlarger.scale());
         let patient = (!pipeline.source.is_live()).then(|| shutdown.clone());
         let printing = Printing { console: Arc::clone(&self.console), patient };
+        let is_remembered = config.products.remember && !config.product.is_empty();
+        let memory = is_remembered.then(|| ProductMemory::new(&output, Arc::clone(&commands)));
         let writer = Writer::new(events, kept, broker.clone(), images, scale, printing, telemetry.clone());
+        let writer = writer.remembering(memory);
         self.manager.ready();
         drop(feeder);
         let shedding = Arc::clone(&pipeline.shedding);
         let unprinted = self.console.dropped();
-        let mut supervisor = Supervisor::new(config, self, shedding, baseline.as_ref(), page, broker.clone());
+        let mut supervisor =
+            Supervisor::new(config, self, shedding, baseline.as_ref(), page, (modbus, products), broker.clone());
         let (mut ending, mut writer) = pipeline.run(shutdown, writer, &mut supervisor);
         let end = supervisor.end(&ending.status);
         if let Some(failure) = end.failure {
@@ -199,7 +252,11 @@ impl LineService<'_> {
         }
         let mut next = end.next.filter(|_| ending.failure.is_none());
         if next.is_some() {
-            ending.reason = if self.failed_trial.is_some() { FAILED_TRIAL } else { "a new configuration" };
+            ending.reason = match &next {
+                _ if self.failed_trial.is_some() => FAILED_TRIAL,
+                Some(NextRun::OtherProduct) => OTHER_PRODUCT,
+                _ => "a new configuration",
+            };
         }
         if let Some(writer) = &mut writer {
             writer.write_kept();
@@ -222,7 +279,18 @@ impl LineService<'_> {
         }
         telemetry.log(stop);
         let unwritten = writer.map_or(0, |writer| writer.unwritten);
-        Ok(Ended { outcome: RunOutcome { ending, unwritten, output }, next })
+        self.is_latched = commands.latched() == Some(true);
+        let wanted = commands.wanted();
+        let product = (wanted != ChosenProduct::Without).then(|| commands.key(wanted).map(|key| key.name.clone()));
+        Ok(Ended { outcome: RunOutcome { ending, unwritten, output }, next, product })
+    }
+
+    /// Reports how long it took to load a product that was asked for.
+    fn report_product(&mut self, name: Option<&str>) {
+        if let Some(begun) = self.loading_product.take() {
+            let record = self.telemetry.info("product_loaded").with_known("product", name);
+            self.telemetry.log_and_persist(record.with("seconds", begun.elapsed().as_secs_f64()));
+        }
     }
 
     /// Starts the broker's thread; records that it cannot send wait beside the results.

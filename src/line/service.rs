@@ -9,6 +9,7 @@ use crate::telemetry::{Record, Telemetry};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::time::Instant;
 
 /// A line between its start and its end, over all runs.
 pub(super) struct LineService<'a> {
@@ -23,6 +24,10 @@ pub(super) struct LineService<'a> {
     pub(super) console: Arc<Console>,
     /// An installed version that did not stand its trial in the last run, and why: the next run begins with the one before it.
     pub(super) failed_trial: Option<(Home, String)>,
+    /// Since when a product is being loaded that the last run did not have.
+    pub(super) loading_product: Option<Instant>,
+    /// Whether the alarm waited to be acknowledged when the last run ended.
+    pub(super) is_latched: bool,
 }
 
 impl<'a> LineService<'a> {
@@ -33,7 +38,19 @@ impl<'a> LineService<'a> {
         console: Arc<Console>,
     ) -> LineService<'a> {
         let (machine, manager) = (machine(), ServiceManager::new());
-        LineService { machine, manager, reload, path, telemetry, broker: None, console, failed_trial: None }
+        let (broker, failed_trial, loading_product) = (None, None, None);
+        LineService {
+            machine,
+            manager,
+            reload,
+            path,
+            telemetry,
+            broker,
+            console,
+            failed_trial,
+            loading_product,
+            is_latched: false,
+        }
     }
 
     /// From now on records and faults belong to a new run; its records wait in the queue until its file is open.

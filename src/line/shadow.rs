@@ -3,7 +3,7 @@
 use super::bill;
 use super::bundles;
 use super::models::Floats;
-use super::tasks::wanted;
+use super::tasks::only_task;
 use super::trial_picture::trial_picture;
 use crate::bundle::{self, Bundle, Home};
 use crate::config::Config;
@@ -26,8 +26,8 @@ pub(super) fn load(
     telemetry: &Telemetry,
     bill: &mut Bill,
 ) -> Option<(Shadow, String)> {
-    // Of several tasks on a frame the worst decides; the shadow of one cannot be compared with that.
-    let [task] = &wanted(config)[..] else { return None };
+    // Of several tasks on a frame the worst decides; the shadow of one cannot be compared with that, nor with another product.
+    let task = only_task(config)?;
     let home = Home::open(&bundle::locate(task.bundle).ok()?).ok().flatten()?;
     let version = home.state().shadow.clone()?;
     match try_load(config, task.threshold, (&home, &version), size, workspace, bill) {

@@ -2,9 +2,10 @@
 
 use crate::board::{Edges, GpioError, open_output};
 use crate::config::{self, Config};
-use crate::sink::{ActiveLevel, AlarmLine, HeartbeatLine, Signal};
+use crate::sink::{ActiveLevel, AlarmLatch, AlarmLine, HeartbeatLine, Signal};
 use crate::source::{FrameSource, TriggeredSource};
 use crate::telemetry::Telemetry;
+use std::sync::Arc;
 use std::time::Duration;
 use toml::Spanned;
 
@@ -31,16 +32,23 @@ pub(super) struct Signals {
     pub(super) described: Vec<String>,
 }
 
-/// Opens the output lines that follow the verdicts.
-pub(super) fn open_signals(config: &Config, telemetry: &Telemetry) -> anyhow::Result<Signals> {
+/// Opens the output lines that follow the verdicts; `latch`: keeps the alarm on until it is acknowledged.
+pub(super) fn open_signals(
+    config: &Config,
+    latch: Option<&Arc<AlarmLatch>>,
+    telemetry: &Telemetry,
+) -> anyhow::Result<Signals> {
     let mut signals = Signals::default();
     if let Some(alarm) = &config.alarm {
         let safe = alarm.idle == config::Idle::On;
         let pin = open_output(alarm.address(), alarm.active.level(safe));
         let pin = pin.map_err(|error| blame(config, &alarm.line, error))?;
         let hold = Duration::from_secs_f64(alarm.hold_ms.get_ref() / 1e3);
-        signals.lines.push(Box::new(AlarmLine::new(pin, alarm.active, hold, safe, telemetry.clone())));
-        signals.described.push(format!("alarm    {}, held for {} ms", alarm.address(), alarm.hold_ms.get_ref()));
+        let line = AlarmLine::new(pin, alarm.active, hold, safe, telemetry.clone());
+        signals.lines.push(Box::new(line.latched_by(latch.cloned())));
+        let until = if latch.is_some() { " and until it is acknowledged" } else { "" };
+        let held = alarm.hold_ms.get_ref();
+        signals.described.push(format!("alarm    {}, held for {held} ms{until}", alarm.address()));
     }
     if let Some(heartbeat) = &config.heartbeat {
         let pin = open_output(heartbeat.address(), ActiveLevel::High.level(false));
@@ -51,7 +59,8 @@ pub(super) fn open_signals(config: &Config, telemetry: &Telemetry) -> anyhow::Re
     Ok(signals)
 }
 
-fn blame<T>(config: &Config, value: &Spanned<T>, error: GpioError) -> anyhow::Error {
+/// An error about a line, with where the configuration names it.
+pub(super) fn blame<T>(config: &Config, value: &Spanned<T>, error: GpioError) -> anyhow::Error {
     let placed = config.error_at(value, &error);
     if error.permanent { placed.into() } else { anyhow::Error::msg(placed.to_string()) }
 }

@@ -3,7 +3,9 @@
 use super::clock::ClockWatcher;
 use super::console::CONSOLE_THREAD;
 use super::heat::HeatWatcher;
+use super::modbus::PlcWatch;
 use super::plan::configuration;
+use super::products::ProductWatch;
 use super::records;
 use super::service::LineService;
 use super::trial::TrialWatch;
@@ -25,8 +27,8 @@ const KEPT_STATUS: u64 = 60;
 /// Reports a run to the service manager and in records, and takes a new configuration when asked to.
 pub(super) struct Supervisor<'a, 'b> {
     service: &'a mut LineService<'b>,
-    /// The configuration of the next run.
-    next: Option<Config>,
+    /// The next run.
+    next: Option<NextRun>,
     stopping: bool,
     /// Why the run must end, where a thread of the page or of the broker failed.
     failure: Option<String>,
@@ -47,16 +49,26 @@ pub(super) struct Supervisor<'a, 'b> {
     stuck: (u64, Instant),
     /// Served as long as the run lasts.
     page: Option<StatusServer>,
+    modbus: Option<PlcWatch>,
+    products: ProductWatch,
     broker: Option<Arc<BrokerClient>>,
     /// The version that judges, while it is on trial.
     trial: Option<TrialWatch>,
     telemetry: Telemetry,
 }
 
+/// What comes after a run that was not asked to be the last.
+pub(super) enum NextRun {
+    /// One with another configuration.
+    Configuration(Box<Config>),
+    /// One with the same configuration, for a product that is not loaded in this one.
+    OtherProduct,
+}
+
 /// What a supervisor leaves at the end of a run.
 pub(super) struct SupervisionEnd {
-    /// The configuration of the next run, where there is one.
-    pub(super) next: Option<Config>,
+    /// The next run, where there is one.
+    pub(super) next: Option<NextRun>,
     pub(super) uptime: Duration,
     /// The status since the last one that was kept.
     pub(super) last_status: Option<Record>,
@@ -71,6 +83,7 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         shedding: Arc<LoadShedding>,
         baseline: Option<&Baseline>,
         page: Option<StatusServer>,
+        (modbus, products): (Option<PlcWatch>, ProductWatch),
         broker: Option<Arc<BrokerClient>>,
     ) -> Supervisor<'a, 'b> {
         let (telemetry, unprinted) = (service.telemetry.clone(), service.console.dropped());
@@ -91,15 +104,17 @@ impl<'a, 'b> Supervisor<'a, 'b> {
             unprinted,
             stuck: (0, Instant::now()),
             page,
+            modbus,
+            products,
             broker,
             trial: TrialWatch::find(config),
             telemetry,
         }
     }
 
-    /// Ends the status page and sums up.
+    /// Ends the status page and the Modbus server, and sums up.
     pub(super) fn end(mut self, status: &Status) -> SupervisionEnd {
-        self.page = None;
+        (self.page, self.modbus) = (None, None);
         let uptime = self.begun.elapsed();
         let last_status = (self.ten_minutes.seconds > 0.0).then(|| self.record_of(status, &self.ten_minutes));
         SupervisionEnd { next: self.next, uptime, last_status, failure: self.failure }
@@ -107,6 +122,7 @@ impl<'a, 'b> Supervisor<'a, 'b> {
 
     fn record_of(&self, status: &Status, interval: &Interval) -> Record {
         records::status(&self.telemetry, status, interval, self.begun.elapsed(), &self.drift, &self.heat)
+            .with_known("product", records::product(self.products.commands()))
     }
 
     /// Lines of the log that cannot be written can only be reported in `events.jsonl`.
@@ -159,10 +175,11 @@ impl<'a, 'b> Supervisor<'a, 'b> {
             return;
         }
         let page = self.page.as_ref().is_some_and(StatusServer::has_failed).then_some(STATUS_PAGE_THREAD);
+        let modbus = || self.modbus.as_ref().and_then(PlcWatch::failed_thread);
         let broker = || self.broker.as_ref().is_some_and(|broker| broker.has_failed()).then_some("mqtt");
         let console = || self.service.console.has_failed().then_some(CONSOLE_THREAD);
         let log = || self.telemetry.has_log_failed().then_some(LOG_THREAD);
-        if let Some(name) = page.or_else(broker).or_else(console).or_else(log) {
+        if let Some(name) = page.or_else(modbus).or_else(broker).or_else(console).or_else(log) {
             self.failure = Some(threads::describe_failure(name));
             shutdown.ask();
         }
@@ -178,10 +195,19 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         match configuration(self.service.path) {
             Ok(next) => {
                 self.service.failed_trial = Some((home, why));
-                self.next = Some(next);
+                self.next = Some(NextRun::Configuration(Box::new(next)));
                 shutdown.ask();
             }
             Err(error) => self.service.refuse_reload(&error.context(why)),
+        }
+    }
+
+    /// Ends the run where a product is asked for that is not loaded; the next run begins with it.
+    fn check_product(&mut self, shutdown: &Shutdown) {
+        if !shutdown.is_asked() && self.products.missing().is_some() {
+            self.service.loading_product = Some(Instant::now());
+            self.next = Some(NextRun::OtherProduct);
+            shutdown.ask();
         }
     }
 
@@ -198,7 +224,7 @@ impl<'a, 'b> Supervisor<'a, 'b> {
             Ok(next) => {
                 let name = path.map_or("", |path| path.to_str().unwrap_or(""));
                 self.telemetry.log(self.telemetry.info("reload").with("config", name));
-                self.next = Some(next);
+                self.next = Some(NextRun::Configuration(Box::new(next)));
                 shutdown.ask();
             }
             // Inspection goes on as if nothing had been asked.
@@ -252,6 +278,9 @@ impl RunObserver for Supervisor<'_, '_> {
                 broker_waiting: self.broker.as_ref().map(|broker| broker.waiting()),
             });
         }
+        if let Some(modbus) = &mut self.modbus {
+            modbus.update(status, alive, &self.telemetry);
+        }
         if shutdown.is_signalled() && !self.stopping {
             self.stopping = true;
             manager.stopping();
@@ -261,9 +290,11 @@ impl RunObserver for Supervisor<'_, '_> {
             let words: Vec<String> = self.heat.describe().into_iter().chain(review).collect();
             (!words.is_empty()).then(|| words.join("; "))
         });
+        self.products.poll(Instant::now(), &self.telemetry);
         let is_stuck = self.writer_is_stuck(status);
         if !is_stuck {
             self.check_trial(status, shutdown);
+            self.check_product(shutdown);
         }
         self.take_reload(shutdown, is_stuck);
     }

@@ -1,10 +1,11 @@
 //! The tasks that a configuration asks for: which bundles, in which order, on which frames.
 
+use super::products;
 use crate::bundle::{Bundle, BundleError};
 use crate::config::{Config, ConfigError, TaskConfig};
 use crate::task::{Condition, NamedTask, Tasks};
 
-/// A task as a configuration asks for it: `[anomaly]`, or one of `[[task]]`.
+/// A task as a configuration asks for it: `[anomaly]`, one of `[[task]]`, or the first of `[[product]]`.
 pub(super) struct Wanted<'a> {
     pub(super) name: &'a str,
     pub(super) bundle: &'a str,
@@ -14,6 +15,10 @@ pub(super) struct Wanted<'a> {
 
 /// The tasks that a configuration asks for, in their order.
 pub(super) fn wanted<'a>(config: &'a Config) -> Vec<Wanted<'a>> {
+    if let Some((_, product)) = products::first(config) {
+        let (bundle, threshold) = (product.bundle.get_ref(), product.wanted_threshold());
+        return vec![Wanted { name: "anomaly", bundle, threshold, condition: None }];
+    }
     if config.task.is_empty() {
         let (bundle, threshold) = (config.anomaly.bundle.get_ref(), config.anomaly.wanted_threshold());
         return vec![Wanted { name: "anomaly", bundle, threshold, condition: None }];
@@ -30,6 +35,12 @@ pub(super) fn wanted<'a>(config: &'a Config) -> Vec<Wanted<'a>> {
         Wanted { name: name.get_ref(), bundle: bundle.get_ref(), threshold, condition: condition(task) }
     };
     config.task.iter().map(wanted).collect()
+}
+
+/// The only task of a line whose verdicts are all of one bundle: it may have a shadow and a trial.
+pub(super) fn only_task(config: &Config) -> Option<Wanted<'_>> {
+    let mut tasks = wanted(config);
+    (tasks.len() == 1 && config.product.len() < 2).then(|| tasks.pop()).flatten()
 }
 
 /// Refuses a condition that can never hold: of a word that the earlier task does not know.

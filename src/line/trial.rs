@@ -9,7 +9,7 @@
 //! Frames in a row are not independent: one defective part may lie before the camera for a while. So the version must also have
 //! judged for [`MIN_TIME`], or a tenth of its trial where that is shorter, and [`MIN_FRAMES`] frames.
 
-use super::tasks::wanted;
+use super::tasks::only_task;
 use crate::bundle::{self, Home, Moment, Trial};
 use crate::config::Config;
 use std::time::Duration;
@@ -36,8 +36,8 @@ impl TrialWatch {
     /// The trial of the bundle that judges, where it is on one and there is a version to go back to. One that cannot be used is told: a
     /// line that ended its run for it would begin the next with the same version, and so on.
     pub(super) fn find(config: &Config) -> Option<TrialWatch> {
-        // Of several tasks on a frame the worst decides; a defect is not that of one bundle.
-        let [task] = &wanted(config)[..] else { return None };
+        // Of several tasks on a frame the worst decides; a defect is not that of one bundle, nor of several products.
+        let task = only_task(config)?;
         let home = Home::open(&bundle::locate(task.bundle).ok()?).ok().flatten()?;
         let trial = home.state().trial.clone()?;
         let before = home.state().previous.as_ref()?;

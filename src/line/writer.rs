@@ -1,6 +1,7 @@
 //! The writer thread's work: a printed line for each verdict, records, and pictures of defects.
 
 use super::console::{Console, Tone};
+use super::product_memory::ProductMemory;
 use super::{hundredths, records};
 use crate::escape::one_line;
 use crate::pipeline::{Report, Reporter, ShadowVerdict, Shutdown};
@@ -21,6 +22,8 @@ pub(super) struct Writer {
     images: ImageStore,
     scale: usize,
     printing: Printing,
+    /// Where the product that was chosen last is to be kept.
+    memory: Option<ProductMemory>,
     /// Results that could not be written.
     pub(super) unwritten: u64,
     /// Records and pictures that were tried to be written.
@@ -41,6 +44,7 @@ impl Reporter for Writer {
         let verdict = &report.verdict;
         let word = if verdict.defect { "DEFECT" } else { "normal" };
         let place = match verdict.regions.first() {
+            _ if verdict.is_unknown_product => "of an unknown product".into(),
             _ if verdict.is_unfound() => "the part was not found".into(),
             Some(region) => {
                 format!("at {},{} {}x{}", region.area.x, region.area.y, region.area.width, region.area.height)
@@ -82,6 +86,9 @@ impl Reporter for Writer {
 
     fn tick(&mut self) {
         self.write_kept();
+        if let Some(memory) = &mut self.memory {
+            memory.persist(&self.telemetry);
+        }
     }
 
     fn steps(&self) -> Arc<AtomicU64> {
@@ -100,7 +107,13 @@ impl Writer {
         printing: Printing,
         telemetry: Telemetry,
     ) -> Writer {
-        Writer { events, kept, broker, images, scale, printing, unwritten: 0, steps: Arc::default(), telemetry }
+        let (memory, unwritten, steps) = (None, 0, Arc::default());
+        Writer { events, kept, broker, images, scale, printing, memory, unwritten, steps, telemetry }
+    }
+
+    /// Keeps the product that is chosen, too.
+    pub(super) fn remembering(self, memory: Option<ProductMemory>) -> Writer {
+        Writer { memory, ..self }
     }
 
     /// Puts a record into the broker's queue, and writes it; returns whether it is in the file.

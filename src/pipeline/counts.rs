@@ -68,6 +68,8 @@ pub struct Status {
     pub score: f64,
     /// The last severity.
     pub severity: f64,
+    /// The code of the product that the last frame was judged as, 0: of an unknown one; `None` where the line knows no products.
+    pub product: Option<u16>,
     /// The sum of all frame-to-verdict times.
     pub total_latency: Duration,
     /// The longest frame-to-verdict time.
@@ -137,6 +139,11 @@ impl Progress {
         state.defects += u64::from(verdict.defect);
         state.total_latency += times.verdict;
         state.longest_latency = state.longest_latency.max(times.verdict);
+    }
+
+    /// Notes the code of the product that a frame was judged as; 0: it is unknown.
+    pub fn product(&self, code: u16) {
+        self.lock().product = Some(code);
     }
 
     /// Notes an enlargement.

@@ -2,6 +2,7 @@
 
 use super::counts::Fate;
 use super::message::{Message, QUEUE, ToWriter};
+use super::product_switch::{Followed, ProductSwitch};
 use super::shadow::{Shadow, ShadowFate};
 use super::{LoadShedding, NewestFrame, Progress, Pulse, Report, Taken, VerdictTimes, WatchedThread};
 use crate::field::FrameStats;
@@ -27,6 +28,8 @@ const FOR_EVIDENCE: usize = 1;
 pub struct Inspection {
     /// Judge the frames.
     pub tasks: Tasks,
+    /// What else may judge them, where the line has products.
+    pub products: Option<ProductSwitch>,
     /// What frames may become while the board is too hot.
     pub smaller: Option<Smaller>,
     /// Enlarges, where something is to be enlarged.
@@ -89,6 +92,10 @@ pub(super) struct InspectionThread<'a> {
     normals: u64,
     /// Frames that were taken.
     frames: u64,
+    /// Whether nobody could judge the frame before: its product was unknown.
+    was_unknown: bool,
+    /// In place of a bundle, where nobody judged.
+    no_bundle: Arc<str>,
 }
 
 /// Which inspector.
@@ -106,6 +113,10 @@ impl Inspection {
             let enlargement = self.enlargement.as_ref().filter(|enlargement| enlargement.when == When::Anomaly);
             report.make_room(size, enlargement.map(|enlargement| (enlargement.spot, enlargement.enlarger.scale())));
             self.tasks.make_room(size, &mut report.verdict);
+            self.products
+                .iter_mut()
+                .flat_map(ProductSwitch::others)
+                .for_each(|tasks| tasks.make_room(size, &mut report.verdict));
             report.answers.reserve(self.tasks.count());
         }
         report
@@ -139,6 +150,8 @@ impl<'a> InspectionThread<'a> {
             last_defect,
             normals,
             frames,
+            was_unknown: false,
+            no_bundle: "".into(),
         }
     }
 
@@ -169,7 +182,7 @@ impl<'a> InspectionThread<'a> {
                 let (defect, now) = (report.verdict.defect, Instant::now());
                 self.inspection.signals.iter_mut().for_each(|signal| signal.verdict(defect, now));
             }
-            self.publish(&frame, &report, result.is_ok());
+            self.publish(&frame, &report, result.is_ok(), progress);
             report.name.clear();
             report.name.push_str(&frame.name);
             report.receipt = frame.receipt.take();
@@ -182,7 +195,13 @@ impl<'a> InspectionThread<'a> {
                     let stats = self.frame_stats(report.verdict.score);
                     progress.verdict(&stats, &report.verdict, times);
                     report.similar = fate == Fate::SkippedSimilar;
+                    let is_unknown = report.verdict.is_unknown_product;
+                    let repeats_unknown = std::mem::replace(&mut self.was_unknown, is_unknown) && is_unknown;
                     report.priority = self.priority(report.verdict.defect, report.similar, stats.is_distinct);
+                    if repeats_unknown {
+                        // They say all the same: they must not take the room of what was judged.
+                        report.priority = Some(Priority::Repeated);
+                    }
                     progress.frame(fate);
                     self.telemetry.resolve(Cause::Frame);
                     self.telemetry.resolve(Cause::FrameSize);
@@ -252,6 +271,12 @@ impl<'a> InspectionThread<'a> {
     fn judge(&mut self, frame: &Frame, report: &mut Report) -> Result<Fate, TaskError> {
         let (picture, skip_similar) = (&frame.picture, self.inspection.skip_similar);
         let size = (picture.width(), picture.height());
+        if !self.follow_product(report) {
+            report.verdict.refuse_product(size);
+            report.bundle = Arc::clone(&self.no_bundle);
+            report.answers.clear();
+            return Ok(Fate::Inspected);
+        }
         let smaller = self.inspection.smaller.as_mut().filter(|smaller| smaller.size == size);
         let judge = if smaller.is_some() { Judge::OfSmaller } else { Judge::Usual };
         let tasks = smaller.map_or(&mut self.inspection.tasks, |smaller| &mut smaller.tasks);
@@ -270,16 +295,39 @@ impl<'a> InspectionThread<'a> {
         Ok(fate)
     }
 
+    /// Lets the product judge that is asked for; returns whether somebody can.
+    fn follow_product(&mut self, report: &mut Report) -> bool {
+        report.verdict.is_unknown_product = false;
+        let Some(products) = &mut self.inspection.products else { return true };
+        let followed = products.follow(&mut self.inspection.tasks);
+        if followed != Followed::Same {
+            // What was seen before was another product.
+            (self.judged, self.last) = (None, None);
+        }
+        report.product =
+            products.product().map(|(name, _)| Arc::clone(name)).filter(|_| followed != Followed::Unavailable);
+        followed != Followed::Unavailable
+    }
+
     /// Publishes the result of the frame, whose number in this run is its id.
-    fn publish(&mut self, frame: &Frame, report: &Report, is_judged: bool) {
+    fn publish(&mut self, frame: &Frame, report: &Report, is_judged: bool, progress: &Progress) {
         self.frames += 1;
+        let product = self
+            .inspection
+            .products
+            .as_ref()
+            .map(|products| products.product().filter(|_| report.product.is_some()).map(|(_, code)| code));
+        if let Some(code) = product {
+            progress.product(code.unwrap_or(0));
+        }
+        let product = product.flatten();
         let Some(results) = &mut self.inspection.results else { return };
         let (kind, score, severity) = match (is_judged, report.verdict.defect) {
             (true, false) => (ResultKind::Ok, report.verdict.score, report.verdict.severity),
             (true, true) => (ResultKind::Nok, report.verdict.score, report.verdict.severity),
             (false, _) => (ResultKind::NoResult, 0.0, 0.0),
         };
-        results.publish(NewResult { id: self.frames, kind, score, severity, product: None, wall: frame.wall });
+        results.publish(NewResult { id: self.frames, kind, score, severity, product, wall: frame.wall });
     }
 
     /// The statistics of the frame that was judged.
@@ -344,6 +392,7 @@ impl<'a> InspectionThread<'a> {
         }
         let Some(Enlargement { enlarger, when, spot: side, limit }) = &mut self.inspection.enlargement else { return };
         let area = match when {
+            When::Anomaly if report.verdict.is_unknown_product => return,
             When::Anomaly if report.verdict.defect => spot(report.verdict.peak, *side, picture),
             When::Always if report.verdict.defect || !self.shedding.enlarges_only_defects() => whole(picture),
             _ => return,

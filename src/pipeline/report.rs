@@ -24,6 +24,8 @@ pub struct Report {
     pub latency: Duration,
     /// The fingerprint of the bundle that judged.
     pub bundle: Arc<str>,
+    /// The name of the product that it was judged as; `None` where the line knows no products, or not this one.
+    pub product: Option<Arc<str>>,
     /// Whether the verdict is that of the frame before, which this one is like.
     pub similar: bool,
     /// The priority of keeping the frame, where it is to be kept: it counts as defect, or serves later teaching.

@@ -7,8 +7,10 @@
 //! the line an input, so that a resistor decides. An alarm line alone therefore cannot distinguish "no defect" from "no
 //! inspection"; the heartbeat can, because it stops.
 
+use super::latch::AlarmLatch;
 use crate::telemetry::{Cause, Telemetry};
 use embedded_hal::digital::{OutputPin, PinState};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// An output that follows inspection.
@@ -78,7 +80,7 @@ impl<P: OutputPin> OutputLine<P> {
     }
 }
 
-/// The alarm line: on from a defect until `hold` after the last defect.
+/// The alarm line: on from a defect until `hold` after the last defect, and where it is latched until somebody has acknowledged it.
 pub struct AlarmLine<P: OutputPin> {
     line: OutputLine<P>,
     hold: Duration,
@@ -86,6 +88,7 @@ pub struct AlarmLine<P: OutputPin> {
     /// On until then; `None` before the first defect.
     until: Option<Instant>,
     judged: bool,
+    latch: Option<Arc<AlarmLatch>>,
 }
 
 impl<P: OutputPin> AlarmLine<P> {
@@ -93,7 +96,17 @@ impl<P: OutputPin> AlarmLine<P> {
     pub fn new(pin: P, active: ActiveLevel, hold: Duration, safe: bool, telemetry: Telemetry) -> Self {
         let mut line = OutputLine { pin, active, level: None, reported: false, cause: Cause::Alarm, telemetry };
         line.set(safe);
-        AlarmLine { line, hold, safe, until: None, judged: false }
+        AlarmLine { line, hold, safe, until: None, judged: false, latch: None }
+    }
+
+    /// The same alarm, which a defect leaves on until `latch` is acknowledged.
+    pub fn latched_by(mut self, latch: Option<Arc<AlarmLatch>>) -> Self {
+        self.latch = latch;
+        self
+    }
+
+    fn is_latched(&self) -> bool {
+        self.latch.as_ref().is_some_and(|latch| latch.is_set())
     }
 }
 
@@ -102,13 +115,18 @@ impl<P: OutputPin + Send> Signal for AlarmLine<P> {
         self.judged = true;
         if defect {
             self.until = Some(now + self.hold);
+            if let Some(latch) = &self.latch {
+                latch.set();
+            }
         }
         self.tick(now);
     }
 
     fn tick(&mut self, now: Instant) {
-        if self.judged {
-            self.line.set(self.until.is_some_and(|until| now < until));
+        // One that a run before left is on at once.
+        let is_latched = self.is_latched();
+        if self.judged || is_latched {
+            self.line.set(is_latched || self.until.is_some_and(|until| now < until));
         }
     }
 }
@@ -218,6 +236,35 @@ mod tests {
         alarm.verdict(true, at(900));
         drop(alarm);
         assert_eq!(pin.levels(), [Low, High, Low, High, Low]);
+    }
+
+    #[test]
+    fn a_latched_alarm_stays_on_until_it_is_acknowledged_and_its_time_is_over() {
+        let (pin, start) = (MockPin::default(), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        let latch = Arc::<AlarmLatch>::default();
+        let alarm = AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false, Telemetry::default());
+        let mut alarm = alarm.latched_by(Some(Arc::clone(&latch)));
+        alarm.verdict(false, at(0));
+        alarm.verdict(true, at(100));
+        (1..100).for_each(|second| alarm.verdict(false, at(1000 * second)));
+        assert_eq!(pin.levels(), [Low, High]);
+        assert!(latch.acknowledge());
+        alarm.tick(at(100_000));
+        assert_eq!(pin.levels(), [Low, High, Low]);
+        // Acknowledged at once: on for its time all the same.
+        alarm.verdict(true, at(200_000));
+        assert!(latch.acknowledge());
+        alarm.tick(at(200_100));
+        assert_eq!(pin.levels(), [Low, High, Low, High]);
+        alarm.tick(at(200_500));
+        assert_eq!(pin.levels(), [Low, High, Low, High, Low]);
+        // The next run goes on where this one ends.
+        latch.set();
+        drop(alarm);
+        let alarm = AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false, Telemetry::default());
+        alarm.latched_by(Some(latch)).tick(at(300_000));
+        assert_eq!(pin.levels(), [Low, High, Low, High, Low, Low, High, Low]);
     }
 
     #[test]

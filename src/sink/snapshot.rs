@@ -32,9 +32,10 @@ pub fn annotated(frame: &Picture, verdict: &Verdict) -> Result<Picture, PictureE
         let (word, share) = (class.word(), class.best().1);
         if class.is_unknown { format!("{word}  ") } else { format!("{word} {share:.2}  ") }
     });
-    let summary = match verdict.is_unfound() {
-        true => "the part was not found".to_string(),
-        false => format!("{class}severity {:.2}  alarm from 1", verdict.severity),
+    let summary = match (verdict.is_unknown_product, verdict.is_unfound()) {
+        (true, _) => "the product is unknown".to_string(),
+        (_, true) => "the part was not found".to_string(),
+        (_, false) => format!("{class}severity {:.2}  alarm from 1", verdict.severity),
     };
     let y = picture.height().saturating_sub(16);
     label(&mut picture, 2, y, &summary, TEXT);

@@ -31,6 +31,10 @@ pub fn metrics(page: &PageState, now: &StatusSnapshot) -> String {
     let fates: Vec<(&[(&str, &str)], f64)> = fates.iter().map(|(labels, count)| (labels.as_slice(), *count)).collect();
     text.family("lineside_frames_total", "counter", "Frames by outcome.", &fates);
     text.one("lineside_defects_total", "counter", "Frames with a defect.", status.defects as f64);
+    if let Some(code) = status.product {
+        let help = "Code of the product that is inspected; 0: an unknown one.";
+        text.one("lineside_product_code", "gauge", help, f64::from(code));
+    }
     let unrecorded = status.unrecorded as f64;
     text.one("lineside_unrecorded_total", "counter", "Verdicts that the disk did not take in time.", unrecorded);
     if let Some(shadow) = status.shadow {

@@ -36,6 +36,7 @@ pub fn status(page: &PageState, now: &StatusSnapshot) -> Value {
             "dropped_stale": counts.dropped_stale, "failed": counts.failed,
         },
         "defects": now.status.defects,
+        "product_code": now.status.product,
         "unrecorded": now.status.unrecorded,
         "shadow": now.status.shadow.map(|shadow| json!({
             "judged": shadow.judged, "differing": shadow.differing, "skipped": shadow.skipped, "failed": shadow.failed,

@@ -41,13 +41,21 @@ pub enum Cause {
     Spool,
     /// The status page cannot be served.
     Page,
+    /// Nobody can be served by Modbus.
+    Modbus,
+    /// The product is none that the line knows.
+    Product,
+    /// The lines that give a product's code cannot be read.
+    ProductLines,
+    /// The product that was chosen cannot be written down.
+    ProductFile,
     /// Results are dropped, because the disk does not take them in time.
     Unrecorded,
     /// What is printed is dropped, because nobody reads it.
     Console,
 }
 
-pub(super) const CAUSES: [Cause; 18] = [
+pub(super) const CAUSES: [Cause; 22] = [
     Cause::Camera,
     Cause::Frozen,
     Cause::Trigger,
@@ -64,6 +72,10 @@ pub(super) const CAUSES: [Cause; 18] = [
     Cause::Mqtt,
     Cause::Spool,
     Cause::Page,
+    Cause::Modbus,
+    Cause::Product,
+    Cause::ProductLines,
+    Cause::ProductFile,
     Cause::Unrecorded,
     Cause::Console,
 ];
@@ -79,12 +91,14 @@ impl Cause {
             Cause::Camera | Cause::Frozen => "camera",
             Cause::Trigger => "trigger",
             Cause::Alarm | Cause::Heartbeat => "alarm",
-            Cause::Records | Cause::Pictures | Cause::Spool | Cause::Unrecorded => "disk",
+            Cause::Records | Cause::Pictures | Cause::Spool | Cause::Unrecorded | Cause::ProductFile => "disk",
             Cause::Frame | Cause::FrameSize => "frame",
             Cause::Bundle => "bundle",
             Cause::Enlarge | Cause::Late => "enlarge",
             Cause::Log | Cause::Console => "log",
             Cause::Page => "page",
+            Cause::Modbus => "modbus",
+            Cause::Product | Cause::ProductLines => "product",
             Cause::Mqtt => "mqtt",
         }
     }
@@ -101,7 +115,8 @@ impl Cause {
     pub(super) fn quiet(self) -> Duration {
         match self {
             Cause::Camera | Cause::Frozen | Cause::Trigger => Duration::ZERO,
-            Cause::Alarm | Cause::Heartbeat | Cause::Mqtt | Cause::Page => Duration::ZERO,
+            Cause::Alarm | Cause::Heartbeat | Cause::Mqtt => Duration::ZERO,
+            Cause::Page | Cause::Modbus | Cause::Product | Cause::ProductLines => Duration::ZERO,
             _ => QUIET,
         }
     }

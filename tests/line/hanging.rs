@@ -97,6 +97,7 @@ fn run(
             signals: vec![Box::new(alarm.clone())],
             viewer: None,
             results: None,
+            products: None,
             smaller: None,
         },
         frames,

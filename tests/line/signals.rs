@@ -73,6 +73,7 @@ fn lines_follow_every_verdict_and_are_first_to_know() {
             signals: vec![Box::new(diary.clone())],
             viewer: None,
             results: None,
+            products: None,
             smaller: None,
         },
         frames: None,

@@ -110,6 +110,7 @@ fn pipeline(faulty: Faulty) -> Pipeline {
             signals: vec![Box::new(faulty)],
             viewer: None,
             results: None,
+            products: None,
             smaller: None,
         },
         frames: None,

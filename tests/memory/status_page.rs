@@ -140,6 +140,7 @@ fn inspection_does_not_wait_for_stuck_viewers() {
             signals: Vec::new(),
             viewer: Some(Arc::clone(&observer) as Arc<dyn VerdictObserver>),
             results: None,
+            products: None,
             smaller: None,
         },
         frames: None,

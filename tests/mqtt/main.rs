@@ -3,6 +3,7 @@
 #![cfg(feature = "mqtt")]
 
 mod broker;
+mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod line;

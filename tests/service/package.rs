@@ -64,7 +64,18 @@ fn what_the_shipped_configuration_calls_a_default_is_one() {
     // Examples of keys that have no default.
     let mut examples =
         vec!["format", "threshold", "false_alarms", "max_ms", "exposure", "white_balance", "port", "client_id"];
-    examples.extend(["topic", "username", "password_file", "certificate", "key", "token_file", "region", "ignore"]);
+    examples.extend([
+        "topic",
+        "username",
+        "password_file",
+        "certificate",
+        "key",
+        "token_file",
+        "region",
+        "ignore",
+        "allow",
+        "unit",
+    ]);
     let said = shipped();
     let uncommented = said.lines().map(|line| match line.strip_prefix('#') {
         Some(rest) if !rest.starts_with(' ') => rest,

@@ -3,7 +3,7 @@
 use super::{Outcome, OutcomeKind, RecordedVerdict, RunInfo};
 use crate::bundle::{self, Bundle, Home, sha256};
 use crate::files;
-use crate::task::anomaly::Verdict;
+use crate::task::anomaly::{UNKNOWN_PRODUCT, Verdict};
 use crate::task::{Judge, TaskError};
 use lineside_engine::{Plan, kernel_names};
 use lineside_picture::{Picture, decode_file, max_file_bytes};
@@ -87,6 +87,9 @@ impl VerdictChecker {
     }
 
     fn rerun(&mut self, judged: &RecordedVerdict, run: &RunInfo) -> Result<Outcome, TaskError> {
+        if judged.cause.as_deref() == Some(UNKNOWN_PRODUCT) {
+            return Ok(Outcome::new(OutcomeKind::Unknown, "its product was unknown: nobody judged it"));
+        }
         let (Some(by), Some(pixels), Some(recorded)) = (&judged.bundle, &judged.pixels_sha256, &judged.verdict_sha256)
         else {
             let why = format!("its record names no bundle and no frame: lineside {} kept none", run.version);

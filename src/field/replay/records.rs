@@ -36,6 +36,8 @@ pub struct RecordedVerdict {
     /// Whether the verdict repeats that of the frame before.
     #[serde(default)]
     pub similar: bool,
+    /// Why it was a defect, where that was not how it looked.
+    pub cause: Option<String>,
     /// Fingerprint of the bundle that made the verdict.
     pub bundle: Option<String>,
     /// SHA-256 of the frame's pixels, in hexadecimal.

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Enqueueing a record waits for the disk and never for the broker. Records are delivered in order and at least once; the `id`
-//! of an event identifies duplicates. `discovery.rs` describes the line to Home Assistant.
+//! of an event identifies duplicates. `discovery.rs` describes the line to Home Assistant. Messages on the topic `set` go to whoever
+//! obeys commands, where somebody does.
 
 mod client;
 mod discovery;
@@ -23,7 +24,7 @@ pub use client::{BYTES, BrokerClient};
 // For the fuzz targets (fuzz/).
 #[doc(hidden)]
 pub use session::take_packet;
-pub use settings::BrokerSettings;
+pub use settings::{BrokerSettings, CommandHandler};
 pub use tls::{TlsFile, tls_config};
 
 use session::Session;

@@ -140,6 +140,8 @@ fn serve(
         session.subscribe(birth)?;
         window.push_back((publish_discovery(&mut session, settings)?, None));
     }
+    let commands = settings.commands.as_ref().map(|handler| (settings.command_topic(), handler));
+    let subscribed = commands.as_ref().map(|(topic, _)| session.subscribe(topic)).transpose()?;
     let availability = settings.availability_topic();
     window.push_back((session.publish(&availability, ONLINE.into(), true)?, None));
     let mut connected = false;
@@ -193,7 +195,21 @@ fn serve(
                     on_connected(shared, settings, telemetry);
                 }
             }
-            Some(Incoming::Message(topic, message))
+            Some(Incoming::Unsubscribed(id)) if Some(id) == subscribed => {
+                let topic = settings.command_topic();
+                let text = format!(
+                    "broker {settings}: does not let this line read {topic}: commands are not heard; see its access list"
+                );
+                telemetry.report_once("mqtt", &text);
+            }
+            Some(Incoming::Message(topic, message, is_retained))
+                if commands.as_ref().is_some_and(|(known, _)| *known == topic) =>
+            {
+                if let Some((_, obey)) = &commands {
+                    obey(&message, is_retained);
+                }
+            }
+            Some(Incoming::Message(topic, message, _))
                 if Some(&topic) == birth.as_ref() && message == ONLINE.as_bytes() =>
             {
                 window.push_back((publish_discovery(&mut session, settings)?, None));

@@ -5,11 +5,11 @@
 use super::settings::BrokerSettings;
 use super::transport::{CLOSED, ConnectionError, PATIENCE, Transport};
 use bytes::Bytes;
-use mqtt_proto::v3::{Connect, ConnectReturnCode, Header, LastWill, Packet, Publish, Subscribe};
+use mqtt_proto::v3::{Connect, ConnectReturnCode, Header, LastWill, Packet, Publish, Subscribe, SubscribeReturnCode};
 use mqtt_proto::{Error, Pid, QoS, QosPid, TopicFilter, TopicName};
 use std::time::{Duration, Instant};
 
-/// The largest packet that is accepted, in bytes: only acknowledgements and birth messages are expected.
+/// The largest packet that is accepted, in bytes: only acknowledgements, birth messages and commands are expected.
 const LARGEST: usize = 1 << 16;
 
 /// A packet of the broker that matters to the sender.
@@ -17,8 +17,10 @@ const LARGEST: usize = 1 << 16;
 pub enum Incoming {
     /// It acknowledges the message with this packet id.
     Acknowledged(u16),
-    /// A message on a subscribed topic: topic and payload.
-    Message(String, Vec<u8>),
+    /// A message on a subscribed topic: topic, payload, and whether it was retained.
+    Message(String, Vec<u8>, bool),
+    /// A topic that the client may not subscribe to, by the packet id of the request.
+    Unsubscribed(u16),
 }
 
 /// An open session.
@@ -103,14 +105,15 @@ impl Session {
         Ok(self.last_id.value())
     }
 
-    /// Subscribes to a topic (QoS 0).
+    /// Subscribes to a topic (QoS 0); returns the packet id of the request.
     ///
     /// # Errors
     /// If the connection fails.
-    pub fn subscribe(&mut self, topic: &str) -> Result<(), ConnectionError> {
+    pub fn subscribe(&mut self, topic: &str) -> Result<u16, ConnectionError> {
         self.last_id += 1;
         let filter = TopicFilter::try_from(topic).map_err(malformed)?;
-        self.send(&Subscribe::new(self.last_id, vec![(filter, QoS::Level0)]).into())
+        self.send(&Subscribe::new(self.last_id, vec![(filter, QoS::Level0)]).into())?;
+        Ok(self.last_id.value())
     }
 
     /// Waits up to `wait` for a packet, and keeps the session alive by pings.
@@ -129,7 +132,11 @@ impl Session {
         Ok(match self.packet(wait)? {
             Some(Packet::Puback(id)) => Some(Incoming::Acknowledged(id.value())),
             Some(Packet::Publish(publish)) => {
-                Some(Incoming::Message(publish.topic_name.to_string(), publish.payload.to_vec()))
+                let (topic, payload) = (publish.topic_name.to_string(), publish.payload.to_vec());
+                Some(Incoming::Message(topic, payload, publish.retain))
+            }
+            Some(Packet::Suback(answer)) if answer.topics.contains(&SubscribeReturnCode::Failure) => {
+                Some(Incoming::Unsubscribed(answer.pid.value()))
             }
             _ => None,
         })

@@ -9,6 +9,9 @@ pub(super) const ONLINE: &str = "online";
 /// Payload of the availability topic otherwise: the last will, and the last message of a run.
 pub(super) const OFFLINE: &str = "offline";
 
+/// Gets each message on the topic of commands, and whether it was retained; on the sender's thread.
+pub type CommandHandler = Arc<dyn Fn(&[u8], bool) + Send + Sync>;
+
 /// The address of a broker, the credentials for it, and the topics to publish under.
 pub struct BrokerSettings {
     /// Host name or IP address.
@@ -29,6 +32,8 @@ pub struct BrokerSettings {
     pub discovery: Option<String>,
     /// TLS configuration; `None` for an unencrypted connection.
     pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// Obeys messages on the topic `set`; `None`: nobody may ask for anything.
+    pub commands: Option<CommandHandler>,
     /// Host name of this board.
     pub machine: String,
     /// Board model, where known.
@@ -39,6 +44,11 @@ impl BrokerSettings {
     /// The topic whose payload is [`ONLINE`] or [`OFFLINE`].
     pub(super) fn availability_topic(&self) -> String {
         format!("{}/online", self.topic)
+    }
+
+    /// The topic of commands.
+    pub(super) fn command_topic(&self) -> String {
+        format!("{}/set", self.topic)
     }
 
     /// The topic of records of a kind.

@@ -46,4 +46,4 @@ pub use pixel_metrics::PixelMetrics;
 pub use placement::Placement;
 pub use region::{RegionError, RegionOfInterest, RegionShape, RegionSpec};
 pub use scorer::Matrix;
-pub use verdict::Verdict;
+pub use verdict::{UNKNOWN_PRODUCT, Verdict};

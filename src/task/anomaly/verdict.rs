@@ -8,6 +8,9 @@ use lineside_picture::{Filter, Layout, Picture, PictureError, Rect, Resizer};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
+/// The cause of a verdict that nobody made, because the product was none that the line knows.
+pub const UNKNOWN_PRODUCT: &str = "product";
+
 /// The verdict on a frame. Reused from frame to frame.
 #[derive(Default)]
 pub struct Verdict {
@@ -35,6 +38,8 @@ pub struct Verdict {
     pub placement: Option<Placement>,
     /// What the frame was recognised as, by a task that knows names.
     pub recognition: Option<Recognition>,
+    /// Whether nobody judged, because the product is none that the line knows: the frame counts as a defect, whatever it shows.
+    pub is_unknown_product: bool,
 }
 
 impl Verdict {
@@ -43,10 +48,24 @@ impl Verdict {
         self.placement == Some(Placement::Unfound)
     }
 
-    /// Why the frame counts as a defect, where that is not how it looks: `unfound`, the part is nowhere; `unknown`, it is nothing of what is
-    /// known by name.
+    /// Makes it the verdict on a frame of a product that the line does not know: a defect, at the threshold of whatever would judge it.
+    pub fn refuse_product(&mut self, (width, height): (usize, usize)) {
+        (self.score, self.severity, self.sum, self.threshold) = (1.0, 1.0, 0.0, 1.0);
+        (self.defect, self.is_unknown_product) = (true, true);
+        self.regions.clear();
+        self.peak = (width / 2, height / 2);
+        self.heat.reshape(Layout::Grey, 1, 1);
+        self.heat.data_mut().fill(0);
+        (self.inspected, self.placement, self.recognition) = (None, None, None);
+    }
+
+    /// Why the frame counts as a defect, where that is not how it looks: `product`, the line does not know what is before the camera;
+    /// `unfound`, the part is nowhere; `unknown`, it is nothing of what is known by name.
     pub fn cause(&self) -> Option<&'static str> {
         let is_unknown = self.recognition.as_ref().is_some_and(|recognition| recognition.is_unknown);
+        if self.is_unknown_product {
+            return Some(UNKNOWN_PRODUCT);
+        }
         match (self.is_unfound(), self.defect && is_unknown) {
             (true, _) => Some("unfound"),
             (false, true) => Some(UNKNOWN),
@@ -165,6 +184,7 @@ mod tests {
             inspected: None,
             placement: None,
             recognition: None,
+            is_unknown_product: false,
         }
     }
 

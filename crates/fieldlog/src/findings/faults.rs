@@ -50,6 +50,21 @@ pub fn find(_: &Summary, board: &Board, findings: &mut Vec<Finding>) {
             "Inspection continues without it: another program uses its address, or the board does not have that address.",
         ),
         (
+            "modbus",
+            Severity::Note,
+            "modbus",
+            "Clients of the Modbus server were turned away, or it could not listen",
+            "Inspection continues. A PLC that is meant must be in modbus.allow, and speak Modbus TCP to the address in modbus.listen.",
+        ),
+        (
+            "product",
+            Severity::Warning,
+            "product",
+            "The product was unknown, and every part counted as a defect",
+            "The records `command` say who asked for which product. Give it a [[product]] of its own, or correct the PLC; lines of GPIO \
+             that cannot be read are named in the fault.",
+        ),
+        (
             OTHER_KINDS,
             Severity::Note,
             "other_faults",

@@ -1,7 +1,7 @@
 //! The kinds of records.
 
 /// Kinds of records (docs/field-log.md).
-const KINDS: [&str; 27] = [
+const KINDS: [&str; 29] = [
     "start",
     "goes_on",
     "status",
@@ -18,11 +18,13 @@ const KINDS: [&str; 27] = [
     "heat_sensors",
     "status_page",
     "token_readable",
+    "modbus",
     "mqtt_connected",
     "reload",
     "reload_refused",
     "bundle_reverted",
     "command",
+    "product_loaded",
     "shadow",
     "shadow_refused",
     "torn_line_cut_off",
