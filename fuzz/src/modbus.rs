@@ -2,7 +2,7 @@
 
 use super::Target;
 use super::text::check_line;
-use lineside::modbus::{Access, LONGEST, Map, WriteError, answer};
+use lineside::modbus::{ClientRights, LONGEST, Map, WriteError, answer};
 
 /// This target.
 pub const TARGET: Target = Target {
@@ -56,11 +56,11 @@ impl Map for Registers {
 /// The answers to a stream that comes in parts, what was written, and the error that ended it.
 fn answers(parts: &[&[u8]], write: bool) -> (Vec<Vec<u8>>, Registers, Option<String>) {
     let (mut buffer, mut answers, mut map, mut out) = (Vec::new(), Vec::new(), Registers::default(), Vec::new());
-    let access = Access { unit: Some(1), write };
+    let rights = ClientRights { unit: Some(1), write };
     for part in parts {
         buffer.extend_from_slice(part);
         loop {
-            match answer(&buffer, access, &mut map, &mut out) {
+            match answer(&buffer, rights, &mut map, &mut out) {
                 Ok(Some(taken)) => {
                     assert!((8..=LONGEST).contains(&taken) && (9..=LONGEST).contains(&out.len()), "{taken} {out:?}");
                     assert_eq!(out[..4], buffer[..4], "the transaction");

@@ -33,6 +33,9 @@ pub struct MqttConfig {
     /// Whether products are chosen and the alarm is acknowledged by messages on the topic `set`.
     #[serde(default)]
     pub commands: bool,
+    /// Whether pictures of defects are published on the topic `picture`.
+    #[serde(default)]
+    pub pictures: bool,
     /// Total size of the records that wait on the disk for the broker, in bytes; the oldest are dropped first.
     #[serde(default = "four_mebibytes")]
     pub spill: Spanned<ByteSize>,

@@ -41,6 +41,7 @@ pub(super) fn broker(
         password: config.broker_password()?,
         keep_alive: section.keep_alive(),
         discovery: Some(section.discovery.get_ref().clone()).filter(|prefix| !prefix.is_empty()),
+        pictures: section.pictures,
         commands: section.commands.then(|| handler(commands)),
         tls: tls.transpose()?,
         machine: machine.host,

@@ -26,6 +26,7 @@ mod page;
 mod plan;
 mod process;
 mod product_lines;
+mod product_loading;
 mod product_memory;
 mod products;
 mod records;

@@ -2,7 +2,7 @@
 
 use crate::config::{Config, ConfigError, ModbusConfig};
 use crate::memory::Bill;
-use crate::modbus::{self, Access, LineState, MODBUS_THREAD, ModbusServer, ModbusSettings};
+use crate::modbus::{self, ClientRights, LineState, MODBUS_THREAD, ModbusServer, ModbusSettings};
 use crate::pipeline::Status;
 use crate::source::SourceState;
 use crate::status_page::{check_bindable, describe_bind_error};
@@ -15,9 +15,9 @@ use std::time::Instant;
 pub(super) fn plan(config: &Config, bill: &mut Bill) -> Option<ModbusSettings> {
     let section = config.modbus.as_ref()?;
     bill.add("modbus", modbus::max_bytes());
-    let access = Access { unit: section.unit.as_ref().map(|unit| *unit.get_ref()), write: section.write };
+    let rights = ClientRights { unit: section.unit.as_ref().map(|unit| *unit.get_ref()), write: section.write };
     let allow = section.allow.get_ref().iter().map(|address| address.to_canonical()).collect();
-    Some(ModbusSettings { listen: *section.listen.get_ref(), allow, access })
+    Some(ModbusSettings { listen: *section.listen.get_ref(), allow, rights })
 }
 
 /// Whether PLCs could be served now: where, who, and what for.

@@ -11,6 +11,7 @@ use super::models;
 use super::page::{self, PagePlan};
 use super::process::program_plan;
 use super::product_lines::ProductLines;
+use super::product_loading;
 use super::products;
 use super::shadow;
 use super::signals::{open_signals, triggered};
@@ -124,7 +125,7 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
     let modbus = modbus::plan(config, &mut bill);
     bill::add_stacks(&mut bill);
     let page = page::plan(config, source.as_ref(), &mut bill)?;
-    let others = products::load_others(config, mode, source.as_ref(), &find, &workspace, &commands, &mut bill)?;
+    let others = product_loading::load_others(config, source.as_ref(), &find, &workspace, &commands, &mut bill)?;
     models.bundles.extend(others.bundles);
     bill::add_workspace(&mut bill, &workspace);
     bill::add_loading(&mut bill);

@@ -1,20 +1,12 @@
-//! The products of a line: loaded beside each other where they fit the budget, followed where one is asked for that is not loaded.
+//! The products of a line: which it knows, which it starts with, and what is asked for while it runs.
 
-use super::bundles::title;
-use super::mode::Mode;
-use super::models::{load_judge, require_taught_size};
 use super::product_lines::ProductLines;
-use super::region::check_product_region;
 use crate::bundle::Bundle;
 use crate::config::{Config, ProductConfig};
-use crate::memory::Bill;
-use crate::pipeline::{ChosenProduct, Commands, ProductKey, ProductSwitch};
+use crate::pipeline::{ChosenProduct, Commands, ProductKey};
 use crate::sink::AlarmLatch;
-use crate::source::FrameSource;
-use crate::task::Tasks;
 use crate::telemetry::{Cause, Telemetry};
 use anyhow::Context;
-use lineside_engine::Workspace;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -43,80 +35,13 @@ pub(super) fn first(config: &Config) -> Option<(usize, &ProductConfig)> {
     Some((at, config.product.get(at)?))
 }
 
-/// What is loaded beside the first.
-pub(super) struct LoadedProducts {
-    /// Switches between them; `None` where the line has no products.
-    pub(super) switch: Option<ProductSwitch>,
-    /// By product: whether it is loaded.
-    pub(super) loaded: Vec<bool>,
-    /// By product: what it is, for `check`.
-    pub(super) described: Vec<String>,
-    /// Names, versions and fingerprints of the bundles.
-    pub(super) bundles: Vec<String>,
-}
-
-/// Loads the other products, as long as they fit into what the bill leaves of the budget, and tests all of them. Where one does not
-/// fit, none but the first stays: a switch then takes a new start, of which it is known before that it takes its time.
-pub(super) fn load_others(
-    config: &Config,
-    mode: Mode,
-    source: &dyn FrameSource,
-    find: &dyn Fn(&str) -> anyhow::Result<Bundle>,
-    workspace: &Workspace,
-    commands: &Arc<Commands>,
-    bill: &mut Bill,
-) -> anyhow::Result<LoadedProducts> {
-    let Some((first, _)) = first(config) else {
-        let (loaded, described, bundles) = (Vec::new(), Vec::new(), Vec::new());
-        return Ok(LoadedProducts { switch: None, loaded, described, bundles });
-    };
-    let budget = config.budget.memory.get_ref().as_u64();
-    let (mut others, mut bundles, mut items, mut all_fit) = (Vec::new(), Vec::new(), Bill::default(), true);
-    for (at, product) in config.product.iter().enumerate().filter(|(at, _)| *at != first) {
-        let bundle = tested(find, product)?;
-        let taken = || bill.total() + items.total() + workspace.bytes();
-        // What it will take is known when it is loaded; where its file alone is too much, it is not even tried.
-        let file = std::fs::metadata(bundle.folder().join(&bundle.manifest().model)).map_or(0, |file| file.len());
-        all_fit = all_fit && taken() + file <= budget;
-        bundles.push(title(&bundle));
-        if !all_fit && mode == Mode::Run {
-            continue;
-        }
-        let mut item = Bill::default();
-        let judge = load_judge(config, &bundle, product.wanted_threshold(), source.frame_size(), workspace, &mut item);
-        let judge = judge.with_context(|| describe(product))?;
-        check_product_region(config, product, &bundle, &judge)?;
-        if let Some(size) = source.frame_size() {
-            require_taught_size(&bundle, &judge, size, "").with_context(|| describe(product))?;
-        }
-        all_fit = all_fit && taken() + item.total() <= budget;
-        items.append(item);
-        if all_fit {
-            others.push((at, Tasks::one("anomaly", judge)));
-        }
-    }
-    if all_fit {
-        bill.append(items);
-    } else {
-        others.clear();
-    }
-    let loaded: Vec<bool> = (0..config.product.len()).map(|at| at == first || all_fit).collect();
-    let described = config.product.iter().zip(&loaded).map(|(product, loaded)| {
-        let (name, code) = (product.name.get_ref(), product.code.get_ref());
-        let how = if *loaded { "loaded" } else { "by a new start: budget.memory does not hold all products together" };
-        format!("{name}, code {code}: {}, {how}", product.bundle.get_ref())
-    });
-    let described = described.collect();
-    let switch = Some(ProductSwitch::new(Arc::clone(commands), first, others));
-    Ok(LoadedProducts { switch, loaded, described, bundles })
-}
-
 /// Finds the bundle of a product, and tests it.
 pub(super) fn tested(find: &dyn Fn(&str) -> anyhow::Result<Bundle>, product: &ProductConfig) -> anyhow::Result<Bundle> {
     find(product.bundle.get_ref()).with_context(|| describe(product))
 }
 
-fn describe(product: &ProductConfig) -> String {
+/// A product in an error.
+pub(super) fn describe(product: &ProductConfig) -> String {
     format!("[[product]] \"{}\"", product.name.get_ref())
 }
 

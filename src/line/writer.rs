@@ -177,6 +177,9 @@ impl Writer {
         if verdict.defect {
             let original = self.write_picture(Ok(&report.frame), format!("{stem}{original}"));
             let annotated = annotated(&report.frame, verdict).map_err(anyhow::Error::from);
+            if let (Some(broker), Ok(picture)) = (&self.broker, &annotated) {
+                broker.offer_picture(picture);
+            }
             let annotated = self.write_picture(annotated.as_ref(), format!("{stem}.png"));
             kept = Some(original.clone());
             let files = vec![("annotated", annotated), ("spot", spot.unwrap_or_default()), ("original", original)];

@@ -44,7 +44,7 @@ enum Exception {
 
 /// What a client may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Access {
+pub struct ClientRights {
     /// The unit that is answered for; `None`: every one.
     pub unit: Option<u8>,
     /// Whether products may be chosen and alarms acknowledged.
@@ -69,14 +69,19 @@ pub(super) fn frame_length(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
 ///
 /// # Errors
 /// [`FrameError`]: the connection must be closed.
-pub fn answer(bytes: &[u8], access: Access, map: &mut dyn Map, out: &mut Vec<u8>) -> Result<Option<usize>, FrameError> {
+pub fn answer(
+    bytes: &[u8],
+    rights: ClientRights,
+    map: &mut dyn Map,
+    out: &mut Vec<u8>,
+) -> Result<Option<usize>, FrameError> {
     out.clear();
     let Some(taken) = frame_length(bytes)? else { return Ok(None) };
     let Some(frame) = bytes.get(..taken) else { return Ok(None) };
     let (&[transaction_high, transaction_low, _, _, _, _, unit, function], data) =
         frame.split_first_chunk().ok_or(FrameError::Length(0))?;
     out.extend([transaction_high, transaction_low, 0, 0, 0, 0, unit, function]);
-    if let Err(exception) = execute(function, unit, data, access, map, out) {
+    if let Err(exception) = execute(function, unit, data, rights, map, out) {
         out.truncate(HEADER);
         out.extend([function | EXCEPTION, exception as u8]);
     }
@@ -89,12 +94,12 @@ fn execute(
     function: u8,
     unit: u8,
     data: &[u8],
-    access: Access,
+    rights: ClientRights,
     map: &mut dyn Map,
     out: &mut Vec<u8>,
 ) -> Result<(), Exception> {
     // 0 and 255 are the device itself, where it is no gateway.
-    if access.unit.is_some_and(|own| ![own, 0, 255].contains(&unit)) {
+    if rights.unit.is_some_and(|own| ![own, 0, 255].contains(&unit)) {
         return Err(Exception::NoSuchUnit);
     }
     match function {
@@ -107,7 +112,7 @@ fn execute(
             let known = map.read(start, count, &mut |value| out.extend(value.to_be_bytes()));
             if known { Ok(()) } else { Err(Exception::IllegalAddress) }
         }
-        WRITE_SINGLE | WRITE_MULTIPLE if !access.write => {
+        WRITE_SINGLE | WRITE_MULTIPLE if !rights.write => {
             map.forbid();
             Err(Exception::IllegalFunction)
         }
@@ -197,7 +202,7 @@ mod tests {
     /// The function and data of the answer to a function and its data.
     fn ask(map: &mut Ten, write: bool, pdu: &[u8]) -> Vec<u8> {
         let (frame, mut out) = (framed(7, pdu), Vec::new());
-        let taken = answer(&frame, Access { unit: None, write }, map, &mut out).unwrap();
+        let taken = answer(&frame, ClientRights { unit: None, write }, map, &mut out).unwrap();
         assert_eq!(taken, Some(frame.len()));
         assert_eq!(out, framed(7, &out[HEADER..]), "the header of the answer");
         out.split_off(HEADER)
@@ -251,8 +256,8 @@ mod tests {
     fn a_unit_is_answered_for_where_it_is_this_one() {
         let (mut map, mut out) = (Ten::default(), Vec::new());
         for (unit, answered) in [(7, true), (0, true), (255, true), (8, false)] {
-            let access = Access { unit: Some(7), write: false };
-            answer(&framed(unit, &[4, 0, 12, 0, 1]), access, &mut map, &mut out).unwrap();
+            let rights = ClientRights { unit: Some(7), write: false };
+            answer(&framed(unit, &[4, 0, 12, 0, 1]), rights, &mut map, &mut out).unwrap();
             assert_eq!(out[HEADER..] == [4, 2, 0, 12], answered, "{unit}");
             assert!(answered || out[HEADER..] == [0x84, 11]);
         }
@@ -261,15 +266,15 @@ mod tests {
     #[test]
     fn an_incomplete_frame_is_waited_for_and_garbage_ends_the_stream() {
         let (mut map, mut out) = (Ten::default(), Vec::new());
-        let access = Access { unit: None, write: true };
+        let rights = ClientRights { unit: None, write: true };
         let frame = framed(1, &[4, 0, 12, 0, 1]);
         for cut in 0..frame.len() {
-            assert_eq!(answer(&frame[..cut], access, &mut map, &mut out), Ok(None), "{cut}");
+            assert_eq!(answer(&frame[..cut], rights, &mut map, &mut out), Ok(None), "{cut}");
         }
-        assert_eq!(answer(b"GET / HTTP/1.1\r\n", access, &mut map, &mut out), Err(FrameError::OtherProtocol));
+        assert_eq!(answer(b"GET / HTTP/1.1\r\n", rights, &mut map, &mut out), Err(FrameError::OtherProtocol));
         for length in [0, 1, 255, u16::MAX] {
             let [high, low] = length.to_be_bytes();
-            let refused = answer(&[0, 0, 0, 0, high, low, 1, 4], access, &mut map, &mut out);
+            let refused = answer(&[0, 0, 0, 0, high, low, 1, 4], rights, &mut map, &mut out);
             assert_eq!(refused, Err(FrameError::Length(length)));
         }
     }

@@ -15,7 +15,7 @@ mod frame;
 mod registers;
 mod server;
 
-pub use frame::{Access, FrameError, LONGEST, answer};
+pub use frame::{ClientRights, FrameError, LONGEST, answer};
 pub use registers::{LineState, PlcStatus};
 // For the fuzz targets (fuzz/).
 #[doc(hidden)]

@@ -1,6 +1,6 @@
 //! The server's thread: a few clients, each with a buffer of one frame, none of which is waited for.
 
-use super::frame::{Access, FrameError, LONGEST, answer};
+use super::frame::{ClientRights, FrameError, LONGEST, answer};
 use super::registers::{LineMap, LineState, PlcStatus};
 use crate::pipeline::Commands;
 use crate::sink::LastResult;
@@ -44,7 +44,7 @@ pub struct ModbusSettings {
     /// Clients that are let in; empty: all.
     pub allow: Vec<IpAddr>,
     /// What they may do.
-    pub access: Access,
+    pub rights: ClientRights,
 }
 
 /// Upper bound of the server's memory, in bytes: its stack, the clients' frames, and the kernel's buffers for connections, each of which
@@ -272,7 +272,7 @@ impl Client {
     fn answer(&mut self, shared: &SharedParts, out: &mut Vec<u8>) -> Result<bool, Ended> {
         let SharedParts { settings, results, commands, status, .. } = shared;
         let mut map = LineMap { results, status, commands, client: &self.name };
-        let taken = answer(&self.buffer[..self.filled], settings.access, &mut map, out).map_err(Ended::Garbage)?;
+        let taken = answer(&self.buffer[..self.filled], settings.rights, &mut map, out).map_err(Ended::Garbage)?;
         let Some(taken) = taken else { return Ok(false) };
         self.buffer.copy_within(taken..self.filled, 0);
         self.filled -= taken;

@@ -27,7 +27,7 @@ fn line(allow: &[&str], write: bool) -> Line {
     let products = vec![ProductKey { name: "cap".into(), code: 1 }, ProductKey { name: "lid".into(), code: 2 }];
     let commands = Arc::new(Commands::new(products, ChosenProduct::Known(0), None, telemetry.clone()));
     let allow = allow.iter().map(|address| address.parse().unwrap()).collect();
-    let settings = ModbusSettings { listen: address, allow, access: Access { unit: None, write } };
+    let settings = ModbusSettings { listen: address, allow, rights: ClientRights { unit: None, write } };
     let server = ModbusServer::start(settings, results, Arc::clone(&commands), telemetry).unwrap();
     Line { server, address, publisher, commands, kept }
 }

@@ -2,6 +2,7 @@
 //! then, so no value of these types ever exists.
 
 use crate::telemetry::{Record, Telemetry};
+use lineside_picture::Picture;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -48,6 +49,11 @@ impl MqttDisabled {
     /// # Errors
     /// None.
     pub fn persist(&self) -> io::Result<()> {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn offer_picture(&self, _: &Picture) {
         match *self {}
     }
 

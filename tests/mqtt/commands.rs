@@ -45,6 +45,7 @@ fn line(folder: &Path, port: u16) -> std::path::PathBuf {
             "[source.pattern]\nfps = 10\ndefect_every = 0\n[output]\nfolder = {results:?}\n[super_resolution]\n\
              when = \"never\"\n[mqtt]\nhost = \"localhost\"\nport = {port}\nclient_id = \"line-7\"\n\
              topic = \"hall-3/line-7\"\nusername = \"line-7\"\npassword_file = {password:?}\ncommands = true\n\
+             pictures = true\n\
              [[product]]\nname = \"part\"\ncode = 1\nbundle = \"inspect-pattern\"\n\
              [[product]]\nname = \"strict\"\ncode = 2\nbundle = \"inspect-pattern\"\nthreshold = 0.0\n"
         ),
@@ -71,6 +72,28 @@ fn who_may_publish_there_chooses_the_product_and_nobody_else() {
     until("the command", || commands(folder.path()).len() == 1);
     let strict = |record: &Value| record["record"] == "event" && record["product"] == "strict";
     until("a part of it", || records(&folder.path().join("results")).iter().any(strict));
+    // Its picture is there for a display: a JPEG, retained.
+    let picture = || {
+        let mut command = broker.client("mosquitto_sub");
+        command.args([
+            "-u",
+            "board-display",
+            "-P",
+            "board-display",
+            "-C",
+            "1",
+            "-W",
+            "5",
+            "-N",
+            "-t",
+            "hall-3/line-7/picture",
+        ]);
+        command.output().unwrap().stdout
+    };
+    until("a picture", || picture().starts_with(&[0xff, 0xd8, 0xff]));
+    let mut decoded = lineside_picture::Picture::default();
+    lineside_picture::decode_file(&picture(), 1 << 20, &mut decoded).unwrap();
+    assert_eq!((decoded.width(), decoded.height()), (640, 480));
     // The broker keeps this one back.
     publish(&broker, "board-display", r#"{"product": "part"}"#);
     publish(&broker, "mes", "no command");

@@ -6,11 +6,12 @@
 //! ```
 //!
 //! Enqueueing a record waits for the disk and never for the broker. Records are delivered in order and at least once; the `id`
-//! of an event identifies duplicates. `discovery.rs` describes the line to Home Assistant. Messages on the topic `set` go to whoever
+//! of an event identifies duplicates. Of pictures of defects only the newest is published, where that is asked for. `discovery.rs` describes the line to Home Assistant. Messages on the topic `set` go to whoever
 //! obeys commands, where somebody does.
 
 mod client;
 mod discovery;
+mod picture;
 mod queue;
 mod sender;
 mod session;

@@ -175,6 +175,11 @@ fn serve(
         if let Some(status) = shared.take_status() {
             window.push_back((session.publish(&settings.topic_of("status"), status.into_bytes(), true)?, None));
         }
+        if window.len() < WINDOW
+            && let Some(jpeg) = shared.take_picture()
+        {
+            window.push_back((session.publish(&settings.topic_of("picture"), jpeg, true)?, None));
+        }
         if stopping && window.is_empty() && goodbye.is_none() {
             goodbye = Some(session.publish(&availability, OFFLINE.into(), true)?);
         }

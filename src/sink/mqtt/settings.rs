@@ -32,6 +32,8 @@ pub struct BrokerSettings {
     pub discovery: Option<String>,
     /// TLS configuration; `None` for an unencrypted connection.
     pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// Whether pictures of defects are published.
+    pub pictures: bool,
     /// Obeys messages on the topic `set`; `None`: nobody may ask for anything.
     pub commands: Option<CommandHandler>,
     /// Host name of this board.

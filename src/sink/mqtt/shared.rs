@@ -19,6 +19,8 @@ pub struct SharedState {
     changed: Condvar,
     /// The newest status that has not been published yet. Nobody does I/O under its lock.
     status: Mutex<Option<String>>,
+    /// The same of the picture of the newest defect.
+    picture: Mutex<Option<Vec<u8>>>,
 }
 
 struct SenderState {
@@ -32,8 +34,8 @@ impl SharedState {
     pub fn new(spool: Spool) -> SharedState {
         let waiting = AtomicU64::new(spool.left());
         let state = Mutex::new(SenderState { spool: Some(spool), done: false });
-        let (stopping, changed, status) = (AtomicBool::new(false), Condvar::new(), Mutex::new(None));
-        SharedState { state, stopping, waiting, changed, status }
+        let (stopping, changed) = (AtomicBool::new(false), Condvar::new());
+        SharedState { state, stopping, waiting, changed, status: Mutex::default(), picture: Mutex::default() }
     }
 
     /// Calls `work` with the queue; `None` once the run has ended.
@@ -57,6 +59,15 @@ impl SharedState {
 
     pub fn take_status(&self) -> Option<String> {
         self.lock_status().take()
+    }
+
+    /// Replaces a picture that has not been published yet.
+    pub fn set_picture(&self, jpeg: Vec<u8>) {
+        *self.picture.lock().unwrap_or_else(PoisonError::into_inner) = Some(jpeg);
+    }
+
+    pub fn take_picture(&self) -> Option<Vec<u8>> {
+        self.picture.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub fn is_stopping(&self) -> bool {
