@@ -49,6 +49,9 @@ pub const HANGING_WRITER: Duration = Duration::from_millis(8 * BEAT.as_millis() 
 /// The longest that a stop waits for a terminal, or whoever reads the output, to take what was printed last.
 pub const LAST_LINES: Duration = BEAT;
 
+/// The longest that a stop takes to show the last results of parts on the lines.
+pub const LAST_RESULTS: Duration = BEAT;
+
 /// The time from a signal to stop until every verdict is written and the process has ended.
 pub const STOP: Duration = Duration::from_millis(20 * BEAT.as_millis() as u64);
 
@@ -64,7 +67,7 @@ mod tests {
         assert!(longest < WATCHDOG / 2, "{longest:?} of {WATCHDOG:?}");
         assert!(STOP < WATCHDOG && FEED < WATCHDOG / 4);
         // A disk, a broker, stdout and stderr may hang at once.
-        assert!(HANGING_WRITER + FLUSH + 3 * LAST_LINES + 2 * BEAT < STOP);
+        assert!(HANGING_WRITER + LAST_RESULTS + FLUSH + 3 * LAST_LINES + 2 * BEAT < STOP);
         // The child of a source ends while the writer ends.
         assert!(CHILD_END < HANGING_WRITER);
     }

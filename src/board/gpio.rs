@@ -1,5 +1,6 @@
 //! GPIO lines by the kernel's character device: found by chip and number or by name, opened as outputs or for their edges.
 
+use super::monotonic::instant_of;
 use super::permission::permission_advice;
 use embedded_hal::digital::PinState;
 use gpiocdev::line::{EdgeDetection, EventClock, Value};
@@ -7,8 +8,9 @@ use gpiocdev::{Request, chip::Chip};
 use gpiocdev_embedded_hal::OutputPin;
 use rustix::io::Errno;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The user of a line, as `lineside devices` and `gpioinfo` print it.
 const CONSUMER: &str = "lineside";
@@ -122,6 +124,17 @@ pub fn open_output(address: LineAddress, level: PinState) -> Result<OutputPin, G
 pub struct Edges {
     request: Request,
     name: String,
+    /// The kernel's number of the edge read last; 0 before the first, and always where the kernel does not number them.
+    sequence: u32,
+}
+
+/// One edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineEdge {
+    /// When it occurred.
+    pub at: Instant,
+    /// Edges just before it that the kernel had no room for.
+    pub lost: u64,
 }
 
 /// The levels of several lines.
@@ -161,7 +174,9 @@ impl InputLevels {
 }
 
 /// Edges that are read at once.
-const EVENTS: usize = 16;
+pub const EDGE_BATCH: usize = 16;
+/// Edges that may wait in the kernel: the most that it grants a request of one line.
+const KERNEL_QUEUE: u32 = 1024;
 /// 64-bit words of an event (`gpio_v2_line_event`).
 const WORDS: usize = 6;
 
@@ -177,11 +192,12 @@ impl Edges {
         let mut builder = Request::builder();
         builder.with_consumer(CONSUMER).on_chip(&chip).with_line(number).as_input();
         builder.with_edge_detection(edge).with_event_clock(EventClock::Monotonic);
+        builder.with_kernel_event_buffer_size(KERNEL_QUEUE);
         if !debounce.is_zero() {
             builder.with_debounce_period(debounce);
         }
         let request = builder.request().map_err(|error| refused(&chip, number, &error))?;
-        Ok(Edges { request, name: format!("{} line {number}", chip.display()) })
+        Ok(Edges { request, name: format!("{} line {number}", chip.display()), sequence: 0 })
     }
 
     /// Waits for edges. Returns the time of the newest, in nanoseconds of the monotonic clock, and how many there were; `None`
@@ -193,7 +209,7 @@ impl Edges {
         let failed = |error: gpiocdev::Error| format!("{}: {error}", self.name);
         let (mut newest, mut edges, mut patience) = (None, 0, time);
         while self.request.wait_edge_event(patience).map_err(failed)? {
-            let mut words = [0; EVENTS * WORDS];
+            let mut words = [0; EDGE_BATCH * WORDS];
             let read = self.request.read_edge_events_into_slice(&mut words).map_err(failed)?;
             for event in words[..read].chunks_exact(WORDS) {
                 newest = Some(self.request.edge_event_from_slice(event).map_err(failed)?.timestamp_ns);
@@ -204,10 +220,42 @@ impl Edges {
         Ok(newest.map(|newest| (newest, edges)))
     }
 
+    /// The edges that wait, the oldest first; returns how many. Neither waits nor allocates.
+    ///
+    /// # Errors
+    /// In one line, where the line is gone.
+    pub fn read(&mut self, edges: &mut [LineEdge; EDGE_BATCH]) -> Result<usize, String> {
+        let failed = |error: gpiocdev::Error| format!("{}: {error}", self.name);
+        if !self.request.has_edge_event().map_err(failed)? {
+            return Ok(0);
+        }
+        let mut words = [0; EDGE_BATCH * WORDS];
+        let read = self.request.read_edge_events_into_slice(&mut words).map_err(failed)?;
+        let mut count = 0;
+        for (edge, event) in edges.iter_mut().zip(words[..read].chunks_exact(WORDS)) {
+            let event = self.request.edge_event_from_slice(event).map_err(failed)?;
+            let lost = lost_between(self.sequence, event.line_seqno);
+            self.sequence = event.line_seqno;
+            *edge = LineEdge { at: instant_of(event.timestamp_ns), lost };
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Readable while edges wait.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.request.as_fd()
+    }
+
     /// The chip and number of the line, for messages.
     pub fn line_name(&self) -> &str {
         &self.name
     }
+}
+
+/// Edges between two of which the kernel gave these numbers; they begin with 1 and go round.
+fn lost_between(before: u32, number: u32) -> u64 {
+    if number == 0 { 0 } else { u64::from(number.wrapping_sub(before).saturating_sub(1)) }
 }
 
 /// The path of the chip and the line's number on it.
@@ -301,5 +349,17 @@ impl<'de> Deserialize<'de> for LineName {
             }
         }
         deserializer.deserialize_any(NumberOrName)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edges_that_the_kernel_dropped_are_seen_by_their_numbers() {
+        assert_eq!([(0, 1), (1, 2), (2, 3)].map(|(before, number)| lost_between(before, number)), [0; 3]);
+        assert_eq!([(0, 4), (7, 9), (u32::MAX, 0)].map(|(before, number)| lost_between(before, number)), [3, 1, 0]);
+        assert_eq!(lost_between(u32::MAX - 1, 3), 4, "the numbers go round");
     }
 }

@@ -3,8 +3,13 @@
 mod gpio;
 pub mod heat;
 mod machine;
+mod monotonic;
 mod permission;
 
-pub use gpio::{Edges, GpioChip, GpioError, GpioLine, InputLevels, LineAddress, LineName, gpio_chips, open_output};
+pub use gpio::{
+    EDGE_BATCH, Edges, GpioChip, GpioError, GpioLine, InputLevels, LineAddress, LineEdge, LineName, gpio_chips,
+    open_output,
+};
 pub use machine::{Machine, machine};
+pub(crate) use monotonic::{age_of, instant_of};
 pub(crate) use permission::permission_advice;

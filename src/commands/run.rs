@@ -4,6 +4,7 @@ use crate::escape::one_line;
 use crate::line::{self, Line, RunOutcome};
 use crate::pipeline::{Shutdown, Status};
 use crate::service::Reload;
+use crate::sink::part::{PartStatus, RejectCounts};
 use crate::telemetry::Telemetry;
 use anyhow::Context;
 use std::io::IsTerminal;
@@ -56,6 +57,19 @@ fn summary(outcome: &RunOutcome) -> String {
             longest_latency.as_secs_f64() * 1e3
         ),
     ];
+    if let Some(PartStatus { counts, lines: shown }) = &outcome.parts {
+        let [ok, nok, none] = counts.results;
+        lines.push(format!(
+            "{} parts: {ok} OK, {nok} NOK, {none} without a result; {} verdicts came too late, {} results were shown too late or never",
+            counts.parts,
+            counts.late,
+            shown.pulses.overdue + shown.pulses.unshown
+        ));
+        let rejects = shown.rejects;
+        if rejects != RejectCounts::default() {
+            lines.push(format!("{} rejected, {} passed the ejector", rejects.given, rejects.late + rejects.lost));
+        }
+    }
     if enlarging.done > 0 {
         lines.push(format!(
             "{} enlarged in {:.1} ms on average ({:.0} a second), {:.1} ms at most; {} took longer than they may",

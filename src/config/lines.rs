@@ -101,8 +101,16 @@ fn half_a_second() -> Spanned<f64> {
     Spanned::new(0..0, 500.0)
 }
 
-fn zero() -> Spanned<f64> {
+pub(super) fn zero() -> Spanned<f64> {
     Spanned::new(0..0, 0.0)
+}
+
+/// A line, the table in which it is set, and its chip.
+#[derive(Clone, Copy)]
+pub(super) struct OwnLine<'a> {
+    pub table: &'static str,
+    pub line: &'a Spanned<LineName>,
+    pub chip: &'a Option<String>,
 }
 
 impl Config {
@@ -114,17 +122,19 @@ impl Config {
         if let Some(problem) = times.find_map(|(value, key, low, high)| check_range(value, key, low, high)) {
             return Some(problem);
         }
-        let alarm = self.alarm.as_ref().map(|alarm| ("alarm", &alarm.line, &alarm.chip));
-        let heartbeat = self.heartbeat.as_ref().map(|heartbeat| ("heartbeat", &heartbeat.line, &heartbeat.chip));
-        let trigger = self.trigger.as_ref().map(|trigger| ("trigger", &trigger.line, &trigger.chip));
-        let lines: Vec<_> = [alarm, heartbeat, trigger].into_iter().flatten().collect();
-        for (i, (table, line, chip)) in lines.iter().enumerate() {
+        let own = |table, line, chip| OwnLine { table, line, chip };
+        let alarm = self.alarm.as_ref().map(|alarm| own("alarm", &alarm.line, &alarm.chip));
+        let heartbeat = self.heartbeat.as_ref().map(|heartbeat| own("heartbeat", &heartbeat.line, &heartbeat.chip));
+        let trigger = self.trigger.as_ref().map(|trigger| own("trigger", &trigger.line, &trigger.chip));
+        let of_parts = self.part.iter().flat_map(|part| part.lines());
+        let lines: Vec<OwnLine> = [alarm, heartbeat, trigger].into_iter().flatten().chain(of_parts).collect();
+        for (i, OwnLine { table, line, chip }) in lines.iter().enumerate() {
             let at = line.span().start;
-            if let (LineName::Number(number), None) = (line.get_ref(), chip) {
+            if let (LineName::Number(number), None) = (line.get_ref(), *chip) {
                 return Some((at, format!("{table}.line is number {number} of which chip? set {table}.chip, too")));
             }
-            let taken = lines[..i].iter().find(|(_, other, on)| other.get_ref() == line.get_ref() && on == chip);
-            if let Some((other, ..)) = taken {
+            let taken = lines[..i].iter().find(|other| other.line.get_ref() == line.get_ref() && other.chip == *chip);
+            if let Some(OwnLine { table: other, .. }) = taken {
                 return Some((at, format!("{table}.line is the line of {other}, too: each needs its own")));
             }
         }

@@ -9,6 +9,7 @@ mod lines;
 mod live;
 mod modbus;
 mod mqtt;
+mod part;
 mod presets;
 mod process;
 mod product;
@@ -29,6 +30,7 @@ pub use lines::{AlarmConfig, HeartbeatConfig, Idle, TriggerConfig, TriggerEdge};
 pub use live::LiveFrames;
 pub use modbus::ModbusConfig;
 pub use mqtt::{MqttConfig, TlsConfig};
+pub use part::{EncoderConfig, NoResultLines, PartConfig, PartLineConfig, RejectConfig};
 pub use presets::{
     AutoFocus, FlipConfig, FocusConfig, GstreamerConfig, LibcameraConfig, RtspConfig, WhiteBalanceConfig,
     WhiteBalanceMode,
@@ -87,6 +89,8 @@ pub struct Config {
     pub heartbeat: Option<HeartbeatConfig>,
     /// The GPIO line that requests a frame.
     pub trigger: Option<TriggerConfig>,
+    /// A result for each part that the trigger announces.
+    pub part: Option<PartConfig>,
     /// How the load is reduced while the board is too hot.
     #[serde(default)]
     pub heat: HeatConfig,
@@ -372,6 +376,7 @@ impl Config {
             alarm: None,
             heartbeat: None,
             trigger: None,
+            part: None,
             heat: HeatConfig::default(),
             status_page: None,
             mqtt: None,
@@ -438,6 +443,7 @@ impl Config {
             .or_else(|| self.product_problem())
             .or_else(|| self.task_problem())
             .or_else(|| self.line_problem())
+            .or_else(|| self.part_problem())
             .or_else(|| self.heat_problem())
             .or_else(|| self.page_problem())
             .or_else(|| self.mqtt.as_ref()?.problem())

@@ -9,6 +9,7 @@ use super::modbus;
 use super::mode::Mode;
 use super::models;
 use super::page::{self, PagePlan};
+use super::parts;
 use super::process::program_plan;
 use super::product_lines::ProductLines;
 use super::product_loading;
@@ -22,6 +23,7 @@ use crate::config::Config;
 use crate::memory::{Bill, reset_peak};
 use crate::modbus::ModbusSettings;
 use crate::pipeline::{Commands, Inspection, LoadShedding, Pipeline};
+use crate::sink::part::PartLine;
 use crate::sink::{AlarmLatch, LastResult, VerdictObserver, check_writable, mqtt};
 use crate::task::Judge;
 use crate::task::anomaly::Baseline;
@@ -43,6 +45,8 @@ pub struct LinePlan {
     pub lines: Vec<String>,
     /// Describes the sensors, and what is done against heat.
     pub heat: String,
+    /// What serves the parts, where they get results.
+    pub parts: Option<PartLine>,
     /// The status page, where there is one.
     pub page: Option<PagePlan>,
     /// Name, version and fingerprint of each bundle.
@@ -98,10 +102,15 @@ pub fn configuration(path: Option<&Path>) -> anyhow::Result<Config> {
 /// Where something cannot be opened or loaded, is over budget, or would run in floats unasked.
 pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Result<LinePlan> {
     reset_peak();
-    let mut source = triggered(config, open_source(config, mode, telemetry)?, telemetry)?;
+    let source = open_source(config, mode, telemetry)?;
+    // With results for parts, their thread reads the trigger.
+    let (mut source, mut parts) = match &config.part {
+        Some(_) => parts::open(config, source, telemetry)?,
+        None => (triggered(config, source, telemetry)?, None),
+    };
     let product_lines = ProductLines::open(config)?;
     let latch = config.alarm.as_ref().filter(|alarm| alarm.latch).map(|_| Arc::<AlarmLatch>::default());
-    let signals = open_signals(config, latch.as_ref(), telemetry)?;
+    let mut signals = open_signals(config, latch.as_ref(), telemetry)?;
     let commands = products::commands(config, latch, telemetry);
     let pixels = source.max_pixels() as u64;
     let mut bill = Bill::default();
@@ -123,6 +132,9 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
     }
     let broker = broker(config, mode, &commands, &mut bill)?;
     let modbus = modbus::plan(config, &mut bill);
+    if parts.is_some() {
+        parts::add_to_bill(&mut bill);
+    }
     bill::add_stacks(&mut bill);
     let page = page::plan(config, source.as_ref(), &mut bill)?;
     let others = product_loading::load_others(config, source.as_ref(), &find, &workspace, &commands, &mut bill)?;
@@ -136,11 +148,18 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
     })?;
     source.limit_file_bytes(bill::file_bytes(budget - bill.total()));
 
+    signals.described.extend(parts::describe(config, models.cost.as_ref().map(|cost| cost.ms)));
     let judges = || models.tasks.iter().map(|task| &task.judge);
     let region = judges().find_map(Judge::region).map(ToString::to_string);
     let alignment = judges().find_map(Judge::aligner).map(ToString::to_string);
 
     let (results, last_result) = LastResult::channel();
+    let mut results = Some(results);
+    if let Some(line) = &mut parts {
+        // A part's result is published when it is decided, in the order of the parts.
+        line.results = results.take();
+        line.parts.set_product(commands.active_product().map(|product| product.code));
+    }
 
     Ok(LinePlan {
         source: source.describe(),
@@ -155,6 +174,7 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
         cost: models.cost,
         enlarging: models.enlarging,
         output: config.output.folder.get_ref().clone(),
+        parts,
         kernel: models.kernel,
         baseline: models.baseline,
         broker,
@@ -177,7 +197,7 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
                 normal_every: *config.output.normal_every.get_ref(),
                 signals: signals.lines,
                 viewer: page.as_ref().map(|page| page.viewer() as Arc<dyn VerdictObserver>),
-                results: Some(results),
+                results,
             },
             shedding: Arc::new(LoadShedding::new(*config.heat.every.get_ref() as u32)),
             frames: None,

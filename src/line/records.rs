@@ -9,10 +9,12 @@ use crate::config::Config;
 use crate::field::{DriftMonitor, Interval, Stage};
 use crate::memory::{peak_resident_bytes, resident_bytes, sealed_allocations};
 use crate::pipeline::{ChosenProduct, Commands, Report, RunEnd, ShadowVerdict, Status};
+use crate::sink::part::{PartOutcome, PartResult, PartStatus, UnjudgedRun};
 use crate::task::anomaly::Region;
 use crate::task::{Recognition, TaskAnswer};
 use crate::telemetry::{Record, Telemetry, Value};
 use lineside_engine::cpu_features;
+use log::Level;
 use std::path::Path;
 use std::time::Duration;
 
@@ -47,6 +49,7 @@ pub fn start(
         .with_known("boot", machine.boot.as_deref())
         .with("pid", u64::from(std::process::id()))
         .with("previous", previous)
+        .with_known("first_part", plan.parts.as_ref().map(|line| line.parts.next_id()))
 }
 
 /// The name of the product that frames are judged as; `None` where the line has none.
@@ -65,6 +68,7 @@ pub fn status(
     uptime: Duration,
     drift: &DriftMonitor,
     heat: &HeatWatcher,
+    parts: Option<&PartStatus>,
 ) -> Record {
     let mut record = telemetry
         .info("status")
@@ -87,6 +91,7 @@ pub fn status(
         }
     }
     let (distance, reading) = (drift.distance(), heat.reading());
+    part_counts(&mut record, parts);
     record
         .with("scores", interval.scores_text())
         .with("severities", interval.severities_text())
@@ -161,6 +166,45 @@ fn judged(telemetry: &Telemetry, kind: &'static str, report: &Report) -> Record 
         .with("bundle", &*report.bundle)
         .with("pixels_sha256", sha256(report.frame.data()))
         .with("verdict_sha256", verdict.fingerprint())
+        .with_known("part", report.part.map(|part| part.id))
+        .with_known("result", report.part.map(|part| part.result.word()))
+        .with_known("reason", report.part.and_then(reason))
+}
+
+/// Why a part has no result although its frame was judged.
+fn reason(part: PartOutcome) -> Option<&'static str> {
+    part.reason.map(|reason| reason.word())
+}
+
+/// Parts without a verdict, in a row and for the same reason.
+pub fn unjudged(telemetry: &Telemetry, run: &UnjudgedRun) -> Record {
+    telemetry
+        .record(Level::Warn, "part")
+        .with("part", run.first)
+        .with("count", run.count)
+        .with("result", PartResult::NoResult.word())
+        .with("reason", run.reason.word())
+}
+
+/// The results of a shift that ends, or of what this run saw of it.
+pub fn shift(telemetry: &Telemetry, shift: &str, [ok, nok, no_result]: [u64; 3]) -> Record {
+    let record = telemetry.info("shift").with("shift", shift).with("parts", ok + nok + no_result);
+    record.with("parts_ok", ok).with("parts_nok", nok).with("parts_no_result", no_result)
+}
+
+/// The counts of parts, where they get results.
+fn part_counts(record: &mut Record, parts: Option<&PartStatus>) {
+    let Some(PartStatus { counts, lines }) = parts else { return };
+    record.add("parts", counts.parts);
+    record.add("parts_ok", counts.of(PartResult::Ok));
+    record.add("parts_nok", counts.of(PartResult::Nok));
+    record.add("parts_no_result", counts.of(PartResult::NoResult));
+    record.add("parts_late", counts.late);
+    record.add("parts_waited", lines.pulses.waited);
+    record.add("parts_cut", lines.pulses.cut);
+    record.add("parts_overdue", lines.pulses.overdue + lines.pulses.unshown);
+    record.add("rejected", lines.rejects.given);
+    record.add("rejects_missed", lines.rejects.late + lines.rejects.lost);
 }
 
 /// What each task says, where there are several: `type: cap 0.980 ok 0.04; surface: defect 1.42`.
@@ -171,11 +215,19 @@ fn answers(answers: &[TaskAnswer]) -> Option<String> {
 
 /// The end of a run; `lost`: records and pictures that could not be written.
 /// `unprinted`: lines for whoever reads stdout that were dropped.
-pub fn stop(telemetry: &Telemetry, ending: &RunEnd, uptime: Duration, lost: u64, unprinted: u64) -> Record {
+pub fn stop(
+    telemetry: &Telemetry,
+    ending: &RunEnd,
+    uptime: Duration,
+    lost: u64,
+    unprinted: u64,
+    parts: Option<&PartStatus>,
+) -> Record {
     let status = &ending.status;
     let mut record =
         telemetry.info("stop").with("reason", ending.reason).with("uptime_s", tenths(uptime.as_secs_f64()));
     counts(&mut record, status);
+    part_counts(&mut record, parts);
     record
         .with("enlarged", status.enlarging.done)
         .with("enlarged_late", status.enlarging.late)

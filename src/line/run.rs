@@ -4,6 +4,7 @@ use super::bundles;
 use super::console::{Console, Tone};
 use super::modbus::PlcWatch;
 use super::mode::Mode;
+use super::part_watch::PartWatch;
 use super::plan::{LinePlan, configuration, plan};
 use super::product_memory::{ProductMemory, remembered};
 use super::products::ProductWatch;
@@ -16,6 +17,7 @@ use crate::modbus::ModbusServer;
 use crate::pipeline::{ChosenProduct, FAILED, NOT_STARTED, RunEnd, Shutdown, Status};
 use crate::service::{Feeder, Reload};
 use crate::sink::mqtt::{self, BrokerClient};
+use crate::sink::part::PartStatus;
 use crate::sink::{ImageStore, RunLog, StorageLimits, previous_run};
 use crate::status_page::RunFacts;
 use crate::telemetry::{Cause, Record, Telemetry};
@@ -56,6 +58,8 @@ pub struct RunOutcome {
     pub unwritten: u64,
     /// The folder of results.
     pub output: PathBuf,
+    /// Counts of parts, where they get results.
+    pub parts: Option<PartStatus>,
 }
 
 /// [`RunEnd::reason`] where the version that judged goes back by itself.
@@ -172,9 +176,12 @@ impl LineService<'_> {
         let (output, telemetry) = (ready.output.clone(), self.telemetry.clone());
         let unwritable = || format!("{}: cannot write results there (output.folder)", output.display());
         let _lock = lock(&output)?;
+        if let Some(line) = &ready.parts {
+            line.parts.begin_at(self.next_part);
+        }
         let previous = previous_run(&output, self.machine.boot.as_deref());
         let start = records::start(&telemetry, config, self.path, &ready, &self.machine, previous);
-        let LinePlan { pipeline, enlarging, baseline, broker, page, source, bundles, bill, .. } = ready;
+        let LinePlan { pipeline, enlarging, baseline, broker, page, source, bundles, bill, parts, .. } = ready;
         let (modbus, commands, last_result) = (ready.modbus, ready.commands, ready.last_result);
         if self.is_latched {
             commands.restore_latch();
@@ -199,19 +206,23 @@ impl LineService<'_> {
             budget_bytes: config.budget.memory.get_ref().as_u64(),
             bill_bytes: bill.total(),
             started: jiff::Timestamp::now(),
+            parts: parts.as_ref().map(|line| Arc::clone(&line.parts)),
         };
         let started = broker.and_then(|broker| {
             let page = page.map(|page| page.serve(facts, output.clone(), &telemetry)).transpose();
             let serve = |settings| ModbusServer::start(settings, last_result, Arc::clone(&commands), telemetry.clone());
             let modbus = modbus.map(serve).transpose().context("cannot start the Modbus server")?;
-            Ok((page.context("cannot start the status page")?, modbus.map(PlcWatch::new), broker))
+            let page = page.context("cannot start the status page")?;
+            let parts = parts.map(|line| line.start()).transpose()?;
+            let parts = parts.map(|thread| PartWatch::new(config, thread, telemetry.clone()));
+            Ok((page, modbus.map(PlcWatch::new), broker, parts))
         });
-        let (page, modbus, broker) = match started {
+        let (page, modbus, broker, parts) = match started {
             Ok(started) => started,
             Err(error) => {
                 let reason = if threads::is_not_started(&error) { NOT_STARTED } else { CANNOT_START };
                 let ending = RunEnd { status: Status::default(), reason, failure: None };
-                let stop = records::stop(&telemetry, &ending, Duration::ZERO, 0, 0);
+                let stop = records::stop(&telemetry, &ending, Duration::ZERO, 0, 0, None);
                 if let Some(broker) = &queue {
                     let _ = broker.enqueue(&stop);
                     broker.stop();
@@ -243,8 +254,8 @@ impl LineService<'_> {
         drop(feeder);
         let shedding = Arc::clone(&pipeline.shedding);
         let unprinted = self.console.dropped();
-        let mut supervisor =
-            Supervisor::new(config, self, shedding, baseline.as_ref(), page, (modbus, products), broker.clone());
+        let watched = (modbus, products, parts);
+        let mut supervisor = Supervisor::new(config, self, shedding, baseline.as_ref(), page, watched, broker.clone());
         let (mut ending, mut writer) = pipeline.run(shutdown, writer, &mut supervisor);
         let end = supervisor.end(&ending.status);
         if let Some(failure) = end.failure {
@@ -269,7 +280,7 @@ impl LineService<'_> {
         }
         let unwritten = writer.as_ref().map_or(0, |writer| writer.unwritten);
         let unprinted = self.console.dropped() - unprinted + ending.status.unprinted;
-        let stop = records::stop(&telemetry, &ending, end.uptime, unwritten, unprinted);
+        let stop = records::stop(&telemetry, &ending, end.uptime, unwritten, unprinted, end.parts.as_ref());
         if let Some(writer) = &mut writer {
             writer.write(&stop);
         }
@@ -282,7 +293,7 @@ impl LineService<'_> {
         self.is_latched = commands.latched() == Some(true);
         let wanted = commands.wanted();
         let product = (wanted != ChosenProduct::Without).then(|| commands.key(wanted).map(|key| key.name.clone()));
-        Ok(Ended { outcome: RunOutcome { ending, unwritten, output }, next, product })
+        Ok(Ended { outcome: RunOutcome { ending, unwritten, output, parts: end.parts }, next, product })
     }
 
     /// Reports how long it took to load a product that was asked for.
@@ -332,7 +343,7 @@ fn lock(output: &Path) -> anyhow::Result<Option<File>> {
 impl RunOutcome {
     /// A line about results that could not be written, where there are any.
     pub fn losses(&self) -> Option<String> {
-        let RunOutcome { unwritten, output, ending } = self;
+        let RunOutcome { unwritten, output, ending, .. } = self;
         let unrecorded = ending.status.unrecorded;
         let text = || {
             let output = output.display();

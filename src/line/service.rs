@@ -28,6 +28,8 @@ pub(super) struct LineService<'a> {
     pub(super) loading_product: Option<Instant>,
     /// Whether the alarm waited to be acknowledged when the last run ended.
     pub(super) is_latched: bool,
+    /// The id of the next part: ids go on from run to run.
+    pub(super) next_part: u64,
 }
 
 impl<'a> LineService<'a> {
@@ -50,6 +52,7 @@ impl<'a> LineService<'a> {
             failed_trial,
             loading_product,
             is_latched: false,
+            next_part: 1,
         }
     }
 

@@ -4,6 +4,7 @@ use super::clock::ClockWatcher;
 use super::console::CONSOLE_THREAD;
 use super::heat::HeatWatcher;
 use super::modbus::PlcWatch;
+use super::part_watch::PartWatch;
 use super::plan::configuration;
 use super::products::ProductWatch;
 use super::records;
@@ -13,6 +14,7 @@ use crate::config::Config;
 use crate::field::{DriftMonitor, Interval};
 use crate::pipeline::{LoadShedding, RunObserver, Shutdown, Status};
 use crate::sink::mqtt::BrokerClient;
+use crate::sink::part::{PART_THREAD, PartStatus};
 use crate::status_page::{Conditions, STATUS_PAGE_THREAD, StatusServer};
 use crate::task::anomaly::Baseline;
 use crate::telemetry::{Cause, LOG_THREAD, Record, Telemetry};
@@ -52,6 +54,10 @@ pub(super) struct Supervisor<'a, 'b> {
     modbus: Option<PlcWatch>,
     products: ProductWatch,
     broker: Option<Arc<BrokerClient>>,
+    /// The parts, where they get results.
+    parts: Option<PartWatch>,
+    /// Whether the pipeline, and whoever serves the parts, has made progress since the watchdog was fed.
+    progress: [bool; 2],
     /// The version that judges, while it is on trial.
     trial: Option<TrialWatch>,
     telemetry: Telemetry,
@@ -74,6 +80,8 @@ pub(super) struct SupervisionEnd {
     pub(super) last_status: Option<Record>,
     /// A thread that failed, and what to do.
     pub(super) failure: Option<String>,
+    /// Counts of parts, where they get results.
+    pub(super) parts: Option<PartStatus>,
 }
 
 impl<'a, 'b> Supervisor<'a, 'b> {
@@ -83,7 +91,7 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         shedding: Arc<LoadShedding>,
         baseline: Option<&Baseline>,
         page: Option<StatusServer>,
-        (modbus, products): (Option<PlcWatch>, ProductWatch),
+        (modbus, products, parts): (Option<PlcWatch>, ProductWatch, Option<PartWatch>),
         broker: Option<Arc<BrokerClient>>,
     ) -> Supervisor<'a, 'b> {
         let (telemetry, unprinted) = (service.telemetry.clone(), service.console.dropped());
@@ -107,6 +115,8 @@ impl<'a, 'b> Supervisor<'a, 'b> {
             modbus,
             products,
             broker,
+            parts,
+            progress: [false; 2],
             trial: TrialWatch::find(config),
             telemetry,
         }
@@ -115,14 +125,28 @@ impl<'a, 'b> Supervisor<'a, 'b> {
     /// Ends the status page and the Modbus server, and sums up.
     pub(super) fn end(mut self, status: &Status) -> SupervisionEnd {
         (self.page, self.modbus) = (None, None);
+        let parts = self.parts.as_mut().map(|parts| {
+            let (status, next_id) = parts.end();
+            self.service.next_part = next_id;
+            status
+        });
         let uptime = self.begun.elapsed();
         let last_status = (self.ten_minutes.seconds > 0.0).then(|| self.record_of(status, &self.ten_minutes));
-        SupervisionEnd { next: self.next, uptime, last_status, failure: self.failure }
+        SupervisionEnd { next: self.next, uptime, last_status, failure: self.failure, parts }
     }
 
     fn record_of(&self, status: &Status, interval: &Interval) -> Record {
-        records::status(&self.telemetry, status, interval, self.begun.elapsed(), &self.drift, &self.heat)
-            .with_known("product", records::product(self.products.commands()))
+        let parts = self.parts.as_ref().map(PartWatch::status);
+        records::status(
+            &self.telemetry,
+            status,
+            interval,
+            self.begun.elapsed(),
+            &self.drift,
+            &self.heat,
+            parts.as_ref(),
+        )
+        .with_known("product", records::product(self.products.commands()))
     }
 
     /// Lines of the log that cannot be written can only be reported in `events.jsonl`.
@@ -177,9 +201,10 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         let page = self.page.as_ref().is_some_and(StatusServer::has_failed).then_some(STATUS_PAGE_THREAD);
         let modbus = || self.modbus.as_ref().and_then(PlcWatch::failed_thread);
         let broker = || self.broker.as_ref().is_some_and(|broker| broker.has_failed()).then_some("mqtt");
+        let parts = || self.parts.as_ref().is_some_and(PartWatch::has_failed).then_some(PART_THREAD);
         let console = || self.service.console.has_failed().then_some(CONSOLE_THREAD);
         let log = || self.telemetry.has_log_failed().then_some(LOG_THREAD);
-        if let Some(name) = page.or_else(modbus).or_else(broker).or_else(console).or_else(log) {
+        if let Some(name) = page.or_else(modbus).or_else(broker).or_else(parts).or_else(console).or_else(log) {
             self.failure = Some(threads::describe_failure(name));
             shutdown.ask();
         }
@@ -265,8 +290,15 @@ impl RunObserver for Supervisor<'_, '_> {
         self.check_log();
         self.check_output(status);
         self.check_threads(shutdown);
+        let beaten = self.parts.as_mut().is_none_or(|parts| {
+            parts.poll();
+            parts.has_beaten()
+        });
+        self.progress = [self.progress[0] || alive, self.progress[1] || beaten];
+        let alive = self.progress == [true; 2];
         let manager = &mut self.service.manager;
         if alive {
+            self.progress = [false; 2];
             manager.alive();
         }
         if let Some(page) = &self.page {

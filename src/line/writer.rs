@@ -52,10 +52,11 @@ impl Reporter for Writer {
             None => String::new(),
         };
         let class = verdict.recognition.as_ref().map_or(String::new(), |class| format!("{}  ", class.word()));
+        let part = report.part.map_or(String::new(), |part| format!("part {} {}  ", part.id, part.result.word()));
         let latency = report.latency.as_secs_f64() * 1e3;
         self.print(
             &format!(
-                "{:<28} {word}  severity {:5.2}  score {:.4}  {latency:6.1} ms  {class}{place}",
+                "{:<28} {word}  severity {:5.2}  score {:.4}  {latency:6.1} ms  {part}{class}{place}",
                 report.name, verdict.severity, verdict.score
             ),
             if verdict.defect { Tone::Defect } else { Tone::Normal },

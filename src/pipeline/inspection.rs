@@ -7,6 +7,7 @@ use super::shadow::{Shadow, ShadowFate};
 use super::{LoadShedding, NewestFrame, Progress, Pulse, Report, Taken, VerdictTimes, WatchedThread};
 use crate::field::FrameStats;
 use crate::memory::seal_this_thread;
+use crate::sink::part::{NoResultReason, PartVerdict};
 use crate::sink::{NewResult, Priority, ResultKind, ResultPublisher, Signal, VerdictObserver};
 use crate::source::Frame;
 use crate::task::anomaly::ImageStats;
@@ -177,10 +178,17 @@ impl<'a> InspectionThread<'a> {
             let Some(mut report) = self.report.take() else { return false };
             let result = self.judge(&frame, &mut report);
             let judge = taken.elapsed();
+            let part = frame.part.take();
+            report.part = None;
             if result.is_ok() {
                 // At once: everything else may take its time.
                 let (defect, now) = (report.verdict.defect, Instant::now());
+                let (score, severity) = (report.verdict.score, report.verdict.severity);
+                let product = self.product_code(&report).flatten();
+                report.part = part.map(|part| part.judge(PartVerdict { defect, score, severity, product }, now));
                 self.inspection.signals.iter_mut().for_each(|signal| signal.verdict(defect, now));
+            } else if let Some(part) = part {
+                part.fail(NoResultReason::Failed);
             }
             self.publish(&frame, &report, result.is_ok(), progress);
             report.name.clear();
@@ -309,14 +317,16 @@ impl<'a> InspectionThread<'a> {
         followed != Followed::Unavailable
     }
 
+    /// The code of the product that the frame was judged as; of an unknown one `Some(None)`, without products `None`.
+    fn product_code(&self, report: &Report) -> Option<Option<u16>> {
+        let products = self.inspection.products.as_ref()?;
+        Some(products.product().filter(|_| report.product.is_some()).map(|(_, code)| code))
+    }
+
     /// Publishes the result of the frame, whose number in this run is its id.
     fn publish(&mut self, frame: &Frame, report: &Report, is_judged: bool, progress: &Progress) {
         self.frames += 1;
-        let product = self
-            .inspection
-            .products
-            .as_ref()
-            .map(|products| products.product().filter(|_| report.product.is_some()).map(|(_, code)| code));
+        let product = self.product_code(report);
         if let Some(code) = product {
             progress.product(code.unwrap_or(0));
         }

@@ -46,16 +46,21 @@ impl NewestFrame {
     /// Returns a frame that is not needed any more.
     pub fn give_back(&self, mut frame: Frame) {
         frame.receipt = None;
+        frame.part = None;
         self.lock().spare.push(frame);
     }
 
     /// Puts a frame into the slot; an older one that still waits is dropped. True where one was.
     pub fn put_newest(&self, frame: Frame) -> bool {
         let mut state = self.lock();
-        let stale = state.waiting.replace(frame);
+        let mut stale = state.waiting.replace(frame);
         let dropped = stale.is_some();
+        let part = stale.as_mut().and_then(|frame| frame.part.take());
         state.spare.extend(stale);
         self.changed.notify_all();
+        drop(state);
+        // The part has no result then; that concerns another lock.
+        drop(part);
         dropped
     }
 
@@ -63,6 +68,7 @@ impl NewestFrame {
     ///
     /// # Errors
     /// Returns the frame where that takes over 100 ms: try again.
+    #[expect(clippy::result_large_err, reason = "a frame that finds no room comes back as it is")]
     pub fn put_when_empty(&self, frame: Frame) -> Result<(), Frame> {
         let mut state = self.lock();
         if state.waiting.is_some() {

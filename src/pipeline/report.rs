@@ -2,6 +2,7 @@
 
 use super::shadow::ShadowVerdict;
 use crate::sink::Priority;
+use crate::sink::part::PartOutcome;
 use crate::source::Receipt;
 use crate::task::TaskAnswer;
 use crate::task::anomaly::Verdict;
@@ -28,6 +29,8 @@ pub struct Report {
     pub product: Option<Arc<str>>,
     /// Whether the verdict is that of the frame before, which this one is like.
     pub similar: bool,
+    /// The part that it shows and the result that the part got, where parts get results.
+    pub part: Option<PartOutcome>,
     /// The priority of keeping the frame, where it is to be kept: it counts as defect, or serves later teaching.
     pub priority: Option<Priority>,
     /// What the shadow says of the frame, where it says otherwise and that is to be recorded.

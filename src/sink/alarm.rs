@@ -8,8 +8,9 @@
 //! inspection"; the heartbeat can, because it stops.
 
 use super::latch::AlarmLatch;
+use super::output_line::{ActiveLevel, OutputLine};
 use crate::telemetry::{Cause, Telemetry};
-use embedded_hal::digital::{OutputPin, PinState};
+use embedded_hal::digital::OutputPin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,64 +21,6 @@ pub trait Signal: Send {
 
     /// Called regularly, with or without a verdict.
     fn tick(&mut self, now: Instant);
-}
-
-/// Which level of a line means "on".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ActiveLevel {
-    /// High.
-    #[default]
-    High,
-    /// Low, for a transistor or relay board that inverts.
-    Low,
-}
-
-impl ActiveLevel {
-    /// The level of a line that is on, or off.
-    pub fn level(self, on: bool) -> PinState {
-        PinState::from(on == (self == ActiveLevel::High))
-    }
-}
-
-/// A pin as a line that is on or off. A pin that cannot be set is reported once and tried again.
-struct OutputLine<P> {
-    pin: P,
-    active: ActiveLevel,
-    /// What the pin was last set to; `None` if that failed.
-    level: Option<bool>,
-    reported: bool,
-    cause: Cause,
-    telemetry: Telemetry,
-}
-
-impl<P: OutputPin> OutputLine<P> {
-    fn name(&self) -> &'static str {
-        if self.cause == Cause::Alarm { "the alarm" } else { "the heartbeat" }
-    }
-
-    fn set(&mut self, on: bool) {
-        if self.level == Some(on) {
-            return;
-        }
-        match self.pin.set_state(self.active.level(on)) {
-            Ok(()) => {
-                self.reported = false;
-                self.telemetry.resolve(self.cause);
-                self.level = Some(on);
-            }
-            Err(error) => {
-                self.level = None;
-                // Tried a hundred times a second: the message is made only once.
-                if std::mem::replace(&mut self.reported, true) {
-                    self.telemetry.fail_again(self.cause);
-                } else {
-                    let text = format!("the line of {} cannot be set: {error:?}", self.name());
-                    self.telemetry.fail(self.cause, &text);
-                }
-            }
-        }
-    }
 }
 
 /// The alarm line: on from a defect until `hold` after the last defect, and where it is latched until somebody has acknowledged it.
@@ -94,8 +37,8 @@ pub struct AlarmLine<P: OutputPin> {
 impl<P: OutputPin> AlarmLine<P> {
     /// An alarm on `pin`. `safe` is its state before the first verdict and after the end: on or off.
     pub fn new(pin: P, active: ActiveLevel, hold: Duration, safe: bool, telemetry: Telemetry) -> Self {
-        let mut line = OutputLine { pin, active, level: None, reported: false, cause: Cause::Alarm, telemetry };
-        line.set(safe);
+        let mut line = OutputLine::new(pin, active, "the alarm", Cause::Alarm, telemetry);
+        line.set_level(safe);
         AlarmLine { line, hold, safe, until: None, judged: false, latch: None }
     }
 
@@ -126,7 +69,7 @@ impl<P: OutputPin + Send> Signal for AlarmLine<P> {
         // One that a run before left is on at once.
         let is_latched = self.is_latched();
         if self.judged || is_latched {
-            self.line.set(is_latched || self.until.is_some_and(|until| now < until));
+            self.line.set_level(is_latched || self.until.is_some_and(|until| now < until));
         }
     }
 }
@@ -134,7 +77,7 @@ impl<P: OutputPin + Send> Signal for AlarmLine<P> {
 impl<P: OutputPin> Drop for AlarmLine<P> {
     /// Also if the inspection thread panics: nothing is inspected any more.
     fn drop(&mut self) {
-        self.line.set(self.safe);
+        self.line.set_level(self.safe);
     }
 }
 
@@ -148,8 +91,8 @@ pub struct HeartbeatLine<P> {
 impl<P: OutputPin> HeartbeatLine<P> {
     /// A heartbeat on `pin`, off until the first verdict.
     pub fn new(pin: P, active: ActiveLevel, telemetry: Telemetry) -> Self {
-        let mut line = OutputLine { pin, active, level: None, reported: false, cause: Cause::Heartbeat, telemetry };
-        line.set(false);
+        let mut line = OutputLine::new(pin, active, "the heartbeat", Cause::Heartbeat, telemetry);
+        line.set_level(false);
         HeartbeatLine { line, on: false }
     }
 }
@@ -157,7 +100,7 @@ impl<P: OutputPin> HeartbeatLine<P> {
 impl<P: OutputPin + Send> Signal for HeartbeatLine<P> {
     fn verdict(&mut self, _: bool, _: Instant) {
         self.on = !self.on;
-        self.line.set(self.on);
+        self.line.set_level(self.on);
     }
 
     fn tick(&mut self, _: Instant) {}
@@ -166,6 +109,7 @@ impl<P: OutputPin + Send> Signal for HeartbeatLine<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use embedded_hal::digital::PinState;
     use std::sync::{Arc, Mutex};
 
     /// Records every level; fails on demand.

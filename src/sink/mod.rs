@@ -18,6 +18,8 @@ pub mod mqtt;
 #[path = "no_mqtt.rs"]
 pub mod mqtt;
 mod observer;
+mod output_line;
+pub mod part;
 mod previous;
 mod run_log;
 // The queue of a broker uses more of it than the records do.
@@ -28,13 +30,14 @@ mod stamp;
 mod tail;
 
 pub use crate::storage::write_durably;
-pub use alarm::{ActiveLevel, AlarmLine, HeartbeatLine, Signal};
+pub use alarm::{AlarmLine, HeartbeatLine, Signal};
 pub use durable::{check_writable, write_png_durably};
 pub use events::{EventLog, record_files};
 pub use image_store::{ImageStore, NORMAL, Priority, StorageLimits, is_full};
 pub use last_result::{LastResult, NewResult, ResultCounts, ResultKind, ResultPublisher, ResultSnapshot};
 pub use latch::AlarmLatch;
 pub use observer::VerdictObserver;
+pub use output_line::{ActiveLevel, OutputLine, SwitchLine};
 pub use previous::previous_run;
 pub use run_log::RunLog;
 pub use snapshot::{annotated, spot_beside_bicubic};

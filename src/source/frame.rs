@@ -1,6 +1,7 @@
 //! A frame, and what a source of frames is.
 
 use super::receipt::Receipt;
+use crate::sink::part::PartTicket;
 use lineside_picture::{Layout, Picture};
 use std::time::Instant;
 
@@ -16,6 +17,8 @@ pub struct Frame {
     pub wall: jiff::Timestamp,
     /// Where the source waits until its verdict is recorded, or that of a frame that failed.
     pub receipt: Option<Receipt>,
+    /// The part that it shows, where parts get results. Dropped without a verdict, the part has none.
+    pub part: Option<PartTicket>,
 }
 
 impl Frame {
@@ -32,7 +35,7 @@ impl Frame {
 impl Default for Frame {
     fn default() -> Self {
         let (captured, wall) = (Instant::now(), jiff::Timestamp::now());
-        Frame { picture: Picture::default(), name: String::new(), captured, wall, receipt: None }
+        Frame { picture: Picture::default(), name: String::new(), captured, wall, receipt: None, part: None }
     }
 }
 

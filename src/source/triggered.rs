@@ -128,10 +128,7 @@ impl<T: TriggerInput> FrameSource for TriggeredSource<T> {
 impl TriggerInput for crate::board::Edges {
     fn wait(&mut self, time: Duration) -> Result<Option<EdgeEvent>, String> {
         let edges = crate::board::Edges::wait(self, time)?;
-        Ok(edges.map(|(newest, edges)| {
-            let now = Instant::now();
-            EdgeEvent { at: now.checked_sub(super::monotonic::age_of(newest)).unwrap_or(now), missed: edges - 1 }
-        }))
+        Ok(edges.map(|(newest, edges)| EdgeEvent { at: crate::board::instant_of(newest), missed: edges - 1 }))
     }
 
     fn line_name(&self) -> &str {

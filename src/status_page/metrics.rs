@@ -6,6 +6,7 @@ use super::page::PageState;
 use super::stages::{BOUNDS, StageTotals};
 use super::status_cell::StatusSnapshot;
 use crate::memory::{resident_bytes, sealed_allocations};
+use crate::sink::part::{PartResult, PartStatus, Parts};
 use crate::source::SourceState;
 use crate::telemetry::FAULT_WORDS;
 use std::fmt::{Display, Write};
@@ -48,6 +49,9 @@ pub fn metrics(page: &PageState, now: &StatusSnapshot) -> String {
         let fates: Vec<(&[(&str, &str)], f64)> =
             fates.iter().map(|(label, count)| (label.as_slice(), *count)).collect();
         text.family("lineside_shadow_total", "counter", "Frames by what the shadow said of them.", &fates);
+    }
+    if let Some(parts) = &facts.parts {
+        text.parts(parts);
     }
     text.one("lineside_enlarged_total", "counter", "Upscaled spots or frames.", status.enlarging.done as f64);
     let late = status.enlarging.late as f64;
@@ -130,6 +134,35 @@ impl MetricsText {
         let _ = writeln!(self.0, "{end} {value}");
     }
 
+    fn parts(&mut self, parts: &Parts) {
+        let name = "lineside_parts_total";
+        self.head(name, "counter", "Parts by product, shift and result.");
+        for row in parts.rows() {
+            for (result, count) in PartResult::ALL.into_iter().zip(row.results) {
+                let labels =
+                    [("product", row.product.as_str()), ("shift", row.shift.as_str()), ("result", result.word())];
+                self.sample(name, &labels, count);
+            }
+        }
+        let PartStatus { counts, lines } = parts.status();
+        let late = counts.late as f64;
+        self.one("lineside_parts_late_total", "counter", "Verdicts that came after their part had its result.", late);
+        let cut = lines.pulses.cut as f64;
+        self.one("lineside_part_pulses_cut_total", "counter", "Pulses that were cut short for the next result.", cut);
+        let overdue = (lines.pulses.overdue + lines.pulses.unshown) as f64;
+        self.one(
+            "lineside_parts_overdue_total",
+            "counter",
+            "Results that the lines showed too late or never.",
+            overdue,
+        );
+        let outcomes = [("given", lines.rejects.given), ("missed", lines.rejects.late + lines.rejects.lost)];
+        let outcomes = outcomes.map(|(outcome, count)| ([("outcome", outcome)], count as f64));
+        let outcomes: Vec<(&[(&str, &str)], f64)> =
+            outcomes.iter().map(|(labels, count)| (labels.as_slice(), *count)).collect();
+        self.family("lineside_rejects_total", "counter", "Bad parts by what the ejector did.", &outcomes);
+    }
+
     fn times(&mut self, stages: &StageTotals) {
         let name = "lineside_stage_seconds";
         self.head(name, "histogram", "Duration by stage; verdict: from capture to verdict. Updated every ten seconds.");
@@ -142,5 +175,31 @@ impl MetricsText {
             self.sample(&format!("{name}_sum"), &[("stage", stage)], took.micros as f64 / 1e6);
             self.sample(&format!("{name}_count"), &[("stage", stage)], took.count);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::part::CountedProduct;
+    use std::time::Duration;
+
+    #[test]
+    fn parts_are_counted_by_product_shift_and_result() {
+        let shifts = vec!["06:00".to_string(), "18:00".to_string()];
+        let parts = Parts::new(
+            Duration::from_secs(1),
+            Duration::ZERO,
+            vec![CountedProduct { name: "cap \"a\"".into(), code: Some(1) }],
+            shifts,
+        )
+        .unwrap();
+        let mut text = MetricsText(String::new());
+        text.parts(&parts);
+        let samples: Vec<&str> = text.0.lines().filter(|line| !line.starts_with('#')).collect();
+        // The labels are as many as the configuration has names, whatever passes the line.
+        assert_eq!(samples.len(), 2 * 3 + 3 + 2);
+        assert_eq!(samples[0], "lineside_parts_total{product=\"cap \\\"a\\\"\",shift=\"06:00\",result=\"ok\"} 0");
+        assert!(samples.contains(&"lineside_rejects_total{outcome=\"missed\"} 0"), "{samples:?}");
     }
 }

@@ -6,6 +6,7 @@ use super::events::RecentEvents;
 use super::limits::VIEWERS;
 use super::live::LiveFeed;
 use super::status_cell::StatusCell;
+use crate::sink::part::Parts;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 
@@ -21,6 +22,8 @@ pub struct RunFacts {
     pub bill_bytes: u64,
     /// When the run began.
     pub started: jiff::Timestamp,
+    /// The parts, where they get results.
+    pub parts: Option<Arc<Parts>>,
 }
 
 /// Shared by all threads of the page.

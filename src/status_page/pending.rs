@@ -215,6 +215,7 @@ mod tests {
                 budget_bytes: 0,
                 bill_bytes: 0,
                 started: jiff::Timestamp::now(),
+                parts: None,
             };
             let (access, live) = (Access::new(Some(TOKEN.into())), Arc::new(LiveFeed::new(None)));
             Door {

@@ -6,6 +6,7 @@ use super::page::PageState;
 use super::stages::StageTimes;
 use super::status_cell::StatusSnapshot;
 use crate::memory::{peak_resident_bytes, resident_bytes};
+use crate::sink::part::{PartRow, PartStatus, Parts};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ pub fn status(page: &PageState, now: &StatusSnapshot) -> Value {
         "shadow": now.status.shadow.map(|shadow| json!({
             "judged": shadow.judged, "differing": shadow.differing, "skipped": shadow.skipped, "failed": shadow.failed,
         })),
+        "parts": facts.parts.as_ref().map(|line| parts(line)),
         "fps": now.fps.map(|fps| rounded(fps, 10.0)),
         "since_defect_s": now.since_defect().map(|time| rounded(time.as_secs_f64(), 10.0)),
         "score": last.map(|_| rounded(now.status.score, 1e4)),
@@ -67,6 +69,20 @@ pub fn status(page: &PageState, now: &StatusSnapshot) -> Value {
         "viewers": page.viewers(),
         "viewers_limit": VIEWERS,
         "events": page.events.last(),
+    })
+}
+
+/// Counts of parts: in all, of the lines, and by product and shift.
+fn parts(line: &Parts) -> Value {
+    let PartStatus { counts, lines } = line.status();
+    let results = |[ok, nok, no_result]: [u64; 3]| json!({ "ok": ok, "nok": nok, "no_result": no_result });
+    let by_shift =
+        |row: PartRow| json!({ "product": row.product, "shift": row.shift, "results": results(row.results) });
+    json!({
+        "announced": counts.parts, "in_flight": counts.in_flight, "results": results(counts.results), "late": counts.late,
+        "waited": lines.pulses.waited, "cut": lines.pulses.cut, "overdue": lines.pulses.overdue + lines.pulses.unshown,
+        "rejected": lines.rejects.given, "rejects_missed": lines.rejects.late + lines.rejects.lost,
+        "by_shift": line.rows().into_iter().map(by_shift).collect::<Vec<Value>>(),
     })
 }
 

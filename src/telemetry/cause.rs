@@ -19,6 +19,14 @@ pub enum Cause {
     Alarm,
     /// The heartbeat's line cannot be set.
     Heartbeat,
+    /// A line of a part's result cannot be set.
+    PartLine,
+    /// Results come faster than the lines can show them.
+    PartPulses,
+    /// The encoder's line cannot be read.
+    Encoder,
+    /// A bad part was not rejected.
+    Reject,
     /// Records cannot be written.
     Records,
     /// Pictures cannot be written.
@@ -55,12 +63,16 @@ pub enum Cause {
     Console,
 }
 
-pub(super) const CAUSES: [Cause; 22] = [
+pub(super) const CAUSES: [Cause; 26] = [
     Cause::Camera,
     Cause::Frozen,
     Cause::Trigger,
     Cause::Alarm,
     Cause::Heartbeat,
+    Cause::PartLine,
+    Cause::PartPulses,
+    Cause::Encoder,
+    Cause::Reject,
     Cause::Records,
     Cause::Pictures,
     Cause::Frame,
@@ -81,8 +93,10 @@ pub(super) const CAUSES: [Cause; 22] = [
 ];
 
 /// The words of all causes, each once, as records call them.
-pub const FAULT_WORDS: [&str; 10] =
-    ["camera", "trigger", "alarm", "disk", "frame", "bundle", "enlarge", "log", "mqtt", "page"];
+pub const FAULT_WORDS: [&str; 13] = [
+    "camera", "trigger", "alarm", "disk", "frame", "bundle", "enlarge", "log", "mqtt", "page", "modbus", "product",
+    "part",
+];
 
 impl Cause {
     /// As records call it.
@@ -91,6 +105,7 @@ impl Cause {
             Cause::Camera | Cause::Frozen => "camera",
             Cause::Trigger => "trigger",
             Cause::Alarm | Cause::Heartbeat => "alarm",
+            Cause::PartLine | Cause::PartPulses | Cause::Encoder | Cause::Reject => "part",
             Cause::Records | Cause::Pictures | Cause::Spool | Cause::Unrecorded | Cause::ProductFile => "disk",
             Cause::Frame | Cause::FrameSize => "frame",
             Cause::Bundle => "bundle",
@@ -106,7 +121,7 @@ impl Cause {
     pub(super) fn level(self) -> Level {
         match self {
             Cause::Camera | Cause::Frozen | Cause::Frame | Cause::FrameSize => Level::Warn,
-            Cause::Late | Cause::Mqtt | Cause::Console => Level::Warn,
+            Cause::Late | Cause::Mqtt | Cause::Console | Cause::PartPulses => Level::Warn,
             _ => Level::Error,
         }
     }
@@ -114,7 +129,7 @@ impl Cause {
     /// How long it must not fail to be over: states are over at once, what is tried again and again is not.
     pub(super) fn quiet(self) -> Duration {
         match self {
-            Cause::Camera | Cause::Frozen | Cause::Trigger => Duration::ZERO,
+            Cause::Camera | Cause::Frozen | Cause::Trigger | Cause::Encoder | Cause::PartLine => Duration::ZERO,
             Cause::Alarm | Cause::Heartbeat | Cause::Mqtt => Duration::ZERO,
             Cause::Page | Cause::Modbus | Cause::Product | Cause::ProductLines => Duration::ZERO,
             _ => QUIET,

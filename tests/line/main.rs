@@ -13,6 +13,7 @@ mod field_log;
 mod hanging;
 mod heat;
 mod modbus;
+mod parts;
 mod pictures;
 mod pipeline;
 mod plc;

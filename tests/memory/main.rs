@@ -7,6 +7,7 @@ mod alignment;
 mod damaged_models;
 mod enlarger;
 mod load;
+mod parts;
 mod region;
 mod run;
 mod status_page;

@@ -89,6 +89,7 @@ fn serve(live: &Arc<LiveFeed>, folder: &std::path::Path) -> (StatusServer, Socke
         budget_bytes: 1,
         bill_bytes: 1,
         started: jiff::Timestamp::now(),
+        parts: None,
     };
     let page =
         StatusServer::start(address, None, 30.0, Arc::clone(live), facts, folder.to_path_buf(), Telemetry::default())

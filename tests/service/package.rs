@@ -49,7 +49,7 @@ fn shipped() -> String {
 fn the_shipped_configuration_is_one() {
     let config = Config::parse(&shipped(), Path::new("lineside.toml")).unwrap();
     assert!(config.output.folder.get_ref().starts_with("/var/lib/lineside"), "where the unit lets it write");
-    assert!(config.alarm.is_none() && config.heartbeat.is_none() && config.trigger.is_none());
+    assert!(config.alarm.is_none() && config.heartbeat.is_none() && config.trigger.is_none() && config.part.is_none());
     // A reason stands above each key.
     let lines: Vec<String> = shipped().lines().map(String::from).collect();
     for (before, line) in lines.iter().zip(&lines[1..]) {
@@ -86,7 +86,7 @@ fn what_the_shipped_configuration_calls_a_default_is_one() {
     Config::parse(&all.join("\n"), Path::new("all.toml")).expect("every key is one");
 
     // Without them a configuration is the same one.
-    let needed = ["device", "folder", "line", "host", "["];
+    let needed = ["device", "folder", "line", "host", "deadline_ms", "delay_ms", "["];
     let every: Vec<&str> = uncommented.filter(|line| !is_example(line)).collect();
     let least: Vec<&str> =
         every.iter().copied().filter(|line| needed.iter().any(|key| line.starts_with(key))).collect();

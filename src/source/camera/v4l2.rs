@@ -8,7 +8,7 @@ use super::error::{CameraError, CameraErrorKind};
 use super::mapping::Mapping;
 use super::request::{self, Argument, Buffer, CAPTURE, CAPTURE_PLANES, MMAP, sys};
 use super::translate::{FORMATS, frame_interval, frame_rates, frame_size, nanoseconds, negotiated_mode, text};
-use crate::source::monotonic::age_of;
+use crate::board::age_of;
 use lineside_picture::PixelFormat;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;

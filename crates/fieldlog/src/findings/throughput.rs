@@ -20,6 +20,7 @@ pub fn find(summary: &Summary, board: &Board, findings: &mut Vec<Finding>) {
     dropped(summary, board, findings);
     unrecorded(board, findings);
     shadow(board, findings);
+    parts(board, findings);
     rate(summary, board, findings);
 }
 
@@ -219,6 +220,33 @@ fn shadow(board: &Board, findings: &mut Vec<Finding>) {
     let advice = "The records `shadow` name the pictures of those frames: look who is right, then `lineside bundle confirm`, or `lineside bundle shadow NAME --end`.";
     let finding = Finding::new(Severity::Note, "shadow", text).advice(advice).with_lines(board.shadow_records.lines());
     findings.push(finding.order(differing as f64));
+}
+
+/// Parts that got no result, and bad ones that were not rejected.
+fn parts(board: &Board, findings: &mut Vec<Finding>) {
+    let parts = board.parts;
+    if parts.no_result > 0 {
+        let share = humanize::percent(parts.no_result as f64, parts.all() as f64);
+        let of = humanize::plural(parts.all(), "part");
+        let text = format!("{} of {of} got no result ({share}).", humanize::count(parts.no_result));
+        let advice = "The records `part` say why: `no frame`, the camera; `late` and `frame dropped`, verdicts that take too long for part.deadline_ms or the distance of two parts; `overtaken`, parts closer than the camera's frames.";
+        let finding = Finding::new(Severity::Warning, "parts_without_result", text).advice(advice);
+        findings.push(finding.with_lines(board.part_records.lines()).order(parts.no_result as f64));
+    }
+    if parts.rejects_missed > 0 {
+        let text = format!("{} passed the ejector.", humanize::plural(parts.rejects_missed, "bad part"));
+        let advice = "The result came when the part was past the ejector, or the run ended while it was on its way: move the ejector further from the trigger (part.reject), or shorten part.deadline_ms.";
+        findings.push(
+            Finding::new(Severity::Warning, "rejects_missed", text).advice(advice).order(parts.rejects_missed as f64),
+        );
+    }
+    if parts.overdue > 0 {
+        let text = format!("The lines showed {} too late or never.", humanize::plural(parts.overdue, "result"));
+        let advice =
+            "Results come faster than pulses and their setup let them: shorten part.pulse_ms and part.setup_ms.";
+        findings
+            .push(Finding::new(Severity::Warning, "parts_overdue", text).advice(advice).order(parts.overdue as f64));
+    }
 }
 
 /// A camera that delivers fewer frames than before.

@@ -1,13 +1,15 @@
 //! The kinds of records.
 
 /// Kinds of records (docs/field-log.md).
-const KINDS: [&str; 29] = [
+const KINDS: [&str; 31] = [
     "start",
     "goes_on",
     "status",
     "event",
     "normal",
     "fault",
+    "part",
+    "shift",
     "heat",
     "review",
     "stop",

@@ -89,7 +89,7 @@ impl Report {
         json!({
             "name": board.name,
             "version": start.map(|start| &start.version), "bundles": start.map(|start| &start.bundles), "kernel": start.map(|start| &start.kernel),
-            "frames": board.frames, "defects": board.defects, "events": board.events, "frames_before_log": board.frames_before_log,
+            "frames": board.frames, "defects": board.defects, "events": board.events, "frames_before_log": board.frames_before_log, "parts": board.parts,
             "watched_s": seconds(watch.watched), "away_s": seconds(watch.away), "frozen_s": seconds(watch.frozen),
             "not_judged_s": seconds(watch.unjudged), "down_s": seconds(board.down),
             "latency": stages(|stage| board.latency[stage].percentiles()),

@@ -136,6 +136,13 @@ fn short_names(inputs: &[Input]) -> Vec<String> {
     inputs.iter().zip(&names).map(name).collect()
 }
 
+/// `9,900 OK, 80 NOK, 20 without a result`; nothing where the line gives parts no results.
+fn parts(board: &Board) -> Option<String> {
+    let parts = board.parts;
+    let [ok, nok, none] = [parts.ok, parts.nok, parts.no_result].map(humanize::count);
+    (parts.all() > 0).then(|| format!("{ok} OK, {nok} NOK, {none} without a result"))
+}
+
 /// Version and hardware of the board in one line; empty without a start record.
 fn describe(board: &Board) -> String {
     let Some(start) = &board.start else { return String::new() };

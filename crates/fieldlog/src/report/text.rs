@@ -319,6 +319,9 @@ fn frames(board: &Board, out: &mut String) {
     );
     let _ = writeln!(out);
     paragraph(out, "", &text);
+    if let Some(parts) = super::parts(board) {
+        paragraph(out, "", &format!("Parts: {parts}"));
+    }
     if board.frames_before_log > 0 {
         let _ = writeln!(
             out,

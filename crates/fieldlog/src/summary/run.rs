@@ -5,7 +5,7 @@ use super::event_numbers::EventNumbers;
 use super::exit_reason::ExitEvidence;
 use super::line_ref::{LineRef, Peak};
 use super::memory_trend::MemoryTrend;
-use super::status::{FrameCounts, Source, Status};
+use super::status::{FrameCounts, PartTotals, Source, Status};
 use crate::parser::{Entry, Millis};
 
 /// The interval of statuses without one, in seconds.
@@ -142,6 +142,8 @@ pub struct Run {
     pub unrecorded: u64,
     /// Frames that a shadow judged, of which it said otherwise, and that it had no time for.
     pub shadow: [u64; 3],
+    /// Parts by result.
+    pub parts: PartTotals,
     /// Evidence of why it ended.
     pub evidence: ExitEvidence,
     /// Since when the camera is away or frozen.
@@ -194,6 +196,7 @@ impl Run {
             held_back: 0,
             unrecorded: 0,
             shadow: [0; 3],
+            parts: PartTotals::default(),
             evidence: ExitEvidence::default(),
             camera: None,
             outage: (0.0, 0.0),
@@ -427,5 +430,6 @@ impl Run {
         self.held_back = self.held_back.max(status.held_back);
         self.unrecorded = self.unrecorded.max(status.unrecorded);
         self.shadow = std::array::from_fn(|at| self.shadow[at].max(status.shadow[at]));
+        self.parts = self.parts.with(&status.parts, u64::max);
     }
 }

@@ -68,6 +68,39 @@ impl FrameCounts {
     }
 }
 
+/// Parts by result, where a line gives each part one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct PartTotals {
+    /// Judged in time, normal.
+    pub ok: u64,
+    /// Judged in time, a defect.
+    pub nok: u64,
+    /// Not judged in time.
+    pub no_result: u64,
+    /// Results that the lines showed too late or never.
+    pub overdue: u64,
+    /// Bad parts that passed the ejector.
+    pub rejects_missed: u64,
+}
+
+impl PartTotals {
+    /// All parts that got a result.
+    pub fn all(&self) -> u64 {
+        self.ok.saturating_add(self.nok).saturating_add(self.no_result)
+    }
+
+    /// Each count combined with that of another.
+    pub fn with(&self, other: &PartTotals, f: impl Fn(u64, u64) -> u64) -> PartTotals {
+        PartTotals {
+            ok: f(self.ok, other.ok),
+            nok: f(self.nok, other.nok),
+            no_result: f(self.no_result, other.no_result),
+            overdue: f(self.overdue, other.overdue),
+            rejects_missed: f(self.rejects_missed, other.rejects_missed),
+        }
+    }
+}
+
 /// How the source is doing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -106,6 +139,7 @@ pub struct Status {
     pub unrecorded: u64,
     /// Frames that a shadow judged, of which it said otherwise, and that it had no time for.
     pub shadow: [u64; 3],
+    pub parts: PartTotals,
     pub drift_ks: Option<f64>,
 }
 
@@ -145,6 +179,11 @@ impl Status {
                 b"shadow_judged" => status.shadow[0] = count(value).unwrap_or(0),
                 b"shadow_differs" => status.shadow[1] = count(value).unwrap_or(0),
                 b"shadow_skipped" => status.shadow[2] = count(value).unwrap_or(0),
+                b"parts_ok" => status.parts.ok = count(value).unwrap_or(0),
+                b"parts_nok" => status.parts.nok = count(value).unwrap_or(0),
+                b"parts_no_result" => status.parts.no_result = count(value).unwrap_or(0),
+                b"parts_overdue" => status.parts.overdue = count(value).unwrap_or(0),
+                b"rejects_missed" => status.parts.rejects_missed = count(value).unwrap_or(0),
                 b"held_back" => status.held_back = count(value).unwrap_or(0),
                 b"drift_ks" => status.drift_ks = number(value),
                 b"source" => {
@@ -232,6 +271,15 @@ mod tests {
         assert_eq!((status.scores.unwrap()[2], status.severities.unwrap()[4]), (3, 1));
         assert_eq!(status.throttled, Some(0x50005));
         assert_eq!(status.source, Source::Away);
+    }
+
+    #[test]
+    fn parts_are_read_and_a_huge_count_does_no_harm() {
+        let text =
+            "parts=9 parts_ok=5 parts_nok=3 parts_no_result=1 parts_overdue=2 rejects_missed=18446744073709551615";
+        let parts = Status::read(&fields(text)).parts;
+        assert_eq!(parts, PartTotals { ok: 5, nok: 3, no_result: 1, overdue: 2, rejects_missed: u64::MAX });
+        assert_eq!((parts.all(), parts.with(&parts, u64::saturating_add).rejects_missed), (9, u64::MAX));
     }
 
     #[test]

@@ -269,6 +269,9 @@ fn facts(board: &Board) -> Markup {
     );
     facts.push((humanize::count(frames.inspected), fates));
     facts.push((humanize::count(board.defects), "frames with defects".into()));
+    if let Some(parts) = crate::report::parts(board) {
+        facts.push((humanize::count(board.parts.all()), format!("parts: {parts}")));
+    }
     if let Some(of) = board.latency[0].percentiles().or(board.event_latency.percentiles()) {
         facts.push((format!("{} / {}", humanize::ms(of.p50), humanize::ms(of.p99)), "p50 / p99 to a verdict".into()));
     }

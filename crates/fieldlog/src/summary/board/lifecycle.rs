@@ -267,6 +267,7 @@ impl Board {
         self.held_back = self.held_back.max(run.held_back);
         self.unrecorded += run.unrecorded;
         self.shadow = std::array::from_fn(|at| self.shadow[at] + run.shadow[at]);
+        self.parts = self.parts.with(&run.parts, u64::saturating_add);
         let row = RunSummary {
             runs: 1,
             version: run.start.as_ref().map(|start| start.version.clone()).unwrap_or_default(),

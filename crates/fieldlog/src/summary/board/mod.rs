@@ -14,7 +14,7 @@ use super::notable_frames::NotableFrames;
 use super::run::{Discontinuity, Run, Start, WatchTime};
 use super::run_list::RunSummary;
 use super::series::Series;
-use super::status::{FrameCounts, STAGES, Status};
+use super::status::{FrameCounts, PartTotals, STAGES, Status};
 use super::system_event::{SystemEvent, parse_kernel, parse_systemd};
 use crate::hash::fnv;
 use crate::parser::{Entry, EntryKind, Millis};
@@ -179,8 +179,12 @@ pub struct Board {
     pub unrecorded: u64,
     /// Frames that a shadow judged, of which it said otherwise, and that it had no time for.
     pub shadow: [u64; 3],
+    /// Parts by result.
+    pub parts: PartTotals,
     /// Records of frames of which it said otherwise.
     pub shadow_records: Occurrences,
+    /// Records of parts without a verdict.
+    pub part_records: Occurrences,
     /// How the run before the first of the log ended, as that one found it.
     pub before_first: Option<(String, LineRef)>,
     /// The largest distance of the scores to the bundle's baseline.
@@ -249,7 +253,9 @@ impl Board {
             held_back: 0,
             unrecorded: 0,
             shadow: [0; 3],
+            parts: PartTotals::default(),
             shadow_records: Occurrences::default(),
+            part_records: Occurrences::default(),
             before_first: None,
             drift: Peak::default(),
             held_back_sum: 0,
@@ -330,6 +336,7 @@ impl Board {
                 }
             }
             b"shadow" => self.shadow_records.add(line_ref),
+            b"part" => self.part_records.add(line_ref),
             b"bundle_reverted" => {
                 self.reverted.add(line_ref);
                 let word = |name| entry.fields.short_text(name);
