@@ -87,4 +87,16 @@ if [ "$("$tools/bin/cargo-deny" --version 2>/dev/null)" != "cargo-deny $cargo_de
         cargo install --quiet --locked --profile dev --root "$tools" "cargo-deny@$cargo_deny"
     rm -r "$tools/target"
 fi
+# Programs in Python by which tests check the HTTP interface and its client: schemathesis and mypy, in an environment of their own.
+python=$tools/python
+schemathesis=4.32.5 mypy=2.4.1
+if [ "$("$tools/bin/schemathesis" --version 2>/dev/null)" != "schemathesis, version $schemathesis" ] ||
+    ! "$tools/bin/mypy" --version 2>/dev/null | grep -q "^mypy $mypy "; then
+    say "installing schemathesis $schemathesis and mypy $mypy"
+    rm -rf "$python"
+    python3 -m venv "$python"
+    "$python/bin/pip" install -q --disable-pip-version-check "schemathesis==$schemathesis" "mypy==$mypy"
+    mkdir -p "$tools/bin"
+    ln -sf "$python/bin/schemathesis" "$python/bin/mypy" "$tools/bin/"
+fi
 say "ready for $target"

@@ -14,7 +14,30 @@ impl Config {
     /// [`ConfigError`] where its file cannot be read, is open to other users, or has no valid token.
     pub fn page_token(&self) -> Result<Option<String>, ConfigError> {
         let Some(page) = &self.status_page else { return Ok(None) };
-        let Some(file) = &page.token_file else { return Ok(page.token.as_ref().map(|token| token.get_ref().clone())) };
+        self.token(page.token.as_ref(), page.token_file.as_ref())
+    }
+
+    /// The token that whoever changes something from outside needs, if any.
+    ///
+    /// # Errors
+    /// As [`Config::page_token`], and where it is the same token.
+    pub fn teach_token(&self) -> Result<Option<String>, ConfigError> {
+        let Some(page) = &self.status_page else { return Ok(None) };
+        let token = self.token(page.teach_token.as_ref(), page.teach_token_file.as_ref())?;
+        match &page.teach_token_file {
+            Some(file) if token.is_some() && token == self.page_token()? => {
+                Err(self.blame(file, "holds the token of status_page.token: whoever may look could change, too"))
+            }
+            _ => Ok(token),
+        }
+    }
+
+    fn token(
+        &self,
+        token: Option<&Spanned<String>>,
+        file: Option<&Spanned<PathBuf>>,
+    ) -> Result<Option<String>, ConfigError> {
+        let Some(file) = file else { return Ok(token.map(|token| token.get_ref().clone())) };
         let text = self.secret(file)?;
         let token = text.lines().next().unwrap_or_default().trim();
         match token_problem(token) {
@@ -52,6 +75,7 @@ impl Config {
     /// [`ConfigError`] of the first that is not usable.
     pub fn check_secrets(&self) -> Result<(), ConfigError> {
         self.page_token()?;
+        self.teach_token()?;
         self.broker_password()?;
         if let Source::Rtsp(section) = &self.source {
             section.options(self)?;
@@ -66,9 +90,11 @@ impl Config {
     /// Where the file at `path`, which this configuration was read from, has the page's token and other users may read it: what to
     /// do.
     pub fn exposed_token(&self, path: &Path) -> Option<String> {
-        self.status_page.as_ref().and_then(|page| page.token.as_ref())?;
+        self.status_page.as_ref().and_then(|page| page.token.as_ref().or(page.teach_token.as_ref()))?;
         let path = files::is_readable_by_others(path).then(|| files::shell_word(path))?;
-        Some(format!("other users can read the token: use status_page.token_file, or chmod o= {path}"))
+        Some(format!(
+            "other users can read the token: use status_page.token_file (teach_token_file), or chmod o= {path}"
+        ))
     }
 
     /// The same of a password in the address of a camera.

@@ -18,6 +18,14 @@ pub struct StatusPageConfig {
     pub token_file: Option<Spanned<PathBuf>>,
     /// Pictures per second in the live view, at most.
     pub max_fps: Spanned<f64>,
+    /// Whether pictures that are posted to `/judge` are judged.
+    pub judge: bool,
+    /// Whether something may be changed from outside, as the marks of frames.
+    pub control: Spanned<bool>,
+    /// The token that is needed for that.
+    pub teach_token: Option<Spanned<String>>,
+    /// A file whose first line is that token.
+    pub teach_token_file: Option<Spanned<PathBuf>>,
 }
 
 /// A shorter token could be guessed.
@@ -31,6 +39,10 @@ impl Default for StatusPageConfig {
             token: None,
             token_file: None,
             max_fps: Spanned::new(0..0, 5.0),
+            judge: false,
+            control: Spanned::new(0..0, false),
+            teach_token: None,
+            teach_token_file: None,
         }
     }
 }
@@ -49,6 +61,33 @@ impl Config {
             && let Some(problem) = token_problem(token.get_ref())
         {
             return Some((token.span().start, format!("status_page.token {problem}")));
+        }
+        if let (Some(_), Some(file)) = (&page.teach_token, &page.teach_token_file) {
+            return Some((file.span().start, "status_page.teach_token is set, too: set only one of them".into()));
+        }
+        if let Some(token) = &page.teach_token {
+            if let Some(problem) = token_problem(token.get_ref()) {
+                return Some((token.span().start, format!("status_page.teach_token {problem}")));
+            }
+            if page.token.as_ref().is_some_and(|other| other.get_ref() == token.get_ref()) {
+                let problem =
+                    "status_page.teach_token is that of status_page.token: whoever may look could change, too";
+                return Some((token.span().start, problem.into()));
+            }
+        }
+        let has_token = page.token.is_some() || page.token_file.is_some();
+        let teacher =
+            page.teach_token.as_ref().map(Spanned::span).or(page.teach_token_file.as_ref().map(Spanned::span));
+        match (page.control.get_ref(), has_token, &teacher) {
+            (true, true, None) => {
+                let problem =
+                    "status_page.control needs a token of its own: set status_page.teach_token_file or teach_token";
+                return Some((page.control.span().start, problem.into()));
+            }
+            (_, false, Some(place)) => {
+                return Some((place.start, "status_page.teach_token without status_page.token: set both".into()));
+            }
+            _ => {}
         }
         let open = !page.listen.get_ref().ip().is_loopback() && page.token.is_none() && page.token_file.is_none();
         let problem =
@@ -82,6 +121,7 @@ mod tests {
         let config = Config::parse("[source.pattern]\n", Path::new("line.toml")).unwrap();
         assert!(config.status_page.is_none() && config.page_token().unwrap().is_none());
         let page = parse("").unwrap().status_page.unwrap();
+        assert!(!page.judge && parse("judge = true\n").unwrap().status_page.unwrap().judge);
         assert_eq!((page.listen.get_ref().to_string().as_str(), *page.max_fps.get_ref()), ("127.0.0.1:8080", 5.0));
     }
 
@@ -105,6 +145,21 @@ mod tests {
             ("\ntoken = \"short\"\n", "line.toml:4: status_page.token must have 16 to 128"),
             ("token = \"0123456789abcde;\"\n", "line.toml:3: status_page.token must have 16 to 128"),
             ("token = \"0123456789abcdef\"\ntoken_file = \"x\"\n", "line.toml:4: status_page.token is set, too"),
+            (
+                "token = \"0123456789abcdef\"\ncontrol = true\n",
+                "line.toml:4: status_page.control needs a token of its own",
+            ),
+            ("control = true\nteach_token = \"0123456789abcdef\"\n", "line.toml:4: status_page.teach_token without"),
+            (
+                "token = \"0123456789abcdef\"\nteach_token = \"0123456789abcdef\"\n",
+                "line.toml:4: status_page.teach_token is that",
+            ),
+            ("teach_token = \"short\"\n", "line.toml:3: status_page.teach_token must have 16"),
+            (
+                "teach_token = \"0123456789abcdef\"\nteach_token_file = \"x\"\n",
+                "line.toml:4: status_page.teach_token is set",
+            ),
+            ("judge = 1\n", "line.toml:3: "),
             ("port = 3\n", "line.toml:3: unknown field `port`"),
         ];
         for (text, expected) in cases {

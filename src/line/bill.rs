@@ -6,8 +6,9 @@ use crate::memory::{Bill, heap_use};
 use crate::pipeline;
 use crate::source::camera;
 use crate::source::process::{READER_BYTES, StreamMode};
-use crate::task::Judge;
+use crate::status_page::judging_bytes;
 use crate::task::super_resolution::When;
+use crate::task::{Judge, Tasks};
 use crate::threads::OUTPUT_STACK;
 use lineside_engine::{MemoryUsage, Plan, Workspace};
 
@@ -63,6 +64,21 @@ pub(super) fn add_shadow(bill: &mut Bill, name: &str, judge: &Judge) {
     });
     let beside = judge.statistics_bytes() + region + aligner;
     bill.add(format!("{name} shadow"), of_plans.sum::<u64>() + beside as u64);
+}
+
+/// Who judges pictures of so many pixels that are posted to the status page: all but the weights, which are the line's.
+pub(super) fn add_on_request(bill: &mut Bill, tasks: &Tasks, workspace: &Workspace, pixels: u64) {
+    let of = |judge: &Judge| {
+        let region = judge.region().map_or(0, |region| region.bytes());
+        let aligner = judge.aligner().map_or(0, |aligner| {
+            let (width, height) = aligner.frame_size();
+            aligner.bytes() + width * height * FRAME_BYTES
+        });
+        let borders: u64 = judge.plans().map(|plan| plan.memory().border_bytes).sum();
+        borders + (judge.statistics_bytes() + region + aligner) as u64
+    };
+    let models: u64 = tasks.iter().map(|task| of(&task.judge)).sum();
+    bill.add("judging posted pictures", models + workspace.bytes() + judging_bytes(pixels));
 }
 
 /// An enlarger of areas of a size in pixels, out of frames of `pixels`; the bytes of one enlargement and what it was made of.

@@ -22,6 +22,7 @@ mod heat;
 mod modbus;
 mod mode;
 mod models;
+mod on_request;
 mod page;
 mod part_watch;
 mod parts;

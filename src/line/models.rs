@@ -4,6 +4,7 @@ use super::bill;
 use super::enlarging::EnlargingPlan;
 use super::first_picture::first_picture;
 use super::mode::Mode;
+use super::on_request;
 use super::products;
 use super::region::{check_product_region, check_region};
 use super::tasks::{check_condition, describe, require_one_size, wanted};
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::memory::Bill;
 use crate::pipeline::{Enlargement, Smaller};
 use crate::source::FrameSource;
+use crate::status_page::PictureJudge;
 use crate::task::anomaly::{Baseline, Verdict};
 use crate::task::super_resolution::{Enlarger, When};
 use crate::task::{Judge, NamedTask, TaskError, Tasks};
@@ -26,6 +28,8 @@ const UNKNOWN_SIZE: (usize, usize) = (64, 48);
 /// The models of a line, and what is known of them.
 pub(super) struct Models {
     pub(super) tasks: Tasks,
+    /// The same tasks for pictures that are posted to the status page, where that is asked for.
+    pub(super) on_request: Option<PictureJudge>,
     /// Describe the tasks, where there are several.
     pub(super) described: Vec<String>,
     pub(super) enlargement: Option<Enlargement>,
@@ -92,6 +96,7 @@ pub(super) fn load(
     let (Some(first), Some(bundle)) = (tasks.next(), bundles.first()) else { anyhow::bail!("the line has no task") };
     let mut tasks = Tasks::new(first, tasks.collect());
     require_one_size(&tasks, &bundles)?;
+    let on_request = on_request::load(config, source, &tasks, &bundles, bill)?;
     let described = if tasks.count() > 1 { describe(&tasks, &names) } else { Vec::new() };
     // Scores of several products have no common baseline.
     let baseline = if config.product.len() > 1 { None } else { Baseline::of(bundle)? };
@@ -104,6 +109,7 @@ pub(super) fn load(
     let bundles = names;
     let mut models = Models {
         tasks,
+        on_request,
         described,
         cost,
         enlargement,

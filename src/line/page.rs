@@ -3,32 +3,35 @@
 use crate::config::{Config, ConfigError};
 use crate::memory::Bill;
 use crate::source::FrameSource;
-use crate::status_page::{LiveFeed, RunFacts, StatusServer, check_bindable, describe_bind_error, max_bytes};
+use crate::status_page::{
+    LiveFeed, PageSettings, PictureJudge, RunFacts, StatusServer, check_bindable, describe_bind_error, max_bytes,
+};
 use crate::telemetry::Telemetry;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A page that is ready to be served.
 pub struct PagePlan {
-    listen: SocketAddr,
-    token: Option<String>,
-    max_fps: f64,
+    settings: PageSettings,
     live: Arc<LiveFeed>,
 }
 
-/// The page that the configuration asks for, on the bill.
+/// The page that the configuration asks for, on the bill; `judge` judges posted pictures, where that is asked for, too.
 pub(super) fn plan(
     config: &Config,
     source: &dyn FrameSource,
+    judge: Option<PictureJudge>,
     bill: &mut Bill,
 ) -> Result<Option<PagePlan>, ConfigError> {
     let Some(page) = &config.status_page else { return Ok(None) };
-    bill.add("status page", max_bytes(source.max_pixels() as u64));
+    bill.add("status page", max_bytes(source.max_pixels() as u64, *page.control.get_ref()));
     let live = Arc::new(LiveFeed::new(source.frame_size()));
     let (listen, max_fps) = (*page.listen.get_ref(), *page.max_fps.get_ref());
-    Ok(Some(PagePlan { listen, token: config.page_token()?, max_fps, live }))
+    let control = page.control.get_ref().then(|| config.output.keep_free.get_ref().as_u64());
+    let (token, teach_token) = (config.page_token()?, config.teach_token()?);
+    let settings = PageSettings { listen, token, teach_token, control, max_fps, judge };
+    Ok(Some(PagePlan { settings, live }))
 }
 
 /// Whether it could be served now, and where.
@@ -47,7 +50,9 @@ pub fn check_page(config: &Config) -> Result<String, ConfigError> {
         }
         Err(error) => return Err(config.error_at(&page.listen, format!("{listen}: {}", describe_bind_error(&error)))),
     };
-    Ok(format!("http://{listen}/{token}{taken}"))
+    let judge = if page.judge { ", judges what is posted to /judge" } else { "" };
+    let control = if *page.control.get_ref() { ", frames may be marked" } else { "" };
+    Ok(format!("http://{listen}/{token}{judge}{control}{taken}"))
 }
 
 impl PagePlan {
@@ -63,6 +68,6 @@ impl PagePlan {
         output: PathBuf,
         telemetry: &Telemetry,
     ) -> std::io::Result<StatusServer> {
-        StatusServer::start(self.listen, self.token, self.max_fps, self.live, facts, output, telemetry.clone())
+        StatusServer::start(self.settings, self.live, facts, output, telemetry.clone())
     }
 }

@@ -10,6 +10,7 @@ use crate::field::{DriftMonitor, Interval, Stage};
 use crate::memory::{peak_resident_bytes, resident_bytes, sealed_allocations};
 use crate::pipeline::{ChosenProduct, Commands, Report, RunEnd, ShadowVerdict, Status};
 use crate::sink::part::{PartOutcome, PartResult, PartStatus, UnjudgedRun};
+use crate::status_page::JudgeTimes;
 use crate::task::anomaly::Region;
 use crate::task::{Recognition, TaskAnswer};
 use crate::telemetry::{Record, Telemetry, Value};
@@ -118,12 +119,28 @@ pub fn status(
         .with("held_back", telemetry.suppressed_log_lines())
 }
 
+/// What is said of a picture that was posted: the keys of an event, whatever the verdict is. It is no frame of the line and is not
+/// recorded.
+pub fn on_request(telemetry: &Telemetry, report: &Report, times: &JudgeTimes) -> Record {
+    let verdict = &report.verdict;
+    let ms = |time: Duration| hundredths(time.as_secs_f64() * 1e3);
+    with_verdict(telemetry.info("judged").at(report.wall), report)
+        .with("defect", verdict.defect)
+        .with("regions", areas(&verdict.regions))
+        .with("width", report.frame.width())
+        .with("height", report.frame.height())
+        .with("latency_ms", ms(report.latency))
+        .with("wait_ms", ms(times.wait))
+        .with("decode_ms", ms(times.decode))
+        .with("judge_ms", ms(times.judge))
+        .with_known("cause", verdict.cause())
+}
+
 /// A frame that is not normal; `files` are the names of its pictures, or nothing where there is none.
 pub fn event(telemetry: &Telemetry, report: &Report, files: Vec<(&'static str, String)>) -> Record {
     let verdict = &report.verdict;
-    let area = |region: &Region| [region.area.x, region.area.y, region.area.width, region.area.height];
     judged(telemetry, "event", report)
-        .with("regions", Value::Areas(verdict.regions.iter().map(area).collect()))
+        .with("regions", areas(&verdict.regions))
         .with("latency_ms", hundredths(report.latency.as_secs_f64() * 1e3))
         .with_known("cause", verdict.cause())
         .with("files", Value::Group(files))
@@ -148,12 +165,20 @@ pub fn shadow(telemetry: &Telemetry, report: &Report, shadow: &ShadowVerdict, or
 
 /// A verdict, with what `lineside replay` needs to repeat it.
 fn judged(telemetry: &Telemetry, kind: &'static str, report: &Report) -> Record {
+    with_verdict(telemetry.info(kind).at(report.wall).with("id", telemetry.event_id()), report)
+}
+
+/// Left, top, width and height of each region.
+fn areas(regions: &[Region]) -> Value {
+    let area = |region: &Region| [region.area.x, region.area.y, region.area.width, region.area.height];
+    Value::Areas(regions.iter().map(area).collect())
+}
+
+/// A record with a verdict.
+fn with_verdict(record: Record, report: &Report) -> Record {
     let verdict = &report.verdict;
     let recognition = verdict.recognition.as_ref();
-    telemetry
-        .info(kind)
-        .at(report.wall)
-        .with("id", telemetry.event_id())
+    record
         .with("frame", report.name.as_str())
         .with("score", verdict.score)
         .with("severity", thousandths(verdict.severity))

@@ -15,7 +15,7 @@ use crate::field::{DriftMonitor, Interval};
 use crate::pipeline::{LoadShedding, RunObserver, Shutdown, Status};
 use crate::sink::mqtt::BrokerClient;
 use crate::sink::part::{PART_THREAD, PartStatus};
-use crate::status_page::{Conditions, STATUS_PAGE_THREAD, StatusServer};
+use crate::status_page::{Conditions, StatusServer};
 use crate::task::anomaly::Baseline;
 use crate::telemetry::{Cause, LOG_THREAD, Record, Telemetry};
 use crate::threads;
@@ -198,7 +198,7 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         if self.failure.is_some() {
             return;
         }
-        let page = self.page.as_ref().is_some_and(StatusServer::has_failed).then_some(STATUS_PAGE_THREAD);
+        let page = self.page.as_ref().and_then(StatusServer::failed_thread);
         let modbus = || self.modbus.as_ref().and_then(PlcWatch::failed_thread);
         let broker = || self.broker.as_ref().is_some_and(|broker| broker.has_failed()).then_some("mqtt");
         let parts = || self.parts.as_ref().is_some_and(PartWatch::has_failed).then_some(PART_THREAD);

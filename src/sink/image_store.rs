@@ -151,7 +151,7 @@ impl ImageStore {
             Some(bytes) => bytes,
             None => self.begin()?,
         };
-        let free = free_bytes(&self.folder)?;
+        let free = storage::free_bytes(&self.folder)?;
         if bytes > allowed || free < self.limits.keep_free {
             // Others may have deleted pictures as well: what they took needs no room any more.
             bytes = self.scan()?.bytes;
@@ -267,12 +267,6 @@ fn full(text: String) -> io::Error {
 /// Whether an error means that the disk is full.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
-/// Free bytes of the folder's disk for unprivileged users.
-fn free_bytes(folder: &Path) -> io::Result<u64> {
-    let disk = rustix::fs::statvfs(folder)?;
-    Ok(disk.f_bavail * disk.f_frsize)
 }
 
 /// A frame's name in plain characters. One that would make a file name too long with what is added before and behind it loses its

@@ -125,7 +125,7 @@ fn a_disk_without_room_costs_no_picture_that_is_there() {
     assert_eq!(pictures(folder.path()).0.into_iter().collect::<Vec<_>>(), ["n0"]);
     // Others take room, and what there is of ours is enough to give it back. Again, where others gave it back meanwhile.
     for attempt in 0.. {
-        let keep_free = free_bytes(folder.path()).unwrap() + 4096;
+        let keep_free = storage::free_bytes(folder.path()).unwrap() + 4096;
         let mut images = ImageStore::open(folder.path(), StorageLimits { bytes: 1 << 20, keep_free });
         let stem = images.file_stem(at(1), Priority::Defect, &format!("d{attempt}"), &[".png"]);
         let _ = images.write(&format!("{stem}.png"), &noise(1));

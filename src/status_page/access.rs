@@ -1,4 +1,4 @@
-//! Access control: by token; without one, only from this machine.
+//! Access control: by token; without one, only from this machine. Two tokens are two roles: who may look, and who may teach.
 
 use super::request::HttpRequest;
 use sha2::{Digest, Sha256};
@@ -10,32 +10,76 @@ pub const COOKIE_NAME: &str = "lineside";
 /// What a client has to present.
 pub struct Access {
     token: Option<String>,
+    teach_token: Option<String>,
+}
+
+/// What a client may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Look.
+    View,
+    /// Look and change.
+    Teach,
+}
+
+impl Role {
+    /// Its name in records.
+    pub fn word(self) -> &'static str {
+        match self {
+            Role::View => "view",
+            Role::Teach => "teach",
+        }
+    }
 }
 
 impl Access {
     /// `None`: no token is needed.
     pub fn new(token: Option<String>) -> Access {
-        Access { token }
+        Access { token, teach_token: None }
     }
 
-    /// Whether a request may be answered. Without a token the page is served on loopback only; a web page that obtained this
-    /// machine's address by DNS rebinding is recognised by the `Host` header.
+    /// With a token of its own for whoever may teach.
+    pub fn with_teacher(self, teach_token: Option<String>) -> Access {
+        Access { teach_token, ..self }
+    }
+
+    /// Whether a request may be answered.
     pub fn allows(&self, request: &HttpRequest) -> bool {
-        if self.token.is_none() {
-            return is_this_machine(&request.host);
+        self.role(request).is_some()
+    }
+
+    /// What a client may do; `None`: nothing. Without a token the page is served on loopback only; a web page that obtained this
+    /// machine's address by DNS rebinding is recognised by the `Host` header.
+    pub fn role(&self, request: &HttpRequest) -> Option<Role> {
+        if self.token.is_none() && self.teach_token.is_none() {
+            return is_this_machine(&request.host).then_some(Role::Teach);
         }
         let bearer = request.authorization.strip_prefix("Bearer ");
         let cookies = request.cookie.split(';').filter_map(|cookie| cookie.trim().split_once('='));
         let cookie = cookies.into_iter().find(|(name, _)| *name == COOKIE_NAME).map(|(_, token)| token);
-        bearer.or(cookie).is_some_and(|token| self.is_token(token))
+        self.role_of(bearer.or(cookie)?)
     }
 
-    /// Whether this is the token. Takes the same time wherever the two differ: all bytes of their hashes are compared.
+    /// Whether this is one of the tokens.
     pub fn is_token(&self, candidate: &str) -> bool {
-        let Some(token) = &self.token else { return false };
-        let (ours, theirs) = (Sha256::digest(token), Sha256::digest(candidate));
-        ours.iter().zip(theirs.iter()).fold(0, |differs, (a, b)| differs | std::hint::black_box(a ^ b)) == 0
+        self.role_of(candidate).is_some()
     }
+
+    fn role_of(&self, candidate: &str) -> Option<Role> {
+        let is = |token: &Option<String>| token.as_ref().is_some_and(|token| is_same(token, candidate));
+        // Both are compared, so that the time says nothing either.
+        match (is(&self.teach_token), is(&self.token)) {
+            (true, _) => Some(Role::Teach),
+            (false, true) => Some(Role::View),
+            (false, false) => None,
+        }
+    }
+}
+
+/// Takes the same time wherever the two differ: all bytes of their hashes are compared.
+fn is_same(token: &str, candidate: &str) -> bool {
+    let (ours, theirs) = (Sha256::digest(token), Sha256::digest(candidate));
+    ours.iter().zip(theirs.iter()).fold(0, |differs, (a, b)| differs | std::hint::black_box(a ^ b)) == 0
 }
 
 /// `localhost` or an IP address, with or without a port.
@@ -74,6 +118,17 @@ mod tests {
             assert!(!access.allows(&cookie(&format!("lineside={wrong}"))), "{wrong}");
         }
         assert!(!access.allows(&host("localhost")) && !access.allows(&cookie("x=0123456789abcdef")));
+    }
+
+    #[test]
+    fn two_tokens_are_two_roles() {
+        let access = Access::new(Some("0123456789abcdef".into())).with_teacher(Some("fedcba9876543210".into()));
+        let role = |token: &str| access.role(&authorization(&format!("Bearer {token}")));
+        assert_eq!(role("0123456789abcdef"), Some(Role::View));
+        assert_eq!(role("fedcba9876543210"), Some(Role::Teach));
+        assert_eq!((role(""), role("0123456789abcdee"), access.role(&host("localhost"))), (None, None, None));
+        assert!(access.is_token("fedcba9876543210"));
+        assert_eq!(Access::new(None).role(&host("localhost")), Some(Role::Teach));
     }
 
     #[test]

@@ -1,13 +1,21 @@
 //! The answer to each request: from memory at once, or by a thread.
 
-use super::access::COOKIE_NAME;
+use super::access::{COOKIE_NAME, Role};
+use super::control::MarkRequest;
+use super::history::EventQuery;
+use super::judge::JudgeRequest;
 use super::login::login_page;
 use super::metrics::metrics;
 use super::page::PageState;
 use super::request::HttpRequest;
+use std::net::IpAddr;
 
 /// The page; its script inserts all data as text.
 const PAGE: &str = include_str!("page.html");
+/// The page on which frames are looked through and marked.
+const REVIEW: &str = include_str!("review.html");
+/// What can be asked of this server, for programs: OpenAPI 3.1.
+const OPENAPI: &str = include_str!("../../docs/openapi.json");
 
 pub const HTML: &str = "text/html; charset=utf-8";
 pub const TEXT: &str = "text/plain; charset=utf-8";
@@ -29,35 +37,53 @@ pub enum Endpoint {
     Live,
     /// `/frame.jpg`.
     Frame { body: bool },
+    /// `/events`: reads records, the newest first.
+    Events { query: EventQuery, body: bool },
     /// `/events/NAME`.
     Picture { name: String, body: bool },
+    /// What does not change, and is too long for an answer without a thread.
+    Static { kind: &'static str, content: &'static str, body: bool },
+    /// `POST /judge`.
+    Judge(JudgeRequest),
+    /// `/marks`: counts them.
+    MarkCounts { role: Role, body: bool },
+    /// `POST /marks`.
+    Marks(MarkRequest),
 }
 
-/// What a request gets. Does not wait and reads no file.
-pub fn route(page: &PageState, request: &HttpRequest) -> Route {
+/// What a request gets, of whose body `begun` has arrived, from a client at an address. Does not wait and reads no file.
+pub fn route(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option<IpAddr>) -> Route {
+    let allowed = methods(page, &request.path);
     let body = match request.method.as_str() {
-        "GET" => true,
-        "HEAD" => false,
-        _ => return Route::Answer(refuse(405, "only GET and HEAD are served here")),
+        "POST" if allowed.contains("POST") => return post(page, request, begun, peer),
+        "GET" if allowed.contains("GET") => true,
+        "HEAD" if allowed.contains("GET") => false,
+        _ if allowed.is_empty() => {
+            return Route::Answer(refuse(404, "pictures are judged with status_page.judge = true only"));
+        }
+        _ => {
+            let (text, allow) = (format!("only {allowed} is served here\n"), format!("Allow: {allowed}\r\n"));
+            return Route::Answer(answer(405, TEXT, &allow, text.as_bytes(), request.method != "HEAD"));
+        }
     };
     let whole = |status, kind, more: &str, content: &[u8]| Route::Answer(answer(status, kind, more, content, body));
-    // A token in the address is moved into a cookie, so that it is not visible.
+    // A token in the address is moved into a cookie, so that it is not visible. Without a path the cookie is for the folder of the page:
+    // behind a proxy several lines have one each.
     if request.path == "/"
         && let Some(token) = request.parameter("token")
         && page.access.is_token(token)
     {
         let cookie = format!(
-            "Location: /\r\nSet-Cookie: {COOKIE_NAME}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000\r\n"
+            "Location: ./\r\nSet-Cookie: {COOKIE_NAME}={token}; HttpOnly; SameSite=Strict; Max-Age=31536000\r\n"
         );
         return whole(303, TEXT, &cookie, b"");
     }
-    if !page.access.allows(request) {
-        let how = "WWW-Authenticate: Bearer realm=\"lineside\"\r\n";
+    let Some(role) = page.access.role(request) else {
         return match request.path.as_str() {
-            "/" => whole(401, HTML, how, login_page().as_bytes()),
-            _ => whole(401, TEXT, how, b"a token is needed (status_page.token)\n"),
+            "/" | "/review" => whole(401, HTML, CHALLENGE, login_page().as_bytes()),
+            _ => whole(401, TEXT, CHALLENGE, TOKEN_NEEDED),
         };
-    }
+    };
     match request.path.as_str() {
         "/" => whole(200, HTML, "", PAGE.as_bytes()),
         "/healthz" => match page.status.now().problem() {
@@ -72,12 +98,69 @@ pub fn route(page: &PageState, request: &HttpRequest) -> Route {
         "/live.mjpeg" if body => Route::Serve(Endpoint::Live),
         "/live.mjpeg" => whole(200, "multipart/x-mixed-replace; boundary=frame", "", b""),
         "/frame.jpg" => Route::Serve(Endpoint::Frame { body }),
+        "/openapi.json" => Route::Serve(Endpoint::Static { kind: JSON, content: OPENAPI, body }),
+        "/review" => Route::Serve(Endpoint::Static { kind: HTML, content: REVIEW, body }),
+        "/marks" => Route::Serve(Endpoint::MarkCounts { role, body }),
+        "/events" => match EventQuery::of(request) {
+            Ok(query) => Route::Serve(Endpoint::Events { query, body }),
+            Err(problem) => Route::Answer(refuse(400, &problem)),
+        },
         path => match path.strip_prefix("/events/") {
             Some(name) => Route::Serve(Endpoint::Picture { name: name.into(), body }),
             None => Route::Answer(refuse(404, "there is no such page")),
         },
     }
 }
+
+/// The methods of a path; none where what it is for is off.
+fn methods(page: &PageState, path: &str) -> &'static str {
+    match path {
+        "/judge" if page.judging.is_some() => "POST",
+        "/judge" => "",
+        "/marks" if page.control.is_some() => "GET, HEAD, POST",
+        _ => "GET, HEAD",
+    }
+}
+
+/// What a request that posts something gets.
+fn post(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option<IpAddr>) -> Route {
+    let Some(role) = page.access.role(request) else {
+        return Route::Answer(answer(401, TEXT, CHALLENGE, TOKEN_NEEDED, true));
+    };
+    let refused = |(status, problem): (u16, String)| Route::Answer(refuse(status, &problem));
+    match (&page.judging, &page.control) {
+        (Some(queue), _) if request.path == "/judge" => match JudgeRequest::accept(queue, request, begun) {
+            Ok(accepted) => Route::Serve(Endpoint::Judge(accepted)),
+            Err(refusal) => {
+                queue.count_refused();
+                refused(refusal)
+            }
+        },
+        (_, Some(control)) => {
+            let accepted = match role {
+                Role::Teach => MarkRequest::accept(request, role, begun),
+                Role::View => {
+                    Err((403, "this token may look and not change: use that of status_page.teach_token".into()))
+                }
+            };
+            match accepted {
+                Ok(accepted) => Route::Serve(Endpoint::Marks(accepted)),
+                Err(refusal) => {
+                    if refusal.0 == 403 {
+                        let from = peer.map_or(String::new(), |peer| peer.to_string());
+                        control.record_refused("marks", &from);
+                    }
+                    refused(refusal)
+                }
+            }
+        }
+        _ => Route::Answer(refuse(404, "there is no such page")),
+    }
+}
+
+/// How to log in.
+const CHALLENGE: &str = "WWW-Authenticate: Bearer realm=\"lineside\"\r\n";
+const TOKEN_NEEDED: &[u8] = b"a token is needed (status_page.token)\n";
 
 /// A whole answer that is one line of text.
 pub fn refuse(status: u16, text: &str) -> Vec<u8> {
@@ -101,10 +184,19 @@ pub fn head(status: u16, kind: &str, more: &str, length: Option<u64>) -> String 
         303 => "See Other",
         400 => "Bad Request",
         401 => "Unauthorized",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        413 => "Content Too Large",
+        415 => "Unsupported Media Type",
+        422 => "Unprocessable Content",
         431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        507 => "Insufficient Storage",
         _ => "Service Unavailable",
     };
     let length = length.map_or_else(String::new, |length| format!("Content-Length: {length}\r\n"));

@@ -15,6 +15,11 @@ pub const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may go on sending before the connection is closed, so that it can read the answer.
 pub const LINGER: Duration = Duration::from_millis(300);
 
+/// The same of a client that was refused while it sends a body.
+pub const BODY_LINGER: Duration = Duration::from_secs(2);
+/// Time for sending a body.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// How long a client may be silent before it is asked whether it is still there, and how often it is asked after that.
 const PROBE: Duration = Duration::from_secs(1);
 /// How many of these questions remain without an answer before a client is gone: a phone may sleep for a moment.
@@ -39,6 +44,11 @@ impl Connection {
         Ok(Connection { socket, deadline: Instant::now() + ANSWER_TIMEOUT })
     }
 
+    /// The client's address, for records.
+    pub fn peer(&self) -> String {
+        self.socket.peer_addr().map_or(String::new(), |peer| peer.ip().to_canonical().to_string())
+    }
+
     /// Whether the client has closed the connection. Does not wait.
     pub fn is_hung_up(&self) -> bool {
         let ends = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
@@ -59,6 +69,27 @@ impl Connection {
     pub fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         self.socket.set_read_timeout(Some(self.time_left()?))?;
         self.socket.read(bytes)
+    }
+
+    /// Reads until so many bytes are there, beginning with those that arrived before. The deadline is that of the whole.
+    ///
+    /// # Errors
+    /// As [`Connection::read`]; `UnexpectedEof` where the client ends before, `OutOfMemory` where there is no room.
+    pub fn read_body(&mut self, begun: &[u8], length: usize) -> io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        body.try_reserve_exact(length).map_err(|_| ErrorKind::OutOfMemory)?;
+        body.extend_from_slice(&begun[..begun.len().min(length)]);
+        let mut have = body.len();
+        body.resize(length, 0);
+        while have < length {
+            match self.read(&mut body[have..]) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(read) => have += read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(body)
     }
 
     /// Writes all bytes.

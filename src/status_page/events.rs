@@ -2,7 +2,7 @@
 //! included.
 
 use crate::files;
-use crate::sink::{EventLog, record_files};
+use crate::sink::{EventLog, NORMAL, record_files};
 use rustix::fs::OFlags;
 use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
@@ -99,8 +99,9 @@ pub fn open_picture(folder: &Path, name: &str) -> Option<(File, u64)> {
     about.is_file().then_some((file, about.len()))
 }
 
-/// Whether a name is one that the image store makes. It has no slash, so it cannot lead out of the folder.
+/// Whether a name is one that the image store makes. It has no slash but that of the normal frames, so it cannot lead out of the folder.
 fn is_picture_name(name: &str) -> bool {
+    let name = name.strip_prefix(NORMAL).and_then(|rest| rest.strip_prefix('/')).unwrap_or(name);
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     plain && !name.starts_with('.') && name.ends_with(".png")
 }
@@ -173,9 +174,20 @@ mod tests {
         std::fs::create_dir(folder.join("folder.png")).unwrap();
         assert_eq!(open_picture(&folder, "a.png").unwrap().1, 1);
         let absolute = outer.path().join("secret.png");
-        for name in
-            ["../secret.png", "..%2fsecret.png", "link.png", "folder.png", ".a.png", "a.jsonl", "", "no.png", "a.png\0"]
-        {
+        for name in [
+            "../secret.png",
+            "normal/../secret.png",
+            "normal/normal/a.png",
+            "normal//a.png",
+            "..%2fsecret.png",
+            "link.png",
+            "folder.png",
+            ".a.png",
+            "a.jsonl",
+            "",
+            "no.png",
+            "a.png\0",
+        ] {
             assert!(open_picture(&folder, name).is_none(), "{name}");
         }
         assert!(open_picture(&folder, absolute.to_str().unwrap()).is_none());

@@ -1,6 +1,7 @@
 //! Bounds on what clients can use, and the memory that follows from them.
 
-use super::{encoder, events, request};
+use super::control::CONTROL_BYTES;
+use super::{encoder, events, history, request};
 
 /// The most viewers of the live view.
 pub const VIEWERS: usize = 4;
@@ -15,13 +16,14 @@ pub const STACK: usize = 256 << 10;
 /// Send buffer of a connection in the kernel, in bytes.
 pub const SEND_BUFFER: usize = 128 << 10;
 
-/// Upper bound of the page's memory, in bytes, for frames of so many pixels: heap, thread stacks, and the kernel's buffers for
+/// Upper bound of the page's memory, in bytes, for frames of so many pixels, with or without control: heap, thread stacks, and the kernel's buffers for
 /// connections.
-pub fn max_bytes(pixels: u64) -> u64 {
+pub fn max_bytes(pixels: u64, control: bool) -> u64 {
     // The kernel counts a send buffer twice, and the same again for the receive buffer.
     let connection = STACK + 4 * SEND_BUFFER;
     // One without a thread sends at most one answer, and what it sends itself is read at once.
-    heap_bytes(pixels) + (CONNECTIONS * connection + PENDING * 2 * LONGEST_ANSWER + STACK) as u64
+    let control = if control { CONTROL_BYTES } else { 0 };
+    heap_bytes(pixels) + control + (CONNECTIONS * connection + PENDING * 2 * LONGEST_ANSWER + STACK) as u64
 }
 
 /// The heap's part of [`max_bytes`]: two frames, an annotated copy and heatmaps; the newest JPEG, the next one and one for each
@@ -31,5 +33,11 @@ pub fn heap_bytes(pixels: u64) -> u64 {
     let jpegs = (VIEWERS as u64 + 2) * encoder::max_jpeg_bytes(pixels as usize) as u64;
     // The end of a record file, and as much again for what is parsed from it.
     let answer = request::LONGEST_HEAD as u64 + 2 * events::TAIL_BYTES;
-    frames + jpegs + CONNECTIONS as u64 * answer + PENDING as u64 * LONGEST_ANSWER.max(request::LONGEST_HEAD) as u64
+    // The answers of `/events` are made one at a time; each then waits to be sent.
+    let history = history::HISTORY_BYTES;
+    frames
+        + jpegs
+        + history
+        + CONNECTIONS as u64 * answer
+        + PENDING as u64 * LONGEST_ANSWER.max(request::LONGEST_HEAD) as u64
 }

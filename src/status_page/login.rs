@@ -8,7 +8,7 @@ body{font:18px/1.5 system-ui,sans-serif;margin:0;min-height:100vh;display:grid;p
 input,button{font:inherit;padding:.7rem;width:100%;box-sizing:border-box;margin-top:.7rem}
 ";
 
-/// HTML with a form that sends the token as a parameter of `/`.
+/// HTML with a form that sends the token as a parameter of the page itself.
 pub fn login_page() -> String {
     html! {
         (DOCTYPE)
@@ -20,7 +20,7 @@ pub fn login_page() -> String {
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                form action="/" method="get" {
+                form action="./" method="get" {
                     label {
                         "Token of this line (status_page.token) "
                         input name="token" type="password" autocomplete="current-password" autofocus required;
@@ -42,7 +42,7 @@ mod tests {
         let page = login_page();
         assert!(page.starts_with("<!DOCTYPE html><html lang=\"en\">"));
         assert!(
-            page.contains("<form action=\"/\" method=\"get\">")
+            page.contains("<form action=\"./\" method=\"get\">")
                 && page.contains("<input name=\"token\" type=\"password\"")
         );
         // The style is not escaped.

@@ -10,6 +10,7 @@ use crate::sink::part::{PartResult, PartStatus, Parts};
 use crate::source::SourceState;
 use crate::telemetry::FAULT_WORDS;
 use std::fmt::{Display, Write};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The metrics of a run as text.
 pub fn metrics(page: &PageState, now: &StatusSnapshot) -> String {
@@ -100,6 +101,13 @@ pub fn metrics(page: &PageState, now: &StatusSnapshot) -> String {
     text.one("lineside_review_needed", "gauge", "Whether the line differs from what the bundle was taught.", review);
     if let Some(waiting) = now.conditions.broker_waiting {
         text.one("lineside_mqtt_waiting_records", "gauge", "Records that wait for the broker.", waiting as f64);
+    }
+    if let Some(queue) = &page.judging {
+        let outcomes =
+            queue.counts.each_ref().map(|(outcome, count)| ([("outcome", *outcome)], count.load(Relaxed) as f64));
+        let outcomes: Vec<(&[(&str, &str)], f64)> =
+            outcomes.iter().map(|(labels, count)| (labels.as_slice(), *count)).collect();
+        text.family("lineside_judge_requests_total", "counter", "Pictures posted to be judged, by outcome.", &outcomes);
     }
     text.one("lineside_page_viewers", "gauge", "Viewers of the live view.", page.viewers() as f64);
     text.one("lineside_page_viewers_limit", "gauge", "The most viewers.", VIEWERS as f64);

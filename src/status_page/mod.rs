@@ -6,6 +6,9 @@
 //!
 //! a connection --> pending.rs (32 places, no threads): the request is read; /, /metrics, /healthz, refusals are answered
 //!                  --> serve.rs (12 places with threads, for who may see the page): what waits for a frame, a disk, a client
+//!                      --> history.rs: /events, the records page by page
+//!                      --> control.rs (one at a time): /marks, what people say of frames
+//!                      --> posted.rs, judge.rs (2 places): /judge, a picture to the judge's thread, which has sessions of its own
 //! ```
 //!
 //! Inspection never waits for the page: no client can hold a lock that inspection needs, and the memory, the threads and the
@@ -14,15 +17,19 @@
 mod access;
 mod answer;
 mod connection;
+mod control;
 mod encoder;
 mod events;
 mod focus;
+mod history;
+mod judge;
 mod limits;
 mod live;
 mod login;
 mod metrics;
 mod page;
 mod pending;
+mod posted;
 mod request;
 mod serve;
 mod server;
@@ -30,11 +37,12 @@ mod stages;
 mod status;
 mod status_cell;
 
+pub use judge::{JUDGE_THREAD, JudgeTimes, PLACES as JUDGE_PLACES, PictureJudge, body_limit, judging_bytes};
 pub use limits::{CONNECTIONS, VIEWERS, heap_bytes, max_bytes};
 pub use live::LiveFeed;
 pub use page::RunFacts;
 // For the fuzz targets (fuzz/).
-pub use server::{STATUS_PAGE_THREAD, StatusServer, check_bindable, describe_bind_error};
+pub use server::{PageSettings, STATUS_PAGE_THREAD, StatusServer, check_bindable, describe_bind_error};
 pub use status_cell::Conditions;
 #[doc(hidden)]
 pub use {access::Access, request::HttpRequest, request::parse as parse_request};

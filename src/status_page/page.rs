@@ -1,8 +1,11 @@
 //! The state that the page's threads share.
 
 use super::access::Access;
+use super::control::Control;
 use super::encoder::LatestImage;
 use super::events::RecentEvents;
+use super::history::History;
+use super::judge::JudgeQueue;
 use super::limits::VIEWERS;
 use super::live::LiveFeed;
 use super::status_cell::StatusCell;
@@ -34,12 +37,24 @@ pub struct PageState {
     pub status: StatusCell,
     pub latest: LatestImage,
     pub events: RecentEvents,
+    pub history: History,
+    /// What may be changed from outside, where something may.
+    pub control: Option<Control>,
+    /// The way to who judges posted pictures, where somebody does.
+    pub judging: Option<JudgeQueue>,
     viewers: AtomicUsize,
     stopping: AtomicBool,
 }
 
 impl PageState {
-    pub fn new(facts: RunFacts, access: Access, live: Arc<LiveFeed>, events: RecentEvents) -> PageState {
+    pub fn new(
+        facts: RunFacts,
+        access: Access,
+        live: Arc<LiveFeed>,
+        events: RecentEvents,
+        judging: Option<JudgeQueue>,
+        control: Option<Control>,
+    ) -> PageState {
         PageState {
             facts,
             access,
@@ -47,6 +62,9 @@ impl PageState {
             status: StatusCell::new(),
             latest: LatestImage::default(),
             events,
+            history: History::default(),
+            judging,
+            control,
             viewers: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
         }

@@ -6,17 +6,21 @@
 //! that has its answer already, else the oldest of the address that holds most places.
 
 use super::answer::{Endpoint, Route, refuse, route};
-use super::connection::{HEAD_TIMEOUT, LINGER};
+use super::connection::{BODY_LINGER, HEAD_TIMEOUT, LINGER};
 use super::limits::PENDING;
 use super::page::PageState;
-use super::request::{LONGEST_HEAD, parse};
+use super::request::{BodyLength, LONGEST_HEAD, parse};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, TcpStream};
 use std::time::Instant;
 
 /// How often a client that goes on sending is read from after its answer.
-const LINGER_READS: u8 = 16;
+const LINGER_READS: u32 = 16;
+/// How often one is read from that was refused while it sends a body: each time at most 4 KiB.
+const BODY_READS: u32 = 8192;
+/// How often it is read from in one turn.
+const READS_IN_TURN: u32 = 64;
 
 /// Connections without a thread, at most [`PENDING`], the oldest first.
 #[derive(Default)]
@@ -35,6 +39,8 @@ struct PendingConnection {
     peer: Option<IpAddr>,
     deadline: Instant,
     stage: Stage,
+    /// Whether its request announced a body, which nobody reads.
+    sends_body: bool,
 }
 
 enum Stage {
@@ -43,7 +49,7 @@ enum Stage {
     /// What is still to be sent.
     Answer(Vec<u8>),
     /// Has its answer. Closing with unread bytes would discard it, so what still comes is read for a moment.
-    Lingering { reads_left: u8 },
+    Lingering { reads_left: u32 },
 }
 
 /// What becomes of a connection.
@@ -67,7 +73,8 @@ impl PendingConnections {
     fn begin(&mut self, page: &PageState, socket: TcpStream, stage: Stage) -> Option<Authorized> {
         socket.set_nonblocking(true).ok()?;
         let peer = socket.peer_addr().ok().map(|address| address.ip().to_canonical());
-        let mut connection = PendingConnection { socket, peer, deadline: Instant::now() + HEAD_TIMEOUT, stage };
+        let mut connection =
+            PendingConnection { socket, peer, deadline: Instant::now() + HEAD_TIMEOUT, stage, sends_body: false };
         match connection.advance(page) {
             Next::Serve(endpoint) => return Some(Authorized { socket: connection.socket, endpoint }),
             Next::Close => return None,
@@ -142,10 +149,15 @@ impl PendingConnection {
                 Err(_) => break refuse(408, "too slow"),
             }
             match parse(head) {
-                Ok(Some(request)) => match route(page, &request) {
-                    Route::Answer(answer) => break answer,
-                    Route::Serve(endpoint) => return Some(Next::Serve(endpoint)),
-                },
+                Ok(Some(request)) => {
+                    self.sends_body = !matches!(request.body, BodyLength::Unstated | BodyLength::Bytes(0));
+                    // What has arrived of the body already.
+                    let begun = head.get(request.head_bytes..).unwrap_or_default();
+                    match route(page, &request, begun, self.peer) {
+                        Route::Answer(answer) => break answer,
+                        Route::Serve(endpoint) => return Some(Next::Serve(endpoint)),
+                    }
+                }
                 Ok(None) if head.len() >= LONGEST_HEAD => break refuse(431, "the request is too long"),
                 Ok(None) => {}
                 Err((status, reason)) => break refuse(status, reason),
@@ -170,18 +182,22 @@ impl PendingConnection {
             }
         }
         let _ = self.socket.shutdown(Shutdown::Write);
-        self.stage = Stage::Lingering { reads_left: LINGER_READS };
-        self.deadline = Instant::now() + LINGER;
+        let (reads_left, time) = if self.sends_body { (BODY_READS, BODY_LINGER) } else { (LINGER_READS, LINGER) };
+        self.stage = Stage::Lingering { reads_left };
+        self.deadline = Instant::now() + time;
         None
     }
 
     fn linger(&mut self) -> Next {
         let Stage::Lingering { reads_left } = &mut self.stage else { return Next::Close };
-        let mut bytes = [0; 4096];
-        match self.socket.read(&mut bytes) {
-            Ok(1..) if *reads_left > 0 => *reads_left -= 1,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-            _ => return Next::Close,
+        let (mut bytes, mut in_turn) = ([0; 4096], if self.sends_body { READS_IN_TURN } else { 1 });
+        while in_turn > 0 {
+            in_turn -= 1;
+            match self.socket.read(&mut bytes) {
+                Ok(1..) if *reads_left > 0 => *reads_left -= 1,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => break,
+                _ => return Next::Close,
+            }
         }
         if Instant::now() < self.deadline { Next::Stay } else { Next::Close }
     }
@@ -219,7 +235,7 @@ mod tests {
             };
             let (access, live) = (Access::new(Some(TOKEN.into())), Arc::new(LiveFeed::new(None)));
             Door {
-                page: PageState::new(facts, access, live, RecentEvents::new("/nowhere".into())),
+                page: PageState::new(facts, access, live, RecentEvents::new("/nowhere".into()), None, None),
                 listener: TcpListener::bind("127.0.0.1:0").unwrap(),
                 pending: PendingConnections::default(),
             }

@@ -2,7 +2,10 @@
 
 use super::answer::{Endpoint, JSON, TEXT, answer, head, refuse};
 use super::connection::{Connection, FRAME_TIMEOUT};
+use super::control::{serve_counts, serve_marks};
 use super::events::open_picture;
+use super::history::EventQuery;
+use super::judge::serve_judge;
 use super::limits::VIEWERS;
 use super::page::{PageState, ViewerSlot};
 use super::status::status;
@@ -21,22 +24,29 @@ const FIRST_MAX_AGE: Duration = Duration::from_millis(500);
 const PART: &str = "--frame\r\nContent-Type: image/jpeg\r\n\r\n";
 
 /// Answers a request; returns when the connection is closed.
-pub fn serve(page: &PageState, endpoint: &Endpoint, mut connection: Connection) {
+pub fn serve(page: &PageState, endpoint: Endpoint, mut connection: Connection) {
     let client = &mut connection;
     let answered = match endpoint {
         Endpoint::Status { body } => {
             let status = status(page, &page.status.now());
-            client.write_all(&answer(200, JSON, "", escape::json(&status.to_string()).as_bytes(), *body))
+            client.write_all(&answer(200, JSON, "", escape::json(&status.to_string()).as_bytes(), body))
         }
         Endpoint::Live => match page.claim_viewer_slot() {
             Some(slot) => stream(&slot, client),
             None => full(client, true),
         },
         Endpoint::Frame { body } => match page.claim_viewer_slot() {
-            Some(slot) => single(&slot, client, *body),
-            None => full(client, *body),
+            Some(slot) => single(&slot, client, body),
+            None => full(client, body),
         },
-        Endpoint::Picture { name, body } => picture(page, name, client, *body),
+        Endpoint::Events { query, body } => events(page, &query, client, body),
+        Endpoint::Picture { name, body } => picture(page, &name, client, body),
+        Endpoint::Static { kind, content, body } => client
+            .write_all(head(200, kind, "", Some(content.len() as u64)).as_bytes())
+            .and_then(|()| if body { client.write_all(content.as_bytes()) } else { Ok(()) }),
+        Endpoint::MarkCounts { role, body } => serve_counts(page, role, client, body),
+        Endpoint::Marks(request) => serve_marks(page, request, client),
+        Endpoint::Judge(request) => serve_judge(page, request, client),
     };
     // A client that is gone or reads too slowly is disconnected at once.
     if answered.is_ok() {
@@ -79,6 +89,18 @@ fn single(slot: &ViewerSlot, connection: &mut Connection, body: bool) -> io::Res
 fn full(connection: &mut Connection, body: bool) -> io::Result<()> {
     let text = format!("there are {VIEWERS} viewers already\n");
     connection.write_all(&answer(503, TEXT, "Retry-After: 10\r\n", text.as_bytes(), body))
+}
+
+fn events(page: &PageState, query: &EventQuery, connection: &mut Connection, body: bool) -> io::Result<()> {
+    let found =
+        match page.history.find(page.events.folder(), page.control.as_ref().map(|control| &control.marks), query) {
+            Some(found) => answer(200, JSON, "", escape::json(&found).as_bytes(), body),
+            None => refuse(
+                410,
+                "these records were deleted since to stay within output.records: begin again without `before`",
+            ),
+        };
+    connection.write_all(&found)
 }
 
 fn picture(page: &PageState, name: &str, connection: &mut Connection, body: bool) -> io::Result<()> {

@@ -2,8 +2,10 @@
 
 use super::access::Access;
 use super::connection::Connection;
+use super::control::Control;
 use super::encoder::JpegEncoderTask;
 use super::events::RecentEvents;
+use super::judge::{self, JUDGE_THREAD, JudgeQueue, PictureJudge};
 use super::limits::{CONNECTIONS, PENDING, SEND_BUFFER, STACK};
 use super::live::LiveFeed;
 use super::page::{PageState, RunFacts};
@@ -13,6 +15,7 @@ use super::status_cell::Conditions;
 use crate::board::heat::Reading;
 use crate::field::Interval;
 use crate::pipeline::Status;
+use crate::sink::Marks;
 use crate::telemetry::{Cause, Telemetry};
 use crate::threads::{describe_failure, join_within, not_started};
 use crate::times;
@@ -41,7 +44,24 @@ pub const STATUS_PAGE_THREAD: &str = "status page";
 /// Serves the page until it is dropped.
 pub struct StatusServer {
     page: Arc<PageState>,
-    thread: Option<JoinHandle<()>>,
+    /// Its threads by name.
+    threads: Vec<(&'static str, JoinHandle<()>)>,
+}
+
+/// How a page is served.
+pub struct PageSettings {
+    /// The address and the port.
+    pub listen: SocketAddr,
+    /// What clients have to present; `None`: nothing.
+    pub token: Option<String>,
+    /// What clients have to present to change something; `None`: the same.
+    pub teach_token: Option<String>,
+    /// Bytes of the disk that stay free when frames are marked; `None`: nothing may be changed.
+    pub control: Option<u64>,
+    /// Frames per second of the live view, at most.
+    pub max_fps: f64,
+    /// Who judges posted pictures; `None`: none is judged.
+    pub judge: Option<PictureJudge>,
 }
 
 /// A connection that is being served.
@@ -51,32 +71,38 @@ struct ActiveConnection {
 }
 
 impl StatusServer {
-    /// Serves the page of a run at an address, with at most `max_fps` frames per second, to clients with the token. Records and
-    /// images of the run are in `folder`. If the address cannot be bound, that is a fault, and it is tried again; inspection
+    /// Serves the page of a run to clients with the token. Records and images of the run are in `folder`. If the address cannot be bound, that is a fault, and it is tried again; inspection
     /// does not depend on it.
     ///
     /// # Errors
-    /// If the thread cannot be started.
+    /// If a thread cannot be started.
     pub fn start(
-        listen: SocketAddr,
-        token: Option<String>,
-        max_fps: f64,
+        settings: PageSettings,
         live: Arc<LiveFeed>,
         facts: RunFacts,
         folder: PathBuf,
         telemetry: Telemetry,
     ) -> io::Result<StatusServer> {
-        let page = Arc::new(PageState::new(facts, Access::new(token), live, RecentEvents::new(folder)));
-        let shared = Arc::clone(&page);
-        let work = move || run(&shared, listen, max_fps, &telemetry);
+        let PageSettings { listen, token, teach_token, control, max_fps, judge } = settings;
+        let access = Access::new(token).with_teacher(teach_token);
+        let control = control.map(|keep_free| Control::new(Marks::new(folder.clone(), keep_free), telemetry.clone()));
+        let (queue, judge) = judge.map(|judge| (JudgeQueue::new(judge.max_pixels), judge)).unzip();
+        let (queue, jobs) = queue.unzip();
+        let page = Arc::new(PageState::new(facts, access, live, RecentEvents::new(folder), queue, control));
+        let mut server = StatusServer { page: Arc::clone(&page), threads: Vec::new() };
+        if let (Some(judge), Some(jobs)) = (judge, jobs) {
+            server.threads.push((JUDGE_THREAD, judge::start(&page, judge, jobs, &telemetry)?));
+        }
+        let work = move || run(&page, listen, max_fps, &telemetry);
         let thread = Builder::new().name(STATUS_PAGE_THREAD.into()).stack_size(STACK).spawn(work);
         let thread = thread.map_err(|error| not_started(STATUS_PAGE_THREAD, &error))?;
-        Ok(StatusServer { page, thread: Some(thread) })
+        server.threads.push((STATUS_PAGE_THREAD, thread));
+        Ok(server)
     }
 
-    /// Whether its thread has panicked.
-    pub fn has_failed(&self) -> bool {
-        self.thread.as_ref().is_some_and(JoinHandle::is_finished)
+    /// The name of a thread of it that has panicked.
+    pub fn failed_thread(&self) -> Option<&'static str> {
+        self.threads.iter().find(|(_, thread)| thread.is_finished()).map(|(name, _)| *name)
     }
 
     /// Adds the durations of the interval since the last status record.
@@ -98,7 +124,7 @@ impl StatusServer {
 impl Drop for StatusServer {
     fn drop(&mut self) {
         self.page.stop();
-        if let Some(thread) = self.thread.take() {
+        for (_, thread) in self.threads.drain(..) {
             // Whoever reads records from a disk that hangs is not waited for.
             join_within(thread, PATIENCE);
         }
@@ -215,7 +241,7 @@ fn handle(
     };
     let (page, its_telemetry) = (Arc::clone(page), telemetry.clone());
     let work = move || {
-        if catch_unwind(AssertUnwindSafe(|| serve(&page, &endpoint, connection))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| serve(&page, endpoint, connection))).is_err() {
             its_telemetry.fail(Cause::Page, &describe_failure(CLIENT_THREAD));
         }
     };

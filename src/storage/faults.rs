@@ -33,6 +33,7 @@ pub enum Operation {
     Truncate { file: u64, length: u64 },
     Sync { file: u64 },
     Rename { from: PathBuf, to: PathBuf },
+    Link { from: PathBuf, to: PathBuf },
     Remove { path: PathBuf },
     CreateFolder { path: PathBuf },
     RemoveFolder { path: PathBuf },
@@ -164,6 +165,7 @@ where
         }
         Change::Truncate(file, length) => Operation::Truncate { file: disk.file(file, false), length: *length },
         Change::Rename(from, to) => Operation::Rename { from: from.to_path_buf(), to: to.to_path_buf() },
+        Change::Link(from, to) => Operation::Link { from: from.to_path_buf(), to: to.to_path_buf() },
         Change::Remove(path) => Operation::Remove { path: path.to_path_buf() },
         Change::CreateFolder(path) => Operation::CreateFolder { path: path.to_path_buf() },
         Change::RemoveFolder(path) => Operation::RemoveFolder { path: path.to_path_buf() },
@@ -263,7 +265,7 @@ fn is_synced(operations: &[Operation], at: usize) -> bool {
         | Operation::Remove { path }
         | Operation::CreateFolder { path }
         | Operation::RemoveFolder { path } => in_folder(path),
-        Operation::Rename { to, .. } => in_folder(to),
+        Operation::Rename { to, .. } | Operation::Link { to, .. } => in_folder(to),
         Operation::Sync { .. } | Operation::SyncFolder { .. } => true,
     }
 }
@@ -308,6 +310,12 @@ fn state_after(operations: &[Operation], chosen: &HashMap<usize, Fate>) -> DiskS
                     names.insert(if inside.as_os_str().is_empty() { to.clone() } else { to.join(inside) }, file);
                 }
             }
+            Operation::Link { from, to } if !to.ancestors().any(|above| missing.contains(above)) => {
+                if let Some(file) = names.get(from).copied() {
+                    names.insert(to.clone(), file);
+                }
+            }
+            Operation::Link { .. } => {}
             Operation::Remove { path } => drop(names.remove(path)),
             Operation::CreateFolder { path } => drop(missing.remove(&**path)),
             Operation::RemoveFolder { .. } | Operation::Sync { .. } | Operation::SyncFolder { .. } => {}

@@ -33,6 +33,8 @@ enum Change<'a> {
     Sync(&'a File),
     /// A file gets another name.
     Rename(&'a Path, &'a Path),
+    /// A file gets one more name.
+    Link(&'a Path, &'a Path),
     /// A file is deleted.
     Remove(&'a Path),
     /// A folder is created.
@@ -195,6 +197,23 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
 /// If it cannot be renamed.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     apply(Change::Rename(from, to), || fs::rename(from, to))
+}
+
+/// Gives a file one more name, which nothing has yet: it stays as long as one of its names does.
+///
+/// # Errors
+/// If there is anything with this name, or the file system has no links.
+pub fn link(from: &Path, to: &Path) -> io::Result<()> {
+    apply(Change::Link(from, to), || fs::hard_link(from, to))
+}
+
+/// Free bytes of the folder's disk for unprivileged users.
+///
+/// # Errors
+/// Of the disk.
+pub fn free_bytes(folder: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok(disk.f_bavail * disk.f_frsize)
 }
 
 /// Deletes a file.

@@ -49,6 +49,18 @@ impl Judge {
         })
     }
 
+    /// Another judge by the same bundle, for another thread and another workspace: the two share the packed weights and nothing else.
+    /// With the same `threshold` their verdicts are the same.
+    ///
+    /// # Errors
+    /// As [`Judge::new`].
+    pub fn beside(&self, bundle: &Bundle, threshold: Option<f64>, workspace: &Workspace) -> Result<Judge, TaskError> {
+        Ok(match self {
+            Judge::Anomaly(inspector) => Judge::Anomaly(inspector.beside(bundle, threshold, workspace)?.into()),
+            Judge::Own(model) => Judge::Own(model.beside(bundle, threshold, workspace)?.into()),
+        })
+    }
+
     /// The score from which on a frame counts as defect.
     pub fn threshold(&self) -> f64 {
         match self {

@@ -58,3 +58,16 @@ pub fn describe_failure(name: &str) -> String {
         "the thread \"{name}\" failed by a fault of this program: please report it with the log, which has the place"
     )
 }
+
+/// How far below inspection work stands that has time: with all cores taken it gets about a thirtieth of one (`sched(7)`, weights of
+/// nice values).
+const NICE: i32 = 15;
+
+/// Lets the calling thread alone stand behind the others, so that it takes no time that inspection needs.
+///
+/// # Errors
+/// Of the kernel.
+pub fn lower_priority() -> io::Result<()> {
+    // On Linux the process 0 is the calling thread (setpriority(2), "C library/kernel differences").
+    rustix::process::setpriority_process(None, NICE).map_err(io::Error::from)
+}

@@ -8,7 +8,7 @@ use lineside::memory::{heap_use, reset_peak, sealed_allocations};
 use lineside::pipeline::{Inspection, Pipeline, Report, Reporter, RunObserver, Shutdown, Status};
 use lineside::sink::VerdictObserver;
 use lineside::source::PatternSource;
-use lineside::status_page::{CONNECTIONS, LiveFeed, RunFacts, StatusServer, VIEWERS, heap_bytes};
+use lineside::status_page::{CONNECTIONS, LiveFeed, PageSettings, RunFacts, StatusServer, VIEWERS, heap_bytes};
 use lineside::task::anomaly::Verdict;
 use lineside::task::{Judge, Tasks};
 use lineside::telemetry::{Cause, Telemetry};
@@ -91,9 +91,10 @@ fn serve(live: &Arc<LiveFeed>, folder: &std::path::Path) -> (StatusServer, Socke
         started: jiff::Timestamp::now(),
         parts: None,
     };
+    let settings =
+        PageSettings { listen: address, token: None, teach_token: None, control: None, max_fps: 30.0, judge: None };
     let page =
-        StatusServer::start(address, None, 30.0, Arc::clone(live), facts, folder.to_path_buf(), Telemetry::default())
-            .unwrap();
+        StatusServer::start(settings, Arc::clone(live), facts, folder.to_path_buf(), Telemetry::default()).unwrap();
     eventually("a page", || TcpStream::connect(address).ok());
     (page, address)
 }

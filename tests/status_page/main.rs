@@ -4,6 +4,10 @@
 mod common;
 mod visitor;
 
+mod api;
 mod browser;
+mod chromium;
+mod judge;
+mod marks;
 mod pages;
 mod places;

@@ -289,7 +289,7 @@ fn others_need_the_token() {
     let right = format!("Authorization: Bearer {TOKEN}\r\n");
     assert_eq!(get("/status.json", &right).status, 200);
     let entered = get(&format!("/?token={TOKEN}"), "");
-    assert_eq!((entered.status, entered.header("location")), (303, "/"));
+    assert_eq!((entered.status, entered.header("location")), (303, "./"));
     let cookie = entered.header("set-cookie");
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
     let cookie = format!("Cookie: {}\r\n", cookie.split(';').next().unwrap());

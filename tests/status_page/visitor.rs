@@ -46,13 +46,24 @@ impl Service {
         service
     }
 
+    /// The same with more keys of `[output]`.
+    pub fn start_with(source: &str, output: &str, page: &str) -> Service {
+        let service = Service::begin_with(source, output, page);
+        service.await_page();
+        service
+    }
+
     /// The same without waiting.
     pub fn begin(source: &str, page: &str) -> Service {
+        Service::begin_with(source, "", page)
+    }
+
+    fn begin_with(source: &str, output: &str, page: &str) -> Service {
         let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
         let address = format!("127.0.0.1:{port}");
         let listen = if page.contains("listen") { String::new() } else { format!("listen = \"{address}\"\n") };
         let results = folder.path().join("results");
-        let rest = format!("[output]\nfolder = {results:?}\n[super_resolution]\nwhen = \"never\"\n");
+        let rest = format!("[output]\nfolder = {results:?}\n{output}[super_resolution]\nwhen = \"never\"\n");
         let page = page.replace("{port}", &port.to_string());
         let page = if page == OFF { String::new() } else { format!("[status_page]\n{listen}{page}") };
         let path = config(folder.path(), &format!("{source}{rest}{page}"));
@@ -103,10 +114,23 @@ impl Service {
         self.try_send(request).unwrap_or_else(|error| panic!("{request:.60}: {error}"))
     }
 
+    /// Posts a body, with these header lines more.
+    pub fn post(&self, path: &str, headers: &str, body: &[u8]) -> Answer {
+        let length = body.len();
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {length}\r\n{headers}\r\n", self.address);
+        let answer = self.try_send_bytes(&[head.as_bytes(), body].concat());
+        answer.unwrap_or_else(|error| panic!("{path} {headers}: {error}"))
+    }
+
     fn try_send(&self, request: &str) -> Result<Answer, String> {
+        self.try_send_bytes(request.as_bytes())
+    }
+
+    fn try_send_bytes(&self, request: &[u8]) -> Result<Answer, String> {
         let mut socket = TcpStream::connect(&self.address).map_err(|e| e.to_string())?;
         socket.set_read_timeout(Some(HANGS)).unwrap();
-        let _ = socket.write_all(request.as_bytes());
+        let _ = socket.write_all(request);
         let mut bytes = Vec::new();
         let ended = socket.read_to_end(&mut bytes);
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").ok_or(format!("no answer: {ended:?}"))?;
@@ -114,7 +138,7 @@ impl Service {
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(head.clone())?;
         let answer = Answer { status, head, body: bytes[end + 4..].to_vec() };
         let length = answer.header("content-length");
-        let whole = length.is_empty() || request.starts_with("HEAD") || length == answer.body.len().to_string();
+        let whole = length.is_empty() || request.starts_with(b"HEAD") || length == answer.body.len().to_string();
         whole.then_some(answer).ok_or("the answer is cut".into())
     }
 

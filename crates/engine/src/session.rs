@@ -60,6 +60,11 @@ impl Session {
         &self.plan
     }
 
+    /// The same plan for another session, on another thread for example: the packed weights are in memory once.
+    pub fn shared_plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.plan)
+    }
+
     /// Input `index` to write to, row-major; it keeps its values from run to run.
     ///
     /// # Errors

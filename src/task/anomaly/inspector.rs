@@ -15,7 +15,7 @@ use super::verdict::Verdict;
 use super::view::{self, Layer, MIN_SIDE, View};
 use crate::bundle::{Bundle, Method, Task, TaughtSection, ViewSize};
 use crate::task::error::TaskError;
-use lineside_engine::{Model, Plan, Workspace};
+use lineside_engine::{Plan, Workspace};
 use lineside_picture::{Layout, Picture, Rect};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -99,7 +99,29 @@ impl Inspector {
         threshold: Option<f64>,
         workspace: &Workspace,
     ) -> Result<Inspector, TaskError> {
-        Inspector::load(bundle, threshold, |model, size| View::in_workspace(model, size, workspace))
+        Inspector::load(bundle, threshold, |sizes| {
+            let blame = |problem| bundle.blame(&bundle.manifest().model, problem);
+            Ok(view::plan_each(bundle.model()?, sizes, |model, size| View::in_workspace(model, size, workspace))
+                .map_err(blame)?)
+        })
+    }
+
+    /// Another inspector by the same bundle, for another thread and another workspace. The two share the packed weights and nothing
+    /// else; with the same `threshold` their verdicts are the same.
+    ///
+    /// # Errors
+    /// As [`Inspector::new`].
+    pub fn beside(
+        &self,
+        bundle: &Bundle,
+        threshold: Option<f64>,
+        workspace: &Workspace,
+    ) -> Result<Inspector, TaskError> {
+        Inspector::load(bundle, threshold, |_| {
+            let views = self.views.iter().map(|view| view.beside(workspace));
+            let blame = |problem| bundle.blame(&bundle.manifest().model, problem);
+            Ok(views.collect::<Result<_, _>>().map_err(blame)?)
+        })
     }
 
     /// As [`Inspector::new`], with the kernel set of this name ([`lineside_engine::kernel_names`]).
@@ -108,20 +130,24 @@ impl Inspector {
     /// As [`Inspector::new`].
     pub fn on_kernel(bundle: &Bundle, threshold: Option<f64>, kernel: &str) -> Result<Inspector, TaskError> {
         let workspace = Workspace::new(1)?;
-        Inspector::load(bundle, threshold, |model, size| View::on_kernel(model, size, &workspace, kernel))
+        Inspector::load(bundle, threshold, |sizes| {
+            let blame = |problem| bundle.blame(&bundle.manifest().model, problem);
+            let plan = |model, size| View::on_kernel(model, size, &workspace, kernel);
+            Ok(view::plan_each(bundle.model()?, sizes, plan).map_err(blame)?)
+        })
     }
 
     fn load(
         bundle: &Bundle,
         threshold: Option<f64>,
-        plan: impl Fn(Model, ViewSize) -> Result<View, String>,
+        views: impl FnOnce(&[ViewSize]) -> Result<Vec<View>, TaskError>,
     ) -> Result<Inspector, TaskError> {
         let manifest = bundle.manifest();
         let (Task::Anomaly, Some(section)) = (manifest.task, &manifest.anomaly) else {
             return Err(bundle.blame("bundle.toml", "task is not \"anomaly\"; use a bundle for that task").into());
         };
         let blame = |problem| bundle.blame(&manifest.model, problem);
-        let views = view::plan_each(bundle.model()?, &section.views, plan).map_err(blame)?;
+        let views = views(&section.views)?;
         let cells = views.iter().map(|view| Cells::new(view.layers()).map_err(blame));
         let mut features = Features {
             pooled: vec![Vec::new(); views.len()],

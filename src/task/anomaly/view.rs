@@ -61,14 +61,25 @@ impl View {
         View::of_plan(model.plan(&[shape(size)]), size, workspace)
     }
 
+    /// The same view for runs in another workspace, beside this one: both share the packed weights.
+    ///
+    /// # Errors
+    /// One line, where a thread of the workspace has failed.
+    pub fn beside(&self, workspace: &Workspace) -> Result<View, String> {
+        View::of_shared(self.session.shared_plan(), self.size, workspace)
+    }
+
     fn of_plan(plan: Result<Plan, EngineError>, size: ViewSize, workspace: &Workspace) -> Result<View, String> {
-        let plan = plan.map_err(|e| e.to_string())?;
+        View::of_shared(Arc::new(plan.map_err(|e| e.to_string())?), size, workspace)
+    }
+
+    fn of_shared(plan: Arc<Plan>, size: ViewSize, workspace: &Workspace) -> Result<View, String> {
         let layers = plan.outputs().iter().map(|output| match output.shape[..] {
             [1, channels, rows, columns] if channels * rows * columns > 0 => Ok(Layer { channels, rows, columns }),
             _ => Err(format!("output \"{}\" is {:?}: planes of features are expected", output.name, output.shape)),
         });
         let layers = layers.collect::<Result<Vec<Layer>, String>>()?;
-        let mut session = Session::in_workspace(Arc::new(plan), workspace).map_err(|e| e.to_string())?;
+        let mut session = Session::in_workspace(plan, workspace).map_err(|e| e.to_string())?;
         session.input_mut::<u8>(0).map_err(|e| e.to_string())?;
         for index in 0..layers.len() {
             session.output::<u8>(index).map_err(|e| e.to_string())?;

@@ -12,7 +12,7 @@ use crate::task::anomaly::{
 };
 use crate::task::error::TaskError;
 use crate::task::recognition::Recognition;
-use lineside_engine::{Model, Plan, Workspace};
+use lineside_engine::{Plan, Workspace};
 use lineside_picture::{Picture, Rect};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -66,7 +66,21 @@ impl OwnModel {
     /// # Errors
     /// As [`OwnModel::new`].
     pub fn in_workspace(bundle: &Bundle, threshold: Option<f64>, workspace: &Workspace) -> Result<OwnModel, TaskError> {
-        OwnModel::load(bundle, threshold, |model, input| Network::new(model, input, workspace))
+        OwnModel::load(bundle, threshold, |input| Ok(Network::new(bundle.model()?, input, workspace)))
+    }
+
+    /// Another judge by the same bundle, for another thread and another workspace. The two share the packed weights and nothing else;
+    /// their verdicts are the same, with the same `threshold`.
+    ///
+    /// # Errors
+    /// As [`OwnModel::new`].
+    pub fn beside(
+        &self,
+        bundle: &Bundle,
+        threshold: Option<f64>,
+        workspace: &Workspace,
+    ) -> Result<OwnModel, TaskError> {
+        OwnModel::load(bundle, threshold, |input| Ok(self.network.beside(input, workspace)))
     }
 
     /// As [`OwnModel::new`], with the kernel set of this name ([`lineside_engine::kernel_names`]).
@@ -75,20 +89,20 @@ impl OwnModel {
     /// As [`OwnModel::new`].
     pub fn on_kernel(bundle: &Bundle, threshold: Option<f64>, kernel: &str) -> Result<OwnModel, TaskError> {
         let workspace = Workspace::new(1)?;
-        OwnModel::load(bundle, threshold, |model, input| Network::on_kernel(model, input, &workspace, kernel))
+        OwnModel::load(bundle, threshold, |input| Ok(Network::on_kernel(bundle.model()?, input, &workspace, kernel)))
     }
 
     fn load(
         bundle: &Bundle,
         threshold: Option<f64>,
-        plan: impl Fn(Model, &InputSection) -> Result<Network, String>,
+        plan: impl FnOnce(&InputSection) -> Result<Result<Network, String>, BundleError>,
     ) -> Result<OwnModel, TaskError> {
         let manifest = bundle.manifest();
         if !manifest.task.judges_frames() {
             return Err(no_judge(bundle).into());
         }
         let blame = |problem| bundle.blame(&manifest.model, problem);
-        let network = plan(bundle.model()?, &manifest.input).map_err(blame)?;
+        let network = plan(&manifest.input)?.map_err(blame)?;
         let (reader, scale) = read_sections(bundle, manifest, &network, threshold)?;
         let grid = match &reader {
             Reader::Map { reader, .. } => reader.grid(),

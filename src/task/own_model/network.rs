@@ -50,12 +50,23 @@ impl Network {
         Network::of_plan(model.plan_with(&[shape(input)?], kernel), input, workspace)
     }
 
+    /// The same network for runs in another workspace, beside this one: both share the packed weights.
+    ///
+    /// # Errors
+    /// One line, where a thread of the workspace has failed.
+    pub fn beside(&self, input: &InputSection, workspace: &Workspace) -> Result<Network, String> {
+        Network::of_shared(self.session.shared_plan(), input, workspace)
+    }
+
     fn of_plan(
         plan: Result<Plan, EngineError>,
         input: &InputSection,
         workspace: &Workspace,
     ) -> Result<Network, String> {
-        let plan = plan.map_err(|error| error.to_string())?;
+        Network::of_shared(Arc::new(plan.map_err(|error| error.to_string())?), input, workspace)
+    }
+
+    fn of_shared(plan: Arc<Plan>, input: &InputSection, workspace: &Workspace) -> Result<Network, String> {
         let preparation = input.preparation.clone().unwrap_or_default();
         let (Some(width), Some(height)) = (input.width, input.height) else { return Err(NO_SIZE.into()) };
         let table = match (plan.inputs().first().map(|input| input.kind), preparation.mean.is_empty()) {
@@ -70,7 +81,7 @@ impl Network {
             (Some(kind), _) => return Err(format!("its input is {kind}: pictures come as uint8 or float32")),
             (None, _) => return Err("it has no input".into()),
         };
-        let session = Session::in_workspace(Arc::new(plan), workspace).map_err(|error| error.to_string())?;
+        let session = Session::in_workspace(plan, workspace).map_err(|error| error.to_string())?;
         let bytes = vec![0; width * height * input.channels.count()];
         let (channels, size) = (input.channels, (width, height));
         let (kept, fitted) = (Picture::default(), Picture::default());

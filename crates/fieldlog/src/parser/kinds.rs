@@ -1,7 +1,7 @@
 //! The kinds of records.
 
 /// Kinds of records (docs/field-log.md).
-const KINDS: [&str; 31] = [
+const KINDS: [&str; 33] = [
     "start",
     "goes_on",
     "status",
@@ -27,6 +27,8 @@ const KINDS: [&str; 31] = [
     "bundle_reverted",
     "command",
     "product_loaded",
+    "marked",
+    "command_refused",
     "shadow",
     "shadow_refused",
     "torn_line_cut_off",

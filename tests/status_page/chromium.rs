@@ -1,0 +1,160 @@
+//! Chromium without a window. `LINESIDE_SCREENSHOTS=FOLDER` keeps what was seen.
+
+use crate::common::{HANGS, has};
+use serde_json::{Value, json};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Chromium without a window, spoken to by its own protocol through two pipes.
+pub struct Browser {
+    process: Child,
+    to: File,
+    from: File,
+    heard: Vec<u8>,
+    session: Option<String>,
+    number: u64,
+}
+
+impl Browser {
+    /// `None` where there is no Chromium.
+    pub fn start(folder: &Path) -> Option<Browser> {
+        if !has("chromium", &["--version"]) {
+            return None;
+        }
+        let (to, from) = (folder.join("to"), folder.join("from"));
+        assert!(Command::new("mkfifo").args([&to, &from]).status().unwrap().success());
+        // The browser reads commands from 3 and answers on 4.
+        let flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \
+                     --disable-component-update --disable-sync --hide-scrollbars --remote-debugging-pipe";
+        let script =
+            format!("exec chromium {flags} --user-data-dir=\"$0/profile\" about:blank 3<\"$0/to\" 4>\"$0/from\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).arg(folder).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = command.spawn().unwrap();
+        let to = OpenOptions::new().write(true).open(to).unwrap();
+        let from = File::open(from).unwrap();
+        let mut browser = Browser { process, to, from, heard: Vec::new(), session: None, number: 0 };
+        let target = browser.ask("Target.createTarget", json!({ "url": "about:blank" }))["targetId"].clone();
+        let session = browser.ask("Target.attachToTarget", json!({ "targetId": target, "flatten": true }));
+        browser.session = Some(session["sessionId"].as_str().unwrap().into());
+        browser.ask("Page.enable", json!({}));
+        Some(browser)
+    }
+
+    pub fn ask(&mut self, method: &str, parameters: Value) -> Value {
+        self.number += 1;
+        let mut message = json!({ "id": self.number, "method": method, "params": parameters });
+        if let Some(session) = &self.session {
+            message["sessionId"] = session.as_str().into();
+        }
+        self.to.write_all(format!("{message}\0").as_bytes()).unwrap();
+        loop {
+            let answer = self.hear();
+            if answer["id"] == self.number {
+                assert!(answer["error"].is_null(), "{method}: {answer}");
+                return answer["result"].clone();
+            }
+        }
+    }
+
+    /// The next message: an answer, or an event.
+    fn hear(&mut self) -> Value {
+        loop {
+            if let Some(end) = self.heard.iter().position(|&byte| byte == 0) {
+                let message = serde_json::from_slice(&self.heard[..end]).unwrap();
+                self.heard.drain(..=end);
+                return message;
+            }
+            let mut more = [0; 65536];
+            let read = self.from.read(&mut more).unwrap();
+            assert!(read > 0, "the browser is gone");
+            self.heard.extend(&more[..read]);
+        }
+    }
+
+    pub fn evaluate(&mut self, expression: &str) -> Value {
+        let parameters = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
+        let answer = self.ask("Runtime.evaluate", parameters);
+        assert!(answer["exceptionDetails"].is_null(), "{expression}: {answer}");
+        answer["result"]["value"].clone()
+    }
+
+    pub fn wait(&mut self, expression: &str) {
+        let begun = Instant::now();
+        while self.evaluate(expression) != true {
+            assert!(begun.elapsed() < HANGS, "never: {expression}: {}", self.evaluate("document.body.innerText"));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    pub fn screen(&mut self, width: usize, height: usize, scheme: &str) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
+        self.ask("Emulation.setDeviceMetricsOverride", size);
+        let scheme = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.ask("Emulation.setEmulatedMedia", scheme);
+    }
+
+    /// Where the middle of the first element is that fits, scrolled into view.
+    fn place_of(&mut self, selector: &str) -> (f64, f64) {
+        let found = self.evaluate(&format!(
+            "(() => {{ const e = document.querySelector({selector:?}); if (!e) return null; e.scrollIntoView({{block: 'center'}});
+              const r = e.getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2] }})()"
+        ));
+        let at = |axis: usize| found[axis].as_f64().unwrap_or_else(|| panic!("there is no {selector}"));
+        (at(0), at(1))
+    }
+
+    /// Presses and releases the mouse button over an element; `shift`: with that key.
+    pub fn click(&mut self, selector: &str, shift: bool) {
+        let (x, y) = self.place_of(selector);
+        let modifiers = if shift { 8 } else { 0 };
+        self.ask("Input.dispatchMouseEvent", json!({ "type": "mouseMoved", "x": x, "y": y }));
+        for kind in ["mousePressed", "mouseReleased"] {
+            let event =
+                json!({ "type": kind, "x": x, "y": y, "button": "left", "clickCount": 1, "modifiers": modifiers });
+            self.ask("Input.dispatchMouseEvent", event);
+        }
+    }
+
+    /// Touches an element with a finger.
+    pub fn tap(&mut self, selector: &str) {
+        let (x, y) = self.place_of(selector);
+        self.ask("Input.dispatchTouchEvent", json!({ "type": "touchStart", "touchPoints": [{ "x": x, "y": y }] }));
+        self.ask("Input.dispatchTouchEvent", json!({ "type": "touchEnd", "touchPoints": [] }));
+    }
+
+    /// Presses and releases a key: one character, or a name as `ArrowRight`.
+    pub fn key(&mut self, key: &str, shift: bool) {
+        let modifiers = if shift { 8 } else { 0 };
+        let mut down = json!({ "type": "keyDown", "key": key, "modifiers": modifiers });
+        if key.len() == 1 {
+            down["text"] = key.into();
+        }
+        self.ask("Input.dispatchKeyEvent", down);
+        self.ask("Input.dispatchKeyEvent", json!({ "type": "keyUp", "key": key, "modifiers": modifiers }));
+    }
+
+    /// Writes down what is seen, where somebody wants it.
+    pub fn keep(&mut self, name: &str) {
+        let Some(folder) = std::env::var_os("LINESIDE_SCREENSHOTS") else { return };
+        let height = self.evaluate("document.documentElement.scrollHeight");
+        let width = self.evaluate("innerWidth");
+        let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
+        let shot =
+            self.ask("Page.captureScreenshot", json!({ "format": "png", "captureBeyondViewport": true, "clip": clip }));
+        let file = File::create(Path::new(&folder).join(format!("{name}.png"))).unwrap();
+        let mut decode = Command::new("base64").arg("-d").stdin(Stdio::piped()).stdout(file).spawn().unwrap();
+        decode.stdin.take().unwrap().write_all(shot["data"].as_str().unwrap().as_bytes()).unwrap();
+        assert!(decode.wait().unwrap().success());
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
