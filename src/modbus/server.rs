@@ -166,6 +166,9 @@ fn run(shared: &SharedParts) {
         });
         trouble.report(&shared.telemetry);
     }
+    // What the last minute held back is not lost with the run.
+    trouble.reported = None;
+    trouble.report(&shared.telemetry);
 }
 
 /// Waits until somebody wants something, but not for long.
