@@ -45,6 +45,10 @@ impl Browser {
     }
 
     pub fn ask(&mut self, method: &str, parameters: Value) -> Value {
+        self.try_ask(method, parameters).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    fn try_ask(&mut self, method: &str, parameters: Value) -> Result<Value, Value> {
         self.number += 1;
         let mut message = json!({ "id": self.number, "method": method, "params": parameters });
         if let Some(session) = &self.session {
@@ -54,8 +58,7 @@ impl Browser {
         loop {
             let answer = self.hear();
             if answer["id"] == self.number {
-                assert!(answer["error"].is_null(), "{method}: {answer}");
-                return answer["result"].clone();
+                return if answer["error"].is_null() { Ok(answer["result"].clone()) } else { Err(answer) };
             }
         }
     }
@@ -76,15 +79,19 @@ impl Browser {
     }
 
     pub fn evaluate(&mut self, expression: &str) -> Value {
+        self.try_evaluate(expression).unwrap_or_else(|error| panic!("{expression}: {error}"))
+    }
+
+    fn try_evaluate(&mut self, expression: &str) -> Result<Value, Value> {
         let parameters = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
-        let answer = self.ask("Runtime.evaluate", parameters);
-        assert!(answer["exceptionDetails"].is_null(), "{expression}: {answer}");
-        answer["result"]["value"].clone()
+        let answer = self.try_ask("Runtime.evaluate", parameters)?;
+        if answer["exceptionDetails"].is_null() { Ok(answer["result"]["value"].clone()) } else { Err(answer) }
     }
 
     pub fn wait(&mut self, expression: &str) {
         let begun = Instant::now();
-        while self.evaluate(expression) != true {
+        // Another page may come meanwhile, on which it does not hold yet.
+        while self.try_evaluate(expression).ok() != Some(Value::Bool(true)) {
             assert!(begun.elapsed() < HANGS, "never: {expression}: {}", self.evaluate("document.body.innerText"));
             std::thread::sleep(Duration::from_millis(100));
         }
