@@ -86,7 +86,7 @@ fn layers(network: &Network, keep: &HashSet<String>, left: &mut Vec<(String, Str
                 "its input is of a type that is not known to be float".to_string()
             }
             "Conv" | "ConvTranspose" | "Gemm" | "MatMul" => match Layer::new(network, at) {
-                Ok(Layer { kind: Kind::ConvTranspose, .. }) => {
+                Ok(Layer { kind: Kind::ConvTranspose(_), .. }) => {
                     "ONNX has no dynamic form of a transposed convolution".into()
                 }
                 Ok(Layer { kind: Kind::Product, .. }) => "both its operands come from the network".into(),

@@ -4,7 +4,8 @@ use lineside_engine::{Model, Tensor};
 use lineside_quantize::{MaxLoss, Method, Options, QuantizeError, Quantized, Samples, compare, layers, quantize};
 use prost::Message;
 use std::path::Path;
-use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto};
+use tract_onnx::pb::type_proto::Value;
+use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, TensorProto};
 
 fn small() -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/small.onnx")).unwrap()
@@ -73,6 +74,103 @@ fn all_runs_in_integers_and_near_the_floats() {
     }
     let (db, agreement) = held_out(&quantized);
     assert!(db > 25.0 && agreement > 0.9, "{db} dB, {agreement}");
+}
+
+/// Floats of a constant in a file.
+fn floats(constant: &TensorProto) -> Vec<f32> {
+    constant.raw_data.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
+}
+
+#[test]
+fn every_kind_of_layer_has_a_step_for_each_of_its_outputs() {
+    // Outputs whose weights differ a hundredfold in size; input and output channels differ in number, taps are several.
+    let kinds: [(&str, &[i64], usize, Vec<AttributeProto>); 7] = [
+        ("Conv", &[5, 3, 3, 2], 0, vec![]),
+        ("Conv", &[6, 1, 3, 3], 0, vec![int_attribute("group", 3)]),
+        ("ConvTranspose", &[3, 5, 2, 2], 1, vec![ints_attribute("strides", &[2, 2])]),
+        ("ConvTranspose", &[3, 4, 3, 4], 1, vec![ints_attribute("strides", &[1, 2])]),
+        ("Gemm", &[5, 12], 0, vec![int_attribute("transB", 1)]),
+        ("Gemm", &[12, 5], 1, vec![]),
+        ("MatMul", &[12, 5], 1, vec![]),
+    ];
+    for (op, shape, axis, attribute) in kinds {
+        let count: i64 = shape.iter().product();
+        let inner: i64 = shape[axis + 1..].iter().product();
+        let channel = |at: usize| at / inner as usize % shape[axis] as usize;
+        let weights: Vec<f32> = (0..count as usize)
+            .map(|at| ((at * 7919 % 1009) as f32 / 504.5 - 1.0) * 10f32.powi(channel(at) as i32 % 3))
+            .collect();
+        let input: &[usize] = if shape.len() == 4 { &[1, 3, 6, 6] } else { &[4, 12] };
+        let model = one_node(
+            op,
+            attribute,
+            input.len(),
+            TensorProto {
+                name: "w".into(),
+                dims: shape.to_vec(),
+                data_type: 1,
+                raw_data: weights.iter().flat_map(|w| w.to_le_bytes()).collect(),
+                ..TensorProto::default()
+            },
+        );
+        for improve in [false, true] {
+            let mut options = Options::default();
+            options.improve = improve;
+            let values =
+                |first: usize| (0..input.iter().product()).map(move |at| ((at * 31 + first * 17) % 97) as f32 / 97.0);
+            let mut samples: Vec<Vec<Tensor>> = (0..40)
+                .map(|first| vec![Tensor::new(input.to_vec(), values(first).collect::<Vec<f32>>()).unwrap()])
+                .collect();
+            let quantized = quantize(&model, &mut samples, &options, &mut |_, _, _| Ok(())).unwrap();
+            let constants = ModelProto::decode(&*quantized.bytes).unwrap().graph.unwrap().initializer;
+            let of = |end: &str| constants.iter().find(|constant| constant.name.ends_with(end)).unwrap();
+            let scales = floats(of("weight_scale"));
+            assert_eq!(scales.len(), shape[axis] as usize, "{op} {shape:?}");
+            let bytes = &of("weight_quantized").raw_data;
+            for (at, (&byte, &weight)) in bytes.iter().zip(&weights).enumerate() {
+                let (scale, kept) = (scales[channel(at)], f32::from(byte as i8));
+                // Rounded for the output, a weight may be off by more than half a step, but not by the size of another channel.
+                let most = if improve { 30.0 } else { 0.51 };
+                assert!(
+                    (kept * scale - weight).abs() <= most * scale,
+                    "{op} {shape:?} {improve}: {kept} x {scale}, {weight}"
+                );
+            }
+            let db = quantized.report.outputs[0].sqnr_db.unwrap();
+            assert!(db > 35.0, "{op} {shape:?} {improve}: {db} dB");
+        }
+    }
+}
+
+/// A network of one node with constant weights.
+fn one_node(op: &str, attribute: Vec<AttributeProto>, rank: usize, weight: TensorProto) -> Vec<u8> {
+    edited(|model| {
+        let graph = model.graph.as_mut().unwrap();
+        let value = |name: &str| {
+            let mut value = graph.input[0].clone();
+            value.name = name.into();
+            if let Some(Value::TensorType(tensor)) = value.r#type.as_mut().and_then(|kind| kind.value.as_mut()) {
+                tensor.shape.as_mut().unwrap().dim = vec![Default::default(); rank];
+            }
+            value
+        };
+        let (x, y) = (value("x"), value("y"));
+        (graph.input, graph.output) = (vec![x], vec![y]);
+        graph.value_info.clear();
+        graph.initializer = vec![weight];
+        graph.node = vec![NodeProto {
+            op_type: op.into(),
+            name: op.into(),
+            input: vec!["x".into(), "w".into()],
+            output: vec!["y".into()],
+            attribute,
+            ..NodeProto::default()
+        }];
+    })
+}
+
+fn ints_attribute(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto { name: name.into(), r#type: 7, ints: values.to_vec(), ..AttributeProto::default() }
 }
 
 #[test]

@@ -12,8 +12,8 @@ use tract_onnx::pb::{NodeProto, TensorProto};
 pub enum Kind {
     /// A convolution in one or two dimensions.
     Conv(Window),
-    /// A transposed convolution.
-    ConvTranspose,
+    /// A transposed convolution in two dimensions: its window goes over its output.
+    ConvTranspose(Window),
     /// `x Wᵀ` or `x W`.
     Gemm {
         /// Whether the weights are stored as output × input.
@@ -38,6 +38,13 @@ pub struct Window {
     pub pads: Option<[[usize; 2]; 2]>,
     /// Padding that `auto_pad` adds goes first.
     pub lower: bool,
+}
+
+impl Window {
+    /// Weights between one input and one output channel.
+    pub fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
 }
 
 /// A node with weights that runs in integers.
@@ -98,7 +105,7 @@ impl Layer {
 
     /// Whether what it makes must be bytes, so that it runs in integers everywhere.
     pub fn ends_in_bytes(&self) -> bool {
-        matches!(self.kind, Kind::Conv(_) | Kind::ConvTranspose)
+        matches!(self.kind, Kind::Conv(_) | Kind::ConvTranspose(_))
     }
 
     /// The axis of its weights along which outputs lie.
@@ -114,19 +121,12 @@ impl Layer {
         match self.kind {
             Kind::Conv(_) | Kind::Gemm { transposed: true } => o * self.depth + k,
             Kind::Gemm { transposed: false } | Kind::MatMul => k * self.outputs + o,
-            Kind::ConvTranspose => {
+            Kind::ConvTranspose(ref window) => {
                 // Stored as input × output × taps; an output's weights are its inputs, each with all taps.
-                let taps = self.taps();
+                let taps = window.taps();
                 (k / taps * self.outputs + o) * taps + k % taps
             }
             Kind::Product => 0,
-        }
-    }
-
-    fn taps(&self) -> usize {
-        match &self.kind {
-            Kind::Conv(window) => window.kernel[0] * window.kernel[1],
-            _ => 1,
         }
     }
 
@@ -137,17 +137,8 @@ impl Layer {
     pub fn weights(&self, network: &Network) -> Result<Vec<f32>, crate::QuantizeError> {
         let missing = || crate::QuantizeError::Model(format!("node \"{}\" has no constant weights", self.name));
         let stored = array::floats(network.constant(&self.weight).ok_or_else(missing)?)?;
-        if self.kind == Kind::ConvTranspose {
-            return Ok(self.reorder(&stored, stored.len() / self.outputs, |values, place| values[place]));
-        }
-        Ok(self.reorder(&stored, self.depth, |values, place| values[place]))
-    }
-
-    fn reorder<T: Copy>(&self, stored: &[T], depth: usize, of: impl Fn(&[T], usize) -> T) -> Vec<T> {
-        (0..self.outputs)
-            .flat_map(|o| (0..depth).map(move |k| (o, k)))
-            .map(|(o, k)| of(stored, self.place(o, k)))
-            .collect()
+        let places = (0..self.outputs).flat_map(|o| (0..self.depth).map(move |k| self.place(o, k)));
+        Ok(places.map(|place| stored[place]).collect())
     }
 
     /// Rounded weights, output after output, in the order of the file.
@@ -181,7 +172,13 @@ fn weighted(node: &NodeProto, weight: &TensorProto) -> Result<(Kind, usize, usiz
             Ok((Kind::Conv(window(node, &shape[2..])?), groups, shape[0], per_output))
         }
         "ConvTranspose" if node.int("group", 1) == 1 && shape.len() == 4 => {
-            Ok((Kind::ConvTranspose, 1, shape[1], shape[0] * shape[2] * shape[3]))
+            let mut window = window(node, &shape[2..])?;
+            // The padding follows from the shape that is wanted.
+            if node.ints("output_shape").is_some_and(|shape| !shape.is_empty()) {
+                window.pads = None;
+            }
+            let depth = shape[0] * window.taps();
+            Ok((Kind::ConvTranspose(window), 1, shape[1], depth))
         }
         "ConvTranspose" => Err("a transposed convolution in groups, or not in two dimensions".into()),
         "Gemm" => {

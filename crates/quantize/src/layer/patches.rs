@@ -29,10 +29,11 @@ impl Places {
 
 /// Numbers in a row of `layer`; 0 where it gives none.
 pub fn width(layer: &Layer) -> usize {
-    match layer.kind {
+    match &layer.kind {
         Kind::Conv(_) => layer.groups * layer.depth,
         Kind::Gemm { .. } | Kind::MatMul => layer.depth,
-        Kind::ConvTranspose | Kind::Product => 0,
+        Kind::ConvTranspose(window) if window.pads.is_some() => layer.depth,
+        Kind::ConvTranspose(_) | Kind::Product => 0,
     }
 }
 
@@ -48,8 +49,16 @@ pub fn add(layer: &Layer, input: &[f32], shape: &[usize], count: usize, places: 
                 rows.extend_from_slice(&input[at * layer.depth..][..layer.depth]);
             }
         }
-        Kind::Conv(window) => convolution(layer, window, input, shape, count, places, rows),
-        Kind::ConvTranspose | Kind::Product => {}
+        Kind::Conv(window) => {
+            let axes = |size: [usize; 2]| [0, 1].map(|axis| Axis::of_convolution(window, axis, size[axis]));
+            windows(layer, window, axes, (input, shape), count, places, rows);
+        }
+        Kind::ConvTranspose(window) => {
+            let Some(pads) = window.pads else { return };
+            let axes = |size: [usize; 2]| [0, 1].map(|axis| Axis::of_transposed(window, axis, size[axis], pads[axis]));
+            windows(layer, window, axes, (input, shape), count, places, rows);
+        }
+        Kind::Product => {}
     }
 }
 
@@ -58,11 +67,61 @@ fn chosen(all: usize, count: usize, places: &mut Places) -> Vec<usize> {
     if all <= count { (0..all).collect() } else { (0..count).map(|_| places.below(all)).collect() }
 }
 
-fn convolution(
+/// How outputs and taps along one axis meet inputs.
+struct Axis {
+    /// Inputs.
+    size: usize,
+    /// Outputs.
+    outputs: usize,
+    /// Padding before the first input (of a transposed convolution: outputs that are cut off).
+    before: isize,
+    stride: isize,
+    dilation: isize,
+    transposed: bool,
+}
+
+impl Axis {
+    fn of_convolution(window: &Window, axis: usize, size: usize) -> Axis {
+        let (before, outputs) = along(window, axis, size);
+        Axis::new(window, axis, size, (before, outputs), false)
+    }
+
+    /// What `output_padding` adds at the end is left out: rows are a choice anyway.
+    fn of_transposed(window: &Window, axis: usize, size: usize, [before, behind]: [usize; 2]) -> Axis {
+        let reach = (window.kernel[axis] - 1) * window.dilation[axis] + 1;
+        let outputs = (size.saturating_sub(1) * window.stride[axis] + reach).saturating_sub(before + behind);
+        Axis::new(window, axis, size, (before, outputs), true)
+    }
+
+    fn new(window: &Window, axis: usize, size: usize, (before, outputs): (usize, usize), transposed: bool) -> Axis {
+        let (stride, dilation) = (window.stride[axis] as isize, window.dilation[axis] as isize);
+        Axis { size, outputs, before: before as isize, stride, dilation, transposed }
+    }
+
+    /// The input that an output takes by a tap, where there is one.
+    fn input(&self, output: usize, tap: usize) -> Option<usize> {
+        let (output, tap) = (output as isize, tap as isize * self.dilation);
+        let at = match self.transposed {
+            false => output * self.stride - self.before + tap,
+            // An input reaches its outputs from `stride * input - before` on.
+            true => {
+                let at = output + self.before - tap;
+                if at % self.stride != 0 {
+                    return None;
+                }
+                at / self.stride
+            }
+        };
+        usize::try_from(at).ok().filter(|&at| at < self.size)
+    }
+}
+
+/// Rows of a convolution, or of a transposed one: what an output takes by each of the taps, 0 where that is nothing.
+fn windows(
     layer: &Layer,
     window: &Window,
-    input: &[f32],
-    shape: &[usize],
+    axes: impl Fn([usize; 2]) -> [Axis; 2],
+    (input, shape): (&[f32], &[usize]),
     count: usize,
     places: &mut Places,
     rows: &mut Vec<f32>,
@@ -72,26 +131,21 @@ fn convolution(
         [n, c, h, w] => (n, c, [h, w]),
         _ => return,
     };
-    let taps = window.kernel[0] * window.kernel[1];
-    if channels * taps != layer.groups * layer.depth {
+    if channels * window.taps() != layer.groups * layer.depth {
         return;
     }
-    let [(first_row, output_rows), (first_column, output_columns)] = [0, 1].map(|axis| along(window, axis, size[axis]));
-    let all = batch * output_rows * output_columns;
+    let [vertical, horizontal] = axes(size);
+    let all = batch * vertical.outputs * horizontal.outputs;
     for at in chosen(all, count, places) {
-        let (n, y, x) = (at / (output_rows * output_columns), at / output_columns % output_rows, at % output_columns);
-        let origin = [
-            (y * window.stride[0]) as isize - first_row as isize,
-            (x * window.stride[1]) as isize - first_column as isize,
-        ];
+        let (n, x) = (at / (vertical.outputs * horizontal.outputs), at % horizontal.outputs);
+        let y = at / horizontal.outputs % vertical.outputs;
         for channel in 0..channels {
             let plane = &input[(n * channels + channel) * size[0] * size[1]..][..size[0] * size[1]];
             for ky in 0..window.kernel[0] {
+                let row = vertical.input(y, ky);
                 for kx in 0..window.kernel[1] {
-                    let row = origin[0] + (ky * window.dilation[0]) as isize;
-                    let column = origin[1] + (kx * window.dilation[1]) as isize;
-                    let inside = (0..size[0] as isize).contains(&row) && (0..size[1] as isize).contains(&column);
-                    rows.push(if inside { plane[row as usize * size[1] + column as usize] } else { 0.0 });
+                    let place = row.zip(horizontal.input(x, kx));
+                    rows.push(place.map_or(0.0, |(row, column)| plane[row * size[1] + column]));
                 }
             }
         }
@@ -112,5 +166,72 @@ fn along(window: &Window, axis: usize, size: usize) -> (usize, usize) {
             let total = ((outputs.max(1) - 1) * stride + reach).saturating_sub(size);
             (if window.lower { total.div_ceil(2) } else { total / 2 }, outputs)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(kind: Kind, outputs: usize, depth: usize) -> Layer {
+        let text = String::new;
+        Layer {
+            at: 0,
+            name: text(),
+            kind,
+            input: text(),
+            weight: text(),
+            bias: None,
+            output: text(),
+            groups: 1,
+            outputs,
+            depth,
+        }
+    }
+
+    /// All rows of one plane of 3 × 4.
+    fn rows(kind: Kind, taps: usize) -> Vec<Vec<f32>> {
+        let input: Vec<f32> = (1..=12).map(|value| value as f32).collect();
+        let mut rows = Vec::new();
+        add(&layer(kind, 1, taps), &input, &[1, 1, 3, 4], 1000, &mut Places::new(), &mut rows);
+        rows.chunks(taps).map(<[f32]>::to_vec).collect()
+    }
+
+    #[test]
+    fn a_transposed_convolution_gives_each_output_the_inputs_that_reach_it() {
+        let window = |kernel, stride, pads| Window { kernel, stride, dilation: [1; 2], pads: Some(pads), lower: false };
+        for (kernel, stride, pads) in [
+            ([2, 2], [2, 2], [[0; 2]; 2]),
+            ([4, 4], [2, 2], [[1; 2]; 2]),
+            ([3, 3], [2, 2], [[1, 1], [0, 1]]),
+            ([3, 2], [1, 3], [[0, 2], [1, 0]]),
+        ] {
+            let found = rows(Kind::ConvTranspose(window(kernel, stride, pads)), kernel[0] * kernel[1]);
+            // As ONNX defines it: each input adds to a window of outputs, from which the padding is cut.
+            let full = [2 * stride[0] + kernel[0], 3 * stride[1] + kernel[1]];
+            let mut wanted = vec![vec![0.0; kernel[0] * kernel[1]]; full[0] * full[1]];
+            for at in 0..12 {
+                for tap in 0..kernel[0] * kernel[1] {
+                    let y = at / 4 * stride[0] + tap / kernel[1];
+                    let x = at % 4 * stride[1] + tap % kernel[1];
+                    wanted[y * full[1] + x][tap] = (at + 1) as f32;
+                }
+            }
+            let rows = pads[0][0]..full[0] - pads[0][1];
+            let columns = pads[1][0]..full[1] - pads[1][1];
+            let places = rows.flat_map(|y| columns.clone().map(move |x| y * full[1] + x));
+            let wanted: Vec<Vec<f32>> = places.map(|place| wanted[place].clone()).collect();
+            assert!(found == wanted, "{kernel:?} {stride:?} {pads:?}");
+        }
+    }
+
+    #[test]
+    fn a_convolution_takes_its_window_with_zeros_beyond_the_edge() {
+        let pads = Some([[1, 0], [0, 0]]);
+        let window = Window { kernel: [2, 3], stride: [2, 1], dilation: [1; 2], pads, lower: false };
+        let found = rows(Kind::Conv(window), 6);
+        assert_eq!(found[0], [0.0, 0.0, 0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(found[3], [6.0, 7.0, 8.0, 10.0, 11.0, 12.0]);
+        assert_eq!(found.len(), 4);
     }
 }
