@@ -146,6 +146,13 @@ fn print_simplified(out: &mut impl Write, simplified: &Simplified, drift: Option
         simplified.folded_affine + simplified.own_convolutions,
         simplified.removed
     )?;
+    if simplified.equalized > 0 {
+        writeln!(
+            out,
+            "the channels of {} tensors between two convolutions were brought to like ranges",
+            simplified.equalized
+        )?;
+    }
     if let Some(opset) = simplified.raised_from_opset {
         writeln!(out, "opset {opset} was raised to 13, which alone has a scale for each channel")?;
     }

@@ -230,6 +230,7 @@ impl StageProgress {
         if self.now.as_ref().is_none_or(|(now, _)| *now != stage) {
             self.finish();
             let what = match stage {
+                Stage::Channels => "channels",
                 Stage::Ranges => "ranges",
                 Stage::Errors => "choosing",
                 Stage::Refinement => "refining",

@@ -18,6 +18,7 @@
 //! | `curve` | functions of one tensor, computed |
 //! | `options` | what the caller wants, and is told meanwhile |
 //! | `tables` | embeddings as bytes |
+//! | `equalize` | channels between two convolutions, brought to like ranges |
 //! | `check` | what is refused before anything is quantized |
 //! | `write` | the network with QuantizeLinear and DequantizeLinear |
 //! | `placement` | which nodes run in integers, and which tensors are bytes |
@@ -41,6 +42,7 @@ mod check;
 mod comparison;
 mod curve;
 mod dynamic;
+mod equalize;
 mod function;
 mod layer;
 mod linear;

@@ -102,6 +102,8 @@ impl Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
+    /// What flows through single channels is measured.
+    Channels,
     /// What flows through the network is counted.
     Ranges,
     /// Ranges are compared by what they do.

@@ -3,6 +3,7 @@
 use crate::calibrate::{Method, Quant};
 use crate::check::{refuse_quantized, refuse_strange_weights, unknown};
 use crate::comparison::OutputDifference;
+use crate::equalize::equalize;
 use crate::mixed::{Mixed, Whole, keep_for};
 use crate::network::Network;
 use crate::options::{Options, Progress, Stage};
@@ -88,8 +89,11 @@ pub fn quantize(
     let (calibrated, held_out) = split(samples.count());
     let mut network = original.clone();
     let fixed_shapes = if options.fix_shapes { Some(samples.first(&calibrated)?) } else { None };
-    let simplified = simplify(&mut network, fixed_shapes.as_deref(), options.threads)?;
+    let mut simplified = simplify(&mut network, fixed_shapes.as_deref(), options.threads)?;
     drop(fixed_shapes);
+    if options.improve {
+        simplified.equalized = equalize(&mut network, &mut samples, &calibrated, options, progress)?;
+    }
     let placement = place(&network, &types::of(&network), &options.keep);
     let unknown_keep = unknown(&network, &options.keep);
     if placement.layers.is_empty() {

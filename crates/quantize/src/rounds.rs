@@ -3,7 +3,7 @@
 
 use crate::QuantizeError;
 use crate::calibrate::Quant;
-use crate::layer::rounding::{self, Rounded, Rows};
+use crate::layer::rounding::{self, Rounded};
 use crate::layer::{Kind, Layer, patches};
 use crate::network::Network;
 use crate::options::{Options, Stage};
@@ -130,8 +130,7 @@ fn solve(
     options: &Options,
 ) -> Result<Solution, QuantizeError> {
     let weights = layer.weights(network)?;
-    let rows = Rows { floats, bytes: &bytes, width: patches::width(layer) };
-    let rounded = rounding::for_output(layer, &weights, &rows, options.per_channel);
+    let rounded = rounding::for_output(layer, &weights, &bytes, patches::width(layer), options.per_channel);
     // A product of matrices has no bias to correct.
     let bias = if layer.kind == Kind::MatMul || floats.is_empty() {
         None

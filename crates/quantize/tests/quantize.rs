@@ -142,6 +142,52 @@ fn every_kind_of_layer_has_a_step_for_each_of_its_outputs() {
     }
 }
 
+#[test]
+fn channels_of_very_different_range_share_a_step_after_they_are_brought_together() {
+    // Eight channels from 1 to 128, which the second convolution makes equal again: without factors the small ones are two steps wide.
+    let size = |channel: usize| 2f32.powi(channel as i32);
+    let first: Vec<f32> = (0..8 * 3).map(|at| size(at / 3) * ((at * 7 % 11) as f32 / 5.5 - 0.8)).collect();
+    let second: Vec<f32> = (0..8 * 9).map(|at| ((at * 5 % 13) as f32 / 6.5 - 0.9) / size(at / 9)).collect();
+    let constant = |name: &str, dims: &[i64], values: &[f32]| TensorProto {
+        name: name.into(),
+        dims: dims.to_vec(),
+        data_type: 1,
+        raw_data: values.iter().flat_map(|w| w.to_le_bytes()).collect(),
+        ..TensorProto::default()
+    };
+    let node = |op: &str, inputs: &[&str], output: &str, attribute| NodeProto {
+        op_type: op.into(),
+        input: inputs.iter().map(|&name| name.into()).collect(),
+        output: vec![output.into()],
+        attribute,
+        ..NodeProto::default()
+    };
+    let model = edited(|model| {
+        let graph = model.graph.as_mut().unwrap();
+        graph.output[0].name = "y".into();
+        if let Some(Value::TensorType(tensor)) = graph.output[0].r#type.as_mut().and_then(|kind| kind.value.as_mut()) {
+            tensor.shape = None;
+        }
+        graph.initializer = vec![constant("v", &[8, 3, 1, 1], &first), constant("w", &[8, 1, 3, 3], &second)];
+        graph.node = vec![
+            node("Conv", &["image", "v"], "wide", vec![]),
+            node("Relu", &["wide"], "cut", vec![]),
+            node("Conv", &["cut", "w"], "y", vec![int_attribute("group", 8)]),
+        ];
+    });
+    let quality = |keep: &[&str]| {
+        let mut options = Options::default();
+        options.keep = keep.iter().map(|name| name.to_string()).collect();
+        let quantized = quantize(&model, &mut samples(60, 1), &options, &mut |_, _, _| Ok(())).unwrap();
+        assert!(quantized.report.float_drift < 1e-5);
+        let found = compare([&model, &quantized.bytes], &mut samples(60, 1000), None, 1, &mut |_, _| Ok(())).unwrap();
+        (quantized.report.simplified.equalized, found.outputs[0].sqnr_db.unwrap())
+    };
+    let ((equalized, with), (kept, without)) = (quality(&[]), quality(&["cut"]));
+    assert_eq!((equalized, kept), (1, 0));
+    assert!(with > without + 6.0, "{with} dB, without {without} dB");
+}
+
 /// A network of one node with constant weights.
 fn one_node(op: &str, attribute: Vec<AttributeProto>, rank: usize, weight: TensorProto) -> Vec<u8> {
     edited(|model| {

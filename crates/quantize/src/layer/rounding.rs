@@ -1,11 +1,12 @@
 //! Rounding of weights that makes the layer's output, not the weights, least wrong.
 //!
-//! With x̃ what the layer takes in bytes and x what it took in floats, the weights w of an output are first moved to the least squares
-//! solution of `x̃ w' = x w`, then rounded one after another, each taking what the ones before lost: `argmin |R (w' − q)|` with
-//! `RᵀR = E x̃ x̃ᵀ` by successive rounding (Babai 1986; with weights in the same order that is GPTQ, Frantar et al. 2023).
+//! With x̃ what the layer takes in bytes, the weights w of an output are rounded one after another, each taking what the ones before lost:
+//! `argmin |R (w − q)|` with `RᵀR = E x̃ x̃ᵀ` by successive rounding (Babai 1986; with weights in the same order that is GPTQ, Frantar et
+//! al. 2023). Weights moved beforehand to the least squares solution of `x̃ w' = x w` were worse on every network that was measured:
+//! channels that seldom fire, and are cut off where they do, got weights that the few samples with them asked for.
 
 use super::Layer;
-use crate::linear::{Columns, factor, products, solve, subtract};
+use crate::linear::{Columns, factor, products, subtract};
 
 /// The largest magnitude of a rounded weight.
 const MOST: f32 = 127.0;
@@ -54,31 +55,19 @@ fn level(value: f32) -> i8 {
     value.round_ties_even().clamp(-MOST, MOST) as i8
 }
 
-/// What is known of a layer's input: rows in floats, and the same rows as the bytes stand for.
-pub struct Rows<'a> {
-    /// In floats.
-    pub floats: &'a [f32],
-    /// As bytes have them.
-    pub bytes: &'a [f32],
-    /// Numbers in a row.
-    pub width: usize,
-}
-
-/// The weights rounded for the least error of the output over `rows`.
-pub fn for_output(layer: &Layer, weights: &[f32], rows: &Rows<'_>, per_channel: bool) -> Rounded {
+/// The weights rounded for the least error of the output over `rows`, of `width` numbers each: what the layer takes, as bytes have it.
+pub fn for_output(layer: &Layer, weights: &[f32], rows: &[f32], width: usize, per_channel: bool) -> Rounded {
     let scales = steps(weights, layer.outputs, per_channel);
     let mut rounded = nearest(weights, &scales);
-    if rows.width == 0 || rows.floats.is_empty() || layer.depth > MOST_DEPTH {
+    if width == 0 || rows.is_empty() || layer.depth > MOST_DEPTH {
         return rounded;
     }
     let per_group = layer.outputs / layer.groups;
     for group in 0..layer.groups {
         let part = group * per_group..(group + 1) * per_group;
         let own = &weights[part.start * layer.depth..part.end * layer.depth];
-        let columns = |values| Columns { values, width: rows.width, from: group * layer.depth, count: layer.depth };
-        if let Some((levels, steps)) =
-            group_levels(own, columns(rows.floats), columns(rows.bytes), &scales[part.clone()], per_channel)
-        {
+        let columns = Columns { values: rows, width, from: group * layer.depth, count: layer.depth };
+        if let Some((levels, steps)) = group_levels(own, columns, &scales[part.clone()], per_channel) {
             rounded.weights[part.start * layer.depth..part.end * layer.depth].copy_from_slice(&levels);
             rounded.scales[part].copy_from_slice(&steps);
         }
@@ -87,16 +76,9 @@ pub fn for_output(layer: &Layer, weights: &[f32], rows: &Rows<'_>, per_channel: 
 }
 
 /// `None` where the samples say too little.
-fn group_levels(
-    weights: &[f32],
-    floats: Columns<'_>,
-    bytes: Columns<'_>,
-    scales: &[f32],
-    per_channel: bool,
-) -> Option<(Vec<i8>, Vec<f32>)> {
-    let (n, outputs) = (bytes.count, scales.len());
-    let mut gram = products(bytes, bytes);
-    let cross = products(bytes, floats);
+fn group_levels(weights: &[f32], rows: Columns<'_>, scales: &[f32], per_channel: bool) -> Option<(Vec<i8>, Vec<f32>)> {
+    let (n, outputs) = (rows.count, scales.len());
+    let mut gram = products(rows, rows);
     let mean = (0..n).map(|k| gram[k * n + k]).sum::<f32>() / n as f32;
     if !(mean > 0.0 && mean.is_finite()) {
         return None;
@@ -106,28 +88,15 @@ fn group_levels(
     let mut order: Vec<usize> = (0..n).collect();
     order.sort_by(|&a, &b| gram[a * n + a].total_cmp(&gram[b * n + b]).then(a.cmp(&b)));
     // Input × output, in that order.
-    let mut target: Vec<f32> = order.iter().flat_map(|&k| (0..outputs).map(move |o| weights[o * n + k])).collect();
+    let target: Vec<f32> = order.iter().flat_map(|&k| (0..outputs).map(move |o| weights[o * n + k])).collect();
     let mut ordered = vec![0f32; n * n];
-    let mut difference = vec![0f32; n * n];
     for (i, &from) in order.iter().enumerate() {
         for (j, &to) in order.iter().enumerate() {
             ordered[i * n + j] = gram[from * n + to];
-            let damping = if i == j { DAMPING * mean } else { 0.0 };
-            difference[i * n + j] = cross[from * n + to] + damping - gram[from * n + to];
         }
     }
-    drop((gram, cross));
+    drop(gram);
     factor(&mut ordered, n)?;
-    // w' = w + (x̃ᵀx̃)⁻¹ (x̃ᵀx − x̃ᵀx̃) w.
-    let mut moved = vec![0f32; n * outputs];
-    for i in 0..n {
-        for j in 0..n {
-            subtract(&mut moved[i * outputs..][..outputs], &target[j * outputs..][..outputs], -difference[i * n + j]);
-        }
-    }
-    drop(difference);
-    solve(&ordered, n, &mut moved, outputs);
-    target.iter_mut().zip(&moved).for_each(|(w, moved)| *w += moved);
     let scales = if per_channel { best_steps(&target, &ordered, n, scales) } else { scales.to_vec() };
     let levels = successive(&target, &ordered, n, &scales);
     // Back to output × input.

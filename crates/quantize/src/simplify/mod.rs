@@ -29,6 +29,8 @@ pub struct Simplified {
     pub folded_affine: usize,
     /// BatchNormalization that became a convolution of its own, as none is before it.
     pub own_convolutions: usize,
+    /// Tensors whose channels were brought to like ranges.
+    pub equalized: usize,
     /// The opset that the model came with, where it had to be raised.
     pub raised_from_opset: Option<i64>,
 }
