@@ -107,17 +107,3 @@ fn who_may_publish_there_chooses_the_product_and_nobody_else() {
     assert!(commands[2]["refused"].as_str().unwrap().contains("alarm.latch is not set"), "{commands:?}");
     assert!(!running.log().contains("fault=mqtt"), "{}", running.log());
 }
-
-#[test]
-fn a_line_that_may_not_read_its_topic_says_so_and_inspects() {
-    if !has_mosquitto() {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let acl = documented_acl().replace("topic read hall-3/line-7/set\n", "");
-    let broker = guarded(folder.path(), &acl);
-    let mut running = Line::start(&line(folder.path(), broker.port));
-    running.says("does not let this line read hall-3/line-7/set");
-    running.says("record=mqtt_connected");
-    running.stop();
-}
