@@ -138,9 +138,11 @@ def test_without_the_token_nothing_is_scraped(folder):
 def test_a_broker_that_is_away_a_while_shows_and_costs_nothing(folder):
     one, code = fleet(), simulate()
     one.broker.stop()
-    code.wait_until("a queue", lambda: one.prometheus.value("min(lineside_mqtt_waiting_records)") > 3)
-    assert one.prometheus.value('sum(lineside_fault_active{fault="mqtt"})') == BOARDS
-    one.broker.start()
+    try:
+        code.wait_until("a queue", lambda: one.prometheus.value("min(lineside_mqtt_waiting_records)") > 3)
+        code.wait_until("a fault", lambda: one.prometheus.value('sum(lineside_fault_active{fault="mqtt"})') == BOARDS)
+    finally:
+        one.broker.start()
     code.wait_until("empty queues", lambda: one.prometheus.value("max(lineside_mqtt_waiting_records)") <= 1)
     code.wait_until("no fault", lambda: one.prometheus.value('sum(lineside_fault_active{fault="mqtt"})') == 0)
     code.wait_until("the rest", lambda: not one.missing())
