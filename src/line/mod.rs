@@ -47,6 +47,7 @@ mod tests;
 mod trial;
 mod trial_picture;
 mod verdict_cost;
+mod verdict_records;
 mod writer;
 
 pub use enlarging::EnlargingPlan;
@@ -61,4 +62,9 @@ pub use source::open_source;
 /// Rounded to hundredths, as records have it.
 fn hundredths(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
+}
+
+/// Rounded to thousandths, as records have it.
+fn thousandths(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
 }

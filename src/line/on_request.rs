@@ -1,9 +1,9 @@
 //! The tasks of a line once more, for pictures that are posted to the status page.
 
 use super::bill;
-use super::records;
 use super::tasks::wanted;
 use super::trial_picture::trial_picture;
+use super::verdict_records;
 use crate::bundle::Bundle;
 use crate::config::{Config, Source};
 use crate::memory::Bill;
@@ -47,5 +47,5 @@ pub(super) fn load(
         Source::Folder(folder) => folder.bits.as_ref().map(|bits| *bits.get_ref()),
         _ => None,
     };
-    Ok(Some(PictureJudge { tasks, max_pixels, options: DecodeOptions { bits }, record: records::on_request }))
+    Ok(Some(PictureJudge { tasks, max_pixels, options: DecodeOptions { bits }, record: verdict_records::on_request }))
 }

@@ -2,7 +2,7 @@
 
 use super::console::{Console, Tone};
 use super::product_memory::ProductMemory;
-use super::{hundredths, records};
+use super::{hundredths, verdict_records};
 use crate::escape::one_line;
 use crate::pipeline::{Report, Reporter, ShadowVerdict, Shutdown};
 use crate::sink::mqtt::BrokerClient;
@@ -69,7 +69,7 @@ impl Reporter for Writer {
         if report.priority == Some(Priority::Normal) {
             let stem = self.images.normal_file_stem(report.wall, &report.name);
             let file = self.write_picture(Ok(&report.frame), format!("{stem}.png"));
-            let record = records::kept_normal(&self.telemetry, report, file);
+            let record = verdict_records::kept_normal(&self.telemetry, report, file);
             if !self.write(&record) {
                 self.telemetry.log_unlimited(record);
             }
@@ -155,7 +155,7 @@ impl Writer {
             let stem = self.images.file_stem(report.wall, Priority::Normal, &report.name, &[ENDING]);
             self.write_picture(Ok(&report.frame), format!("{stem}{ENDING}"))
         });
-        let record = records::shadow(&self.telemetry, report, shadow, original);
+        let record = verdict_records::shadow(&self.telemetry, report, shadow, original);
         if self.write(&record) {
             self.telemetry.log(record);
         } else {
@@ -184,7 +184,7 @@ impl Writer {
             let annotated = self.write_picture(annotated.as_ref(), format!("{stem}.png"));
             kept = Some(original.clone());
             let files = vec![("annotated", annotated), ("spot", spot.unwrap_or_default()), ("original", original)];
-            let event = records::event(&self.telemetry, report, files);
+            let event = verdict_records::event(&self.telemetry, report, files);
             if self.write(&event) {
                 self.telemetry.log(event);
             } else {

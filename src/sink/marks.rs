@@ -32,7 +32,7 @@ pub const MARKS_BYTES: u64 = MOST_FRAMES as u64 * 320;
 
 /// What a frame shows, as people say.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mark {
+pub enum FrameMark {
     /// A good part.
     Good,
     /// A defect of a kind.
@@ -54,7 +54,7 @@ pub struct MarkedFrame {
     /// The file's name in the folder of marks.
     pub name: String,
     /// Its mark.
-    pub mark: Mark,
+    pub mark: FrameMark,
 }
 
 /// Why frames cannot be marked.
@@ -88,21 +88,21 @@ pub struct Marks {
     changing: Mutex<()>,
 }
 
-impl Mark {
+impl FrameMark {
     /// The mark for a kind of defect.
     ///
     /// # Errors
     /// [`MarkError::Kind`].
-    pub fn defect(kind: &str) -> Result<Mark, MarkError> {
+    pub fn defect(kind: &str) -> Result<FrameMark, MarkError> {
         let plain = kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
         // `teach` and `eval` take a folder of this name for good parts.
         let fits = plain && (1..=LONGEST_KIND).contains(&kind.len()) && !kind.eq_ignore_ascii_case(GOOD);
-        if fits { Ok(Mark::Defect(kind.into())) } else { Err(MarkError::Kind) }
+        if fits { Ok(FrameMark::Defect(kind.into())) } else { Err(MarkError::Kind) }
     }
 
     /// Whether it is one of a defect.
     pub fn is_defect(&self) -> bool {
-        matches!(self, Mark::Defect(_))
+        matches!(self, FrameMark::Defect(_))
     }
 }
 
@@ -122,9 +122,9 @@ impl Marks {
     ///
     /// # Errors
     /// [`MarkError`]; no mark from before is lost.
-    pub fn mark(&self, pictures: &[String], mark: Option<&Mark>) -> Result<Marked, MarkError> {
+    pub fn mark(&self, pictures: &[String], mark: Option<&FrameMark>) -> Result<Marked, MarkError> {
         let _alone = self.lock();
-        let known: HashMap<String, Mark> = self.read()?.into_iter().map(|one| (one.name, one.mark)).collect();
+        let known: HashMap<String, FrameMark> = self.read()?.into_iter().map(|one| (one.name, one.mark)).collect();
         let mut outcome = Marked::default();
         let target = mark.map(|mark| self.path(mark));
         if let (Some(mark), Some(target)) = (mark, &target) {
@@ -173,9 +173,10 @@ impl Marks {
     /// Of the disk.
     pub fn read(&self) -> io::Result<Vec<MarkedFrame>> {
         let mut found = Vec::new();
-        let mut kinds: Vec<(PathBuf, Mark)> = vec![(self.path(&Mark::Good), Mark::Good)];
-        kinds
-            .extend(self.kinds()?.into_iter().map(|kind| (self.folder().join(DEFECT).join(&kind), Mark::Defect(kind))));
+        let mut kinds: Vec<(PathBuf, FrameMark)> = vec![(self.path(&FrameMark::Good), FrameMark::Good)];
+        kinds.extend(
+            self.kinds()?.into_iter().map(|kind| (self.folder().join(DEFECT).join(&kind), FrameMark::Defect(kind))),
+        );
         for (folder, mark) in kinds {
             let names = names_in(&folder, |entry| entry.is_file())?;
             let frames = names.into_iter().filter(|name| frame_name(name) == Some(name));
@@ -188,7 +189,7 @@ impl Marks {
     ///
     /// # Errors
     /// Of the disk.
-    pub fn counts(&self) -> io::Result<BTreeMap<Mark, usize>> {
+    pub fn counts(&self) -> io::Result<BTreeMap<FrameMark, usize>> {
         let mut counts = BTreeMap::new();
         for frame in self.read()? {
             *counts.entry(frame.mark).or_default() += 1;
@@ -202,22 +203,22 @@ impl Marks {
     /// Of the disk.
     pub fn kinds(&self) -> io::Result<Vec<String>> {
         let names = names_in(&self.folder().join(DEFECT), |entry| entry.is_dir())?;
-        Ok(names.into_iter().filter(|name| Mark::defect(name).is_ok()).take(MOST_KINDS).collect())
+        Ok(names.into_iter().filter(|name| FrameMark::defect(name).is_ok()).take(MOST_KINDS).collect())
     }
 
     /// The mark of a frame, by the name of its picture; `kinds` are those that there are.
-    pub fn mark_of(&self, picture: &str, kinds: &[String]) -> Option<Mark> {
+    pub fn mark_of(&self, picture: &str, kinds: &[String]) -> Option<FrameMark> {
         let name = frame_name(picture)?;
         let is_in = |folder: PathBuf| fs::symlink_metadata(folder.join(name)).is_ok_and(|about| about.is_file());
-        if is_in(self.path(&Mark::Good)) {
-            return Some(Mark::Good);
+        if is_in(self.path(&FrameMark::Good)) {
+            return Some(FrameMark::Good);
         }
         let defects = self.folder().join(DEFECT);
-        kinds.iter().find(|kind| is_in(defects.join(kind))).cloned().map(Mark::Defect)
+        kinds.iter().find(|kind| is_in(defects.join(kind))).cloned().map(FrameMark::Defect)
     }
 
     /// Whether there may be so many marked frames, one of them of this mark.
-    fn check_room(&self, mark: &Mark, frames: usize) -> Result<(), MarkError> {
+    fn check_room(&self, mark: &FrameMark, frames: usize) -> Result<(), MarkError> {
         if frames > MOST_FRAMES {
             let text = format!(
                 "there would be more than {MOST_FRAMES} marked frames: move some out of {}",
@@ -226,7 +227,7 @@ impl Marks {
             return Err(MarkError::TooMany(text));
         }
         let kinds = self.kinds()?;
-        if let Mark::Defect(kind) = mark
+        if let FrameMark::Defect(kind) = mark
             && !kinds.contains(kind)
             && kinds.len() >= MOST_KINDS
         {
@@ -235,10 +236,10 @@ impl Marks {
         if storage::free_bytes(&self.results)? < self.keep_free { Err(MarkError::Full) } else { Ok(()) }
     }
 
-    fn path(&self, mark: &Mark) -> PathBuf {
+    fn path(&self, mark: &FrameMark) -> PathBuf {
         match mark {
-            Mark::Good => self.folder().join(GOOD),
-            Mark::Defect(kind) => self.folder().join(DEFECT).join(kind),
+            FrameMark::Good => self.folder().join(GOOD),
+            FrameMark::Defect(kind) => self.folder().join(DEFECT).join(kind),
         }
     }
 
@@ -326,22 +327,25 @@ mod tests {
     #[test]
     fn a_frame_is_marked_marked_otherwise_and_not_marked_again() {
         let (folder, marks) = results();
-        let scratch = Mark::defect("scratch").unwrap();
+        let scratch = FrameMark::defect("scratch").unwrap();
         let all = names(&["a-original.png", "normal/c.png", "gone.png"]);
-        let outcome = marks.mark(&all, Some(&Mark::Good)).unwrap();
+        let outcome = marks.mark(&all, Some(&FrameMark::Good)).unwrap();
         assert_eq!(outcome, Marked { marked: 2, missing: names(&["gone.png"]) });
         assert_eq!(fs::read(folder.path().join("marks/good/c.png")).unwrap(), b"normal/c.png");
         // The picture itself may go: the mark keeps it.
         fs::remove_file(folder.path().join("a-original.png")).unwrap();
         assert_eq!(marks.mark(&all[..1], Some(&scratch)).unwrap().marked, 1);
         assert_eq!(fs::read(folder.path().join("marks/defect/scratch/a-original.png")).unwrap(), b"a-original.png");
-        assert_eq!(marks.counts().unwrap().into_iter().collect::<Vec<_>>(), [(Mark::Good, 1), (scratch.clone(), 1)]);
+        assert_eq!(
+            marks.counts().unwrap().into_iter().collect::<Vec<_>>(),
+            [(FrameMark::Good, 1), (scratch.clone(), 1)]
+        );
         let kinds = marks.kinds().unwrap();
         assert_eq!(kinds, ["scratch"]);
         let of = |name: &str| marks.mark_of(name, &kinds);
         assert_eq!(
             (of("a-original.png"), of("normal/c.png"), of("b-original.png")),
-            (Some(scratch), Some(Mark::Good), None)
+            (Some(scratch), Some(FrameMark::Good), None)
         );
         assert_eq!(marks.mark(&all, None).unwrap().marked, 3);
         assert!(marks.read().unwrap().is_empty() && folder.path().join("normal/c.png").exists());
@@ -362,10 +366,10 @@ mod tests {
             "",
             "a.png\0",
         ]);
-        let outcome = marks.mark(&hostile, Some(&Mark::Good)).unwrap();
+        let outcome = marks.mark(&hostile, Some(&FrameMark::Good)).unwrap();
         assert_eq!((outcome.marked, outcome.missing.len()), (0, hostile.len()));
         for kind in ["", "..", "a/b", "good", "Good", "é", ".x", &"k".repeat(41)] {
-            assert!(Mark::defect(kind).is_err(), "{kind}");
+            assert!(FrameMark::defect(kind).is_err(), "{kind}");
         }
     }
 
@@ -373,14 +377,16 @@ mod tests {
     fn a_full_disk_marks_nothing_and_loses_nothing() {
         let (folder, _) = results();
         let marks = Marks::new(folder.path().into(), u64::MAX);
-        let error = marks.mark(&names(&["a-original.png"]), Some(&Mark::Good)).unwrap_err();
+        let error = marks.mark(&names(&["a-original.png"]), Some(&FrameMark::Good)).unwrap_err();
         assert!(matches!(error, MarkError::Full), "{error}");
         // Each step of a change may find it full: what was acknowledged before stays.
         let steps = {
             let (folder, marks) = results();
             let disk = FaultyDisk::new();
-            marks.mark(&names(&["a-original.png"]), Some(&Mark::Good)).unwrap();
-            marks.mark(&names(&["a-original.png", "b-original.png"]), Some(&Mark::defect("dent").unwrap())).unwrap();
+            marks.mark(&names(&["a-original.png"]), Some(&FrameMark::Good)).unwrap();
+            marks
+                .mark(&names(&["a-original.png", "b-original.png"]), Some(&FrameMark::defect("dent").unwrap()))
+                .unwrap();
             let _ = folder;
             disk.changes()
         };
@@ -389,8 +395,8 @@ mod tests {
             let disk = FaultyDisk::new();
             disk.fail_at(step, Fault::Short);
             let both = names(&["a-original.png", "b-original.png"]);
-            let first = marks.mark(&both[..1], Some(&Mark::Good));
-            let second = marks.mark(&both, Some(&Mark::defect("dent").unwrap()));
+            let first = marks.mark(&both[..1], Some(&FrameMark::Good));
+            let second = marks.mark(&both, Some(&FrameMark::defect("dent").unwrap()));
             drop(disk);
             let found = marks.read().unwrap();
             let of_a: Vec<&MarkedFrame> = found.iter().filter(|one| one.name == both[0]).collect();
@@ -407,12 +413,12 @@ mod tests {
         let marks = Marks::new(folder.path().into(), 0);
         let disk = FaultyDisk::new();
         storage::write_durably(&folder.path().join("a.png"), |out| out.write_all(b"a")).unwrap();
-        marks.mark(&names(&["a.png"]), Some(&Mark::Good)).unwrap();
+        marks.mark(&names(&["a.png"]), Some(&FrameMark::Good)).unwrap();
         let good = folder.path().join("marks/good/a.png");
         for state in crash_states(&disk.operations()) {
             assert_eq!(state.get(&good).map(Vec::as_slice), Some(b"a".as_slice()));
         }
-        marks.mark(&names(&["a.png"]), Some(&Mark::defect("dent").unwrap())).unwrap();
+        marks.mark(&names(&["a.png"]), Some(&FrameMark::defect("dent").unwrap())).unwrap();
         let dent = folder.path().join("marks/defect/dent/a.png");
         for state in crash_states(&disk.operations()) {
             assert!(state.contains_key(&dent) && !state.contains_key(&good), "{:?}", state.keys());

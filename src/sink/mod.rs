@@ -37,7 +37,7 @@ pub use events::{EventLog, record_files};
 pub use image_store::{ImageStore, NORMAL, Priority, StorageLimits, is_full};
 pub use last_result::{LastResult, NewResult, ResultCounts, ResultKind, ResultPublisher, ResultSnapshot};
 pub use latch::AlarmLatch;
-pub use marks::{MARKS, MARKS_BYTES, Mark, MarkError, Marked, MarkedFrame, Marks};
+pub use marks::{FrameMark, MARKS, MARKS_BYTES, MarkError, Marked, MarkedFrame, Marks};
 pub use observer::VerdictObserver;
 pub use output_line::{ActiveLevel, OutputLine, SwitchLine};
 pub use previous::previous_run;

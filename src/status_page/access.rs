@@ -15,19 +15,19 @@ pub struct Access {
 
 /// What a client may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum PageRole {
     /// Look.
     View,
     /// Look and change.
     Teach,
 }
 
-impl Role {
+impl PageRole {
     /// Its name in records.
     pub fn word(self) -> &'static str {
         match self {
-            Role::View => "view",
-            Role::Teach => "teach",
+            PageRole::View => "view",
+            PageRole::Teach => "teach",
         }
     }
 }
@@ -50,9 +50,9 @@ impl Access {
 
     /// What a client may do; `None`: nothing. Without a token the page is served on loopback only; a web page that obtained this
     /// machine's address by DNS rebinding is recognised by the `Host` header.
-    pub fn role(&self, request: &HttpRequest) -> Option<Role> {
+    pub fn role(&self, request: &HttpRequest) -> Option<PageRole> {
         if self.token.is_none() && self.teach_token.is_none() {
-            return is_this_machine(&request.host).then_some(Role::Teach);
+            return is_this_machine(&request.host).then_some(PageRole::Teach);
         }
         let bearer = request.authorization.strip_prefix("Bearer ");
         let cookies = request.cookie.split(';').filter_map(|cookie| cookie.trim().split_once('='));
@@ -65,12 +65,12 @@ impl Access {
         self.role_of(candidate).is_some()
     }
 
-    fn role_of(&self, candidate: &str) -> Option<Role> {
+    fn role_of(&self, candidate: &str) -> Option<PageRole> {
         let is = |token: &Option<String>| token.as_ref().is_some_and(|token| is_same(token, candidate));
         // Both are compared, so that the time says nothing either.
         match (is(&self.teach_token), is(&self.token)) {
-            (true, _) => Some(Role::Teach),
-            (false, true) => Some(Role::View),
+            (true, _) => Some(PageRole::Teach),
+            (false, true) => Some(PageRole::View),
             (false, false) => None,
         }
     }
@@ -124,11 +124,11 @@ mod tests {
     fn two_tokens_are_two_roles() {
         let access = Access::new(Some("0123456789abcdef".into())).with_teacher(Some("fedcba9876543210".into()));
         let role = |token: &str| access.role(&authorization(&format!("Bearer {token}")));
-        assert_eq!(role("0123456789abcdef"), Some(Role::View));
-        assert_eq!(role("fedcba9876543210"), Some(Role::Teach));
+        assert_eq!(role("0123456789abcdef"), Some(PageRole::View));
+        assert_eq!(role("fedcba9876543210"), Some(PageRole::Teach));
         assert_eq!((role(""), role("0123456789abcdee"), access.role(&host("localhost"))), (None, None, None));
         assert!(access.is_token("fedcba9876543210"));
-        assert_eq!(Access::new(None).role(&host("localhost")), Some(Role::Teach));
+        assert_eq!(Access::new(None).role(&host("localhost")), Some(PageRole::Teach));
     }
 
     #[test]

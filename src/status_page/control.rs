@@ -1,14 +1,13 @@
 //! `/marks`: what people say of frames. Only whoever has the right to teach may change something; each change, and each try without the
 //! right, is a record with who and what.
 
-use super::access::Role;
-use super::answer::{JSON, TEXT, answer, refuse};
+use super::access::PageRole;
 use super::connection::{ANSWER_TIMEOUT, Connection, HEAD_TIMEOUT};
-use super::page::PageState;
 use super::posted::PostedBody;
 use super::request::HttpRequest;
+use super::response::{JSON, TEXT, answer, refuse};
 use crate::escape;
-use crate::sink::{Mark, MarkError, Marks};
+use crate::sink::{FrameMark, MarkError, Marks};
 use crate::telemetry::Telemetry;
 use log::Level;
 use serde::Deserialize;
@@ -50,7 +49,7 @@ struct Refused {
 /// A request to mark frames whose body is to be read.
 pub struct MarkRequest {
     body: PostedBody,
-    role: Role,
+    role: PageRole,
 }
 
 #[derive(Deserialize)]
@@ -66,7 +65,7 @@ impl MarkRequest {
     ///
     /// # Errors
     /// The status and the reason to answer with.
-    pub fn accept(request: &HttpRequest, role: Role, begun: &[u8]) -> Result<MarkRequest, (u16, String)> {
+    pub fn accept(request: &HttpRequest, role: PageRole, begun: &[u8]) -> Result<MarkRequest, (u16, String)> {
         // Before anything is read: an old page must not learn of its age by a strange refusal.
         if !request.version.is_empty() && request.version != VERSION {
             return Err((409, "this line was updated: reload the page".into()));
@@ -106,28 +105,32 @@ impl Control {
 }
 
 /// Answers how many frames have each mark, and what the client may do.
-pub fn serve_counts(page: &PageState, role: Role, connection: &mut Connection, body: bool) -> io::Result<()> {
-    let control = page.control.as_ref();
+pub fn serve_counts(
+    control: Option<&Control>,
+    role: PageRole,
+    connection: &mut Connection,
+    body: bool,
+) -> io::Result<()> {
     let counts = control.map(|control| control.marks.counts()).transpose().map(Option::unwrap_or_default);
     let counts = match counts {
         Ok(counts) => counts,
         Err(error) => return connection.write_all(&refuse(500, &format!("the marks cannot be read: {error}"))),
     };
-    let good = counts.get(&Mark::Good).copied().unwrap_or(0);
+    let good = counts.get(&FrameMark::Good).copied().unwrap_or(0);
     let kinds = counts.into_iter().filter_map(|(mark, count)| match mark {
-        Mark::Good => None,
-        Mark::Defect(kind) => Some((kind, Value::from(count))),
+        FrameMark::Good => None,
+        FrameMark::Defect(kind) => Some((kind, Value::from(count))),
     });
     let kinds: Map<String, Value> = kinds.collect();
-    let may_mark = control.is_some() && role == Role::Teach;
+    let may_mark = control.is_some() && role == PageRole::Teach;
     let folder = control.map(|control| control.marks.folder().display().to_string());
     let text = json!({ "version": VERSION, "may_mark": may_mark, "good": good, "defect": kinds, "folder": folder });
     connection.write_all(&answer(200, JSON, "", escape::json(&text.to_string()).as_bytes(), body))
 }
 
 /// Reads a request to mark frames, does so and answers.
-pub fn serve_marks(page: &PageState, request: MarkRequest, connection: &mut Connection) -> io::Result<()> {
-    let Some(control) = &page.control else { return connection.write_all(&refuse(404, "control is off")) };
+pub fn serve_marks(control: Option<&Control>, request: MarkRequest, connection: &mut Connection) -> io::Result<()> {
+    let Some(control) = control else { return connection.write_all(&refuse(404, "control is off")) };
     let _alone = match control.changing.try_lock() {
         Ok(alone) => alone,
         Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -154,13 +157,13 @@ pub fn serve_marks(page: &PageState, request: MarkRequest, connection: &mut Conn
     })
 }
 
-fn mark(control: &Control, body: &[u8], role: Role, from: &str) -> Result<String, (u16, String)> {
+fn mark(control: &Control, body: &[u8], role: PageRole, from: &str) -> Result<String, (u16, String)> {
     let body: MarkBody =
         serde_json::from_slice(body).map_err(|error| (422, format!("the body is not as expected: {error}")))?;
     let mark = match (body.mark.as_str(), &body.kind) {
-        ("good", None) => Some(Mark::Good),
+        ("good", None) => Some(FrameMark::Good),
         ("none", None) => None,
-        ("defect", Some(kind)) => Some(Mark::defect(kind).map_err(|error| (422, error.to_string()))?),
+        ("defect", Some(kind)) => Some(FrameMark::defect(kind).map_err(|error| (422, error.to_string()))?),
         _ => return Err((422, "mark must be \"good\", \"none\", or \"defect\" with a kind".into())),
     };
     if body.files.len() > MOST_FILES {

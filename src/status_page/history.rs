@@ -6,7 +6,7 @@
 
 use super::request::HttpRequest;
 use crate::files;
-use crate::sink::{Mark, Marks, record_files};
+use crate::sink::{FrameMark, Marks, record_files};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::fmt::Write;
@@ -275,8 +275,8 @@ impl Page<'_> {
         let has_mark = match self.query.mark {
             None => true,
             Some(MarkFilter::None) => mark.is_none(),
-            Some(MarkFilter::Good) => mark == Some(Mark::Good),
-            Some(MarkFilter::Defect) => mark.as_ref().is_some_and(Mark::is_defect),
+            Some(MarkFilter::Good) => mark == Some(FrameMark::Good),
+            Some(MarkFilter::Defect) => mark.as_ref().is_some_and(FrameMark::is_defect),
         };
         if !has_mark {
             return true;
@@ -296,9 +296,9 @@ impl Page<'_> {
         }
         match mark {
             None => {}
-            Some(Mark::Good) => self.text.push_str(",\"mark\":\"good\""),
+            Some(FrameMark::Good) => self.text.push_str(",\"mark\":\"good\""),
             // A kind has letters, digits and -_ only.
-            Some(Mark::Defect(kind)) => {
+            Some(FrameMark::Defect(kind)) => {
                 let _ = write!(self.text, ",\"mark\":\"defect\",\"mark_kind\":\"{kind}\"");
             }
         }

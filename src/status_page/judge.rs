@@ -3,12 +3,11 @@
 //! One thread of low priority judges, with sessions of its own that share the packed weights of the line's models; it holds no lock that
 //! inspection needs. At most [`PLACES`] pictures are read, wait or are judged at a time: more are sent away with 503.
 
-use super::answer::{JSON, TEXT, answer, head, refuse};
 use super::connection::{ANSWER_TIMEOUT, Connection, HEAD_TIMEOUT};
 use super::encoder::max_jpeg_bytes;
-use super::page::PageState;
 use super::posted::PostedBody;
 use super::request::HttpRequest;
+use super::response::{JSON, TEXT, answer, head, refuse};
 use crate::escape;
 use crate::pipeline::{Report, STACK};
 use crate::sink::annotated;
@@ -188,8 +187,13 @@ impl JudgeQueue {
 }
 
 /// Reads a picture, has it judged and answers.
-pub fn serve_judge(page: &PageState, request: JudgeRequest, connection: &mut Connection) -> io::Result<()> {
-    let Some(queue) = &page.judging else { return connection.write_all(&refuse(404, "judging is off")) };
+pub fn serve_judge(
+    queue: Option<&JudgeQueue>,
+    request: JudgeRequest,
+    connection: &mut Connection,
+    is_stopping: &dyn Fn() -> bool,
+) -> io::Result<()> {
+    let Some(queue) = queue else { return connection.write_all(&refuse(404, "judging is off")) };
     let Some(place) = queue.claim_place() else {
         queue.count("busy");
         let text = format!("{PLACES} pictures are being judged already\n");
@@ -214,7 +218,7 @@ pub fn serve_judge(page: &PageState, request: JudgeRequest, connection: &mut Con
         Err(_) => Err(RecvTimeoutError::Disconnected),
     };
     while outcome.as_ref().is_err_and(|error| *error == RecvTimeoutError::Timeout) {
-        if page.is_stopping() || Instant::now() >= until {
+        if is_stopping() || Instant::now() >= until {
             break;
         }
         outcome = answered.recv_timeout(BEAT);
@@ -263,13 +267,13 @@ fn ascii(json: &str) -> String {
 /// # Errors
 /// Where it cannot be started.
 pub fn start(
-    page: &Arc<PageState>,
     judge: PictureJudge,
     jobs: JudgeJobs,
+    is_stopping: impl Fn() -> bool + Send + 'static,
     telemetry: &Telemetry,
 ) -> io::Result<JoinHandle<()>> {
-    let (page, telemetry) = (Arc::clone(page), telemetry.clone());
-    let work = move || run(&page, judge, &jobs, &telemetry);
+    let telemetry = telemetry.clone();
+    let work = move || run(judge, &jobs, is_stopping, &telemetry);
     Builder::new()
         .name(JUDGE_THREAD.into())
         .stack_size(STACK)
@@ -277,11 +281,11 @@ pub fn start(
         .map_err(|error| not_started(JUDGE_THREAD, &error))
 }
 
-fn run(page: &PageState, mut judge: PictureJudge, jobs: &JudgeJobs, telemetry: &Telemetry) {
+fn run(mut judge: PictureJudge, jobs: &JudgeJobs, is_stopping: impl Fn() -> bool, telemetry: &Telemetry) {
     if let Err(error) = lower_priority() {
         log::warn!("pictures are judged with the priority of inspection: {error}");
     }
-    while !page.is_stopping() {
+    while !is_stopping() {
         let Ok(job) = jobs.0.recv_timeout(BEAT) else { continue };
         // A picture that one of the decoders fails at must not end the line.
         match catch_unwind(AssertUnwindSafe(|| judge.judge(&job, telemetry))) {

@@ -31,6 +31,7 @@ mod page;
 mod pending;
 mod posted;
 mod request;
+mod response;
 mod serve;
 mod server;
 mod stages;

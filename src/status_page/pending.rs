@@ -5,11 +5,12 @@
 //! that it is served whatever other clients do. Where all places are taken, a new connection takes the place of an old one: one
 //! that has its answer already, else the oldest of the address that holds most places.
 
-use super::answer::{Endpoint, Route, refuse, route};
+use super::answer::{Endpoint, Route, route};
 use super::connection::{BODY_LINGER, HEAD_TIMEOUT, LINGER};
 use super::limits::PENDING;
 use super::page::PageState;
 use super::request::{BodyLength, LONGEST_HEAD, parse};
+use super::response::refuse;
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, TcpStream};
@@ -294,7 +295,7 @@ mod tests {
         let (client, authorized) = door.visit([127, 0, 0, 1], "GET /live.mjpeg HTTP/1.1\r\n\r\n");
         assert!(authorized.is_none() && answer_of(&client).starts_with("HTTP/1.1 401 Unauthorized"));
         let page = include_str!("page.html");
-        let longest = super::super::answer::answer(200, super::super::answer::HTML, "", page.as_bytes(), true);
+        let longest = super::super::response::answer(200, super::super::response::HTML, "", page.as_bytes(), true);
         assert!(longest.len() <= super::super::limits::LONGEST_ANSWER, "{}", longest.len());
     }
 

@@ -1,8 +1,8 @@
 //! What a client posts: who may, how long it may be, and reading it.
 
-use super::answer::refuse;
 use super::connection::{BODY_TIMEOUT, Connection};
 use super::request::{BodyLength, HttpRequest};
+use super::response::refuse;
 use std::io::{self, ErrorKind};
 
 /// A body that is to be read.

@@ -1,6 +1,6 @@
 //! Answers that may wait for a frame, a disk or the client: each in a thread of its own.
 
-use super::answer::{Endpoint, JSON, TEXT, answer, head, refuse};
+use super::answer::Endpoint;
 use super::connection::{Connection, FRAME_TIMEOUT};
 use super::control::{serve_counts, serve_marks};
 use super::events::open_picture;
@@ -8,6 +8,7 @@ use super::history::EventQuery;
 use super::judge::serve_judge;
 use super::limits::VIEWERS;
 use super::page::{PageState, ViewerSlot};
+use super::response::{JSON, TEXT, answer, head, refuse};
 use super::status::status;
 use crate::escape;
 use crate::times::BEAT;
@@ -44,9 +45,9 @@ pub fn serve(page: &PageState, endpoint: Endpoint, mut connection: Connection) {
         Endpoint::Static { kind, content, body } => client
             .write_all(head(200, kind, "", Some(content.len() as u64)).as_bytes())
             .and_then(|()| if body { client.write_all(content.as_bytes()) } else { Ok(()) }),
-        Endpoint::MarkCounts { role, body } => serve_counts(page, role, client, body),
-        Endpoint::Marks(request) => serve_marks(page, request, client),
-        Endpoint::Judge(request) => serve_judge(page, request, client),
+        Endpoint::MarkCounts { role, body } => serve_counts(page.control.as_ref(), role, client, body),
+        Endpoint::Marks(request) => serve_marks(page.control.as_ref(), request, client),
+        Endpoint::Judge(request) => serve_judge(page.judging.as_ref(), request, client, &|| page.is_stopping()),
     };
     // A client that is gone or reads too slowly is disconnected at once.
     if answered.is_ok() {

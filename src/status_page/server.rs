@@ -91,7 +91,9 @@ impl StatusServer {
         let page = Arc::new(PageState::new(facts, access, live, RecentEvents::new(folder), queue, control));
         let mut server = StatusServer { page: Arc::clone(&page), threads: Vec::new() };
         if let (Some(judge), Some(jobs)) = (judge, jobs) {
-            server.threads.push((JUDGE_THREAD, judge::start(&page, judge, jobs, &telemetry)?));
+            let own = Arc::clone(&page);
+            let thread = judge::start(judge, jobs, move || own.is_stopping(), &telemetry)?;
+            server.threads.push((JUDGE_THREAD, thread));
         }
         let work = move || run(&page, listen, max_fps, &telemetry);
         let thread = Builder::new().name(STATUS_PAGE_THREAD.into()).stack_size(STACK).spawn(work);
