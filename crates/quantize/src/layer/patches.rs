@@ -211,10 +211,9 @@ mod tests {
             let full = [2 * stride[0] + kernel[0], 3 * stride[1] + kernel[1]];
             let mut wanted = vec![vec![0.0; kernel[0] * kernel[1]]; full[0] * full[1]];
             for at in 0..12 {
-                for tap in 0..kernel[0] * kernel[1] {
-                    let y = at / 4 * stride[0] + tap / kernel[1];
-                    let x = at % 4 * stride[1] + tap % kernel[1];
-                    wanted[y * full[1] + x][tap] = (at + 1) as f32;
+                let (top, left) = (at / 4 * stride[0], at % 4 * stride[1]);
+                for (ky, kx) in (0..kernel[0]).flat_map(|ky| (0..kernel[1]).map(move |kx| (ky, kx))) {
+                    wanted[(top + ky) * full[1] + left + kx][ky * kernel[1] + kx] = (at + 1) as f32;
                 }
             }
             let rows = pads[0][0]..full[0] - pads[0][1];
