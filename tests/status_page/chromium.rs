@@ -140,6 +140,10 @@ impl Browser {
         if key.len() == 1 {
             down["text"] = key.into();
         }
+        if key == "Escape" {
+            // What the browser itself does by a key it does by its code: closing a dialog.
+            down["windowsVirtualKeyCode"] = 27.into();
+        }
         self.ask("Input.dispatchKeyEvent", down);
         self.ask("Input.dispatchKeyEvent", json!({ "type": "keyUp", "key": key, "modifiers": modifiers }));
     }

@@ -156,8 +156,8 @@ fn what_is_no_request_to_mark_is_refused_in_one_line() {
 
 #[test]
 fn a_full_disk_marks_nothing_and_keeps_what_it_has() {
-    // More is to stay free than any disk has.
-    let service = Service::start_with(LINE, "keep_free = \"1 EiB\"\n", "control = true\n");
+    // More is to stay free than this disk has.
+    let service = Service::start_with(LINE, "keep_free = \"1 PiB\"\n", "control = true\n");
     let answer = post(&service, VERSION, &json!({ "files": ["a.png"], "mark": "good" }));
     let said = text(&answer.body);
     assert!(answer.status == 507 && said.starts_with("the disk is full: no mark of this request counts"), "{said}");
