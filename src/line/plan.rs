@@ -117,6 +117,8 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
     bill::add_program(&mut bill);
     let find = |name: &str| bundles::open(name, config, mode, telemetry);
     let workspace = models::workspace(config)?;
+    // Before anything is loaded: a test beside what is would need room for both.
+    let other_products = product_loading::test_others(config, &find)?;
     let mut models = models::load(config, mode, source.as_ref(), &find, &workspace, &mut bill)?;
     let shadow = shadow::load(config, source.frame_size(), &workspace, telemetry, &mut bill).map(|(shadow, bundle)| {
         models.bundles.push(bundle);
@@ -137,7 +139,8 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
     }
     bill::add_stacks(&mut bill);
     let page = page::plan(config, source.as_ref(), models.on_request.take(), &mut bill)?;
-    let others = product_loading::load_others(config, source.as_ref(), &find, &workspace, &commands, &mut bill)?;
+    let others =
+        product_loading::load_others(config, source.as_ref(), other_products, &workspace, &commands, &mut bill)?;
     models.bundles.extend(others.bundles);
     bill::add_workspace(&mut bill, &workspace);
     bill::add_loading(&mut bill);

@@ -26,12 +26,22 @@ pub(super) struct LoadedProducts {
     pub(super) bundles: Vec<String>,
 }
 
-/// Loads the other products, as long as they fit into what the bill leaves of the budget, and tests all of them. Where one does not
+/// Tests the bundles of all products but the first, by their places in the configuration.
+pub(super) fn test_others(
+    config: &Config,
+    find: &dyn Fn(&str) -> anyhow::Result<Bundle>,
+) -> anyhow::Result<Vec<(usize, Bundle)>> {
+    let Some((first, _)) = first(config) else { return Ok(Vec::new()) };
+    let others = config.product.iter().enumerate().filter(|(at, _)| *at != first);
+    others.map(|(at, product)| Ok((at, tested(find, product)?))).collect()
+}
+
+/// Loads the other products, whose bundles are tested, as long as they fit into what the bill leaves of the budget. Where one does not
 /// fit, none but the first stays: a switch then takes a new start, of which it is known before that it takes its time.
 pub(super) fn load_others(
     config: &Config,
     source: &dyn FrameSource,
-    find: &dyn Fn(&str) -> anyhow::Result<Bundle>,
+    tested: Vec<(usize, Bundle)>,
     workspace: &Workspace,
     commands: &Arc<Commands>,
     bill: &mut Bill,
@@ -46,8 +56,8 @@ pub(super) fn load_others(
         let heap = heap_use();
         (heap.peak - heap.in_use) as u64
     };
-    for (at, product) in config.product.iter().enumerate().filter(|(at, _)| *at != first) {
-        let bundle = tested(find, product)?;
+    for (at, bundle) in tested {
+        let product = &config.product[at];
         bundles.push(title(&bundle));
         // What it takes is known when it is loaded, and what loading takes may stay with the allocator: where three times its file is too
         // much it is not even tried. Packed weights and scorers take 2.3 times the file of the shipped bundles.
