@@ -139,7 +139,9 @@ impl JudgeRequest {
     /// The status and the reason to answer with.
     pub fn accept(queue: &JudgeQueue, request: &HttpRequest, begun: &[u8]) -> Result<JudgeRequest, (u16, String)> {
         let kind = request.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if !(kind.is_empty() || kind.starts_with("image/") || kind == "application/octet-stream") {
+        // The last is what curl says of any body unless told otherwise; what the file is its first bytes say.
+        let whole_body = ["", "application/octet-stream", "application/x-www-form-urlencoded"];
+        if !(kind.starts_with("image/") || whole_body.contains(&kind.as_str())) {
             let problem = "the body must be the picture file itself: Content-Type image/jpeg, image/png or the like";
             return Err((415, problem.into()));
         }
@@ -376,7 +378,8 @@ mod tests {
         let (jpeg, plain) = (Ok(("picture".into(), Some(Annotated::Jpeg))), Ok(("picture".into(), None)));
         assert_eq!(accept("application/octet-stream", "image/webp, image/jpeg;q=0.9, */*", ""), jpeg);
         assert_eq!(accept("image/jpeg", "application/json, image/jpeg", ""), plain);
-        for other in ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "text/plain"] {
+        assert_eq!(accept("application/x-www-form-urlencoded", "", ""), plain);
+        for other in ["multipart/form-data; boundary=x", "text/plain", "application/json"] {
             assert_eq!(accept(other, "", ""), Err(415), "{other}");
         }
         assert_eq!(accept("", "", "name="), Err(400));
