@@ -92,4 +92,4 @@ macro_rules! replay {
     };
 }
 
-replay!(array config jpeg log manifest model packet picture png request tail);
+replay!(array config jpeg log manifest modbus model packet picture png request tail);
