@@ -270,7 +270,7 @@ impl Running {
 #[test]
 fn each_part_gets_its_own_result_also_when_the_camera_is_away_hangs_or_is_damaged() {
     // Longer than any machine takes for a verdict; whoever gets none waits for it.
-    let line = start(Duration::from_secs(4), Duration::from_millis(1), Duration::from_millis(3));
+    let line = start(Duration::from_secs(10), Duration::from_millis(1), Duration::from_millis(3));
     let mut expected = Vec::new();
     let plan = [GOOD, BAD, BAD, GOOD, DAMAGED, GOOD, AWAY, BAD, HANGS, GOOD, BAD];
     for (shows, count) in plan.into_iter().zip(1..) {

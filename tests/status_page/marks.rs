@@ -1,7 +1,7 @@
 //! `/marks` and the page `/review`: who may mark, what becomes of marks, and the page under a real pointer, a finger and keys.
 
 use crate::chromium::Browser;
-use crate::common::{HANGS, arg, eventually, root, run, succeed, text};
+use crate::common::{arg, eventually, run, succeed, text};
 use crate::visitor::{Answer, Service, TOKEN, free_port};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -305,5 +305,4 @@ fn the_review_page_has_a_name_for_everything_and_enough_contrast() {
         );
         assert_eq!(faint, json!([]), "{scheme}");
     }
-    let _ = (root(), HANGS);
 }

@@ -160,7 +160,7 @@ impl Rig {
     fn until(&self, done: impl Fn(&Rig) -> bool) {
         let begun = Instant::now();
         while !done(self) {
-            assert!(begun.elapsed() < Duration::from_secs(30), "it never came");
+            assert!(begun.elapsed() < Duration::from_secs(180), "it never came");
             std::thread::sleep(Duration::from_millis(1));
         }
     }
