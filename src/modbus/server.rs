@@ -22,12 +22,9 @@ pub const MODBUS_THREAD: &str = "modbus";
 
 /// The most clients at a time.
 const CLIENTS: usize = 8;
-/// A client that has asked for nothing for so long makes room for another one.
-const SILENT: Duration = Duration::from_secs(10);
-/// A client that has asked for nothing for so long is disconnected.
-const IDLE: Duration = Duration::from_secs(60);
-/// How long a frame may take from its first byte to its last.
-const FRAME: Duration = Duration::from_secs(5);
+/// How long clients are waited for.
+const PATIENCE: Patience =
+    Patience { silent: Duration::from_secs(10), idle: Duration::from_secs(60), frame: Duration::from_secs(5) };
 /// The delay after the address could not be bound.
 const BIND_RETRY: Duration = Duration::from_secs(5);
 /// What is wrong with clients is reported once in so long, with a count.
@@ -53,6 +50,17 @@ pub fn max_bytes() -> u64 {
     (STACK + CLIENTS * (2 * LONGEST + 4 * SOCKET_BUFFER)) as u64
 }
 
+/// How long clients are waited for; tests on slow machines have more of it, so that it is not their speed that decides.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// A client that has asked for nothing for so long makes room for another one.
+    silent: Duration,
+    /// A client that has asked for nothing for so long is disconnected.
+    idle: Duration,
+    /// How long a frame may take from its first byte to its last.
+    frame: Duration,
+}
+
 /// Serves until it is dropped.
 pub struct ModbusServer {
     shared: Arc<SharedParts>,
@@ -61,6 +69,7 @@ pub struct ModbusServer {
 
 struct SharedParts {
     settings: ModbusSettings,
+    patience: Patience,
     results: Arc<LastResult>,
     commands: Arc<Commands>,
     status: PlcStatus,
@@ -79,8 +88,18 @@ impl ModbusServer {
         commands: Arc<Commands>,
         telemetry: Telemetry,
     ) -> io::Result<ModbusServer> {
+        ModbusServer::start_patient(settings, PATIENCE, results, commands, telemetry)
+    }
+
+    fn start_patient(
+        settings: ModbusSettings,
+        patience: Patience,
+        results: Arc<LastResult>,
+        commands: Arc<Commands>,
+        telemetry: Telemetry,
+    ) -> io::Result<ModbusServer> {
         let (status, stopping) = (PlcStatus::default(), AtomicBool::new(false));
-        let shared = Arc::new(SharedParts { settings, results, commands, status, stopping, telemetry });
+        let shared = Arc::new(SharedParts { settings, patience, results, commands, status, stopping, telemetry });
         let its = Arc::clone(&shared);
         let thread = Builder::new().name(MODBUS_THREAD.into()).stack_size(STACK).spawn(move || run(&its));
         let thread = thread.map_err(|error| not_started(MODBUS_THREAD, &error))?;
@@ -241,7 +260,7 @@ fn admit(shared: &SharedParts, clients: &mut Vec<Client>, socket: TcpStream, pee
     let _ = SockRef::from(&socket).set_keepalive(true);
     if clients.len() >= CLIENTS {
         let longest = clients.iter().enumerate().min_by_key(|(_, client)| client.asked);
-        match longest.filter(|(_, client)| client.asked.elapsed() >= SILENT).map(|(at, _)| at) {
+        match longest.filter(|(_, client)| client.asked.elapsed() >= shared.patience.silent).map(|(at, _)| at) {
             Some(at) => drop(clients.swap_remove(at)),
             None => {
                 return trouble.add(format!("{address} was turned away: {CLIENTS} clients are connected already"));
@@ -265,10 +284,10 @@ impl Client {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Err(_) => return Err(Ended::Gone),
         }
-        if self.begun.is_some_and(|begun| begun.elapsed() >= FRAME) {
+        if self.begun.is_some_and(|begun| begun.elapsed() >= shared.patience.frame) {
             return Err(Ended::Slow);
         }
-        if self.asked.elapsed() >= IDLE { Err(Ended::Gone) } else { Ok(()) }
+        if self.asked.elapsed() >= shared.patience.idle { Err(Ended::Gone) } else { Ok(()) }
     }
 
     /// Answers the first request in the buffer; false where it is incomplete.

@@ -19,7 +19,15 @@ struct Line {
     kept: Receiver<Record>,
 }
 
+/// More than any test takes on any machine.
+const LONG: Patience =
+    Patience { silent: Duration::from_secs(3600), idle: Duration::from_secs(3600), frame: Duration::from_secs(3600) };
+
 fn line(allow: &[&str], write: bool) -> Line {
+    patient_line(allow, write, LONG)
+}
+
+fn patient_line(allow: &[&str], write: bool, patience: Patience) -> Line {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let telemetry = Telemetry::default();
     let kept = telemetry.begin_run(1 << 32);
@@ -28,7 +36,8 @@ fn line(allow: &[&str], write: bool) -> Line {
     let commands = Arc::new(Commands::new(products, ChosenProduct::Known(0), None, telemetry.clone()));
     let allow = allow.iter().map(|address| address.parse().unwrap()).collect();
     let settings = ModbusSettings { listen: address, allow, rights: ClientRights { unit: None, write } };
-    let server = ModbusServer::start(settings, results, Arc::clone(&commands), telemetry).unwrap();
+    let its = Arc::clone(&commands);
+    let server = ModbusServer::start_patient(settings, patience, results, its, telemetry).unwrap();
     Line { server, address, publisher, commands, kept }
 }
 
@@ -119,6 +128,23 @@ fn a_hundred_connections_leave_those_that_are_served_alone() {
     while ask(&mut line.connect(), &READ_ALL).is_none() {
         assert!(begun.elapsed() < Duration::from_secs(60));
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_silent_client_makes_room_for_another_and_half_a_frame_is_not_waited_for_for_ever() {
+    let line = patient_line(&[], false, Patience { silent: Duration::ZERO, ..LONG });
+    let mut first: Vec<TcpStream> = (0..CLIENTS).map(|_| line.connect()).collect();
+    assert!(first.iter_mut().all(|client| ask(client, &READ_ALL).is_some()));
+    assert!(ask(&mut line.connect(), &READ_ALL).is_some());
+    let left = first.iter_mut().filter_map(|client| ask(client, &READ_ALL)).count();
+    assert_eq!(left, CLIENTS - 1, "one made room");
+
+    for patience in [Patience { frame: Duration::ZERO, ..LONG }, Patience { idle: Duration::ZERO, ..LONG }] {
+        let line = patient_line(&[], false, patience);
+        let mut slow = line.connect();
+        let _ = slow.write_all(&READ_ALL[..7]);
+        assert!(matches!(slow.read(&mut [0; 16]), Ok(0) | Err(_)), "{patience:?}");
     }
 }
 
