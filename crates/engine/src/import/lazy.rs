@@ -219,7 +219,11 @@ impl Importer<'_> {
                 let room = libm::log(f64::from(f32::MAX) / shape[*axis] as f64) - 5.0;
                 let scale = f64::from(qx.scale);
                 let exponent = |i: usize| (i as f64 - 255.0) * scale + room.max(0.0);
-                let table = Arc::new(std::array::from_fn(|i| libm::exp(exponent(i)) as f32));
+                // And so much lower, by a power of two, that a number of steps times the greatest is one, too: no bit of a result
+                // depends on that.
+                let steps = (1.0 / q.scale).floor().clamp(1.0, 1e36);
+                let lower = f32::from_bits((253 - (steps.to_bits() >> 23)) << 23);
+                let table = Arc::new(std::array::from_fn(|i| libm::exp(exponent(i)) as f32 * lower));
                 self.push(name, Op::Softmax { axis: *axis, table, y: q }, &[x], q.kind, shape).map(Some)
             }
             _ => Ok(None),

@@ -137,6 +137,73 @@ fn a_transposed_convolution_in_groups_has_its_zero_points_by_output_of_a_group()
 }
 
 #[test]
+fn half_way_between_two_pixels_is_half_way_whatever_the_division_by_the_scale_makes_of_it() {
+    // What ONNX Runtime takes of 0, 1, 2 ...: of 13 pixels two, whose second one lies at 6.5, which is 6.4999995 in f32.
+    let cases: [(i64, &[u8], &str, &str); 6] = [
+        (13, &[0, 7], "asymmetric", "round_prefer_ceil"),
+        (13, &[0, 6], "asymmetric", "round_prefer_floor"),
+        (10, &[0, 1, 2, 3, 3, 4, 5, 6, 7, 8, 8, 9], "asymmetric", "round_prefer_ceil"),
+        (14, &[7], "half_pixel", "round_prefer_ceil"),
+        (20, &[1, 5, 8, 11, 15, 18], "half_pixel", "round_prefer_ceil"),
+        (21, &[0, 3, 7, 10, 14, 17], "asymmetric", "round_prefer_floor"),
+    ];
+    for (from, expected, place, rounding) in cases {
+        let mut resize = node("Resize", &["x", "", "", "sizes"], "y");
+        for (name, text) in [("mode", "nearest"), ("coordinate_transformation_mode", place), ("nearest_mode", rounding)]
+        {
+            let text = text.as_bytes().to_vec();
+            resize.attribute.push(AttributeProto { name: name.into(), s: text, r#type: 3, ..Default::default() });
+        }
+        let sizes = vec![1, 1, 1, expected.len() as i64];
+        let sizes = TensorProto { data_type: DataType::Int64 as i32, int64_data: sizes, ..floats("sizes", &[4], &[]) };
+        let mut model = model();
+        *graph(&mut model) = GraphProto {
+            node: vec![resize],
+            initializer: vec![sizes],
+            input: vec![input("x", DataType::Uint8, &[1, 1, 1, from])],
+            output: vec![input("y", DataType::Uint8, &[1, 1, 1, expected.len() as i64])],
+            ..Default::default()
+        };
+        let mut session = Session::new(Arc::new(Model::from_proto(model).plan(&[]).unwrap())).unwrap();
+        let pixels: Vec<u8> = (0..from as u8).collect();
+        session.input_mut::<u8>(0).unwrap().copy_from_slice(&pixels);
+        session.run().unwrap();
+        assert_eq!(session.output::<u8>(0).unwrap(), expected, "{from} {place} {rounding}");
+    }
+}
+
+#[test]
+fn a_softmax_in_small_steps_does_not_overflow() {
+    // What ONNX Runtime makes of these.
+    for (step, expected) in [(0.0007, [168, 214, 152, 146, 246, 251, 251]), (1.0 / 256.0, [30, 38, 27, 26, 44, 45, 45])]
+    {
+        let mut model = model();
+        *graph(&mut model) = GraphProto {
+            node: vec![
+                node("DequantizeLinear", &["x", "x_scale", "x_zero"], "xf"),
+                node("Softmax", &["xf"], "yf"),
+                node("QuantizeLinear", &["yf", "y_scale", "y_zero"], "y"),
+            ],
+            initializer: vec![
+                floats("x_scale", &[], &[0.02]),
+                bytes("x_zero", &[], DataType::Uint8, &[255]),
+                floats("y_scale", &[], &[step]),
+                bytes("y_zero", &[], DataType::Uint8, &[0]),
+            ],
+            input: vec![input("x", DataType::Uint8, &[1, 7])],
+            output: vec![input("y", DataType::Uint8, &[1, 7])],
+            ..Default::default()
+        };
+        let plan = Model::from_proto(model).plan(&[]).unwrap();
+        assert_eq!(plan.integer_coverage(), 1.0);
+        let mut session = Session::new(Arc::new(plan)).unwrap();
+        session.input_mut::<u8>(0).unwrap().copy_from_slice(&[235, 247, 230, 228, 254, 255, 255]);
+        session.run().unwrap();
+        assert_eq!(session.output::<u8>(0).unwrap(), expected, "{step}");
+    }
+}
+
+#[test]
 fn a_model_of_qlinear_ops_in_floats() {
     let mut model = model();
     let stored = ["x", "x_scale", "x_zero", "w", "w_scale", "w_zero", "y_scale", "x_zero", "bias"];

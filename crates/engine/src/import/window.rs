@@ -157,13 +157,13 @@ impl<'a> Importer<'a> {
                 let default = if upsample { "floor" } else { "round_prefer_floor" };
                 let rounding = node.text("nearest_mode", default);
                 let pick = |places: &[f32], size: usize| -> Vec<u32> {
-                    let near = |x: f32| match rounding.as_str() {
+                    let near = |x: f64| match rounding.as_str() {
                         "floor" => x.floor(),
                         "ceil" => x.ceil(),
-                        "round_prefer_ceil" => (x + 0.5).floor(),
-                        _ => (x - 0.5).ceil(),
+                        "round_prefer_ceil" => (x + 0.5 + HALF_WAY).floor(),
+                        _ => (x - 0.5 - HALF_WAY).ceil(),
                     };
-                    places.iter().map(|&x| near(x).clamp(0.0, (size - 1) as f32) as u32).collect()
+                    places.iter().map(|&x| near(x.into()).clamp(0.0, (size - 1) as f64) as u32).collect()
                 };
                 let movement = Movement::Nearest { rows: pick(&rows, h), columns: pick(&columns, w) };
                 let moved = self.moved(node, &held, movement, to_shape)?;
@@ -180,6 +180,9 @@ impl<'a> Importer<'a> {
         }
     }
 }
+
+/// As near as this to half way counts as half way, as in ONNX Runtime: the division by a scale makes 6.4999995 of 6.5.
+const HALF_WAY: f64 = 1e-6;
 
 /// The two neighbours of each place and the weight of the second.
 fn between(places: &[f32], size: usize) -> Sampling {
