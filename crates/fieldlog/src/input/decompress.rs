@@ -58,8 +58,10 @@ pub fn decompressed(mut stream: Box<dyn Read>) -> io::Result<Box<dyn Read>> {
     let whole: Whole = Cursor::new(first).chain(stream);
     match found {
         FileKind::Text => Ok(Box::new(whole)),
-        FileKind::Gzip => Ok(Box::new(flate2::read::MultiGzDecoder::new(whole))),
-        FileKind::Zstd => Ok(Box::new(Zstd { decoder: None, rest: Some(BufReader::with_capacity(128 << 10, whole)) })),
+        FileKind::Gzip => refuse_archive(flate2::read::MultiGzDecoder::new(whole)),
+        FileKind::Zstd => {
+            refuse_archive(Zstd { decoder: None, rest: Some(BufReader::with_capacity(128 << 10, whole)) })
+        }
         FileKind::Unsupported(with) => {
             Err(io::Error::other(format!("compressed or archived: extract it first with `{with}`")))
         }
@@ -67,6 +69,27 @@ pub fn decompressed(mut stream: Box<dyn Read>) -> io::Result<Box<dyn Read>> {
             Err(io::Error::other("a binary journal file: run `journalctl --file FILE -o export | lineside inspect -`"))
         }
         FileKind::NotALog => Err(io::Error::other("an image or a program, not a log")),
+    }
+}
+
+/// Hands on what was packed, unless that is an archive: its files would be read as one, whatever lies between them and in which order.
+fn refuse_archive(mut packed: impl Read + 'static) -> io::Result<Box<dyn Read>> {
+    let mut first = Vec::new();
+    let read = packed.by_ref().take(DETECT_BYTES as u64).read_to_end(&mut first);
+    if let FileKind::Unsupported(with) = detect(&first) {
+        return Err(io::Error::other(format!("a compressed archive: extract it first with `{with}`")));
+    }
+    // What is wrong with the stream is found after what could be read of it.
+    let failure = Failing(read.err());
+    Ok(Box::new(Cursor::new(first).chain(failure).chain(packed)))
+}
+
+/// Fails once, where something has failed.
+struct Failing(Option<io::Error>);
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
     }
 }
 
@@ -180,6 +203,21 @@ mod tests {
             assert!(read.len() > text.len() / 4, "{} of {}", read.len(), text.len());
             assert!(error.is_some_and(|error| error.contains("stream")), "gzip's or zstd's stream is cut");
         }
+    }
+
+    #[test]
+    fn a_packed_archive_is_not_read_as_one_log() {
+        let mut archive = vec![0u8; 1024];
+        archive[257..262].copy_from_slice(b"ustar");
+        let archive = String::from_utf8(archive).unwrap();
+        for pack in [gzip, zstd] {
+            let (text, error) = read(pack(&archive));
+            assert_eq!(text, "");
+            assert!(error.is_some_and(|error| error.contains("archive") && error.contains("tar -xf")));
+        }
+        // A stream that is cut before its first bytes are whole.
+        let (text, error) = read(gzip("some text")[..14].to_vec());
+        assert!("some text".starts_with(&text) && error.is_some(), "{text}: {error:?}");
     }
 
     #[test]
