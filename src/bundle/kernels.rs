@@ -16,9 +16,14 @@ pub fn load_model(path: &Path, limit: u64) -> Result<Model, EngineError> {
         return Err(files::too_large(length, limit).into());
     }
     let model = Model::read(file, length)?;
-    let Ok(asked) = std::env::var("LINESIDE_KERNEL") else { return Ok(model) };
+    let asked = std::env::var_os("LINESIDE_KERNEL").unwrap_or_default();
+    let asked = asked.to_string_lossy();
+    // An empty one, as a unit's override leaves it, asks for nothing.
+    if asked.trim().is_empty() {
+        return Ok(model);
+    }
     let names = kernel_names();
-    if !names.contains(&asked.as_str()) {
+    if !names.contains(&&*asked) {
         let problem = format!("LINESIDE_KERNEL={asked}: this CPU has {}", names.join(", "));
         return Err(EngineError::Unsupported(problem));
     }

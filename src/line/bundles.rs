@@ -8,6 +8,9 @@ use crate::config::{BundlesConfig, Config};
 use crate::telemetry::Telemetry;
 use log::Level;
 
+const UNTESTED: &str = "it has no golden vectors, so nothing tells whether this CPU computes it rightly; make it anew with \
+                        `lineside bundle new` or `lineside teach`, which write some";
+
 /// Finds a bundle by name or path and tests it. Nothing of it is read that is larger than the line's budget.
 ///
 /// # Errors
@@ -18,7 +21,13 @@ pub(super) fn open(name: &str, config: &Config, mode: Mode, telemetry: &Telemetr
     let place = bundle::locate(name)?;
     let test = |bundle: Bundle| test(bundle.within(budget), &config.bundles);
     let error = match Bundle::open(&place).and_then(test) {
-        Ok(bundle) => return Ok(bundle),
+        Ok(bundle) => {
+            if bundle.manifest().golden.is_empty() {
+                let record = telemetry.record(Level::Warn, "bundle_untested").with("bundle", title(&bundle));
+                telemetry.log(record.with("problem", UNTESTED));
+            }
+            return Ok(bundle);
+        }
         Err(error) => error,
     };
     let Some(home) = Home::open(&place).ok().flatten() else { return Err(error.into()) };

@@ -64,6 +64,23 @@ fn a_line_whose_golden_vectors_come_out_wrong_does_not_inspect() {
 }
 
 #[test]
+fn a_bundle_without_golden_vectors_is_told_at_each_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = version(folder.path(), "1");
+    let manifest = bundle.join("bundle.toml");
+    let mut stated: toml::Table = std::fs::read_to_string(&manifest).unwrap().parse().unwrap();
+    assert!(stated.remove("golden").is_some());
+    std::fs::write(&manifest, stated.to_string()).unwrap();
+    let path = line(folder.path(), &bundle, "frames = 3");
+    // An empty variable asks for no kernel set.
+    let output = lineside().args(["run", arg(&path)]).env("LINESIDE_KERNEL", "").output().unwrap();
+    let errors = text(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    assert_eq!(errors.matches("bundle_untested").count(), 1, "{errors}");
+    assert!(errors.contains("parts 1 ") && errors.contains("lineside bundle new"), "{errors}");
+}
+
+#[test]
 fn an_installed_version_that_does_not_pass_its_self_test_gives_way_to_the_one_before_it_once() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store");

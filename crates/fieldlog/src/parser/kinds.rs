@@ -1,7 +1,7 @@
 //! The kinds of records.
 
 /// Kinds of records (docs/field-log.md).
-const KINDS: [&str; 33] = [
+const KINDS: [&str; 34] = [
     "start",
     "goes_on",
     "status",
@@ -19,6 +19,7 @@ const KINDS: [&str; 33] = [
     "camera_not_smaller",
     "heat_sensors",
     "status_page",
+    "bundle_untested",
     "token_readable",
     "modbus",
     "mqtt_connected",
