@@ -42,11 +42,13 @@ pub struct CompareArguments {
 pub fn run(arguments: &CompareArguments) -> anyhow::Result<ExitCode> {
     let read = |path: &Path| files::read(path, files::MAX_ARRAY).with_context(|| path.display().to_string());
     let [a, b] = [read(&arguments.a)?, read(&arguments.b)?];
-    let inputs = |path: &Path, bytes: &[u8]| {
+    let parse = |path: &Path, bytes: &[u8]| {
         let name = || path.display().to_string();
-        Model::parse(bytes).with_context(name)?.inputs().with_context(name)
+        let model = Model::parse(bytes).with_context(name)?;
+        let inputs = model.inputs().with_context(name)?;
+        anyhow::Ok((model, inputs))
     };
-    let (first, second) = (inputs(&arguments.a, &a)?, inputs(&arguments.b, &b)?);
+    let ((model, first), (_, second)) = (parse(&arguments.a, &a)?, parse(&arguments.b, &b)?);
     let kinds = |list: &[lineside_engine::StatedInput]| list.iter().map(|input| input.kind).collect::<Vec<_>>();
     if kinds(&first) != kinds(&second) {
         let message = format!(
@@ -58,7 +60,7 @@ pub fn run(arguments: &CompareArguments) -> anyhow::Result<ExitCode> {
         );
         return Err(WrongArguments(message).into());
     }
-    let mut samples = ModelSamples::new(&arguments.data, &first, &arguments.how)?;
+    let mut samples = ModelSamples::new(&arguments.data, (&arguments.a, &model), &arguments.how)?;
     let labels = arguments.labels.as_deref().map(|path| read_labels(path, &samples)).transpose()?;
     let threads = arguments.threads.map_or_else(default_threads, |threads| threads as usize);
     let progress = ProgressReporter::new("comparing", samples.len() as u64);

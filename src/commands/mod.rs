@@ -18,6 +18,8 @@ mod inspect;
 mod outputs;
 mod parity;
 mod picture_reader;
+mod preparation;
+mod prepared_pictures;
 mod progress;
 mod quantization_text;
 mod quantize;

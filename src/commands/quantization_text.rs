@@ -2,7 +2,7 @@
 
 use super::comparison_text::{print_costs, print_outputs, print_verdict};
 use crate::escape::one_line;
-use lineside_quantize::{Comparison, DynamicReport, Mixed, Report, Simplified};
+use lineside_quantize::{Comparison, DynamicReport, Mixed, Report, Simplified, Unfinished};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -25,6 +25,13 @@ pub(super) fn print_quantized(
     print_simplified(&mut out, &report.simplified, Some(report.float_drift))?;
     if let Some(mixed) = &report.mixed {
         print_mixed(&mut out, mixed)?;
+    }
+    if let Some(Unfinished { compared, tensors, rounded, layers, .. }) = report.unfinished {
+        writeln!(
+            out,
+            "the time was over: the ranges of {compared} of {tensors} tensors were compared at the outputs, the weights of {rounded} of \
+             {layers} layers rounded for theirs; --minutes allows more"
+        )?;
     }
     if !report.constant_tensors.is_empty() {
         let first = one_line(&report.constant_tensors[0]);

@@ -10,9 +10,12 @@ use crate::files;
 use crate::sink::write_durably;
 use anyhow::Context;
 use lineside_engine::Model;
-use lineside_quantize::{MaxLoss, Method, Options, Samples, Stage, compare, is_held_out, quantize, quantize_dynamic};
+use lineside_quantize::{
+    Form, MaxLoss, Method, Options, Samples, Stage, compare, is_held_out, quantize, quantize_dynamic,
+};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 #[derive(clap::Args)]
 pub struct QuantizeArguments {
@@ -49,6 +52,13 @@ pub struct QuantizeArguments {
     /// may get another first place, as 0.5%
     #[arg(long, value_name = "LOSS", conflicts_with = "dynamic")]
     max_loss: Option<MaxLoss>,
+    /// How the file says that a node runs in integers
+    #[arg(long, value_enum, default_value_t = FormBy::Qdq, conflicts_with = "dynamic")]
+    format: FormBy,
+    /// End the search for ranges and roundings after so many minutes, and keep the first choice for what is left; how far it comes, and so
+    /// the file, then depends on this CPU [default: as long as it takes, and the same file everywhere]
+    #[arg(long, value_name = "MINUTES", value_parser = minutes, conflicts_with_all = ["dynamic", "fast"])]
+    minutes: Option<Duration>,
     /// A node that stays in floats: its name, the name of what it makes, or an operator for all of its kind
     #[arg(long, value_name = "NODE")]
     keep: Vec<String>,
@@ -74,6 +84,20 @@ enum Ranges {
     Entropy,
 }
 
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq)]
+enum FormBy {
+    /// QuantizeLinear and DequantizeLinear around each node
+    Qdq,
+    /// QLinearConv and QLinearMatMul, for runtimes that read nothing else in integers
+    Qoperator,
+}
+
+fn minutes(text: &str) -> Result<Duration, String> {
+    let minutes = text.trim().parse::<f64>().ok().filter(|minutes| (0.0..=10_000.0).contains(minutes));
+    let problem = || "expected a number of minutes, such as 2 or 0.5".into();
+    minutes.map(|minutes| Duration::from_secs_f64(60.0 * minutes)).ok_or_else(problem)
+}
+
 pub fn run(arguments: &QuantizeArguments) -> anyhow::Result<ExitCode> {
     let read = arguments.calibrate.iter().map(PathBuf::as_path).chain([&*arguments.model]);
     check_output(&arguments.out, "onnx", read.clone())?;
@@ -82,11 +106,11 @@ pub fn run(arguments: &QuantizeArguments) -> anyhow::Result<ExitCode> {
     }
     let name = || arguments.model.display().to_string();
     let bytes = files::read(&arguments.model, files::MAX_ARRAY).with_context(name)?;
-    let inputs = Model::parse(&bytes).with_context(name)?.inputs().with_context(name)?;
+    let model = Model::parse(&bytes).with_context(name)?;
     let threads = arguments.threads.map_or_else(default_threads, |threads| threads as usize);
     let mut samples = match arguments.calibrate.as_slice() {
         [] => None,
-        paths => Some(ModelSamples::new(paths, &inputs, &arguments.how)?),
+        paths => Some(ModelSamples::new(paths, (&arguments.model, &model), &arguments.how)?),
     };
     if arguments.dynamic {
         return dynamic(arguments, &bytes, samples.as_mut(), threads);
@@ -106,8 +130,13 @@ pub fn run(arguments: &QuantizeArguments) -> anyhow::Result<ExitCode> {
     options.per_channel = !arguments.per_tensor;
     options.symmetric = arguments.symmetric;
     options.max_loss = arguments.max_loss;
+    options.time_limit = arguments.minutes;
+    options.form = match arguments.format {
+        FormBy::Qdq => Form::Qdq,
+        FormBy::Qoperator => Form::QOperator,
+    };
     options.keep = arguments.keep.iter().cloned().collect();
-    options.fix_shapes = arguments.fix_shapes || arguments.how.states_size();
+    options.fix_shapes = arguments.fix_shapes || arguments.how.input.states_size() || samples.fix_size();
     options.input_ranges = samples.known_ranges();
     let mut progress = StageProgress::default();
     let quantized = quantize(&bytes, &mut samples, &options, &mut |stage, done, total| {

@@ -133,6 +133,48 @@ fn arrays_are_samples_along_their_first_dimension() {
 }
 
 #[test]
+fn pictures_are_prepared_as_a_bundle_prepares_them_or_as_the_network_was_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (model, pictures) = (small(), pictures(folder.path(), 20));
+    let quantized = |name: &str, how: &[&str]| {
+        let out = at(name);
+        let base = ["quantize", arg(&model), arg(&out), "--fast", "--calibrate", arg(&pictures)];
+        succeed(&[&base[..], how].concat());
+        std::fs::read(out).unwrap()
+    };
+    let bundle = at("sorter");
+    let made = ["bundle", "new", arg(&model), "--task", "classify", "--out", arg(&bundle), "--size", "32x32"];
+    let middle = ["--channels", "bgr", "--fit", "crop", "--mean", "127", "--std", "128"];
+    let labels = at("labels.txt");
+    std::fs::write(&labels, (0..10).map(|class| format!("class-{class}\n")).collect::<String>()).unwrap();
+    succeed(&[&made[..], &middle, &["--keep", "0.5", "--labels", arg(&labels)]].concat());
+
+    let like_bundle = quantized("a.onnx", &["--like", arg(&bundle)]);
+    assert!(like_bundle == quantized("b.onnx", &[&["--size", "32x32", "--share", "0.5"], &middle[..]].concat()));
+    // What is stated beside it goes first.
+    let whole = quantized("c.onnx", &["--like", arg(&bundle), "--fit", "stretch"]);
+    assert!(whole != like_bundle);
+    assert!(whole == quantized("d.onnx", &["--size", "32x32", "--bgr", "--mean", "127", "--std", "128"]));
+    let unit = quantized("e.onnx", &["--size", "32x32", "--like", "unit"]);
+    assert!(unit == quantized("f.onnx", &["--size", "32x32", "--mean", "0", "--std", "255", "--layout", "nchw"]));
+}
+
+#[test]
+fn the_other_form_and_a_stated_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, pictures, out) = (small(), pictures(folder.path(), 20), folder.path().join("int8.onnx"));
+    let base = ["quantize", arg(&model), arg(&out), "--size", "32x32", "--calibrate", arg(&pictures)];
+    let said = succeed(&[&base[..], &BYTES, &["--format", "qoperator", "--minutes", "0"]].concat());
+    assert!(said.contains("the time was over: the ranges of 0 of"), "{said}");
+    let bytes = std::fs::read(&out).unwrap();
+    let holds = |word: &[u8]| bytes.windows(word.len()).any(|window| window == word);
+    assert!(holds(b"QLinearConv"));
+    let said = succeed(&["bench", arg(&out), "--shape", "1,3,32,32", "--runs", "3"]);
+    assert!(said.contains("100.0 % of them in integers"), "{said}");
+}
+
+#[test]
 fn layers_stay_in_floats_for_a_stated_loss() {
     let folder = tempfile::tempdir().unwrap();
     let (pictures, model, out) = (pictures(folder.path(), 40), small(), folder.path().join("int8.onnx"));
@@ -190,9 +232,14 @@ fn what_makes_no_sense_is_refused_and_nothing_is_written() {
         assert!(!out.exists());
     };
     with(&BYTES, 2, &["image", "--size"]);
-    with(&["--size", "32x32"], 2, &["image", "--mean 127 --std 128"]);
-    with(&["--size", "32x32", "--mean", "1,2", "--std", "1"], 2, &["2 numbers for 3 channels"]);
-    with(&["--size", "32x32", "--mean", "1", "--std", "0"], 2, &["cannot be divided by"]);
+    with(&["--size", "32x32"], 2, &["small.onnx", "floats", "--like", "--mean and --std"]);
+    with(&["--size", "32x32", "--mean", "1,2", "--std", "1"], 2, &["2 numbers of mean for 3 channels"]);
+    with(&["--size", "32x32", "--like", "nothing"], 2, &["--like nothing", "torchvision", "no bundle"]);
+    for wrong in [["--std", "0"], ["--std", "-1"], ["--mean", "NaN"], ["--minutes", "-1"], ["--format", "onnx"]] {
+        let base = ["quantize", arg(&model), arg(&out), "--calibrate", arg(&pictures)];
+        let output = lineside().args(base).args(wrong).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}: {}", text(&output.stderr));
+    }
     let output = lineside().args(["compare", "a.onnx", "b.onnx", "--data", "x", "--size", "32"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("WIDTHxHEIGHT"), "{}", text(&output.stderr));

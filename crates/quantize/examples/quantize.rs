@@ -1,14 +1,14 @@
-//! Quantizes an ONNX model with the samples of an array: `quantize MODEL.onnx OUT.onnx SAMPLES.npy [METHOD] [plain]`, where the first
-//! dimension of SAMPLES counts them.
+//! Quantizes an ONNX model with the samples of an array: `quantize MODEL.onnx OUT.onnx SAMPLES.npy [METHOD] [plain] [qoperator]`, where the
+//! first dimension of SAMPLES counts them.
 
 use lineside_engine::{Tensor, npy};
-use lineside_quantize::{Method, Options, quantize};
+use lineside_quantize::{Form, Method, Options, quantize};
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [model, out, samples, rest @ ..] = arguments.as_slice() else {
-        return Err("usage: quantize MODEL.onnx OUT.onnx SAMPLES.npy [METHOD] [plain]".into());
+        return Err("usage: quantize MODEL.onnx OUT.onnx SAMPLES.npy [METHOD] [plain] [qoperator]".into());
     };
     let all = npy::read(&std::fs::read(samples)?)?;
     let (count, mut shape) = (all.shape()[0], all.shape().to_vec());
@@ -23,6 +23,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     options.fix_shapes = true;
     options.threads = std::thread::available_parallelism()?.get();
     options.improve = !rest.iter().any(|word| word == "plain");
+    if rest.iter().any(|word| word == "qoperator") {
+        options.form = Form::QOperator;
+    }
     options.method = match rest.first().map(String::as_str) {
         Some("min-max") => Method::MinMax,
         Some("percentile") => Method::Percentile,

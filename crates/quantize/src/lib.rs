@@ -21,6 +21,7 @@
 //! | `equalize` | channels between two convolutions, brought to like ranges |
 //! | `check` | what is refused before anything is quantized |
 //! | `write` | the network with QuantizeLinear and DequantizeLinear |
+//! | `qoperator` | nodes in integers as operators of their own |
 //! | `placement` | which nodes run in integers, and which tensors are bytes |
 //! | `layer/` | nodes with weights: rows of what they take, rounding |
 //! | `linear` | products and factors of matrices |
@@ -51,6 +52,7 @@ mod network;
 mod noise;
 mod options;
 mod placement;
+mod qoperator;
 pub mod quality;
 mod quantizer;
 mod ranges;
@@ -71,8 +73,8 @@ pub use comparison::{Comparison, Cost, OutputDifference, ScoreShift, Verdict, co
 pub use dynamic::{DynamicReport, DynamicallyQuantized, quantize_dynamic};
 pub use mixed::{Mixed, Sensitivity};
 pub use noise::Loss;
-pub use options::{MaxLoss, Options, Progress, Stage};
-pub use quantizer::{LayerReport, Quantized, Report, quantize};
+pub use options::{Form, MaxLoss, Options, Progress, Stage};
+pub use quantizer::{LayerReport, Quantized, Report, Unfinished, quantize};
 pub use ranges::Outlier;
 pub use samples::{UnreadSample, is_held_out};
 pub use simplify::Simplified;

@@ -6,6 +6,7 @@ use crate::noise::Loss;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// What is wanted.
 #[derive(Debug, Clone)]
@@ -27,8 +28,23 @@ pub struct Options {
     pub fix_shapes: bool,
     /// Layers stay in floats until no more than this is lost.
     pub max_loss: Option<MaxLoss>,
+    /// In which form integers are written.
+    pub form: Form,
+    /// Comparing ranges at the outputs and rounding weights for them ends after so long; what is left keeps the first choice. The result
+    /// then depends on how fast the CPU is.
+    pub time_limit: Option<Duration>,
     /// Threads.
     pub threads: usize,
+}
+
+/// How a file says that a node runs in integers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Form {
+    /// QuantizeLinear and DequantizeLinear around each node: every runtime reads it.
+    #[default]
+    Qdq,
+    /// QLinearConv and QLinearMatMul, and bytes where elements are only moved; QuantizeLinear and DequantizeLinear around all else.
+    QOperator,
 }
 
 /// How much may be lost by quantization.
@@ -86,6 +102,8 @@ impl Default for Options {
             input_ranges: HashMap::new(),
             fix_shapes: false,
             max_loss: None,
+            form: Form::default(),
+            time_limit: None,
             threads: 1,
         }
     }

@@ -6,7 +6,7 @@ use crate::comparison::OutputDifference;
 use crate::equalize::equalize;
 use crate::mixed::{Mixed, Whole, keep_for};
 use crate::network::Network;
-use crate::options::{Options, Progress, Stage};
+use crate::options::{Form, Options, Progress, Stage};
 use crate::placement::place;
 use crate::quality::Sqnr;
 use crate::ranges::{self, Outlier, Ranges};
@@ -17,8 +17,9 @@ use crate::samples::{SampleSet, UnreadSample, is_held_out, spread};
 use crate::simplify::{Simplified, simplify};
 use crate::study::Study;
 use crate::write::{Decisions, quantized};
-use crate::{QuantizeError, Samples, tables, types};
+use crate::{QuantizeError, Samples, qoperator, tables, types};
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// A quantized network.
 #[derive(Debug)]
@@ -54,12 +55,28 @@ pub struct Report {
     pub left: Vec<(String, String)>,
     /// How the stated loss was met, where one was.
     pub mixed: Option<Mixed>,
+    /// What a stated time left undone.
+    pub unfinished: Option<Unfinished>,
     /// What was to be kept in floats and is no node's name, output or operator.
     pub unknown_keep: Vec<String>,
     /// Tensors that hold one value alone in all samples, such as black pictures.
     pub constant_tensors: Vec<String>,
     /// Tensors whose range was drawn in to less than half.
     pub outliers: Vec<Outlier>,
+}
+
+/// What a stated time was enough for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Unfinished {
+    /// Tensors whose ranges were compared at the outputs of the network.
+    pub compared: usize,
+    /// All of them.
+    pub tensors: usize,
+    /// Layers whose weights were rounded for their outputs; those of the others are the nearest.
+    pub rounded: usize,
+    /// All of them.
+    pub layers: usize,
 }
 
 /// A node with weights.
@@ -83,6 +100,7 @@ pub fn quantize(
     options: &Options,
     progress: &mut Progress<'_>,
 ) -> Result<Quantized, QuantizeError> {
+    let begun = Instant::now();
     let original = Network::parse(bytes)?;
     refuse_quantized(&original)?;
     let mut samples = SampleSet::new(samples, "calibrate with")?;
@@ -102,24 +120,29 @@ pub fn quantize(
     }
     refuse_strange_weights(&network, placement.layers.values())?;
     let samples = &mut samples;
-    let mut study = Study { network: &network, placement: &placement, samples, indices: calibrated, options, progress };
+    let mut study =
+        Study { network: &network, placement: &placement, samples, indices: calibrated, options, begun, progress };
     let histograms = ranges::histograms(&mut study)?;
     let float_drift = drift(&original, &mut study)?;
     drop(original);
     let mut candidates = ranges::choose(&mut study, &histograms)?;
+    let mut compared = (0, 0);
     if options.improve && options.method == Method::Auto {
-        refine(&mut study, &histograms, &mut candidates)?;
+        compared = refine(&mut study, &histograms, &mut candidates)?;
     }
     let ranges = candidates.finish(&study, &histograms);
     drop(histograms);
     let mut solved = rounds::nearest(&network, &placement, options)?;
+    let mut rounded = (0, 0);
     if options.improve {
-        rounds::improve(&mut study, &ranges.quants, &mut solved)?;
+        rounded = rounds::improve(&mut study, &ranges.quants, &mut solved)?;
     }
+    let done = Unfinished { compared: compared.0, tensors: compared.1, rounded: rounded.0, layers: rounded.1 };
+    let unfinished = (compared.0 < compared.1 || rounded.0 < rounded.1).then_some(done);
     let Ranges { quants, constant, outliers } = ranges;
     rounds::make_room(&placement, &quants, &mut solved, options.per_channel);
     let tables = tables::find(&network, &options.keep);
-    let (written, placed, mixed) = match options.max_loss {
+    let (mut written, placed, mixed) = match options.max_loss {
         Some(limit) => {
             let whole = Whole { quants: &quants, solved: &solved, tables: &tables };
             let (written, kept, mixed) = keep_for(&mut study, &whole, &held_out, limit)?;
@@ -131,6 +154,9 @@ pub fn quantize(
             (quantized(&network, &decisions), placement.clone(), None)
         }
     };
+    if options.form == Form::QOperator {
+        qoperator::spell(&mut written);
+    }
     let calibrated = study.indices.len();
     let (outputs, held_out) = compare(&mut study, &written, &held_out)?;
     let unread = study.samples.unread();
@@ -150,6 +176,7 @@ pub fn quantize(
         tables,
         left: placed.left,
         mixed,
+        unfinished,
         unknown_keep,
         constant_tensors: constant,
         outliers,

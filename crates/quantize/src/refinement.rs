@@ -29,11 +29,14 @@ const NEGLIGIBLE: f64 = 1e-3;
 /// Numbers of tensors that are held together; a tensor that is larger in all samples is compared on fewer of them, these at least.
 const HELD: usize = 4 << 20;
 const FEWEST: usize = 4;
-/// Multiply-accumulates that may be spent: some minutes on two cores of a PC. A limit in time would give another file on another CPU.
+/// Multiply-accumulates that may be spent: some minutes on two cores of a PC. A limit in time gives another file on another CPU, so that
+/// there is one only where the caller states it.
 const MACS: u64 = 500_000_000_000;
+/// The part of a stated time that may be over: rounding weights, which comes after it, gives more.
+const TIME: f64 = 0.5;
 
 /// Replaces the choice for each tensor by the one that does least to the outputs, where the network in integers is the better for it on
-/// samples that were not compared on.
+/// samples that were not compared on. Returns how many tensors were compared before a stated time was over, and how many there are.
 ///
 /// # Errors
 /// [`QuantizeError::Engine`] where the network cannot be run.
@@ -41,7 +44,7 @@ pub fn refine(
     study: &mut Study<'_, '_>,
     histograms: &BTreeMap<String, Histogram>,
     candidates: &mut Candidates,
-) -> Result<(), QuantizeError> {
+) -> Result<(usize, usize), QuantizeError> {
     let (reference, others) = references(study)?;
     let before = candidates.clone();
     let all = whole_noise(study, histograms, &before, &reference)?;
@@ -55,8 +58,8 @@ pub fn refine(
         open.push(Open { name, held: numbers * places.len(), places });
     }
     let mut rest = open.as_slice();
-    let mut spent = 0u64;
-    while !rest.is_empty() && spent < MACS {
+    let (mut spent, mut compared) = (0u64, 0);
+    while !rest.is_empty() && spent < MACS && !study.is_over(TIME) {
         let mut held = 0;
         let fitting = rest.iter().take_while(|tensor| {
             held += tensor.held;
@@ -65,16 +68,21 @@ pub fn refine(
         let (part, after) = rest.split_at(fitting.count().max(1));
         let values = values(study, part, &reference)?;
         for (place, (tensor, values)) in part.iter().zip(values).enumerate() {
+            if study.is_over(TIME) {
+                break;
+            }
             study.report(Stage::Refinement, open.len() - rest.len() + place, open.len())?;
             spent += compare(study, tensor, &values, &reference, candidates, all * NEGLIGIBLE)?;
+            compared += 1;
         }
         rest = after;
     }
+    let open = if study.is_over(TIME) { open.len() } else { compared };
     let found = whole_noise(study, histograms, candidates, &others)?;
     if found >= whole_noise(study, histograms, &before, &others)? {
         *candidates = before;
     }
-    Ok(())
+    Ok((compared, open))
 }
 
 /// A tensor with several candidates.

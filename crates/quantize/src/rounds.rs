@@ -45,7 +45,7 @@ pub fn nearest(network: &Network, placement: &Placement, options: &Options) -> R
     Ok(solved)
 }
 
-/// Improves them, in the order of the layers.
+/// Improves them, in the order of the layers. Returns how many were improved before a stated time was over, and how many there are.
 ///
 /// # Errors
 /// [`QuantizeError::Engine`] where the network cannot be run.
@@ -53,12 +53,12 @@ pub fn improve(
     study: &mut Study<'_, '_>,
     quants: &HashMap<String, Quant>,
     solved: &mut Solved,
-) -> Result<(), QuantizeError> {
+) -> Result<(usize, usize), QuantizeError> {
     let Study { network, placement, options, .. } = *study;
     let few = spread(&study.indices, SAMPLES);
     let layers: Vec<&Layer> = placement.layers.values().filter(|layer| patches::width(layer) > 0).collect();
     let mut rest = layers.as_slice();
-    while !rest.is_empty() {
+    while !rest.is_empty() && !study.is_over(1.0) {
         study.report(Stage::Weights, layers.len() - rest.len(), layers.len())?;
         let mut held = 0;
         let fitting = rest.iter().take_while(|layer| {
@@ -82,7 +82,7 @@ pub fn improve(
             }
         }
     }
-    Ok(())
+    Ok((layers.len() - rest.len(), layers.len()))
 }
 
 /// The largest bias in steps of the sums: far enough below the end of i32 that sums have room.

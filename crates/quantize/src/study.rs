@@ -7,6 +7,7 @@ use crate::options::{Options, Progress, Stage};
 use crate::placement::Placement;
 use crate::run::Runner;
 use crate::samples::SampleSet;
+use std::time::Instant;
 
 /// A network that is being quantized, and what it is measured with.
 pub struct Study<'a, 'b> {
@@ -20,6 +21,8 @@ pub struct Study<'a, 'b> {
     pub indices: Vec<usize>,
     /// What is wanted.
     pub options: &'a Options,
+    /// When the work began.
+    pub begun: Instant,
     /// Told how far the work is.
     pub progress: &'a mut Progress<'b>,
 }
@@ -31,6 +34,11 @@ impl Study<'_, '_> {
     /// What the caller answers, to stop the work.
     pub fn report(&mut self, stage: Stage, done: usize, total: usize) -> Result<(), QuantizeError> {
         (self.progress)(stage, done, total)
+    }
+
+    /// Whether this part of the time that the work may take is over.
+    pub fn is_over(&self, part: f64) -> bool {
+        self.options.time_limit.is_some_and(|limit| self.begun.elapsed() >= limit.mul_f64(part))
     }
 
     /// Rows of what each layer takes, from the samples of `indices`; `count` says how many of a layer in all.

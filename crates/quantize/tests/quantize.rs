@@ -1,7 +1,7 @@
 //! A small float network (`data/make.py`) through the quantizer, and what it refuses.
 
-use lineside_engine::{Model, Tensor};
-use lineside_quantize::{MaxLoss, Method, Options, QuantizeError, Quantized, Samples, compare, layers, quantize};
+use lineside_engine::{Model, Session, Tensor};
+use lineside_quantize::{Form, MaxLoss, Method, Options, QuantizeError, Quantized, Samples, compare, layers, quantize};
 use prost::Message;
 use std::path::Path;
 use tract_onnx::pb::type_proto::Value;
@@ -74,6 +74,53 @@ fn all_runs_in_integers_and_near_the_floats() {
     }
     let (db, agreement) = held_out(&quantized);
     assert!(db > 25.0 && agreement > 0.9, "{db} dB, {agreement}");
+}
+
+#[test]
+fn operators_of_their_own_give_the_same_bytes() {
+    let spelled = |form: Form| {
+        let mut options = Options::default();
+        (options.fix_shapes, options.improve, options.form) = (true, false, form);
+        run(&options).bytes
+    };
+    let (around, own) = (spelled(Form::Qdq), spelled(Form::QOperator));
+    let count = |bytes: &[u8], kind: &str| nodes(bytes).iter().filter(|node| node.op_type == kind).count();
+    let convolutions = count(&around, "Conv");
+    assert!(convolutions > 2, "{convolutions}");
+    assert_eq!((count(&own, "QLinearConv"), count(&own, "Conv")), (convolutions, 0));
+    // Its weights and biases are taken as they are, and elements are moved as bytes.
+    assert!(count(&own, "DequantizeLinear") + 3 * convolutions <= count(&around, "DequantizeLinear"), "{own:?}");
+    let outputs = |bytes: &[u8]| {
+        let plan = Model::parse(bytes).unwrap().plan(&[vec![1, 3, 32, 32]]).unwrap();
+        assert_eq!(plan.integer_coverage(), 1.0);
+        let mut session = Session::new(std::sync::Arc::new(plan)).unwrap();
+        let mut all = Vec::new();
+        for sample in samples(10, 500) {
+            session.set_input(0, sample[0].clone()).unwrap();
+            session.run().unwrap();
+            all.extend(session.outputs().iter().flat_map(|output| output.values::<f32>().unwrap().to_vec()));
+        }
+        all.into_iter().map(f32::to_bits).collect::<Vec<u32>>()
+    };
+    assert_eq!(outputs(&around), outputs(&own));
+}
+
+#[test]
+fn what_a_stated_time_leaves_undone_is_reported() {
+    let mut options = Options::default();
+    options.time_limit = Some(std::time::Duration::ZERO);
+    let none = run(&options);
+    let unfinished = none.report.unfinished.unwrap();
+    assert_eq!((unfinished.compared, unfinished.rounded, unfinished.layers), (0, 0, 6));
+    assert!(unfinished.tensors > 0);
+    // What is left are the first choices: ranges by layer, weights to the nearest.
+    let (db, _) = held_out(&none);
+    assert!(db > 20.0, "{db} dB");
+    options.time_limit = Some(std::time::Duration::from_secs(100_000));
+    let all = run(&options);
+    assert_eq!(all.report.unfinished, None);
+    options.time_limit = None;
+    assert!(all.bytes == run(&options).bytes, "time that is enough changes nothing");
 }
 
 /// Floats of a constant in a file.

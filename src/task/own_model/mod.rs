@@ -13,6 +13,7 @@
 
 mod anomaly_map;
 mod classifier;
+mod frame_input;
 pub mod make;
 mod matcher;
 mod model;
@@ -22,6 +23,7 @@ mod value_scale;
 
 pub use anomaly_map::MapReader;
 pub use classifier::{Classified, Classifier};
+pub use frame_input::FrameInput;
 pub use matcher::{Matched, Matcher};
 pub use model::OwnModel;
 pub use network::Network;

@@ -1,32 +1,17 @@
-//! A network and how a frame becomes its input.
+//! A network that takes one picture, and gives numbers.
 
-use crate::bundle::{AxisOrder, Channels, Fit, InputSection, PreparationSection};
+use super::frame_input::FrameInput;
+use crate::bundle::InputSection;
 use crate::task::error::TaskError;
-use lineside_engine::{ElementKind, EngineError, Model, Plan, Session, Tensor, Workspace};
-use lineside_picture::{Layout, Picture, PictureError, Rect, Resizer, luma_row};
+use lineside_engine::{ElementKind, EngineError, Model, Plan, Session, Workspace};
+use lineside_picture::{Picture, Rect};
 use std::sync::Arc;
-
-/// Values of a pixel's byte.
-const LEVELS: usize = 256;
 
 /// A network that takes one picture of a fixed size.
 pub struct Network {
     session: Session,
-    channels: Channels,
-    preparation: PreparationSection,
-    /// Width and height of the input in pixels.
-    size: (usize, usize),
-    /// By channel: the input's value for each byte; empty where the network takes bytes.
-    table: Vec<f32>,
-    resizer: Option<(Resizer, FrameShape)>,
-    /// What is kept of the frame, where that is not all of it.
-    kept: Picture,
-    fitted: Picture,
-    /// The input in bytes, in the order of its axes.
-    bytes: Vec<u8>,
+    input: FrameInput,
 }
-
-type FrameShape = (usize, usize, Layout);
 
 impl Network {
     /// Plans a model for the input that a manifest states, with runs in a workspace.
@@ -34,7 +19,7 @@ impl Network {
     /// # Errors
     /// One line, where the model does not take one picture of that size in bytes or 32-bit floats.
     pub fn new(model: Model, input: &InputSection, workspace: &Workspace) -> Result<Network, String> {
-        Network::of_plan(model.plan(&[shape(input)?]), input, workspace)
+        Network::of_plan(model.plan(&[FrameInput::shape_of(input)?]), input, workspace)
     }
 
     /// As [`Network::new`], with the kernel set of this name ([`lineside_engine::kernel_names`]).
@@ -47,7 +32,7 @@ impl Network {
         workspace: &Workspace,
         kernel: &str,
     ) -> Result<Network, String> {
-        Network::of_plan(model.plan_with(&[shape(input)?], kernel), input, workspace)
+        Network::of_plan(model.plan_with(&[FrameInput::shape_of(input)?], kernel), input, workspace)
     }
 
     /// The same network for runs in another workspace, beside this one: both share the packed weights.
@@ -67,25 +52,10 @@ impl Network {
     }
 
     fn of_shared(plan: Arc<Plan>, input: &InputSection, workspace: &Workspace) -> Result<Network, String> {
-        let preparation = input.preparation.clone().unwrap_or_default();
-        let (Some(width), Some(height)) = (input.width, input.height) else { return Err(NO_SIZE.into()) };
-        let table = match (plan.inputs().first().map(|input| input.kind), preparation.mean.is_empty()) {
-            (Some(ElementKind::U8), true) => Vec::new(),
-            (Some(ElementKind::F32), false) => table(&preparation),
-            (Some(ElementKind::U8), false) => {
-                return Err("it takes bytes: [input.preparation] must not state mean and std".into());
-            }
-            (Some(ElementKind::F32), true) => {
-                return Err("it takes floats: [input.preparation] must state mean and std".into());
-            }
-            (Some(kind), _) => return Err(format!("its input is {kind}: pictures come as uint8 or float32")),
-            (None, _) => return Err("it has no input".into()),
-        };
+        let kind = plan.inputs().first().map(|input| input.kind).ok_or("it has no input")?;
+        let input = FrameInput::new(input, kind)?;
         let session = Session::in_workspace(plan, workspace).map_err(|error| error.to_string())?;
-        let bytes = vec![0; width * height * input.channels.count()];
-        let (channels, size) = (input.channels, (width, height));
-        let (kept, fitted) = (Picture::default(), Picture::default());
-        Ok(Network { session, channels, preparation, size, table, resizer: None, kept, fitted, bytes })
+        Ok(Network { session, input })
     }
 
     /// The network's plan.
@@ -95,24 +65,12 @@ impl Network {
 
     /// Width and height of its input in pixels.
     pub fn size(&self) -> (usize, usize) {
-        self.size
+        self.input.size()
     }
 
     /// The part of a frame of this size that it sees.
-    pub fn area(&self, (width, height): (usize, usize)) -> Rect {
-        if self.preparation.fit == Fit::Stretch {
-            return Rect { x: 0, y: 0, width, height };
-        }
-        let (to_width, to_height) = self.size;
-        // The longest part with the input's aspect ratio, and of that the share that is kept.
-        let (wide, high) = if width * to_height > height * to_width {
-            (height * to_width / to_height, height)
-        } else {
-            (width, width * to_height / to_width)
-        };
-        let kept = |side: usize| ((side as f64 * self.preparation.keep).round() as usize).max(1);
-        let (wide, high) = (kept(wide).min(width), kept(high).min(height));
-        Rect { x: (width - wide) / 2, y: (height - high) / 2, width: wide, height: high }
+    pub fn area(&self, frame: (usize, usize)) -> Rect {
+        self.input.area(frame)
     }
 
     /// Makes the input of a frame.
@@ -120,24 +78,12 @@ impl Network {
     /// # Errors
     /// [`TaskError::Picture`] for a frame without pixels.
     pub fn prepare(&mut self, frame: &Picture) -> Result<(), TaskError> {
-        let area = self.area((frame.width(), frame.height()));
-        let is_whole = (area.width, area.height) == (frame.width(), frame.height());
-        if !is_whole {
-            frame.crop_into(area, &mut self.kept);
-        }
-        let from = if is_whole { frame } else { &self.kept };
-        let shape = (from.width(), from.height(), from.layout());
-        let resizer = match &mut self.resizer {
-            Some((resizer, known)) if *known == shape => resizer,
-            stale => &mut stale.insert((fit(shape, self.size)?, shape)).0,
-        };
-        resizer.run(from, &mut self.fitted)?;
-        Ok(())
+        self.input.prepare(frame)
     }
 
     /// The resized frame, `[height, width, channels]`, before its values are scaled.
     pub fn fitted(&self) -> &Picture {
-        &self.fitted
+        self.input.fitted()
     }
 
     /// Runs the network on the frame that was prepared last.
@@ -145,87 +91,33 @@ impl Network {
     /// # Errors
     /// [`TaskError::Engine`] where the model fails.
     pub fn run(&mut self) -> Result<(), TaskError> {
-        self.fill_input()?;
+        self.input.fill_bytes();
+        if self.input.takes_bytes() {
+            self.session.input_mut::<u8>(0)?.copy_from_slice(self.input.bytes());
+        } else {
+            self.input.scale(self.session.input_mut::<f32>(0)?);
+        }
         Ok(self.session.run()?)
     }
 
-    /// The input of the frame that was prepared last, as the network takes it.
-    ///
-    /// # Errors
-    /// None in practice: the network was planned for this input.
-    pub fn input(&mut self) -> Result<Tensor, TaskError> {
-        self.fill_input()?;
-        let shape = self.plan().inputs().first().map(|input| input.shape.clone()).unwrap_or_default();
-        Ok(if self.table.is_empty() {
-            Tensor::new(shape, self.bytes.clone())?
-        } else {
-            Tensor::new(shape, self.session.input_mut::<f32>(0)?.to_vec())?
-        })
-    }
-
-    /// Writes the resized frame to the network's input.
-    fn fill_input(&mut self) -> Result<(), TaskError> {
-        self.fill_bytes();
-        if self.table.is_empty() {
-            self.session.input_mut::<u8>(0)?.copy_from_slice(&self.bytes);
-        } else {
-            let values = self.session.input_mut::<f32>(0)?;
-            let channels = self.channels.count();
-            match self.preparation.order {
-                AxisOrder::Nchw => {
-                    let plane = self.size.0 * self.size.1;
-                    let planes = values.chunks_exact_mut(plane).zip(self.bytes.chunks_exact(plane));
-                    for ((to, from), table) in planes.zip(self.table.chunks_exact(LEVELS)) {
-                        to.iter_mut().zip(from).for_each(|(to, &byte)| *to = table[usize::from(byte)]);
-                    }
-                }
-                AxisOrder::Nhwc => {
-                    for (to, from) in values.chunks_exact_mut(channels).zip(self.bytes.chunks_exact(channels)) {
-                        for ((to, &byte), table) in to.iter_mut().zip(from).zip(self.table.chunks_exact(LEVELS)) {
-                            *to = table[usize::from(byte)];
-                        }
-                    }
-                }
-            }
-        }
-        Ok(())
+    /// What makes its input of a frame.
+    pub fn frame_input(&mut self) -> &mut FrameInput {
+        &mut self.input
     }
 
     /// The input of the last run in bytes, in the order of its axes: before it was scaled.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.input.bytes()
     }
 
     /// Bytes of a row of the input, and of a pixel in it.
     pub fn row(&self) -> (usize, usize) {
-        let pixel = match self.preparation.order {
-            AxisOrder::Nchw => 1,
-            AxisOrder::Nhwc => self.channels.count(),
-        };
-        (self.size.0 * pixel, pixel)
+        self.input.row()
     }
 
     /// Of values in the input's shape the bytes of which they would have been made, the nearest ones.
     pub fn unscale(&self, values: &[f32], bytes: &mut [u8]) {
-        let (plane, channels) = (self.size.0 * self.size.1, self.channels.count());
-        let scales = || self.preparation.mean.iter().zip(&self.preparation.std);
-        // A saturating cast: what lies beyond a picture's values is cut off.
-        let byte = |value: f32, mean: f64, std: f64| (f64::from(value) * std + mean).round() as u8;
-        match self.preparation.order {
-            AxisOrder::Nchw => {
-                let planes = values.chunks_exact(plane).zip(bytes.chunks_exact_mut(plane));
-                for ((values, bytes), (mean, std)) in planes.zip(scales()) {
-                    bytes.iter_mut().zip(values).for_each(|(to, value)| *to = byte(*value, *mean, *std));
-                }
-            }
-            AxisOrder::Nhwc => {
-                for (values, bytes) in values.chunks_exact(channels).zip(bytes.chunks_exact_mut(channels)) {
-                    for ((to, value), (mean, std)) in bytes.iter_mut().zip(values).zip(scales()) {
-                        *to = byte(*value, *mean, *std);
-                    }
-                }
-            }
-        }
+        self.input.unscale(values, bytes);
     }
 
     /// The output of this name: its index.
@@ -279,51 +171,4 @@ impl Network {
     pub fn output_bytes(&self, index: usize) -> Result<&[u8], TaskError> {
         Ok(self.session.output::<u8>(index)?)
     }
-
-    /// The input in bytes, of the resized frame.
-    fn fill_bytes(&mut self) {
-        let (width, channels) = (self.size.0, self.channels.count());
-        let plane = width * self.size.1;
-        let picture = &self.fitted;
-        let planar = self.preparation.order == AxisOrder::Nchw;
-        if self.channels == Channels::Luma {
-            luma_row(picture.layout(), picture.data(), &mut self.bytes);
-            return;
-        }
-        for channel in 0..channels {
-            let source = if self.channels == Channels::Bgr { channels - 1 - channel } else { channel };
-            let (first, step) = match picture.layout() {
-                Layout::Grey => (0, 1),
-                Layout::Rgb => (source, 3),
-            };
-            let from = picture.data()[first..].iter().step_by(step);
-            if planar {
-                self.bytes[channel * plane..][..plane].iter_mut().zip(from).for_each(|(to, byte)| *to = *byte);
-            } else {
-                self.bytes[channel..].iter_mut().step_by(channels).zip(from).for_each(|(to, byte)| *to = *byte);
-            }
-        }
-    }
-}
-
-const NO_SIZE: &str = "this task needs input.width and input.height";
-
-/// The input's shape: one picture.
-fn shape(input: &InputSection) -> Result<Vec<usize>, String> {
-    let (Some(width), Some(height)) = (input.width, input.height) else { return Err(NO_SIZE.into()) };
-    let channels = input.channels.count();
-    Ok(match input.preparation.as_ref().map_or(AxisOrder::Nchw, |section| section.order) {
-        AxisOrder::Nchw => vec![1, channels, height, width],
-        AxisOrder::Nhwc => vec![1, height, width, channels],
-    })
-}
-
-/// By channel: `(byte - mean) / std`, rounded once.
-fn table(preparation: &PreparationSection) -> Vec<f32> {
-    let channels = preparation.mean.iter().zip(&preparation.std);
-    channels.flat_map(|(mean, std)| (0..LEVELS).map(move |byte| ((byte as f64 - mean) / std) as f32)).collect()
-}
-
-fn fit((width, height, layout): FrameShape, size: (usize, usize)) -> Result<Resizer, PictureError> {
-    Resizer::fit(layout, (width, height), size)
 }

@@ -1,8 +1,8 @@
 //! The command line of `lineside bundle new`.
 
-use crate::bundle::{AxisOrder, Channels, ClassValues, Fit, Task, is_installable_name};
+use crate::bundle::{ClassValues, Task, is_installable_name};
 use crate::commands::WrongArguments;
-use crate::task::own_model::make::{Like, StatedPreparation};
+use crate::commands::preparation::{InputArguments, finite, share_over_0};
 use std::path::PathBuf;
 
 /// The arguments of `lineside bundle new`.
@@ -51,38 +51,11 @@ pub struct NewArguments {
     pub json: bool,
     #[command(flatten)]
     pub input: InputArguments,
+    /// With --fit crop: the share that is kept, such as 0.875
+    #[arg(long, value_name = "SHARE", value_parser = share_over_0, help_heading = "How a picture becomes the input")]
+    pub keep: Option<f64>,
     #[command(flatten)]
     pub meaning: MeaningArguments,
-}
-
-/// How a frame becomes the input.
-#[derive(clap::Args)]
-#[command(next_help_heading = "How a frame becomes the input")]
-pub struct InputArguments {
-    /// As where the network was trained; what is stated beside it goes first
-    #[arg(long, value_enum, value_name = "ORIGIN")]
-    pub like: Option<Like>,
-    /// What is subtracted from a byte: one number, or one for each channel
-    #[arg(long, value_name = "M[,M,M]", value_delimiter = ',', allow_negative_numbers = true, value_parser = finite)]
-    pub mean: Vec<f64>,
-    /// What is divided by after that: one number, or one for each channel
-    #[arg(long, value_name = "S[,S,S]", value_delimiter = ',', value_parser = positive)]
-    pub std: Vec<f64>,
-    /// The order of the channels
-    #[arg(long, value_enum)]
-    pub channels: Option<ChannelOrder>,
-    /// The whole frame, whatever its aspect ratio, or what lies in the middle with the input's
-    #[arg(long, value_enum)]
-    pub fit: Option<FitBy>,
-    /// With --fit crop: the share that is kept, such as 0.875
-    #[arg(long, value_name = "SHARE", value_parser = share_over_0)]
-    pub keep: Option<f64>,
-    /// Width and height, where the network leaves them open
-    #[arg(long, value_name = "WxH", value_parser = size)]
-    pub size: Option<(usize, usize)>,
-    /// The order of the axes [default: as the shape tells]
-    #[arg(long, value_enum)]
-    pub order: Option<AxesBy>,
 }
 
 /// What the outputs mean.
@@ -144,25 +117,6 @@ pub enum NewTask {
 }
 
 #[derive(clap::ValueEnum, Debug, Clone, Copy)]
-pub enum ChannelOrder {
-    Rgb,
-    Bgr,
-    Luma,
-}
-
-#[derive(clap::ValueEnum, Debug, Clone, Copy)]
-pub enum FitBy {
-    Stretch,
-    Crop,
-}
-
-#[derive(clap::ValueEnum, Debug, Clone, Copy)]
-pub enum AxesBy {
-    Nchw,
-    Nhwc,
-}
-
-#[derive(clap::ValueEnum, Debug, Clone, Copy)]
 pub enum ValuesBy {
     Logits,
     Probabilities,
@@ -219,34 +173,6 @@ impl NewArguments {
             }
         }
     }
-
-    /// What is stated of the preparation.
-    pub fn preparation(&self) -> StatedPreparation {
-        let InputArguments { like, mean, std, channels, fit, keep, .. } = &self.input;
-        StatedPreparation {
-            like: *like,
-            mean: mean.clone(),
-            std: std.clone(),
-            channels: channels.map(|channels| match channels {
-                ChannelOrder::Rgb => Channels::Rgb,
-                ChannelOrder::Bgr => Channels::Bgr,
-                ChannelOrder::Luma => Channels::Luma,
-            }),
-            fit: fit.map(|fit| match fit {
-                FitBy::Stretch => Fit::Stretch,
-                FitBy::Crop => Fit::Crop,
-            }),
-            keep: *keep,
-        }
-    }
-
-    /// The stated order of the axes.
-    pub fn order(&self) -> Option<AxisOrder> {
-        self.input.order.map(|order| match order {
-            AxesBy::Nchw => AxisOrder::Nchw,
-            AxesBy::Nhwc => AxisOrder::Nhwc,
-        })
-    }
 }
 
 impl NewTask {
@@ -288,25 +214,7 @@ fn bundle_name(text: &str) -> Result<String, String> {
     is_installable_name(text).then(|| text.into()).ok_or_else(problem)
 }
 
-fn finite(text: &str) -> Result<f64, String> {
-    text.trim().parse::<f64>().ok().filter(|value| value.is_finite()).ok_or_else(|| "expected a number".into())
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    finite(text).ok().filter(|value| *value > 0.0 && value.is_normal()).ok_or_else(|| "expected a number over 0".into())
-}
-
 fn share(text: &str) -> Result<f64, String> {
     let value = finite(text).ok().filter(|value| (0.0..=1.0).contains(value));
     value.ok_or_else(|| "expected a number in 0..1".into())
-}
-
-fn share_over_0(text: &str) -> Result<f64, String> {
-    positive(text).ok().filter(|value| *value <= 1.0).ok_or_else(|| "expected a number over 0, up to 1".into())
-}
-
-fn size(text: &str) -> Result<(usize, usize), String> {
-    let sides = text.split_once(['x', 'X']).and_then(|(w, h)| Some((w.trim().parse().ok()?, h.trim().parse().ok()?)));
-    let sides = sides.filter(|&(width, height)| (1..=4096).contains(&width) && (1..=4096).contains(&height));
-    sides.ok_or_else(|| "expected WIDTHxHEIGHT, as 224x224, 4096 at most".into())
 }

@@ -1,10 +1,11 @@
 //! `--task embed`: the vectors of known parts, and how far pictures of one part are from each other.
 
 use super::made::{Made, Section};
-use super::pictures::{pictures_of, run_each};
+use super::pictures::run_each;
 use super::subject::{Subject, blamed};
 use crate::bundle::EmbedSection;
 use crate::commands::WrongArguments;
+use crate::commands::prepared_pictures::pictures_of;
 use crate::escape::one_line;
 use crate::task::anomaly::{ImageStatsMeter, Matrix};
 use crate::task::own_model::Matcher;

@@ -17,17 +17,18 @@ mod super_resolution;
 
 pub use arguments::NewArguments;
 
-use crate::bundle::InputSection;
 use crate::commands::comparison_text::default_threads;
+use crate::commands::preparation::PreparedInput;
+use crate::commands::prepared_pictures::{PreparedPictures, pictures_of};
 use crate::files;
-use crate::task::own_model::make::{ChosenPreparation, MakeError, OwnScaling, PictureInput, listed, reference_outputs};
+use crate::task::own_model::make::{ChosenPreparation, MakeError, OwnScaling, listed, reference_outputs};
 use crate::task::own_model::{Network, OwnModel};
 use anyhow::Context;
 use arguments::NewTask;
 use cost::{NetworkCost, run_times};
 use lineside_engine::{Model, Outline, Tensor, Workspace};
 use lineside_quantize::Samples;
-use pictures::{PreparedPictures, pattern, pictures_of};
+use pictures::pattern;
 use quantizing::quantized;
 use ready::{GoldenVector, Ready};
 use std::path::PathBuf;
@@ -58,17 +59,8 @@ pub fn run(arguments: &NewArguments) -> anyhow::Result<ExitCode> {
     let original = files::read(&arguments.model, files::MAX_ARRAY).with_context(|| model_name.clone())?;
     let model = Model::parse(&original).with_context(|| model_name.clone())?;
     let outline = model.outline();
-    let stated = model.inputs().with_context(|| model_name.clone())?;
-    let taken = PictureInput::of(&stated, arguments.order()).map_err(blame)?;
-    let size = taken.sized(arguments.input.size).map_err(blame)?;
-    let own = OwnScaling::of(&outline, &taken.name);
-    let chosen = ChosenPreparation::new(&taken, own.as_ref(), &arguments.preparation()).map_err(blame)?;
-    let input = InputSection {
-        width: Some(size.0),
-        height: Some(size.1),
-        channels: chosen.channels,
-        preparation: Some(chosen.section.clone()),
-    };
+    let PreparedInput { taken, size, chosen, section: input } =
+        arguments.input.choose(&model, arguments.keep).map_err(blame)?;
     let threads = arguments.threads.map_or_else(default_threads, |threads| threads as usize);
     let workspace = Workspace::new(threads)?;
     let plan = |model: &Model| {
@@ -148,7 +140,7 @@ fn golden_vectors(subject: &mut Subject, model: &Model) -> anyhow::Result<Vec<Go
         files = pictures_of(folder, arguments.frames)?;
     }
     let mut inputs = Vec::new();
-    let mut samples = PreparedPictures::new(files, &mut subject.network);
+    let mut samples = PreparedPictures::new(files, subject.network.frame_input());
     // The first one and one of the middle; what cannot be read was named before.
     let count = samples.len();
     for index in (0..count).step_by(count.div_ceil(GOLDEN).max(1)) {
@@ -156,7 +148,7 @@ fn golden_vectors(subject: &mut Subject, model: &Model) -> anyhow::Result<Vec<Go
     }
     if inputs.is_empty() {
         subject.network.prepare(&pattern())?;
-        inputs.push(subject.network.input()?);
+        inputs.push(subject.network.frame_input().tensor()?);
     }
     let outputs = |input: Tensor| Ok((input.clone(), reference_outputs(model, &input)?));
     inputs.into_iter().map(outputs).collect()

@@ -1,29 +1,13 @@
-//! Pictures as the line prepares them for the network.
+//! The network run on pictures, prepared as the line prepares them.
 
-use crate::commands::evenly;
 use crate::commands::picture_reader::PictureReader;
 use crate::commands::progress::ProgressReporter;
 use crate::escape::one_line;
-use crate::source::picture_files;
 use crate::task::TaskError;
 use crate::task::own_model::Network;
 use anyhow::Context;
-use lineside_engine::Tensor;
 use lineside_picture::{Layout, Picture};
-use lineside_quantize::{QuantizeError, Samples};
 use std::path::{Path, PathBuf};
-
-/// Pictures that are listed at most.
-const MOST: u64 = 10_000;
-
-/// The pictures of a folder, at most so many of them, spread evenly over all.
-///
-/// # Errors
-/// Where the folder cannot be read, or holds no picture.
-pub fn pictures_of(folder: &Path, most: u64) -> anyhow::Result<Vec<PathBuf>> {
-    let files = picture_files(folder).map_err(anyhow::Error::msg)?;
-    Ok(evenly(files, usize::try_from(most).unwrap_or(usize::MAX), MOST))
-}
 
 /// Prepares each picture, runs the network on it, and calls `found` with its file. Pictures that cannot be read are counted, and the
 /// first is named.
@@ -69,49 +53,4 @@ pub fn pattern() -> Picture {
         pixel.copy_from_slice(&[(x * 255 / 319) as u8, (y * 255 / 239) as u8, ((x * 7 + y * 13) % 256) as u8]);
     }
     picture
-}
-
-/// Prepared pictures as samples for quantization.
-pub struct PreparedPictures<'a> {
-    files: Vec<PathBuf>,
-    reader: PictureReader,
-    network: &'a mut Network,
-    picture: Picture,
-}
-
-impl<'a> PreparedPictures<'a> {
-    /// Prepared as the network's line prepares them.
-    pub fn new(files: Vec<PathBuf>, network: &'a mut Network) -> PreparedPictures<'a> {
-        PreparedPictures { files, reader: PictureReader::new(None), network, picture: Picture::default() }
-    }
-
-    /// The same with some of the files alone.
-    pub fn only(self, wanted: impl Fn(usize) -> bool) -> PreparedPictures<'a> {
-        let files = self.files.into_iter().enumerate().filter(|(at, _)| wanted(*at)).map(|(_, file)| file).collect();
-        PreparedPictures { files, ..self }
-    }
-
-    fn input(&mut self, index: usize) -> anyhow::Result<Tensor> {
-        let file = self.files.get(index).context("there is no such picture")?;
-        self.reader.read(file, &mut self.picture)?;
-        self.network.prepare(&self.picture).with_context(|| file.display().to_string())?;
-        Ok(self.network.input()?)
-    }
-}
-
-impl Samples for PreparedPictures<'_> {
-    fn len(&self) -> usize {
-        self.files.len()
-    }
-
-    fn get(&mut self, index: usize) -> Result<Vec<Tensor>, QuantizeError> {
-        match self.input(index) {
-            Ok(input) => Ok(vec![input]),
-            Err(error) => Err(QuantizeError::Data(format!("{error:#}"))),
-        }
-    }
-
-    fn name(&self, index: usize) -> String {
-        self.files.get(index).map_or_else(|| format!("picture {index}"), |file| file.display().to_string())
-    }
 }

@@ -1,7 +1,7 @@
 //! A float network becomes INT8 on the way, and what that cost is kept.
 
-use super::pictures::{PreparedPictures, pictures_of};
 use crate::commands::comparison_text::{print_costs, print_outputs, print_verdict, warn_of_unread};
+use crate::commands::prepared_pictures::{PreparedPictures, pictures_of};
 use crate::commands::progress::ProgressReporter;
 use crate::escape::one_line;
 use crate::task::own_model::Network;
@@ -49,7 +49,7 @@ pub fn quantized(
     options.fix_shapes = true;
     options.input_ranges = name.into_iter().zip(range).collect::<HashMap<_, _>>();
     let progress = ProgressReporter::new("quantizing", 1000);
-    let mut samples = PreparedPictures::new(files, network);
+    let mut samples = PreparedPictures::new(files, network.frame_input());
     let mut stage_before = None;
     let mut stages = 0_u64;
     let made = quantize(bytes, &mut samples, &options, &mut |stage, done, total| {

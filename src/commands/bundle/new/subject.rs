@@ -1,8 +1,8 @@
 //! The network that a bundle is made of, and the pictures that there are.
 
 use super::arguments::NewArguments;
-use super::pictures::pictures_of;
 use crate::commands::WrongArguments;
+use crate::commands::prepared_pictures::pictures_of;
 use crate::task::own_model::Network;
 use crate::task::own_model::make::MakeError;
 use lineside_engine::{Outline, TensorInfo};

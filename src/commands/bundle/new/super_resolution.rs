@@ -10,7 +10,7 @@ use crate::bundle::{AxisOrder, InputSection, SuperResolutionSection};
 use crate::commands::WrongArguments;
 use crate::commands::comparison_text::default_threads;
 use crate::files;
-use crate::task::own_model::make::{ChosenPreparation, MakeError, PictureInput, reference_outputs};
+use crate::task::own_model::make::{ChosenPreparation, MakeError, reference_outputs};
 use crate::task::super_resolution::{Enlarger, measured_receptive_field, measured_scale};
 use anyhow::Context;
 use lineside_engine::{ElementKind, Model, Session, Tensor};
@@ -30,7 +30,7 @@ pub fn run(arguments: &NewArguments) -> anyhow::Result<ExitCode> {
     let model_name = || arguments.model.display().to_string();
     let bytes = files::read(&arguments.model, files::MAX_ARRAY).with_context(model_name)?;
     let model = Model::parse(&bytes).with_context(model_name)?;
-    let taken = PictureInput::of(&model.inputs().with_context(model_name)?, arguments.order()).map_err(blame)?;
+    let taken = arguments.input.taken_by(&model).map_err(blame)?;
     if taken.channels != 1 || taken.order != AxisOrder::Nchw {
         return Err(unfit(format!(
             "its input \"{}\" is no plane of luma, [1, 1, rows, columns]: colour is enlarged by the line, the network sees luma only",
@@ -42,8 +42,8 @@ pub fn run(arguments: &NewArguments) -> anyhow::Result<ExitCode> {
             "it takes {width}x{height} and nothing else: export it with open rows and columns, so that it can be run in tiles"
         )));
     }
-    let stated = arguments.preparation();
-    if stated.fit.is_some() || stated.keep.is_some() || arguments.input.size.is_some() {
+    let stated = arguments.input.stated(arguments.keep).map_err(blame)?;
+    if stated.fit.is_some() || stated.keep.is_some() || arguments.input.states_size() {
         return Err(WrongArguments("--fit, --keep and --size: whole pictures are enlarged".into()).into());
     }
     let chosen = ChosenPreparation::new(&taken, None, &stated).map_err(blame)?;

@@ -22,6 +22,8 @@ pub struct StatedPreparation {
     pub fit: Option<Fit>,
     /// The share of it.
     pub keep: Option<f64>,
+    /// Who states mean and std, in words, where that is not the command line.
+    pub why: Option<String>,
 }
 
 /// How frames are prepared, and why so.
@@ -125,7 +127,10 @@ fn scale(
     preset: Option<&Preset>,
 ) -> Result<(Vec<f64>, Vec<f64>, String), MakeError> {
     match (stated.mean.is_empty(), stated.std.is_empty()) {
-        (false, false) => return Ok((stated.mean.clone(), stated.std.clone(), "as --mean and --std state".into())),
+        (false, false) => {
+            let why = stated.why.clone().unwrap_or_else(|| "as --mean and --std state".into());
+            return Ok((stated.mean.clone(), stated.std.clone(), why));
+        }
         (true, true) => {}
         _ => return Err(unstated("--mean and --std belong together: state both")),
     }
