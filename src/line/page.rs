@@ -2,6 +2,7 @@
 
 use crate::config::{Config, ConfigError};
 use crate::memory::Bill;
+use crate::pipeline::Commands;
 use crate::source::FrameSource;
 use crate::status_page::{
     LiveFeed, PageSettings, PictureJudge, RunFacts, StatusServer, check_bindable, describe_bind_error, max_bytes,
@@ -22,6 +23,7 @@ pub(super) fn plan(
     config: &Config,
     source: &dyn FrameSource,
     judge: Option<PictureJudge>,
+    commands: &Arc<Commands>,
     bill: &mut Bill,
 ) -> Result<Option<PagePlan>, ConfigError> {
     let Some(page) = &config.status_page else { return Ok(None) };
@@ -30,7 +32,7 @@ pub(super) fn plan(
     let (listen, max_fps) = (*page.listen.get_ref(), *page.max_fps.get_ref());
     let control = page.control.get_ref().then(|| config.output.keep_free.get_ref().as_u64());
     let (token, teach_token) = (config.page_token()?, config.teach_token()?);
-    let settings = PageSettings { listen, token, teach_token, control, max_fps, judge };
+    let settings = PageSettings { listen, token, teach_token, commands: Arc::clone(commands), control, max_fps, judge };
     Ok(Some(PagePlan { settings, live }))
 }
 
@@ -51,7 +53,7 @@ pub fn check_page(config: &Config) -> Result<String, ConfigError> {
         Err(error) => return Err(config.error_at(&page.listen, format!("{listen}: {}", describe_bind_error(&error)))),
     };
     let judge = if page.judge { ", judges what is posted to /judge" } else { "" };
-    let control = if *page.control.get_ref() { ", frames may be marked" } else { "" };
+    let control = if *page.control.get_ref() { ", frames may be marked and products chosen" } else { "" };
     Ok(format!("http://{listen}/{token}{judge}{control}{taken}"))
 }
 

@@ -138,7 +138,7 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
         parts::add_to_bill(&mut bill);
     }
     bill::add_stacks(&mut bill);
-    let page = page::plan(config, source.as_ref(), models.on_request.take(), &mut bill)?;
+    let page = page::plan(config, source.as_ref(), models.on_request.take(), &commands, &mut bill)?;
     let others =
         product_loading::load_others(config, source.as_ref(), other_products, &workspace, &commands, &mut bill)?;
     models.bundles.extend(others.bundles);

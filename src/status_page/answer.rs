@@ -1,7 +1,8 @@
 //! The answer to each request: from memory at once, or by a thread.
 
 use super::access::{COOKIE_NAME, PageRole};
-use super::control::MarkRequest;
+use super::command::CommandRequest;
+use super::control::{MarkRequest, check_right};
 use super::history::EventQuery;
 use super::judge::JudgeRequest;
 use super::login::login_page;
@@ -29,7 +30,7 @@ pub enum Route {
 /// What a thread answers; `body`: not to `HEAD`.
 pub enum Endpoint {
     /// `/status.json`: reads the newest records.
-    Status { body: bool },
+    Status { role: PageRole, body: bool },
     /// `/live.mjpeg`.
     Live,
     /// `/frame.jpg`.
@@ -46,6 +47,8 @@ pub enum Endpoint {
     MarkCounts { role: PageRole, body: bool },
     /// `POST /marks`.
     Marks(MarkRequest),
+    /// `POST /product`, `POST /acknowledge`.
+    Command(CommandRequest),
 }
 
 /// What a request gets, of whose body `begun` has arrived, from a client at an address. Does not wait and reads no file.
@@ -56,7 +59,12 @@ pub fn route(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option
         "GET" if allowed.contains("GET") => true,
         "HEAD" if allowed.contains("GET") => false,
         _ if allowed.is_empty() => {
-            return Route::Answer(refuse(404, "pictures are judged with status_page.judge = true only"));
+            let (what, key) = if request.path == "/judge" {
+                ("pictures are judged", "judge")
+            } else {
+                ("commands are taken", "control")
+            };
+            return Route::Answer(refuse(404, &format!("{what} with status_page.{key} = true only")));
         }
         _ => {
             let (text, allow) = (format!("only {allowed} is served here\n"), format!("Allow: {allowed}\r\n"));
@@ -91,7 +99,7 @@ pub fn route(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option
             let text = metrics(page, &page.status.now());
             whole(200, "text/plain; version=0.0.4; charset=utf-8", "", text.as_bytes())
         }
-        "/status.json" => Route::Serve(Endpoint::Status { body }),
+        "/status.json" => Route::Serve(Endpoint::Status { role, body }),
         "/live.mjpeg" if body => Route::Serve(Endpoint::Live),
         "/live.mjpeg" => whole(200, "multipart/x-mixed-replace; boundary=frame", "", b""),
         "/frame.jpg" => Route::Serve(Endpoint::Frame { body }),
@@ -115,6 +123,8 @@ fn methods(page: &PageState, path: &str) -> &'static str {
         "/judge" if page.judging.is_some() => "POST",
         "/judge" => "",
         "/marks" if page.control.is_some() => "GET, HEAD, POST",
+        "/product" | "/acknowledge" if page.control.is_some() => "POST",
+        "/product" | "/acknowledge" => "",
         _ => "GET, HEAD",
     }
 }
@@ -125,34 +135,28 @@ fn post(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option<IpAd
         return Route::Answer(answer(401, TEXT, CHALLENGE, TOKEN_NEEDED, true));
     };
     let refused = |(status, problem): (u16, String)| Route::Answer(refuse(status, &problem));
-    match (&page.judging, &page.control) {
-        (Some(queue), _) if request.path == "/judge" => match JudgeRequest::accept(queue, request, begun) {
+    if let ("/judge", Some(queue)) = (request.path.as_str(), &page.judging) {
+        return match JudgeRequest::accept(queue, request, begun) {
             Ok(accepted) => Route::Serve(Endpoint::Judge(accepted)),
             Err(refusal) => {
                 queue.count_refused();
                 refused(refusal)
             }
-        },
-        (_, Some(control)) => {
-            let accepted = match role {
-                PageRole::Teach => MarkRequest::accept(request, role, begun),
-                PageRole::View => {
-                    Err((403, "this token may look and not change: use that of status_page.teach_token".into()))
-                }
-            };
-            match accepted {
-                Ok(accepted) => Route::Serve(Endpoint::Marks(accepted)),
-                Err(refusal) => {
-                    if refusal.0 == 403 {
-                        let from = peer.map_or(String::new(), |peer| peer.to_string());
-                        control.record_refused("marks", &from);
-                    }
-                    refused(refusal)
-                }
-            }
-        }
-        _ => Route::Answer(refuse(404, "there is no such page")),
+        };
     }
+    let Some(control) = &page.control else { return Route::Answer(refuse(404, "there is no such page")) };
+    let accepted = check_right(request, role).and_then(|()| match request.path.as_str() {
+        "/product" => CommandRequest::product(request, begun).map(Endpoint::Command),
+        "/acknowledge" => CommandRequest::acknowledge(request, begun).map(Endpoint::Command),
+        _ => MarkRequest::accept(request, role, begun).map(Endpoint::Marks),
+    });
+    accepted.map(Route::Serve).unwrap_or_else(|refusal| {
+        if refusal.0 == 403 {
+            let from = peer.map_or(String::new(), |peer| peer.to_string());
+            control.record_refused(request.path.trim_start_matches('/'), &from);
+        }
+        refused(refusal)
+    })
 }
 
 /// How to log in.

@@ -1,9 +1,9 @@
-//! `/marks`: what people say of frames. Only whoever has the right to teach may change something; each change, and each try without the
+//! What may be changed from outside, and `/marks`: what people say of frames. Only whoever has the right to teach may change something; each change, and each try without the
 //! right, is a record with who and what.
 
 use super::access::PageRole;
 use super::connection::{ANSWER_TIMEOUT, Connection, HEAD_TIMEOUT};
-use super::posted::PostedBody;
+use super::posted::{PostedBody, require_json};
 use super::request::HttpRequest;
 use super::response::{JSON, TEXT, answer, refuse};
 use crate::escape;
@@ -60,27 +60,33 @@ struct MarkBody {
     kind: Option<String>,
 }
 
+/// Whether a client may change something.
+///
+/// # Errors
+/// The status and the reason to answer with: 403 without the right, 409 where its page is of another version.
+pub fn check_right(request: &HttpRequest, role: PageRole) -> Result<(), (u16, String)> {
+    if role == PageRole::View {
+        return Err((403, "this token may look and not change: use that of status_page.teach_token".into()));
+    }
+    // Before anything is read: an old page must not learn of its age by a strange refusal.
+    if !request.version.is_empty() && request.version != VERSION {
+        return Err((409, "this line was updated: reload the page".into()));
+    }
+    // A page of another site cannot set this header, nor one for a token.
+    if request.version.is_empty() && request.authorization.is_empty() {
+        let problem = format!("without a token in Authorization the header Lineside-Version: {VERSION} is needed");
+        return Err((403, problem));
+    }
+    Ok(())
+}
+
 impl MarkRequest {
-    /// The request of a client, whose body has begun.
+    /// The request of a client who has the right to, whose body has begun.
     ///
     /// # Errors
     /// The status and the reason to answer with.
     pub fn accept(request: &HttpRequest, role: PageRole, begun: &[u8]) -> Result<MarkRequest, (u16, String)> {
-        // Before anything is read: an old page must not learn of its age by a strange refusal.
-        if !request.version.is_empty() && request.version != VERSION {
-            return Err((409, "this line was updated: reload the page".into()));
-        }
-        // A page of another site cannot set this header, nor one for a token.
-        if request.version.is_empty() && request.authorization.is_empty() {
-            return Err((
-                403,
-                format!("without a token in Authorization the header Lineside-Version: {VERSION} is needed"),
-            ));
-        }
-        let kind = request.content_type.split(';').next().unwrap_or_default().trim();
-        if !kind.eq_ignore_ascii_case(JSON) {
-            return Err((415, "the body must be JSON: Content-Type application/json".into()));
-        }
+        require_json(request)?;
         Ok(MarkRequest { body: PostedBody::accept(request, begun, BODY_LIMIT)?, role })
     }
 }

@@ -8,6 +8,7 @@
 //!                  --> serve.rs (12 places with threads, for who may see the page): what waits for a frame, a disk, a client
 //!                      --> history.rs: /events, the records page by page
 //!                      --> control.rs (one at a time): /marks, what people say of frames
+//!                      --> command.rs: /product, /acknowledge, to whom inspection looks before each frame
 //!                      --> posted.rs, judge.rs (2 places): /judge, a picture to the judge's thread, which has sessions of its own
 //! ```
 //!
@@ -16,6 +17,7 @@
 
 mod access;
 mod answer;
+mod command;
 mod connection;
 mod control;
 mod encoder;

@@ -211,6 +211,8 @@ mod tests {
     use super::super::live::LiveFeed;
     use super::super::page::RunFacts;
     use super::*;
+    use crate::pipeline::{ChosenProduct, Commands};
+    use crate::telemetry::Telemetry;
     use socket2::{Domain, Socket, Type};
     use std::net::{SocketAddr, TcpListener};
     use std::sync::Arc;
@@ -234,9 +236,10 @@ mod tests {
                 started: jiff::Timestamp::now(),
                 parts: None,
             };
+            let commands = Commands::new(Vec::new(), ChosenProduct::Without, None, Telemetry::default()).into();
             let (access, live) = (Access::new(Some(TOKEN.into())), Arc::new(LiveFeed::new(None)));
             Door {
-                page: PageState::new(facts, access, live, RecentEvents::new("/nowhere".into()), None, None),
+                page: PageState::new(facts, access, live, RecentEvents::new("/nowhere".into()), commands, None, None),
                 listener: TcpListener::bind("127.0.0.1:0").unwrap(),
                 pending: PendingConnections::default(),
             }
@@ -286,7 +289,7 @@ mod tests {
         let mut door = Door::new();
         let with_token = format!("HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
         let (_client, authorized) = door.visit([127, 0, 0, 1], &format!("GET /status.json {with_token}"));
-        assert!(matches!(authorized.unwrap().endpoint, Endpoint::Status { body: true }));
+        assert!(matches!(authorized.unwrap().endpoint, Endpoint::Status { body: true, .. }));
         assert!(door.pending.connections.is_empty());
         for (path, status) in [("/", "200 OK"), ("/metrics", "200 OK"), ("/nothing", "404 Not Found")] {
             let (client, authorized) = door.visit([127, 0, 0, 1], &format!("GET {path} {with_token}"));

@@ -2,7 +2,7 @@
 
 use super::connection::{BODY_TIMEOUT, Connection};
 use super::request::{BodyLength, HttpRequest};
-use super::response::refuse;
+use super::response::{JSON, refuse};
 use std::io::{self, ErrorKind};
 
 /// A body that is to be read.
@@ -21,9 +21,7 @@ impl PostedBody {
     /// The status and the reason to answer with: 400 without one, 411 where its length is not stated, 413 where it is too long, 403 where
     /// another site's page sent it.
     pub fn accept(request: &HttpRequest, begun: &[u8], most: u64) -> Result<PostedBody, (u16, String)> {
-        if is_of_another_site(request) {
-            return Err((403, "a page of another site asks: only this line's own pages and programs may".into()));
-        }
+        PostedBody::refuse_other_sites(request)?;
         let length = match request.body {
             BodyLength::Bytes(0) => return Err((400, "the body is empty".into())),
             BodyLength::Bytes(length) => length,
@@ -34,6 +32,15 @@ impl PostedBody {
         let length = usize::try_from(length).ok().filter(|_| length <= most);
         let length = length.ok_or_else(|| (413, format!("the body is longer than {most} bytes")))?;
         Ok(PostedBody { length, begun: begun.to_vec(), expects_continue: request.expects_continue })
+    }
+
+    /// Refuses what another site's page sends, with or without a body.
+    ///
+    /// # Errors
+    /// 403 and the reason to answer with.
+    pub fn refuse_other_sites(request: &HttpRequest) -> Result<(), (u16, String)> {
+        let problem = "a page of another site asks: only this line's own pages and programs may";
+        if is_of_another_site(request) { Err((403, problem.into())) } else { Ok(()) }
     }
 
     /// Reads it.
@@ -57,6 +64,16 @@ impl PostedBody {
             (error, answer)
         })
     }
+}
+
+/// Refuses a body of another kind than JSON.
+///
+/// # Errors
+/// 415 and the reason to answer with.
+pub fn require_json(request: &HttpRequest) -> Result<(), (u16, String)> {
+    let kind = request.content_type.split(';').next().unwrap_or_default().trim();
+    let is_json = kind.eq_ignore_ascii_case(JSON);
+    is_json.then_some(()).ok_or_else(|| (415, "the body must be JSON: Content-Type application/json".into()))
 }
 
 /// Whether a browser sends the request for a page of another site. Programs state neither header, and have to know the token; a browser

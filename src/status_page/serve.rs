@@ -1,6 +1,7 @@
 //! Answers that may wait for a frame, a disk or the client: each in a thread of its own.
 
 use super::answer::Endpoint;
+use super::command::serve_command;
 use super::connection::{Connection, FRAME_TIMEOUT};
 use super::control::{serve_counts, serve_marks};
 use super::events::open_picture;
@@ -28,8 +29,8 @@ const PART: &str = "--frame\r\nContent-Type: image/jpeg\r\n\r\n";
 pub fn serve(page: &PageState, endpoint: Endpoint, mut connection: Connection) {
     let client = &mut connection;
     let answered = match endpoint {
-        Endpoint::Status { body } => {
-            let status = status(page, &page.status.now());
+        Endpoint::Status { role, body } => {
+            let status = status(page, &page.status.now(), role);
             client.write_all(&answer(200, JSON, "", escape::json(&status.to_string()).as_bytes(), body))
         }
         Endpoint::Live => match page.claim_viewer_slot() {
@@ -46,6 +47,7 @@ pub fn serve(page: &PageState, endpoint: Endpoint, mut connection: Connection) {
             .write_all(head(200, kind, "", Some(content.len() as u64)).as_bytes())
             .and_then(|()| if body { client.write_all(content.as_bytes()) } else { Ok(()) }),
         Endpoint::MarkCounts { role, body } => serve_counts(page.control.as_ref(), role, client, body),
+        Endpoint::Command(request) => serve_command(&page.commands, request, client),
         Endpoint::Marks(request) => serve_marks(page.control.as_ref(), request, client),
         Endpoint::Judge(request) => serve_judge(page.judging.as_ref(), request, client, &|| page.is_stopping()),
     };

@@ -14,7 +14,7 @@ use super::serve::serve;
 use super::status_cell::Conditions;
 use crate::board::heat::Reading;
 use crate::field::Interval;
-use crate::pipeline::Status;
+use crate::pipeline::{Commands, Status};
 use crate::sink::Marks;
 use crate::telemetry::{Cause, Telemetry};
 use crate::threads::{describe_failure, join_within, not_started};
@@ -56,6 +56,8 @@ pub struct PageSettings {
     pub token: Option<String>,
     /// What clients have to present to change something; `None`: the same.
     pub teach_token: Option<String>,
+    /// What may be asked of the line, where `control` is set.
+    pub commands: Arc<Commands>,
     /// Bytes of the disk that stay free when frames are marked; `None`: nothing may be changed.
     pub control: Option<u64>,
     /// Frames per second of the live view, at most.
@@ -83,12 +85,12 @@ impl StatusServer {
         folder: PathBuf,
         telemetry: Telemetry,
     ) -> io::Result<StatusServer> {
-        let PageSettings { listen, token, teach_token, control, max_fps, judge } = settings;
+        let PageSettings { listen, token, teach_token, commands, control, max_fps, judge } = settings;
         let access = Access::new(token).with_teacher(teach_token);
         let control = control.map(|keep_free| Control::new(Marks::new(folder.clone(), keep_free), telemetry.clone()));
         let (queue, judge) = judge.map(|judge| (JudgeQueue::new(judge.max_pixels), judge)).unzip();
         let (queue, jobs) = queue.unzip();
-        let page = Arc::new(PageState::new(facts, access, live, RecentEvents::new(folder), queue, control));
+        let page = Arc::new(PageState::new(facts, access, live, RecentEvents::new(folder), commands, queue, control));
         let mut server = StatusServer { page: Arc::clone(&page), threads: Vec::new() };
         if let (Some(judge), Some(jobs)) = (judge, jobs) {
             let own = Arc::clone(&page);

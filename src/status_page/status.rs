@@ -1,5 +1,6 @@
 //! `/status.json`: what the page shows.
 
+use super::access::PageRole;
 use super::limits::VIEWERS;
 use super::live::SEVERITIES;
 use super::page::PageState;
@@ -13,9 +14,9 @@ use std::time::Duration;
 /// Focus and brightness are those of an image that is not older.
 const RECENT: Duration = Duration::from_secs(3);
 
-/// Everything that the page shows beside the live view.
-pub fn status(page: &PageState, now: &StatusSnapshot) -> Value {
-    let PageState { facts, live, latest, .. } = page;
+/// Everything that the page shows beside the live view to a client with a role.
+pub fn status(page: &PageState, now: &StatusSnapshot, role: PageRole) -> Value {
+    let PageState { facts, live, latest, commands, .. } = page;
     let (verdicts, recent) = live.last_severities(SEVERITIES);
     let last = recent.last();
     let severities: Vec<f64> = recent.iter().map(|one| rounded(f64::from(one.severity), 1e3)).collect();
@@ -38,6 +39,10 @@ pub fn status(page: &PageState, now: &StatusSnapshot) -> Value {
         },
         "defects": now.status.defects,
         "product_code": now.status.product,
+        "product": commands.active_product().map(|key| &key.name),
+        "products": commands.products().iter().map(|key| json!({ "name": key.name, "code": key.code })).collect::<Vec<_>>(),
+        "latched": commands.latched(),
+        "may_control": page.control.is_some() && role == PageRole::Teach,
         "unrecorded": now.status.unrecorded,
         "shadow": now.status.shadow.map(|shadow| json!({
             "judged": shadow.judged, "differing": shadow.differing, "skipped": shadow.skipped, "failed": shadow.failed,

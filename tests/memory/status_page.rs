@@ -5,7 +5,9 @@ use crate::common::{HANGS, eventually};
 use lineside::bundle::Bundle;
 use lineside::field::Interval;
 use lineside::memory::{heap_use, reset_peak, sealed_allocations};
-use lineside::pipeline::{Inspection, Pipeline, Report, Reporter, RunObserver, Shutdown, Status};
+use lineside::pipeline::{
+    ChosenProduct, Commands, Inspection, Pipeline, Report, Reporter, RunObserver, Shutdown, Status,
+};
 use lineside::sink::VerdictObserver;
 use lineside::source::PatternSource;
 use lineside::status_page::{CONNECTIONS, LiveFeed, PageSettings, RunFacts, StatusServer, VIEWERS, heap_bytes};
@@ -91,8 +93,16 @@ fn serve(live: &Arc<LiveFeed>, folder: &std::path::Path) -> (StatusServer, Socke
         started: jiff::Timestamp::now(),
         parts: None,
     };
-    let settings =
-        PageSettings { listen: address, token: None, teach_token: None, control: None, max_fps: 30.0, judge: None };
+    let commands = Commands::new(Vec::new(), ChosenProduct::Without, None, Telemetry::default()).into();
+    let settings = PageSettings {
+        listen: address,
+        token: None,
+        teach_token: None,
+        commands,
+        control: None,
+        max_fps: 30.0,
+        judge: None,
+    };
     let page =
         StatusServer::start(settings, Arc::clone(live), facts, folder.to_path_buf(), Telemetry::default()).unwrap();
     eventually("a page", || TcpStream::connect(address).ok());

@@ -7,6 +7,7 @@ mod visitor;
 mod api;
 mod browser;
 mod chromium;
+mod commands;
 mod judge;
 mod marks;
 mod pages;

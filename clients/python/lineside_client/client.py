@@ -115,6 +115,18 @@ class Client:
         outcome = json.loads(answer)
         return MarkOutcome(outcome["marked"], tuple(outcome["missing"]))
 
+    def select_product(self, product: Union[str, int]) -> None:
+        """Has another product inspected from the next frame on, by its name or its code. Needs `status_page.control` and its token.
+        Raises LinesideError 404 where the line has no products, and 422 for one that it does not know: every part is NOK then."""
+        body = {"code": product} if isinstance(product, int) else {"product": product}
+        self._patiently("POST", "/product", {}, json.dumps(body).encode(), kind_of_body="application/json")
+
+    def acknowledge(self) -> bool:
+        """Acknowledges the alarm; returns whether it waited for that. Needs `status_page.control` and its token. Raises LinesideError 404
+        where the alarm never waits."""
+        _, answer = self._patiently("POST", "/acknowledge", {}, b"", kind_of_body="application/json")
+        return bool(json.loads(answer)["acknowledged"])
+
     def picture(self, name: str) -> bytes:
         """A picture of a record: a PNG. Raises LinesideError 404 where it was deleted to stay within the budget."""
         return self._patiently("GET", "/events/" + urllib.parse.quote(name))[1]

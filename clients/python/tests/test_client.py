@@ -103,6 +103,21 @@ class ClientTest(unittest.TestCase):
         self.assertEqual({(event.mark, event.mark_kind) for event in marked}, {("defect", "scratch")})
         self.assertEqual(teacher.mark(events, "none").marked, 3)
 
+    def test_what_the_line_does_not_have_is_not_chosen(self) -> None:
+        with self.assertRaises(LinesideError) as refused:
+            self.line.select_product("lid")
+        self.assertEqual(refused.exception.status, 403)
+        teacher = Client(URL, os.environ["LINESIDE_TEACH_TOKEN"])
+        for ask, words in (
+            (lambda: teacher.select_product("lid"), "has no [[product]]"),
+            (lambda: teacher.select_product(7), "has no [[product]]"),
+            (teacher.acknowledge, "alarm.latch is not set"),
+        ):
+            with self.assertRaises(LinesideError) as refused:
+                ask()
+            self.assertEqual(refused.exception.status, 404)
+            self.assertIn(words, refused.exception.text)
+
     def test_the_line_is_seen(self) -> None:
         self.assertTrue(self.line.is_healthy())
         self.assertIn("version", self.line.status())
