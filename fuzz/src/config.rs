@@ -46,16 +46,23 @@ pub const TARGET: Target = Target {
         b"'''\n",
         b"\\u001b",
         b"degrade = [\"rate\"]\n",
+        b"[[camera]]\nname = \"a\"\n",
+        b"[camera.source.pattern]\n",
     ],
 };
 
 /// Parses a configuration; what depends on it without a device is computed.
 pub fn target(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let config = match Config::parse(text, Path::new("lineside.toml")) {
-        Ok(config) => config,
+    let configs = match Config::parse_all(text, Path::new("lineside.toml")) {
+        Ok(configs) => configs,
         Err(error) => return check_line(&error.to_string()),
     };
+    assert!(configs.iter().all(|config| config.cameras() == configs.len()), "each knows how many there are");
+    configs.iter().for_each(use_config);
+}
+
+fn use_config(config: &Config) {
     let fps = config.source.fps();
     assert!(fps.is_none_or(|fps| fps.is_finite() && fps > 0.0), "{fps:?} frames a second");
     let threshold = config.anomaly.wanted_threshold();

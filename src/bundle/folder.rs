@@ -12,6 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// A bundle whose manifest was read and whose files were verified.
+#[derive(Clone)]
 pub struct Bundle {
     folder: PathBuf,
     manifest: Manifest,

@@ -1,7 +1,7 @@
 //! `lineside run`: runs a line. Without a configuration: the demo on the shipped frames.
 
 use crate::escape::one_line;
-use crate::line::{self, Line, RunOutcome};
+use crate::line::{self, CameraOutcome, Line, RunOutcome};
 use crate::pipeline::{Shutdown, Status};
 use crate::service::Reload;
 use crate::sink::part::{PartStatus, RejectCounts};
@@ -23,7 +23,7 @@ pub struct RunArguments {
 pub fn run(arguments: &RunArguments, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::on_signals().context("cannot watch for signals")?;
     let reload = Reload::on_signal().context("cannot watch for signals")?;
-    let outcome = line::run(Line {
+    let outcomes = line::run_all(Line {
         path: arguments.config.as_deref(),
         frames: arguments.frames,
         shutdown,
@@ -33,10 +33,10 @@ pub fn run(arguments: &RunArguments, telemetry: &Telemetry) -> anyhow::Result<Ex
         coloured: std::io::stdout().is_terminal() && super::wants_colours(),
         summary: &summary,
     })?;
-    if let Some(losses) = outcome.losses() {
+    for losses in outcomes.iter().filter_map(|line| line.outcome.as_ref()?.losses()) {
         log::warn!("{losses}");
     }
-    outcome.check()?;
+    outcomes.iter().try_for_each(CameraOutcome::check)?;
     Ok(ExitCode::SUCCESS)
 }
 

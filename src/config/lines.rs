@@ -114,6 +114,16 @@ pub(super) struct OwnLine<'a> {
 }
 
 impl Config {
+    /// The GPIO lines but those that choose products.
+    pub(super) fn gpio_lines(&self) -> Vec<OwnLine<'_>> {
+        let own = |table, line, chip| OwnLine { table, line, chip };
+        let alarm = self.alarm.as_ref().map(|alarm| own("alarm", &alarm.line, &alarm.chip));
+        let heartbeat = self.heartbeat.as_ref().map(|heartbeat| own("heartbeat", &heartbeat.line, &heartbeat.chip));
+        let trigger = self.trigger.as_ref().map(|trigger| own("trigger", &trigger.line, &trigger.chip));
+        let of_parts = self.part.iter().flat_map(|part| part.lines());
+        [alarm, heartbeat, trigger].into_iter().flatten().chain(of_parts).collect()
+    }
+
     /// The first invalid value: out of range, a line without its chip, or a line that is used twice.
     pub(super) fn line_problem(&self) -> Option<Violation> {
         let hold = self.alarm.as_ref().map(|alarm| (&alarm.hold_ms, "alarm.hold_ms", 1.0, 3_600_000.0));
@@ -122,12 +132,7 @@ impl Config {
         if let Some(problem) = times.find_map(|(value, key, low, high)| check_range(value, key, low, high)) {
             return Some(problem);
         }
-        let own = |table, line, chip| OwnLine { table, line, chip };
-        let alarm = self.alarm.as_ref().map(|alarm| own("alarm", &alarm.line, &alarm.chip));
-        let heartbeat = self.heartbeat.as_ref().map(|heartbeat| own("heartbeat", &heartbeat.line, &heartbeat.chip));
-        let trigger = self.trigger.as_ref().map(|trigger| own("trigger", &trigger.line, &trigger.chip));
-        let of_parts = self.part.iter().flat_map(|part| part.lines());
-        let lines: Vec<OwnLine> = [alarm, heartbeat, trigger].into_iter().flatten().chain(of_parts).collect();
+        let lines = self.gpio_lines();
         for (i, OwnLine { table, line, chip }) in lines.iter().enumerate() {
             let at = line.span().start;
             if let (LineName::Number(number), None) = (line.get_ref(), *chip) {

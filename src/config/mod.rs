@@ -3,6 +3,7 @@
 mod array;
 mod bundles;
 mod camera;
+mod cameras;
 mod folder;
 mod heat;
 mod lines;
@@ -24,6 +25,7 @@ mod words;
 use crate::files;
 pub use bundles::BundlesConfig;
 pub use camera::{CameraConfig, CameraFormat, ControlValue};
+pub use cameras::CameraIdentity;
 pub use folder::{FolderConfig, KeepOrMove};
 pub use heat::{HeatConfig, SmallerConfig};
 pub use lines::{AlarmConfig, HeartbeatConfig, Idle, TriggerConfig, TriggerEdge};
@@ -103,16 +105,21 @@ pub struct Config {
     /// How the source's frames are to be looked at; among the keys of the source.
     #[serde(skip)]
     pub view: ViewConfig,
+    /// Which one it is of several cameras in one file ([`Config::load_all`]).
+    #[serde(skip)]
+    pub camera: Option<CameraIdentity>,
     #[serde(skip)]
     origin: Origin,
 }
 
 /// The file of a configuration, so that errors which are found later name its line, too.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Origin {
     path: PathBuf,
     /// Byte offsets of the ends of lines.
     ends: Vec<usize>,
+    /// The name of the camera that is meant, where the file has several.
+    camera: Option<String>,
 }
 
 /// `[budget]`: limits of the process.
@@ -229,7 +236,7 @@ pub struct EngineConfig {
     /// Run models that partly compute in floats: they take longer, and what is left to tract may differ between CPUs.
     pub allow_float: bool,
     /// Threads that share a run of a network, at most 4; the results are the same for any number. Absent: the cores less two, which
-    /// are left to capture and output, at least one.
+    /// are left to capture and output, shared by all cameras of the file, at least one.
     pub threads: Option<Spanned<usize>>,
 }
 
@@ -303,6 +310,11 @@ impl Default for OutputConfig {
     }
 }
 
+/// Cores that this process may use.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 fn pixels<const N: usize>() -> Spanned<usize> {
     Spanned::new(0..0, N)
 }
@@ -325,26 +337,34 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] where it cannot be read or has an invalid value.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let text = files::read_text(path, files::MAX_TEXT)
-            .map_err(|e| ConfigError { place: path.display().to_string(), problem: e.to_string() })?;
-        Config::parse(&text, path)
+        Config::parse(&Config::read(path)?, path)
     }
 
-    /// Parses and validates `text`, the content of the file at `path`.
+    /// Parses and validates `text`, the content of the file at `path`, which has one source.
     ///
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
-        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
-        let origin = Origin { path: path.into(), ends };
-        let explained = |e: toml::de::Error| {
-            let start = e.span().map_or(0, |span| span.start);
-            origin.error_at(start, words::explain(text, start, e.message()))
-        };
-        let mut root = DeTable::parse(text).map_err(explained)?;
+        let origin = Origin::new(text, path);
+        let root = origin.read_table(text)?;
+        if let Some((key, _)) = root.get_ref().get_key_value("camera") {
+            let problem = "[[camera]]: the file has several cameras, and one is wanted here (teach --camera FILE#NAME takes one of them)";
+            return Err(origin.error_at(key.span().start, problem.into()));
+        }
+        Config::of_table(root, text, origin)
+    }
+
+    fn read(path: &Path) -> Result<String, ConfigError> {
+        files::read_text(path, files::MAX_TEXT)
+            .map_err(|e| ConfigError { place: path.display().to_string(), problem: e.to_string() })
+    }
+
+    /// A configuration out of the table of a file, or of what holds for one of its cameras.
+    fn of_table(mut root: Spanned<DeTable>, text: &str, origin: Origin) -> Result<Config, ConfigError> {
         if let Some((start, problem)) = words::several_sources(root.get_ref()) {
             return Err(origin.error_at(start, problem));
         }
+        let explained = |error| origin.explain(text, error);
         let view = ViewConfig::take_from(&mut root).map_err(explained)?;
         let config = Config::deserialize(toml::Deserializer::from(root)).map_err(explained)?;
         let mut config = Config { view, ..config };
@@ -382,6 +402,7 @@ impl Config {
             mqtt: None,
             modbus: None,
             view: ViewConfig::default(),
+            camera: None,
             origin: Origin::default(),
         }
     }
@@ -393,7 +414,18 @@ impl Config {
 
     /// Threads that share a run of any other network here.
     pub fn engine_threads(&self) -> usize {
-        self.engine.threads_on(std::thread::available_parallelism().map_or(1, usize::from))
+        // All cameras of a file inspect at the same time: each has its share of the cores.
+        self.engine.threads_on(2 + cores().saturating_sub(2) / self.cameras())
+    }
+
+    /// How many cameras there are in the file.
+    pub fn cameras(&self) -> usize {
+        self.camera.as_ref().map_or(1, |camera| camera.of)
+    }
+
+    /// How many times longer a network takes while all cameras of the file inspect than while it runs alone: 1 where each has a core.
+    pub fn crowding(&self) -> f64 {
+        (self.cameras() as f64 / cores() as f64).max(1.0)
     }
 
     /// The first invalid value: where it is set, and what is wrong with it.
@@ -473,6 +505,20 @@ fn check_bytes(value: &Spanned<ByteSize>, key: &str, low: ByteSize, high: ByteSi
 }
 
 impl Origin {
+    fn new(text: &str, path: &Path) -> Origin {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
+        Origin { path: path.into(), ends, camera: None }
+    }
+
+    fn read_table<'a>(&self, text: &'a str) -> Result<Spanned<DeTable<'a>>, ConfigError> {
+        DeTable::parse(text).map_err(|error| self.explain(text, error))
+    }
+
+    fn explain(&self, text: &str, error: toml::de::Error) -> ConfigError {
+        let start = error.span().map_or(0, |span| span.start);
+        self.error_at(start, words::explain(text, start, error.message()))
+    }
+
     /// The number of the line with this byte.
     fn line_of(&self, start: usize) -> usize {
         1 + self.ends.partition_point(|end| *end < start)
@@ -482,6 +528,7 @@ impl Origin {
         let line = self.line_of(start);
         // In one line: names in the file may hold line ends.
         let problem = problem.replace(char::is_control, "\u{fffd}");
+        let problem = self.camera.as_ref().map_or_else(|| problem.clone(), |name| format!("camera {name}: {problem}"));
         ConfigError { place: format!("{}:{line}", self.path.display()), problem }
     }
 }

@@ -41,6 +41,9 @@ pub struct MqttConfig {
     pub spill: Spanned<ByteSize>,
     /// TLS; absent: not encrypted.
     pub tls: Option<TlsConfig>,
+    /// The camera whose records these are, where a file has several.
+    #[serde(skip)]
+    pub(super) camera: Option<String>,
 }
 
 /// `[mqtt.tls]`: encryption. The broker's certificate is always verified.
@@ -88,14 +91,17 @@ impl MqttConfig {
         Duration::from_secs(u64::from(*self.keep_alive_s.get_ref()))
     }
 
-    /// The client id on the machine `host`.
+    /// The client id on the machine `host`; of several cameras each has its own, ending in `-CAMERA`.
     pub fn client_id_on(&self, host: &str) -> String {
-        self.client_id.as_ref().map_or_else(|| format!("lineside-{}", plain(host)), |id| id.get_ref().clone())
+        let id = self.client_id.as_ref().map_or_else(|| format!("lineside-{}", plain(host)), |id| id.get_ref().clone());
+        self.camera.as_ref().map_or_else(|| id.clone(), |camera| format!("{id}-{camera}"))
     }
 
-    /// The prefix of all topics on the machine `host`.
+    /// The prefix of all topics on the machine `host`; of several cameras each has its own, ending in `/CAMERA`.
     pub fn topic_on(&self, host: &str) -> String {
-        self.topic.as_ref().map_or_else(|| format!("lineside/{}", plain(host)), |topic| topic.get_ref().clone())
+        let topic = self.topic.as_ref();
+        let topic = topic.map_or_else(|| format!("lineside/{}", plain(host)), |topic| topic.get_ref().clone());
+        self.camera.as_ref().map_or_else(|| topic.clone(), |camera| format!("{topic}/{camera}"))
     }
 
     /// The first invalid value.

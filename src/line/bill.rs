@@ -14,6 +14,8 @@ use lineside_engine::{MemoryUsage, Plan, Workspace};
 
 /// The stack of one of the engine's threads: std's.
 const ENGINE_STACK: u64 = 2 << 20;
+/// The stack of the thread that runs one of several cameras: it loads its models again after a failure.
+pub(super) const CAMERA_STACK: usize = 2 << 20;
 /// Bytes of a decoded pixel.
 const FRAME_BYTES: usize = 3;
 /// Bytes of a camera's pixel: of YUYV, and what drivers set aside for a JPEG.
@@ -37,10 +39,13 @@ pub(super) fn add_workspace(bill: &mut Bill, workspace: &Workspace) {
     }
 }
 
-/// Who judges by a bundle of this name; see also [`add_workspace`].
-pub(super) fn add_judge(bill: &mut Bill, name: &str, judge: &Judge) {
+/// Who judges by a bundle of this name; see also [`add_workspace`]. `is_shared`: its weights are on the bill already, as those of
+/// another camera.
+pub(super) fn add_judge(bill: &mut Bill, name: &str, judge: &Judge, is_shared: bool) {
     let sum = |bytes: fn(MemoryUsage) -> u64| judge.plans().map(|plan| bytes(plan.memory())).sum::<u64>();
-    bill.add(format!("{name} weights"), sum(|memory| memory.weights_bytes));
+    if !is_shared {
+        bill.add(format!("{name} weights"), sum(|memory| memory.weights_bytes));
+    }
     bill.add(format!("{name} statistics"), judge.statistics_bytes() as u64);
     bill.add(format!("{name} inputs, outputs"), sum(|memory| memory.border_bytes));
     if let Some(region) = judge.region() {
@@ -81,18 +86,21 @@ pub(super) fn add_on_request(bill: &mut Bill, tasks: &Tasks, workspace: &Workspa
     bill.add("judging posted pictures", models + workspace.bytes() + judging_bytes(pixels));
 }
 
-/// An enlarger of areas of a size in pixels, out of frames of `pixels`; the bytes of one enlargement and what it was made of.
+/// An enlarger of areas of a size in pixels, out of frames of `pixels`; the bytes of one enlargement and what it was made of. With the
+/// plan, whether its weights are on the bill already.
 pub(super) fn add_enlarger(
     bill: &mut Bill,
     config: &Config,
-    plan: &Plan,
+    (plan, is_shared): (&Plan, bool),
     size: (usize, usize),
     pixels: u64,
     scale: u64,
 ) -> u64 {
     let section = &config.super_resolution;
     let memory = plan.memory();
-    bill.add(format!("{} weights", section.bundle), memory.weights_bytes);
+    if !is_shared {
+        bill.add(format!("{} weights", section.bundle), memory.weights_bytes);
+    }
     bill.add(format!("{} inputs, outputs", section.bundle), memory.border_bytes);
     let area = if section.when == When::Always { pixels } else { (size.0 * size.1) as u64 };
     // Small and large pixels in each report, and twice the planes of luma and chroma inside the enlarger.
@@ -138,9 +146,16 @@ pub(super) fn add_program_source(bill: &mut Bill, mode: StreamMode) {
     bill.add("source's reader", READER_BYTES as u64);
 }
 
-/// The stacks of the pipeline's threads, of the broker's, and of those that print and write the log.
-pub(super) fn add_stacks(bill: &mut Bill) {
-    bill.add("stacks", ((pipeline::THREADS + 1) * pipeline::STACK + 2 * OUTPUT_STACK) as u64);
+/// The stacks of the pipeline's threads, of the broker's, and of those that print and write the log; of one of several cameras
+/// (`is_one_of_several`) the last are on the process's bill, and its supervisor has a thread of its own.
+pub(super) fn add_stacks(bill: &mut Bill, is_one_of_several: bool) {
+    let beside = if is_one_of_several { CAMERA_STACK } else { 2 * OUTPUT_STACK };
+    bill.add("stacks", ((pipeline::THREADS + 1) * pipeline::STACK + beside) as u64);
+}
+
+/// The stacks of the threads that print and write the log for several cameras.
+pub(super) fn add_output_stacks(bill: &mut Bill) {
+    bill.add("stacks", 2 * OUTPUT_STACK as u64);
 }
 
 /// What loading took at its highest and may stay with the allocator; measured since [`crate::memory::reset_peak`].

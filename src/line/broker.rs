@@ -44,7 +44,10 @@ pub(super) fn broker(
         pictures: section.pictures,
         commands: section.commands.then(|| handler(commands)),
         tls: tls.transpose()?,
-        machine: machine.host,
+        machine: match &config.camera {
+            Some(camera) => format!("{} {}", machine.host, camera.name),
+            None => machine.host,
+        },
         board: machine.board,
     };
     bill.add("broker", mqtt::BYTES as u64);

@@ -33,14 +33,23 @@ impl Tone {
     }
 }
 
+/// A line on its way, and where it is counted when it cannot be written.
+struct PrintedLine {
+    text: String,
+    tone: Tone,
+    dropped: Arc<AtomicU64>,
+}
+
 /// Prints from a thread of its own. Nothing that is printed reaches a terminal as a command to it.
 pub(super) struct Console {
-    output: NonBlocking<(String, Tone)>,
+    output: Arc<NonBlocking<PrintedLine>>,
     /// Nobody reads any more, and nobody will.
     reader_gone: Arc<AtomicBool>,
     dropped: Arc<AtomicU64>,
     /// The error number of the last line that could not be written; 0 before.
     error: Arc<AtomicI32>,
+    /// Before each line about a frame: the camera, where a file has several.
+    prefix: String,
 }
 
 impl Console {
@@ -51,8 +60,8 @@ impl Console {
     pub(super) fn start(mut out: Box<dyn Write + Send>, coloured: bool) -> io::Result<Console> {
         let (reader_gone, dropped) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let error = Arc::<AtomicI32>::default();
-        let (gone, unwritten, number) = (Arc::clone(&reader_gone), Arc::clone(&dropped), Arc::clone(&error));
-        let print = move |(line, tone): (String, Tone)| {
+        let (gone, number) = (Arc::clone(&reader_gone), Arc::clone(&error));
+        let print = move |PrintedLine { text: line, tone, dropped: unwritten }: PrintedLine| {
             if gone.load(Relaxed) {
                 return;
             }
@@ -66,13 +75,29 @@ impl Console {
                 }
             }
         };
-        let output = NonBlocking::start(CONSOLE_THREAD, print)?;
-        Ok(Console { output, reader_gone, dropped, error })
+        let output = Arc::new(NonBlocking::start(CONSOLE_THREAD, print)?);
+        Ok(Console { output, reader_gone, dropped, error, prefix: String::new() })
+    }
+
+    /// The same output for one of several cameras, with a count of its own.
+    pub(super) fn of_camera(&self, name: &str) -> Console {
+        let (output, reader_gone, error) =
+            (Arc::clone(&self.output), Arc::clone(&self.reader_gone), Arc::clone(&self.error));
+        Console { output, reader_gone, dropped: Arc::default(), error, prefix: format!("{name}: ") }
+    }
+
+    /// What stands before each line about a frame.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    fn line(&self, text: String, tone: Tone) -> PrintedLine {
+        PrintedLine { text, tone, dropped: Arc::clone(&self.dropped) }
     }
 
     /// Prints a line; drops and counts it where too many wait.
     pub(super) fn print(&self, line: String, tone: Tone) {
-        if self.output.push((line, tone)).is_err() && !self.is_reader_gone() {
+        if self.output.push(self.line(line, tone)).is_err() && !self.is_reader_gone() {
             self.dropped.fetch_add(1, Relaxed);
         }
     }
@@ -80,7 +105,7 @@ impl Console {
     /// Prints a line as soon as there is room for it, or drops it where a stop is asked for before.
     pub(super) fn print_patiently(&self, line: String, tone: Tone, shutdown: &Shutdown) {
         let give_up = || self.is_reader_gone() || shutdown.is_asked();
-        if self.output.push_patiently((line, tone), give_up).is_err() && !self.is_reader_gone() {
+        if self.output.push_patiently(self.line(line, tone), give_up).is_err() && !self.is_reader_gone() {
             self.dropped.fetch_add(1, Relaxed);
         }
     }

@@ -38,7 +38,7 @@ impl EnlargingPlan {
             (Some(ms), _) => Some(Duration::from_secs_f64(ms.get_ref() / 1e3)),
             (None, Some(fps)) => {
                 let frame = Duration::from_secs_f64(1.0 / fps);
-                let verdict = time_of_verdict(tasks, source.frame_size())?;
+                let verdict = time_of_verdict(tasks, source.frame_size())?.mul_f64(config.crowding());
                 Some(frame.saturating_sub(verdict).max(frame / LEAST_SHARE))
             }
             (None, None) => None,
@@ -47,7 +47,9 @@ impl EnlargingPlan {
         let (spot, time) = match section.when {
             When::Always => (None, source.frame_size().map(|(w, h)| enlarger.time_of(w, h)).transpose()?),
             _ => {
-                let (side, time) = enlarger.fit_spot(wanted, limit)?;
+                // It is measured alone, and runs beside the other cameras of the file.
+                let alone = limit.map(|limit| limit.div_f64(config.crowding()));
+                let (side, time) = enlarger.fit_spot(wanted, alone)?;
                 (Some(side), Some(time))
             }
         };

@@ -6,7 +6,7 @@
 //!              +--> bill.rs: the memory that they take, refused where it is over budget
 //! ```
 //!
-//! `run` executes a plan; `check` only makes one, and prints it.
+//! `run` executes a plan; `check` only makes one, and prints it. With several cameras (`cameras/`) all of it is there once for each.
 
 mod bill;
 mod broker;
@@ -14,6 +14,7 @@ mod broker;
 mod broker_commands;
 mod bundles;
 mod camera;
+mod cameras;
 mod clock;
 mod console;
 mod enlarging;
@@ -37,9 +38,11 @@ mod region;
 mod run;
 mod service;
 mod shadow;
+mod shared_models;
 mod shifts;
 mod signals;
 mod source;
+mod start;
 mod supervisor;
 mod tasks;
 #[cfg(test)]
@@ -50,14 +53,16 @@ mod verdict_cost;
 mod verdict_records;
 mod writer;
 
+pub use cameras::{CamerasPlan, plan_cameras};
 pub use enlarging::EnlargingPlan;
 pub use modbus::check_modbus;
 pub use mode::Mode;
 pub use page::check_page;
-pub use plan::{LinePlan, configuration, plan};
-pub use run::{Line, RunOutcome, run};
+pub use plan::{LinePlan, configuration, configurations, plan};
+pub use run::{CameraOutcome, Line, RunOutcome, run};
 pub use signals::triggered;
 pub use source::open_source;
+pub use start::run_all;
 
 /// Rounded to hundredths, as records have it.
 fn hundredths(value: f64) -> f64 {

@@ -7,6 +7,7 @@ use super::mode::Mode;
 use super::on_request;
 use super::products;
 use super::region::{check_product_region, check_region};
+use super::shared_models::SharedModels;
 use super::tasks::{check_condition, describe, require_one_size, wanted};
 use super::trial_picture::trial_picture;
 use super::verdict_cost::VerdictCost;
@@ -62,6 +63,7 @@ pub(super) fn load(
     mode: Mode,
     source: &dyn FrameSource,
     find: &dyn Fn(&str) -> anyhow::Result<Bundle>,
+    shared: Option<&SharedModels>,
     workspace: &Workspace,
     bill: &mut Bill,
 ) -> anyhow::Result<Models> {
@@ -74,7 +76,7 @@ pub(super) fn load(
             None => find(wanted.bundle)?,
         };
         // In the size of the frames, so that what depends on it is made now and not while the line runs.
-        let judge = load_judge(config, &bundle, wanted.threshold, source.frame_size(), workspace, bill)?;
+        let judge = load_judge(config, &bundle, wanted.threshold, source.frame_size(), shared, workspace, bill)?;
         if let Some(size) = source.frame_size() {
             require_taught_size(&bundle, &judge, size, "")?;
         } else if mode == Mode::Check
@@ -122,12 +124,13 @@ pub(super) fn load(
         enlarged,
     };
     if config.super_resolution.when != When::Never {
-        models.add_enlarger(config, source, find, workspace, bill)?;
+        models.add_enlarger(config, source, find, shared, workspace, bill)?;
     }
     if let Some(smaller) = &config.heat.smaller {
         let (bundle, size) = (find(&smaller.bundle)?, smaller.size());
         models.bundles.push(identity(&bundle));
-        let judge = load_judge(config, &bundle, config.anomaly.wanted_threshold(), Some(size), workspace, bill)?;
+        let judge =
+            load_judge(config, &bundle, config.anomaly.wanted_threshold(), Some(size), shared, workspace, bill)?;
         require_taught_size(&bundle, &judge, size, "[heat.smaller]: ")?;
         models.smaller = Some(Smaller { size, tasks: Tasks::one("anomaly", judge) });
     }
@@ -140,6 +143,7 @@ impl Models {
         config: &Config,
         source: &dyn FrameSource,
         find: &dyn Fn(&str) -> anyhow::Result<Bundle>,
+        shared: Option<&SharedModels>,
         workspace: &Workspace,
         bill: &mut Bill,
     ) -> anyhow::Result<()> {
@@ -147,6 +151,9 @@ impl Models {
         let bundle = find(&config.super_resolution.bundle)?;
         self.bundles.push(identity(&bundle));
         let mut enlarger = Enlarger::new(bundle)?.in_workspace(&workspace.on_threads(config.engine_threads()));
+        if let Some(shared) = shared {
+            enlarger = enlarger.sharing(shared.enlargers());
+        }
         let fitted = EnlargingPlan::fit(config, source, &mut self.tasks, &mut enlarger)?;
         let (side, pixels) = (fitted.side(), source.max_pixels());
         let size = match (when, source.frame_size()) {
@@ -158,8 +165,9 @@ impl Models {
         let floats = Floats::of([enlarger.plan_for(size.0, size.1)?]);
         floats.allowed(config, enlarger.bundle())?;
         let scale = enlarger.scale() as u64;
+        let is_shared = enlarger.shares_plan_for(size.0, size.1)?;
         let plan = enlarger.plan_for(size.0, size.1)?;
-        self.enlarged = bill::add_enlarger(bill, config, plan, size, pixels as u64, scale);
+        self.enlarged = bill::add_enlarger(bill, config, (plan, is_shared), size, pixels as u64, scale);
         self.enlarging = Some(fitted);
         self.enlargement = Some(Enlargement { enlarger, when, spot: side, limit: fitted.limit() });
         Ok(())
@@ -172,13 +180,17 @@ pub(super) fn load_judge(
     bundle: &Bundle,
     threshold: Option<f64>,
     size: Option<(usize, usize)>,
+    shared: Option<&SharedModels>,
     workspace: &Workspace,
     bill: &mut Bill,
 ) -> anyhow::Result<Judge> {
     let workspace = workspace.on_threads(config.anomaly_threads());
-    let mut judge = Judge::in_workspace(bundle, threshold, &workspace)?;
+    let (mut judge, is_shared) = match shared {
+        Some(shared) => shared.judge(bundle, threshold, &workspace)?,
+        None => (Judge::in_workspace(bundle, threshold, &workspace)?, false),
+    };
     Floats::of(judge.plans()).allowed(config, bundle)?;
-    bill::add_judge(bill, &bundle.manifest().name, &judge);
+    bill::add_judge(bill, &bundle.manifest().name, &judge, is_shared);
     let size = size.or(judge.frame_size()).unwrap_or(UNKNOWN_SIZE);
     match judge.prepare(&trial_picture(size)) {
         Err(TaskError::OtherSize(problem)) => return Err(bundle.blame("bundle.toml", problem).into()),

@@ -15,6 +15,7 @@ use super::product_lines::ProductLines;
 use super::product_loading;
 use super::products;
 use super::shadow;
+use super::shared_models::SharedModels;
 use super::signals::{open_signals, triggered};
 use super::source::open_source;
 use super::verdict_cost::VerdictCost;
@@ -96,15 +97,53 @@ pub fn configuration(path: Option<&Path>) -> anyhow::Result<Config> {
     }
 }
 
+/// Reads the configuration: one, or one for each of several cameras; without a file, the demo's.
+///
+/// # Errors
+/// As [`configuration`].
+pub fn configurations(path: Option<&Path>) -> anyhow::Result<Vec<Config>> {
+    match path {
+        Some(path) => Ok(Config::load_all(path)?),
+        None => Ok(vec![configuration(None)?]),
+    }
+}
+
 /// Opens the source, loads the bundles, runs each model once, and adds up the bill. Faults are reported to `telemetry`.
 ///
 /// # Errors
 /// Where something cannot be opened or loaded, is over budget, or would run in floats unasked.
 pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Result<LinePlan> {
     reset_peak();
+    let mut bill = Bill::default();
+    bill::add_program(&mut bill);
+    let mut plan = plan_on(config, mode, telemetry, None, bill)?;
+    bill::add_loading(&mut plan.bill);
+    check_budget(config, &plan.bill)?;
+    let budget = config.budget.memory.get_ref().as_u64();
+    plan.pipeline.source.limit_file_bytes(bill::file_bytes(budget - plan.bill.total()));
+    Ok(plan)
+}
+
+/// Compares a bill with the budget.
+pub(super) fn check_budget(config: &Config, bill: &Bill) -> anyhow::Result<()> {
+    bill.check(config.budget.memory.get_ref().as_u64()).map_err(|error| match config.budget.memory.span() {
+        span if span.is_empty() => anyhow::Error::from(error),
+        _ => config.error_at(&config.budget.memory, error).into(),
+    })
+}
+
+/// A plan, whose bill is not yet compared with the budget and lacks what loading left over. With `shared`, it is that of one of several
+/// cameras, and its bill has nothing of what they share.
+pub(super) fn plan_on(
+    config: &Config,
+    mode: Mode,
+    telemetry: &Telemetry,
+    shared: Option<&SharedModels>,
+    mut bill: Bill,
+) -> anyhow::Result<LinePlan> {
     let source = open_source(config, mode, telemetry)?;
     // With results for parts, their thread reads the trigger.
-    let (mut source, mut parts) = match &config.part {
+    let (source, mut parts) = match &config.part {
         Some(_) => parts::open(config, source, telemetry)?,
         None => (triggered(config, source, telemetry)?, None),
     };
@@ -113,13 +152,12 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
     let mut signals = open_signals(config, latch.as_ref(), telemetry)?;
     let commands = products::commands(config, latch, telemetry);
     let pixels = source.max_pixels() as u64;
-    let mut bill = Bill::default();
-    bill::add_program(&mut bill);
-    let find = |name: &str| bundles::open(name, config, mode, telemetry);
+    let open = |name: &str| bundles::open(name, config, mode, telemetry);
+    let find = |name: &str| shared.map_or_else(|| open(name), |shared| shared.bundle(name, &open));
     let workspace = models::workspace(config)?;
     // Before anything is loaded: a test beside what is would need room for both.
     let other_products = product_loading::test_others(config, &find)?;
-    let mut models = models::load(config, mode, source.as_ref(), &find, &workspace, &mut bill)?;
+    let mut models = models::load(config, mode, source.as_ref(), &find, shared, &workspace, &mut bill)?;
     let shadow = shadow::load(config, source.frame_size(), &workspace, telemetry, &mut bill).map(|(shadow, bundle)| {
         models.bundles.push(bundle);
         shadow
@@ -137,19 +175,12 @@ pub fn plan(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Resul
     if parts.is_some() {
         parts::add_to_bill(&mut bill);
     }
-    bill::add_stacks(&mut bill);
+    bill::add_stacks(&mut bill, shared.is_some());
     let page = page::plan(config, source.as_ref(), models.on_request.take(), &commands, &mut bill)?;
     let others =
         product_loading::load_others(config, source.as_ref(), other_products, &workspace, &commands, &mut bill)?;
     models.bundles.extend(others.bundles);
     bill::add_workspace(&mut bill, &workspace);
-    bill::add_loading(&mut bill);
-    let budget = config.budget.memory.get_ref().as_u64();
-    bill.check(budget).map_err(|error| match config.budget.memory.span() {
-        span if span.is_empty() => anyhow::Error::from(error),
-        _ => config.error_at(&config.budget.memory, error).into(),
-    })?;
-    source.limit_file_bytes(bill::file_bytes(budget - bill.total()));
 
     signals.described.extend(parts::describe(config, models.cost.as_ref().map(|cost| cost.ms)));
     let judges = || models.tasks.iter().map(|task| &task.judge);

@@ -68,7 +68,8 @@ pub(super) fn load_others(
             continue;
         }
         let mut item = Bill::default();
-        let judge = load_judge(config, &bundle, product.wanted_threshold(), source.frame_size(), workspace, &mut item);
+        let judge =
+            load_judge(config, &bundle, product.wanted_threshold(), source.frame_size(), None, workspace, &mut item);
         let judge = judge.with_context(|| describe(product))?;
         check_product_region(config, product, &bundle, &judge)?;
         if let Some(size) = source.frame_size() {

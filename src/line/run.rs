@@ -15,7 +15,7 @@ use super::writer::{Printing, Writer};
 use crate::config::Config;
 use crate::modbus::ModbusServer;
 use crate::pipeline::{ChosenProduct, FAILED, NOT_STARTED, RunEnd, Shutdown, Status};
-use crate::service::{Feeder, Reload};
+use crate::service::{Feeder, LineManager, Reload, ServiceManager};
 use crate::sink::mqtt::{self, BrokerClient};
 use crate::sink::part::PartStatus;
 use crate::sink::{ImageStore, RunLog, StorageLimits, previous_run};
@@ -50,6 +50,16 @@ pub struct Line<'a> {
     pub summary: &'a dyn Fn(&RunOutcome) -> String,
 }
 
+/// What became of one of the lines of a file.
+pub struct CameraOutcome {
+    /// The camera's name, where the file has several.
+    pub camera: Option<String>,
+    /// Its last run; `None` where it could never be started.
+    pub outcome: Option<RunOutcome>,
+    /// Why it was down at the end, where it was.
+    pub failure: Option<String>,
+}
+
 /// The result of a run.
 pub struct RunOutcome {
     /// Why it ended, and its final counts.
@@ -75,18 +85,21 @@ const CANNOT_START: &str = "the status page, the Modbus server or the broker's q
 /// # Errors
 /// Where a run cannot be planned or started.
 pub fn run(line: Line) -> anyhow::Result<RunOutcome> {
+    let config = configuration(line.path)?;
+    run_one(line, config)
+}
+
+/// Runs a line with the configuration that it has at first.
+pub(super) fn run_one(line: Line, mut config: Config) -> anyhow::Result<RunOutcome> {
     let Line { path, mut frames, shutdown, reload, telemetry, console, coloured, summary } = line;
     let _log = telemetry.start_log_thread()?;
     let console = Arc::new(Console::start(console, coloured)?);
-    let mut service = LineService::new(reload, path, telemetry.clone(), Arc::clone(&console));
-    let mut config = configuration(path)?;
+    let manager = LineManager::Only(ServiceManager::new());
+    let mut service = LineService::new(manager, reload, path, telemetry.clone(), Arc::clone(&console));
     let mut kept = service.begin_run();
     remember(&mut config, &telemetry);
     let mut ready = plan(&config, Mode::Run, &telemetry)?;
-    let exposed = |path| [config.exposed_token(path), config.exposed_password(path)];
-    for problem in path.map(exposed).into_iter().flatten().flatten() {
-        telemetry.log(telemetry.record(log::Level::Warn, "token_readable").with("problem", problem));
-    }
+    warn_of_secrets(&config, path, &telemetry);
     let mut feeder = None;
     loop {
         ready.pipeline.frames = frames;
@@ -139,11 +152,21 @@ pub fn run(line: Line) -> anyhow::Result<RunOutcome> {
     }
 }
 
+/// Warns of secrets that other users of the board can read.
+pub(super) fn warn_of_secrets(config: &Config, path: Option<&Path>, telemetry: &Telemetry) {
+    let exposed = |path| [config.exposed_token(path), config.exposed_password(path)];
+    for problem in path.map(exposed).into_iter().flatten().flatten() {
+        telemetry.log(telemetry.record(log::Level::Warn, "token_readable").with("problem", problem));
+    }
+}
+
 /// How one run ended, and what comes after it.
-struct Ended {
-    outcome: RunOutcome,
+pub(super) struct Ended {
+    pub(super) outcome: RunOutcome,
     /// The next run, where there is one.
     next: Option<NextRun>,
+    /// Whether the writer hangs in the files of the run: no other one can have them.
+    pub(super) hangs: bool,
     /// The name of the product that was asked for last, `None` for an unknown one; where the line has products.
     product: Option<Option<String>>,
 }
@@ -165,7 +188,7 @@ fn remember(config: &mut Config, telemetry: &Telemetry) {
 
 impl LineService<'_> {
     /// One run with one configuration, from its start record to its stop record. `feeder` feeds the watchdog until its threads run.
-    fn run_once(
+    pub(super) fn run_once(
         &mut self,
         config: &Config,
         ready: LinePlan,
@@ -201,7 +224,7 @@ impl LineService<'_> {
             telemetry.fail(Cause::Records, &format!("{}: {error}", events.path().display()));
         }
         let facts = RunFacts {
-            source,
+            source: telemetry.camera().map_or(source.clone(), |camera| format!("{camera}: {source}")),
             bundles,
             budget_bytes: config.budget.memory.get_ref().as_u64(),
             bill_bytes: bill.total(),
@@ -289,11 +312,12 @@ impl LineService<'_> {
             broker.stop();
         }
         telemetry.log(stop);
+        let hangs = writer.is_none();
         let unwritten = writer.map_or(0, |writer| writer.unwritten);
         self.is_latched = commands.latched() == Some(true);
         let wanted = commands.wanted();
         let product = (wanted != ChosenProduct::Without).then(|| commands.key(wanted).map(|key| key.name.clone()));
-        Ok(Ended { outcome: RunOutcome { ending, unwritten, output, parts: end.parts }, next, product })
+        Ok(Ended { outcome: RunOutcome { ending, unwritten, output, parts: end.parts }, next, hangs, product })
     }
 
     /// Reports how long it took to load a product that was asked for.
@@ -337,6 +361,24 @@ fn lock(output: &Path) -> anyhow::Result<Option<File>> {
             )
         }
         Err(TryLockError::Error(_)) => Ok(None),
+    }
+}
+
+impl CameraOutcome {
+    /// Whether its last run did its work.
+    ///
+    /// # Errors
+    /// As [`RunOutcome::check`], and where it was down at the end.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let result = match (&self.failure, &self.outcome) {
+            (Some(failure), _) => Err(anyhow::Error::msg(failure.clone())),
+            (None, Some(outcome)) => outcome.check(),
+            (None, None) => Ok(()),
+        };
+        result.map_err(|error| match &self.camera {
+            Some(camera) => error.context(format!("camera {camera}")),
+            None => error,
+        })
     }
 }
 

@@ -1,11 +1,14 @@
 //! What outlasts a run: the service manager, requests to reload, the telemetry.
 
 use super::console::Console;
+use super::plan::configurations;
 use crate::board::{Machine, machine};
 use crate::bundle::{Home, sha256};
-use crate::service::{Reload, ServiceManager};
+use crate::config::Config;
+use crate::service::{LineManager, Reload};
 use crate::sink::mqtt::BrokerClient;
 use crate::telemetry::{Record, Telemetry};
+use anyhow::Context;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -14,7 +17,7 @@ use std::time::Instant;
 /// A line between its start and its end, over all runs.
 pub(super) struct LineService<'a> {
     pub(super) machine: Machine,
-    pub(super) manager: ServiceManager,
+    pub(super) manager: LineManager,
     pub(super) reload: Reload,
     /// The configuration's file; the demo has none.
     pub(super) path: Option<&'a Path>,
@@ -34,12 +37,13 @@ pub(super) struct LineService<'a> {
 
 impl<'a> LineService<'a> {
     pub(super) fn new(
+        manager: LineManager,
         reload: Reload,
         path: Option<&'a Path>,
         telemetry: Telemetry,
         console: Arc<Console>,
     ) -> LineService<'a> {
-        let (machine, manager) = (machine(), ServiceManager::new());
+        let machine = machine();
         let (broker, failed_trial, loading_product) = (None, None, None);
         LineService {
             machine,
@@ -54,6 +58,23 @@ impl<'a> LineService<'a> {
             is_latched: false,
             next_part: 1,
         }
+    }
+
+    /// Reads the configuration of this line again: of several cameras that of this one.
+    ///
+    /// # Errors
+    /// Where it cannot be read or is invalid, or the camera is not in it any more.
+    pub(super) fn configuration(&self) -> anyhow::Result<Config> {
+        let Some(name) = self.telemetry.camera() else {
+            let config = configurations(self.path)?.into_iter().next();
+            let is_alone = |config: &Config| config.camera.is_none();
+            return config
+                .filter(is_alone)
+                .context("the file has [[camera]] now: restart the line, which has one camera");
+        };
+        let is_this = |config: &Config| config.camera.as_ref().is_some_and(|camera| camera.name == name);
+        let found = configurations(self.path)?.into_iter().find(is_this);
+        found.with_context(|| format!("there is no camera \"{name}\" in the configuration any more"))
     }
 
     /// From now on records and faults belong to a new run; its records wait in the queue until its file is open.

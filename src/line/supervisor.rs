@@ -5,7 +5,6 @@ use super::console::CONSOLE_THREAD;
 use super::heat::HeatWatcher;
 use super::modbus::PlcWatch;
 use super::part_watch::PartWatch;
-use super::plan::configuration;
 use super::products::ProductWatch;
 use super::records;
 use super::service::LineService;
@@ -217,7 +216,7 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         let Some(why) = trial.verdict(judged, status.defects, self.begun.elapsed()) else { return };
         let Some(trial) = self.trial.take().filter(|trial| !trial.is_over()) else { return };
         let home = trial.home;
-        match configuration(self.service.path) {
+        match self.service.configuration() {
             Ok(next) => {
                 self.service.failed_trial = Some((home, why));
                 self.next = Some(NextRun::Configuration(Box::new(next)));
@@ -244,7 +243,8 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         }
         let (path, manager) = (self.service.path, &self.service.manager);
         manager.reloading();
-        let next = configuration(path).and_then(|next| next.check_secrets().map(|()| next).map_err(Into::into));
+        let next =
+            self.service.configuration().and_then(|next| next.check_secrets().map(|()| next).map_err(Into::into));
         match next {
             Ok(next) => {
                 let name = path.map_or("", |path| path.to_str().unwrap_or(""));
@@ -324,6 +324,7 @@ impl RunObserver for Supervisor<'_, '_> {
         });
         self.products.poll(Instant::now(), &self.telemetry);
         let is_stuck = self.writer_is_stuck(status);
+        self.service.manager.set_stuck(is_stuck);
         if !is_stuck {
             self.check_trial(status, shutdown);
             self.check_product(shutdown);

@@ -214,7 +214,7 @@ impl Writer {
 
     fn print(&self, line: &str, tone: Tone) {
         let Printing { console, patient } = &self.printing;
-        let line = one_line(line.trim_end()).into_owned();
+        let line = format!("{}{}", console.prefix(), one_line(line.trim_end()));
         match patient {
             Some(shutdown) => console.print_patiently(line, tone, shutdown),
             None => console.print(line, tone),

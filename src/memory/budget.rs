@@ -36,6 +36,12 @@ impl Bill {
         self.items.append(&mut other.items);
     }
 
+    /// Puts all items of another bill on this one, each with the name of who takes it.
+    pub fn append_of(&mut self, name: &str, other: &Bill) {
+        let of = |item: &Item| Item { name: format!("{name}: {}", item.name), bytes: item.bytes };
+        self.items.extend(other.items.iter().map(of));
+    }
+
     /// The items in one line: `engine 12345; frames 678`.
     pub fn line(&self) -> String {
         let items = self.items.iter().map(|item| format!("{} {}", item.name, item.bytes));

@@ -74,7 +74,7 @@ impl ServiceManager {
 }
 
 /// The rate, the last severity and the counts, in one line.
-fn line(status: &Status, fps: f64) -> String {
+pub(super) fn line(status: &Status, fps: f64) -> String {
     let counts = status.counts;
     let judged = counts.inspected + counts.skipped_similar;
     if fps == 0.0 {

@@ -7,12 +7,16 @@
 //! SIGHUP --> Reload --> the new configuration, or the old one and the reason
 //! ```
 //!
+//! Of several cameras each reports to `cameras.rs`, and the main thread for all of them to the manager.
+//!
 //! Without a manager (`NOTIFY_SOCKET` is not set) all of it does nothing.
 
+mod cameras;
 mod feeder;
 mod manager;
 mod reload;
 
+pub use cameras::{CameraProgress, CameraState, CamerasManager, LineManager};
 pub use feeder::Feeder;
 pub use manager::ServiceManager;
 pub use reload::Reload;

@@ -55,9 +55,23 @@ impl Judge {
     /// # Errors
     /// As [`Judge::new`].
     pub fn beside(&self, bundle: &Bundle, threshold: Option<f64>, workspace: &Workspace) -> Result<Judge, TaskError> {
-        Ok(match self {
-            Judge::Anomaly(inspector) => Judge::Anomaly(inspector.beside(bundle, threshold, workspace)?.into()),
-            Judge::Own(model) => Judge::Own(model.beside(bundle, threshold, workspace)?.into()),
+        Judge::of_plans(bundle, threshold, workspace, &self.shared_plans())
+    }
+
+    /// As [`Judge::in_workspace`], by the plans of another judge by the same bundle ([`Judge::shared_plans`]).
+    ///
+    /// # Errors
+    /// As [`Judge::new`].
+    pub fn of_plans(
+        bundle: &Bundle,
+        threshold: Option<f64>,
+        workspace: &Workspace,
+        plans: &[Arc<Plan>],
+    ) -> Result<Judge, TaskError> {
+        Ok(match (bundle.manifest().task, plans) {
+            (Task::Anomaly, _) => Judge::Anomaly(Inspector::of_plans(bundle, threshold, workspace, plans)?.into()),
+            (_, [plan]) => Judge::Own(OwnModel::of_plan(bundle, threshold, workspace, plan)?.into()),
+            _ => return Judge::in_workspace(bundle, threshold, workspace),
         })
     }
 
@@ -119,6 +133,14 @@ impl Judge {
             Judge::Own(model) => (None, Some(model.plan())),
         };
         inspector.into_iter().flatten().chain(model)
+    }
+
+    /// The same plans, to be shared.
+    pub fn shared_plans(&self) -> Vec<Arc<Plan>> {
+        match self {
+            Judge::Anomaly(inspector) => inspector.shared_plans(),
+            Judge::Own(model) => vec![model.shared_plan()],
+        }
     }
 
     /// The sizes to which a frame is resized.

@@ -47,6 +47,9 @@ pub(super) fn each_pair(record: &Record, mut pair: impl FnMut(&str, String)) {
     if let Some(run) = record.run {
         pair("run", format!("{run:08x}"));
     }
+    if let Some(camera) = &record.camera {
+        pair("camera", camera.to_string());
+    }
     for (name, value) in &record.fields {
         match value {
             Value::Group(members) => members.iter().for_each(|(name, text)| pair(name, text.clone())),
@@ -77,6 +80,9 @@ impl Serialize for Object<'_> {
         map.serialize_entry("record", &record.kind)?;
         if let Some(run) = record.run {
             map.serialize_entry("run", &format_args!("{run:08x}"))?;
+        }
+        if let Some(camera) = &record.camera {
+            map.serialize_entry("camera", &**camera)?;
         }
         for (name, value) in &record.fields {
             match value {

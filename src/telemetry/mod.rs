@@ -9,7 +9,7 @@
 //!
 //! A [`Telemetry`] is one value, made once for a line and handed down to every room that reports something: it knows the
 //! run, its event ids, which faults are active and how many lines were suppressed or dropped. Two of them in one process
-//! share nothing. Only the logger of `log`'s macros is one for the whole process; [`Telemetry::install_logger`] makes their
+//! share nothing, but that those of several cameras ([`Telemetry::of_camera`]) write one log. Only the logger of `log`'s macros is one for the whole process; [`Telemetry::install_logger`] makes their
 //! lines belong to one telemetry. Logs go to stderr or the journal; stdout belongs to the command's result.
 
 mod cause;
@@ -36,7 +36,7 @@ use macros::MacroLogger;
 use output::{LogOutput, TARGET};
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -65,9 +65,19 @@ struct Shared {
     suppressed: AtomicU64,
     /// The way to `events.jsonl`, while somebody writes it.
     sink: Mutex<Option<SyncSender<Record>>>,
+    log: Arc<LogOutlet>,
+    /// The camera whose records these are, where a file has several.
+    camera: Option<Arc<str>>,
+    /// Whether there is one for each of several cameras beside this one.
+    has_cameras: AtomicBool,
+}
+
+/// Where the log goes.
+#[derive(Default)]
+struct LogOutlet {
     output: Option<Arc<LogOutput>>,
     /// Writes the log, while a line runs.
-    log_thread: Mutex<Option<Arc<NonBlocking<LogLine>>>>,
+    thread: Mutex<Option<Arc<NonBlocking<LogLine>>>>,
 }
 
 /// A record on its way to the log, and the target that it passed the filter with.
@@ -92,12 +102,25 @@ impl Telemetry {
     /// Telemetry that writes a log. A filter that is unusable is reported in it.
     pub fn new(settings: LogSettings) -> Telemetry {
         let (output, unusable) = LogOutput::new(settings);
-        let shared = Shared { output: Some(Arc::new(output)), ..Shared::default() };
+        let log = Arc::new(LogOutlet { output: Some(Arc::new(output)), thread: Mutex::default() });
+        let shared = Shared { log, ..Shared::default() };
         let telemetry = Telemetry { shared: Arc::new(shared) };
         if let Some(error) = unusable {
             telemetry.log(Record::new(Level::Warn, "LINESIDE_LOG_is_unusable").with("error", error));
         }
         telemetry
+    }
+
+    /// Telemetry of one of several cameras: the same log, and all else of its own. Each of its records has the camera's name.
+    pub fn of_camera(&self, name: &str) -> Telemetry {
+        self.shared.has_cameras.store(true, Relaxed);
+        let shared = Shared { log: Arc::clone(&self.shared.log), camera: Some(name.into()), ..Shared::default() };
+        Telemetry { shared: Arc::new(shared) }
+    }
+
+    /// The name of the camera whose records these are, where a file has several.
+    pub fn camera(&self) -> Option<&str> {
+        self.shared.camera.as_deref()
     }
 
     /// From now on the lines of `log`'s macros belong to this telemetry: to be called once a process.
@@ -217,15 +240,15 @@ impl Telemetry {
     }
 
     fn output(&self) -> Option<&Arc<LogOutput>> {
-        self.shared.output.as_ref()
+        self.shared.log.output.as_ref()
     }
 
     fn log_thread(&self) -> Option<Arc<NonBlocking<LogLine>>> {
-        self.shared.log_thread.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.log.thread.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn set_log_thread(&self, log: Option<Arc<NonBlocking<LogLine>>>) {
-        *self.shared.log_thread.lock().unwrap_or_else(PoisonError::into_inner) = log;
+        *self.shared.log.thread.lock().unwrap_or_else(PoisonError::into_inner) = log;
     }
 
     /// Hands a line to the log's thread, where there is one, and writes it where not.
@@ -246,6 +269,9 @@ impl Telemetry {
         if record.run.is_none() && run != 0 {
             record.run = Some((run >> 32) as u32);
         }
+        if record.camera.is_none() {
+            record.camera.clone_from(&self.shared.camera);
+        }
         record
     }
 
@@ -254,7 +280,8 @@ impl Telemetry {
         let Some(output) = self.output() else { return };
         let record = self.stamp(record);
         // Lines outside of runs answer people, who want them; faults have limits of their own.
-        let is_limited = self.shared.run.load(Relaxed) != 0 && record.kind != FAULT;
+        let in_run = self.shared.run.load(Relaxed) != 0 || self.shared.has_cameras.load(Relaxed);
+        let is_limited = in_run && record.kind != FAULT;
         let passed = if is_limited { self.limited(record, cause) } else { Some(record) };
         if let Some(record) = passed {
             self.emit(output, record, target);
@@ -316,6 +343,25 @@ mod tests {
         // A new run begins without faults, and with the first event.
         let _kept = b.begin_run(3 << 32);
         assert_eq!((b.active_faults(), b.event_id()), (None, "0000000300000000-1".into()));
+    }
+
+    #[test]
+    fn records_of_several_cameras_have_their_names_and_share_the_log_alone() {
+        let all = Telemetry::default();
+        let (top, side) = (all.of_camera("top"), all.of_camera("side"));
+        let kept = [top.begin_run(1 << 32), side.begin_run(2 << 32)];
+        top.fail(Cause::Camera, "gone");
+        assert_eq!(
+            (top.active_faults().as_deref(), side.active_faults(), all.active_faults()),
+            (Some("camera"), None, None)
+        );
+        side.persist(Record::info("review"));
+        let lines = kept.map(|kept| kept.try_iter().map(|record| json_line(&record, false)).collect::<String>());
+        assert!(lines[0].contains("\"run\":\"00000001\",\"camera\":\"top\",\"fault\""), "{lines:?}");
+        assert!(lines[1].contains("\"record\":\"review\",\"run\":\"00000002\",\"camera\":\"side\""), "{lines:?}");
+        assert!(text_line(&side.info("x")).ends_with("record=x run=00000002 camera=side"));
+        assert!(!text_line(&all.info("x")).contains("camera="));
+        assert_eq!((top.camera(), all.camera()), (Some("top"), None));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use log::Level;
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 /// One record: a kind and fields, the time, and the run that it belongs to.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +13,8 @@ pub struct Record {
     pub(super) kind: Cow<'static, str>,
     /// The first eight hexadecimal digits of the run's id.
     pub(super) run: Option<u32>,
+    /// The camera that it is about, where a file has several.
+    pub(super) camera: Option<Arc<str>>,
     pub(super) fields: Vec<(Cow<'static, str>, Value)>,
 }
 
@@ -38,7 +41,7 @@ impl Record {
     /// A record of a kind, as of now, that belongs to no run yet; [`Telemetry::record`](super::Telemetry::record) makes
     /// one that does.
     pub fn new(level: Level, kind: impl Into<Cow<'static, str>>) -> Record {
-        Record { time: jiff::Timestamp::now(), level, kind: kind.into(), run: None, fields: Vec::new() }
+        Record { time: jiff::Timestamp::now(), level, kind: kind.into(), run: None, camera: None, fields: Vec::new() }
     }
 
     /// A record of level `info`.

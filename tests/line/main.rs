@@ -4,6 +4,7 @@
 mod common;
 
 mod bundles;
+mod cameras;
 mod clock;
 mod demo;
 mod disk;

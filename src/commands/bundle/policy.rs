@@ -25,8 +25,10 @@ impl PolicyArguments {
     pub fn read(&self) -> anyhow::Result<Policy> {
         let service = Path::new(SERVICE);
         let path = self.config.as_deref().or_else(|| service.exists().then_some(service));
+        // Of several cameras in the file all have the same.
+        let configs = path.map(Config::load_all).transpose()?.unwrap_or_default();
         let BundlesConfig { require_signature, keys } =
-            path.map(Config::load).transpose()?.map(|config| config.bundles).unwrap_or_default();
+            configs.into_iter().next().map(|config| config.bundles).unwrap_or_default();
         Ok(Policy { keys: KeyRing::read(&keys)?, required: require_signature })
     }
 }

@@ -14,8 +14,8 @@ pub struct TeachArguments {
     /// A folder of pictures of good parts, or of a whole data set (see --layout)
     #[arg(long, value_name = "DIR", required_unless_present = "camera", conflicts_with = "camera")]
     pub normal: Option<PathBuf>,
-    /// A camera that sees good parts: its device, or a configuration (.toml) with a [source.camera] and possibly a trigger. Its
-    /// pictures are stored in BUNDLE.frames
+    /// A camera that sees good parts: its device, or a configuration (.toml) with a [source.camera] and possibly a trigger,
+    /// FILE.toml#NAME where it has several cameras. Its pictures are stored in BUNDLE.frames
     #[arg(long, value_name = "DEV")]
     pub camera: Option<String>,
     /// Seconds between pictures of the camera

@@ -79,12 +79,20 @@ pub fn record(
 /// # Errors
 /// Where it cannot be read, or has no camera.
 pub fn configuration(camera: &str) -> anyhow::Result<Config> {
-    if !camera.ends_with(".toml") {
+    if !camera.ends_with(".toml") && !camera.contains(".toml#") {
         let mut config = Config::demo(PathBuf::new());
         config.source = Source::Camera(config::CameraConfig::of_device(camera));
         return Ok(config);
     }
-    let mut config = Config::load(Path::new(camera))?;
+    let (path, name) = camera.rsplit_once('#').map_or((camera, None), |(path, name)| (path, Some(name)));
+    let mut config = match name {
+        None => Config::load(Path::new(path))?,
+        Some(name) => {
+            let is_this = |config: &Config| config.camera.as_ref().is_some_and(|camera| camera.name == name);
+            let found = Config::load_all(Path::new(path))?.into_iter().find(is_this);
+            found.with_context(|| format!("{path}: it has no [[camera]] with the name \"{name}\""))?
+        }
+    };
     match &mut config.source {
         Source::Folder(section) => {
             let path = section.path.display();

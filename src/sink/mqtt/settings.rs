@@ -36,7 +36,7 @@ pub struct BrokerSettings {
     pub pictures: bool,
     /// Obeys messages on the topic `set`; `None`: nobody may ask for anything.
     pub commands: Option<CommandHandler>,
-    /// Host name of this board.
+    /// Host name of this board; of several cameras with the name of this one.
     pub machine: String,
     /// Board model, where known.
     pub board: Option<String>,

@@ -38,7 +38,7 @@ pub use device::{
 };
 pub use error::{CameraError, CameraErrorKind};
 pub use list::{CameraInfo, OfferedMode, VideoDevice, video_devices};
-pub use node::NodePort;
+pub use node::{NodePort, same_device};
 pub use source::{BUFFERS, CameraOptions, CameraSource};
 pub use suggest::{SuggestedCamera, suggest, suggest_mode, suggest_usb};
 pub use v4l2::V4l2Device;

@@ -12,6 +12,15 @@ pub struct NodePort {
     candidates: Vec<PathBuf>,
 }
 
+/// Whether two names are those of one camera: by what is there now, where something is.
+pub fn same_device(one: &str, other: &str) -> bool {
+    let real = |name: &str| {
+        let candidates = NodePort::new(name).candidates;
+        candidates.iter().find_map(|path| path.canonicalize().ok()).or_else(|| candidates.into_iter().next())
+    };
+    real(one) == real(other)
+}
+
 impl NodePort {
     /// `name` is a path (`/dev/video0`, `/dev/v4l/by-id/…`, `/dev/v4l/by-path/…`), the last part of one, or a number.
     pub fn new(name: &str) -> NodePort {
@@ -64,6 +73,7 @@ mod tests {
         assert_eq!(candidates("7"), [Path::new("/dev/video7")]);
         assert_eq!(NodePort::new("7").name(), "/dev/video7");
         assert_eq!(candidates("usb-A_Camera-video-index0")[0], Path::new("/dev/v4l/by-id/usb-A_Camera-video-index0"));
+        assert!(same_device("7", "/dev/video7") && !same_device("7", "8") && !same_device("a", "b"));
         assert!(!NodePort::new("no-such-camera").is_present());
         assert!(NodePort::new("null").is_present());
     }

@@ -411,7 +411,9 @@ fn log_mode(name: &str, negotiated: &NegotiatedMode, telemetry: &Telemetry) {
     let size = format!("{}x{}", negotiated.width, negotiated.height);
     let format = negotiated.format.map_or("?", format_name);
     let fps = negotiated.fps.map_or_else(|| "unknown".into(), |fps| format!("{fps:.1}"));
-    let record = telemetry.info("camera_streams").with("camera", name).with("format", format);
+    // Of several cameras each record has the name of one: this is what that one is.
+    let key = if telemetry.camera().is_some() { "device" } else { "camera" };
+    let record = telemetry.info("camera_streams").with(key, name).with("format", format);
     telemetry.log(record.with("size", size).with("fps", fps));
 }
 

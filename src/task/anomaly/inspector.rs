@@ -106,19 +106,19 @@ impl Inspector {
         })
     }
 
-    /// Another inspector by the same bundle, for another thread and another workspace. The two share the packed weights and nothing
-    /// else; with the same `threshold` their verdicts are the same.
+    /// As [`Inspector::in_workspace`], by plans of the same bundle that others run, too ([`Inspector::shared_plans`]): they share the
+    /// packed weights and nothing else.
     ///
     /// # Errors
     /// As [`Inspector::new`].
-    pub fn beside(
-        &self,
+    pub fn of_plans(
         bundle: &Bundle,
         threshold: Option<f64>,
         workspace: &Workspace,
+        plans: &[Arc<Plan>],
     ) -> Result<Inspector, TaskError> {
-        Inspector::load(bundle, threshold, |_| {
-            let views = self.views.iter().map(|view| view.beside(workspace));
+        Inspector::load(bundle, threshold, |sizes| {
+            let views = sizes.iter().zip(plans).map(|(size, plan)| View::of_shared(Arc::clone(plan), *size, workspace));
             let blame = |problem| bundle.blame(&bundle.manifest().model, problem);
             Ok(views.collect::<Result<_, _>>().map_err(blame)?)
         })
@@ -292,6 +292,11 @@ impl Inspector {
     /// The plans of the backbone, one per view.
     pub fn plans(&self) -> impl Iterator<Item = &Plan> {
         self.views.iter().map(View::plan)
+    }
+
+    /// The same plans, to be shared.
+    pub fn shared_plans(&self) -> Vec<Arc<Plan>> {
+        self.views.iter().map(View::shared_plan).collect()
     }
 
     /// The sizes of the views.

@@ -61,19 +61,20 @@ impl View {
         View::of_plan(model.plan(&[shape(size)]), size, workspace)
     }
 
-    /// The same view for runs in another workspace, beside this one: both share the packed weights.
-    ///
-    /// # Errors
-    /// One line, where a thread of the workspace has failed.
-    pub fn beside(&self, workspace: &Workspace) -> Result<View, String> {
-        View::of_shared(self.session.shared_plan(), self.size, workspace)
+    /// The plan, to be shared with runs in another workspace ([`View::of_shared`]).
+    pub fn shared_plan(&self) -> Arc<Plan> {
+        self.session.shared_plan()
     }
 
     fn of_plan(plan: Result<Plan, EngineError>, size: ViewSize, workspace: &Workspace) -> Result<View, String> {
         View::of_shared(Arc::new(plan.map_err(|e| e.to_string())?), size, workspace)
     }
 
-    fn of_shared(plan: Arc<Plan>, size: ViewSize, workspace: &Workspace) -> Result<View, String> {
+    /// A view of a plan that others run, too, each in its own workspace: they share the packed weights.
+    ///
+    /// # Errors
+    /// One line, where a thread of the workspace has failed, or the plan is of another kind of network.
+    pub fn of_shared(plan: Arc<Plan>, size: ViewSize, workspace: &Workspace) -> Result<View, String> {
         let layers = plan.outputs().iter().map(|output| match output.shape[..] {
             [1, channels, rows, columns] if channels * rows * columns > 0 => Ok(Layer { channels, rows, columns }),
             _ => Err(format!("output \"{}\" is {:?}: planes of features are expected", output.name, output.shape)),

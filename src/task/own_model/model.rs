@@ -69,18 +69,18 @@ impl OwnModel {
         OwnModel::load(bundle, threshold, |input| Ok(Network::new(bundle.model()?, input, workspace)))
     }
 
-    /// Another judge by the same bundle, for another thread and another workspace. The two share the packed weights and nothing else;
-    /// their verdicts are the same, with the same `threshold`.
+    /// As [`OwnModel::in_workspace`], by the plan of the same bundle that others run, too ([`OwnModel::shared_plan`]): they share the
+    /// packed weights and nothing else.
     ///
     /// # Errors
     /// As [`OwnModel::new`].
-    pub fn beside(
-        &self,
+    pub fn of_plan(
         bundle: &Bundle,
         threshold: Option<f64>,
         workspace: &Workspace,
+        plan: &Arc<Plan>,
     ) -> Result<OwnModel, TaskError> {
-        OwnModel::load(bundle, threshold, |input| Ok(self.network.beside(input, workspace)))
+        OwnModel::load(bundle, threshold, |input| Ok(Network::of_shared(Arc::clone(plan), input, workspace)))
     }
 
     /// As [`OwnModel::new`], with the kernel set of this name ([`lineside_engine::kernel_names`]).
@@ -141,6 +141,11 @@ impl OwnModel {
     /// The network's plan.
     pub fn plan(&self) -> &Plan {
         self.network.plan()
+    }
+
+    /// The same plan, to be shared.
+    pub fn shared_plan(&self) -> Arc<Plan> {
+        self.network.shared_plan()
     }
 
     /// Width and height of the network's input.

@@ -35,12 +35,9 @@ impl Network {
         Network::of_plan(model.plan_with(&[FrameInput::shape_of(input)?], kernel), input, workspace)
     }
 
-    /// The same network for runs in another workspace, beside this one: both share the packed weights.
-    ///
-    /// # Errors
-    /// One line, where a thread of the workspace has failed.
-    pub fn beside(&self, input: &InputSection, workspace: &Workspace) -> Result<Network, String> {
-        Network::of_shared(self.session.shared_plan(), input, workspace)
+    /// The plan, to be shared with runs in another workspace ([`Network::of_shared`]).
+    pub fn shared_plan(&self) -> Arc<Plan> {
+        self.session.shared_plan()
     }
 
     fn of_plan(
@@ -51,7 +48,11 @@ impl Network {
         Network::of_shared(Arc::new(plan.map_err(|error| error.to_string())?), input, workspace)
     }
 
-    fn of_shared(plan: Arc<Plan>, input: &InputSection, workspace: &Workspace) -> Result<Network, String> {
+    /// A network of a plan that others run, too, each in its own workspace: they share the packed weights.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    pub fn of_shared(plan: Arc<Plan>, input: &InputSection, workspace: &Workspace) -> Result<Network, String> {
         let kind = plan.inputs().first().map(|input| input.kind).ok_or("it has no input")?;
         let input = FrameInput::new(input, kind)?;
         let session = Session::in_workspace(plan, workspace).map_err(|error| error.to_string())?;

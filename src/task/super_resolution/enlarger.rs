@@ -2,6 +2,7 @@
 
 use super::luma_scale::LumaScale;
 use super::plane_window::PlaneWindow;
+use super::shared_plans::EnlargerPlans;
 use super::tiles::{kept, spans};
 use crate::bundle::{Bundle, Channels, SuperResolutionSection, Task};
 use crate::task::error::TaskError;
@@ -22,6 +23,7 @@ pub struct Enlarger {
     workspace: Workspace,
     tile: usize,
     session: Option<((usize, usize), Session)>,
+    plans: EnlargerPlans,
     bicubic: BicubicRows,
     buffers: Buffers,
 }
@@ -61,6 +63,7 @@ impl Enlarger {
             workspace: Workspace::new(1)?,
             tile: MAX_TILE,
             session: None,
+            plans: EnlargerPlans::default(),
             bicubic,
             buffers: Buffers::default(),
         })
@@ -77,6 +80,21 @@ impl Enlarger {
     /// Runs the network in a workspace, which may be shared with other networks that run before or after.
     pub fn in_workspace(self, workspace: &Workspace) -> Enlarger {
         Enlarger { workspace: workspace.clone(), session: None, ..self }
+    }
+
+    /// Takes plans from others that enlarge by the same bundle, and leaves its own to them, so that they share the packed weights.
+    pub fn sharing(self, plans: &EnlargerPlans) -> Enlarger {
+        Enlarger { plans: plans.clone(), session: None, ..self }
+    }
+
+    /// Whether another enlarger runs the plan for pictures of this size, too.
+    ///
+    /// # Errors
+    /// As [`Enlarger::plan_for`].
+    pub fn shares_plan_for(&mut self, width: usize, height: usize) -> Result<bool, TaskError> {
+        let plan = self.session(self.kept(width, height))?.shared_plan();
+        // The session's, and this one.
+        Ok(Arc::strong_count(&plan) > 2)
     }
 
     /// Limits tiles to `tile` pixels per side, halo included. The output is the same for any number.
@@ -257,6 +275,10 @@ impl Enlarger {
                 let SuperResolutionSection { scale, receptive_field: halo } = self.section;
                 let (width, height) = (kept.0 + 2 * halo, kept.1 + 2 * halo);
                 let file = &self.bundle.manifest().model;
+                if let Some(plan) = self.plans.find(self.bundle.fingerprint(), kept) {
+                    let session = Session::in_workspace(plan, &self.workspace)?;
+                    return Ok(&mut self.session.insert((kept, session)).1);
+                }
                 let blame = |e: EngineError| self.bundle.blame(file, e);
                 let plan = self.bundle.model()?.plan(&[vec![1, 1, height, width]]).map_err(blame)?;
                 let expected = [1, 1, height * scale, width * scale];
@@ -272,7 +294,9 @@ impl Enlarger {
                     let problem = format!("does not enlarge {width}x{height} by {scale}");
                     return Err(self.bundle.blame(file, problem).into());
                 }
-                (kept, Session::in_workspace(Arc::new(plan), &self.workspace)?)
+                let plan = Arc::new(plan);
+                self.plans.keep(self.bundle.fingerprint(), kept, &plan);
+                (kept, Session::in_workspace(plan, &self.workspace)?)
             }
         };
         Ok(&mut self.session.insert(planned).1)

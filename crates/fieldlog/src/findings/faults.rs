@@ -184,6 +184,20 @@ fn kernel(board: &Board, findings: &mut Vec<Finding>) {
             Finding::new(Severity::Critical, "bundle_reverted", text).advice(advice).with_lines(board.reverted.lines()),
         );
     }
+    if board.camera_failed.count > 0 {
+        let text = format!(
+            "This camera's line failed {} and was started again alone, the last time: {}",
+            humanize::times(board.camera_failed.count),
+            humanize::truncated(&board.camera_failed_why, 320)
+        );
+        let advice =
+            "The other cameras of the process went on. Parts that passed this one meanwhile were not inspected.";
+        findings.push(
+            Finding::new(Severity::Critical, "camera_failed", text)
+                .advice(advice)
+                .with_lines(board.camera_failed.lines()),
+        );
+    }
     if board.refused.count > 0 {
         let text = format!(
             "A new configuration was rejected {}; the old one stays active: {}",

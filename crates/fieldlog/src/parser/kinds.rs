@@ -1,7 +1,7 @@
 //! The kinds of records.
 
 /// Kinds of records (docs/field-log.md).
-const KINDS: [&str; 34] = [
+const KINDS: [&str; 35] = [
     "start",
     "goes_on",
     "status",
@@ -16,6 +16,7 @@ const KINDS: [&str; 34] = [
     "enlarging",
     "enlarging_limited",
     "camera_streams",
+    "camera_failed",
     "camera_not_smaller",
     "heat_sensors",
     "status_page",

@@ -1,7 +1,7 @@
 //! Summarizes the entries by board and run. Memory does not grow with the length of a log.
 //!
 //! ```text
-//! entries, in the order of time --> Summary --+-- which board? (host, run)
+//! entries, in the order of time --> Summary --+-- which board? (host and camera, run)
 //!                                             +-- Board --+-- which run? --> Run --> RunSummary, once it has ended
 //!                                                         +-- Series of Buckets, faults, notable frames …
 //! ```
@@ -136,6 +136,9 @@ impl Summary {
         let host_field = if is_start { entry.fields.short_text("host") } else { String::new() };
         let host = if host_field.is_empty() { entry.host.as_str() } else { &host_field };
         let host = &host[..host.floor_char_boundary(HOST)];
+        // Each camera of a board has a story of its own.
+        let of_camera = camera(entry).map(|camera| format!("{host}/{camera}")).filter(|_| !host.is_empty());
+        let host = of_camera.as_deref().unwrap_or(host);
         let board = if host.is_empty() {
             let known = run.and_then(|run| self.runs.get(run)).copied();
             match known.or(self.current_board[input]) {
@@ -193,4 +196,13 @@ impl Summary {
         let last = self.boards.iter().filter_map(|board| board.last?.time).max()?;
         Some((first, last))
     }
+}
+
+/// The name of the camera that a record is about, where the board has several.
+fn camera(entry: &Entry) -> Option<String> {
+    const LONGEST: usize = 64;
+    // Of the only camera this one has the device's name there.
+    let is_device = entry.record() == b"camera_streams" && entry.fields.get("device").is_none();
+    let name = entry.fields.get("camera").filter(|name| !is_device && !name.is_empty() && name.len() <= LONGEST)?;
+    (entry.kind == EntryKind::Record).then(|| String::from_utf8_lossy(name).into_owned())
 }

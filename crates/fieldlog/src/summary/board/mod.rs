@@ -169,6 +169,10 @@ pub struct Board {
     pub reverted: Occurrences,
     /// From which version to which, and why, of the last one.
     pub reverted_why: String,
+    /// Failures of one of several cameras, which was started again alone.
+    pub camera_failed: Occurrences,
+    /// The last reason.
+    pub camera_failed_why: String,
     /// Configurations that were refused while it ran.
     pub refused: Occurrences,
     /// Why the last of them.
@@ -248,6 +252,8 @@ impl Board {
             gave_up: None,
             reverted: Occurrences::default(),
             reverted_why: String::new(),
+            camera_failed: Occurrences::default(),
+            camera_failed_why: String::new(),
             refused: Occurrences::default(),
             refused_why: String::new(),
             held_back: 0,
@@ -341,6 +347,10 @@ impl Board {
                 self.reverted.add(line_ref);
                 let word = |name| entry.fields.short_text(name);
                 self.reverted_why = format!("from {} to {}: {}", word("from"), word("to"), word("reason"));
+            }
+            b"camera_failed" => {
+                self.camera_failed.add(line_ref);
+                self.camera_failed_why = entry.fields.short_text("error");
             }
             b"reload_refused" => {
                 self.refused.add(line_ref);

@@ -1,0 +1,299 @@
+//! The main thread of a process with several cameras: it starts a thread for each, reports to the service manager for all, and takes a new
+//! configuration for all.
+
+use super::member::{Member, MemberControl, MemberEnd};
+use super::plan::{CamerasPlan, name, plan_cameras};
+use super::reported::{NextConfigurations, Reported};
+use crate::config::Config;
+use crate::line::bill::CAMERA_STACK;
+use crate::line::bundles;
+use crate::line::console::{Console, Tone};
+use crate::line::mode::Mode;
+use crate::line::plan::configurations;
+use crate::line::run::{CameraOutcome, Line, RunOutcome, warn_of_secrets};
+use crate::line::service::LineService;
+use crate::line::shared_models::SharedModels;
+use crate::memory::Bill;
+use crate::pipeline::Shutdown;
+use crate::service::{CameraProgress, CameraState, CamerasManager, Feeder, LineManager, Reload};
+use crate::telemetry::{Record, Telemetry};
+use crate::threads::{describe_failure, not_started};
+use anyhow::Context;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::Builder;
+use std::time::Duration;
+
+/// How often the cameras are looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Runs several cameras until all of them have ended or a stop is asked for. A reload ends all runs and begins the next ones with the new
+/// configuration, or with the old one where the new one is refused.
+///
+/// # Errors
+/// Where the cameras cannot be planned, or their threads not be started.
+pub(in crate::line) fn run(line: Line, configs: Vec<Config>) -> anyhow::Result<Vec<CameraOutcome>> {
+    let Line { path, frames, shutdown, reload, telemetry, console, coloured, summary } = line;
+    let _log = telemetry.start_log_thread()?;
+    let console = Console::start(console, coloured)?;
+    let mut process = CameraProcess {
+        manager: CamerasManager::default(),
+        telemetry: telemetry.clone(),
+        console,
+        path,
+        shutdown,
+        reload,
+        summary,
+        frames,
+    };
+    if let Some(config) = configs.first() {
+        warn_of_secrets(config, path, &process.telemetry);
+    }
+    let mut services = configs.iter().map(|config| process.service(config)).collect::<Vec<_>>();
+    let mut configs = configs;
+    let mut kept = services.iter().map(LineService::begin_run).collect::<Vec<_>>();
+    let mut plan = plan_cameras(&configs, Mode::Run, &telemetries(&services))?;
+    let (mut feeder, stop) = (None, process.shutdown.clone());
+    loop {
+        let members = process.members(configs, services, kept, &mut plan);
+        let orderly = stop.stop_orderly();
+        let ended = process.run_members(members, (&plan.models, &plan.bill), feeder)?;
+        drop(orderly);
+        let Some(next) = ended.next.filter(|_| !process.shutdown.is_signalled()) else {
+            process.console.flush(&process.shutdown);
+            return Ok(ended.outcomes);
+        };
+        if let Some(failure) = ended.hanging {
+            anyhow::bail!(failure);
+        }
+        // The old one's memory is free before the new one is loaded.
+        drop(plan);
+        feeder = Some(Feeder::start()?);
+        let (mut old_services, old_configs) = (ended.services, ended.configs);
+        if let NextConfigurations::FailedTrial(home, why) = &next {
+            bundles::go_back(home, why, &process.telemetry);
+        }
+        let wanted = match next {
+            NextConfigurations::New(configs) => Ok(configs),
+            NextConfigurations::FailedTrial(..) => configurations(path),
+        };
+        let attempt = wanted.and_then(|configs| {
+            // What outlasts a run stays with a camera that is there still.
+            let mut services = Vec::with_capacity(configs.len());
+            for config in &configs {
+                let of_it = |service: &LineService| service.telemetry.camera() == Some(name(config));
+                let known = old_services.iter().position(of_it).map(|at| old_services.swap_remove(at));
+                services.push(known.unwrap_or_else(|| process.service(config)));
+            }
+            let kept = services.iter().map(LineService::begin_run).collect::<Vec<_>>();
+            match plan_cameras(&configs, Mode::Run, &telemetries(&services)) {
+                Ok(plan) => Ok((configs, services, kept, plan)),
+                Err(error) => {
+                    old_services.append(&mut services);
+                    Err(error)
+                }
+            }
+        });
+        (configs, services, kept, plan) = match attempt {
+            Ok(next) => next,
+            Err(error) => {
+                process.refuse_reload(&error);
+                let mut services = Vec::with_capacity(old_configs.len());
+                for config in &old_configs {
+                    let of_it = |service: &LineService| service.telemetry.camera() == Some(name(config));
+                    let known = old_services.iter().position(of_it).map(|at| old_services.swap_remove(at));
+                    services.push(known.unwrap_or_else(|| process.service(config)));
+                }
+                let kept = services.iter().map(LineService::begin_run).collect::<Vec<_>>();
+                let again = "the configuration in use until now does not start any more either";
+                let plan = plan_cameras(&old_configs, Mode::Run, &telemetries(&services)).context(again)?;
+                (old_configs, services, kept, plan)
+            }
+        };
+    }
+}
+
+/// What outlasts the runs of all cameras.
+pub(super) struct CameraProcess<'a> {
+    pub(super) manager: CamerasManager,
+    pub(super) telemetry: Telemetry,
+    pub(super) console: Console,
+    pub(super) path: Option<&'a Path>,
+    pub(super) shutdown: Shutdown,
+    pub(super) reload: Reload,
+    pub(super) summary: &'a dyn Fn(&RunOutcome) -> String,
+    /// Each camera stops after so many frames.
+    pub(super) frames: Option<u64>,
+}
+
+/// What is left when all cameras have ended.
+pub(super) struct AllEnded<'a> {
+    pub(super) outcomes: Vec<CameraOutcome>,
+    next: Option<NextConfigurations>,
+    /// A camera whose writer hangs in its files, and what to do.
+    hanging: Option<String>,
+    services: Vec<LineService<'a>>,
+    configs: Vec<Config>,
+}
+
+fn telemetries(services: &[LineService]) -> Vec<Telemetry> {
+    services.iter().map(|service| service.telemetry.clone()).collect()
+}
+
+impl<'a> CameraProcess<'a> {
+    /// What outlasts the runs of one camera.
+    pub(super) fn service(&self, config: &Config) -> LineService<'a> {
+        let name = name(config);
+        let manager = LineManager::Camera { progress: Arc::new(CameraProgress::new(name)), stored: None };
+        let console = Arc::new(self.console.of_camera(name));
+        // The main thread takes requests for a new configuration.
+        LineService::new(manager, Reload::default(), self.path, self.telemetry.of_camera(name), console)
+    }
+
+    /// The cameras with their plans, each with a place of its own to report to.
+    pub(super) fn members(
+        &mut self,
+        configs: Vec<Config>,
+        services: Vec<LineService<'a>>,
+        kept: Vec<Receiver<Record>>,
+        plan: &mut CamerasPlan,
+    ) -> Vec<Member<'a>> {
+        let lines = std::mem::take(&mut plan.lines);
+        let members =
+            configs.into_iter().zip(services).zip(kept).zip(lines).map(|(((config, mut service), kept), line)| {
+                let progress = Arc::new(CameraProgress::new(name(&config)));
+                service.manager = LineManager::Camera { progress: Arc::clone(&progress), stored: None };
+                let control = Arc::new(MemberControl::new(progress, &self.shutdown));
+                Member { config, service, kept, ready: Ok(line), frames: self.frames, control }
+            });
+        let members: Vec<Member> = members.collect();
+        self.manager.watch(members.iter().map(|member| Arc::clone(&member.control.progress)).collect());
+        members
+    }
+
+    /// Runs the cameras until all have ended. `feeder` feeds the watchdog until all are ready.
+    pub(super) fn run_members(
+        &mut self,
+        mut members: Vec<Member<'a>>,
+        (models, bill): (&SharedModels, &Bill),
+        mut feeder: Option<Feeder>,
+    ) -> anyhow::Result<AllEnded<'a>> {
+        let controls: Vec<Arc<MemberControl>> = members.iter().map(|member| Arc::clone(&member.control)).collect();
+        let mut reported = Reported::of(&members);
+        let (sender, reports) = channel();
+        let ends = std::thread::scope(|scope| {
+            let mut threads = Vec::with_capacity(members.len());
+            for (place, member) in members.iter_mut().enumerate() {
+                let (thread_name, sender) = (format!("camera {}", name(&member.config)), sender.clone());
+                let work = move || {
+                    let progress = Arc::clone(&member.control.progress);
+                    let end = member.live(place, models, bill, &sender);
+                    let is_down = matches!(end, MemberEnd::Down(_));
+                    progress.set_state(if is_down { CameraState::Down } else { CameraState::Ended });
+                    end
+                };
+                match Builder::new().name(thread_name.clone()).stack_size(CAMERA_STACK).spawn_scoped(scope, work) {
+                    Ok(thread) => threads.push(thread),
+                    Err(error) => {
+                        // The scope waits for those that run.
+                        controls.iter().for_each(|control| control.end());
+                        return Err(not_started(&thread_name, &error));
+                    }
+                }
+            }
+            let mut stopping = false;
+            while !threads.iter().all(|thread| thread.is_finished()) {
+                std::thread::sleep(LOOK);
+                reported.take(&reports);
+                if self.manager.poll() {
+                    feeder = None;
+                }
+                if self.shutdown.is_signalled() && !stopping {
+                    stopping = true;
+                    self.manager.manager().stopping();
+                }
+                if reported.next.is_none() && !stopping {
+                    reported.next = self.take_reload(&controls).map(NextConfigurations::New);
+                }
+                if reported.next.is_some() || reported.hangs || none_runs(&controls) {
+                    controls.iter().for_each(|control| control.end());
+                }
+            }
+            let failed = |_| MemberEnd::Down(describe_failure("camera"));
+            Ok(threads.into_iter().map(|thread| thread.join().unwrap_or_else(failed)).collect::<Vec<_>>())
+        });
+        let ends = ends?;
+        reported.take(&reports);
+        let Reported { mut outcomes, next, .. } = reported;
+        self.print_sums(&outcomes, next.is_none());
+        let mut hanging = None;
+        for (end, outcome) in ends.into_iter().zip(&mut outcomes) {
+            match end {
+                MemberEnd::Done => {}
+                MemberEnd::Down(why) => outcome.failure = Some(why),
+                MemberEnd::Hangs(why) => hanging = Some(why),
+            }
+        }
+        let (services, configs) = members.into_iter().map(|member| (member.service, member.config)).unzip();
+        Ok(AllEnded { outcomes, next, hanging, services, configs })
+    }
+
+    /// Prints the sum of each camera's last run; waits for the terminal only where nothing is to follow.
+    fn print_sums(&self, outcomes: &[CameraOutcome], is_last: bool) {
+        for (camera, outcome) in outcomes.iter().filter_map(|of| of.camera.as_ref().zip(of.outcome.as_ref())) {
+            let sum = format!("\ncamera {camera}{}", (self.summary)(outcome));
+            if is_last {
+                self.console.print_patiently(sum, Tone::Plain, &self.shutdown);
+            } else {
+                self.console.print(sum, Tone::Plain);
+            }
+        }
+    }
+
+    /// The new configurations, where they are asked for and can be used.
+    fn take_reload(&mut self, controls: &[Arc<MemberControl>]) -> Option<Vec<Config>> {
+        // While a disk hangs the next run would wait for it, and nobody would inspect.
+        if controls.iter().any(|control| control.progress.is_stuck()) || !self.reload.take() {
+            return None;
+        }
+        self.manager.manager().reloading();
+        let check = |configs: &Vec<Config>| configs.iter().try_for_each(Config::check_secrets);
+        let next = configurations(self.path).and_then(|next| check(&next).map(|()| next).map_err(Into::into));
+        let next = next.and_then(|next| {
+            let has_cameras = next.iter().all(|config| config.camera.is_some());
+            anyhow::ensure!(has_cameras, "the file has no [[camera]] any more: restart the line, which has several");
+            Ok(next)
+        });
+        match next {
+            Ok(next) => {
+                let name = self.path.map_or("", |path| path.to_str().unwrap_or(""));
+                self.telemetry.log(self.telemetry.info("reload").with("config", name));
+                Some(next)
+            }
+            // Inspection goes on as if nothing had been asked.
+            Err(error) => {
+                self.refuse_reload(&error);
+                self.manager.manager().ready();
+                None
+            }
+        }
+    }
+
+    /// Reports that a new configuration was refused.
+    fn refuse_reload(&self, error: &anyhow::Error) {
+        let error = format!("{error:#}");
+        let record = self.telemetry.record(log::Level::Error, "reload_refused");
+        self.telemetry.log(record.with("error", error.as_str()));
+        let text = format!("the new configuration was refused, the old one stays: {error}");
+        self.manager.manager().status(&text);
+    }
+}
+
+/// Whether all cameras are down or done: while one runs, those that are down are tried again; where none does, the service manager starts
+/// all of them anew.
+fn none_runs(controls: &[Arc<MemberControl>]) -> bool {
+    let count = |state| controls.iter().filter(|control| control.progress.is(state)).count();
+    let down = count(CameraState::Down);
+    down > 0 && down + count(CameraState::Ended) == controls.len()
+}
