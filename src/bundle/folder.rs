@@ -23,6 +23,13 @@ pub struct Bundle {
     budget: Option<u64>,
 }
 
+/// The manifest of the bundle in a folder, whose files are not verified, and the bundle's fingerprint.
+pub(super) fn read_manifest(folder: &Path) -> Result<(Manifest, String), BundleError> {
+    let path = folder.join("bundle.toml");
+    let text = files::read_text(&path, files::MAX_TEXT).map_err(|e| BundleError::bad(&path, e))?;
+    Ok((Manifest::parse(&text, &path)?, sha256(text.as_bytes())))
+}
+
 impl Bundle {
     /// Opens the bundle in `folder`, or the active version where `folder` is a home, and verifies the hash of every file in its
     /// manifest.
@@ -42,8 +49,7 @@ impl Bundle {
     /// Opens a folder that is no home.
     pub(super) fn open_plain(folder: &Path) -> Result<Bundle, BundleError> {
         let path = folder.join("bundle.toml");
-        let text = files::read_text(&path, files::MAX_TEXT).map_err(|e| BundleError::bad(&path, e))?;
-        let manifest = Manifest::parse(&text, &path)?;
+        let (manifest, fingerprint) = read_manifest(folder)?;
         for (name, stated) in &manifest.files {
             let file = folder.join(name);
             let found = sha256_of_file(&file).map_err(|e| BundleError::bad(&file, e))?;
@@ -55,7 +61,6 @@ impl Bundle {
                 return Err(BundleError::bad(&file, problem));
             }
         }
-        let fingerprint = sha256(text.as_bytes());
         Ok(Bundle { folder: folder.to_path_buf(), fingerprint, manifest, home: None, budget: None })
     }
 

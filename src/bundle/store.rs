@@ -186,7 +186,7 @@ impl Store {
         Ok(home)
     }
 
-    fn change<T>(
+    pub(super) fn change<T>(
         &self,
         name: &str,
         change: impl FnOnce(&mut State) -> Result<T, StoreError>,
@@ -207,7 +207,7 @@ impl Store {
     }
 
     /// The folder of a name, which comes from a bundle of somebody else.
-    fn place(&self, name: &str) -> Result<PathBuf, StoreError> {
+    pub(super) fn place(&self, name: &str) -> Result<PathBuf, StoreError> {
         let problem = || {
             let problem = "is no name for an installed bundle: letters, digits, \".\", \"_\" and \"-\", at most 64; --as names another";
             BundleError::bad(Path::new(name), problem)

@@ -20,8 +20,25 @@ const PIECE: usize = 1 << 20;
 /// # Errors
 /// [`BundleError::Bad`] where a file has changed since the bundle was opened, or cannot be read or written; then the place is as it was.
 pub(super) fn copy_version(bundle: &Bundle, versions: &Path, version: &str) -> Result<(), BundleError> {
+    copy(bundle, None, versions, version)
+}
+
+/// The same with another manifest, which names the same files; a signature is not that of the new bundle.
+///
+/// # Errors
+/// As [`copy_version`].
+pub(super) fn copy_with_manifest(
+    bundle: &Bundle,
+    manifest: &[u8],
+    versions: &Path,
+    version: &str,
+) -> Result<(), BundleError> {
+    copy(bundle, Some(manifest), versions, version)
+}
+
+fn copy(bundle: &Bundle, manifest: Option<&[u8]>, versions: &Path, version: &str) -> Result<(), BundleError> {
     let unfinished = versions.join(format!("{UNFINISHED}{version}"));
-    let copied = copy_into(bundle, &unfinished).and_then(|()| {
+    let copied = copy_into(bundle, manifest, &unfinished).and_then(|()| {
         let moved = storage::rename(&unfinished, &versions.join(version));
         moved.and_then(|()| storage::sync_folder(versions)).map_err(|e| BundleError::bad(versions, e))
     });
@@ -32,7 +49,7 @@ pub(super) fn copy_version(bundle: &Bundle, versions: &Path, version: &str) -> R
     copied
 }
 
-fn copy_into(bundle: &Bundle, folder: &Path) -> Result<(), BundleError> {
+fn copy_into(bundle: &Bundle, manifest: Option<&[u8]>, folder: &Path) -> Result<(), BundleError> {
     let blame = |e| BundleError::bad(folder, format!("cannot be written: {e}"));
     storage::remove_tree(folder).map_err(blame)?;
     storage::create_folder(folder).map_err(blame)?;
@@ -46,9 +63,15 @@ fn copy_into(bundle: &Bundle, folder: &Path) -> Result<(), BundleError> {
         }
         copy_file(&from, &to, stated)?;
     }
-    copy_file(&bundle.folder().join("bundle.toml"), &folder.join("bundle.toml"), bundle.fingerprint())?;
-    if let Some(signature) = read_signature(bundle.folder())? {
-        write_new(&folder.join(SIGNATURE), &signature).map_err(blame)?;
+    let to = folder.join("bundle.toml");
+    match manifest {
+        Some(manifest) => write_new(&to, manifest).map_err(blame)?,
+        None => {
+            copy_file(&bundle.folder().join("bundle.toml"), &to, bundle.fingerprint())?;
+            if let Some(signature) = read_signature(bundle.folder())? {
+                write_new(&folder.join(SIGNATURE), &signature).map_err(blame)?;
+            }
+        }
     }
     folders.iter().rev().try_for_each(|folder| storage::sync_folder(folder)).map_err(blame)
 }

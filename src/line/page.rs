@@ -1,11 +1,15 @@
 //! The status page of a run: from the configuration to its thread.
 
+use super::tasks::only_task;
+use crate::bundle::locate;
 use crate::config::{Config, ConfigError};
 use crate::memory::Bill;
 use crate::pipeline::Commands;
+use crate::service::Reload;
 use crate::source::FrameSource;
 use crate::status_page::{
-    LiveFeed, PageSettings, PictureJudge, RunFacts, StatusServer, check_bindable, describe_bind_error, max_bytes,
+    LineBundle, LineControls, LiveFeed, PageSettings, PictureJudge, RunFacts, StatusServer, check_bindable,
+    describe_bind_error, max_bytes,
 };
 use crate::telemetry::Telemetry;
 use std::io::ErrorKind;
@@ -32,8 +36,34 @@ pub(super) fn plan(
     let (listen, max_fps) = (*page.listen.get_ref(), *page.max_fps.get_ref());
     let control = page.control.get_ref().then(|| config.output.keep_free.get_ref().as_u64());
     let (token, teach_token) = (config.page_token()?, config.teach_token()?);
-    let settings = PageSettings { listen, token, teach_token, commands: Arc::clone(commands), control, max_fps, judge };
+    let settings = PageSettings {
+        listen,
+        token,
+        teach_token,
+        line: LineControls { commands: Arc::clone(commands), bundle: line_bundle(config), reload: Box::new(|| ()) },
+        control,
+        max_fps,
+        judge,
+    };
     Ok(Some(PagePlan { settings, live }))
+}
+
+/// The bundle by which a line judges, and what keeps its threshold from being set on the page.
+fn line_bundle(config: &Config) -> LineBundle {
+    let several = "the line has several tasks or products: their versions are changed by lineside bundle";
+    let task = only_task(config);
+    let place = match &task {
+        None => Err(several.into()),
+        Some(task) => locate(task.bundle).map_err(|error| error.to_string()),
+    };
+    let stated = "the configuration states threshold or false_alarms, which goes before the bundle's: remove it there and reload";
+    let unsigned = "bundles.require_signature is set, and a version that is made here has no signature: sign one elsewhere and install it";
+    let fixed = match &task {
+        Some(task) if task.threshold.is_some() => Some(stated),
+        _ if config.bundles.require_signature => Some(unsigned),
+        _ => None,
+    };
+    LineBundle { place, fixed }
 }
 
 /// Whether it could be served now, and where.
@@ -63,13 +93,16 @@ impl PagePlan {
         Arc::clone(&self.live)
     }
 
-    /// Serves the page of a run that writes its results into `output`.
+    /// Serves the page of a run that writes its results into `output`; by `reload` the line takes what is changed on it.
     pub(super) fn serve(
         self,
         facts: RunFacts,
         output: PathBuf,
+        reload: Reload,
         telemetry: &Telemetry,
     ) -> std::io::Result<StatusServer> {
-        StatusServer::start(self.settings, self.live, facts, output, telemetry.clone())
+        let line = LineControls { reload: Box::new(move || reload.ask()), ..self.settings.line };
+        let settings = PageSettings { line, ..self.settings };
+        StatusServer::start(settings, self.live, facts, output, telemetry.clone())
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// Set by SIGHUP, cleared by [`Reload::take`].
+/// Set by SIGHUP or [`Reload::ask`], cleared by [`Reload::take`].
 #[derive(Debug, Clone, Default)]
 pub struct Reload {
     requested: Arc<AtomicBool>,
@@ -18,6 +18,11 @@ impl Reload {
         let reload = Reload::default();
         signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&reload.requested))?;
         Ok(reload)
+    }
+
+    /// Requests a reload, as SIGHUP does.
+    pub fn ask(&self) {
+        self.requested.store(true, Relaxed);
     }
 
     /// Whether a reload was requested since the last call.
@@ -35,6 +40,8 @@ mod tests {
         let reload = Reload::on_signal().unwrap();
         assert!(!reload.take());
         signal_hook::low_level::raise(signal_hook::consts::SIGHUP).unwrap();
+        assert!(reload.take() && !reload.take());
+        reload.clone().ask();
         assert!(reload.take() && !reload.take());
     }
 }

@@ -117,6 +117,11 @@ impl Marks {
         self.results.join(MARKS)
     }
 
+    /// Bytes of the disk that stay free.
+    pub fn keep_free(&self) -> u64 {
+        self.keep_free
+    }
+
     /// Gives frames a mark, or takes theirs away. `pictures` are the names of their pictures, as records have them (`files.original`).
     /// When this returns without an error all of it is on the disk; after an error some may have the mark.
     ///
@@ -215,6 +220,14 @@ impl Marks {
         }
         let defects = self.folder().join(DEFECT);
         kinds.iter().find(|kind| is_in(defects.join(kind))).cloned().map(FrameMark::Defect)
+    }
+
+    /// The folder and the name of the picture of a marked frame, by the name of its picture in a record: it is there also where that one
+    /// was deleted.
+    pub fn place_of<'a>(&self, picture: &'a str) -> Option<(PathBuf, &'a str)> {
+        let name = frame_name(picture)?;
+        let mark = self.mark_of(picture, &self.kinds().ok()?)?;
+        Some((self.path(&mark), name))
     }
 
     /// Whether there may be so many marked frames, one of them of this mark.
@@ -347,6 +360,9 @@ mod tests {
             (of("a-original.png"), of("normal/c.png"), of("b-original.png")),
             (Some(scratch), Some(FrameMark::Good), None)
         );
+        let place = folder.path().join("marks/defect/scratch");
+        assert_eq!(marks.place_of("a-original.png"), Some((place, "a-original.png")));
+        assert_eq!((marks.place_of("b-original.png"), marks.place_of("../a-original.png")), (None, None));
         assert_eq!(marks.mark(&all, None).unwrap().marked, 3);
         assert!(marks.read().unwrap().is_empty() && folder.path().join("normal/c.png").exists());
     }

@@ -10,12 +10,15 @@ use super::metrics::metrics;
 use super::page::PageState;
 use super::request::HttpRequest;
 use super::response::{HTML, JSON, TEXT, answer, refuse};
+use super::versions::VersionRequest;
 use std::net::IpAddr;
 
 /// The page; its script inserts all data as text.
 const PAGE: &str = include_str!("page.html");
 /// The page on which frames are looked through and marked.
 const REVIEW: &str = include_str!("review.html");
+/// The page on which a threshold is compared and set.
+const COMPARE: &str = include_str!("compare.html");
 /// What can be asked of this server, for programs: OpenAPI 3.1.
 const OPENAPI: &str = include_str!("../../docs/openapi.json");
 
@@ -47,6 +50,10 @@ pub enum Endpoint {
     MarkCounts { role: PageRole, body: bool },
     /// `POST /marks`.
     Marks(MarkRequest),
+    /// `/bundle`: which versions there are.
+    Versions { role: PageRole, body: bool },
+    /// `POST /bundle`.
+    Version(VersionRequest),
     /// `POST /product`, `POST /acknowledge`.
     Command(CommandRequest),
 }
@@ -85,7 +92,7 @@ pub fn route(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option
     }
     let Some(role) = page.access.role(request) else {
         return match request.path.as_str() {
-            "/" | "/review" => whole(401, HTML, CHALLENGE, login_page().as_bytes()),
+            "/" | "/review" | "/compare" => whole(401, HTML, CHALLENGE, login_page().as_bytes()),
             _ => whole(401, TEXT, CHALLENGE, TOKEN_NEEDED),
         };
     };
@@ -105,6 +112,8 @@ pub fn route(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option
         "/frame.jpg" => Route::Serve(Endpoint::Frame { body }),
         "/openapi.json" => Route::Serve(Endpoint::Static { kind: JSON, content: OPENAPI, body }),
         "/review" => Route::Serve(Endpoint::Static { kind: HTML, content: REVIEW, body }),
+        "/compare" => Route::Serve(Endpoint::Static { kind: HTML, content: COMPARE, body }),
+        "/bundle" => Route::Serve(Endpoint::Versions { role, body }),
         "/marks" => Route::Serve(Endpoint::MarkCounts { role, body }),
         "/events" => match EventQuery::of(request) {
             Ok(query) => Route::Serve(Endpoint::Events { query, body }),
@@ -122,7 +131,7 @@ fn methods(page: &PageState, path: &str) -> &'static str {
     match path {
         "/judge" if page.judging.is_some() => "POST",
         "/judge" => "",
-        "/marks" if page.control.is_some() => "GET, HEAD, POST",
+        "/marks" | "/bundle" if page.control.is_some() => "GET, HEAD, POST",
         "/product" | "/acknowledge" if page.control.is_some() => "POST",
         "/product" | "/acknowledge" => "",
         _ => "GET, HEAD",
@@ -148,6 +157,7 @@ fn post(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option<IpAd
     let accepted = check_right(request, role).and_then(|()| match request.path.as_str() {
         "/product" => CommandRequest::product(request, begun).map(Endpoint::Command),
         "/acknowledge" => CommandRequest::acknowledge(request, begun).map(Endpoint::Command),
+        "/bundle" => VersionRequest::accept(request, role, begun).map(Endpoint::Version),
         _ => MarkRequest::accept(request, role, begun).map(Endpoint::Marks),
     });
     accepted.map(Route::Serve).unwrap_or_else(|refusal| {

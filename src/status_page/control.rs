@@ -8,13 +8,14 @@ use super::request::HttpRequest;
 use super::response::{JSON, TEXT, answer, refuse};
 use crate::escape;
 use crate::sink::{FrameMark, MarkError, Marks};
-use crate::telemetry::Telemetry;
+use crate::storage;
+use crate::telemetry::{Record, Telemetry};
 use log::Level;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::io;
-use std::sync::Mutex;
-use std::sync::TryLockError;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 /// The version of this program, which pages and this server share.
@@ -97,6 +98,42 @@ impl Control {
         Control { marks, changing: Mutex::default(), refused: Mutex::default(), telemetry }
     }
 
+    /// Begins a change, of which there is one at a time; `None`: another one has begun.
+    pub fn begin_change(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.changing.try_lock() {
+            Ok(alone) => Some(alone),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// The answer where another change has begun.
+    pub fn busy() -> Vec<u8> {
+        answer(503, TEXT, "Retry-After: 1\r\n", b"somebody else changes something now\n", true)
+    }
+
+    /// A record of a change.
+    pub fn record(&self, kind: &'static str) -> Record {
+        self.telemetry.info(kind)
+    }
+
+    /// Writes the record of a change.
+    pub fn persist(&self, record: Record) {
+        self.telemetry.log_and_persist(record);
+    }
+
+    /// Whether so many bytes can be written into a folder, and `output.keep_free` stays free.
+    ///
+    /// # Errors
+    /// What to do where they cannot.
+    pub fn require_room(&self, folder: &Path, bytes: u64) -> Result<(), String> {
+        let free = storage::free_bytes(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let fits = free >= bytes.saturating_add(self.marks.keep_free());
+        fits.then_some(()).ok_or_else(|| {
+            format!("the disk is full: nothing was changed; free {bytes} bytes more than output.keep_free")
+        })
+    }
+
     /// Records that somebody tried without a right.
     pub fn record_refused(&self, what: &str, from: &str) {
         // Whoever holds the lock records at this moment.
@@ -137,14 +174,7 @@ pub fn serve_counts(
 /// Reads a request to mark frames, does so and answers.
 pub fn serve_marks(control: Option<&Control>, request: MarkRequest, connection: &mut Connection) -> io::Result<()> {
     let Some(control) = control else { return connection.write_all(&refuse(404, "control is off")) };
-    let _alone = match control.changing.try_lock() {
-        Ok(alone) => alone,
-        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-        Err(TryLockError::WouldBlock) => {
-            let busy = answer(503, TEXT, "Retry-After: 1\r\n", b"somebody else marks frames now\n", true);
-            return connection.write_all(&busy);
-        }
-    };
+    let Some(_alone) = control.begin_change() else { return connection.write_all(&Control::busy()) };
     let MarkRequest { body, role } = request;
     let from = connection.peer();
     let body = match body.read(connection) {

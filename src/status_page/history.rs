@@ -55,6 +55,7 @@ pub struct EventQuery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum MarkFilter {
     None,
+    Any,
     Good,
     Defect,
 }
@@ -116,9 +117,10 @@ impl EventQuery {
         let mark = match value("mark")?.as_deref() {
             None => None,
             Some("none") => Some(MarkFilter::None),
+            Some("any") => Some(MarkFilter::Any),
             Some("good") => Some(MarkFilter::Good),
             Some("defect") => Some(MarkFilter::Defect),
-            Some(_) => return Err("mark must be none, good or defect".into()),
+            Some(_) => return Err("mark must be none, any, good or defect".into()),
         };
         let before = value("before")?
             .map(|text| RecordPlace::parse(&text).ok_or("before must be the `next` or `at` of an answer"));
@@ -275,6 +277,7 @@ impl Page<'_> {
         let has_mark = match self.query.mark {
             None => true,
             Some(MarkFilter::None) => mark.is_none(),
+            Some(MarkFilter::Any) => mark.is_some(),
             Some(MarkFilter::Good) => mark == Some(FrameMark::Good),
             Some(MarkFilter::Defect) => mark.as_ref().is_some_and(FrameMark::is_defect),
         };

@@ -1,6 +1,7 @@
 //! Bounds on what clients can use, and the memory that follows from them.
 
 use super::control::CONTROL_BYTES;
+use super::line_controls::VERSIONS_BYTES;
 use super::{encoder, events, history, request};
 
 /// The most viewers of the live view.
@@ -22,7 +23,7 @@ pub fn max_bytes(pixels: u64, control: bool) -> u64 {
     // The kernel counts a send buffer twice, and the same again for the receive buffer.
     let connection = STACK + 4 * SEND_BUFFER;
     // One without a thread sends at most one answer, and what it sends itself is read at once.
-    let control = if control { CONTROL_BYTES } else { 0 };
+    let control = if control { CONTROL_BYTES + VERSIONS_BYTES } else { 0 };
     heap_bytes(pixels) + control + (CONNECTIONS * connection + PENDING * 2 * LONGEST_ANSWER + STACK) as u64
 }
 

@@ -9,6 +9,7 @@
 //!                      --> history.rs: /events, the records page by page
 //!                      --> control.rs (one at a time): /marks, what people say of frames
 //!                      --> command.rs: /product, /acknowledge, to whom inspection looks before each frame
+//!                      --> versions.rs (one at a time): /bundle, another threshold as a version of the bundle
 //!                      --> posted.rs, judge.rs (2 places): /judge, a picture to the judge's thread, which has sessions of its own
 //! ```
 //!
@@ -26,6 +27,7 @@ mod focus;
 mod history;
 mod judge;
 mod limits;
+mod line_controls;
 mod live;
 mod login;
 mod metrics;
@@ -39,12 +41,14 @@ mod server;
 mod stages;
 mod status;
 mod status_cell;
+mod versions;
 
 pub use judge::{JUDGE_THREAD, JudgeTimes, PLACES as JUDGE_PLACES, PictureJudge, body_limit, judging_bytes};
 pub use limits::{CONNECTIONS, VIEWERS, heap_bytes, max_bytes};
 pub use live::LiveFeed;
 pub use page::RunFacts;
 // For the fuzz targets (fuzz/).
+pub use line_controls::{LineBundle, LineControls};
 pub use server::{PageSettings, STATUS_PAGE_THREAD, StatusServer, check_bindable, describe_bind_error};
 pub use status_cell::Conditions;
 #[doc(hidden)]

@@ -7,9 +7,9 @@ use super::events::RecentEvents;
 use super::history::History;
 use super::judge::JudgeQueue;
 use super::limits::VIEWERS;
+use super::line_controls::LineControls;
 use super::live::LiveFeed;
 use super::status_cell::StatusCell;
-use crate::pipeline::Commands;
 use crate::sink::part::Parts;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
@@ -39,8 +39,8 @@ pub struct PageState {
     pub latest: LatestImage,
     pub events: RecentEvents,
     pub history: History,
-    /// What may be asked of the line.
-    pub commands: Arc<Commands>,
+    /// What may be changed of the line, where `control` is there.
+    pub line: LineControls,
     /// What may be changed from outside, where something may.
     pub control: Option<Control>,
     /// The way to who judges posted pictures, where somebody does.
@@ -55,7 +55,7 @@ impl PageState {
         access: Access,
         live: Arc<LiveFeed>,
         events: RecentEvents,
-        commands: Arc<Commands>,
+        line: LineControls,
         judging: Option<JudgeQueue>,
         control: Option<Control>,
     ) -> PageState {
@@ -67,7 +67,7 @@ impl PageState {
             latest: LatestImage::default(),
             events,
             history: History::default(),
-            commands,
+            line,
             judging,
             control,
             viewers: AtomicUsize::new(0),

@@ -208,6 +208,7 @@ impl PendingConnection {
 mod tests {
     use super::super::access::Access;
     use super::super::events::RecentEvents;
+    use super::super::line_controls::{LineBundle, LineControls};
     use super::super::live::LiveFeed;
     use super::super::page::RunFacts;
     use super::*;
@@ -236,10 +237,14 @@ mod tests {
                 started: jiff::Timestamp::now(),
                 parts: None,
             };
-            let commands = Commands::new(Vec::new(), ChosenProduct::Without, None, Telemetry::default()).into();
+            let line = LineControls {
+                commands: Commands::new(Vec::new(), ChosenProduct::Without, None, Telemetry::default()).into(),
+                bundle: LineBundle { place: Err(String::new()), fixed: None },
+                reload: Box::new(|| ()),
+            };
             let (access, live) = (Access::new(Some(TOKEN.into())), Arc::new(LiveFeed::new(None)));
             Door {
-                page: PageState::new(facts, access, live, RecentEvents::new("/nowhere".into()), commands, None, None),
+                page: PageState::new(facts, access, live, RecentEvents::new("/nowhere".into()), line, None, None),
                 listener: TcpListener::bind("127.0.0.1:0").unwrap(),
                 pending: PendingConnections::default(),
             }

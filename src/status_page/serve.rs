@@ -11,6 +11,7 @@ use super::limits::VIEWERS;
 use super::page::{PageState, ViewerSlot};
 use super::response::{JSON, TEXT, answer, head, refuse};
 use super::status::status;
+use super::versions::{serve_version, serve_versions};
 use crate::escape;
 use crate::times::BEAT;
 use std::io::{self, ErrorKind, Read};
@@ -47,7 +48,9 @@ pub fn serve(page: &PageState, endpoint: Endpoint, mut connection: Connection) {
             .write_all(head(200, kind, "", Some(content.len() as u64)).as_bytes())
             .and_then(|()| if body { client.write_all(content.as_bytes()) } else { Ok(()) }),
         Endpoint::MarkCounts { role, body } => serve_counts(page.control.as_ref(), role, client, body),
-        Endpoint::Command(request) => serve_command(&page.commands, request, client),
+        Endpoint::Versions { role, body } => serve_versions(page, role, client, body),
+        Endpoint::Version(request) => serve_version(page, request, client),
+        Endpoint::Command(request) => serve_command(&page.line.commands, request, client),
         Endpoint::Marks(request) => serve_marks(page.control.as_ref(), request, client),
         Endpoint::Judge(request) => serve_judge(page.judging.as_ref(), request, client, &|| page.is_stopping()),
     };
@@ -107,7 +110,11 @@ fn events(page: &PageState, query: &EventQuery, connection: &mut Connection, bod
 }
 
 fn picture(page: &PageState, name: &str, connection: &mut Connection, body: bool) -> io::Result<()> {
-    let Some((file, length)) = open_picture(page.events.folder(), name) else {
+    let of_mark = || {
+        let (folder, name) = page.control.as_ref()?.marks.place_of(name)?;
+        open_picture(&folder, name)
+    };
+    let Some((file, length)) = open_picture(page.events.folder(), name).or_else(of_mark) else {
         return connection.write_all(&refuse(404, "there is no such image"));
     };
     // An image never changes under its name.

@@ -7,6 +7,7 @@ use super::encoder::JpegEncoderTask;
 use super::events::RecentEvents;
 use super::judge::{self, JUDGE_THREAD, JudgeQueue, PictureJudge};
 use super::limits::{CONNECTIONS, PENDING, SEND_BUFFER, STACK};
+use super::line_controls::LineControls;
 use super::live::LiveFeed;
 use super::page::{PageState, RunFacts};
 use super::pending::{Authorized, PendingConnections};
@@ -14,7 +15,7 @@ use super::serve::serve;
 use super::status_cell::Conditions;
 use crate::board::heat::Reading;
 use crate::field::Interval;
-use crate::pipeline::{Commands, Status};
+use crate::pipeline::Status;
 use crate::sink::Marks;
 use crate::telemetry::{Cause, Telemetry};
 use crate::threads::{describe_failure, join_within, not_started};
@@ -56,8 +57,8 @@ pub struct PageSettings {
     pub token: Option<String>,
     /// What clients have to present to change something; `None`: the same.
     pub teach_token: Option<String>,
-    /// What may be asked of the line, where `control` is set.
-    pub commands: Arc<Commands>,
+    /// What may be changed of the line, where `control` is set.
+    pub line: LineControls,
     /// Bytes of the disk that stay free when frames are marked; `None`: nothing may be changed.
     pub control: Option<u64>,
     /// Frames per second of the live view, at most.
@@ -85,12 +86,12 @@ impl StatusServer {
         folder: PathBuf,
         telemetry: Telemetry,
     ) -> io::Result<StatusServer> {
-        let PageSettings { listen, token, teach_token, commands, control, max_fps, judge } = settings;
+        let PageSettings { listen, token, teach_token, line, control, max_fps, judge } = settings;
         let access = Access::new(token).with_teacher(teach_token);
         let control = control.map(|keep_free| Control::new(Marks::new(folder.clone(), keep_free), telemetry.clone()));
         let (queue, judge) = judge.map(|judge| (JudgeQueue::new(judge.max_pixels), judge)).unzip();
         let (queue, jobs) = queue.unzip();
-        let page = Arc::new(PageState::new(facts, access, live, RecentEvents::new(folder), commands, queue, control));
+        let page = Arc::new(PageState::new(facts, access, live, RecentEvents::new(folder), line, queue, control));
         let mut server = StatusServer { page: Arc::clone(&page), threads: Vec::new() };
         if let (Some(judge), Some(jobs)) = (judge, jobs) {
             let own = Arc::clone(&page);

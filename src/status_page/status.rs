@@ -16,7 +16,8 @@ const RECENT: Duration = Duration::from_secs(3);
 
 /// Everything that the page shows beside the live view to a client with a role.
 pub fn status(page: &PageState, now: &StatusSnapshot, role: PageRole) -> Value {
-    let PageState { facts, live, latest, commands, .. } = page;
+    let PageState { facts, live, latest, .. } = page;
+    let commands = &page.line.commands;
     let (verdicts, recent) = live.last_severities(SEVERITIES);
     let last = recent.last();
     let severities: Vec<f64> = recent.iter().map(|one| rounded(f64::from(one.severity), 1e3)).collect();

@@ -10,7 +10,9 @@ use lineside::pipeline::{
 };
 use lineside::sink::VerdictObserver;
 use lineside::source::PatternSource;
-use lineside::status_page::{CONNECTIONS, LiveFeed, PageSettings, RunFacts, StatusServer, VIEWERS, heap_bytes};
+use lineside::status_page::{
+    CONNECTIONS, LineBundle, LineControls, LiveFeed, PageSettings, RunFacts, StatusServer, VIEWERS, heap_bytes,
+};
 use lineside::task::anomaly::Verdict;
 use lineside::task::{Judge, Tasks};
 use lineside::telemetry::{Cause, Telemetry};
@@ -98,7 +100,11 @@ fn serve(live: &Arc<LiveFeed>, folder: &std::path::Path) -> (StatusServer, Socke
         listen: address,
         token: None,
         teach_token: None,
-        commands,
+        line: LineControls {
+            commands,
+            bundle: LineBundle { place: Err(String::new()), fixed: None },
+            reload: Box::new(|| ()),
+        },
         control: None,
         max_fps: 30.0,
         judge: None,

@@ -8,6 +8,18 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Whatever of a page is operated and has no name for who does not see it.
+pub const NAMELESS: &str = "[...document.querySelectorAll('button,input,select,a,[role=listbox],dialog')].filter(e => !(e.textContent.trim() ||
+             e.getAttribute('aria-label') || e.labels?.length)).map(e => e.outerHTML)";
+
+/// Texts of a page with less contrast than 4.5 to 1 (WCAG 2.1, 1.4.3), each with its contrast.
+pub const FAINT: &str = "(() => { const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(v => v / 255).map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+               return .2126 * r + .7152 * g + .0722 * b };
+             const back = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (!/, 0\\)$/.test(c)) return c } return 'rgb(255,255,255)' };
+             return [...document.querySelectorAll('button:not(:disabled),label,.soft,.word,.tag,a,h1,#chosen')].filter(e => e.textContent.trim()).map(e => {
+               const [a, b] = [light(getComputedStyle(e).color), light(back(e))].sort((x, y) => y - x);
+               return [(a + .05) / (b + .05), e.textContent.slice(0, 30)] }).filter(([ratio]) => ratio < 4.5) })()";
+
 /// Chromium without a window, spoken to by its own protocol through two pipes.
 pub struct Browser {
     process: Child,

@@ -12,3 +12,4 @@ mod judge;
 mod marks;
 mod pages;
 mod places;
+mod threshold;

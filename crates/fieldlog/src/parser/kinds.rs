@@ -26,6 +26,7 @@ const KINDS: [&str; 35] = [
     "mqtt_connected",
     "reload",
     "reload_refused",
+    "bundle_command",
     "bundle_reverted",
     "command",
     "product_loaded",
