@@ -138,6 +138,37 @@ impl Browser {
         }
     }
 
+    /// Two places in an element, stated as shares of its width and height, which is scrolled into view.
+    fn places_in(&mut self, selector: &str, shares: [[f64; 2]; 2]) -> [(f64, f64); 2] {
+        let (x, y) = self.place_of(selector);
+        let size = self.evaluate(&format!(
+            "(() => {{ const r = document.querySelector({selector:?}).getBoundingClientRect(); return [r.width, r.height] }})()"
+        ));
+        let side = |axis: usize| size[axis].as_f64().unwrap();
+        shares.map(|[right, down]| (x + (right - 0.5) * side(0), y + (down - 0.5) * side(1)))
+    }
+
+    /// Presses the mouse button in an element at one place and releases it at another; stated as shares of its width and height.
+    pub fn drag(&mut self, selector: &str, from: [f64; 2], to: [f64; 2]) {
+        let [from, to] = self.places_in(selector, [from, to]);
+        for (kind, (x, y), buttons) in
+            [("mouseMoved", from, 0), ("mousePressed", from, 1), ("mouseMoved", to, 1), ("mouseReleased", to, 0)]
+        {
+            let button = if kind == "mouseMoved" && buttons == 0 { "none" } else { "left" };
+            let event = json!({ "type": kind, "x": x, "y": y, "button": button, "buttons": buttons, "clickCount": 1 });
+            self.ask("Input.dispatchMouseEvent", event);
+        }
+    }
+
+    /// The same with a finger.
+    pub fn swipe(&mut self, selector: &str, from: [f64; 2], to: [f64; 2]) {
+        let [from, to] = self.places_in(selector, [from, to]);
+        for (kind, (x, y)) in [("touchStart", from), ("touchMove", to)] {
+            self.ask("Input.dispatchTouchEvent", json!({ "type": kind, "touchPoints": [{ "x": x, "y": y }] }));
+        }
+        self.ask("Input.dispatchTouchEvent", json!({ "type": "touchEnd", "touchPoints": [] }));
+    }
+
     /// Touches an element with a finger.
     pub fn tap(&mut self, selector: &str) {
         let (x, y) = self.place_of(selector);

@@ -12,4 +12,5 @@ mod judge;
 mod marks;
 mod pages;
 mod places;
+mod region;
 mod threshold;
