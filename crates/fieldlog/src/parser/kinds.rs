@@ -1,7 +1,7 @@
 //! The kinds of records.
 
 /// Kinds of records (docs/field-log.md).
-const KINDS: [&str; 35] = [
+const KINDS: [&str; 36] = [
     "start",
     "goes_on",
     "status",
