@@ -11,19 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from superres_bundle import program, write
+from superres_bundle import program, shipped_earlier, write
 from superres_camera import Camera
 from superres_network import PIXEL, Network
-from superres_pictures import CACHE, Pictures, Reduction, bicubic
+from superres_pictures import CACHE, Pictures, Reduction, bicubic, first_kinds, kinds_with_patterns, more_kinds
 from superres_quantize import Integers
 from superres_train import SEED, train_float, train_integers
 
-FAST, FINE = (16, 24, 24, 24, 24), (32,) * 7
+TINY, FAST, FINE = (16,) * 4, (16, 24, 24, 24, 24), (32,) * 7
 FLOAT_RATE, INTEGER_RATE = 3e-3, 5e-4
 CALIBRATION = 12  # batches
 BICUBIC = Reduction(bicubic)
 # Flat areas teach too: there, noise is to go.
 CAMERA = Reduction(Camera(), takes=2, dull=0.0)
+
+# Of the second round: more pictures.
+SECOND = {"kinds": more_kinds, "version": "0.3.0"}
 
 
 @dataclass
@@ -34,30 +37,51 @@ class Recipe:
     widths: tuple  # channels of the hidden layers
     steps: int  # in float
     integer_steps: int
-    start: str | None = None  # the bundle whose network, but for its last layer, it begins with
+    start: str | None = None  # the bundle whose network, but for its last layer, it begins with, trained first
+    earlier: str | None = None  # or the bundle whose network it begins with as it was shipped in version 0.2.0, in integers
+    ends: int = 3  # the side of the first and the last kernel
     reduction: Reduction = BICUBIC
+    kinds: callable = first_kinds  # of pictures
+    rate: float = FLOAT_RATE
+    version: str = "0.2.0"
 
 
-RECIPES = {
+# What other networks begin with, trained first; as shipped in version 0.2.0.
+STARTS = {
     "superres-x3": Recipe(3, FAST, 24_000, 3_000),
     "superres-x3-fine": Recipe(3, FINE, 40_000, 1_500),
+}
+RECIPES = {
+    "superres-x3": STARTS["superres-x3"],
+    "superres-x3-fine": STARTS["superres-x3-fine"],
     "superres-camera": Recipe(3, FAST, 5_000, 1_500, start="superres-x3", reduction=CAMERA),
-    "superres-x2": Recipe(2, FAST, 5_000, 1_500, start="superres-x3"),
-    "superres-x4": Recipe(4, FAST, 5_000, 1_500, start="superres-x3"),
     "superres-camera-fine": Recipe(3, FINE, 4_000, 1_000, start="superres-x3-fine", reduction=CAMERA),
+    "superres-x2-tiny": Recipe(2, TINY, 26_000, 2_000, ends=5, **SECOND),
+    "superres-x2": Recipe(2, FAST, 16_000, 2_000, earlier="superres-x2", rate=2e-3, **SECOND),
     "superres-x2-fine": Recipe(2, FINE, 4_000, 1_000, start="superres-x3-fine"),
+    "superres-x4": Recipe(4, FAST, 5_000, 1_500, start="superres-x3"),
     "superres-x4-fine": Recipe(4, FINE, 4_000, 1_000, start="superres-x3-fine"),
 }
 
 
-def float_network(name):
+def float_network(name, recipe):
     """(network, its pictures, seconds): trained, or taken up where it was left; so is what it begins with."""
-    recipe = RECIPES[name]
-    net = Network(recipe.widths, recipe.scale, SEED).to(memory_format=torch.channels_last)
+    net = Network(recipe.widths, recipe.scale, SEED, recipe.ends).to(memory_format=torch.channels_last)
     if recipe.start:
-        net.body().load_state_dict(float_network(recipe.start)[0].body().state_dict())
-    pictures = Pictures(recipe.scale, recipe.reduction)
-    return net, pictures, train_float(net, pictures, recipe.steps, FLOAT_RATE, checkpoint(name, "float", recipe.steps))
+        net.body().load_state_dict(float_network(recipe.start, STARTS[recipe.start])[0].body().state_dict())
+    if recipe.earlier:
+        begin_with(net, shipped_earlier(recipe.earlier))
+    pictures = Pictures(recipe.scale, recipe.reduction, recipe.kinds)
+    return net, pictures, train_float(net, pictures, recipe.steps, recipe.rate, checkpoint(name, "float", recipe.steps))
+
+
+@torch.no_grad()
+def begin_with(net, layers):
+    """The last layer only where it is one for the same scale."""
+    for conv, (kernel, bias) in zip(net.convs, layers):
+        if conv.weight.shape == kernel.shape:
+            conv.weight.copy_(torch.from_numpy(kernel))
+            conv.bias.copy_(torch.from_numpy(bias))
 
 
 def integer_network(name, net, pictures):
@@ -83,7 +107,7 @@ def main():
     program()
     torch.set_num_threads(1)  # the sums then come out alike on every run
 
-    net, pictures, float_seconds = float_network(name)
+    net, pictures, float_seconds = float_network(name, RECIPES[name])
     integers, integer_seconds = integer_network(name, net, pictures)
     write(name, RECIPES[name], net, integers, (float_seconds, integer_seconds))
 

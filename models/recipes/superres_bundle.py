@@ -15,13 +15,16 @@ from PIL import Image
 
 from bundle import golden, write_bundle
 from superres_camera import Camera
-from superres_onnx import to_onnx
-from superres_pictures import CACHE, DATA, berkeley
+from superres_onnx import kernels_and_biases, to_onnx
+from superres_pictures import CACHE, DATA, berkeley, first_kinds, kinds_with_patterns, more_kinds
 from superres_score import score
 from superres_train import SEED, enlarger
 
 HERE = Path(__file__).resolve().parent
+MODELS = HERE.parent
 PROJECT = HERE.parents[1]
+# The commit that holds the bundles of the first round.
+VERSION_0_2_0 = "f124b79"
 SETS = ("Set5", "Set14")
 HELD_BACK = "held back"
 
@@ -39,8 +42,34 @@ PAPERS = {
 }
 
 
+# Pictures and their licences, as the card lists them.
+LEARNED_FROM = {
+    first_kinds: """\
+| pictures | licence |
+|---|---|
+| T91 (Yang et al. 2010), 91 | published for research; no licence stated |
+| BSD200, of the Berkeley Segmentation Dataset (Martin et al. 2001), 180 of 200 | non-commercial research and education |
+| Debian packages `lomiri-wallpapers-16.04`, `lomiri-wallpapers-20.04` and `ukui-wallpapers`, 31 wallpapers | CC-BY-4.0, CC-BY-SA-3.0, CC-BY-SA-4.0, CC0-1.0 |
+
+Set5's `woman` is a piece of picture 302003 of BSD200, which this network learned from.""",
+    more_kinds: """\
+| pictures | licence |
+|---|---|
+| T91 (Yang et al. 2010), 91 | published for research; no licence stated |
+| BSD200, of the Berkeley Segmentation Dataset (Martin et al. 2001), 179 of 200 | non-commercial research and education |
+| Debian packages `lomiri-wallpapers-16.04`, `lomiri-wallpapers-20.04` and `ukui-wallpapers`, 31 wallpapers | CC-BY-4.0, CC-BY-SA-3.0, CC-BY-SA-4.0, CC0-1.0 |
+| Debian packages `plasma-workspace-wallpapers` and `mate-backgrounds`, 24 photographs | GPL-2+ |
+| scikit-image's `astronaut`, `brick`, `chelsea`, `coffee`, `grass`, `gravel` and `rocket` | CC0-1.0, public domain |
+
+Picture 302003 of BSD200 is left out: Set5's `woman` is a piece of it.""",
+}
+LEARNED_FROM[kinds_with_patterns] = LEARNED_FROM[more_kinds].replace(
+    "\n\n", "\n| patterns and text drawn by `superres_patterns.py`, 96 | the project's own |\n\n"
+)
+
+
 def write(name, recipe, net, integers, seconds):
-    folder = HERE.parent / name
+    folder = MODELS / name
     folder.mkdir(exist_ok=True)
     onnx.save(to_onnx(integers, name), folder / "model.onnx")
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
@@ -52,6 +81,15 @@ def write(name, recipe, net, integers, seconds):
     (folder / "CARD.md").write_text(card(name, recipe, net, figures, seconds), encoding="utf-8")
     write_bundle(folder, manifest(folder, recipe, net, session, figures))
     print(table(figures))
+
+
+def shipped_earlier(name):
+    """(kernel, bias) of each convolution of a bundle's version 0.2.0, from the project's history."""
+    show = ["git", "show", f"{VERSION_0_2_0}:models/{name}/model.onnx"]
+    done = subprocess.run(show, stdout=subprocess.PIPE, cwd=PROJECT)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(show)}: exit code {done.returncode}; the project's whole history is needed")
+    return kernels_and_biases(done.stdout)
 
 
 def by_camera(recipe):
@@ -76,7 +114,7 @@ def others(recipe, sets):
     """What the network is held against."""
     if not by_camera(recipe):
         return PAPERS[recipe.scale]
-    start = HERE.parent / recipe.start
+    start = MODELS / recipe.start
     reports = {name: lineside("eval", start, "--hr", high, "--lr", low) for name, (high, low) in sets.items()}
     return {f"INT8 of {recipe.start}": {name: (report["psnr_y"], report["ssim"]) for name, report in reports.items()}}
 
@@ -126,7 +164,7 @@ def manifest(folder, recipe, net, session, figures):
     return {
         "format": 1,
         "name": folder.name,
-        "version": "0.2.0",
+        "version": recipe.version,
         "task": "super-resolution",
         "description": f"Enlarges pictures {recipe.scale} times, {taken}: luma by {len(net.convs)} convolutions in INT8",
         "licence": "MIT OR Apache-2.0",
@@ -180,10 +218,18 @@ def card(name, recipe, net, figures, seconds):
         "minutes": round(seconds[0] / 60),
         "integer_minutes": round(seconds[1] / 60),
         "seed": SEED,
-        "start": f", beginning with the network of {recipe.start} but for the last layer" if recipe.start else "",
+        "start": beginning(recipe),
+        "ends": f", the first and the last of {recipe.ends}×{recipe.ends}," if recipe.ends != 3 else "",
+        "pictures": LEARNED_FROM[recipe.kinds] + (f" {recipe.earlier} 0.2.0 learned from it." if recipe.earlier else ""),
     }
     template = HERE / ("superres_camera.card.md" if by_camera(recipe) else "superres.card.md")
     return Template(template.read_text(encoding="utf-8")).substitute(blanks)
+
+
+def beginning(recipe):
+    if recipe.earlier:
+        return f", beginning with the integers of {recipe.earlier} 0.2.0 (a last layer for another scale is begun anew)"
+    return f", beginning with the network of {recipe.start} but for the last layer" if recipe.start else ""
 
 
 def table(figures):

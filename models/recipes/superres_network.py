@@ -1,4 +1,4 @@
-"""The networks of super-resolution: 3×3 convolutions with ReLU, and the pixel itself added before the shuffle.
+"""The networks of super-resolution: convolutions with ReLU, and the pixel itself added before the shuffle.
 
 What a network learns is the difference from nearest-neighbour enlargement (ABPN, Du et al. 2021). All that is here runs
 on luma in units of `PIXEL`.
@@ -14,18 +14,21 @@ PIXEL = 1 / 256
 
 
 class Network(torch.nn.Module):
-    """float32 [N, 1, H, W] to [N, 1, scale·H, scale·W]; zeros beyond the border. `widths`: channels of hidden layers."""
+    """float32 [N, 1, H, W] to [N, 1, scale·H, scale·W]; zeros beyond the border. `widths`: channels of hidden layers;
+    `ends`: the side of the first and the last kernel, those between are 3×3."""
 
-    def __init__(self, widths, scale, seed):
+    def __init__(self, widths, scale, seed, ends=3):
         super().__init__()
         torch.manual_seed(seed)
         channels = [1, *widths, scale**2]
+        sides = [ends, *[3] * (len(widths) - 1), ends]
         self.scale = scale
         self.convs = torch.nn.ModuleList(
-            torch.nn.Conv2d(given, made, 3, padding=1) for given, made in zip(channels, channels[1:])
+            torch.nn.Conv2d(given, made, side, padding=side // 2)
+            for given, made, side in zip(channels, channels[1:], sides)
         )
         for conv in self.convs:
-            torch.nn.init.normal_(conv.weight, std=math.sqrt(2 / (9 * conv.in_channels)))
+            torch.nn.init.normal_(conv.weight, std=math.sqrt(2 / conv.weight[0].numel()))
             torch.nn.init.zeros_(conv.bias)
         with torch.no_grad():
             self.convs[-1].weight *= 0.1  # at first nearly nearest-neighbour
@@ -45,7 +48,7 @@ class Network(torch.nn.Module):
     @property
     def radius(self):
         """How far an output pixel looks, in low-resolution pixels."""
-        return len(self.convs)
+        return sum(conv.padding[0] for conv in self.convs)
 
     @property
     def macs(self):
@@ -55,7 +58,7 @@ class Network(torch.nn.Module):
 
 def convolved(values, weight, bias):
     weight = weight.to(values.dtype).contiguous(memory_format=torch.channels_last)
-    return F.conv2d(values, weight, bias.to(values.dtype), padding=1)
+    return F.conv2d(values, weight, bias.to(values.dtype), padding=weight.shape[-1] // 2)
 
 
 def enlarged(difference, low, scale):

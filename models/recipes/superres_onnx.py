@@ -1,6 +1,7 @@
 """A rounded network as QDQ ONNX of standard operators: u8 [1, 1, H, W] to u8 [1, 1, scale·H, scale·W], any H and W."""
 
 import numpy as np
+import onnx
 from onnx import TensorProto, checker, helper, numpy_helper
 
 from superres_network import PIXEL
@@ -40,6 +41,20 @@ def to_onnx(integers, name):
     )
     checker.check_model(model, full_check=True)
     return model
+
+
+def kernels_and_biases(model):
+    """Of a network that `to_onnx` wrote, in bytes: (float32 kernel, bias) of each convolution but the anchor."""
+    held = {constant.name: numpy_helper.to_array(constant) for constant in onnx.load_from_string(model).graph.initializer}
+
+    def floats(name):
+        levels, steps = held[f"{name}_quantized"], held[f"{name}_scale"]
+        return levels.astype(np.float32) * steps.reshape(-1, *[1] * (levels.ndim - 1))
+
+    n = 1
+    while f"conv{n}_weight_quantized" in held:
+        yield floats(f"conv{n}_weight"), floats(f"conv{n}_bias")
+        n += 1
 
 
 class Graph:

@@ -4,10 +4,14 @@ import os
 import subprocess
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import skimage.data
 from PIL import Image
+
+from superres_patterns import patterns
 
 PATCH = 40  # low-resolution pixels along an edge
 STRIDE = 8
@@ -18,6 +22,17 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "linesi
 DATA = Path(os.environ["LINESIDE_DATA"])
 LOMIRI = ("lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04")
 UKUI = ("ukui-wallpapers",)
+# Debian packages and what of them is photographs.
+PHOTOGRAPHS = dict.fromkeys(LOMIRI + UKUI, "*") | {
+    "plasma-workspace-wallpapers": "2560x1600.jpg",
+    "mate-backgrounds": "nature/*.jpg",
+}
+# Of scikit-image, all CC0 or of NASA.
+SCENES = ("astronaut", "brick", "chelsea", "coffee", "grass", "gravel", "rocket")
+# Set5's `woman` is a piece of this picture of BSD200.
+MEASURED_ON = "302003.png"
+PATTERNS, PATTERN_SEED, PATTERNS_HELD_BACK = 96, 11, 12
+CONTRAST = 0.4  # of the patterns to learn from
 
 
 @dataclass(frozen=True)
@@ -50,27 +65,54 @@ class Source:
 class Pictures:
     """What a network for one scale learns from, and what it is judged by meanwhile; gathered when first asked for."""
 
-    def __init__(self, scale, reduction):
-        self.scale, self.reduction = scale, reduction
+    def __init__(self, scale, reduction, kinds):
+        self.scale, self.reduction, self.kinds = scale, reduction, kinds
 
     @cached_property
     def sources(self):
-        """T91 and BSD200 as they are and smaller; wallpapers much smaller, for photographs at full size are soft."""
-        kinds = [
-            (opened(pictures(DATA / "superres-train/T91")), (1.0, 0.8, 0.6), 5),
-            (opened(berkeley()[0]), (1.0, 0.8, 0.6), 7),
-            (opened(wallpapers(LOMIRI + UKUI)), (0.5, 0.25), 4),
-        ]
-        return [source(images, factors, share, self.scale, self.reduction) for images, factors, share in kinds]
+        return [source(images, factors, share, self.scale, self.reduction) for images, factors, share in self.kinds()]
 
     @cached_property
     def held_back(self):
         return [pair(image, 1.0, self.scale, self.reduction.reduce) for image in opened(berkeley()[1])]
 
+    @cached_property
+    def held_back_patterns(self):
+        images = patterns(PATTERNS_HELD_BACK, PATTERN_SEED + 1)
+        return [pair(image, 1.0, self.scale, self.reduction.reduce) for image in images]
+
     def batch(self, rng):
         """Bytes [N, 1, H, W]: (low, high)."""
         drawn = [sides for source in self.sources for sides in source.draw(rng)]
         return tuple(np.stack(side)[:, None] for side in zip(*drawn))
+
+
+def first_kinds():
+    """(pictures, factors of their size, share of a batch): T91 and BSD200 as they are and smaller; wallpapers much smaller,
+    for photographs at full size are soft."""
+    return [
+        (opened(pictures(DATA / "superres-train/T91")), (1.0, 0.8, 0.6), 5),
+        (opened(berkeley()[0]), (1.0, 0.8, 0.6), 7),
+        (opened(wallpapers(LOMIRI + UKUI)), (0.5, 0.25), 4),
+    ]
+
+
+def more_kinds():
+    """Likewise, with more photographs, and without what is measured on."""
+    scenes = [Image.fromarray(getattr(skimage.data, name)()).convert("RGB") for name in SCENES]
+    known = [path for path in berkeley()[0] if path.name != MEASURED_ON]
+    return [
+        (opened(pictures(DATA / "superres-train/T91")), (1.0, 0.8, 0.6), 5),
+        (chain(opened(known), scenes), (1.0, 0.8, 0.6), 7),
+        (opened(p for p in wallpapers(PHOTOGRAPHS) if p.match(PHOTOGRAPHS[package(p)])), (0.5, 0.25), 4),
+    ]
+
+
+def kinds_with_patterns():
+    """Likewise, with a patch of patterns in place of one of a wallpaper."""
+    *others, (photographs, factors, share) = more_kinds()
+    drawn = patterns(PATTERNS, PATTERN_SEED, CONTRAST)
+    return [*others, (photographs, factors, share - 1), (drawn, (1.0,), 1)]
 
 
 def berkeley():
@@ -152,3 +194,8 @@ def wallpapers(packages):
             (deb,) = folder.glob(f"{package}_*.deb")
             subprocess.run(["dpkg", "-x", deb, folder / package], check=True)
     return [p for package in packages for p in pictures(folder / package)]
+
+
+def package(path):
+    """Of a wallpaper."""
+    return path.relative_to(CACHE / "wallpapers").parts[0]

@@ -95,8 +95,12 @@ def run(job, pictures):
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == job.steps:
             save(job, mean, rng, step + 1, seconds)
         if (step + 1) % REPORT_EVERY == 0 or step + 1 == job.steps:
-            psnr = validate(mean, pictures)
-            print(f"{job.saved.stem}: step {step + 1}/{job.steps}, {seconds:.0f} s, held back {psnr:.3f} dB", flush=True)
+            photographs, drawn = validate(mean, pictures.held_back), validate(mean, pictures.held_back_patterns)
+            print(
+                f"{job.saved.stem}: step {step + 1}/{job.steps}, {seconds:.0f} s, held back {photographs:.3f} dB, "
+                f"patterns {drawn:.3f} dB",
+                flush=True,
+            )
     job.module.load_state_dict(mean.state_dict())
     return seconds
 
@@ -123,10 +127,10 @@ def save(job, mean, rng, step, seconds):
     part.rename(job.saved)
 
 
-def validate(net, pictures):
-    """Mean PSNR in dB of luma over pictures that are held back from training; choices are made by these."""
+def validate(net, held_back):
+    """Mean PSNR in dB of luma over pairs that are held back from training; choices are made by these."""
     enlarge = enlarger(net)
-    return float(np.mean([luma_psnr(enlarge(low), high, net.scale) for low, high in pictures.held_back]))
+    return float(np.mean([luma_psnr(enlarge(low), high, net.scale) for low, high in held_back]))
 
 
 def enlarger(net):
