@@ -38,7 +38,7 @@ class Recipe:
     steps: int  # in float
     integer_steps: int
     start: str | None = None  # the bundle whose network, but for its last layer, it begins with, trained first
-    earlier: str | None = None  # or the bundle whose network it begins with as it was shipped in version 0.2.0, in integers
+    earlier: str | None = None  # or the bundle whose version 0.2.0, in integers, it begins with, whole
     ends: int = 3  # the side of the first and the last kernel
     reduction: Reduction = BICUBIC
     kinds: callable = first_kinds  # of pictures
@@ -77,11 +77,10 @@ def float_network(name, recipe):
 
 @torch.no_grad()
 def begin_with(net, layers):
-    """The last layer only where it is one for the same scale."""
+    """`layers`: (kernel, bias) of each convolution."""
     for conv, (kernel, bias) in zip(net.convs, layers):
-        if conv.weight.shape == kernel.shape:
-            conv.weight.copy_(torch.from_numpy(kernel))
-            conv.bias.copy_(torch.from_numpy(bias))
+        conv.weight.copy_(torch.from_numpy(kernel))
+        conv.bias.copy_(torch.from_numpy(bias))
 
 
 def integer_network(name, net, pictures):

@@ -228,7 +228,7 @@ def card(name, recipe, net, figures, seconds):
 
 def beginning(recipe):
     if recipe.earlier:
-        return f", beginning with the integers of {recipe.earlier} 0.2.0 (a last layer for another scale is begun anew)"
+        return f", beginning with the integers of {recipe.earlier} 0.2.0"
     return f", beginning with the network of {recipe.start} but for the last layer" if recipe.start else ""
 
 
