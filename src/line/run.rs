@@ -14,7 +14,7 @@ use super::supervisor::{NextRun, Supervisor};
 use super::writer::{Printing, Writer};
 use crate::config::Config;
 use crate::modbus::ModbusServer;
-use crate::pipeline::{ChosenProduct, FAILED, NOT_STARTED, RunEnd, Shutdown, Status};
+use crate::pipeline::{ChosenProduct, FAILED, NOT_STARTED, RunEnd, STOPPED, Shutdown, Status};
 use crate::service::{Feeder, LineManager, Reload, ServiceManager};
 use crate::sink::mqtt::{self, BrokerClient};
 use crate::sink::part::PartStatus;
@@ -74,6 +74,8 @@ pub struct RunOutcome {
 
 /// [`RunEnd::reason`] where the version that judged goes back by itself.
 const FAILED_TRIAL: &str = "a bundle on trial found too many defects";
+/// [`RunEnd::reason`] where the file was read again.
+const NEW_CONFIGURATION: &str = "a new configuration";
 /// [`RunEnd::reason`] where a product was asked for that was not loaded.
 const OTHER_PRODUCT: &str = "another product";
 /// [`RunEnd::reason`] where the status page, the Modbus server or the broker's queue could not be started.
@@ -289,8 +291,10 @@ impl LineService<'_> {
             ending.reason = match &next {
                 _ if self.failed_trial.is_some() => FAILED_TRIAL,
                 Some(NextRun::OtherProduct) => OTHER_PRODUCT,
-                _ => "a new configuration",
+                _ => NEW_CONFIGURATION,
             };
+        } else if ending.reason == STOPPED && self.manager.makes_way() {
+            ending.reason = NEW_CONFIGURATION;
         }
         if let Some(writer) = &mut writer {
             writer.write_kept();

@@ -29,7 +29,7 @@ pub use newest_frame::{NewestFrame, Taken};
 pub use product_switch::ProductSwitch;
 pub use pulse::{Pulse, Watch, WatchedThread};
 pub use report::Report;
-pub use run::{FAILED, NOT_STARTED, Pipeline, RunEnd, RunObserver, THREADS};
+pub use run::{FAILED, NOT_STARTED, Pipeline, RunEnd, RunObserver, STOPPED, THREADS};
 pub use shadow::{Shadow, ShadowCounts, ShadowVerdict};
 pub use shutdown::{OrderlyStop, Shutdown};
 pub use writer::{Reporter, STACK};

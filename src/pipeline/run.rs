@@ -59,6 +59,8 @@ pub struct RunEnd {
     pub failure: Option<String>,
 }
 
+/// [`RunEnd::reason`] where that was asked for.
+pub const STOPPED: &str = "stop asked for";
 /// [`RunEnd::reason`] where a thread could not be started.
 pub const NOT_STARTED: &str = "a thread could not be started";
 /// [`RunEnd::reason`] where a thread panicked.
@@ -146,7 +148,7 @@ impl Pipeline {
                 let reason = match frames {
                     Some(frames) if status.counts.captured >= frames => "frame limit",
                     _ if slot.source_ended() => "source ended",
-                    _ => "stop asked for",
+                    _ => STOPPED,
                 };
                 RunEnd { status, reason, failure: None }
             }

@@ -29,6 +29,8 @@ pub struct CameraProgress {
     beats: AtomicU64,
     /// Whether its writer has finished nothing for a while.
     is_stuck: AtomicBool,
+    /// Whether it ends for a new configuration.
+    makes_way: AtomicBool,
     /// Its status, and what is to be said of the board.
     status: Mutex<Option<(Status, Option<String>)>>,
 }
@@ -41,6 +43,7 @@ impl CameraProgress {
             state: AtomicU8::new(CameraState::Starting as u8),
             beats: AtomicU64::new(0),
             is_stuck: AtomicBool::new(false),
+            makes_way: AtomicBool::new(false),
             status: Mutex::new(None),
         }
     }
@@ -53,6 +56,11 @@ impl CameraProgress {
     /// Whether it is in this state.
     pub fn is(&self, state: CameraState) -> bool {
         self.state.load(Relaxed) == state as u8
+    }
+
+    /// Its run ends for a new configuration.
+    pub fn make_way(&self) {
+        self.makes_way.store(true, Relaxed);
     }
 
     /// Whether its writer has finished nothing for a while: the disk hangs.
@@ -112,6 +120,11 @@ impl LineManager {
                 progress.beats.fetch_add(1, Relaxed);
             }
         }
+    }
+
+    /// Whether the run is asked to end for a new configuration of all cameras.
+    pub fn makes_way(&self) -> bool {
+        matches!(self, LineManager::Camera { progress, .. } if progress.makes_way.load(Relaxed))
     }
 
     /// Whether its writer has finished nothing for a while.

@@ -171,7 +171,8 @@ fn a_reload_is_for_all_and_a_bad_one_for_none() {
     assert!(ends(&mut line).success(), "{}", log.lock().unwrap());
     let counts = ["a", "b", "c"].map(|camera| recorded(folder.path(), camera, "stop").len());
     assert_eq!(counts, [1, 2, 1]);
-    assert_eq!(recorded(folder.path(), "a", "stop")[0]["reason"], "stop asked for");
+    assert_eq!(recorded(folder.path(), "a", "stop")[0]["reason"], "a new configuration");
+    assert_eq!(recorded(folder.path(), "c", "stop")[0]["reason"], "stop asked for");
 }
 
 #[test]

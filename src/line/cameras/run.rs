@@ -216,6 +216,9 @@ impl<'a> CameraProcess<'a> {
                 if reported.next.is_none() && !stopping {
                     reported.next = self.take_reload(&controls).map(NextConfigurations::New);
                 }
+                if reported.next.is_some() {
+                    controls.iter().for_each(|control| control.progress.make_way());
+                }
                 if reported.next.is_some() || reported.hangs || none_runs(&controls) {
                     controls.iter().for_each(|control| control.end());
                 }
