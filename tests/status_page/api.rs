@@ -55,6 +55,12 @@ fn schemathesis_finds_nothing_that_the_file_does_not_promise() {
         let answer = service.send(&right);
         (text(&answer.body).contains("\"record\":\"event\"")).then_some(())
     });
+    // On a busy machine some answers are 503 (no frame was inspected for two seconds, somebody else changes something), as promised.
+    std::fs::write(
+        service.folder.path().join("schemathesis.toml"),
+        "[checks.not_a_server_error]\nexpected-statuses = [\"2xx\", \"3xx\", \"4xx\", \"503\"]\n",
+    )
+    .unwrap();
     let mut command = Command::new("schemathesis");
     command.current_dir(service.folder.path()).args(["run", "--max-examples=15", "--seed=7", "--checks=all"]);
     // A picture that the file allows may be too small or of a format that is not read, and a place in the records may be gone.
