@@ -14,7 +14,7 @@ import torch
 from superres_bundle import program, shipped_earlier, write
 from superres_camera import Camera
 from superres_network import PIXEL, Network
-from superres_pictures import CACHE, Pictures, Reduction, bicubic, first_kinds, kinds_with_patterns, more_kinds
+from superres_pictures import CACHE, Pictures, Reduction, bicubic, first_kinds, more_kinds
 from superres_quantize import Integers
 from superres_train import SEED, train_float, train_integers
 
@@ -46,29 +46,25 @@ class Recipe:
     version: str = "0.2.0"
 
 
-# What other networks begin with, trained first; as shipped in version 0.2.0.
-STARTS = {
+RECIPES = {
     "superres-x3": Recipe(3, FAST, 24_000, 3_000),
     "superres-x3-fine": Recipe(3, FINE, 40_000, 1_500),
-}
-RECIPES = {
-    "superres-x3": STARTS["superres-x3"],
-    "superres-x3-fine": STARTS["superres-x3-fine"],
     "superres-camera": Recipe(3, FAST, 5_000, 1_500, start="superres-x3", reduction=CAMERA),
     "superres-camera-fine": Recipe(3, FINE, 4_000, 1_000, start="superres-x3-fine", reduction=CAMERA),
     "superres-x2-tiny": Recipe(2, TINY, 26_000, 2_000, ends=5, **SECOND),
     "superres-x2": Recipe(2, FAST, 16_000, 2_000, earlier="superres-x2", rate=2e-3, **SECOND),
-    "superres-x2-fine": Recipe(2, FINE, 4_000, 1_000, start="superres-x3-fine"),
+    "superres-x2-fine": Recipe(2, FINE, 6_000, 1_500, earlier="superres-x2-fine", rate=1e-3, **SECOND),
     "superres-x4": Recipe(4, FAST, 5_000, 1_500, start="superres-x3"),
     "superres-x4-fine": Recipe(4, FINE, 4_000, 1_000, start="superres-x3-fine"),
 }
 
 
-def float_network(name, recipe):
+def float_network(name):
     """(network, its pictures, seconds): trained, or taken up where it was left; so is what it begins with."""
+    recipe = RECIPES[name]
     net = Network(recipe.widths, recipe.scale, SEED, recipe.ends).to(memory_format=torch.channels_last)
     if recipe.start:
-        net.body().load_state_dict(float_network(recipe.start, STARTS[recipe.start])[0].body().state_dict())
+        net.body().load_state_dict(float_network(recipe.start)[0].body().state_dict())
     if recipe.earlier:
         begin_with(net, shipped_earlier(recipe.earlier))
     pictures = Pictures(recipe.scale, recipe.reduction, recipe.kinds)
@@ -106,7 +102,7 @@ def main():
     program()
     torch.set_num_threads(1)  # the sums then come out alike on every run
 
-    net, pictures, float_seconds = float_network(name, RECIPES[name])
+    net, pictures, float_seconds = float_network(name)
     integers, integer_seconds = integer_network(name, net, pictures)
     write(name, RECIPES[name], net, integers, (float_seconds, integer_seconds))
 

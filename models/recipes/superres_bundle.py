@@ -16,7 +16,7 @@ from PIL import Image
 from bundle import golden, write_bundle
 from superres_camera import Camera
 from superres_onnx import kernels_and_biases, to_onnx
-from superres_pictures import CACHE, DATA, berkeley, first_kinds, kinds_with_patterns, more_kinds
+from superres_pictures import CACHE, DATA, berkeley, first_kinds, more_kinds
 from superres_score import score
 from superres_train import SEED, enlarger
 
@@ -63,9 +63,6 @@ Set5's `woman` is a piece of picture 302003 of BSD200, which this network learne
 
 Picture 302003 of BSD200 is left out: Set5's `woman` is a piece of it.""",
 }
-LEARNED_FROM[kinds_with_patterns] = LEARNED_FROM[more_kinds].replace(
-    "\n\n", "\n| patterns and text drawn by `superres_patterns.py`, 96 | the project's own |\n\n"
-)
 
 
 def write(name, recipe, net, integers, seconds):

@@ -1,7 +1,7 @@
 """Patterns and print, drawn from a seed: stripes, cloth, lattices and text, which photographs hold too little of.
 
 A pattern finer than a small picture's pixels comes back from the reduction as other stripes, coarser and of another
-direction. Whoever learned from plain edges alone sharpens these; whoever saw such patches leaves them soft.
+direction. They are measured on; to learn from them costs more on photographs than it gains (docs/superres.md).
 """
 
 import numpy as np
@@ -11,13 +11,11 @@ SIZE = 384
 LETTERS = np.array(list("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:-+/%()      "))
 
 
-def patterns(count, seed, contrast=1.0):
-    """Pictures in RGB, grey, of SIZE × SIZE pixels. With a `contrast` below 1 they teach the same at less weight: what is
-    lost of a pattern cannot be learned, and its squared error would outweigh that of photographs."""
+def patterns(count, seed):
+    """Pictures in RGB, grey, of SIZE × SIZE pixels."""
     rng = np.random.default_rng(seed)
     for n in range(count):
         luma = page(rng) if n % 4 == 3 else cloth(rng)
-        luma = luma.mean() + contrast * (luma - luma.mean())
         yield Image.fromarray(luma.round().clip(0, 255).astype(np.uint8)).convert("RGB")
 
 

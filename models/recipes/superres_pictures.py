@@ -31,8 +31,7 @@ PHOTOGRAPHS = dict.fromkeys(LOMIRI + UKUI, "*") | {
 SCENES = ("astronaut", "brick", "chelsea", "coffee", "grass", "gravel", "rocket")
 # Set5's `woman` is a piece of this picture of BSD200.
 MEASURED_ON = "302003.png"
-PATTERNS, PATTERN_SEED, PATTERNS_HELD_BACK = 96, 11, 12
-CONTRAST = 0.4  # of the patterns to learn from
+PATTERNS, PATTERN_SEED = 12, 12  # to measure on
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class Pictures:
 
     @cached_property
     def held_back_patterns(self):
-        images = patterns(PATTERNS_HELD_BACK, PATTERN_SEED + 1)
+        images = patterns(PATTERNS, PATTERN_SEED)
         return [pair(image, 1.0, self.scale, self.reduction.reduce) for image in images]
 
     def batch(self, rng):
@@ -106,13 +105,6 @@ def more_kinds():
         (chain(opened(known), scenes), (1.0, 0.8, 0.6), 7),
         (opened(p for p in wallpapers(PHOTOGRAPHS) if p.match(PHOTOGRAPHS[package(p)])), (0.5, 0.25), 4),
     ]
-
-
-def kinds_with_patterns():
-    """Likewise, with a patch of patterns in place of one of a wallpaper."""
-    *others, (photographs, factors, share) = more_kinds()
-    drawn = patterns(PATTERNS, PATTERN_SEED, CONTRAST)
-    return [*others, (photographs, factors, share - 1), (drawn, (1.0,), 1)]
 
 
 def berkeley():
