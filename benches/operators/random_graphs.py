@@ -264,7 +264,7 @@ OPERATORS = [
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("lineside", type=Path)
+    parser.add_argument("lineside", type=lambda path: Path(path).resolve())
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--bytes", action="store_true")

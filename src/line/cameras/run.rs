@@ -79,13 +79,7 @@ pub(in crate::line) fn run(line: Line, configs: Vec<Config>) -> anyhow::Result<V
             NextConfigurations::FailedTrial(..) => configurations(path),
         };
         let attempt = wanted.and_then(|configs| {
-            // What outlasts a run stays with a camera that is there still.
-            let mut services = Vec::with_capacity(configs.len());
-            for config in &configs {
-                let of_it = |service: &LineService| service.telemetry.camera() == Some(name(config));
-                let known = old_services.iter().position(of_it).map(|at| old_services.swap_remove(at));
-                services.push(known.unwrap_or_else(|| process.service(config)));
-            }
+            let mut services = process.services(&configs, &mut old_services);
             let kept = services.iter().map(LineService::begin_run).collect::<Vec<_>>();
             match plan_cameras(&configs, Mode::Run, &telemetries(&services)) {
                 Ok(plan) => Ok((configs, services, kept, plan)),
@@ -99,12 +93,7 @@ pub(in crate::line) fn run(line: Line, configs: Vec<Config>) -> anyhow::Result<V
             Ok(next) => next,
             Err(error) => {
                 process.refuse_reload(&error);
-                let mut services = Vec::with_capacity(old_configs.len());
-                for config in &old_configs {
-                    let of_it = |service: &LineService| service.telemetry.camera() == Some(name(config));
-                    let known = old_services.iter().position(of_it).map(|at| old_services.swap_remove(at));
-                    services.push(known.unwrap_or_else(|| process.service(config)));
-                }
+                let services = process.services(&old_configs, &mut old_services);
                 let kept = services.iter().map(LineService::begin_run).collect::<Vec<_>>();
                 let again = "the configuration in use until now does not start any more either";
                 let plan = plan_cameras(&old_configs, Mode::Run, &telemetries(&services)).context(again)?;
@@ -142,6 +131,16 @@ fn telemetries(services: &[LineService]) -> Vec<Telemetry> {
 }
 
 impl<'a> CameraProcess<'a> {
+    /// What outlasts the runs of each camera: what there is already stays with a camera that is there still.
+    fn services(&self, configs: &[Config], known: &mut Vec<LineService<'a>>) -> Vec<LineService<'a>> {
+        let service = |config: &Config| {
+            let is_its = |service: &LineService| service.telemetry.camera() == Some(name(config));
+            let at = known.iter().position(is_its);
+            at.map_or_else(|| self.service(config), |at| known.swap_remove(at))
+        };
+        configs.iter().map(service).collect()
+    }
+
     /// What outlasts the runs of one camera.
     pub(super) fn service(&self, config: &Config) -> LineService<'a> {
         let name = name(config);
