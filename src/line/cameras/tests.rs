@@ -14,7 +14,7 @@ use crate::sink::Signal;
 use crate::source::{Frame, FrameSource, Next, PatternSource};
 use crate::telemetry::Telemetry;
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -62,8 +62,9 @@ impl Signal for Slow {
 struct Odd {
     frames: PatternSource,
     before: u32,
-    /// Hangs until the fast camera has judged all of its frames and then ends; without, it panics.
-    hangs: Option<Judged>,
+    /// Hangs until the fast camera has judged all of its frames and the records of the one that panics have a second stop, and then ends;
+    /// without, it panics.
+    hangs: Option<(Judged, PathBuf)>,
 }
 
 impl FrameSource for Odd {
@@ -72,8 +73,15 @@ impl FrameSource for Odd {
             self.before -= 1;
             return self.frames.next(frame);
         }
-        let Some(fast) = &self.hangs else { panic!("a fault of this program, as the test wants it") };
+        let Some((fast, records)) = &self.hangs else { panic!("a fault of this program, as the test wants it") };
         fast.wait_for(FAST);
+        // Where no camera runs any more, one that is down is not started again.
+        let begun = Instant::now();
+        let stops = || std::fs::read_to_string(records).map_or(0, |text| text.matches("\"record\":\"stop\"").count());
+        while stops() < 2 {
+            assert!(begun.elapsed() < HANGS, "the camera that panicked does not run again");
+            std::thread::sleep(Duration::from_millis(20));
+        }
         Next::Ended
     }
 
@@ -139,7 +147,7 @@ fn a_camera_that_hangs_or_is_slow_or_fails_holds_no_other_back() {
     let fast = Judged::default();
     let odd = |hangs| Box::new(Odd { frames: PatternSource::new(160, 120, 1, 0, None, None), before: 2, hangs });
     plan.lines[0].pipeline.inspection.signals.push(Box::new(fast.clone()));
-    plan.lines[1].pipeline.source = odd(Some(fast.clone()));
+    plan.lines[1].pipeline.source = odd(Some((fast.clone(), folder.path().join("panics/events.jsonl"))));
     plan.lines[2].pipeline.inspection.signals.push(Box::new(Slow(fast.clone(), 0)));
     plan.lines[3].pipeline.source = odd(None);
     let members = process.members(configs, services, kept, &mut plan);

@@ -173,6 +173,33 @@ fn half_way_between_two_pixels_is_half_way_whatever_the_division_by_the_scale_ma
 }
 
 #[test]
+fn a_picture_is_mirrored_behind_a_pool() {
+    // Channels last between the ops: a mirrored axis is as long as before, and is not the same memory for that.
+    for (axis, expected) in [(3, [3, 2, 1, 6, 5, 4]), (2, [1, 2, 3, 4, 5, 6]), (1, [4, 5, 6, 1, 2, 3])] {
+        let number = |name: &str, value: i64| TensorProto {
+            data_type: DataType::Int64 as i32,
+            int64_data: vec![value],
+            ..floats(name, &[1], &[])
+        };
+        let mut pool = node("MaxPool", &["x"], "p");
+        let sides = AttributeProto { name: "kernel_shape".into(), ints: vec![1, 1], r#type: 7, ..Default::default() };
+        pool.attribute.push(sides);
+        let mut model = model();
+        *graph(&mut model) = GraphProto {
+            node: vec![pool, node("Slice", &["p", "start", "end", "axis", "step"], "y")],
+            initializer: vec![number("start", -1), number("end", -10), number("axis", axis), number("step", -1)],
+            input: vec![input("x", DataType::Uint8, &[1, 2, 1, 3])],
+            output: vec![input("y", DataType::Uint8, &[1, 2, 1, 3])],
+            ..Default::default()
+        };
+        let mut session = Session::new(Arc::new(Model::from_proto(model).plan(&[]).unwrap())).unwrap();
+        session.input_mut::<u8>(0).unwrap().copy_from_slice(&[1, 2, 3, 4, 5, 6]);
+        session.run().unwrap();
+        assert_eq!(session.output::<u8>(0).unwrap(), expected, "axis {axis}");
+    }
+}
+
+#[test]
 fn a_softmax_in_small_steps_does_not_overflow() {
     // What ONNX Runtime makes of these.
     for (step, expected) in [(0.0007, [168, 214, 152, 146, 246, 251, 251]), (1.0 / 256.0, [30, 38, 27, 26, 44, 45, 45])]

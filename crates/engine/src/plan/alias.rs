@@ -80,8 +80,9 @@ impl AliasMap {
                 Op::Movement(Movement::Slice { start, step })
                     if same_layout && data_layouts[x] == DataLayout::ChannelsLast =>
                 {
-                    let others = (0..4).all(|i| i == 1 || graph.values[x].shape[i] == graph.values[y].shape[i]);
-                    (others && step[1] == 1).then(|| start[1])
+                    // The same rows, columns and pictures in the same order: a mirrored axis has its length, too.
+                    let is_whole = |i: usize| graph.values[x].shape[i] == graph.values[y].shape[i] && step[i] == 1;
+                    ((0..4).all(|i| i == 1 || is_whole(i)) && step[1] == 1).then(|| start[1])
                 }
                 Op::Movement(Movement::Reshape) if same_layout && data_layouts[x] == DataLayout::RowMajor => Some(0),
                 Op::Lut(_) | Op::ChannelLut(_) if same_layout && alone => Some(0),
