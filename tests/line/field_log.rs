@@ -192,8 +192,8 @@ fn a_process_that_is_killed_at_any_time_leaves_whole_lines_within_the_budget() {
         assert!(round < 100, "no file was closed in all that time");
         // As it is written: the line after it may be torn.
         let newest_start = || {
-            let newest_first = if results.exists() { files(&results) } else { Vec::new() }.into_iter().rev();
-            newest_first.into_iter().find_map(|path| {
+            let written = if results.exists() { files(&results) } else { Vec::new() };
+            written.iter().rev().find_map(|path| {
                 let text = String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned();
                 text.lines().rev().find(|line| line.contains("\"record\":\"start\"")).map(String::from)
             })
