@@ -40,7 +40,7 @@ pub use presets::{
 pub use process::{LumaRange, ProcessConfig, ProcessFormat};
 pub use product::{ProductConfig, ProductsConfig};
 pub use starter::{Starter, StarterCamera};
-pub use status_page::StatusPageConfig;
+pub use status_page::{PageTlsConfig, StatusPageConfig};
 pub use task::TaskConfig;
 pub use view::ViewConfig;
 

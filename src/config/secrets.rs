@@ -80,6 +80,11 @@ impl Config {
         if let Source::Rtsp(section) = &self.source {
             section.options(self)?;
         }
+        let page = self.status_page.as_ref().and_then(|page| page.tls.as_ref());
+        if let Some(page) = page {
+            let key = &page.key;
+            files::read_secret(key.get_ref(), files::MAX_PEM).map_err(|error| self.blame(key, &error.to_string()))?;
+        }
         let tls = self.mqtt.as_ref().and_then(|mqtt| mqtt.tls.as_ref());
         if let Some(key) = tls.and_then(|tls| tls.key.as_ref()) {
             files::read_secret(key.get_ref(), files::MAX_PEM).map_err(|error| self.blame(key, &error.to_string()))?;

@@ -26,6 +26,18 @@ pub struct StatusPageConfig {
     pub teach_token: Option<Spanned<String>>,
     /// A file whose first line is that token.
     pub teach_token_file: Option<Spanned<PathBuf>>,
+    /// TLS; absent: not encrypted.
+    pub tls: Option<PageTlsConfig>,
+}
+
+/// `[status_page.tls]`: the certificate of the page.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct PageTlsConfig {
+    /// PEM file of the certificate, with those between it and an authority after it.
+    pub certificate: Spanned<PathBuf>,
+    /// PEM file of its key.
+    pub key: Spanned<PathBuf>,
 }
 
 /// A shorter token could be guessed.
@@ -43,6 +55,7 @@ impl Default for StatusPageConfig {
             control: Spanned::new(0..0, false),
             teach_token: None,
             teach_token_file: None,
+            tls: None,
         }
     }
 }
@@ -159,6 +172,7 @@ mod tests {
                 "teach_token = \"0123456789abcdef\"\nteach_token_file = \"x\"\n",
                 "line.toml:4: status_page.teach_token is set",
             ),
+            ("[status_page.tls]\ncertificate = \"c.pem\"\n", "missing field `key`"),
             ("judge = 1\n", "line.toml:3: "),
             ("port = 3\n", "line.toml:3: unknown field `port`"),
         ];

@@ -8,8 +8,8 @@ use crate::pipeline::Commands;
 use crate::service::Reload;
 use crate::source::FrameSource;
 use crate::status_page::{
-    LineBundle, LineControls, LiveFeed, PageSettings, PictureJudge, RunFacts, StatusServer, check_bindable,
-    describe_bind_error, max_bytes,
+    CONNECTIONS, LineBundle, LineControls, LiveFeed, PENDING, PageSettings, PictureJudge, RunFacts, ServerTls,
+    ServerTlsFile, StatusServer, TLS_BYTES, check_bindable, describe_bind_error, max_bytes,
 };
 use crate::telemetry::Telemetry;
 use std::io::ErrorKind;
@@ -31,7 +31,9 @@ pub(super) fn plan(
     bill: &mut Bill,
 ) -> Result<Option<PagePlan>, ConfigError> {
     let Some(page) = &config.status_page else { return Ok(None) };
-    bill.add("status page", max_bytes(source.max_pixels() as u64, *page.control.get_ref()));
+    let tls = tls(config)?;
+    let encrypting = if tls.is_some() { (CONNECTIONS + PENDING) * TLS_BYTES } else { 0 };
+    bill.add("status page", max_bytes(source.max_pixels() as u64, *page.control.get_ref()) + encrypting as u64);
     let live = Arc::new(LiveFeed::new(source.frame_size()));
     let (listen, max_fps) = (*page.listen.get_ref(), *page.max_fps.get_ref());
     let control = page.control.get_ref().then(|| config.output.keep_free.get_ref().as_u64());
@@ -40,12 +42,24 @@ pub(super) fn plan(
         listen,
         token,
         teach_token,
+        tls,
         line: LineControls { commands: Arc::clone(commands), bundle: line_bundle(config), reload: Box::new(|| ()) },
         control,
         max_fps,
         judge,
     };
     Ok(Some(PagePlan { settings, live }))
+}
+
+/// With what the page's connections are encrypted, where they are.
+fn tls(config: &Config) -> Result<Option<ServerTls>, ConfigError> {
+    let Some(tls) = config.status_page.as_ref().and_then(|page| page.tls.as_ref()) else { return Ok(None) };
+    let read = ServerTls::read(tls.certificate.get_ref(), tls.key.get_ref());
+    let blame = |(file, problem)| match file {
+        ServerTlsFile::Certificate => config.error_at(&tls.certificate, problem),
+        ServerTlsFile::Key => config.error_at(&tls.key, problem),
+    };
+    read.map(Some).map_err(blame)
 }
 
 /// The bundle by which a line judges, and what keeps its threshold from being set on the page.
@@ -84,7 +98,8 @@ pub fn check_page(config: &Config) -> Result<String, ConfigError> {
     };
     let judge = if page.judge { ", judges what is posted to /judge" } else { "" };
     let control = if *page.control.get_ref() { ", frames may be marked and products chosen" } else { "" };
-    Ok(format!("http://{listen}/{token}{judge}{control}{taken}"))
+    let scheme = if tls(config)?.is_some() { "https" } else { "http" };
+    Ok(format!("{scheme}://{listen}/{token}{judge}{control}{taken}"))
 }
 
 impl PagePlan {

@@ -85,8 +85,9 @@ pub fn route(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option
         && let Some(token) = request.parameter("token")
         && page.access.is_token(token)
     {
+        let secure = if page.tls.is_some() { "; Secure" } else { "" };
         let cookie = format!(
-            "Location: ./\r\nSet-Cookie: {COOKIE_NAME}={token}; HttpOnly; SameSite=Strict; Max-Age=31536000\r\n"
+            "Location: ./\r\nSet-Cookie: {COOKIE_NAME}={token}; HttpOnly; SameSite=Strict{secure}; Max-Age=31536000\r\n"
         );
         return whole(303, TEXT, &cookie, b"");
     }

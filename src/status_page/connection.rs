@@ -1,9 +1,10 @@
 //! A connection with a deadline: clients that send or read too slowly are disconnected.
 
+use super::stream::ClientStream;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 /// Time for sending the head of a request.
@@ -27,7 +28,7 @@ const PROBES: u32 = 4;
 
 /// A socket with a deadline.
 pub struct Connection {
-    socket: TcpStream,
+    socket: ClientStream,
     deadline: Instant,
 }
 
@@ -36,11 +37,11 @@ impl Connection {
     ///
     /// # Errors
     /// Of the socket.
-    pub fn new(socket: TcpStream) -> io::Result<Connection> {
-        socket.set_nonblocking(false)?;
+    pub fn new(socket: ClientStream) -> io::Result<Connection> {
+        socket.tcp().set_nonblocking(false)?;
         // A peer that lost power or its network says no goodbye.
         let keep_alive = TcpKeepalive::new().with_time(PROBE).with_interval(PROBE).with_retries(PROBES);
-        SockRef::from(&socket).set_tcp_keepalive(&keep_alive)?;
+        SockRef::from(socket.tcp()).set_tcp_keepalive(&keep_alive)?;
         Ok(Connection { socket, deadline: Instant::now() + ANSWER_TIMEOUT })
     }
 
@@ -52,7 +53,7 @@ impl Connection {
     /// Whether the client has closed the connection. Does not wait.
     pub fn is_hung_up(&self) -> bool {
         let ends = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
-        let mut polled = [PollFd::new(&self.socket, PollFlags::RDHUP)];
+        let mut polled = [PollFd::new(self.socket.tcp(), PollFlags::RDHUP)];
         let now = Timespec::default();
         poll(&mut polled, Some(&now)).is_ok() && polled[0].revents().intersects(ends)
     }
@@ -67,7 +68,7 @@ impl Connection {
     /// # Errors
     /// Of the socket; `TimedOut` or `WouldBlock` after the deadline.
     pub fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.socket.set_read_timeout(Some(self.time_left()?))?;
+        self.socket.tcp().set_read_timeout(Some(self.time_left()?))?;
         self.socket.read(bytes)
     }
 
@@ -100,7 +101,7 @@ impl Connection {
         while !bytes.is_empty() {
             // A blocking write goes on until all is written, however slowly, so it is done in pieces that fit the socket's buffer.
             let piece = &bytes[..bytes.len().min(16 << 10)];
-            self.socket.set_write_timeout(Some(self.time_left()?))?;
+            self.socket.tcp().set_write_timeout(Some(self.time_left()?))?;
             match self.socket.write(piece) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => bytes = &bytes[written..],
@@ -108,13 +109,17 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        // Of what is encrypted the end may wait.
+        self.socket.tcp().set_write_timeout(Some(self.time_left()?))?;
+        self.socket.flush()
     }
 
     /// Closes the writing side and reads on for a moment: closing with unread bytes would discard the answer.
     pub fn finish(mut self) {
         self.set_timeout(LINGER);
-        let _ = self.socket.shutdown(Shutdown::Write);
+        let _ = self.socket.tcp().set_write_timeout(Some(LINGER));
+        let _ = self.socket.end();
+        let _ = self.socket.tcp().shutdown(Shutdown::Write);
         let (mut bytes, mut reads_left) = ([0; 4096], 64);
         while reads_left > 0 && self.read(&mut bytes).is_ok_and(|read| read > 0) {
             reads_left -= 1;

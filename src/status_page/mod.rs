@@ -41,15 +41,22 @@ mod server;
 mod stages;
 mod status;
 mod status_cell;
+mod stream;
+#[cfg(feature = "mqtt")]
+mod tls;
+#[cfg(not(feature = "mqtt"))]
+#[path = "no_tls.rs"]
+mod tls;
 mod versions;
 
 pub use judge::{JUDGE_THREAD, JudgeTimes, PLACES as JUDGE_PLACES, PictureJudge, body_limit, judging_bytes};
-pub use limits::{CONNECTIONS, VIEWERS, heap_bytes, max_bytes};
+pub use limits::{CONNECTIONS, PENDING, VIEWERS, heap_bytes, max_bytes};
 pub use live::LiveFeed;
 pub use page::RunFacts;
 // For the fuzz targets (fuzz/).
 pub use line_controls::{LineBundle, LineControls};
 pub use server::{PageSettings, STATUS_PAGE_THREAD, StatusServer, check_bindable, describe_bind_error};
 pub use status_cell::Conditions;
+pub use tls::{ServerTls, ServerTlsFile, TLS_BYTES};
 #[doc(hidden)]
 pub use {access::Access, request::HttpRequest, request::parse as parse_request};

@@ -10,6 +10,7 @@ use super::limits::VIEWERS;
 use super::line_controls::LineControls;
 use super::live::LiveFeed;
 use super::status_cell::StatusCell;
+use super::tls::ServerTls;
 use crate::sink::part::Parts;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
@@ -39,6 +40,8 @@ pub struct PageState {
     pub latest: LatestImage,
     pub events: RecentEvents,
     pub history: History,
+    /// With what connections are encrypted, where they are.
+    pub tls: Option<ServerTls>,
     /// What may be changed of the line, where `control` is there.
     pub line: LineControls,
     /// What may be changed from outside, where something may.
@@ -55,7 +58,7 @@ impl PageState {
         access: Access,
         live: Arc<LiveFeed>,
         events: RecentEvents,
-        line: LineControls,
+        (line, tls): (LineControls, Option<ServerTls>),
         judging: Option<JudgeQueue>,
         control: Option<Control>,
     ) -> PageState {
@@ -68,6 +71,7 @@ impl PageState {
             events,
             history: History::default(),
             line,
+            tls,
             judging,
             control,
             viewers: AtomicUsize::new(0),

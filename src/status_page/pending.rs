@@ -11,6 +11,7 @@ use super::limits::PENDING;
 use super::page::PageState;
 use super::request::{BodyLength, LONGEST_HEAD, parse};
 use super::response::refuse;
+use super::stream::ClientStream;
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, TcpStream};
@@ -31,12 +32,12 @@ pub struct PendingConnections {
 
 /// A request that may be answered, and needs a thread for it.
 pub struct Authorized {
-    pub socket: TcpStream,
+    pub socket: ClientStream,
     pub endpoint: Endpoint,
 }
 
 struct PendingConnection {
-    socket: TcpStream,
+    socket: ClientStream,
     peer: Option<IpAddr>,
     deadline: Instant,
     stage: Stage,
@@ -63,16 +64,20 @@ enum Next {
 impl PendingConnections {
     /// Takes in a new connection, and reads what has arrived already.
     pub fn admit(&mut self, page: &PageState, socket: TcpStream) -> Option<Authorized> {
+        let socket = match &page.tls {
+            None => ClientStream::Plain(socket),
+            Some(tls) => ClientStream::Tls(Box::new(tls.accept(socket).ok()?)),
+        };
         self.begin(page, socket, Stage::Request(Vec::new()))
     }
 
     /// Sends a short answer to a connection that cannot be served.
-    pub fn turn_away(&mut self, page: &PageState, socket: TcpStream) {
+    pub fn turn_away(&mut self, page: &PageState, socket: ClientStream) {
         let _ = self.begin(page, socket, Stage::Answer(refuse(503, "too many connections")));
     }
 
-    fn begin(&mut self, page: &PageState, socket: TcpStream, stage: Stage) -> Option<Authorized> {
-        socket.set_nonblocking(true).ok()?;
+    fn begin(&mut self, page: &PageState, socket: ClientStream, stage: Stage) -> Option<Authorized> {
+        socket.tcp().set_nonblocking(true).ok()?;
         let peer = socket.peer_addr().ok().map(|address| address.ip().to_canonical());
         let mut connection =
             PendingConnection { socket, peer, deadline: Instant::now() + HEAD_TIMEOUT, stage, sends_body: false };
@@ -182,7 +187,15 @@ impl PendingConnection {
                 Err(_) => return Some(Next::Close),
             }
         }
-        let _ = self.socket.shutdown(Shutdown::Write);
+        match self.socket.end() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < self.deadline => {
+                return Some(Next::Stay);
+            }
+            // Plain sockets have nothing to end.
+            Err(_) => return Some(Next::Close),
+            Ok(()) => {}
+        }
+        let _ = self.socket.tcp().shutdown(Shutdown::Write);
         let (reads_left, time) = if self.sends_body { (BODY_READS, BODY_LINGER) } else { (LINGER_READS, LINGER) };
         self.stage = Stage::Lingering { reads_left };
         self.deadline = Instant::now() + time;
@@ -244,7 +257,15 @@ mod tests {
             };
             let (access, live) = (Access::new(Some(TOKEN.into())), Arc::new(LiveFeed::new(None)));
             Door {
-                page: PageState::new(facts, access, live, RecentEvents::new("/nowhere".into()), line, None, None),
+                page: PageState::new(
+                    facts,
+                    access,
+                    live,
+                    RecentEvents::new("/nowhere".into()),
+                    (line, None),
+                    None,
+                    None,
+                ),
                 listener: TcpListener::bind("127.0.0.1:0").unwrap(),
                 pending: PendingConnections::default(),
             }

@@ -13,6 +13,8 @@ use super::page::{PageState, RunFacts};
 use super::pending::{Authorized, PendingConnections};
 use super::serve::serve;
 use super::status_cell::Conditions;
+use super::stream::ClientStream;
+use super::tls::ServerTls;
 use crate::board::heat::Reading;
 use crate::field::Interval;
 use crate::pipeline::Status;
@@ -57,6 +59,8 @@ pub struct PageSettings {
     pub token: Option<String>,
     /// What clients have to present to change something; `None`: the same.
     pub teach_token: Option<String>,
+    /// With what connections are encrypted, where they are.
+    pub tls: Option<ServerTls>,
     /// What may be changed of the line, where `control` is set.
     pub line: LineControls,
     /// Bytes of the disk that stay free when frames are marked; `None`: nothing may be changed.
@@ -86,12 +90,13 @@ impl StatusServer {
         folder: PathBuf,
         telemetry: Telemetry,
     ) -> io::Result<StatusServer> {
-        let PageSettings { listen, token, teach_token, line, control, max_fps, judge } = settings;
+        let PageSettings { listen, token, teach_token, tls, line, control, max_fps, judge } = settings;
         let access = Access::new(token).with_teacher(teach_token);
         let control = control.map(|keep_free| Control::new(Marks::new(folder.clone(), keep_free), telemetry.clone()));
         let (queue, judge) = judge.map(|judge| (JudgeQueue::new(judge.max_pixels), judge)).unzip();
         let (queue, jobs) = queue.unzip();
-        let page = Arc::new(PageState::new(facts, access, live, RecentEvents::new(folder), line, queue, control));
+        let page =
+            Arc::new(PageState::new(facts, access, live, RecentEvents::new(folder), (line, tls), queue, control));
         let mut server = StatusServer { page: Arc::clone(&page), threads: Vec::new() };
         if let (Some(judge), Some(jobs)) = (judge, jobs) {
             let own = Arc::clone(&page);
@@ -176,7 +181,11 @@ fn run(page: &Arc<PageState>, address: SocketAddr, max_fps: f64, telemetry: &Tel
         for one in authorized {
             match handle(page, one, connections.len(), telemetry) {
                 Ok(connection) => connections.push(connection),
-                Err(socket) => pending.turn_away(page, socket),
+                Err(socket) => {
+                    if let Some(socket) = socket {
+                        pending.turn_away(page, socket);
+                    }
+                }
             }
         }
         encoder.poll(&page.live, &page.latest);
@@ -230,20 +239,22 @@ fn accept(listener: &TcpListener) -> Option<TcpStream> {
     }
 }
 
-/// Starts a thread for a connection. Beyond [`CONNECTIONS`], and where no thread can be started, its socket comes back. The line
+/// Starts a thread for a connection. Beyond [`CONNECTIONS`], and where no thread can be started, its socket comes back, if it can be answered. The line
 /// goes on whatever becomes of a visitor.
 fn handle(
     page: &Arc<PageState>,
     Authorized { socket, endpoint }: Authorized,
     served: usize,
     telemetry: &Telemetry,
-) -> Result<ActiveConnection, TcpStream> {
+) -> Result<ActiveConnection, Option<ClientStream>> {
     if served >= CONNECTIONS {
-        return Err(socket);
+        return Err(Some(socket));
     }
-    let Some(connection) = socket.try_clone().ok().and_then(|socket| Connection::new(socket).ok()) else {
-        return Err(socket);
-    };
+    let Ok(tcp) = socket.tcp().try_clone() else { return Err(Some(socket)) };
+    // A session is that of its thread: where there is none, such a client is disconnected without a word.
+    let is_plain = matches!(socket, ClientStream::Plain(_));
+    let again = |tcp: TcpStream| Err(is_plain.then(|| ClientStream::Plain(tcp)));
+    let Ok(connection) = Connection::new(socket) else { return again(tcp) };
     let (page, its_telemetry) = (Arc::clone(page), telemetry.clone());
     let work = move || {
         if catch_unwind(AssertUnwindSafe(|| serve(&page, endpoint, connection))).is_err() {
@@ -253,12 +264,12 @@ fn handle(
     match Builder::new().name(CLIENT_THREAD.into()).stack_size(STACK).spawn(work) {
         Ok(thread) => {
             telemetry.resolve(Cause::Page);
-            Ok(ActiveConnection { thread, socket })
+            Ok(ActiveConnection { thread, socket: tcp })
         }
         Err(error) => {
             let error = not_started(CLIENT_THREAD, &error);
             telemetry.fail(Cause::Page, &format!("a visitor was turned away: {error}"));
-            Err(socket)
+            again(tcp)
         }
     }
 }

@@ -100,6 +100,7 @@ fn serve(live: &Arc<LiveFeed>, folder: &std::path::Path) -> (StatusServer, Socke
         listen: address,
         token: None,
         teach_token: None,
+        tls: None,
         line: LineControls {
             commands,
             bundle: LineBundle { place: Err(String::new()), fixed: None },

@@ -14,3 +14,4 @@ mod pages;
 mod places;
 mod region;
 mod threshold;
+mod tls;
