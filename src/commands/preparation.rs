@@ -168,6 +168,7 @@ fn of_bundle(name: &str) -> Result<StatedPreparation, MakeError> {
         (stated.mean, stated.std) = (section.mean, section.std);
         stated.why = Some(format!("as the bundle {name} has it"));
     }
+    stated.without_scale = stated.mean.is_empty().then(|| format!("the bundle {name}"));
     Ok(stated)
 }
 

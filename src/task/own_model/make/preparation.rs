@@ -24,6 +24,8 @@ pub struct StatedPreparation {
     pub keep: Option<f64>,
     /// Who states mean and std, in words, where that is not the command line.
     pub why: Option<String>,
+    /// What it shall be like and has neither mean nor std, in words.
+    pub without_scale: Option<String>,
 }
 
 /// How frames are prepared, and why so.
@@ -146,6 +148,11 @@ fn scale(
         (Some(like), Some(preset)) => {
             Ok((preset.mean.clone(), preset.std.clone(), format!("as --like {} has it", like.name())))
         }
+        _ if stated.without_scale.is_some() => Err(unstated(&format!(
+            "its input is floats, and {} has no mean and std, because its network takes bytes: state --mean and --std in grey levels, or another \
+             --like",
+            stated.without_scale.as_deref().unwrap_or_default()
+        ))),
         _ => Err(unstated(
             "its input is floats, and the model does not say how pictures become these: state --like (torchvision, timm, keras, \
              tensorflow, anomalib, unit, raw ...), or --mean and --std in grey levels",
@@ -199,9 +206,15 @@ mod tests {
             change(&mut stated);
             stated
         };
-        let cases: [(ElementKind, usize, StatedPreparation, &str); 7] = [
+        let cases: [(ElementKind, usize, StatedPreparation, &str); 8] = [
             (ElementKind::F32, 3, with(&|_| {}), "state --like"),
             (ElementKind::F32, 3, with(&|s| s.mean = vec![1.0]), "belong together"),
+            (
+                ElementKind::F32,
+                3,
+                with(&|s| s.without_scale = Some("the bundle b".into())),
+                "the bundle b has no mean and std",
+            ),
             (ElementKind::U8, 3, with(&|s| s.mean = vec![1.0]), "takes bytes"),
             (ElementKind::F32, 1, with(&|s| s.like = Some(Like::Timm)), "3 numbers of mean for 1 channel:"),
             (ElementKind::U8, 1, with(&|s| s.channels = Some(Channels::Bgr)), "takes one channel"),
