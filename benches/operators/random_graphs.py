@@ -252,13 +252,162 @@ def depth_to_space(g, x, _):
     return g.node("DepthToSpace", [x], blocksize=2, mode=g.pick.choice(["DCR", "CRD"]))
 
 
+def quotient(g, x, shape):
+    kept = [dim if g.pick.random() < 0.6 else 1 for dim in shape][g.pick.randrange(len(shape) + 1) :]
+    if g.pick.random() < 0.5:
+        return g.node("Div", [x, g.constant(np.sign(g.normal(kept)) * (np.abs(g.normal(kept)) + 0.3))])
+    return g.node("Pow", [g.node("Abs", [x]), g.constant(g.pick.choice([0.5, 1.0, 2.0, 3.0]))])
+
+
+def choice(g, x, shape):
+    """By a comparison, and what comes of it as numbers."""
+    bound = g.constant(g.normal([1]))
+    kind = g.pick.choice(["Less", "Greater", "LessOrEqual", "GreaterOrEqual"])
+    chosen = g.node(kind, [x, bound])
+    if g.pick.random() < 0.3:
+        chosen = g.node("Not", [chosen])
+    if g.pick.random() < 0.3:
+        return g.node("Cast", [chosen], to=TensorProto.FLOAT)
+    other = g.pick.choice([name for name, values in g.tensors if list(values.shape) == shape])
+    return g.node("Where", [chosen, x, g.pick.choice([other, bound])])
+
+
+def largest(g, x, shape):
+    kind, axis = g.pick.choice(["ArgMax", "ArgMin"]), g.pick.randrange(-len(shape), len(shape))
+    found = g.node(kind, [x], axis=axis, keepdims=1, select_last_index=g.pick.randint(0, 1))
+    if g.pick.random() < 0.5:
+        return g.node("GatherElements", [x, found], axis=axis)
+    return g.node("Cast", [found], to=TensorProto.FLOAT)
+
+
+def repeat(g, x, shape):
+    if g.pick.random() < 0.5:
+        return g.node("Tile", [x, g.integers([g.pick.choice([1, 1, 2, 3]) for _ in shape])])
+    return g.node("Expand", [x, g.integers([g.pick.randint(1, 2), *(dim if dim > 1 else g.pick.randint(1, 3) for dim in shape)])])
+
+
+def part(g, x, shape):
+    """One of several parts."""
+    axis = g.pick.randrange(len(shape))
+    if shape[axis] < 2:
+        raise ValueError("nothing to split")
+    first = g.pick.randint(1, shape[axis] - 1)
+    names = [g.name(), g.name()]
+    g.nodes.append(helper.make_node("Split", [x, g.integers([first, shape[axis] - first])], names, axis=axis))
+    return g.pick.choice(names)
+
+
+def another_rank(g, x, shape):
+    ones = [axis for axis, dim in enumerate(shape) if dim == 1]
+    if ones and g.pick.random() < 0.5:
+        return g.node("Squeeze", [x, g.integers([g.pick.choice(ones)])])
+    if g.pick.random() < 0.5:
+        return g.node("Flatten", [x], axis=g.pick.randint(0, len(shape)))
+    return g.node("Unsqueeze", [x, g.integers([g.pick.randrange(-len(shape) - 1, len(shape) + 1)])])
+
+
+def by_shape(g, x, shape):
+    """A shape that is computed in the graph, as exporters write it."""
+    sides = g.node("Shape", [x])
+    last = g.node("Gather", [sides, g.integers(len(shape) - 1)], axis=0)
+    wanted = g.node("Concat", [g.integers([-1]), g.node("Unsqueeze", [last, g.integers([0])])], axis=0)
+    return g.node("Reshape", [x, wanted])
+
+
+def dense(g, x, shape):
+    columns, turned = g.pick.randint(1, 33), g.pick.randint(0, 1)
+    weights = g.weights([columns, shape[1]] if turned else [shape[1], columns], 0 if turned else 1)
+    bias = [] if g.in_bytes else [g.constant(g.normal(g.pick.choice([[columns], [1, columns], [1]])))]
+    factors = {} if g.in_bytes else {"alpha": g.pick.choice([1.0, 0.5]), "beta": g.pick.choice([1.0, 2.0])}
+    return g.node("Gemm", [x, weights, *bias], transB=turned, **factors)
+
+
+def attention(g, x, shape):
+    """A product of a tensor with itself, turned."""
+    turned = [*range(len(shape) - 2), len(shape) - 1, len(shape) - 2]
+    scores = g.node("MatMul", [x, g.node("Transpose", [x], perm=turned)])
+    scores = g.node("Mul", [scores, g.constant(1 / np.sqrt(shape[-1]))])
+    return g.node("MatMul", [g.node("Softmax", [scores], axis=-1), x])
+
+
+def sum_along(g, x, shape):
+    return g.node("CumSum", [x, g.integers(g.pick.randrange(len(shape)))], exclusive=g.pick.randint(0, 1), reverse=g.pick.randint(0, 1))
+
+
+def best(g, x, shape):
+    axis = g.pick.randrange(len(shape))
+    names = [g.name(), g.name()]
+    k = g.integers([g.pick.randint(1, shape[axis])])
+    g.nodes.append(helper.make_node("TopK", [x, k], names, axis=axis, largest=g.pick.randint(0, 1)))
+    return names[0]
+
+
+def in_groups(g, x, shape):
+    group = g.pick.choice([part for part in range(1, shape[1] + 1) if shape[1] % part == 0])
+    return g.node("GroupNormalization", [x, g.constant(g.normal([shape[1]])), g.constant(g.normal([shape[1]]))], num_groups=group)
+
+
+def recurrent(g, x, shape):
+    kind, hidden = g.pick.choice([("LSTM", 4), ("GRU", 3), ("RNN", 1)]), g.pick.randint(1, 9)
+    directions = g.pick.choice([1, 2])
+    inputs = [x]
+    for sides in ([kind[1] * hidden, shape[2]], [kind[1] * hidden, hidden], [2 * kind[1] * hidden]):
+        inputs.append(g.constant(g.normal([directions, *sides], 0.4)))
+    direction = "bidirectional" if directions == 2 else g.pick.choice(["forward", "reverse"])
+    more = {"linear_before_reset": g.pick.randint(0, 1)} if kind[0] == "GRU" else {}
+    return g.node(kind[0], inputs, hidden_size=hidden, direction=direction, **more)
+
+
+def triangle(g, x, _):
+    return g.node("Trilu", [x, g.integers(g.pick.randint(-2, 2))], upper=g.pick.randint(0, 1))
+
+
+def remainder(g, x, _):
+    return g.node("Mod", [x, g.constant(g.pick.choice([0.7, 1.5, 3.0]))], fmod=1)
+
+
+def space_to_depth(g, x, _):
+    return g.node("SpaceToDepth", [x], blocksize=2)
+
+
+def moved(g, x, shape):
+    """Some elements replaced."""
+    axis = g.pick.randrange(len(shape))
+    count = g.pick.randint(1, 3)
+    sides = [*shape[:axis], count, *shape[axis + 1 :]]
+    places = np.stack([g.numbers.permutation(shape[axis])[:count] for _ in range(int(np.prod(sides)) // count)])
+    places = np.moveaxis(places.reshape([*shape[:axis], *shape[axis + 1 :], count]), -1, axis)
+    return g.node("ScatterElements", [x, g.integers(places), g.constant(g.normal(sides))], axis=axis)
+
+
+def as_exported(g, x, shape):
+    """Layer normalisation, Swish and Gelu as chains of smaller operators."""
+    which = g.pick.randrange(3)
+    if which == 0:
+        mean = g.node("ReduceMean", [x, g.integers([-1])], keepdims=1)
+        off = g.node("Sub", [x, mean])
+        spread = g.node("ReduceMean", [g.node("Pow", [off, g.constant(2.0)]), g.integers([-1])], keepdims=1)
+        root = g.node("Sqrt", [g.node("Add", [spread, g.constant(1e-5)])])
+        return g.node("Add", [g.node("Mul", [g.node("Div", [off, root]), g.constant(g.normal(shape[-1:]))]), g.constant(g.normal(shape[-1:]))])
+    if which == 1:
+        return g.node("Mul", [x, g.node("Sigmoid", [x])])
+    error = g.node("Erf", [g.node("Div", [x, g.constant(np.sqrt(2.0))])])
+    return g.node("Mul", [g.node("Mul", [x, g.node("Add", [error, g.constant(1.0)])]), g.constant(0.5)])
+
+
 ANY, PICTURE, MAPS = range(1, 7), [4], [3, 4]
 OPERATORS = [
     *((kind, ANY) for kind in (function, function_with_attributes, clip, two_tensors, with_constant, reduce, softmax)),
     *((kind, ANY) for kind in (transpose, reshape, cut, pad, join, gather)),
+    *((kind, ANY) for kind in (quotient, choice, largest, repeat, part, another_rank, by_shape, sum_along, best, remainder, moved)),
+    *((kind, ANY) for kind in (as_exported, as_exported)),
+    *((kind, [2]) for kind in (dense, dense)),
+    *((kind, range(2, 7)) for kind in (attention, triangle)),
+    *((kind, [3]) for kind in (recurrent, recurrent)),
+    *((kind, MAPS) for kind in (in_groups,)),
     *((kind, range(2, 7)) for kind in (normalization, product, product)),
     *((kind, MAPS) for kind in (convolution, convolution, convolution, pool, pool, transposed_convolution)),
-    *((kind, PICTURE) for kind in (resize, normalization_by_channel, global_pool, depth_to_space)),
+    *((kind, PICTURE) for kind in (resize, normalization_by_channel, global_pool, depth_to_space, space_to_depth)),
 ]
 
 

@@ -92,6 +92,11 @@ impl Spatial {
         for axis in 0..2 {
             let padded = size[axis] + self.pads[axis] + self.pads[axis + 2];
             let reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1;
+            if ceil && padded < reach && reach - padded < self.stride[axis] && size[axis] > 0 {
+                // The only window hangs over.
+                out[axis] = 1;
+                continue;
+            }
             let room = padded.checked_sub(reach).ok_or_else(|| {
                 format!("a kernel that spans {reach} does not fit an input of {padded} (padding included)")
             })?;
