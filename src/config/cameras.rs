@@ -24,6 +24,8 @@ pub struct CameraIdentity {
     pub name: String,
     /// How many cameras the file has.
     pub of: usize,
+    /// The names of those that have a status page, in the order of the file, and its address.
+    pub pages: Vec<(String, SocketAddr)>,
 }
 
 impl Config {
@@ -67,24 +69,40 @@ impl Config {
                 let problem = format!("camera.name \"{}\": the camera on line {line} has this name", name.get_ref());
                 return Err(origin.error_at(name.span().start, problem));
             }
-            let origin = Origin { camera: Some(name.get_ref().clone()), ..origin.clone() };
+            let origin = origin.of_camera(name.get_ref());
             refuse_in_a_camera(&own, at, &origin)?;
-            let has_own_folder = table(&own, "output").is_some_and(|output| output.contains_key("folder"));
+            let states = |name: &str, key: &str| table(&own, name).is_some_and(|table| table.contains_key(key));
+            let has_own_folder = states("output", "folder");
+            let (has_own_page, has_own_server) = (states("status_page", "listen"), states("modbus", "listen"));
             let mut config = Config::of_table(Spanned::new(span.clone(), merged(&top, own)), text, origin)?;
             if !has_own_folder {
                 let folder = &config.output.folder;
                 config.output.folder = Spanned::new(folder.span(), folder.get_ref().join(name.get_ref()));
             }
+            if let Some(page) = config.status_page.as_mut().filter(|_| !has_own_page) {
+                next_port(&mut page.listen, place, "status_page", &config.origin)?;
+            }
+            if let Some(plc) = config.modbus.as_mut().filter(|_| !has_own_server) {
+                next_port(&mut plc.listen, place, "modbus", &config.origin)?;
+            }
             if let Some(mqtt) = &mut config.mqtt {
                 mqtt.camera = Some(name.get_ref().clone());
             }
-            config.camera = Some(CameraIdentity { name: name.get_ref().clone(), of });
+            config.camera = Some(CameraIdentity { name: name.get_ref().clone(), of, pages: Vec::new() });
             for before in &configs {
                 config.clash_with(before).map_or(Ok(()), Err)?;
             }
             configs.push(config);
             names.push(name);
         }
+        let page = |config: &Config| {
+            Some((config.camera.as_ref()?.name.clone(), *config.status_page.as_ref()?.listen.get_ref()))
+        };
+        let pages: Vec<(String, SocketAddr)> = configs.iter().filter_map(page).collect();
+        configs
+            .iter_mut()
+            .filter_map(|config| config.camera.as_mut())
+            .for_each(|camera| camera.pages.clone_from(&pages));
         Ok(configs)
     }
 
@@ -96,14 +114,9 @@ impl Config {
             return Some(problem);
         }
         let theirs = other.gpio_lines();
-        let taken = self.gpio_lines().into_iter().find_map(|own| {
-            let is_same =
-                |line: &&super::lines::OwnLine| line.line.get_ref() == own.line.get_ref() && line.chip == own.chip;
-            theirs.iter().find(is_same).map(|line| (own, line.table))
-        });
-        if let Some((own, table)) = taken {
-            let problem = each(&format!("{}.line is {table}.line", own.table));
-            return Some(self.error_at(own.line, problem));
+        if let Some((own, taken)) = self.gpio_lines().iter().find_map(|own| Some((*own, own.among(&theirs)?))) {
+            let problem = each(&format!("{}: {} is {}", own.key, own.address, taken.key));
+            return Some(self.origin.error_at(own.at, problem));
         }
         let folder = &self.output.folder;
         if absolute(folder.get_ref()) == absolute(other.output.folder.get_ref()) {
@@ -118,7 +131,8 @@ impl Config {
         let (table, own, _) =
             [page, modbus].into_iter().flatten().find(|(_, own, theirs)| overlap(own.get_ref(), theirs.get_ref()))?;
         let problem = format!(
-            "{table}.listen = {} is that of camera {name}, too: each camera is served at an address of its own, stated in [camera.{table}]",
+            "{table}.listen = {} is that of camera {name}, too: where a camera does not state it in [camera.{table}], it has the port of the \
+             top and one more for each camera before it",
             own.get_ref()
         );
         // A default lies nowhere in the file: the camera does.
@@ -206,16 +220,7 @@ fn refuse_at_the_top(top: &DeTable, origin: &Origin) -> Result<(), ConfigError> 
             "[source]: each [[camera]] has a source of its own: state it as [camera.source…] below its [[camera]]";
         return Err(origin.error_at(key.span().start, problem.into()));
     }
-    refuse_products(top, origin)
-}
-
-fn refuse_products(of: &DeTable, origin: &Origin) -> Result<(), ConfigError> {
-    let Some((key, _)) = ["product", "products"].iter().find_map(|name| of.get_key_value(*name)) else { return Ok(()) };
-    let name = key.get_ref();
-    let problem = format!(
-        "{name}: products do not go with [[camera]] yet: run a line of its own for a camera with several products"
-    );
-    Err(origin.error_at(key.span().start, problem))
+    Ok(())
 }
 
 fn refuse_in_a_camera(own: &DeTable, at: usize, origin: &Origin) -> Result<(), ConfigError> {
@@ -228,7 +233,23 @@ fn refuse_in_a_camera(own: &DeTable, at: usize, origin: &Origin) -> Result<(), C
         let problem = "it has no source: state one below its [[camera]], as [camera.source.camera] with device";
         return Err(origin.error_at(at, problem.into()));
     }
-    refuse_products(own, origin)
+    Ok(())
+}
+
+/// An address at the top is that of the first camera; each that follows has the next port.
+fn next_port(listen: &mut Spanned<SocketAddr>, place: usize, table: &str, origin: &Origin) -> Result<(), ConfigError> {
+    let (span, mut address) = (listen.span(), *listen.get_ref());
+    if address.port() == 0 {
+        return Ok(());
+    }
+    let port = u16::try_from(place).ok().and_then(|place| address.port().checked_add(place));
+    let Some(port) = port else {
+        let problem = format!("{table}.listen = {address}: camera {} has no port after it", place + 1);
+        return Err(origin.error_at(span.start, problem));
+    };
+    address.set_port(port);
+    *listen = Spanned::new(span, address);
+    Ok(())
 }
 
 /// A path from the root, without `.` components, whether it is there or not.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::Idle;
+use crate::pipeline::ChosenProduct;
 
 fn parse(text: &str) -> Result<Vec<Config>, String> {
     Config::parse_all(text, Path::new("line.toml")).map_err(|error| error.to_string())
@@ -10,6 +11,51 @@ const TWO: &str = "[anomaly]\nskip_similar = 2.0\nbundle = \"caps\"\n[output]\nf
                    [[camera]]\nname = \"top\"\n[camera.source.camera]\ndevice = \"/dev/video0\"\n\
                    [[camera]]\nname = \"side\"\n[camera.source.pattern]\nfps = 5.0\n[camera.anomaly]\nbundle = \"lids\"\nthreshold = 0.9\n\
                    [camera.alarm]\nline = 18\n";
+
+const PRODUCTS: &str = "[[product]]\nname = \"cap\"\ncode = 1\nbundle = \"caps\"\n";
+
+#[test]
+fn products_hold_for_every_camera_that_does_not_state_its_own() {
+    let own = "[[camera.product]]\nname = \"lid\"\ncode = 7\nbundle = \"lids\"\n[[camera.product]]\nname = \"nut\"\ncode = 8\nbundle = \"nuts\"\n";
+    let text = format!(
+        "{PRODUCTS}[[camera]]\nname = \"a\"\n[camera.source.pattern]\n[[camera]]\nname = \"b\"\n[camera.source.pattern]\n\
+         [camera.products]\nstart = \"nut\"\n{own}"
+    );
+    let mut cameras = parse(&text).unwrap();
+    let names =
+        |config: &Config| config.product.iter().map(|product| product.name.get_ref().clone()).collect::<Vec<_>>();
+    assert_eq!((names(&cameras[0]), names(&cameras[1])), (vec!["cap".to_string()], vec!["lid".into(), "nut".into()]));
+    assert_eq!(cameras[1].first_product(), ChosenProduct::Known(1));
+    // What was asked for last goes on, by its name; what there is no more is unknown.
+    let [a, b] = &mut cameras[..] else { panic!() };
+    b.start_with(Some("lid"));
+    let mut next = parse(&text).unwrap();
+    next[1].continue_with(b);
+    assert_eq!(next[1].first_product(), ChosenProduct::Known(0));
+    next[1].continue_with(a);
+    assert_eq!(next[1].first_product(), ChosenProduct::Known(0), "nobody has asked");
+    a.start_with(Some("cap"));
+    next[1].continue_with(a);
+    assert_eq!(next[1].first_product(), ChosenProduct::Unknown);
+}
+
+#[test]
+fn one_address_at_the_top_serves_each_camera_at_a_port_of_its_own() {
+    let own = "[camera.status_page]\nlisten = \"127.0.0.1:9000\"\n";
+    let camera = |name: &str, more: &str| format!("[[camera]]\nname = \"{name}\"\n[camera.source.pattern]\n{more}");
+    let cameras = [camera("a", ""), camera("b", own), camera("c", "")].concat();
+    let cameras = parse(&format!("[status_page]\n[modbus]\nlisten = \"127.0.0.1:1502\"\n{cameras}")).unwrap();
+    let pages =
+        [("a", 8080), ("b", 9000), ("c", 8082)].map(|(name, port)| (name.into(), ([127, 0, 0, 1], port).into()));
+    assert!(cameras.iter().all(|config| config.camera.as_ref().unwrap().pages == pages), "{:?}", cameras[0].camera);
+    let own = |config: &Config| {
+        (
+            config.status_page.as_ref().unwrap().listen.get_ref().port(),
+            config.modbus.as_ref().unwrap().listen.get_ref().port(),
+        )
+    };
+    assert_eq!(cameras.iter().map(own).collect::<Vec<_>>(), [(8080, 1502), (9000, 1503), (8082, 1504)]);
+}
 
 #[test]
 fn a_camera_inherits_what_it_does_not_state() {
@@ -70,7 +116,7 @@ fn each_mistake_is_named_with_its_line_and_the_camera() {
             with(&device("0"), &device("/dev/video0")),
             "line.toml:8: camera b: source.camera.device = /dev/video0 is that of camera a",
         ),
-        (with(line, line), "line.toml:12: camera b: alarm.line is alarm.line of camera a, too: each needs its own"),
+        (with(line, line), "line.toml:12: camera b: alarm.line: line 17 of gpiochip0 is alarm.line of camera a, too"),
         (
             with(drop, drop),
             "line.toml:12: camera b: source.folder.path = in, whose files are taken away, is that of camera a",
@@ -83,15 +129,22 @@ fn each_mistake_is_named_with_its_line_and_the_camera() {
             "line.toml:10: camera b: output.folder = ./x is that of camera a, too",
         ),
         (
-            format!("[status_page]\nlisten = \"127.0.0.1:8080\"\n{}", with(pattern, pattern)),
-            "line.toml:2: camera b: status_page.listen = 127.0.0.1:8080 is that of camera a, too: each camera is served at an address",
+            format!("[status_page]\nlisten = \"127.0.0.1:65535\"\n{}", with(pattern, pattern)),
+            "line.toml:2: camera b: status_page.listen = 127.0.0.1:65535: camera 2 has no port after it",
         ),
         (
             with(
-                "[camera.source.pattern]\n[camera.modbus]\nlisten = \"0.0.0.0:1502\"\nallow = [\"10.0.0.1\"]",
+                "[camera.source.pattern]\n[camera.status_page]\nlisten = \"127.0.0.1:8081\"",
+                "[camera.source.pattern]\n[camera.status_page]\nmax_fps = 2.0",
+            ),
+            "camera b: status_page.listen = 127.0.0.1:8081 is that of camera a, too: where a camera does not state it",
+        ),
+        (
+            with(
+                "[camera.source.pattern]\n[camera.modbus]\nlisten = \"0.0.0.0:1503\"\nallow = [\"10.0.0.1\"]",
                 "[camera.source.pattern]\n[camera.modbus]",
             ),
-            "camera b: modbus.listen = 127.0.0.1:1502 is that of camera a",
+            "camera b: modbus.listen = 127.0.0.1:1503 is that of camera a",
         ),
         (
             format!("[source.pattern]\n{}", with(pattern, pattern)),
@@ -102,12 +155,16 @@ fn each_mistake_is_named_with_its_line_and_the_camera() {
             "line.toml:7: camera b: budget: it holds for the whole process",
         ),
         (
-            with(pattern, "[camera.source.pattern]\n[[camera.product]]\nname = \"x\""),
-            "camera b: product: products do not go with [[camera]] yet",
+            with(pattern, "[camera.source.pattern]\n[[camera.product]]\nname = \"x\"\ncode = 0\nbundle = \"x\""),
+            "line.toml:9: camera b: product.code 0",
         ),
         (
-            format!("[products]\nremember = true\n{}", with(pattern, pattern)),
-            "line.toml:1: products: products do not go",
+            format!("[products]\nlines = [\"A\", \"B\"]\n{PRODUCTS}{}", with(pattern, pattern)),
+            "line.toml:2: camera b: products.lines: line \"A\" is products.lines of camera a, too",
+        ),
+        (
+            format!("{PRODUCTS}{}", with(pattern, "[camera.source.pattern]\n[camera.anomaly]\nbundle = \"x\"")),
+            "camera b: anomaly.bundle: line 2 has a [[product]]",
         ),
         (with(pattern, "[camera.source.pattern]\nfps = -1"), "line.toml:7: camera b: source.pattern.fps"),
         (with(pattern, "[camera.source.pattern]\n[camera.colour]\nx = 1"), "camera b: unknown field `colour`"),

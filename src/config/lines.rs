@@ -105,23 +105,35 @@ pub(super) fn zero() -> Spanned<f64> {
     Spanned::new(0..0, 0.0)
 }
 
-/// A line, the table in which it is set, and its chip.
+/// A GPIO line that is used: the key that names it, where in the file that stands, and which it is.
 #[derive(Clone, Copy)]
-pub(super) struct OwnLine<'a> {
-    pub table: &'static str,
-    pub line: &'a Spanned<LineName>,
-    pub chip: &'a Option<String>,
+pub(super) struct UsedLine<'a> {
+    pub key: &'static str,
+    pub at: usize,
+    pub address: LineAddress<'a>,
+}
+
+impl<'a> UsedLine<'a> {
+    pub(super) fn new(key: &'static str, line: &'a Spanned<LineName>, chip: &'a Option<String>) -> UsedLine<'a> {
+        UsedLine { key, at: line.span().start, address: LineAddress { chip: chip.as_deref(), line: line.get_ref() } }
+    }
+
+    /// The one of `others` that is the same line.
+    pub(super) fn among<'o>(&self, others: &'o [UsedLine<'o>]) -> Option<&'o UsedLine<'o>> {
+        others.iter().find(|other| (other.address.line, other.address.chip) == (self.address.line, self.address.chip))
+    }
 }
 
 impl Config {
-    /// The GPIO lines but those that choose products.
-    pub(super) fn gpio_lines(&self) -> Vec<OwnLine<'_>> {
-        let own = |table, line, chip| OwnLine { table, line, chip };
-        let alarm = self.alarm.as_ref().map(|alarm| own("alarm", &alarm.line, &alarm.chip));
-        let heartbeat = self.heartbeat.as_ref().map(|heartbeat| own("heartbeat", &heartbeat.line, &heartbeat.chip));
-        let trigger = self.trigger.as_ref().map(|trigger| own("trigger", &trigger.line, &trigger.chip));
+    /// The GPIO lines.
+    pub(super) fn gpio_lines(&self) -> Vec<UsedLine<'_>> {
+        let alarm = self.alarm.as_ref().map(|alarm| UsedLine::new("alarm.line", &alarm.line, &alarm.chip));
+        let heartbeat = self.heartbeat.as_ref().map(|beat| UsedLine::new("heartbeat.line", &beat.line, &beat.chip));
+        let trigger = self.trigger.as_ref().map(|trigger| UsedLine::new("trigger.line", &trigger.line, &trigger.chip));
         let of_parts = self.part.iter().flat_map(|part| part.lines());
-        [alarm, heartbeat, trigger].into_iter().flatten().chain(of_parts).collect()
+        let at = self.products.lines.span().start;
+        let of_products = self.products.addresses().map(|address| UsedLine { key: "products.lines", at, address });
+        [alarm, heartbeat, trigger].into_iter().flatten().chain(of_parts).chain(of_products).collect()
     }
 
     /// The first invalid value: out of range, a line without its chip, or a line that is used twice.
@@ -133,14 +145,14 @@ impl Config {
             return Some(problem);
         }
         let lines = self.gpio_lines();
-        for (i, OwnLine { table, line, chip }) in lines.iter().enumerate() {
-            let at = line.span().start;
-            if let (LineName::Number(number), None) = (line.get_ref(), *chip) {
-                return Some((at, format!("{table}.line is number {number} of which chip? set {table}.chip, too")));
+        for (i, line) in lines.iter().enumerate() {
+            let UsedLine { key, at, address } = *line;
+            if let LineAddress { line: LineName::Number(number), chip: None } = address {
+                let table = key.rsplit_once('.').map_or(key, |(table, _)| table);
+                return Some((at, format!("{key}: number {number} of which chip? set {table}.chip, too")));
             }
-            let taken = lines[..i].iter().find(|other| other.line.get_ref() == line.get_ref() && other.chip == *chip);
-            if let Some(OwnLine { table: other, .. }) = taken {
-                return Some((at, format!("{table}.line is the line of {other}, too: each needs its own")));
+            if let Some(other) = line.among(&lines[..i]) {
+                return Some((at, format!("{key}: {address} is {}, too: each needs its own", other.key)));
             }
         }
         None

@@ -6,10 +6,12 @@ mod camera;
 mod cameras;
 mod folder;
 mod heat;
+mod limits;
 mod lines;
 mod live;
 mod modbus;
 mod mqtt;
+mod origin;
 mod part;
 mod presets;
 mod process;
@@ -28,10 +30,13 @@ pub use camera::{CameraConfig, CameraFormat, ControlValue};
 pub use cameras::CameraIdentity;
 pub use folder::{FolderConfig, KeepOrMove};
 pub use heat::{HeatConfig, SmallerConfig};
+use limits::{Violation, check_bytes, check_fps, check_range};
 pub use lines::{AlarmConfig, HeartbeatConfig, Idle, TriggerConfig, TriggerEdge};
 pub use live::LiveFrames;
 pub use modbus::ModbusConfig;
 pub use mqtt::{MqttConfig, TlsConfig};
+pub use origin::ConfigError;
+use origin::Origin;
 pub use part::{EncoderConfig, NoResultLines, PartConfig, PartLineConfig, RejectConfig};
 pub use presets::{
     AutoFocus, FlipConfig, FocusConfig, GstreamerConfig, LibcameraConfig, RtspConfig, WhiteBalanceConfig,
@@ -112,16 +117,6 @@ pub struct Config {
     origin: Origin,
 }
 
-/// The file of a configuration, so that errors which are found later name its line, too.
-#[derive(Debug, Clone, Default)]
-struct Origin {
-    path: PathBuf,
-    /// Byte offsets of the ends of lines.
-    ends: Vec<usize>,
-    /// The name of the camera that is meant, where the file has several.
-    camera: Option<String>,
-}
-
 /// `[budget]`: limits of the process.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
@@ -172,7 +167,7 @@ pub struct PatternConfig {
     pub frames: Option<u64>,
 }
 
-/// Each network has threads of its own, for each view and for the enlarger, and the service may have 64 in all.
+/// Each network has threads of its own, for each view and for the enlarger, and the service may have 192 in all (`TasksMax` of the unit).
 const MAX_THREADS: usize = 4;
 
 /// `[anomaly]`: anomaly detection.
@@ -323,14 +318,6 @@ fn ten() -> u64 {
     10
 }
 
-/// An error in a configuration: the file, the line, and what is wrong.
-#[derive(Debug, thiserror::Error)]
-#[error("{place}: {problem}")]
-pub struct ConfigError {
-    place: String,
-    problem: String,
-}
-
 impl Config {
     /// Reads and validates the file at `path`.
     ///
@@ -355,8 +342,7 @@ impl Config {
     }
 
     fn read(path: &Path) -> Result<String, ConfigError> {
-        files::read_text(path, files::MAX_TEXT)
-            .map_err(|e| ConfigError { place: path.display().to_string(), problem: e.to_string() })
+        files::read_text(path, files::MAX_TEXT).map_err(|error| ConfigError::of_file(path, error))
     }
 
     /// A configuration out of the table of a file, or of what holds for one of its cameras.
@@ -480,56 +466,6 @@ impl Config {
             .or_else(|| self.page_problem())
             .or_else(|| self.mqtt.as_ref()?.problem())
             .or_else(|| self.modbus_problem())
-    }
-}
-
-/// An invalid value: the byte offset where it is set, and what is wrong with it.
-type Violation = (usize, String);
-
-fn check_fps(fps: &Option<Spanned<f64>>, key: &str) -> Option<Violation> {
-    fps.as_ref().and_then(|fps| check_range(fps, key, 0.01, 1000.0))
-}
-
-fn check_range<T: PartialOrd + std::fmt::Display>(value: &Spanned<T>, key: &str, low: T, high: T) -> Option<Violation> {
-    let found = value.get_ref();
-    let inside = *found >= low && *found <= high;
-    (!inside).then(|| (value.span().start, format!("{key} must lie in {low}..{high}, found {found}")))
-}
-
-/// As [`check_range`]; a small number is taken for one whose unit is missing.
-fn check_bytes(value: &Spanned<ByteSize>, key: &str, low: ByteSize, high: ByteSize) -> Option<Violation> {
-    let (start, problem) = check_range(value, key, low, high)?;
-    let bytes = value.get_ref().as_u64();
-    let unit = format!("; {bytes} is {bytes} bytes: did you mean \"{bytes} MiB\"?");
-    Some((start, if bytes < 100_000 && !bytes.is_multiple_of(1024) { problem + &unit } else { problem }))
-}
-
-impl Origin {
-    fn new(text: &str, path: &Path) -> Origin {
-        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
-        Origin { path: path.into(), ends, camera: None }
-    }
-
-    fn read_table<'a>(&self, text: &'a str) -> Result<Spanned<DeTable<'a>>, ConfigError> {
-        DeTable::parse(text).map_err(|error| self.explain(text, error))
-    }
-
-    fn explain(&self, text: &str, error: toml::de::Error) -> ConfigError {
-        let start = error.span().map_or(0, |span| span.start);
-        self.error_at(start, words::explain(text, start, error.message()))
-    }
-
-    /// The number of the line with this byte.
-    fn line_of(&self, start: usize) -> usize {
-        1 + self.ends.partition_point(|end| *end < start)
-    }
-
-    fn error_at(&self, start: usize, problem: String) -> ConfigError {
-        let line = self.line_of(start);
-        // In one line: names in the file may hold line ends.
-        let problem = problem.replace(char::is_control, "\u{fffd}");
-        let problem = self.camera.as_ref().map_or_else(|| problem.clone(), |name| format!("camera {name}: {problem}"));
-        ConfigError { place: format!("{}:{line}", self.path.display()), problem }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `[part]`: a result for each part that the trigger announces.
 
-use super::lines::{OwnLine, zero};
+use super::lines::{UsedLine, zero};
 use super::{Config, TriggerEdge, Violation, check_range};
 use crate::board::{LineAddress, LineName};
 use crate::sink::ActiveLevel;
@@ -158,15 +158,15 @@ impl PartConfig {
     }
 
     /// The lines, each with its table.
-    pub(super) fn lines(&self) -> impl Iterator<Item = OwnLine<'_>> {
+    pub(super) fn lines(&self) -> impl Iterator<Item = UsedLine<'_>> {
         let reject = self.reject.as_ref();
         let encoder = reject.and_then(|reject| reject.encoder.as_ref());
         [
-            self.ok.as_ref().map(|ok| OwnLine { table: "part.ok", line: &ok.line, chip: &ok.chip }),
-            self.nok.as_ref().map(|nok| OwnLine { table: "part.nok", line: &nok.line, chip: &nok.chip }),
-            self.strobe.as_ref().map(|strobe| OwnLine { table: "part.strobe", line: &strobe.line, chip: &strobe.chip }),
-            reject.map(|reject| OwnLine { table: "part.reject", line: &reject.line, chip: &reject.chip }),
-            encoder.map(|encoder| OwnLine { table: "part.reject.encoder", line: &encoder.line, chip: &encoder.chip }),
+            self.ok.as_ref().map(|ok| UsedLine::new("part.ok.line", &ok.line, &ok.chip)),
+            self.nok.as_ref().map(|nok| UsedLine::new("part.nok.line", &nok.line, &nok.chip)),
+            self.strobe.as_ref().map(|strobe| UsedLine::new("part.strobe.line", &strobe.line, &strobe.chip)),
+            reject.map(|reject| UsedLine::new("part.reject.line", &reject.line, &reject.chip)),
+            encoder.map(|encoder| UsedLine::new("part.reject.encoder.line", &encoder.line, &encoder.chip)),
         ]
         .into_iter()
         .flatten()
@@ -326,11 +326,14 @@ mod tests {
             (format!("{part}shifts = [\"6:00\"]\n"), "line.toml:6: part.shifts: \"6:00\" is no time of a day"),
             (format!("{part}shifts = [\"24:00\"]\n"), "part.shifts: \"24:00\" is no time of a day"),
             (format!("{part}shifts = [\"06:00\", \"06:00\"]\n"), "\"06:00\" does not come after the one before it"),
-            (format!("{part}[part.ok]\nline = 3\n"), "line.toml:7: part.ok.line is number 3 of which chip?"),
-            (format!("{part}[part.ok]\nline = \"PART\"\n"), "line.toml:7: part.ok.line is the line of trigger, too"),
+            (format!("{part}[part.ok]\nline = 3\n"), "line.toml:7: part.ok.line: number 3 of which chip?"),
+            (
+                format!("{part}[part.ok]\nline = \"PART\"\n"),
+                "line.toml:7: part.ok.line: line \"PART\" is trigger.line, too",
+            ),
             (
                 format!("{part}[part.ok]\nline = \"A\"\n[part.nok]\nline = \"A\"\n"),
-                "line.toml:9: part.nok.line is the line of part.ok, too",
+                "line.toml:9: part.nok.line: line \"A\" is part.ok.line, too",
             ),
             (format!("{part}[part.strobe]\nline = \"A\"\n"), "line.toml:7: part.strobe says when part.ok and part.nok"),
             (format!("{part}{reject}"), "line.toml:7: part.reject: how far is the ejector"),

@@ -103,6 +103,17 @@ impl Config {
         self.products.chosen = Some(known.map_or(ChosenProduct::Unknown, ChosenProduct::Known));
     }
 
+    /// Starts the next run with the product that was asked for last with another configuration, where that had products.
+    pub fn continue_with(&mut self, before: &Config) {
+        match before.products.chosen {
+            Some(ChosenProduct::Known(at)) => {
+                self.start_with(before.product.get(at).map(|product| product.name.get_ref().as_str()));
+            }
+            Some(ChosenProduct::Unknown) => self.start_with(None),
+            Some(ChosenProduct::Without) | None => {}
+        }
+    }
+
     fn product_named(&self, name: &str) -> Option<usize> {
         self.product.iter().position(|product| product.name.get_ref() == name)
     }
@@ -118,7 +129,7 @@ impl Config {
 
     /// What is wrong with the products, if anything.
     pub(super) fn product_problem(&self) -> Option<Violation> {
-        let ProductsConfig { start, lines, settle_ms, chip, .. } = &self.products;
+        let ProductsConfig { start, lines, settle_ms, .. } = &self.products;
         let Some(first) = self.product.first() else {
             let start = start.as_ref().map(|start| ("start", start.span().start));
             let given = Some(("lines", lines.span().start)).filter(|_| !lines.get_ref().is_empty());
@@ -155,11 +166,6 @@ impl Config {
         }
         if lines.get_ref().len() > MOST_LINES {
             return Some((lines.span().start, format!("products.lines has more than {MOST_LINES} lines")));
-        }
-        let number = lines.get_ref().iter().find(|line| matches!(line, LineName::Number(_)));
-        if let (Some(LineName::Number(number)), None) = (number, chip) {
-            let problem = format!("products.lines has number {number} of which chip? set products.chip, too");
-            return Some((lines.span().start, problem));
         }
         let twice = lines.get_ref().iter().enumerate().find(|(at, line)| lines.get_ref()[..*at].contains(line));
         if let Some((_, twice)) = twice {
@@ -262,7 +268,11 @@ mod tests {
                 "line.toml:8: product.code 2: 1 lines (products.lines) give codes up to 1",
             ),
             (with("[products]\nlines = [\"A\", \"A\"]"), "line.toml:12: products.lines has line \"A\" twice"),
-            (with("[products]\nlines = [5, 6]"), "line.toml:12: products.lines has number 5 of which chip?"),
+            (
+                with("[products]\nlines = [\"A\", \"B\"]\n[trigger]\nline = \"B\""),
+                "line.toml:12: products.lines: line \"B\" is trigger.line, too",
+            ),
+            (with("[products]\nlines = [5, 6]"), "line.toml:12: products.lines: number 5 of which chip?"),
             (with("[products]\nsettle_ms = 0"), "line.toml:12: products.settle_ms must lie in 1..10000"),
             ("[products]\nstart = \"cap\"".into(), "line.toml:3: products.start: there is no [[product]] to choose"),
         ] {

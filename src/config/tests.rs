@@ -103,7 +103,7 @@ fn each_mistake_is_named_with_file_and_line() {
         (&format!("{pattern}[alarm]\n"), "line.toml:2: missing field `line`"),
         (
             &format!("{pattern}[alarm]\nline = 3\n"),
-            "line.toml:3: alarm.line is number 3 of which chip? set alarm.chip, too",
+            "line.toml:3: alarm.line: number 3 of which chip? set alarm.chip, too",
         ),
         (&format!("{pattern}[alarm]\nline = -3\n"), "line.toml:3: line: invalid value: integer `-3`"),
         (
@@ -113,7 +113,7 @@ fn each_mistake_is_named_with_file_and_line() {
         (&format!("{pattern}[alarm]\nline = \"A\"\nactive = \"up\"\n"), "line.toml:4: active: unknown variant `up`"),
         (
             &format!("{pattern}[alarm]\nline = \"A\"\n[trigger]\nline = \"A\"\n"),
-            "line.toml:5: trigger.line is the line of alarm, too",
+            "line.toml:5: trigger.line: line \"A\" is alarm.line, too: each needs its own",
         ),
         ("", "missing field `source`"),
         ("[source", "line.toml:1: "),

@@ -177,8 +177,8 @@ pub(super) fn plan_on(
     }
     bill::add_stacks(&mut bill, shared.is_some());
     let page = page::plan(config, source.as_ref(), models.on_request.take(), &commands, &mut bill)?;
-    let others =
-        product_loading::load_others(config, source.as_ref(), other_products, &workspace, &commands, &mut bill)?;
+    let room = (shared, &workspace);
+    let others = product_loading::load_others(config, source.as_ref(), other_products, room, &commands, &mut bill)?;
     models.bundles.extend(others.bundles);
     bill::add_workspace(&mut bill, &workspace);
 

@@ -4,13 +4,15 @@ use super::bundles::title;
 use super::models::{load_judge, require_taught_size};
 use super::products::{describe, first, tested};
 use super::region::check_product_region;
+use super::shared_models::SharedModels;
 use crate::bundle::Bundle;
-use crate::config::Config;
+use crate::config::{Config, ProductConfig};
 use crate::memory::{Bill, heap_use};
 use crate::pipeline::{Commands, ProductSwitch};
 use crate::source::FrameSource;
 use crate::task::Tasks;
 use anyhow::Context;
+use bytesize::ByteSize;
 use lineside_engine::Workspace;
 use std::sync::Arc;
 
@@ -38,11 +40,15 @@ pub(super) fn test_others(
 
 /// Loads the other products, whose bundles are tested, as long as they fit into what the bill leaves of the budget. Where one does not
 /// fit, none but the first stays: a switch then takes a new start, of which it is known before that it takes its time.
+///
+/// # Errors
+/// Where a bundle cannot be used, and where a product of one of several cameras does not fit: a new start of one could take room that the
+/// others count on.
 pub(super) fn load_others(
     config: &Config,
     source: &dyn FrameSource,
     tested: Vec<(usize, Bundle)>,
-    workspace: &Workspace,
+    (shared, workspace): (Option<&SharedModels>, &Workspace),
     commands: &Arc<Commands>,
     bill: &mut Bill,
 ) -> anyhow::Result<LoadedProducts> {
@@ -52,30 +58,48 @@ pub(super) fn load_others(
     };
     let budget = config.budget.memory.get_ref().as_u64();
     let (mut others, mut bundles, mut items, mut all_fit) = (Vec::new(), Vec::new(), Bill::default(), true);
-    let left_over = || {
+    // Of several cameras, what loading left over is on the bill of all.
+    let beside = || {
         let heap = heap_use();
-        (heap.peak - heap.in_use) as u64
+        shared.map_or((heap.peak - heap.in_use) as u64, SharedModels::beside)
+    };
+    let does_not_fit = |product: &ProductConfig, bytes: u64| {
+        let problem = format!(
+            "product \"{}\" does not fit: with it {} of budget.memory = {} are needed, and of several cameras all products are loaded: \
+             raise budget.memory, or run a line of its own for this camera",
+            product.name.get_ref(),
+            ByteSize(bytes),
+            ByteSize(budget)
+        );
+        config.error_at(&product.name, problem)
     };
     for (at, bundle) in tested {
         let product = &config.product[at];
         bundles.push(title(&bundle));
         // What it takes is known when it is loaded, and what loading takes may stay with the allocator: where three times its file is too
         // much it is not even tried. Packed weights and scorers take 2.3 times the file of the shipped bundles.
-        let taken = || bill.total() + items.total() + workspace.bytes() + left_over();
+        let taken = || bill.total() + items.total() + workspace.bytes() + beside();
         let file = std::fs::metadata(bundle.folder().join(&bundle.manifest().model)).map_or(0, |file| file.len());
-        all_fit = all_fit && taken() + 3 * file <= budget;
+        let loading = if shared.is_some_and(|shared| shared.has(&bundle)) { 0 } else { 3 * file };
+        let wanted = taken() + loading;
+        all_fit = all_fit && wanted <= budget;
         if !all_fit {
+            shared.map_or(Ok(()), |_| Err(does_not_fit(product, wanted)))?;
             continue;
         }
         let mut item = Bill::default();
         let judge =
-            load_judge(config, &bundle, product.wanted_threshold(), source.frame_size(), None, workspace, &mut item);
+            load_judge(config, &bundle, product.wanted_threshold(), source.frame_size(), shared, workspace, &mut item);
         let judge = judge.with_context(|| describe(product))?;
         check_product_region(config, product, &bundle, &judge)?;
         if let Some(size) = source.frame_size() {
             require_taught_size(&bundle, &judge, size, "").with_context(|| describe(product))?;
         }
-        all_fit = all_fit && taken() + item.total() <= budget;
+        let wanted = taken() + item.total();
+        all_fit = all_fit && wanted <= budget;
+        if !all_fit {
+            shared.map_or(Ok(()), |_| Err(does_not_fit(product, wanted)))?;
+        }
         items.append(item);
         if all_fit {
             others.push((at, Tasks::one("anomaly", judge)));

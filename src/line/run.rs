@@ -170,11 +170,11 @@ pub(super) struct Ended {
     /// Whether the writer hangs in the files of the run: no other one can have them.
     pub(super) hangs: bool,
     /// The name of the product that was asked for last, `None` for an unknown one; where the line has products.
-    product: Option<Option<String>>,
+    pub(super) product: Option<Option<String>>,
 }
 
 /// Starts with the product that was chosen last, where that is asked for.
-fn remember(config: &mut Config, telemetry: &Telemetry) {
+pub(super) fn remember(config: &mut Config, telemetry: &Telemetry) {
     if !config.products.remember || config.product.is_empty() {
         return;
     }
@@ -226,6 +226,13 @@ impl LineService<'_> {
             telemetry.fail(Cause::Records, &format!("{}: {error}", events.path().display()));
         }
         let facts = RunFacts {
+            camera: telemetry.camera().map(str::to_string),
+            pages: config
+                .camera
+                .iter()
+                .flat_map(|camera| &camera.pages)
+                .map(|(name, page)| (name.clone(), page.port()))
+                .collect(),
             source: telemetry.camera().map_or(source.clone(), |camera| format!("{camera}: {source}")),
             bundles,
             budget_bytes: config.budget.memory.get_ref().as_u64(),

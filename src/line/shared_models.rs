@@ -5,6 +5,7 @@ use crate::task::super_resolution::EnlargerPlans;
 use crate::task::{Judge, TaskError};
 use lineside_engine::{Plan, Workspace};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// The plans that cameras run, as long as one of them uses each. Arenas and everything that a run writes to are each camera's own: they
@@ -18,12 +19,27 @@ pub(super) struct SharedModels {
     enlargers: EnlargerPlans,
     /// Held by the camera that is being planned.
     planning: Mutex<()>,
+    /// What all but that camera take, in bytes, as far as it is known.
+    beside: AtomicU64,
 }
 
 impl SharedModels {
-    /// One camera is planned at a time: loading takes memory beside what stays.
-    pub(super) fn plan_alone(&self) -> MutexGuard<'_, ()> {
-        lock(&self.planning)
+    /// One camera is planned at a time: loading takes memory beside what stays. The others take `beside` bytes.
+    pub(super) fn plan_alone(&self, beside: u64) -> MutexGuard<'_, ()> {
+        let alone = lock(&self.planning);
+        self.beside.store(beside, Relaxed);
+        alone
+    }
+
+    /// What all cameras but the one that is being planned take, in bytes.
+    pub(super) fn beside(&self) -> u64 {
+        self.beside.load(Relaxed)
+    }
+
+    /// Whether a bundle's networks are loaded.
+    pub(super) fn has(&self, bundle: &Bundle) -> bool {
+        let judges = lock(&self.judges);
+        judges.get(bundle.fingerprint()).is_some_and(|plans| plans.iter().all(|plan| plan.strong_count() > 0))
     }
 
     /// Finds a bundle and tests it by `open`, once for all cameras.

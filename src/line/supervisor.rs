@@ -238,7 +238,8 @@ impl<'a, 'b> Supervisor<'a, 'b> {
     fn take_reload(&mut self, shutdown: &Shutdown, is_stuck: bool) {
         // A request that comes while this run ends is not taken: the next run finds it, and takes the newest file. Nor one that
         // comes while the disk hangs: the next run would wait for it, and nobody would inspect.
-        if shutdown.is_asked() || is_stuck || !self.service.reload.take() {
+        let is_none = shutdown.is_asked() || is_stuck || !self.service.manager.takes_reloads();
+        if is_none || !self.service.reload.take() {
             return;
         }
         let (path, manager) = (self.service.path, &self.service.manager);

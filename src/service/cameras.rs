@@ -83,6 +83,11 @@ pub enum LineManager {
 }
 
 impl LineManager {
+    /// Whether the line itself takes requests for a new configuration; of several cameras the main thread takes them, for all.
+    pub fn takes_reloads(&self) -> bool {
+        matches!(self, LineManager::Only(_))
+    }
+
     /// As [`ServiceManager::ready`].
     pub fn ready(&self) {
         match self {
@@ -91,7 +96,7 @@ impl LineManager {
         }
     }
 
-    /// As [`ServiceManager::reloading`]; of several cameras the main thread takes a new configuration.
+    /// As [`ServiceManager::reloading`].
     pub fn reloading(&self) {
         if let LineManager::Only(manager) = self {
             manager.reloading();

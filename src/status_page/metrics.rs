@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// The metrics of a run as text.
 pub fn metrics(page: &PageState, now: &StatusSnapshot) -> String {
     let PageState { facts, live, .. } = page;
-    let mut text = MetricsText(String::with_capacity(6 << 10));
+    let mut text = MetricsText { text: String::with_capacity(6 << 10), camera: facts.camera.clone() };
     let (status, counts) = (&now.status, &now.status.counts);
     let version = [("version", env!("CARGO_PKG_VERSION"))];
     text.family("lineside_build_info", "gauge", "Version of the running program.", &[(&version, 1.0)]);
@@ -111,14 +111,18 @@ pub fn metrics(page: &PageState, now: &StatusSnapshot) -> String {
     }
     text.one("lineside_page_viewers", "gauge", "Viewers of the live view.", page.viewers() as f64);
     text.one("lineside_page_viewers_limit", "gauge", "The most viewers.", VIEWERS as f64);
-    text.0
+    text.text
 }
 
-struct MetricsText(String);
+struct MetricsText {
+    text: String,
+    /// A label of every sample, where the process has several cameras.
+    camera: Option<String>,
+}
 
 impl MetricsText {
     fn head(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
     fn one(&mut self, name: &str, kind: &str, help: &str, value: f64) {
@@ -133,13 +137,16 @@ impl MetricsText {
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        self.0.push_str(name);
-        for (i, (label, text)) in labels.iter().enumerate() {
+        self.text.push_str(name);
+        let camera = self.camera.as_deref().map(|camera| ("camera", camera));
+        let mut between = '{';
+        for (label, text) in camera.iter().chain(labels) {
             let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            let _ = write!(self.0, "{}{label}=\"{text}\"", if i == 0 { '{' } else { ',' });
+            let _ = write!(self.text, "{between}{label}=\"{text}\"");
+            between = ',';
         }
-        let end = if labels.is_empty() { "" } else { "}" };
-        let _ = writeln!(self.0, "{end} {value}");
+        let end = if between == '{' { "" } else { "}" };
+        let _ = writeln!(self.text, "{end} {value}");
     }
 
     fn parts(&mut self, parts: &Parts) {
@@ -202,12 +209,18 @@ mod tests {
             shifts,
         )
         .unwrap();
-        let mut text = MetricsText(String::new());
+        let mut text = MetricsText { text: String::new(), camera: None };
         text.parts(&parts);
-        let samples: Vec<&str> = text.0.lines().filter(|line| !line.starts_with('#')).collect();
+        let samples: Vec<&str> = text.text.lines().filter(|line| !line.starts_with('#')).collect();
         // The labels are as many as the configuration has names, whatever passes the line.
         assert_eq!(samples.len(), 2 * 3 + 3 + 2);
         assert_eq!(samples[0], "lineside_parts_total{product=\"cap \\\"a\\\"\",shift=\"06:00\",result=\"ok\"} 0");
         assert!(samples.contains(&"lineside_rejects_total{outcome=\"missed\"} 0"), "{samples:?}");
+        let mut of_camera = MetricsText { text: String::new(), camera: Some("top".into()) };
+        of_camera.parts(&parts);
+        of_camera.one("lineside_healthy", "gauge", "Of one.", 1.0);
+        let has_name = |line: &str| line.starts_with('#') || line.contains("{camera=\"top\"");
+        assert!(of_camera.text.lines().all(has_name), "{}", of_camera.text);
+        assert!(of_camera.text.ends_with("\nlineside_healthy{camera=\"top\"} 1\n"), "{}", of_camera.text);
     }
 }

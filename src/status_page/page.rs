@@ -19,6 +19,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Acq
 pub struct RunFacts {
     /// The source, described for people.
     pub source: String,
+    /// The camera's name, where the process has several.
+    pub camera: Option<String>,
+    /// The names of all cameras with a page, and the ports of these.
+    pub pages: Vec<(String, u16)>,
     /// Name, version and fingerprint of each bundle.
     pub bundles: Vec<String>,
     /// `budget.memory`, in bytes.

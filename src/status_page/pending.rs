@@ -244,6 +244,8 @@ mod tests {
         fn new() -> Door {
             let facts = RunFacts {
                 source: String::new(),
+                camera: None,
+                pages: Vec::new(),
                 bundles: Vec::new(),
                 budget_bytes: 0,
                 bill_bytes: 0,

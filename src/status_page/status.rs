@@ -28,6 +28,8 @@ pub fn status(page: &PageState, now: &StatusSnapshot, role: PageRole) -> Value {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "source": facts.source,
+        "camera": facts.camera,
+        "cameras": facts.pages.iter().map(|(name, port)| json!({ "name": name, "port": port })).collect::<Vec<_>>(),
         "bundles": facts.bundles,
         "started": facts.started,
         "healthy": now.problem().is_none(),

@@ -1,6 +1,7 @@
 //! Several cameras in one process, by the program: records, rates, folders, failures, a reload, what is refused.
 
 use crate::common::{arg, config, ends, eventually, lineside, records, refuse, root, run, signal, succeed, text};
+use crate::plc::{Plc, Running, free_port};
 use serde_json::Value;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -217,6 +218,72 @@ fn check_has_the_bill_of_each_and_of_all() {
     );
     let other = format!("{}#other", arg(&path));
     refuse(&["teach", "--camera", &other, "--out", arg(&taught)], 1, &["no [[camera]] with the name \"other\""]);
+}
+
+/// Product 1 finds good parts good, product 2 finds a defect in everything.
+const PRODUCTS: &str = "[[product]]\nname = \"part\"\ncode = 1\nbundle = \"inspect-pattern\"\n\
+                        [[product]]\nname = \"strict\"\ncode = 2\nbundle = \"inspect-pattern\"\nthreshold = 0.0\n";
+
+#[test]
+fn each_camera_inspects_a_product_of_its_own_choice() {
+    let folder = tempfile::tempdir().unwrap();
+    let (top, side) = (Plc(free_port()), Plc(free_port()));
+    let camera = |plc: &Plc| {
+        let port = plc.0;
+        pattern("fps = 20\ndefect_every = 0")
+            + &format!("[camera.modbus]\nlisten = \"127.0.0.1:{port}\"\nwrite = true\n")
+    };
+    let top_of_file = format!("[products]\nremember = true\n{PRODUCTS}");
+    let of = |more: &str| cameras(folder.path(), more, &[("top", &camera(&top)), ("side", &camera(&side))]);
+    let path = of(&top_of_file);
+    let checked = succeed(&["check", arg(&path)]);
+    assert_eq!(checked.matches("part, code 1: inspect-pattern, loaded").count(), 2, "{checked}");
+    assert_eq!(checked.matches("inspect-pattern weights").count(), 1, "weights are there once: {checked}");
+    let mut line = Running::start(&path);
+    let judged = |kind: u16, code: u16| move |registers: &[u16]| (registers[3], registers[8]) == (kind, code);
+    top.until("a good part", judged(1, 1));
+    side.until("a good part", judged(1, 1));
+    assert!(side.write(100, 2));
+    side.until("the strict product", judged(2, 2));
+    top.until("still the product from before", judged(1, 1));
+    assert!(!top.write(100, 99), "an unknown code is refused");
+    top.until("an unknown product", judged(2, 0));
+    assert!(top.write(100, 1));
+    top.until("a good part", judged(1, 1));
+    // What was chosen holds over a reload, for each.
+    signal(&line.process, "HUP");
+    let both = || ["top", "side"].iter().all(|camera| recorded(folder.path(), camera, "start").len() == 2);
+    eventually("another run of both", || both().then_some(()));
+    side.until("the strict product again", judged(2, 2));
+    top.until("a good part again", judged(1, 1));
+    let kept = |camera: &str| std::fs::read_to_string(folder.path().join("results").join(camera).join("product.txt"));
+    eventually("it is written down", || (kept("side").ok()? == "strict\n").then_some(()));
+    line.stop();
+    let commands = recorded(folder.path(), "side", "command");
+    assert!(
+        commands.len() == 1 && commands[0]["product"] == "strict" && commands[0]["camera"] == "side",
+        "{commands:?}"
+    );
+    assert_eq!(recorded(folder.path(), "top", "command").len(), 2);
+    assert!(recorded(folder.path(), "side", "event").iter().all(|event| event["product"] == "strict"));
+    let mut line = Running::start(&path);
+    side.until("the strict product after a restart", judged(2, 2));
+    top.until("a good part after a restart", judged(1, 1));
+    line.stop();
+    let replayed = succeed(&["replay", arg(&folder.path().join("results/side"))]);
+    assert!(replayed.contains("equal to the last bit"), "{replayed}");
+
+    // All products are loaded, or none: no camera may take the room of another while it runs.
+    let json: Value = serde_json::from_str(&succeed(&["check", "--json", arg(&path)])).unwrap();
+    let (all, each) = (json["bill_bytes"].as_u64().unwrap(), json["cameras"][1]["bill_bytes"].as_u64().unwrap());
+    let budget = format!("[budget]\nmemory = \"{} B\"\n{top_of_file}", (all - each) / 2);
+    refuse(
+        &["check", arg(&of(&budget))],
+        78,
+        &["line.toml:", "camera ", "product \"strict\" does not fit", "raise budget.memory"],
+    );
+    let budget = format!("[budget]\nmemory = \"{} B\"\n{top_of_file}", all - (64 << 10));
+    refuse(&["check", arg(&of(&budget))], 78, &["line.toml:", "budget.memory"]);
 }
 
 /// Reads stderr as it comes.

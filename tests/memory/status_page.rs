@@ -88,6 +88,8 @@ impl RunObserver for Host<'_> {
 fn serve(live: &Arc<LiveFeed>, folder: &std::path::Path) -> (StatusServer, SocketAddr) {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let facts = RunFacts {
+        camera: None,
+        pages: Vec::new(),
         source: "pattern".into(),
         bundles: Vec::new(),
         budget_bytes: 1,

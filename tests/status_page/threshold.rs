@@ -62,6 +62,33 @@ fn judges_by(service: &Service, threshold: f64) {
     service.wait("the threshold", |status| status["threshold"] == threshold && status["verdicts"].as_u64() > Some(3));
 }
 
+/// On the page of a camera the bundle is changed, which others use, too: all take it, and none ends.
+#[test]
+fn a_threshold_that_is_set_on_the_page_of_one_camera_holds_for_all_that_use_the_bundle() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = home(folder.path());
+    let source = "[camera.source.folder]\npath = \"models/inspect-demo/frames\"\nrepeat = true\nfps = 20.0\n";
+    let cameras = format!(
+        "listen = \"127.0.0.1:{{port}}\"\ncontrol = true\n[[camera]]\nname = \"top\"\n{source}[[camera]]\nname = \"side\"\n{source}\
+         [camera.status_page]\nlisten = \"127.0.0.1:0\"\n"
+    );
+    let service = Service::start(&format!("[budget]\nmemory = \"512 MiB\"\n[anomaly]\nbundle = {home:?}\n"), &cameras);
+    let of = versions(&service)["active"]["id"].clone();
+    let answer = post(&service, VERSION, &json!({ "do": "threshold", "of": of, "threshold": 0.04, "role": "active" }));
+    assert_eq!(answer.status, 200, "{}", text(&answer.body));
+    judges_by(&service, 0.04);
+    for camera in ["top", "side"] {
+        service.wait_for(&format!("results/{camera}/events.jsonl"), "\"threshold\":0.04");
+        let records = records(&service.folder.path().join("results").join(camera));
+        let starts = records.iter().filter(|record| record["record"] == "start").count();
+        let ended = records
+            .iter()
+            .filter(|record| record["record"] == "stop")
+            .all(|stop| stop["reason"] == "a new configuration");
+        assert!(starts == 2 && ended, "{records:?}");
+    }
+}
+
 #[test]
 fn a_threshold_becomes_a_version_that_is_confirmed_or_taken_back() {
     let folder = tempfile::tempdir().unwrap();

@@ -36,6 +36,8 @@ pub(super) struct Member<'a> {
     /// Its next run, or why it has none.
     pub(super) ready: Result<LinePlan, String>,
     pub(super) frames: Option<u64>,
+    /// What the other cameras take, in bytes, with what all share.
+    pub(super) beside: u64,
     pub(super) control: Arc<MemberControl>,
 }
 
@@ -118,6 +120,10 @@ impl Member<'_> {
                 Ok(ended) => {
                     let captured = ended.outcome.ending.status.counts.captured;
                     self.frames = self.frames.map(|frames| frames.saturating_sub(captured));
+                    // What was asked for last holds for the next run.
+                    if let Some(product) = &ended.product {
+                        self.config.start_with(product.as_deref());
+                    }
                     let failure = ended.outcome.ending.failure.clone();
                     // The main thread waits for this one, and takes all messages.
                     let _ = messages.send(MemberReport::Outcome(place, Box::new(ended.outcome)));
@@ -151,7 +157,7 @@ impl Member<'_> {
                 return MemberEnd::Down(failure);
             }
             wait = (2 * wait).min(LONGEST_WAIT);
-            match plan_camera(&self.config, Mode::Run, &self.service.telemetry, models) {
+            match plan_camera(&self.config, Mode::Run, &self.service.telemetry, models, self.beside) {
                 Ok(mut ready) => {
                     finish(&mut ready, &self.config, bill);
                     self.ready = Ok(ready);

@@ -31,7 +31,8 @@ pub fn plan_cameras(configs: &[Config], mode: Mode, telemetries: &[Telemetry]) -
     let models = Arc::<SharedModels>::default();
     let mut lines = Vec::with_capacity(configs.len());
     for (config, telemetry) in configs.iter().zip(telemetries) {
-        lines.push(plan_camera(config, mode, telemetry, &models)?);
+        let beside = lines.iter().map(|line: &LinePlan| line.bill.total()).sum();
+        lines.push(plan_camera(config, mode, telemetry, &models, beside)?);
     }
     models.forget_bundles();
     let mut bill = Bill::default();
@@ -52,14 +53,16 @@ pub fn plan_cameras(configs: &[Config], mode: Mode, telemetries: &[Telemetry]) -
     Ok(plan)
 }
 
-/// Plans one camera; its bill has nothing of the process, nor of what is shared with cameras that were planned before.
+/// Plans one camera beside others, which take so many bytes; its bill has nothing of the process, nor of what is shared with cameras that
+/// were planned before.
 pub(super) fn plan_camera(
     config: &Config,
     mode: Mode,
     telemetry: &Telemetry,
     models: &SharedModels,
+    beside: u64,
 ) -> anyhow::Result<LinePlan> {
-    let _alone = models.plan_alone();
+    let _alone = models.plan_alone(beside);
     plan_on(config, mode, telemetry, Some(models), Bill::default()).map_err(|error| match error.is::<ConfigError>() {
         // It names the camera, and the line of the file.
         true => error,

@@ -10,7 +10,7 @@ use crate::line::bundles;
 use crate::line::console::{Console, Tone};
 use crate::line::mode::Mode;
 use crate::line::plan::configurations;
-use crate::line::run::{CameraOutcome, Line, RunOutcome, warn_of_secrets};
+use crate::line::run::{CameraOutcome, Line, RunOutcome, remember, warn_of_secrets};
 use crate::line::service::LineService;
 use crate::line::shared_models::SharedModels;
 use crate::memory::Bill;
@@ -52,6 +52,7 @@ pub(in crate::line) fn run(line: Line, configs: Vec<Config>) -> anyhow::Result<V
     }
     let mut services = configs.iter().map(|config| process.service(config)).collect::<Vec<_>>();
     let mut configs = configs;
+    configs.iter_mut().zip(&services).for_each(|(config, service)| remember(config, &service.telemetry));
     let mut kept = services.iter().map(LineService::begin_run).collect::<Vec<_>>();
     let mut plan = plan_cameras(&configs, Mode::Run, &telemetries(&services))?;
     let (mut feeder, stop) = (None, process.shutdown.clone());
@@ -78,7 +79,11 @@ pub(in crate::line) fn run(line: Line, configs: Vec<Config>) -> anyhow::Result<V
             NextConfigurations::New(configs) => Ok(configs),
             NextConfigurations::FailedTrial(..) => configurations(path),
         };
-        let attempt = wanted.and_then(|configs| {
+        let attempt = wanted.and_then(|mut configs| {
+            for config in &mut configs {
+                let before = old_configs.iter().find(|before| name(before) == name(config));
+                before.into_iter().for_each(|before| config.continue_with(before));
+            }
             let mut services = process.services(&configs, &mut old_services);
             let kept = services.iter().map(LineService::begin_run).collect::<Vec<_>>();
             match plan_cameras(&configs, Mode::Run, &telemetries(&services)) {
@@ -146,8 +151,8 @@ impl<'a> CameraProcess<'a> {
         let name = name(config);
         let manager = LineManager::Camera { progress: Arc::new(CameraProgress::new(name)), stored: None };
         let console = Arc::new(self.console.of_camera(name));
-        // The main thread takes requests for a new configuration.
-        LineService::new(manager, Reload::default(), self.path, self.telemetry.of_camera(name), console)
+        // Of whoever asks for a new configuration, on a page say; the main thread takes it.
+        LineService::new(manager, self.reload.clone(), self.path, self.telemetry.of_camera(name), console)
     }
 
     /// The cameras with their plans, each with a place of its own to report to.
@@ -159,13 +164,15 @@ impl<'a> CameraProcess<'a> {
         plan: &mut CamerasPlan,
     ) -> Vec<Member<'a>> {
         let lines = std::mem::take(&mut plan.lines);
-        let members =
-            configs.into_iter().zip(services).zip(kept).zip(lines).map(|(((config, mut service), kept), line)| {
+        let (all, bills) = (plan.bill.total(), plan.bills.iter().map(Bill::total));
+        let members = configs.into_iter().zip(services).zip(kept).zip(lines.into_iter().zip(bills)).map(
+            |(((config, mut service), kept), (line, own))| {
                 let progress = Arc::new(CameraProgress::new(name(&config)));
                 service.manager = LineManager::Camera { progress: Arc::clone(&progress), stored: None };
                 let control = Arc::new(MemberControl::new(progress, &self.shutdown));
-                Member { config, service, kept, ready: Ok(line), frames: self.frames, control }
-            });
+                Member { config, service, kept, ready: Ok(line), frames: self.frames, beside: all - own, control }
+            },
+        );
         let members: Vec<Member> = members.collect();
         self.manager.watch(members.iter().map(|member| Arc::clone(&member.control.progress)).collect());
         members
