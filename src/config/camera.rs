@@ -1,7 +1,7 @@
 //! `[source.camera]`: a camera.
 
 use super::{LiveFrames, Violation, pixels};
-use crate::source::camera::{ControlSetting, control_keys};
+use crate::source::camera::{ControlSet, ControlSetting, control_keys};
 use lineside_picture::PixelFormat;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use std::collections::BTreeMap;
@@ -109,13 +109,20 @@ impl CameraConfig {
         LiveFrames { section: "camera", width, height, fps, frozen_s }
     }
 
+    /// The controls by their keys.
+    pub fn control_set(&self) -> ControlSet {
+        control_set(&self.controls)
+    }
+
     /// The first invalid value.
     pub(super) fn problem(&self) -> Option<Violation> {
         let of_another_source = self.device.get_ref().split_once("://").map(|(scheme, _)| scheme);
         self.frames()
             .problem()
             .or_else(|| Some((self.device.span().start, address_problem(of_another_source?))))
-            .or_else(|| self.controls.iter().find_map(|(key, control)| control_problem(key, *control)))
+            .or_else(|| {
+                self.controls.iter().find_map(|(key, control)| control_problem("source.camera.controls", key, *control))
+            })
     }
 }
 
@@ -160,13 +167,19 @@ pub(super) fn ten_seconds() -> Spanned<f64> {
     Spanned::new(0..0, 10.0)
 }
 
-fn control_problem(key: &Spanned<String>, control: ControlValue) -> Option<Violation> {
+/// Controls as the camera takes them.
+pub(super) fn control_set(controls: &BTreeMap<Spanned<String>, ControlValue>) -> ControlSet {
+    controls.iter().map(|(key, control)| (key.get_ref().clone(), control.0)).collect()
+}
+
+/// What is wrong with a control of a table.
+pub(super) fn control_problem(table: &str, key: &Spanned<String>, control: ControlValue) -> Option<Violation> {
     let at = key.span().start;
     let Some((name, may_be_auto)) = control_keys().find(|(name, _)| name == key.get_ref()) else {
         let known: Vec<_> = control_keys().map(|(name, _)| name).collect();
-        let problem = format!("source.camera.controls has no {:?}; there is {}", key.get_ref(), known.join(", "));
+        let problem = format!("{table} has no {:?}; there is {}", key.get_ref(), known.join(", "));
         return Some((at, problem));
     };
     let automatic = control == ControlValue(ControlSetting::Auto);
-    (automatic && !may_be_auto).then(|| (at, format!("source.camera.controls.{name} takes a number, not \"auto\"")))
+    (automatic && !may_be_auto).then(|| (at, format!("{table}.{name} takes a number, not \"auto\"")))
 }

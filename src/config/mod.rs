@@ -16,6 +16,7 @@ mod part;
 mod presets;
 mod process;
 mod product;
+mod product_controls;
 mod region;
 mod secrets;
 mod starter;

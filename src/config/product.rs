@@ -1,10 +1,11 @@
 //! `[[product]]`: what else than one product a line may be asked to inspect; `[products]`: how one is chosen.
 
-use super::{Config, ConfigError, Violation, check_range, region};
+use super::{Config, ConfigError, ControlValue, Violation, check_range, region};
 use crate::board::{LineAddress, LineName};
 use crate::pipeline::ChosenProduct;
 use crate::task::anomaly::{RegionError, RegionShape, RegionSpec};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use toml::Spanned;
 
 /// The most products of a line, and lines that choose one.
@@ -28,6 +29,9 @@ pub struct ProductConfig {
     /// The part of the frame that is inspected; absent: what the bundle was taught with.
     #[serde(default, deserialize_with = "region::shapes")]
     pub region: Option<Spanned<Vec<RegionShape>>>,
+    /// Controls of `[source.camera]` that it needs, over those that are stated there.
+    #[serde(default)]
+    pub controls: BTreeMap<Spanned<String>, ControlValue>,
 }
 
 /// `[products]`: how one of them is chosen.
@@ -44,6 +48,8 @@ pub struct ProductsConfig {
     pub lines: Spanned<Vec<LineName>>,
     /// How long the lines must stand still before their code counts, in milliseconds.
     pub settle_ms: Spanned<f64>,
+    /// So many frames after the camera's controls were changed for another product are not judged.
+    pub settle_frames: Spanned<u32>,
     /// What a run before was asked for.
     #[serde(skip)]
     chosen: Option<ChosenProduct>,
@@ -57,6 +63,7 @@ impl Default for ProductsConfig {
             chip: None,
             lines: Spanned::new(0..0, Vec::new()),
             settle_ms: Spanned::new(0..0, 50.0),
+            settle_frames: Spanned::new(0..0, 4),
             chosen: None,
         }
     }
@@ -129,7 +136,7 @@ impl Config {
 
     /// What is wrong with the products, if anything.
     pub(super) fn product_problem(&self) -> Option<Violation> {
-        let ProductsConfig { start, lines, settle_ms, .. } = &self.products;
+        let ProductsConfig { start, lines, settle_ms, settle_frames, .. } = &self.products;
         let Some(first) = self.product.first() else {
             let start = start.as_ref().map(|start| ("start", start.span().start));
             let given = Some(("lines", lines.span().start)).filter(|_| !lines.get_ref().is_empty());
@@ -172,7 +179,10 @@ impl Config {
             let address = LineAddress { chip: None, line: twice };
             return Some((lines.span().start, format!("products.lines has {address} twice: each bit needs its own")));
         }
-        check_range(settle_ms, "products.settle_ms", 1.0, 10_000.0).or_else(|| self.unreachable_code())
+        check_range(settle_ms, "products.settle_ms", 1.0, 10_000.0)
+            .or_else(|| check_range(settle_frames, "products.settle_frames", 0, 100))
+            .or_else(|| self.unreachable_code())
+            .or_else(|| self.controls_problem())
     }
 
     fn problem_of_product(&self, at: usize, product: &ProductConfig) -> Option<Violation> {
@@ -222,13 +232,15 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::camera::ControlSetting;
     use std::path::Path;
 
     const TWO: &str = "[[product]]\nname = \"cap\"\ncode = 1\nbundle = \"caps\"\n\
                        [[product]]\nname = \"lid\"\ncode = 2\nbundle = \"lids\"\nfalse_alarms = 10\n";
 
     fn parse(text: &str) -> Result<Config, String> {
-        let text = format!("[source.pattern]\n{text}\n");
+        let source = if text.contains("[source.camera]") { "" } else { "[source.pattern]" };
+        let text = format!("{source}\n{text}\n");
         Config::parse(&text, Path::new("line.toml")).map_err(|error| error.to_string())
     }
 
@@ -251,6 +263,7 @@ mod tests {
     #[test]
     fn each_mistake_is_named_with_its_line() {
         let with = |more: &str| format!("{TWO}{more}");
+        let camera = |more: &str| format!("{TWO}{more}\n[source.camera]\ndevice = \"0\"");
         for (text, expected) in [
             (TWO.replace("code = 2", "code = 1"), "line.toml:8: product.code 1 is that of \"cap\" on line 3, too"),
             (TWO.replace("\"lid\"", "\"cap\""), "line.toml:7: product.name \"cap\": the product on line 3"),
@@ -273,6 +286,14 @@ mod tests {
                 "line.toml:12: products.lines: line \"B\" is trigger.line, too",
             ),
             (with("[products]\nlines = [5, 6]"), "line.toml:12: products.lines: number 5 of which chip?"),
+            (with("[products]\nsettle_frames = 101"), "line.toml:12: products.settle_frames must lie in 0..100"),
+            (with("controls = { gain = 3 }"), "line.toml:12: product.controls: only a [source.camera] has controls"),
+            (camera("controls = { gain = 3 }"), "product.controls.gain of \"lid\": product \"cap\" does not state it"),
+            (camera("controls = { gane = 3 }"), "product.controls has no \"gane\"; there is "),
+            (
+                camera("controls = { gain = \"auto\" }\n[source.camera.controls]\ngain = 3"),
+                "product.controls.gain takes a number",
+            ),
             (with("[products]\nsettle_ms = 0"), "line.toml:12: products.settle_ms must lie in 1..10000"),
             ("[products]\nstart = \"cap\"".into(), "line.toml:3: products.start: there is no [[product]] to choose"),
         ] {
@@ -281,5 +302,12 @@ mod tests {
         }
         assert!(parse(&with("[products]\nlines = [\"A\", \"B\"]\nremember = true")).is_ok());
         assert!(parse(&with("[anomaly]\nskip_similar = 2")).is_ok());
+        assert!(parse(&with("")).unwrap().product_controls().is_none());
+        let config =
+            parse(&camera("controls = { gain = 3 }\n[source.camera.controls]\ngain = 5\nfocus = \"auto\"")).unwrap();
+        let (sets, settle) = config.product_controls().unwrap();
+        let set =
+            |gain| vec![("focus".to_string(), ControlSetting::Auto), ("gain".to_string(), ControlSetting::Value(gain))];
+        assert_eq!((sets, settle.as_secs_f64()), (vec![set(5), set(3)], 0.4), "four frames at ten a second");
     }
 }

@@ -4,25 +4,30 @@ use super::mode::Mode;
 use crate::config::{self, Config, ConfigError, LiveFrames};
 use crate::source::FrameSource;
 use crate::source::camera::{
-    CameraError, CameraErrorKind, CameraOptions, CameraPort, CameraSource, NodePort, RequestedMode,
+    CameraError, CameraErrorKind, CameraOptions, CameraPort, CameraSource, NodePort, ProductControls, RequestedMode,
 };
 use crate::telemetry::Telemetry;
+use std::sync::Arc;
 use std::time::Duration;
 use toml::Spanned;
 
 /// What a configuration asks of a camera.
-fn camera(camera: &config::CameraConfig, telemetry: &Telemetry) -> CameraSource<NodePort> {
+fn camera(
+    camera: &config::CameraConfig,
+    by_product: Option<Arc<ProductControls>>,
+    telemetry: &Telemetry,
+) -> CameraSource<NodePort> {
     let requested = RequestedMode {
         width: *camera.width.get_ref() as u32,
         height: *camera.height.get_ref() as u32,
         fps: *camera.fps.get_ref(),
         format: camera.format.map(config::CameraFormat::pixel_format),
     };
-    let controls = camera.controls.iter().map(|(key, control)| (key.get_ref().clone(), control.0)).collect();
+    let controls = camera.control_set();
     let frozen_after = Duration::from_secs_f64(*camera.frozen_s.get_ref());
     CameraSource::new(
         NodePort::new(camera.device.get_ref()),
-        CameraOptions { requested, controls, frozen_after },
+        CameraOptions { requested, controls, by_product, frozen_after },
         telemetry.clone(),
     )
 }
@@ -31,10 +36,11 @@ fn camera(camera: &config::CameraConfig, telemetry: &Telemetry) -> CameraSource<
 pub(super) fn open_camera(
     config: &Config,
     section: &config::CameraConfig,
+    by_product: Option<Arc<ProductControls>>,
     mode: Mode,
     telemetry: &Telemetry,
 ) -> anyhow::Result<Box<dyn FrameSource>> {
-    open(camera(section, telemetry), &Opening::new(config, section.frames(), &section.device), mode)
+    open(camera(section, by_product, telemetry), &Opening::new(config, section.frames(), &section.device), mode)
 }
 
 /// Where the configuration says which camera is to be opened.

@@ -59,6 +59,7 @@ pub use modbus::check_modbus;
 pub use mode::Mode;
 pub use page::check_page;
 pub use plan::{LinePlan, configuration, configurations, plan};
+pub use products::first_controls;
 pub use run::{CameraOutcome, Line, RunOutcome, run};
 pub use signals::triggered;
 pub use source::open_source;

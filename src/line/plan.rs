@@ -141,16 +141,17 @@ pub(super) fn plan_on(
     shared: Option<&SharedModels>,
     mut bill: Bill,
 ) -> anyhow::Result<LinePlan> {
-    let source = open_source(config, mode, telemetry)?;
+    let latch = config.alarm.as_ref().filter(|alarm| alarm.latch).map(|_| Arc::<AlarmLatch>::default());
+    let commands = products::commands(config, latch.clone(), telemetry);
+    let controls = products::controls(config, &commands);
+    let source = open_source(config, controls.as_ref(), mode, telemetry)?;
     // With results for parts, their thread reads the trigger.
     let (source, mut parts) = match &config.part {
         Some(_) => parts::open(config, source, telemetry)?,
         None => (triggered(config, source, telemetry)?, None),
     };
     let product_lines = ProductLines::open(config)?;
-    let latch = config.alarm.as_ref().filter(|alarm| alarm.latch).map(|_| Arc::<AlarmLatch>::default());
     let mut signals = open_signals(config, latch.as_ref(), telemetry)?;
-    let commands = products::commands(config, latch, telemetry);
     let pixels = source.max_pixels() as u64;
     let open = |name: &str| bundles::open(name, config, mode, telemetry);
     let find = |name: &str| shared.map_or_else(|| open(name), |shared| shared.bundle(name, &open));
@@ -223,7 +224,7 @@ pub(super) fn plan_on(
             source,
             inspection: Inspection {
                 tasks: models.tasks,
-                products: others.switch,
+                products: others.switch.map(|switch| switch.with_controls(controls)),
                 smaller: models.smaller,
                 enlargement: models.enlargement,
                 shadow,

@@ -127,5 +127,9 @@ fn program_source(plan: ProgramPlan<'_>, telemetry: &Telemetry) -> CameraSource<
     let patience = Patience { first: FIRST_FRAME, next: silence };
     let port = ProcessPort::new(&name, command, mode, patience, telemetry.clone());
     let frozen_after = Duration::from_secs_f64(*frames.frozen_s.get_ref());
-    CameraSource::new(port, CameraOptions { requested, controls: Vec::new(), frozen_after }, telemetry.clone())
+    CameraSource::new(
+        port,
+        CameraOptions { requested, controls: Vec::new(), by_product: None, frozen_after },
+        telemetry.clone(),
+    )
 }

@@ -5,6 +5,7 @@ use crate::bundle::Bundle;
 use crate::config::{Config, ProductConfig};
 use crate::pipeline::{ChosenProduct, Commands, ProductKey};
 use crate::sink::AlarmLatch;
+use crate::source::camera::ProductControls;
 use crate::telemetry::{Cause, Telemetry};
 use anyhow::Context;
 use std::sync::Arc;
@@ -24,6 +25,26 @@ pub(super) fn commands(config: &Config, latch: Option<Arc<AlarmLatch>>, telemetr
         first => first,
     };
     Arc::new(Commands::new(keys(config), first, latch, telemetry.clone()))
+}
+
+/// The camera's controls by product, where products have some.
+pub(super) fn controls(config: &Config, commands: &Arc<Commands>) -> Option<Arc<ProductControls>> {
+    let (sets, settle) = config.product_controls()?;
+    let (commands, first) = (Arc::clone(commands), first(config).map(|(at, _)| at));
+    let wanted = move || match commands.wanted() {
+        ChosenProduct::Known(at) => Some(at),
+        // Until something is chosen the camera has what judges.
+        _ => first,
+    };
+    Some(Arc::new(ProductControls::new(sets, settle, Box::new(wanted))))
+}
+
+/// Those of the product that the configuration starts with, and no others.
+pub fn first_controls(config: &Config) -> Option<Arc<ProductControls>> {
+    let (sets, settle) = config.product_controls()?;
+    let (at, _) = first(config)?;
+    let set = sets.into_iter().nth(at)?;
+    Some(Arc::new(ProductControls::new(vec![set], settle, Box::new(|| Some(0)))))
 }
 
 /// The product whose bundle is loaded first, which judges; that of an unknown one is the first of the file.

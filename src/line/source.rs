@@ -5,12 +5,14 @@ use super::mode::Mode;
 use super::process::{open_program, program_plan};
 use crate::config::{Config, ConfigError, FolderConfig, KeepOrMove, Source};
 use crate::sink::NORMAL;
+use crate::source::camera::ProductControls;
 use crate::source::{AfterVerdict, FolderMode, FolderSource, FrameSource, PatternSource, ViewSource};
 use crate::telemetry::Telemetry;
 use anyhow::Context;
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The file in the folder of results that keeps which files of a drop folder were inspected.
@@ -20,10 +22,17 @@ const SETTLE_S: f64 = 1.0;
 
 /// Opens the source that a configuration names.
 ///
+/// `controls`: those of a camera by product, where products have some.
+///
 /// # Errors
 /// Where it cannot be opened; the error names the line of the configuration.
-pub fn open_source(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Result<Box<dyn FrameSource>> {
-    let source = source_itself(config, mode, telemetry)?;
+pub fn open_source(
+    config: &Config,
+    controls: Option<&Arc<ProductControls>>,
+    mode: Mode,
+    telemetry: &Telemetry,
+) -> anyhow::Result<Box<dyn FrameSource>> {
+    let source = source_itself(config, controls, mode, telemetry)?;
     let view = config.view.view();
     if view.is_plain() {
         return Ok(source);
@@ -34,9 +43,14 @@ pub fn open_source(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow
     })?))
 }
 
-fn source_itself(config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Result<Box<dyn FrameSource>> {
+fn source_itself(
+    config: &Config,
+    controls: Option<&Arc<ProductControls>>,
+    mode: Mode,
+    telemetry: &Telemetry,
+) -> anyhow::Result<Box<dyn FrameSource>> {
     Ok(match &config.source {
-        Source::Camera(section) => open_camera(config, section, mode, telemetry)?,
+        Source::Camera(section) => open_camera(config, section, controls.cloned(), mode, telemetry)?,
         Source::Folder(section) => {
             refuse_own_folders(config, section)?;
             let max_pixels = (section.max_megapixels.get_ref() * 1e6) as usize;

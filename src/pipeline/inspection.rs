@@ -172,6 +172,16 @@ impl<'a> InspectionThread<'a> {
                 }
                 Taken::Closed => return true,
             };
+            if self.inspection.products.as_ref().is_some_and(|products| products.is_outdated(frame.captured)) {
+                // It shows the part in the light of another product: no verdict is better than a wrong one.
+                if let Some(part) = frame.part.take() {
+                    part.fail(NoResultReason::Dropped);
+                }
+                frame.receipt = None;
+                progress.frame(Fate::DroppedStale);
+                slot.give_back(frame);
+                continue;
+            }
             let taken = Instant::now();
             // A source without a pace of its own runs ahead of inspection; its waiting is not inspection's time.
             let begun = if self.live { frame.captured } else { frame.captured.max(free) };

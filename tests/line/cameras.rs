@@ -230,7 +230,7 @@ fn each_camera_inspects_a_product_of_its_own_choice() {
     let (top, side) = (Plc(free_port()), Plc(free_port()));
     let camera = |plc: &Plc| {
         let port = plc.0;
-        pattern("fps = 20\ndefect_every = 0")
+        "[camera.source.pattern]\nfps = 20\ndefect_every = 0\n".to_string()
             + &format!("[camera.modbus]\nlisten = \"127.0.0.1:{port}\"\nwrite = true\n")
     };
     let top_of_file = format!("[products]\nremember = true\n{PRODUCTS}");

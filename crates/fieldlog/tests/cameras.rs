@@ -11,7 +11,9 @@ fn report(cameras: &[(&str, &str, &str)]) -> Value {
         let run = format!("{:08x}", 0x0a1b_2c3d + number);
         let record = |second: u64, kind: &str, mut fields: Value| {
             let time = format!("2026-11-21T10:00:{second:02}.000Z");
-            for (key, value) in [("time", time.as_str()), ("level", "info"), ("record", kind), ("run", &run), ("camera", camera)] {
+            for (key, value) in
+                [("time", time.as_str()), ("level", "info"), ("record", kind), ("run", &run), ("camera", camera)]
+            {
                 fields[key] = value.into();
             }
             format!("{fields}\n")
@@ -36,9 +38,17 @@ fn cameras_have_bundles_of_their_own() {
     let two = report(&[("pi", "top", "caps 1 aa"), ("pi", "side", "lids 1 bb")]);
     assert_eq!((two["boards"].as_array().unwrap().len(), bundles(&two)), (2, Vec::<String>::new()), "{two}");
     // One camera of two boards should have the same.
-    let four = report(&[("a", "top", "caps 1 aa"), ("a", "side", "lids 1 bb"), ("b", "top", "caps 2 cc"), ("b", "side", "lids 1 bb")]);
+    let four = report(&[
+        ("a", "top", "caps 1 aa"),
+        ("a", "side", "lids 1 bb"),
+        ("b", "top", "caps 2 cc"),
+        ("b", "side", "lids 1 bb"),
+    ]);
     let said = bundles(&four);
-    assert!(said.len() == 1 && said[0].contains("on a/top") && said[0].contains("on b/top") && !said[0].contains("side"), "{said:?}");
+    assert!(
+        said.len() == 1 && said[0].contains("on a/top") && said[0].contains("on b/top") && !said[0].contains("side"),
+        "{said:?}"
+    );
     // As did one that got another.
     let changed = report(&[("pi", "top", "caps 1 aa"), ("pi", "top", "caps 2 cc")]);
     assert_eq!(bundles(&changed).len(), 1, "{changed}");

@@ -70,7 +70,8 @@ pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<
     // Before any work: a place that cannot be written to should be reported now.
     let cannot_write = || format!("{}: cannot write the bundle", arguments.out.display());
     drop(Draft::begin(&arguments.out).with_context(cannot_write)?);
-    let config = arguments.camera.as_deref().map(configuration).transpose()?;
+    let config =
+        arguments.camera.as_deref().map(|camera| configuration(camera, arguments.product.as_deref())).transpose()?;
     let wanted = WantedRegion::new(arguments, config.as_ref())?;
     let normal = normal_pictures(arguments, config.as_ref(), wanted.as_ref(), telemetry)?;
     let set = DataSet::read(&named(Some(&normal)), Purpose::Teach)?;

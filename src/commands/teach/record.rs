@@ -5,7 +5,7 @@
 use super::region::WantedRegion;
 use crate::commands::progress::ProgressReporter;
 use crate::config::{self, Config, Source};
-use crate::line::{Mode, open_source, triggered};
+use crate::line::{Mode, first_controls, open_source, triggered};
 use crate::sink::write_png_durably;
 use crate::source::{Frame, Next};
 use crate::telemetry::Telemetry;
@@ -36,7 +36,8 @@ pub fn record(
     if number > frames {
         return Ok(());
     }
-    let mut source = triggered(config, open_source(config, Mode::Check, telemetry)?, telemetry)?;
+    let mut source =
+        triggered(config, open_source(config, first_controls(config).as_ref(), Mode::Check, telemetry)?, telemetry)?;
     if let (Some(region), Some(size)) = (region, source.frame_size()) {
         region.in_frames(size)?;
     }
@@ -77,9 +78,10 @@ pub fn record(
 /// The configuration of a line with this camera: a device, or a configuration.
 ///
 /// # Errors
-/// Where it cannot be read, or has no camera.
-pub fn configuration(camera: &str) -> anyhow::Result<Config> {
+/// Where it cannot be read, has no camera, or not this product.
+pub fn configuration(camera: &str, product: Option<&str>) -> anyhow::Result<Config> {
     if !camera.ends_with(".toml") && !camera.contains(".toml#") {
+        anyhow::ensure!(product.is_none(), "--product: {camera} is no configuration with a [[product]]");
         let mut config = Config::demo(PathBuf::new());
         config.source = Source::Camera(config::CameraConfig::of_device(camera));
         return Ok(config);
@@ -93,6 +95,16 @@ pub fn configuration(camera: &str) -> anyhow::Result<Config> {
             found.with_context(|| format!("{path}: it has no [[camera]] with the name \"{name}\""))?
         }
     };
+    if let Some(product) = product {
+        let known: Vec<&str> = config.product.iter().map(|one| one.name.get_ref().as_str()).collect();
+        anyhow::ensure!(
+            known.contains(&product),
+            "--product {product}: {path} has no such [[product]]; it has {known:?}"
+        );
+        config.start_with(Some(product));
+    } else if config.product_controls().is_some() {
+        anyhow::bail!("{path}: its products have controls of the camera of their own: state --product NAME");
+    }
     match &mut config.source {
         Source::Folder(section) => {
             let path = section.path.display();
@@ -117,7 +129,7 @@ mod tests {
         for number in 1..=3 {
             std::fs::write(folder.path().join(format!("good-{number:04}.png")), "").unwrap();
         }
-        let config = configuration("/dev/no-such-camera").unwrap();
+        let config = configuration("/dev/no-such-camera", None).unwrap();
         record(&config, None, folder.path(), 3, Duration::ZERO, &Telemetry::default()).unwrap();
         let problem = record(&config, None, folder.path(), 4, Duration::ZERO, &Telemetry::default()).unwrap_err();
         assert!(format!("{problem:#}").contains("/dev/no-such-camera: no such camera"), "{problem:#}");
@@ -129,7 +141,7 @@ mod tests {
         let config = folder.path().join("line.toml");
         let record_as = |text: &str, into: &str| {
             std::fs::write(&config, text).unwrap();
-            let config = configuration(config.to_str().unwrap())?;
+            let config = configuration(config.to_str().unwrap(), None)?;
             record(&config, None, &folder.path().join(into), 3, Duration::ZERO, &Telemetry::default())
         };
         let pattern = "[source.pattern]\nwidth = 64\nheight = 48\n";

@@ -65,6 +65,18 @@ pub fn keys() -> impl Iterator<Item = (&'static str, bool)> {
     CONTROLS.iter().map(|control| (control.key, control.auto.is_some()))
 }
 
+/// Whether the camera has controls and accepts these values; sets nothing.
+///
+/// # Errors
+/// [`CameraErrorKind::BadControl`] where it does not, or the driver's error.
+pub fn check(
+    device: &mut impl CaptureDevice,
+    name: &str,
+    wanted: &[(String, ControlSetting)],
+) -> Result<(), CameraError> {
+    wanted.iter().try_for_each(|(key, setting)| checked(device, name, key, *setting).map(|_| ()))
+}
+
 /// Applies the settings of the configuration. The automatic is switched off before the value is set, because cameras refuse a
 /// value while they choose it themselves.
 ///
@@ -76,28 +88,18 @@ pub fn apply(
     wanted: &[(String, ControlSetting)],
 ) -> Result<(), CameraError> {
     for (key, setting) in wanted {
-        let bad = |problem: String| {
-            CameraError::new(CameraErrorKind::BadControl, name, format_args!("control {key}: {problem}"))
-        };
-        let control = CONTROLS.iter().find(|control| control.key == key);
-        let control = control.ok_or_else(|| bad("no such control".into()))?;
-        let lacking = || bad("this camera has none: remove it from [source.camera.controls]".into());
-        match setting {
-            ControlSetting::Value(value) => {
-                let limits = device.control(control.value)?.ok_or_else(lacking)?;
-                if *value < limits.min || *value > limits.max {
-                    return Err(bad(format!("must lie in {}..{}, found {value}", limits.min, limits.max)));
-                }
-                if let Some(auto) = &control.auto
+        let control = checked(device, name, key, *setting)?;
+        match (setting, &control.auto) {
+            (ControlSetting::Value(value), auto) => {
+                if let Some(auto) = auto
                     && device.control(auto.id)?.is_some()
                 {
                     device.set_control(auto.id, auto.manual)?;
                 }
                 device.set_control(control.value, *value)?;
             }
-            ControlSetting::Auto => {
-                let auto = control.auto.as_ref().ok_or_else(lacking)?;
-                device.control(auto.id)?.ok_or_else(lacking)?;
+            (ControlSetting::Auto, None) => {}
+            (ControlSetting::Auto, Some(auto)) => {
                 // A driver may lack one of the two automatic modes.
                 let mut refused = Ok(());
                 for value in auto.automatic {
@@ -111,6 +113,33 @@ pub fn apply(
         }
     }
     Ok(())
+}
+
+/// The control of a key, which the camera has, and whose value it accepts.
+fn checked(
+    device: &mut impl CaptureDevice,
+    name: &str,
+    key: &str,
+    setting: ControlSetting,
+) -> Result<&'static KnownControl, CameraError> {
+    let bad =
+        |problem: String| CameraError::new(CameraErrorKind::BadControl, name, format_args!("control {key}: {problem}"));
+    let control = CONTROLS.iter().find(|control| control.key == key);
+    let control = control.ok_or_else(|| bad("no such control".into()))?;
+    let lacking = || bad("this camera has none: remove it from the controls".into());
+    match setting {
+        ControlSetting::Value(value) => {
+            let limits = device.control(control.value)?.ok_or_else(lacking)?;
+            if value < limits.min || value > limits.max {
+                return Err(bad(format!("must lie in {}..{}, found {value}", limits.min, limits.max)));
+            }
+        }
+        ControlSetting::Auto => {
+            let auto = control.auto.as_ref().ok_or_else(lacking)?;
+            device.control(auto.id)?.ok_or_else(lacking)?;
+        }
+    }
+    Ok(control)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! | `error.rs` | what can be wrong with a camera |
 //! | `device.rs` | what capture needs of a camera: the traits [`CameraPort`] and [`CaptureDevice`] |
 //! | `request.rs`, `translate.rs`, `mapping.rs`, `v4l2.rs`, `node.rs` | the driver: its requests and structs, its buffers, the open device, its path |
-//! | `choose.rs`, `controls.rs` | which mode, which controls |
+//! | `choose.rs`, `controls.rs`, `settings.rs` | which mode, which controls, and those of products |
 //! | `freeze.rs`, `outage.rs` | a picture that does not change; the waits between tries, and what has been reported |
 //! | `source.rs` | a camera that may come and go: open, stream, lose, wait, open again |
 //! | `list.rs` | the cameras of this board, for `lineside devices` |
@@ -25,6 +25,7 @@ mod mapping;
 mod node;
 mod outage;
 mod request;
+mod settings;
 mod source;
 mod suggest;
 mod translate;
@@ -39,6 +40,7 @@ pub use device::{
 pub use error::{CameraError, CameraErrorKind};
 pub use list::{CameraInfo, OfferedMode, VideoDevice, video_devices};
 pub use node::{NodePort, same_device};
+pub use settings::{ControlSet, ProductControls};
 pub use source::{BUFFERS, CameraOptions, CameraSource};
 pub use suggest::{SuggestedCamera, suggest, suggest_mode, suggest_usb};
 pub use v4l2::V4l2Device;

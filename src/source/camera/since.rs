@@ -37,7 +37,7 @@ impl<P: CameraPort> CameraSource<P> {
 
     /// The oldest frame that is ready, after at most `timeout`.
     fn oldest_buffer(&mut self, timeout: Duration) -> Option<DatedBuffer> {
-        if !self.streams(timeout) {
+        if !self.streams(timeout) || !self.follow_product() {
             return None;
         }
         let Connection::Streaming(streaming) = &mut self.connection else { return None };

@@ -1,15 +1,17 @@
 //! A camera that may come and go.
 
 use super::choose::{RequestedMode, choose, format_name};
-use super::controls::{self, ControlSetting};
+use super::controls;
 use super::device::{CameraPort, CaptureDevice, CapturedBuffer, MAX_PLANES, NegotiatedMode};
 use super::error::{CameraError, CameraErrorKind};
 use super::freeze::{FreezeChange, FreezeDetector};
 use super::outage::Outage;
+use super::settings::{ControlSet, ProductControls};
 use crate::source::{Frame, FrameSource, Next, SourceCondition, SourceState};
 use crate::telemetry::{Cause, Telemetry};
 use lineside_picture::{RawFrame, RawPlane, decode_into};
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 #[cfg(test)]
@@ -31,12 +33,13 @@ const STABLE_AFTER: Duration = Duration::from_secs(5);
 const DAMAGE_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What is asked of a camera.
-#[derive(Debug, Clone)]
 pub struct CameraOptions {
     /// Size, rate and format.
     pub requested: RequestedMode,
     /// Controls by their keys, set at every opening.
-    pub controls: Vec<(String, ControlSetting)>,
+    pub controls: ControlSet,
+    /// In place of them, where products have controls of their own.
+    pub by_product: Option<Arc<ProductControls>>,
     /// A picture that stays bit-identical for this long is reported; zero: never.
     pub frozen_after: Duration,
 }
@@ -170,7 +173,17 @@ impl<P: CameraPort> CameraSource<P> {
             );
             return Err(CameraError::new(CameraErrorKind::NoSuchMode, &name, problem));
         }
-        controls::apply(&mut device, &name, &self.options.controls)?;
+        match &self.options.by_product {
+            None => controls::apply(&mut device, &name, &self.options.controls)?,
+            Some(products) => {
+                // A product that the camera cannot do is known before it is chosen.
+                products.sets().iter().try_for_each(|set| controls::check(&mut device, &name, set))?;
+                let first = products.first();
+                products.begin();
+                controls::apply(&mut device, &name, &products.sets()[first])?;
+                products.done(first, self.port.now(), false);
+            }
+        }
         device.start(BUFFERS)?;
         // Some cameras need long for the first frame: after failed tries they get more time, so that one succeeds.
         let patience = device.patience();
@@ -246,7 +259,7 @@ impl<P: CameraPort> CameraSource<P> {
 
     /// The newest captured frame, after at most `timeout`; older ones are requeued and counted.
     fn newest_buffer(&mut self, timeout: Duration) -> Option<DatedBuffer> {
-        if !self.streams(timeout) {
+        if !self.streams(timeout) || !self.follow_product() {
             return None;
         }
         let now = || self.port.now();
@@ -265,6 +278,24 @@ impl<P: CameraPort> CameraSource<P> {
                 None
             }
         }
+    }
+
+    /// Gives the camera the controls of the product that is wanted; returns whether it has them.
+    fn follow_product(&mut self) -> bool {
+        let (Some(products), Connection::Streaming(streaming)) = (&self.options.by_product, &mut self.connection)
+        else {
+            return true;
+        };
+        let Some(set) = products.missing() else { return true };
+        products.begin();
+        match controls::apply(&mut streaming.device, self.port.name(), &products.sets()[set]) {
+            Ok(()) => products.done(set, self.port.now(), true),
+            Err(error) => {
+                self.disconnect(error);
+                return false;
+            }
+        }
+        true
     }
 
     fn check_silence(&mut self) {

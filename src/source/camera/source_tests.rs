@@ -1,9 +1,11 @@
 //! The camera source with a scripted camera.
 
+use super::super::controls::ControlSetting;
 use super::super::device::{FrameInterval, FrameSize, Rates};
 use super::super::fake::{Content, FakePort, World};
 use super::*;
 use lineside_picture::PixelFormat;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 const REQUESTED: RequestedMode = RequestedMode { width: 8, height: 4, fps: 10.0, format: None };
 
@@ -12,7 +14,7 @@ fn camera(world: &World) -> CameraSource<FakePort> {
     world.lock().controls = vec![(0x0098_0913, 0, 10)];
     CameraSource::new(
         world.port(),
-        CameraOptions { requested: REQUESTED, controls, frozen_after: Duration::from_secs(3) },
+        CameraOptions { requested: REQUESTED, controls, by_product: None, frozen_after: Duration::from_secs(3) },
         Telemetry::default(),
     )
 }
@@ -49,6 +51,50 @@ fn until(camera: &mut CameraSource<FakePort>, world: &World, state: SourceState)
         assert!(seconds(world, since) < 100.0, "never {state:?}");
     }
     seconds(world, since)
+}
+
+#[test]
+fn another_product_gets_its_controls_while_the_camera_streams() {
+    const GAIN: u32 = 0x0098_0913;
+    let world = World::new();
+    world.lock().controls = vec![(GAIN, 0, 10)];
+    let options = |values: &[i32], wanted: &Arc<AtomicUsize>| {
+        let set = |value: &i32| vec![("gain".to_string(), ControlSetting::Value(*value))];
+        let (sets, wanted) = (values.iter().map(set).collect(), Arc::clone(wanted));
+        let products =
+            ProductControls::new(sets, Duration::from_millis(300), Box::new(move || Some(wanted.load(Relaxed))));
+        let frozen_after = Duration::from_secs(3);
+        CameraOptions { requested: REQUESTED, controls: Vec::new(), by_product: Some(Arc::new(products)), frozen_after }
+    };
+    let wanted = Arc::default();
+    let options_of_two = options(&[3, 7], &wanted);
+    let products = options_of_two.by_product.clone().unwrap();
+    let mut camera = CameraSource::new(world.port(), options_of_two, Telemetry::default());
+    let (whole, ..) = watch(&mut camera, &world, 1.0);
+    assert!(whole > 5 && products.fit(0, world.lock().now) && !products.fit(1, world.lock().now));
+    wanted.store(1, Relaxed);
+    let switched = world.lock().now;
+    let (whole, failed, _) = watch(&mut camera, &world, 1.0);
+    assert_eq!((whole > 5, failed, camera.condition().restarts), (true, 0, 0), "it streams on");
+    assert_eq!(world.lock().controls_set, [(GAIN, 3), (GAIN, 7)]);
+    assert!(!products.fit(1, switched) && products.fit(1, world.lock().now) && !products.fit(0, world.lock().now));
+    // What comes back has those of the product that is wanted by then; what a part waits for, too.
+    wanted.store(0, Relaxed);
+    camera.reopen();
+    let mut frame = Frame::default();
+    while camera.next_since(&mut frame, switched) != Next::Frame {}
+    wanted.store(1, Relaxed);
+    while camera.next_since(&mut frame, switched) != Next::Frame {}
+    assert_eq!(world.lock().controls_set[2..], [(GAIN, 3), (GAIN, 7)]);
+    // A value that the camera does not accept is known before its product is chosen.
+    let mut camera = CameraSource::new(world.port(), options(&[3, 99], &wanted), Telemetry::default());
+    wanted.store(0, Relaxed);
+    let refused = camera.start().unwrap_err();
+    assert_eq!(
+        (refused.kind, refused.text.contains("must lie in 0..10, found 99")),
+        (CameraErrorKind::BadControl, true)
+    );
+    assert_eq!(world.lock().controls_set.len(), 4, "nothing was set");
 }
 
 #[test]

@@ -45,6 +45,7 @@ fn compare(what: &str, kind: &'static str, list: List, boards: &[&Board], findin
         .collect();
     let text = format!("The logs contain several {what}: {}.", each.join("; "));
     let finding = Finding::new(Severity::Note, kind, text).with_lines(all.iter().map(|(.., line_ref)| *line_ref));
-    let board = if several { String::new() } else { boards.first().map(|board| board.name.clone()).unwrap_or_default() };
+    let board =
+        if several { String::new() } else { boards.first().map(|board| board.name.clone()).unwrap_or_default() };
     findings.push(Finding { board, ..finding });
 }
