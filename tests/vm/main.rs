@@ -4,6 +4,7 @@
 mod alarm;
 mod bundles;
 mod camera;
+mod cameras;
 mod clock;
 #[path = "../common/mod.rs"]
 mod common;
@@ -51,6 +52,7 @@ fn the_service_on_an_emulated_board() {
     report.check("a silent camera is told and comes back", || camera::falls_silent(m));
     report.check("the camera goes and comes ten times", || camera::goes_and_comes(m));
     report.check("a camera whose planes lie apart", || camera::delivers_planes(m));
+    report.check("two cameras inspect a product each", || cameras::inspect_their_products(m));
     report.check("programs deliver the frames, with the drop-ins", || program::delivers(m));
     report.check("a signed bundle is installed, shadowed, confirmed and left again", || bundles::change(m));
     report.check("the clock jumps a day ahead and two back", || clock::jumps(m));
