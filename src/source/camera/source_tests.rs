@@ -66,18 +66,19 @@ fn another_product_gets_its_controls_while_the_camera_streams() {
         let frozen_after = Duration::from_secs(3);
         CameraOptions { requested: REQUESTED, controls: Vec::new(), by_product: Some(Arc::new(products)), frozen_after }
     };
-    let wanted = Arc::default();
+    let (wanted, now) = (Arc::default(), || world.lock().now);
+    let set_so_far = || world.lock().controls_set.clone();
     let options_of_two = options(&[3, 7], &wanted);
     let products = options_of_two.by_product.clone().unwrap();
     let mut camera = CameraSource::new(world.port(), options_of_two, Telemetry::default());
     let (whole, ..) = watch(&mut camera, &world, 1.0);
-    assert!(whole > 5 && products.fit(0, world.lock().now) && !products.fit(1, world.lock().now));
+    assert!(whole > 5 && products.fit(0, now()) && !products.fit(1, now()));
     wanted.store(1, Relaxed);
-    let switched = world.lock().now;
+    let switched = now();
     let (whole, failed, _) = watch(&mut camera, &world, 1.0);
     assert_eq!((whole > 5, failed, camera.condition().restarts), (true, 0, 0), "it streams on");
-    assert_eq!(world.lock().controls_set, [(GAIN, 3), (GAIN, 7)]);
-    assert!(!products.fit(1, switched) && products.fit(1, world.lock().now) && !products.fit(0, world.lock().now));
+    assert_eq!(set_so_far(), [(GAIN, 3), (GAIN, 7)]);
+    assert!(!products.fit(1, switched) && products.fit(1, now()) && !products.fit(0, now()));
     // What comes back has those of the product that is wanted by then; what a part waits for, too.
     wanted.store(0, Relaxed);
     camera.reopen();
@@ -85,7 +86,8 @@ fn another_product_gets_its_controls_while_the_camera_streams() {
     while camera.next_since(&mut frame, switched) != Next::Frame {}
     wanted.store(1, Relaxed);
     while camera.next_since(&mut frame, switched) != Next::Frame {}
-    assert_eq!(world.lock().controls_set[2..], [(GAIN, 3), (GAIN, 7)]);
+    assert_eq!(set_so_far()[2..], [(GAIN, 3), (GAIN, 7)]);
+    drop(camera);
     // A value that the camera does not accept is known before its product is chosen.
     let mut camera = CameraSource::new(world.port(), options(&[3, 99], &wanted), Telemetry::default());
     wanted.store(0, Relaxed);
@@ -94,7 +96,7 @@ fn another_product_gets_its_controls_while_the_camera_streams() {
         (refused.kind, refused.text.contains("must lie in 0..10, found 99")),
         (CameraErrorKind::BadControl, true)
     );
-    assert_eq!(world.lock().controls_set.len(), 4, "nothing was set");
+    assert_eq!(set_so_far().len(), 4, "nothing was set");
 }
 
 #[test]
