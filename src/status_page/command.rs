@@ -1,7 +1,7 @@
 //! `POST /product` and `POST /acknowledge`: what a PLC or a broker may ask of the line, asked by a page or a program.
 
-use super::connection::{ANSWER_TIMEOUT, Connection, HEAD_TIMEOUT};
-use super::posted::{PostedBody, require_json};
+use super::connection::{ANSWER_TIMEOUT, Connection};
+use super::posted::{PostedBody, parse_json};
 use super::request::{BodyLength, HttpRequest};
 use super::response::{JSON, answer, refuse};
 use crate::escape;
@@ -39,8 +39,7 @@ impl CommandRequest {
     /// # Errors
     /// The status and the reason to answer with.
     pub fn product(request: &HttpRequest, begun: &[u8]) -> Result<CommandRequest, (u16, String)> {
-        require_json(request)?;
-        let body = PostedBody::accept(request, begun, BODY_LIMIT)?;
+        let body = PostedBody::accept_json(request, begun, BODY_LIMIT)?;
         Ok(CommandRequest { kind: CommandKind::Product, body: Some(body) })
     }
 
@@ -63,14 +62,11 @@ impl CommandRequest {
 /// Reads a command, has it done and answers.
 pub fn serve_command(commands: &Commands, request: CommandRequest, connection: &mut Connection) -> io::Result<()> {
     let by = format!("http {}", connection.peer());
-    let body = match request.body.map(|body| body.read(connection)).transpose() {
-        Ok(body) => body.unwrap_or_default(),
-        Err((_, Some(answer))) => {
-            connection.set_timeout(HEAD_TIMEOUT);
-            return connection.write_all(&answer);
-        }
-        Err((error, None)) => return Err(error),
+    let body = match request.body {
+        None => Some(Vec::new()),
+        Some(body) => body.read(connection)?,
     };
+    let Some(body) = body else { return Ok(()) };
     let outcome = match request.kind {
         CommandKind::Product => select(commands, &body, &by),
         CommandKind::Acknowledge => acknowledge(commands, &by),
@@ -83,8 +79,7 @@ pub fn serve_command(commands: &Commands, request: CommandRequest, connection: &
 }
 
 fn select(commands: &Commands, body: &[u8], by: &str) -> Result<String, (u16, String)> {
-    let body: ProductBody =
-        serde_json::from_slice(body).map_err(|error| (422, format!("the body is not as expected: {error}")))?;
+    let body: ProductBody = parse_json(body)?;
     let selection = match (&body.product, body.code) {
         (Some(name), None) => Selection::Name(name),
         (None, Some(code)) => Selection::Code(code),

@@ -2,8 +2,8 @@
 //! right, is a record with who and what.
 
 use super::access::PageRole;
-use super::connection::{ANSWER_TIMEOUT, Connection, HEAD_TIMEOUT};
-use super::posted::{PostedBody, require_json};
+use super::connection::{ANSWER_TIMEOUT, Connection};
+use super::posted::{PostedBody, parse_json};
 use super::request::HttpRequest;
 use super::response::{JSON, TEXT, answer, refuse};
 use crate::escape;
@@ -87,8 +87,7 @@ impl MarkRequest {
     /// # Errors
     /// The status and the reason to answer with.
     pub fn accept(request: &HttpRequest, role: PageRole, begun: &[u8]) -> Result<MarkRequest, (u16, String)> {
-        require_json(request)?;
-        Ok(MarkRequest { body: PostedBody::accept(request, begun, BODY_LIMIT)?, role })
+        Ok(MarkRequest { body: PostedBody::accept_json(request, begun, BODY_LIMIT)?, role })
     }
 }
 
@@ -177,14 +176,7 @@ pub fn serve_marks(control: Option<&Control>, request: MarkRequest, connection: 
     let Some(_alone) = control.begin_change() else { return connection.write_all(&Control::busy()) };
     let MarkRequest { body, role } = request;
     let from = connection.peer();
-    let body = match body.read(connection) {
-        Ok(body) => body,
-        Err((_, Some(answer))) => {
-            connection.set_timeout(HEAD_TIMEOUT);
-            return connection.write_all(&answer);
-        }
-        Err((error, None)) => return Err(error),
-    };
+    let Some(body) = body.read(connection)? else { return Ok(()) };
     let outcome = mark(control, &body, role, &from);
     connection.set_timeout(ANSWER_TIMEOUT);
     connection.write_all(&match outcome {
@@ -194,8 +186,7 @@ pub fn serve_marks(control: Option<&Control>, request: MarkRequest, connection: 
 }
 
 fn mark(control: &Control, body: &[u8], role: PageRole, from: &str) -> Result<String, (u16, String)> {
-    let body: MarkBody =
-        serde_json::from_slice(body).map_err(|error| (422, format!("the body is not as expected: {error}")))?;
+    let body: MarkBody = parse_json(body)?;
     let mark = match (body.mark.as_str(), &body.kind) {
         ("good", None) => Some(FrameMark::Good),
         ("none", None) => None,

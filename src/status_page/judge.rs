@@ -3,7 +3,7 @@
 //! One thread of low priority judges, with sessions of its own that share the packed weights of the line's models; it holds no lock that
 //! inspection needs. At most [`PLACES`] pictures are read, wait or are judged at a time: more are sent away with 503.
 
-use super::connection::{ANSWER_TIMEOUT, Connection, HEAD_TIMEOUT};
+use super::connection::{ANSWER_TIMEOUT, Connection};
 use super::encoder::max_jpeg_bytes;
 use super::posted::PostedBody;
 use super::request::HttpRequest;
@@ -202,14 +202,9 @@ pub fn serve_judge(
         return connection.write_all(&answer(503, TEXT, "Retry-After: 1\r\n", text.as_bytes(), true));
     };
     let JudgeRequest { body, name, annotated } = request;
-    let file = match body.read(connection) {
-        Ok(file) => file,
-        Err((_, Some(answer))) => {
-            queue.count("refused");
-            connection.set_timeout(HEAD_TIMEOUT);
-            return connection.write_all(&answer);
-        }
-        Err((error, None)) => return Err(error),
+    let Some(file) = body.read(connection)? else {
+        queue.count("refused");
+        return Ok(());
     };
     let (reply, answered) = sync_channel(1);
     let job = Job { file, name, annotated, complete: Instant::now(), reply, _place: place };

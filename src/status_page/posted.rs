@@ -1,8 +1,9 @@
 //! What a client posts: who may, how long it may be, and reading it.
 
-use super::connection::{BODY_TIMEOUT, Connection};
+use super::connection::{BODY_TIMEOUT, Connection, HEAD_TIMEOUT};
 use super::request::{BodyLength, HttpRequest};
 use super::response::{JSON, refuse};
+use serde::de::DeserializeOwned;
 use std::io::{self, ErrorKind};
 
 /// A body that is to be read.
@@ -43,37 +44,48 @@ impl PostedBody {
         if is_of_another_site(request) { Err((403, problem.into())) } else { Ok(()) }
     }
 
-    /// Reads it.
+    /// The same of a body of JSON.
     ///
     /// # Errors
-    /// Of the socket, and with an answer to send, where there is one: 408 where the body does not come in time.
-    pub fn read(self, connection: &mut Connection) -> Result<Vec<u8>, (io::Error, Option<Vec<u8>>)> {
+    /// As [`PostedBody::accept`], and 415 where it is of another kind.
+    pub fn accept_json(request: &HttpRequest, begun: &[u8], most: u64) -> Result<PostedBody, (u16, String)> {
+        let kind = request.content_type.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case(JSON) {
+            return Err((415, "the body must be JSON: Content-Type application/json".into()));
+        }
+        PostedBody::accept(request, begun, most)
+    }
+
+    /// Reads it; `None` where it did not come in time (408) or has no room (503), which was answered.
+    ///
+    /// # Errors
+    /// Of the socket.
+    pub fn read(self, connection: &mut Connection) -> io::Result<Option<Vec<u8>>> {
         if self.expects_continue {
-            connection.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").map_err(|error| (error, None))?;
+            connection.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
         connection.set_timeout(BODY_TIMEOUT);
-        connection.read_body(&self.begun, self.length).map_err(|error| {
-            let answer = match error.kind() {
+        let refusal = match connection.read_body(&self.begun, self.length) {
+            Ok(body) => return Ok(Some(body)),
+            Err(error) => match error.kind() {
                 ErrorKind::TimedOut | ErrorKind::WouldBlock => {
-                    let seconds = BODY_TIMEOUT.as_secs();
-                    Some(refuse(408, &format!("the body did not come within {seconds} s")))
+                    refuse(408, &format!("the body did not come within {} s", BODY_TIMEOUT.as_secs()))
                 }
-                ErrorKind::OutOfMemory => Some(refuse(503, "there is no memory for the body now")),
-                _ => None,
-            };
-            (error, answer)
-        })
+                ErrorKind::OutOfMemory => refuse(503, "there is no memory for the body now"),
+                _ => return Err(error),
+            },
+        };
+        connection.set_timeout(HEAD_TIMEOUT);
+        connection.write_all(&refusal).map(|()| None)
     }
 }
 
-/// Refuses a body of another kind than JSON.
+/// What a body of JSON asks for.
 ///
 /// # Errors
-/// 415 and the reason to answer with.
-pub fn require_json(request: &HttpRequest) -> Result<(), (u16, String)> {
-    let kind = request.content_type.split(';').next().unwrap_or_default().trim();
-    let is_json = kind.eq_ignore_ascii_case(JSON);
-    is_json.then_some(()).ok_or_else(|| (415, "the body must be JSON: Content-Type application/json".into()))
+/// 422 and the reason to answer with.
+pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, (u16, String)> {
+    serde_json::from_slice(body).map_err(|error| (422, format!("the body is not as expected: {error}")))
 }
 
 /// Whether a browser sends the request for a page of another site. Programs state neither header, and have to know the token; a browser

@@ -2,11 +2,11 @@
 //! the active one or takes its place on trial, and is confirmed or taken back, as any other. Then the line reloads.
 
 use super::access::PageRole;
-use super::connection::{ANSWER_TIMEOUT, Connection, HEAD_TIMEOUT};
+use super::connection::{ANSWER_TIMEOUT, Connection};
 use super::control::{Control, VERSION};
 use super::line_controls::LineBundle;
 use super::page::PageState;
-use super::posted::{PostedBody, require_json};
+use super::posted::{PostedBody, parse_json};
 use super::request::HttpRequest;
 use super::response::{JSON, answer, refuse};
 use crate::bundle::{BundleError, Confirmed, Home, Moment, Role, StoreError, Trial, VersionFacts};
@@ -52,8 +52,7 @@ impl VersionRequest {
     /// # Errors
     /// The status and the reason to answer with.
     pub fn accept(request: &HttpRequest, role: PageRole, begun: &[u8]) -> Result<VersionRequest, (u16, String)> {
-        require_json(request)?;
-        Ok(VersionRequest { body: PostedBody::accept(request, begun, BODY_LIMIT)?, role })
+        Ok(VersionRequest { body: PostedBody::accept_json(request, begun, BODY_LIMIT)?, role })
     }
 }
 
@@ -166,14 +165,7 @@ pub fn serve_version(page: &PageState, request: VersionRequest, connection: &mut
     // Whole files are read, hashed and written: behind inspection, where the board allows it.
     let _ = lower_priority();
     let VersionRequest { body, role } = request;
-    let body = match body.read(connection) {
-        Ok(body) => body,
-        Err((_, Some(answer))) => {
-            connection.set_timeout(HEAD_TIMEOUT);
-            return connection.write_all(&answer);
-        }
-        Err((error, None)) => return Err(error),
-    };
+    let Some(body) = body.read(connection)? else { return Ok(()) };
     let outcome = change(page, control, &body, role, &connection.peer());
     connection.set_timeout(ANSWER_TIMEOUT);
     match outcome {
@@ -183,8 +175,7 @@ pub fn serve_version(page: &PageState, request: VersionRequest, connection: &mut
 }
 
 fn change(page: &PageState, control: &Control, body: &[u8], role: PageRole, from: &str) -> Result<(), (u16, String)> {
-    let command: VersionCommand =
-        serde_json::from_slice(body).map_err(|error| (422, format!("the body is not as expected: {error}")))?;
+    let command: VersionCommand = parse_json(body)?;
     let home = home_of(&page.line.bundle)?;
     if home.state().active != command.of() {
         return Err((409, "another version is the active one by now: look again".into()));
