@@ -225,13 +225,14 @@ impl<'a> InspectionThread<'a> {
                     self.telemetry.resolve(Cause::FrameSize);
                     self.telemetry.resolve(Cause::Bundle);
                     self.enlarge(&frame, &mut report, progress);
-                    if let Some(viewer) = &self.inspection.viewer {
-                        viewer.observe(&mut frame.picture, &report.verdict, report.latency);
-                    }
                     report.shadow = None;
                     if fate == Fate::Inspected {
                         pulse.beat(WatchedThread::Inspection);
                         self.judge_beside(&frame, &mut report, slot, progress);
+                    }
+                    // Last: it may take the pixels and leave others.
+                    if let Some(viewer) = &self.inspection.viewer {
+                        viewer.observe(&mut frame.picture, &report.verdict, report.latency);
                     }
                     Message::Verdict(report)
                 }

@@ -3,7 +3,7 @@
 
 use crate::chromium::Browser;
 use crate::common::{arg, eventually, records, succeed, text};
-use crate::visitor::{Answer, Service, TOKEN};
+use crate::visitor::{Answer, PartReader, Service, TOKEN};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -150,6 +150,27 @@ fn a_threshold_becomes_a_version_that_is_confirmed_or_taken_back() {
     );
     // The versions are whole.
     succeed(&["bundle", "verify", arg(&home)]);
+}
+
+#[test]
+fn both_judge_the_same_frame_while_somebody_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = home(folder.path());
+    // Time for both to judge each.
+    let slow = line(&format!("bundle = {home:?}")).replace("fps = 20.0", "fps = 4.0");
+    let service = Service::start(&slow, "control = true\nmax_fps = 30.0\n");
+    let state = versions(&service);
+    // So little more that no frame lies between.
+    let threshold = state["active"]["threshold"].as_f64().unwrap() + 1e-9;
+    let set = json!({ "do": "threshold", "of": state["active"]["id"], "threshold": threshold, "role": "shadow" });
+    assert_eq!(post(&service, VERSION, &set).status, 200);
+    service.wait("a shadow", |status| status["shadow"]["judged"].as_u64() > Some(0));
+    let mut parts = PartReader::new(service.stream());
+    (0..20).for_each(|_| drop(parts.next()));
+    let status = service.wait("defects", |status| {
+        status["shadow"]["judged"].as_u64() > Some(30) && status["defects"].as_u64() > Some(5)
+    });
+    assert_eq!(status["shadow"]["differing"], 0, "the live view took the frame before the shadow saw it");
 }
 
 #[test]
