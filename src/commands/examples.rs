@@ -28,7 +28,8 @@ Examples:
   lineside teach --normal good/ --region 160,120,320,240 --ignore display.png --out parts
   lineside teach --normal good/ --region 160,120,320,240 --align --out parts
   lineside teach --normal good/ --tolerance shift=5%,turn=3deg,light=20% --out parts
-  lineside teach --normal good/ --detail fine --out parts";
+  lineside teach --normal good/ --detail fine --out parts
+  lineside teach --normal tuesday/ --like parts --out parts-tuesday";
 
 pub(super) const RECALIBRATE: &str = "\
 Examples:

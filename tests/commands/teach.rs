@@ -201,6 +201,52 @@ fn what_the_user_states_to_vary_is_taught_and_told() {
 }
 
 #[test]
+fn like_a_bundle_is_with_all_that_it_was_taught_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let normal = frames(folder.path(), 16);
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let with = [
+        "--region",
+        "40,20,240,200",
+        "--align",
+        "--detail",
+        "coarse",
+        "--tolerance",
+        "light=10%",
+        "--false-alarms",
+        "20",
+    ];
+    succeed(&[&["teach", "--normal", arg(&normal), "--out", arg(&first)], &with[..]].concat());
+    succeed(&["teach", "--normal", arg(&normal), "--out", arg(&second), "--like", arg(&first)]);
+    let manifest = |bundle: &Path| {
+        let text = std::fs::read_to_string(bundle.join("bundle.toml")).unwrap();
+        text.parse::<toml::Table>().unwrap()
+    };
+    let (old, new) = (manifest(&first), manifest(&second));
+    for key in ["views", "region", "alignment", "tolerance"] {
+        assert_eq!(new["anomaly"].get(key), old["anomaly"].get(key), "{key}");
+        assert!(old["anomaly"].get(key).is_some(), "{key}");
+    }
+    let threshold = |manifest: &toml::Table| manifest["anomaly"]["threshold"].as_float().unwrap();
+    assert!((threshold(&new) - threshold(&old)).abs() < 1e-9 && (threshold(&old) - 0.98).abs() < 1e-9);
+    assert_eq!(new["licence"], old["licence"]);
+    // The same pictures and settings: the same statistics.
+    for file in ["scorer-0.npy", "calibration.npy", "heat.npy"] {
+        assert_eq!(std::fs::read(first.join(file)).unwrap(), std::fs::read(second.join(file)).unwrap(), "{file}");
+    }
+    refuse(
+        &["teach", "--normal", arg(&normal), "--out", arg(&second), "--like", arg(&first), "--detail", "fine"],
+        2,
+        &["--like", "--detail"],
+    );
+    refuse(
+        &["teach", "--normal", arg(&normal), "--out", arg(&second), "--like", "backbone-lite0"],
+        1,
+        &["--like takes a bundle that lineside teach made"],
+    );
+}
+
+#[test]
 fn limits_that_make_no_sense_are_wrong_arguments() {
     for (limits, problem) in [
         ("tilt=3deg", "none of shift, turn, scale and light"),

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 /// The arguments of `lineside teach`.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub struct TeachArguments {
     /// A folder of pictures of good parts, or of a whole data set (see --layout)
     #[arg(long, value_name = "DIR", required_unless_present = "camera", conflicts_with = "camera")]
@@ -31,6 +31,13 @@ pub struct TeachArguments {
     /// are looked for beside the pictures
     #[arg(long, value_name = "DIR", requires = "defects")]
     pub masks: Option<PathBuf>,
+    /// Teach as this bundle was: its backbone, region, alignment, tolerance and detail, and as many false alarms as its threshold allows
+    #[arg(
+        long,
+        value_name = "BUNDLE",
+        conflicts_with_all = ["region", "ignore", "align", "align_within", "false_alarms", "tolerance", "detail", "backbone"]
+    )]
+    pub like: Option<String>,
     /// The part of the frame that matters: a rectangle as X,Y,WIDTH,HEIGHT or a polygon as "X,Y X,Y X,Y ...", in pixels; may be
     /// repeated. What lies outside neither teaches nor counts later
     #[arg(long, value_name = "SHAPE", allow_hyphen_values = true)]

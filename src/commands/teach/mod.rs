@@ -4,6 +4,7 @@ mod alignment;
 mod arguments;
 mod defects;
 mod detail;
+mod like;
 mod record;
 mod region;
 mod report;
@@ -56,7 +57,11 @@ fn normal_pictures(
 
 pub fn run(arguments: &TeachArguments, telemetry: &Telemetry) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
-    let backbone = bundle::find(&arguments.backbone)?;
+    let (arguments, backbone) = match &arguments.like {
+        Some(name) => like::as_taught(arguments, name)?,
+        None => (arguments.clone(), bundle::find(&arguments.backbone)?),
+    };
+    let arguments = &arguments;
     let named = |normal| Named {
         normal,
         defects: arguments.defects.as_deref(),
@@ -277,7 +282,11 @@ fn write(
         version: jiff::Timestamp::now().strftime("%Y%m%d.%H%M%S").to_string(),
         task: Task::Anomaly,
         description: format!("Taught with {} pictures of good parts", trainer.originals()),
-        licence: format!("{} (backbone); the statistics are yours", from.licence),
+        // That of a bundle that was taught says so already.
+        licence: match from.task {
+            Task::Anomaly => from.licence.clone(),
+            _ => format!("{} (backbone); the statistics are yours", from.licence),
+        },
         model: from.model.clone(),
         input: InputSection { width: None, height: None, channels: from.input.channels, preparation: None },
         anomaly: Some(section),

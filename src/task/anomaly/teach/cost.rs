@@ -53,7 +53,9 @@ impl Cost {
 /// # Errors
 /// [`TeachError::Refused`] where the bundle is no backbone, or not one for such views.
 pub fn plan_views(backbone: &Bundle, sizes: &[ViewSize], threads: usize) -> Result<Vec<View>, TeachError> {
-    if backbone.manifest().task != Task::Backbone {
+    // What was taught has its backbone with it.
+    let is_taught = backbone.manifest().task == Task::Anomaly && backbone.manifest().anomaly.is_some();
+    if backbone.manifest().task != Task::Backbone && !is_taught {
         let problem = "is not a backbone; backbone-lite0 is one";
         return Err(TeachError::Refused(format!("{} {problem}", backbone.folder().display())));
     }

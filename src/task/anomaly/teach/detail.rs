@@ -47,6 +47,15 @@ impl Detail {
         }
     }
 
+    /// That with which a bundle of these views was taught.
+    pub fn of(views: &[ViewSize]) -> Detail {
+        match views.first() {
+            Some(large) if *large == COARSE[0] => Detail::Coarse,
+            Some(large) if *large == NORMAL[0] => Detail::Normal,
+            _ => Detail::Fine,
+        }
+    }
+
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
@@ -73,6 +82,13 @@ fn fine((width, height): (usize, usize)) -> ViewSize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_detail_is_known_by_its_views() {
+        for detail in [Detail::Coarse, Detail::Normal, Detail::Fine] {
+            assert_eq!(Detail::of(&detail.views((640, 480))), detail);
+        }
+    }
 
     fn view(width: usize, height: usize) -> ViewSize {
         ViewSize { width, height }

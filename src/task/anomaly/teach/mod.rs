@@ -52,12 +52,14 @@ mod trainer;
 mod training;
 mod variation;
 
+pub use cache_room::CACHE_BYTES;
 pub use cost::Cost;
 pub use dataset_check::{DatasetCheck, FoldAssignment, check_dataset};
 pub use detail::{Detail, Views};
 pub use false_alarms::{FewPictures, false_alarm_interval};
 pub use feature_cache::TrainingPicture;
 pub(in crate::task::anomaly) use folds::{assign_folds, near_duplicates};
+pub use quality::MIN_DISTINCT;
 pub(in crate::task::anomaly) use quality::QualityMeter;
 pub use scheme::TeachError;
 pub use threshold_check::ThresholdCheck;

@@ -9,7 +9,7 @@ use lineside_picture::Picture;
 use std::fmt::{Display, Formatter, Result};
 
 /// Fewer distinct pictures than the first are refused; fewer than the second get a warning.
-const MIN_DISTINCT: usize = 10;
+pub const MIN_DISTINCT: usize = 10;
 const ENOUGH_DISTINCT: usize = 30;
 /// Two thumbnails show the same frame if, apart from brightness, they differ by less than this, in grey levels (root mean square):
 /// the noise of a sensor, averaged over the hundreds of pixels behind each pixel of a thumbnail.

@@ -5,5 +5,5 @@ mod findings;
 mod meter;
 mod products;
 
-pub use findings::{Finding, Severity, findings};
+pub use findings::{Finding, MIN_DISTINCT, Severity, findings};
 pub use meter::{PictureQuality, QualityMeter};
