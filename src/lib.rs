@@ -18,6 +18,7 @@
 //! | [`telemetry`] | records, faults that begin and end, log lines and their limits |
 //! | [`bundle`] | a model with all that it needs: manifest, hashes, golden vectors, signature; its installed versions |
 //! | [`board`] | what the board has: GPIO lines, temperature sensors, permissions |
+//! | [`background`] | a command in a process of its own: behind inspection, within a limit of memory, ended with the line |
 //! | [`memory`] | the memory budget and the counting allocator |
 //! | [`escape`] | text from outside, made harmless for terminals and log lines |
 //! | [`files`] | files from outside: opened without waiting, read up to a limit |
@@ -30,6 +31,7 @@
 // Nothing that comes from outside may end the process; tests may.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod background;
 pub mod board;
 pub mod bundle;
 pub mod commands;

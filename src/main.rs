@@ -1,6 +1,7 @@
 //! The `lineside` program: parses arguments, calls one command, turns its error into an exit code.
 
 use clap::Parser;
+use lineside::background;
 use lineside::commands::{Cli, exit_code};
 use lineside::escape;
 use lineside::memory::CountingAllocator;
@@ -17,8 +18,9 @@ fn main() -> ExitCode {
     if let Some(code) = run_as_keeper() {
         return code;
     }
+    let arguments = background::enter();
     silence_caught_panics();
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(problem) => return refuse_arguments(&problem),
     };

@@ -9,7 +9,7 @@ use super::state::{DIGITS, VERSIONS};
 use super::store::{Home, Role, Store, StoreError};
 use super::version_copy::copy_with_manifest;
 use crate::storage;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The figure of a manifest that names the bundles whose scores are the same, by fingerprint, the first one first.
 const SAME_SCORES: &str = "same_scores_as";
@@ -56,12 +56,17 @@ impl Home {
     /// # Errors
     /// [`BundleError::Bad`] where it cannot be read.
     pub fn facts(&self, version: &str) -> Result<VersionFacts, BundleError> {
-        VersionFacts::read(&self.folder().join(VERSIONS).join(version))
+        VersionFacts::read(&self.version_folder(version))
+    }
+
+    /// The folder of one of its versions.
+    pub fn version_folder(&self, version: &str) -> PathBuf {
+        self.folder().join(VERSIONS).join(version)
     }
 
     /// The bytes that the files of one of its versions take on the disk.
     pub fn version_bytes(&self, version: &str) -> u64 {
-        let folder = self.folder().join(VERSIONS).join(version);
+        let folder = self.version_folder(version);
         let names =
             read_manifest(&folder).map_or_else(|_| Vec::new(), |(manifest, _)| manifest.files.into_keys().collect());
         let names = names.iter().map(String::as_str).chain(["bundle.toml"]);

@@ -1,5 +1,7 @@
-//! Progress of a long command: a bar with the time left on a terminal, a log line each tenth elsewhere.
+//! Progress of a long command: a bar with the time left on a terminal, a log line each tenth elsewhere; each hundredth where a line
+//! runs it in the background and shows it on its page.
 
+use crate::background;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;
 
@@ -8,7 +10,9 @@ pub struct ProgressReporter {
     bar: ProgressBar,
     what: &'static str,
     total: u64,
-    tenths: Cell<u64>,
+    /// Log lines for the whole task.
+    steps: u64,
+    logged: Cell<u64>,
 }
 
 impl ProgressReporter {
@@ -18,15 +22,16 @@ impl ProgressReporter {
         if let Ok(style) = ProgressStyle::with_template("{msg:9} {wide_bar} {percent:>3} %, {eta} left ") {
             bar.set_style(style);
         }
-        ProgressReporter { bar, what, total, tenths: Cell::new(0) }
+        let steps = if background::is_entered() { 100 } else { 10 };
+        ProgressReporter { bar, what, total, steps, logged: Cell::new(0) }
     }
 
     /// Reports that `done` steps are done.
     pub fn at(&self, done: u64) {
         self.bar.set_position(done);
-        let tenths = 10 * done / self.total.max(1);
-        if self.bar.is_hidden() && tenths > self.tenths.replace(tenths) {
-            log::info!(percent = 10 * tenths, seconds_left = self.bar.eta().as_secs(); "{}", self.what);
+        let step = self.steps * done / self.total.max(1);
+        if self.bar.is_hidden() && step > self.logged.replace(step) {
+            log::info!(percent = 100 * step / self.steps, seconds_left = self.bar.eta().as_secs(); "{}", self.what);
         }
     }
 

@@ -1,6 +1,7 @@
 //! `[status_page]`: the status page, which is off unless the table is there.
 
-use super::{Config, Violation, check_range};
+use super::{Config, Violation, check_bytes, check_range};
+use bytesize::ByteSize;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -28,6 +29,8 @@ pub struct StatusPageConfig {
     pub teach_token_file: Option<Spanned<PathBuf>>,
     /// TLS; absent: not encrypted.
     pub tls: Option<PageTlsConfig>,
+    /// What the heap of a process may hold that teaches or recalibrates the bundle for the page; without it nothing is taught there.
+    pub teach_memory: Option<Spanned<ByteSize>>,
 }
 
 /// `[status_page.tls]`: the certificate of the page.
@@ -56,6 +59,7 @@ impl Default for StatusPageConfig {
             teach_token: None,
             teach_token_file: None,
             tls: None,
+            teach_memory: None,
         }
     }
 }
@@ -86,6 +90,16 @@ impl Config {
                 let problem =
                     "status_page.teach_token is that of status_page.token: whoever may look could change, too";
                 return Some((token.span().start, problem.into()));
+            }
+        }
+        if let Some(memory) = &page.teach_memory {
+            let problem = check_bytes(memory, "status_page.teach_memory", ByteSize::mib(16), ByteSize::tib(1));
+            if problem.is_some() {
+                return problem;
+            }
+            if !*page.control.get_ref() {
+                let problem = "status_page.teach_memory without status_page.control: set control = true, too";
+                return Some((memory.span().start, problem.into()));
             }
         }
         let has_token = page.token.is_some() || page.token_file.is_some();
@@ -173,6 +187,11 @@ mod tests {
                 "line.toml:4: status_page.teach_token is set",
             ),
             ("[status_page.tls]\ncertificate = \"c.pem\"\n", "missing field `key`"),
+            ("teach_memory = \"64 MiB\"\n", "line.toml:3: status_page.teach_memory without status_page.control"),
+            (
+                "control = true\nteach_memory = \"1 MiB\"\n",
+                "line.toml:4: status_page.teach_memory must lie in 16.0 MiB",
+            ),
             ("judge = 1\n", "line.toml:3: "),
             ("port = 3\n", "line.toml:3: unknown field `port`"),
         ];

@@ -9,7 +9,8 @@ use crate::service::Reload;
 use crate::source::FrameSource;
 use crate::status_page::{
     CONNECTIONS, LineBundle, LineControls, LiveFeed, PENDING, PageSettings, PictureJudge, RunFacts, ServerTls,
-    ServerTlsFile, StatusServer, TLS_BYTES, check_bindable, describe_bind_error, max_bytes,
+    ServerTlsFile, StatusServer, TLS_BYTES, TeachingMemory, check_bindable, describe_bind_error, max_bytes,
+    teaching_bytes,
 };
 use crate::telemetry::Telemetry;
 use std::io::ErrorKind;
@@ -33,8 +34,15 @@ pub(super) fn plan(
     let Some(page) = &config.status_page else { return Ok(None) };
     let tls = tls(config)?;
     let encrypting = if tls.is_some() { (CONNECTIONS + PENDING) * TLS_BYTES } else { 0 };
-    bill.add("status page", max_bytes(source.max_pixels() as u64, *page.control.get_ref()) + encrypting as u64);
-    let live = Arc::new(LiveFeed::new(source.frame_size()));
+    let pixels = source.max_pixels() as u64;
+    bill.add("status page", max_bytes(pixels, *page.control.get_ref()) + encrypting as u64);
+    let mut live = LiveFeed::new(source.frame_size());
+    let teach_memory = page.teach_memory.as_ref().map(|memory| memory.get_ref().as_u64());
+    if let Some(memory) = teach_memory {
+        bill.add("teaching on the page", teaching_bytes(pixels, memory));
+        live = live.with_samples();
+    }
+    let live = Arc::new(live);
     let (listen, max_fps) = (*page.listen.get_ref(), *page.max_fps.get_ref());
     let control = page.control.get_ref().then(|| config.output.keep_free.get_ref().as_u64());
     let (token, teach_token) = (config.page_token()?, config.teach_token()?);
@@ -43,8 +51,14 @@ pub(super) fn plan(
         token,
         teach_token,
         tls,
-        line: LineControls { commands: Arc::clone(commands), bundle: line_bundle(config), reload: Box::new(|| ()) },
+        line: LineControls {
+            commands: Arc::clone(commands),
+            bundle: line_bundle(config),
+            pixels,
+            reload: Box::new(|| ()),
+        },
         control,
+        teaching: teach_memory.map(|memory| (memory, TeachingMemory::default())),
         max_fps,
         judge,
     };
@@ -74,10 +88,9 @@ fn line_bundle(config: &Config) -> LineBundle {
     let unsigned = "bundles.require_signature is set, and a version that is made here has no signature: sign one elsewhere and install it";
     let fixed = match &task {
         Some(task) if task.threshold.is_some() => Some(stated),
-        _ if config.bundles.require_signature => Some(unsigned),
         _ => None,
     };
-    LineBundle { place, fixed }
+    LineBundle { place, fixed, unsigned: config.bundles.require_signature.then_some(unsigned) }
 }
 
 /// Whether it could be served now, and where.
@@ -99,7 +112,8 @@ pub fn check_page(config: &Config) -> Result<String, ConfigError> {
     let judge = if page.judge { ", judges what is posted to /judge" } else { "" };
     let control = if *page.control.get_ref() { ", frames may be marked and products chosen" } else { "" };
     let scheme = if tls(config)?.is_some() { "https" } else { "http" };
-    Ok(format!("{scheme}://{listen}/{token}{judge}{control}{taken}"))
+    let teach = if page.teach_memory.is_some() { ", bundles may be taught" } else { "" };
+    Ok(format!("{scheme}://{listen}/{token}{judge}{control}{teach}{taken}"))
 }
 
 impl PagePlan {
@@ -108,16 +122,19 @@ impl PagePlan {
         Arc::clone(&self.live)
     }
 
-    /// Serves the page of a run that writes its results into `output`; by `reload` the line takes what is changed on it.
+    /// Serves the page of a run that writes its results into `output`; by `reload` the line takes what is changed on it. What became of the
+    /// newest job of teaching is known in `newest`, over all runs.
     pub(super) fn serve(
         self,
         facts: RunFacts,
         output: PathBuf,
         reload: Reload,
+        newest: TeachingMemory,
         telemetry: &Telemetry,
     ) -> std::io::Result<StatusServer> {
         let line = LineControls { reload: Box::new(move || reload.ask()), ..self.settings.line };
-        let settings = PageSettings { line, ..self.settings };
+        let teaching = self.settings.teaching.map(|(memory, _)| (memory, newest));
+        let settings = PageSettings { line, teaching, ..self.settings };
         StatusServer::start(settings, self.live, facts, output, telemetry.clone())
     }
 }

@@ -241,7 +241,9 @@ impl LineService<'_> {
             parts: parts.as_ref().map(|line| Arc::clone(&line.parts)),
         };
         let started = broker.and_then(|broker| {
-            let page = page.map(|page| page.serve(facts, output.clone(), self.reload.clone(), &telemetry)).transpose();
+            let page = page
+                .map(|page| page.serve(facts, output.clone(), self.reload.clone(), self.teaching.clone(), &telemetry))
+                .transpose();
             let serve = |settings| ModbusServer::start(settings, last_result, Arc::clone(&commands), telemetry.clone());
             let modbus = modbus.map(serve).transpose().context("cannot start the Modbus server")?;
             let page = page.context("cannot start the status page")?;

@@ -7,6 +7,7 @@ use crate::bundle::{Home, sha256};
 use crate::config::Config;
 use crate::service::{LineManager, Reload};
 use crate::sink::mqtt::BrokerClient;
+use crate::status_page::TeachingMemory;
 use crate::telemetry::{Record, Telemetry};
 use anyhow::Context;
 use std::path::Path;
@@ -31,6 +32,8 @@ pub(super) struct LineService<'a> {
     pub(super) loading_product: Option<Instant>,
     /// Whether the alarm waited to be acknowledged when the last run ended.
     pub(super) is_latched: bool,
+    /// The newest job of teaching on the page.
+    pub(super) teaching: TeachingMemory,
     /// The id of the next part: ids go on from run to run.
     pub(super) next_part: u64,
 }
@@ -56,6 +59,7 @@ impl<'a> LineService<'a> {
             failed_trial,
             loading_product,
             is_latched: false,
+            teaching: TeachingMemory::default(),
             next_part: 1,
         }
     }

@@ -1,11 +1,15 @@
-//! An allocator that counts: bytes in use, their peak, and every allocation by a thread that should make none.
+//! An allocator that counts: bytes in use, their peak, and every allocation by a thread that should make none. A process that
+//! may take only so much ends where it would take more.
 
+use rustix::process::{Signal, getpid, kill_process};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
+static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
 static SEALED_ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
@@ -35,6 +39,15 @@ pub fn reset_peak() {
     PEAK.store(IN_USE.load(Relaxed), Relaxed);
 }
 
+/// The last line of a process that would have taken more than it may.
+pub const OVER_HEAP_LIMIT: &str = "lineside: it needs more memory than it may take";
+
+/// From now on this process ends, with [`OVER_HEAP_LIMIT`] on stderr and by `SIGKILL`, where the heap would hold more bytes. An allocation
+/// that merely failed could be taken for a fault of one picture, and leave it out.
+pub fn limit_heap(bytes: usize) {
+    LIMIT.store(bytes, Relaxed);
+}
+
 /// From now on every allocation of the calling thread is counted in [`sealed_allocations`].
 pub fn seal_this_thread() {
     SEALED.with(|sealed| sealed.set(true));
@@ -48,10 +61,25 @@ pub fn sealed_allocations() -> u64 {
 fn grew(bytes: usize) {
     let now = IN_USE.fetch_add(bytes, Relaxed) + bytes;
     PEAK.fetch_max(now, Relaxed);
+    if now > LIMIT.load(Relaxed) {
+        end_over_limit();
+    }
     // A thread that is being torn down has no thread-locals any more; it is past its sealed life.
     if SEALED.try_with(Cell::get).unwrap_or(false) {
         SEALED_ALLOCATIONS.fetch_add(1, Relaxed);
     }
+}
+
+/// Nothing here may allocate.
+#[cold]
+fn end_over_limit() -> ! {
+    let stderr = std::io::stderr();
+    for part in [OVER_HEAP_LIMIT, "\n"] {
+        let _ = rustix::io::write(stderr.as_fd(), part.as_bytes());
+    }
+    // Without a core dump, which would fill a small card.
+    let _ = kill_process(getpid(), Signal::KILL);
+    std::process::abort()
 }
 
 // SAFETY: every call is handed on to `System` unchanged; the counters touch no memory of the allocation.

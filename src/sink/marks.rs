@@ -117,6 +117,11 @@ impl Marks {
         self.results.join(MARKS)
     }
 
+    /// The folder of the frames that are marked as good.
+    pub fn good_folder(&self) -> PathBuf {
+        self.path(&FrameMark::Good)
+    }
+
     /// Bytes of the disk that stay free.
     pub fn keep_free(&self) -> u64 {
         self.keep_free

@@ -10,6 +10,7 @@ use super::metrics::metrics;
 use super::page::PageState;
 use super::request::HttpRequest;
 use super::response::{HTML, JSON, TEXT, answer, refuse};
+use super::teach_request::TeachingRequest;
 use super::versions::VersionRequest;
 use std::net::IpAddr;
 
@@ -19,6 +20,8 @@ const PAGE: &str = include_str!("page.html");
 const REVIEW: &str = include_str!("review.html");
 /// The page on which a threshold is compared and set.
 const COMPARE: &str = include_str!("compare.html");
+/// The page on which the bundle is taught.
+const TEACH: &str = include_str!("teach.html");
 /// What can be asked of this server, for programs: OpenAPI 3.1.
 const OPENAPI: &str = include_str!("../../docs/openapi.json");
 
@@ -54,6 +57,10 @@ pub enum Endpoint {
     Versions { role: PageRole, body: bool },
     /// `POST /bundle`.
     Version(VersionRequest),
+    /// `/teaching`: what can be taught, and how far the newest job is.
+    TeachingState { role: PageRole, body: bool },
+    /// `POST /teaching`.
+    Teaching(TeachingRequest),
     /// `POST /product`, `POST /acknowledge`.
     Command(CommandRequest),
 }
@@ -93,7 +100,7 @@ pub fn route(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option
     }
     let Some(role) = page.access.role(request) else {
         return match request.path.as_str() {
-            "/" | "/review" | "/compare" => whole(401, HTML, CHALLENGE, login_page().as_bytes()),
+            "/" | "/review" | "/compare" | "/teach" => whole(401, HTML, CHALLENGE, login_page().as_bytes()),
             _ => whole(401, TEXT, CHALLENGE, TOKEN_NEEDED),
         };
     };
@@ -114,7 +121,9 @@ pub fn route(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option
         "/openapi.json" => Route::Serve(Endpoint::Static { kind: JSON, content: OPENAPI, body }),
         "/review" => Route::Serve(Endpoint::Static { kind: HTML, content: REVIEW, body }),
         "/compare" => Route::Serve(Endpoint::Static { kind: HTML, content: COMPARE, body }),
+        "/teach" => Route::Serve(Endpoint::Static { kind: HTML, content: TEACH, body }),
         "/bundle" => Route::Serve(Endpoint::Versions { role, body }),
+        "/teaching" => Route::Serve(Endpoint::TeachingState { role, body }),
         "/marks" => Route::Serve(Endpoint::MarkCounts { role, body }),
         "/events" => match EventQuery::of(request) {
             Ok(query) => Route::Serve(Endpoint::Events { query, body }),
@@ -132,7 +141,7 @@ fn methods(page: &PageState, path: &str) -> &'static str {
     match path {
         "/judge" if page.judging.is_some() => "POST",
         "/judge" => "",
-        "/marks" | "/bundle" if page.control.is_some() => "GET, HEAD, POST",
+        "/marks" | "/bundle" | "/teaching" if page.control.is_some() => "GET, HEAD, POST",
         "/product" | "/acknowledge" if page.control.is_some() => "POST",
         "/product" | "/acknowledge" => "",
         _ => "GET, HEAD",
@@ -159,6 +168,7 @@ fn post(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option<IpAd
         "/product" => CommandRequest::product(request, begun).map(Endpoint::Command),
         "/acknowledge" => CommandRequest::acknowledge(request, begun).map(Endpoint::Command),
         "/bundle" => VersionRequest::accept(request, role, begun).map(Endpoint::Version),
+        "/teaching" => TeachingRequest::accept(request, role, begun).map(Endpoint::Teaching),
         _ => MarkRequest::accept(request, role, begun).map(Endpoint::Marks),
     });
     accepted.map(Route::Serve).unwrap_or_else(|refusal| {

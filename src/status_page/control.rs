@@ -6,6 +6,7 @@ use super::connection::{ANSWER_TIMEOUT, Connection};
 use super::posted::{PostedBody, parse_json};
 use super::request::HttpRequest;
 use super::response::{JSON, TEXT, answer, refuse};
+use super::teaching::Teaching;
 use crate::escape;
 use crate::sink::{FrameMark, MarkError, Marks};
 use crate::storage;
@@ -15,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 /// The version of this program, which pages and this server share.
@@ -34,6 +35,8 @@ const QUIET: Duration = Duration::from_secs(10);
 pub struct Control {
     /// The marks of the line's folder.
     pub marks: Marks,
+    /// Teaching, where that is done here.
+    pub teaching: Option<Teaching>,
     /// Held while a request is read and done: one at a time.
     changing: Mutex<()>,
     refused: Mutex<Refused>,
@@ -93,8 +96,8 @@ impl MarkRequest {
 
 impl Control {
     /// Control of a line that reports to `telemetry`.
-    pub fn new(marks: Marks, telemetry: Telemetry) -> Control {
-        Control { marks, changing: Mutex::default(), refused: Mutex::default(), telemetry }
+    pub fn new(marks: Marks, teaching: Option<Teaching>, telemetry: Telemetry) -> Control {
+        Control { marks, teaching, changing: Mutex::default(), refused: Mutex::default(), telemetry }
     }
 
     /// Begins a change, of which there is one at a time; `None`: another one has begun.
@@ -104,6 +107,16 @@ impl Control {
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
+    }
+
+    /// The same, waited for.
+    pub fn wait_to_change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where faults are reported.
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
     }
 
     /// The answer where another change has begun.

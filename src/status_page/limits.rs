@@ -2,6 +2,7 @@
 
 use super::control::CONTROL_BYTES;
 use super::line_controls::VERSIONS_BYTES;
+use super::teaching::PIXEL;
 use super::{encoder, events, history, request};
 
 /// The most viewers of the live view.
@@ -25,6 +26,17 @@ pub fn max_bytes(pixels: u64, control: bool) -> u64 {
     // One without a thread sends at most one answer, and what it sends itself is read at once.
     let control = if control { CONTROL_BYTES + VERSIONS_BYTES } else { 0 };
     heap_bytes(pixels) + control + (CONNECTIONS * connection + PENDING * 2 * LONGEST_ANSWER + STACK) as u64
+}
+
+/// What the process that teaches has beside its heap: stacks, the linker's and the allocator's tables; measured (docs/http.md).
+const PROCESS_BYTES: u64 = 8 << 20;
+/// What the thread of teaching holds beside frames: the request, the report, what the process says.
+const TEACHING_TEXT: u64 = 1 << 20;
+
+/// Upper bound of the memory of teaching, in bytes, for frames of so many pixels, where the process's heap may hold `memory`: two frames
+/// on their way from inspection to the disk, and one that is encoded.
+pub fn teaching_bytes(pixels: u64, memory: u64) -> u64 {
+    memory + PROCESS_BYTES + TEACHING_TEXT + STACK as u64 + 3 * PIXEL * pixels
 }
 
 /// The heap's part of [`max_bytes`]: two frames, an annotated copy and heatmaps; the newest JPEG, the next one and one for each

@@ -17,6 +17,8 @@ pub struct LiveFeed {
     size: Option<(usize, usize)>,
     requested: AtomicBool,
     slot: Mutex<FrameSlot>,
+    /// Frames for teaching, where that is done on the page.
+    samples: Option<SampleSlot>,
     verdicts: AtomicU64,
     ring: [AtomicU64; SEVERITIES],
     threshold: AtomicU64,
@@ -25,6 +27,21 @@ pub struct LiveFeed {
 struct FrameSlot {
     frame: LiveFrame,
     is_new: bool,
+}
+
+/// The next frame for teaching.
+struct SampleSlot {
+    requested: AtomicBool,
+    sample: Mutex<(Sample, bool)>,
+}
+
+/// A frame for teaching.
+#[derive(Default)]
+pub struct Sample {
+    /// The pixels, as they were judged.
+    pub picture: Picture,
+    /// Whether the bundle in use counts it as a defect.
+    pub defect: bool,
 }
 
 /// A frame with its verdict.
@@ -81,10 +98,42 @@ impl LiveFeed {
             size,
             requested: AtomicBool::new(false),
             slot: Mutex::new(slot),
+            samples: None,
             verdicts: AtomicU64::new(0),
             ring: [const { AtomicU64::new(0) }; SEVERITIES],
             threshold: AtomicU64::new(0),
         }
+    }
+
+    /// With a buffer for frames for teaching.
+    pub fn with_samples(mut self) -> LiveFeed {
+        let sample = Mutex::new((self.new_sample(), false));
+        self.samples = Some(SampleSlot { requested: AtomicBool::new(false), sample });
+        self
+    }
+
+    /// A buffer for [`LiveFeed::take_sample`]; the inspection thread gets it in exchange for its own.
+    pub fn new_sample(&self) -> Sample {
+        Sample { picture: LiveFrame::with_capacity(self.size).picture, defect: false }
+    }
+
+    /// Requests the next inspected frame for teaching.
+    pub fn request_sample(&self) {
+        if let Some(samples) = &self.samples {
+            samples.requested.store(true, Relaxed);
+        }
+    }
+
+    /// Takes the frame that arrived since [`LiveFeed::request_sample`], in exchange for the buffer of an old one; returns whether one
+    /// did.
+    pub fn take_sample(&self, sample: &mut Sample) -> bool {
+        let Some(samples) = &self.samples else { return false };
+        let mut slot = samples.sample.lock().unwrap_or_else(PoisonError::into_inner);
+        let (there, is_new) = &mut *slot;
+        if *is_new {
+            std::mem::swap(there, sample);
+        }
+        std::mem::take(is_new)
     }
 
     /// Buffers for [`LiveFeed::take`]; the inspection thread gets them in exchange for its own.
@@ -130,6 +179,16 @@ impl VerdictObserver for LiveFeed {
         self.threshold.store(verdict.threshold.to_bits(), Relaxed);
         // Only this thread writes. The page reads the count first, and so sees what was stored before.
         self.verdicts.store(number + 1, Release);
+        // Its pixels are gone with that: a viewer gets the next one.
+        if let Some(samples) = self.samples.as_ref().filter(|samples| samples.requested.load(Relaxed))
+            && let Ok(mut slot) = samples.sample.try_lock()
+        {
+            let (sample, is_new) = &mut *slot;
+            std::mem::swap(&mut sample.picture, frame);
+            (sample.defect, *is_new) = (verdict.defect, true);
+            samples.requested.store(false, Relaxed);
+            return;
+        }
         if !self.requested.load(Relaxed) {
             return;
         }
@@ -172,6 +231,24 @@ mod tests {
         assert!(live.take(&mut taken), "the first one after the request");
         assert_eq!((taken.picture.data()[0], taken.verdict.severity, taken.verdict.defect), (2, 0.9, true));
         assert!(!live.take(&mut taken));
+    }
+
+    #[test]
+    fn a_frame_for_teaching_is_taken_once_and_a_viewer_gets_the_next() {
+        let live = LiveFeed::new(Some((8, 6))).with_samples();
+        let (mut sample, mut taken) = (live.new_sample(), LiveFrame::default());
+        live.request();
+        live.request_sample();
+        observe(&live, 0.9, 1, 3);
+        assert!(!live.take(&mut taken) && live.take_sample(&mut sample));
+        assert_eq!((sample.picture.data()[0], sample.defect), (1, true));
+        observe(&live, 0.1, 2, 3);
+        assert!(live.take(&mut taken) && taken.picture.data()[0] == 2, "not the pixels that were taken");
+        assert!(!live.take_sample(&mut sample), "one was asked for");
+        let without = LiveFeed::new(None);
+        without.request_sample();
+        observe(&without, 0.1, 1, 3);
+        assert!(!without.take_sample(&mut sample));
     }
 
     #[test]

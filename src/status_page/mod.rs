@@ -10,6 +10,7 @@
 //!                      --> control.rs (one at a time): /marks, what people say of frames
 //!                      --> command.rs: /product, /acknowledge, to whom inspection looks before each frame
 //!                      --> versions.rs (one at a time): /bundle, another threshold as a version of the bundle
+//!                      --> teach_request.rs, teach_job.rs, teaching/ (one job at a time): /teaching, the bundle taught anew by a process of its own
 //!                      --> posted.rs, judge.rs (2 places): /judge, a picture to the judge's thread, which has sessions of its own
 //! ```
 //!
@@ -42,6 +43,9 @@ mod stages;
 mod status;
 mod status_cell;
 mod stream;
+mod teach_job;
+mod teach_request;
+mod teaching;
 #[cfg(feature = "mqtt")]
 mod tls;
 #[cfg(not(feature = "mqtt"))]
@@ -50,13 +54,14 @@ mod tls;
 mod versions;
 
 pub use judge::{JUDGE_THREAD, JudgeTimes, PLACES as JUDGE_PLACES, PictureJudge, body_limit, judging_bytes};
-pub use limits::{CONNECTIONS, PENDING, VIEWERS, heap_bytes, max_bytes};
+pub use limits::{CONNECTIONS, PENDING, VIEWERS, heap_bytes, max_bytes, teaching_bytes};
 pub use live::LiveFeed;
 pub use page::RunFacts;
 // For the fuzz targets (fuzz/).
 pub use line_controls::{LineBundle, LineControls};
 pub use server::{PageSettings, STATUS_PAGE_THREAD, StatusServer, check_bindable, describe_bind_error};
 pub use status_cell::Conditions;
+pub use teaching::TeachingMemory;
 pub use tls::{ServerTls, ServerTlsFile, TLS_BYTES};
 #[doc(hidden)]
 pub use {access::Access, request::HttpRequest, request::parse as parse_request};

@@ -254,7 +254,8 @@ mod tests {
             };
             let line = LineControls {
                 commands: Commands::new(Vec::new(), ChosenProduct::Without, None, Telemetry::default()).into(),
-                bundle: LineBundle { place: Err(String::new()), fixed: None },
+                bundle: LineBundle { place: Err(String::new()), fixed: None, unsigned: None },
+                pixels: 0,
                 reload: Box::new(|| ()),
             };
             let (access, live) = (Access::new(Some(TOKEN.into())), Arc::new(LiveFeed::new(None)));

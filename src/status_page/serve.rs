@@ -11,6 +11,7 @@ use super::limits::VIEWERS;
 use super::page::{PageState, ViewerSlot};
 use super::response::{JSON, TEXT, answer, head, refuse};
 use super::status::status;
+use super::teach_request::{serve_teaching, serve_teaching_state};
 use super::versions::{serve_version, serve_versions};
 use crate::escape;
 use crate::times::BEAT;
@@ -50,6 +51,8 @@ pub fn serve(page: &PageState, endpoint: Endpoint, mut connection: Connection) {
         Endpoint::MarkCounts { role, body } => serve_counts(page.control.as_ref(), role, client, body),
         Endpoint::Versions { role, body } => serve_versions(page, role, client, body),
         Endpoint::Version(request) => serve_version(page, request, client),
+        Endpoint::TeachingState { role, body } => serve_teaching_state(page, role, client, body),
+        Endpoint::Teaching(request) => serve_teaching(page, request, client),
         Endpoint::Command(request) => serve_command(&page.line.commands, request, client),
         Endpoint::Marks(request) => serve_marks(page.control.as_ref(), request, client),
         Endpoint::Judge(request) => serve_judge(page.judging.as_ref(), request, client, &|| page.is_stopping()),

@@ -14,6 +14,8 @@ use super::pending::{Authorized, PendingConnections};
 use super::serve::serve;
 use super::status_cell::Conditions;
 use super::stream::ClientStream;
+use super::teach_job::{self, TEACHING_THREAD};
+use super::teaching::{Teaching, TeachingMemory};
 use super::tls::ServerTls;
 use crate::board::heat::Reading;
 use crate::field::Interval;
@@ -65,6 +67,8 @@ pub struct PageSettings {
     pub line: LineControls,
     /// Bytes of the disk that stay free when frames are marked; `None`: nothing may be changed.
     pub control: Option<u64>,
+    /// The most bytes of the heap of a process that teaches, and the newest job; `None`: nothing is taught here.
+    pub teaching: Option<(u64, TeachingMemory)>,
     /// Frames per second of the live view, at most.
     pub max_fps: f64,
     /// Who judges posted pictures; `None`: none is judged.
@@ -90,9 +94,12 @@ impl StatusServer {
         folder: PathBuf,
         telemetry: Telemetry,
     ) -> io::Result<StatusServer> {
-        let PageSettings { listen, token, teach_token, tls, line, control, max_fps, judge } = settings;
+        let PageSettings { listen, token, teach_token, tls, line, control, teaching, max_fps, judge } = settings;
         let access = Access::new(token).with_teacher(teach_token);
-        let control = control.map(|keep_free| Control::new(Marks::new(folder.clone(), keep_free), telemetry.clone()));
+        let teaching = teaching.map(|(memory, newest)| Teaching::new(memory, newest));
+        let teaches = teaching.is_some();
+        let control =
+            control.map(|keep_free| Control::new(Marks::new(folder.clone(), keep_free), teaching, telemetry.clone()));
         let (queue, judge) = judge.map(|judge| (JudgeQueue::new(judge.max_pixels), judge)).unzip();
         let (queue, jobs) = queue.unzip();
         let page =
@@ -102,6 +109,9 @@ impl StatusServer {
             let own = Arc::clone(&page);
             let thread = judge::start(judge, jobs, move || own.is_stopping(), &telemetry)?;
             server.threads.push((JUDGE_THREAD, thread));
+        }
+        if teaches {
+            server.threads.push((TEACHING_THREAD, teach_job::start(&page)?));
         }
         let work = move || run(&page, listen, max_fps, &telemetry);
         let thread = Builder::new().name(STATUS_PAGE_THREAD.into()).stack_size(STACK).spawn(work);

@@ -4,12 +4,12 @@
 use super::access::PageRole;
 use super::connection::{ANSWER_TIMEOUT, Connection};
 use super::control::{Control, VERSION};
-use super::line_controls::LineBundle;
+use super::line_controls::{LineBundle, NewRole};
 use super::page::PageState;
 use super::posted::{PostedBody, parse_json};
 use super::request::HttpRequest;
 use super::response::{JSON, answer, refuse};
-use crate::bundle::{BundleError, Confirmed, Home, Moment, Role, StoreError, Trial, VersionFacts};
+use crate::bundle::{BundleError, Confirmed, Home, Moment, StoreError, VersionFacts};
 use crate::escape;
 use crate::telemetry::Record;
 use crate::threads::lower_priority;
@@ -20,8 +20,6 @@ use std::path::Path;
 
 /// The longest body, in bytes.
 const BODY_LIMIT: u64 = 1024;
-/// How long the line goes back by itself where a new threshold finds far more defects, in seconds: as `lineside bundle install`.
-const TRIAL: u64 = 24 * 60 * 60;
 /// A request to change the versions whose body is to be read.
 pub struct VersionRequest {
     body: PostedBody,
@@ -36,14 +34,6 @@ enum VersionCommand {
     Confirm { of: String },
     Rollback { of: String },
     EndShadow { of: String },
-}
-
-/// What a new version is to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum NewRole {
-    Shadow,
-    Active,
 }
 
 impl VersionRequest {
@@ -79,13 +69,13 @@ impl VersionCommand {
 ///
 /// # Errors
 /// The status and the reason to answer with, where it has none.
-fn home_of(bundle: &LineBundle) -> Result<Home, (u16, String)> {
+pub fn home_of(bundle: &LineBundle) -> Result<Home, (u16, String)> {
     let place = bundle.place.as_deref().map_err(|problem| (409, problem.clone()))?;
     Home::open(place).map_err(|error| (500, error.to_string()))?.ok_or_else(|| (409, outside(place)))
 }
 
 /// What to do with a bundle that has no home.
-fn outside(place: &Path) -> String {
+pub fn outside(place: &Path) -> String {
     let place = place.display();
     format!(
         "{place} is no home of installed versions: install it (lineside bundle install {place}), name it by its name in the configuration, and reload"
@@ -139,7 +129,7 @@ fn versions(page: &PageState, role: PageRole) -> Result<Value, BundleError> {
     }
     same_scores.sort();
     same_scores.dedup();
-    let fixed = if active.threshold.is_none() { Some(NOT_TAUGHT) } else { line.fixed };
+    let fixed = if active.threshold.is_none() { Some(NOT_TAUGHT) } else { line.fixed.or(line.unsigned) };
     state["problem"] = fixed.into();
     state["home"] = home.name().into();
     state["active"] = describe(&known.active, &active);
@@ -186,7 +176,7 @@ fn change(page: &PageState, control: &Control, body: &[u8], role: PageRole, from
     let refused = |error| status_of(&error);
     let (record, home, is_new_run) = match command {
         VersionCommand::Threshold { of, threshold, role } => {
-            if let Some(problem) = page.line.bundle.fixed {
+            if let Some(problem) = page.line.bundle.fixed.or(page.line.bundle.unsigned) {
                 return Err((409, problem.into()));
             }
             if !(0.0..=1.0).contains(&threshold) {
@@ -194,12 +184,8 @@ fn change(page: &PageState, control: &Control, body: &[u8], role: PageRole, from
             }
             control.require_room(home.folder(), home.version_bytes(&of)).map_err(|problem| (507, problem))?;
             let before = home.facts(&of).ok().and_then(|facts| facts.threshold);
-            let (word, role) = match role {
-                NewRole::Shadow => ("shadow", Role::Shadow),
-                NewRole::Active => ("active", Role::Active(Trial::begin(&Moment::now(), TRIAL))),
-            };
-            let home = store.set_threshold(&name, &of, threshold, role).map_err(refused)?;
-            (record.with("as", word).with("threshold", threshold).with_known("before", before), home, true)
+            let home = store.set_threshold(&name, &of, threshold, role.begin()).map_err(refused)?;
+            (record.with("as", role.word()).with("threshold", threshold).with_known("before", before), home, true)
         }
         VersionCommand::Confirm { .. } => {
             let (home, confirmed) = store.confirm(&name).map_err(refused)?;

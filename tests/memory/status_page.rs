@@ -105,10 +105,12 @@ fn serve(live: &Arc<LiveFeed>, folder: &std::path::Path) -> (StatusServer, Socke
         tls: None,
         line: LineControls {
             commands,
-            bundle: LineBundle { place: Err(String::new()), fixed: None },
+            bundle: LineBundle { place: Err(String::new()), fixed: None, unsigned: None },
+            pixels: 0,
             reload: Box::new(|| ()),
         },
         control: None,
+        teaching: None,
         max_fps: 30.0,
         judge: None,
     };

@@ -13,5 +13,6 @@ mod marks;
 mod pages;
 mod places;
 mod region;
+mod teaching;
 mod threshold;
 mod tls;

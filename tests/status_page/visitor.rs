@@ -104,6 +104,23 @@ impl Service {
         inodes.filter(|inode| numbers.contains(inode.as_str())).count()
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Kills it.
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Has it read its configuration again.
+    pub fn reload(&self) {
+        let id = self.process.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    }
+
     /// What it told so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
@@ -123,7 +140,7 @@ impl Service {
         answer.unwrap_or_else(|error| panic!("{path} {headers}: {error}"))
     }
 
-    fn try_send(&self, request: &str) -> Result<Answer, String> {
+    pub fn try_send(&self, request: &str) -> Result<Answer, String> {
         self.try_send_bytes(request.as_bytes())
     }
 

@@ -10,7 +10,7 @@ import urllib.parse
 from datetime import datetime, timezone
 from typing import Any, Iterable, Iterator, Literal, Mapping, Optional, Union
 
-from .models import Event, EventPage, MarkOutcome, Verdict
+from .models import Event, EventPage, MarkOutcome, Teaching, Verdict
 
 #: A file's path, or its bytes.
 Picture = Union[bytes, bytearray, str, "os.PathLike[str]"]
@@ -114,6 +114,35 @@ class Client:
         _, answer = self._patiently("POST", "/marks", {}, json.dumps(body).encode(), kind_of_body="application/json")
         outcome = json.loads(answer)
         return MarkOutcome(outcome["marked"], tuple(outcome["missing"]))
+
+    def teaching(self) -> Teaching:
+        """What can be taught on this line, and how far the newest job is."""
+        return Teaching.of(json.loads(self._patiently("GET", "/teaching")[1]))
+
+    def teach(
+        self,
+        what: Literal["teach", "recalibrate"],
+        frames: Literal["marks", "camera"],
+        role: Literal["shadow", "active"] = "shadow",
+        *,
+        count: int = 100,
+        every_s: float = 1.0,
+    ) -> Teaching:
+        """Begins to teach or recalibrate the line's bundle; `teaching` says how far it is. Of the camera `count` frames are taken. Needs
+        `status_page.teach_memory` and the token to teach. Raises LinesideError 409 while something is taught, and 422 where too few frames are
+        marked."""
+        body: dict[str, Any] = {"do": "start", "of": self.teaching().active or "", "what": what, "frames": frames, "role": role}
+        if frames == "camera":
+            body.update(count=count, every_s=every_s)
+        return self._teaching(body)
+
+    def cancel_teaching(self) -> Teaching:
+        """Cancels what is taught. Raises LinesideError 409 where nothing is."""
+        return self._teaching({"do": "cancel"})
+
+    def _teaching(self, body: Mapping[str, Any]) -> Teaching:
+        _, answer = self._patiently("POST", "/teaching", {}, json.dumps(body).encode(), kind_of_body="application/json")
+        return Teaching.of(json.loads(answer))
 
     def select_product(self, product: Union[str, int]) -> None:
         """Has another product inspected from the next frame on, by its name or its code. Needs `status_page.control` and its token.

@@ -97,6 +97,32 @@ class MarkOutcome:
 
 
 @dataclass(frozen=True)
+class Teaching:
+    """What can be taught on a line, and how far the newest job is."""
+
+    #: Why nothing can be taught there, and what to do; None where it can.
+    problem: Optional[str]
+    #: The id of the bundle's active version.
+    active: Optional[str]
+    #: Frames marked as good.
+    marked_good: Optional[int]
+    #: Of the newest job: "collecting", "running", "done", "failed", "cancelled" or "stopped"; None where there was none.
+    state: Optional[str]
+    #: The whole answer.
+    raw: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Teaching:
+        job = raw["job"]
+        return cls(raw["problem"], raw["active"], raw["marked_good"], job and job["state"], raw)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether something is taught now."""
+        return self.state in ("collecting", "running")
+
+
+@dataclass(frozen=True)
 class EventPage:
     """Some records, the newest first."""
 

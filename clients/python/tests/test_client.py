@@ -118,6 +118,20 @@ class ClientTest(unittest.TestCase):
             self.assertEqual(refused.exception.status, 404)
             self.assertIn(words, refused.exception.text)
 
+    def test_what_cannot_be_taught_is_refused_in_the_lines_words(self) -> None:
+        self.assertEqual(self.line.teaching().state, None)
+        with self.assertRaises(LinesideError) as refused:
+            self.line.teach("recalibrate", "marks")
+        self.assertEqual(refused.exception.status, 403)
+        teacher = Client(URL, os.environ["LINESIDE_TEACH_TOKEN"])
+        for ask in (lambda: teacher.teach("teach", "camera", count=20), teacher.cancel_teaching):
+            with self.assertRaises(LinesideError) as refused:
+                ask()
+            self.assertEqual(refused.exception.status, 404)
+            self.assertIn("status_page.teach_memory", refused.exception.text)
+        self.assertIn("status_page.teach_memory", teacher.teaching().problem or "")
+        self.assertFalse(teacher.teaching().is_running)
+
     def test_the_line_is_seen(self) -> None:
         self.assertTrue(self.line.is_healthy())
         self.assertIn("version", self.line.status())

@@ -2,6 +2,7 @@
 
 use super::command::ProcessCommand;
 use super::keeper::keeper;
+use crate::background::OF_THE_MANAGER;
 use crate::times::CHILD_END;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use std::io::{self, Write};
@@ -31,7 +32,7 @@ impl RunningProgram {
         let mut keeper = keeper(path.as_os_str(), &command.arguments(), command.input.len());
         keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // The service manager's words are for the line, not for what it starts.
-        for name in ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"] {
+        for name in OF_THE_MANAGER {
             keeper.env_remove(name);
         }
         let mut keeper = keeper.spawn()?;

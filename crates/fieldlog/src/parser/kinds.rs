@@ -1,7 +1,7 @@
 //! The kinds of records.
 
 /// Kinds of records (docs/field-log.md).
-const KINDS: [&str; 36] = [
+const KINDS: [&str; 38] = [
     "start",
     "goes_on",
     "status",
@@ -27,6 +27,8 @@ const KINDS: [&str; 36] = [
     "reload",
     "reload_refused",
     "bundle_command",
+    "teaching_begun",
+    "teaching_ended",
     "bundle_reverted",
     "command",
     "product_loaded",
