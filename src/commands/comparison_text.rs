@@ -1,7 +1,7 @@
 //! What `compare` and `quantize` say of two models.
 
 use crate::escape::one_line;
-use lineside_quantize::{Comparison, Cost, UnreadSample, Verdict};
+use lineside_quantize::{Comparison, Cost, LayerCounts, UnreadSample, Verdict};
 use std::io::Write;
 
 /// All cores, four at most.
@@ -51,19 +51,28 @@ pub(super) fn print_outputs(out: &mut impl Write, comparison: &Comparison) -> st
     writeln!(out, "  scores moved by {median}, {:.3} (Kolmogorov-Smirnov)", shift.kolmogorov_smirnov)
 }
 
+/// How many layers have which precision, where they are not all alike.
+fn precisions(layers: LayerCounts) -> String {
+    let counts = [(layers.a8w8, "A8W8"), (layers.a16w8, "A16W8"), (layers.floats, "floats")];
+    let there: Vec<String> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, of)| format!("{count} layers in {of}")).collect();
+    if there.len() < 2 { String::new() } else { format!(" ({})", there.join(", ")) }
+}
+
 /// What both cost on this CPU.
 pub(super) fn print_costs(out: &mut impl Write, a: &Cost, b: &Cost, threads: usize) -> std::io::Result<()> {
     for (name, cost) in [("first", a), ("second", b)] {
         writeln!(
             out,
-            "  {name}: {:.2} MB, p50 {:.2} ms, p95 {:.2} ms with {threads} thread{}, {:.1} MB of memory, loaded in {:.0} ms, {:.1} % in integers",
+            "  {name}: {:.2} MB, p50 {:.2} ms, p95 {:.2} ms with {threads} thread{}, {:.1} MB of memory, loaded in {:.0} ms, {:.1} % in integers{}",
             cost.size_bytes as f64 / 1e6,
             cost.p50_ms,
             cost.p95_ms,
             if threads == 1 { "" } else { "s" },
             cost.memory_bytes as f64 / 1e6,
             cost.load_ms,
-            100.0 * cost.integer_coverage
+            100.0 * cost.integer_coverage,
+            precisions(cost.layers)
         )?;
     }
     Ok(())

@@ -14,13 +14,19 @@ pub(super) fn print_quantized(
     threads: usize,
 ) -> anyhow::Result<()> {
     let mut out = super::stdout();
+    let wide: Vec<&str> =
+        report.layers.iter().filter(|layer| layer.is_a16w8).map(|layer| layer.name.as_str()).collect();
     writeln!(
         out,
-        "{}: {} layers in integers, {} in floats",
+        "{}: {} layers in integers, {}{} in floats",
         out_path.display(),
-        report.layers.len(),
+        report.layers.len() - wide.len(),
+        if wide.is_empty() { String::new() } else { format!("{} in A16W8, ", wide.len()) },
         report.left.len()
     )?;
+    if !wide.is_empty() {
+        writeln!(out, "  in A16W8: {}", listed(&wide))?;
+    }
     print_left(&mut out, &report.left)?;
     print_simplified(&mut out, &report.simplified, Some(report.float_drift))?;
     if let Some(mixed) = &report.mixed {
@@ -98,25 +104,39 @@ fn print_comparison(out: &mut impl Write, comparison: &Comparison, threads: usiz
     print_verdict(out, comparison)
 }
 
-/// What the stated loss took: the layers in floats, the best gain for its price first.
+/// What layers outside A8W8 cost and gave: those of the stated loss, the best gain for its price first, or those by request.
 fn print_mixed(out: &mut impl Write, mixed: &Mixed) -> io::Result<()> {
-    let kept: Vec<_> = mixed.layers.iter().filter(|layer| layer.kept).collect();
+    let by_request = mixed.a16w8.len().saturating_sub(mixed.taken.len());
+    let is_wide = mixed.taken.iter().any(|name| mixed.a16w8.contains(name));
+    let precision = if is_wide { "A16W8" } else { "floats" };
+    let what = match mixed.taken.len() {
+        0 if by_request > 0 => format!("{by_request} layers in A16W8 by request"),
+        count => format!(
+            "for the stated loss: {count} layers in {precision}, {:.1} % of the multiply-accumulates",
+            100.0 * mixed.price
+        ),
+    };
     writeln!(
         out,
-        "for the stated loss: {} layers in floats, {:.1} % of the multiply-accumulates; signal to noise {:.1} dB instead of {:.1} dB, another first place in {:.1} % instead of {:.1} % of {} samples",
-        kept.len(),
-        100.0 * mixed.price,
+        "{what}; signal to noise {:.1} dB instead of {:.1} dB, another first place in {:.1} % instead of {:.1} % of {} samples; {:.2} ms instead of {:.2} ms a run",
         mixed.reached.sqnr_db,
         mixed.before.sqnr_db,
         100.0 * mixed.reached.changed_first_places,
         100.0 * mixed.before.changed_first_places,
-        mixed.samples
+        mixed.samples,
+        mixed.milliseconds.reached,
+        mixed.milliseconds.before
     )?;
-    for layer in kept {
+    if let (Some(floats), Some(a16w8)) = (mixed.milliseconds.floats, mixed.milliseconds.a16w8) {
+        writeln!(out, "  all of it takes {floats:.2} ms in floats and {a16w8:.2} ms in A16W8 here")?;
+    }
+    for layer in mixed.layers.iter().filter(|layer| layer.kept) {
+        let names: Vec<String> = layer.names.iter().map(|name| format!("\"{}\"", one_line(name))).collect();
         writeln!(
             out,
-            "  \"{}\": alone in floats it takes away {:.1} % of the noise, for {:.1} % of the multiply-accumulates",
-            one_line(&layer.name),
+            "  {}: alone in {precision} {} away {:.1} % of the noise, for {:.1} % of the multiply-accumulates",
+            names.join(" and "),
+            if names.len() == 1 { "it takes" } else { "they take" },
             100.0 * layer.gain,
             100.0 * layer.price
         )?;
@@ -134,11 +154,16 @@ fn print_left(out: &mut impl Write, left: &[(String, String)]) -> io::Result<()>
     }
     for reason in reasons {
         let names: Vec<&str> = left.iter().filter(|(_, of)| of == reason).map(|(name, _)| name.as_str()).collect();
-        let shown: Vec<String> = names.iter().take(NAMES).map(|name| format!("\"{}\"", one_line(name))).collect();
-        let more = if names.len() > NAMES { format!(" and {} more", names.len() - NAMES) } else { String::new() };
-        writeln!(out, "  in floats: {}{more}: {}", shown.join(", "), one_line(reason))?;
+        writeln!(out, "  in floats: {}: {}", listed(&names), one_line(reason))?;
     }
     Ok(())
+}
+
+/// Names of nodes, the first of many.
+fn listed(names: &[&str]) -> String {
+    let shown: Vec<String> = names.iter().take(NAMES).map(|name| format!("\"{}\"", one_line(name))).collect();
+    let more = if names.len() > NAMES { format!(" and {} more", names.len() - NAMES) } else { String::new() };
+    format!("{}{more}", shown.join(", "))
 }
 
 /// Names of nodes in a line; all of them are in the report.

@@ -11,7 +11,7 @@ use crate::sink::write_durably;
 use anyhow::Context;
 use lineside_engine::Model;
 use lineside_quantize::{
-    Form, MaxLoss, Method, Options, Samples, Stage, compare, is_held_out, quantize, quantize_dynamic,
+    Fallback, Form, MaxLoss, Method, Options, Samples, Stage, compare, is_held_out, quantize, quantize_dynamic,
 };
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,10 +48,13 @@ pub struct QuantizeArguments {
     /// The model is only ever run on samples of this shape: what it computes from shapes becomes constants [with --size always]
     #[arg(long)]
     fix_shapes: bool,
-    /// Keep layers in floats until no more is lost on the samples held out: a signal to noise, as 20dB, or the part of the samples that
+    /// Take layers out of A8W8 until no more is lost on the samples held out: a signal to noise, as 20dB, or the part of the samples that
     /// may get another first place, as 0.5%
     #[arg(long, value_name = "LOSS", conflicts_with = "dynamic")]
     max_loss: Option<MaxLoss>,
+    /// What layers are in that --max-loss takes out of A8W8
+    #[arg(long, value_enum, default_value_t = FallbackTo::Auto, requires = "max_loss")]
+    fallback: FallbackTo,
     /// How the file says that a node runs in integers
     #[arg(long, value_enum, default_value_t = FormBy::Qdq, conflicts_with = "dynamic")]
     format: FormBy,
@@ -62,6 +65,10 @@ pub struct QuantizeArguments {
     /// A node that stays in floats: its name, the name of what it makes, or an operator for all of its kind
     #[arg(long, value_name = "NODE")]
     keep: Vec<String>,
+    /// A layer in A16W8, named as for --keep: 16 bits for what it makes and, where the layer before it does not make bytes, takes. Here it
+    /// is computed in floats
+    #[arg(long, value_name = "NODE", conflicts_with = "dynamic")]
+    a16w8: Vec<String>,
     /// Number of threads [default: all cores, four at most]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
     threads: Option<u32>,
@@ -90,6 +97,16 @@ enum FormBy {
     Qdq,
     /// QLinearConv and QLinearMatMul, for runtimes that read nothing else in integers
     Qoperator,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq)]
+enum FallbackTo {
+    /// The faster of the others on this CPU
+    Auto,
+    /// Floats
+    Float,
+    /// 16 bits for activations and 8 for weights: for accelerators without floats, and a quarter of the bytes in the file
+    A16w8,
 }
 
 fn minutes(text: &str) -> Result<Duration, String> {
@@ -130,6 +147,12 @@ pub fn run(arguments: &QuantizeArguments) -> anyhow::Result<ExitCode> {
     options.per_channel = !arguments.per_tensor;
     options.symmetric = arguments.symmetric;
     options.max_loss = arguments.max_loss;
+    options.fallback = match arguments.fallback {
+        FallbackTo::Auto => Fallback::Auto,
+        FallbackTo::Float => Fallback::Float,
+        FallbackTo::A16w8 => Fallback::A16W8,
+    };
+    options.wide = arguments.a16w8.iter().cloned().collect();
     options.time_limit = arguments.minutes;
     options.form = match arguments.format {
         FormBy::Qdq => Form::Qdq,
@@ -146,6 +169,9 @@ pub fn run(arguments: &QuantizeArguments) -> anyhow::Result<ExitCode> {
     progress.finish();
     let quantized = quantized.with_context(name)?;
     warn_of_unknown(&quantized.report.unknown_keep);
+    for name in &quantized.report.unknown_wide {
+        log::warn!("--a16w8 {}: no layer that could run in integers has this name, output or operator", one_line(name));
+    }
     warn_of_unread(&quantized.report.unread, samples.len());
     if let (Some(MaxLoss::FirstPlaces(part)), Some(mixed)) = (arguments.max_loss, &quantized.report.mixed) {
         advise_on_resolution(part, mixed.samples);

@@ -10,6 +10,7 @@ use super::kernels::arena::{Arena, View};
 use super::kernels::conv::ConvStep;
 use super::kernels::copy::CopyStep;
 use super::kernels::depthwise::DepthwiseStep;
+use super::kernels::epilogue::round_and_clamp;
 use super::kernels::float::FloatStep;
 use super::kernels::gather::GatherStep;
 use super::kernels::matmul::MatMulStep;
@@ -323,9 +324,7 @@ fn flip(kind: ElementKind, signed: bool) -> u8 {
 /// QuantizeLinear to `u16` or `i16`: `clamp(round_half_even(x / scale) + zero_point)`; NaN becomes the least number, as in bytes.
 fn quantize_to_16_bits(x: &[f32], y: &mut [u16], (scale, zero_point): (f32, i32), (low, high): (i32, i32)) {
     for (x, y) in x.iter().zip(y) {
-        let rounded = (x / scale).round_ties_even();
-        let number = if rounded.is_nan() { low } else { (rounded as i32).saturating_add(zero_point).clamp(low, high) };
-        *y = number as u16;
+        *y = round_and_clamp(x / scale, zero_point, low, high) as u16;
     }
 }
 

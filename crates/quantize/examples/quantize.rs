@@ -1,5 +1,5 @@
-//! Quantizes an ONNX model with the samples of an array: `quantize MODEL.onnx OUT.onnx SAMPLES.npy [METHOD] [plain] [qoperator]`, where the
-//! first dimension of SAMPLES counts them.
+//! Quantizes an ONNX model with the samples of an array: `quantize MODEL.onnx OUT.onnx SAMPLES.npy [METHOD] [plain] [qoperator] [float=NODE…]
+//! [a16w8=NODE…] [loss=20dB]`, where the first dimension of SAMPLES counts them.
 
 use lineside_engine::{Tensor, npy};
 use lineside_quantize::{Form, Method, Options, quantize};
@@ -8,7 +8,7 @@ use std::error::Error;
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [model, out, samples, rest @ ..] = arguments.as_slice() else {
-        return Err("usage: quantize MODEL.onnx OUT.onnx SAMPLES.npy [METHOD] [plain] [qoperator]".into());
+        return Err("usage: quantize MODEL.onnx OUT.onnx SAMPLES.npy [METHOD] [plain] [qoperator] [float=NODE…] [a16w8=NODE…] [loss=20dB]".into());
     };
     let all = npy::read(&std::fs::read(samples)?)?;
     let (count, mut shape) = (all.shape()[0], all.shape().to_vec());
@@ -26,6 +26,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     if rest.iter().any(|word| word == "qoperator") {
         options.form = Form::QOperator;
     }
+    let named = |word: &str| rest.iter().filter_map(|given| given.strip_prefix(word)).map(String::from).collect();
+    (options.keep, options.wide) = (named("float="), named("a16w8="));
+    options.max_loss = rest.iter().find_map(|given| given.strip_prefix("loss=")).map(str::parse).transpose()?;
     options.method = match rest.first().map(String::as_str) {
         Some("min-max") => Method::MinMax,
         Some("percentile") => Method::Percentile,
@@ -51,6 +54,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         quantized.report.left,
         quantized.report.float_drift
     );
+    if let Some(mixed) = &quantized.report.mixed {
+        println!("mixed: {mixed:?}");
+    }
     println!("simplified: {:?}", quantized.report.simplified);
     Ok(())
 }

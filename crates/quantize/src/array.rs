@@ -74,6 +74,11 @@ pub fn of_u8(name: &str, shape: &[usize], values: &[u8]) -> TensorProto {
     constant(name, shape, DataType::Uint8, values.to_vec())
 }
 
+/// A constant of u16.
+pub fn of_u16(name: &str, shape: &[usize], values: &[u16]) -> TensorProto {
+    constant(name, shape, DataType::Uint16, values.iter().flat_map(|value| value.to_le_bytes()).collect())
+}
+
 fn constant(name: &str, shape: &[usize], kind: DataType, raw_data: Vec<u8>) -> TensorProto {
     let dims = shape.iter().map(|&dim| dim as i64).collect();
     TensorProto { name: name.into(), dims, data_type: kind as i32, raw_data, ..TensorProto::default() }

@@ -1,5 +1,6 @@
 //! Two networks on the same samples: how near their outputs are, what each costs, and which is to be shipped.
 
+use crate::census::{LayerCounts, census};
 use crate::network::Network;
 use crate::quality::Sqnr;
 use crate::run::Runner;
@@ -25,6 +26,8 @@ pub struct Cost {
     pub memory_bytes: u64,
     /// Multiply-accumulates that run in integers, as a part of all.
     pub integer_coverage: f64,
+    /// Its layers, by what they are computed on.
+    pub layers: LayerCounts,
 }
 
 /// An output of both.
@@ -349,7 +352,7 @@ fn costs(files: [&[u8]; 2], sample: &[Tensor], threads: usize) -> Result<[Cost; 
             session.set_input(index, tensor.clone())?;
         }
         session.run()?;
-        sessions.push((session, plan, start.elapsed().as_secs_f64() * 1e3));
+        sessions.push((session, plan, start.elapsed().as_secs_f64() * 1e3, census(&network)));
     }
     let mut times = [Vec::new(), Vec::new()];
     for _ in 0..RUNS {
@@ -362,7 +365,7 @@ fn costs(files: [&[u8]; 2], sample: &[Tensor], threads: usize) -> Result<[Cost; 
     let cost = |index: usize| {
         let mut sorted = times[index].clone();
         sorted.sort_by(f64::total_cmp);
-        let (_, plan, load_ms) = &sessions[index];
+        let (_, plan, load_ms, layers) = &sessions[index];
         let memory = plan.memory();
         Cost {
             size_bytes: files[index].len() as u64,
@@ -371,6 +374,7 @@ fn costs(files: [&[u8]; 2], sample: &[Tensor], threads: usize) -> Result<[Cost; 
             p95_ms: sorted[RUNS * 95 / 100],
             memory_bytes: memory.weights_bytes + memory.arena_bytes,
             integer_coverage: plan.integer_coverage(),
+            layers: *layers,
         }
     };
     Ok([cost(0), cost(1)])

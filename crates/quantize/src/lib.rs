@@ -9,10 +9,12 @@
 //! | `quantizer` | the way from floats to integers, step by step |
 //! | `dynamic` | weights as bytes, without samples |
 //! | `comparison` | two networks on the same samples |
+//! | `census` | how many layers take bytes, 16 bits or floats |
 //! | `rounds` | weights and biases of all layers, a few at a time, on rows of what they take |
 //! | `ranges` | the range of each tensor's bytes |
 //! | `study` | what all steps work on: network, placement, samples, options |
-//! | `mixed` | layers in floats until a stated loss is met |
+//! | `mixed` | layers in floats or A16W8 until a stated loss is met |
+//! | `groups` | which layers are tried outside A8W8 together |
 //! | `refinement` | ranges by what they do to the outputs of the network |
 //! | `noise` | what rounding one tensor does to the outputs |
 //! | `curve` | functions of one tensor, computed |
@@ -21,7 +23,10 @@
 //! | `equalize` | channels between two convolutions, brought to like ranges |
 //! | `check` | what is refused before anything is quantized |
 //! | `write` | the network with QuantizeLinear and DequantizeLinear |
+//! | `shield` | layers that stay in floats, kept from what ONNX Runtime rounds on its own |
 //! | `qoperator` | nodes in integers as operators of their own |
+//! | `decisions` | all that is decided before it is written |
+//! | `wide` | layers in A16W8 |
 //! | `placement` | which nodes run in integers, and which tensors are bytes |
 //! | `layer/` | nodes with weights: rows of what they take, rounding |
 //! | `linear` | products and factors of matrices |
@@ -39,12 +44,15 @@
 
 mod array;
 mod calibrate;
+mod census;
 mod check;
 mod comparison;
 mod curve;
+mod decisions;
 mod dynamic;
 mod equalize;
 mod function;
+mod groups;
 mod layer;
 mod linear;
 mod mixed;
@@ -62,18 +70,21 @@ mod reproducibility_tests;
 mod rounds;
 mod run;
 mod samples;
+mod shield;
 mod simplify;
 mod study;
 mod tables;
 mod types;
+mod wide;
 mod write;
 
 pub use calibrate::Method;
+pub use census::LayerCounts;
 pub use comparison::{Comparison, Cost, OutputDifference, ScoreShift, Verdict, compare, layers};
 pub use dynamic::{DynamicReport, DynamicallyQuantized, quantize_dynamic};
-pub use mixed::{Mixed, Sensitivity};
+pub use mixed::{Milliseconds, Mixed, Sensitivity};
 pub use noise::Loss;
-pub use options::{Form, MaxLoss, Options, Progress, Stage};
+pub use options::{Fallback, Form, MaxLoss, Options, Progress, Stage};
 pub use quantizer::{LayerReport, Quantized, Report, Unfinished, quantize};
 pub use ranges::Outlier;
 pub use samples::{UnreadSample, is_held_out};
@@ -130,21 +141,24 @@ pub enum QuantizeError {
     Data(String),
     /// The stated loss is not met, whatever is kept in floats.
     #[error(
-        "a loss of {limit} is not met: with {kept} of {of} layers in floats, half of the multiply-accumulates, signal to noise is {:.1} dB \
-         ({:.1} dB with all in integers) and {:.1} % of the samples get another first place; allow more, or calibrate with more samples",
+        "a loss of {limit} is not met: with {kept} of {of} layers in {}, signal to noise is {:.1} dB ({:.1} dB with all in A8W8) and \
+         {:.1} % of the samples get another first place; allow more, or calibrate with more samples",
+        if *floats { "floats, half of the multiply-accumulates" } else { "A16W8" },
         reached.sqnr_db, before.sqnr_db, 100.0 * reached.changed_first_places
     )]
     Loss {
         /// What was asked for.
         limit: MaxLoss,
-        /// What is lost with all layers in integers.
+        /// What is lost with all layers in A8W8.
         before: Loss,
-        /// What is lost with those in floats that help most.
+        /// What is lost with those outside it that help most.
         reached: Loss,
         /// How many these are.
         kept: usize,
         /// How many layers there are.
         of: usize,
+        /// Whether these are in floats; in A16W8 otherwise.
+        floats: bool,
     },
     /// The caller asked to stop.
     #[error("stopped")]

@@ -1,61 +1,102 @@
-//! Mixed precision: the layers that cost most accuracy for their time stay in floats, until a stated loss is met.
+//! Mixed precision: the layers that cost most accuracy for their time leave A8W8, until a stated loss is met.
 //!
-//! Each layer is kept in floats by itself once, and the noise that this takes away is its gain; the multiply-accumulates that then run in
-//! floats are its price. The layers of the best gain for their price are kept, as few as meet the loss. All of it is measured with the
-//! integers that run, on samples that nothing was taken from.
+//! Each layer is taken out by itself once, and once together with those that take what it makes: the tensor between them keeps its bytes
+//! as long as one of both is in A8W8. The noise that this takes away is the gain, the multiply-accumulates are the price. Those of the best
+//! gain for their price are taken, as few as meet the loss. All of it is measured with what runs, on samples that nothing was taken from.
+//! They become floats or A16W8: what this CPU runs the whole network faster in, unless one of them is asked for.
 
 use crate::QuantizeError;
-use crate::calibrate::Quant;
+use crate::calibrate::{Quant, WideQuant};
+use crate::decisions::{Decisions, Solved, WideDecisions};
+use crate::groups::groups;
 use crate::network::Network;
 use crate::noise::{Loss, Reference};
-use crate::options::{MaxLoss, Stage};
+use crate::options::{Fallback, MaxLoss, Stage};
 use crate::placement::{Placement, place};
-use crate::rounds::Solved;
+use crate::run::times;
 use crate::samples::spread;
 use crate::study::Study;
 use crate::types;
-use crate::write::{Decisions, quantized};
+use crate::wide::Wide;
+use crate::write::quantized;
 use lineside_engine::Model;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-/// Layers in floats for a stated loss.
+/// Layers that are not in A8W8, for a stated loss or by request.
 #[derive(Debug, Clone, serde::Serialize)]
 #[non_exhaustive]
 pub struct Mixed {
-    /// What was lost with all layers in integers.
+    /// What was lost with all layers in A8W8 that are not in floats by request.
     pub before: Loss,
     /// What is lost now.
     pub reached: Loss,
-    /// All layers in the order in which they are kept: the best gain for its price first.
+    /// For a stated loss: layers, and those that take what they make, in the order in which they are taken out of A8W8: the best gain
+    /// for its price first.
     pub layers: Vec<Sensitivity>,
-    /// Multiply-accumulates of the kept layers, as a part of all.
+    /// Layers that were taken out for the stated loss.
+    pub taken: Vec<String>,
+    /// Layers in A16W8, by request or for the stated loss.
+    pub a16w8: Vec<String>,
+    /// Multiply-accumulates of the layers that were taken out for the stated loss, as a part of all.
     pub price: f64,
     /// Samples on which it was measured.
     pub samples: usize,
+    /// The least time of a run here.
+    pub milliseconds: Milliseconds,
 }
 
-/// What a layer costs in accuracy, and in floats in time.
+/// The least time of some runs of a sample on this CPU, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, serde::Serialize)]
+#[non_exhaustive]
+pub struct Milliseconds {
+    /// As it was before layers were taken out of A8W8.
+    pub before: f64,
+    /// As it is now.
+    pub reached: f64,
+    /// All of it in floats, where that was asked.
+    pub floats: Option<f64>,
+    /// All layers in A16W8, where that was asked.
+    pub a16w8: Option<f64>,
+}
+
+/// What some layers cost in accuracy, and outside A8W8 in time.
 #[derive(Debug, Clone, serde::Serialize)]
 #[non_exhaustive]
 pub struct Sensitivity {
-    /// Its name.
-    pub name: String,
-    /// The part of the noise that is gone where it alone is in floats.
+    /// Their names: one layer, or one and those that take what it makes.
+    pub names: Vec<String>,
+    /// The part of the noise that is gone where they alone are not in A8W8.
     pub gain: f64,
-    /// Its multiply-accumulates, as a part of all.
+    /// Their multiply-accumulates, as a part of all.
     pub price: f64,
-    /// Whether it stays in floats.
+    /// Whether they were taken out.
     pub kept: bool,
 }
 
-/// The network, and what was decided for all layers in integers.
+/// What was decided for all layers in A8W8, and in A16W8.
 pub struct Whole<'a> {
     /// The bytes of each tensor.
     pub quants: &'a HashMap<String, Quant>,
+    /// Its 16 bits.
+    pub wide_quants: &'a HashMap<String, WideQuant>,
     /// Weights and biases.
     pub solved: &'a Solved,
+    /// Those of layers that take 16 bits.
+    pub wide_solved: &'a Solved,
     /// Tables that are stored as bytes.
     pub tables: &'a [String],
+    /// Layers in A16W8 by request, by their place.
+    pub wide: &'a BTreeSet<usize>,
+}
+
+/// A network that was written, and what runs in integers of it.
+pub struct Written {
+    /// The network.
+    pub network: Network,
+    /// What runs in integers.
+    pub placement: Placement,
+    /// What has 16 bits.
+    pub wide: Wide,
 }
 
 /// Samples on which each layer is tried.
@@ -65,76 +106,128 @@ const MEASURED_ON: usize = 100;
 /// Floats beyond this part of all multiply-accumulates are no INT8 any more.
 const MOST_PRICE: f64 = 0.5;
 
-/// Keeps layers in floats until `limit` is met; returns the network, what runs in integers of it, and how it came to that. `held_out` are
-/// the samples that nothing was taken from.
+impl Whole<'_> {
+    /// The network with the layers of `outputs` in floats and those of `wide` in A16W8, besides those by request.
+    pub fn written(&self, study: &Study<'_, '_>, outputs: &[String], wide: &[usize]) -> Written {
+        let mut keep = study.options.keep.clone();
+        keep.extend(outputs.iter().cloned());
+        let placement = place(study.network, &types::of(study.network), &keep);
+        let layers = self.wide.iter().chain(wide).copied().collect();
+        let wide = Wide::over(study.network, &placement, &layers);
+        let known = |name: &String| Some((name.clone(), *self.quants.get(name)?));
+        let quants: HashMap<String, Quant> = placement.tensors.iter().filter_map(known).collect();
+        let of_wide = WideDecisions { wide: &wide, quants: self.wide_quants, solved: self.wide_solved };
+        let decisions = Decisions {
+            placement: &placement,
+            quants: &quants,
+            solved: self.solved,
+            wide: Some(of_wide),
+            tables: self.tables,
+        };
+        Written { network: quantized(study.network, &decisions), placement, wide }
+    }
+}
+
+/// Measures what layers in A16W8 by request cost and gave.
 ///
 /// # Errors
-/// [`QuantizeError::Loss`] where half of all multiply-accumulates in floats do not meet it, [`QuantizeError::Data`] for a loss in first
-/// places where the first output has none.
-pub fn keep_for(
+/// [`QuantizeError::Engine`] where the engine cannot run the network.
+pub fn by_request(
+    study: &mut Study<'_, '_>,
+    whole: &Whole<'_>,
+    held_out: &[usize],
+) -> Result<(Written, Mixed), QuantizeError> {
+    let threads = study.options.threads;
+    let all = measured_on(study, held_out, MEASURED_ON)?;
+    let written = whole.written(study, &[], &[]);
+    let narrow = Whole { wide: &BTreeSet::new(), ..*whole }.written(study, &[], &[]);
+    let [before, reached] = times([&narrow.network, &written.network], &all.samples, threads)?;
+    let mixed = Mixed {
+        before: all.loss_of(&narrow.network, threads)?,
+        reached: all.loss_of(&written.network, threads)?,
+        layers: Vec::new(),
+        taken: Vec::new(),
+        a16w8: names_of(&written),
+        price: 0.0,
+        samples: all.samples.len(),
+        milliseconds: Milliseconds { before, reached, ..Milliseconds::default() },
+    };
+    Ok((written, mixed))
+}
+
+/// Takes layers out of A8W8 until `limit` is met. `held_out` are the samples that nothing was taken from.
+///
+/// # Errors
+/// [`QuantizeError::Loss`] where half of all multiply-accumulates in floats, or all in A16W8, do not meet it, [`QuantizeError::Data`] for a
+/// loss in first places where the first output has none.
+pub fn take_out_for(
     study: &mut Study<'_, '_>,
     whole: &Whole<'_>,
     held_out: &[usize],
     limit: MaxLoss,
-) -> Result<(Network, Placement, Mixed), QuantizeError> {
+) -> Result<(Written, Mixed), QuantizeError> {
     let threads = study.options.threads;
-    let indices = if held_out.is_empty() { study.indices.clone() } else { held_out.to_vec() };
-    let all = reference(study, &spread(&indices, MEASURED_ON))?;
+    let all = measured_on(study, held_out, MEASURED_ON)?;
     if matches!(limit, MaxLoss::FirstPlaces(_)) && !all.has_places() {
         let message = "the first output is one number, which has no first place: state the loss in decibels, as 20dB";
         return Err(QuantizeError::Data(message.into()));
     }
-    let few = reference(study, &spread(&indices, TRIED_ON))?;
-    let layers: Vec<(String, String)> =
-        study.placement.layers.values().map(|layer| (layer.name.clone(), layer.output.clone())).collect();
-    let (written, placement) = with_kept(study, whole, &[]);
-    let before = all.loss_of(&written, threads)?;
-    let prices = prices(&written, &few, &layers)?;
-    let finish = |written, placement, reached, order: &[usize], gains: &[f64], kept: usize| {
-        let sensitivity = |(rank, &at): (usize, &usize)| Sensitivity {
-            name: layers[at].0.clone(),
-            gain: gains[at],
-            price: prices[at],
-            kept: rank < kept,
-        };
-        let price = order[..kept].iter().map(|&at| prices[at]).sum();
-        let layers = order.iter().enumerate().map(sensitivity).collect();
-        (written, placement, Mixed { before, reached, layers, price, samples: all.samples.len() })
+    let integers = whole.written(study, &[], &[]);
+    let before = all.loss_of(&integers.network, threads)?;
+    let mut mixed = Mixed {
+        before,
+        reached: before,
+        layers: Vec::new(),
+        taken: Vec::new(),
+        a16w8: names_of(&integers),
+        price: 0.0,
+        samples: all.samples.len(),
+        milliseconds: Milliseconds::default(),
     };
     if limit.is_met(&before) {
-        return Ok(finish(written, placement, before, &[], &[], 0));
+        let [time] = times([&integers.network], &all.samples, threads)?;
+        (mixed.milliseconds.before, mixed.milliseconds.reached) = (time, time);
+        return Ok((integers, mixed));
     }
-    let noise = few.loss_of(&written, threads)?.noise;
-    let mut gains = Vec::with_capacity(layers.len());
-    for (at, (_, output)) in layers.iter().enumerate() {
-        study.report(Stage::Sensitivity, at, layers.len())?;
-        let (written, _) = with_kept(study, whole, std::slice::from_ref(output));
-        let left = few.loss_of(&written, threads)?.noise;
-        gains.push(1.0 - left / noise.max(f64::MIN_POSITIVE));
+    let layers: Vec<usize> = integers.placement.layers.keys().filter(|at| !whole.wide.contains(*at)).copied().collect();
+    let floats = in_floats(study, whole, &layers, &integers, &all, &mut mixed.milliseconds)?;
+    let candidates = groups(study.network, &integers.placement, &layers);
+    let written = |study: &Study<'_, '_>, layers: &BTreeSet<usize>| {
+        let places: Vec<usize> = layers.iter().copied().collect();
+        let outputs: Vec<String> = places.iter().map(|at| study.placement.layers[at].output.clone()).collect();
+        if floats { whole.written(study, &outputs, &[]) } else { whole.written(study, &[], &places) }
+    };
+    let few = measured_on(study, held_out, TRIED_ON)?;
+    let noise = few.loss_of(&integers.network, threads)?.noise.max(f64::MIN_POSITIVE);
+    let mut gains = Vec::with_capacity(candidates.len());
+    for (at, candidate) in candidates.iter().enumerate() {
+        study.report(Stage::Sensitivity, at, candidates.len())?;
+        gains.push(1.0 - few.loss_of(&written(study, candidate).network, threads)?.noise / noise);
     }
-    // A layer without price (a few numbers) is not free: its bytes are made to floats and back.
-    let value = |at: usize| gains[at] / (prices[at] + 1e-3);
-    let mut order: Vec<usize> = (0..layers.len()).collect();
+    let shares = shares(study, &integers.network, &few, &layers)?;
+    let price = |layers: &BTreeSet<usize>| layers.iter().map(|at| shares.get(at).copied().unwrap_or(0.0)).sum::<f64>();
+    // Layers without price (a few numbers) are not free: their bytes are made to floats and back.
+    let value = |at: usize| gains[at] / (price(&candidates[at]) + 1e-3);
+    let mut order: Vec<usize> = (0..candidates.len()).filter(|&at| gains[at] > 0.0).collect();
     order.sort_by(|&a, &b| value(b).total_cmp(&value(a)).then(a.cmp(&b)));
-    let mut price = 0.0;
-    let affordable = order.iter().take_while(|&&at| {
-        price += prices[at];
-        price <= MOST_PRICE
-    });
-    let most = affordable.count();
-    let mut measured = |kept: usize| {
-        let names: Vec<String> = order[..kept].iter().map(|&at| layers[at].1.clone()).collect();
-        study.report(Stage::Sensitivity, layers.len() - most + kept, layers.len())?;
-        let (written, placement) = with_kept(study, whole, &names);
-        let loss = all.loss_of(&written, threads)?;
-        Ok::<_, QuantizeError>((written, placement, loss))
+    let together = |count: usize| -> BTreeSet<usize> {
+        order[..count].iter().flat_map(|&at| candidates[at].iter().copied()).collect()
+    };
+    let most_price = if floats { MOST_PRICE } else { f64::INFINITY };
+    let most = (0..=order.len()).take_while(|&count| price(&together(count)) <= most_price).last().unwrap_or(0);
+    let mut measured = |count: usize| {
+        study.report(Stage::Sensitivity, candidates.len(), candidates.len())?;
+        let written = written(study, &together(count));
+        let loss = all.loss_of(&written.network, threads)?;
+        Ok::<_, QuantizeError>((written, loss))
     };
     // Twice as many each time, then in halves: the smallest number that meets it.
     let (mut too_few, mut enough) = (0, 1.min(most));
     let mut best = measured(enough)?;
-    while !limit.is_met(&best.2) {
+    while !limit.is_met(&best.1) {
         if enough == most {
-            return Err(QuantizeError::Loss { limit, before, reached: best.2, kept: most, of: layers.len() });
+            let kept = together(most).len();
+            return Err(QuantizeError::Loss { limit, before, reached: best.1, kept, of: layers.len(), floats });
         }
         (too_few, enough) = (enough, (2 * enough).min(most));
         best = measured(enough)?;
@@ -142,40 +235,71 @@ pub fn keep_for(
     while enough - too_few > 1 {
         let middle = usize::midpoint(too_few, enough);
         let found = measured(middle)?;
-        if limit.is_met(&found.2) { (enough, best) = (middle, found) } else { too_few = middle }
+        if limit.is_met(&found.1) { (enough, best) = (middle, found) } else { too_few = middle }
     }
-    let (written, mut placement, reached) = best;
-    for (name, reason) in &mut placement.left {
-        if order[..enough].iter().any(|&at| layers[at].0 == *name) {
+    let (mut result, reached) = best;
+    let name = |at: &usize| study.placement.layers[at].name.clone();
+    let taken = together(enough);
+    mixed.taken = taken.iter().map(name).collect();
+    for (left, reason) in &mut result.placement.left {
+        if mixed.taken.contains(left) {
             *reason = "kept for the stated loss".into();
         }
     }
-    Ok(finish(written, placement, reached, &order, &gains, enough))
+    let sensitivity = |(rank, &at): (usize, &usize)| Sensitivity {
+        names: candidates[at].iter().map(name).collect(),
+        gain: gains[at],
+        price: price(&candidates[at]),
+        kept: rank < enough,
+    };
+    mixed.layers = order.iter().enumerate().map(sensitivity).collect();
+    (mixed.reached, mixed.price, mixed.a16w8) = (reached, price(&taken), names_of(&result));
+    let [before, reached] = times([&integers.network, &result.network], &all.samples, threads)?;
+    (mixed.milliseconds.before, mixed.milliseconds.reached) = (before, reached);
+    Ok((result, mixed))
 }
 
-fn reference(study: &mut Study<'_, '_>, indices: &[usize]) -> Result<Reference, QuantizeError> {
+/// Whether layers become floats: as asked for, or as this CPU is faster in.
+fn in_floats(
+    study: &Study<'_, '_>,
+    whole: &Whole<'_>,
+    layers: &[usize],
+    integers: &Written,
+    reference: &Reference,
+    found: &mut Milliseconds,
+) -> Result<bool, QuantizeError> {
+    if study.options.fallback != Fallback::Auto {
+        return Ok(study.options.fallback == Fallback::Float);
+    }
+    let wide = whole.written(study, &[], layers);
+    let networks = [&integers.network, study.network, &wide.network];
+    let [_, floats, a16w8] = times(networks, &reference.samples, study.options.threads)?;
+    (found.floats, found.a16w8) = (Some(floats), Some(a16w8));
+    Ok(floats <= a16w8)
+}
+
+fn names_of(written: &Written) -> Vec<String> {
+    written.wide.layers.iter().filter_map(|at| Some(written.placement.layers.get(at)?.name.clone())).collect()
+}
+
+/// The held out samples, as far as there are any; `count` of them at most.
+fn measured_on(study: &mut Study<'_, '_>, held_out: &[usize], count: usize) -> Result<Reference, QuantizeError> {
+    let indices = spread(if held_out.is_empty() { &study.indices } else { held_out }, count);
     let mut samples = Vec::new();
-    for &index in indices {
+    for &index in &indices {
         samples.extend(study.samples.get(index)?);
     }
-    study.samples.readable(indices)?;
+    study.samples.readable(&indices)?;
     Reference::new(study.network, samples, study.options.threads)
 }
 
-/// The network with the layers that make `outputs` in floats, besides those that are kept by request.
-fn with_kept(study: &Study<'_, '_>, whole: &Whole<'_>, outputs: &[String]) -> (Network, Placement) {
-    let mut keep = study.options.keep.clone();
-    keep.extend(outputs.iter().cloned());
-    let placement = place(study.network, &types::of(study.network), &keep);
-    let known = |name: &String| Some((name.clone(), *whole.quants.get(name)?));
-    let quants: HashMap<String, Quant> = placement.tensors.iter().filter_map(known).collect();
-    let (weights, biases) = (&whole.solved.weights, &whole.solved.biases);
-    let decisions = Decisions { placement: &placement, quants: &quants, weights, biases, tables: whole.tables };
-    (quantized(study.network, &decisions), placement)
-}
-
 /// The multiply-accumulates of each layer, as a part of all.
-fn prices(written: &Network, few: &Reference, layers: &[(String, String)]) -> Result<Vec<f64>, QuantizeError> {
+fn shares(
+    study: &Study<'_, '_>,
+    written: &Network,
+    few: &Reference,
+    layers: &[usize],
+) -> Result<HashMap<usize, f64>, QuantizeError> {
     let shapes: Vec<Vec<usize>> =
         few.samples.first().into_iter().flatten().map(|tensor| tensor.shape().to_vec()).collect();
     let mut written = written.clone();
@@ -183,5 +307,5 @@ fn prices(written: &Network, few: &Reference, layers: &[(String, String)]) -> Re
     let plan = Model::parse(&written.encode())?.plan(&shapes)?;
     let all = plan.macs().max(1) as f64;
     let of = |name: &String| plan.ops().iter().filter(|op| op.name == *name).map(|op| op.macs).sum::<u64>();
-    Ok(layers.iter().map(|(name, _)| of(name) as f64 / all).collect())
+    Ok(layers.iter().map(|&at| (at, of(&study.placement.layers[&at].name) as f64 / all)).collect())
 }

@@ -22,12 +22,16 @@ pub struct Options {
     pub improve: bool,
     /// Nodes that stay in floats: names, names of what they make, or operators.
     pub keep: HashSet<String>,
+    /// Layers in A16W8, 16 bits for activations: names, names of what they make, or operators.
+    pub wide: HashSet<String>,
     /// Ranges of inputs that are known, by the input's name.
     pub input_ranges: HashMap<String, (f32, f32)>,
     /// The shapes of the first sample are the only ones: what is computed from them becomes constants.
     pub fix_shapes: bool,
-    /// Layers stay in floats until no more than this is lost.
+    /// Layers are taken out of A8W8 until no more than this is lost.
     pub max_loss: Option<MaxLoss>,
+    /// What they are in then.
+    pub fallback: Fallback,
     /// In which form integers are written.
     pub form: Form,
     /// Comparing ranges at the outputs and rounding weights for them ends after so long; what is left keeps the first choice. The result
@@ -45,6 +49,18 @@ pub enum Form {
     Qdq,
     /// QLinearConv and QLinearMatMul, and bytes where elements are only moved; QuantizeLinear and DequantizeLinear around all else.
     QOperator,
+}
+
+/// What a layer is in that 8 bits lose too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fallback {
+    /// The one of the others that takes less time on this CPU.
+    #[default]
+    Auto,
+    /// Floats.
+    Float,
+    /// A16W8: a quarter of the bytes in the file, for accelerators without floats.
+    A16W8,
 }
 
 /// How much may be lost by quantization.
@@ -99,9 +115,11 @@ impl Default for Options {
             symmetric: false,
             improve: true,
             keep: HashSet::new(),
+            wide: HashSet::new(),
             input_ranges: HashMap::new(),
             fix_shapes: false,
             max_loss: None,
+            fallback: Fallback::default(),
             form: Form::default(),
             time_limit: None,
             threads: 1,
@@ -130,7 +148,7 @@ pub enum Stage {
     Refinement,
     /// Weights are rounded, biases corrected.
     Weights,
-    /// Layers are kept in floats, one by one.
+    /// Layers are taken out of A8W8, one by one and together with those that take what they make.
     Sensitivity,
     /// The result is compared with the floats.
     Comparison,

@@ -6,6 +6,7 @@
 use crate::network::{Edges, Network, node, remove};
 use std::collections::HashSet;
 use tract_onnx::pb::NodeProto;
+use tract_onnx::pb::tensor_proto::DataType;
 
 /// Nodes that move elements and take bytes (opset 13).
 const MOVES: [&str; 10] = [
@@ -51,11 +52,17 @@ fn operator(network: &Network, edges: &Edges, at: usize) -> Option<(NodeProto, u
     let quantize =
         nodes.get(after).filter(|node| node.op_type == "QuantizeLinear" && node.input.first() == Some(output))?;
     let [_, to_scale, to_zero] = quantize.input.as_slice() else { return None };
+    // No such operator takes or makes 16 bits.
+    if is_wide(network, to_zero) {
+        return None;
+    }
     // Bytes, scale and zero point of an input.
     let bytes = |place: usize| {
         let made = nodes.get(*edges.producer.get(old.input.get(place)?)?)?;
         match made.input.as_slice() {
-            [bytes, scale, zero] if made.op_type == "DequantizeLinear" => Some([bytes.as_str(), scale, zero]),
+            [bytes, scale, zero] if made.op_type == "DequantizeLinear" && !is_wide(network, zero) => {
+                Some([bytes.as_str(), scale, zero])
+            }
             _ => None,
         }
     };
@@ -85,4 +92,8 @@ fn operator(network: &Network, edges: &Edges, at: usize) -> Option<(NodeProto, u
         _ => return None,
     };
     Some((made, after))
+}
+
+fn is_wide(network: &Network, zero_point: &str) -> bool {
+    network.constant(zero_point).is_some_and(|zero| zero.data_type == DataType::Uint16 as i32)
 }

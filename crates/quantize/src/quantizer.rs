@@ -1,24 +1,24 @@
 //! From a float network to integers, step by step.
 
 use crate::calibrate::{Method, Quant};
-use crate::check::{refuse_quantized, refuse_strange_weights, unknown};
+use crate::check::{is_kept, refuse_quantized, refuse_strange_weights, unknown};
 use crate::comparison::OutputDifference;
 use crate::equalize::equalize;
-use crate::mixed::{Mixed, Whole, keep_for};
+use crate::layer::Layer;
+use crate::mixed::{Mixed, Whole, Written, by_request, take_out_for};
 use crate::network::Network;
-use crate::options::{Form, Options, Progress, Stage};
-use crate::placement::place;
+use crate::options::{Fallback, Form, Options, Progress, Stage};
+use crate::placement::{Placement, place};
 use crate::quality::Sqnr;
 use crate::ranges::{self, Outlier, Ranges};
 use crate::refinement::refine;
-use crate::rounds::{self, Solved};
+use crate::rounds;
 use crate::run::Runner;
 use crate::samples::{SampleSet, UnreadSample, is_held_out, spread};
 use crate::simplify::{Simplified, simplify};
 use crate::study::Study;
-use crate::write::{Decisions, quantized};
-use crate::{QuantizeError, Samples, qoperator, tables, types};
-use std::collections::BTreeMap;
+use crate::{QuantizeError, Samples, qoperator, tables, types, wide};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Instant;
 
 /// A quantized network.
@@ -47,18 +47,20 @@ pub struct Report {
     pub unread: Vec<UnreadSample>,
     /// The outputs: signal to noise against the floats, in decibels, over the samples held out (over all where none are).
     pub outputs: Vec<OutputDifference>,
-    /// The nodes with weights that run in integers, in the network's order.
+    /// The nodes with weights in A8W8 or A16W8, in the network's order.
     pub layers: Vec<LayerReport>,
     /// Tables (of embeddings) that are stored as bytes.
     pub tables: Vec<String>,
     /// The nodes with weights that stay in floats, and why.
     pub left: Vec<(String, String)>,
-    /// How the stated loss was met, where one was.
+    /// How the stated loss was met, where one was, and what layers in A16W8 by request cost and gave.
     pub mixed: Option<Mixed>,
     /// What a stated time left undone.
     pub unfinished: Option<Unfinished>,
     /// What was to be kept in floats and is no node's name, output or operator.
     pub unknown_keep: Vec<String>,
+    /// What was to be in A16W8 and is no layer that could run in A8W8.
+    pub unknown_wide: Vec<String>,
     /// Tensors that hold one value alone in all samples, such as black pictures.
     pub constant_tensors: Vec<String>,
     /// Tensors whose range was drawn in to less than half.
@@ -85,8 +87,10 @@ pub struct Unfinished {
 pub struct LayerReport {
     /// Its name.
     pub name: String,
-    /// The step and zero point of what it takes.
+    /// The step and zero point of what it takes, where these are bytes.
     pub input: Option<Quant>,
+    /// Whether what it makes has 16 bits.
+    pub is_a16w8: bool,
 }
 
 /// Quantizes an ONNX file.
@@ -114,6 +118,7 @@ pub fn quantize(
     }
     let placement = place(&network, &types::of(&network), &options.keep);
     let unknown_keep = unknown(&network, &options.keep);
+    let unknown_wide = unknown_layers(&network, &placement, &options.wide);
     if placement.layers.is_empty() {
         let why = placement.left.first().map_or(String::new(), |(name, reason)| format!(" (\"{name}\": {reason})"));
         return Err(QuantizeError::Model(format!("no convolution or matrix product in it can run in integers{why}")));
@@ -131,29 +136,36 @@ pub fn quantize(
         compared = refine(&mut study, &histograms, &mut candidates)?;
     }
     let ranges = candidates.finish(&study, &histograms);
+    let wide_quants = wide::quants(&network, &placement, &histograms, options);
     drop(histograms);
     let mut solved = rounds::nearest(&network, &placement, options)?;
+    let mut wide_solved = solved.clone();
+    let wide = layers_by_request(&network, &placement, &options.wide);
     let mut rounded = (0, 0);
     if options.improve {
-        rounded = rounds::improve(&mut study, &ranges.quants, &mut solved)?;
+        rounded = rounds::improve(&mut study, &ranges.quants, &mut solved, |_| true)?;
+        let may_be_wide = |layer: &Layer| {
+            wide.contains(&layer.at) || (options.max_loss.is_some() && options.fallback != Fallback::Float)
+        };
+        rounds::improve(&mut study, &HashMap::new(), &mut wide_solved, may_be_wide)?;
     }
     let done = Unfinished { compared: compared.0, tensors: compared.1, rounded: rounded.0, layers: rounded.1 };
     let unfinished = (compared.0 < compared.1 || rounded.0 < rounded.1).then_some(done);
     let Ranges { quants, constant, outliers } = ranges;
-    rounds::make_room(&placement, &quants, &mut solved, options.per_channel);
+    for solved in [&mut solved, &mut wide_solved] {
+        rounds::make_room(&placement, &quants, solved, options.per_channel);
+    }
     let tables = tables::find(&network, &options.keep);
-    let (mut written, placed, mixed) = match options.max_loss {
+    let (solved, wide_solved) = (&solved, &wide_solved);
+    let whole = Whole { quants: &quants, wide_quants: &wide_quants, solved, wide_solved, tables: &tables, wide: &wide };
+    let (written, mixed) = match options.max_loss {
         Some(limit) => {
-            let whole = Whole { quants: &quants, solved: &solved, tables: &tables };
-            let (written, kept, mixed) = keep_for(&mut study, &whole, &held_out, limit)?;
-            (written, kept, Some(mixed))
+            take_out_for(&mut study, &whole, &held_out, limit).map(|(written, mixed)| (written, Some(mixed)))?
         }
-        None => {
-            let Solved { weights, biases } = &solved;
-            let decisions = Decisions { placement: &placement, quants: &quants, weights, biases, tables: &tables };
-            (quantized(&network, &decisions), placement.clone(), None)
-        }
+        None if wide.is_empty() => (whole.written(&study, &[], &[]), None),
+        None => by_request(&mut study, &whole, &held_out).map(|(written, mixed)| (written, Some(mixed)))?,
     };
+    let Written { network: mut written, placement: placed, wide } = written;
     if options.form == Form::QOperator {
         qoperator::spell(&mut written);
     }
@@ -163,7 +175,11 @@ pub fn quantize(
     let layers = placed
         .layers
         .values()
-        .map(|layer| LayerReport { name: layer.name.clone(), input: quants.get(&layer.input).copied() })
+        .map(|layer| LayerReport {
+            name: layer.name.clone(),
+            input: quants.get(&layer.input).filter(|_| !wide.takes(layer.at, &layer.input)).copied(),
+            is_a16w8: wide.layers.contains(&layer.at),
+        })
         .collect();
     let report = Report {
         simplified,
@@ -178,6 +194,7 @@ pub fn quantize(
         mixed,
         unfinished,
         unknown_keep,
+        unknown_wide,
         constant_tensors: constant,
         outliers,
     };
@@ -187,6 +204,19 @@ pub fn quantize(
 /// What calibration may take something from, and what is held out.
 fn split(count: usize) -> (Vec<usize>, Vec<usize>) {
     (0..count).partition(|&index| !is_held_out(index, count))
+}
+
+/// The places of the layers that `names` name, as `--keep` has it.
+fn layers_by_request(network: &Network, placement: &Placement, names: &HashSet<String>) -> BTreeSet<usize> {
+    placement.layers.keys().copied().filter(|&at| is_kept(&network.nodes()[at], names)).collect()
+}
+
+/// Those of the names that name no layer.
+fn unknown_layers(network: &Network, placement: &Placement, names: &HashSet<String>) -> Vec<String> {
+    let none = |name: &&String| layers_by_request(network, placement, &HashSet::from([(*name).clone()])).is_empty();
+    let mut unknown: Vec<String> = names.iter().filter(none).cloned().collect();
+    unknown.sort();
+    unknown
 }
 
 fn output_names(network: &Network) -> Vec<String> {

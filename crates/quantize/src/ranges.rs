@@ -181,7 +181,7 @@ pub fn choose(
 }
 
 /// What a clip that the bytes take the place of leaves of a tensor.
-fn limits<'a>(network: &'a Network, placement: &Placement) -> HashMap<&'a str, (f32, f32)> {
+pub fn limits<'a>(network: &'a Network, placement: &Placement) -> HashMap<&'a str, (f32, f32)> {
     placement.clips.iter().map(|(&at, &range)| (network.nodes()[at].output[0].as_str(), range)).collect()
 }
 

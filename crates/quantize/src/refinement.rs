@@ -3,6 +3,7 @@
 
 use crate::QuantizeError;
 use crate::calibrate::Histogram;
+use crate::decisions::Decisions;
 use crate::noise::{Behind, Reference};
 use crate::options::Stage;
 use crate::ranges::Candidates;
@@ -10,7 +11,7 @@ use crate::rounds;
 use crate::run::Runner;
 use crate::samples::spread;
 use crate::study::Study;
-use crate::write::{Decisions, quantized};
+use crate::write::quantized;
 use lineside_engine::Tensor;
 use std::collections::BTreeMap;
 
@@ -123,8 +124,7 @@ fn whole_noise(
     let quants = candidates.clone().finish(study, histograms).quants;
     let mut solved = rounds::nearest(study.network, study.placement, study.options)?;
     rounds::make_room(study.placement, &quants, &mut solved, study.options.per_channel);
-    let (weights, biases) = (&solved.weights, &solved.biases);
-    let decisions = Decisions { placement: study.placement, quants: &quants, weights, biases, tables: &[] };
+    let decisions = Decisions { placement: study.placement, quants: &quants, solved: &solved, wide: None, tables: &[] };
     Ok(reference.loss_of(&quantized(study.network, &decisions), study.options.threads)?.noise)
 }
 

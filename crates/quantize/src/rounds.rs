@@ -3,6 +3,7 @@
 
 use crate::QuantizeError;
 use crate::calibrate::Quant;
+use crate::decisions::Solved;
 use crate::layer::rounding::{self, Rounded};
 use crate::layer::{Kind, Layer, patches};
 use crate::network::Network;
@@ -11,15 +12,7 @@ use crate::placement::Placement;
 use crate::ranges::outputs;
 use crate::samples::spread;
 use crate::study::Study;
-use std::collections::{BTreeMap, HashMap};
-
-/// Rounded weights and corrected biases of all layers.
-pub struct Solved {
-    /// By the layer's place.
-    pub weights: BTreeMap<usize, Rounded>,
-    /// By the layer's place.
-    pub biases: BTreeMap<usize, Vec<f32>>,
-}
+use std::collections::HashMap;
 
 /// Samples from which rows are taken.
 const SAMPLES: usize = 48;
@@ -30,7 +23,7 @@ const HELD: usize = 12 << 20;
 
 /// The weights to the nearest and the biases as they are.
 pub fn nearest(network: &Network, placement: &Placement, options: &Options) -> Result<Solved, QuantizeError> {
-    let mut solved = Solved { weights: BTreeMap::new(), biases: BTreeMap::new() };
+    let mut solved = Solved::default();
     for (&at, layer) in &placement.layers {
         if layer.kind == Kind::Product {
             continue;
@@ -45,7 +38,8 @@ pub fn nearest(network: &Network, placement: &Placement, options: &Options) -> R
     Ok(solved)
 }
 
-/// Improves them, in the order of the layers. Returns how many were improved before a stated time was over, and how many there are.
+/// Improves those of the layers for which `which` holds, in their order, for what they take in the bytes of `quants`; a tensor without any
+/// is taken as it is. Returns how many were improved before a stated time was over, and how many there are.
 ///
 /// # Errors
 /// [`QuantizeError::Engine`] where the network cannot be run.
@@ -53,10 +47,12 @@ pub fn improve(
     study: &mut Study<'_, '_>,
     quants: &HashMap<String, Quant>,
     solved: &mut Solved,
+    which: impl Fn(&Layer) -> bool,
 ) -> Result<(usize, usize), QuantizeError> {
     let Study { network, placement, options, .. } = *study;
     let few = spread(&study.indices, SAMPLES);
-    let layers: Vec<&Layer> = placement.layers.values().filter(|layer| patches::width(layer) > 0).collect();
+    let layers: Vec<&Layer> =
+        placement.layers.values().filter(|layer| patches::width(layer) > 0 && which(layer)).collect();
     let mut rest = layers.as_slice();
     while !rest.is_empty() && !study.is_over(1.0) {
         study.report(Stage::Weights, layers.len() - rest.len(), layers.len())?;

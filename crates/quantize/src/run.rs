@@ -4,6 +4,7 @@ use crate::network::{Network, remove};
 use crate::{QuantizeError, types};
 use lineside_engine::{Model, Session, Tensor, Workspace};
 use std::sync::Arc;
+use std::time::Instant;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{TypeProto, ValueInfoProto, type_proto};
 
@@ -83,6 +84,37 @@ impl Runner {
         self.macs
     }
 }
+
+/// The least time of a run of the first sample by each of some networks, in milliseconds, one after the other in turns; 0 without a sample.
+///
+/// # Errors
+/// [`QuantizeError::Engine`] where the engine cannot run one of them.
+pub fn times<const N: usize>(
+    networks: [&Network; N],
+    samples: &[Vec<Tensor>],
+    threads: usize,
+) -> Result<[f64; N], QuantizeError> {
+    let Some(sample) = samples.first() else { return Ok([0.0; N]) };
+    let mut runners = Vec::with_capacity(N);
+    for network in networks {
+        let names: Vec<String> = network.graph().output.iter().map(|output| output.name.clone()).collect();
+        let mut runner = Runner::new(network, &names, threads)?;
+        runner.run(sample)?;
+        runners.push(runner);
+    }
+    let mut least = [f64::INFINITY; N];
+    for _ in 0..TIMED {
+        for (least, runner) in least.iter_mut().zip(&mut runners) {
+            let begun = Instant::now();
+            runner.run(sample)?;
+            *least = least.min(1e3 * begun.elapsed().as_secs_f64());
+        }
+    }
+    Ok(least)
+}
+
+/// Runs that are timed of each network.
+const TIMED: usize = 10;
 
 fn output(name: &str, kind: Option<DataType>) -> ValueInfoProto {
     let tensor = type_proto::Tensor { elem_type: kind.unwrap_or(DataType::Float) as i32, shape: None };

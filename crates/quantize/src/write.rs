@@ -1,43 +1,43 @@
 //! The network with QuantizeLinear and DequantizeLinear where they belong (QDQ), as every runtime reads it.
 
 use crate::calibrate::Quant;
+use crate::decisions::Decisions;
 use crate::layer::rounding::Rounded;
 use crate::layer::{Kind, Layer};
 use crate::network::{Network, int_attribute, node};
-use crate::placement::Placement;
+use crate::shield::shield;
 use crate::{array, tables};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use tract_onnx::pb::NodeProto;
-
-/// All that was decided about a network.
-pub struct Decisions<'a> {
-    /// What runs in integers.
-    pub placement: &'a Placement,
-    /// The bytes of each tensor.
-    pub quants: &'a HashMap<String, Quant>,
-    /// Rounded weights of each layer, by the layer's place.
-    pub weights: &'a BTreeMap<usize, Rounded>,
-    /// Biases of each layer, by the layer's place; corrected ones.
-    pub biases: &'a BTreeMap<usize, Vec<f32>>,
-    /// Tables that are stored as bytes.
-    pub tables: &'a [String],
-}
 
 /// Writes them into a copy of `network`.
 pub fn quantized(network: &Network, decisions: &Decisions<'_>) -> Network {
     let mut written = network.clone();
-    let mut writer = Writer { network: &mut written, decisions, operands: HashMap::new() };
+    let standard = network.opset() >= SIXTEEN_BITS;
+    let domain = if standard { "" } else { EXTENSIONS };
+    if decisions.wide.is_some_and(|wide| !wide.wide.layers.is_empty()) && !standard {
+        written.import(EXTENSIONS, 1);
+    }
+    let mut writer = Writer { network: &mut written, decisions, domain, operands: HashMap::new() };
     let nodes = writer.nodes();
     written.graph_mut().node = nodes;
+    shield(&mut written);
     tables::store(&mut written, decisions.tables);
     // What was known of tensors in between does not hold for their new names.
     written.graph_mut().value_info.clear();
     written
 }
 
+/// The first opset whose QuantizeLinear makes 16 bits.
+const SIXTEEN_BITS: i64 = 21;
+/// Where ONNX Runtime has it for older ones.
+const EXTENSIONS: &str = "com.microsoft";
+
 struct Writer<'a, 'b> {
     network: &'a mut Network,
     decisions: &'a Decisions<'b>,
+    /// Of what quantizes to 16 bits.
+    domain: &'static str,
     /// Bytes of constants that computing nodes take.
     operands: HashMap<String, String>,
 }
@@ -48,15 +48,15 @@ impl Writer<'_, '_> {
         let old = self.network.nodes().to_vec();
         // Of a tensor that floats make, integer nodes take the bytes and all others the floats.
         let mut dequantized: HashMap<String, String> = HashMap::new();
+        // And layers in A16W8 take 16 bits.
+        let mut widened: HashMap<String, String> = HashMap::new();
         let inputs: Vec<String> = self.network.graph().input.iter().map(|input| input.name.clone()).collect();
         let mut nodes: Vec<NodeProto> = Vec::new();
         for input in &inputs {
             if !self.is_bytes(input) {
                 continue;
             }
-            let output = format!("{input}_dequantized");
-            self.pair(input, input, &output, &mut nodes);
-            dequantized.insert(input.clone(), output);
+            self.float_made(input, &mut dequantized, &mut widened, &mut nodes);
         }
         // A convolution whose clip is done by its range writes to the name behind the clip.
         let mut behind: HashMap<String, String> = HashMap::new();
@@ -73,9 +73,16 @@ impl Writer<'_, '_> {
             let mut node = node.clone();
             let is_integer = placement.integer.contains(&at);
             if is_integer {
+                let takes_wide = self.takes_wide(at, &node);
                 for name in &mut node.input {
-                    if let Some(bytes) = dequantized.get(name) {
-                        name.clone_from(bytes);
+                    let taken = match widened.get(name) {
+                        Some(widened) if takes_wide => Some(widened),
+                        // What has 16 bits already goes by its own name.
+                        _ if takes_wide && self.makes_wide(name) => None,
+                        _ => dequantized.get(name),
+                    };
+                    if let Some(taken) = taken {
+                        name.clone_from(taken);
                     }
                 }
             }
@@ -84,7 +91,7 @@ impl Writer<'_, '_> {
             } else if is_integer && matches!(node.op_type.as_str(), "Add" | "Mul") {
                 self.constant_operands(&mut node, &mut nodes);
             }
-            let mut pairs = Vec::new();
+            let mut made = Vec::new();
             for name in &mut node.output {
                 if let Some(after) = behind.get(name) {
                     name.clone_from(after);
@@ -92,19 +99,26 @@ impl Writer<'_, '_> {
                 if !self.is_bytes(name) {
                     continue;
                 }
+                made.push(name.clone());
                 if is_integer {
-                    let made = format!("{name}_float");
-                    pairs.push((made.clone(), name.clone(), name.clone()));
-                    *name = made;
-                } else {
-                    let output = format!("{name}_dequantized");
-                    dequantized.insert(name.clone(), output.clone());
-                    pairs.push((name.clone(), name.clone(), output));
+                    *name = format!("{name}_float");
                 }
             }
             nodes.push(node);
-            for (from, tensor, to) in pairs {
-                self.pair(&tensor, &from, &to, &mut nodes);
+            for name in made {
+                if !is_integer {
+                    self.float_made(&name, &mut dequantized, &mut widened, &mut nodes);
+                } else if self.makes_wide(&name) {
+                    self.wide_pair(&name, &format!("{name}_float"), &name, &mut nodes);
+                    // For layers of 8 bits, if any takes it.
+                    let output = format!("{name}_dequantized");
+                    if self.is_taken_by_bytes(&name) {
+                        self.pair(&name, &name, &output, &mut nodes);
+                        dequantized.insert(name, output);
+                    }
+                } else {
+                    self.pair(&name, &format!("{name}_float"), &name, &mut nodes);
+                }
             }
         }
         nodes
@@ -112,6 +126,78 @@ impl Writer<'_, '_> {
 
     fn is_bytes(&self, name: &str) -> bool {
         self.decisions.quants.contains_key(name)
+    }
+
+    fn is_wide(&self, at: usize) -> bool {
+        self.decisions.wide.is_some_and(|decided| decided.wide.layers.contains(&at))
+    }
+
+    fn makes_wide(&self, name: &str) -> bool {
+        self.decisions.wide.is_some_and(|decided| decided.wide.made.contains(name))
+    }
+
+    /// Whether a node takes 16 bits where it can: a layer in A16W8, or a node that is none and makes 16 bits.
+    fn takes_wide(&self, at: usize, node: &NodeProto) -> bool {
+        self.is_wide(at)
+            || (!self.decisions.placement.layers.contains_key(&at)
+                && node.output.iter().any(|name| self.makes_wide(name)))
+    }
+
+    /// Whether an integer node takes a tensor in bytes.
+    fn is_taken_by_bytes(&self, name: &str) -> bool {
+        let integer = &self.decisions.placement.integer;
+        self.network.nodes().iter().enumerate().any(|(at, node)| {
+            integer.contains(&at) && node.input.iter().any(|input| input == name) && !self.takes_wide(at, node)
+        })
+    }
+
+    /// What floats make, or an input, in bytes and in 16 bits for those that take it so.
+    fn float_made(
+        &mut self,
+        name: &str,
+        dequantized: &mut HashMap<String, String>,
+        widened: &mut HashMap<String, String>,
+        nodes: &mut Vec<NodeProto>,
+    ) {
+        let takes_wide = self.decisions.wide.is_some_and(|decided| decided.wide.taken.contains(name));
+        if takes_wide {
+            let output = format!("{name}_widened");
+            self.wide_pair(name, name, &output, nodes);
+            widened.insert(name.into(), output);
+        }
+        if !takes_wide || self.is_taken_by_bytes(name) {
+            let output = format!("{name}_dequantized");
+            self.pair(name, name, &output, nodes);
+            dequantized.insert(name.into(), output);
+        }
+    }
+
+    /// `from` to 16 bits and back, under the name `to`.
+    fn wide_pair(&mut self, tensor: &str, from: &str, to: &str, nodes: &mut Vec<NodeProto>) {
+        let Some(quant) = self.decisions.wide.and_then(|decided| decided.quants.get(tensor)) else { return };
+        let [scale, zero, stored] =
+            ["wide_scale", "wide_zero_point", "wide_quantized"].map(|part| format!("{tensor}_{part}"));
+        self.network.set_constant(array::of_floats(&scale, &[], &[quant.scale]));
+        self.network.set_constant(array::of_u16(&zero, &[], &[quant.zero_point]));
+        for (op, name, input, output) in [
+            ("QuantizeLinear", stored.clone(), from, stored.as_str()),
+            ("DequantizeLinear", format!("{tensor}_wide_dequantize"), &stored, to),
+        ] {
+            let mut made = node(op, &name, &[input, &scale, &zero], &[output], Vec::new());
+            made.domain = self.domain.into();
+            nodes.push(made);
+        }
+    }
+
+    /// Weights and bias of a layer, and the step of what it takes.
+    fn solution(&self, layer: &Layer) -> Option<(Rounded, Option<Vec<f32>>, Option<f32>)> {
+        let wide = self.decisions.wide.filter(|decided| decided.wide.takes(layer.at, &layer.input));
+        let solved = wide.map_or(self.decisions.solved, |decided| decided.solved);
+        let scale = match wide {
+            Some(decided) => decided.quants.get(&layer.input).map(|quant| quant.scale),
+            None => self.decisions.quants.get(&layer.input).map(|quant| quant.scale),
+        };
+        Some((solved.weights.get(&layer.at)?.clone(), solved.biases.get(&layer.at).cloned(), scale))
     }
 
     /// `from` to bytes and back, under the name `to`.
@@ -131,27 +217,42 @@ impl Writer<'_, '_> {
         ));
     }
 
+    /// Whether ONNX Runtime would take a product in 16 bits for one of floats by weights alone (`DQMatMulToMatMulNBits`), and round what it
+    /// takes to 8 bits. It does so for weights by one scale, or by channels along the axis 1; it does not see that -1 is the same.
+    fn is_exposed(&self, layer: &Layer) -> bool {
+        self.is_wide(layer.at) && matches!(layer.kind, Kind::MatMul | Kind::Gemm { transposed: false })
+    }
+
+    fn axis(&self, layer: &Layer) -> i64 {
+        if self.is_exposed(layer) { -1 } else { layer.axis() }
+    }
+
     /// The weights and the bias of a layer as integers.
     fn weights(&mut self, layer: &Layer, node: &mut NodeProto, nodes: &mut Vec<NodeProto>) {
-        let Some(rounded) = self.decisions.weights.get(&layer.at).filter(|_| layer.kind != Kind::Product) else {
-            return;
-        };
+        let Some((rounded, bias, input)) = self.solution(layer).filter(|_| layer.kind != Kind::Product) else { return };
         let base = layer.output.as_str();
         let shape = self.network.constant(&layer.weight).map(array::shape).unwrap_or_default();
         let [weight, scale, zero, output] =
             ["weight_quantized", "weight_scale", "weight_zero_point", "weight"].map(|part| format!("{base}_{part}"));
-        let one = rounded.scales.iter().all(|scale| *scale == rounded.scales[0]);
+        let one = rounded.scales.iter().all(|scale| *scale == rounded.scales[0]) && !self.is_exposed(layer);
         let (scales, places): (&[f32], Vec<usize>) =
             if one { (&rounded.scales[..1], Vec::new()) } else { (&rounded.scales, vec![layer.outputs]) };
         self.network.set_constant(array::of_i8(&weight, &shape, &layer.stored(&rounded.weights)));
         self.network.set_constant(array::of_floats(&scale, &places, scales));
         self.network.set_constant(array::of_i8(&zero, &places, &vec![0; scales.len()]));
-        let axis = if one { Vec::new() } else { vec![int_attribute("axis", layer.axis())] };
+        let axis = if one { Vec::new() } else { vec![int_attribute("axis", self.axis(layer))] };
         nodes.push(crate::network::node("DequantizeLinear", &output, &[&weight, &scale, &zero], &[&output], axis));
         node.input[1] = output;
-        let Some(bias) = self.decisions.biases.get(&layer.at) else { return };
-        let Some(input) = self.decisions.quants.get(&layer.input) else { return };
-        let steps: Vec<f32> = rounded.scales.iter().map(|scale| input.scale * scale).collect();
+        let (Some(bias), Some(input)) = (bias, input) else { return };
+        let mut steps: Vec<f32> = rounded.scales.iter().map(|scale| input * scale).collect();
+        if self.is_wide(layer.at) {
+            // Beside steps so small a bias may be too large for 32 bits; it need not be in steps of the sums.
+            steps.iter_mut().zip(&bias).for_each(|(step, bias)| *step = step.max(bias.abs() / (1 << 30) as f32));
+            if one {
+                let most = steps.iter().copied().fold(0f32, f32::max);
+                steps.fill(most);
+            }
+        }
         let levels: Vec<i32> = bias.iter().zip(&steps).map(|(bias, step)| bias_level(*bias, *step)).collect();
         let [name, scale, zero, output] =
             ["bias_quantized", "bias_scale", "bias_zero_point", "bias"].map(|part| format!("{base}_{part}"));

@@ -30,7 +30,7 @@ pub fn requantize(acc: i32, scale: f32, zero_point: i32, low: i32, high: i32) ->
     round_and_clamp(acc as f32 * scale, zero_point, low, high)
 }
 
-/// `clamp(round_half_even(real) + zero_point, low, high)` for bounds of bytes; NaN becomes `low`.
+/// `clamp(round_half_even(real) + zero_point, low, high)` for bounds of 8 or 16 bits; NaN becomes `low`.
 ///
 /// Clamped first, which is the same because the bounds are whole: then adding `1.5 * 2^23` leaves the rounded number in
 /// the lowest bits. Compilers vectorize that, which they do not do with a call to `roundeven`.

@@ -2,6 +2,8 @@
 
 pub mod histogram;
 pub mod range;
+pub mod wide;
 
 pub use histogram::Histogram;
 pub use range::{Method, Quant};
+pub use wide::WideQuant;

@@ -150,6 +150,13 @@ impl Network {
         self.model.opset_import.iter().find(standard).map_or(1, |set| set.version)
     }
 
+    /// States that operators of another set are used, in `version` or what the file has.
+    pub fn import(&mut self, domain: &str, version: i64) {
+        if !self.model.opset_import.iter().any(|set| set.domain == domain) {
+            self.model.opset_import.push(OperatorSetIdProto { domain: domain.into(), version });
+        }
+    }
+
     /// A constant by name.
     pub fn constant(&self, name: &str) -> Option<&TensorProto> {
         self.constants.get(name)
