@@ -196,6 +196,40 @@ fn layers_stay_in_floats_for_a_stated_loss() {
 }
 
 #[test]
+fn layers_in_sixteen_bits_are_named_with_what_they_cost_and_gave() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pictures, model, out) = (pictures(folder.path(), 20), small(), folder.path().join("int8.onnx"));
+    let report = folder.path().join("report.json");
+    let base = ["quantize", arg(&model), arg(&out), "--calibrate", arg(&pictures), "--size", "32x32"];
+    let with = |more: &[&str]| lineside().args(base).args(BYTES).args(more).output().unwrap();
+    let wide = ["--a16w8", "stem", "--a16w8", "depthwise", "--a16w8", "nothing", "--report", arg(&report)];
+    let output = with(&wide);
+    let (said, warned) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{warned}");
+    for part in [
+        "4 layers in integers, 2 in A16W8, 0 in floats",
+        "in A16W8: \"stem\", \"depthwise\"",
+        "2 layers in A16W8 by request; signal to noise ",
+        " ms a run",
+        "(4 layers in A8W8, 2 layers in A16W8)",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(warned.contains("--a16w8 nothing: no layer"), "{warned}");
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
+    assert_eq!(json["quantization"]["mixed"]["a16w8"], serde_json::json!(["stem", "depthwise"]), "{json}");
+    assert_eq!(json["comparison"]["b"]["layers"]["a16w8"], 2, "{json}");
+    // Without a stated loss nothing falls back; a stated one may be missed in 16 bits, too.
+    assert_eq!(with(&["--fallback", "a16w8"]).status.code(), Some(2));
+    let missed = with(&["--max-loss", "150dB", "--fallback", "a16w8"]);
+    assert!(
+        missed.status.code() == Some(1) && text(&missed.stderr).contains("layers in A16W8"),
+        "{}",
+        text(&missed.stderr)
+    );
+}
+
+#[test]
 fn weights_alone_need_no_samples() {
     let folder = tempfile::tempdir().unwrap();
     let (model, out, report) = (small(), folder.path().join("int8.onnx"), folder.path().join("report.json"));

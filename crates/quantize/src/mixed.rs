@@ -13,6 +13,7 @@ use crate::network::Network;
 use crate::noise::{Loss, Reference};
 use crate::options::{Fallback, MaxLoss, Stage};
 use crate::placement::{Placement, place};
+use crate::rounds;
 use crate::run::times;
 use crate::samples::spread;
 use crate::study::Study;
@@ -99,10 +100,14 @@ pub struct Written {
     pub wide: Wide,
 }
 
-/// Samples on which each layer is tried.
-const TRIED_ON: usize = 8;
+/// Samples on which each layer is tried: more of small networks, as any change moves the noise of all that follows by chance.
+const TRIED_ON: (usize, usize) = (8, 32);
+/// Multiply-accumulates of all these samples, as far as their number is free.
+const TRIED_MACS: u64 = 16_000_000_000;
 /// Samples on which the loss is measured.
 const MEASURED_ON: usize = 100;
+/// What a layer costs outside A8W8 beside its multiply-accumulates, as a part of all of them.
+const CONVERSION: f64 = 1e-2;
 /// Floats beyond this part of all multiply-accumulates are no INT8 any more.
 const MOST_PRICE: f64 = 0.5;
 
@@ -191,13 +196,21 @@ pub fn take_out_for(
     }
     let layers: Vec<usize> = integers.placement.layers.keys().filter(|at| !whole.wide.contains(*at)).copied().collect();
     let floats = in_floats(study, whole, &layers, &integers, &all, &mut mixed.milliseconds)?;
+    let mut wide_solved = whole.wide_solved.clone();
+    if !floats && study.options.improve {
+        rounds::improve(study, &HashMap::new(), &mut wide_solved, |layer| layers.contains(&layer.at))?;
+        rounds::make_room(study.placement, whole.quants, &mut wide_solved, study.options.per_channel);
+    }
+    let whole = &Whole { wide_solved: &wide_solved, ..*whole };
     let candidates = groups(study.network, &integers.placement, &layers);
     let written = |study: &Study<'_, '_>, layers: &BTreeSet<usize>| {
         let places: Vec<usize> = layers.iter().copied().collect();
         let outputs: Vec<String> = places.iter().map(|at| study.placement.layers[at].output.clone()).collect();
         if floats { whole.written(study, &outputs, &[]) } else { whole.written(study, &[], &places) }
     };
-    let few = measured_on(study, held_out, TRIED_ON)?;
+    // Which layers gain most may be asked of the samples that were calibrated with; what is lost then is not.
+    let count = usize::try_from(TRIED_MACS / all.macs.max(1)).unwrap_or(usize::MAX).clamp(TRIED_ON.0, TRIED_ON.1);
+    let few = measured_on(study, &[], count)?;
     let noise = few.loss_of(&integers.network, threads)?.noise.max(f64::MIN_POSITIVE);
     let mut gains = Vec::with_capacity(candidates.len());
     for (at, candidate) in candidates.iter().enumerate() {
@@ -206,8 +219,8 @@ pub fn take_out_for(
     }
     let shares = shares(study, &integers.network, &few, &layers)?;
     let price = |layers: &BTreeSet<usize>| layers.iter().map(|at| shares.get(at).copied().unwrap_or(0.0)).sum::<f64>();
-    // Layers without price (a few numbers) are not free: their bytes are made to floats and back.
-    let value = |at: usize| gains[at] / (price(&candidates[at]) + 1e-3);
+    // Layers almost without price are not free: their bytes are made to floats and back.
+    let value = |at: usize| gains[at] / (price(&candidates[at]) + CONVERSION);
     let mut order: Vec<usize> = (0..candidates.len()).filter(|&at| gains[at] > 0.0).collect();
     order.sort_by(|&a, &b| value(b).total_cmp(&value(a)).then(a.cmp(&b)));
     let together = |count: usize| -> BTreeSet<usize> {

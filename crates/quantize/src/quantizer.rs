@@ -4,10 +4,9 @@ use crate::calibrate::{Method, Quant};
 use crate::check::{is_kept, refuse_quantized, refuse_strange_weights, unknown};
 use crate::comparison::OutputDifference;
 use crate::equalize::equalize;
-use crate::layer::Layer;
 use crate::mixed::{Mixed, Whole, Written, by_request, take_out_for};
 use crate::network::Network;
-use crate::options::{Fallback, Form, Options, Progress, Stage};
+use crate::options::{Form, Options, Progress, Stage};
 use crate::placement::{Placement, place};
 use crate::quality::Sqnr;
 use crate::ranges::{self, Outlier, Ranges};
@@ -144,10 +143,7 @@ pub fn quantize(
     let mut rounded = (0, 0);
     if options.improve {
         rounded = rounds::improve(&mut study, &ranges.quants, &mut solved, |_| true)?;
-        let may_be_wide = |layer: &Layer| {
-            wide.contains(&layer.at) || (options.max_loss.is_some() && options.fallback != Fallback::Float)
-        };
-        rounds::improve(&mut study, &HashMap::new(), &mut wide_solved, may_be_wide)?;
+        rounds::improve(&mut study, &HashMap::new(), &mut wide_solved, |layer| wide.contains(&layer.at))?;
     }
     let done = Unfinished { compared: compared.0, tensors: compared.1, rounded: rounded.0, layers: rounded.1 };
     let unfinished = (compared.0 < compared.1 || rounded.0 < rounded.1).then_some(done);
