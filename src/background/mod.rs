@@ -12,7 +12,7 @@ mod child;
 mod process;
 
 pub use child::{enter, is_entered};
-pub use process::{BackgroundProcess, Progress, WARNINGS};
+pub use process::{BackgroundProcess, BackgroundProgress, WARNINGS};
 
 /// What the service manager says to the line by variables, and not to what that starts.
 pub const OF_THE_MANAGER: [&str; 6] =

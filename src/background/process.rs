@@ -20,7 +20,7 @@ const STEPS: [&str; 3] = ["aligning", "looking", "learning"];
 
 /// How far a command is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct BackgroundProgress {
     /// What it does: `aligning`, `looking`, `learning`.
     pub step: &'static str,
     /// How much of that is done.
@@ -42,7 +42,7 @@ pub struct BackgroundProcess {
 #[derive(Default)]
 struct Heard {
     begun: Vec<u8>,
-    progress: Option<Progress>,
+    progress: Option<BackgroundProgress>,
     warnings: Vec<String>,
     warned: u64,
     /// The reason of a failure.
@@ -108,7 +108,7 @@ impl BackgroundProcess {
     }
 
     /// How far it is, once it has said so.
-    pub fn progress(&self) -> Option<Progress> {
+    pub fn progress(&self) -> Option<BackgroundProgress> {
         self.heard.progress
     }
 
@@ -151,7 +151,7 @@ impl Heard {
                 self.warnings.push(cut(&record));
             }
         } else if let Some(step) = STEPS.into_iter().find(|step| *step == record) {
-            self.progress = Some(Progress { step, percent: percent.min(100) });
+            self.progress = Some(BackgroundProgress { step, percent: percent.min(100) });
         }
     }
 }
@@ -196,7 +196,7 @@ mod tests {
         for piece in [1, 3, 1000] {
             let mut heard = Heard::default();
             said.as_bytes().chunks(piece).for_each(|bytes| heard.hear(bytes));
-            assert_eq!(heard.progress, Some(Progress { step: "learning", percent: 100 }));
+            assert_eq!(heard.progress, Some(BackgroundProgress { step: "learning", percent: 100 }));
             assert_eq!((heard.warnings, heard.warned), (vec!["a.png: é; left out".into()], 1));
             assert_eq!(heard.problem.as_deref(), Some("it is over: é"));
         }

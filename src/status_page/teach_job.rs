@@ -3,7 +3,7 @@
 use super::control::Control;
 use super::limits::STACK;
 use super::page::PageState;
-use super::teaching::{FramesFrom, Scratch, Teaching, TeachingKind, TeachingOrder, TeachingState, collect};
+use super::teaching::{FramesFrom, Teaching, TeachingFolder, TeachingKind, TeachingOrder, TeachingState, collect};
 use super::versions::home_of;
 use crate::background::BackgroundProcess;
 use crate::bundle::{Bundle, Home};
@@ -58,7 +58,7 @@ fn run(page: &PageState) {
     // Frames are encoded, files hashed and copied: behind inspection, where the board allows it.
     let _ = lower_priority();
     if let Ok(home) = home_of(&page.line.bundle)
-        && let Err(error) = Scratch::remove_leftover(home.folder())
+        && let Err(error) = TeachingFolder::remove_leftover(home.folder())
     {
         log::warn!("{}: what an interrupted job left cannot be removed: {error}", home.folder().display());
     }
@@ -85,7 +85,7 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn run(&self, scratch: Scratch) {
+    fn run(&self, scratch: TeachingFolder) {
         let outcome = self.work(&scratch);
         // Before it is said that it is over: the next job finds room.
         drop(scratch);
@@ -96,7 +96,7 @@ impl Job<'_> {
         }
     }
 
-    fn work(&self, scratch: &Scratch) -> Result<Home, Ended> {
+    fn work(&self, scratch: &TeachingFolder) -> Result<Home, Ended> {
         let of_camera = scratch.folder().join("frames");
         let frames = match self.order.frames {
             FramesFrom::Marks => self.control.marks.good_folder(),

@@ -8,7 +8,7 @@ use super::page::PageState;
 use super::posted::{PostedBody, parse_json};
 use super::request::HttpRequest;
 use super::response::{JSON, answer, refuse};
-use super::teaching::{FramesFrom, MOST_FRAMES, PIXEL, Scratch, Teaching, TeachingKind, TeachingOrder};
+use super::teaching::{FramesFrom, MOST_FRAMES, PIXEL, Teaching, TeachingFolder, TeachingKind, TeachingOrder};
 use super::versions::{home_of, outside};
 use crate::bundle::VersionFacts;
 use crate::escape;
@@ -179,7 +179,7 @@ fn begin(
         .require_room(home.folder(), bytes_of(&order, home.version_bytes(&order.of), page))
         .map_err(|problem| (507, problem))?;
     let busy = || (409, "something is taught already: wait for it, or cancel it".to_string());
-    let scratch = Scratch::claim(home.folder()).map_err(|error| {
+    let scratch = TeachingFolder::claim(home.folder()).map_err(|error| {
         let status = if crate::sink::is_full(&error) { 507 } else { 500 };
         (status, format!("{}: {error}", home.folder().display()))
     })?;

@@ -209,6 +209,7 @@ fn like_a_bundle_is_with_all_that_it_was_taught_with() {
         "--region",
         "40,20,240,200",
         "--align",
+        "130,90,60,60",
         "--detail",
         "coarse",
         "--tolerance",

@@ -94,9 +94,10 @@ fn the_drop_ins_for_programs_as_sources_are_understood_and_open_little() {
 
 #[test]
 fn threads_have_room() {
-    // The main thread, the pipeline's, the page's with the judge's and its visitors', the broker's; and the engine's own on a board of many cores: three more
+    // The main thread, the pipeline's, the page's with the judge's, that of teaching and its visitors', the broker's; the two of a process that
+    // teaches; and the engine's own on a board of many cores: three more
     // for each of three views, of two bundles, and for the enlarger.
-    let threads = 1 + pipeline::THREADS + 2 + status_page::CONNECTIONS + 1;
+    let threads = 1 + pipeline::THREADS + 3 + status_page::CONNECTIONS + 1 + 2;
     assert!(value("TasksMax").parse::<usize>().unwrap() >= threads + 21, "{threads}");
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! POST /teaching --> teach_request.rs: who may, what is missing --> order.rs, queue.rs
-//!                    teach_job.rs, a thread: marks, or collect.rs: frames of the live camera --> scratch.rs, in the bundle's home
+//!                    teach_job.rs, a thread: marks, or collect.rs: frames of the live camera --> folder.rs, in the bundle's home
 //!                      --> lineside teach | recalibrate, a process of its own (background) --> a version in the home, then a reload
 //! GET /teaching  <-- report.rs: how far it is, or what came of it, also after the reload
 //! ```
@@ -10,16 +10,16 @@
 //! One job at a time. It ends with the run: at a stop, at a reload, and when somebody cancels it; then the bundle is as it was.
 
 mod collect;
+mod folder;
 mod order;
 mod queue;
 mod report;
-mod scratch;
 
 pub use collect::collect;
+pub use folder::TeachingFolder;
 pub use order::{FramesFrom, MOST_FRAMES, TeachingKind, TeachingOrder};
 pub use queue::Teaching;
 pub use report::{TeachingMemory, TeachingState};
-pub use scratch::Scratch;
 
 /// Bytes of a frame's pixel.
 pub const PIXEL: u64 = 3;

@@ -1,8 +1,8 @@
 //! The way from a request to the thread of jobs.
 
+use super::folder::TeachingFolder;
 use super::order::TeachingOrder;
 use super::report::{TeachingMemory, TeachingReport, TeachingState};
-use super::scratch::Scratch;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Teaching on the page of a run.
@@ -11,7 +11,7 @@ pub struct Teaching {
     pub memory: u64,
     /// The newest job.
     pub newest: TeachingMemory,
-    waiting: Mutex<Option<(TeachingOrder, Scratch)>>,
+    waiting: Mutex<Option<(TeachingOrder, TeachingFolder)>>,
     /// Who cancelled the job that runs.
     cancelled: Mutex<Option<String>>,
 }
@@ -29,7 +29,7 @@ impl Teaching {
     }
 
     /// Hands a job to the thread; `false` where one runs.
-    pub fn begin(&self, order: TeachingOrder, scratch: Scratch) -> bool {
+    pub fn begin(&self, order: TeachingOrder, scratch: TeachingFolder) -> bool {
         let is_begun = self.newest.begin(TeachingReport::new(&order));
         if is_begun {
             *lock(&self.cancelled) = None;
@@ -39,7 +39,7 @@ impl Teaching {
     }
 
     /// The job that waits for the thread.
-    pub fn take(&self) -> Option<(TeachingOrder, Scratch)> {
+    pub fn take(&self) -> Option<(TeachingOrder, TeachingFolder)> {
         lock(&self.waiting).take()
     }
 

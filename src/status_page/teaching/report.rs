@@ -1,7 +1,7 @@
 //! How far a job is, or what came of it.
 
 use super::order::{FramesFrom, TeachingKind, TeachingOrder};
-use crate::background::Progress;
+use crate::background::BackgroundProgress;
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -96,7 +96,7 @@ impl TeachingReport {
         }
     }
 
-    pub fn set_progress(&mut self, progress: Option<Progress>) {
+    pub fn set_progress(&mut self, progress: Option<BackgroundProgress>) {
         (self.step, self.percent) = (progress.map(|now| now.step), progress.map(|now| now.percent));
     }
 }

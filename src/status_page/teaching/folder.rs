@@ -9,21 +9,21 @@ use std::path::{Path, PathBuf};
 const NAME: &str = ".teaching";
 
 /// The folder of a job; removed when it is dropped.
-pub struct Scratch {
+pub struct TeachingFolder {
     folder: PathBuf,
     _lock: File,
 }
 
-impl Scratch {
+impl TeachingFolder {
     /// Makes the folder in a home, empty; `None` where another line uses it.
     ///
     /// # Errors
     /// Of the disk.
-    pub fn claim(home: &Path) -> io::Result<Option<Scratch>> {
+    pub fn claim(home: &Path) -> io::Result<Option<TeachingFolder>> {
         let folder = home.join(NAME);
         storage::create_folder(&folder)?;
         let Some(lock) = lock(&folder)? else { return Ok(None) };
-        let scratch = Scratch { folder, _lock: lock };
+        let scratch = TeachingFolder { folder, _lock: lock };
         // The folder itself stays: it is locked.
         for entry in std::fs::read_dir(&scratch.folder)? {
             storage::remove_tree(&entry?.path())?;
@@ -49,7 +49,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for TeachingFolder {
     fn drop(&mut self) {
         if let Err(error) = storage::remove_tree(&self.folder) {
             log::warn!("{}: cannot be removed; the next start tries again: {error}", self.folder.display());
@@ -77,20 +77,20 @@ mod tests {
     #[test]
     fn one_has_it_and_leftovers_are_removed() {
         let home = tempfile::tempdir().unwrap();
-        Scratch::remove_leftover(home.path()).unwrap();
+        TeachingFolder::remove_leftover(home.path()).unwrap();
         let place = home.path().join(NAME);
         fs::create_dir_all(place.join("frames")).unwrap();
         fs::write(place.join("frames/good-0001.png"), "x").unwrap();
-        let scratch = Scratch::claim(home.path()).unwrap().unwrap();
+        let scratch = TeachingFolder::claim(home.path()).unwrap().unwrap();
         assert_eq!(fs::read_dir(scratch.folder()).unwrap().count(), 0, "what was there before is gone");
         fs::write(scratch.folder().join("a"), "a").unwrap();
-        assert!(Scratch::claim(home.path()).unwrap().is_none());
-        Scratch::remove_leftover(home.path()).unwrap();
+        assert!(TeachingFolder::claim(home.path()).unwrap().is_none());
+        TeachingFolder::remove_leftover(home.path()).unwrap();
         assert!(place.join("a").exists(), "somebody works there");
         drop(scratch);
         assert!(!place.exists());
         fs::create_dir_all(place.join("new")).unwrap();
-        Scratch::remove_leftover(home.path()).unwrap();
+        TeachingFolder::remove_leftover(home.path()).unwrap();
         assert!(!place.exists());
     }
 }
