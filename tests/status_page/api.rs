@@ -97,7 +97,7 @@ fn the_python_client_asks_a_line() {
     command.env("LINESIDE_FRAMES", root().join("models/inspect-demo/frames"));
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("Ran 8 tests"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("Ran 9 tests"), "{}", text(&output.stderr));
 }
 
 #[test]
