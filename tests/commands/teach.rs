@@ -235,10 +235,12 @@ fn like_a_bundle_is_with_all_that_it_was_taught_with() {
     for file in ["scorer-0.npy", "calibration.npy", "heat.npy"] {
         assert_eq!(std::fs::read(first.join(file)).unwrap(), std::fs::read(second.join(file)).unwrap(), "{file}");
     }
-    refuse(
-        &["teach", "--normal", arg(&normal), "--out", arg(&second), "--like", arg(&first), "--detail", "fine"],
-        2,
-        &["--like", "--detail"],
+    let both = ["teach", "--normal", arg(&normal), "--out", arg(&second), "--like", arg(&first), "--detail", "fine"];
+    let output = lineside().args(both).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.code() == Some(2) && said.contains("'--like <BUNDLE>' cannot be used with '--detail"),
+        "{said}"
     );
     refuse(
         &["teach", "--normal", arg(&normal), "--out", arg(&second), "--like", "backbone-lite0"],

@@ -124,11 +124,13 @@ class ClientTest(unittest.TestCase):
             self.line.teach("recalibrate", "marks")
         self.assertEqual(refused.exception.status, 403)
         teacher = Client(URL, os.environ["LINESIDE_TEACH_TOKEN"])
-        for ask in (lambda: teacher.teach("teach", "camera", count=20), teacher.cancel_teaching):
-            with self.assertRaises(LinesideError) as refused:
-                ask()
-            self.assertEqual(refused.exception.status, 404)
-            self.assertIn("status_page.teach_memory", refused.exception.text)
+        with self.assertRaises(LinesideError) as refused:
+            teacher.teach("teach", "camera", count=20)
+        self.assertEqual(refused.exception.status, 404)
+        self.assertIn("status_page.teach_memory", refused.exception.text)
+        with self.assertRaises(LinesideError) as refused:
+            teacher.cancel_teaching()
+        self.assertEqual(refused.exception.status, 404)
         self.assertIn("status_page.teach_memory", teacher.teaching().problem or "")
         self.assertFalse(teacher.teaching().is_running)
 
