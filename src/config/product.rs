@@ -287,7 +287,7 @@ mod tests {
             ),
             (with("[products]\nlines = [5, 6]"), "line.toml:12: products.lines: number 5 of which chip?"),
             (with("[products]\nsettle_frames = 101"), "line.toml:12: products.settle_frames must lie in 0..100"),
-            (with("controls = { gain = 3 }"), "line.toml:12: product.controls: only a [source.camera] has controls"),
+            (with("controls = { gain = 3 }"), "line.toml:11: product.controls: only a [source.camera] has controls"),
             (camera("controls = { gain = 3 }"), "product.controls.gain of \"lid\": product \"cap\" does not state it"),
             (camera("controls = { gane = 3 }"), "product.controls has no \"gane\"; there is "),
             (
