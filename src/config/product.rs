@@ -291,8 +291,8 @@ mod tests {
             (camera("controls = { gain = 3 }"), "product.controls.gain of \"lid\": product \"cap\" does not state it"),
             (camera("controls = { gane = 3 }"), "product.controls has no \"gane\"; there is "),
             (
-                camera("controls = { gain = \"auto\" }\n[source.camera.controls]\ngain = 3"),
-                "product.controls.gain takes a number",
+                camera("controls = { zoom = \"auto\" }\n[source.camera.controls]\nzoom = 3"),
+                "product.controls.zoom takes a number",
             ),
             (with("[products]\nsettle_ms = 0"), "line.toml:12: products.settle_ms must lie in 1..10000"),
             ("[products]\nstart = \"cap\"".into(), "line.toml:3: products.start: there is no [[product]] to choose"),

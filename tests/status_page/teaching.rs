@@ -153,6 +153,10 @@ fn frames_of_the_camera_teach_a_version_that_goes_on_trial_and_back() {
     );
     let job = done(&service);
     assert_eq!((&job["taken"], &job["count"]), (&16.into(), &16.into()), "{job}");
+    // While the line reloads nobody answers.
+    let log = service.folder.path().join("results/events.jsonl");
+    let starts = || std::fs::read_to_string(&log).unwrap().matches("\"record\":\"start\"").count();
+    eventually("a run with the new version", || (starts() == 2).then_some(()));
     service.wait("frames", |status| status["verdicts"].as_u64() > Some(3));
     let state = versions(&service);
     assert_eq!((&state["active"]["id"], &state["previous"]["id"]), (&job["version"], &first["active"]));
@@ -168,7 +172,9 @@ fn frames_of_the_camera_teach_a_version_that_goes_on_trial_and_back() {
     let back = json!({ "do": "rollback", "of": job["version"] });
     let headers = format!("Content-Type: application/json\r\n{VERSION}");
     assert_eq!(service.post("/bundle", &headers, back.to_string().as_bytes()).status, 200);
-    eventually("the version before", || (versions(&service)["active"]["id"] == first["active"]).then_some(()));
+    eventually("a run with the version before", || (starts() == 3).then_some(()));
+    service.wait("frames", |status| status["verdicts"].as_u64() > Some(3));
+    assert_eq!(versions(&service)["active"]["id"], first["active"]);
 }
 
 #[test]
