@@ -66,9 +66,9 @@ pub fn inspect_their_products(machine: &mut Machine) -> Result<String> {
 
     // Another product for one of them, on its page.
     let posted = machine.run(
-        "body='{\"code\":1}'; exec 4<>/dev/tcp/127.0.0.1/8081
-         printf 'POST /product HTTP/1.1\\r\\nHost: 127.0.0.1:8081\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n\\r\\n%s' \
-             ${#body} \"$body\" >&4; head -n 1 <&4",
+        "version=$(lineside --version | cut -d ' ' -f 2); body='{\"code\":1}'; exec 4<>/dev/tcp/127.0.0.1/8081
+         printf 'POST /product HTTP/1.1\\r\\nHost: 127.0.0.1:8081\\r\\nContent-Type: application/json\\r\\nLineside-Version: %s\\r\\nContent-Length: %d\\r\\n\\r\\n%s' \
+             \"$version\" ${#body} \"$body\" >&4; cat <&4",
     )?;
     ensure!(posted.contains(" 200 "), "{posted}");
     goes_on(machine, "side", "dark")?;
