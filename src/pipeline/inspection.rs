@@ -178,6 +178,9 @@ impl<'a> InspectionThread<'a> {
                     part.fail(NoResultReason::Dropped);
                 }
                 frame.receipt = None;
+                // An alarm that was raised before goes off in time all the same.
+                let now = Instant::now();
+                self.inspection.signals.iter_mut().for_each(|signal| signal.tick(now));
                 progress.frame(Fate::DroppedStale);
                 slot.give_back(frame);
                 continue;
