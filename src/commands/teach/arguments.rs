@@ -19,7 +19,7 @@ pub struct TeachArguments {
     #[arg(long, value_name = "DEV")]
     pub camera: Option<String>,
     /// The product of that configuration that is taught: the camera gets its controls
-    #[arg(long, value_name = "NAME", requires = "camera")]
+    #[arg(long, value_name = "NAME", requires = "camera", conflicts_with = "normal")]
     pub product: Option<String>,
     /// Seconds between pictures of the camera
     #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = pause, conflicts_with = "normal")]
