@@ -16,12 +16,12 @@ const LONGEST_TEXT: usize = 400;
 const LONGEST_REPORT: usize = 64 << 10;
 const LONGEST_LINE: usize = 8 << 10;
 /// What commands report progress of.
-const STEPS: [&str; 3] = ["aligning", "looking", "learning"];
+const STEPS: [&str; 4] = ["aligning", "looking", "learning", "judging"];
 
 /// How far a command is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BackgroundProgress {
-    /// What it does: `aligning`, `looking`, `learning`.
+    /// What it does: `aligning`, `looking`, `learning`, `judging`.
     pub step: &'static str,
     /// How much of that is done.
     pub percent: u8,

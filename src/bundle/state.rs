@@ -114,7 +114,7 @@ impl State {
     }
 
     /// The versions that are needed.
-    pub(super) fn versions(&self) -> impl Iterator<Item = &String> {
+    pub fn versions(&self) -> impl Iterator<Item = &String> {
         [Some(&self.active), self.previous.as_ref(), self.shadow.as_ref(), self.retired.as_ref()].into_iter().flatten()
     }
 

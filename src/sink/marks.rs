@@ -122,6 +122,11 @@ impl Marks {
         self.path(&FrameMark::Good)
     }
 
+    /// The folder of the frames that are marked as defects, with a folder for each kind.
+    pub fn defect_folder(&self) -> PathBuf {
+        self.folder().join(DEFECT)
+    }
+
     /// Bytes of the disk that stay free.
     pub fn keep_free(&self) -> u64 {
         self.keep_free
@@ -184,9 +189,7 @@ impl Marks {
     pub fn read(&self) -> io::Result<Vec<MarkedFrame>> {
         let mut found = Vec::new();
         let mut kinds: Vec<(PathBuf, FrameMark)> = vec![(self.path(&FrameMark::Good), FrameMark::Good)];
-        kinds.extend(
-            self.kinds()?.into_iter().map(|kind| (self.folder().join(DEFECT).join(&kind), FrameMark::Defect(kind))),
-        );
+        kinds.extend(self.kinds()?.into_iter().map(|kind| (self.defect_folder().join(&kind), FrameMark::Defect(kind))));
         for (folder, mark) in kinds {
             let names = names_in(&folder, |entry| entry.is_file())?;
             let frames = names.into_iter().filter(|name| frame_name(name) == Some(name));
@@ -212,7 +215,7 @@ impl Marks {
     /// # Errors
     /// Of the disk.
     pub fn kinds(&self) -> io::Result<Vec<String>> {
-        let names = names_in(&self.folder().join(DEFECT), |entry| entry.is_dir())?;
+        let names = names_in(&self.defect_folder(), |entry| entry.is_dir())?;
         Ok(names.into_iter().filter(|name| FrameMark::defect(name).is_ok()).take(MOST_KINDS).collect())
     }
 
@@ -223,7 +226,7 @@ impl Marks {
         if is_in(self.path(&FrameMark::Good)) {
             return Some(FrameMark::Good);
         }
-        let defects = self.folder().join(DEFECT);
+        let defects = self.defect_folder();
         kinds.iter().find(|kind| is_in(defects.join(kind))).cloned().map(FrameMark::Defect)
     }
 
@@ -257,7 +260,7 @@ impl Marks {
     fn path(&self, mark: &FrameMark) -> PathBuf {
         match mark {
             FrameMark::Good => self.folder().join(GOOD),
-            FrameMark::Defect(kind) => self.folder().join(DEFECT).join(kind),
+            FrameMark::Defect(kind) => self.defect_folder().join(kind),
         }
     }
 

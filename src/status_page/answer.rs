@@ -61,6 +61,8 @@ pub enum Endpoint {
     TeachingState { role: PageRole, body: bool },
     /// `POST /teaching`.
     Teaching(TeachingRequest),
+    /// `/scores`: what a version found of the marked frames.
+    Scores { version: String, body: bool },
     /// `POST /product`, `POST /acknowledge`.
     Command(CommandRequest),
 }
@@ -125,6 +127,10 @@ pub fn route(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option
         "/bundle" => Route::Serve(Endpoint::Versions { role, body }),
         "/teaching" => Route::Serve(Endpoint::TeachingState { role, body }),
         "/marks" => Route::Serve(Endpoint::MarkCounts { role, body }),
+        "/scores" => match request.parameter("version") {
+            Some(version) => Route::Serve(Endpoint::Scores { version: version.into(), body }),
+            None => Route::Answer(refuse(400, "version is missing: /scores?version=ID")),
+        },
         "/events" => match EventQuery::of(request) {
             Ok(query) => Route::Serve(Endpoint::Events { query, body }),
             Err(problem) => Route::Answer(refuse(400, &problem)),

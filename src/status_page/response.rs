@@ -3,6 +3,8 @@
 pub const HTML: &str = "text/html; charset=utf-8";
 pub const TEXT: &str = "text/plain; charset=utf-8";
 pub const JSON: &str = "application/json";
+/// A value of JSON on each line.
+pub const JSON_LINES: &str = "application/jsonl";
 
 /// A whole answer that is one line of text.
 pub fn refuse(status: u16, text: &str) -> Vec<u8> {

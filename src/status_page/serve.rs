@@ -9,10 +9,11 @@ use super::history::EventQuery;
 use super::judge::serve_judge;
 use super::limits::VIEWERS;
 use super::page::{PageState, ViewerSlot};
-use super::response::{JSON, TEXT, answer, head, refuse};
+use super::response::{JSON, JSON_LINES, TEXT, answer, head, refuse};
 use super::status::status;
 use super::teach_request::{serve_teaching, serve_teaching_state};
-use super::versions::{serve_version, serve_versions};
+use super::teaching::open_scores;
+use super::versions::{home_of, serve_version, serve_versions};
 use crate::escape;
 use crate::times::BEAT;
 use std::io::{self, ErrorKind, Read};
@@ -53,6 +54,7 @@ pub fn serve(page: &PageState, endpoint: Endpoint, mut connection: Connection) {
         Endpoint::Version(request) => serve_version(page, request, client),
         Endpoint::TeachingState { role, body } => serve_teaching_state(page, role, client, body),
         Endpoint::Teaching(request) => serve_teaching(page, request, client),
+        Endpoint::Scores { version, body } => scores(page, &version, client, body),
         Endpoint::Command(request) => serve_command(&page.line.commands, request, client),
         Endpoint::Marks(request) => serve_marks(page.control.as_ref(), request, client),
         Endpoint::Judge(request) => serve_judge(page.judging.as_ref(), request, client, &|| page.is_stopping()),
@@ -123,7 +125,29 @@ fn picture(page: &PageState, name: &str, connection: &mut Connection, body: bool
     // An image never changes under its name.
     let head = head(200, "image/png", "", Some(length)).replace("no-store", "private, max-age=86400, immutable");
     connection.write_all(head.as_bytes())?;
-    let (mut file, mut bytes) = (file.take(if body { length } else { 0 }), [0; 16 << 10]);
+    copy(file.take(if body { length } else { 0 }), connection)
+}
+
+fn scores(page: &PageState, version: &str, connection: &mut Connection, body: bool) -> io::Result<()> {
+    let opened = home_of(&page.line.bundle).and_then(|home| {
+        let blame = |error| (500, format!("{}: the scores cannot be read: {error}", home.folder().display()));
+        open_scores(&home, version).map_err(blame)
+    });
+    let (file, length) = match opened {
+        Ok(Some(opened)) => opened,
+        Ok(None) => {
+            let problem = "this version has judged no marked frames: have it do so by POST /teaching";
+            return connection.write_all(&refuse(404, problem));
+        }
+        Err((status, problem)) => return connection.write_all(&refuse(status, &escape::one_line(&problem))),
+    };
+    connection.write_all(head(200, JSON_LINES, "", Some(length)).as_bytes())?;
+    copy(file.take(if body { length } else { 0 }), connection)
+}
+
+/// Sends a file piece by piece.
+fn copy(mut file: impl Read, connection: &mut Connection) -> io::Result<()> {
+    let mut bytes = [0; 16 << 10];
     loop {
         match file.read(&mut bytes)? {
             0 => return Ok(()),

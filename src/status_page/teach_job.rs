@@ -1,9 +1,13 @@
-//! The thread of teaching: frames, then the command in a process of its own, then the new version in the bundle's home.
+//! The thread of teaching: frames, then the command in a process of its own, then the new version in the bundle's home, or what a version
+//! found of the marked frames.
 
 use super::control::Control;
 use super::limits::STACK;
+use super::line_controls::NewRole;
 use super::page::PageState;
-use super::teaching::{FramesFrom, Teaching, TeachingFolder, TeachingKind, TeachingOrder, TeachingState, collect};
+use super::teaching::{
+    FramesFrom, Teaching, TeachingFolder, TeachingKind, TeachingOrder, TeachingState, collect, keep_scores,
+};
 use super::versions::home_of;
 use crate::background::BackgroundProcess;
 use crate::bundle::{Bundle, Home};
@@ -11,7 +15,7 @@ use crate::telemetry::Cause;
 use crate::threads::{describe_failure, lower_priority, not_started};
 use crate::times::BEAT;
 use serde_json::Value;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -89,14 +93,45 @@ impl Job<'_> {
         let outcome = self.work(&scratch);
         // Before it is said that it is over: the next job finds room.
         drop(scratch);
-        let is_done = outcome.is_ok();
+        let is_new = outcome.is_ok() && self.order.role.is_some();
         self.end(outcome);
-        if is_done {
+        if is_new {
             (self.page.line.reload)();
         }
     }
 
     fn work(&self, scratch: &TeachingFolder) -> Result<Home, Ended> {
+        match self.order.role {
+            Some(role) => self.learn(scratch, role),
+            None => self.judge(scratch),
+        }
+    }
+
+    /// Has the version of the order judge the marked frames.
+    fn judge(&self, scratch: &TeachingFolder) -> Result<Home, Ended> {
+        let (home, scores) = (self.home()?, scratch.folder().join("scores.jsonl"));
+        let (version, marks) = (home.version_folder(&self.order.of), &self.control.marks);
+        let (good, defect) = (marks.good_folder(), marks.defect_folder());
+        let mut command = words(&[&"eval", &version, &"--threads=1", &"--scores", &scores, &"--normal", &good]);
+        if defect.is_dir() {
+            command.extend(words(&[&"--defect", &defect]));
+        }
+        // Where a picture is damaged it fails after all others were judged, and says how many there are.
+        match self.run_command(&command) {
+            Err(Ended::Failed(problem)) if scores.is_file() => {
+                self.teaching.newest.update(|report| report.warn(problem))
+            }
+            ended => ended?,
+        }
+        let _alone = self.control.wait_to_change();
+        let home = self.home()?;
+        keep_scores(&home, &self.order.of, &scores)
+            .map_err(|error| format!("{}: the scores cannot be kept: {error}", home.folder().display()))?;
+        Ok(home)
+    }
+
+    /// Makes a version that has learned from the frames of the order.
+    fn learn(&self, scratch: &TeachingFolder, role: NewRole) -> Result<Home, Ended> {
         let of_camera = scratch.folder().join("frames");
         let frames = match self.order.frames {
             FramesFrom::Marks => self.control.marks.good_folder(),
@@ -114,28 +149,29 @@ impl Job<'_> {
         let old = home.version_folder(&self.order.of);
         let new = scratch.folder().join(home.name());
         self.run_command(&self.command(&old, &frames, &new))?;
-        self.install(&new)
+        self.install(&new, role)
     }
 
-    /// The home, whose active version is still that of the order.
+    /// The home, whose active version is still that of the order; that of the order is still there, where it only judges.
     fn home(&self) -> Result<Home, Ended> {
         let home = home_of(&self.page.line.bundle).map_err(|(_, problem)| problem)?;
-        let is_same = home.state().active == self.order.of;
-        let problem = || Ended::Failed("another version is the active one by now: begin again".into());
-        is_same.then_some(home).ok_or_else(problem)
+        match self.order.role {
+            Some(_) if home.state().active != self.order.of => {
+                Err(Ended::Failed("another version is the active one by now: begin again".into()))
+            }
+            None if !home.state().versions().any(|version| *version == self.order.of) => {
+                Err(Ended::Failed("this version is gone by now: look again".into()))
+            }
+            _ => Ok(home),
+        }
     }
 
     fn command(&self, old: &Path, frames: &Path, new: &Path) -> Vec<OsString> {
-        let words: [&dyn AsRef<std::ffi::OsStr>; 9] = match self.order.what {
-            TeachingKind::Recalibrate => {
-                [&"recalibrate", &old, &"--good", &frames, &"--frames", &"1000", &"--out", &new, &"--json"]
-            }
-            // The features of one picture take as long as it takes; more threads would only hinder inspection.
-            TeachingKind::Teach => {
-                [&"teach", &"--like", &old, &"--normal", &frames, &"--threads=1", &"--out", &new, &"--json"]
-            }
-        };
-        words.iter().map(|word| word.as_ref().to_os_string()).collect()
+        if self.order.what == TeachingKind::Recalibrate {
+            return words(&[&"recalibrate", &old, &"--good", &frames, &"--frames", &"1000", &"--out", &new, &"--json"]);
+        }
+        // The features of one picture take as long as it takes; more threads would only hinder inspection.
+        words(&[&"teach", &"--like", &old, &"--normal", &frames, &"--threads=1", &"--out", &new, &"--json"])
     }
 
     fn run_command(&self, command: &[OsString]) -> Result<(), Ended> {
@@ -179,7 +215,7 @@ impl Job<'_> {
     }
 
     /// Makes what the command wrote a version of the home.
-    fn install(&self, new: &Path) -> Result<Home, Ended> {
+    fn install(&self, new: &Path, role: NewRole) -> Result<Home, Ended> {
         let _alone = self.control.wait_to_change();
         // Whoever changed something meanwhile has asked for another state.
         let home = self.home()?;
@@ -187,7 +223,7 @@ impl Job<'_> {
             return Err(end);
         }
         let bundle = Bundle::open(new).map_err(|error| error.to_string())?;
-        let installed = home.store().install(&home.name(), &bundle, self.order.role.begin());
+        let installed = home.store().install(&home.name(), &bundle, role.begin());
         Ok(installed.map_err(|error| error.to_string())?.home)
     }
 
@@ -208,8 +244,11 @@ impl Job<'_> {
         let (state, version, problem, from) = match outcome {
             Ok(home) => {
                 let known = home.state();
-                let version =
-                    if self.order.role.is_shadow() { known.shadow.clone() } else { Some(known.active.clone()) };
+                let version = match self.order.role {
+                    Some(NewRole::Shadow) => known.shadow.clone(),
+                    Some(NewRole::Active) => Some(known.active.clone()),
+                    None => Some(self.order.of.clone()),
+                };
                 (TeachingState::Done, version, None, None)
             }
             Err(Ended::Failed(problem)) => (TeachingState::Failed, None, Some(problem), None),
@@ -225,4 +264,8 @@ impl Job<'_> {
             (report.state, report.version, report.problem) = (state, version, problem);
         });
     }
+}
+
+fn words(of: &[&dyn AsRef<OsStr>]) -> Vec<OsString> {
+    of.iter().map(|word| word.as_ref().to_os_string()).collect()
 }

@@ -20,6 +20,8 @@ use std::io;
 
 /// The longest body, in bytes.
 const BODY_LIMIT: u64 = 1024;
+/// The most bytes of what a version finds of the marked frames.
+const SCORES_BYTES: u64 = 16 << 20;
 /// Why nothing can be taught, where that is so.
 const OFF: &str = "set status_page.teach_memory, what a job may take: bundles are taught here only with that";
 const NOT_TAUGHT: &str =
@@ -41,6 +43,10 @@ enum TeachingCommand {
         role: NewRole,
         count: Option<u64>,
         every_s: Option<f64>,
+    },
+    /// A version judges the marked frames.
+    Judge {
+        version: String,
     },
     Cancel,
 }
@@ -78,6 +84,7 @@ fn state(page: &PageState, role: PageRole) -> Result<Value, (u16, String)> {
         "started": page.facts.started,
         "may_teach": teaching.is_some() && role == PageRole::Teach,
         "problem": problem.map(|(_, problem)| problem),
+        "judge_problem": judge_obstacle(page).map(|(_, problem)| problem),
         "home": home.as_ref().map(|home| home.name()),
         "active": home.as_ref().map(|home| home.state().active.as_str()),
         "marked_good": marked,
@@ -119,6 +126,14 @@ fn obstacle(page: &PageState) -> Option<(u16, String)> {
     }
 }
 
+/// Why no version can judge the marked frames here, where that is so: the status and the reason to answer with.
+fn judge_obstacle(page: &PageState) -> Option<(u16, String)> {
+    if page.control.as_ref().is_none_or(|control| control.teaching.is_none()) {
+        return Some((404, OFF.into()));
+    }
+    home_of(&page.line.bundle).err()
+}
+
 /// Reads a request to begin or cancel a job, does so, and answers as [`serve_teaching_state`].
 pub fn serve_teaching(page: &PageState, request: TeachingRequest, connection: &mut Connection) -> io::Result<()> {
     let Some(control) = &page.control else { return connection.write_all(&refuse(404, "control is off")) };
@@ -143,7 +158,12 @@ fn command(page: &PageState, control: &Control, body: &[u8], role: PageRole, fro
         }
         TeachingCommand::Start { of, what, frames, role: as_role, count, every_s } => {
             let (count, every) = (count.unwrap_or(100), every_s.unwrap_or(1.0));
-            let order = TeachingOrder { what, frames, count, every, role: as_role, of };
+            let order = TeachingOrder { what, frames, count, every, role: Some(as_role), of };
+            begin(page, control, teaching, order, (role, from))
+        }
+        TeachingCommand::Judge { version } => {
+            let (what, frames) = (TeachingKind::Judge, FramesFrom::Marks);
+            let order = TeachingOrder { what, frames, count: 0, every: 0.0, role: None, of: version };
             begin(page, control, teaching, order, (role, from))
         }
     }
@@ -159,11 +179,15 @@ fn begin(
     if let Some(fault) = order.fault() {
         return Err((422, fault));
     }
-    if let Some(obstacle) = obstacle(page) {
+    let obstacle = if order.role.is_some() { obstacle(page) } else { judge_obstacle(page) };
+    if let Some(obstacle) = obstacle {
         return Err(obstacle);
     }
     let home = home_of(&page.line.bundle)?;
-    if home.state().active != order.of {
+    if order.role.is_none() && !home.state().versions().any(|version| *version == order.of) {
+        return Err((409, "there is no such version: look again".into()));
+    }
+    if order.role.is_some() && home.state().active != order.of {
         return Err((409, "another version is the active one by now: look again".into()));
     }
     let frames = match order.frames {
@@ -171,6 +195,9 @@ fn begin(
         FramesFrom::Marks => good_frames(control)?,
     };
     let (what, least) = (order.what.word(), order.what.least());
+    if frames < least && order.role.is_none() {
+        return Err((422, "no frame is marked good: mark some on the review page".into()));
+    }
     if frames < least {
         let problem = format!("{frames} frames are marked good: to {what} at least {least} are needed, 30 are better");
         return Err((422, problem));
@@ -185,7 +212,8 @@ fn begin(
     })?;
     let scratch = scratch.ok_or_else(busy)?;
     let record = control.record("teaching_begun").with("role", role.word()).with("from", from).with("what", what);
-    let record = record.with("with", order.frames.word()).with("frames", frames).with("as", order.role.word());
+    let record = record.with("with", order.frames.word()).with("frames", frames);
+    let record = record.with_known("as", order.role.map(NewRole::word));
     let record = record.with("bundle", home.name()).with("of", order.of.as_str());
     if !teaching.begin(order, scratch) {
         return Err(busy());
@@ -194,14 +222,17 @@ fn begin(
     Ok(())
 }
 
-/// The most bytes that a job takes of the disk: the frames, what is computed of them, and the new bundle twice.
+/// The most bytes that a job takes of the disk: the frames, what is computed of them, and the new bundle twice; or the scores.
 fn bytes_of(order: &TeachingOrder, version: u64, page: &PageState) -> u64 {
     let frames = match order.frames {
         FramesFrom::Camera => order.count * PIXEL * page.line.pixels,
         FramesFrom::Marks => 0,
     };
-    let computed = if order.what == TeachingKind::Teach { CACHE_BYTES as u64 } else { 0 };
-    frames + computed + 2 * version
+    match order.what {
+        TeachingKind::Teach => frames + CACHE_BYTES as u64 + 2 * version,
+        TeachingKind::Recalibrate => frames + 2 * version,
+        TeachingKind::Judge => SCORES_BYTES,
+    }
 }
 
 #[cfg(test)]
@@ -213,6 +244,7 @@ mod tests {
         let parse = |text: &str| parse_json::<TeachingCommand>(text.as_bytes()).is_ok();
         let start = r#"{"do":"start","of":"ab","what":"recalibrate","frames":"marks","role":"shadow""#;
         assert!(parse(&format!("{start}}}")) && parse(r#"{"do":"cancel"}"#));
+        assert!(parse(r#"{"do":"judge","version":"ab"}"#) && !parse(r#"{"do":"judge"}"#));
         assert!(parse(
             r#"{"do":"start","of":"ab","what":"teach","frames":"camera","role":"active","count":50,"every_s":0.5}"#
         ));
@@ -232,7 +264,7 @@ mod tests {
     fn numbers_of_the_camera_are_checked() {
         let order = |frames, count, every| {
             let (what, role) = (TeachingKind::Teach, NewRole::Shadow);
-            TeachingOrder { what, frames, count, every, role, of: String::new() }.fault()
+            TeachingOrder { what, frames, count, every, role: Some(role), of: String::new() }.fault()
         };
         assert_eq!(order(FramesFrom::Camera, 10, 0.0), None);
         assert_eq!(order(FramesFrom::Marks, 0, -1.0), None);

@@ -9,6 +9,7 @@ use super::page::PageState;
 use super::posted::{PostedBody, parse_json};
 use super::request::HttpRequest;
 use super::response::{JSON, answer, refuse};
+use super::teaching::has_scores;
 use crate::bundle::{BundleError, Confirmed, Home, Moment, StoreError, VersionFacts};
 use crate::escape;
 use crate::telemetry::Record;
@@ -120,10 +121,12 @@ fn versions(page: &PageState, role: PageRole) -> Result<Value, BundleError> {
     for (role, version) in others.into_iter().filter_map(|(role, version)| Some((role, version.as_ref()?))) {
         // One that cannot be read is not shown: it can be neither confirmed nor gone back to.
         let Ok(facts) = home.facts(version) else { continue };
+        let scores_as_active = facts.scores_as(&active);
         if role != "retired" {
             state[role] = describe(version, &facts);
+            state[role]["scores_as_active"] = scores_as_active.into();
         }
-        if facts.scores_as(&active) {
+        if scores_as_active {
             same_scores.extend(facts.same_scores);
         }
     }
@@ -133,6 +136,11 @@ fn versions(page: &PageState, role: PageRole) -> Result<Value, BundleError> {
     state["problem"] = fixed.into();
     state["home"] = home.name().into();
     state["active"] = describe(&known.active, &active);
+    for role in ["active", "previous", "shadow"] {
+        if let Some(version) = state[role]["id"].as_str() {
+            state[role]["has_scores"] = has_scores(&home, version).into();
+        }
+    }
     state["confirmed"] = known.confirmed.into();
     state["trial_left_s"] = known.trial.as_ref().map(|trial| trial.left_s(&Moment::now())).into();
     state["reverted"] = known.reverted.as_deref().into();

@@ -5,6 +5,7 @@ use crate::chromium::Browser;
 use crate::common::{HANGS, arg, eventually, records, succeed, text};
 use crate::visitor::{Answer, Service, TOKEN};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -79,6 +80,12 @@ fn done(service: &Service) -> Value {
 
 /// Marks so many kept frames as good.
 fn mark(service: &Service, count: usize) {
+    mark_both(service, count, 0);
+}
+
+/// Marks so many kept frames as good, and so many others as defects.
+fn mark_both(service: &Service, good: usize, defects: usize) {
+    let count = good + defects;
     let files = eventually("frames", || {
         let answer = service.get(&format!("/events?kind=normal,event&limit={count}"));
         let page: Value = serde_json::from_slice(&answer.body).unwrap();
@@ -86,9 +93,27 @@ fn mark(service: &Service, count: usize) {
         let files: Vec<Value> = events.iter().map(|one| one["files"]["original"].clone()).collect();
         Some(files).filter(|files| files.len() == count)
     });
-    let body = json!({ "files": files, "mark": "good" });
+    let (good, defects) = files.split_at(good);
     let headers = format!("Content-Type: application/json\r\n{VERSION}");
-    assert_eq!(service.post("/marks", &headers, body.to_string().as_bytes()).status, 200);
+    for body in
+        [json!({ "files": good, "mark": "good" }), json!({ "files": defects, "mark": "defect", "kind": "dent" })]
+    {
+        assert_eq!(service.post("/marks", &headers, body.to_string().as_bytes()).status, 200);
+    }
+}
+
+/// What a version found of the marked frames: the score of each, by the name of its picture.
+fn scores(service: &Service, version: &Value) -> BTreeMap<String, f64> {
+    let answer = service.get(&format!("/scores?version={}", version.as_str().unwrap()));
+    assert_eq!(answer.status, 200, "{}", text(&answer.body));
+    let lines = text(&answer.body);
+    let frames = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let name = |frame: &Value| frame["file"].as_str().unwrap().rsplit('/').next().unwrap().to_string();
+    frames.map(|frame| (name(&frame), frame["score"].as_f64().unwrap())).collect()
+}
+
+fn judge(version: &Value) -> Value {
+    json!({ "do": "judge", "version": version })
 }
 
 fn ended(service: &Service, outcome: &str) -> Value {
@@ -134,6 +159,68 @@ fn marked_frames_recalibrate_the_bundle_beside_inspection() {
         (&begun["role"], &begun["from"], &begun["what"], &begun["with"], &begun["frames"], &begun["as"]),
         (&"teach".into(), &"127.0.0.1".into(), &"recalibrate".into(), &"marks".into(), &12.into(), &"shadow".into())
     );
+    succeed(&["bundle", "verify", arg(&home)]);
+}
+
+/// What is recorded of a frame is what the same version finds of its picture, to the last bit; another version finds something else.
+#[test]
+fn versions_judge_the_marked_frames_and_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = home(folder.path());
+    let service = Service::start_with(&line(&home), "normal_every = 1\n", PAGE);
+    let active = teaching(&service)["active"].clone();
+    let refused = |wanted: &Value| {
+        let answer = post(&service, VERSION, wanted);
+        (answer.status, text(&answer.body))
+    };
+    let none = (422, String::from("no frame is marked good: mark some on the review page\n"));
+    assert_eq!(refused(&judge(&active)), none);
+    mark_both(&service, 12, 5);
+    assert_eq!(refused(&judge(&"0123456789abcdef".into())), (409, "there is no such version: look again\n".into()));
+    assert_eq!(refused(&order(&active, "judge", "marks", "shadow")).0, 422);
+    let path = format!("/scores?version={}", active.as_str().unwrap());
+    for (path, status) in [(path.as_str(), 404), ("/scores?version=../../state", 404), ("/scores", 400)] {
+        assert_eq!(service.get(path).status, status, "{path}");
+    }
+    assert_eq!(post(&service, VERSION, &judge(&active)).status, 200);
+    let job = done(&service);
+    assert_eq!((&job["what"], &job["role"], &job["version"]), (&"judge".into(), &Value::Null, &active), "{job}");
+    let found = scores(&service, &active);
+    let page: Value = serde_json::from_slice(&service.get("/events?mark=any&limit=200").body).unwrap();
+    let recorded = page["events"].as_array().unwrap().iter().map(|one| {
+        let name = one["files"]["original"].as_str().unwrap().rsplit('/').next().unwrap();
+        (name.to_string(), one["score"].as_f64().unwrap())
+    });
+    assert_eq!((found.len(), found), (17, recorded.collect()));
+    assert_eq!(versions(&service)["active"]["has_scores"], true);
+
+    // Of another version. A damaged picture is named, and the others count.
+    assert_eq!(post(&service, VERSION, &order(&active, "recalibrate", "marks", "shadow")).status, 200);
+    let shadow = done(&service)["version"].clone();
+    service.wait("a shadow", |status| status["shadow"]["judged"].as_u64() > Some(3));
+    let marks = service.folder.path().join("results/marks");
+    std::fs::write(marks.join("good/20261121T041500423Z-part-06.png"), "no picture").unwrap();
+    assert_eq!(post(&service, VERSION, &judge(&shadow)).status, 200);
+    let job = done(&service);
+    let warning = job["warnings"].as_array().unwrap().last().unwrap().as_str().unwrap();
+    assert!(warning.starts_with("the figures are without 1 pictures"), "{job}");
+    let (old, new) = (scores(&service, &active), scores(&service, &shadow));
+    assert!(new.keys().eq(old.keys()) && new != old);
+    let state = versions(&service);
+    assert_eq!((&state["shadow"]["has_scores"], &state["shadow"]["scores_as_active"]), (&true.into(), &false.into()));
+
+    // What a version found that is gone goes with the next.
+    let headers = format!("Content-Type: application/json\r\n{VERSION}");
+    let end = json!({ "do": "end_shadow", "of": active });
+    assert_eq!(service.post("/bundle", &headers, end.to_string().as_bytes()).status, 200);
+    service.wait("no shadow", |status| status["shadow"].is_null() && status["verdicts"].as_u64() > Some(3));
+    assert_eq!(post(&service, VERSION, &judge(&active)).status, 200);
+    done(&service);
+    let kept = std::fs::read_dir(home.join(".scores")).unwrap().count();
+    assert!(kept == 1 && is_clean(&home), "{kept}");
+    let records = records(&service.folder.path().join("results"));
+    let judged = |record: &str| records.iter().filter(|one| one["record"] == record && one["what"] == "judge").count();
+    assert_eq!((judged("teaching_begun"), judged("teaching_ended")), (3, 3));
     succeed(&["bundle", "verify", arg(&home)]);
 }
 
@@ -308,6 +395,62 @@ fn what_cannot_be_taught_is_refused_in_one_line() {
     let service = Service::start(&line(Path::new("inspect-demo")), PAGE);
     let (status, said) = refused(&service, VERSION, &camera);
     assert!(status == 409 && said.contains("lineside bundle install"), "{said}");
+}
+
+#[test]
+fn a_browser_has_two_versions_judge_the_marked_frames() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut browser) = Browser::start(folder.path()) else { return };
+    let home = home(folder.path());
+    let service = Service::start_with(&line(&home), "normal_every = 1\n", PAGE);
+    mark_both(&service, 14, 6);
+    let active = teaching(&service)["active"].clone();
+    let mut wanted = order(&active, "teach", "camera", "shadow");
+    (wanted["count"], wanted["every_s"]) = (16.into(), 0.0.into());
+    assert_eq!(post(&service, VERSION, &wanted).status, 200);
+    let shadow = done(&service)["version"].clone();
+    service.wait("a shadow", |status| status["shadow"]["judged"].as_u64() > Some(3));
+    browser.screen(1200, 900, "light");
+    browser.ask("Page.navigate", json!({ "url": format!("http://{}/compare", service.address) }));
+    browser.wait("document.getElementById('counts')?.textContent === '20 of 20 marked frames'");
+    browser.wait("!document.getElementById('judge').disabled && document.getElementById('h-other').hidden");
+    browser.click("#judge", false);
+    browser.wait(
+        "document.getElementById('h-other').textContent === 'beside' && !document.getElementById('h-other').hidden",
+    );
+    browser.wait("document.getElementById('judging').hidden");
+    // The counts are those of what both found.
+    let threshold = |role: &str| versions(&service)[role]["threshold"].as_f64().unwrap();
+    let (now, beside) = (threshold("active"), threshold("shadow"));
+    let page: Value = serde_json::from_slice(&service.get("/events?mark=any&limit=200").body).unwrap();
+    let events = page["events"].as_array().unwrap();
+    let found = scores(&service, &shadow);
+    let score = |one: &Value| found[one["files"]["original"].as_str().unwrap().rsplit('/').next().unwrap()];
+    let of = |mark: &str| events.iter().filter(|one| one["mark"] == mark).collect::<Vec<&Value>>();
+    let alarms = of("good").into_iter().filter(|one| score(one) >= beside).count();
+    let misses = of("defect").into_iter().filter(|one| score(one) < beside).count();
+    let shown = |browser: &mut Browser, id: &str| {
+        browser.evaluate(&format!("document.getElementById('{id}').textContent")).as_str().unwrap().to_string()
+    };
+    assert_eq!(
+        (shown(&mut browser, "f-other"), shown(&mut browser, "m-other")),
+        (alarms.to_string(), misses.to_string())
+    );
+    let sides = |one: &&Value| (one["score"].as_f64() >= Some(now)) != (score(one) >= beside);
+    let changed = events.iter().filter(sides).count() as u64;
+    assert_eq!(browser.evaluate("document.querySelectorAll('#list li').length").as_u64(), Some(changed));
+    assert!(shown(&mut browser, "changes").starts_with("with the version beside · "));
+    browser.keep("compare-versions-1200-light");
+    browser.screen(1200, 900, "dark");
+    browser.keep("compare-versions-1200-dark");
+    for scheme in ["light", "dark"] {
+        browser.screen(360, 740, scheme);
+        let wide = browser.evaluate("document.documentElement.scrollWidth").as_u64().unwrap();
+        assert!(wide <= 360, "{wide} of 360 pixels: the page does not fit");
+        assert_eq!(browser.evaluate(crate::chromium::NAMELESS), json!([]));
+        assert_eq!(browser.evaluate(crate::chromium::FAINT), json!([]), "{scheme}");
+        browser.keep(&format!("compare-versions-360-{scheme}"));
+    }
 }
 
 #[test]

@@ -7,6 +7,6 @@
 """
 
 from .client import Busy, Client, LinesideError
-from .models import Event, EventPage, MarkOutcome, Region, Teaching, Verdict
+from .models import Event, EventPage, FrameScore, MarkOutcome, Region, Teaching, Verdict
 
-__all__ = ["Busy", "Client", "Event", "EventPage", "LinesideError", "MarkOutcome", "Region", "Teaching", "Verdict"]
+__all__ = ["Busy", "Client", "Event", "EventPage", "FrameScore", "LinesideError", "MarkOutcome", "Region", "Teaching", "Verdict"]

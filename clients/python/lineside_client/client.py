@@ -10,7 +10,7 @@ import urllib.parse
 from datetime import datetime, timezone
 from typing import Any, Iterable, Iterator, Literal, Mapping, Optional, Union
 
-from .models import Event, EventPage, MarkOutcome, Teaching, Verdict
+from .models import Event, EventPage, FrameScore, MarkOutcome, Teaching, Verdict
 
 #: A file's path, or its bytes.
 Picture = Union[bytes, bytearray, str, "os.PathLike[str]"]
@@ -135,6 +135,16 @@ class Client:
         if frames == "camera":
             body.update(count=count, every_s=every_s)
         return self._teaching(body)
+
+    def judge_marks(self, version: str) -> Teaching:
+        """Has a version of the line's bundle, by its id, judge all marked frames; `teaching` says how far it is, and `scores` what came of it.
+        Needs `status_page.teach_memory` and the token to teach."""
+        return self._teaching({"do": "judge", "version": version})
+
+    def scores(self, version: str) -> tuple[FrameScore, ...]:
+        """What a version found of the marked frames. Raises LinesideError 404 where it has not judged them."""
+        text = self._patiently("GET", "/scores", {"version": version})[1].decode()
+        return tuple(FrameScore.of(json.loads(line)) for line in text.split("\n") if line)
 
     def cancel_teaching(self) -> Teaching:
         """Cancels what is taught. Raises LinesideError 409 where nothing is."""

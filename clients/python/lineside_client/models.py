@@ -123,6 +123,27 @@ class Teaching:
 
 
 @dataclass(frozen=True)
+class FrameScore:
+    """What a version of a bundle found of a marked frame."""
+
+    #: The picture's file on the board.
+    file: str
+    #: Whether it is marked as good, and else its kind of defect.
+    normal: bool
+    kind: Optional[str]
+    score: float
+    severity: float
+    #: The verdict at that version's threshold.
+    defect: bool
+    #: Whether the part was found in it.
+    found: bool
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> FrameScore:
+        return cls(raw["file"], raw["normal"], raw["kind"], raw["score"], raw["severity"], raw["defect"], raw["found"])
+
+
+@dataclass(frozen=True)
 class EventPage:
     """Some records, the newest first."""
 

@@ -132,6 +132,12 @@ class ClientTest(unittest.TestCase):
             teacher.cancel_teaching()
         self.assertEqual(refused.exception.status, 404)
         self.assertIn("status_page.teach_memory", teacher.teaching().problem or "")
+        with self.assertRaises(LinesideError) as refused:
+            teacher.judge_marks("0123456789abcdef")
+        self.assertEqual(refused.exception.status, 404)
+        with self.assertRaises(LinesideError) as refused:
+            teacher.scores("0123456789abcdef")
+        self.assertIn(refused.exception.status, (404, 409))
         self.assertFalse(teacher.teaching().is_running)
 
     def test_the_line_is_seen(self) -> None:

@@ -2,6 +2,7 @@
 
 use super::arguments::EvalArguments;
 use super::batch::{Batch, JudgedPicture};
+use super::scores;
 use super::sizes::SizeCounts;
 use crate::bundle::Bundle;
 use crate::commands::dataset::{DataSet, KnownDefect, Named, Purpose, masks};
@@ -16,16 +17,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// A picture with its score.
-struct Scored {
-    file: PathBuf,
-    kind: Option<String>,
-    score: f64,
-    severity: f64,
+pub(super) struct Scored {
+    pub(super) file: PathBuf,
+    pub(super) kind: Option<String>,
+    pub(super) score: f64,
+    pub(super) severity: f64,
     /// What ranks pictures: scores are all 1.0 for many defects, and severities 0 for many normal pictures.
     sum: f64,
-    defect: bool,
+    pub(super) defect: bool,
     /// Whether the part was looked for and not found.
-    unfound: bool,
+    pub(super) unfound: bool,
     ms: f64,
 }
 
@@ -40,11 +41,13 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
         layout: arguments.layout,
     };
     let set = DataSet::read(&named, Purpose::Evaluate)?;
-    if let Some(sheet) = &arguments.sheet {
+    for (output, ending) in [(&arguments.sheet, "png"), (&arguments.scores, "jsonl")] {
+        let Some(output) = output else { continue };
         let defects = set.defects.iter().flat_map(|defect| std::iter::once(&defect.file).chain(&defect.masks));
-        check_output(sheet, "png", set.normal.iter().chain(defects).map(PathBuf::as_path))?;
+        check_output(output, ending, set.normal.iter().chain(defects).map(PathBuf::as_path))?;
     }
     let mut batch = Batch::new(bundle, arguments, set.normal.len().max(set.defects.len()))?;
+    batch.expect(set.normal.len() + set.defects.len());
     let threshold = batch.judge().0.threshold();
     let mut masks = set.has_masks.then(Masks::default);
     let mut broken: Vec<String> = set.broken.iter().map(|(file, _)| file.display().to_string()).collect();
@@ -62,7 +65,7 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
         sizes.add(&defect.file, size);
         masks.as_mut().map_or(Ok(()), |masks| masks.add_defect(defect, size, verdict))
     })?;
-    batch.reader.advise();
+    batch.finish();
     anyhow::ensure!(!normal.is_empty(), "no picture of a good part could be inspected");
     let pixels = masks.map(|masks| masks.pixels);
     let unmarked = pixels.as_ref().map_or(0, PixelMetrics::unmarked);
@@ -103,6 +106,9 @@ pub(super) fn run(bundle: &Bundle, normal: &Path, arguments: &EvalArguments) -> 
     if let Some(path) = &arguments.sheet {
         let (judge, reader) = batch.judge();
         sheet::write(path, reader, judge, &closest(&normal, &defect))?;
+    }
+    if let Some(path) = &arguments.scores {
+        scores::write(path, &normal, &defect)?;
     }
     if arguments.json {
         let found: BTreeMap<String, Option<f64>> =

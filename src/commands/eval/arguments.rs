@@ -46,6 +46,9 @@ pub struct EvalArguments {
     /// each picture the piece that is hardest to enlarge
     #[arg(long, value_name = "FILE")]
     pub sheet: Option<PathBuf>,
+    /// Anomaly: write each picture's file, kind, score, severity and verdict, a line of JSON for each
+    #[arg(long, value_name = "FILE.jsonl", requires = "normal")]
+    pub scores: Option<PathBuf>,
     /// Anomaly: bits that are used of each sample of 16, where the files do not state it: 12 for a camera of 12 bits
     #[arg(long, value_name = "N", conflicts_with = "hr", value_parser = clap::value_parser!(u8).range(1..=16))]
     pub bits: Option<u8>,

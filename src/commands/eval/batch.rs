@@ -4,6 +4,7 @@ use super::EvalArguments;
 use crate::bundle::Bundle;
 use crate::commands::in_order::in_order;
 use crate::commands::picture_reader::{PictureReader, read_picture};
+use crate::commands::progress::ProgressReporter;
 use crate::commands::report_error;
 use crate::task::anomaly::Verdict;
 use crate::task::{Judge, TaskError};
@@ -12,6 +13,8 @@ use lineside_picture::{DecodeOptions, Decoded, Picture};
 use std::path::Path;
 use std::time::Instant;
 
+/// What it does, as it is reported.
+const STEP: &str = "judging";
 /// The most threads, unless the command line states their number.
 const MAX_THREADS: usize = 4;
 
@@ -19,6 +22,8 @@ const MAX_THREADS: usize = 4;
 pub(super) struct Batch {
     pub(super) reader: PictureReader,
     workers: Vec<Worker>,
+    progress: ProgressReporter,
+    done: u64,
 }
 
 /// What one thread has.
@@ -48,7 +53,18 @@ impl Batch {
             Ok(Worker { judge, options: reader.options(), picture: Picture::default() })
         };
         let workers = (0..threads.min(pictures).max(1)).map(worker).collect::<Result<_, TaskError>>()?;
-        Ok(Batch { reader, workers })
+        Ok(Batch { reader, workers, progress: ProgressReporter::new(STEP, 0), done: 0 })
+    }
+
+    /// Reports progress, of so many pictures in all.
+    pub(super) fn expect(&mut self, pictures: usize) {
+        self.progress = ProgressReporter::new(STEP, pictures as u64);
+    }
+
+    /// All were judged: what is to be said of their files.
+    pub(super) fn finish(&self) {
+        self.progress.finish();
+        self.reader.advise();
     }
 
     /// One of the judges, and the reader.
@@ -68,7 +84,7 @@ impl Batch {
         broken: &mut Vec<String>,
         mut done: impl FnMut(T, JudgedPicture) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let Batch { reader, workers } = self;
+        let Batch { reader, workers, progress, done: count } = self;
         let judge = |worker: &mut Worker, item: T| {
             let mut decoded = None;
             let judged = worker.judge(file(&item), &mut decoded);
@@ -76,6 +92,8 @@ impl Batch {
         };
         in_order(workers, items, judge, |(item, decoded, judged)| {
             let path = file(&item).to_path_buf();
+            *count += 1;
+            progress.at(*count);
             if let Some(decoded) = decoded {
                 reader.count(&path, &decoded);
             }

@@ -57,6 +57,7 @@ pub(super) fn run(bundle: &Bundle, folder: &Path, arguments: &EvalArguments) -> 
         list.passed_over.log(&path);
         pictures.extend(list.files.into_iter().map(|file| (class.clone(), file)));
     }
+    batch.expect(pictures.len());
     batch.run(
         pictures,
         |(_, file)| file,
@@ -74,7 +75,7 @@ pub(super) fn run(bundle: &Bundle, folder: &Path, arguments: &EvalArguments) -> 
             Ok(())
         },
     )?;
-    batch.reader.advise();
+    batch.finish();
     times.sort_by(f64::total_cmp);
     report(&confusion, &mistakes, &broken, percentile(&times, 0.5), arguments.json)?;
     super::complete(&broken)

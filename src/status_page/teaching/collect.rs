@@ -76,7 +76,7 @@ mod tests {
     use lineside_picture::Layout;
 
     fn order(count: u64) -> TeachingOrder {
-        let (what, frames, role) = (TeachingKind::Teach, FramesFrom::Camera, NewRole::Shadow);
+        let (what, frames, role) = (TeachingKind::Teach, FramesFrom::Camera, Some(NewRole::Shadow));
         TeachingOrder { what, frames, count, every: 0.0, role, of: String::new() }
     }
 

@@ -19,6 +19,9 @@ pub enum TeachingKind {
     Teach,
     /// The frames are taken into the bundle.
     Recalibrate,
+    /// A version judges the marked frames: its scores are compared with another's, and no version is made.
+    #[serde(skip_deserializing)]
+    Judge,
 }
 
 /// Where the good frames come from.
@@ -42,18 +45,19 @@ pub struct TeachingOrder {
     pub count: u64,
     /// Seconds between two of the camera.
     pub every: f64,
-    /// What the new version is to be.
-    pub role: NewRole,
-    /// The active version that whoever asks has seen.
+    /// What the new version is to be, where one is made.
+    pub role: Option<NewRole>,
+    /// The active version that whoever asks has seen; the version that judges.
     pub of: String,
 }
 
 impl TeachingKind {
-    /// Its name, which is that of the command.
+    /// Its name.
     pub fn word(self) -> &'static str {
         match self {
             TeachingKind::Teach => "teach",
             TeachingKind::Recalibrate => "recalibrate",
+            TeachingKind::Judge => "judge",
         }
     }
 
@@ -62,6 +66,7 @@ impl TeachingKind {
         match self {
             TeachingKind::Teach => MIN_DISTINCT,
             TeachingKind::Recalibrate => MIN_FRAMES,
+            TeachingKind::Judge => 1,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::order::{FramesFrom, TeachingKind, TeachingOrder};
 use crate::background::BackgroundProgress;
+use crate::status_page::line_controls::NewRole;
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,7 +50,7 @@ pub struct TeachingReport {
     pub state: TeachingState,
     pub what: TeachingKind,
     pub frames: FramesFrom,
-    pub role: &'static str,
+    pub role: Option<&'static str>,
     /// When it was begun.
     pub begun: jiff::Timestamp,
     /// Frames of the camera that were taken, of those that are wanted, and how many of them the bundle in use counts as defects.
@@ -64,7 +65,7 @@ pub struct TeachingReport {
     /// What the command warned of: the first ones, and how many there are.
     pub warnings: Vec<String>,
     pub warned: u64,
-    /// The new version's id in the home.
+    /// The id in the home of the new version, or of the one that judged.
     pub version: Option<String>,
     /// The command's report, as `--json` prints it.
     pub result: Value,
@@ -81,7 +82,7 @@ impl TeachingReport {
             state,
             what: order.what,
             frames: order.frames,
-            role: order.role.word(),
+            role: order.role.map(NewRole::word),
             begun: jiff::Timestamp::now(),
             taken: 0,
             count,
@@ -94,6 +95,12 @@ impl TeachingReport {
             version: None,
             result: Value::Null,
         }
+    }
+
+    /// Adds a warning.
+    pub fn warn(&mut self, warning: String) {
+        self.warned += 1;
+        self.warnings.push(warning);
     }
 
     pub fn set_progress(&mut self, progress: Option<BackgroundProgress>) {
@@ -136,7 +143,6 @@ impl TeachingMemory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status_page::line_controls::NewRole;
 
     #[test]
     fn one_job_runs_at_a_time_and_the_newest_is_known() {
@@ -147,7 +153,7 @@ mod tests {
             frames: FramesFrom::Camera,
             count: 20,
             every: 1.0,
-            role: NewRole::Shadow,
+            role: Some(NewRole::Shadow),
             of: "ab".into(),
         };
         assert!(memory.begin(TeachingReport::new(&order)) && !memory.clone().begin(TeachingReport::new(&order)));
