@@ -75,7 +75,11 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
 }
 
 fn text(bytes: Vec<u8>) -> io::Result<String> {
-    String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is no text in UTF-8"))
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        io::Error::new(ErrorKind::InvalidData, format!("line {line} is no text in UTF-8: save the file as UTF-8"))
+    })
 }
 
 /// Reads a file that holds a secret, of at most `limit` bytes. It must not be open to others: nobody but its owner and its group

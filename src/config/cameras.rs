@@ -1,7 +1,7 @@
 //! `[[camera]]`: several cameras in one file. What a camera's table does not state is inherited from the top of the file, key by key;
 //! out of both comes one [`Config`] for each camera, as of a line of its own.
 
-use super::{Config, ConfigError, FolderConfig, Origin, Source};
+use super::{Config, ConfigError, FolderConfig, Origin, Source, Violation};
 use crate::source::camera::same_device;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -89,6 +89,9 @@ impl Config {
                 mqtt.camera = Some(name.get_ref().clone());
             }
             config.camera = Some(CameraIdentity { name: name.get_ref().clone(), of, pages: Vec::new() });
+            if let Some((at, problem)) = config.listen_problem() {
+                return Err(config.origin.error_at(at, problem));
+            }
             for before in &configs {
                 config.clash_with(before).map_or(Ok(()), Err)?;
             }
@@ -123,17 +126,16 @@ impl Config {
             let what = format!("output.folder = {} is that", folder.get_ref().display());
             return Some(self.error_at(folder, each(&what)));
         }
-        let page =
-            self.status_page.as_ref().map(|page| &page.listen).zip(other.status_page.as_ref().map(|page| &page.listen));
-        let modbus = self.modbus.as_ref().map(|plc| &plc.listen).zip(other.modbus.as_ref().map(|plc| &plc.listen));
-        let page = page.map(|(own, theirs)| ("status_page", own, theirs));
-        let modbus = modbus.map(|(own, theirs)| ("modbus", own, theirs));
-        let (table, own, _) =
-            [page, modbus].into_iter().flatten().find(|(_, own, theirs)| overlap(own.get_ref(), theirs.get_ref()))?;
+        let taken = |(table, own): (&'static str, _)| {
+            let theirs = other.listeners().find(|(_, theirs)| overlap(Spanned::get_ref(own), theirs.get_ref()))?;
+            Some((table, own, theirs.0))
+        };
+        let (table, own, theirs) = self.listeners().find_map(taken)?;
         let problem = format!(
-            "{table}.listen = {} is that of camera {name}, too: where a camera does not state it in [camera.{table}], it has the port of the \
+            "{table}.listen = {} is {} of camera {name}, too: where a camera does not state it in [camera.{table}], it has the port of the \
              top and one more for each camera before it",
-            own.get_ref()
+            own.get_ref(),
+            if table == theirs { "that".into() } else { format!("{theirs}.listen") }
         );
         // A default lies nowhere in the file: the camera does.
         Some(if own.span().is_empty() {
@@ -141,6 +143,25 @@ impl Config {
         } else {
             self.error_at(own, problem)
         })
+    }
+
+    /// What listens at a port, with its table.
+    fn listeners(&self) -> impl Iterator<Item = (&'static str, &Spanned<SocketAddr>)> {
+        let page = self.status_page.as_ref().map(|page| ("status_page", &page.listen));
+        page.into_iter().chain(self.modbus.as_ref().map(|plc| ("modbus", &plc.listen)))
+    }
+
+    /// A port that is listened at twice in one line.
+    pub(super) fn listen_problem(&self) -> Option<Violation> {
+        let (page, plc) = (&self.status_page.as_ref()?.listen, &self.modbus.as_ref()?.listen);
+        let problem = || {
+            let text = format!(
+                "modbus.listen = {} is that of status_page.listen, too: each needs its own port",
+                plc.get_ref()
+            );
+            (if plc.span().is_empty() { page } else { plc }.span().start, text)
+        };
+        overlap(page.get_ref(), plc.get_ref()).then(problem)
     }
 
     fn source_clash(&self, other: &Config, name: &str) -> Option<ConfigError> {
@@ -158,9 +179,10 @@ impl Config {
             }
             (Source::Folder(own), Source::Folder(theirs)) => {
                 let is_drop = |folder: &FolderConfig| folder.watch && folder.after.is_some();
-                let is_same = absolute(&own.path) == absolute(&theirs.path);
+                let is_same = absolute(own.path.get_ref()) == absolute(theirs.path.get_ref());
                 let after = own.after.as_ref().or(theirs.after.as_ref()).filter(|_| is_drop(own) || is_drop(theirs));
-                let what = format!("source.folder.path = {}, whose files are taken away,", own.path.display());
+                let what =
+                    format!("source.folder.path = {}, whose files are taken away,", own.path.get_ref().display());
                 after.filter(|_| is_same).map(|after| self.error_at(after, problem(what)))
             }
             _ => None,

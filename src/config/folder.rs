@@ -9,7 +9,7 @@ use toml::Spanned;
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct FolderConfig {
     /// The folder.
-    pub path: PathBuf,
+    pub path: Spanned<PathBuf>,
     /// Start again after the last picture.
     #[serde(default = "once")]
     pub repeat: Spanned<bool>,
@@ -47,7 +47,7 @@ impl FolderConfig {
     /// The pictures of a folder once, of at most so many megapixels.
     pub(super) fn once(path: PathBuf, megapixels: f64) -> FolderConfig {
         FolderConfig {
-            path,
+            path: Spanned::new(0..0, path),
             repeat: once(),
             fps: None,
             max_megapixels: Spanned::new(0..0, megapixels),
@@ -62,6 +62,9 @@ impl FolderConfig {
     /// The first invalid value.
     pub(super) fn problem(&self) -> Option<Violation> {
         let settle = self.settle_s.as_ref();
+        if self.path.get_ref().as_os_str().is_empty() {
+            return Some((self.path.span().start, "source.folder.path is empty: name the folder of pictures".into()));
+        }
         check_fps(&self.fps, "source.folder.fps")
             .or_else(|| check_range(&self.max_megapixels, "source.folder.max_megapixels", 0.001, 100.0))
             .or_else(|| self.problem_of_bits())

@@ -348,7 +348,8 @@ impl Config {
 
     /// A configuration out of the table of a file, or of what holds for one of its cameras.
     fn of_table(mut root: Spanned<DeTable>, text: &str, origin: Origin) -> Result<Config, ConfigError> {
-        if let Some((start, problem)) = words::several_sources(root.get_ref()) {
+        let wrong = words::several_sources(root.get_ref()).or_else(|| words::unexpanded(root.get_ref()));
+        if let Some((start, problem)) = wrong {
             return Err(origin.error_at(start, problem));
         }
         let explained = |error| origin.explain(text, error);
@@ -467,6 +468,7 @@ impl Config {
             .or_else(|| self.page_problem())
             .or_else(|| self.mqtt.as_ref()?.problem())
             .or_else(|| self.modbus_problem())
+            .or_else(|| self.listen_problem())
     }
 }
 

@@ -192,6 +192,11 @@ impl Config {
             let problem = format!("product.name \"{name}\": letters, digits, - _ and . are wanted, 64 at most");
             return Some((product.name.span().start, problem));
         }
+        if name == ChosenProduct::UNKNOWN_NAME {
+            let problem =
+                format!("product.name \"{name}\" is what records say of a product that there is not: take another");
+            return Some((product.name.span().start, problem));
+        }
         let line_of = |other: &ProductConfig| self.origin.line_of(other.name.span().start);
         if let Some(other) = self.product[..at].iter().find(|other| other.name.get_ref() == name) {
             let problem = format!("product.name \"{name}\": the product on line {} has this name", line_of(other));

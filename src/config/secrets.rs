@@ -24,10 +24,12 @@ impl Config {
     pub fn teach_token(&self) -> Result<Option<String>, ConfigError> {
         let Some(page) = &self.status_page else { return Ok(None) };
         let token = self.token(page.teach_token.as_ref(), page.teach_token_file.as_ref())?;
-        match &page.teach_token_file {
-            Some(file) if token.is_some() && token == self.page_token()? => {
-                Err(self.blame(file, "holds the token of status_page.token: whoever may look could change, too"))
-            }
+        // Two in the configuration are compared where it is read; here at least one is in a file.
+        match page.teach_token_file.as_ref().or(page.token_file.as_ref()) {
+            Some(file) if token.is_some() && token == self.page_token()? => Err(self.blame(
+                file,
+                "holds a token that is both status_page.token and teach_token: whoever may look could change, too",
+            )),
             _ => Ok(token),
         }
     }

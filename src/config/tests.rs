@@ -144,6 +144,35 @@ fn each_mistake_is_named_with_file_and_line() {
             "line.toml:3: output.records must lie in 64.0 KiB..1.0 TiB, found 1.0 KiB",
         ),
         (&format!("{pattern}[super_resolution]\nspot = 0\n"), "super_resolution.spot must lie in 16..512, found 0"),
+        (&format!("{pattern}[super_resolution]\nwhen = false\n"), "line.toml:3: when: a string or a table is wanted"),
+        ("source = \"pattern\"\n", "line.toml:1: source: a table is wanted, as in [source.pattern]"),
+        (
+            &format!("{pattern}[task]\nname = \"a\"\n"),
+            "line.toml:2: [task]: there may be several of them: write [[task]]",
+        ),
+        (&format!("{pattern}[product]\nname = \"a\"\n"), "line.toml:2: [product]: there may be several"),
+        (
+            &format!("{pattern}[budget]\nmemory = -5\n"),
+            "line.toml:3: memory: invalid value: integer `-5`: it is below 0",
+        ),
+        (
+            "[source.process]\ncommand = \"cat x\"\n",
+            "line.toml:2: command: invalid type: string \"cat x\", expected a list",
+        ),
+        ("[source.folder]\npath = \"\"\n", "line.toml:2: source.folder.path is empty: name the folder of pictures"),
+        (
+            "[source.folder]\npath = \"~/pictures\"\n",
+            "line.toml:2: path = \"~/pictures\": ~ and $NAME mean nothing here",
+        ),
+        (&format!("{pattern}[output]\nfolder = \"$HOME/out\"\n"), "line.toml:3: folder = \"$HOME/out\": ~ and $NAME"),
+        (
+            &format!("{pattern}[[product]]\nname = \"unknown\"\ncode = 1\nbundle = \"a\"\n"),
+            "line.toml:3: product.name \"unknown\" is what records say",
+        ),
+        (
+            &format!("{pattern}[status_page]\nlisten = \"127.0.0.1:1502\"\n[modbus]\n"),
+            "line.toml:3: modbus.listen = 127.0.0.1:1502 is that of status_page.listen, too: each needs its own port",
+        ),
     ];
     for (text, expected) in cases {
         let error = refusal(text);
@@ -158,4 +187,32 @@ fn networks_leave_two_cores_to_capture_and_output() {
     assert_eq!([1, 2, 3, 4, 8, 64].map(|cores| engine.threads_on(cores)), [1, 1, 1, 2, 4, 4]);
     let engine = EngineConfig { threads: Some(Spanned::new(0..0, 3)), ..engine };
     assert_eq!(engine.threads_on(1), 3);
+}
+
+#[test]
+fn a_file_that_is_no_text_is_refused_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("line.toml");
+    std::fs::write(&path, b"[source.pattern]\n# Geh\xe4use\n").unwrap();
+    let error = Config::load(&path).unwrap_err().to_string();
+    assert!(error.ends_with("line.toml: line 2 is no text in UTF-8: save the file as UTF-8"), "{error}");
+}
+
+#[test]
+fn one_token_for_both_rights_is_refused_wherever_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "0123456789abcdef\n").unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let (inline, file) = ("\"0123456789abcdef\"", format!("{file:?}"));
+    for page in [
+        format!("token_file = {file}\nteach_token = {inline}\n"),
+        format!("token = {inline}\nteach_token_file = {file}\n"),
+        format!("token_file = {file}\nteach_token_file = {file}\n"),
+    ] {
+        let text = format!("[source.pattern]\n[status_page]\ncontrol = true\n{page}");
+        let config = Config::parse(&text, Path::new("line.toml")).unwrap();
+        let error = config.check_secrets().unwrap_err().to_string();
+        assert!(error.contains("whoever may look could change, too"), "{error}");
+    }
 }

@@ -7,6 +7,14 @@ use toml::de::{DeTable, DeValue};
 /// A message of the reader of TOML about what stands at a byte of the file: with the key whose value it is, and an example.
 pub(super) fn explain(text: &str, at: usize, message: &str) -> String {
     let message = message.replace('\n', " ");
+    let line = text.get(at..).unwrap_or_default().lines().next().unwrap_or_default().trim();
+    if let Some(table) =
+        line.strip_prefix('[').and_then(|line| line.strip_suffix(']')).filter(|name| !name.contains('['))
+        && message.contains("expected a sequence")
+    {
+        return format!("[{table}]: there may be several of them: write [[{table}]]");
+    }
+    let message = in_plain_words(&message);
     let unnamed = key_of(text, at).filter(|key| !message.starts_with(key));
     let key = unnamed.map_or(String::new(), |key| format!("{key}: "));
     let example = if message.contains("invalid socket address syntax") {
@@ -17,6 +25,57 @@ pub(super) fn explain(text: &str, at: usize, message: &str) -> String {
         ""
     };
     format!("{key}{}{example}", message.replace(", expected parsable string", ""))
+}
+
+/// What the types of values say in words of this program's source.
+fn in_plain_words(message: &str) -> String {
+    let kinds = [
+        ("invalid type: unit variant, expected newtype variant", "a table is wanted, as in [source.pattern]"),
+        (", expected integer overflow", ": it is below 0"),
+        ("wanted string or table", "a string or a table is wanted, such as \"anomaly\""),
+        ("expected a sequence", "expected a list, as in [\"a\", \"b\"]"),
+    ];
+    kinds.iter().fold(message.to_string(), |message, (kind, words)| message.replace(kind, words))
+}
+
+/// The keys of files and folders.
+const PATHS: [&str; 16] = [
+    "folder",
+    "path",
+    "move_to",
+    "bundle",
+    "ignore",
+    "keys",
+    "sysfs",
+    "token_file",
+    "teach_token_file",
+    "password_file",
+    "credentials_file",
+    "ca",
+    "certificate",
+    "key",
+    "device",
+    "chip",
+];
+
+/// Refuses a path that begins with what a shell would replace: no shell reads this file, and a folder of that very name is not meant.
+pub(super) fn unexpanded(root: &DeTable) -> Option<Violation> {
+    root.iter().find_map(|(key, value)| match value.get_ref() {
+        DeValue::Table(table) => unexpanded(table),
+        DeValue::Array(all) => all.iter().find_map(|one| match one.get_ref() {
+            DeValue::Table(table) => unexpanded(table),
+            _ => None,
+        }),
+        DeValue::String(path)
+            if PATHS.contains(&key.get_ref().as_ref())
+                && (path == "~" || path.starts_with("~/") || path.starts_with('$')) =>
+        {
+            let problem =
+                format!("{} = \"{path}\": ~ and $NAME mean nothing here: write the whole path", key.get_ref());
+            Some((value.span().start, problem))
+        }
+        _ => None,
+    })
 }
 
 /// The key of the value at a byte of the file, where it is on the same line.

@@ -14,7 +14,7 @@ pub(super) fn first_picture(config: &Config) -> Option<(String, (usize, usize))>
     let Source::Folder(section) = &config.source else { return None };
     let max_pixels = (section.max_megapixels.get_ref() * 1e6) as usize;
     let (view, mut picture) = (config.view.view(), Picture::default());
-    list_pictures(&section.path).ok()?.files.iter().take(TRIED).find_map(|file| {
+    list_pictures(section.path.get_ref()).ok()?.files.iter().take(TRIED).find_map(|file| {
         // What is wrong with a picture is reported when it is inspected.
         let bytes = files::read(file, max_file_bytes(max_pixels)).ok()?;
         decode_file(&bytes, max_pixels, &mut picture).ok()?;

@@ -4,6 +4,7 @@ use super::signals::blame;
 use crate::board::{Edges, open_output};
 use crate::config::{Config, PartConfig, PartLineConfig, ProductConfig, TriggerEdge};
 use crate::memory::Bill;
+use crate::pipeline::ChosenProduct;
 use crate::sink::part::{CountedProduct, MAX_IN_FLIGHT, PART_STACK, PartLine, PartOutputs, Parts, RejectRule};
 use crate::sink::{OutputLine, SwitchLine};
 use crate::source::{FrameSource, PartSource};
@@ -13,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What parts of a product that the line does not know are counted as.
-const UNKNOWN_PRODUCT: &str = "unknown";
 /// Bytes of one part in flight, in three queues.
 const PART_BYTES: usize = 320;
 
@@ -49,7 +49,7 @@ pub(super) fn open(
     };
     let mut products: Vec<CountedProduct> = config.product.iter().map(product).collect();
     if !products.is_empty() {
-        products.push(CountedProduct { name: UNKNOWN_PRODUCT.into(), code: None });
+        products.push(CountedProduct { name: ChosenProduct::UNKNOWN_NAME.into(), code: None });
     }
     let parts = Parts::new(part.deadline(), part.timing().setup, products, shifts).context("cannot prepare [part]")?;
     let parts = Arc::new(parts);

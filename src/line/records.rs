@@ -53,7 +53,7 @@ pub fn start(
 pub fn product(commands: &Commands) -> Option<&str> {
     match commands.active() {
         ChosenProduct::Without => None,
-        other => Some(commands.key(other).map_or("unknown", |key| key.name.as_str())),
+        other => Some(commands.key(other).map_or(ChosenProduct::UNKNOWN_NAME, |key| key.name.as_str())),
     }
 }
 

@@ -58,8 +58,12 @@ fn source_itself(
             let moved_to = section.move_to.as_ref().map(|folder| folder.get_ref());
             // What the line writes itself is not inspected.
             let own = std::iter::once(output).chain(moved_to).cloned().collect();
-            let source = FolderSource::open(&section.path, folder_mode(section, output), own, max_pixels, telemetry);
-            let source = source.map_err(anyhow::Error::msg)?;
+            let path = section.path.get_ref();
+            let source = FolderSource::open(path, folder_mode(section, output), own, max_pixels, telemetry);
+            // No fault of the configuration: what is not there now may be mounted later.
+            let at_its_line =
+                |problem| config.error_at(&section.path, format!("source.folder.path: {problem}")).to_string();
+            let source = source.map_err(|problem| anyhow::Error::msg(at_its_line(problem)))?;
             if mode == Mode::Check {
                 // Not for ever: a folder may be given to another user.
                 check_after(config, section).map_err(|error| anyhow::Error::msg(error.to_string()))?;
@@ -82,14 +86,14 @@ fn source_itself(
 fn refuse_own_folders(config: &Config, section: &FolderConfig) -> Result<(), ConfigError> {
     // A folder that is not there yet is what its name says.
     let real = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.into());
-    let (path, output) = (real(&section.path), &config.output.folder);
+    let (path, output) = (real(section.path.get_ref()), &config.output.folder);
     let results = real(output.get_ref());
     let is_filled = path == results || path.starts_with(results.join(NORMAL));
     let moved_to = section.move_to.as_ref().filter(|folder| path == real(folder.get_ref()));
     let found =
         is_filled.then_some(("output.folder", output)).or(moved_to.map(|folder| ("source.folder.move_to", folder)));
     let Some((key, folder)) = found else { return Ok(()) };
-    let (path, name) = (section.path.display(), folder.get_ref().display());
+    let (path, name) = (section.path.get_ref().display(), folder.get_ref().display());
     let problem = format!(
         "{key} = {name} is where source.folder.path = {path} reads from: the line would inspect what it writes; name another folder"
     );
@@ -102,8 +106,8 @@ fn check_after(config: &Config, section: &FolderConfig) -> Result<(), ConfigErro
         return Ok(());
     };
     let may_change = |folder: &Path| access(folder, Access::WRITE_OK | Access::EXEC_OK);
-    if let Err(error) = may_change(&section.path) {
-        let path = section.path.display();
+    if let Err(error) = may_change(section.path.get_ref()) {
+        let path = section.path.get_ref().display();
         let problem = format!(
             "{path}: files cannot be taken out of it: {}; let the line's user write there, or set after = \"keep\"",
             std::io::Error::from(error)

@@ -162,6 +162,12 @@ impl Map for LineMap<'_> {
         if registers().any(|(register, value)| register == ACKNOWLEDGE && value > 1) {
             return Err(WriteError::Value);
         }
+        // What cannot be done leaves the product as it is, too.
+        if registers().any(|(register, value)| (register, value) == (ACKNOWLEDGE, 1))
+            && self.commands.latched().is_none()
+        {
+            return self.commands.acknowledge(self.client).map_err(|_: CommandError| WriteError::Value);
+        }
         for (register, value) in registers() {
             let done = match (register, value) {
                 (PRODUCT, code) => self.commands.select(Selection::Code(code), self.client),
@@ -253,6 +259,13 @@ mod tests {
         assert_eq!(records.len(), 4, "{records:?}");
         assert!(records.iter().all(|record| record.contains("by=\"modbus 10.0.0.5\"")), "{records:?}");
         assert!(records[3].contains("modbus.write is not set"), "{records:?}");
+        // Without a latch there is nothing to acknowledge, and the product stays as well.
+        let products = ["cap", "lid"].into_iter().zip([5, 6]);
+        let products = products.map(|(name, code)| ProductKey { name: name.into(), code }).collect();
+        let commands = Commands::new(products, ChosenProduct::Known(0), None, Telemetry::default());
+        let mut map = LineMap { results: &results, status: &status, commands: &commands, client: "modbus 10.0.0.5" };
+        assert_eq!((map.write(100, &[6, 1]), commands.wanted()), (Err(WriteError::Value), ChosenProduct::Known(0)));
+        assert_eq!((map.write(100, &[6, 0]), commands.wanted()), (Ok(()), ChosenProduct::Known(1)));
     }
 
     #[test]

@@ -48,6 +48,11 @@ pub enum ChosenProduct {
     Unknown,
 }
 
+impl ChosenProduct {
+    /// What records and counts call a product that the line does not know.
+    pub const UNKNOWN_NAME: &str = "unknown";
+}
+
 /// Why a command was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {

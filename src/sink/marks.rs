@@ -11,7 +11,7 @@
 
 use super::image_store::NORMAL;
 use crate::storage;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The subfolder of marked frames.
 pub const MARKS: &str = "marks";
+/// How the names of frames in the folder of results end.
+const ORIGINAL: &str = "-original.png";
 const GOOD: &str = "good";
 const DEFECT: &str = "defect";
 /// The most frames that are marked.
@@ -63,6 +65,9 @@ pub enum MarkError {
     /// The kind cannot be the name of a folder.
     #[error("a kind of defect has 1 to {LONGEST_KIND} letters, digits and -_ only, and is not \"good\"")]
     Kind,
+    /// A picture that was made of a frame: nobody is to learn from its heat and boxes.
+    #[error("{0} is no frame as it was inspected: mark files.original of its record")]
+    NotAFrame(String),
     /// There are too many marks.
     #[error("{0}")]
     TooMany(String),
@@ -142,17 +147,29 @@ impl Marks {
         let known: HashMap<String, FrameMark> = self.read()?.into_iter().map(|one| (one.name, one.mark)).collect();
         let mut outcome = Marked::default();
         let target = mark.map(|mark| self.path(mark));
+        // Before anything is changed.
+        let is_made = |picture: &&String| {
+            let is_new = frame_name(picture).is_some_and(|name| !known.contains_key(name));
+            is_new && !is_frame(picture) && is_file(&self.results.join(picture))
+        };
+        if let Some(made) = pictures.iter().filter(|_| target.is_some()).find(is_made) {
+            return Err(MarkError::NotAFrame(made.clone()));
+        }
         if let (Some(mark), Some(target)) = (mark, &target) {
             let is_new = |picture: &&String| frame_name(picture).is_some_and(|name| !known.contains_key(name));
             self.check_room(mark, known.len() + pictures.iter().filter(is_new).count())?;
             self.create(target)?;
         }
-        let mut changed = std::collections::BTreeSet::new();
+        let (mut changed, mut seen) = (BTreeSet::new(), BTreeSet::new());
         for picture in pictures {
             let Some(name) = frame_name(picture) else {
                 outcome.missing.push(picture.clone());
                 continue;
             };
+            // A frame that is named twice has one mark.
+            if !seen.insert(name) {
+                continue;
+            }
             let before = known.get(name).map(|mark| self.path(mark));
             let is_done = match (&before, &target) {
                 (None, None) => true,
@@ -161,10 +178,11 @@ impl Marks {
                     true
                 }
                 (Some(before), Some(target)) if before == target => true,
-                (Some(before), Some(target)) => {
-                    storage::rename(&before.join(name), &target.join(name))?;
-                    true
-                }
+                // Somebody may have moved it away meanwhile.
+                (Some(before), Some(target)) => match storage::rename(&before.join(name), &target.join(name)) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => false,
+                    renamed => renamed.map(|()| true)?,
+                },
                 (None, Some(target)) => give_name(&self.results.join(picture), &target.join(name))?,
             };
             if is_done {
@@ -222,7 +240,7 @@ impl Marks {
     /// The mark of a frame, by the name of its picture; `kinds` are those that there are.
     pub fn mark_of(&self, picture: &str, kinds: &[String]) -> Option<FrameMark> {
         let name = frame_name(picture)?;
-        let is_in = |folder: PathBuf| fs::symlink_metadata(folder.join(name)).is_ok_and(|about| about.is_file());
+        let is_in = |folder: PathBuf| is_file(&folder.join(name));
         if is_in(self.path(&FrameMark::Good)) {
             return Some(FrameMark::Good);
         }
@@ -290,9 +308,19 @@ fn frame_name(picture: &str) -> Option<&str> {
     (plain && !name.starts_with('.') && name.ends_with(".png") && name.len() <= 255).then_some(name)
 }
 
+/// Whether a file is at a path, and no link to one.
+fn is_file(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|about| about.is_file())
+}
+
+/// Whether the name of a picture in a record is that of a frame as it was inspected.
+fn is_frame(picture: &str) -> bool {
+    picture.ends_with(ORIGINAL) || picture.strip_prefix(NORMAL).is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// Gives a picture one more name; where the file system has no links, a copy of it. Returns whether the picture is there.
 fn give_name(from: &Path, to: &Path) -> io::Result<bool> {
-    if !fs::symlink_metadata(from).is_ok_and(|about| about.is_file()) {
+    if !is_file(from) {
         return Ok(false);
     }
     match storage::link(from, to) {
@@ -371,6 +399,13 @@ mod tests {
         let place = folder.path().join("marks/defect/scratch");
         assert_eq!(marks.place_of("a-original.png"), Some((place, "a-original.png")));
         assert_eq!((marks.place_of("b-original.png"), marks.place_of("../a-original.png")), (None, None));
+        // Named twice, it is one frame; what was made of a frame is none.
+        let twice = names(&["normal/c.png", "c.png", "normal/c.png"]);
+        assert_eq!(marks.mark(&twice, Some(&FrameMark::Good)).unwrap(), Marked { marked: 1, missing: Vec::new() });
+        fs::write(folder.path().join("a.png"), "heat and boxes").unwrap();
+        let made = marks.mark(&names(&["b-original.png", "a.png"]), Some(&FrameMark::Good)).unwrap_err();
+        assert!(made.to_string().starts_with("a.png is no frame as it was inspected"), "{made}");
+        assert_eq!(marks.counts().unwrap().values().sum::<usize>(), 2);
         assert_eq!(marks.mark(&all, None).unwrap().marked, 3);
         assert!(marks.read().unwrap().is_empty() && folder.path().join("normal/c.png").exists());
     }
@@ -436,14 +471,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let marks = Marks::new(folder.path().into(), 0);
         let disk = FaultyDisk::new();
-        storage::write_durably(&folder.path().join("a.png"), |out| out.write_all(b"a")).unwrap();
-        marks.mark(&names(&["a.png"]), Some(&FrameMark::Good)).unwrap();
-        let good = folder.path().join("marks/good/a.png");
+        storage::write_durably(&folder.path().join("a-original.png"), |out| out.write_all(b"a")).unwrap();
+        marks.mark(&names(&["a-original.png"]), Some(&FrameMark::Good)).unwrap();
+        let good = folder.path().join("marks/good/a-original.png");
         for state in crash_states(&disk.operations()) {
             assert_eq!(state.get(&good).map(Vec::as_slice), Some(b"a".as_slice()));
         }
-        marks.mark(&names(&["a.png"]), Some(&FrameMark::defect("dent").unwrap())).unwrap();
-        let dent = folder.path().join("marks/defect/dent/a.png");
+        marks.mark(&names(&["a-original.png"]), Some(&FrameMark::defect("dent").unwrap())).unwrap();
+        let dent = folder.path().join("marks/defect/dent/a-original.png");
         for state in crash_states(&disk.operations()) {
             assert!(state.contains_key(&dent) && !state.contains_key(&good), "{:?}", state.keys());
         }

@@ -43,6 +43,11 @@ impl Access {
         Access { teach_token, ..self }
     }
 
+    /// Whether there is a token that would open the page.
+    pub fn has_token(&self) -> bool {
+        self.token.is_some() || self.teach_token.is_some()
+    }
+
     /// Whether a request may be answered.
     pub fn allows(&self, request: &HttpRequest) -> bool {
         self.role(request).is_some()
@@ -51,7 +56,7 @@ impl Access {
     /// What a client may do; `None`: nothing. Without a token the page is served on loopback only; a web page that obtained this
     /// machine's address by DNS rebinding is recognised by the `Host` header.
     pub fn role(&self, request: &HttpRequest) -> Option<PageRole> {
-        if self.token.is_none() && self.teach_token.is_none() {
+        if !self.has_token() {
             return is_this_machine(&request.host).then_some(PageRole::Teach);
         }
         let bearer = request.authorization.strip_prefix("Bearer ");

@@ -9,7 +9,7 @@ use super::login::login_page;
 use super::metrics::metrics;
 use super::page::PageState;
 use super::request::HttpRequest;
-use super::response::{HTML, JSON, TEXT, answer, refuse};
+use super::response::{HTML, JSON, TEXT, answer, head_length, refuse};
 use super::teach_request::TeachingRequest;
 use super::versions::VersionRequest;
 use std::net::IpAddr;
@@ -33,47 +33,57 @@ pub enum Route {
     Serve(Endpoint),
 }
 
-/// What a thread answers; `body`: not to `HEAD`.
+/// What a thread answers.
 pub enum Endpoint {
     /// `/status.json`: reads the newest records.
-    Status { role: PageRole, body: bool },
+    Status { role: PageRole },
     /// `/live.mjpeg`.
     Live,
     /// `/frame.jpg`.
-    Frame { body: bool },
+    Frame,
     /// `/events`: reads records, the newest first.
-    Events { query: EventQuery, body: bool },
+    Events { query: EventQuery },
     /// `/events/NAME`.
-    Picture { name: String, body: bool },
+    Picture { name: String },
     /// What does not change, and is too long for an answer without a thread.
-    Static { kind: &'static str, content: &'static str, body: bool },
+    Static { kind: &'static str, content: &'static str },
     /// `POST /judge`.
     Judge(JudgeRequest),
     /// `/marks`: counts them.
-    MarkCounts { role: PageRole, body: bool },
+    MarkCounts { role: PageRole },
     /// `POST /marks`.
     Marks(MarkRequest),
     /// `/bundle`: which versions there are.
-    Versions { role: PageRole, body: bool },
+    Versions { role: PageRole },
     /// `POST /bundle`.
     Version(VersionRequest),
     /// `/teaching`: what can be taught, and how far the newest job is.
-    TeachingState { role: PageRole, body: bool },
+    TeachingState { role: PageRole },
     /// `POST /teaching`.
     Teaching(TeachingRequest),
     /// `/scores`: what a version found of the marked frames.
-    Scores { version: String, body: bool },
+    Scores { version: String },
     /// `POST /product`, `POST /acknowledge`.
     Command(CommandRequest),
 }
 
-/// What a request gets, of whose body `begun` has arrived, from a client at an address. Does not wait and reads no file.
+/// What a request gets, of whose body `begun` has arrived, from a client at an address. Does not wait and reads no file. Answers that a thread
+/// gives to `HEAD` have to be cut after their head.
 pub fn route(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option<IpAddr>) -> Route {
+    match route_to(page, request, begun, peer) {
+        Route::Answer(mut answer) if request.wants_head() => {
+            answer.truncate(head_length(&answer));
+            Route::Answer(answer)
+        }
+        route => route,
+    }
+}
+
+fn route_to(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option<IpAddr>) -> Route {
     let allowed = methods(page, &request.path);
-    let body = match request.method.as_str() {
+    match request.method.as_str() {
         "POST" if allowed.contains("POST") => return post(page, request, begun, peer),
-        "GET" if allowed.contains("GET") => true,
-        "HEAD" if allowed.contains("GET") => false,
+        "GET" | "HEAD" if allowed.contains("GET") => {}
         _ if allowed.is_empty() => {
             let (what, key) = if request.path == "/judge" {
                 ("pictures are judged", "judge")
@@ -84,10 +94,10 @@ pub fn route(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option
         }
         _ => {
             let (text, allow) = (format!("only {allowed} is served here\n"), format!("Allow: {allowed}\r\n"));
-            return Route::Answer(answer(405, TEXT, &allow, text.as_bytes(), request.method != "HEAD"));
+            return Route::Answer(answer(405, TEXT, &allow, text.as_bytes()));
         }
-    };
-    let whole = |status, kind, more: &str, content: &[u8]| Route::Answer(answer(status, kind, more, content, body));
+    }
+    let whole = |status, kind, more: &str, content: &[u8]| Route::Answer(answer(status, kind, more, content));
     // A token in the address is moved into a cookie, so that it is not visible. Without a path the cookie is for the folder of the page:
     // behind a proxy several lines have one each.
     if request.path == "/"
@@ -102,6 +112,7 @@ pub fn route(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option
     }
     let Some(role) = page.access.role(request) else {
         return match request.path.as_str() {
+            _ if !page.access.has_token() => whole(403, TEXT, "", LOCAL_ONLY),
             "/" | "/review" | "/compare" | "/teach" => whole(401, HTML, CHALLENGE, login_page().as_bytes()),
             _ => whole(401, TEXT, CHALLENGE, TOKEN_NEEDED),
         };
@@ -116,27 +127,27 @@ pub fn route(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option
             let text = metrics(page, &page.status.now());
             whole(200, "text/plain; version=0.0.4; charset=utf-8", "", text.as_bytes())
         }
-        "/status.json" => Route::Serve(Endpoint::Status { role, body }),
-        "/live.mjpeg" if body => Route::Serve(Endpoint::Live),
+        "/status.json" => Route::Serve(Endpoint::Status { role }),
+        "/live.mjpeg" if !request.wants_head() => Route::Serve(Endpoint::Live),
         "/live.mjpeg" => whole(200, "multipart/x-mixed-replace; boundary=frame", "", b""),
-        "/frame.jpg" => Route::Serve(Endpoint::Frame { body }),
-        "/openapi.json" => Route::Serve(Endpoint::Static { kind: JSON, content: OPENAPI, body }),
-        "/review" => Route::Serve(Endpoint::Static { kind: HTML, content: REVIEW, body }),
-        "/compare" => Route::Serve(Endpoint::Static { kind: HTML, content: COMPARE, body }),
-        "/teach" => Route::Serve(Endpoint::Static { kind: HTML, content: TEACH, body }),
-        "/bundle" => Route::Serve(Endpoint::Versions { role, body }),
-        "/teaching" => Route::Serve(Endpoint::TeachingState { role, body }),
-        "/marks" => Route::Serve(Endpoint::MarkCounts { role, body }),
+        "/frame.jpg" => Route::Serve(Endpoint::Frame),
+        "/openapi.json" => Route::Serve(Endpoint::Static { kind: JSON, content: OPENAPI }),
+        "/review" => Route::Serve(Endpoint::Static { kind: HTML, content: REVIEW }),
+        "/compare" => Route::Serve(Endpoint::Static { kind: HTML, content: COMPARE }),
+        "/teach" => Route::Serve(Endpoint::Static { kind: HTML, content: TEACH }),
+        "/bundle" => Route::Serve(Endpoint::Versions { role }),
+        "/teaching" => Route::Serve(Endpoint::TeachingState { role }),
+        "/marks" => Route::Serve(Endpoint::MarkCounts { role }),
         "/scores" => match request.parameter("version") {
-            Some(version) => Route::Serve(Endpoint::Scores { version: version.into(), body }),
+            Some(version) => Route::Serve(Endpoint::Scores { version: version.into() }),
             None => Route::Answer(refuse(400, "version is missing: /scores?version=ID")),
         },
         "/events" => match EventQuery::of(request) {
-            Ok(query) => Route::Serve(Endpoint::Events { query, body }),
+            Ok(query) => Route::Serve(Endpoint::Events { query }),
             Err(problem) => Route::Answer(refuse(400, &problem)),
         },
         path => match path.strip_prefix("/events/") {
-            Some(name) => Route::Serve(Endpoint::Picture { name: name.into(), body }),
+            Some(name) => Route::Serve(Endpoint::Picture { name: name.into() }),
             None => Route::Answer(refuse(404, "there is no such page")),
         },
     }
@@ -157,7 +168,10 @@ fn methods(page: &PageState, path: &str) -> &'static str {
 /// What a request that posts something gets.
 fn post(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option<IpAddr>) -> Route {
     let Some(role) = page.access.role(request) else {
-        return Route::Answer(answer(401, TEXT, CHALLENGE, TOKEN_NEEDED, true));
+        return Route::Answer(match page.access.has_token() {
+            true => answer(401, TEXT, CHALLENGE, TOKEN_NEEDED),
+            false => answer(403, TEXT, "", LOCAL_ONLY),
+        });
     };
     let refused = |(status, problem): (u16, String)| Route::Answer(refuse(status, &problem));
     if let ("/judge", Some(queue)) = (request.path.as_str(), &page.judging) {
@@ -189,3 +203,7 @@ fn post(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option<IpAd
 /// How to log in.
 const CHALLENGE: &str = "WWW-Authenticate: Bearer realm=\"lineside\"\r\n";
 const TOKEN_NEEDED: &[u8] = b"a token is needed (status_page.token)\n";
+/// No token helps: there is none.
+const LOCAL_ONLY: &[u8] =
+    b"no token is set, so only this board is answered, as localhost or by an IP address: ask by one of these, or set \
+status_page.token_file\n";

@@ -73,7 +73,7 @@ pub fn serve_command(commands: &Commands, request: CommandRequest, connection: &
     };
     connection.set_timeout(ANSWER_TIMEOUT);
     connection.write_all(&match outcome {
-        Ok(text) => answer(200, JSON, "", escape::json(&text).as_bytes(), true),
+        Ok(text) => answer(200, JSON, "", escape::json(&text).as_bytes()),
         Err((status, problem)) => refuse(status, &escape::one_line(&problem)),
     })
 }

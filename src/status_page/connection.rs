@@ -1,5 +1,6 @@
 //! A connection with a deadline: clients that send or read too slowly are disconnected.
 
+use super::response::head_length;
 use super::stream::ClientStream;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{SockRef, TcpKeepalive};
@@ -30,19 +31,23 @@ const PROBES: u32 = 4;
 pub struct Connection {
     socket: ClientStream,
     deadline: Instant,
+    /// `HEAD`: what follows the head of the answer is not sent.
+    wants_head: bool,
+    /// Whether the head was sent.
+    has_head: bool,
 }
 
 impl Connection {
-    /// A connection whose deadline is [`ANSWER_TIMEOUT`] from now.
+    /// A connection whose deadline is [`ANSWER_TIMEOUT`] from now; `wants_head`: of the answer, the head alone is sent.
     ///
     /// # Errors
     /// Of the socket.
-    pub fn new(socket: ClientStream) -> io::Result<Connection> {
+    pub fn new(socket: ClientStream, wants_head: bool) -> io::Result<Connection> {
         socket.tcp().set_nonblocking(false)?;
         // A peer that lost power or its network says no goodbye.
         let keep_alive = TcpKeepalive::new().with_time(PROBE).with_interval(PROBE).with_retries(PROBES);
         SockRef::from(socket.tcp()).set_tcp_keepalive(&keep_alive)?;
-        Ok(Connection { socket, deadline: Instant::now() + ANSWER_TIMEOUT })
+        Ok(Connection { socket, deadline: Instant::now() + ANSWER_TIMEOUT, wants_head, has_head: false })
     }
 
     /// The client's address, for records.
@@ -93,11 +98,20 @@ impl Connection {
         Ok(body)
     }
 
-    /// Writes all bytes.
+    /// Whether what follows the head of the answer is sent.
+    pub fn wants_more(&self) -> bool {
+        !self.wants_head
+    }
+
+    /// Writes all bytes; of those of an answer to `HEAD`, the head, which is in the first ones.
     ///
     /// # Errors
     /// Of the socket; `TimedOut` or `WouldBlock` after the deadline.
     pub fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        if self.wants_head {
+            bytes = if self.has_head { &[] } else { &bytes[..head_length(bytes)] };
+            self.has_head = true;
+        }
         while !bytes.is_empty() {
             // A blocking write goes on until all is written, however slowly, so it is done in pieces that fit the socket's buffer.
             let piece = &bytes[..bytes.len().min(16 << 10)];

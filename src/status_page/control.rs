@@ -121,7 +121,7 @@ impl Control {
 
     /// The answer where another change has begun.
     pub fn busy() -> Vec<u8> {
-        answer(503, TEXT, "Retry-After: 1\r\n", b"somebody else changes something now\n", true)
+        answer(503, TEXT, "Retry-After: 1\r\n", b"somebody else changes something now\n")
     }
 
     /// A record of a change.
@@ -160,12 +160,7 @@ impl Control {
 }
 
 /// Answers how many frames have each mark, and what the client may do.
-pub fn serve_counts(
-    control: Option<&Control>,
-    role: PageRole,
-    connection: &mut Connection,
-    body: bool,
-) -> io::Result<()> {
+pub fn serve_counts(control: Option<&Control>, role: PageRole, connection: &mut Connection) -> io::Result<()> {
     let counts = control.map(|control| control.marks.counts()).transpose().map(Option::unwrap_or_default);
     let counts = match counts {
         Ok(counts) => counts,
@@ -180,7 +175,7 @@ pub fn serve_counts(
     let may_mark = control.is_some() && role == PageRole::Teach;
     let folder = control.map(|control| control.marks.folder().display().to_string());
     let text = json!({ "version": VERSION, "may_mark": may_mark, "good": good, "defect": kinds, "folder": folder });
-    connection.write_all(&answer(200, JSON, "", escape::json(&text.to_string()).as_bytes(), body))
+    connection.write_all(&answer(200, JSON, "", escape::json(&text.to_string()).as_bytes()))
 }
 
 /// Reads a request to mark frames, does so and answers.
@@ -193,7 +188,7 @@ pub fn serve_marks(control: Option<&Control>, request: MarkRequest, connection: 
     let outcome = mark(control, &body, role, &from);
     connection.set_timeout(ANSWER_TIMEOUT);
     connection.write_all(&match outcome {
-        Ok(text) => answer(200, JSON, "", escape::json(&text).as_bytes(), true),
+        Ok(text) => answer(200, JSON, "", escape::json(&text).as_bytes()),
         Err((status, problem)) => refuse(status, &escape::one_line(&problem)),
     })
 }
@@ -213,7 +208,7 @@ fn mark(control: &Control, body: &[u8], role: PageRole, from: &str) -> Result<St
         let status = match error {
             MarkError::Full => 507,
             MarkError::TooMany(_) => 409,
-            MarkError::Kind => 422,
+            MarkError::Kind | MarkError::NotAFrame(_) => 422,
             MarkError::Disk(_) => 500,
         };
         (status, error.to_string())

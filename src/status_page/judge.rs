@@ -199,7 +199,7 @@ pub fn serve_judge(
     let Some(place) = queue.claim_place() else {
         queue.count("busy");
         let text = format!("{PLACES} pictures are being judged already\n");
-        return connection.write_all(&answer(503, TEXT, "Retry-After: 1\r\n", text.as_bytes(), true));
+        return connection.write_all(&answer(503, TEXT, "Retry-After: 1\r\n", text.as_bytes()));
     };
     let JudgeRequest { body, name, annotated } = request;
     let Some(file) = body.read(connection)? else {
@@ -224,7 +224,7 @@ pub fn serve_judge(
     match outcome {
         Ok(Ok(Judged { record, picture: None })) => {
             queue.count("judged");
-            connection.write_all(&answer(200, JSON, "", format!("{record}\n").as_bytes(), true))
+            connection.write_all(&answer(200, JSON, "", format!("{record}\n").as_bytes()))
         }
         Ok(Ok(Judged { record, picture: Some(picture) })) => {
             queue.count("judged");

@@ -34,6 +34,8 @@ pub struct PendingConnections {
 pub struct Authorized {
     pub socket: ClientStream,
     pub endpoint: Endpoint,
+    /// Whether it is `HEAD`.
+    pub wants_head: bool,
 }
 
 struct PendingConnection {
@@ -58,7 +60,8 @@ enum Stage {
 enum Next {
     Stay,
     Close,
-    Serve(Endpoint),
+    /// Whether it is `HEAD`, too.
+    Serve(Endpoint, bool),
 }
 
 impl PendingConnections {
@@ -82,7 +85,9 @@ impl PendingConnections {
         let mut connection =
             PendingConnection { socket, peer, deadline: Instant::now() + HEAD_TIMEOUT, stage, sends_body: false };
         match connection.advance(page) {
-            Next::Serve(endpoint) => return Some(Authorized { socket: connection.socket, endpoint }),
+            Next::Serve(endpoint, wants_head) => {
+                return Some(Authorized { socket: connection.socket, endpoint, wants_head });
+            }
             Next::Close => return None,
             Next::Stay => {}
         }
@@ -100,7 +105,9 @@ impl PendingConnections {
             match connection.advance(page) {
                 Next::Stay => self.connections.push(connection),
                 Next::Close => {}
-                Next::Serve(endpoint) => authorized.push(Authorized { socket: connection.socket, endpoint }),
+                Next::Serve(endpoint, wants_head) => {
+                    authorized.push(Authorized { socket: connection.socket, endpoint, wants_head });
+                }
             }
         }
         authorized
@@ -161,7 +168,7 @@ impl PendingConnection {
                     let begun = head.get(request.head_bytes..).unwrap_or_default();
                     match route(page, &request, begun, self.peer) {
                         Route::Answer(answer) => break answer,
-                        Route::Serve(endpoint) => return Some(Next::Serve(endpoint)),
+                        Route::Serve(endpoint) => return Some(Next::Serve(endpoint, request.wants_head())),
                     }
                 }
                 Ok(None) if head.len() >= LONGEST_HEAD => break refuse(431, "the request is too long"),
@@ -318,16 +325,25 @@ mod tests {
         let mut door = Door::new();
         let with_token = format!("HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
         let (_client, authorized) = door.visit([127, 0, 0, 1], &format!("GET /status.json {with_token}"));
-        assert!(matches!(authorized.unwrap().endpoint, Endpoint::Status { body: true, .. }));
+        assert!(matches!(authorized.unwrap().endpoint, Endpoint::Status { .. }));
         assert!(door.pending.connections.is_empty());
         for (path, status) in [("/", "200 OK"), ("/metrics", "200 OK"), ("/nothing", "404 Not Found")] {
             let (client, authorized) = door.visit([127, 0, 0, 1], &format!("GET {path} {with_token}"));
             assert!(authorized.is_none() && answer_of(&client).starts_with(&format!("HTTP/1.1 {status}")), "{path}");
         }
+        // Of what is refused, too, HEAD gets the head alone (RFC 9110, 9.3.2).
+        for (path, status) in [("/", "200 OK"), ("/nothing", "404 Not Found"), ("/events?limit=x", "400 Bad Request")] {
+            let (client, authorized) = door.visit([127, 0, 0, 1], &format!("HEAD {path} {with_token}"));
+            let answer = answer_of(&client);
+            assert!(authorized.is_none() && answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+            assert!(answer.ends_with("\r\n\r\n") && !answer.contains("Content-Length: 0"), "{answer}");
+        }
+        let (_client, authorized) = door.visit([127, 0, 0, 1], &format!("HEAD /status.json {with_token}"));
+        assert!(authorized.unwrap().wants_head);
         let (client, authorized) = door.visit([127, 0, 0, 1], "GET /live.mjpeg HTTP/1.1\r\n\r\n");
         assert!(authorized.is_none() && answer_of(&client).starts_with("HTTP/1.1 401 Unauthorized"));
         let page = include_str!("page.html");
-        let longest = super::super::response::answer(200, super::super::response::HTML, "", page.as_bytes(), true);
+        let longest = super::super::response::answer(200, super::super::response::HTML, "", page.as_bytes());
         assert!(longest.len() <= super::super::limits::LONGEST_ANSWER, "{}", longest.len());
     }
 

@@ -51,6 +51,11 @@ pub enum BodyLength {
 }
 
 impl HttpRequest {
+    /// Whether the head of the answer is asked for, alone.
+    pub fn wants_head(&self) -> bool {
+        self.method == "HEAD"
+    }
+
     /// The value of a query parameter.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.query
@@ -100,10 +105,17 @@ pub fn parse(head: &[u8]) -> Result<Option<HttpRequest>, (u16, &'static str)> {
     };
     let target = parsed.path.unwrap_or_default();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let header = |name: &str| {
-        let found = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
-        found.and_then(|header| std::str::from_utf8(header.value).ok()).unwrap_or_default().to_string()
+    let values = |name: &'static str| {
+        parsed.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
     };
+    // Of two, a proxy before this server may go by the other one (RFC 9112, 3.2).
+    for name in ["Host", "Authorization", "Origin", "Sec-Fetch-Site", "Lineside-Version"] {
+        if values(name).nth(1).is_some() {
+            return Err((400, "a field of the head that counts once is there twice"));
+        }
+    }
+    let header =
+        |name| values(name).next().and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default().to_string();
     Ok(Some(HttpRequest {
         method: parsed.method.unwrap_or_default().into(),
         path: path.into(),
@@ -166,6 +178,9 @@ mod tests {
     fn malformed_requests_are_refused() {
         assert_eq!(parse(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").unwrap_err().0, 400, "TLS");
         assert_eq!(parse(b"GET / HTTP/9\r\n\r\n").unwrap_err().0, 400);
+        for twice in ["Host: a\r\nhost: b", "Authorization: Bearer a\r\nAuthorization: Bearer b"] {
+            assert_eq!(parse(format!("GET / HTTP/1.1\r\n{twice}\r\n\r\n").as_bytes()).unwrap_err().0, 400, "{twice}");
+        }
         assert_eq!(parse(b"GET /\x00 HTTP/1.1\r\n\r\n").unwrap_err().0, 400);
         let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(MOST_HEADERS + 1));
         assert_eq!(parse(many.as_bytes()).unwrap_err().0, 431);

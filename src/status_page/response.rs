@@ -9,17 +9,22 @@ pub const JSON_LINES: &str = "application/jsonl";
 /// A whole answer that is one line of text.
 pub fn refuse(status: u16, text: &str) -> Vec<u8> {
     let more = if status == 503 { "Retry-After: 5\r\n" } else { "" };
-    answer(status, TEXT, more, format!("{text}\n").as_bytes(), true)
+    answer(status, TEXT, more, format!("{text}\n").as_bytes())
 }
 
 /// A whole answer.
-pub fn answer(status: u16, kind: &str, more: &str, content: &[u8], body: bool) -> Vec<u8> {
+pub fn answer(status: u16, kind: &str, more: &str, content: &[u8]) -> Vec<u8> {
     let mut bytes = head(status, kind, more, Some(content.len() as u64)).into_bytes();
-    if body {
-        bytes.extend_from_slice(content);
-    }
+    bytes.extend_from_slice(content);
     bytes
 }
+
+/// How long the head at the beginning of an answer is: all that `HEAD` gets.
+pub fn head_length(answer: &[u8]) -> usize {
+    answer.windows(HEAD_END.len()).position(|bytes| bytes == HEAD_END).map_or(answer.len(), |at| at + HEAD_END.len())
+}
+
+const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// The head of an answer. Each connection serves one request. The policy keeps a page from loading or running anything else.
 pub fn head(status: u16, kind: &str, more: &str, length: Option<u64>) -> String {

@@ -32,29 +32,29 @@ const PART: &str = "--frame\r\nContent-Type: image/jpeg\r\n\r\n";
 pub fn serve(page: &PageState, endpoint: Endpoint, mut connection: Connection) {
     let client = &mut connection;
     let answered = match endpoint {
-        Endpoint::Status { role, body } => {
+        Endpoint::Status { role } => {
             let status = status(page, &page.status.now(), role);
-            client.write_all(&answer(200, JSON, "", escape::json(&status.to_string()).as_bytes(), body))
+            client.write_all(&answer(200, JSON, "", escape::json(&status.to_string()).as_bytes()))
         }
         Endpoint::Live => match page.claim_viewer_slot() {
             Some(slot) => stream(&slot, client),
-            None => full(client, true),
+            None => full(client),
         },
-        Endpoint::Frame { body } => match page.claim_viewer_slot() {
-            Some(slot) => single(&slot, client, body),
-            None => full(client, body),
+        Endpoint::Frame => match page.claim_viewer_slot() {
+            Some(slot) => single(&slot, client),
+            None => full(client),
         },
-        Endpoint::Events { query, body } => events(page, &query, client, body),
-        Endpoint::Picture { name, body } => picture(page, &name, client, body),
-        Endpoint::Static { kind, content, body } => client
+        Endpoint::Events { query } => events(page, &query, client),
+        Endpoint::Picture { name } => picture(page, &name, client),
+        Endpoint::Static { kind, content } => client
             .write_all(head(200, kind, "", Some(content.len() as u64)).as_bytes())
-            .and_then(|()| if body { client.write_all(content.as_bytes()) } else { Ok(()) }),
-        Endpoint::MarkCounts { role, body } => serve_counts(page.control.as_ref(), role, client, body),
-        Endpoint::Versions { role, body } => serve_versions(page, role, client, body),
+            .and_then(|()| client.write_all(content.as_bytes())),
+        Endpoint::MarkCounts { role } => serve_counts(page.control.as_ref(), role, client),
+        Endpoint::Versions { role } => serve_versions(page, role, client),
         Endpoint::Version(request) => serve_version(page, request, client),
-        Endpoint::TeachingState { role, body } => serve_teaching_state(page, role, client, body),
+        Endpoint::TeachingState { role } => serve_teaching_state(page, role, client),
         Endpoint::Teaching(request) => serve_teaching(page, request, client),
-        Endpoint::Scores { version, body } => scores(page, &version, client, body),
+        Endpoint::Scores { version } => scores(page, &version, client),
         Endpoint::Command(request) => serve_command(&page.line.commands, request, client),
         Endpoint::Marks(request) => serve_marks(page.control.as_ref(), request, client),
         Endpoint::Judge(request) => serve_judge(page.judging.as_ref(), request, client, &|| page.is_stopping()),
@@ -85,27 +85,27 @@ fn stream(slot: &ViewerSlot, connection: &mut Connection) -> io::Result<()> {
     Ok(())
 }
 
-fn single(slot: &ViewerSlot, connection: &mut Connection, body: bool) -> io::Result<()> {
+fn single(slot: &ViewerSlot, connection: &mut Connection) -> io::Result<()> {
     let page = slot.page();
     let (seen, until) = (page.latest.start_after(FIRST_MAX_AGE), Instant::now() + SINGLE_TIMEOUT);
     while !page.is_stopping() && Instant::now() < until {
         if let Some(frame) = page.latest.newer(seen, BEAT) {
             connection.write_all(head(200, "image/jpeg", "", Some(frame.jpeg.len() as u64)).as_bytes())?;
-            return if body { connection.write_all(&frame.jpeg) } else { Ok(()) };
+            return connection.write_all(&frame.jpeg);
         }
     }
     connection.write_all(&refuse(503, "no frame was inspected in the last two seconds"))
 }
 
-fn full(connection: &mut Connection, body: bool) -> io::Result<()> {
+fn full(connection: &mut Connection) -> io::Result<()> {
     let text = format!("there are {VIEWERS} viewers already\n");
-    connection.write_all(&answer(503, TEXT, "Retry-After: 10\r\n", text.as_bytes(), body))
+    connection.write_all(&answer(503, TEXT, "Retry-After: 10\r\n", text.as_bytes()))
 }
 
-fn events(page: &PageState, query: &EventQuery, connection: &mut Connection, body: bool) -> io::Result<()> {
+fn events(page: &PageState, query: &EventQuery, connection: &mut Connection) -> io::Result<()> {
     let found =
         match page.history.find(page.events.folder(), page.control.as_ref().map(|control| &control.marks), query) {
-            Some(found) => answer(200, JSON, "", escape::json(&found).as_bytes(), body),
+            Some(found) => answer(200, JSON, "", escape::json(&found).as_bytes()),
             None => refuse(
                 410,
                 "these records were deleted since to stay within output.records: begin again without `before`",
@@ -114,7 +114,7 @@ fn events(page: &PageState, query: &EventQuery, connection: &mut Connection, bod
     connection.write_all(&found)
 }
 
-fn picture(page: &PageState, name: &str, connection: &mut Connection, body: bool) -> io::Result<()> {
+fn picture(page: &PageState, name: &str, connection: &mut Connection) -> io::Result<()> {
     let of_mark = || {
         let (folder, name) = page.control.as_ref()?.marks.place_of(name)?;
         open_picture(&folder, name)
@@ -125,10 +125,10 @@ fn picture(page: &PageState, name: &str, connection: &mut Connection, body: bool
     // An image never changes under its name.
     let head = head(200, "image/png", "", Some(length)).replace("no-store", "private, max-age=86400, immutable");
     connection.write_all(head.as_bytes())?;
-    copy(file.take(if body { length } else { 0 }), connection)
+    copy(file.take(length), connection)
 }
 
-fn scores(page: &PageState, version: &str, connection: &mut Connection, body: bool) -> io::Result<()> {
+fn scores(page: &PageState, version: &str, connection: &mut Connection) -> io::Result<()> {
     let opened = home_of(&page.line.bundle).and_then(|home| {
         let blame = |error| (500, format!("{}: the scores cannot be read: {error}", home.folder().display()));
         open_scores(&home, version).map_err(blame)
@@ -142,16 +142,17 @@ fn scores(page: &PageState, version: &str, connection: &mut Connection, body: bo
         Err((status, problem)) => return connection.write_all(&refuse(status, &escape::one_line(&problem))),
     };
     connection.write_all(head(200, JSON_LINES, "", Some(length)).as_bytes())?;
-    copy(file.take(if body { length } else { 0 }), connection)
+    copy(file.take(length), connection)
 }
 
 /// Sends a file piece by piece.
 fn copy(mut file: impl Read, connection: &mut Connection) -> io::Result<()> {
     let mut bytes = [0; 16 << 10];
-    loop {
+    while connection.wants_more() {
         match file.read(&mut bytes)? {
-            0 => return Ok(()),
+            0 => break,
             read => connection.write_all(&bytes[..read])?,
         }
     }
+    Ok(())
 }

@@ -253,7 +253,7 @@ fn accept(listener: &TcpListener) -> Option<TcpStream> {
 /// goes on whatever becomes of a visitor.
 fn handle(
     page: &Arc<PageState>,
-    Authorized { socket, endpoint }: Authorized,
+    Authorized { socket, endpoint, wants_head }: Authorized,
     served: usize,
     telemetry: &Telemetry,
 ) -> Result<ActiveConnection, Option<ClientStream>> {
@@ -264,7 +264,7 @@ fn handle(
     // A session is that of its thread: where there is none, such a client is disconnected without a word.
     let is_plain = matches!(socket, ClientStream::Plain(_));
     let again = |tcp: TcpStream| Err(is_plain.then(|| ClientStream::Plain(tcp)));
-    let Ok(connection) = Connection::new(socket) else { return again(tcp) };
+    let Ok(connection) = Connection::new(socket, wants_head) else { return again(tcp) };
     let (page, its_telemetry) = (Arc::clone(page), telemetry.clone());
     let work = move || {
         if catch_unwind(AssertUnwindSafe(|| serve(&page, endpoint, connection))).is_err() {

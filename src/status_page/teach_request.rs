@@ -62,14 +62,9 @@ impl TeachingRequest {
 }
 
 /// Answers what can be taught, and how far the newest job is.
-pub fn serve_teaching_state(
-    page: &PageState,
-    role: PageRole,
-    connection: &mut Connection,
-    body: bool,
-) -> io::Result<()> {
+pub fn serve_teaching_state(page: &PageState, role: PageRole, connection: &mut Connection) -> io::Result<()> {
     connection.write_all(&match state(page, role) {
-        Ok(state) => answer(200, JSON, "", escape::json(&state.to_string()).as_bytes(), body),
+        Ok(state) => answer(200, JSON, "", escape::json(&state.to_string()).as_bytes()),
         Err((status, problem)) => refuse(status, &escape::one_line(&problem)),
     })
 }
@@ -143,7 +138,7 @@ pub fn serve_teaching(page: &PageState, request: TeachingRequest, connection: &m
     let outcome = command(page, control, &body, role, &connection.peer());
     connection.set_timeout(ANSWER_TIMEOUT);
     match outcome {
-        Ok(()) => serve_teaching_state(page, role, connection, true),
+        Ok(()) => serve_teaching_state(page, role, connection),
         Err((status, problem)) => connection.write_all(&refuse(status, &escape::one_line(&problem))),
     }
 }

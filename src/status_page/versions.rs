@@ -84,9 +84,9 @@ pub fn outside(place: &Path) -> String {
 }
 
 /// Answers which versions there are, and what the client may do.
-pub fn serve_versions(page: &PageState, role: PageRole, connection: &mut Connection, body: bool) -> io::Result<()> {
+pub fn serve_versions(page: &PageState, role: PageRole, connection: &mut Connection) -> io::Result<()> {
     connection.write_all(&match versions(page, role) {
-        Ok(state) => answer(200, JSON, "", escape::json(&state.to_string()).as_bytes(), body),
+        Ok(state) => answer(200, JSON, "", escape::json(&state.to_string()).as_bytes()),
         Err(error) => refuse(500, &escape::one_line(&error.to_string())),
     })
 }
@@ -167,7 +167,7 @@ pub fn serve_version(page: &PageState, request: VersionRequest, connection: &mut
     let outcome = change(page, control, &body, role, &connection.peer());
     connection.set_timeout(ANSWER_TIMEOUT);
     match outcome {
-        Ok(()) => serve_versions(page, role, connection, true),
+        Ok(()) => serve_versions(page, role, connection),
         Err((status, problem)) => connection.write_all(&refuse(status, &escape::one_line(&problem))),
     }
 }

@@ -213,8 +213,9 @@ fn hostile_requests_are_refused_and_nothing_else_happens() {
     assert_eq!(status(&format!("GET /{} HTTP/1.1\r\n{host}\r\n", "x".repeat(9000))), 431, "a huge path");
     assert_eq!(status("\x16\x03\x01\x02\x00\x01\x00\x01\r\n\r\n"), 400, "TLS");
     assert_eq!(status(&format!("POST / HTTP/1.1\r\n{host}Content-Length: 9999999\r\n\r\nx")), 405);
-    assert_eq!(status("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n"), 401, "DNS rebinding");
-    assert_eq!(status("GET / HTTP/1.1\r\n\r\n"), 401);
+    // No token would help: none is set.
+    assert_eq!(status("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n"), 403, "DNS rebinding");
+    assert_eq!(status("GET / HTTP/1.1\r\n\r\n"), 403);
     // The secret lies where each of these would lead.
     std::fs::write(service.folder.path().join("secret.png"), "secret").unwrap();
     std::os::unix::fs::symlink("../secret.png", service.folder.path().join("results/link.png")).unwrap();

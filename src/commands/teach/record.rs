@@ -107,7 +107,7 @@ pub fn configuration(camera: &str, product: Option<&str>) -> anyhow::Result<Conf
     }
     match &mut config.source {
         Source::Folder(section) => {
-            let path = section.path.display();
+            let path = section.path.get_ref().display();
             anyhow::bail!(
                 "{camera}: [source.folder] has no camera to record from; teach from its pictures: --normal {path}"
             )
