@@ -1,8 +1,8 @@
 //! Pictures of a folder, prepared as a line prepares them for a network, as samples for quantization and comparison.
 
+use super::dataset;
 use super::evenly;
 use super::picture_reader::PictureReader;
-use crate::source::picture_files;
 use crate::task::own_model::FrameInput;
 use anyhow::Context;
 use lineside_engine::Tensor;
@@ -12,14 +12,14 @@ use std::borrow::BorrowMut;
 use std::path::{Path, PathBuf};
 
 /// Pictures that are listed at most.
-const MOST: u64 = 10_000;
+pub const MOST: u64 = 10_000;
 
-/// The pictures of a folder, at most so many of them, spread evenly over all.
+/// The pictures of a folder, at most so many of them, spread evenly over all; of a data set those that it has to learn from.
 ///
 /// # Errors
 /// Where the folder cannot be read, or holds no picture.
 pub fn pictures_of(folder: &Path, most: u64) -> anyhow::Result<Vec<PathBuf>> {
-    let files = picture_files(folder).map_err(anyhow::Error::msg)?;
+    let files = dataset::samples(folder)?;
     Ok(evenly(files, usize::try_from(most).unwrap_or(usize::MAX), MOST))
 }
 

@@ -1,10 +1,10 @@
 //! Samples for a model of any kind: pictures through a stated pre-processing, or `.npy` arrays.
 
 use super::WrongArguments;
+use super::dataset;
 use super::preparation::{InputArguments, PreparedInput, share_over_0};
 use super::prepared_pictures::PreparedPictures;
 use crate::files;
-use crate::source::picture_files;
 use crate::task::own_model::FrameInput;
 use crate::task::own_model::make::MakeError;
 use anyhow::Context;
@@ -125,7 +125,7 @@ impl PictureSamples {
         let mut files = Vec::new();
         for path in paths {
             if path.is_dir() {
-                files.extend(picture_files(path).map_err(anyhow::Error::msg)?);
+                files.extend(dataset::samples(path)?);
             } else {
                 files.push(path.clone());
             }

@@ -121,6 +121,14 @@ impl Config {
         }
     }
 
+    /// Leaves a product out, and starts the next run with one that is unknown; the last one stays.
+    pub fn leave_out(&mut self, name: &str) {
+        if self.product.len() > 1 {
+            self.product.retain(|product| product.name.get_ref() != name);
+        }
+        self.start_with(None);
+    }
+
     fn product_named(&self, name: &str) -> Option<usize> {
         self.product.iter().position(|product| product.name.get_ref() == name)
     }

@@ -41,12 +41,34 @@ pub(super) fn open(name: &str, config: &Config, mode: Mode, telemetry: &Telemetr
     Ok(before)
 }
 
-/// Checks a bundle's signature, where it needs one, and its golden vectors.
-pub(super) fn test(bundle: Bundle, policy: &BundlesConfig) -> Result<Bundle, BundleError> {
+/// Whether a run could begin with a bundle, as far as can be known without memory for its network: it is whole, or the version before it is.
+///
+/// # Errors
+/// As [`open`], but for what the self-test finds.
+pub(super) fn check(name: &str, config: &Config) -> anyhow::Result<()> {
+    let place = bundle::locate(name)?;
+    let Err(error) = Bundle::open(&place).and_then(|bundle| check_signature(&bundle, &config.bundles)) else {
+        return Ok(());
+    };
+    let home = Home::open(&place).ok().flatten();
+    let before = home.as_ref().and_then(|home| home.version(home.state().previous.as_ref()?).ok());
+    match before.map(|bundle| check_signature(&bundle, &config.bundles)) {
+        Some(Ok(())) => Ok(()),
+        _ => Err(error.into()),
+    }
+}
+
+fn check_signature(bundle: &Bundle, policy: &BundlesConfig) -> Result<(), BundleError> {
     // What came with the program is as good as the program.
     if policy.require_signature && !bundle.folder().starts_with(PACKAGE_STORE) {
-        KeyRing::read(&policy.keys)?.require(&bundle)?;
+        KeyRing::read(&policy.keys)?.require(bundle)?;
     }
+    Ok(())
+}
+
+/// Checks a bundle's signature, where it needs one, and its golden vectors.
+pub(super) fn test(bundle: Bundle, policy: &BundlesConfig) -> Result<Bundle, BundleError> {
+    check_signature(&bundle, policy)?;
     self_test(&bundle)?;
     Ok(bundle)
 }

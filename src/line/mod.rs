@@ -23,6 +23,8 @@ mod heat;
 mod modbus;
 mod mode;
 mod models;
+mod new_configuration;
+mod next_run;
 mod on_request;
 mod page;
 mod part_watch;

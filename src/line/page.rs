@@ -55,6 +55,7 @@ pub(super) fn plan(
             commands: Arc::clone(commands),
             bundle: line_bundle(config),
             pixels,
+            check: Box::new(|| Ok(())),
             reload: Box::new(|| ()),
         },
         control,
@@ -66,7 +67,11 @@ pub(super) fn plan(
 }
 
 /// With what the page's connections are encrypted, where they are.
-fn tls(config: &Config) -> Result<Option<ServerTls>, ConfigError> {
+/// The certificate and the key of the page, where it has some.
+///
+/// # Errors
+/// Where they cannot be read or used.
+pub(super) fn tls(config: &Config) -> Result<Option<ServerTls>, ConfigError> {
     let Some(tls) = config.status_page.as_ref().and_then(|page| page.tls.as_ref()) else { return Ok(None) };
     let read = ServerTls::read(tls.certificate.get_ref(), tls.key.get_ref());
     let blame = |(file, problem)| match file {
@@ -128,11 +133,11 @@ impl PagePlan {
         self,
         facts: RunFacts,
         output: PathBuf,
-        reload: Reload,
+        (reload, check): (Reload, Box<dyn Fn() -> Result<(), String> + Send + Sync>),
         newest: TeachingMemory,
         telemetry: &Telemetry,
     ) -> std::io::Result<StatusServer> {
-        let line = LineControls { reload: Box::new(move || reload.ask()), ..self.settings.line };
+        let line = LineControls { check, reload: Box::new(move || reload.ask()), ..self.settings.line };
         let teaching = self.settings.teaching.map(|(memory, _)| (memory, newest));
         let settings = PageSettings { line, teaching, ..self.settings };
         StatusServer::start(settings, self.live, facts, output, telemetry.clone())

@@ -243,7 +243,7 @@ pub(super) fn plan_on(
 }
 
 /// Whether the pictures of one defect could be written now.
-fn check_output(config: &Config, bytes: u64) -> anyhow::Result<()> {
+pub(super) fn check_output(config: &Config, bytes: u64) -> anyhow::Result<()> {
     let output = &config.output.folder;
     let Err(error) = check_writable(output.get_ref(), bytes as usize) else { return Ok(()) };
     let problem = format!("{}: cannot write results there (output.folder): {error}", output.get_ref().display());

@@ -4,6 +4,7 @@ use super::bundles;
 use super::console::{Console, Tone};
 use super::modbus::PlcWatch;
 use super::mode::Mode;
+use super::next_run::{AnotherTry, Planned, Tries, plan_next};
 use super::part_watch::PartWatch;
 use super::plan::{LinePlan, configuration, plan};
 use super::product_memory::{ProductMemory, remembered};
@@ -12,6 +13,7 @@ use super::records;
 use super::service::LineService;
 use super::supervisor::{NextRun, Supervisor};
 use super::writer::{Printing, Writer};
+use crate::bundle::BundleError;
 use crate::config::Config;
 use crate::modbus::ModbusServer;
 use crate::pipeline::{ChosenProduct, FAILED, NOT_STARTED, RunEnd, STOPPED, Shutdown, Status};
@@ -81,6 +83,9 @@ const OTHER_PRODUCT: &str = "another product";
 /// [`RunEnd::reason`] where the status page, the Modbus server or the broker's queue could not be started.
 const CANNOT_START: &str = "the status page, the Modbus server or the broker's queue cannot be started";
 
+/// [`RunEnd::failure`] where none of the tries after a run succeeded.
+const DOWN: &str = "no run could begin after the last one, until a stop was asked for";
+
 /// Runs a line until its source ends or a stop is asked for. A reload ends a run and begins the next with the new
 /// configuration, or with the old one where the new one is refused.
 ///
@@ -102,55 +107,64 @@ pub(super) fn run_one(line: Line, mut config: Config) -> anyhow::Result<RunOutco
     remember(&mut config, &telemetry);
     let mut ready = plan(&config, Mode::Run, &telemetry)?;
     warn_of_secrets(&config, path, &telemetry);
-    let mut feeder = None;
+    let (mut feeder, mut before, mut last, mut tries) = (None, None::<Config>, None::<RunOutcome>, Tries::new());
     loop {
         ready.pipeline.frames = frames;
         let orderly = shutdown.stop_orderly();
-        let ended = service.run_once(&config, ready, &shutdown.another(), kept, feeder)?;
+        let ended = service.run_once(&config, ready, &shutdown.another(), kept, feeder.take());
         drop(orderly);
-        let sum = summary(&ended.outcome);
-        let Some(next) = ended.next.filter(|_| !shutdown.is_signalled()) else {
-            console.print_patiently(sum, Tone::Plain, &shutdown);
-            console.flush(&shutdown);
-            if console.dropped() > 0 {
-                log::warn!("{} lines were not printed: {}", console.dropped(), console.trouble());
+        let (outcome, next, product) = match (ended, last.take()) {
+            (Ok(Ended { outcome, next, product, .. }), _) => {
+                let sum = summary(&outcome);
+                let Some(next) = next.filter(|_| !shutdown.is_signalled()) else {
+                    console.print_patiently(sum, Tone::Plain, &shutdown);
+                    console.flush(&shutdown);
+                    if console.dropped() > 0 {
+                        log::warn!("{} lines were not printed: {}", console.dropped(), console.trouble());
+                    }
+                    return Ok(outcome);
+                };
+                console.print(sum, Tone::Plain);
+                tries = Tries::new();
+                frames = frames.map(|frames| frames.saturating_sub(outcome.ending.status.counts.captured));
+                (outcome, Some(next), product)
             }
-            return Ok(ended.outcome);
+            // The first one.
+            (Err(error), None) => return Err(error),
+            (Err(error), Some(outcome)) => {
+                feeder = Some(Feeder::start()?);
+                let next = match before.take() {
+                    Some(old) => {
+                        service.refuse_reload(&error);
+                        config = old;
+                        None
+                    }
+                    None => match service.wait_for_another_try(&mut tries, &error, &config, &shutdown) {
+                        AnotherTry::Stop => return Ok(outcome.failed(DOWN)),
+                        AnotherTry::With(next) => next.map(NextRun::Configuration),
+                    },
+                };
+                (outcome, next, None)
+            }
         };
-        console.print(sum, Tone::Plain);
-        feeder = Some(Feeder::start()?);
-        frames = frames.map(|frames| frames.saturating_sub(ended.outcome.ending.status.counts.captured));
+        feeder = Some(feeder.map_or_else(Feeder::start, Ok)?);
         kept = service.begin_run();
         if let Some((home, why)) = service.failed_trial.take() {
             bundles::go_back(&home, &why, &telemetry);
         }
-        let mut next = match next {
-            NextRun::Configuration(next) => Some(*next),
-            NextRun::OtherProduct => None,
-        };
         // What was asked for last, also while the run ended, holds for the next one.
-        if let Some(product) = &ended.product {
-            next.as_mut().unwrap_or(&mut config).start_with(product.as_deref());
-        }
-        (config, ready) = match plan(next.as_ref().unwrap_or(&config), Mode::Run, &telemetry) {
-            Ok(ready) => {
-                service.report_product(ended.product.flatten().as_deref());
-                (next.unwrap_or(config), ready)
+        product.iter().for_each(|product| config.start_with(product.as_deref()));
+        let planned = match next {
+            Some(NextRun::OtherProduct) => service.plan_product(config, product.flatten(), (&mut tries, &shutdown)),
+            Some(NextRun::Configuration(mut new)) => {
+                product.iter().for_each(|product| new.start_with(product.as_deref()));
+                plan_next(&service, config, Some(*new), (&mut tries, &shutdown))
             }
-            Err(error) => {
-                service.refuse_reload(&error);
-                service.loading_product = None;
-                match (&next, &ended.product) {
-                    (Some(_), Some(product)) => config.start_with(product.as_deref()),
-                    // Of this product nothing can be judged; those that are before the camera now must not be taken for good.
-                    (None, _) => config.start_with(None),
-                    (Some(_), None) => {}
-                }
-                let again = "the configuration in use until now does not start any more either";
-                let ready = plan(&config, Mode::Run, &telemetry).context(again)?;
-                (config, ready)
-            }
+            None => plan_next(&service, config, None, (&mut tries, &shutdown)),
         };
+        let Some(planned) = planned else { return Ok(outcome.failed(DOWN)) };
+        Planned { config, before, ready } = planned;
+        last = Some(outcome);
     }
 }
 
@@ -159,6 +173,14 @@ pub(super) fn warn_of_secrets(config: &Config, path: Option<&Path>, telemetry: &
     let exposed = |path| [config.exposed_token(path), config.exposed_password(path)];
     for problem in path.map(exposed).into_iter().flatten().flatten() {
         telemetry.log(telemetry.record(log::Level::Warn, "token_readable").with("problem", problem));
+    }
+}
+
+impl RunOutcome {
+    /// The same, of a line that has failed since.
+    fn failed(mut self, why: &str) -> RunOutcome {
+        self.ending.failure = Some(why.into());
+        self
     }
 }
 
@@ -241,8 +263,9 @@ impl LineService<'_> {
             parts: parts.as_ref().map(|line| Arc::clone(&line.parts)),
         };
         let started = broker.and_then(|broker| {
+            let changes = (self.reload.clone(), self.check());
             let page = page
-                .map(|page| page.serve(facts, output.clone(), self.reload.clone(), self.teaching.clone(), &telemetry))
+                .map(|page| page.serve(facts, output.clone(), changes, self.teaching.clone(), &telemetry))
                 .transpose();
             let serve = |settings| ModbusServer::start(settings, last_result, Arc::clone(&commands), telemetry.clone());
             let modbus = modbus.map(serve).transpose().context("cannot start the Modbus server")?;
@@ -333,6 +356,32 @@ impl LineService<'_> {
         Ok(Ended { outcome: RunOutcome { ending, unwritten, output, parts: end.parts }, next, hangs, product })
     }
 
+    /// Plans the next run with a product that was not loaded. Where nothing can be judged of that, it is left out: its parts, which are before the
+    /// camera now, must not be taken for good, and the others go on.
+    fn plan_product(
+        &mut self,
+        mut config: Config,
+        name: Option<String>,
+        (tries, shutdown): (&mut Tries, &Shutdown),
+    ) -> Option<Planned> {
+        let error = match plan(&config, Mode::Run, &self.telemetry) {
+            Ok(ready) => {
+                self.report_product(name.as_deref());
+                return Some(Planned { config, before: None, ready });
+            }
+            Err(error) => error,
+        };
+        self.loading_product = None;
+        if let Some(name) = name
+            && error.chain().any(|cause| cause.is::<BundleError>())
+        {
+            let what = format!("product {name} is unknown until a reload, and each of its parts is NOK");
+            self.refuse_reload(&error.context(what));
+            config.leave_out(&name);
+        }
+        plan_next(self, config, None, (tries, shutdown))
+    }
+
     /// Reports how long it took to load a product that was asked for.
     fn report_product(&mut self, name: Option<&str>) {
         if let Some(begun) = self.loading_product.take() {
@@ -362,7 +411,7 @@ impl LineService<'_> {
 ///
 /// # Errors
 /// Where another line writes there.
-fn lock(output: &Path) -> anyhow::Result<Option<File>> {
+pub(super) fn lock(output: &Path) -> anyhow::Result<Option<File>> {
     // What cannot be made or opened is reported by whoever writes there.
     let Ok(folder) = std::fs::create_dir_all(output).and_then(|()| File::open(output)) else { return Ok(None) };
     match folder.try_lock() {

@@ -1,7 +1,7 @@
 //! What outlasts a run: the service manager, requests to reload, the telemetry.
 
 use super::console::Console;
-use super::plan::configurations;
+use super::new_configuration::{NewConfiguration, configuration_of, try_beside};
 use crate::board::{Machine, machine};
 use crate::bundle::{Home, sha256};
 use crate::config::Config;
@@ -9,8 +9,7 @@ use crate::service::{LineManager, Reload};
 use crate::sink::mqtt::BrokerClient;
 use crate::status_page::TeachingMemory;
 use crate::telemetry::{Record, Telemetry};
-use anyhow::Context;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
@@ -69,16 +68,25 @@ impl<'a> LineService<'a> {
     /// # Errors
     /// Where it cannot be read or is invalid, or the camera is not in it any more.
     pub(super) fn configuration(&self) -> anyhow::Result<Config> {
-        let Some(name) = self.telemetry.camera() else {
-            let config = configurations(self.path)?.into_iter().next();
-            let is_alone = |config: &Config| config.camera.is_none();
-            return config
-                .filter(is_alone)
-                .context("the file has [[camera]] now: restart the line, which has one camera");
-        };
-        let is_this = |config: &Config| config.camera.as_ref().is_some_and(|camera| camera.name == name);
-        let found = configurations(self.path)?.into_iter().find(is_this);
-        found.with_context(|| format!("there is no camera \"{name}\" in the configuration any more"))
+        configuration_of(self.path, self.telemetry.camera())
+    }
+
+    /// Says what is wrong with it, where something is; of several cameras the whole file is read.
+    pub(super) fn check(&self) -> Box<dyn Fn() -> Result<(), String> + Send + Sync> {
+        let (path, camera) = (self.path.map(Path::to_path_buf), self.telemetry.camera().map(str::to_string));
+        Box::new(move || {
+            let config = configuration_of(path.as_deref(), camera.as_deref());
+            config.and_then(|config| Ok(config.check_secrets()?)).map_err(|error| format!("{error:#}"))
+        })
+    }
+
+    /// Begins to read and try it beside the run in use, which writes to `output`.
+    pub(super) fn begin_reading(&self, output: PathBuf) -> anyhow::Result<NewConfiguration<Config>> {
+        let (path, camera) = (self.path.map(Path::to_path_buf), self.telemetry.camera().map(str::to_string));
+        NewConfiguration::begin(move || {
+            let next = configuration_of(path.as_deref(), camera.as_deref())?;
+            try_beside(&next, &[output]).map(|()| next)
+        })
     }
 
     /// From now on records and faults belong to a new run; its records wait in the queue until its file is open.

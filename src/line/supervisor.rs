@@ -4,6 +4,7 @@ use super::clock::ClockWatcher;
 use super::console::CONSOLE_THREAD;
 use super::heat::HeatWatcher;
 use super::modbus::PlcWatch;
+use super::new_configuration::NewConfiguration;
 use super::part_watch::PartWatch;
 use super::products::ProductWatch;
 use super::records;
@@ -19,6 +20,7 @@ use crate::task::anomaly::Baseline;
 use crate::telemetry::{Cause, LOG_THREAD, Record, Telemetry};
 use crate::threads;
 use crate::times::HANGING_WRITER;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +32,10 @@ pub(super) struct Supervisor<'a, 'b> {
     service: &'a mut LineService<'b>,
     /// The next run.
     next: Option<NextRun>,
+    /// A configuration that was asked for, while it is read and tried.
+    reading: Option<NewConfiguration<Config>>,
+    /// The folder of results.
+    output: PathBuf,
     stopping: bool,
     /// Why the run must end, where a thread of the page or of the broker failed.
     failure: Option<String>,
@@ -97,6 +103,8 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         Supervisor {
             service,
             next: None,
+            reading: None,
+            output: config.output.folder.get_ref().clone(),
             stopping: false,
             failure: None,
             heat: HeatWatcher::new(config, shedding, telemetry.clone()),
@@ -123,6 +131,10 @@ impl<'a, 'b> Supervisor<'a, 'b> {
 
     /// Ends the status page and the Modbus server, and sums up.
     pub(super) fn end(mut self, status: &Status) -> SupervisionEnd {
+        if self.reading.is_some() {
+            // The next run, where there is one, takes the newest file.
+            self.service.reload.ask();
+        }
         (self.page, self.modbus) = (None, None);
         let parts = self.parts.as_mut().map(|parts| {
             let (status, next_id) = parts.end();
@@ -239,26 +251,34 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         // A request that comes while this run ends is not taken: the next run finds it, and takes the newest file. Nor one that
         // comes while the disk hangs: the next run would wait for it, and nobody would inspect.
         let is_none = shutdown.is_asked() || is_stuck || !self.service.manager.takes_reloads();
-        if is_none || !self.service.reload.take() {
+        if is_none {
             return;
         }
-        let (path, manager) = (self.service.path, &self.service.manager);
-        manager.reloading();
-        let next =
-            self.service.configuration().and_then(|next| next.check_secrets().map(|()| next).map_err(Into::into));
-        match next {
-            Ok(next) => {
+        // One that comes while another is read is taken after it.
+        if self.reading.is_none() && self.service.reload.take() {
+            self.service.manager.reloading();
+            match self.service.begin_reading(self.output.clone()) {
+                Ok(reading) => self.reading = Some(reading),
+                Err(error) => return self.refuse_reload(&error),
+            }
+        }
+        match NewConfiguration::take(&mut self.reading) {
+            None => {}
+            Some(Ok(next)) => {
+                let path = self.service.path;
                 let name = path.map_or("", |path| path.to_str().unwrap_or(""));
                 self.telemetry.log(self.telemetry.info("reload").with("config", name));
                 self.next = Some(NextRun::Configuration(Box::new(next)));
                 shutdown.ask();
             }
-            // Inspection goes on as if nothing had been asked.
-            Err(error) => {
-                self.service.refuse_reload(&error);
-                self.service.manager.ready();
-            }
+            Some(Err(error)) => self.refuse_reload(&error),
         }
+    }
+
+    /// Inspection goes on as if nothing had been asked.
+    fn refuse_reload(&self, error: &anyhow::Error) {
+        self.service.refuse_reload(error);
+        self.service.manager.ready();
     }
 }
 

@@ -59,10 +59,15 @@ impl Access {
         if !self.has_token() {
             return is_this_machine(&request.host).then_some(PageRole::Teach);
         }
-        let bearer = request.authorization.strip_prefix("Bearer ");
+        // The scheme is known whatever its case is (RFC 9110, 11.1).
+        let bearer = request.authorization.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        if let Some((_, token)) = bearer {
+            return self.role_of(token.trim());
+        }
+        // Another port of this board may have a cookie of the same name.
         let cookies = request.cookie.split(';').filter_map(|cookie| cookie.trim().split_once('='));
-        let cookie = cookies.into_iter().find(|(name, _)| *name == COOKIE_NAME).map(|(_, token)| token);
-        self.role_of(bearer.or(cookie)?)
+        let roles = cookies.filter(|(name, _)| *name == COOKIE_NAME).filter_map(|(_, token)| self.role_of(token));
+        roles.max_by_key(|role| *role == PageRole::Teach)
     }
 
     /// Whether this is one of the tokens.
@@ -117,7 +122,9 @@ mod tests {
     fn a_token_comes_in_a_header_or_a_cookie() {
         let access = Access::new(Some("0123456789abcdef".into()));
         assert!(access.allows(&authorization("Bearer 0123456789abcdef")));
+        assert!(access.allows(&authorization("bearer 0123456789abcdef")), "whatever its case is");
         assert!(access.allows(&cookie("a=b; lineside=0123456789abcdef")));
+        assert!(access.allows(&cookie("lineside=of-another-port; lineside=0123456789abcdef")));
         for wrong in ["", "0123456789abcdeg", "0123456789abcde", "0123456789abcdef0", "Bearer 0123456789abcdef"] {
             assert!(!access.allows(&authorization(&format!("Bearer {wrong}"))), "{wrong}");
             assert!(!access.allows(&cookie(&format!("lineside={wrong}"))), "{wrong}");

@@ -84,6 +84,10 @@ fn route_to(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option<
     match request.method.as_str() {
         "POST" if allowed.contains("POST") => return post(page, request, begun, peer),
         "GET" | "HEAD" if allowed.contains("GET") => {}
+        // What is posted there is off, or all of it.
+        "POST" if CHANGED.contains(&request.path.as_str()) => {
+            return Route::Answer(refuse(404, "commands are taken with status_page.control = true only"));
+        }
         _ if allowed.is_empty() => {
             let (what, key) = if request.path == "/judge" {
                 ("pictures are judged", "judge")
@@ -153,12 +157,15 @@ fn route_to(page: &PageState, request: &HttpRequest, begun: &[u8], peer: Option<
     }
 }
 
+/// What can be looked at, and with `status_page.control` changed.
+const CHANGED: [&str; 3] = ["/marks", "/bundle", "/teaching"];
+
 /// The methods of a path; none where what it is for is off.
 fn methods(page: &PageState, path: &str) -> &'static str {
     match path {
         "/judge" if page.judging.is_some() => "POST",
         "/judge" => "",
-        "/marks" | "/bundle" | "/teaching" if page.control.is_some() => "GET, HEAD, POST",
+        path if CHANGED.contains(&path) && page.control.is_some() => "GET, HEAD, POST",
         "/product" | "/acknowledge" if page.control.is_some() => "POST",
         "/product" | "/acknowledge" => "",
         _ => "GET, HEAD",

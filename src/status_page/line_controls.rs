@@ -21,6 +21,8 @@ pub struct LineControls {
     pub bundle: LineBundle,
     /// Pixels of its largest frame.
     pub pixels: u64,
+    /// Why the line could not take another version now: what is wrong with its configuration.
+    pub check: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// Has the line take another version.
     pub reload: Box<dyn Fn() + Send + Sync>,
 }

@@ -263,6 +263,7 @@ mod tests {
                 commands: Commands::new(Vec::new(), ChosenProduct::Without, None, Telemetry::default()).into(),
                 bundle: LineBundle { place: Err(String::new()), fixed: None, unsigned: None },
                 pixels: 0,
+                check: Box::new(|| Ok(())),
                 reload: Box::new(|| ()),
             };
             let (access, live) = (Access::new(Some(TOKEN.into())), Arc::new(LiveFeed::new(None)));

@@ -178,6 +178,10 @@ fn begin(
     if let Some(obstacle) = obstacle {
         return Err(obstacle);
     }
+    if order.role.is_some() {
+        (page.line.check)()
+            .map_err(|problem| (409, format!("the line could not take a new version now: {problem}")))?;
+    }
     let home = home_of(&page.line.bundle)?;
     if order.role.is_none() && !home.state().versions().any(|version| *version == order.of) {
         return Err((409, "there is no such version: look again".into()));

@@ -178,6 +178,9 @@ fn change(page: &PageState, control: &Control, body: &[u8], role: PageRole, from
     if home.state().active != command.of() {
         return Err((409, "another version is the active one by now: look again".into()));
     }
+    // The line reads its configuration again to take it: with a mistake in that, the page would show what does not judge.
+    (page.line.check)()
+        .map_err(|problem| (409, format!("nothing was changed: the line could not take it now: {problem}")))?;
     let (store, name) = (home.store(), home.name());
     let record = control.record("bundle_command").with("role", role.word()).with("from", from);
     let record = record.with("command", command.word()).with("bundle", name.as_str());

@@ -21,6 +21,7 @@ mod plc;
 mod process;
 mod process_presets;
 mod products;
+mod reload;
 mod rtsp_camera;
 mod signals;
 mod stalled;

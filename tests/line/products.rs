@@ -129,6 +129,40 @@ fn products_that_do_not_fit_together_are_loaded_when_they_are_asked_for() {
     assert!(reasons.contains(&"another product"), "{reasons:?}");
 }
 
+/// A product that is not loaded, and whose bundle was damaged since the start: its parts are NOK, and the others go on.
+#[test]
+fn a_product_whose_bundle_is_damaged_makes_its_parts_nok_and_ends_no_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let plc = Plc(free_port());
+    let bundle = folder.path().join("bundle");
+    copy_folder(&root().join("models/inspect-pattern"), &bundle);
+    let of = |budget: &str| {
+        let path = line(folder.path(), plc.0, budget);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (before, after) = text.rsplit_once("bundle = \"inspect-pattern\"").unwrap();
+        std::fs::write(&path, format!("{before}bundle = {bundle:?}{after}")).unwrap();
+        path
+    };
+    let checked = succeed(&["check", "--json", arg(&of(""))]);
+    let together = serde_json::from_str::<serde_json::Value>(&checked).unwrap()["bill_bytes"].as_u64().unwrap();
+    let path = of(&format!("[budget]\nmemory = \"{} B\"\n", together - (512 << 10)));
+    let mut line = Running::start(&path);
+    plc.until("a good part", judged(OK, 1));
+    let model = bundle.join("model.onnx");
+    let whole = std::fs::read(&model).unwrap();
+    std::fs::write(&model, [&whole[..], b"x"].concat()).unwrap();
+    assert!(plc.write(100, 2));
+    plc.until("a part of a product that cannot be inspected", judged(NOK, 0));
+    assert!(!plc.write(100, 2), "it is unknown until a reload");
+    assert!(plc.write(100, 1));
+    plc.until("a good part again", judged(OK, 1));
+    std::fs::write(&model, whole).unwrap();
+    signal(&line.process, "HUP");
+    eventually("the other product", || plc.write(100, 2).then_some(()));
+    plc.until("the strict product", judged(NOK, 2));
+    line.stop();
+}
+
 #[test]
 fn products_that_make_no_sense_are_refused_with_their_line_or_name() {
     let folder = tempfile::tempdir().unwrap();

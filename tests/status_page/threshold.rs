@@ -213,6 +213,13 @@ fn what_cannot_be_set_is_refused_in_one_line() {
     assert!(status == 409 && said.contains("no version before"), "{said}");
     assert_eq!(refused(&service, &bearer(TEACH), &json!({ "do": "end_shadow", "of": of })).0, 409);
     assert_eq!(refused(&service, &bearer(TEACH), &json!({ "do": "format", "of": of })).0, 422);
+    // The line could not take it: the file has a mistake by now.
+    let file = service.folder.path().join("line.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}typo = 1\n")).unwrap();
+    let (status, said) = refused(&service, &bearer(TEACH), &set(&of, 0.5));
+    assert!(status == 409 && said.contains("the line could not take it now: ") && said.contains("typo"), "{said}");
+    std::fs::write(&file, text).unwrap();
     let kept = std::fs::read_dir(home.join("versions")).unwrap().count();
     assert_eq!(kept, 1, "nothing was made");
     drop(service);

@@ -261,6 +261,23 @@ impl DataSet {
     }
 }
 
+/// Pictures of any kind on which a network is run: of a data set those that it has to learn from, else all that are no masks beside others.
+///
+/// # Errors
+/// In one line, where the folder cannot be read or holds no picture.
+pub fn samples(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let found = layout::folders(folder, DataSetLayout::Auto, Purpose::Teach);
+    if let Some(folders) = &found {
+        log::info!("{}: laid out as {}; taken: {}", folder.display(), folders.layout, folders.normal.display());
+    }
+    let folder = found.as_ref().map_or(folder, |folders| &folders.normal);
+    let (pictures, masks) = list(folder, DataSetLayout::Auto)?;
+    if !masks.is_empty() {
+        log::info!("{}: masks beside the pictures, by their names: left out", folder.display());
+    }
+    Ok(pictures)
+}
+
 /// Of a picture of which nobody knows what it shows.
 const MASK_MISSING: &str =
     "its mask is missing: good parts here have one that marks nothing, so this may be a good part or show a defect";

@@ -9,6 +9,8 @@ use crate::line::bill::CAMERA_STACK;
 use crate::line::bundles;
 use crate::line::console::{Console, Tone};
 use crate::line::mode::Mode;
+use crate::line::new_configuration::{NewConfiguration, try_beside};
+use crate::line::next_run::{Tries, WaitEnd};
 use crate::line::plan::configurations;
 use crate::line::run::{CameraOutcome, Line, RunOutcome, remember, warn_of_secrets};
 use crate::line::service::LineService;
@@ -18,8 +20,7 @@ use crate::pipeline::Shutdown;
 use crate::service::{CameraProgress, CameraState, CamerasManager, Feeder, LineManager, Reload};
 use crate::telemetry::{Record, Telemetry};
 use crate::threads::{describe_failure, not_started};
-use anyhow::Context;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::Builder;
@@ -46,6 +47,8 @@ pub(in crate::line) fn run(line: Line, configs: Vec<Config>) -> anyhow::Result<V
         reload,
         summary,
         frames,
+        outputs: Vec::new(),
+        reading: None,
     };
     if let Some(config) = configs.first() {
         warn_of_secrets(config, path, &process.telemetry);
@@ -71,42 +74,48 @@ pub(in crate::line) fn run(line: Line, configs: Vec<Config>) -> anyhow::Result<V
         // The old one's memory is free before the new one is loaded.
         drop(plan);
         feeder = Some(Feeder::start()?);
-        let (mut old_services, old_configs) = (ended.services, ended.configs);
+        let (mut old_services, mut old_configs) = (ended.services, ended.configs);
         if let NextConfigurations::FailedTrial(home, why) = &next {
             bundles::go_back(home, why, &process.telemetry);
         }
-        let wanted = match next {
+        let mut wanted = Some(match next {
             NextConfigurations::New(configs) => Ok(configs),
             NextConfigurations::FailedTrial(..) => configurations(path),
-        };
-        let attempt = wanted.and_then(|mut configs| {
-            for config in &mut configs {
-                let before = old_configs.iter().find(|before| name(before) == name(config));
-                before.into_iter().for_each(|before| config.continue_with(before));
-            }
-            let mut services = process.services(&configs, &mut old_services);
-            let kept = services.iter().map(LineService::begin_run).collect::<Vec<_>>();
-            match plan_cameras(&configs, Mode::Run, &telemetries(&services)) {
-                Ok(plan) => Ok((configs, services, kept, plan)),
-                Err(error) => {
-                    old_services.append(&mut services);
-                    Err(error)
+        });
+        let mut tries = Tries::new();
+        (configs, services, kept, plan) = loop {
+            if let Some(wanted) = wanted.take() {
+                let attempt = wanted.and_then(|mut configs| {
+                    for config in &mut configs {
+                        let before = old_configs.iter().find(|before| name(before) == name(config));
+                        before.into_iter().for_each(|before| config.continue_with(before));
+                    }
+                    process.plan(configs, &mut old_services).map_err(|(_, error)| error)
+                });
+                match attempt {
+                    Ok(next) => break next,
+                    Err(error) => process.refuse_reload(&error),
                 }
             }
-        });
-        (configs, services, kept, plan) = match attempt {
-            Ok(next) => next,
-            Err(error) => {
-                process.refuse_reload(&error);
-                let services = process.services(&old_configs, &mut old_services);
-                let kept = services.iter().map(LineService::begin_run).collect::<Vec<_>>();
-                let again = "the configuration in use until now does not start any more either";
-                let plan = plan_cameras(&old_configs, Mode::Run, &telemetries(&services)).context(again)?;
-                (old_configs, services, kept, plan)
+            let error = match process.plan(old_configs, &mut old_services) {
+                Ok(next) => break next,
+                Err((configs, error)) => {
+                    old_configs = configs;
+                    error
+                }
+            };
+            // What is missing may be back in a minute.
+            match process.wait_for_another_try(&mut tries, &error) {
+                WaitEnd::Stop => return Ok(ended.outcomes),
+                WaitEnd::Due => {}
+                WaitEnd::Reload => wanted = Some(configurations(path)),
             }
         };
     }
 }
+
+/// Cameras with their plan: configurations, what outlasts their runs, their records until their files are open.
+type Planned<'a> = (Vec<Config>, Vec<LineService<'a>>, Vec<Receiver<Record>>, CamerasPlan);
 
 /// What outlasts the runs of all cameras.
 pub(super) struct CameraProcess<'a> {
@@ -119,6 +128,10 @@ pub(super) struct CameraProcess<'a> {
     pub(super) summary: &'a dyn Fn(&RunOutcome) -> String,
     /// Each camera stops after so many frames.
     pub(super) frames: Option<u64>,
+    /// The folders of results of the runs in use.
+    pub(super) outputs: Vec<PathBuf>,
+    /// Configurations that were asked for, while they are read and tried.
+    pub(super) reading: Option<NewConfiguration<Vec<Config>>>,
 }
 
 /// What is left when all cameras have ended.
@@ -164,6 +177,7 @@ impl<'a> CameraProcess<'a> {
         plan: &mut CamerasPlan,
     ) -> Vec<Member<'a>> {
         let lines = std::mem::take(&mut plan.lines);
+        self.outputs = configs.iter().map(|config| config.output.folder.get_ref().clone()).collect();
         let (all, bills) = (plan.bill.total(), plan.bills.iter().map(Bill::total));
         let members = configs.into_iter().zip(services).zip(kept).zip(lines.into_iter().zip(bills)).map(
             |(((config, mut service), kept), (line, own))| {
@@ -176,6 +190,33 @@ impl<'a> CameraProcess<'a> {
         let members: Vec<Member> = members.collect();
         self.manager.watch(members.iter().map(|member| Arc::clone(&member.control.progress)).collect());
         members
+    }
+
+    /// Plans cameras; what outlasts their runs is taken from `known`, and back to it where they cannot be planned.
+    fn plan(
+        &self,
+        configs: Vec<Config>,
+        known: &mut Vec<LineService<'a>>,
+    ) -> Result<Planned<'a>, (Vec<Config>, anyhow::Error)> {
+        let mut services = self.services(&configs, known);
+        let kept = services.iter().map(LineService::begin_run).collect::<Vec<_>>();
+        match plan_cameras(&configs, Mode::Run, &telemetries(&services)) {
+            Ok(plan) => Ok((configs, services, kept, plan)),
+            Err(error) => {
+                known.append(&mut services);
+                Err((configs, error))
+            }
+        }
+    }
+
+    /// Reports that no camera can be started now, and waits until it is tried again.
+    fn wait_for_another_try(&self, tries: &mut Tries, error: &anyhow::Error) -> WaitEnd {
+        let (error, wait) = (format!("{error:#}"), tries.next_wait().as_secs());
+        let record = self.telemetry.record(log::Level::Error, "start_failed").with("error", error.as_str());
+        self.telemetry.log(record.with("retry_s", wait));
+        self.manager.manager().status(&format!("nothing is inspected: {error}; tried again in {wait} s"));
+        self.manager.manager().ready();
+        tries.wait(&self.shutdown, &self.reload)
     }
 
     /// Runs the cameras until all have ended. `feeder` feeds the watchdog until all are ready.
@@ -233,6 +274,10 @@ impl<'a> CameraProcess<'a> {
             Ok(threads.into_iter().map(|thread| thread.join().unwrap_or_else(failed)).collect::<Vec<_>>())
         });
         let ends = ends?;
+        if self.reading.take().is_some() {
+            // The next runs, where there are some, take the newest file.
+            self.reload.ask();
+        }
         reported.take(&reports);
         let Reported { mut outcomes, next, .. } = reported;
         self.print_sums(&outcomes, next.is_none());
@@ -263,30 +308,45 @@ impl<'a> CameraProcess<'a> {
     /// The new configurations, where they are asked for and can be used.
     fn take_reload(&mut self, controls: &[Arc<MemberControl>]) -> Option<Vec<Config>> {
         // While a disk hangs the next run would wait for it, and nobody would inspect.
-        if controls.iter().any(|control| control.progress.is_stuck()) || !self.reload.take() {
+        if controls.iter().any(|control| control.progress.is_stuck()) {
             return None;
         }
-        self.manager.manager().reloading();
-        let check = |configs: &Vec<Config>| configs.iter().try_for_each(Config::check_secrets);
-        let next = configurations(self.path).and_then(|next| check(&next).map(|()| next).map_err(Into::into));
-        let next = next.and_then(|next| {
-            let has_cameras = next.iter().all(|config| config.camera.is_some());
-            anyhow::ensure!(has_cameras, "the file has no [[camera]] any more: restart the line, which has several");
-            Ok(next)
-        });
-        match next {
+        // One that comes while another is read is taken after it.
+        if self.reading.is_none() && self.reload.take() {
+            self.manager.manager().reloading();
+            let (path, in_use) = (self.path.map(Path::to_path_buf), self.outputs.clone());
+            let reading = NewConfiguration::begin(move || {
+                let next = configurations(path.as_deref())?;
+                let has_cameras = next.iter().all(|config| config.camera.is_some());
+                anyhow::ensure!(
+                    has_cameras,
+                    "the file has no [[camera]] any more: restart the line, which has several"
+                );
+                next.iter().try_for_each(|config| try_beside(config, &in_use))?;
+                Ok(next)
+            });
+            match reading {
+                Ok(reading) => self.reading = Some(reading),
+                Err(error) => self.stay(&error),
+            }
+        }
+        match NewConfiguration::take(&mut self.reading)? {
             Ok(next) => {
                 let name = self.path.map_or("", |path| path.to_str().unwrap_or(""));
                 self.telemetry.log(self.telemetry.info("reload").with("config", name));
                 Some(next)
             }
-            // Inspection goes on as if nothing had been asked.
             Err(error) => {
-                self.refuse_reload(&error);
-                self.manager.manager().ready();
+                self.stay(&error);
                 None
             }
         }
+    }
+
+    /// Inspection goes on as if nothing had been asked.
+    fn stay(&self, error: &anyhow::Error) {
+        self.refuse_reload(error);
+        self.manager.manager().ready();
     }
 
     /// Reports that a new configuration was refused.

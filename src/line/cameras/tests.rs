@@ -121,6 +121,8 @@ fn process(frames: Option<u64>) -> CameraProcess<'static> {
         reload: Reload::default(),
         summary: &|_| String::new(),
         frames,
+        outputs: Vec::new(),
+        reading: None,
     }
 }
 

@@ -198,6 +198,17 @@ fn kernel(board: &Board, findings: &mut Vec<Finding>) {
                 .with_lines(board.camera_failed.lines()),
         );
     }
+    if board.start_failed.count > 0 {
+        let text = format!(
+            "Nothing was inspected after a reload: no run could begin {}; the last time: {}",
+            humanize::times(board.start_failed.count),
+            humanize::truncated(&board.start_failed_why, 240)
+        );
+        let advice =
+            "Both the new configuration and the one before are tried again until one starts: mend what is named.";
+        let found = Finding::new(Severity::Critical, "start_failed", text).advice(advice);
+        findings.push(found.with_lines(board.start_failed.lines()));
+    }
     if board.refused.count > 0 {
         let text = format!(
             "A new configuration was rejected {}; the old one stays active: {}",

@@ -1,7 +1,7 @@
 //! The kinds of records.
 
 /// Kinds of records (docs/field-log.md).
-const KINDS: [&str; 38] = [
+const KINDS: [&str; 39] = [
     "start",
     "goes_on",
     "status",
@@ -26,6 +26,7 @@ const KINDS: [&str; 38] = [
     "mqtt_connected",
     "reload",
     "reload_refused",
+    "start_failed",
     "bundle_command",
     "teaching_begun",
     "teaching_ended",

@@ -2,7 +2,9 @@
 
 use super::arguments::NewArguments;
 use crate::commands::WrongArguments;
-use crate::commands::prepared_pictures::pictures_of;
+use crate::commands::dataset::{DataSet, DataSetLayout, Named, Purpose};
+use crate::commands::evenly;
+use crate::commands::prepared_pictures::MOST;
 use crate::task::own_model::Network;
 use crate::task::own_model::make::MakeError;
 use lineside_engine::{Outline, TensorInfo};
@@ -20,15 +22,20 @@ pub struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// The pictures of the folders that the command line names.
+    /// The pictures of the folders that the command line names, which may be data sets as they come.
     ///
     /// # Errors
     /// Where one of these cannot be read, or holds no picture.
     pub fn pictures(arguments: &NewArguments) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
-        let of = |folder: &Option<PathBuf>| {
-            folder.as_ref().map_or(Ok(Vec::new()), |folder| pictures_of(folder, arguments.frames))
-        };
-        Ok((of(&arguments.normal)?, of(&arguments.defect)?))
+        let (normal, defects) = (arguments.normal.as_deref(), arguments.defect.as_deref());
+        let named = Named { normal, defects, masks: None, layout: DataSetLayout::Auto };
+        let set = DataSet::read(&named, Purpose::Teach)?;
+        for (file, problem) in &set.broken {
+            log::warn!("{}: {problem}", file.display());
+        }
+        let most = usize::try_from(arguments.frames).unwrap_or(usize::MAX);
+        let defects = set.defects.into_iter().map(|defect| defect.file).collect();
+        Ok((evenly(set.normal, most, MOST), evenly(defects, most, MOST)))
     }
 
     /// The network's outputs.

@@ -171,6 +171,9 @@ pub struct Board {
     pub reverted_why: String,
     /// Failures of one of several cameras, which was started again alone.
     pub camera_failed: Occurrences,
+    /// After a run no other one could begin, and why the last time.
+    pub start_failed: Occurrences,
+    pub start_failed_why: String,
     /// The last reason.
     pub camera_failed_why: String,
     /// Configurations that were refused while it ran.
@@ -253,6 +256,8 @@ impl Board {
             reverted: Occurrences::default(),
             reverted_why: String::new(),
             camera_failed: Occurrences::default(),
+            start_failed: Occurrences::default(),
+            start_failed_why: String::new(),
             camera_failed_why: String::new(),
             refused: Occurrences::default(),
             refused_why: String::new(),
@@ -351,6 +356,10 @@ impl Board {
             b"camera_failed" => {
                 self.camera_failed.add(line_ref);
                 self.camera_failed_why = entry.fields.short_text("error");
+            }
+            b"start_failed" => {
+                self.start_failed.add(line_ref);
+                self.start_failed_why = entry.fields.short_text("error");
             }
             b"reload_refused" => {
                 self.refused.add(line_ref);

@@ -1,0 +1,159 @@
+//! What follows a run that another one is to follow. A line that has run goes on: where neither the new configuration nor the one in use until now
+//! starts, both are tried again until one does. An exit of 78 would be for ever, and what is missing may be a share that is back in a minute.
+
+use super::mode::Mode;
+use super::plan::{LinePlan, plan};
+use super::service::LineService;
+use crate::config::Config;
+use crate::pipeline::Shutdown;
+use crate::service::Reload;
+use log::Level;
+use std::time::{Duration, Instant};
+
+/// How long the first try waits for the next one, and the longest.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// How often somebody who waits looks whether to stop.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Tries one after the other, with longer and longer waits.
+pub(super) struct Tries {
+    wait: Duration,
+}
+
+/// Why somebody waits no more.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum WaitEnd {
+    /// It is time.
+    Due,
+    /// Somebody has changed the configuration, and says so.
+    Reload,
+    /// A stop was asked for.
+    Stop,
+}
+
+impl Tries {
+    pub(super) fn new() -> Tries {
+        Tries { wait: FIRST_WAIT }
+    }
+
+    /// How long the next wait is.
+    pub(super) fn next_wait(&self) -> Duration {
+        self.wait
+    }
+
+    /// Waits for the next try.
+    pub(super) fn wait(&mut self, shutdown: &Shutdown, reload: &Reload) -> WaitEnd {
+        let begun = Instant::now();
+        let wait = self.wait;
+        self.wait = (2 * wait).min(LONGEST_WAIT);
+        while begun.elapsed() < wait {
+            if shutdown.is_signalled() {
+                return WaitEnd::Stop;
+            }
+            if reload.take() {
+                return WaitEnd::Reload;
+            }
+            std::thread::sleep(LOOK);
+        }
+        WaitEnd::Due
+    }
+}
+
+/// The next run of a line.
+pub(super) struct Planned {
+    pub(super) config: Config,
+    /// The configuration in use until now, where this is another one that has not run yet.
+    pub(super) before: Option<Config>,
+    pub(super) ready: LinePlan,
+}
+
+/// What is tried next.
+pub(super) enum AnotherTry {
+    /// Nothing: a stop was asked for.
+    Stop,
+    /// The configuration in use until now, and before it another one, where the file has one now.
+    With(Option<Box<Config>>),
+}
+
+/// Plans the next run of a line that has run with `config`: with `next`, else as before, else again and again with either, or with what the
+/// file says by then. `None`: a stop was asked for meanwhile.
+pub(super) fn plan_next(
+    service: &LineService,
+    config: Config,
+    mut next: Option<Config>,
+    (tries, shutdown): (&mut Tries, &Shutdown),
+) -> Option<Planned> {
+    loop {
+        if let Some(new) = next.take() {
+            match plan(&new, Mode::Run, &service.telemetry) {
+                Ok(ready) => return Some(Planned { config: new, before: Some(config), ready }),
+                Err(error) => service.refuse_reload(&error),
+            }
+        }
+        let error = match plan(&config, Mode::Run, &service.telemetry) {
+            Ok(ready) => return Some(Planned { config, before: None, ready }),
+            Err(error) => error,
+        };
+        match service.wait_for_another_try(tries, &error, &config, shutdown) {
+            AnotherTry::Stop => return None,
+            AnotherTry::With(new) => next = new.map(|new| *new),
+        }
+    }
+}
+
+impl LineService<'_> {
+    /// Reports that no run can begin now, and waits until it is tried again.
+    pub(super) fn wait_for_another_try(
+        &self,
+        tries: &mut Tries,
+        error: &anyhow::Error,
+        in_use: &Config,
+        shutdown: &Shutdown,
+    ) -> AnotherTry {
+        let (error, wait) = (format!("{error:#}"), tries.next_wait().as_secs());
+        let record = self.telemetry.record(Level::Error, "start_failed").with("error", error.as_str());
+        self.telemetry.log(record.with("retry_s", wait));
+        self.manager.status(&format!("nothing is inspected: {error}; tried again in {wait} s"));
+        // The reload is over, as far as whoever asked for it is concerned.
+        self.manager.ready();
+        match tries.wait(shutdown, &self.reload) {
+            WaitEnd::Stop => AnotherTry::Stop,
+            WaitEnd::Due => AnotherTry::With(None),
+            WaitEnd::Reload => AnotherTry::With(self.newest(in_use).map(Box::new)),
+        }
+    }
+
+    /// What the file says now, where it can be used.
+    fn newest(&self, in_use: &Config) -> Option<Config> {
+        let next = self.configuration().and_then(|next| next.check_secrets().map(|()| next).map_err(Into::into));
+        match next {
+            Ok(mut next) => {
+                next.continue_with(in_use);
+                Some(next)
+            }
+            Err(error) => {
+                self.refuse_reload(&error);
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_and_end_when_somebody_asks() {
+        let (mut tries, shutdown, reload) = (Tries::new(), Shutdown::default(), Reload::default());
+        reload.ask();
+        assert_eq!(tries.wait(&shutdown, &reload), WaitEnd::Reload);
+        assert_eq!(tries.next_wait(), 2 * FIRST_WAIT);
+        for _ in 0..10 {
+            reload.ask();
+            tries.wait(&shutdown, &reload);
+        }
+        assert_eq!(tries.next_wait(), LONGEST_WAIT);
+    }
+}
