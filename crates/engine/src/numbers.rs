@@ -102,6 +102,26 @@ pub fn cast(x: Elements, mut y: ElementsMut) {
     }
 }
 
+/// The places of elements that are not 0, `y [rank, bound]`, row-major; the rest of `y` is 0. Returns their number.
+pub fn non_zero(x: Elements, is_live: impl Fn(usize) -> bool, y: &mut [i64]) -> usize {
+    let bound = y.len() / x.shape.len().max(1);
+    y.fill(0);
+    let mut found = 0;
+    for place in 0..x.shape.iter().product() {
+        let is_zero = if x.kind.is_float() { x.float(place) == 0.0 } else { x.integer(place) == 0 };
+        if is_zero || !is_live(place) || found == bound {
+            continue;
+        }
+        let mut rest = place;
+        for (axis, &dim) in x.shape.iter().enumerate().rev() {
+            y[axis * bound + found] = (rest % dim) as i64;
+            rest /= dim;
+        }
+        found += 1;
+    }
+    found
+}
+
 /// Runs an op.
 ///
 /// # Errors

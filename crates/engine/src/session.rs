@@ -1,6 +1,7 @@
 //! Runs a plan in a workspace.
 
-use super::kernels::arena::Arena;
+use super::kernels::arena::{Arena, Plain};
+use super::kernels::live::Live;
 use super::pool::{Poisoned, ThreadPool};
 use super::step::{ArenaTensor, StepContext};
 use super::tensor::Buffer;
@@ -26,7 +27,8 @@ pub struct OpTime {
 }
 
 impl Session {
-    /// A session on the caller's thread in a workspace of its own, with zeroed inputs and outputs.
+    /// A session on the caller's thread in a workspace of its own, with zeroed inputs and outputs. An output whose length is only
+    /// known in a run ([`TensorInfo::counted_axis`]) has its bound until the first run, and what was found since.
     ///
     /// # Errors
     /// [`EngineError::Run`] where the plan's state cannot be set up.
@@ -114,7 +116,7 @@ impl Session {
         Ok(times)
     }
 
-    /// Output `index` of the last run, row-major.
+    /// Output `index` of the last run, row-major; of [`Session::outputs`] it has the shape.
     ///
     /// # Errors
     /// [`EngineError::Count`] where there is no such output, [`EngineError::Mismatch`] where its elements are not `T`.
@@ -180,8 +182,14 @@ fn run_in(
             run.barrier_wait(index).map_err(failed)?;
         }
         if op == last {
-            for (tensor, slot) in outputs.iter_mut().zip(&plan.output_tensors) {
-                copy_out(tensor, slot, &context);
+            let slots = plan.output_tensors.iter().zip(&plan.output_live).zip(plan.outputs());
+            for (tensor, ((slot, live), info)) in outputs.iter_mut().zip(slots) {
+                let used = live.zip(info.counted_axis).map(|(live, axis)| {
+                    let count = live.count(arena);
+                    tensor.set_length(axis, count);
+                    (live, count)
+                });
+                copy_out(tensor, slot, used, &context);
             }
         }
         after(op);
@@ -211,25 +219,38 @@ fn copy_in(tensor: &Tensor, slot: &ArenaTensor, context: &StepContext) {
     }
 }
 
-/// Copies a tensor out of the arena.
-fn copy_out(tensor: &mut Tensor, slot: &ArenaTensor, context: &StepContext) {
+/// Copies a tensor out of the arena: all of it, or the places of an axis that are in use.
+fn copy_out(tensor: &mut Tensor, slot: &ArenaTensor, used: Option<(Live, usize)>, context: &StepContext) {
+    /// The vector has the capacity of the whole tensor since it was made.
+    fn fill<T: Copy, S: Plain>(
+        values: &mut Vec<T>,
+        stored: &[S],
+        used: Option<(Live, usize)>,
+        of: impl Fn(S) -> T + Copy,
+    ) {
+        values.clear();
+        let Some((live, count)) = used else { return values.extend(stored.iter().map(|&element| of(element))) };
+        for part in stored.chunks_exact(live.bound * live.inner) {
+            values.extend(part[..count * live.inner].iter().map(|&element| of(element)));
+        }
+    }
+    fn same<T: Plain>(values: &mut Vec<T>, slot: &ArenaTensor, used: Option<(Live, usize)>, arena: Arena) {
+        fill(values, arena.read::<T>(slot.at, slot.len()), used, |element| element);
+    }
     let arena = context.arena;
     match tensor.buffer_mut() {
-        Buffer::Bool(values) => {
-            let bytes = arena.read::<u8>(slot.at, slot.len());
-            values.iter_mut().zip(bytes).for_each(|(value, &byte)| *value = byte != 0);
-        }
-        Buffer::U8(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
-        Buffer::I8(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
-        Buffer::U16(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
-        Buffer::I16(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
-        Buffer::U32(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
-        Buffer::U64(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
-        Buffer::F64(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
-        Buffer::F16(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
-        Buffer::I32(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
-        Buffer::I64(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
-        Buffer::F32(values) => values.copy_from_slice(arena.read(slot.at, slot.len())),
+        Buffer::Bool(values) => fill(values, arena.read::<u8>(slot.at, slot.len()), used, |byte| byte != 0),
+        Buffer::U8(values) => same(values, slot, used, arena),
+        Buffer::I8(values) => same(values, slot, used, arena),
+        Buffer::U16(values) => same(values, slot, used, arena),
+        Buffer::I16(values) => same(values, slot, used, arena),
+        Buffer::U32(values) => same(values, slot, used, arena),
+        Buffer::U64(values) => same(values, slot, used, arena),
+        Buffer::F64(values) => same(values, slot, used, arena),
+        Buffer::F16(values) => same(values, slot, used, arena),
+        Buffer::I32(values) => same(values, slot, used, arena),
+        Buffer::I64(values) => same(values, slot, used, arena),
+        Buffer::F32(values) => same(values, slot, used, arena),
     }
 }
 

@@ -13,11 +13,13 @@ use super::kernels::depthwise::DepthwiseStep;
 use super::kernels::epilogue::round_and_clamp;
 use super::kernels::float::FloatStep;
 use super::kernels::gather::GatherStep;
+use super::kernels::live::Live;
 use super::kernels::matmul::MatMulStep;
 use super::kernels::mul::MulStep;
 use super::kernels::portable::{self, BilinearStep, HaloStep, PoolingStep, StoredZeroPoint};
 use super::kernels::quantize::{QuantParams, dynamic_range};
 use super::kernels::recurrent::RecurrentStep;
+use super::kernels::suppression::SuppressionStep;
 use super::kernels::thread_share;
 use super::numbers::{self, Elements, ElementsMut};
 use std::ops::Range;
@@ -100,6 +102,14 @@ pub enum Step {
         zero: StoredZeroPoint,
     },
     Gather(GatherStep),
+    Suppression(SuppressionStep),
+    /// The places of elements that are not 0, `y [rank, bound]`, and their number (`i64`).
+    NonZero {
+        x: ArenaTensor,
+        live: Option<Live>,
+        y: ArenaTensor,
+        count: usize,
+    },
     Recurrent(Box<RecurrentStep>),
     Softmax {
         x: usize,
@@ -203,6 +213,14 @@ impl Step {
                 portable::subtract_zero_point(*at, *rows, sums, zero.number(signed, arena), arena);
             }
             Step::Gather(step) => return step.run(arena),
+            Step::Suppression(step) => return step.run(arena),
+            Step::NonZero { x, live, y, count } => {
+                let live = live.map(|live| (live, live.count(arena)));
+                let is_live = |place: usize| live.is_none_or(|(live, count)| live.contains(place, count));
+                let places = arena.write::<i64>(y.at, y.len());
+                let found = numbers::non_zero(x.elements(arena, signed), is_live, places);
+                arena.write::<i64>(*count, 1)[0] = found as i64;
+            }
             Step::Recurrent(step) => return step.run(kernels.float_isa(), arena, part),
             Step::Softmax { x, y, size, table, quant } => {
                 portable::softmax((*x, *y), *size, table, *quant, signed, arena);

@@ -68,6 +68,9 @@ pub struct TensorInfo {
     pub kind: ElementKind,
     /// The shape, outermost dimension first.
     pub shape: Vec<usize>,
+    /// The axis whose length is only known in a run, as that of what NonMaxSuppression chooses: in `shape` it has the bound, and the
+    /// tensor of a run is as long as or shorter than that, or empty.
+    pub counted_axis: Option<usize>,
 }
 
 impl TensorInfo {
@@ -89,7 +92,12 @@ impl TensorInfo {
 
 impl fmt::Display for TensorInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:?}", self.kind, self.shape)
+        let Some(counted) = self.counted_axis else { return write!(f, "{} {:?}", self.kind, self.shape) };
+        let dim = |(axis, dim): (usize, &usize)| {
+            if axis == counted { format!("at most {dim}") } else { dim.to_string() }
+        };
+        let dims: Vec<String> = self.shape.iter().enumerate().map(dim).collect();
+        write!(f, "{} [{}]", self.kind, dims.join(", "))
     }
 }
 
@@ -233,6 +241,11 @@ impl Tensor {
     /// The elements to write to, where they are of type `T`.
     pub fn values_mut<T: Element>(&mut self) -> Option<&mut [T]> {
         T::slice_mut(&mut self.buffer)
+    }
+
+    /// Another length of one axis; whoever sets it fills the buffer to match.
+    pub(super) fn set_length(&mut self, axis: usize, length: usize) {
+        self.shape[axis] = length;
     }
 
     pub(super) fn buffer(&self) -> &Buffer {

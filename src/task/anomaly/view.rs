@@ -76,8 +76,10 @@ impl View {
     /// One line, where a thread of the workspace has failed, or the plan is of another kind of network.
     pub fn of_shared(plan: Arc<Plan>, size: ViewSize, workspace: &Workspace) -> Result<View, String> {
         let layers = plan.outputs().iter().map(|output| match output.shape[..] {
-            [1, channels, rows, columns] if channels * rows * columns > 0 => Ok(Layer { channels, rows, columns }),
-            _ => Err(format!("output \"{}\" is {:?}: planes of features are expected", output.name, output.shape)),
+            [1, channels, rows, columns] if channels * rows * columns > 0 && output.counted_axis.is_none() => {
+                Ok(Layer { channels, rows, columns })
+            }
+            _ => Err(format!("output \"{}\" is {output}: planes of features are expected", output.name)),
         });
         let layers = layers.collect::<Result<Vec<Layer>, String>>()?;
         let mut session = Session::in_workspace(plan, workspace).map_err(|e| e.to_string())?;

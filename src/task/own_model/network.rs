@@ -121,16 +121,23 @@ impl Network {
         self.input.unscale(values, bytes);
     }
 
-    /// The output of this name: its index.
+    /// The output of this name, which has one size: its index.
     ///
     /// # Errors
-    /// One line with the names that there are.
+    /// One line with the names that there are, or where its size is only known in a run.
     pub fn output_named(&self, name: &str) -> Result<usize, String> {
         let outputs = self.plan().outputs();
-        outputs.iter().position(|output| output.name == name).ok_or_else(|| {
+        let index = outputs.iter().position(|output| output.name == name).ok_or_else(|| {
             let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
             format!("has no output \"{name}\", only {}", names.join(", "))
-        })
+        })?;
+        match outputs[index].counted_axis {
+            None => Ok(index),
+            Some(_) => Err(format!(
+                "its output \"{name}\" is {}: a task needs one whose size is the same in every run",
+                outputs[index]
+            )),
+        }
     }
 
     /// As [`Network::output_named`], where it is one of floats.

@@ -290,7 +290,8 @@ impl Enlarger {
                     );
                     return Err(self.bundle.blame(file, problem).into());
                 }
-                if plan.outputs().first().map(|output| output.shape.as_slice()) != Some(&expected[..]) {
+                let output = plan.outputs().first().filter(|output| output.counted_axis.is_none());
+                if output.map(|output| output.shape.as_slice()) != Some(&expected[..]) {
                     let problem = format!("does not enlarge {width}x{height} by {scale}");
                     return Err(self.bundle.blame(file, problem).into());
                 }

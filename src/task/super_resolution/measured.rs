@@ -27,6 +27,9 @@ pub fn measured_scale(model: &Model) -> Result<usize, String> {
         return Err(format!("it takes {} and gives {}: u8 or f32 for both is needed", input.kind, output.kind));
     }
     match output.shape[..] {
+        _ if output.counted_axis.is_some() => {
+            Err(format!("of luma it makes {output}: a size that is known before a run is needed"))
+        }
         [1, 1, rows, columns] if rows == columns && rows % SIDE == 0 && (1..=8).contains(&(rows / SIDE)) => {
             Ok(rows / SIDE)
         }

@@ -182,6 +182,38 @@ impl Graph {
                 let fits = row.and_then(|row| row.checked_mul(*rows)) == Some(table.len()) && *rows > 0;
                 if fits { Ok(()) } else { Err(format!("{} bytes of a table do not make {y_shape:?}", table.len())) }
             }
+            Op::GatherNd => {
+                needs(1, |kind| kind == I64)?;
+                let (x, places) = (shape(0), shape(1));
+                let fits = kind(0) == Some(y_kind)
+                    && places.split_last().is_some_and(|(&depth, places)| {
+                        depth > 0 && x.get(depth..).is_some_and(|rest| [places, rest].concat() == y_shape)
+                    });
+                if fits { Ok(()) } else { Err(format!("{x:?} by {places:?} does not make {y_shape:?}")) }
+            }
+            Op::NonMaxSuppression { most, iou_threshold, score_threshold, .. } => {
+                floats(0)?;
+                floats(1)?;
+                let given = [(*most, I64), (*iou_threshold, F32), (*score_threshold, F32)];
+                let given = given.iter().filter(|(given, _)| *given).enumerate();
+                let numbers = given
+                    .clone()
+                    .all(|(i, (_, of))| kind(i + 2) == Some(*of) && shape(i + 2).iter().product::<usize>() == 1);
+                let fits = matches!((shape(0), shape(1)), (&[batches, count, 4], &[scored, _, scores])
+                    if batches == scored && count == scores);
+                if !numbers || node.inputs.len() != 2 + given.count() {
+                    return Err("its parameters must be one number each".into());
+                }
+                let y = fits && y_kind == I64 && matches!(y_shape, [_, 3]) && self.has_count(node);
+                if y { Ok(()) } else { Err(format!("boxes {:?} and scores {:?} do not fit", shape(0), shape(1))) }
+            }
+            Op::NonZero => {
+                needs(0, |_| true)?;
+                let rank = shape(0).len();
+                let fits = rank > 0 && y_kind == I64 && self.has_count(node);
+                let room = matches!(y_shape, [axes, bound] if *axes == rank && *bound >= shape(0).iter().product());
+                if fits && room { Ok(()) } else { Err(format!("{:?} does not make {y_shape:?}", shape(0))) }
+            }
             Op::Recurrent(layer) => self.check_recurrent(node, layer),
             Op::Constant(bytes) => {
                 let expected = y_kind.size() * y_shape.iter().product::<usize>();
@@ -189,6 +221,12 @@ impl Graph {
             }
             Op::Island(_) => Ok(()),
         }
+    }
+
+    /// Whether the second output is one whole number.
+    fn has_count(&self, node: &Node) -> bool {
+        let count = |&id: &usize| self.values[id].kind == ElementKind::I64 && self.values[id].len() == 1;
+        node.outputs.len() == 2 && node.outputs.get(1).is_some_and(count)
     }
 
     /// A zero point that a value holds is one byte of the operand's kind.

@@ -5,6 +5,7 @@
 
 mod check;
 mod check_float;
+mod counted;
 mod float_op;
 mod foreign;
 mod fuse_float;
@@ -13,6 +14,7 @@ mod number;
 mod quant;
 mod recurrent;
 
+pub use counted::{Counted, counted_bound};
 pub use float_op::{Binary, FloatConv, FloatLinear, FloatOp, Reduction, broadcast, broadcast_strides, for_each_pair};
 pub use foreign::{ForeignInput, ForeignOp};
 pub use geometry::{Sampling, Window};
@@ -46,6 +48,8 @@ pub struct Value {
     pub name: String,
     pub kind: ElementKind,
     pub shape: Vec<usize>,
+    /// The axis whose length is a bound, where there is one.
+    pub counted: Option<Counted>,
 }
 
 impl Value {
@@ -271,6 +275,18 @@ pub enum Op {
         table: Arc<Vec<u8>>,
         rows: usize,
     },
+    /// `data, indices (i64) [.., K] -> [.., the rest of data's shape]`: each index chooses from the first K axes, as in [`Op::Gather`].
+    GatherNd,
+    /// `boxes [B, N, 4], scores [B, C, N]`, then those of most boxes (`i64`), overlap and score (`f32`, one number each) that are given
+    /// `-> y [bound, 3], count` (`i64`): the batch, the class and the box of each that is chosen.
+    NonMaxSuppression {
+        centered: bool,
+        most: bool,
+        iou_threshold: bool,
+        score_threshold: bool,
+    },
+    /// `x -> y [rank, bound], count` (`i64`): the places of elements other than 0, row-major.
+    NonZero,
     /// A constant that an op takes as an operand; its bytes, row-major.
     Constant(Arc<[u8]>),
     /// A unary function of `f32` elements.
@@ -317,6 +333,9 @@ impl Op {
                 Movement::Tile(_) => "Tile",
             },
             Op::Gather { .. } | Op::GatherRows { .. } => "Gather",
+            Op::GatherNd => "GatherND",
+            Op::NonMaxSuppression { .. } => "NonMaxSuppression",
+            Op::NonZero => "NonZero",
             Op::Constant(_) => "Constant",
             Op::Unary(_) => "FloatUnary",
             Op::Float(op) => op.kind(),
@@ -344,7 +363,7 @@ impl Op {
 impl Graph {
     /// Adds a value.
     pub fn value(&mut self, name: impl Into<String>, kind: ElementKind, shape: &[usize]) -> ValueId {
-        self.values.push(Value { name: name.into(), kind, shape: shape.to_vec() });
+        self.values.push(Value { name: name.into(), kind, shape: shape.to_vec(), counted: None });
         self.values.len() - 1
     }
 

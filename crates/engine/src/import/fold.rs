@@ -55,6 +55,7 @@ impl<'a> Importer<'a> {
             return None;
         }
         let mut graph = Graph { values: made.to_vec(), ..Graph::default() };
+        graph.values.iter_mut().for_each(|value| value.counted = None);
         for node in self.graph.nodes.drain(nodes..) {
             if reads_zero_points(&node.op) {
                 return None;
@@ -64,8 +65,8 @@ impl<'a> Importer<'a> {
             graph.nodes.push(Node { inputs, outputs, ..node });
         }
         graph.outputs = computed.iter().map(|&(_, id)| place(id)).collect::<Option<_>>()?;
-        if graph.nodes.iter().any(|node| graph.check(node).is_err()) {
-            return None;
+        for index in 0..graph.nodes.len() {
+            graph.check(&graph.nodes[index]).and_then(|()| graph.count(index)).ok()?;
         }
         // The reference: what is computed once need not be fast, and every set gives the same bytes.
         let plan = Plan::new(graph, *kernels::available().last()?).ok()?;

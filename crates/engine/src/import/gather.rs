@@ -1,4 +1,4 @@
-//! Gather: of a constant table, row by row; of quantized tensors, as bytes; of anything else, as it is.
+//! Gather and GatherND: of a constant table, row by row; of quantized tensors, as bytes; of anything else, as it is.
 
 use super::lazy::{Expression, Lazy, Stored};
 use super::onnx::{integers, raw_bytes};
@@ -60,6 +60,24 @@ impl<'a> Importer<'a> {
             Binding::Lazy(lazy) => self.gather_lazy(&choice, &lazy)?,
         };
         self.done(node, gathered)
+    }
+
+    /// `GatherND` with indices into the first axes; with axes of batches it is left to tract.
+    pub(super) fn gather_nd(&mut self, node: &'a NodeProto) -> Imported<Handled> {
+        use super::onnx::Attributes;
+        let (data, indices) = (self.needed(node, 0)?, self.needed(node, 1)?);
+        let (shape, places) = (self.shape(&data), self.shape(&indices));
+        if node.int("batch_dims", 0) != 0 {
+            return Ok(Handled::No);
+        }
+        let Some((&depth, places)) = places.split_last() else { return Err("its indices are one number".into()) };
+        let Some(rest) = shape.get(depth..) else {
+            return Err(format!("indices of {depth} axes do not fit {shape:?}").into());
+        };
+        let to = [places, rest].concat();
+        let (data, indices) = (self.compute(&data)?, self.compute(&indices)?);
+        let y = self.push(&name_of(node), Op::GatherNd, &[data, indices], self.graph.values[data].kind, &to)?;
+        self.done(node, Binding::Value(y))
     }
 
     fn gather_value(&mut self, choice: &Choice, data: ValueId) -> Imported<ValueId> {

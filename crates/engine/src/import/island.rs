@@ -90,8 +90,7 @@ const FOLDED: [&str; 37] = [
 ];
 
 /// Ops of which nobody knows how many elements they give before they have run.
-const OF_ANY_SIZE: [&str; 8] =
-    ["NonZero", "NonMaxSuppression", "Unique", "Compress", "Range", "ConstantOfShape", "Loop", "Scan"];
+const OF_ANY_SIZE: [&str; 6] = ["Unique", "Compress", "Range", "ConstantOfShape", "Loop", "Scan"];
 
 /// Whether tract may run the op; `constant`: once, at load.
 fn is_proven(node: &NodeProto, constant: bool) -> bool {

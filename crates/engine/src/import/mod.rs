@@ -23,7 +23,9 @@
 //! | `movement` | reshape, transpose, concat, split, slice, depth to space |
 //! | `pad` | pads of a value, of the edge, of what is mirrored or repeated |
 //! | `fused` | products of com.microsoft: FusedMatMul, DynamicQuantizeMatMul, MatMulIntegerToFloat |
-//! | `gather` | Gather |
+//! | `gather` | Gather, GatherND |
+//! | `detection` | NonMaxSuppression, NonZero |
+//! | `counted` | what needs a length that is only known in a run |
 //! | `recurrent` | LSTM, GRU, RNN, DynamicQuantizeLSTM |
 //! | `window` | pools, means, resizing |
 //! | `fp32` | the float network that a quantized model came from, for comparison |
@@ -35,6 +37,10 @@ mod batchnorm;
 mod branch;
 mod channel_affine;
 mod convolution;
+mod counted;
+#[cfg(test)]
+mod counted_tests;
+mod detection;
 mod elementwise;
 mod float;
 mod fold;
@@ -64,6 +70,7 @@ mod window;
 use super::ElementKind;
 use super::graph::{Graph, Op, ValueId};
 use super::tract::{Constant, constant, constant_of_bytes, has_plain_bytes, kind, kind_of_bytes, kind_of_type};
+use counted::UNKNOWN_SHAPE;
 use lazy::{Expression, Lazy, Stored};
 use onnx::raw_bytes;
 use std::collections::{HashMap, HashSet};
@@ -178,11 +185,9 @@ pub fn import(proto: &ModelProto, payloads: Vec<Option<Payload>>, inputs: &[Inpu
         let id = importer.output(output).map_err(|refused| refused.within(&format!("output \"{}\"", output.name)))?;
         importer.graph.outputs.push(id);
     }
-    for node in &importer.graph.nodes[made..] {
-        importer
-            .graph
-            .check(node)
-            .map_err(|wrong| ImportError::from(wrong).within(&format!("output \"{}\"", node.name)))?;
+    for index in made..importer.graph.nodes.len() {
+        let name = &importer.graph.nodes[index].name.clone();
+        importer.checked(index).map_err(|wrong| ImportError::from(wrong).within(&format!("output \"{name}\"")))?;
     }
     importer.graph.fuse_floats();
     importer.graph.drop_unused();
@@ -313,7 +318,13 @@ impl<'a> Importer<'a> {
     fn checked_node(&mut self, node: &'a NodeProto) -> Imported<()> {
         let made = self.graph.nodes.len();
         self.node(node)?;
-        self.graph.nodes[made..].iter().try_for_each(|node| self.graph.check(node)).map_err(ImportError::from)
+        (made..self.graph.nodes.len()).try_for_each(|index| self.checked(index)).map_err(ImportError::from)
+    }
+
+    /// Checks a node of the graph, and works out what of its outputs is counted.
+    fn checked(&mut self, index: usize) -> Result<(), String> {
+        self.graph.check(&self.graph.nodes[index])?;
+        self.graph.count(index)
     }
 
     fn node(&mut self, node: &'a NodeProto) -> Imported<()> {
@@ -363,6 +374,9 @@ impl<'a> Importer<'a> {
             "DynamicQuantizeMatMul" => self.dynamic_quantize_matmul(node),
             "MatMulIntegerToFloat" => self.matmul_integer_to_float(node),
             "Gather" => self.gather(node),
+            "GatherND" => self.gather_nd(node),
+            "NonMaxSuppression" => self.non_max_suppression(node),
+            "NonZero" => self.non_zero(node),
             "LSTM" | "GRU" | "RNN" | "DynamicQuantizeLSTM" => self.recurrent(node),
             "PRelu" => self.prelu(node),
             "Cast" | "CastLike" => self.cast(node),
@@ -503,7 +517,12 @@ impl<'a> Importer<'a> {
         shape: &[usize],
     ) -> Imported<ValueId> {
         checked(shape)?;
-        Ok(self.graph.push(name, op, inputs, kind, shape))
+        let y = self.graph.push(name, op, inputs, kind, shape);
+        // What the rest of an ONNX node is made of may depend on it.
+        if inputs.iter().any(|&id| self.graph.values[id].counted.is_some()) {
+            self.checked(self.graph.nodes.len() - 1)?;
+        }
+        Ok(y)
     }
 
     /// The value of an output of the model, in half or double precision where the model states that.
@@ -581,6 +600,7 @@ impl<'a> Importer<'a> {
         }
         let held = self.needed(node, 0)?;
         if node.output.get(1).is_some_and(|name| !name.is_empty()) {
+            self.refuse_counted(&held, "its mask would need it")?;
             let shape = self.shape(&held);
             checked(&shape)?;
             let kept = tract_onnx::prelude::Tensor::from_shape(&shape, &vec![true; shape.iter().product()]);
@@ -593,6 +613,7 @@ impl<'a> Importer<'a> {
 
     fn size_of(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let held = self.needed(node, 0)?;
+        self.refuse_counted(&held, UNKNOWN_SHAPE)?;
         let size = self.shape(&held).iter().product::<usize>() as i64;
         self.done(node, Binding::Constant(Arc::new(tract_onnx::prelude::tensor0(size))))
     }
@@ -600,6 +621,7 @@ impl<'a> Importer<'a> {
     fn shape_of(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         use onnx::Attributes;
         let held = self.needed(node, 0)?;
+        self.refuse_counted(&held, UNKNOWN_SHAPE)?;
         let shape: Vec<i64> = self.shape(&held).iter().map(|&dim| dim as i64).collect();
         let rank = shape.len() as i64;
         let place = |i: i64| if i < 0 { (i + rank).clamp(0, rank) } else { i.min(rank) } as usize;

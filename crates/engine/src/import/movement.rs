@@ -3,7 +3,7 @@
 use super::lazy::{Expression, Lazy};
 use super::onnx::{Attributes, integers};
 use super::{Binding, Handled, Imported, Importer, name_of};
-use crate::graph::{Movement, Op, ValueId};
+use crate::graph::{Counted, Movement, Op, ValueId};
 use std::rc::Rc;
 use tract_onnx::pb::NodeProto;
 
@@ -26,10 +26,11 @@ impl<'a> Importer<'a> {
             return self.concat(node);
         }
         let held = self.needed(node, 0)?;
+        let held = if node.op_type == "Reshape" { self.settled(held)? } else { held };
         let shape = self.shape(&held);
         let rank = shape.len();
         let (movement, to) = match node.op_type.as_str() {
-            "Reshape" => (Movement::Reshape, self.reshaped_shape(node, &shape)?),
+            "Reshape" => (Movement::Reshape, self.reshaped_shape(node, &shape, self.counted(&held))?),
             "Flatten" => {
                 let axis = node.int("axis", 1);
                 let axis = if axis == rank as i64 { rank } else { super::axis(axis, rank)? };
@@ -37,6 +38,9 @@ impl<'a> Importer<'a> {
             }
             "Squeeze" => {
                 let axes = self.axes(node, 1, rank)?;
+                if axes.is_none() {
+                    self.refuse_counted(&held, "whether it is dropped depends on it: state the axes")?;
+                }
                 let drop = |axis: usize| axes.as_ref().map_or(shape[axis] == 1, |axes| axes.contains(&axis));
                 if let Some(axis) = (0..rank).find(|&axis| drop(axis) && shape[axis] != 1) {
                     return Err(format!("axis {axis} of {shape:?} cannot be dropped").into());
@@ -163,7 +167,7 @@ impl<'a> Importer<'a> {
         Ok(moved)
     }
 
-    fn reshaped_shape(&self, node: &NodeProto, from: &[usize]) -> Imported<Vec<usize>> {
+    fn reshaped_shape(&self, node: &NodeProto, from: &[usize], counted: Option<Counted>) -> Imported<Vec<usize>> {
         let asked = match node.ints("shape") {
             Some(shape) => shape.to_vec(),
             None => integers(&*self.parameter(node, 1, "shape")?)?,
@@ -188,6 +192,18 @@ impl<'a> Importer<'a> {
         }
         if to.iter().try_fold(1usize, |p, &dim| p.checked_mul(dim)) != Some(all) {
             return Err(format!("{from:?} cannot be reshaped to {asked:?}").into());
+        }
+        if let Some(Counted { axis, .. }) = counted {
+            // A number in its place would be that of elements, which is not known: it must be copied, or left open.
+            let copied = (!keep_zero && asked.get(axis) == Some(&0)).then_some(axis);
+            let before = |shape: &[usize], axis: usize| shape[..axis].iter().product::<usize>();
+            let whole = |to_axis: usize| to[to_axis] == from[axis] && before(&to, to_axis) == before(from, axis);
+            if !copied.or(open).is_some_and(whole) {
+                return Err(format!(
+                    "only a bound of axis {axis} of its input is known before a run, and shape {asked:?} does not keep it an axis of its own, with -1 in its place"
+                )
+                .into());
+            }
         }
         Ok(to)
     }

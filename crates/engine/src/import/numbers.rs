@@ -4,7 +4,7 @@ use super::elementwise::broadcast_shape;
 use super::onnx::{Attributes, integers};
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;
-use crate::graph::{Arithmetic, Comparison, Fold, Logic, Movement, NumberOp, Op};
+use crate::graph::{Arithmetic, Comparison, Counted, Fold, Logic, Movement, NumberOp, Op};
 use crate::tract::kind;
 use tract_onnx::pb::NodeProto;
 
@@ -188,10 +188,20 @@ impl<'a> Importer<'a> {
     /// `Expand` and `Tile`, where the shape is known at load.
     pub(super) fn repeat(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let held = self.needed(node, 0)?;
+        let held = self.settled(held)?;
         let shape = self.shape(&held);
         let list = integers(&*self.parameter(node, 1, "shape")?)?;
         let size = |&dim: &i64| usize::try_from(dim).map_err(|_| format!("it asks for {list:?}"));
         let asked: Vec<usize> = list.iter().map(size).collect::<Result<_, _>>()?;
+        if let Some(Counted { axis, .. }) = self.counted(&held)
+            && let Some(size) = (axis + asked.len()).checked_sub(shape.len()).and_then(|place| asked.get(place))
+            && *size != 1
+        {
+            return Err(format!(
+                "only a bound of axis {axis} of its input is known before a run, and {asked:?} states a number for it, where 1 would keep it"
+            )
+            .into());
+        }
         let (movement, to) = if node.op_type == "Expand" {
             (Movement::Expand, broadcast_shape(&shape, &asked)?)
         } else {

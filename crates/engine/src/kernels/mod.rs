@@ -14,7 +14,8 @@
 //! | `reference` | the set `scalar`: the reference implementation, in plain Rust |
 //! | `float/` | float ops, compiled for each instruction set |
 //! | `recurrent` | recurrent layers, step by step |
-//! | `copy`, `gather`, `portable` | steps with one implementation for every CPU |
+//! | `live` | the part of an axis that is in use, where its length is a bound |
+//! | `copy`, `gather`, `suppression`, `portable` | steps with one implementation for every CPU |
 //! | `x86_64/`, `aarch64/` | kernels by instruction set |
 //!
 //! A file imports only from files above it in this table.
@@ -37,6 +38,7 @@ pub mod epilogue;
 pub mod float;
 pub mod gather;
 mod grid;
+pub mod live;
 pub mod matmul;
 pub mod mul;
 pub mod portable;
@@ -44,6 +46,7 @@ pub mod quantize;
 pub mod recurrent;
 mod reference;
 mod set;
+pub mod suppression;
 #[cfg(test)]
 mod tests;
 mod tiles;

@@ -27,6 +27,9 @@ pub fn needs_row_major(op: &Op) -> bool {
             | Op::Number(_)
             | Op::Gather { .. }
             | Op::GatherRows { .. }
+            | Op::GatherNd
+            | Op::NonMaxSuppression { .. }
+            | Op::NonZero
             | Op::Recurrent(_)
             | Op::Island(_)
     )

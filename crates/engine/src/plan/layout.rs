@@ -146,9 +146,12 @@ impl ArenaLayout {
     fn lifetimes(&mut self, graph: &Graph) {
         let end = graph.nodes.len() + 1;
         let mut touch = |slots: &[BufferSlot], id: ValueId, time: usize| {
-            let buffer = &mut self.buffers[slots[id].buffer];
-            buffer.first = buffer.first.min(time);
-            buffer.last = buffer.last.max(time);
+            // A count is needed as long as what it counts.
+            for id in [Some(id), graph.values[id].counted.map(|counted| counted.count)].into_iter().flatten() {
+                let buffer = &mut self.buffers[slots[id].buffer];
+                buffer.first = buffer.first.min(time);
+                buffer.last = buffer.last.max(time);
+            }
         };
         for &id in &graph.inputs {
             touch(&self.slots, id, 0);

@@ -19,6 +19,7 @@ mod transposed;
 use super::graph::{Graph, Node, Op, RecurrenceWeights};
 use super::kernels::Kernels;
 use super::kernels::gather::{GatherStep, Rows};
+use super::kernels::live::Live;
 use super::step::{ArenaTensor, CheckedStep, Step};
 use super::{EngineError, TensorInfo};
 use std::ops::Range;
@@ -34,6 +35,8 @@ pub struct Plan {
     /// Where the session puts inputs and finds outputs, in their own byte order.
     pub(super) input_tensors: Vec<ArenaTensor>,
     pub(super) output_tensors: Vec<ArenaTensor>,
+    /// What is in use of each output, where its shape is a bound.
+    pub(super) output_live: Vec<Option<Live>>,
     inputs: Vec<TensorInfo>,
     outputs: Vec<TensorInfo>,
     ops: Vec<OpCost>,
@@ -87,7 +90,8 @@ impl Plan {
         let infos = |ids: &[usize]| -> Vec<TensorInfo> {
             let info = |&id: &usize| {
                 let value = &graph.values[id];
-                TensorInfo { name: value.name.clone(), kind: value.kind, shape: value.shape.clone() }
+                let counted_axis = value.counted.map(|counted| counted.axis);
+                TensorInfo { name: value.name.clone(), kind: value.kind, shape: value.shape.clone(), counted_axis }
             };
             ids.iter().map(info).collect()
         };
@@ -130,6 +134,7 @@ impl Plan {
             constants: lowered.constants,
             input_tensors: lowered.inputs,
             output_tensors: lowered.outputs,
+            output_live: lowered.live,
             inputs,
             outputs,
             ops,
@@ -154,7 +159,7 @@ impl Plan {
         &self.inputs
     }
 
-    /// The outputs, in the model's order.
+    /// The outputs, in the model's order. An axis whose length is only known in a run ([`TensorInfo::counted_axis`]) has its bound.
     pub fn outputs(&self) -> &[TensorInfo] {
         &self.outputs
     }

@@ -27,6 +27,10 @@ pub fn scratch_bytes(graph: &Graph, data_layouts: &[DataLayout]) -> BTreeMap<Scr
             Op::Recurrent(layer) => {
                 scratch.insert((time, y), layer.directions() * layer.batch * layer.scratch() * 4);
             }
+            Op::NonMaxSuppression { .. } => {
+                // The order of one class' boxes.
+                scratch.insert((time, y), graph.values[node.inputs[0]].shape[1] * 8);
+            }
             Op::Movement(Movement::Reshape) => {
                 scratch.insert((time, y), bytes(y));
             }

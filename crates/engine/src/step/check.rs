@@ -22,6 +22,7 @@ use crate::kernels::conv::{Algorithm, ConvStep};
 use crate::kernels::depthwise::DepthwiseStep;
 use crate::kernels::float::Operand;
 use crate::kernels::gather::Rows;
+use crate::kernels::live::Live;
 use crate::kernels::portable::StoredZeroPoint;
 
 /// A step that was checked against the size of the arena; the only kind that can be run.
@@ -92,6 +93,7 @@ fn accesses(step: &Step) -> (Vec<Access>, Vec<Access>) {
         StoredZeroPoint::Known(_) => None,
         StoredZeroPoint::At(at) => Some(contiguous(*at, 1)),
     };
+    let count = |live: Live| contiguous(live.at, 8);
     match step {
         Step::Conv(step) => {
             let (mut reads, mut writes) = (Vec::new(), vec![Access::view(&step.output(), step.epilogue.bytes())]);
@@ -143,11 +145,27 @@ fn accesses(step: &Step) -> (Vec<Access>, Vec<Access>) {
             (zero(point).into_iter().collect(), vec![contiguous(*at, rows * sums.len() * 4)])
         }
         Step::Gather(step) => {
-            let mut reads = vec![contiguous(step.indices, step.count * step.kind.size())];
+            let mut reads = vec![contiguous(step.indices, step.count * step.lengths.len() * step.kind.size())];
             if let Rows::At(at) = step.x {
-                reads.push(contiguous(at, step.outer * step.length * step.row_bytes));
+                reads.push(contiguous(at, step.outer * step.rows() * step.row_bytes));
             }
+            reads.extend([step.live, step.live_length].into_iter().flatten().map(count));
             (reads, vec![contiguous(step.y, step.outer * step.count * step.row_bytes)])
+        }
+        Step::Suppression(step) => {
+            let mut reads = vec![
+                contiguous(step.boxes, step.batches * step.count * 16),
+                contiguous(step.scores, step.batches * step.classes * step.count * 4),
+            ];
+            reads.extend(step.most.map(|at| contiguous(at, 8)));
+            reads.extend([step.iou_threshold, step.score_threshold].into_iter().flatten().map(|at| contiguous(at, 4)));
+            reads.extend(step.live.map(count));
+            let y = contiguous(step.y, step.bound * 24);
+            (reads, vec![y, contiguous(step.y_count, 8), contiguous(step.scratch, step.count * 8)])
+        }
+        Step::NonZero { x, live, y, count: found } => {
+            let reads = std::iter::once(tensor(x)).chain(live.map(count)).collect();
+            (reads, vec![tensor(y), contiguous(*found, 8)])
         }
         Step::Recurrent(step) => {
             let layer = &step.layer;

@@ -202,7 +202,10 @@ mod tests {
 
     fn outputs(list: &[(&str, &[usize])]) -> Vec<TensorInfo> {
         list.iter()
-            .map(|(name, shape)| TensorInfo { name: (*name).into(), kind: ElementKind::F32, shape: shape.to_vec() })
+            .map(|(name, shape)| {
+                let (name, shape) = ((*name).into(), shape.to_vec());
+                TensorInfo { name, kind: ElementKind::F32, shape, counted_axis: None }
+            })
             .collect()
     }
 

@@ -22,6 +22,7 @@ use crate::ElementKind;
 use crate::graph::{Graph, Node, Op, ValueId, ZeroPoint};
 use crate::kernels::Kernels;
 use crate::kernels::copy::CopyStep;
+use crate::kernels::live::Live;
 use crate::kernels::portable::{HaloStep, StoredZeroPoint};
 use crate::step::{ArenaTensor, CheckedStep, Step};
 use std::collections::HashMap;
@@ -36,6 +37,8 @@ pub struct LoweredGraph {
     pub constants: Vec<(usize, Vec<u8>)>,
     pub inputs: Vec<ArenaTensor>,
     pub outputs: Vec<ArenaTensor>,
+    /// What is in use of each output, where that is computed.
+    pub live: Vec<Option<Live>>,
     pub arena_bytes: usize,
     /// What each thread needs behind the arena's values.
     pub scratch_bytes: usize,
@@ -63,6 +66,7 @@ pub fn lower(mut graph: Graph, kernels: &'static dyn Kernels) -> Result<LoweredG
         constants: Vec::new(),
         inputs: Vec::new(),
         outputs: Vec::new(),
+        live: Vec::new(),
         arena_bytes: lowering.layout.arena_bytes.next_multiple_of(64),
         scratch_bytes: 0,
     };
@@ -101,6 +105,7 @@ pub fn lower(mut graph: Graph, kernels: &'static dyn Kernels) -> Result<LoweredG
     let start = lowering.steps.len();
     for id in lowering.graph.outputs.clone() {
         lowered.outputs.push(lowering.output(id)?);
+        lowered.live.push(lowering.live(id));
     }
     lowered.op_steps.push(start..lowering.steps.len());
     lowered.scratch_bytes = lowering.scratch_bytes.next_multiple_of(64);

@@ -9,10 +9,12 @@ use crate::kernels::add::AddStep;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::float::FloatKernel;
 use crate::kernels::gather::{GatherStep, Rows};
+use crate::kernels::live::Live;
 use crate::kernels::matmul::MatMulStep;
 use crate::kernels::mul::MulStep;
 use crate::kernels::portable::{BilinearStep, PoolKind, PoolingStep};
 use crate::kernels::recurrent::RecurrentStep;
+use crate::kernels::suppression::SuppressionStep;
 use crate::step::Step;
 use std::sync::Arc;
 
@@ -95,13 +97,48 @@ impl Lowering {
                 let data = self.row_major_tensor(x);
                 let row = data.shape[axis + 1..].iter().product::<usize>() * data.kind.size();
                 let outer = data.shape[..axis].iter().product();
-                self.gather(Rows::At(data.at), [outer, data.shape[axis], row], inputs[1], y);
+                let live_length = self.live(x).filter(|_| self.graph.values[x].counted.is_some_and(|c| c.axis == axis));
+                let lengths = vec![data.shape[axis]];
+                self.gather((Rows::At(data.at), lengths, live_length), [outer, row], inputs[1], y);
+            }
+            Op::GatherNd => {
+                let data = self.row_major_tensor(x);
+                let depth = self.shape(inputs[1]).last().copied().unwrap_or(0);
+                let row = data.shape[depth..].iter().product::<usize>() * data.kind.size();
+                self.gather((Rows::At(data.at), data.shape[..depth].to_vec(), None), [1, row], inputs[1], y);
             }
             Op::GatherRows { table, rows } => {
                 let row = table.len() / rows;
                 let flip = |table: &[u8]| Arc::new(table.iter().map(|byte| byte ^ 0x80).collect());
                 let table = if self.flipped(y) { flip(&table) } else { table };
-                self.gather(Rows::Table(table), [1, rows, row], x, y);
+                self.gather((Rows::Table(table), vec![rows], None), [1, row], x, y);
+            }
+            Op::NonMaxSuppression { centered, most, iou_threshold, score_threshold } => {
+                let (shape, classes) = (self.shape(x).to_vec(), self.shape(inputs[1])[1]);
+                let mut rest = inputs[2..].iter().map(|&id| self.row_major_tensor(id).at);
+                let mut next = |given: bool| if given { rest.next() } else { None };
+                let (most, iou_threshold, score_threshold) = (next(most), next(iou_threshold), next(score_threshold));
+                self.steps.push(Step::Suppression(SuppressionStep {
+                    boxes: self.row_major_tensor(x).at,
+                    scores: self.row_major_tensor(inputs[1]).at,
+                    batches: shape[0],
+                    classes,
+                    count: shape[1],
+                    live: self.live(x),
+                    centered,
+                    most,
+                    iou_threshold,
+                    score_threshold,
+                    y: self.row_major_tensor(y).at,
+                    bound: self.shape(y)[0],
+                    y_count: self.row_major_tensor(outputs[1]).at,
+                    scratch: self.scratch(y)?,
+                }));
+            }
+            Op::NonZero => {
+                let (live, count) = (self.live(x), self.row_major_tensor(outputs[1]).at);
+                let (x, y) = (self.row_major_tensor(x), self.row_major_tensor(y));
+                self.steps.push(Step::NonZero { x, live, y, count });
             }
             Op::Constant(_) => {}
             Op::Unary(function) => self.float_step(FloatKernel::Unary(function), &inputs, y),
@@ -166,10 +203,21 @@ impl Lowering {
         Ok(())
     }
 
-    fn gather(&mut self, x: Rows, [outer, length, row_bytes]: [usize; 3], indices: ValueId, y: ValueId) {
+    fn gather(
+        &mut self,
+        (x, lengths, live_length): (Rows, Vec<usize>, Option<Live>),
+        [outer, row_bytes]: [usize; 2],
+        indices: ValueId,
+        y: ValueId,
+    ) {
+        let live = self.live(indices);
         let (indices, y) = (self.row_major_tensor(indices), self.row_major_tensor(y).at);
-        let (count, kind, indices) = (indices.len(), indices.kind, indices.at);
-        self.steps.push(Step::Gather(GatherStep { x, length, outer, row_bytes, indices, count, kind, y }));
+        // An index of several numbers is one element of what is counted.
+        let several = lengths.len();
+        let live = live.map(|live| Live { inner: live.inner / several, ..live });
+        let (count, kind, indices) = (indices.len() / several, indices.kind, indices.at);
+        let step = GatherStep { x, lengths, live_length, outer, row_bytes, indices, count, kind, live, y };
+        self.steps.push(Step::Gather(step));
     }
 
     fn matmul(&mut self, [a_id, b_id]: [ValueId; 2], y: ValueId, a: ZeroPoint, b: ZeroPoint, finish: &Finish) {

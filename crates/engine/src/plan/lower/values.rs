@@ -4,6 +4,7 @@ use super::Lowering;
 use crate::ElementKind;
 use crate::graph::{Quant, ValueId, ZeroPoint, stored_range};
 use crate::kernels::arena::View;
+use crate::kernels::live::Live;
 use crate::kernels::portable::StoredZeroPoint;
 use crate::plan::data_layout::DataLayout;
 use crate::step::{ArenaTensor, is_sign_flipped};
@@ -39,6 +40,14 @@ impl Lowering {
         let value = &self.graph.values[id];
         let at = self.rearranged.get(&id).copied().unwrap_or_else(|| self.layout.strides(&self.graph, id).0);
         ArenaTensor { at, kind: value.kind, shape: value.shape.clone() }
+    }
+
+    /// What is in use of the axis of a value whose length is a bound.
+    pub(super) fn live(&self, id: ValueId) -> Option<Live> {
+        let value = &self.graph.values[id];
+        let counted = value.counted?;
+        let inner = value.shape[counted.axis + 1..].iter().product();
+        Some(Live { at: self.row_major_tensor(counted.count).at, bound: value.shape[counted.axis], inner })
     }
 
     /// Offset of a value's first element, and its strides in bytes along its ONNX axes.
