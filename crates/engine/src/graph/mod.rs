@@ -277,8 +277,8 @@ pub enum Op {
     },
     /// `data, indices (i64) [.., K] -> [.., the rest of data's shape]`: each index chooses from the first K axes, as in [`Op::Gather`].
     GatherNd,
-    /// `boxes [B, N, 4], scores [B, C, N]`, then those of most boxes (`i64`), overlap and score (`f32`, one number each) that are given
-    /// `-> y [bound, 3], count` (`i64`): the batch, the class and the box of each that is chosen.
+    /// `boxes [B, N, 4], scores [B, C, N] (f32) -> y [bound, 3], count (i64)`: the batch, the class and the box of each that is chosen.
+    /// The parameters that are given follow as inputs of one number: the most boxes of a class (`i64`), both thresholds (`f32`).
     NonMaxSuppression {
         centered: bool,
         most: bool,

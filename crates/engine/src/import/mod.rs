@@ -390,6 +390,10 @@ impl<'a> Importer<'a> {
                 Handled::No => self.reduce_whole(node),
             },
             "DynamicQuantizeLinear" | "MatMulInteger" | "ConvInteger" => self.dynamic(node),
+            "Abs" | "Neg" => match self.unary(node)? {
+                Handled::Yes => Ok(Handled::Yes),
+                Handled::No => self.number(node),
+            },
             name if name.starts_with("QLinear") || name == "QGemm" => self.qlinear(node),
             _ => self.unary(node),
         }
