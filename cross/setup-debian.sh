@@ -99,4 +99,12 @@ if [ "$("$tools/bin/schemathesis" --version 2>/dev/null)" != "schemathesis, vers
     mkdir -p "$tools/bin"
     ln -sf "$python/bin/schemathesis" "$python/bin/mypy" "$tools/bin/"
 fi
+# Other runtimes, which have to take the files that are written here.
+onnx=$tools/onnx wanted=$here/../crates/quantize/tests/networks/requirements.txt
+if ! cmp -s "$wanted" "$onnx/requirements.txt"; then
+    say "installing onnx, onnxruntime and openvino"
+    python3 -m venv --clear "$onnx"
+    "$onnx/bin/pip" install -q --disable-pip-version-check -r "$wanted"
+    cp "$wanted" "$onnx/requirements.txt"
+fi
 say "ready for $target"

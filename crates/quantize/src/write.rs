@@ -18,7 +18,8 @@ pub fn quantized(network: &Network, decisions: &Decisions<'_>) -> Network {
     if decisions.wide.is_some_and(|wide| !wide.wide.layers.is_empty()) && !standard {
         written.import(EXTENSIONS, 1);
     }
-    let mut writer = Writer { network: &mut written, decisions, domain, operands: HashMap::new() };
+    let mut writer =
+        Writer { network: &mut written, decisions, domain, operands: HashMap::new(), addends: HashMap::new() };
     let nodes = writer.nodes();
     written.graph_mut().node = nodes;
     shield(&mut written);
@@ -40,6 +41,8 @@ struct Writer<'a, 'b> {
     domain: &'static str,
     /// Bytes of constants that computing nodes take.
     operands: HashMap<String, String>,
+    /// By what an addition behind a product makes: its constant in steps of the sums.
+    addends: HashMap<String, (String, String)>,
 }
 
 impl Writer<'_, '_> {
@@ -60,18 +63,21 @@ impl Writer<'_, '_> {
         }
         // A convolution whose clip is done by its range writes to the name behind the clip.
         let mut behind: HashMap<String, String> = HashMap::new();
-        for &at in placement.clips.keys() {
+        for (&at, &range) in &placement.clips {
             let clip = &old[at];
-            if self.is_bytes(&clip.output[0]) {
+            if self.is_done_by_bytes(&clip.output[0], range) {
                 behind.insert(clip.input[0].clone(), clip.output[0].clone());
             }
         }
         for (at, node) in old.iter().enumerate() {
-            if placement.clips.contains_key(&at) && self.is_bytes(&node.output[0]) {
+            if placement.clips.get(&at).is_some_and(|&range| self.is_done_by_bytes(&node.output[0], range)) {
                 continue;
             }
             let mut node = node.clone();
-            let is_integer = placement.integer.contains(&at);
+            if let Some((old, new)) = node.output.first().and_then(|name| self.addends.remove(name)) {
+                node.input.iter_mut().filter(|name| **name == old).for_each(|name| name.clone_from(&new));
+            }
+            let is_integer = placement.makes_bytes(at);
             if is_integer {
                 let takes_wide = self.takes_wide(at, &node);
                 for name in &mut node.input {
@@ -126,6 +132,12 @@ impl Writer<'_, '_> {
 
     fn is_bytes(&self, name: &str) -> bool {
         self.decisions.quants.contains_key(name)
+    }
+
+    /// Whether what a tensor is rounded to has no place outside the range of the clip that makes it. 16 bits are not relied on: OpenVINO
+    /// takes QuantizeLinear of 16 bits and what follows it away, and leaves a tensor as wide as it is.
+    fn is_done_by_bytes(&self, name: &str, range: (f32, f32)) -> bool {
+        !self.makes_wide(name) && self.decisions.quants.get(name).is_some_and(|quant| quant.is_within(range))
     }
 
     fn is_wide(&self, at: usize) -> bool {
@@ -243,6 +255,9 @@ impl Writer<'_, '_> {
         let axis = if one { Vec::new() } else { vec![int_attribute("axis", self.axis(layer))] };
         nodes.push(crate::network::node("DequantizeLinear", &output, &[&weight, &scale, &zero], &[&output], axis));
         node.input[1] = output;
+        if let (Kind::MatMul, Some(input)) = (&layer.kind, input) {
+            self.addend(layer, rounded.scales.iter().map(|scale| input * scale));
+        }
         let (Some(bias), Some(input)) = (bias, input) else { return };
         let mut steps: Vec<f32> = rounded.scales.iter().map(|scale| input * scale).collect();
         if self.is_wide(layer.at) {
@@ -268,6 +283,36 @@ impl Writer<'_, '_> {
         } else {
             node.input.push(output);
         }
+    }
+
+    /// What is added right behind a product, one number for each output, in steps of its sums. Where the sum is of integers it has to be;
+    /// where it is of floats the steps are no loss that a byte shows, and both ways give the same bytes.
+    fn addend(&mut self, layer: &Layer, steps: impl Iterator<Item = f32>) {
+        if self.is_wide(layer.at) || self.is_bytes(&layer.output) {
+            return;
+        }
+        let Some(taker) = self.network.edges().only_taker(&layer.output) else { return };
+        let add = self.network.nodes()[taker].clone();
+        let Some(old) = add.input.iter().find(|name| **name != layer.output).filter(|_| add.op_type == "Add") else {
+            return;
+        };
+        let (Some(values), Some(shape)) = (self.network.floats(old), self.network.constant(old).map(array::shape))
+        else {
+            return;
+        };
+        if values.len() != layer.outputs || shape.last() != Some(&layer.outputs) {
+            return;
+        }
+        let levels: Vec<(f64, f32)> =
+            values.iter().zip(steps).map(|(&value, step)| (f64::from(value) / f64::from(step), step)).collect();
+        if !levels.iter().all(|(level, _)| level.abs() < f64::from(1 << 30)) {
+            return;
+        }
+        let values: Vec<f32> =
+            levels.iter().map(|(level, step)| (level.round_ties_even() * f64::from(*step)) as f32).collect();
+        let new = format!("{}_addend", layer.output);
+        self.network.set_constant(array::of_floats(&new, &shape, &values));
+        self.addends.insert(add.output[0].clone(), (old.clone(), new));
     }
 
     /// Constants beside a tensor as bytes with a scale of their own.

@@ -119,6 +119,8 @@ fn bytes_stay_beside_sixteen_bits() {
     let plan = Model::parse(&quantized.bytes).unwrap().plan(&[PICTURES.1.to_vec()]).unwrap();
     let coverage = plan.integer_coverage();
     assert!(coverage > 0.3 && coverage < 1.0, "{coverage}");
+    // Its ReLU stays, as OpenVINO takes away what rounds to 16 bits, and with it what that leaves out.
+    assert!(nodes(&quantized.bytes).iter().any(|node| node.op_type == "Relu"));
     // What nobody takes is not written: the picture in bytes.
     assert!(!nodes(&quantized.bytes).iter().any(|node| node.name == "image_quantized"));
     // No operator in integers takes 16 bits.

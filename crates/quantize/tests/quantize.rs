@@ -364,6 +364,20 @@ fn one_scale_for_all_channels_costs_accuracy_and_needs_no_axis() {
 }
 
 #[test]
+fn a_clip_stays_where_bytes_reach_beyond_it() {
+    let clips = |bytes: &[u8]| nodes(bytes).iter().filter(|node| ["Relu", "Clip"].contains(&&*node.op_type)).count();
+    let mut options = Options::default();
+    assert_eq!(clips(&run(&options).bytes), 1, "but for that of the hard swish");
+    // Half of the bytes stand for what is below 0, which ReLU takes away.
+    options.symmetric = true;
+    let symmetric = run(&options);
+    assert_eq!(clips(&symmetric.bytes), 3);
+    assert!(held_out(&symmetric).0 > 20.0, "{:?}", held_out(&symmetric));
+    let plan = Model::parse(&symmetric.bytes).unwrap().plan(&[vec![1, 3, 32, 32]]).unwrap();
+    assert_eq!(plan.integer_coverage(), 1.0);
+}
+
+#[test]
 fn what_is_kept_stays_in_floats_and_is_named() {
     let mut options = Options::default();
     options.keep = ["project".to_string()].into();

@@ -37,6 +37,12 @@ impl Quant {
         ((value / self.scale).round_ties_even() + f32::from(self.zero_point)).clamp(0.0, 255.0) as u8
     }
 
+    /// Whether no byte stands for a value outside a range, but for the rounding of its ends.
+    pub fn is_within(self, (low, high): (f32, f32)) -> bool {
+        let level = |byte: f32| (byte - f32::from(self.zero_point)) * self.scale;
+        level(0.0) >= low - 0.5 * self.scale && level(255.0) <= high + 0.5 * self.scale
+    }
+
     /// The values of all bytes.
     pub fn levels(self) -> impl Iterator<Item = f32> {
         (0..=255u8).map(move |byte| (f32::from(byte) - f32::from(self.zero_point)) * self.scale)
