@@ -37,6 +37,7 @@ pub use fields::{Fields, count, number};
 pub use local_clock::LocalClock;
 pub use reader::EntryReader;
 pub use time::Millis;
+pub use wrapped::is_time as is_time_name;
 
 use crate::input::LineReader;
 use std::io::Read;

@@ -1,6 +1,7 @@
 //! Removes duplicates: a log and `events.jsonl` hold the same records, exports of a journal may overlap, and a file may be there
 //! twice, as it is or compressed.
 
+use super::content::RecordContent;
 use crate::hash::fnv;
 use crate::parser::{Entry, EntryKind, Millis};
 use crate::summary::line_ref::LineRef;
@@ -28,6 +29,8 @@ pub(super) struct DuplicateFilter {
 
 struct KnownEntry {
     hash: u64,
+    /// Of a record.
+    content: Option<RecordContent>,
     /// `None` where the clock was not set.
     time: Option<Millis>,
     /// The inputs that contain it. An input contains an entry once: a repetition in the same input is another, similar entry.
@@ -37,45 +40,14 @@ struct KnownEntry {
 impl DuplicateFilter {
     /// The input in which an entry was seen before; remembers it if it was not.
     pub(super) fn seen_in(&mut self, entry: &Entry, line_ref: LineRef) -> Option<u32> {
-        const IDENTIFYING: [&str; 18] = [
-            "record",
-            "run",
-            "frame",
-            "score",
-            "fault",
-            "state",
-            "cause",
-            "count",
-            "review",
-            "statistic",
-            "reason",
-            "rung",
-            // Of what a program prints, and what is only told.
-            "line",
-            "error",
-            "camera",
-            "file",
-            "path",
-            "name",
-        ];
         let time = line_ref.time;
-        let hash = match entry.kind {
-            EntryKind::Record => IDENTIFYING
-                .iter()
-                .fold(0_u64, |hash, key| hash.wrapping_mul(31).wrapping_add(entry.fields.get(key).map_or(0, fnv))),
+        let content = (entry.kind == EntryKind::Record).then(|| RecordContent::of(&entry.fields));
+        let hash = match &content {
+            Some(content) => content.hash(),
             // Short forms set further lines of a message in, below the first.
-            _ => fnv(entry.message.lines().next().unwrap_or_default().as_bytes()),
+            None => fnv(entry.message.lines().next().unwrap_or_default().as_bytes()),
         };
-        let apart = if entry.record() == b"event" { FRAMES_MAX_APART } else { MAX_APART };
-        let same = |known: &&mut KnownEntry| {
-            let near = match (known.time, time) {
-                (Some(known), Some(time)) => (known - time).abs() < apart,
-                (None, None) => true,
-                _ => false,
-            };
-            known.hash == hash && near && !known.inputs.contains(&line_ref.input)
-        };
-        if let Some(known) = self.last.iter_mut().find(same) {
+        if let Some(known) = self.known(hash, content.as_ref(), entry, line_ref) {
             known.inputs.push(line_ref.input);
             return known.inputs.first().copied();
         }
@@ -96,8 +68,34 @@ impl DuplicateFilter {
         if self.last.len() == REMEMBERED {
             self.last.pop_front();
         }
-        self.last.push_back(KnownEntry { hash, time, inputs: vec![line_ref.input] });
+        self.last.push_back(KnownEntry { hash, content, time, inputs: vec![line_ref.input] });
         None
+    }
+
+    /// The entry of another input of which this one is a copy: one that says the same in all, else one that says nothing else.
+    fn known(
+        &mut self,
+        hash: u64,
+        content: Option<&RecordContent>,
+        entry: &Entry,
+        line_ref: LineRef,
+    ) -> Option<&mut KnownEntry> {
+        let apart = if entry.record() == b"event" { FRAMES_MAX_APART } else { MAX_APART };
+        let may_be = |known: &KnownEntry| {
+            let near = match (known.time, line_ref.time) {
+                (Some(known), Some(time)) => (known - time).abs() < apart,
+                (None, None) => true,
+                _ => false,
+            };
+            near && !known.inputs.contains(&line_ref.input)
+        };
+        let agrees = |known: &KnownEntry| match (&known.content, content) {
+            (Some(known), Some(content)) => known.agrees_with(content),
+            _ => false,
+        };
+        let equal = self.last.iter().position(|known| known.hash == hash && may_be(known));
+        let at = equal.or_else(|| self.last.iter().position(|known| may_be(known) && agrees(known)))?;
+        self.last.get_mut(at)
     }
 }
 
@@ -159,6 +157,57 @@ impl FinishedRuns {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A record of the first day of the tests, at a millisecond of it.
+    fn record(time: Millis, fields: &[(&str, &str)]) -> Entry {
+        let mut entry = Entry { time: Some(1_795_219_200_000 + time), ..Entry::default() };
+        fields.iter().for_each(|(key, value)| entry.fields.push(key.as_bytes(), value.as_bytes()));
+        entry
+    }
+
+    #[test]
+    fn records_that_differ_in_any_field_are_not_the_same() {
+        let one =
+            [("record", "command"), ("run", "0a1b2c3d"), ("command", "product"), ("by", "gpio"), ("product", "a")];
+        let others = [
+            [("record", "command"), ("run", "0a1b2c3d"), ("command", "acknowledge"), ("by", "gpio"), ("product", "a")],
+            [("record", "command"), ("run", "0a1b2c3d"), ("command", "product"), ("by", "gpio"), ("product", "b")],
+            [("record", "command"), ("run", "0a1b2c3d"), ("command", "product"), ("by", "gpio"), ("code", "a")],
+            [("record", "command"), ("run", "0a1b2c3d"), ("command", "product"), ("by", "gpio"), ("anything_new", "a")],
+        ];
+        let mut filter = DuplicateFilter::default();
+        let mut seen_in = |input: u32, time: Millis, fields: &[(&str, &str)]| {
+            let entry = record(time, fields);
+            filter.seen_in(&entry, LineRef { input, time: entry.time, ..LineRef::default() })
+        };
+        // All of one millisecond, in one input, then once more in it and in another one, a second later.
+        for fields in [one].iter().chain(&others) {
+            assert_eq!(seen_in(0, 7, fields), None, "{fields:?}");
+        }
+        for fields in [one].iter().chain(&others) {
+            assert_eq!(seen_in(0, 7, fields), Some(0), "{fields:?}");
+            assert_eq!(seen_in(1, 1007, fields), Some(0), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_copy_with_a_collectors_fields_is_the_same() {
+        let plain =
+            [("record", "fault"), ("run", "0a1b2c3d"), ("fault", "disk"), ("state", "begin"), ("cause", "full")];
+        let other =
+            [("record", "fault"), ("run", "0a1b2c3d"), ("fault", "disk"), ("state", "begin"), ("cause", "gone")];
+        let with_more =
+            |fields: &[(&'static str, &'static str)]| [fields, &[("stream", "stderr"), ("pod", "x")]].concat();
+        let mut filter = DuplicateFilter::default();
+        let mut seen_in = |input: u32, time: Millis, fields: &[(&str, &str)]| {
+            let entry = record(time, fields);
+            filter.seen_in(&entry, LineRef { input, time: entry.time, ..LineRef::default() })
+        };
+        assert_eq!(seen_in(0, 1, &plain), None);
+        assert_eq!(seen_in(0, 2, &other), None);
+        assert_eq!(seen_in(1, 11, &with_more(&other)), Some(0));
+        assert_eq!(seen_in(1, 12, &with_more(&plain)), Some(0));
+    }
 
     #[test]
     fn what_is_remembered_is_bounded() {

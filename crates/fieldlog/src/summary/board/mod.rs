@@ -1,5 +1,6 @@
 //! The summary of one board: its runs, and the counts over all of them.
 
+mod content;
 mod duplicates;
 mod lifecycle;
 mod records;
