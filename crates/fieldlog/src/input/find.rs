@@ -29,15 +29,18 @@ const OTHERS: [&str; 17] = [
 pub type HoldsRecord<'a> = &'a dyn Fn(Box<dyn Read>) -> bool;
 
 /// The inputs that the paths name: `-` is standard input, of a folder all files whose names are those of logs, and others that
-/// begin as a log does (`holds_record`). What is beyond the limits or has to be unpacked is an input, too, so that the report
-/// names it: [`LogSource::PassedOver`].
+/// begin as a log does (`holds_record`). A path that is a link is followed; in a folder links to files are, and links to folders are
+/// not: they may lead in a circle, or to all of a disk. What is beyond the limits, lies behind such a link or has to be unpacked is an
+/// input, too, so that the report names it: [`LogSource::PassedOver`].
 pub fn find(paths: &[PathBuf], holds_record: HoldsRecord) -> Vec<LogSource> {
     let mut sources: Vec<LogSource> = Vec::new();
+    let searched: Vec<PathBuf> =
+        paths.iter().filter(|path| path.is_dir()).filter_map(|path| path.canonicalize().ok()).collect();
     for path in paths {
         if path.as_os_str() == "-" {
             sources.push(LogSource::Stdin);
         } else if path.is_dir() {
-            let mut search = Search::default();
+            let mut search = Search::new(&searched);
             search.folder(path, DEPTH, holds_record);
             search.files.sort();
             let passed_over = search.passed_over();
@@ -59,39 +62,90 @@ pub fn find(paths: &[PathBuf], holds_record: HoldsRecord) -> Vec<LogSource> {
 
 /// Files with the names of logs in a folder and those in it.
 #[derive(Default)]
-struct Search {
+struct Search<'a> {
     files: Vec<PathBuf>,
     /// Files beyond the most that are taken, by count.
     more: u64,
-    /// Folders that lie too deep, by count, and the first.
-    deep: u64,
-    first_deep: Option<PathBuf>,
-    /// Files that have to be unpacked first, by count, and the first with what it is.
-    packed: u64,
-    first_packed: Option<(PathBuf, String)>,
+    /// Folders that lie too deep.
+    deep: Skipped,
+    /// Folders that cannot be read to their end.
+    closed: Skipped,
+    /// Links to folders that are not searched without them.
+    linked: Skipped,
+    /// Files that have to be unpacked first.
+    packed: Skipped,
+    /// All folders that are searched with those in them, without links in their paths.
+    searched: &'a [PathBuf],
 }
 
-impl Search {
+/// What is passed over for one reason: how many, and the first with more about it.
+#[derive(Default)]
+struct Skipped {
+    count: u64,
+    first: Option<(PathBuf, String)>,
+}
+
+impl Skipped {
+    fn note(&mut self, path: &Path, more: impl Into<String>) {
+        self.count += 1;
+        self.first.get_or_insert_with(|| (path.to_path_buf(), more.into()));
+    }
+
+    /// `2 folders are …, FIRST among them`, and what is known of the first; `None` where nothing was passed over.
+    fn sentence(&self, one: &str, many: &str, what: &str) -> Option<(String, &str)> {
+        let (first, more) = self.first.as_ref()?;
+        let subject = if self.count == 1 { format!("{one} is") } else { format!("{many} are") };
+        Some((format!("{} {subject} {what}, {} among them", self.count, first.display()), more))
+    }
+}
+
+impl<'a> Search<'a> {
+    fn new(searched: &'a [PathBuf]) -> Search<'a> {
+        Search { searched, ..Search::default() }
+    }
+
     fn folder(&mut self, folder: &Path, depth: usize, holds_record: HoldsRecord) {
-        let Ok(entries) = std::fs::read_dir(folder) else {
-            // Opening it will report why.
-            self.files.push(folder.to_path_buf());
-            return;
-        };
-        let mut entries: Vec<_> = entries.flatten().collect();
+        let mut entries: Vec<DirEntry> = Vec::new();
+        match std::fs::read_dir(folder) {
+            Err(error) => self.closed.note(folder, error.to_string()),
+            Ok(all) => {
+                for entry in all {
+                    match entry {
+                        Ok(entry) => entries.push(entry),
+                        Err(error) => self.closed.note(folder, error.to_string()),
+                    }
+                }
+            }
+        }
         entries.sort_by_key(DirEntry::file_name);
         for entry in entries {
-            let Ok(kind) = entry.file_type() else { continue };
             let path = entry.path();
+            let kind = match entry.file_type() {
+                Ok(kind) => kind,
+                // Gone meanwhile.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => {
+                    self.closed.note(&path, error.to_string());
+                    continue;
+                }
+            };
             if kind.is_dir() && depth > 0 {
                 self.folder(&path, depth - 1, holds_record);
             } else if kind.is_dir() {
-                self.deep += 1;
-                self.first_deep.get_or_insert(path);
-            } else if !path.is_dir() {
+                self.deep.note(&path, "");
+            } else if path.is_dir() {
+                if !self.is_searched(&path) {
+                    self.linked.note(&path, "");
+                }
+            } else {
                 self.file(path, &entry.file_name().to_string_lossy().to_ascii_lowercase(), holds_record);
             }
         }
+    }
+
+    /// Whether a link leads to a folder that is searched by its own path: nothing is missed where it is not followed.
+    fn is_searched(&self, link: &Path) -> bool {
+        link.canonicalize().is_ok_and(|target| self.searched.iter().any(|folder| target.starts_with(folder)))
     }
 
     /// A file by its name, in small letters, or else by its beginning.
@@ -115,8 +169,7 @@ impl Search {
         }
         let is_packed = ends(&PACKED);
         let mut packed = |what: String| {
-            self.packed += 1;
-            self.first_packed.get_or_insert_with(|| (path.to_path_buf(), what));
+            self.packed.note(path, what);
             false
         };
         let file = match open_log(path) {
@@ -156,21 +209,18 @@ impl Search {
                 first.display()
             ));
         }
-        if let Some(first) = &self.first_deep {
-            let (folders, are) = if self.deep == 1 { ("folder", "is") } else { ("folders", "are") };
-            parts.push(format!(
-                "{} {folders} deeper than {DEPTH} levels {are} not searched, {} among them",
-                self.deep,
-                first.display()
-            ));
-        }
+        let levels = format!("deeper than {DEPTH} levels");
+        let deep = self.deep.sentence(&format!("folder {levels}"), &format!("folders {levels}"), "not searched");
+        parts.extend(deep.map(|(sentence, _)| sentence));
         if !parts.is_empty() {
             parts = vec![parts.join("; ") + ": name them, or folders with fewer files"];
         }
-        if let Some((first, what)) = &self.first_packed {
-            let (files, are) = if self.packed == 1 { ("file", "is") } else { ("files", "are") };
-            parts.push(format!("{} {files} {are} passed over, {} among them: {what}", self.packed, first.display()));
-        }
+        let linked = self.linked.sentence("link to a folder", "links to folders", "not followed");
+        parts.extend(linked.map(|(sentence, _)| sentence + ": name what is to be read, too"));
+        let closed = self.closed.sentence("folder", "folders", "not read, or not to the end");
+        parts.extend(closed.map(|(sentence, why)| format!("{sentence}: {why}")));
+        let packed = self.packed.sentence("file", "files", "passed over");
+        parts.extend(packed.map(|(sentence, what)| format!("{sentence}: {what}")));
         (!parts.is_empty()).then(|| parts.join("; "))
     }
 }
@@ -241,5 +291,56 @@ mod tests {
         let search = Search { files, ..Search::default() };
         let what = search.passed_over().unwrap();
         assert!(what.starts_with("3 files beyond the first 10000 are not read, 010000.log among them"), "{what}");
+    }
+
+    #[test]
+    fn a_link_to_a_folder_is_named_unless_the_folder_is_searched() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["logs/2026", "beside", "only"] {
+            std::fs::create_dir_all(at(name)).unwrap();
+        }
+        for name in ["logs/2026/a.log", "beside/b.log"] {
+            std::fs::write(at(name), "x").unwrap();
+        }
+        symlink("2026", at("logs/current")).unwrap();
+        symlink(at("beside/b.log"), at("logs/b.log")).unwrap();
+        let find = |paths: &[&str]| {
+            let paths: Vec<PathBuf> = paths.iter().map(|name| at(name)).collect();
+            let (mut files, mut passed_over) = (0, Vec::new());
+            for source in find(&paths, &|_| false) {
+                match source {
+                    LogSource::PassedOver { what, .. } => passed_over.push(what),
+                    _ => files += 1,
+                }
+            }
+            (files, passed_over.join("; "))
+        };
+        // A link to a file is followed, and one to a folder that is searched hides nothing.
+        assert_eq!(find(&["logs"]), (2, String::new()));
+        symlink(at("beside"), at("logs/old")).unwrap();
+        symlink("..", at("logs/up")).unwrap();
+        let (files, what) = find(&["logs"]);
+        assert_eq!(files, 2);
+        assert!(
+            what.starts_with("2 links to folders are not followed, ") && what.contains("logs/old among them"),
+            "{what}"
+        );
+        // All that is named is searched, also by a link.
+        assert_eq!(find(&["logs", "beside"]).1.matches("1 link to a folder is not followed").count(), 1);
+        symlink(at("logs"), at("only/link")).unwrap();
+        let (files, what) = find(&["only"]);
+        assert!(files == 0 && what.contains("only/link among them"), "{what}");
+        assert_eq!(find(&["only/link"]).0, 2);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_read_is_named_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut search = Search::default();
+        search.folder(&folder.path().join("away"), DEPTH, &|_| false);
+        let what = search.passed_over().unwrap();
+        assert!(what.contains("away among them: No such file or directory"), "{what}");
     }
 }
