@@ -12,6 +12,12 @@ pub enum FieldlogError {
         /// The text.
         text: String,
     },
+    /// A date that there is not.
+    #[error("{text:?}: that month has no such day")]
+    NoSuchDay {
+        /// The text.
+        text: String,
+    },
     /// The page could not be written.
     #[error(transparent)]
     Io(#[from] std::io::Error),

@@ -24,7 +24,7 @@ impl TimeRange {
 /// Both `now` and the result are milliseconds since 1970-01-01 UTC.
 ///
 /// # Errors
-/// [`FieldlogError::InvalidTime`] for any other text.
+/// [`FieldlogError::NoSuchDay`] for a date that there is not, such as 2026-11-31; [`FieldlogError::InvalidTime`] for any other text.
 pub fn parse_time(text: &str, now: Millis) -> Result<Millis, FieldlogError> {
     let text = text.trim();
     let invalid = || FieldlogError::InvalidTime { text: text.to_string() };
@@ -48,8 +48,20 @@ pub fn parse_time(text: &str, now: Millis) -> Result<Millis, FieldlogError> {
     };
     match time::rfc3339(whole.as_bytes()) {
         Some((time, length)) if length == whole.len() => Ok(time),
+        _ if is_time_but_for_its_day(&whole) => Err(FieldlogError::NoSuchDay { text: text.to_string() }),
         _ => Err(invalid()),
     }
+}
+
+/// Whether a text is a time where its day is 1.
+fn is_time_but_for_its_day(text: &str) -> bool {
+    let Some((month, day, rest)) = text.get(..8).zip(text.get(8..10)).zip(text.get(10..)).map(|((a, b), c)| (a, b, c))
+    else {
+        return false;
+    };
+    let first = format!("{month}01{rest}");
+    let is_time = time::rfc3339(first.as_bytes()).is_some_and(|(_, length)| length == first.len());
+    is_time && day.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -75,7 +87,19 @@ mod tests {
             "-99999999999999999999d",
             "-9223372036854775w",
         ] {
-            assert!(parse_time(text, 0).is_err(), "{text}");
+            assert!(matches!(parse_time(text, 0), Err(FieldlogError::InvalidTime { .. })), "{text}");
         }
+    }
+
+    #[test]
+    fn a_date_that_there_is_not_is_refused_as_that() {
+        for text in ["2026-11-31", "2026-02-30 14:00", "2026-02-29T12:00:00Z", "2026-11-00", "2026-11-99"] {
+            let error = parse_time(text, 0).unwrap_err().to_string();
+            assert!(error.contains("no such day") && error.contains(text), "{error}");
+        }
+        for text in ["2026-11-3x", "2026-13-31", "2026-11-31T25:00:00", "ééééé"] {
+            assert!(matches!(parse_time(text, 0), Err(FieldlogError::InvalidTime { .. })), "{text}");
+        }
+        assert!(parse_time("2024-02-29", 0).is_ok());
     }
 }

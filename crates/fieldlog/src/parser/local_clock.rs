@@ -145,7 +145,9 @@ impl LocalClock {
                 let near = hint.map(|hint| hint + self.offset.unwrap_or(0));
                 let hinted = near.map(time::month_and_day);
                 let Some(month) = self.months.resolve(&month, day, hinted) else { return Placed::Unknown };
-                let local = self.with_year(i64::from(month), i64::from(day), clock, near);
+                let Some(local) = self.with_year(i64::from(month), i64::from(day), clock, near) else {
+                    return Placed::Unknown;
+                };
                 if (month, day) == (2, 29) && self.latest.is_some_and(|latest| (latest - local).abs() > 180 * DAY) {
                     self.leap.get_or_insert(local);
                 }
@@ -175,7 +177,8 @@ impl LocalClock {
     }
 
     /// The local time in the year that fits: that of its record, or near the latest line and not after the input was written.
-    fn with_year(&self, month: i64, day: i64, clock: Millis, hint: Option<Millis>) -> Millis {
+    /// `None` for a day that no year has.
+    fn with_year(&self, month: i64, day: i64, clock: Millis, hint: Option<Millis>) -> Option<Millis> {
         let newest = self.newest.unwrap_or(Millis::MAX).saturating_add(NEWER);
         if let Some(near) = hint {
             // What a record shows of its time is taken where it is the same day, or one beside it.
@@ -185,21 +188,19 @@ impl LocalClock {
             if let Some(time) =
                 times.min_by_key(|time| (time - near).abs()).filter(|time| (time - near).abs() <= 28 * HOUR)
             {
-                return time;
+                return Some(time);
             }
         }
         let near = self.latest;
         let year = time::year(near.or(self.newest).unwrap_or_default());
         let candidates = [year + 1, year, year - 1, year - 2, year - 3, year - 4];
-        let leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-        let times = candidates.into_iter().filter(|year| (month, day) != (2, 29) || leap(*year));
-        let mut times = times.filter_map(|year| Some(time::civil(year, month, day)? + clock));
+        let mut times = candidates.into_iter().filter_map(|year| Some(time::civil(year, month, day)? + clock));
         let fitting = |time: &Millis| *time <= newest;
         let chosen = match near {
             Some(near) => times.clone().filter(fitting).min_by_key(|time| (time - near).abs()),
             None => times.clone().find(fitting),
         };
-        chosen.or_else(|| times.next()).unwrap_or(clock)
+        chosen.or_else(|| times.next())
     }
 
     /// A status of a run at a local time, as `place` gave it. Returns its time with the step of local time before it, and whether

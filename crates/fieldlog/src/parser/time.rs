@@ -51,9 +51,16 @@ pub fn clock(hour: i64, minute: i64, second: i64) -> Option<Millis> {
 }
 
 /// Midnight of a day of the Gregorian calendar ("days from civil", Howard Hinnant, chrono-Compatible Low-Level Date
-/// Algorithms).
+/// Algorithms). `None` for a day that there is not, such as 31 November.
 pub fn civil(year: i64, month: i64, day: i64) -> Option<Millis> {
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 => 28 + i64::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if !(1..=days).contains(&day) {
         return None;
     }
     let year = if month <= 2 { year - 1 } else { year };
@@ -116,6 +123,20 @@ mod tests {
     fn what_is_no_time_is_refused() {
         for text in ["", "2026-11-21", "2026-13-21T04:00:00Z", "2026-11-21T24:00:00Z", "2026-11-21T04:00:00+1"] {
             assert_eq!(rfc3339(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn there_are_the_days_that_jiff_knows_and_no_others() {
+        for (year, month) in
+            [1900, 1970, 2000, 2024, 2026, 2100].into_iter().flat_map(|year| (0..14).map(move |month| (year, month)))
+        {
+            for day in -1..33_i8 {
+                let known = jiff::civil::Date::new(year, month, day).ok();
+                let known =
+                    known.map(|date| date.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().as_millisecond());
+                assert_eq!(civil(year.into(), month.into(), day.into()), known, "{year}-{month}-{day}");
+            }
         }
     }
 }
