@@ -222,6 +222,10 @@ fn a_folder_without_results_is_refused() {
     refuse(&["replay", arg(folder.path())], 1, &["no event in its records (1 lines are no records)"]);
     let gone = "{\"record\":\"event\",\"score\":1,\"threshold\":0.5}\n";
     std::fs::write(folder.path().join("events.jsonl"), gone).unwrap();
-    refuse(&["replay", arg(folder.path())], 1, &["no verdict could be judged again"]);
+    refuse(
+        &["replay", arg(folder.path())],
+        1,
+        &["no verdict could be judged again (0 gone, 1 unknown), so nothing is verified"],
+    );
     refuse(&["replay", arg(folder.path()), "--bundle", "nowhere"], 78, &["no bundle \"nowhere\""]);
 }
