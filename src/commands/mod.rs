@@ -28,17 +28,19 @@ mod replay;
 mod run;
 mod samples;
 mod sheet;
+mod standard_output;
 mod teach;
 mod upscale;
 
 use crate::bundle::{BundleError, StoreError};
 use crate::config::ConfigError;
-use crate::escape::{self, EscapingWriter, one_line};
+use crate::escape::one_line;
 use crate::memory::OverBudget;
 use crate::task::TaskError;
 use crate::telemetry::{LogFormat, LogSettings, LogTarget, Telemetry};
 use clap::{Parser, Subcommand};
-use std::io::{IsTerminal, StdoutLock, Write};
+use standard_output::{print_json, stdout};
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -180,19 +182,6 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         }
     }
     1
-}
-
-/// Prints `value` as one JSON document on stdout.
-fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(value)?;
-    writeln!(std::io::stdout(), "{}", escape::json(&text))?;
-    Ok(())
-}
-
-/// Where a command prints its result for people: nothing from outside reaches a terminal as a command to it. A name in a line is
-/// to be [`one_line`](escape::one_line), too.
-fn stdout() -> EscapingWriter<StdoutLock<'static>> {
-    EscapingWriter(std::io::stdout().lock())
 }
 
 /// Writes an error to stderr, in one line.

@@ -119,6 +119,13 @@ fn since_and_until_cut_out_a_time() {
     let turned = ["inspect", arg(&path), "--since", "2026-11-21", "--until", "2026-11-20"];
     common::refuse(&turned, 2, &["--since is after --until"]);
     common::refuse(&["inspect", arg(&path), "--since", "noon"], 2, &["\"noon\" is no time", "-2h"]);
+    for option in ["--since", "--until"] {
+        common::refuse(
+            &["inspect", arg(&path), option, "2026-11-31"],
+            2,
+            &["\"2026-11-31\": that month has no such day"],
+        );
+    }
 }
 
 #[test]
@@ -325,6 +332,34 @@ fn what_is_not_understood_or_passed_over_is_named_and_the_exit_code_says_so() {
     let output = lineside().args(["inspect", arg(&tree)]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).contains("deeper than 16 levels"), "{}", text(&output.stdout));
+    // Behind a link.
+    let linked = folder.path().join("linked");
+    std::fs::create_dir(&linked).unwrap();
+    std::os::unix::fs::symlink("../tree/0", linked.join("old logs")).unwrap();
+    let not_followed = "1 link to a folder is not followed";
+    common::refuse(&["inspect", arg(&linked)], 1, &[not_followed, "old logs among them: name what is to be read, too"]);
+    write(&linked, "a.log", story.text());
+    let output = lineside().args(["inspect", arg(&linked)]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains(not_followed), "{}", text(&output.stdout));
+    std::os::unix::fs::symlink("..", linked.join("b")).unwrap();
+    std::fs::remove_file(linked.join("old logs")).unwrap();
+    std::fs::remove_dir_all(&tree).unwrap();
+    let output = lineside().args(["inspect", arg(&linked), arg(folder.path())]).output().unwrap();
+    assert!(!text(&output.stdout).contains(not_followed), "{}", text(&output.stdout));
+}
+
+#[test]
+fn a_full_output_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut story = Story::new("line3");
+    let path = write(folder.path(), "a.log", story.start("clean").go(MINUTE).text());
+    for json in [&[][..], &["--json"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = lineside().args(["inspect", arg(&path)]).args(json).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(text(&output.stderr), "lineside: stdout: No space left on device (os error 28)\n");
+    }
 }
 
 fn report_on(path: &Path) -> Value {
