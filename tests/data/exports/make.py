@@ -57,6 +57,45 @@ save(
     {"names": "{0: 'red', 1: 'green', 2: 'blue'}"},
 )
 
+# As Caffe has it: the means of the channels are taken off inside, which is no normalization of 0 to 1.
+names = {"names": "{0: 'red', 1: 'green', 2: 'blue'}"}
+pooled = [node("GlobalAveragePool", ["scores"], "pooled"), node("Flatten", ["pooled"], "logits")]
+save(
+    "classifier_caffe",
+    [value("image", ["N", 3, 32, 32])],
+    [value("logits", ["N", 3])],
+    [node("Sub", ["image", "mean"], "centred"), node("Conv", ["centred", "weight"], "scores"), *pooled],
+    head + constants(mean=np.array([103.939, 116.779, 123.68], np.float32).reshape(1, 3, 1, 1)),
+    names,
+)
+
+# A learned layer first, which says nothing of pictures.
+ones = np.ones(3, np.float32)
+save(
+    "classifier_batchnorm",
+    [value("image", ["N", 3, 32, 32])],
+    [value("logits", ["N", 3])],
+    [
+        node("BatchNormalization", ["image", "scale", "bias", "middle", "variance"], "centred"),
+        node("Conv", ["centred", "weight"], "scores"),
+        *pooled,
+    ],
+    head + constants(scale=ones, bias=0 * ones, middle=0.1 * ones, variance=ones),
+    names,
+)
+
+# One of its weights is no number.
+broken = 8 * np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
+broken[0, 0] = np.nan
+save(
+    "classifier_nan",
+    [value("image", ["N", 3, 32, 32])],
+    [value("logits", ["N", 3])],
+    [node("Conv", ["image", "weight"], "scores"), *pooled],
+    constants(weight=broken),
+    names,
+)
+
 # As anomalib exports: sides open, normalized inside, four outputs. What stands out of its surroundings is abnormal.
 image_net = constants(
     mean=np.array([0.485, 0.456, 0.406], np.float32).reshape(1, 3, 1, 1),

@@ -130,34 +130,80 @@ fn scale(
 ) -> Result<(Vec<f64>, Vec<f64>, String), MakeError> {
     match (stated.mean.is_empty(), stated.std.is_empty()) {
         (false, false) => {
-            let why = stated.why.clone().unwrap_or_else(|| "as --mean and --std state".into());
-            return Ok((stated.mean.clone(), stated.std.clone(), why));
+            let (mean, std) = (stated.mean.clone(), stated.std.clone());
+            let Some(why) = stated.why.clone() else { return Ok((mean, std, "as --mean and --std state".into())) };
+            // Of another bundle, whose network need not be like this one.
+            return match own {
+                Some(own) if own.contradicts(&mean, &std) => Err(contradiction(own, &why, &mean, &std)),
+                _ => Ok((mean, std, why)),
+            };
         }
         (true, true) => {}
         _ => return Err(unstated("--mean and --std belong together: state both")),
     }
-    if let Some((own, range)) = own.and_then(|own| Some((own, own.expects()?))) {
-        let (std, to) = match range {
-            InputRange::Shares => (255.0, "0 to 1"),
-            InputRange::Levels => (1.0, "0 to 255"),
-        };
-        let why = format!("the model normalizes itself ({}), so its input is {to}", own.in_words());
-        return Ok((vec![0.0], vec![std], why));
-    }
-    match (stated.like, preset) {
-        (Some(like), Some(preset)) => {
-            Ok((preset.mean.clone(), preset.std.clone(), format!("as --like {} has it", like.name())))
+    match (own, stated.like.zip(preset)) {
+        (own, Some((like, preset))) => {
+            own.map_or_else(|| Ok(of_origin(like, preset)), |own| scale_by(own, like, preset))
         }
-        _ if stated.without_scale.is_some() => Err(unstated(&format!(
-            "its input is floats, and {} has no mean and std, because its network takes bytes: state --mean and --std in grey levels, or another \
-             --like",
-            stated.without_scale.as_deref().unwrap_or_default()
-        ))),
-        _ => Err(unstated(
-            "its input is floats, and the model does not say how pictures become these: state --like (torchvision, timm, keras, \
-             tensorflow, anomalib, unit, raw ...), or --mean and --std in grey levels",
-        )),
+        (Some(own), None) => match own.expects() {
+            Some(range) => Ok(left_to_network(own, range)),
+            None => Err(unstated(&format!(
+                "its input is floats, and what the model computes of it first ({}) fits neither 0 to 1 nor 0 to 255: state --like \
+                 (torchvision, keras-caffe, raw ...), or --mean and --std in grey levels",
+                own.in_words()
+            ))),
+        },
+        (None, None) => match &stated.without_scale {
+            Some(origin) => Err(unstated(&format!(
+                "its input is floats, and {origin} has no mean and std, because its network takes bytes: state --mean and --std in grey levels, \
+                 or another --like"
+            ))),
+            None => Err(unstated(
+                "its input is floats, and the model does not say how pictures become these: state --like (torchvision, timm, keras, \
+                 tensorflow, anomalib, unit, raw ...), or --mean and --std in grey levels",
+            )),
+        },
     }
+}
+
+/// Mean and std of a network that scales its input itself, where its origin is stated: it must be clear which of the two scales.
+fn scale_by(own: &OwnScaling, like: Like, preset: &Preset) -> Result<(Vec<f64>, Vec<f64>, String), MakeError> {
+    let normalizes = preset.mean.iter().any(|mean| *mean != 0.0);
+    let by_network = match like {
+        // It has them only where the network does not.
+        Like::Anomalib if own.centres() => own.expects(),
+        _ if normalizes => own.does(&preset.mean, &preset.std),
+        _ => None,
+    };
+    match by_network {
+        Some(range) => Ok(left_to_network(own, range)),
+        None if normalizes || own.contradicts(&preset.mean, &preset.std) => {
+            let why = format!("as --like {} has it", like.name());
+            Err(contradiction(own, &why, &preset.mean, &preset.std))
+        }
+        None => Ok(of_origin(like, preset)),
+    }
+}
+
+fn of_origin(like: Like, preset: &Preset) -> (Vec<f64>, Vec<f64>, String) {
+    (preset.mean.clone(), preset.std.clone(), format!("as --like {} has it", like.name()))
+}
+
+fn left_to_network(own: &OwnScaling, range: InputRange) -> (Vec<f64>, Vec<f64>, String) {
+    let why = format!("the model normalizes itself ({}), so its input is {}", own.in_words(), range.in_words());
+    (vec![0.0], vec![range.std()], why)
+}
+
+/// Both scale: one of them is wrong, or both are meant. Nobody but the user knows.
+fn contradiction(own: &OwnScaling, why: &str, mean: &[f64], std: &[f64]) -> MakeError {
+    let list = |values: &[f64]| values.iter().map(f64::to_string).collect::<Vec<_>>().join(",");
+    unstated(&format!(
+        "the preparation {why} contradicts the model, which scales its input itself ({}): state --mean 0 --std 255 for an input of 0 to 1, \
+         --mean 0 --std 1 for 0 to 255, or --mean {} --std {} for both",
+        own.in_words(),
+        list(mean),
+        list(std)
+    ))
 }
 
 fn unstated(problem: &str) -> MakeError {
@@ -225,5 +271,56 @@ mod tests {
             let problem = chosen(kind, channels, &stated).unwrap_err();
             assert!(problem.contains(part), "{problem}");
         }
+    }
+
+    #[test]
+    fn where_the_network_scales_and_its_origin_too_it_is_asked_for() {
+        let with = |own: &OwnScaling, like: Option<Like>| {
+            let stated = StatedPreparation { like, ..StatedPreparation::default() };
+            let chosen = ChosenPreparation::new(&input(ElementKind::F32, 3), Some(own), &stated);
+            chosen.map(|chosen| (chosen.section.mean[0], chosen.section.std[0])).map_err(|error| error.to_string())
+        };
+        let caffe = OwnScaling::for_test(&[1.0], &[-103.939, -116.779, -123.68]);
+        let keras = OwnScaling::for_test(&[1.0 / 127.5], &[-1.0]);
+        let imagenet = OwnScaling::for_test(
+            &[1.0 / 0.229, 1.0 / 0.224, 1.0 / 0.225],
+            &[-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225],
+        );
+        // The network does itself what its origin does, or takes what the origin gives.
+        for (own, like, expected) in [
+            (&caffe, Some(Like::KerasCaffe), (0.0, 1.0)),
+            (&caffe, Some(Like::Raw), (0.0, 1.0)),
+            (&keras, None, (0.0, 1.0)),
+            (&keras, Some(Like::Keras), (0.0, 1.0)),
+            (&keras, Some(Like::Openvino), (0.0, 1.0)),
+            (&imagenet, None, (0.0, 255.0)),
+            (&imagenet, Some(Like::Timm), (0.0, 255.0)),
+            (&imagenet, Some(Like::Unit), (0.0, 255.0)),
+            // It has ImageNet's numbers where the network has none.
+            (&OwnScaling::for_test(&[2.0], &[-1.0]), Some(Like::Anomalib), (0.0, 255.0)),
+        ] {
+            assert_eq!(with(own, like), Ok(expected), "{own:?} {like:?}");
+        }
+        for (own, like, part) in [
+            (&caffe, None, "fits neither 0 to 1 nor 0 to 255: state --like"),
+            (&caffe, Some(Like::Unit), "as --like unit has it contradicts the model"),
+            (&caffe, Some(Like::Torchvision), "as --like torchvision has it contradicts the model"),
+            (&keras, Some(Like::Unit), "as --like unit has it contradicts the model"),
+            (&keras, Some(Like::Torchvision), "--mean 123.675,116.28,103.53 --std 58.395,57.12,57.375 for both"),
+            (&imagenet, Some(Like::Raw), "as --like raw has it contradicts the model"),
+            (&OwnScaling::for_test(&[255.0], &[0.0]), None, "fits neither"),
+        ] {
+            let problem = with(own, like).unwrap_err();
+            assert!(problem.contains(part), "{own:?} {like:?}: {problem}");
+        }
+        // Of another bundle.
+        let bundle = |mean: f64, std: f64| {
+            let why = Some("as the bundle b has it".into());
+            let stated = StatedPreparation { mean: vec![mean], std: vec![std], why, ..StatedPreparation::default() };
+            ChosenPreparation::new(&input(ElementKind::F32, 3), Some(&caffe), &stated)
+                .map_err(|error| error.to_string())
+        };
+        assert!(bundle(0.0, 1.0).is_ok());
+        assert!(bundle(0.0, 255.0).unwrap_err().contains("as the bundle b has it contradicts the model"));
     }
 }
