@@ -1,8 +1,6 @@
 //! A new bundle takes the place of another one, which is kept.
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-use rustix::io::Errno;
-use std::fs::{self, File};
+use crate::storage;
 use std::io;
 use std::path::Path;
 
@@ -16,26 +14,31 @@ pub fn swap_into_place(new: &Path, target: &Path, before: &Path) -> io::Result<(
         if !before.join("bundle.toml").is_file() {
             return Err(io::Error::other(format!("{}: exists and is not a bundle: move it away", before.display())));
         }
-        fs::remove_dir_all(before)?;
+        storage::remove_tree(before)?;
     }
-    match renameat_with(CWD, new, CWD, target, RenameFlags::EXCHANGE) {
-        Ok(()) => fs::rename(new, before)?,
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-            fs::rename(target, before)?;
-            if let Err(error) = fs::rename(new, target) {
-                fs::rename(before, target)?;
+    match storage::exchange(new, target) {
+        Ok(()) => {
+            if let Err(error) = storage::rename(new, before) {
+                storage::exchange(new, target)?;
                 return Err(error);
             }
         }
-        Err(error) => return Err(error.into()),
+        Err(error) if storage::is_unable_to_exchange(&error) => {
+            storage::rename(target, before)?;
+            if let Err(error) = storage::rename(new, target) {
+                storage::rename(before, target)?;
+                return Err(error);
+            }
+        }
+        Err(error) => return Err(error),
     }
-    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent)?.sync_all()
+    storage::sync_folder(storage::folder_of(target))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn the_new_one_is_in_place_and_the_old_one_is_kept() {

@@ -1,6 +1,7 @@
 //! Files that are complete or do not exist.
 
-use super::{StorageWriter, create_new, folder_of, remove, rename, sync, sync_folder};
+use super::{StorageWriter, create_new, folder_of, refuse_other, remove, rename, sync, sync_folder};
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -8,13 +9,17 @@ use std::path::Path;
 pub(crate) const UNFINISHED: &str = ".part";
 
 /// Writes a file so that it is never visible under its name while incomplete: temporary file, fsync, rename, fsync of the
-/// folder.
+/// folder. A link that has this name is replaced, not followed; a device, FIFO, socket or folder is refused by name.
 ///
 /// # Errors
-/// The first step that fails; the temporary file is removed then.
+/// [`io::ErrorKind::InvalidInput`] where it is refused, see [`super::is_refusal`]; else the first step that fails; the temporary file is removed then.
 pub fn write_durably(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let folder = folder_of(path);
     let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    if let Some(kind) = fs::symlink_metadata(path).ok().map(|about| about.file_type()).filter(|kind| !kind.is_symlink())
+    {
+        refuse_other(path, kind)?;
+    }
     let mut hidden = std::ffi::OsString::from(".");
     hidden.push(name);
     hidden.push(UNFINISHED);
@@ -53,5 +58,28 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_a_file_or_a_link_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("dir")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, at("fifo"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        for (name, what) in [("dir", "a folder"), ("fifo", "a FIFO"), ("socket", "a socket")] {
+            let before = std::fs::symlink_metadata(at(name)).unwrap().file_type();
+            let error = write_durably(&at(name), |out| out.write_all(b"new")).unwrap_err();
+            assert!(super::super::is_refusal(&error) && error.to_string().contains(what), "{error}");
+            assert_eq!(std::fs::symlink_metadata(at(name)).unwrap().file_type(), before);
+        }
+        std::fs::write(at("victim"), "theirs").unwrap();
+        std::os::unix::fs::symlink(at("victim"), at("link")).unwrap();
+        write_durably(&at("link"), |out| out.write_all(b"new")).unwrap();
+        assert_eq!(
+            (std::fs::read(at("link")).unwrap(), std::fs::read(at("victim")).unwrap()),
+            (b"new".into(), b"theirs".into())
+        );
+        assert!(std::fs::symlink_metadata(at("link")).unwrap().is_file());
     }
 }

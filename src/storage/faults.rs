@@ -33,6 +33,7 @@ pub enum Operation {
     Truncate { file: u64, length: u64 },
     Sync { file: u64 },
     Rename { from: PathBuf, to: PathBuf },
+    Exchange { a: PathBuf, b: PathBuf },
     Link { from: PathBuf, to: PathBuf },
     Remove { path: PathBuf },
     CreateFolder { path: PathBuf },
@@ -165,6 +166,7 @@ where
         }
         Change::Truncate(file, length) => Operation::Truncate { file: disk.file(file, false), length: *length },
         Change::Rename(from, to) => Operation::Rename { from: from.to_path_buf(), to: to.to_path_buf() },
+        Change::Exchange(a, b) => Operation::Exchange { a: a.to_path_buf(), b: b.to_path_buf() },
         Change::Link(from, to) => Operation::Link { from: from.to_path_buf(), to: to.to_path_buf() },
         Change::Remove(path) => Operation::Remove { path: path.to_path_buf() },
         Change::CreateFolder(path) => Operation::CreateFolder { path: path.to_path_buf() },
@@ -265,7 +267,7 @@ fn is_synced(operations: &[Operation], at: usize) -> bool {
         | Operation::Remove { path }
         | Operation::CreateFolder { path }
         | Operation::RemoveFolder { path } => in_folder(path),
-        Operation::Rename { to, .. } | Operation::Link { to, .. } => in_folder(to),
+        Operation::Rename { to, .. } | Operation::Link { to, .. } | Operation::Exchange { b: to, .. } => in_folder(to),
         Operation::Sync { .. } | Operation::SyncFolder { .. } => true,
     }
 }
@@ -303,12 +305,13 @@ fn state_after(operations: &[Operation], chosen: &HashMap<usize, Fate>) -> DiskS
                 content.truncate(*length as usize);
             }
             Operation::Rename { from, to } => {
-                // A file, or all that is in a folder.
-                let moved: Vec<PathBuf> = names.keys().filter(|path| path.starts_with(from)).cloned().collect();
-                for path in moved {
-                    let (Some(file), Ok(inside)) = (names.remove(&path), path.strip_prefix(from)) else { continue };
-                    names.insert(if inside.as_os_str().is_empty() { to.clone() } else { to.join(inside) }, file);
-                }
+                let moved = taken(&mut names, from);
+                names.extend(moved.into_iter().map(|(inside, file)| (joined(to, &inside), file)));
+            }
+            Operation::Exchange { a, b } => {
+                let (of_a, of_b) = (taken(&mut names, a), taken(&mut names, b));
+                names.extend(of_a.into_iter().map(|(inside, file)| (joined(b, &inside), file)));
+                names.extend(of_b.into_iter().map(|(inside, file)| (joined(a, &inside), file)));
             }
             Operation::Link { from, to } if !to.ancestors().any(|above| missing.contains(above)) => {
                 if let Some(file) = names.get(from).copied() {
@@ -323,4 +326,18 @@ fn state_after(operations: &[Operation], chosen: &HashMap<usize, Fate>) -> DiskS
     }
     let content = |file: &u64| contents.get(file).cloned().unwrap_or_default();
     names.into_iter().map(|(path, file)| (path, content(&file))).collect()
+}
+
+/// Takes a file, or all that is in a folder, out of the names; each by its path in there.
+fn taken(names: &mut BTreeMap<PathBuf, u64>, from: &Path) -> Vec<(PathBuf, u64)> {
+    let moved: Vec<PathBuf> = names.keys().filter(|path| path.starts_with(from)).cloned().collect();
+    let moved = moved.into_iter().filter_map(|path| {
+        let file = names.remove(&path)?;
+        Some((path.strip_prefix(from).ok()?.to_path_buf(), file))
+    });
+    moved.collect()
+}
+
+fn joined(to: &Path, inside: &Path) -> PathBuf {
+    if inside.as_os_str().is_empty() { to.to_path_buf() } else { to.join(inside) }
 }

@@ -14,7 +14,8 @@ pub(crate) mod faults;
 pub(crate) use durable::UNFINISHED;
 pub use durable::write_durably;
 
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
@@ -33,6 +34,8 @@ enum Change<'a> {
     Sync(&'a File),
     /// A file gets another name.
     Rename(&'a Path, &'a Path),
+    /// Two files or folders get each other's names.
+    Exchange(&'a Path, &'a Path),
     /// A file gets one more name.
     Link(&'a Path, &'a Path),
     /// A file is deleted.
@@ -197,6 +200,19 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
 /// If it cannot be renamed.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     apply(Change::Rename(from, to), || fs::rename(from, to))
+}
+
+/// Gives two files or folders each other's names, in one step.
+///
+/// # Errors
+/// If one of them is not there or cannot be renamed; see [`is_unable_to_exchange`].
+pub fn exchange(a: &Path, b: &Path) -> io::Result<()> {
+    apply(Change::Exchange(a, b), || Ok(renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE)?))
+}
+
+/// Whether an error of [`exchange`] means that the file system cannot do this at all.
+pub fn is_unable_to_exchange(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP))
 }
 
 /// Gives a file one more name, which nothing has yet: it stays as long as one of its names does.
