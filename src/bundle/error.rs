@@ -1,5 +1,6 @@
-//! Why a bundle cannot be used.
+//! Why a bundle cannot be used, or a store not changed.
 
+use std::io;
 use std::path::Path;
 
 /// A bundle that cannot be used. The message names the file and what to do.
@@ -29,4 +30,31 @@ impl BundleError {
         let problem = problem.to_string().replace(char::is_control, "\u{fffd}");
         BundleError::Bad { file: file.display().to_string(), problem }
     }
+}
+
+/// Why the store was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A bundle cannot be used.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The disk failed.
+    #[error("{place}: {error}")]
+    Disk {
+        /// Where.
+        place: String,
+        /// How.
+        error: io::Error,
+    },
+    /// What was given as a name for an installed bundle is none.
+    #[error("{0}: is no name for an installed bundle: letters, digits, \".\", \"_\" and \"-\", at most 64")]
+    Name(String),
+    /// There is nothing to do that with, and what to do.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// An error of the store's disk.
+pub(super) fn disk(place: &Path, error: io::Error) -> StoreError {
+    StoreError::Disk { place: place.display().to_string(), error }
 }

@@ -8,7 +8,7 @@
 //! A version is copied under another name, synced and renamed before `state.toml` names it, and removed only after `state.toml` has
 //! ceased to name it. A power cut therefore leaves the old state or the new one, and leftovers, which the next change removes.
 
-use super::error::BundleError;
+use super::error::{BundleError, StoreError, disk};
 use super::find::find;
 use super::folder::Bundle;
 use super::signature_file::{SIGNATURE, read_signature};
@@ -50,25 +50,6 @@ pub struct Installed {
     pub home: Home,
     /// Whether anything was changed: a version that has the role already is left as it is.
     pub changed: bool,
-}
-
-/// Why the store was not changed.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// A bundle cannot be used.
-    #[error(transparent)]
-    Bundle(#[from] BundleError),
-    /// The disk failed.
-    #[error("{place}: {error}")]
-    Disk {
-        /// Where.
-        place: String,
-        /// How.
-        error: io::Error,
-    },
-    /// There is nothing to do that with, and what to do.
-    #[error("{0}")]
-    Refused(String),
 }
 
 /// Whether a bundle can be installed by this name: the name of a folder, and nothing else.
@@ -208,11 +189,7 @@ impl Store {
 
     /// The folder of a name, which comes from a bundle of somebody else.
     pub(super) fn place(&self, name: &str) -> Result<PathBuf, StoreError> {
-        let problem = || {
-            let problem = "is no name for an installed bundle: letters, digits, \".\", \"_\" and \"-\", at most 64; --as names another";
-            BundleError::bad(Path::new(name), problem)
-        };
-        Ok(is_installable_name(name).then(|| self.folder.join(name)).ok_or_else(problem)?)
+        is_installable_name(name).then(|| self.folder.join(name)).ok_or_else(|| StoreError::Name(name.into()))
     }
 
     /// Keeps others from changing the store, as long as the result lives.
@@ -373,10 +350,6 @@ fn stage(bundle: &Bundle, home: &Path) -> Result<String, StoreError> {
         }
     }
     Ok(version)
-}
-
-fn disk(place: &Path, error: io::Error) -> StoreError {
-    StoreError::Disk { place: place.display().to_string(), error }
 }
 
 #[cfg(test)]

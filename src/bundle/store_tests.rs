@@ -215,7 +215,7 @@ fn names_stay_inside_and_one_change_excludes_another() {
     let store = Store::at(&folder.path().join("store"));
     for name in ["../x", ".hidden", "", "a/b", "-f", "a\nb", &"x".repeat(65)] {
         let error = store.install(name, &one, on_trial()).unwrap_err();
-        assert!(matches!(error, StoreError::Bundle(_)), "{name}: {error}");
+        assert!(matches!(error, StoreError::Name(_)), "{name}: {error}");
     }
     assert!(!store.folder.exists());
     let lock = store.lock().unwrap();
@@ -348,7 +348,7 @@ fn a_failure_at_any_change_leaves_the_old_versions_or_the_new_ones() {
                 match done {
                     Ok(()) => assert_eq!(after, known[at + 1], "{name}, {fault:?} at {change}"),
                     Err(error) => {
-                        assert!(matches!(error, StoreError::Disk { .. } | StoreError::Bundle(_)), "{name}: {error}");
+                        assert!(matches!(error, StoreError::Disk { .. }), "{name}: {error}");
                         assert!(known[at..at + 2].contains(&after), "{name}, {fault:?} at {change}: {after:?}");
                         failures += 1;
                     }

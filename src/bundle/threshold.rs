@@ -1,12 +1,12 @@
 //! A version that differs from the active one in its threshold alone. The scores of both are the same, so what was recorded under one
 //! says what the other would have made of a frame.
 
-use super::error::BundleError;
+use super::error::{BundleError, StoreError, disk};
 use super::folder::{Bundle, read_manifest};
 use super::hash::sha256;
 use super::manifest::Manifest;
 use super::state::{DIGITS, VERSIONS};
-use super::store::{Home, Role, Store, StoreError};
+use super::store::{Home, Role, Store};
 use super::version_copy::copy_with_manifest;
 use crate::storage;
 use std::path::{Path, PathBuf};
@@ -123,7 +123,7 @@ fn stage(home: &Path, active: &str, threshold: f64) -> Result<String, StoreError
     let version = sha256(text.as_bytes()).get(..DIGITS).unwrap_or_default().to_string();
     let place = versions.join(&version);
     // Made a moment ago by somebody who asked for the same, or left by a power cut.
-    storage::remove_tree(&place).map_err(|error| StoreError::Disk { place: place.display().to_string(), error })?;
+    storage::remove_tree(&place).map_err(|error| disk(&place, error))?;
     copy_with_manifest(&bundle, text.as_bytes(), &versions, &version)?;
     Ok(version)
 }

@@ -1,6 +1,6 @@
 //! A whole bundle, copied to its place in a home: under its name it is complete, or not there.
 
-use super::error::BundleError;
+use super::error::{BundleError, StoreError, disk};
 use super::folder::Bundle;
 use super::hash::Hasher;
 use super::signature_file::{SIGNATURE, read_signature};
@@ -18,8 +18,9 @@ const PIECE: usize = 1 << 20;
 /// Copies the files that `bundle`'s manifest names, the manifest and its signature to `versions/version`.
 ///
 /// # Errors
-/// [`BundleError::Bad`] where a file has changed since the bundle was opened, or cannot be read or written; then the place is as it was.
-pub(super) fn copy_version(bundle: &Bundle, versions: &Path, version: &str) -> Result<(), BundleError> {
+/// [`StoreError::Bundle`] where a file has changed since the bundle was opened or cannot be read, [`StoreError::Disk`] where it cannot be
+/// written; then the place is as it was.
+pub(super) fn copy_version(bundle: &Bundle, versions: &Path, version: &str) -> Result<(), StoreError> {
     copy(bundle, None, versions, version)
 }
 
@@ -32,15 +33,15 @@ pub(super) fn copy_with_manifest(
     manifest: &[u8],
     versions: &Path,
     version: &str,
-) -> Result<(), BundleError> {
+) -> Result<(), StoreError> {
     copy(bundle, Some(manifest), versions, version)
 }
 
-fn copy(bundle: &Bundle, manifest: Option<&[u8]>, versions: &Path, version: &str) -> Result<(), BundleError> {
+fn copy(bundle: &Bundle, manifest: Option<&[u8]>, versions: &Path, version: &str) -> Result<(), StoreError> {
     let unfinished = versions.join(format!("{UNFINISHED}{version}"));
     let copied = copy_into(bundle, manifest, &unfinished).and_then(|()| {
         let moved = storage::rename(&unfinished, &versions.join(version));
-        moved.and_then(|()| storage::sync_folder(versions)).map_err(|e| BundleError::bad(versions, e))
+        moved.and_then(|()| storage::sync_folder(versions)).map_err(|error| disk(versions, error))
     });
     if copied.is_err() {
         // The first error counts; a full disk must not stay full of it.
@@ -49,8 +50,8 @@ fn copy(bundle: &Bundle, manifest: Option<&[u8]>, versions: &Path, version: &str
     copied
 }
 
-fn copy_into(bundle: &Bundle, manifest: Option<&[u8]>, folder: &Path) -> Result<(), BundleError> {
-    let blame = |e| BundleError::bad(folder, format!("cannot be written: {e}"));
+fn copy_into(bundle: &Bundle, manifest: Option<&[u8]>, folder: &Path) -> Result<(), StoreError> {
+    let blame = |error| disk(folder, error);
     storage::remove_tree(folder).map_err(blame)?;
     storage::create_folder(folder).map_err(blame)?;
     let mut folders = BTreeSet::from([folder.to_path_buf()]);
@@ -76,10 +77,10 @@ fn copy_into(bundle: &Bundle, manifest: Option<&[u8]>, folder: &Path) -> Result<
     folders.iter().rev().try_for_each(|folder| storage::sync_folder(folder)).map_err(blame)
 }
 
-fn copy_file(from: &Path, to: &Path, stated: &str) -> Result<(), BundleError> {
+fn copy_file(from: &Path, to: &Path, stated: &str) -> Result<(), StoreError> {
     let mut hasher = Hasher::new();
     let (mut source, _) = files::open(from).map_err(|e| BundleError::bad(from, e))?;
-    let target = storage::create_new(to).map_err(|e| BundleError::bad(to, e))?;
+    let target = storage::create_new(to).map_err(|error| disk(to, error))?;
     let mut piece = Vec::with_capacity(PIECE);
     loop {
         piece.clear();
@@ -88,11 +89,11 @@ fn copy_file(from: &Path, to: &Path, stated: &str) -> Result<(), BundleError> {
             break;
         }
         hasher.update(&piece);
-        storage::append(&target, &piece).map_err(|e| BundleError::bad(to, e))?;
+        storage::append(&target, &piece).map_err(|error| disk(to, error))?;
     }
-    storage::sync(&target).map_err(|e| BundleError::bad(to, e))?;
+    storage::sync(&target).map_err(|error| disk(to, error))?;
     if hasher.finish() != stated {
-        return Err(BundleError::bad(from, "was changed while it was copied: install the bundle again"));
+        return Err(BundleError::bad(from, "was changed while it was copied: install the bundle again").into());
     }
     Ok(())
 }

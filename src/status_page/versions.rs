@@ -223,7 +223,7 @@ fn with_versions(record: Record, home: &Home) -> Record {
 
 fn status_of(error: &StoreError) -> (u16, String) {
     let status = match error {
-        StoreError::Refused(_) => 409,
+        StoreError::Refused(_) | StoreError::Name(_) => 409,
         StoreError::Disk { error, .. } if crate::sink::is_full(error) => 507,
         StoreError::Disk { .. } | StoreError::Bundle(_) => 500,
     };

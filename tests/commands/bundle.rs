@@ -148,13 +148,18 @@ fn what_cannot_be_installed_is_refused_in_one_line_and_leaves_the_store_as_it_wa
     let hostile = place("hostile");
     edit(&hostile, |manifest| manifest.replace("name = \"parts\"", "name = \"../../parts\""));
     board.refuse(&["install", arg(&hostile)], 78, &["is no name for an installed bundle"]);
+    board.refuse(&["confirm", "st/parts"], 2, &["st/parts: is no name for an installed bundle"]);
     board.refuse(&["shadow", arg(&place("1"))], 1, &["install it without --shadow"]);
     assert!(!board.store.join("parts").exists());
+    let typing_error = board.folder.path().join("typing-error");
+    refuse(&["bundle", "list", "--store", arg(&typing_error)], 1, &["typing-error: No such file"]);
     board.bundle(&["install", arg(&place("1"))]);
     for wrong in [
         &["install", "x", "--confirm-within", "soon"][..],
         &["install", "x", "--shadow", "--confirm-within", "1h"],
         &["sign", "x"],
+        &["install", "x", "--as", "../evil"],
+        &["shadow", "parts", "--end", "--as", "x"],
     ] {
         assert_eq!(lineside().arg("bundle").args(wrong).output().unwrap().status.code(), Some(2), "{wrong:?}");
     }

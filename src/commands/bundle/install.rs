@@ -1,8 +1,8 @@
 //! `lineside bundle install`: a bundle is verified, copied into the store and becomes the active version, or the shadow.
 
-use super::place::{RELOAD, StoreArguments, active_title, title};
+use super::place::{RELOAD, StoreArguments, active_title, installable_name, title};
 use super::policy::PolicyArguments;
-use crate::bundle::{Bundle, Home, Moment, Role, Trial, find, self_test};
+use crate::bundle::{Bundle, Home, Moment, Role, Trial, find, is_installable_name, self_test};
 use crate::escape::one_line;
 use jiff::SignedDuration;
 use std::io::Write;
@@ -32,7 +32,7 @@ pub struct InstallArguments {
 #[derive(clap::Args)]
 pub struct TargetArguments {
     /// The name by which the line's configuration names it [default: the bundle's own name]
-    #[arg(long = "as", value_name = "NAME")]
+    #[arg(long = "as", value_name = "NAME", value_parser = installable_name)]
     name: Option<String>,
     #[command(flatten)]
     store: StoreArguments,
@@ -64,7 +64,13 @@ impl TargetArguments {
         let bundle = find(bundle)?;
         let signer = policy.check(&bundle)?;
         let vectors = self_test(&bundle)?;
-        let name = self.name.as_ref().unwrap_or(&bundle.manifest().name);
+        let own = &bundle.manifest().name;
+        if self.name.is_none() && !is_installable_name(own) {
+            let problem =
+                format!("name = \"{}\" is no name for an installed bundle: --as names another", one_line(own));
+            return Err(bundle.blame("bundle.toml", problem).into());
+        }
+        let name = self.name.as_ref().unwrap_or(own);
         let is_shadow = role == Role::Shadow;
         if is_shadow && !bundle.manifest().task.judges_frames() {
             let task = bundle.manifest().task.name();

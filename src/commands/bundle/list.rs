@@ -3,6 +3,7 @@
 use super::policy::{Policy, PolicyArguments};
 use crate::bundle::{self, Bundle, Home, Moment, Signer};
 use crate::escape::one_line;
+use anyhow::Context;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -50,7 +51,14 @@ struct Row {
 
 pub fn run(arguments: &ListArguments) -> anyhow::Result<ExitCode> {
     let policy = arguments.policy.read()?;
-    let folders = arguments.store.as_ref().map_or_else(bundle::all, |store| bundle::all_in(store));
+    let folders = match &arguments.store {
+        None => bundle::all(),
+        Some(store) => {
+            // Without a folder there is nothing to list, which is not the same as a store without bundles.
+            std::fs::read_dir(store).with_context(|| store.display().to_string())?;
+            bundle::all_in(store)
+        }
+    };
     let rows: Vec<Row> = folders.iter().flat_map(|folder| rows(folder, &policy)).collect();
     if arguments.json {
         crate::commands::print_json(&rows)?;
@@ -58,7 +66,9 @@ pub fn run(arguments: &ListArguments) -> anyhow::Result<ExitCode> {
     }
     let mut out = crate::commands::stdout();
     if rows.is_empty() {
-        writeln!(out, "no bundle on this machine")?;
+        let place =
+            arguments.store.as_ref().map_or("on this machine".into(), |store| format!("in {}", store.display()));
+        writeln!(out, "no bundle {}", one_line(&place))?;
     }
     for row in &rows {
         writeln!(out, "{}", line(row))?;

@@ -1,6 +1,6 @@
 //! Where bundles are installed, and how the line takes a change there.
 
-use crate::bundle::{BOARD_STORE, Bundle, BundleError, Home, Store};
+use crate::bundle::{BOARD_STORE, Bundle, BundleError, Home, Store, is_installable_name};
 use crate::escape::one_line;
 use std::path::PathBuf;
 
@@ -18,6 +18,15 @@ impl StoreArguments {
     pub fn open(&self) -> Store {
         Store::at(&self.store)
     }
+}
+
+/// Parses a name by which a bundle can be installed.
+///
+/// # Errors
+/// For what is none.
+pub fn installable_name(text: &str) -> Result<String, String> {
+    let problem = || "expected letters, digits, \".\", \"_\" and \"-\", at most 64".into();
+    is_installable_name(text).then(|| text.into()).ok_or_else(problem)
 }
 
 /// Name and version of a bundle, for people.

@@ -17,7 +17,7 @@ pub struct ShadowArguments {
     /// The folder or name of the bundle that is to be judged, too; with --end, the name of the installed one
     bundle: String,
     /// Stop judging another version
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["name", "config"])]
     end: bool,
     #[command(flatten)]
     target: TargetArguments,
