@@ -1,10 +1,9 @@
 //! `lineside infer`: runs any ONNX model on `.npy` arrays.
 
 use super::WrongArguments;
-use super::outputs::refuse_inputs;
+use super::outputs::{refuse_inputs, write_output};
 use crate::bundle;
 use crate::files;
-use crate::sink::write_durably;
 use anyhow::Context;
 use lineside_engine::{Session, npy};
 use std::path::{Path, PathBuf};
@@ -72,7 +71,7 @@ pub fn run(arguments: &InferArguments) -> anyhow::Result<ExitCode> {
     }
     session.run().with_context(model_name)?;
     for (path, tensor) in arguments.output.iter().zip(session.outputs()) {
-        write_durably(path, |out| npy::write(out, tensor)).with_context(|| path.display().to_string())?;
+        write_output(path, |out| npy::write(out, tensor)).with_context(|| path.display().to_string())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,12 +1,11 @@
 //! `lineside inspect`: reports what happened, from logs.
 
-use super::outputs::refuse_inputs;
+use super::outputs::{refuse_inputs, write_output};
 use super::progress::ProgressReporter;
 use super::{WrongArguments, print_json};
 use anyhow::Context;
 use lineside_fieldlog::{FieldlogError, LogSource, Report, TimeRange, find_logs, inspect, parse_time};
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -95,11 +94,13 @@ pub fn run(arguments: &InspectArguments) -> anyhow::Result<ExitCode> {
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn write_page(report: &Report, path: &Path) -> Result<(), FieldlogError> {
-    let mut page = BufWriter::new(File::create(path)?);
-    report.write_html(&mut page)?;
-    page.flush()?;
-    Ok(())
+fn write_page(report: &Report, path: &Path) -> std::io::Result<()> {
+    write_output(path, |page| {
+        report.write_html(page).map_err(|error| match error {
+            FieldlogError::Io(error) => error,
+            other => std::io::Error::other(other),
+        })
+    })
 }
 
 /// The arguments of `journalctl`: the service's lines, those of systemd about it, and the kernel's, which report problems of the

@@ -1,13 +1,12 @@
 //! `lineside quantize`: INT8 from a float model and pictures or arrays.
 
 use super::comparison_text::{default_threads, warn_of_unread};
-use super::outputs::check_output;
+use super::outputs::{check_output, write_output};
 use super::progress::ProgressReporter;
 use super::quantization_text::{print_dynamic, print_quantized, report_json};
 use super::samples::{ModelSamples, PreProcessing};
 use crate::escape::one_line;
 use crate::files;
-use crate::sink::write_durably;
 use anyhow::Context;
 use lineside_engine::Model;
 use lineside_quantize::{
@@ -176,7 +175,7 @@ pub fn run(arguments: &QuantizeArguments) -> anyhow::Result<ExitCode> {
     if let (Some(MaxLoss::FirstPlaces(part)), Some(mixed)) = (arguments.max_loss, &quantized.report.mixed) {
         advise_on_resolution(part, mixed.samples);
     }
-    write_durably(&arguments.out, |out| out.write_all(&quantized.bytes))
+    write_output(&arguments.out, |out| out.write_all(&quantized.bytes))
         .with_context(|| arguments.out.display().to_string())?;
     // On what nothing was taken from, where there is any.
     let mut held = HeldOut::new(&mut samples, quantized.report.held_out > 0);
@@ -197,7 +196,7 @@ fn dynamic(
     let name = || arguments.model.display().to_string();
     let quantized = quantize_dynamic(bytes, &arguments.keep.iter().cloned().collect()).with_context(name)?;
     warn_of_unknown(&quantized.report.unknown_keep);
-    write_durably(&arguments.out, |out| out.write_all(&quantized.bytes))
+    write_output(&arguments.out, |out| out.write_all(&quantized.bytes))
         .with_context(|| arguments.out.display().to_string())?;
     let comparison = match samples {
         Some(samples) => {
@@ -222,7 +221,7 @@ fn dynamic(
 fn write_report(arguments: &QuantizeArguments, json: &serde_json::Value) -> anyhow::Result<()> {
     let Some(path) = &arguments.report else { return Ok(()) };
     let json = serde_json::to_vec_pretty(json)?;
-    write_durably(path, |out| out.write_all(&json)).with_context(|| path.display().to_string())
+    write_output(path, |out| out.write_all(&json)).with_context(|| path.display().to_string())
 }
 
 fn warn_of_unknown(keep: &[String]) {

@@ -1,7 +1,8 @@
 //! A sheet of small pictures with their heatmaps, for review after an evaluation.
 
+use super::outputs::write_png_output;
 use super::picture_reader::PictureReader;
-use crate::sink::{annotated, write_png_durably};
+use crate::sink::annotated;
 use crate::task::Judge;
 use crate::task::anomaly::Verdict;
 use anyhow::Context;
@@ -35,5 +36,5 @@ pub fn write(
     let captioned: Vec<(&Picture, &str)> =
         small.iter().zip(pictures).map(|(picture, (_, caption))| (picture, caption.as_str())).collect();
     let rows: Vec<Picture> = captioned.chunks(COLUMNS).map(side_by_side).collect();
-    write_png_durably(path, &stacked(&rows)).with_context(|| format!("{}: cannot write the sheet", path.display()))
+    write_png_output(path, &stacked(&rows)).with_context(|| format!("{}: cannot write the sheet", path.display()))
 }

@@ -23,15 +23,21 @@ pub(super) fn remove_unfinished(folder: &Path) -> io::Result<()> {
 /// # Errors
 /// As [`write_durably`], with the kind of the disk's error, by which a full disk is recognised.
 pub fn write_png_durably(path: &Path, picture: &Picture) -> io::Result<()> {
-    write_durably(path, |out| {
-        let mut out = FirstError { out, failed: None };
-        let written = write_png(&mut out, picture);
-        // An encoder may also keep an error to itself and go on.
-        match out.failed.take() {
-            Some(error) => Err(error),
-            None => written.map_err(io::Error::other),
-        }
-    })
+    write_durably(path, |out| encode_png(out, picture))
+}
+
+/// Writes an image as PNG.
+///
+/// # Errors
+/// That of `out`, with its kind.
+pub fn encode_png(out: &mut dyn Write, picture: &Picture) -> io::Result<()> {
+    let mut out = FirstError { out, failed: None };
+    let written = write_png(&mut out, picture);
+    // An encoder may also keep an error to itself and go on.
+    match out.failed.take() {
+        Some(error) => Err(error),
+        None => written.map_err(io::Error::other),
+    }
 }
 
 /// Keeps the first error of a writer, of which a PNG encoder only passes on the text.

@@ -32,7 +32,7 @@ mod tail;
 
 pub use crate::storage::write_durably;
 pub use alarm::{AlarmLine, HeartbeatLine, Signal};
-pub use durable::{check_writable, write_png_durably};
+pub use durable::{check_writable, encode_png, write_png_durably};
 pub use events::{EventLog, record_files};
 pub use image_store::{ImageStore, NORMAL, Priority, StorageLimits, is_full};
 pub use last_result::{LastResult, NewResult, ResultCounts, ResultKind, ResultPublisher, ResultSnapshot};

@@ -21,6 +21,15 @@ fn a_float_model_with_two_inputs_and_two_outputs() {
     // Columns of the weight: a + 2 b, and 10 c.
     assert_eq!(read(&scaled), Tensor::new(vec![2, 2], vec![6.5f32, 35.0, 11.0, 50.0]).unwrap());
 
+    // An output is what its name leads to: a device stays one, and a folder is refused before the model is run.
+    let null = path("null");
+    std::os::unix::fs::symlink("/dev/null", &null).unwrap();
+    succeed(&["infer", arg(&model), "-i", arg(&a), "-i", arg(&b), "-o", arg(&null)]);
+    assert!(
+        std::fs::symlink_metadata(&null).unwrap().is_symlink() && !std::fs::metadata("/dev/null").unwrap().is_file()
+    );
+    refuse(&["infer", arg(&model), "-i", arg(&a), "-o", arg(folder.path())], 2, &["is a folder", "another place"]);
+
     // The first output alone; then an input too few, an output too many, and rows that do not go together.
     succeed(&["infer", arg(&model), "-i", arg(&a), "-i", arg(&b), "-o", arg(&sum)]);
     refuse(&["infer", arg(&model), "-i", arg(&a), "-o", arg(&sum)], 2, &["2 inputs, but -i was given 1 times"]);

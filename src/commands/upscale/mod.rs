@@ -2,12 +2,12 @@
 
 mod outputs;
 
+use super::outputs::{check_place, write_output};
 use super::{MAX_PIXELS, WrongArguments};
 use crate::bundle;
 use crate::escape::one_line;
 use crate::files;
 use crate::memory::peak_resident_bytes;
-use crate::sink::write_durably;
 use crate::source::picture_files;
 use crate::task::TaskError;
 use crate::task::super_resolution::Enlarger;
@@ -51,6 +51,7 @@ pub fn run(arguments: &UpscaleArguments) -> anyhow::Result<ExitCode> {
             let output = arguments.output.display();
             return Err(WrongArguments(format!("{output}: pictures are written as PNG: end its name in .png")).into());
         }
+        check_place(&arguments.output)?;
         refuse_same(&arguments.input, &arguments.output)?;
         enlarge(&mut enlarger, &arguments.input, &arguments.output, options)?;
         return Ok(ExitCode::SUCCESS);
@@ -100,7 +101,7 @@ fn enlarge(enlarger: &mut Enlarger, input: &Path, output: &Path, options: Decode
     // Before the output is begun: what is wrong with a bundle is no fault of the picture.
     enlarger.plan_for(width, height)?;
     let mut lost = None;
-    let written = write_durably(output, |out| {
+    let written = write_output(output, |out| {
         let large = (width * scale, height * scale);
         let metadata = reader.metadata().clone();
         write_png_rows_with(out, reader.row_layout(), large, &metadata, |writer| {

@@ -1,6 +1,6 @@
 //! A sheet for visual comparison: of each picture the piece that is hardest to enlarge, by every method and as it was.
 
-use crate::sink::write_png_durably;
+use crate::commands::outputs::write_png_output;
 use anyhow::Context;
 use lineside_picture::{Picture, Rect, luma_into, side_by_side, stacked};
 use std::path::Path;
@@ -33,7 +33,7 @@ impl ComparisonSheet {
 
     /// Writes the sheet as PNG.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
-        write_png_durably(path, &stacked(&self.rows))
+        write_png_output(path, &stacked(&self.rows))
             .with_context(|| format!("{}: cannot write the sheet", path.display()))
     }
 }
