@@ -15,6 +15,7 @@ mod in_order;
 mod infer;
 mod init;
 mod inspect;
+mod name_folders;
 mod outputs;
 mod parity;
 mod picture_reader;
@@ -166,7 +167,7 @@ struct WrongArguments(String);
 /// The exit code for an error; 0 for a reader that went away (as in `lineside eval … | head`).
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
-        if cause.is::<WrongArguments>() {
+        if cause.is::<WrongArguments>() || matches!(cause.downcast_ref(), Some(StoreError::Name(_))) {
             return 2;
         }
         let bad_bundle = cause.is::<BundleError>()
@@ -196,20 +197,29 @@ fn percentile(sorted: &[f64], q: f64) -> f64 {
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
 }
 
-/// `path` with a suffix to its name.
+/// The path beside `path` with a suffix to its name: a slash at the end is none of it, and `.` is the folder that it stands for.
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut path = path.to_path_buf().into_os_string();
-    path.push(suffix);
-    path.into()
+    let resolved = if path.file_name().is_none() { path.canonicalize().ok() } else { None };
+    let path = resolved.as_deref().unwrap_or(path);
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(suffix);
+    path.with_file_name(name)
 }
 
-/// At most so many of the files, spread evenly over them.
+/// At most so many of the files, spread evenly over them, and a warning that the others are left out.
 fn evenly(files: Vec<PathBuf>, most: usize, limit: u64) -> Vec<PathBuf> {
     let count = files.len();
     if count <= most {
         return files;
     }
     log::warn!("{most} of {count} pictures are used, spread evenly over all: --frames sets how many, {limit} at most");
+    spread(&files, most)
+}
+
+/// At most so many of the files, spread evenly over them.
+fn spread(files: &[PathBuf], most: usize) -> Vec<PathBuf> {
+    let count = files.len();
+    let most = most.min(count);
     (0..most).map(|i| files[i * count / most].clone()).collect()
 }
 
@@ -250,6 +260,28 @@ mod tests {
         assert_eq!(exit_code(&config.unwrap_err().into()), 78);
         assert_eq!(exit_code(&WrongArguments("x".into()).into()), 2);
         assert_eq!(exit_code(&anyhow::Error::msg("a.toml:2: no such camera")), 1);
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        assert_eq!(exit_code(&StoreError::Disk { place: "store".into(), error: full }.into()), 1);
+        assert_eq!(exit_code(&StoreError::Name("../evil".into()).into()), 2);
+    }
+
+    #[test]
+    fn what_lies_beside_a_folder_is_not_in_it() {
+        let beside = |path: &str| with_suffix(Path::new(path), ".teaching");
+        for path in ["a/parts", "a/parts/", "a/parts//", "a/parts/."] {
+            assert_eq!(beside(path), Path::new("a/parts.teaching"), "{path}");
+        }
+        assert_eq!(beside("parts/"), Path::new("parts.teaching"));
+        let here = std::env::current_dir().unwrap();
+        let name = here.file_name().unwrap().to_str().unwrap();
+        assert_eq!(beside("."), here.canonicalize().unwrap().with_file_name(format!("{name}.teaching")));
+    }
+
+    #[test]
+    fn files_are_spread_evenly() {
+        let files: Vec<PathBuf> = (0..10).map(|at: usize| at.to_string().into()).collect();
+        assert_eq!(spread(&files, 3), ["0", "3", "6"].map(PathBuf::from));
+        assert_eq!((spread(&files, 20), spread(&[], 3)), (files, Vec::new()));
     }
 
     #[test]

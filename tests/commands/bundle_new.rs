@@ -113,6 +113,35 @@ fn an_export_that_scales_itself_and_notes_its_names_needs_nothing_else() {
 }
 
 #[test]
+fn what_a_network_does_to_its_input_and_what_is_stated_must_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("sorter");
+    let good = pictures(folder.path(), "good", 12, GREEN, false);
+    let new = |name: &str, more: &[&str]| {
+        let model = network(name);
+        let base = ["bundle", "new", arg(&model), "--task", "classify", "--ok", "green", "--out", arg(&out)];
+        [&base[..], more].concat().into_iter().map(String::from).collect::<Vec<String>>()
+    };
+    let words = |words: &[String]| -> Vec<&'static str> { words.iter().map(|word| &*word.clone().leak()).collect() };
+    // It takes Caffe's means off itself, of 0 to 255.
+    for like in ["raw", "keras-caffe"] {
+        let said = succeed(&words(&new("classifier_caffe", &["--like", like, "--normal", arg(&good)])));
+        assert!(said.contains("(byte - 0) / 1;"), "{like}: {said}");
+    }
+    succeed(&words(&new("classifier_caffe", &["--like", "raw", "--normal", arg(&good)])));
+    assert_eq!(defects(&out, &good), (12, 0));
+    refuse(&words(&new("classifier_caffe", &[])), 2, &["mean 103.939, 116.779, 123.680", "state --like"]);
+    for like in ["unit", "torchvision", "keras"] {
+        let problem = format!("as --like {like} has it contradicts the model");
+        refuse(&words(&new("classifier_caffe", &["--like", like])), 2, &[&problem, "--mean 0 --std 255"]);
+    }
+    // A layer that was learned does not say how pictures are prepared.
+    let said = succeed(&words(&new("classifier_batchnorm", &["--like", "torchvision"])));
+    assert!(said.contains("as --like torchvision has it"), "{said}");
+    refuse(&words(&new("classifier_batchnorm", &[])), 2, &["state --like"]);
+}
+
+#[test]
 fn a_float_network_is_quantized_on_the_way() {
     let folder = tempfile::tempdir().unwrap();
     let (model, out) = (root().join("crates/quantize/tests/data/small.onnx"), folder.path().join("small"));
@@ -201,6 +230,17 @@ fn known_parts_are_told_apart_by_their_vectors() {
     succeed(&["run", arg(&config(folder.path(), &text))]);
     refuse(&[&all[..], &["--ok", "blue nut"]].concat(), 2, &["there is no such part", "green nut, red nut"]);
     refuse(&base, 2, &["state --references DIR"]);
+    // What lies beside the folders shows no part that is known.
+    std::fs::copy(red.join("000.png"), references.join("loose.png")).unwrap();
+    for beside in [&all[..], &["eval", arg(&out), "--classes", arg(&references)]] {
+        let output = run(beside);
+        let errors = crate::common::text(&output.stderr);
+        assert!(
+            output.status.success() && errors.contains("1 pictures beside the folders are passed over"),
+            "{errors}"
+        );
+        assert!(errors.contains("loose.png"), "{errors}");
+    }
 }
 
 #[test]
@@ -256,7 +296,29 @@ fn what_is_not_known_is_asked_for_and_what_does_not_fit_is_named() {
     new("anomaly", "anomaly-map", &["--size", "32x32"], 2, &["state --normal DIR", "--threshold"]);
     new("reconstruction", "reconstruction", &unit, 2, &["state --normal DIR"]);
     new("classifier", "reconstruction", &[&unit[..], &["--normal", arg(&empty)]].concat(), 1, &["no picture in it"]);
+    // No verdict follows from what is no number, also where no picture was given to try.
+    new("classifier_nan", "classify", &unit, 1, &["classifier_nan.onnx", "a test pattern", "NaN"]);
+    new("classifier_nan", "classify", &[&unit[..], &["--values", "logits"]].concat(), 1, &["a test pattern", "NaN"]);
+    let nhwc = |more: &[&str], part: &str| new("classifier_nhwc", "classify", more, 2, &[part, "state --ok"]);
+    nhwc(&["--threshold", "red=0.3"], "--threshold red=0.3: without --ok every class is good");
+    nhwc(&["--defect", arg(&empty)], "--defect: without --ok every class is good");
+    new("classifier_nhwc", "classify", &["--false-alarms", "5"], 2, &["--false-alarms belongs to --task anomaly-map"]);
+    let stated = ["--size", "32x32", "--threshold", "0.5", "--false-alarms", "50"];
+    new("anomaly", "anomaly-map", &stated, 2, &["--threshold and --false-alarms"]);
     let good = pictures(folder.path(), "good", 12, GREEN, false);
+    let model = network("classifier_nhwc");
+    let said = succeed(&[
+        "bundle",
+        "new",
+        arg(&model),
+        "--task",
+        "classify",
+        "--normal",
+        arg(&good),
+        "--out",
+        arg(&at("named")),
+    ]);
+    assert!(!said.contains("gives the same for each"), "{said}");
     new(
         "classifier",
         "reconstruction",
@@ -300,6 +362,20 @@ fn pictures_that_cannot_be_read_are_counted_and_one_is_named() {
         "{}",
         text(&output.stdout)
     );
+}
+
+#[test]
+fn what_eval_would_pass_over_is_refused() {
+    for wrong in [
+        &["--classes", "d", "--sheet", "s.png"][..],
+        &["--classes", "d", "--defect", "d"],
+        &["--hr", "d", "--defect", "d"],
+        &["--hr", "d", "--normal", "d"],
+    ] {
+        let output = lineside().args(["eval", "superres"]).args(wrong).output().unwrap();
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains("cannot be used with"), "{wrong:?}: {said}");
+    }
 }
 
 #[test]

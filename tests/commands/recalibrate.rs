@@ -100,7 +100,7 @@ fn a_new_batch_is_taken_in_beside_the_old_bundle_and_confirmed() {
 
     // Confirmed it takes the old one's place; only what came from the bundle that is there is confirmed.
     let recalibrated = std::fs::read_to_string(new.join("bundle.toml")).unwrap();
-    succeed(&["recalibrate", arg(&parts), "--confirm"]);
+    succeed(&["recalibrate", arg(&parts.join("")), "--confirm"]);
     assert_eq!(std::fs::read_to_string(parts.join("bundle.toml")).unwrap(), recalibrated);
     assert_eq!(std::fs::read_to_string(folder.path().join("parts.before/bundle.toml")).unwrap(), manifest);
     refuse(&["recalibrate", arg(&parts), "--confirm"], 1, &["parts.recalibrated: no bundle there to confirm"]);

@@ -81,7 +81,8 @@ fn what_was_taught_finds_the_defects() {
 fn teaching_goes_on_where_it_was_stopped_and_comes_to_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let normal = frames(folder.path(), 12);
-    let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
+    // With a slash, as shells complete it: what is kept meanwhile is beside the folder, not in it.
+    let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken/"));
     succeed(&["teach", "--normal", arg(&normal), "--out", arg(&whole), "--json"]);
     let mut child = lineside()
         .args(["teach", "--normal", arg(&normal), "--out", arg(&broken)])
@@ -318,6 +319,13 @@ fn what_cannot_be_taught_is_refused_in_one_line_and_leaves_the_old_bundle() {
     let one = frames(folder.path(), 1);
     let (ok, said) = output_of(&["teach", "--normal", arg(&one), "--out", arg(&out)]);
     assert!(!ok && said.contains("cannot learn from") && !out.exists(), "{said}");
+    // Where a look at a sample of the pictures is enough, no others are left out for that.
+    let first = std::fs::read_dir(&one).unwrap().next().unwrap().unwrap().path();
+    for copy in 0..39 {
+        std::fs::copy(&first, one.join(format!("copy-{copy}.png"))).unwrap();
+    }
+    let (ok, said) = output_of(&["teach", "--normal", arg(&one), "--out", arg(&out)]);
+    assert!(!ok && said.contains("a copy of an earlier file") && !said.contains("spread evenly"), "{said}");
 
     // A backbone that was changed; a bundle from a newer program.
     let backbone = folder.path().join("backbone");

@@ -9,10 +9,10 @@ pub struct EvalArguments {
     /// A bundle's name or folder; `superres` stands for the shipped bundle of --scale
     pub bundle: String,
     /// Anomaly: a folder of normal pictures, or of a whole data set (see --layout)
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "hr")]
     pub normal: Option<PathBuf>,
     /// Anomaly: a folder of pictures with defects; sub-folders are kinds of defect
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "hr")]
     pub defect: Option<PathBuf>,
     /// Anomaly: a folder of masks, for each picture of --defect at the same relative path, such as crack/001.png or
     /// crack/001_mask.png; without it masks are looked for beside the pictures
@@ -22,7 +22,7 @@ pub struct EvalArguments {
     #[arg(long, value_name = "L", value_enum, default_value_t, requires = "normal")]
     pub layout: DataSetLayout,
     /// Bundles that know names of classes or parts: a folder with a folder for each name, which holds pictures of it
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["normal", "hr"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["normal", "defect", "hr", "sheet"])]
     pub classes: Option<PathBuf>,
     /// Super-resolution: a folder of original pictures, or of a benchmark set with xS/HR in it
     #[arg(long, value_name = "DIR")]

@@ -3,11 +3,11 @@
 use super::EvalArguments;
 use super::batch::Batch;
 use crate::bundle::Bundle;
+use crate::commands::name_folders::name_folders;
 use crate::commands::{WrongArguments, percentile, print_json};
 use crate::escape::one_line;
 use crate::source::list_pictures;
 use crate::task::UNKNOWN;
-use anyhow::Context;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -84,20 +84,9 @@ pub(super) fn run(bundle: &Bundle, folder: &Path, arguments: &EvalArguments) -> 
 /// The sub-folders of a folder, each of which has the name of a class or part.
 fn class_folders(folder: &Path, names: &[String]) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let shown = || folder.display().to_string();
-    let mut classes = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(shown)? {
-        let path = entry.with_context(shown)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if !path.is_dir() || name.starts_with('.') {
-            continue;
-        }
-        anyhow::ensure!(
-            names.contains(&name),
-            "{}: no class of the bundle has this name; it knows {}",
-            path.display(),
-            names.join(", ")
-        );
-        classes.push((name, path));
+    let classes = name_folders(folder)?;
+    if let Some((_, path)) = classes.iter().find(|(name, _)| !names.contains(name)) {
+        anyhow::bail!("{}: no class of the bundle has this name; it knows {}", path.display(), names.join(", "));
     }
     anyhow::ensure!(
         !classes.is_empty(),
@@ -105,7 +94,6 @@ fn class_folders(folder: &Path, names: &[String]) -> anyhow::Result<Vec<(String,
         shown(),
         names.join(", ")
     );
-    classes.sort();
     Ok(classes)
 }
 

@@ -175,7 +175,9 @@ fn write(bundle: &Bundle, out: &Path, new: &Recalibrated) -> anyhow::Result<()> 
 
 /// Puts the new bundle in the place of the old one.
 fn confirm(arguments: &RecalibrateArguments, bundle: &Bundle, new: &Path) -> anyhow::Result<ExitCode> {
-    let (target, before) = (bundle.place(), with_suffix(bundle.place(), ".before"));
+    // Without the slash that may end its name: a link would be followed.
+    let (target, before) = (with_suffix(bundle.place(), ""), with_suffix(bundle.place(), ".before"));
+    let target = target.as_path();
     let shown = new.display();
     anyhow::ensure!(
         new.join("bundle.toml").exists(),

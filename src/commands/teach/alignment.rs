@@ -3,9 +3,9 @@
 use super::arguments::{AlignBy, TeachArguments};
 use crate::bundle::AlignWithin;
 use crate::commands::WrongArguments;
-use crate::commands::evenly;
 use crate::commands::picture_reader::PictureReader;
 use crate::commands::progress::ProgressReporter;
+use crate::commands::spread;
 use crate::task::anomaly::{
     Aligner, AlignmentError, AlignmentReport, Mark, RegionOfInterest, learn_alignment, would_align,
 };
@@ -63,7 +63,8 @@ fn windows(
     let first = first.context("none of the pictures can be read")?;
     let size = (picture.width(), picture.height());
     let window = mark.window(size).map_err(wrong)?;
-    let others = evenly(files[first + 1..].to_vec(), most - 1, most as u64 - 1);
+    // A sample of this look alone: all of them are taught.
+    let others = spread(&files[first + 1..], most - 1);
     let progress = ProgressReporter::new("aligning", others.len() as u64 + 1);
     let (mut windows, mut sums) = (vec![Picture::default()], Vec::new());
     window.reduce(&picture, &mut windows[0], &mut sums);

@@ -76,6 +76,11 @@ impl Classifier {
         &self.names
     }
 
+    /// The output that it reads.
+    pub fn output(&self) -> usize {
+        self.output
+    }
+
     /// The probability from which on a frame counts as defect, where one is set; else a half, at which scores are aligned.
     pub fn threshold(&self) -> f64 {
         self.threshold.unwrap_or(HALF)

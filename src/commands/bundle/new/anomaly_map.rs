@@ -65,7 +65,7 @@ pub fn make(subject: &mut Subject) -> anyhow::Result<Made> {
         }
         None => {
             let fit =
-                normal.fit(arguments.false_alarms / 1000.0).map_err(|problem| folder_problem(subject, &problem))?;
+                normal.fit(arguments.false_alarms() / 1000.0).map_err(|problem| folder_problem(subject, &problem))?;
             section.threshold = fit.threshold;
             section.calibration = Some(CALIBRATION.into());
             if reader.has_map() {
@@ -73,7 +73,7 @@ pub fn make(subject: &mut Subject) -> anyhow::Result<Made> {
             }
             let mut made = Made::new(Section::AnomalyMap(section));
             made.told = told;
-            made.add_fit(&fit, CALIBRATION, normal.values.len(), arguments.false_alarms)?;
+            made.add_fit(&fit, CALIBRATION, normal.values.len(), arguments.false_alarms())?;
             made.add_baseline(&normal.baseline(|value| fit.calibration.score(value)))?;
             let found = defects.iter().filter(|value| fit.calibration.score(**value) >= fit.threshold).count();
             if !defects.is_empty() {
@@ -102,6 +102,10 @@ fn stated_threshold(subject: &Subject) -> anyhow::Result<Option<f64>> {
                     .into(),
             ),
         )),
+        (_, false) if arguments.false_alarms.is_some() => {
+            let problem = "--threshold and --false-alarms: one of the two sets the threshold, and --false-alarms needs --normal DIR";
+            Err(WrongArguments(problem.into()).into())
+        }
         (_, true) => {
             Err(WrongArguments("--threshold and --normal: one of the two sets the threshold".into()).into())
         }

@@ -1,9 +1,14 @@
 //! The command line of `lineside bundle new`.
 
-use crate::bundle::{ClassValues, Task, is_installable_name};
+use crate::bundle::{ClassValues, Task};
 use crate::commands::WrongArguments;
+use crate::commands::bundle::place::installable_name;
 use crate::commands::preparation::{InputArguments, finite, share_over_0};
+use crate::escape::one_line;
 use std::path::PathBuf;
+
+/// Allowed false alarms in 1000 normal frames, where not stated.
+const FALSE_ALARMS: f64 = 10.0;
 
 /// The arguments of `lineside bundle new`.
 #[derive(clap::Args)]
@@ -17,7 +22,7 @@ pub struct NewArguments {
     #[arg(long, value_name = "BUNDLE")]
     pub out: PathBuf,
     /// Its name [default: that of BUNDLE]
-    #[arg(long, value_name = "NAME", value_parser = bundle_name)]
+    #[arg(long, value_name = "NAME", value_parser = installable_name)]
     pub name: Option<String>,
     /// Its version [default: the time]
     #[arg(long, value_name = "VERSION")]
@@ -37,9 +42,9 @@ pub struct NewArguments {
     /// Pictures of known defects: how many are found is measured
     #[arg(long, value_name = "DIR")]
     pub defect: Option<PathBuf>,
-    /// Allowed false alarms in 1000 normal frames
-    #[arg(long, value_name = "N", default_value_t = 10.0, value_parser = crate::commands::false_alarm_rate)]
-    pub false_alarms: f64,
+    /// Allowed false alarms in 1000 normal frames [default: 10]
+    #[arg(long, value_name = "N", value_parser = crate::commands::false_alarm_rate)]
+    pub false_alarms: Option<f64>,
     /// The most pictures of a folder to use, spread evenly over all
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000), default_value_t = 500)]
     pub frames: u64,
@@ -144,7 +149,7 @@ impl NewArguments {
             ..
         } = &self.meaning;
         let judged: &[NewTask] = &[Classify, AnomalyMap, Reconstruction, Embed];
-        let given: [(&str, bool, &[NewTask]); 15] = [
+        let given: [(&str, bool, &[NewTask]); 16] = [
             ("--output", output.is_some(), &[Classify, Reconstruction, Embed]),
             ("--labels", labels.is_some(), &[Classify]),
             ("--values", values.is_some(), &[Classify]),
@@ -160,8 +165,10 @@ impl NewArguments {
             ("--normal", self.normal.is_some(), judged),
             ("--defect", self.defect.is_some(), judged),
             ("--quantize", self.quantize, judged),
+            ("--false-alarms", self.false_alarms.is_some(), &[AnomalyMap, Reconstruction, Embed]),
         ];
         match given.iter().find(|(_, is_given, tasks)| *is_given && !tasks.contains(&self.task)) {
+            None if self.task == Classify => self.check_classes(),
             None => Ok(()),
             Some((option, _, tasks)) => {
                 let names: Vec<&str> = tasks.iter().map(|task| task.name()).collect();
@@ -172,6 +179,33 @@ impl NewArguments {
                 )))
             }
         }
+    }
+}
+
+impl NewArguments {
+    /// Allowed false alarms in 1000 normal frames.
+    pub fn false_alarms(&self) -> f64 {
+        self.false_alarms.unwrap_or(FALSE_ALARMS)
+    }
+
+    /// Without --ok every class is a good one, so that none of its thresholds makes a defect of a frame.
+    fn check_classes(&self) -> Result<(), WrongArguments> {
+        let MeaningArguments { ok, threshold, margin, .. } = &self.meaning;
+        if !ok.is_empty() {
+            return Ok(());
+        }
+        if let Some(first) = threshold.first() {
+            return Err(WrongArguments(format!(
+                "--threshold {}: without --ok every class is good, so that none is a defect: state --ok with the classes of good parts, all \
+                 of them if a class below its threshold shall be unknown only",
+                one_line(first)
+            )));
+        }
+        if self.defect.is_some() && margin.is_none() {
+            let problem = "--defect: without --ok every class is good, so that no defect can be found: state --ok with the classes of good parts";
+            return Err(WrongArguments(problem.into()));
+        }
+        Ok(())
     }
 }
 
@@ -207,11 +241,6 @@ impl ValuesBy {
             ValuesBy::Probabilities => ClassValues::Probabilities,
         }
     }
-}
-
-fn bundle_name(text: &str) -> Result<String, String> {
-    let problem = || "expected letters, digits, \".\", \"_\" and \"-\", at most 64".into();
-    is_installable_name(text).then(|| text.into()).ok_or_else(problem)
 }
 
 fn share(text: &str) -> Result<f64, String> {

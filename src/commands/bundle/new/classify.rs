@@ -102,9 +102,10 @@ fn values_by_samples(subject: &mut Subject, output: &str) -> anyhow::Result<Clas
     };
     let files: Vec<_> = subject.normal.iter().chain(&subject.defects).take(5).cloned().collect();
     if files.is_empty() {
-        subject.network.prepare(&pattern())?;
-        subject.network.run()?;
-        look(&subject.network)?;
+        let looked =
+            subject.network.prepare(&pattern()).and_then(|()| subject.network.run()).map_err(anyhow::Error::from);
+        let looked = looked.and_then(|()| Ok(look(&subject.network)?));
+        looked.with_context(|| format!("{}: on a test pattern", subject.arguments.model.display()))?;
     } else {
         run_each("looking", &files, &mut subject.network, |_, network| look(network))?;
     }
@@ -133,9 +134,13 @@ fn thresholds(stated: &[String]) -> Result<BTreeMap<String, f64>, WrongArguments
 fn judge_pictures(subject: &mut Subject, mut classifier: Classifier, made: &mut Made) -> anyhow::Result<()> {
     let mut normal = NormalValues::default();
     let mut meter = ImageStatsMeter::new(subject.network.size().0);
-    let mut good = 0;
+    let output = classifier.output();
+    let (mut good, mut first, mut differ) = (0, None, false);
     run_each("good parts", &subject.normal, &mut subject.network, |_, network| {
         let classified = classifier.read(network)?;
+        // Scores may be the same for good reason: they are 0 where every class is good.
+        let values = network.floats(output)?;
+        differ |= first.get_or_insert_with(|| values.to_vec()) != values;
         good += usize::from(!classified.defect);
         normal.values.push(classified.score);
         normal.stats.push(meter.measure(network.fitted()));
@@ -149,15 +154,16 @@ fn judge_pictures(subject: &mut Subject, mut classifier: Classifier, made: &mut 
         Ok(())
     })?;
     let count = normal.values.len();
-    // Where every class is good there is nothing to be right about.
-    let names_good = !subject.arguments.meaning.ok.is_empty();
+    // Where every class is good, and none unknown, there is nothing to be right about.
+    let meaning = &subject.arguments.meaning;
+    let names_good = !meaning.ok.is_empty() || meaning.margin.is_some();
     if count > 0 {
         made.count("pictures_normal", count);
         if names_good {
             made.count("normal_good", good);
             made.told.push(format!("{good} of {count} pictures of good parts are judged good"));
         }
-        if count > 1 && normal.values.iter().all(|value| *value == normal.values[0]) {
+        if count > 1 && !differ {
             made.warnings.push(format!(
                 "the network gives the same for each of {count} pictures of good parts: it does not look at them, or they are all the same"
             ));

@@ -5,12 +5,12 @@ use super::pictures::run_each;
 use super::subject::{Subject, blamed};
 use crate::bundle::EmbedSection;
 use crate::commands::WrongArguments;
+use crate::commands::name_folders::name_folders;
 use crate::commands::prepared_pictures::pictures_of;
 use crate::escape::one_line;
 use crate::task::anomaly::{ImageStatsMeter, Matrix};
 use crate::task::own_model::Matcher;
 use crate::task::own_model::make::{HeldOut, MakeError, NormalValues, References, vector_output};
-use anyhow::Context;
 use std::path::{Path, PathBuf};
 
 /// Files of a bundle.
@@ -78,7 +78,7 @@ pub fn make(subject: &mut Subject) -> anyhow::Result<Made> {
         Ok(())
     })?;
     let source = if further.values.is_empty() { &normal } else { &further };
-    let fit = source.fit(arguments.false_alarms / 1000.0);
+    let fit = source.fit(arguments.false_alarms() / 1000.0);
     let from = arguments.normal.as_ref().unwrap_or(folder);
     let fit = fit.map_err(|problem| anyhow::anyhow!("{}: {problem}", from.display()))?;
     section.threshold = fit.threshold;
@@ -107,7 +107,7 @@ pub fn make(subject: &mut Subject) -> anyhow::Result<Made> {
     made.count("held_out_right", right);
     made.add_matrix(REFERENCES, &Matrix { columns: references.values, values: references.vectors.clone() })?;
     made.files.push((PARTS.into(), format!("{}\n", references.parts.join("\n")).into_bytes()));
-    made.add_fit(&fit, CALIBRATION, source.values.len(), arguments.false_alarms)?;
+    made.add_fit(&fit, CALIBRATION, source.values.len(), arguments.false_alarms())?;
     made.add_baseline(&source.baseline(|value| fit.calibration.score(value)))?;
     if !defects.is_empty() {
         made.add_defects(&source.values, &defects, found);
@@ -117,22 +117,14 @@ pub fn make(subject: &mut Subject) -> anyhow::Result<Made> {
 
 /// The folders of a folder, each a part by its name.
 fn part_folders(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
-    let name = || folder.display().to_string();
-    let mut parts = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(name)? {
-        let path = entry.with_context(name)?.path();
-        let part = path.file_name().and_then(|name| name.to_str()).map(String::from);
-        match part.filter(|part| path.is_dir() && !part.starts_with('.')) {
-            Some(part) => parts.push((one_line(part.trim()).into_owned(), path)),
-            None if path.is_dir() => log::warn!("{}: passed over: its name is hidden or no text", path.display()),
-            None => {}
-        }
-    }
+    let folders = name_folders(folder)?;
+    let mut parts: Vec<(String, PathBuf)> =
+        folders.into_iter().map(|(name, path)| (one_line(name.trim()).into_owned(), path)).collect();
     parts.sort();
     anyhow::ensure!(
         !parts.is_empty(),
         "{}: no folder in it: one for each part is expected, with pictures of it",
-        name()
+        folder.display()
     );
     Ok(parts)
 }

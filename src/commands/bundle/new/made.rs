@@ -40,6 +40,18 @@ impl Made {
         Made { section, files: Vec::new(), measured: BTreeMap::new(), told: Vec::new(), warnings: Vec::new() }
     }
 
+    /// The outputs that its task reads.
+    pub fn outputs(&self) -> Vec<&str> {
+        match &self.section {
+            Section::Classify(section) => vec![&section.output],
+            Section::AnomalyMap(section) => section.score.iter().chain(&section.map).map(String::as_str).collect(),
+            Section::Reconstruction(section) => vec![&section.output],
+            Section::Embed(section) => vec![&section.output],
+            // It has one alone.
+            Section::SuperResolution(_) => Vec::new(),
+        }
+    }
+
     /// Whether `--quantize` goes with its task.
     pub fn quantizes(&self) -> bool {
         !matches!(self.section, Section::SuperResolution(_))

@@ -21,13 +21,14 @@ use crate::commands::comparison_text::default_threads;
 use crate::commands::preparation::PreparedInput;
 use crate::commands::prepared_pictures::{PreparedPictures, pictures_of};
 use crate::files;
-use crate::task::own_model::make::{ChosenPreparation, MakeError, OwnScaling, listed, reference_outputs};
+use crate::task::own_model::make::{ChosenPreparation, MakeError, OwnScaling, listed, no_number, reference_outputs};
 use crate::task::own_model::{Network, OwnModel};
 use anyhow::Context;
 use arguments::NewTask;
 use cost::{NetworkCost, run_times};
 use lineside_engine::{Model, Outline, Tensor, Workspace};
 use lineside_quantize::Samples;
+use made::Made;
 use pictures::pattern;
 use quantizing::quantized;
 use ready::{GoldenVector, Ready};
@@ -95,7 +96,7 @@ pub fn run(arguments: &NewArguments) -> anyhow::Result<ExitCode> {
         NewTask::Superres => return super_resolution::run(arguments),
     };
     made.warnings.extend(range_warning(&subject.outline, &taken.name, &chosen));
-    let golden = golden_vectors(&mut subject, &model).map_err(|error| error.context(model_name.clone()))?;
+    let golden = golden_vectors(&mut subject, &model, &made).map_err(|error| error.context(model_name.clone()))?;
     let cost = timed(&mut subject.network, bytes.len(), threads)?;
     let ready = Ready {
         arguments,
@@ -131,7 +132,7 @@ fn timed(network: &mut Network, size_bytes: usize, threads: usize) -> anyhow::Re
 }
 
 /// Inputs of real pictures where there are some, and what the reference kernels make of them. The last one stays prepared.
-fn golden_vectors(subject: &mut Subject, model: &Model) -> anyhow::Result<Vec<GoldenVector>> {
+fn golden_vectors(subject: &mut Subject, model: &Model, made: &Made) -> anyhow::Result<Vec<GoldenVector>> {
     let arguments = subject.arguments;
     let mut files: Vec<PathBuf> = subject.normal.iter().chain(&subject.defects).cloned().collect();
     if let (true, Some(folder)) =
@@ -144,12 +145,22 @@ fn golden_vectors(subject: &mut Subject, model: &Model) -> anyhow::Result<Vec<Go
     // The first one and one of the middle; what cannot be read was named before.
     let count = samples.len();
     for index in (0..count).step_by(count.div_ceil(GOLDEN).max(1)) {
-        inputs.extend(samples.get(index).into_iter().flatten());
+        let input = samples.get(index).into_iter().flatten();
+        inputs.extend(input.map(|input| (samples.name(index), input)));
     }
     if inputs.is_empty() {
         subject.network.prepare(&pattern())?;
-        inputs.push(subject.network.frame_input().tensor()?);
+        inputs.push(("a test pattern".into(), subject.network.frame_input().tensor()?));
     }
-    let outputs = |input: Tensor| Ok((input.clone(), reference_outputs(model, &input)?));
-    inputs.into_iter().map(outputs).collect()
+    let read = made.outputs();
+    let vector = |(name, input): (String, Tensor)| -> anyhow::Result<GoldenVector> {
+        let outputs = reference_outputs(model, &input)?;
+        let of_task = subject.outputs().iter().zip(&outputs).filter(|(info, _)| read.contains(&info.name.as_str()));
+        // A bundle of it would agree with its golden vectors, and fail on every frame.
+        if let Some((info, value)) = of_task.into_iter().find_map(|(info, output)| Some((info, no_number(output)?))) {
+            anyhow::bail!("of {name} it makes {value} in its output \"{}\": no verdict follows from that", info.name);
+        }
+        Ok((input, outputs))
+    };
+    inputs.into_iter().map(vector).collect()
 }

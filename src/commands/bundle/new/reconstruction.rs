@@ -49,13 +49,13 @@ pub fn make(subject: &mut Subject) -> anyhow::Result<Made> {
         defects.push(residual.measure(network)?);
         Ok(())
     })?;
-    let fit = normal.fit(arguments.false_alarms / 1000.0).map_err(|problem| folder_problem(subject, &problem))?;
+    let fit = normal.fit(arguments.false_alarms() / 1000.0).map_err(|problem| folder_problem(subject, &problem))?;
     section.threshold = fit.threshold;
     // Saturates; a cell that differs by nothing has no heat.
     section.hot = (maps.references().1.ceil() as u32).max(1);
     let mut made = Made::new(Section::Reconstruction(section));
     made.told.push(told);
-    made.add_fit(&fit, CALIBRATION, normal.values.len(), arguments.false_alarms)?;
+    made.add_fit(&fit, CALIBRATION, normal.values.len(), arguments.false_alarms())?;
     made.add_baseline(&normal.baseline(|value| fit.calibration.score(value)))?;
     if !defects.is_empty() {
         let found = defects.iter().filter(|value| fit.calibration.score(**value) >= fit.threshold).count();

@@ -10,7 +10,7 @@ use crate::bundle::{AxisOrder, InputSection, SuperResolutionSection};
 use crate::commands::WrongArguments;
 use crate::commands::comparison_text::default_threads;
 use crate::files;
-use crate::task::own_model::make::{ChosenPreparation, MakeError, reference_outputs};
+use crate::task::own_model::make::{ChosenPreparation, MakeError, no_number, reference_outputs};
 use crate::task::super_resolution::{Enlarger, measured_receptive_field, measured_scale};
 use anyhow::Context;
 use lineside_engine::{ElementKind, Model, Session, Tensor};
@@ -80,6 +80,9 @@ pub fn run(arguments: &NewArguments) -> anyhow::Result<ExitCode> {
     for place in [(0, 0), (100, 60)] {
         let input = plane(place, GOLDEN_SIDE)?;
         let outputs = reference_outputs(&model, &input).map_err(blame)?;
+        if let Some(value) = outputs.iter().find_map(no_number) {
+            return Err(unfit(format!("of a test pattern it makes {value}: no picture follows from that")));
+        }
         golden.push((input, outputs));
     }
     let threads = arguments.threads.map_or_else(default_threads, |threads| threads as usize);

@@ -21,3 +21,8 @@ fn outputs_of(model: &Model, input: &Tensor, kernel: &str) -> Result<Vec<Tensor>
     session.run()?;
     Ok(session.outputs().to_vec())
 }
+
+/// The first of the floats that is not finite.
+pub fn no_number(output: &Tensor) -> Option<f32> {
+    output.values::<f32>()?.iter().copied().find(|value| !value.is_finite())
+}

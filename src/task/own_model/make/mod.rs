@@ -24,7 +24,7 @@ mod preset;
 mod references;
 
 pub use error::MakeError;
-pub use golden::reference_outputs;
+pub use golden::{no_number, reference_outputs};
 pub use labels::{made_distinct, noted_labels, parse_labels};
 pub use normal::{NormalFit, NormalMaps, NormalValues};
 pub use outputs::{AnomalyOutputs, anomaly_outputs, class_output, class_values, listed, picture_output, vector_output};
