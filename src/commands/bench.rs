@@ -105,9 +105,10 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<ExitCode> {
     let per_second = plan.macs() as f64 / (p50 * 1e6);
     writeln!(
         out,
-        "{:.1} M MAC, {per_second:.2} G MAC/s, {:.1} % of them in integers, kernel {}",
+        "{:.1} M MAC, {per_second:.2} G MAC/s, {:.1} % of {} in integers, kernel {}",
         plan.macs() as f64 / 1e6,
         plan.integer_coverage() * 100.0,
+        if plan.macs() == 0 { "its ops" } else { "them" },
         plan.kernel()
     )?;
     writeln!(

@@ -215,8 +215,10 @@ pub(super) fn require_taught_size(
 
 /// What of a bundle's networks is not computed in integers.
 pub(super) struct Floats {
-    /// The share of multiply-accumulates in integers, 0 to 1.
+    /// The share of multiply-accumulates in integers, 0 to 1; of ops for a plan without any.
     coverage: f64,
+    /// Whether the plan of that share has multiply-accumulates.
+    multiplies: bool,
     /// Ops that are left to tract, and one of them by name.
     islands: usize,
     island: String,
@@ -224,9 +226,11 @@ pub(super) struct Floats {
 
 impl Floats {
     pub(super) fn of<'a>(plans: impl IntoIterator<Item = &'a Plan>) -> Floats {
-        let mut floats = Floats { coverage: 1.0, islands: 0, island: String::new() };
+        let mut floats = Floats { coverage: 1.0, multiplies: true, islands: 0, island: String::new() };
         for plan in plans {
-            floats.coverage = floats.coverage.min(plan.integer_coverage());
+            if plan.integer_coverage() < floats.coverage {
+                (floats.coverage, floats.multiplies) = (plan.integer_coverage(), plan.macs() > 0);
+            }
             floats.islands += plan.islands().count();
             if let Some(op) = plan.islands().next() {
                 floats.island.clone_from(&op.name);
@@ -246,6 +250,12 @@ impl Floats {
                 "{} of its ops run through tract (\"{}\"), where floats may differ from CPU to CPU; set engine.allow_float = true \
                  to run it all the same",
                 self.islands, self.island
+            )
+        } else if !self.multiplies {
+            format!(
+                "{:.0} % of its ops run in integers, the rest in floats, and it has no multiply-accumulates that could be quantized: \
+                 the same result on every CPU; set engine.allow_float = true to run it as it is",
+                self.coverage * 100.0
             )
         } else {
             format!(
@@ -272,11 +282,14 @@ mod tests {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/inspect-demo");
         let bundle = Bundle::open(&folder).unwrap();
         let mut config = Config::demo("out".into());
-        let floats = |coverage, islands| Floats { coverage, islands, island: "Einsum_3".into() };
+        let floats = |coverage, islands| Floats { coverage, multiplies: true, islands, island: "Einsum_3".into() };
         assert!(floats(1.0, 0).allowed(&config, &bundle).is_ok());
         let problem = format!("{:#}", floats(0.994, 0).allowed(&config, &bundle).unwrap_err());
         assert!(problem.contains("99 % of its multiply-accumulates"), "{problem}");
         assert!(problem.contains("set engine.allow_float = true"), "{problem}");
+        let without = Floats { multiplies: false, ..floats(0.0, 0) };
+        let problem = format!("{:#}", without.allowed(&config, &bundle).unwrap_err());
+        assert!(problem.contains("0 % of its ops run in integers"), "{problem}");
         let problem = format!("{:#}", floats(1.0, 2).allowed(&config, &bundle).unwrap_err());
         assert!(problem.contains("2 of its ops run through tract (\"Einsum_3\")"), "{problem}");
         config.engine.allow_float = true;

@@ -90,7 +90,9 @@ pub fn first(model: &mut ModelProto) -> Option<EngineError> {
     Some(EngineError::Beside {
         tensor: tensor.name.clone(),
         file: location.map_or_else(String::new, |entry| entry.value.clone()),
-        problem: "here a model is read from one file alone: save it with its weights inside".into(),
+        problem: "here a model is read from one file alone: save it with its weights inside \
+                  (onnx.save(onnx.load(\"model.onnx\"), \"whole.onnx\"))"
+            .into(),
     })
 }
 

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `model` | an ONNX file, and the plan for one input shape (feature `tract`) |
 //! | `outline` | what a file says of itself beside what it computes (feature `tract`) |
+//! | `functions` | the names of a model's own functions (feature `tract`) |
 //! | `import/` | from ONNX to the integer graph (feature `tract`) |
 //! | `tract` | all that runs through tract: single nodes, constants of the file (feature `tract`) |
 //! | `external` | weights in files beside a model (feature `tract`) |
@@ -33,6 +34,8 @@
 
 #[cfg(feature = "tract")]
 mod external;
+#[cfg(feature = "tract")]
+mod functions;
 mod graph;
 mod guard;
 #[cfg(feature = "tract")]
@@ -60,6 +63,8 @@ mod workspace;
 pub use guard::is_guarded;
 /// Half precision, an [`Element`] at the border of models.
 pub use half::f16;
+#[cfg(feature = "tract")]
+pub use import::check_operator;
 #[cfg(feature = "tract")]
 pub use model::{Model, StatedInput};
 #[cfg(feature = "tract")]

@@ -1,5 +1,6 @@
 //! An ONNX file, parsed and type-checked by tract.
 
+use super::functions::ModelFile;
 use super::guard::guarded_result;
 use super::kernels::{self, Kernels};
 use super::outline::Outline;
@@ -235,11 +236,20 @@ fn decoded(reader: impl Read, length: u64) -> Result<ModelProto, EngineError> {
         EngineError::Unreadable(format!("it has {length} bytes, more than the {MOST_FILE_BYTES} of an ONNX file"))
     })?;
     let mut stream = Stream::new(reader, len);
-    let parsed = guarded_result(|| ModelProto::decode(&mut stream).map_err(|e| e.to_string()));
+    let parsed = guarded_result(|| ModelFile::decode(&mut stream).map_err(|e| e.to_string()));
     if let Some(error) = stream.error {
         return Err(error.into());
     }
-    parsed.map_err(EngineError::Unreadable)
+    let ModelFile { model, functions } = parsed.map_err(EngineError::Unreadable)?;
+    // Whether a function goes before the operator of its name is left to whoever runs a model.
+    match functions.iter().find(|function| import::check_operator(&function.domain, &function.name).is_ok()) {
+        Some(function) => Err(EngineError::Unsupported(format!(
+            "its function {} has the domain of operators that are known here: inline it first \
+             (onnx.inliner.inline_local_functions)",
+            function.name
+        ))),
+        None => Ok(model),
+    }
 }
 
 fn stated(input: &ValueInfoProto) -> Result<StatedInput, EngineError> {

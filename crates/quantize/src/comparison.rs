@@ -24,7 +24,7 @@ pub struct Cost {
     pub p95_ms: f64,
     /// Weights and arena, in bytes.
     pub memory_bytes: u64,
-    /// Multiply-accumulates that run in integers, as a part of all.
+    /// Multiply-accumulates that run in integers, as a part of all; ops in a network without any.
     pub integer_coverage: f64,
     /// Its layers, by what they are computed on.
     pub layers: LayerCounts,
@@ -262,6 +262,9 @@ pub fn layers(
         .filter(|name| !is_within(name))
         .cloned()
         .collect();
+    if names.is_empty() {
+        return Err(QuantizeError::Model("no tensor of one name holds floats in both networks".into()));
+    }
     let mut a = Runner::new(&networks[0], &names, threads)?;
     let mut b = Runner::new(&networks[1], &names, threads)?;
     let mut quality = vec![Sqnr::default(); names.len()];

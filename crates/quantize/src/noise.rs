@@ -26,6 +26,11 @@ impl Reference {
     /// [`QuantizeError::Engine`] where the engine cannot run it.
     pub fn new(network: &Network, samples: Vec<Vec<Tensor>>, threads: usize) -> Result<Reference, QuantizeError> {
         let names = compared(network);
+        if names.is_empty() {
+            return Err(QuantizeError::Model(
+                "none of its outputs is known to hold floats: there is nothing to compare".into(),
+            ));
+        }
         let mut runner = Runner::new(network, &names, threads)?;
         let mut outputs = Vec::with_capacity(samples.len());
         for sample in &samples {
@@ -91,6 +96,12 @@ fn compared(network: &Network) -> Vec<String> {
     let (types, edges) = (types::of(network), network.edges());
     let all = network.graph().output.iter().map(|output| output.name.clone());
     let mut names: Vec<String> = all.filter(|name| types.is_float(name)).collect();
+    if names.is_empty() {
+        // Indices of the greatest, and the like: what they are found in.
+        let makers = network.graph().output.iter().filter_map(|output| edges.producer.get(&output.name));
+        let taken = makers.filter_map(|&at| network.nodes()[at].input.first());
+        names.extend(taken.filter(|name| types.is_float(name) && edges.producer.contains_key(*name)).cloned());
+    }
     for mut name in names.clone() {
         while let Some(node) = edges.producer.get(&name).map(|&at| &network.nodes()[at]) {
             let Some(input) = node.input.first().filter(|input| edges.producer.contains_key(*input)) else { break };

@@ -36,6 +36,12 @@ pub fn of(network: &Network) -> Types {
             }
         }
     }
+    // What no operator's rule gives, the file states of outputs.
+    for output in &network.graph().output {
+        if let Some(kind) = stated(output).filter(|&kind| kind != DataType::Undefined) {
+            types.0.entry(output.name.clone()).or_insert(kind);
+        }
+    }
     types
 }
 
@@ -68,8 +74,57 @@ fn made(network: &Network, types: &Types, node: &NodeProto, index: usize) -> Opt
         "Where" => of(1),
         "DequantizeLinear" => Some(DataType::Float),
         "QuantizeLinear" | "DynamicQuantizeLinear" => None,
-        "If" | "Loop" | "Scan" | "SequenceAt" | "Optional" => None,
+        "If" => {
+            let branch = node.attribute("then_branch").and_then(|attribute| attribute.g.as_ref())?;
+            stated(branch.output.get(index)?).filter(|&kind| kind != DataType::Undefined)
+        }
+        "MatMulIntegerToFloat" | "DynamicQuantizeMatMul" => Some(DataType::Float),
+        "FusedMatMul"
+        | "TransposeMatMul"
+        | "BiasGelu"
+        | "FastGelu"
+        | "Gelu"
+        | "QuickGelu"
+        | "MatMulNBits"
+        | "SkipLayerNormalization"
+        | "SkipSimplifiedLayerNormalization" => of(0),
+        "Loop" | "Scan" | "SequenceAt" | "Optional" => None,
         _ if node.domain.is_empty() || node.domain == "ai.onnx" => of(0),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Network, node, open_input};
+    use prost::Message;
+    use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, OperatorSetIdProto};
+
+    #[test]
+    fn types_behind_operators_of_extensions_and_branches() {
+        let branch = GraphProto {
+            node: vec![node("Relu", "r", &["m"], &["r"], Vec::new())],
+            output: vec![open_input("r", 2)],
+            ..Default::default()
+        };
+        let attribute =
+            |name: &str| AttributeProto { name: name.into(), g: Some(branch.clone()), ..Default::default() };
+        let mut product = node("FusedMatMul", "m", &["x", "x"], &["m"], Vec::new());
+        product.domain = "com.microsoft".into();
+        let choice = node("If", "c", &["truth"], &["y"], vec![attribute("then_branch"), attribute("else_branch")]);
+        let looped = node("Loop", "l", &["x"], &["z"], Vec::new());
+        let graph = GraphProto {
+            node: vec![product, choice, looped],
+            input: vec![open_input("x", 2), ValueInfoProto { name: "truth".into(), ..Default::default() }],
+            output: vec![open_input("y", 2), open_input("z", 2)],
+            ..Default::default()
+        };
+        let opset_import = vec![OperatorSetIdProto { domain: String::new(), version: 13 }];
+        let model = ModelProto { graph: Some(graph), opset_import, ..Default::default() };
+        let types = of(&Network::parse(&model.encode_to_vec()).unwrap());
+        for name in ["m", "y", "z"] {
+            assert!(types.is_float(name), "{name}");
+        }
     }
 }

@@ -420,6 +420,12 @@ fn what_cannot_be_quantized_is_refused_in_one_line() {
     assert!(!refused(&nothing, &mut samples(3, 1)).is_empty());
     let bare = edited(|model| model.graph.as_mut().unwrap().node[0].input.clear());
     assert!(refused(&bare, &mut samples(3, 1)).contains("\"stem\" (Conv) has no first input"));
+    // A name that stands for another operator in another domain.
+    let foreign = edited(|model| model.graph.as_mut().unwrap().node[0].domain = "com.microsoft.nchwc".into());
+    let message = refused(&foreign, &mut samples(3, 1));
+    assert!(message.contains("node \"stem\": operator Conv of domain com.microsoft.nchwc"), "{message}");
+    let message = lineside_quantize::quantize_dynamic(&foreign, &Default::default()).unwrap_err().to_string();
+    assert!(message.contains("operator Conv of domain com.microsoft.nchwc"), "{message}");
     let old = edited(|model| model.opset_import[0].version = 7);
     assert!(refused(&old, &mut samples(3, 1)).contains("opset 7 is older"));
     let mut other_size = vec![vec![Tensor::new(vec![1, 1, 8, 8], vec![0f32; 64]).unwrap()]];

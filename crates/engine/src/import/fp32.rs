@@ -2,6 +2,7 @@
 //! QuantizeLinear and DequantizeLinear between ops taken away, QLinear ops as the float ops they stand for.
 
 use super::onnx::{Attributes, floats, integers_32};
+use super::operator::check_operator;
 use crate::tract::constant;
 use std::collections::HashMap;
 use tract_onnx::pb::tensor_proto::DataType;
@@ -25,6 +26,8 @@ pub fn in_floats(mut model: ModelProto) -> Result<ModelProto, String> {
         }
         let output = node.output.first().cloned().unwrap_or_default();
         match node.op_type.as_str() {
+            // Of another domain, it only has the name of one that quantizes.
+            _ if check_operator(&node.domain, &node.op_type).is_err() => kept.push(node),
             "DequantizeLinear" if constants.contains_key(&node.input[0]) => {
                 let axis = node.int("axis", 1);
                 let inputs = [0, 1, 2].map(|i| node.input.get(i).map_or("", String::as_str));

@@ -14,6 +14,28 @@ fn product(sizes: impl IntoIterator<Item = f64>) -> f64 {
     sizes.into_iter().product()
 }
 
+/// Elements of what a Resize to stated sizes makes of a tensor of these dimensions.
+fn resized(node: &NodeProto, from: &[f64], sizes: &[f64]) -> f64 {
+    let count = from.len() as i64;
+    let axes: Vec<i64> = match node.ints("axes") {
+        Some(axes) => axes.iter().map(|&axis| if axis < 0 { axis + count } else { axis }).collect(),
+        None => (0..count).collect(),
+    };
+    let size_of = |axis: usize| axes.iter().position(|&at| at == axis as i64).and_then(|at| sizes.get(at).copied());
+    let ratios = from.iter().enumerate().filter_map(|(axis, dim)| Some(size_of(axis)? / dim));
+    let factor = match node.text("keep_aspect_ratio_policy", "stretch").as_str() {
+        "not_larger" => Some(ratios.fold(f64::INFINITY, f64::min)),
+        "not_smaller" => Some(ratios.fold(0.0, f64::max)),
+        _ => None,
+    };
+    let to = |(axis, dim): (usize, &f64)| match (size_of(axis), factor) {
+        (None, _) => *dim,
+        (Some(size), None) => size,
+        (Some(_), Some(factor)) => dim * factor,
+    };
+    product(from.iter().enumerate().map(to))
+}
+
 impl Importer<'_> {
     /// Refuses a node whose output would have more elements than any value may have.
     pub(super) fn check_size_in_tract(&self, node: &NodeProto) -> Imported<()> {
@@ -91,7 +113,7 @@ impl Importer<'_> {
                     Some(scales) => Some(scales.floats.iter().copied().map(f64::from).collect()),
                     None => list(if node.op_type == "Upsample" || self.opset < 11 { 1 } else { 2 })?,
                 };
-                let sizes = list(3)?.unwrap_or_default();
+                let sizes = list(3)?.filter(|sizes| !sizes.is_empty());
                 match scales.filter(|scales: &Vec<f64>| !scales.is_empty()) {
                     Some(scales) => {
                         if let Some(bad) = scales.iter().find(|scale| !(**scale > 0.0 && scale.is_finite())) {
@@ -99,7 +121,7 @@ impl Importer<'_> {
                         }
                         Some(product(dims(0).chain(scales)))
                     }
-                    None => Some(product(sizes)),
+                    None => sizes.map(|sizes| resized(node, &dims(0).collect::<Vec<_>>(), &sizes)),
                 }
             }
             "Conv" | "MaxPool" | "AveragePool" | "LpPool" => {

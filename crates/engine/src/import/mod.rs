@@ -8,6 +8,7 @@
 //! | file | content |
 //! |---|---|
 //! | `onnx` | attributes and constants |
+//! | `operator` | whose operator a node is, and in which version |
 //! | `geometry` | windows, pads and shapes that several ops share |
 //! | `channel_affine` | a scale and a shift for each channel |
 //! | `lazy` | float expressions: their integer form, or their floats |
@@ -56,6 +57,7 @@ mod lazy;
 mod movement;
 mod numbers;
 mod onnx;
+mod operator;
 mod pad;
 #[cfg(test)]
 mod payloads;
@@ -64,8 +66,13 @@ mod recurrent;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod resizing;
+#[cfg(test)]
 mod tests;
 mod window;
+
+#[cfg(test)]
+pub(super) use tests::model as sound_model;
 
 use super::ElementKind;
 use super::graph::{Graph, Op, ValueId};
@@ -73,6 +80,7 @@ use super::tract::{Constant, constant, constant_of_bytes, has_plain_bytes, kind,
 use counted::UNKNOWN_SHAPE;
 use lazy::{Expression, Lazy, Stored};
 use onnx::raw_bytes;
+pub use operator::check_operator;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -262,11 +270,10 @@ impl<'a> Importer<'a> {
         limit: u64,
     ) -> Imported<Importer<'a>> {
         let onnx = proto.graph.as_ref().ok_or("no graph in it")?;
-        let standard = |domain: &str| domain.is_empty() || domain == "ai.onnx";
         for (_, _, shape) in inputs {
             checked(shape)?;
         }
-        let opset = proto.opset_import.iter().find(|set| standard(&set.domain)).map_or(13, |set| set.version);
+        let opset = operator::opset(proto)?;
         let mut importer = Importer {
             graph: Graph::default(),
             held: HashMap::new(),
@@ -328,6 +335,7 @@ impl<'a> Importer<'a> {
     }
 
     fn node(&mut self, node: &'a NodeProto) -> Imported<()> {
+        check_operator(&node.domain, &node.op_type)?;
         let taken = match node.op_type.as_str() {
             "Constant" => self.constant_node(node),
             "Identity" => self.alias(node),
@@ -364,7 +372,7 @@ impl<'a> Importer<'a> {
             "Mod" | "BitwiseAnd" | "BitwiseOr" | "BitwiseXor" | "BitwiseNot" | "BitShift" | "Equal" | "Less"
             | "LessOrEqual" | "Greater" | "GreaterOrEqual" | "And" | "Or" | "Xor" | "Not" | "IsNaN" | "IsInf"
             | "Sign" | "Where" => self.number(node),
-            "Attention" if node.domain.is_empty() || node.domain == "ai.onnx" => self.attention(node),
+            "Attention" => self.attention(node),
             "ArgMax" | "ArgMin" => self.arg_reduce(node),
             "Expand" | "Tile" => self.repeat(node),
             "Softmax" => self.softmax(node),

@@ -53,7 +53,7 @@ pub(super) fn input(name: &str, data_type: DataType, dims: &[i64]) -> ValueInfoP
 }
 
 /// A quantized 1×1 convolution of two channels to one: `y = Q(Conv(DQ(x), DQ(w)))`.
-pub(super) fn model() -> ModelProto {
+pub(crate) fn model() -> ModelProto {
     let graph = GraphProto {
         node: vec![
             node("DequantizeLinear", &["x", "x_scale", "x_zero"], "xf"),
@@ -409,4 +409,25 @@ fn node_tests_of_onnx() {
     }
     assert!(refused.is_empty(), "{refused:#?}");
     assert_eq!(passed, 18);
+}
+
+#[test]
+fn a_network_without_products_is_in_integers_as_far_as_its_ops_are() {
+    let share = |nodes: Vec<NodeProto>, data_type: DataType, output: &str| {
+        let mut model = model();
+        graph(&mut model).node = nodes;
+        graph(&mut model).input = vec![input("x", data_type, &[1, 2, 2, 2])];
+        graph(&mut model).output = vec![input(output, DataType::Undefined, &[])];
+        let plan = Model::from_proto(model).plan(&[]).unwrap();
+        assert_eq!(plan.macs(), 0);
+        plan.integer_coverage()
+    };
+    let pool = with_int(node("GlobalMaxPool", &["x"], "y"), "unused", 0);
+    assert_eq!(share(vec![pool.clone()], DataType::Uint8, "y"), 1.0);
+    assert_eq!(
+        share(vec![pool, node("DequantizeLinear", &["y", "x_scale", "x_zero"], "z")], DataType::Uint8, "z"),
+        1.0
+    );
+    assert_eq!(share(vec![node("Exp", &["x"], "y")], DataType::Float, "y"), 0.0);
+    assert_eq!(share(vec![node("Exp", &["x"], "y"), node("Transpose", &["y"], "z")], DataType::Float, "z"), 0.5);
 }

@@ -116,16 +116,37 @@ impl<'a> Importer<'a> {
         let (to, scale) = match sizes.map(|sizes| integers(&sizes)).transpose()?.filter(|sizes| !sizes.is_empty()) {
             Some(sizes) => {
                 let &[sn, sc, rows, columns] = &sizes[..] else { return Ok(Handled::No) };
-                if sn != n as i64 || sc != c as i64 || rows < 1 || columns < 1 || rows > 1 << 16 || columns > 1 << 16 {
+                if [sn, sc, rows, columns].iter().any(|size| !(1..=1 << 16).contains(size)) {
                     return Ok(Handled::No);
                 }
-                let to = [rows as usize, columns as usize];
-                (to, [to[0] as f32 / h as f32, to[1] as f32 / w as f32])
+                let ratios =
+                    [sn as f32 / n as f32, sc as f32 / c as f32, rows as f32 / h as f32, columns as f32 / w as f32];
+                // One factor for all axes, which keeps the ratio of the sides: the smallest that the sizes hold, or the largest.
+                let factor = match node.text("keep_aspect_ratio_policy", "stretch").as_str() {
+                    "stretch" => None,
+                    "not_larger" => Some(ratios.into_iter().fold(f32::INFINITY, f32::min)),
+                    "not_smaller" => Some(ratios.into_iter().fold(0.0, f32::max)),
+                    other => return Err(format!("keep_aspect_ratio_policy {other}").into()),
+                };
+                let [sn, sc, rows, columns] = match factor {
+                    None => [sn, sc, rows, columns].map(|size| size as usize),
+                    Some(factor) => [n, c, h, w].map(|size| (factor * size as f32 + 0.5).floor() as usize),
+                };
+                if [sn, sc] != [n, c] || rows.max(columns) > 1 << 16 {
+                    return Ok(Handled::No);
+                }
+                (
+                    [rows, columns],
+                    factor.map_or([rows as f32 / h as f32, columns as f32 / w as f32], |factor| [factor; 2]),
+                )
             }
             None => {
                 let &[1.0, 1.0, y, x] = &scales[..] else { return Ok(Handled::No) };
                 if !(y > 0.0 && x > 0.0 && y <= 64.0 && x <= 64.0) {
                     return Err(format!("scales {scales:?}").into());
+                }
+                if node.op_type == "Upsample" && y.min(x) < 1.0 {
+                    return Err(format!("scales {scales:?}: an Upsample does not make smaller").into());
                 }
                 ([(h as f32 * y).floor() as usize, (w as f32 * x).floor() as usize], [y, x])
             }
@@ -154,9 +175,14 @@ impl<'a> Importer<'a> {
         let (rows, columns) = (coordinates(0, h), coordinates(1, w));
         match mode.as_str() {
             "nearest" => {
-                let default = if upsample { "floor" } else { "round_prefer_floor" };
-                let rounding = node.text("nearest_mode", default);
-                let pick = |places: &[f32], size: usize| -> Vec<u32> {
+                let pick = |places: &[f32], size: usize, scale: f32| -> Vec<u32> {
+                    // Before there was a choice: up where an axis becomes smaller, down otherwise, as ONNX Runtime has it.
+                    let default = match upsample {
+                        false => "round_prefer_floor",
+                        true if scale < 1.0 => "ceil",
+                        true => "floor",
+                    };
+                    let rounding = node.text("nearest_mode", default);
                     let near = |x: f64| match rounding.as_str() {
                         "floor" => x.floor(),
                         "ceil" => x.ceil(),
@@ -165,7 +191,8 @@ impl<'a> Importer<'a> {
                     };
                     places.iter().map(|&x| near(x.into()).clamp(0.0, (size - 1) as f64) as u32).collect()
                 };
-                let movement = Movement::Nearest { rows: pick(&rows, h), columns: pick(&columns, w) };
+                let (rows, columns) = (pick(&rows, h, scale[0]), pick(&columns, w, scale[1]));
+                let movement = Movement::Nearest { rows, columns };
                 let moved = self.moved(node, &held, movement, to_shape)?;
                 self.done(node, moved)
             }
@@ -173,6 +200,12 @@ impl<'a> Importer<'a> {
                 Binding::Lazy(lazy) => {
                     let expression = Expression::Bilinear(Rc::clone(lazy), between(&rows, h), between(&columns, w));
                     self.expression(node, expression, to_shape)
+                }
+                _ if node.op_type == "Upsample" && self.is_float(&held) => {
+                    let x = self.compute(&held)?;
+                    let op = Op::Float(FloatOp::Bilinear(between(&rows, h), between(&columns, w)));
+                    let y = self.push(&name_of(node), op, &[x], ElementKind::F32, &to_shape)?;
+                    self.done(node, Binding::Value(y))
                 }
                 _ => Ok(Handled::No),
             },

@@ -85,6 +85,9 @@ pub struct OpCost {
     pub domain: OpDomain,
 }
 
+/// The op under which inputs and outputs are brought into the plan's layout and back.
+const BORDER: &str = "Border";
+
 impl Plan {
     pub(super) fn new(graph: Graph, kernels: &'static dyn Kernels) -> Result<Plan, EngineError> {
         let infos = |ids: &[usize]| -> Vec<TensorInfo> {
@@ -98,7 +101,7 @@ impl Plan {
         let (inputs, outputs) = (infos(&graph.inputs), infos(&graph.outputs));
         let border = |name: &str| OpCost {
             name: name.to_owned(),
-            op: "Border".to_owned(),
+            op: BORDER.to_owned(),
             macs: 0,
             in_integers: true,
             domain: OpDomain::Integers,
@@ -179,13 +182,16 @@ impl Plan {
         self.ops.iter().map(|op| op.macs).sum()
     }
 
-    /// The share of multiply-accumulates that run on integers, 0 to 1; 1 for a model without any.
+    /// The share of multiply-accumulates that run on integers, 0 to 1; of ops for a model without any.
     pub fn integer_coverage(&self) -> f64 {
-        let in_integers: u64 = self.ops.iter().filter(|op| op.in_integers).map(|op| op.macs).sum();
-        match self.macs() {
-            0 => 1.0,
-            all => in_integers as f64 / all as f64,
-        }
+        let share = |of: &dyn Fn(&OpCost) -> u64| {
+            let in_integers: u64 = self.ops.iter().filter(|op| op.in_integers).map(of).sum();
+            let all: u64 = self.ops.iter().map(of).sum();
+            (all > 0).then(|| in_integers as f64 / all as f64)
+        };
+        // Inputs and outputs are no ops of the model's; what only passes them on computes nothing in floats.
+        let count = |op: &OpCost| u64::from(op.op != BORDER);
+        share(&|op| op.macs).or_else(|| share(&count)).unwrap_or(1.0)
     }
 
     /// The nodes that are left to tract, whose floats may differ from CPU to CPU.

@@ -60,6 +60,7 @@ impl Network {
         lineside_engine::Model::parse(bytes)?;
         let model = ModelProto::decode(bytes).map_err(|error| QuantizeError::Model(error.to_string()))?;
         let mut network = Network { model, constants: HashMap::new(), made: 0 };
+        check_operators(network.graph())?;
         network.nodes().iter().try_for_each(check_arity)?;
         let constants = std::mem::take(&mut network.graph_mut().initializer);
         if let Some(outside) = constants.iter().find(|constant| !constant.external_data.is_empty()) {
@@ -227,6 +228,20 @@ impl Network {
             }
         }
     }
+}
+
+/// Refuses nodes, those of subgraphs among them, whose operator is of a domain that the engine does not know: here nodes are found by
+/// their operator's name, which stands for another operator there.
+fn check_operators(graph: &GraphProto) -> Result<(), QuantizeError> {
+    let mut graphs = vec![graph];
+    while let Some(graph) = graphs.pop() {
+        for node in &graph.node {
+            lineside_engine::check_operator(&node.domain, &node.op_type)
+                .map_err(|problem| QuantizeError::Model(format!("node \"{}\": {problem}", name_of(node))))?;
+            graphs.extend(node.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs)));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a node without an input or an output that its operator must have.

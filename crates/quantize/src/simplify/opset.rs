@@ -67,12 +67,15 @@ fn raise_node(
             network.set_constant(array::of_integers(&name, &[1], &[k]));
             set_input(&mut old, 1, name);
         }
-        // Nearest neighbour by rounding down, as it was before there was a choice.
+        // Nearest neighbour by rounding down, as it was before there was a choice, and nothing became smaller.
         "Upsample" => {
             old.op_type = "Resize".into();
-            as_resize(&mut old);
+            as_resize(&mut old, "floor");
         }
-        "Resize" if opset < 11 => as_resize(&mut old),
+        "Resize" if opset < 11 => {
+            let mode = nearest_mode(network, &old)?;
+            as_resize(&mut old, mode);
+        }
         // Before, the dimensions from the axis on were one.
         "Softmax" | "LogSoftmax" | "Hardmax" => return softmax(network, old, to),
         _ => {}
@@ -104,8 +107,27 @@ fn set_input(node: &mut NodeProto, index: usize, name: String) {
     node.input[index] = name;
 }
 
+/// The rule of the nearest neighbour that an early Resize follows: up along axes that become smaller, down along others, as ONNX
+/// Runtime has it. Later there is one for all axes.
+fn nearest_mode(network: &Network, node: &NodeProto) -> Result<&'static str, QuantizeError> {
+    if node.text("mode").is_some_and(|mode| mode != "nearest") {
+        return Ok("floor");
+    }
+    let refused = |why: &str| {
+        let name = crate::network::name_of(node);
+        QuantizeError::Model(format!("Resize \"{name}\" {why}: export the model with opset 11 or later"))
+    };
+    let scales = node.input.get(1).and_then(|scales| network.floats(scales));
+    let scales = scales.ok_or_else(|| refused("has scales that are computed"))?;
+    match (scales.iter().any(|&scale| scale < 1.0), scales.iter().any(|&scale| scale > 1.0)) {
+        (true, true) => Err(refused("makes one axis smaller and another one larger")),
+        (true, false) => Ok("ceil"),
+        (false, _) => Ok("floor"),
+    }
+}
+
 /// From (x, scales) to (x, no region, scales).
-fn as_resize(node: &mut NodeProto) {
+fn as_resize(node: &mut NodeProto, nearest: &str) {
     if let [x, scales] = node.input.as_slice() {
         node.input = vec![x.clone(), String::new(), scales.clone()];
     }
@@ -116,7 +138,7 @@ fn as_resize(node: &mut NodeProto) {
         ..Default::default()
     };
     node.attribute.push(text("coordinate_transformation_mode", "asymmetric"));
-    node.attribute.push(text("nearest_mode", "floor"));
+    node.attribute.push(text("nearest_mode", nearest));
 }
 
 /// As it was: flattened to two dimensions at the axis. At the last axis that is the same as now; elsewhere only where all that
@@ -140,4 +162,43 @@ fn softmax(network: &mut Network, mut old: NodeProto, to: &mut Vec<NodeProto>) -
     to.push(old);
     to.push(node("Reshape", &output, &[&soft, &shape], &[&output], Vec::new()));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prost::Message;
+    use tract_onnx::pb::{GraphProto, ModelProto, ValueInfoProto};
+
+    /// The rule that an early Resize by these factors gets.
+    fn rule(scales: &[f32], mode: &str) -> Result<Option<String>, String> {
+        let mut resize = node("Resize", "small", &["x", "scales"], &["y"], Vec::new());
+        resize.attribute.push(tract_onnx::pb::AttributeProto {
+            name: "mode".into(),
+            s: mode.as_bytes().to_vec(),
+            ..Default::default()
+        });
+        let value = |name: &str| ValueInfoProto { name: name.into(), ..Default::default() };
+        let graph = GraphProto {
+            node: vec![resize],
+            initializer: vec![array::of_floats("scales", &[scales.len()], scales)],
+            input: vec![value("x")],
+            output: vec![value("y")],
+            ..Default::default()
+        };
+        let opset_import = vec![OperatorSetIdProto { domain: String::new(), version: 10 }];
+        let model = ModelProto { graph: Some(graph), opset_import, ..Default::default() };
+        let mut network = Network::parse(&model.encode_to_vec()).map_err(|error| error.to_string())?;
+        raise(&mut network).map_err(|error| error.to_string())?;
+        Ok(network.nodes()[0].text("nearest_mode"))
+    }
+
+    #[test]
+    fn an_early_resize_keeps_its_rule() {
+        assert_eq!(rule(&[1.0, 1.0, 2.0, 2.0], "nearest"), Ok(Some("floor".into())));
+        assert_eq!(rule(&[1.0, 1.0, 0.6, 1.0], "nearest"), Ok(Some("ceil".into())));
+        let mixed = rule(&[1.0, 1.0, 0.6, 2.0], "nearest").unwrap_err();
+        assert!(mixed.contains("Resize \"small\" makes one axis smaller"), "{mixed}");
+        assert!(rule(&[1.0, 1.0, 0.6, 2.0], "linear").is_ok());
+    }
 }

@@ -19,7 +19,7 @@ pub struct NetworkCost {
     pub macs: u64,
     /// Weights and arena in bytes.
     pub memory_bytes: u64,
-    /// The share of multiply-accumulates in integers.
+    /// The share of multiply-accumulates in integers; of ops for a network without any.
     pub integer_coverage: f64,
     /// An op that runs through tract, and how many there are.
     pub islands: Option<(String, usize)>,
@@ -56,11 +56,12 @@ impl NetworkCost {
     pub fn in_words(&self) -> String {
         let NetworkCost { p50_ms, p95_ms, macs, memory_bytes, kernel, threads, size_bytes, .. } = self;
         format!(
-            "p50 {p50_ms:.2} ms, p95 {p95_ms:.2} ms with {threads} thread{} (kernels {kernel}), {:.0} M multiply-accumulates, {:.1} % of them in \
+            "p50 {p50_ms:.2} ms, p95 {p95_ms:.2} ms with {threads} thread{} (kernels {kernel}), {:.0} M multiply-accumulates, {:.1} % of {} in \
              integers, {:.1} MB of memory, {:.2} MB of file",
             if *threads == 1 { "" } else { "s" },
             *macs as f64 / 1e6,
             100.0 * self.integer_coverage,
+            if *macs == 0 { "its ops" } else { "them" },
             *memory_bytes as f64 / 1e6,
             *size_bytes as f64 / 1e6
         )
@@ -71,6 +72,10 @@ impl NetworkCost {
         let reason = match &self.islands {
             Some((op, count)) => format!(
                 "{count} of its ops run through another runtime (\"{op}\"), where floats may differ from CPU to CPU, and cost allocations"
+            ),
+            None if self.integer_coverage < 1.0 && self.macs == 0 => format!(
+                "{:.1} % of its ops are in floats, and it has no multiply-accumulates that could be quantized: the same result on every CPU",
+                100.0 * (1.0 - self.integer_coverage)
             ),
             None if self.integer_coverage < 1.0 => format!(
                 "{:.1} % of its multiply-accumulates are in floats: the same result on every CPU, but several times as long as in integers; \
