@@ -433,6 +433,30 @@ fn what_cannot_be_quantized_is_refused_in_one_line() {
 }
 
 #[test]
+fn a_network_that_gives_the_place_of_the_greatest_is_judged_by_what_it_compares() {
+    let places = edited(|model| {
+        let graph = model.graph.as_mut().unwrap();
+        let logits = graph.output[0].name.clone();
+        graph.node.push(NodeProto {
+            op_type: "ArgMax".into(),
+            input: vec![logits],
+            output: vec!["place".into()],
+            attribute: vec![AttributeProto { name: "axis".into(), r#type: 2, i: 1, ..Default::default() }],
+            ..Default::default()
+        });
+        let output = &mut graph.output[0];
+        output.name = "place".into();
+        if let Some(Value::TensorType(tensor)) = output.r#type.as_mut().and_then(|kind| kind.value.as_mut()) {
+            (tensor.elem_type, tensor.shape) = (tract_onnx::pb::tensor_proto::DataType::Int64 as i32, None);
+        }
+    });
+    let mut options = Options::default();
+    options.max_loss = Some("1dB".parse().unwrap());
+    let quantized = quantize(&places, &mut samples(20, 1), &options, &mut |_, _, _| Ok(())).unwrap();
+    assert!(quantized.report.mixed.unwrap().before.sqnr_db > 1.0);
+}
+
+#[test]
 fn layers_stay_in_floats_until_the_stated_loss_is_met() {
     let run = |limit: &str| {
         let mut options = Options::default();
