@@ -1,15 +1,14 @@
 //! `lineside compare`: two models on the same data.
 
-use super::WrongArguments;
 use super::comparison_text::{default_threads, print_costs, print_outputs, print_verdict, warn_of_unread};
 use super::progress::ProgressReporter;
 use super::samples::{ModelSamples, PreProcessing};
+use super::{WrongArguments, labels};
 use crate::escape::one_line;
 use crate::files;
 use anyhow::Context;
 use lineside_engine::Model;
 use lineside_quantize::{Samples, compare, layers};
-use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,7 +24,8 @@ pub struct CompareArguments {
     data: Vec<PathBuf>,
     #[command(flatten)]
     how: PreProcessing,
-    /// The right place of each sample: lines of `FILE NUMBER`, or of one number each in the order of the samples
+    /// The right place of each sample in the first output: lines of `FILE NUMBER`, where FILE has as much of the path as tells files apart,
+    /// or of one number each in the order of the samples
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Show where they part, layer by layer
@@ -61,7 +61,7 @@ pub fn run(arguments: &CompareArguments) -> anyhow::Result<ExitCode> {
         return Err(WrongArguments(message).into());
     }
     let mut samples = ModelSamples::new(&arguments.data, (&arguments.a, &model), &arguments.how)?;
-    let labels = arguments.labels.as_deref().map(|path| read_labels(path, &samples)).transpose()?;
+    let labels = arguments.labels.as_deref().map(|path| labels::read(path, &samples)).transpose()?;
     let threads = arguments.threads.map_or_else(default_threads, |threads| threads as usize);
     let progress = ProgressReporter::new("comparing", samples.len() as u64);
     let comparison = compare([&a, &b], &mut samples, labels.as_deref(), threads, &mut |done, _| {
@@ -82,6 +82,7 @@ pub fn run(arguments: &CompareArguments) -> anyhow::Result<ExitCode> {
         let (verdict, reasons) = comparison.verdict();
         super::print_json(&serde_json::json!({
             "sqnr_db": comparison.outputs.first().and_then(|output| output.sqnr_db),
+            "is_same": comparison.outputs.iter().all(|output| output.is_same),
             "size_bytes": [comparison.a.size_bytes, comparison.b.size_bytes],
             "p50_ms": [comparison.a.p50_ms, comparison.b.p50_ms],
             "top1_agreement": comparison.top1_agreement,
@@ -101,9 +102,17 @@ pub fn run(arguments: &CompareArguments) -> anyhow::Result<ExitCode> {
         writeln!(out, "where they part (tensors that both have, in order):")?;
         let mut before = f64::INFINITY;
         for part in &parts {
-            let db = part.sqnr_db.unwrap_or(f64::INFINITY);
+            let db = match part.sqnr_db {
+                Some(db) if part.not_finite_apart == 0 => db,
+                _ if part.is_same => f64::INFINITY,
+                _ => f64::NEG_INFINITY,
+            };
             let falls = if before - db > 6.0 && before.is_finite() { "   <- falls here" } else { "" };
-            writeln!(out, "  {db:6.1} dB  {}{falls}", one_line(&part.name))?;
+            let strange = match part.not_finite_apart {
+                0 => String::new(),
+                count => format!("   {count} numbers are NaN or infinite in one of both"),
+            };
+            writeln!(out, "  {db:6.1} dB  {}{falls}{strange}", one_line(&part.name))?;
             before = db;
         }
         if parts.is_empty() {
@@ -126,57 +135,4 @@ impl Samples for Few<'_> {
         let all = self.0.len();
         self.0.get(index * all / self.len().max(1))
     }
-}
-
-/// Labels in the order of the samples.
-fn read_labels(path: &Path, samples: &ModelSamples) -> anyhow::Result<Vec<usize>> {
-    let name = path.display();
-    let text = files::read(path, 64 << 20).with_context(|| name.to_string())?;
-    let text = String::from_utf8(text).map_err(|_| anyhow::anyhow!("{name}: is no text"))?;
-    let lines =
-        text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
-    let (mut by_name, mut in_order) = (HashMap::new(), Vec::new());
-    for (at, line) in lines {
-        let fields: Vec<&str> =
-            line.split([',', ';', '\t', ' ']).map(str::trim).filter(|field| !field.is_empty()).collect();
-        let number = fields.last().and_then(|field| field.parse::<usize>().ok());
-        let Some(number) = number else {
-            // A line of headings.
-            anyhow::ensure!(
-                at == 0,
-                "{name}:{}: expected FILE NUMBER, or a number, found \"{}\"",
-                at + 1,
-                one_line(line)
-            );
-            continue;
-        };
-        match fields.as_slice() {
-            [_] => in_order.push(number),
-            [file, ..] => {
-                let key = Path::new(file)
-                    .file_name()
-                    .map_or_else(|| (*file).to_string(), |name| name.to_string_lossy().into_owned());
-                by_name.insert(key, number);
-            }
-            [] => {}
-        }
-    }
-    if by_name.is_empty() {
-        anyhow::ensure!(
-            in_order.len() == samples.len(),
-            "{name}: {} labels for {} samples",
-            in_order.len(),
-            samples.len()
-        );
-        return Ok(in_order);
-    }
-    let label = |file: &PathBuf| {
-        let key = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        by_name.get(&key).copied().ok_or_else(|| anyhow::anyhow!("{name}: no label for {}", file.display()))
-    };
-    anyhow::ensure!(
-        !samples.files().is_empty(),
-        "{name}: has names, but the samples are arrays: give one number each, in their order"
-    );
-    samples.files().iter().map(label).collect()
 }

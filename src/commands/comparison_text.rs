@@ -1,7 +1,7 @@
 //! What `compare` and `quantize` say of two models.
 
 use crate::escape::one_line;
-use lineside_quantize::{Comparison, Cost, LayerCounts, UnreadSample, Verdict};
+use lineside_quantize::{Comparison, Cost, LayerCounts, OutputDifference, UnreadSample, Verdict};
 use std::io::Write;
 
 /// All cores, four at most.
@@ -17,17 +17,36 @@ pub(super) fn warn_of_unread(unread: &[UnreadSample], of: usize) {
     }
 }
 
+/// The noise of an output in words.
+pub(super) fn signal_to_noise(output: &OutputDifference) -> String {
+    match (output.sqnr_db, output.is_same) {
+        (Some(db), _) => format!("{db:.1} dB"),
+        (None, true) => "the same".into(),
+        (None, false) if output.largest_difference > 0.0 => "unknown (the first is 0 everywhere)".into(),
+        (None, false) => "unknown (the same where it is finite)".into(),
+    }
+}
+
 /// How near the outputs are.
 pub(super) fn print_outputs(out: &mut impl Write, comparison: &Comparison) -> std::io::Result<()> {
     for output in &comparison.outputs {
-        let db = output.sqnr_db.map_or_else(|| "the same".to_string(), |db| format!("{db:.1} dB"));
         writeln!(
             out,
-            "  {}: signal to noise {db}, cosine {:.5}, largest difference {:.4}",
+            "  {}: signal to noise {}, cosine {:.5}, largest difference {:.4}",
             one_line(&output.name),
+            signal_to_noise(output),
             output.cosine,
             output.largest_difference
         )?;
+        if let [first, second] = output.not_finite
+            && first + second > 0
+        {
+            let alike = if output.not_finite_apart == 0 { "the same infinities" } else { "not the same" };
+            writeln!(
+                out,
+                "    NaN or infinite: {first} numbers in the first, {second} in the second, {alike}; the figures are over the others"
+            )?;
+        }
     }
     if let (Some(top1), Some(top5)) = (comparison.top1_agreement, comparison.top5_agreement) {
         writeln!(
@@ -46,7 +65,7 @@ pub(super) fn print_outputs(out: &mut impl Write, comparison: &Comparison) -> st
             format!("{:.1} % of their spread (median; no more than chance explains)", 100.0 * median)
         }
         Some(median) => format!("{:.1} % of their spread (median)", 100.0 * median),
-        None => "an unknown part of their spread: they have none in so few samples".into(),
+        None => "an unknown part of their spread: they have none in these samples".into(),
     };
     writeln!(out, "  scores moved by {median}, {:.3} (Kolmogorov-Smirnov)", shift.kolmogorov_smirnov)
 }

@@ -15,6 +15,7 @@ mod in_order;
 mod infer;
 mod init;
 mod inspect;
+mod labels;
 mod name_folders;
 mod outputs;
 mod parity;

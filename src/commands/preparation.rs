@@ -82,6 +82,13 @@ impl InputArguments {
         self.size.is_some()
     }
 
+    /// Whether anything is stated.
+    pub fn states_anything(&self) -> bool {
+        let numbers = self.mean.len() + self.std.len() > 0;
+        let choices = self.channels.is_some() || self.fit.is_some() || self.order.is_some();
+        self.like.is_some() || numbers || choices || self.size.is_some()
+    }
+
     /// Takes the channels from blue to red.
     pub fn blue_first(&mut self) {
         self.channels = Some(ChannelOrder::Bgr);

@@ -1,5 +1,6 @@
 //! `lineside quantize`: INT8 from a float model and pictures or arrays.
 
+use super::WrongArguments;
 use super::comparison_text::{default_threads, warn_of_unread};
 use super::outputs::{check_output, write_output};
 use super::progress::ProgressReporter;
@@ -41,7 +42,7 @@ pub struct QuantizeArguments {
     /// One scale for all output channels of a layer
     #[arg(long)]
     per_tensor: bool,
-    /// Activations with their zero in the middle of the bytes
+    /// Activations with their zero in the middle of the bytes; a Relu or Clip behind a layer then stays a node of its own, as bytes go on below 0
     #[arg(long)]
     symmetric: bool,
     /// The model is only ever run on samples of this shape: what it computes from shapes becomes constants [with --size always]
@@ -125,6 +126,11 @@ pub fn run(arguments: &QuantizeArguments) -> anyhow::Result<ExitCode> {
     let model = Model::parse(&bytes).with_context(name)?;
     let threads = arguments.threads.map_or_else(default_threads, |threads| threads as usize);
     let mut samples = match arguments.calibrate.as_slice() {
+        [] if arguments.how.states_anything() => {
+            let message = "options that say how a picture becomes the input, or how many are used, need --calibrate: --dynamic takes nothing \
+                           from samples, and measures on them where there are any";
+            return Err(WrongArguments(message.into()).into());
+        }
         [] => None,
         paths => Some(ModelSamples::new(paths, (&arguments.model, &model), &arguments.how)?),
     };

@@ -24,9 +24,20 @@ pub struct PreProcessing {
     /// With --fit crop: the share that is kept, such as 0.875
     #[arg(long, value_name = "SHARE", value_parser = share_over_0, help_heading = "How a picture becomes the input")]
     share: Option<f64>,
-    /// Samples at most, spread evenly over all
-    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=100_000))]
-    samples: u64,
+    /// Samples at most, spread evenly over all [default: 300]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    samples: Option<u64>,
+}
+
+impl PreProcessing {
+    /// Whether anything is stated of samples.
+    pub fn states_anything(&self) -> bool {
+        self.input.states_anything() || self.bgr || self.share.is_some() || self.samples.is_some()
+    }
+
+    fn most_samples(&self) -> u64 {
+        self.samples.unwrap_or(300)
+    }
 }
 
 /// The samples of a command.
@@ -133,7 +144,7 @@ impl PictureSamples {
         let fixes_size = taken.size.is_none();
         let range = chosen.range().map(|range| (taken.name, range)).into_iter().collect();
         let input = FrameInput::new(&section, taken.kind).map_err(unfit)?;
-        let pictures = PreparedPictures::new(evenly(files, how.samples), input);
+        let pictures = PreparedPictures::new(evenly(files, how.most_samples()), input);
         Ok(PictureSamples { pictures, range, fixes_size })
     }
 }
@@ -212,7 +223,7 @@ impl ArraySamples {
         let all = arrays.first().into_iter().flatten().enumerate();
         let all: Vec<(usize, usize)> =
             all.flat_map(|(at, array)| (0..array.shape()[0]).map(move |row| (at, row))).collect();
-        let chosen = evenly(all, how.samples);
+        let chosen = evenly(all, how.most_samples());
         Ok(ArraySamples { arrays, chosen })
     }
 

@@ -66,6 +66,7 @@ fn from_a_float_model_and_a_folder_of_pictures_to_one_that_is_compared() {
     );
     let json: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!((&json["sqnr_db"], json["top1_agreement"].as_f64()), (&serde_json::Value::Null, Some(1.0)), "{json}");
+    assert_eq!(json["is_same"].as_bool(), Some(true));
     assert_eq!(json["score_shift"].as_f64(), Some(0.0));
 }
 
@@ -111,6 +112,32 @@ fn labels_give_the_accuracy_of_both() {
     refuse(&[&base[..], &BYTES].concat(), 1, &["labels.csv", "2 labels for 6 samples"]);
     std::fs::write(&labels, "a.png,3\n").unwrap();
     refuse(&[&base[..], &BYTES].concat(), 1, &["labels.csv", "no label for", "000.png"]);
+}
+
+#[test]
+fn labels_tell_files_of_one_name_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, model) = (folder.path().join("data"), small());
+    std::fs::create_dir(&data).unwrap();
+    std::fs::rename(pictures(folder.path(), 3), data.join("red")).unwrap();
+    std::fs::rename(pictures(folder.path(), 3), data.join("dark green")).unwrap();
+    std::fs::rename(data.join("red/000.png"), data.join("red/part 1.png")).unwrap();
+    let labels = folder.path().join("labels.txt");
+    let how = [&["--size", "32x32"], &BYTES[..]].concat();
+    let call = |labels: &str| {
+        ["compare", arg(&model), arg(&model), "--data", arg(&data), "--labels", labels].map(String::from)
+    };
+    let call = call(arg(&labels));
+    let call: Vec<&str> = call.iter().map(String::as_str).chain(how).collect();
+    let lines = "red/part 1.png 1\nred/001.png 2\nred/002.png 3\ndark green/000.png 4\ndark green/001.png 5\n";
+    std::fs::write(&labels, format!("{lines}dark green/002.png 6\n")).unwrap();
+    assert!(succeed(&call).contains("right in "));
+    std::fs::write(&labels, format!("{lines}dark green/002.png 600\n")).unwrap();
+    refuse(&call, 1, &["dark green/002.png", "its label is 600", "are 0 to "]);
+    std::fs::write(&labels, lines).unwrap();
+    refuse(&call, 1, &["labels.txt", "line 3 fits", "dark green/002.png", "red/002.png"]);
+    std::fs::write(&labels, format!("{lines}002.png 4\nred/002.png 9\n")).unwrap();
+    refuse(&call, 1, &["labels.txt", "lines 3 and 7 have other numbers", "red/002.png"]);
 }
 
 #[test]
@@ -253,6 +280,12 @@ fn weights_alone_need_no_samples() {
     let output = lineside().args(["quantize", arg(&model), arg(&out)]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("--calibrate"), "{}", text(&output.stderr));
+    // What is said of samples is not passed over where there are none.
+    for option in [&["--like", "unit"][..], &["--mean", "0", "--std", "255"], &["--size", "32x32"], &["--samples", "9"]]
+    {
+        let call = ["quantize", arg(&model), arg(&out), "--dynamic"];
+        refuse(&[&call[..], option].concat(), 2, &["--calibrate", "--dynamic takes nothing from samples"]);
+    }
 }
 
 #[test]

@@ -46,7 +46,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     })?;
     std::fs::write(out, &quantized.bytes)?;
     for output in &quantized.report.outputs {
-        println!("{}: {:.2} dB, cosine {:.5}", output.name, output.sqnr_db.unwrap_or(f64::INFINITY), output.cosine);
+        let noise = match (output.sqnr_db, output.is_same) {
+            (Some(db), _) => format!("{db:.2} dB"),
+            (None, true) => "the same".into(),
+            (None, false) => "not comparable".into(),
+        };
+        println!("{}: {noise}, cosine {:.5}, NaN or infinite: {:?}", output.name, output.cosine, output.not_finite);
     }
     println!(
         "{} layers in integers, left: {:?}, drift {:.1e}",

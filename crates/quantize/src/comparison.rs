@@ -2,7 +2,7 @@
 
 use crate::census::{LayerCounts, census};
 use crate::network::Network;
-use crate::quality::Sqnr;
+use crate::quality::{Sqnr, numbers};
 use crate::run::Runner;
 use crate::samples::{SampleSet, UnreadSample};
 use crate::{QuantizeError, Samples, function, types};
@@ -36,12 +36,19 @@ pub struct Cost {
 pub struct OutputDifference {
     /// Its name in the first network.
     pub name: String,
-    /// Signal to noise of the second against the first, in decibels; none where they are the same.
+    /// Whether all numbers are the same, and none is NaN.
+    pub is_same: bool,
+    /// Signal to noise of the second against the first, in decibels, over the numbers that are finite in both; none where these are the
+    /// same, or all 0 in the first.
     pub sqnr_db: Option<f64>,
-    /// The largest difference.
+    /// The largest difference between numbers that are finite in both.
     pub largest_difference: f64,
     /// The cosine of the angle between both.
     pub cosine: f64,
+    /// Numbers that are NaN or infinite, of the first and of the second.
+    pub not_finite: [u64; 2],
+    /// Places where one of both is NaN or infinite and the other is not the same infinity.
+    pub not_finite_apart: u64,
 }
 
 impl OutputDifference {
@@ -49,9 +56,12 @@ impl OutputDifference {
     pub(crate) fn new(name: String, sqnr: &Sqnr) -> OutputDifference {
         OutputDifference {
             name,
-            sqnr_db: Some(sqnr.db()).filter(|db| db.is_finite()),
+            is_same: sqnr.is_same(),
+            sqnr_db: sqnr.finite_db(),
             largest_difference: sqnr.largest_difference(),
             cosine: sqnr.cosine(),
+            not_finite: sqnr.not_finite(),
+            not_finite_apart: sqnr.not_finite_apart(),
         }
     }
 }
@@ -87,7 +97,7 @@ pub struct ScoreShift {
     /// The largest difference of the two distribution functions (Kolmogorov and Smirnov).
     pub kolmogorov_smirnov: f64,
     /// The difference of the medians, as a part of the spread of the first: from its 5th to its 95th percentile. None where that has no
-    /// spread, as of one sample.
+    /// spread, as of one sample, or no sample has a finite score.
     pub median: Option<f64>,
     /// Whether more samples moved one way than chance explains (the sign test at 5 %): where not, a shift of the medians says only that
     /// there are few samples, or that their scores are much alike.
@@ -121,13 +131,21 @@ impl Comparison {
     /// What is to be done, and why, in words.
     pub fn verdict(&self) -> (Verdict, Vec<String>) {
         let mut worse = Vec::new();
-        let shift = self.score_shift.median.unwrap_or(0.0).abs();
-        if shift > SHIFT && self.score_shift.beyond_chance {
+        for output in self.outputs.iter().filter(|output| output.not_finite_apart > 0) {
+            let ([first, second], name) = (output.not_finite, &output.name);
             worse.push(format!(
+                "\"{name}\" has {first} numbers that are NaN or infinite in the first and {second} in the second, not all the same"
+            ));
+        }
+        match self.score_shift.median.map(f64::abs) {
+            _ if !self.score_shift.beyond_chance => {}
+            Some(shift) if shift > SHIFT => worse.push(format!(
                 "the scores moved by {:.1} % of their spread, more than {:.0} %",
                 100.0 * shift,
                 100.0 * SHIFT
-            ));
+            )),
+            Some(_) => {}
+            None => worse.push("the scores moved, and those of the first have no spread to measure that by".into()),
         }
         if let Some(top1) = self.top1_agreement.filter(|&top1| top1 < AGREEMENT) {
             worse.push(format!(
@@ -204,18 +222,14 @@ pub fn compare(
             made.push(runner.run(&sample)?.to_vec());
         }
         for ((quality, a), b) in quality.iter_mut().zip(&made[0]).zip(&made[1]) {
-            let (a, b) = (numbers(a), numbers(b));
-            if a.len() != b.len() {
-                return Err(QuantizeError::Model(format!(
-                    "an output has {} numbers in the first and {} in the second",
-                    a.len(),
-                    b.len()
-                )));
-            }
-            quality.add(&a, &b);
+            quality.add(a, b)?;
         }
         if let (Some(a), Some(b)) = (made[0].first(), made[1].first()) {
-            places.add(&numbers(a), &numbers(b), labels.map(|labels| labels[index]));
+            let (a, b, label) = (numbers(a)?, numbers(b)?, labels.map(|labels| labels[index]));
+            if let Some(label) = label {
+                check_label(label, a.len(), &names[0][0], &samples.name(index))?;
+            }
+            places.add(&a, &b, label);
         }
     }
     let count = samples.readable(&all)?.len();
@@ -237,7 +251,21 @@ pub fn compare(
     })
 }
 
-/// The layers of the first network that the second has, too: signal to noise of each tensor over the samples, in the network's order.
+/// Refuses a label that is no place of an output with so many numbers.
+fn check_label(label: usize, count: usize, output: &str, sample: &str) -> Result<(), QuantizeError> {
+    match count {
+        0 | 1 => Err(QuantizeError::Data(format!(
+            "labels are places in the first output, but \"{output}\" has {count} number for a sample: compare without labels"
+        ))),
+        _ if label >= count => Err(QuantizeError::Data(format!(
+            "{sample}: its label is {label}, but the places of \"{output}\" are 0 to {}",
+            count - 1
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The layers of the first network that the second has in the same size, too: signal to noise of each tensor over the samples, in the network's order.
 /// Tensors that only functions of them take are left out: what of them is lost is seen behind these, and their flat ends are cut off.
 ///
 /// # Errors
@@ -267,27 +295,17 @@ pub fn layers(
     }
     let mut a = Runner::new(&networks[0], &names, threads)?;
     let mut b = Runner::new(&networks[1], &names, threads)?;
-    let mut quality = vec![Sqnr::default(); names.len()];
+    // None for a tensor that has another size in the second.
+    let mut quality = vec![Some(Sqnr::default()); names.len()];
     let mut samples = SampleSet::new(samples, "compare on")?;
     for index in 0..samples.count() {
         let Some(sample) = samples.get(index)? else { continue };
-        for ((quality, a), b) in quality.iter_mut().zip(a.run(&sample)?).zip(b.run(&sample)?) {
-            quality.add(a.values().unwrap_or_default(), b.values().unwrap_or_default());
+        for ((known, a), b) in quality.iter_mut().zip(a.run(&sample)?).zip(b.run(&sample)?) {
+            *known = known.and_then(|mut sqnr| sqnr.add(a, b).is_ok().then_some(sqnr));
         }
     }
-    Ok(names.into_iter().zip(quality).map(|(name, sqnr)| OutputDifference::new(name, &sqnr)).collect())
-}
-
-/// Numbers of any type as floats.
-fn numbers(tensor: &Tensor) -> Vec<f32> {
-    if let Some(values) = tensor.values::<f32>() {
-        return values.to_vec();
-    }
-    let bytes = || tensor.values::<u8>().map(|values| values.iter().map(|&value| f32::from(value)).collect());
-    let signed = || tensor.values::<i8>().map(|values| values.iter().map(|&value| f32::from(value)).collect());
-    let whole = || tensor.values::<i32>().map(|values| values.iter().map(|&value| value as f32).collect());
-    let long = || tensor.values::<i64>().map(|values| values.iter().map(|&value| value as f32).collect());
-    bytes().or_else(signed).or_else(whole).or_else(long).unwrap_or_default()
+    let of_both = names.into_iter().zip(quality).filter_map(|(name, sqnr)| Some(OutputDifference::new(name, &sqnr?)));
+    Ok(of_both.collect())
 }
 
 #[derive(Default)]
@@ -297,45 +315,53 @@ struct Places {
     same: usize,
     among_five: usize,
     right: [usize; 2],
-    scores: [Vec<f32>; 2],
+    scores: [Vec<f64>; 2],
 }
 
 impl Places {
-    fn add(&mut self, a: &[f32], b: &[f32], label: Option<usize>) {
-        let order = |values: &[f32]| {
-            let mut order: Vec<usize> = (0..values.len()).collect();
+    /// What is NaN has no place; a sample that has none in one of both keeps none.
+    fn add(&mut self, a: &[f64], b: &[f64], label: Option<usize>) {
+        self.classes |= a.len() > 1;
+        let order = |values: &[f64]| {
+            let mut order: Vec<usize> = (0..values.len()).filter(|&at| !values[at].is_nan()).collect();
             order.sort_by(|&i, &j| values[j].total_cmp(&values[i]).then(i.cmp(&j)));
             order.truncate(5);
             order
         };
         let (first, second) = (order(a), order(b));
+        for (right, best) in self.right.iter_mut().zip([first.first(), second.first()]) {
+            *right += usize::from(label.is_some() && best.copied() == label);
+        }
         let (Some(&best_a), Some(&best_b)) = (first.first(), second.first()) else { return };
-        self.classes |= a.len() > 1;
         self.same += usize::from(best_a == best_b);
         self.among_five += usize::from(second.contains(&best_a));
-        self.right[0] += usize::from(Some(best_a) == label);
-        self.right[1] += usize::from(Some(best_b) == label);
-        self.scores[0].push(a[best_a]);
-        self.scores[1].push(b[best_b]);
+        if a[best_a].is_finite() && b[best_b].is_finite() {
+            self.scores[0].push(a[best_a]);
+            self.scores[1].push(b[best_b]);
+        }
     }
 }
 
-fn shift([mut a, mut b]: [Vec<f32>; 2]) -> ScoreShift {
+fn shift([mut a, mut b]: [Vec<f64>; 2]) -> ScoreShift {
     let moved = |up: bool| a.iter().zip(&b).filter(|(a, b)| if up { b > a } else { b < a }).count() as f64;
     let (up, down) = (moved(true), moved(false));
     // Of n samples that move either way alike, the difference lies within 1.96 √n in 95 of 100 cases.
     let beyond_chance = (up - down).abs() > 1.96 * (up + down).sqrt();
-    a.sort_by(f32::total_cmp);
-    b.sort_by(f32::total_cmp);
+    a.sort_by(f64::total_cmp);
+    b.sort_by(f64::total_cmp);
     let count = a.len().min(b.len()).max(1) as f64;
-    let below = |sorted: &[f32], limit: f32| sorted.partition_point(|&value| value <= limit) as f64 / count;
+    let below = |sorted: &[f64], limit: f64| sorted.partition_point(|&value| value <= limit) as f64 / count;
     let distance = a.iter().chain(&b).map(|&limit| (below(&a, limit) - below(&b, limit)).abs()).fold(0.0, f64::max);
-    let at = |sorted: &[f32], part: f64| {
-        f64::from(sorted.get((part * (count - 1.0)).round() as usize).copied().unwrap_or(0.0))
-    };
+    let at = |sorted: &[f64], part: f64| sorted.get((part * (count - 1.0)).round() as usize).copied().unwrap_or(0.0);
     let spread = at(&a, 0.95) - at(&a, 0.05);
     let moved = at(&b, 0.5) - at(&a, 0.5);
-    let part = if moved == 0.0 { Some(0.0) } else { (spread > 0.0).then(|| moved / spread) };
+    let part = if a.is_empty() {
+        None
+    } else if moved == 0.0 {
+        Some(0.0)
+    } else {
+        (spread > 0.0).then(|| moved / spread)
+    };
     ScoreShift { kolmogorov_smirnov: distance, median: part, beyond_chance }
 }
 
@@ -389,7 +415,7 @@ mod tests {
 
     #[test]
     fn scores_that_move_are_seen_and_those_that_do_not_are_not() {
-        let scores: Vec<f32> = (0..101).map(|i| i as f32 / 100.0).collect();
+        let scores: Vec<f64> = (0..101).map(|i| f64::from(i) / 100.0).collect();
         let same = shift([scores.clone(), scores.clone()]);
         assert_eq!((same.kolmogorov_smirnov, same.median), (0.0, Some(0.0)));
         let moved = shift([scores.clone(), scores.iter().map(|score| score + 0.2).collect()]);
@@ -397,11 +423,22 @@ mod tests {
         assert!((moved.kolmogorov_smirnov - 0.198).abs() < 0.01, "{moved:?}");
         assert!(moved.beyond_chance && !same.beyond_chance, "{moved:?}");
         // Up and down by turns, as rounding does: whatever the medians of a few samples say, nothing has moved.
-        let by_turns = |(i, score): (usize, &f32)| score + if i % 2 == 0 { 0.2 } else { -0.2 };
+        let by_turns = |(i, score): (usize, &f64)| score + if i % 2 == 0 { 0.2 } else { -0.2 };
         let noisy = shift([scores.clone(), scores.iter().enumerate().map(by_turns).collect()]);
         assert!(!noisy.beyond_chance, "{noisy:?}");
         // One sample, or samples of one score, have no spread that a shift could be a part of.
         assert_eq!(shift([vec![0.5], vec![0.7]]).median, None);
         assert_eq!(shift([vec![0.5; 9], vec![0.5; 9]]).median, Some(0.0));
+        assert_eq!(shift([Vec::new(), Vec::new()]).median, None);
+    }
+
+    #[test]
+    fn what_is_nan_has_no_place() {
+        let mut places = Places::default();
+        places.add(&[0.1, 0.9], &[f64::NAN, f64::NAN], Some(1));
+        places.add(&[0.1, 0.9], &[f64::NAN, 0.8], Some(1));
+        places.add(&[f64::NAN, f64::NAN], &[f64::NAN, f64::NAN], Some(0));
+        assert_eq!((places.same, places.among_five, places.right), (1, 1, [2, 1]));
+        assert_eq!(places.scores, [vec![0.9], vec![0.8]]);
     }
 }

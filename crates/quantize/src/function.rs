@@ -63,7 +63,7 @@ fn is_number(network: &Network, name: &str) -> bool {
     few && network.scalar(name).is_some()
 }
 
-/// What a clipping function leaves of its input's range: `Relu`, `Clip` with both limits or one.
+/// What a clipping function leaves of its input's range: `Relu`, `Clip` with both limits, one or none.
 pub fn clip(network: &Network, node: &NodeProto) -> Option<(f32, f32)> {
     match node.op_type.as_str() {
         "Relu" => Some((0.0, f32::INFINITY)),
@@ -72,7 +72,8 @@ pub fn clip(network: &Network, node: &NodeProto) -> Option<(f32, f32)> {
                 None => Some(open),
                 Some(name) => network.scalar(name),
             };
-            Some((limit(1, f32::NEG_INFINITY)?, limit(2, f32::INFINITY)?))
+            // Of limits that cross, or are NaN, there is no range.
+            Some((limit(1, f32::NEG_INFINITY)?, limit(2, f32::INFINITY)?)).filter(|(low, high)| low <= high)
         }
         _ => None,
     }

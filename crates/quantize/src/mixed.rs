@@ -163,8 +163,8 @@ pub fn by_request(
 /// Takes layers out of A8W8 until `limit` is met. `held_out` are the samples that nothing was taken from.
 ///
 /// # Errors
-/// [`QuantizeError::Loss`] where half of all multiply-accumulates in floats, or all in A16W8, do not meet it, [`QuantizeError::Data`] for a
-/// loss in first places where the first output has none.
+/// [`QuantizeError::Loss`] where half of all multiply-accumulates in floats, or all in A16W8, do not meet it, [`QuantizeError::Data`] without
+/// an output of floats, and for a loss in first places where the first of these has none.
 pub fn take_out_for(
     study: &mut Study<'_, '_>,
     whole: &Whole<'_>,
@@ -173,6 +173,11 @@ pub fn take_out_for(
 ) -> Result<(Written, Mixed), QuantizeError> {
     let threads = study.options.threads;
     let all = measured_on(study, held_out, MEASURED_ON)?;
+    if !all.has_outputs() {
+        return Err(QuantizeError::Data(
+            "no output of the network has floats, so that no loss of them can be stated".into(),
+        ));
+    }
     if matches!(limit, MaxLoss::FirstPlaces(_)) && !all.has_places() {
         let message = "the first output is one number, which has no first place: state the loss in decibels, as 20dB";
         return Err(QuantizeError::Data(message.into()));

@@ -3,10 +3,11 @@
 
 use crate::network::{Network, open_input};
 use crate::placement::Placement;
-use crate::quality::Sqnr;
+use crate::quality::{Sqnr, numbers};
 use crate::run::Runner;
 use crate::{QuantizeError, types};
 use lineside_engine::Tensor;
+use tract_onnx::pb::tensor_proto::DataType;
 
 /// The floats of some samples: what the network gave, to compare with.
 pub struct Reference {
@@ -54,15 +55,21 @@ impl Reference {
         for (sample, wanted) in self.samples.iter().zip(&self.outputs) {
             let found = runner.run(sample)?;
             for ((quality, &at), found) in qualities.iter_mut().zip(&places).zip(found) {
-                quality.add(wanted[at].values().unwrap_or_default(), found.values().unwrap_or_default());
+                quality.add(&wanted[at], found)?;
             }
-            changed += usize::from(first_place(wanted.first()) != first_place(found.first()));
+            let [before, after] = [first_place(wanted.first())?, first_place(found.first())?];
+            changed += usize::from(before != after || after.is_none());
         }
         Ok(Loss {
             noise: qualities.iter().map(Sqnr::relative_noise).sum(),
             sqnr_db: qualities.first().map_or(f64::INFINITY, Sqnr::db),
             changed_first_places: changed as f64 / self.samples.len().max(1) as f64,
         })
+    }
+
+    /// Whether there is anything to be compared.
+    pub fn has_outputs(&self) -> bool {
+        !self.names.is_empty()
     }
 
     /// Whether the first output has places to be compared.
@@ -80,27 +87,31 @@ impl Reference {
 pub struct Loss {
     /// Noise as a part of the signal, summed over the outputs and what a last Softmax or Sigmoid takes.
     pub noise: f64,
-    /// Signal to noise of the first output in decibels.
+    /// Signal to noise of the first output of floats in decibels; below all numbers where it became NaN or infinite.
     pub sqnr_db: f64,
-    /// Samples whose greatest place in the first output is another one, as a part of all.
+    /// Samples whose greatest place in that output is another one, or where it is NaN everywhere, as a part of all.
     pub changed_first_places: f64,
 }
 
-fn first_place(output: Option<&Tensor>) -> Option<usize> {
-    let values = output?.values::<f32>()?;
-    (0..values.len()).max_by(|&a, &b| values[a].total_cmp(&values[b]).then(b.cmp(&a)))
+/// `None` where there is no output, or nothing but NaN in it.
+fn first_place(output: Option<&Tensor>) -> Result<Option<usize>, QuantizeError> {
+    let values = output.map_or(Ok(Vec::new()), numbers)?;
+    let numbers = (0..values.len()).filter(|&at| !values[at].is_nan());
+    Ok(numbers.max_by(|&a, &b| values[a].total_cmp(&values[b]).then(b.cmp(&a))))
 }
 
-/// The outputs of floats, and what a Softmax or Sigmoid makes them of: where these are saturated, a few samples would decide alone.
+/// The outputs of floats, of any precision, and what a Softmax or Sigmoid makes them of: where these are saturated, a few samples would decide alone.
 fn compared(network: &Network) -> Vec<String> {
     let (types, edges) = (types::of(network), network.edges());
     let all = network.graph().output.iter().map(|output| output.name.clone());
-    let mut names: Vec<String> = all.filter(|name| types.is_float(name)).collect();
+        let of_floats =
+        |name: &String| matches!(types.kind(name), Some(DataType::Float | DataType::Float16 | DataType::Double));
+    let mut names: Vec<String> = all.filter(of_floats).collect();
     if names.is_empty() {
         // Indices of the greatest, and the like: what they are found in.
         let makers = network.graph().output.iter().filter_map(|output| edges.producer.get(&output.name));
         let taken = makers.filter_map(|&at| network.nodes()[at].input.first());
-        names.extend(taken.filter(|name| types.is_float(name) && edges.producer.contains_key(*name)).cloned());
+        names.extend(taken.filter(|name| of_floats(name) && edges.producer.contains_key(*name)).cloned());
     }
     for mut name in names.clone() {
         while let Some(node) = edges.producer.get(&name).map(|&at| &network.nodes()[at]) {
@@ -167,7 +178,7 @@ impl<'a> Behind<'a> {
             sample.push(rounded);
             let found = self.runner.run(&sample)?;
             for ((quality, a), b) in qualities.iter_mut().zip(&self.reference.outputs[place]).zip(found) {
-                quality.add(a.values().unwrap_or_default(), b.values().unwrap_or_default());
+                quality.add(a, b)?;
             }
         }
         Ok(qualities.iter().map(Sqnr::relative_noise).sum())

@@ -21,7 +21,7 @@ pub struct Placement {
     pub integer: HashSet<usize>,
     /// Why nodes with weights stay in floats, by name.
     pub left: Vec<(String, String)>,
-    /// Clipping nodes that a tensor's range takes the place of: after the convolution, before the bytes.
+    /// Clipping nodes between a layer and its bytes: where no byte stands for what they cut off, the bytes take their place.
     pub clips: HashMap<usize, (f32, f32)>,
     /// Functions of one tensor, which are done between bytes.
     pub functions: Functions,
@@ -92,7 +92,7 @@ pub fn place(network: &Network, types: &Types, keep: &HashSet<String>) -> Placem
             Err(reason) => left.push((name, reason)),
         }
     }
-    // A clip right behind a convolution, which nothing else takes, is what the bytes' range does.
+    // A clip right behind a convolution, which nothing else takes, is in most cases what the bytes' range does.
     let mut clips = HashMap::new();
     for layer in layers.values() {
         if let Some(next) = edges.only_taker(&layer.output)

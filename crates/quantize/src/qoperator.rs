@@ -1,8 +1,11 @@
 //! Nodes in integers as operators of their own (QLinearConv, QLinearMatMul), for runtimes that do not look at what stands around a node.
 //!
 //! A convolution or product between DequantizeLinear and QuantizeLinear is one operator with the same scales and zero points, so nothing
-//! changes but the spelling. Nodes that only move elements take bytes as they are. What ONNX has no such operator for keeps the other form.
+//! changes but the spelling. Where a Relu or Clip stands before the QuantizeLinear, it clips the operator's bytes between two such nodes: that
+//! gives the same bytes, as rounding keeps the order of numbers. Nodes that only move elements take bytes as they are. What ONNX has no such
+//! operator for keeps the other form.
 
+use crate::function;
 use crate::network::{Edges, Network, node, remove};
 use std::collections::HashSet;
 use tract_onnx::pb::NodeProto;
@@ -31,8 +34,8 @@ pub fn spell(network: &mut Network) {
     for (at, node) in old.iter().enumerate() {
         match operator(network, &edges, at) {
             Some((operator, quantize)) => {
-                gone.insert(quantize);
-                nodes.push(operator);
+                gone.extend(quantize);
+                nodes.extend(operator);
             }
             None if gone.contains(&at) => {}
             None => nodes.push(node.clone()),
@@ -43,14 +46,21 @@ pub fn spell(network: &mut Network) {
     remove(network);
 }
 
-/// A node as an operator that takes and makes bytes, and the place of the QuantizeLinear that it replaces.
-fn operator(network: &Network, edges: &Edges, at: usize) -> Option<(NodeProto, usize)> {
+/// A node as an operator that takes and makes bytes, with a DequantizeLinear where a clip follows, and the place of the QuantizeLinear that it
+/// replaces, if any.
+fn operator(network: &Network, edges: &Edges, at: usize) -> Option<(Vec<NodeProto>, Option<usize>)> {
     let nodes = network.nodes();
     let old = &nodes[at];
     let [output] = old.output.as_slice() else { return None };
-    let after = edges.only_taker(output)?;
+    let mut after = edges.only_taker(output)?;
+    let weighted = matches!(old.op_type.as_str(), "Conv" | "MatMul");
+    let clip = nodes.get(after).filter(|node| weighted && function::clip(network, node).is_some());
+    if let Some(clip) = clip {
+        after = edges.only_taker(clip.output.first()?)?;
+    }
+    let quantized = clip.map_or(output, |clip| &clip.output[0]);
     let quantize =
-        nodes.get(after).filter(|node| node.op_type == "QuantizeLinear" && node.input.first() == Some(output))?;
+        nodes.get(after).filter(|node| node.op_type == "QuantizeLinear" && node.input.first() == Some(quantized))?;
     let [_, to_scale, to_zero] = quantize.input.as_slice() else { return None };
     // No such operator takes or makes 16 bits.
     if is_wide(network, to_zero) {
@@ -77,7 +87,13 @@ fn operator(network: &Network, edges: &Edges, at: usize) -> Option<(NodeProto, u
                 inputs.push(bytes(2)?[0]);
             }
             let op = if is_convolution { "QLinearConv" } else { "QLinearMatMul" };
-            node(op, &old.name, &inputs, &[&quantize.output[0]], old.attribute.clone())
+            let made = |bytes: &str| node(op, &old.name, &inputs, &[bytes], old.attribute.clone());
+            if clip.is_some() {
+                let [bytes, name] = ["unclipped", "unclipped_dequantize"].map(|part| format!("{output}_{part}"));
+                let floats = node("DequantizeLinear", &name, &[&bytes, to_scale, to_zero], &[output], Vec::new());
+                return Some((vec![made(&bytes), floats], None));
+            }
+            made(&quantize.output[0])
         }
         op if MOVES.contains(&op) => {
             let [from, scale, zero] = bytes(0)?;
@@ -91,7 +107,7 @@ fn operator(network: &Network, edges: &Edges, at: usize) -> Option<(NodeProto, u
         }
         _ => return None,
     };
-    Some((made, after))
+    Some((vec![made], Some(after)))
 }
 
 fn is_wide(network: &Network, zero_point: &str) -> bool {

@@ -8,7 +8,7 @@ use crate::mixed::{Mixed, Whole, Written, by_request, take_out_for};
 use crate::network::Network;
 use crate::options::{Form, Options, Progress, Stage};
 use crate::placement::{Placement, place};
-use crate::quality::Sqnr;
+use crate::quality::{Sqnr, numbers};
 use crate::ranges::{self, Outlier, Ranges};
 use crate::refinement::refine;
 use crate::rounds;
@@ -36,7 +36,8 @@ pub struct Quantized {
 pub struct Report {
     /// What the network lost before.
     pub simplified: Simplified,
-    /// The largest difference that this made to a float output, as a part of the output's largest value.
+    /// The largest difference that this made to a float output, as a part of the output's largest value; infinite where a number became
+    /// NaN or infinite.
     pub float_drift: f64,
     /// Samples that ranges were taken from.
     pub calibrated: usize,
@@ -228,11 +229,13 @@ fn drift(original: &Network, study: &mut Study<'_, '_>) -> Result<f64, QuantizeE
     for index in spread(&study.indices, 2) {
         let Some(sample) = study.samples.get(index)? else { continue };
         let after = after.run(&sample)?;
-        for (a, b) in before.run(&sample)?.iter().zip(after) {
-            let (Some(a), Some(b)) = (a.values::<f32>(), b.values::<f32>()) else { continue };
-            let largest = a.iter().fold(f32::MIN_POSITIVE, |most, value| most.max(value.abs()));
-            let difference = a.iter().zip(b).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
-            drift = drift.max(f64::from(difference / largest));
+        for (a, b) in before.run(&sample)?.iter().zip(after).filter(|(a, _)| a.kind().is_float()) {
+            let mut sqnr = Sqnr::default();
+            sqnr.add(a, b)?;
+            let finite = numbers(a)?.into_iter().filter(|value| value.is_finite());
+            let largest = finite.fold(f64::from(f32::MIN_POSITIVE), |most, value| most.max(value.abs()));
+            let [before, after] = sqnr.not_finite();
+            drift = drift.max(if before == after { sqnr.largest_difference() / largest } else { f64::INFINITY });
         }
     }
     Ok(drift)
@@ -258,9 +261,7 @@ fn compare(
             read += 1;
             let wanted = reference.run(&sample)?;
             for (at, (a, b)) in wanted.iter().zip(quantized.run(&sample)?).enumerate() {
-                if let (Some(a), Some(b)) = (a.values::<f32>(), b.values::<f32>()) {
-                    found.entry(at).or_default().add(a, b);
-                }
+                found.entry(at).or_default().add(a, b)?;
             }
         }
         if read > 0 {

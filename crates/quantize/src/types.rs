@@ -30,7 +30,7 @@ pub fn of(network: &Network) -> Types {
         }
     }
     for node in network.nodes() {
-        for (index, name) in node.output.iter().enumerate() {
+        for (index, name) in node.output.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
             if let Some(kind) = made(network, &types, node, index) {
                 types.0.insert(name.clone(), kind);
             }

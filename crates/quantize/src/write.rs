@@ -7,7 +7,7 @@ use crate::layer::{Kind, Layer};
 use crate::network::{Network, int_attribute, node};
 use crate::shield::shield;
 use crate::{array, tables};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use tract_onnx::pb::NodeProto;
 
 /// Writes them into a copy of `network`.
@@ -63,21 +63,18 @@ impl Writer<'_, '_> {
         }
         // A convolution whose clip is done by its range writes to the name behind the clip.
         let mut behind: HashMap<String, String> = HashMap::new();
-        for (&at, &range) in &placement.clips {
-            let clip = &old[at];
-            if self.is_done_by_bytes(&clip.output[0], range) {
-                behind.insert(clip.input[0].clone(), clip.output[0].clone());
-            }
+        let done = |&(&at, &limits): &(&usize, &(f32, f32))| self.is_done_by_bytes(&old[at].output[0], limits);
+        let done: HashSet<usize> = placement.clips.iter().filter(done).map(|(&at, _)| at).collect();
+        for &at in &done {
+            behind.insert(old[at].input[0].clone(), old[at].output[0].clone());
         }
-        for (at, node) in old.iter().enumerate() {
-            if placement.clips.get(&at).is_some_and(|&range| self.is_done_by_bytes(&node.output[0], range)) {
-                continue;
-            }
+        for (at, node) in old.iter().enumerate().filter(|(at, _)| !done.contains(at)) {
             let mut node = node.clone();
             if let Some((old, new)) = node.output.first().and_then(|name| self.addends.remove(name)) {
                 node.input.iter_mut().filter(|name| **name == old).for_each(|name| name.clone_from(&new));
             }
-            let is_integer = placement.makes_bytes(at);
+            let is_integer = placement.integer.contains(&at);
+            let makes_bytes = placement.makes_bytes(at);
             if is_integer {
                 let takes_wide = self.takes_wide(at, &node);
                 for name in &mut node.input {
@@ -106,13 +103,13 @@ impl Writer<'_, '_> {
                     continue;
                 }
                 made.push(name.clone());
-                if is_integer {
+                if makes_bytes {
                     *name = format!("{name}_float");
                 }
             }
             nodes.push(node);
             for name in made {
-                if !is_integer {
+                if !makes_bytes {
                     self.float_made(&name, &mut dequantized, &mut widened, &mut nodes);
                 } else if self.makes_wide(&name) {
                     self.wide_pair(&name, &format!("{name}_float"), &name, &mut nodes);
@@ -137,7 +134,7 @@ impl Writer<'_, '_> {
     /// Whether what a tensor is rounded to has no place outside the range of the clip that makes it. 16 bits are not relied on: OpenVINO
     /// takes QuantizeLinear of 16 bits and what follows it away, and leaves a tensor as wide as it is.
     fn is_done_by_bytes(&self, name: &str, range: (f32, f32)) -> bool {
-        !self.makes_wide(name) && self.decisions.quants.get(name).is_some_and(|quant| quant.is_within(range))
+        !self.makes_wide(name) && self.decisions.quants.get(name).is_some_and(|quant| quant.ends_at(range))
     }
 
     fn is_wide(&self, at: usize) -> bool {

@@ -37,10 +37,10 @@ impl Quant {
         ((value / self.scale).round_ties_even() + f32::from(self.zero_point)).clamp(0.0, 255.0) as u8
     }
 
-    /// Whether no byte stands for a value outside a range, but for the rounding of its ends.
-    pub fn is_within(self, (low, high): (f32, f32)) -> bool {
-        let level = |byte: f32| (byte - f32::from(self.zero_point)) * self.scale;
-        level(0.0) >= low - 0.5 * self.scale && level(255.0) <= high + 0.5 * self.scale
+    /// Whether no byte stands for what lies below `low` or above `high`: to clip to these before changes nothing then. Half a step
+    /// beyond counts as within, as it is rounded to the end.
+    pub fn ends_at(self, (low, high): (f32, f32)) -> bool {
+        self.byte(low) == 0 && self.byte(high) == 255
     }
 
     /// The values of all bytes.
@@ -223,6 +223,20 @@ mod tests {
             }
         }
         assert_eq!(Quant::over(0.0, 0.0).scale, 1.0);
+    }
+
+    #[test]
+    fn bytes_end_at_a_clip_only_where_none_lies_beyond_it() {
+        let relu = (0.0, f32::INFINITY);
+        assert!(Quant::over(0.0, 3.0).ends_at(relu) && Quant::over(0.0, 0.0).ends_at(relu));
+        assert!(!Quant::symmetric(0.0, 3.0).ends_at(relu) && !Quant::over(-0.1, 3.0).ends_at(relu));
+        // Drawn in further than the clip, the bytes cut off more.
+        assert!(Quant::over(0.0, 6.0).ends_at((0.0, 6.0)) && Quant::over(0.0, 4.0).ends_at((0.0, 6.0)));
+        assert!(Quant::over(-1.0, 1.0).ends_at((-1.0, 1.0)) && !Quant::over(-1.0, 2.0).ends_at((-1.0, 1.0)));
+        // 0 always has a byte, whether the clip leaves it or not.
+        assert!(!Quant::over(1.0, 6.0).ends_at((1.0, 6.0)) && !Quant::over(-6.0, -1.0).ends_at((-6.0, -1.0)));
+        // What is 0 everywhere has a step of 1, and 255 of them.
+        assert!(!Quant::over(0.0, 0.0).ends_at((0.0, 6.0)));
     }
 
     #[test]

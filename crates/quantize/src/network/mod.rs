@@ -86,10 +86,10 @@ impl Network {
     fn name_nodes(&mut self) {
         let mut known: HashSet<String> = self.nodes().iter().map(|node| node.name.clone()).collect();
         for node in &mut self.graph_mut().node {
-            if let Some(output) = node.output.first().filter(|_| node.name.is_empty())
+            if let Some(output) = first_output(node).filter(|_| node.name.is_empty()).cloned()
                 && known.insert(output.clone())
             {
-                node.name.clone_from(output);
+                node.name = output;
             }
         }
     }
@@ -99,7 +99,7 @@ impl Network {
         let mut model = self.model.clone();
         if let Some(graph) = &mut model.graph {
             let mut written = HashSet::new();
-            let named = graph.node.iter().flat_map(node_inputs).chain(graph.output.iter().map(|o| o.name.as_str()));
+            let named = graph.node.iter().flat_map(needed_names).chain(graph.output.iter().map(|o| o.name.as_str()));
             let taken =
                 named.filter(|&name| written.insert(name.to_string())).filter_map(|name| self.constants.get(name));
             let taken: Vec<TensorProto> = taken.cloned().collect();
@@ -191,14 +191,11 @@ impl Network {
     pub fn edges(&self) -> Edges {
         let mut edges = Edges::default();
         for (at, node) in self.nodes().iter().enumerate() {
-            for name in node_inputs(node) {
+            for name in needed_names(node) {
                 edges.consumers.entry(name.into()).or_default().push(at);
             }
-            for name in outer_names(node) {
-                edges.consumers.entry(name.clone()).or_default().push(at);
-                edges.outputs.insert(name);
-            }
-            for name in &node.output {
+            edges.outputs.extend(captured_names(node).into_iter().map(String::from));
+            for name in node.output.iter().filter(|name| !name.is_empty()) {
                 edges.producer.insert(name.clone(), at);
             }
         }
@@ -206,14 +203,11 @@ impl Network {
         edges
     }
 
-    /// A name that no tensor has yet: `base`, or `base` and a number.
+    /// A name that no tensor and no node has yet, in subgraphs neither: `base`, or `base` and a number.
     pub fn fresh(&mut self, base: &str) -> String {
         loop {
             let name = if self.made == 0 { base.to_string() } else { format!("{base}_{}", self.made) };
-            let taken = self.constants.contains_key(&name)
-                || self.graph().input.iter().any(|input| input.name == name)
-                || self.nodes().iter().any(|node| node.output.contains(&name));
-            if !taken {
+            if !self.constants.contains_key(&name) && !has_name(self.graph(), &name) {
                 return name;
             }
             self.made += 1;
@@ -246,7 +240,7 @@ fn check_operators(graph: &GraphProto) -> Result<(), QuantizeError> {
 
 /// Refuses a node without an input or an output that its operator must have.
 fn check_arity(node: &NodeProto) -> Result<(), QuantizeError> {
-    let needs_input = matches!(
+    let needs_both = matches!(
         node.op_type.as_str(),
         "Conv"
             | "ConvTranspose"
@@ -284,12 +278,15 @@ fn check_arity(node: &NodeProto) -> Result<(), QuantizeError> {
             | "Identity"
             | "Dropout"
     );
-    let lacks_input = needs_input && node.input.first().is_none_or(String::is_empty);
-    if lacks_input || node.output.first().is_none_or(String::is_empty) {
-        let what = if lacks_input { "input" } else { "output" };
-        return Err(QuantizeError::Model(format!("node \"{}\" ({}) has no first {what}", name_of(node), node.op_type)));
-    }
-    Ok(())
+    let lacks = |names: &[String]| needs_both && names.first().is_none_or(String::is_empty);
+    let problem = match (lacks(&node.input), lacks(&node.output), first_output(node)) {
+        (true, ..) => "no first input",
+        (_, true, _) => "no first output",
+        // Others may leave their first out, as an LSTM whose last state alone is taken.
+        (.., None) => "no output",
+        _ => return Ok(()),
+    };
+    Err(QuantizeError::Model(format!("node \"{}\" ({}) has {problem}", name_of(node), node.op_type)))
 }
 
 /// The inputs that a node has, those that it leaves out excepted.
@@ -297,23 +294,49 @@ pub fn node_inputs(node: &NodeProto) -> impl Iterator<Item = &str> {
     node.input.iter().map(String::as_str).filter(|name| !name.is_empty())
 }
 
-/// What the subgraphs of a node take from around them.
-fn outer_names(node: &NodeProto) -> Vec<String> {
-    let mut outer = Vec::new();
-    for graph in node.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs)) {
+/// All that a node needs: its inputs, and what its subgraphs take from around them. Whoever drops tensors or constants has to ask this.
+pub fn needed_names(node: &NodeProto) -> Vec<&str> {
+    node_inputs(node).chain(captured_names(node)).collect()
+}
+
+/// What the subgraphs of a node (branches, the body of a loop) take from around them.
+fn captured_names(node: &NodeProto) -> Vec<&str> {
+    let mut captured = Vec::new();
+    for graph in subgraphs(node) {
         let mut own: HashSet<&str> = graph.input.iter().map(|input| input.name.as_str()).collect();
         own.extend(graph.initializer.iter().map(|constant| constant.name.as_str()));
         own.extend(graph.node.iter().flat_map(|node| &node.output).map(String::as_str));
-        let taken = graph.node.iter().flat_map(|node| node_inputs(node).map(String::from).chain(outer_names(node)));
-        let given = graph.output.iter().map(|output| output.name.clone());
-        outer.extend(taken.chain(given).filter(|name| !own.contains(name.as_str())));
+        let taken = graph.node.iter().flat_map(needed_names);
+        let given = graph.output.iter().map(|output| output.name.as_str());
+        captured.extend(taken.chain(given).filter(|name| !own.contains(name)));
     }
-    outer
+    captured
+}
+
+/// The graphs among a node's attributes.
+fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
+    node.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))
+}
+
+/// Whether something in a graph or its subgraphs has a name.
+fn has_name(graph: &GraphProto, name: &str) -> bool {
+    graph.input.iter().any(|input| input.name == name)
+        || graph.initializer.iter().any(|constant| constant.name == name)
+        || graph.node.iter().any(|node| {
+            node.name == name
+                || node.output.iter().any(|output| output == name)
+                || subgraphs(node).any(|graph| has_name(graph, name))
+        })
+}
+
+/// The first output that a node does not leave out.
+fn first_output(node: &NodeProto) -> Option<&String> {
+    node.output.iter().find(|name| !name.is_empty())
 }
 
 /// The name under which a node is reported.
 pub fn name_of(node: &NodeProto) -> &str {
-    if node.name.is_empty() { node.output.first().map_or("", String::as_str) } else { &node.name }
+    if node.name.is_empty() { first_output(node).map_or("", String::as_str) } else { &node.name }
 }
 
 /// A node of the standard operators.

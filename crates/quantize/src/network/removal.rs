@@ -1,6 +1,6 @@
 //! Nodes that do nothing, or that nobody takes.
 
-use super::{Attributes, Network, node_inputs};
+use super::{Attributes, Network, needed_names};
 use std::collections::HashSet;
 use tract_onnx::pb::NodeProto;
 
@@ -47,12 +47,12 @@ fn does_nothing(network: &Network, node: &NodeProto) -> bool {
 }
 
 fn drop_dead_ends(network: &mut Network) {
-    let mut needed: HashSet<String> = network.edges().outputs;
+    let mut needed: HashSet<String> = network.graph().output.iter().map(|output| output.name.clone()).collect();
     let nodes = std::mem::take(&mut network.graph_mut().node);
     let mut kept: Vec<NodeProto> = Vec::with_capacity(nodes.len());
     for node in nodes.into_iter().rev() {
         if node.output.iter().any(|name| needed.contains(name)) {
-            needed.extend(node_inputs(&node).map(String::from));
+            needed.extend(needed_names(&node).into_iter().map(String::from));
             kept.push(node);
         }
     }

@@ -23,17 +23,22 @@ pub fn raise(network: &mut Network) -> Result<Option<i64>, QuantizeError> {
             "opset {opset} is older than {OLDEST}, the oldest that is understood: export the model with opset 13 or later"
         )));
     }
-    let nodes = std::mem::take(&mut network.graph_mut().node);
-    let mut raised = Vec::with_capacity(nodes.len());
-    for node in nodes {
-        raise_node(network, node, opset, &mut raised)?;
-    }
-    network.graph_mut().node = raised;
+    // The old ones stay meanwhile, so that new names are none of theirs.
+    let nodes = network.nodes().to_vec();
+    network.graph_mut().node = raise_nodes(network, nodes, opset)?;
     let standard = |set: &&mut OperatorSetIdProto| set.domain.is_empty() || set.domain == "ai.onnx";
     if let Some(set) = network.model_mut().opset_import.iter_mut().find(standard) {
         set.version = PER_CHANNEL;
     }
     Ok(Some(opset))
+}
+
+fn raise_nodes(network: &mut Network, nodes: Vec<NodeProto>, opset: i64) -> Result<Vec<NodeProto>, QuantizeError> {
+    let mut raised = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        raise_node(network, node, opset, &mut raised)?;
+    }
+    Ok(raised)
 }
 
 fn raise_node(
@@ -42,6 +47,10 @@ fn raise_node(
     opset: i64,
     to: &mut Vec<NodeProto>,
 ) -> Result<(), QuantizeError> {
+    // Branches and bodies of loops are of the same opset. What becomes an input of their nodes is a constant of the whole network.
+    for graph in old.attribute.iter_mut().flat_map(|attribute| attribute.g.iter_mut().chain(&mut attribute.graphs)) {
+        graph.node = raise_nodes(network, std::mem::take(&mut graph.node), opset)?;
+    }
     let base = old.output.first().cloned().unwrap_or_default();
     match old.op_type.as_str() {
         // Axes became an input.
@@ -155,12 +164,14 @@ fn softmax(network: &mut Network, mut old: NodeProto, to: &mut Vec<NodeProto>) -
         return Err(QuantizeError::Model(format!("{} without input or output", old.op_type)));
     };
     // x -> flattened at the axis -> softmax over the second -> the shape of x.
-    let [flat, soft, shape] = ["flat", "soft", "shape"].map(|part| network.fresh(&format!("{output}.{part}")));
+    let [flat, soft, shape, reshaped] =
+        ["flat", "soft", "shape", "reshaped"].map(|part| network.fresh(&format!("{output}.{part}")));
     to.push(node("Shape", &shape, &[&input], &[&shape], Vec::new()));
     to.push(node("Flatten", &flat, &[&input], &[&flat], vec![int_attribute("axis", axis)]));
     (old.input, old.output) = (vec![flat], vec![soft.clone()]);
     to.push(old);
-    to.push(node("Reshape", &output, &[&soft, &shape], &[&output], Vec::new()));
+    // The output's name is in most cases that of the old node.
+    to.push(node("Reshape", &reshaped, &[&soft, &shape], &[&output], Vec::new()));
     Ok(())
 }
 
