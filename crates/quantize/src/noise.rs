@@ -104,7 +104,7 @@ fn first_place(output: Option<&Tensor>) -> Result<Option<usize>, QuantizeError> 
 fn compared(network: &Network) -> Vec<String> {
     let (types, edges) = (types::of(network), network.edges());
     let all = network.graph().output.iter().map(|output| output.name.clone());
-        let of_floats =
+    let of_floats =
         |name: &String| matches!(types.kind(name), Some(DataType::Float | DataType::Float16 | DataType::Double));
     let mut names: Vec<String> = all.filter(of_floats).collect();
     if names.is_empty() {
