@@ -92,7 +92,8 @@ pub fn check_place(output: &Path) -> Result<(), WrongArguments> {
     }
 }
 
-/// Refuses an output that is one of the files which are read, by whatever name, that no file can be written to, or whose name ends otherwise than in `ending`.
+/// Refuses an output that is one of the files which are read, by whatever name, that no file can be written to, or whose name ends
+/// otherwise than in `ending`.
 pub fn check_output<'a>(
     output: &Path,
     ending: &str,

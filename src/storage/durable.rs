@@ -12,7 +12,8 @@ pub(crate) const UNFINISHED: &str = ".part";
 /// folder. A link that has this name is replaced, not followed; a device, FIFO, socket or folder is refused by name.
 ///
 /// # Errors
-/// [`io::ErrorKind::InvalidInput`] where it is refused, see [`super::is_refusal`]; else the first step that fails; the temporary file is removed then.
+/// [`io::ErrorKind::InvalidInput`] where it is refused, see [`super::is_refusal`]; else the first step that fails; the
+/// temporary file is removed then.
 pub fn write_durably(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let folder = folder_of(path);
     let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
