@@ -107,6 +107,7 @@ fn serve(live: &Arc<LiveFeed>, folder: &std::path::Path) -> (StatusServer, Socke
             commands,
             bundle: LineBundle { place: Err(String::new()), fixed: None, unsigned: None },
             pixels: 0,
+            check: Box::new(|| Ok(())),
             reload: Box::new(|| ()),
         },
         control: None,

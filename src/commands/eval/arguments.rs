@@ -22,7 +22,7 @@ pub struct EvalArguments {
     #[arg(long, value_name = "L", value_enum, default_value_t, requires = "normal")]
     pub layout: DataSetLayout,
     /// Bundles that know names of classes or parts: a folder with a folder for each name, which holds pictures of it
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["normal", "defect", "hr", "sheet"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["normal", "defect", "hr", "sheet", "scores"])]
     pub classes: Option<PathBuf>,
     /// Super-resolution: a folder of original pictures, or of a benchmark set with xS/HR in it
     #[arg(long, value_name = "DIR")]

@@ -28,12 +28,6 @@ impl WideQuant {
         let known = scale >= f32::MIN_POSITIVE && scale.is_finite();
         WideQuant { scale: if known { scale } else { 1.0 }, zero_point: 1 << 15 }
     }
-
-    /// As [`Quant::ends_at`](super::Quant::ends_at).
-    pub fn ends_at(self, (low, high): (f32, f32)) -> bool {
-        let number = |value: f32| (value / self.scale).round_ties_even() + f32::from(self.zero_point);
-        number(low) <= 0.0 && number(high) >= MOST as f32
-    }
 }
 
 #[cfg(test)]
@@ -52,9 +46,6 @@ mod tests {
                 );
             }
         }
-        let relu = (0.0, f32::INFINITY);
-        assert!(WideQuant::over(0.0, 3.0).ends_at(relu) && !WideQuant::symmetric(0.0, 3.0).ends_at(relu));
-        assert!(WideQuant::over(0.0, 6.0).ends_at((0.0, 6.0)) && !WideQuant::over(1.0, 6.0).ends_at((1.0, 6.0)));
         assert_eq!(WideQuant::over(0.0, 0.0), WideQuant { scale: 1.0, zero_point: 0 });
         assert_eq!(WideQuant::symmetric(0.0, f32::INFINITY).scale, 1.0);
     }
