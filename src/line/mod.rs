@@ -37,6 +37,7 @@ mod product_memory;
 mod products;
 mod records;
 mod region;
+mod results_lock;
 mod run;
 mod service;
 mod shadow;

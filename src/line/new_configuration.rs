@@ -5,7 +5,7 @@
 use super::bundles;
 use super::page;
 use super::plan::{check_output, configurations};
-use super::run::lock;
+use super::results_lock::lock;
 use crate::config::{Config, Source};
 use crate::sink::EventLog;
 use crate::storage::check_regular;

@@ -10,6 +10,7 @@ use super::plan::{LinePlan, configuration, plan};
 use super::product_memory::{ProductMemory, remembered};
 use super::products::ProductWatch;
 use super::records;
+use super::results_lock::lock;
 use super::service::LineService;
 use super::supervisor::{NextRun, Supervisor};
 use super::writer::{Printing, Writer};
@@ -25,7 +26,6 @@ use crate::status_page::RunFacts;
 use crate::telemetry::{Cause, Record, Telemetry};
 use crate::threads;
 use anyhow::Context;
-use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -403,26 +403,6 @@ impl LineService<'_> {
         let broker = Arc::new(broker.with_context(unusable)?);
         self.broker = Some(Arc::clone(&broker));
         Ok(broker)
-    }
-}
-
-/// Locks a folder of results, as long as the result lives: two lines would write into one file of records, and inspect one drop
-/// folder twice. A file system that has no locks is taken at its word.
-///
-/// # Errors
-/// Where another line writes there.
-pub(super) fn lock(output: &Path) -> anyhow::Result<Option<File>> {
-    // What cannot be made or opened is reported by whoever writes there.
-    let Ok(folder) = std::fs::create_dir_all(output).and_then(|()| File::open(output)) else { return Ok(None) };
-    match folder.try_lock() {
-        Ok(()) => Ok(Some(folder)),
-        Err(TryLockError::WouldBlock) => {
-            let output = output.display();
-            anyhow::bail!(
-                "{output}: another line writes its results there: end it, or give this one an output.folder of its own"
-            )
-        }
-        Err(TryLockError::Error(_)) => Ok(None),
     }
 }
 

@@ -291,7 +291,8 @@ fn what_is_not_known_is_asked_for_and_what_does_not_fit_is_named() {
     new("classifier", "classify", &[&unit[..], &["--size", "8x8"]].concat(), 2, &["takes 32x32 and nothing else"]);
     new("classifier", "classify", &["--map", "x"], 2, &["--map belongs to --task anomaly-map"]);
     new("classifier_nhwc", "classify", &["--ok", "yellow"], 2, &["no class \"yellow\"", "red, green, blue"]);
-    new("classifier_nhwc", "classify", &["--threshold", "red"], 2, &["expected CLASS=P"]);
+    new("classifier_nhwc", "classify", &["--threshold", "red=0.5"], 2, &["without --ok every class is good"]);
+    new("classifier_nhwc", "classify", &["--ok", "red", "--threshold", "red"], 2, &["expected CLASS=P"]);
     new("anomaly", "anomaly-map", &[], 2, &["state --size"]);
     new("anomaly", "anomaly-map", &["--size", "32x32"], 2, &["state --normal DIR", "--threshold"]);
     new("reconstruction", "reconstruction", &unit, 2, &["state --normal DIR"]);

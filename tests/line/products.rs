@@ -152,6 +152,8 @@ fn a_product_whose_bundle_is_damaged_makes_its_parts_nok_and_ends_no_line() {
     let whole = std::fs::read(&model).unwrap();
     std::fs::write(&model, [&whole[..], b"x"].concat()).unwrap();
     assert!(plc.write(100, 2));
+    eventually("the next run", || (line.log().matches(" record=start ").count() == 2).then_some(()));
+    assert!(line.log().contains("product strict is unknown until a reload"), "{}", line.log());
     plc.until("a part of a product that cannot be inspected", judged(NOK, 0));
     assert!(!plc.write(100, 2), "it is unknown until a reload");
     assert!(plc.write(100, 1));

@@ -89,12 +89,10 @@ fn a_watched_folder_that_is_away_ends_no_run() {
     refuses(&running, 1, "source.folder.path: ");
     // The share is back, and the line with it.
     std::fs::create_dir(&drop_folder).unwrap();
-    let frame = root().join("models/inspect-demo/frames");
-    let frame =
-        std::fs::read_dir(frame).unwrap().filter_map(|entry| Some(entry.ok()?.path())).find(|path| path.is_file());
-    std::fs::copy(frame.unwrap(), drop_folder.join("part.png")).unwrap();
+    let frame = root().join("models/inspect-demo/frames/defect/part-12-missing.jpg");
+    std::fs::copy(frame, drop_folder.join("part.jpg")).unwrap();
     eventually("its frame", || {
-        std::fs::read_to_string(results.join("events.jsonl")).ok().filter(|text| text.contains("part.png"))
+        std::fs::read_to_string(results.join("events.jsonl")).ok().filter(|text| text.contains("part.jpg"))
     });
     assert_eq!(running.log().matches(" record=start ").count(), 1, "{}", running.log());
     running.stop();

@@ -114,7 +114,11 @@ fn only_who_may_teach_marks_and_each_try_without_the_right_is_recorded() {
     assert!(!service.folder.path().join("results/marks/good/a.png").exists());
     drop(service);
     let service = Service::start(LINE, "");
-    assert_eq!(post(&service, VERSION, &body).status, 405, "off unless configured");
+    let off = post(&service, VERSION, &body);
+    assert_eq!(
+        (off.status, text(&off.body).as_str()),
+        (404, "commands are taken with status_page.control = true only\n")
+    );
 }
 
 #[test]

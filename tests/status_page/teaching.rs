@@ -218,9 +218,11 @@ fn versions_judge_the_marked_frames_and_are_compared() {
     done(&service);
     let kept = std::fs::read_dir(home.join(".scores")).unwrap().count();
     assert!(kept == 1 && is_clean(&home), "{kept}");
-    let records = records(&service.folder.path().join("results"));
-    let judged = |record: &str| records.iter().filter(|one| one["record"] == record && one["what"] == "judge").count();
-    assert_eq!((judged("teaching_begun"), judged("teaching_ended")), (3, 3));
+    let judged = |record: &str| {
+        let records = records(&service.folder.path().join("results"));
+        records.iter().filter(|one| one["record"] == record && one["what"] == "judge").count()
+    };
+    eventually("the records", || ((judged("teaching_begun"), judged("teaching_ended")) == (3, 3)).then_some(()));
     succeed(&["bundle", "verify", arg(&home)]);
 }
 

@@ -2,6 +2,7 @@
 
 use super::arguments::EvalArguments;
 use super::batch::{Batch, JudgedPicture};
+use super::scored::Scored;
 use super::scores;
 use super::sizes::SizeCounts;
 use crate::bundle::Bundle;
@@ -15,20 +16,6 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-/// A picture with its score.
-pub(super) struct Scored {
-    pub(super) file: PathBuf,
-    pub(super) kind: Option<String>,
-    pub(super) score: f64,
-    pub(super) severity: f64,
-    /// What ranks pictures: scores are all 1.0 for many defects, and severities 0 for many normal pictures.
-    sum: f64,
-    pub(super) defect: bool,
-    /// Whether the part was looked for and not found.
-    pub(super) unfound: bool,
-    ms: f64,
-}
 
 /// The false alarm rates for which the share of defects found is reported.
 const SHARES: [f64; 3] = [0.01, 0.05, 0.1];

@@ -4,6 +4,7 @@ mod anomaly;
 mod arguments;
 mod batch;
 mod classes;
+mod scored;
 mod scores;
 mod sizes;
 mod super_resolution;

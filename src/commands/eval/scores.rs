@@ -1,6 +1,6 @@
 //! `--scores`: what was found of each picture, for programs.
 
-use super::anomaly::Scored;
+use super::scored::Scored;
 use crate::commands::outputs::write_output;
 use anyhow::Context;
 use std::path::Path;

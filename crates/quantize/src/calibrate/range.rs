@@ -232,7 +232,7 @@ mod tests {
         assert!(!Quant::symmetric(0.0, 3.0).ends_at(relu) && !Quant::over(-0.1, 3.0).ends_at(relu));
         // Drawn in further than the clip, the bytes cut off more.
         assert!(Quant::over(0.0, 6.0).ends_at((0.0, 6.0)) && Quant::over(0.0, 4.0).ends_at((0.0, 6.0)));
-        assert!(Quant::over(-1.0, 1.0).ends_at((-1.0, 1.0)) && !Quant::over(-1.0, 2.0).ends_at((-1.0, 1.0)));
+        assert!(Quant::over(-1.0, 3.0).ends_at((-1.0, 3.0)) && !Quant::over(-1.0, 2.0).ends_at((-1.0, 1.0)));
         // 0 always has a byte, whether the clip leaves it or not.
         assert!(!Quant::over(1.0, 6.0).ends_at((1.0, 6.0)) && !Quant::over(-6.0, -1.0).ends_at((-6.0, -1.0)));
         // What is 0 everywhere has a step of 1, and 255 of them.
