@@ -7,12 +7,13 @@ use super::service::LineService;
 use crate::config::Config;
 use crate::pipeline::Shutdown;
 use crate::service::Reload;
+use crate::telemetry::Telemetry;
 use log::Level;
 use std::time::{Duration, Instant};
 
 /// How long the first try waits for the next one, and the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How often somebody who waits looks whether to stop.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -21,15 +22,23 @@ pub(super) struct Tries {
     wait: Duration,
 }
 
-/// Why somebody waits no more.
+/// What ends a wait before its time.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum WaitEnd {
-    /// It is time.
-    Due,
+pub(super) enum Interruption {
     /// Somebody has changed the configuration, and says so.
     Reload,
     /// A stop was asked for.
     Stop,
+}
+
+impl Interruption {
+    pub(super) fn of(shutdown: &Shutdown, reload: &Reload) -> Option<Interruption> {
+        match () {
+            () if shutdown.is_signalled() => Some(Interruption::Stop),
+            () if reload.take() => Some(Interruption::Reload),
+            () => None,
+        }
+    }
 }
 
 impl Tries {
@@ -42,22 +51,27 @@ impl Tries {
         self.wait
     }
 
-    /// Waits for the next try.
-    pub(super) fn wait(&mut self, shutdown: &Shutdown, reload: &Reload) -> WaitEnd {
+    /// Waits for the next try, or until it is interrupted.
+    pub(super) fn wait<T>(&mut self, mut interruption: impl FnMut() -> Option<T>) -> Option<T> {
         let begun = Instant::now();
         let wait = self.wait;
         self.wait = (2 * wait).min(LONGEST_WAIT);
         while begun.elapsed() < wait {
-            if shutdown.is_signalled() {
-                return WaitEnd::Stop;
-            }
-            if reload.take() {
-                return WaitEnd::Reload;
+            if let Some(interruption) = interruption() {
+                return Some(interruption);
             }
             std::thread::sleep(LOOK);
         }
-        WaitEnd::Due
+        None
     }
+}
+
+/// Reports that no run can begin now, and when it is tried again; returns that in words.
+pub(super) fn report_down(telemetry: &Telemetry, error: &anyhow::Error, tries: &Tries) -> String {
+    let (error, wait) = (format!("{error:#}"), tries.next_wait().as_secs());
+    let record = telemetry.record(Level::Error, "start_failed").with("error", error.as_str());
+    telemetry.log(record.with("retry_s", wait));
+    format!("nothing is inspected: {error}; tried again in {wait} s")
 }
 
 /// The next run of a line.
@@ -111,16 +125,13 @@ impl LineService<'_> {
         in_use: &Config,
         shutdown: &Shutdown,
     ) -> AnotherTry {
-        let (error, wait) = (format!("{error:#}"), tries.next_wait().as_secs());
-        let record = self.telemetry.record(Level::Error, "start_failed").with("error", error.as_str());
-        self.telemetry.log(record.with("retry_s", wait));
-        self.manager.status(&format!("nothing is inspected: {error}; tried again in {wait} s"));
+        self.manager.status(&report_down(&self.telemetry, error, tries));
         // The reload is over, as far as whoever asked for it is concerned.
         self.manager.ready();
-        match tries.wait(shutdown, &self.reload) {
-            WaitEnd::Stop => AnotherTry::Stop,
-            WaitEnd::Due => AnotherTry::With(None),
-            WaitEnd::Reload => AnotherTry::With(self.newest(in_use).map(Box::new)),
+        match tries.wait(|| Interruption::of(shutdown, &self.reload)) {
+            Some(Interruption::Stop) => AnotherTry::Stop,
+            Some(Interruption::Reload) => AnotherTry::With(self.newest(in_use).map(Box::new)),
+            None => AnotherTry::With(None),
         }
     }
 
@@ -148,11 +159,11 @@ mod tests {
     fn waits_grow_and_end_when_somebody_asks() {
         let (mut tries, shutdown, reload) = (Tries::new(), Shutdown::default(), Reload::default());
         reload.ask();
-        assert_eq!(tries.wait(&shutdown, &reload), WaitEnd::Reload);
+        let interrupted = || Interruption::of(&shutdown, &reload);
+        assert_eq!((tries.wait(interrupted), interrupted()), (Some(Interruption::Reload), None));
         assert_eq!(tries.next_wait(), 2 * FIRST_WAIT);
         for _ in 0..10 {
-            reload.ask();
-            tries.wait(&shutdown, &reload);
+            assert_eq!(tries.wait(|| Some(())), Some(()));
         }
         assert_eq!(tries.next_wait(), LONGEST_WAIT);
     }

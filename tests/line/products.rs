@@ -48,9 +48,16 @@ fn a_product_is_chosen_while_the_line_runs_and_an_unknown_one_is_never_good() {
     }
     assert!(plc.write(100, 1));
     plc.until("a good part again", judged(OK, 1));
+    let results = folder.path().join("results");
+    // Who looks at the product reports it a moment later.
+    eventually("the end of the fault", || {
+        let text = std::fs::read_to_string(results.join("events.jsonl")).ok()?;
+        // The last line may be written at this moment.
+        let mut all = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        all.any(|record| record["fault"] == "product" && record["state"] == "end").then_some(())
+    });
     line.stop();
 
-    let results = folder.path().join("results");
     let (records, documented, mut seen) = (records(&results), documented(), BTreeSet::new());
     records.iter().for_each(|record| check(record, &documented, &mut seen));
     let of = |kind: &str| records.iter().filter(move |record| record["record"] == *kind).collect::<Vec<_>>();

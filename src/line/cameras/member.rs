@@ -6,6 +6,7 @@ use crate::bundle::Home;
 use crate::config::Config;
 use crate::line::LinePlan;
 use crate::line::mode::Mode;
+use crate::line::next_run::{LONGEST_WAIT, Tries};
 use crate::line::run::{Ended, RunOutcome};
 use crate::line::service::LineService;
 use crate::line::shared_models::SharedModels;
@@ -19,13 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-/// How long a camera that has failed waits before it is started again: at first, and at most.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// How often somebody who waits looks whether to stop.
-const LOOK: Duration = Duration::from_millis(20);
+use std::time::Instant;
 
 /// One camera, over all runs until the next configuration.
 pub(super) struct Member<'a> {
@@ -113,7 +108,7 @@ impl Member<'_> {
         bill: &Bill,
         messages: &Sender<MemberReport>,
     ) -> MemberEnd {
-        let mut wait = FIRST_WAIT;
+        let mut tries = Tries::new();
         loop {
             let begun = Instant::now();
             let (failure, hangs) = match self.run_once() {
@@ -146,17 +141,16 @@ impl Member<'_> {
             }
             self.control.progress.set_state(CameraState::Down);
             if begun.elapsed() >= LONGEST_WAIT {
-                wait = FIRST_WAIT;
+                tries = Tries::new();
             }
             // Of the run that is to come: it is in that one's records.
             self.kept = self.service.begin_run();
             let telemetry = &self.service.telemetry;
             let record = telemetry.record(Level::Error, "camera_failed").with("error", failure.as_str());
-            telemetry.log_and_persist(record.with("retry_s", wait.as_secs()));
-            if !self.wait(wait) {
+            telemetry.log_and_persist(record.with("retry_s", tries.next_wait().as_secs()));
+            if tries.wait(|| self.control.is_ending().then_some(())).is_some() {
                 return MemberEnd::Down(failure);
             }
-            wait = (2 * wait).min(LONGEST_WAIT);
             match plan_camera(&self.config, Mode::Run, &self.service.telemetry, models, self.beside) {
                 Ok(mut ready) => {
                     finish(&mut ready, &self.config, bill);
@@ -177,18 +171,6 @@ impl Member<'_> {
         let run = || self.service.run_once(&self.config, ready, &shutdown, kept, None);
         catch_unwind(AssertUnwindSafe(run))
             .unwrap_or_else(|_| Err(anyhow::Error::msg(describe_failure(&format!("camera {}", name(&self.config))))))
-    }
-
-    /// Waits; returns whether to go on.
-    fn wait(&self, time: Duration) -> bool {
-        let begun = Instant::now();
-        while begun.elapsed() < time {
-            if self.control.is_ending() {
-                return false;
-            }
-            std::thread::sleep(LOOK);
-        }
-        true
     }
 }
 

@@ -10,7 +10,7 @@ use crate::line::bundles;
 use crate::line::console::{Console, Tone};
 use crate::line::mode::Mode;
 use crate::line::new_configuration::{NewConfiguration, try_beside};
-use crate::line::next_run::{Tries, WaitEnd};
+use crate::line::next_run::{Interruption, Tries, report_down};
 use crate::line::plan::configurations;
 use crate::line::run::{CameraOutcome, Line, RunOutcome, remember, warn_of_secrets};
 use crate::line::service::LineService;
@@ -106,9 +106,9 @@ pub(in crate::line) fn run(line: Line, configs: Vec<Config>) -> anyhow::Result<V
             };
             // What is missing may be back in a minute.
             match process.wait_for_another_try(&mut tries, &error) {
-                WaitEnd::Stop => return Ok(ended.outcomes),
-                WaitEnd::Due => {}
-                WaitEnd::Reload => wanted = Some(configurations(path)),
+                Some(Interruption::Stop) => return Ok(ended.outcomes),
+                Some(Interruption::Reload) => wanted = Some(configurations(path)),
+                None => {}
             }
         };
     }
@@ -210,13 +210,10 @@ impl<'a> CameraProcess<'a> {
     }
 
     /// Reports that no camera can be started now, and waits until it is tried again.
-    fn wait_for_another_try(&self, tries: &mut Tries, error: &anyhow::Error) -> WaitEnd {
-        let (error, wait) = (format!("{error:#}"), tries.next_wait().as_secs());
-        let record = self.telemetry.record(log::Level::Error, "start_failed").with("error", error.as_str());
-        self.telemetry.log(record.with("retry_s", wait));
-        self.manager.manager().status(&format!("nothing is inspected: {error}; tried again in {wait} s"));
+    fn wait_for_another_try(&self, tries: &mut Tries, error: &anyhow::Error) -> Option<Interruption> {
+        self.manager.manager().status(&report_down(&self.telemetry, error, tries));
         self.manager.manager().ready();
-        tries.wait(&self.shutdown, &self.reload)
+        tries.wait(|| Interruption::of(&self.shutdown, &self.reload))
     }
 
     /// Runs the cameras until all have ended. `feeder` feeds the watchdog until all are ready.
