@@ -66,7 +66,7 @@ mod recurrent;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
-mod resizing;
+mod resizing_tests;
 #[cfg(test)]
 mod tests;
 mod window;
