@@ -10,7 +10,7 @@ mod line;
 
 use broker::{Broker, Listener, free_port, has_mosquitto, until};
 use common::{arg, config, lineside, refuse, root, signal, text, write_secret};
-use line::{Line, all_came, all_came_but, goes_on, ids, line, written};
+use line::{Line, all_came, all_came_but, goes_on, ids, kill_idle, line, written};
 use lineside::config::Config;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -98,7 +98,7 @@ fn a_broker_that_is_killed_and_comes_back_misses_nothing() {
     for _ in 0..2 {
         let faults = || line.log().matches("fault=mqtt state=begin").count();
         let before = faults();
-        broker.kill();
+        kill_idle(&mut broker, &line, folder.path(), &listener);
         let away = ids(&listener.records()).len();
         until("a fault", || faults() > before);
         std::thread::sleep(Duration::from_secs(3));
@@ -147,7 +147,7 @@ fn what_waited_when_the_process_was_killed_goes_in_the_next_run() {
     let path = line(folder.path(), "fps = 20.0", broker.port, "");
     let mut line = Line::start(&path);
     until("events", || ids(&listener.records()).len() > 10);
-    broker.kill();
+    kill_idle(&mut broker, &line, folder.path(), &listener);
     std::thread::sleep(Duration::from_secs(2));
     line.kill();
     let mut line = Line::start(&path);
