@@ -7,8 +7,8 @@ use super::{WrongArguments, labels};
 use crate::escape::one_line;
 use crate::files;
 use anyhow::Context;
-use lineside_engine::Model;
-use lineside_quantize::{Samples, compare, layers};
+use lineside_engine::{Model, StatedInput};
+use lineside_quantize::{Samples, compare, layers, pairs};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -49,8 +49,10 @@ pub fn run(arguments: &CompareArguments) -> anyhow::Result<ExitCode> {
         anyhow::Ok((model, inputs))
     };
     let ((model, first), (_, second)) = (parse(&arguments.a, &a)?, parse(&arguments.b, &b)?);
-    let kinds = |list: &[lineside_engine::StatedInput]| list.iter().map(|input| input.kind).collect::<Vec<_>>();
-    if kinds(&first) != kinds(&second) {
+    let names = |list: &[StatedInput]| list.iter().map(|input| input.name.clone()).collect::<Vec<_>>();
+    let kinds = |list: &[StatedInput]| list.iter().map(|input| input.kind).collect::<Vec<_>>();
+    let same = |order: Vec<usize>| first.iter().zip(order).all(|(input, at)| input.kind == second[at].kind);
+    if !pairs(&names(&first), &names(&second)).is_some_and(same) {
         let message = format!(
             "{} and {} take other inputs: {:?} and {:?}",
             arguments.a.display(),

@@ -29,6 +29,11 @@ pub(super) fn signal_to_noise(output: &OutputDifference) -> String {
 
 /// How near the outputs are.
 pub(super) fn print_outputs(out: &mut impl Write, comparison: &Comparison) -> std::io::Result<()> {
+    let pair = |(a, b): &(String, String)| format!("{} with {}", one_line(a), one_line(b));
+    let pairs: Vec<String> = comparison.paired_in_order.iter().map(pair).collect();
+    if !pairs.is_empty() {
+        writeln!(out, "  paired in their order, as their names differ: {}", pairs.join(", "))?;
+    }
     for output in &comparison.outputs {
         writeln!(
             out,
@@ -105,6 +110,7 @@ pub(super) fn print_verdict(out: &mut impl Write, comparison: &Comparison) -> st
         Verdict::Keep => "keep the first",
         Verdict::Improve => "not yet",
     };
+    let reasons: Vec<String> = reasons.iter().map(|reason| one_line(reason).to_string()).collect();
     writeln!(out, "{words}: {}", reasons.join("; "))?;
     if let Some(advice) = advice(verdict) {
         writeln!(out, "{advice}")?;

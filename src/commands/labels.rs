@@ -4,7 +4,6 @@ use super::samples::ModelSamples;
 use crate::escape::one_line;
 use crate::files;
 use anyhow::Context;
-use lineside_quantize::Samples;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
@@ -26,13 +25,14 @@ pub(super) fn read(path: &Path, samples: &ModelSamples) -> anyhow::Result<Vec<us
     let text = String::from_utf8(text).map_err(|_| anyhow::anyhow!("{name}: is no text"))?;
     let (named, in_order) = parse(&text).with_context(|| name.to_string())?;
     if named.is_empty() {
+        // Of all that there are, also where fewer are used: which these are is nothing that whoever wrote the labels knows.
         anyhow::ensure!(
-            in_order.len() == samples.len(),
+            in_order.len() == samples.all(),
             "{name}: {} labels for {} samples",
             in_order.len(),
-            samples.len()
+            samples.all()
         );
-        return Ok(in_order);
+        return Ok(samples.places().map(|at| in_order[at]).collect());
     }
     anyhow::ensure!(
         !samples.files().is_empty(),

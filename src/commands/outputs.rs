@@ -9,7 +9,10 @@
 
 use super::WrongArguments;
 use crate::sink::{encode_png, write_durably};
+use crate::storage::folder_of;
+use anyhow::Context;
 use lineside_picture::Picture;
+use rustix::fs::Access;
 use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -82,38 +85,42 @@ pub fn write_png_output(output: &Path, picture: &Picture) -> io::Result<()> {
 }
 
 /// Refuses an output that no file can be written to. To be asked before any work.
-pub fn check_place(output: &Path) -> Result<(), WrongArguments> {
+///
+/// # Errors
+/// [`WrongArguments`] where none can be there by its nature; the system's error where its folder is missing or may not be written to.
+pub fn check_place(output: &Path) -> anyhow::Result<()> {
+    let name = output.display();
     match Place::of(output) {
-        Err(error) if error.kind() == ErrorKind::InvalidInput => {
-            Err(WrongArguments(format!("{}: {error}", output.display())))
+        Err(error) if error.kind() == ErrorKind::InvalidInput => Err(WrongArguments(format!("{name}: {error}")).into()),
+        Err(error) => Err(error).with_context(|| format!("{name}: cannot be written")),
+        Ok(Place::Stream) => Ok(()),
+        Ok(Place::File(path)) => {
+            let folder = folder_of(&path);
+            rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK)
+                .map_err(io::Error::from)
+                .with_context(|| format!("{name}: no file can be written in {}", folder.display()))
         }
-        // What else is wrong with it is found when it is written.
-        _ => Ok(()),
     }
 }
 
 /// Refuses an output that is one of the files which are read, by whatever name, that no file can be written to, or whose name ends
 /// otherwise than in `ending`.
-pub fn check_output<'a>(
-    output: &Path,
-    ending: &str,
-    inputs: impl IntoIterator<Item = &'a Path>,
-) -> Result<(), WrongArguments> {
+pub fn check_output<'a>(output: &Path, ending: &str, inputs: impl IntoIterator<Item = &'a Path>) -> anyhow::Result<()> {
     let name = output.display();
     if !output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending)) {
-        return Err(WrongArguments(format!("{name}: what is written there is .{ending}: end its name so")));
+        return Err(WrongArguments(format!("{name}: what is written there is .{ending}: end its name so")).into());
     }
     refuse_inputs(output, inputs)
 }
 
 /// Refuses an output that is one of the files which are read, by whatever name, or that no file can be written to.
-pub fn refuse_inputs<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<(), WrongArguments> {
+pub fn refuse_inputs<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> anyhow::Result<()> {
     check_place(output)?;
     let (name, Some(at)) = (output.display(), identity(output)) else { return Ok(()) };
     match inputs.into_iter().find(|input| identity(input) == Some(at)) {
         Some(input) => {
             let input = input.display();
-            Err(WrongArguments(format!("{name}: is {input}, which is read: give the output another name")))
+            Err(WrongArguments(format!("{name}: is {input}, which is read: give the output another name")).into())
         }
         None => Ok(()),
     }
@@ -139,7 +146,7 @@ mod tests {
         std::os::unix::fs::symlink(at("a.png"), at("link.png")).unwrap();
         let check = |output: &str| {
             let (a, b) = (at("a.png"), at("b.PNG"));
-            check_output(&at(output), "png", [&*a, &*b]).map_err(|error| error.0)
+            check_output(&at(output), "png", [&*a, &*b]).map_err(|error| error.to_string())
         };
         assert!(check("new.png").is_ok() && check("new.PNG").is_ok());
         for output in ["a.png", "b.PNG", "link.png"] {
@@ -188,7 +195,12 @@ mod tests {
             ("socket", "is a socket"),
         ] {
             assert!(write(&at(name)).unwrap_err().to_string().contains(what), "{name}");
-            assert!(refuse_inputs(&at(name), []).unwrap_err().0.contains(what), "{name}");
+            let refused = refuse_inputs(&at(name), []).unwrap_err();
+            assert!(refused.is::<WrongArguments>() && refused.to_string().contains(what), "{name}");
+        }
+        for name in ["nowhere/new.png", "file/new.png"] {
+            let refused = refuse_inputs(&at(name), []).unwrap_err();
+            assert!(!refused.is::<WrongArguments>() && refused.to_string().contains(name), "{refused:#}");
         }
         assert!(!at("nowhere").exists());
     }

@@ -8,7 +8,7 @@ use crate::files;
 use crate::task::own_model::FrameInput;
 use crate::task::own_model::make::MakeError;
 use anyhow::Context;
-use lineside_engine::{Model, StatedInput, Tensor, npy};
+use lineside_engine::{Model, StatedInput, Tensor, f16, npy};
 use lineside_quantize::{QuantizeError, Samples};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,12 @@ pub struct PreProcessing {
 impl PreProcessing {
     /// Whether anything is stated of samples.
     pub fn states_anything(&self) -> bool {
-        self.input.states_anything() || self.bgr || self.share.is_some() || self.samples.is_some()
+        self.states_preparation() || self.samples.is_some()
+    }
+
+    /// Whether anything is stated of how a picture becomes the input.
+    fn states_preparation(&self) -> bool {
+        self.input.states_anything() || self.bgr || self.share.is_some()
     }
 
     fn most_samples(&self) -> u64 {
@@ -51,6 +56,7 @@ pub enum ModelSamples {
 /// Pictures of files, one sample each.
 pub struct PictureSamples {
     pictures: PreparedPictures<FrameInput>,
+    spread: Spread,
     /// What values the input can have at all, by its name.
     range: HashMap<String, (f32, f32)>,
     /// The model leaves its size open, and pictures have one.
@@ -63,6 +69,14 @@ impl ModelSamples {
     pub fn new(paths: &[PathBuf], of: (&Path, &Model), how: &PreProcessing) -> anyhow::Result<ModelSamples> {
         let is_array = |path: &PathBuf| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"));
         if paths.iter().all(is_array) {
+            if let Some(path) = paths.first().filter(|_| how.states_preparation()) {
+                let message = format!(
+                    "{}: an array is taken as it is: leave out --size, --like, --mean and what else says how a picture becomes the input \
+                     (--fix-shapes keeps the shape of the samples)",
+                    path.display()
+                );
+                return Err(WrongArguments(message).into());
+            }
             return Ok(ModelSamples::Arrays(ArraySamples::new(paths, &of.1.inputs()?, how)?));
         }
         if let Some(array) = paths.iter().find(|path| is_array(path)) {
@@ -84,6 +98,23 @@ impl ModelSamples {
     /// Whether the samples have a size that the model leaves open.
     pub fn fix_size(&self) -> bool {
         matches!(self, ModelSamples::Pictures(samples) if samples.fixes_size)
+    }
+
+    /// Samples that were named, of which these may be a part.
+    pub fn all(&self) -> usize {
+        self.spread().all
+    }
+
+    /// Where each of these stands among all that were named.
+    pub fn places(&self) -> impl Iterator<Item = usize> {
+        self.spread().places()
+    }
+
+    fn spread(&self) -> &Spread {
+        match self {
+            ModelSamples::Pictures(samples) => &samples.spread,
+            ModelSamples::Arrays(samples) => &samples.spread,
+        }
     }
 
     /// The files in the order of the samples, where each sample is one.
@@ -144,18 +175,32 @@ impl PictureSamples {
         let fixes_size = taken.size.is_none();
         let range = chosen.range().map(|range| (taken.name, range)).into_iter().collect();
         let input = FrameInput::new(&section, taken.kind).map_err(unfit)?;
-        let pictures = PreparedPictures::new(evenly(files, how.most_samples()), input);
-        Ok(PictureSamples { pictures, range, fixes_size })
+        let spread = Spread::new(files.len(), how);
+        let pictures = PreparedPictures::new(spread.places().map(|at| files[at].clone()).collect(), input);
+        Ok(PictureSamples { pictures, spread, range, fixes_size })
     }
 }
 
-fn evenly<T: Clone>(all: Vec<T>, most: u64) -> Vec<T> {
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    if all.len() <= most {
-        return all;
+/// The samples that are used of all that there are.
+struct Spread {
+    all: usize,
+    used: usize,
+}
+
+impl Spread {
+    fn new(all: usize, how: &PreProcessing) -> Spread {
+        let used = all.min(usize::try_from(how.most_samples()).unwrap_or(usize::MAX));
+        if used < all {
+            log::info!("{used} of {all} samples are used, spread evenly over all: --samples sets how many");
+        }
+        Spread { all, used }
     }
-    log::info!("{most} of {} samples are used, spread evenly over all: --samples sets how many", all.len());
-    (0..most).map(|at| all[at * all.len() / most].clone()).collect()
+
+    /// Their places among all.
+    fn places(&self) -> impl Iterator<Item = usize> {
+        let Spread { all, used } = *self;
+        (0..used).map(move |at| at * all / used)
+    }
 }
 
 /// Arrays, whose first dimension counts the samples.
@@ -164,6 +209,7 @@ pub struct ArraySamples {
     arrays: Vec<Vec<Tensor>>,
     /// Array and row of each sample.
     chosen: Vec<(usize, usize)>,
+    spread: Spread,
 }
 
 impl ArraySamples {
@@ -223,8 +269,9 @@ impl ArraySamples {
         let all = arrays.first().into_iter().flatten().enumerate();
         let all: Vec<(usize, usize)> =
             all.flat_map(|(at, array)| (0..array.shape()[0]).map(move |row| (at, row))).collect();
-        let chosen = evenly(all, how.most_samples());
-        Ok(ArraySamples { arrays, chosen })
+        let spread = Spread::new(all.len(), how);
+        let chosen = spread.places().map(|at| all[at]).collect();
+        Ok(ArraySamples { arrays, chosen, spread })
     }
 
     fn get(&self, index: usize) -> anyhow::Result<Vec<Tensor>> {
@@ -246,9 +293,16 @@ fn row_of(array: &Tensor, row: usize) -> anyhow::Result<Tensor> {
         };
     }
     part!(f32);
+    part!(f64);
+    part!(f16);
+    part!(bool);
     part!(u8);
     part!(i8);
+    part!(u16);
+    part!(i16);
+    part!(u32);
     part!(i32);
+    part!(u64);
     part!(i64);
     anyhow::bail!("an array of {} is not read", array.kind())
 }

@@ -1,12 +1,16 @@
 //! Files that are complete or do not exist.
 
 use super::{StorageWriter, create_new, folder_of, refuse_other, remove, rename, sync, sync_folder};
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Suffix of files that are not complete yet; their names begin with a dot.
 pub(crate) const UNFINISHED: &str = ".part";
+/// Bytes that the name of a file may have (`NAME_MAX`).
+const LONGEST_NAME: usize = 255;
 
 /// Writes a file so that it is never visible under its name while incomplete: temporary file, fsync, rename, fsync of the
 /// folder. A link that has this name is replaced, not followed; a device, FIFO, socket or folder is refused by name.
@@ -21,10 +25,7 @@ pub fn write_durably(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Resu
     {
         refuse_other(path, kind)?;
     }
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    hidden.push(UNFINISHED);
-    let temporary = folder.join(hidden);
+    let temporary = folder.join(unfinished(name));
     // Left over by a crash; a link that somebody put there is not followed.
     remove(&temporary)?;
     let result = (|| {
@@ -43,6 +44,17 @@ pub fn write_durably(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Resu
     result
 }
 
+/// The name beside a file's until it is complete: it hides, and it fits where the file's own fits.
+fn unfinished(name: &OsStr) -> OsString {
+    let bytes = name.as_bytes();
+    let mut room = bytes.len().min(LONGEST_NAME - 1 - UNFINISHED.len());
+    // Some file systems take whole characters only.
+    while room < bytes.len() && room > 0 && bytes[room] & 0b1100_0000 == 0b1000_0000 {
+        room -= 1;
+    }
+    [b".", &bytes[..room], UNFINISHED.as_bytes()].iter().map(|part| OsStr::from_bytes(part)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +71,18 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_name_may_be_as_long_as_names_can_be() {
+        let folder = tempfile::tempdir().unwrap();
+        // Two bytes a character, so that the cut falls into one.
+        for name in ["x".repeat(255), "é".repeat(127), "é".repeat(125), "a".into()] {
+            assert!(std::str::from_utf8(unfinished(OsStr::new(&name)).as_bytes()).is_ok());
+            write_durably(&folder.path().join(&name), |out| out.write_all(b"new")).unwrap();
+            assert_eq!(std::fs::read(folder.path().join(&name)).unwrap(), b"new");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
     }
 
     #[test]

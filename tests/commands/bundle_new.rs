@@ -288,6 +288,10 @@ fn what_is_not_known_is_asked_for_and_what_does_not_fit_is_named() {
     new("classifier", "classify", &[], 2, &["classifier.onnx", "state --like"]);
     new("classifier", "classify", &unit, 2, &["state --labels FILE"]);
     new("classifier", "classify", &[&unit[..], &["--labels", arg(&labels)]].concat(), 2, &["2 labels, but no output"]);
+    let unknown = at("unknown.txt");
+    std::fs::write(&unknown, "red\nunknown\nblue\n").unwrap();
+    let parts = ["unknown.txt: one is called \"unknown\"", "another name"];
+    new("classifier", "classify", &[&unit[..], &["--labels", arg(&unknown)]].concat(), 2, &parts);
     new("classifier", "classify", &[&unit[..], &["--size", "8x8"]].concat(), 2, &["takes 32x32 and nothing else"]);
     new("classifier", "classify", &["--map", "x"], 2, &["--map belongs to --task anomaly-map"]);
     new("classifier_nhwc", "classify", &["--ok", "yellow"], 2, &["no class \"yellow\"", "red, green, blue"]);

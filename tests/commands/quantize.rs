@@ -110,6 +110,20 @@ fn labels_give_the_accuracy_of_both() {
     assert!(said.contains("right in "), "{said}");
     std::fs::write(&labels, "3\n1\n").unwrap();
     refuse(&[&base[..], &BYTES].concat(), 1, &["labels.csv", "2 labels for 6 samples"]);
+    // One for each picture that there is, also where a part of these is used: the first, third and fifth.
+    let places = |labels_of: &[usize]| {
+        std::fs::write(&labels, labels_of.iter().map(|label| format!("{label}\n")).collect::<String>()).unwrap();
+        [&base[..], &BYTES, &["--samples", "3"]].concat()
+    };
+    let right = |place: usize| {
+        let said = succeed(&places(&[place, 600, place, 600, place, 600]));
+        said.split("right in ").nth(1).unwrap().split(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    // Each of the three has one of the ten places.
+    let sum: f64 = (0..10).map(right).sum();
+    assert!((sum - 100.0).abs() < 0.2, "{sum}");
+    refuse(&places(&[600, 3, 3, 3, 3, 3]), 1, &["000.png", "its label is 600"]);
+    refuse(&places(&[3, 3, 3]), 1, &["labels.csv", "3 labels for 6 samples"]);
     std::fs::write(&labels, "a.png,3\n").unwrap();
     refuse(&[&base[..], &BYTES].concat(), 1, &["labels.csv", "no label for", "000.png"]);
 }
@@ -155,6 +169,9 @@ fn arrays_are_samples_along_their_first_dimension() {
     let output = lineside().args(call).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("12 samples: ranges from so few"), "{}", text(&output.stderr));
+    for how in [&["--size", "32x32"][..], &["--like", "unit"], &["--bgr"]] {
+        refuse(&[&call, how].concat(), 2, &["x.npy: an array is taken as it is"]);
+    }
     save(vec![12, 1, 32, 32]);
     refuse(&call, 1, &["x.npy", "[12, 1, 32, 32]", "\"image\""]);
 }
@@ -324,7 +341,8 @@ fn what_makes_no_sense_is_refused_and_nothing_is_written() {
     refuse_call(&folder.path().join("nowhere"), arg(&out), 1, "nowhere");
     refuse_call(&pictures, arg(&model), 2, "which is read");
     refuse_call(&pictures, "int8.txt", 2, ".onnx");
-    refuse_call(&pictures, arg(&folder.path().join("no/folder/int8.onnx")), 1, "int8.onnx");
+    // Before any sample is looked at.
+    refuse_call(&empty, arg(&folder.path().join("no/folder/int8.onnx")), 1, "int8.onnx: no file can be written in");
     // Pictures that are none, and nothing else.
     let broken = folder.path().join("broken");
     std::fs::create_dir(&broken).unwrap();

@@ -94,6 +94,11 @@ impl Model {
         if graph.output.is_empty() {
             return Err(EngineError::Unsupported("its graph has no outputs".into()));
         }
+        if let Some(sparse) = graph.sparse_initializer.first() {
+            let name = sparse.values.as_ref().map_or("", |values| values.name.as_str());
+            let problem = format!("initializer \"{name}\" is sparse, which is not supported: store all of its numbers");
+            return Err(EngineError::Unsupported(problem));
+        }
         let attributes =
             graph.node.iter().flat_map(|node| &node.attribute).filter_map(|attribute| attribute.t.as_ref());
         for tensor in graph.initializer.iter().chain(attributes) {

@@ -106,6 +106,8 @@ pub fn kind_of_type(number: i32) -> Result<ElementKind, String> {
     })
 }
 
+const UINT32: i32 = 12;
+const UINT64: i32 = 13;
 const BFLOAT16: i32 = 16;
 const UINT4: i32 = 21;
 const INT4: i32 = 22;
@@ -198,6 +200,8 @@ pub fn constant(proto: &TensorProto) -> Result<Tensor, String> {
     match proto.data_type {
         UINT4 | INT4 => return four_bits(proto, &proto.raw_data),
         BFLOAT16 => return brain_floats(proto, &proto.raw_data),
+        // tract looks for them in other lists than ONNX puts them in.
+        UINT32 | UINT64 if proto.raw_data.is_empty() => return constant_of_bytes(proto, &listed_unsigned(proto)?),
         _ => {}
     }
     let provider = tract_onnx::data_resolver::MmapDataResolver;
@@ -252,6 +256,20 @@ pub fn plain(tensor: Tensor) -> Result<Tensor, String> {
 fn dims(proto: &TensorProto) -> Vec<usize> {
     // Not negative: `check_size`.
     proto.dims.iter().map(|&dim| dim as usize).collect()
+}
+
+/// Whole numbers of 32 or 64 bits, as the list of them has them.
+fn listed_unsigned(proto: &TensorProto) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::with_capacity(8 * proto.uint64_data.len());
+    for &number in &proto.uint64_data {
+        if proto.data_type == UINT64 {
+            bytes.extend(number.to_ne_bytes());
+        } else {
+            let number = u32::try_from(number).map_err(|_| format!("{number} is no number of 32 bits"))?;
+            bytes.extend(number.to_ne_bytes());
+        }
+    }
+    Ok(bytes)
 }
 
 /// 4-bit integers, one a byte; the first of two is in the low half.

@@ -9,6 +9,7 @@ use crate::{QuantizeError, Samples, function, types};
 use lineside_engine::{Model, Session, Tensor};
 use std::sync::Arc;
 use std::time::Instant;
+use tract_onnx::pb::ValueInfoProto;
 
 /// What one of the two costs.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -78,8 +79,11 @@ pub struct Comparison {
     pub a: Cost,
     /// What the second costs.
     pub b: Cost,
-    /// Their outputs.
+    /// Their outputs, in the first network's order.
     pub outputs: Vec<OutputDifference>,
+    /// Inputs and outputs, each of the first with that of the second, which were paired in their order as their names differ. None where
+    /// there is one of a kind only.
+    pub paired_in_order: Vec<(String, String)>,
     /// Samples whose greatest place in the first output is the same, as a part of all; none where that output is one number.
     pub top1_agreement: Option<f64>,
     /// Samples whose greatest place by the first is among the five greatest by the second.
@@ -124,6 +128,8 @@ const SMALL: u64 = 10 << 20;
 const SHIFT: f64 = 0.05;
 /// So many samples must keep their greatest place.
 const AGREEMENT: f64 = 0.96;
+/// Outputs besides the first, of which places and scores are compared, may have a tenth of noise in their power.
+const OTHER_OUTPUTS_DB: f64 = 10.0;
 /// Accuracy may fall so far.
 const ACCURACY: f64 = 0.01;
 
@@ -136,6 +142,18 @@ impl Comparison {
             worse.push(format!(
                 "\"{name}\" has {first} numbers that are NaN or infinite in the first and {second} in the second, not all the same"
             ));
+        }
+        for output in self.outputs.iter().skip(1).filter(|output| output.not_finite_apart == 0) {
+            match output.sqnr_db {
+                Some(db) if db < OTHER_OUTPUTS_DB => worse.push(format!(
+                    "\"{}\" has a signal to noise of {db:.1} dB, less than {OTHER_OUTPUTS_DB:.0}",
+                    output.name
+                )),
+                None if output.largest_difference > 0.0 => {
+                    worse.push(format!("\"{}\" is 0 everywhere in the first, and not in the second", output.name));
+                }
+                _ => {}
+            }
         }
         match self.score_shift.median.map(f64::abs) {
             _ if !self.score_shift.beyond_chance => {}
@@ -180,10 +198,21 @@ impl Comparison {
     }
 }
 
-/// Compares the networks of two files. `labels` has the right place of each sample.
+/// For each name of the first its place in the second: by name where both have the same names, and in order where they do not. `None` where
+/// one has more names than the other.
+pub fn pairs<Name: AsRef<str>>(first: &[Name], second: &[Name]) -> Option<Vec<usize>> {
+    if first.len() != second.len() {
+        return None;
+    }
+    let place = |name: &Name| second.iter().position(|other| other.as_ref() == name.as_ref());
+    let by_name: Option<Vec<usize>> = first.iter().map(place).collect();
+    Some(by_name.unwrap_or_else(|| (0..first.len()).collect()))
+}
+
+/// Compares the networks of two files; samples have the inputs of the first, in its order. `labels` has the right place of each sample.
 ///
 /// # Errors
-/// [`QuantizeError::Model`] where they have other numbers of outputs, [`QuantizeError::Data`] without samples or with another number of
+/// [`QuantizeError::Model`] where they have other numbers of inputs or outputs, [`QuantizeError::Data`] without samples or with another number of
 /// labels, [`QuantizeError::Engine`] where one cannot be run on a sample.
 pub fn compare(
     files: [&[u8]; 2],
@@ -198,57 +227,69 @@ pub fn compare(
         return Err(QuantizeError::Data(format!("{} labels for {} samples", labels.len(), all.len())));
     }
     let networks = [Network::parse(files[0])?, Network::parse(files[1])?];
-    let names = networks
-        .each_ref()
-        .map(|network| -> Vec<String> { network.graph().output.iter().map(|output| output.name.clone()).collect() });
-    if names[0].len() != names[1].len() {
-        return Err(QuantizeError::Model(format!(
-            "the first has {} outputs, the second {}",
-            names[0].len(),
-            names[1].len()
-        )));
-    }
-    let mut runners = Vec::new();
-    for (network, names) in networks.iter().zip(&names) {
-        runners.push(Runner::new(network, names, threads)?);
-    }
-    let mut quality = vec![Sqnr::default(); names[0].len()];
+    let [inputs, other_inputs] = &networks.each_ref().map(|network| names_of(&network.graph().input));
+    let [outputs, other_outputs] = &networks.each_ref().map(|network| names_of(&network.graph().output));
+    let unlike = |what: &str, a: &[&str], b: &[&str]| {
+        QuantizeError::Model(format!("the first has {} {what}, the second {}", a.len(), b.len()))
+    };
+    let taken = pairs(other_inputs, inputs).ok_or_else(|| unlike("inputs", inputs, other_inputs))?;
+    let shown = pairs(outputs, other_outputs).ok_or_else(|| unlike("outputs", outputs, other_outputs))?;
+    let in_order = |a: &[&str], b: &[&str]| -> Vec<(String, String)> {
+        let is_by_name = a.len() < 2 || a.iter().all(|name| b.contains(name));
+        let pair = |(a, b): (&&str, &&str)| (a.to_string(), b.to_string());
+        if is_by_name { Vec::new() } else { a.iter().zip(b).map(pair).collect() }
+    };
+    let paired_in_order = [in_order(inputs, other_inputs), in_order(outputs, other_outputs)].concat();
+    let shown: [Vec<String>; 2] = [
+        outputs.iter().map(|name| name.to_string()).collect(),
+        shown.iter().map(|&at| other_outputs[at].to_string()).collect(),
+    ];
+    let mut runners = [Runner::new(&networks[0], &shown[0], threads)?, Runner::new(&networks[1], &shown[1], threads)?];
+    let mut quality = vec![Sqnr::default(); outputs.len()];
     let mut places = Places::default();
     for &index in &all {
         progress(index, all.len())?;
         let Some(sample) = samples.get(index)? else { continue };
-        let mut made = Vec::new();
-        for runner in &mut runners {
-            made.push(runner.run(&sample)?.to_vec());
-        }
-        for ((quality, a), b) in quality.iter_mut().zip(&made[0]).zip(&made[1]) {
+        let [first, second] = &mut runners;
+        let (made, other) = (first.run(&sample)?, second.run(&ordered(&sample, &taken))?);
+        for ((quality, a), b) in quality.iter_mut().zip(made).zip(other) {
             quality.add(a, b)?;
         }
-        if let (Some(a), Some(b)) = (made[0].first(), made[1].first()) {
+        if let (Some(a), Some(b)) = (made.first(), other.first()) {
             let (a, b, label) = (numbers(a)?, numbers(b)?, labels.map(|labels| labels[index]));
             if let Some(label) = label {
-                check_label(label, a.len(), &names[0][0], &samples.name(index))?;
+                check_label(label, a.len(), outputs[0], &samples.name(index))?;
             }
             places.add(&a, &b, label);
         }
     }
     let count = samples.readable(&all)?.len();
     let first = samples.first(&all)?;
-    let outputs = names[0].iter().zip(&quality).map(|(name, sqnr)| OutputDifference::new(name.clone(), sqnr));
+    let outputs = outputs.iter().zip(&quality).map(|(name, sqnr)| OutputDifference::new(name.to_string(), sqnr));
     let part = |count: usize, of: usize| count as f64 / of.max(1) as f64;
     let classes = places.classes;
-    let [a, b] = costs(files, &first, threads)?;
+    let [a, b] = costs(files, [&first, &ordered(&first, &taken)], threads)?;
     Ok(Comparison {
         samples: count,
         unread: samples.unread(),
         a,
         b,
         outputs: outputs.collect(),
+        paired_in_order,
         top1_agreement: classes.then(|| part(places.same, count)),
         top5_agreement: classes.then(|| part(places.among_five, count)),
         accuracy: labels.filter(|_| classes).map(|_| (part(places.right[0], count), part(places.right[1], count))),
         score_shift: shift(places.scores),
     })
+}
+
+fn names_of(values: &[ValueInfoProto]) -> Vec<&str> {
+    values.iter().map(|value| value.name.as_str()).collect()
+}
+
+/// A sample of the first network as the second takes it.
+fn ordered(sample: &[Tensor], places: &[usize]) -> Vec<Tensor> {
+    places.iter().filter_map(|&at| sample.get(at)).cloned().collect()
 }
 
 /// Refuses a label that is no place of an output with so many numbers.
@@ -293,6 +334,8 @@ pub fn layers(
     if names.is_empty() {
         return Err(QuantizeError::Model("no tensor of one name holds floats in both networks".into()));
     }
+    let [inputs, other_inputs] = networks.each_ref().map(|network| names_of(&network.graph().input));
+    let taken = pairs(&other_inputs, &inputs).unwrap_or_default();
     let mut a = Runner::new(&networks[0], &names, threads)?;
     let mut b = Runner::new(&networks[1], &names, threads)?;
     // None for a tensor that has another size in the second.
@@ -300,7 +343,7 @@ pub fn layers(
     let mut samples = SampleSet::new(samples, "compare on")?;
     for index in 0..samples.count() {
         let Some(sample) = samples.get(index)? else { continue };
-        for ((known, a), b) in quality.iter_mut().zip(a.run(&sample)?).zip(b.run(&sample)?) {
+        for ((known, a), b) in quality.iter_mut().zip(a.run(&sample)?).zip(b.run(&ordered(&sample, &taken))?) {
             *known = known.and_then(|mut sqnr| sqnr.add(a, b).is_ok().then_some(sqnr));
         }
     }
@@ -366,10 +409,10 @@ fn shift([mut a, mut b]: [Vec<f64>; 2]) -> ScoreShift {
 }
 
 /// Both are timed in turns, so that what else the machine does meets both.
-fn costs(files: [&[u8]; 2], sample: &[Tensor], threads: usize) -> Result<[Cost; 2], QuantizeError> {
+fn costs(files: [&[u8]; 2], samples: [&[Tensor]; 2], threads: usize) -> Result<[Cost; 2], QuantizeError> {
     const RUNS: usize = 21;
     let mut sessions = Vec::new();
-    for file in files {
+    for (file, sample) in files.into_iter().zip(samples) {
         let mut network = Network::parse(file)?;
         network.forget_output_shapes();
         let file = network.encode();

@@ -80,7 +80,7 @@ mod write;
 
 pub use calibrate::Method;
 pub use census::LayerCounts;
-pub use comparison::{Comparison, Cost, OutputDifference, ScoreShift, Verdict, compare, layers};
+pub use comparison::{Comparison, Cost, OutputDifference, ScoreShift, Verdict, compare, layers, pairs};
 pub use dynamic::{DynamicReport, DynamicallyQuantized, quantize_dynamic};
 pub use mixed::{Milliseconds, Mixed, Sensitivity};
 pub use noise::Loss;

@@ -6,7 +6,7 @@
 //! operator for keeps the other form.
 
 use crate::function;
-use crate::network::{Edges, Network, node, remove};
+use crate::network::{Edges, Names, Network, node, remove};
 use std::collections::HashSet;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::pb::tensor_proto::DataType;
@@ -29,10 +29,11 @@ const MOVES: [&str; 10] = [
 pub fn spell(network: &mut Network) {
     let edges = network.edges();
     let old = network.nodes();
+    let mut names = Names::of(network);
     let mut gone = HashSet::new();
     let mut nodes = Vec::with_capacity(old.len());
     for (at, node) in old.iter().enumerate() {
-        match operator(network, &edges, at) {
+        match operator(network, &edges, at, &mut names) {
             Some((operator, quantize)) => {
                 gone.extend(quantize);
                 nodes.extend(operator);
@@ -48,7 +49,7 @@ pub fn spell(network: &mut Network) {
 
 /// A node as an operator that takes and makes bytes, with a DequantizeLinear where a clip follows, and the place of the QuantizeLinear that it
 /// replaces, if any.
-fn operator(network: &Network, edges: &Edges, at: usize) -> Option<(Vec<NodeProto>, Option<usize>)> {
+fn operator(network: &Network, edges: &Edges, at: usize, names: &mut Names) -> Option<(Vec<NodeProto>, Option<usize>)> {
     let nodes = network.nodes();
     let old = &nodes[at];
     let [output] = old.output.as_slice() else { return None };
@@ -89,7 +90,7 @@ fn operator(network: &Network, edges: &Edges, at: usize) -> Option<(Vec<NodeProt
             let op = if is_convolution { "QLinearConv" } else { "QLinearMatMul" };
             let made = |bytes: &str| node(op, &old.name, &inputs, &[bytes], old.attribute.clone());
             if clip.is_some() {
-                let [bytes, name] = ["unclipped", "unclipped_dequantize"].map(|part| format!("{output}_{part}"));
+                let [bytes, name] = ["unclipped", "unclipped_dequantize"].map(|part| names.part(output, part));
                 let floats = node("DequantizeLinear", &name, &[&bytes, to_scale, to_zero], &[output], Vec::new());
                 return Some((vec![made(&bytes), floats], None));
             }

@@ -3,8 +3,8 @@
 use crate::array;
 use crate::check::is_kept;
 use crate::layer::rounding;
-use crate::network::{Attributes, Network, name_of, node};
-use std::collections::HashSet;
+use crate::network::{Attributes, Names, Network, name_of, node};
+use std::collections::{HashMap, HashSet};
 use tract_onnx::pb::NodeProto;
 
 /// Tables of fewer numbers are not worth a step of their own.
@@ -34,44 +34,46 @@ pub fn find(network: &Network, keep: &HashSet<String>) -> Vec<String> {
 
 /// Replaces the tables, and what gathers their rows.
 pub fn store(network: &mut Network, tables: &[String]) {
+    let mut names = Names::of(network);
+    let mut stored: HashMap<&str, [String; 2]> = HashMap::new();
     for table in tables {
-        store_bytes(network, table);
+        let parts = ["bytes", "row_scales"].map(|part| names.part(table, part));
+        store_bytes(network, table, &parts);
+        stored.insert(table, parts);
     }
     let old = std::mem::take(&mut network.graph_mut().node);
     let mut nodes = Vec::with_capacity(old.len());
     for node in old {
-        if node.op_type == "Gather" && tables.contains(&node.input[0]) {
-            gather(network, &node, &mut nodes);
-        } else {
-            nodes.push(node);
+        match stored.get(node.input.first().map_or("", String::as_str)) {
+            Some(parts) if node.op_type == "Gather" => gather(network, &node, parts, &mut names, &mut nodes),
+            _ => nodes.push(node),
         }
     }
     network.graph_mut().node = nodes;
 }
 
 /// The bytes of a table and a scale for each row.
-fn store_bytes(network: &mut Network, name: &str) {
+fn store_bytes(network: &mut Network, name: &str, [bytes, scales]: &[String; 2]) {
     let Some(shape) = network.constant(name).map(array::shape) else { return };
     let values = network.floats(name).unwrap_or_default();
     let rounded = rounding::nearest(&values, &rounding::steps(&values, shape[0], true));
-    let [bytes, scales] = table_names(name);
-    network.set_constant(array::of_i8(&bytes, &shape, &rounded.weights));
-    network.set_constant(array::of_floats(&scales, &[shape[0], 1], &rounded.scales));
+    network.set_constant(array::of_i8(bytes, &shape, &rounded.weights));
+    network.set_constant(array::of_floats(scales, &[shape[0], 1], &rounded.scales));
 }
 
 /// Nodes are named by something that is theirs alone: the one that does the work keeps the old name.
-fn gather(network: &mut Network, old: &NodeProto, nodes: &mut Vec<NodeProto>) {
+fn gather(
+    network: &mut Network,
+    old: &NodeProto,
+    [bytes, scales]: &[String; 2],
+    names: &mut Names,
+    nodes: &mut Vec<NodeProto>,
+) {
     let base = old.output[0].as_str();
-    let [bytes, scales] = table_names(&old.input[0]);
-    let [row, factor, floats, one] =
-        ["row", "row_scale", "row_float", "one"].map(|part| network.fresh(&format!("{base}_{part}")));
+    let [row, factor, floats, one] = ["row", "row_scale", "row_float", "one"].map(|part| names.part(base, part));
     network.set_constant(array::of_floats(&one, &[], &[1.0]));
-    nodes.push(node("Gather", name_of(old), &[&bytes, &old.input[1]], &[&row], old.attribute.clone()));
-    nodes.push(node("Gather", &factor, &[&scales, &old.input[1]], &[&factor], old.attribute.clone()));
+    nodes.push(node("Gather", name_of(old), &[bytes, &old.input[1]], &[&row], old.attribute.clone()));
+    nodes.push(node("Gather", &factor, &[scales, &old.input[1]], &[&factor], old.attribute.clone()));
     nodes.push(node("DequantizeLinear", &floats, &[&row, &one], &[&floats], Vec::new()));
     nodes.push(node("Mul", &one, &[&floats, &factor], &[base], Vec::new()));
-}
-
-fn table_names(table: &str) -> [String; 2] {
-    ["bytes", "row_scales"].map(|part| format!("{table}_{part}"))
 }

@@ -4,7 +4,7 @@ use crate::calibrate::Quant;
 use crate::decisions::Decisions;
 use crate::layer::rounding::Rounded;
 use crate::layer::{Kind, Layer};
-use crate::network::{Network, int_attribute, node};
+use crate::network::{Names, Network, int_attribute, node};
 use crate::shield::shield;
 use crate::{array, tables};
 use std::collections::{HashMap, HashSet};
@@ -18,8 +18,9 @@ pub fn quantized(network: &Network, decisions: &Decisions<'_>) -> Network {
     if decisions.wide.is_some_and(|wide| !wide.wide.layers.is_empty()) && !standard {
         written.import(EXTENSIONS, 1);
     }
+    let names = Names::of(network);
     let mut writer =
-        Writer { network: &mut written, decisions, domain, operands: HashMap::new(), addends: HashMap::new() };
+        Writer { network: &mut written, decisions, domain, names, operands: HashMap::new(), addends: HashMap::new() };
     let nodes = writer.nodes();
     written.graph_mut().node = nodes;
     shield(&mut written);
@@ -39,6 +40,7 @@ struct Writer<'a, 'b> {
     decisions: &'a Decisions<'b>,
     /// Of what quantizes to 16 bits.
     domain: &'static str,
+    names: Names,
     /// Bytes of constants that computing nodes take.
     operands: HashMap<String, String>,
     /// By what an addition behind a product makes: its constant in steps of the sums.
@@ -104,7 +106,7 @@ impl Writer<'_, '_> {
                 }
                 made.push(name.clone());
                 if makes_bytes {
-                    *name = format!("{name}_float");
+                    *name = self.names.part(name, "float");
                 }
             }
             nodes.push(node);
@@ -112,15 +114,17 @@ impl Writer<'_, '_> {
                 if !makes_bytes {
                     self.float_made(&name, &mut dequantized, &mut widened, &mut nodes);
                 } else if self.makes_wide(&name) {
-                    self.wide_pair(&name, &format!("{name}_float"), &name, &mut nodes);
+                    let floats = self.names.part(&name, "float");
+                    self.wide_pair(&name, &floats, &name, &mut nodes);
                     // For layers of 8 bits, if any takes it.
-                    let output = format!("{name}_dequantized");
+                    let output = self.names.part(&name, "dequantized");
                     if self.is_taken_by_bytes(&name) {
                         self.pair(&name, &name, &output, &mut nodes);
                         dequantized.insert(name, output);
                     }
                 } else {
-                    self.pair(&name, &format!("{name}_float"), &name, &mut nodes);
+                    let floats = self.names.part(&name, "float");
+                    self.pair(&name, &floats, &name, &mut nodes);
                 }
             }
         }
@@ -170,12 +174,12 @@ impl Writer<'_, '_> {
     ) {
         let takes_wide = self.decisions.wide.is_some_and(|decided| decided.wide.taken.contains(name));
         if takes_wide {
-            let output = format!("{name}_widened");
+            let output = self.names.part(name, "widened");
             self.wide_pair(name, name, &output, nodes);
             widened.insert(name.into(), output);
         }
         if !takes_wide || self.is_taken_by_bytes(name) {
-            let output = format!("{name}_dequantized");
+            let output = self.names.part(name, "dequantized");
             self.pair(name, name, &output, nodes);
             dequantized.insert(name.into(), output);
         }
@@ -184,14 +188,13 @@ impl Writer<'_, '_> {
     /// `from` to 16 bits and back, under the name `to`.
     fn wide_pair(&mut self, tensor: &str, from: &str, to: &str, nodes: &mut Vec<NodeProto>) {
         let Some(quant) = self.decisions.wide.and_then(|decided| decided.quants.get(tensor)) else { return };
-        let [scale, zero, stored] =
-            ["wide_scale", "wide_zero_point", "wide_quantized"].map(|part| format!("{tensor}_{part}"));
+        let [scale, zero, stored, dequantize] = ["wide_scale", "wide_zero_point", "wide_quantized", "wide_dequantize"]
+            .map(|part| self.names.part(tensor, part));
         self.network.set_constant(array::of_floats(&scale, &[], &[quant.scale]));
         self.network.set_constant(array::of_u16(&zero, &[], &[quant.zero_point]));
-        for (op, name, input, output) in [
-            ("QuantizeLinear", stored.clone(), from, stored.as_str()),
-            ("DequantizeLinear", format!("{tensor}_wide_dequantize"), &stored, to),
-        ] {
+        for (op, name, input, output) in
+            [("QuantizeLinear", stored.clone(), from, stored.as_str()), ("DequantizeLinear", dequantize, &stored, to)]
+        {
             let mut made = node(op, &name, &[input, &scale, &zero], &[output], Vec::new());
             made.domain = self.domain.into();
             nodes.push(made);
@@ -212,18 +215,12 @@ impl Writer<'_, '_> {
     /// `from` to bytes and back, under the name `to`.
     fn pair(&mut self, tensor: &str, from: &str, to: &str, nodes: &mut Vec<NodeProto>) {
         let Some(quant) = self.decisions.quants.get(tensor).copied() else { return };
-        let (scale, zero) = (format!("{tensor}_scale"), format!("{tensor}_zero_point"));
+        let [scale, zero, bytes, dequantize] =
+            ["scale", "zero_point", "quantized", "dequantize"].map(|part| self.names.part(tensor, part));
         self.network.set_constant(array::of_floats(&scale, &[], &[quant.scale]));
         self.network.set_constant(array::of_u8(&zero, &[], &[quant.zero_point]));
-        let bytes = format!("{tensor}_quantized");
         nodes.push(node("QuantizeLinear", &bytes, &[from, &scale, &zero], &[&bytes], Vec::new()));
-        nodes.push(node(
-            "DequantizeLinear",
-            &format!("{tensor}_dequantize"),
-            &[&bytes, &scale, &zero],
-            &[to],
-            Vec::new(),
-        ));
+        nodes.push(node("DequantizeLinear", &dequantize, &[&bytes, &scale, &zero], &[to], Vec::new()));
     }
 
     /// Whether ONNX Runtime would take a product in 16 bits for one of floats by weights alone (`DQMatMulToMatMulNBits`), and round what it
@@ -242,7 +239,7 @@ impl Writer<'_, '_> {
         let base = layer.output.as_str();
         let shape = self.network.constant(&layer.weight).map(array::shape).unwrap_or_default();
         let [weight, scale, zero, output] =
-            ["weight_quantized", "weight_scale", "weight_zero_point", "weight"].map(|part| format!("{base}_{part}"));
+            ["weight_quantized", "weight_scale", "weight_zero_point", "weight"].map(|part| self.names.part(base, part));
         let one = rounded.scales.iter().all(|scale| *scale == rounded.scales[0]) && !self.is_exposed(layer);
         let (scales, places): (&[f32], Vec<usize>) =
             if one { (&rounded.scales[..1], Vec::new()) } else { (&rounded.scales, vec![layer.outputs]) };
@@ -267,7 +264,7 @@ impl Writer<'_, '_> {
         }
         let levels: Vec<i32> = bias.iter().zip(&steps).map(|(bias, step)| bias_level(*bias, *step)).collect();
         let [name, scale, zero, output] =
-            ["bias_quantized", "bias_scale", "bias_zero_point", "bias"].map(|part| format!("{base}_{part}"));
+            ["bias_quantized", "bias_scale", "bias_zero_point", "bias"].map(|part| self.names.part(base, part));
         let (places, steps): (Vec<usize>, &[f32]) =
             if one { (Vec::new(), &steps[..1]) } else { (vec![steps.len()], &steps) };
         self.network.set_constant(array::of_i32(&name, &[levels.len()], &levels));
@@ -307,7 +304,7 @@ impl Writer<'_, '_> {
         }
         let values: Vec<f32> =
             levels.iter().map(|(level, step)| (level.round_ties_even() * f64::from(*step)) as f32).collect();
-        let new = format!("{}_addend", layer.output);
+        let new = self.names.part(&layer.output, "addend");
         self.network.set_constant(array::of_floats(&new, &shape, &values));
         self.addends.insert(add.output[0].clone(), (old.clone(), new));
     }
@@ -326,7 +323,7 @@ impl Writer<'_, '_> {
             let quant = Quant::over(low, high);
             let bytes: Vec<u8> = values.iter().map(|&value| quant.byte(value)).collect();
             let [stored, scale, zero, output] =
-                ["quantized", "scale", "zero_point", "dequantized"].map(|part| format!("{name}_{part}"));
+                ["quantized", "scale", "zero_point", "dequantized"].map(|part| self.names.part(name, part));
             self.network.set_constant(array::of_u8(&stored, &shape, &bytes));
             self.network.set_constant(array::of_floats(&scale, &[], &[quant.scale]));
             self.network.set_constant(array::of_u8(&zero, &[], &[quant.zero_point]));

@@ -219,6 +219,73 @@ fn nan_and_infinity_are_counted_and_no_reason_to_ship() {
     assert_eq!(found.verdict().0, Verdict::Improve, "{found:?}");
 }
 
+/// Two inputs, `a` and `b`, and the outputs `sum` and `product` of them by `gain`, in the stated orders and under the stated names.
+fn two_by_two(inputs: [&str; 2], outputs: [&str; 2], swapped: bool, gain: f32) -> Vec<u8> {
+    let mut made = vec![node("Add", &inputs, &[outputs[0]]), node("Mul", &["product_of", "gain"], &[outputs[1]])];
+    made.insert(1, node("Sub", &inputs, &["product_of"]));
+    let mut model = ModelProto::decode(&*network(17, 2, made, vec![constant("gain", &[], &[gain])], &[])).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    graph.input = inputs.iter().map(|name| value(name, DataType::Float, Some(2))).collect();
+    graph.output = outputs.iter().map(|name| value(name, DataType::Float, None)).collect();
+    if swapped {
+        graph.input.reverse();
+        graph.output.reverse();
+    }
+    model.encode_to_vec()
+}
+
+#[test]
+fn inputs_and_outputs_are_paired_by_their_names() {
+    let on = || -> Vec<Vec<Tensor>> {
+        let tensor = |seed| Tensor::new(vec![1, 8], numbers(8, seed)).unwrap();
+        (1..5).map(|seed| vec![tensor(seed), tensor(seed + 9)]).collect()
+    };
+    let plain = two_by_two(["a", "b"], ["sum", "difference"], false, 1.0);
+    let found = compared(&plain, &two_by_two(["a", "b"], ["sum", "difference"], true, 1.0), on(), None).unwrap();
+    assert!(found.outputs.iter().all(|output| output.is_same) && found.paired_in_order.is_empty(), "{found:?}");
+    assert_eq!(found.outputs[1].name, "difference");
+    // Other names are paired in their order, and that is said.
+    let named = two_by_two(["p", "q"], ["sum", "other"], false, 1.0);
+    let found = compared(&plain, &named, on(), None).unwrap();
+    assert!(found.outputs.iter().all(|output| output.is_same), "{found:?}");
+    let pairs = [("a", "p"), ("b", "q"), ("sum", "sum"), ("difference", "other")];
+    assert_eq!(found.paired_in_order, pairs.map(|(a, b)| (a.to_string(), b.to_string())));
+}
+
+#[test]
+fn the_verdict_is_about_all_outputs() {
+    let on = || -> Vec<Vec<Tensor>> {
+        let tensor = |seed| Tensor::new(vec![1, 8], numbers(8, seed)).unwrap();
+        (1..5).map(|seed| vec![tensor(seed), tensor(seed + 9)]).collect()
+    };
+    let plain = two_by_two(["a", "b"], ["sum", "difference"], false, 1.0);
+    let with = |gain: f32| {
+        let other = two_by_two(["a", "b"], ["sum", "difference"], false, gain);
+        compared(&plain, &other, on(), None).unwrap().verdict()
+    };
+    assert_ne!(with(1.01).0, Verdict::Improve);
+    let (verdict, reasons) = with(-1.0);
+    assert_eq!(verdict, Verdict::Improve);
+    assert!(
+        reasons.iter().any(|reason| reason.contains("\"difference\" has a signal to noise of -6.0 dB")),
+        "{reasons:?}"
+    );
+}
+
+#[test]
+fn a_name_that_would_be_given_may_be_taken() {
+    // A convolution makes `c`, and its weights are called as those in integers would be.
+    let nodes = vec![
+        node("Conv", &["x", "c_weight"], &["c"]),
+        node("Mul", &["c", "c_scale"], &["c_quantized"]),
+        node("Add", &["c_quantized", "x_scale"], &["y"]),
+    ];
+    let constants = || {
+        vec![weights("c_weight", &[4, 3, 3, 3], 1), weights("c_scale", &[4, 1, 1], 2), constant("x_scale", &[], &[3.0])]
+    };
+    both_ways(&network(13, 4, nodes, constants(), &Y), &SHAPE, "names that are taken");
+}
+
 #[test]
 fn labels_need_an_output_that_has_their_places() {
     let model = network(17, 2, vec![node("MatMul", &["x", "m"], &["y"])], vec![weights("m", &[3, 1], 1)], &Y);

@@ -146,7 +146,6 @@ impl Importer<'_> {
                 });
                 Some(product(dims(0).take(1).chain([channels]).chain(space)))
             }
-            "OneHot" => list(1)?.map(|depth| product(dims(0).chain(depth))),
             "MatMul" | "Gemm" => {
                 let last = shapes.get(1).and_then(|shape| shape.last()).map_or(1.0, |&dim| dim as f64);
                 let rows = product(dims(0)) / dims(0).next_back().unwrap_or(1.0).max(1.0);

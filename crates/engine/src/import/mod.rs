@@ -375,6 +375,7 @@ impl<'a> Importer<'a> {
             "Attention" => self.attention(node),
             "ArgMax" | "ArgMin" => self.arg_reduce(node),
             "Expand" | "Tile" => self.repeat(node),
+            "OneHot" => self.one_hot(node),
             "Softmax" => self.softmax(node),
             "LayerNormalization" => self.layer_normalization(node),
             "BatchNormalization" => self.batch_normalization(node),

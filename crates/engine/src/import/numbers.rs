@@ -155,6 +155,60 @@ impl<'a> Importer<'a> {
         self.done(node, Binding::Value(y))
     }
 
+    /// `OneHot`: where an index meets its place along a new axis, one of two values. An index that meets none gives a row of the other.
+    pub(super) fn one_hot(&mut self, node: &'a NodeProto) -> Imported<Handled> {
+        let held = self.needed(node, 0)?;
+        let shape = self.shape(&held);
+        let axis = super::axis(node.int("axis", -1), shape.len() + 1)?;
+        let depths = integers(&*self.parameter(node, 1, "depth")?)?;
+        let [depth @ 1..=i64::MAX] = depths[..] else {
+            return Err(format!("its depth is {depths:?}: one number, 1 at least, is expected").into());
+        };
+        let values = self.needed(node, 2)?;
+        let (of, given) = (self.kind_held(&values)?, self.shape(&values));
+        if given != [2] {
+            return Err(format!("its values have the shape {given:?}: two are expected, off and on").into());
+        }
+        let mut to = shape.clone();
+        to.insert(axis, usize::try_from(depth).unwrap_or(usize::MAX));
+        super::checked(&to)?;
+        self.computed_bytes = self.computed_bytes.saturating_add(8 * to[axis] as u64);
+        self.check_computed()?;
+        let name = name_of(node);
+        let whole = ElementKind::I64;
+        let mut index = self.compute(&held)?;
+        if self.graph.values[index].kind != whole {
+            index = self.push(&name, Op::Cast, &[index], whole, &shape)?;
+        }
+        // Below 0 it counts from the end.
+        let constant =
+            |values: &[i64]| Op::Constant(values.iter().flat_map(|v| v.to_ne_bytes()).collect::<Vec<u8>>().into());
+        let zero = self.push(&name, constant(&[0]), &[], whole, &[])?;
+        let end = self.push(&name, constant(&[depth]), &[], whole, &[])?;
+        let is_below = Op::Number(NumberOp::Compare(Comparison::Less));
+        let is_below = self.push(&name, is_below, &[index, zero], ElementKind::Bool, &shape)?;
+        let sum = Op::Number(NumberOp::Arithmetic(Arithmetic::Add));
+        let from_end = self.push(&name, sum, &[index, end], whole, &shape)?;
+        let index = self.push(&name, Op::Number(NumberOp::Where), &[is_below, from_end, index], whole, &shape)?;
+        let mut column = shape;
+        column.insert(axis, 1);
+        let index = self.move_value(&name, index, Movement::Reshape, &column)?;
+        let mut along = vec![1; to.len() - axis];
+        along[0] = to[axis];
+        let places: Vec<i64> = (0..depth).collect();
+        let places = self.push(&name, constant(&places), &[], whole, &along)?;
+        let is_met = Op::Number(NumberOp::Compare(Comparison::Equal));
+        let is_met = self.push(&name, is_met, &[index, places], ElementKind::Bool, &to)?;
+        let values = self.compute(&values)?;
+        let mut one = |place: usize| {
+            let movement = Movement::Slice { start: vec![place], step: vec![1] };
+            self.move_value(&name, values, movement, &[1])
+        };
+        let (off, on) = (one(0)?, one(1)?);
+        let y = self.push(&name, Op::Number(NumberOp::Where), &[is_met, on, off], of, &to)?;
+        self.done(node, Binding::Value(y))
+    }
+
     /// Reductions of whole numbers.
     pub(super) fn reduce_whole(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let held = self.needed(node, 0)?;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
-    ValueInfoProto, type_proto,
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, SparseTensorProto, TensorProto,
+    TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
 use tract_onnx::prelude::Framework;
 
@@ -326,6 +326,98 @@ fn an_op_without_an_integer_form_is_an_island_that_is_reported() {
     assert_eq!(plan.ops().iter().filter(|op| op.in_integers).map(|op| op.macs).sum::<u64>(), 8);
     let mut session = Session::new(Arc::new(plan)).unwrap();
     session.run().unwrap();
+}
+
+/// A model of one node, from `x` to `y`.
+fn one_node(node: NodeProto, x: ValueInfoProto, constants: Vec<TensorProto>) -> ModelProto {
+    let mut model = model();
+    *graph(&mut model) = GraphProto {
+        node: vec![node],
+        initializer: constants,
+        input: vec![x],
+        output: vec![input("y", DataType::Undefined, &[])],
+        ..Default::default()
+    };
+    model
+}
+
+#[test]
+fn an_index_out_of_range_gives_a_row_of_what_is_off() {
+    let whole = |name: &str, dims: &[i64], value: i64| TensorProto {
+        name: name.into(),
+        dims: dims.to_vec(),
+        data_type: DataType::Int64 as i32,
+        int64_data: vec![value],
+        ..Default::default()
+    };
+    for (axis, shape, expected) in [
+        // Indices 0, 2, -1, 3, -4 and the greatest, of three.
+        (-1, [6, 3], [5., 2., 2., 2., 2., 5., 2., 2., 5., 2., 2., 2., 2., 2., 2., 2., 2., 2.]),
+        (0, [3, 6], [5., 2., 2., 2., 2., 2., 2., 2., 2., 2., 2., 2., 2., 5., 5., 2., 2., 2.]),
+    ] {
+        let hot = with_int(node("OneHot", &["x", "depth", "values"], "y"), "axis", axis);
+        let constants = || vec![whole("depth", &[1], 3), floats("values", &[2], &[2.0, 5.0])];
+        let model = one_node(hot.clone(), input("x", DataType::Int64, &[6]), constants());
+        let mut session = Session::new(Arc::new(Model::from_proto(model).plan(&[]).unwrap())).unwrap();
+        session.input_mut::<i64>(0).unwrap().copy_from_slice(&[0, 2, -1, 3, -4, i64::MAX]);
+        session.run().unwrap();
+        let y = &session.outputs()[0];
+        assert_eq!((y.shape(), y.values::<f32>().unwrap()), (&shape[..], &expected[..]));
+        // Indices may be floats, and all that is known at load is computed there.
+        let mut known = one_node(hot.clone(), input("x", DataType::Float, &[1]), constants());
+        graph(&mut known).initializer.push(floats("i", &[6], &[0.0, 2.0, -1.0, 3.0, -4.0, 1e9]));
+        graph(&mut known).node = vec![
+            NodeProto { input: vec!["i".into(), "depth".into(), "values".into()], output: vec!["h".into()], ..hot },
+            node("Add", &["x", "h"], "y"),
+        ];
+        let mut session = Session::new(Arc::new(Model::from_proto(known).plan(&[]).unwrap())).unwrap();
+        session.input_mut::<f32>(0).unwrap()[0] = 0.0;
+        session.run().unwrap();
+        assert_eq!(session.outputs()[0].values::<f32>().unwrap(), &expected);
+    }
+    let hot = node("OneHot", &["x", "depth", "values"], "y");
+    for (depth, values, part) in [
+        (whole("depth", &[], 0), floats("values", &[2], &[0.0, 1.0]), "its depth is [0]"),
+        (whole("depth", &[], 3), floats("values", &[3], &[0.0, 1.0, 2.0]), "off and on"),
+        (whole("depth", &[], i64::MAX), floats("values", &[2], &[0.0, 1.0]), "OneHot"),
+    ] {
+        refused(one_node(hot.clone(), input("x", DataType::Int64, &[6]), vec![depth, values]), &[part]);
+    }
+}
+
+#[test]
+fn unsigned_numbers_are_read_from_the_list_that_onnx_has_for_them() {
+    let listed = |data_type: DataType, numbers: &[u64]| TensorProto {
+        name: "n".into(),
+        dims: vec![numbers.len() as i64],
+        data_type: data_type as i32,
+        uint64_data: numbers.to_vec(),
+        ..Default::default()
+    };
+    for data_type in [DataType::Uint32, DataType::Uint64] {
+        let numbers = [7, u32::MAX.into()];
+        let add = node("Add", &["x", "n"], "y");
+        let model = one_node(add, input("x", data_type, &[2]), vec![listed(data_type, &numbers)]);
+        let mut session = Session::new(Arc::new(Model::from_proto(model).plan(&[]).unwrap())).unwrap();
+        session.run().unwrap();
+        let y = &session.outputs()[0];
+        let found = y.values::<u64>().map(<[u64]>::to_vec);
+        let found = found.unwrap_or_else(|| y.values::<u32>().unwrap().iter().map(|&n| n.into()).collect());
+        assert_eq!(found, numbers);
+    }
+    let large = listed(DataType::Uint32, &[1 << 40]);
+    let model = one_node(node("Add", &["x", "n"], "y"), input("x", DataType::Uint32, &[1]), vec![large]);
+    refused(model, &["initializer \"n\"", "no number of 32 bits"]);
+}
+
+#[test]
+fn a_sparse_constant_is_named() {
+    use prost::Message;
+    let mut model = model();
+    let values = Some(floats("some", &[1], &[1.0]));
+    graph(&mut model).sparse_initializer = vec![SparseTensorProto { values, indices: None, dims: vec![8] }];
+    let error = Model::parse(&model.encode_to_vec()).err().unwrap().to_string();
+    assert!(error.contains("\"some\" is sparse"), "{error}");
 }
 
 /// ONNX's own node tests whose expected outputs are not what ONNX Runtime computes: they wrap around where the operator

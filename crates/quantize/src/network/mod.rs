@@ -1,7 +1,9 @@
 //! An ONNX network that is changed node by node.
 
+mod names;
 mod removal;
 
+pub use names::Names;
 pub use removal::remove;
 
 use crate::{QuantizeError, array};

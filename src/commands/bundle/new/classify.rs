@@ -2,7 +2,7 @@
 
 use super::made::{Made, Section};
 use super::pictures::{pattern, run_each};
-use super::subject::{Subject, blamed};
+use super::subject::{Subject, blamed, refuse_unknown};
 use crate::bundle::{ClassValues, ClassifySection};
 use crate::commands::WrongArguments;
 use crate::escape::one_line;
@@ -46,6 +46,7 @@ pub fn make(subject: &mut Subject) -> anyhow::Result<Made> {
             "{count} labels occur twice, such as \"{name}\": each further one got a number, as in \"{name} (2)\""
         ));
     }
+    refuse_unknown(labels.iter().map(String::as_str), &from)?;
     let output = class_output(subject.outputs(), labels.len(), meaning.output.as_deref()).map_err(blame)?;
     told.push(format!("classes: {} in output \"{output}\", names from {from}", labels.len()));
     let (values, why) = match meaning.values {

@@ -2,7 +2,7 @@
 
 use super::made::{Made, Section};
 use super::pictures::run_each;
-use super::subject::{Subject, blamed};
+use super::subject::{Subject, blamed, refuse_unknown};
 use crate::bundle::EmbedSection;
 use crate::commands::WrongArguments;
 use crate::commands::name_folders::name_folders;
@@ -32,6 +32,7 @@ pub fn make(subject: &mut Subject) -> anyhow::Result<Made> {
         return Err(blame(MakeError::Unstated(problem.into())));
     };
     let folders = part_folders(folder)?;
+    refuse_unknown(folders.iter().map(|(part, _)| part.as_str()), &folder.display().to_string())?;
     let index = subject.network.floats_named(&output).map_err(|problem| subject.blame(problem))?;
     let mut references = References::default();
     let mut meter = ImageStatsMeter::new(subject.network.size().0);

@@ -5,6 +5,7 @@ use crate::commands::WrongArguments;
 use crate::commands::dataset::{DataSet, DataSetLayout, Named, Purpose};
 use crate::commands::evenly;
 use crate::commands::prepared_pictures::MOST;
+use crate::task::UNKNOWN;
 use crate::task::own_model::Network;
 use crate::task::own_model::make::MakeError;
 use lineside_engine::{Outline, TensorInfo};
@@ -47,6 +48,16 @@ impl Subject<'_> {
     pub fn blame(&self, problem: impl std::fmt::Display) -> anyhow::Error {
         anyhow::anyhow!("{}: {problem}", self.arguments.model.display())
     }
+}
+
+/// Refuses a class or part that is called as what is none of them: nobody could tell the two apart.
+pub fn refuse_unknown<'a>(mut names: impl Iterator<Item = &'a str>, from: &str) -> Result<(), WrongArguments> {
+    if names.any(|name| name == UNKNOWN) {
+        let problem =
+            format!("{from}: one is called \"{UNKNOWN}\", the word for what is none of them: give it another name");
+        return Err(WrongArguments(problem));
+    }
+    Ok(())
 }
 
 /// A problem with the network's file: what has to be stated is an argument that is missing.

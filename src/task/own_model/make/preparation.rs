@@ -77,7 +77,9 @@ impl ChosenPreparation {
         let keep = preset.as_ref().filter(|preset| preset.fit == fit).map_or(1.0, |preset| preset.keep);
         let keep = stated.keep.unwrap_or(keep);
         if fit == Fit::Stretch && keep != 1.0 {
-            return Err(unstated("--keep: a share of the frame is kept with --fit crop only"));
+            return Err(unstated(
+                "a share of the frame is kept with --fit crop only: leave it out, or state --fit crop",
+            ));
         }
         let (mean, std) = (spread("mean", mean)?, spread("std", std)?);
         let section = PreparationSection { fit, keep, order: input.order, mean, std };
