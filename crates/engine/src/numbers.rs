@@ -122,10 +122,63 @@ pub fn non_zero(x: Elements, is_live: impl Fn(usize) -> bool, y: &mut [i64]) -> 
     found
 }
 
+/// A float among others: NaN is greater than every number, and both zeros are one.
+fn order(value: f32) -> i32 {
+    let magnitude = (value.to_bits() & 0x7fff_ffff) as i32;
+    match value {
+        _ if value.is_nan() => i32::MAX,
+        _ if value.is_sign_negative() => -magnitude,
+        _ => magnitude,
+    }
+}
+
+/// The greatest or the least elements along an axis, in order, and their places in it: as many as `y` has there. Of equal ones the first.
+pub fn top_k(x: Elements, y: ElementsMut, indices: &mut [i64], axis: usize, greatest: bool) {
+    let (length, wanted) = (x.shape[axis], y.shape[axis]);
+    let (outer, inner) = (x.shape[..axis].iter().product::<usize>(), x.shape[axis + 1..].iter().product::<usize>());
+    let size = x.kind.size();
+    for (o, i) in (0..outer).flat_map(|o| (0..inner).map(move |i| (o, i))) {
+        let element = |place: usize| (o * length + place) * inner + i;
+        let key = |place: usize| match x.kind.is_float() {
+            true => order(x.float(element(place))).into(),
+            false => x.integer(element(place)),
+        };
+        let is_better = |a: i128, b: i128| if greatest { a > b } else { a < b };
+        let at = |rank: usize| (o * wanted + rank) * inner + i;
+        let mut chosen = 0;
+        for place in 0..length {
+            let own = key(place);
+            let beats = |indices: &[i64], rank: usize| is_better(own, key(indices[at(rank)] as usize));
+            if chosen == wanted && !beats(indices, wanted - 1) {
+                continue;
+            }
+            // Behind all that are as good: these came first.
+            let (mut low, mut high) = (0, chosen);
+            while low < high {
+                let middle = low.midpoint(high);
+                if beats(indices, middle) {
+                    high = middle;
+                } else {
+                    low = middle + 1;
+                }
+            }
+            chosen = (chosen + 1).min(wanted);
+            for rank in (low + 1..chosen).rev() {
+                indices[at(rank)] = indices[at(rank - 1)];
+            }
+            indices[at(low)] = place as i64;
+        }
+        for rank in 0..wanted {
+            let from = &x.bytes[element(indices[at(rank)] as usize) * size..][..size];
+            y.bytes[at(rank) * size..][..size].copy_from_slice(from);
+        }
+    }
+}
+
 /// Runs an op.
 ///
 /// # Errors
-/// One line, where a whole number is divided by 0.
+/// One line, where a whole number is divided by 0, or an index is out of range.
 pub fn run(op: &NumberOp, x: &[Elements], mut y: ElementsMut) -> Result<(), String> {
     let count: usize = y.shape.iter().product();
     match op {
@@ -195,6 +248,7 @@ pub fn run(op: &NumberOp, x: &[Elements], mut y: ElementsMut) -> Result<(), Stri
                 y.set_integer(i, best as i128);
             }
         }
+        NumberOp::GatherElements { axis } => return gather_elements(x, &mut y, *axis),
         NumberOp::Reduce { kind, .. } => {
             let strides = broadcast_strides(y.shape, x[0].shape);
             let start = match kind {
@@ -234,6 +288,24 @@ fn each_pair(x: &[Elements], y: &mut ElementsMut, mut set: impl FnMut(&mut Eleme
     let shape = y.shape;
     let (a, b) = (broadcast_strides(x[0].shape, shape), broadcast_strides(x[1].shape, shape));
     for_each_pair(shape, &a, &b, |i, j, k| set(y, i, j, k));
+}
+
+fn gather_elements(x: &[Elements], y: &mut ElementsMut, axis: usize) -> Result<(), String> {
+    let (data, size, length) = (&x[0], y.kind.size(), x[0].shape[axis]);
+    for place in 0..y.shape.iter().product() {
+        let index = x[1].integer(place);
+        let chosen = if index < 0 { index + length as i128 } else { index };
+        let chosen = usize::try_from(chosen).ok().filter(|&chosen| chosen < length);
+        let chosen = chosen.ok_or_else(|| format!("index {index} is out of range of {length} places"))?;
+        let (mut rest, mut from, mut step) = (place, 0, 1);
+        for (i, &dim) in y.shape.iter().enumerate().rev() {
+            from += step * if i == axis { chosen } else { rest % dim };
+            rest /= dim;
+            step *= data.shape[i];
+        }
+        y.bytes[place * size..][..size].copy_from_slice(&data.bytes[from * size..][..size]);
+    }
+    Ok(())
 }
 
 fn choose(x: &[Elements], y: &mut ElementsMut) {

@@ -110,6 +110,14 @@ pub enum Step {
         y: ArenaTensor,
         count: usize,
     },
+    /// The greatest or the least along an axis, and their places (`i64`).
+    TopK {
+        x: ArenaTensor,
+        y: ArenaTensor,
+        indices: usize,
+        axis: usize,
+        greatest: bool,
+    },
     Recurrent(Box<RecurrentStep>),
     Softmax {
         x: usize,
@@ -220,6 +228,10 @@ impl Step {
                 let places = arena.write::<i64>(y.at, y.len());
                 let found = numbers::non_zero(x.elements(arena, signed), is_live, places);
                 arena.write::<i64>(*count, 1)[0] = found as i64;
+            }
+            Step::TopK { x, y, indices, axis, greatest } => {
+                let indices = arena.write::<i64>(*indices, y.len());
+                numbers::top_k(x.elements(arena, signed), y.elements_mut(arena, signed), indices, *axis, *greatest);
             }
             Step::Recurrent(step) => return step.run(kernels.float_isa(), arena, part),
             Step::Softmax { x, y, size, table, quant } => {

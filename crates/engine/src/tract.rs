@@ -62,7 +62,9 @@ impl ForeignOp for Island {
             value.try_as_plain_ram_mut().map_err(|e| e.to_string())?.as_bytes_mut().copy_from_slice(input.bytes);
             values.push(value.into_tvalue());
         }
-        let results = self.model.run(values).map_err(|error| one_line(&error))?;
+        // An index out of range, a NaN among what is sorted: tract asserts on what it was given.
+        let results = guarded(|| self.model.run(values)).ok_or("tract ended in a panic on these values")?;
+        let results = results.map_err(|error| one_line(&error))?;
         for (bytes, value) in outputs.iter_mut().zip(&results) {
             let to = datum_type(kind(value.datum_type())?);
             let cast = value.cast_to_dt(to).map_err(|e| e.to_string())?;

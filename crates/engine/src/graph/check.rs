@@ -149,6 +149,14 @@ impl Graph {
                         within(*axis).and_then(|()| gives(y_kind == I64))?;
                         self.check_reduced(node, &[*axis])
                     }
+                    NumberOp::GatherElements { axis } => {
+                        needs(1, |kind| matches!(kind, I32 | I64))?;
+                        within(*axis).and_then(|()| gives(kind(0) == Some(y_kind)))?;
+                        let (x, indices) = (shape(0), shape(1));
+                        let inside = (0..x.len()).all(|i| i == *axis || indices.get(i).is_some_and(|dim| *dim <= x[i]));
+                        let fits = indices == y_shape && x.len() == indices.len() && inside;
+                        if fits { Ok(()) } else { Err(format!("{x:?} by {indices:?} does not make {y_shape:?}")) }
+                    }
                     NumberOp::Reduce { axes, .. } => {
                         whole(0).and_then(|()| gives(kind(0) == Some(y_kind)))?;
                         self.check_reduced(node, axes)
@@ -206,6 +214,18 @@ impl Graph {
                 }
                 let y = fits && y_kind == I64 && matches!(y_shape, [_, 3]) && self.has_count(node);
                 if y { Ok(()) } else { Err(format!("boxes {:?} and scores {:?} do not fit", shape(0), shape(1))) }
+            }
+            Op::TopK { axis, .. } => {
+                needs(0, |kind| kind != Bool).and_then(|()| within(*axis))?;
+                let along = |i: usize| {
+                    if i == *axis { y_shape.get(i) <= shape(0).get(i) } else { y_shape.get(i) == shape(0).get(i) }
+                };
+                let fits = kind(0) == Some(y_kind) && y_shape.len() == shape(0).len() && (0..y_shape.len()).all(along);
+                let indices = node
+                    .outputs
+                    .get(1)
+                    .is_some_and(|&id| self.values[id].kind == I64 && self.values[id].shape == y_shape);
+                if fits && indices { Ok(()) } else { Err(format!("{:?} does not make {y_shape:?}", shape(0))) }
             }
             Op::NonZero => {
                 needs(0, |_| true)?;

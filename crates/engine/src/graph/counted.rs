@@ -90,6 +90,7 @@ impl Graph {
             Op::Number(NumberOp::Reduce { axes, .. }) | Op::Float(FloatOp::Reduce { axes, .. }) => {
                 first(along(!axes.contains(&axis), ACROSS))
             }
+            Op::Number(NumberOp::GatherElements { .. }) => Err(refused(TAKES_ALL)),
             Op::Number(_) => self.counted_together(node).map(Some),
             Op::Softmax { axis: own, .. }
             | Op::Float(FloatOp::Softmax { axis: own } | FloatOp::LogSoftmax { axis: own }) => {

@@ -287,6 +287,12 @@ pub enum Op {
     },
     /// `x -> y [rank, bound], count` (`i64`): the places of elements other than 0, row-major.
     NonZero,
+    /// `x -> y [.., k, ..], indices (i64)`: the greatest or the least along an axis, in order, of equal ones the first; NaN is greater than
+    /// every number.
+    TopK {
+        axis: usize,
+        greatest: bool,
+    },
     /// A constant that an op takes as an operand; its bytes, row-major.
     Constant(Arc<[u8]>),
     /// A unary function of `f32` elements.
@@ -336,6 +342,7 @@ impl Op {
             Op::GatherNd => "GatherND",
             Op::NonMaxSuppression { .. } => "NonMaxSuppression",
             Op::NonZero => "NonZero",
+            Op::TopK { .. } => "TopK",
             Op::Constant(_) => "Constant",
             Op::Unary(_) => "FloatUnary",
             Op::Float(op) => op.kind(),

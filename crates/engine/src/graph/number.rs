@@ -29,6 +29,9 @@ pub enum NumberOp {
     ArgReduce { axis: usize, greatest: bool, last: bool },
     /// Whole numbers over the given axes.
     Reduce { kind: Fold, axes: Vec<usize> },
+    /// `data, indices (i32 or i64) -> y` of the indices' shape: each element's place in `data` is its own, but for the axis, where the index
+    /// says it. Negative ones count from the end; one out of range is an error of the run.
+    GatherElements { axis: usize },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -88,6 +91,7 @@ impl NumberOp {
             NumberOp::ArgReduce { greatest: true, .. } => "ArgMax",
             NumberOp::ArgReduce { .. } => "ArgMin",
             NumberOp::Reduce { .. } => "IntegerReduce",
+            NumberOp::GatherElements { .. } => "GatherElements",
         }
     }
 }

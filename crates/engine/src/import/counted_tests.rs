@@ -223,7 +223,7 @@ fn what_needs_all_of_a_counted_axis_is_refused() {
         (all("ReduceMean"), "it computes across it"),
         (with_int(all("ArgMax"), "axis", 0), "it computes across it"),
         (with_int(all("Softmax"), "axis", 0), "it computes across it"),
-        (largest, "tract needs all of its input"),
+        (largest, "this op needs all of its input"),
         (node("CumSum", &["f", "axis"], "y"), "tract needs all of its input"),
         (all("DynamicQuantizeLinear"), "this op needs all of its input"),
         (node("Reshape", &["f", "flat"], "y"), "does not keep it an axis of its own"),

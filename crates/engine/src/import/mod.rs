@@ -51,6 +51,8 @@ mod gather;
 mod geometry;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod indices_tests;
 mod island;
 mod island_size;
 mod lazy;
@@ -376,6 +378,8 @@ impl<'a> Importer<'a> {
             "ArgMax" | "ArgMin" => self.arg_reduce(node),
             "Expand" | "Tile" => self.repeat(node),
             "OneHot" => self.one_hot(node),
+            "TopK" => self.top_k(node),
+            "GatherElements" => self.gather_elements(node),
             "Softmax" => self.softmax(node),
             "LayerNormalization" => self.layer_normalization(node),
             "BatchNormalization" => self.batch_normalization(node),

@@ -4,7 +4,7 @@ use super::elementwise::broadcast_shape;
 use super::onnx::{Attributes, integers};
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;
-use crate::graph::{Arithmetic, Comparison, Counted, Fold, Logic, Movement, NumberOp, Op};
+use crate::graph::{Arithmetic, Comparison, Counted, Fold, Logic, Movement, Node, NumberOp, Op};
 use crate::tract::kind;
 use tract_onnx::pb::NodeProto;
 
@@ -155,6 +155,43 @@ impl<'a> Importer<'a> {
         self.done(node, Binding::Value(y))
     }
 
+    pub(super) fn top_k(&mut self, node: &'a NodeProto) -> Imported<Handled> {
+        let held = self.needed(node, 0)?;
+        let mut shape = self.shape(&held);
+        let axis = super::axis(node.int("axis", -1), shape.len())?;
+        // Before opset 10 an attribute.
+        let count = match node.attribute("k") {
+            Some(count) => vec![count.i],
+            None => integers(&*self.parameter(node, 1, "k")?)?,
+        };
+        let length = shape[axis];
+        let wanted = match count[..] {
+            [wanted] => usize::try_from(wanted).ok().filter(|wanted| (1..=length).contains(wanted)),
+            _ => None,
+        };
+        shape[axis] = wanted.ok_or_else(|| format!("its k is {count:?}: one number from 1 to {length} is expected"))?;
+        let (of, name, x) = (self.kind_held(&held)?, name_of(node), self.compute(&held)?);
+        let op = Op::TopK { axis, greatest: node.int("largest", 1) != 0 };
+        let outputs = vec![
+            self.new_value(&name, of, &shape)?,
+            self.new_value(&format!("places of {name}"), ElementKind::I64, &shape)?,
+        ];
+        let [y, places] = outputs[..] else { return Ok(Handled::No) };
+        self.graph.nodes.push(Node { name, op, inputs: vec![x], outputs });
+        self.give(node, 1, Binding::Value(places));
+        self.done(node, Binding::Value(y))
+    }
+
+    pub(super) fn gather_elements(&mut self, node: &'a NodeProto) -> Imported<Handled> {
+        let (data, indices) = (self.needed(node, 0)?, self.needed(node, 1)?);
+        let shape = self.shape(&indices);
+        let axis = super::axis(node.int("axis", 0), self.shape(&data).len())?;
+        let of = self.kind_held(&data)?;
+        let inputs = [self.compute(&data)?, self.compute(&indices)?];
+        let y = self.push(&name_of(node), Op::Number(NumberOp::GatherElements { axis }), &inputs, of, &shape)?;
+        self.done(node, Binding::Value(y))
+    }
+
     /// `OneHot`: where an index meets its place along a new axis, one of two values. An index that meets none gives a row of the other.
     pub(super) fn one_hot(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let held = self.needed(node, 0)?;
@@ -172,8 +209,7 @@ impl<'a> Importer<'a> {
         let mut to = shape.clone();
         to.insert(axis, usize::try_from(depth).unwrap_or(usize::MAX));
         super::checked(&to)?;
-        self.computed_bytes = self.computed_bytes.saturating_add(8 * to[axis] as u64);
-        self.check_computed()?;
+        self.add_computed_bytes(8 * to[axis] as u64)?;
         let name = name_of(node);
         let whole = ElementKind::I64;
         let mut index = self.compute(&held)?;

@@ -103,15 +103,3 @@ fn upsample_between_pixels() {
     let smaller = of(9, upsample(), &[1, 1, 4, 4], scales(&[1.0, 1.0, 0.5, 0.5]));
     refused(smaller, &["node Upsample of output \"y\"", "does not make smaller"]);
 }
-
-#[test]
-fn how_many_are_chosen_is_an_attribute_before_opset_10() {
-    let mut choice = super::tests::with_int(node("TopK", &["x"], "y"), "k", 2);
-    choice.output.push("places".into());
-    let mut session =
-        Session::new(Arc::new(Model::from_proto(of(9, choice, &[1, 4], Vec::new())).plan(&[]).unwrap())).unwrap();
-    session.input_mut::<f32>(0).unwrap().copy_from_slice(&[3.0, 1.0, 2.0, 5.0]);
-    session.run().unwrap();
-    assert_eq!(session.output::<f32>(0).unwrap(), &[5.0, 3.0]);
-    assert_eq!(session.output::<i64>(1).unwrap(), &[3, 0]);
-}

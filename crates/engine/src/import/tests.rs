@@ -329,7 +329,7 @@ fn an_op_without_an_integer_form_is_an_island_that_is_reported() {
 }
 
 /// A model of one node, from `x` to `y`.
-fn one_node(node: NodeProto, x: ValueInfoProto, constants: Vec<TensorProto>) -> ModelProto {
+pub(super) fn one_node(node: NodeProto, x: ValueInfoProto, constants: Vec<TensorProto>) -> ModelProto {
     let mut model = model();
     *graph(&mut model) = GraphProto {
         node: vec![node],
@@ -341,48 +341,24 @@ fn one_node(node: NodeProto, x: ValueInfoProto, constants: Vec<TensorProto>) -> 
     model
 }
 
-#[test]
-fn an_index_out_of_range_gives_a_row_of_what_is_off() {
-    let whole = |name: &str, dims: &[i64], value: i64| TensorProto {
+pub(super) fn whole_numbers(name: &str, numbers: &[i64]) -> TensorProto {
+    TensorProto {
         name: name.into(),
-        dims: dims.to_vec(),
+        dims: vec![numbers.len() as i64],
         data_type: DataType::Int64 as i32,
-        int64_data: vec![value],
+        int64_data: numbers.to_vec(),
         ..Default::default()
-    };
-    for (axis, shape, expected) in [
-        // Indices 0, 2, -1, 3, -4 and the greatest, of three.
-        (-1, [6, 3], [5., 2., 2., 2., 2., 5., 2., 2., 5., 2., 2., 2., 2., 2., 2., 2., 2., 2.]),
-        (0, [3, 6], [5., 2., 2., 2., 2., 2., 2., 2., 2., 2., 2., 2., 2., 5., 5., 2., 2., 2.]),
-    ] {
-        let hot = with_int(node("OneHot", &["x", "depth", "values"], "y"), "axis", axis);
-        let constants = || vec![whole("depth", &[1], 3), floats("values", &[2], &[2.0, 5.0])];
-        let model = one_node(hot.clone(), input("x", DataType::Int64, &[6]), constants());
-        let mut session = Session::new(Arc::new(Model::from_proto(model).plan(&[]).unwrap())).unwrap();
-        session.input_mut::<i64>(0).unwrap().copy_from_slice(&[0, 2, -1, 3, -4, i64::MAX]);
-        session.run().unwrap();
-        let y = &session.outputs()[0];
-        assert_eq!((y.shape(), y.values::<f32>().unwrap()), (&shape[..], &expected[..]));
-        // Indices may be floats, and all that is known at load is computed there.
-        let mut known = one_node(hot.clone(), input("x", DataType::Float, &[1]), constants());
-        graph(&mut known).initializer.push(floats("i", &[6], &[0.0, 2.0, -1.0, 3.0, -4.0, 1e9]));
-        graph(&mut known).node = vec![
-            NodeProto { input: vec!["i".into(), "depth".into(), "values".into()], output: vec!["h".into()], ..hot },
-            node("Add", &["x", "h"], "y"),
-        ];
-        let mut session = Session::new(Arc::new(Model::from_proto(known).plan(&[]).unwrap())).unwrap();
-        session.input_mut::<f32>(0).unwrap()[0] = 0.0;
-        session.run().unwrap();
-        assert_eq!(session.outputs()[0].values::<f32>().unwrap(), &expected);
     }
-    let hot = node("OneHot", &["x", "depth", "values"], "y");
-    for (depth, values, part) in [
-        (whole("depth", &[], 0), floats("values", &[2], &[0.0, 1.0]), "its depth is [0]"),
-        (whole("depth", &[], 3), floats("values", &[3], &[0.0, 1.0, 2.0]), "off and on"),
-        (whole("depth", &[], i64::MAX), floats("values", &[2], &[0.0, 1.0]), "OneHot"),
-    ] {
-        refused(one_node(hot.clone(), input("x", DataType::Int64, &[6]), vec![depth, values]), &[part]);
-    }
+}
+
+#[test]
+fn values_that_an_op_of_tract_cannot_take_are_an_error_of_the_run() {
+    let scatter = node("ScatterElements", &["x", "places", "news"], "y");
+    let constants = vec![whole_numbers("places", &[0, 7]), floats("news", &[2], &[1.0, 2.0])];
+    let model = one_node(scatter, input("x", DataType::Float, &[3]), constants);
+    let mut session = Session::new(Arc::new(Model::from_proto(model).plan(&[]).unwrap())).unwrap();
+    let error = session.run().unwrap_err().to_string();
+    assert!(error.contains("\"y\"") && error.contains("tract"), "{error}");
 }
 
 #[test]

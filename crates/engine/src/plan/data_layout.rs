@@ -30,6 +30,7 @@ pub fn needs_row_major(op: &Op) -> bool {
             | Op::GatherNd
             | Op::NonMaxSuppression { .. }
             | Op::NonZero
+            | Op::TopK { .. }
             | Op::Recurrent(_)
             | Op::Island(_)
     )

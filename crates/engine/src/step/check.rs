@@ -167,6 +167,7 @@ fn accesses(step: &Step) -> (Vec<Access>, Vec<Access>) {
             let reads = std::iter::once(tensor(x)).chain(live.map(count)).collect();
             (reads, vec![tensor(y), contiguous(*found, 8)])
         }
+        Step::TopK { x, y, indices, .. } => (vec![tensor(x)], vec![tensor(y), contiguous(*indices, y.len() * 8)]),
         Step::Recurrent(step) => {
             let layer = &step.layer;
             let last = layer.directions() * layer.batch * layer.hidden * 4;

@@ -140,6 +140,11 @@ impl Lowering {
                 let (x, y) = (self.row_major_tensor(x), self.row_major_tensor(y));
                 self.steps.push(Step::NonZero { x, live, y, count });
             }
+            Op::TopK { axis, greatest } => {
+                let indices = self.row_major_tensor(outputs[1]).at;
+                let (x, y) = (self.row_major_tensor(x), self.row_major_tensor(y));
+                self.steps.push(Step::TopK { x, y, indices, axis, greatest });
+            }
             Op::Constant(_) => {}
             Op::Unary(function) => self.float_step(FloatKernel::Unary(function), &inputs, y),
             Op::Float(op) => self.float(&op, &inputs, y),
