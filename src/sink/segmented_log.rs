@@ -133,14 +133,7 @@ impl SegmentedLog {
     /// If the folder or a file cannot be created, read or repaired, or something else than a regular file has the name of one
     /// ([`storage::is_refusal`]).
     pub fn open(folder: &Path, layout: Layout, budget: u64) -> io::Result<(SegmentedLog, Repairs)> {
-        fs::create_dir_all(folder).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                let problem =
-                    "is no folder, where lineside keeps one of its own: move it away, or choose another output.folder";
-                io::Error::new(io::ErrorKind::InvalidInput, format!("{} {problem}", folder.display()))
-            }
-            _ => error,
-        })?;
+        storage::create_results_folder(folder)?;
         let mut log = SegmentedLog {
             folder: folder.into(),
             layout,

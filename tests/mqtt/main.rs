@@ -415,6 +415,19 @@ fn mistakes_are_one_line_each_and_a_broker_that_is_away_is_none() {
         }
     }
 
+    // A file where the queue has its folder: told with what to do, and the line goes on.
+    let results = file("results");
+    std::fs::create_dir_all(&results).unwrap();
+    std::fs::write(results.join("mqtt"), "theirs").unwrap();
+    let path = line(folder.path(), "fps = 20.0", free_port(), "");
+    let mut running = Line::start(&path);
+    running.says("results/mqtt is no folder, where lineside keeps one of its own: move it away");
+    goes_on(folder.path(), 10);
+    running.stop();
+    assert_eq!(std::fs::read(results.join("mqtt")).unwrap(), b"theirs");
+    std::fs::remove_file(results.join("mqtt")).unwrap();
+    std::fs::remove_file(path.with_extension("log")).unwrap();
+
     // Nobody listens, nobody is called that, and somebody else listens.
     let http = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = http.local_addr().unwrap().port();

@@ -54,7 +54,7 @@ impl DiskQueue {
             );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        fs::create_dir_all(folder)?;
+        storage::create_results_folder(folder)?;
         let mut mark = storage::open_or_create_with(&folder.join(MARK), OpenOptions::new().read(true).write(true))?;
         mark.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => io::Error::new(io::ErrorKind::ResourceBusy, "another process uses it"),
