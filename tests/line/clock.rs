@@ -142,7 +142,9 @@ fn a_jump_of_a_day_changes_nothing_but_the_dates() {
     };
     let fates = ["inspected", "skipped_similar", "dropped_stale", "failed"].map(count);
     assert_eq!(count("captured"), fates.iter().sum::<u64>());
-    assert_eq!(pictures(&records, &results) as u64, fates[0], "each verdict has a picture of its own");
+    // A disk that others keep busy may not take all of them in time: these are counted.
+    let written = fates[0] - count("unrecorded");
+    assert_eq!(pictures(&records, &results) as u64, written, "each verdict that was written has a picture of its own");
 }
 
 #[test]
