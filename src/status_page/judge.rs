@@ -286,7 +286,12 @@ fn run(mut judge: PictureJudge, jobs: &JudgeJobs, is_stopping: impl Fn() -> bool
         let Ok(job) = jobs.0.recv_timeout(BEAT) else { continue };
         // A picture that one of the decoders fails at must not end the line.
         match catch_unwind(AssertUnwindSafe(|| judge.judge(&job, telemetry))) {
-            Ok(outcome) => drop(job.reply.try_send(outcome)),
+            Ok(outcome) => {
+                // Who has the answer and asks again finds the place free.
+                let Job { reply, file, _place: place, .. } = job;
+                drop((file, place));
+                let _ = reply.try_send(outcome);
+            }
             Err(_) => telemetry.fail(Cause::Page, &describe_failure(JUDGE_THREAD)),
         }
     }

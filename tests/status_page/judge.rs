@@ -180,9 +180,17 @@ fn slow_bodies_end_and_hold_two_places_only() {
     polite.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 
+    // Who has an answer has left its place: two that ask again and again find one each.
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| (0..20).for_each(|_| assert_eq!(service.post("/judge", "", &file).status, 200)));
+        }
+    });
+
     let mut slow: Vec<TcpStream> = (0..2).map(|_| begin("Expect: 100-continue\r\n")).collect();
     for socket in &mut slow {
         socket.read_exact(&mut leave).unwrap();
+        assert_eq!(&leave, b"HTTP/1.1 100 Continue\r\n\r\n");
     }
     let busy = service.post("/judge", "", &file);
     assert_eq!((busy.status, busy.header("retry-after")), (503, "1"), "{}", text(&busy.body));
