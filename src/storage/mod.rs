@@ -90,13 +90,13 @@ fn refuse_other(path: &Path, kind: FileType) -> io::Result<()> {
 /// Creates a folder of this program's own, and those above it, where they are missing.
 ///
 /// # Errors
-/// [`io::ErrorKind::InvalidInput`] with what to do where something else has its name, see [`is_refusal`]; or that of the disk.
+/// [`io::ErrorKind::NotADirectory`] with what to do where something else has its name, until that is moved away; or that of the disk.
 pub fn create_results_folder(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
             let problem =
                 "is no folder, where lineside keeps one of its own: move it away, or choose another output.folder";
-            io::Error::new(io::ErrorKind::InvalidInput, format!("{} {problem}", path.display()))
+            io::Error::new(io::ErrorKind::NotADirectory, format!("{} {problem}", path.display()))
         }
         _ => error,
     })
