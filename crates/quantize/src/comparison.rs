@@ -229,9 +229,6 @@ pub fn compare(
     let networks = [Network::parse(files[0])?, Network::parse(files[1])?];
     let [inputs, other_inputs] = &networks.each_ref().map(|network| names_of(&network.graph().input));
     let [outputs, other_outputs] = &networks.each_ref().map(|network| names_of(&network.graph().output));
-    let unlike = |what: &str, a: &[&str], b: &[&str]| {
-        QuantizeError::Model(format!("the first has {} {what}, the second {}", a.len(), b.len()))
-    };
     let taken = pairs(other_inputs, inputs).ok_or_else(|| unlike("inputs", inputs, other_inputs))?;
     let shown = pairs(outputs, other_outputs).ok_or_else(|| unlike("outputs", outputs, other_outputs))?;
     let in_order = |a: &[&str], b: &[&str]| -> Vec<(String, String)> {
@@ -287,6 +284,10 @@ fn names_of(values: &[ValueInfoProto]) -> Vec<&str> {
     values.iter().map(|value| value.name.as_str()).collect()
 }
 
+fn unlike(what: &str, first: &[&str], second: &[&str]) -> QuantizeError {
+    QuantizeError::Model(format!("the first has {} {what}, the second {}", first.len(), second.len()))
+}
+
 /// A sample of the first network as the second takes it.
 fn ordered(sample: &[Tensor], places: &[usize]) -> Vec<Tensor> {
     places.iter().filter_map(|&at| sample.get(at)).cloned().collect()
@@ -335,7 +336,7 @@ pub fn layers(
         return Err(QuantizeError::Model("no tensor of one name holds floats in both networks".into()));
     }
     let [inputs, other_inputs] = networks.each_ref().map(|network| names_of(&network.graph().input));
-    let taken = pairs(&other_inputs, &inputs).unwrap_or_default();
+    let taken = pairs(&other_inputs, &inputs).ok_or_else(|| unlike("inputs", &inputs, &other_inputs))?;
     let mut a = Runner::new(&networks[0], &names, threads)?;
     let mut b = Runner::new(&networks[1], &names, threads)?;
     // None for a tensor that has another size in the second.

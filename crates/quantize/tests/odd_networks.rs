@@ -234,19 +234,21 @@ fn two_by_two(inputs: [&str; 2], outputs: [&str; 2], swapped: bool, gain: f32) -
     model.encode_to_vec()
 }
 
+/// Samples of both inputs.
+fn for_two() -> Vec<Vec<Tensor>> {
+    let tensor = |seed| Tensor::new(vec![1, 8], numbers(8, seed)).unwrap();
+    (1..5).map(|seed| vec![tensor(seed), tensor(seed + 9)]).collect()
+}
+
 #[test]
 fn inputs_and_outputs_are_paired_by_their_names() {
-    let on = || -> Vec<Vec<Tensor>> {
-        let tensor = |seed| Tensor::new(vec![1, 8], numbers(8, seed)).unwrap();
-        (1..5).map(|seed| vec![tensor(seed), tensor(seed + 9)]).collect()
-    };
     let plain = two_by_two(["a", "b"], ["sum", "difference"], false, 1.0);
-    let found = compared(&plain, &two_by_two(["a", "b"], ["sum", "difference"], true, 1.0), on(), None).unwrap();
+    let found = compared(&plain, &two_by_two(["a", "b"], ["sum", "difference"], true, 1.0), for_two(), None).unwrap();
     assert!(found.outputs.iter().all(|output| output.is_same) && found.paired_in_order.is_empty(), "{found:?}");
     assert_eq!(found.outputs[1].name, "difference");
     // Other names are paired in their order, and that is said.
     let named = two_by_two(["p", "q"], ["sum", "other"], false, 1.0);
-    let found = compared(&plain, &named, on(), None).unwrap();
+    let found = compared(&plain, &named, for_two(), None).unwrap();
     assert!(found.outputs.iter().all(|output| output.is_same), "{found:?}");
     let pairs = [("a", "p"), ("b", "q"), ("sum", "sum"), ("difference", "other")];
     assert_eq!(found.paired_in_order, pairs.map(|(a, b)| (a.to_string(), b.to_string())));
@@ -254,14 +256,10 @@ fn inputs_and_outputs_are_paired_by_their_names() {
 
 #[test]
 fn the_verdict_is_about_all_outputs() {
-    let on = || -> Vec<Vec<Tensor>> {
-        let tensor = |seed| Tensor::new(vec![1, 8], numbers(8, seed)).unwrap();
-        (1..5).map(|seed| vec![tensor(seed), tensor(seed + 9)]).collect()
-    };
     let plain = two_by_two(["a", "b"], ["sum", "difference"], false, 1.0);
     let with = |gain: f32| {
         let other = two_by_two(["a", "b"], ["sum", "difference"], false, gain);
-        compared(&plain, &other, on(), None).unwrap().verdict()
+        compared(&plain, &other, for_two(), None).unwrap().verdict()
     };
     assert_ne!(with(1.01).0, Verdict::Improve);
     let (verdict, reasons) = with(-1.0);

@@ -1,6 +1,7 @@
 //! Ops that choose by indices, or give them: TopK, GatherElements, OneHot.
 
-use super::tests::{floats, graph, input, node, one_node, refused, whole_numbers, with_int};
+use super::hostile::integers;
+use super::tests::{floats, graph, input, node, one_node, refused, with_int};
 use crate::{Model, Session};
 use std::sync::Arc;
 use tract_onnx::pb::tensor_proto::DataType;
@@ -12,7 +13,7 @@ fn the_greatest_come_in_order_and_of_equal_ones_the_first() {
     let ranked = |axis: i64, largest: i64, shape: [i64; 2], x: &[f32; 6], k: i64| {
         let mut choice = with_int(with_int(node("TopK", &["x", "k"], "v"), "axis", axis), "largest", largest);
         choice.output.push("p".into());
-        let mut model = one_node(choice, input("x", DataType::Float, &shape), vec![whole_numbers("k", &[k])]);
+        let mut model = one_node(choice, input("x", DataType::Float, &shape), vec![integers("k", &[k])]);
         graph(&mut model).output = ["v", "p"].map(|name| input(name, DataType::Undefined, &[])).to_vec();
         let mut session = Session::new(Arc::new(Model::from_proto(model).plan(&[])?)).unwrap();
         session.input_mut::<f32>(0).unwrap().copy_from_slice(x);
@@ -55,7 +56,7 @@ fn the_greatest_come_in_order_and_of_equal_ones_the_first() {
 fn elements_are_gathered_by_indices_of_their_own() {
     let gathered = |axis: i64, shape: &[i64], indices: &[i64], dims: &[i64]| {
         let gather = with_int(node("GatherElements", &["x", "i"], "y"), "axis", axis);
-        let indices = TensorProto { dims: dims.to_vec(), ..whole_numbers("i", indices) };
+        let indices = TensorProto { dims: dims.to_vec(), ..integers("i", indices) };
         let model = one_node(gather, input("x", DataType::Float, shape), vec![indices]);
         let mut session = Session::new(Arc::new(Model::from_proto(model).plan(&[])?))?;
         session.input_mut::<f32>(0).unwrap().iter_mut().zip(0u8..).for_each(|(x, i)| *x = i.into());
@@ -75,8 +76,7 @@ fn elements_are_gathered_by_indices_of_their_own() {
 
 #[test]
 fn an_index_out_of_range_gives_a_row_of_what_is_off() {
-    let whole =
-        |name: &str, dims: &[i64], value: i64| TensorProto { dims: dims.to_vec(), ..whole_numbers(name, &[value]) };
+    let whole = |name: &str, dims: &[i64], value: i64| TensorProto { dims: dims.to_vec(), ..integers(name, &[value]) };
     for (axis, shape, expected) in [
         // Indices 0, 2, -1, 3, -4 and the greatest, of three.
         (-1, [6, 3], [5., 2., 2., 2., 2., 5., 2., 2., 5., 2., 2., 2., 2., 2., 2., 2., 2., 2.]),

@@ -172,12 +172,9 @@ impl<'a> Importer<'a> {
         shape[axis] = wanted.ok_or_else(|| format!("its k is {count:?}: one number from 1 to {length} is expected"))?;
         let (of, name, x) = (self.kind_held(&held)?, name_of(node), self.compute(&held)?);
         let op = Op::TopK { axis, greatest: node.int("largest", 1) != 0 };
-        let outputs = vec![
-            self.new_value(&name, of, &shape)?,
-            self.new_value(&format!("places of {name}"), ElementKind::I64, &shape)?,
-        ];
-        let [y, places] = outputs[..] else { return Ok(Handled::No) };
-        self.graph.nodes.push(Node { name, op, inputs: vec![x], outputs });
+        let y = self.new_value(&name, of, &shape)?;
+        let places = self.new_value(&format!("places of {name}"), ElementKind::I64, &shape)?;
+        self.graph.nodes.push(Node { name, op, inputs: vec![x], outputs: vec![y, places] });
         self.give(node, 1, Binding::Value(places));
         self.done(node, Binding::Value(y))
     }

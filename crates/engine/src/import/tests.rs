@@ -1,5 +1,6 @@
 //! Models that are wrong in one place, made from parts, and what is said about them.
 
+use super::hostile::integers;
 use crate::{Model, Session};
 use std::sync::Arc;
 use tract_onnx::pb::tensor_proto::DataType;
@@ -341,20 +342,10 @@ pub(super) fn one_node(node: NodeProto, x: ValueInfoProto, constants: Vec<Tensor
     model
 }
 
-pub(super) fn whole_numbers(name: &str, numbers: &[i64]) -> TensorProto {
-    TensorProto {
-        name: name.into(),
-        dims: vec![numbers.len() as i64],
-        data_type: DataType::Int64 as i32,
-        int64_data: numbers.to_vec(),
-        ..Default::default()
-    }
-}
-
 #[test]
 fn values_that_an_op_of_tract_cannot_take_are_an_error_of_the_run() {
     let scatter = node("ScatterElements", &["x", "places", "news"], "y");
-    let constants = vec![whole_numbers("places", &[0, 7]), floats("news", &[2], &[1.0, 2.0])];
+    let constants = vec![integers("places", &[0, 7]), floats("news", &[2], &[1.0, 2.0])];
     let model = one_node(scatter, input("x", DataType::Float, &[3]), constants);
     let mut session = Session::new(Arc::new(Model::from_proto(model).plan(&[]).unwrap())).unwrap();
     let error = session.run().unwrap_err().to_string();
