@@ -389,12 +389,15 @@ impl<'a> InspectionThread<'a> {
         })
     }
 
-    /// Lets the shadow judge the frame, where the time suffices.
+    /// Lets the shadow judge the frame, where the time suffices or its share of it has come.
     fn judge_beside(&mut self, frame: &Frame, report: &mut Report, slot: &NewestFrame, progress: &Progress) {
         let Some(shadow) = self.inspection.shadow.as_mut().filter(|_| self.judged == Some(Judge::Usual)) else {
             return;
         };
-        if self.live && (shadow.is_out_of_time(frame.captured, Instant::now()) || slot.is_waiting()) {
+        let now = Instant::now();
+        let is_out_of_time = self.live && (shadow.is_out_of_time(frame.captured, now) || slot.is_waiting());
+        // The next part is waited for: its verdict must not come later. A camera that runs freely shows the part in more frames.
+        if is_out_of_time && (self.by_trigger || !shadow.is_owed(now)) {
             progress.shadow(ShadowFate::Skipped);
             return;
         }

@@ -1,5 +1,5 @@
-//! A version of a bundle that is judged beside the active one: after the verdict was given, in the time that is left, and without any
-//! effect on verdict, alarm or page.
+//! A version of a bundle that is judged beside the active one: after the verdict was given, without any effect on verdict or page, and in
+//! the time that is left. Where none ever is, as with a camera that is as fast as the board or faster, a small share of the time is its.
 
 use crate::task::anomaly::Verdict;
 use crate::task::{Judge, TaskError};
@@ -15,6 +15,9 @@ const LENGTHENING: u32 = 16;
 /// By which part the time of a judgement is taken to be shorter with each frame for which it seems too long: one of ten times its length
 /// is tried again after some hundred frames, and then holds up one.
 const FORGETTING: u32 = 256;
+/// Where no time is left it is judged once in so many times its length: one verdict of many comes later by one judgement. Without that
+/// a camera at the pace of its board would never have it judged anything.
+const SHARE: u32 = 32;
 
 /// A version that is judged beside the active one.
 pub struct Shadow {
@@ -25,6 +28,8 @@ pub struct Shadow {
     /// When the frame before was captured, and the time between frames.
     captured: Option<Instant>,
     period: Option<Duration>,
+    /// When it judged a frame last.
+    judged: Option<Instant>,
     /// When a verdict that differs was recorded last.
     recorded: Option<Instant>,
 }
@@ -74,7 +79,8 @@ impl Shadow {
     pub fn new(judge: Judge, frame: &Picture) -> Result<Shadow, TaskError> {
         let mut verdict = Verdict::default();
         verdict.regions.reserve(64);
-        let mut shadow = Shadow { judge, verdict, took: Duration::ZERO, captured: None, period: None, recorded: None };
+        let mut shadow =
+            Shadow { judge, verdict, took: Duration::ZERO, captured: None, period: None, judged: None, recorded: None };
         shadow.judge_frame(frame)?;
         Ok(shadow)
     }
@@ -97,11 +103,17 @@ impl Shadow {
         is_out
     }
 
+    /// Whether it is to be judged although no time is left for it: once in [`SHARE`] times the length of a judgement.
+    pub(super) fn is_owed(&self, now: Instant) -> bool {
+        self.judged.is_none_or(|before| now.saturating_duration_since(before) >= self.took.saturating_mul(SHARE))
+    }
+
     /// Judges a frame.
     pub(super) fn judge(&mut self, frame: &Picture, active: &Verdict) -> ShadowFate {
         let begun = Instant::now();
         let judged = self.judge_frame(frame);
-        self.took = begun.elapsed();
+        let ended = Instant::now();
+        (self.took, self.judged) = (ended.saturating_duration_since(begun), Some(ended));
         match judged {
             Err(_) => ShadowFate::Failed,
             Ok(()) if self.verdict.defect == active.defect => ShadowFate::Agrees,
@@ -186,6 +198,24 @@ mod tests {
         shadow.took = Duration::from_millis(400);
         let skipped = (100..2000).take_while(|frame| out_of_time(&mut shadow, *frame)).count();
         assert!((300..900).contains(&skipped), "{skipped}: neither at once nor never");
+    }
+
+    #[test]
+    fn where_no_time_is_ever_left_a_small_share_of_it_is_its() {
+        let (mut shadow, start, ms) = (shadow(), Instant::now(), Duration::from_millis);
+        // A frame each 50 ms, which takes all of them, and a judgement of 40.
+        let mut judged = Vec::new();
+        for frame in 0..2000_u32 {
+            let (captured, now) = (start + frame * ms(50), start + frame * ms(50) + ms(50));
+            if !shadow.is_out_of_time(captured, now) || shadow.is_owed(now) {
+                (shadow.took, shadow.judged) = (ms(40), Some(now + ms(40)));
+                judged.push(frame);
+            }
+        }
+        // The first at once, then one each 1.28 s and less, as what is skipped makes it seem shorter.
+        assert_eq!(judged[0], 0);
+        assert!((60..=90).contains(&judged.len()), "{judged:?}");
+        assert!(judged.windows(2).all(|pair| pair[1] - pair[0] >= 20), "{judged:?}");
     }
 
     #[test]

@@ -238,6 +238,37 @@ fn what_the_disk_did_not_take_in_time_is_found_over_all_runs() {
 }
 
 #[test]
+fn a_shadow_that_judged_nothing_is_said_with_what_to_do() {
+    let found = |shadow: [&str; 4]| {
+        let mut story = Story::new("line3");
+        story.start("clean").go(HOUR);
+        let [judged, differs, skipped, failed] = shadow;
+        let counts = story.count_fields();
+        let counts: Vec<(&str, &str)> = counts.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let shadow = [
+            ("uptime_s", "3601"),
+            ("shadow_judged", judged),
+            ("shadow_differs", differs),
+            ("shadow_skipped", skipped),
+            ("shadow_failed", failed),
+        ];
+        story.time += SECOND;
+        story.record("status", &[&shadow[..], &counts[..]].concat());
+        of(story.text())
+    };
+    for (shadow, parts, advice) in [
+        (["0", "0", "944", "0"], ["judged no frame", "no time for 944"], "Judge the marked frames"),
+        (["0", "0", "3", "7"], ["judged no frame", "failed on 7"], "bundle shadow NAME --end"),
+    ] {
+        let report = found(shadow);
+        says(&report, "shadow", &parts);
+        let told = &finding(&report, "shadow")["advice"];
+        assert!(told.as_str().is_some_and(|told| told.contains(advice)), "{told}");
+    }
+    says(&found(["50", "1", "944", "0"]), "shadow", &["judged 50 frames", "(2.0 %)", "no time for 944"]);
+}
+
+#[test]
 fn clocks_that_jump_and_lines_that_are_missing_are_found() {
     let mut story = Story::new("line3");
     story.start("clean").go(HOUR);

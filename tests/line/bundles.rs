@@ -236,6 +236,14 @@ fn a_shadow_is_judged_beside_and_changes_nothing() {
         format!("The shadow judged 30 frames beside the active version and said otherwise of {}", 30 - defects);
     assert!(told.contains(&expected), "{told}");
 
+    // A source that is faster than any board leaves it no time: it has its share all the same, and the rest is counted.
+    let path = line(folder.path(), &store.join("parts"), "frames = 300\nfps = 1000.0");
+    let _ = std::fs::remove_dir_all(&results);
+    succeed(&["run", arg(&path)]);
+    let status = of(&records(&results), "status").pop().unwrap();
+    let [judged, skipped] = ["shadow_judged", "shadow_skipped"].map(|count| status[count].as_u64().unwrap());
+    assert!(judged >= 1 && Some(judged + skipped) == status["inspected"].as_u64(), "{status}");
+
     // A shadow that cannot be used keeps nobody from inspecting.
     let list: serde_json::Value = serde_json::from_str(&bundle(&["list", "--json"])).unwrap();
     std::fs::write(PathBuf::from(list[1]["folder"].as_str().unwrap()).join("model.onnx"), "damaged").unwrap();

@@ -204,21 +204,33 @@ fn unrecorded(board: &Board, findings: &mut Vec<Finding>) {
     findings.push(Finding::new(Severity::Warning, "unrecorded", text + ".").advice(advice).order(count as f64));
 }
 
-/// A version that was judged beside the active one.
+/// A version that was judged beside the active one, or was to be.
 fn shadow(board: &Board, findings: &mut Vec<Finding>) {
-    let [judged, differing, skipped] = board.shadow;
-    if judged + skipped == 0 {
+    let [judged, differing, skipped, failed] = board.shadow;
+    if judged + skipped + failed == 0 {
         return;
     }
-    let share = 100.0 * differing as f64 / judged.max(1) as f64;
+    let failing = if failed > 0 { format!(", and failed on {}", humanize::count(failed)) } else { String::new() };
+    if judged == 0 {
+        let text = format!("The shadow judged no frame: it had no time for {}{failing}.", humanize::count(skipped));
+        let advice = if failed > 0 {
+            "It cannot judge this line's frames: `lineside bundle verify` checks it, `lineside infer` says what it cannot do, `lineside bundle shadow NAME --end` drops it."
+        } else {
+            "The next frame was always due: let frames or parts come slower for as long as it is tried (`fps` of the source), or have both versions judge the marked frames: *Judge the marked frames* on the page `/compare`."
+        };
+        let finding = Finding::new(Severity::Warning, "shadow", text).advice(advice);
+        return findings.push(finding.order((skipped + failed) as f64));
+    }
+    let share = 100.0 * differing as f64 / judged as f64;
     let text = format!(
-        "The shadow judged {} beside the active version and said otherwise of {} ({share:.1} %); it had no time for {}.",
+        "The shadow judged {} beside the active version and said otherwise of {} ({share:.1} %); it had no time for {}{failing}.",
         humanize::plural(judged, "frame"),
         humanize::count(differing),
         humanize::count(skipped)
     );
     let advice = "The records `shadow` name the pictures of those frames: look who is right, then `lineside bundle confirm`, or `lineside bundle shadow NAME --end`.";
-    let finding = Finding::new(Severity::Note, "shadow", text).advice(advice).with_lines(board.shadow_records.lines());
+    let severity = if failed > 0 { Severity::Warning } else { Severity::Note };
+    let finding = Finding::new(severity, "shadow", text).advice(advice).with_lines(board.shadow_records.lines());
     findings.push(finding.order(differing as f64));
 }
 

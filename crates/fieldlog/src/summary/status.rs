@@ -137,8 +137,8 @@ pub struct Status {
     pub heat: Option<u64>,
     pub held_back: u64,
     pub unrecorded: u64,
-    /// Frames that a shadow judged, of which it said otherwise, and that it had no time for.
-    pub shadow: [u64; 3],
+    /// Frames that a shadow judged, of which it said otherwise, that it had no time for, and that it failed on.
+    pub shadow: [u64; 4],
     pub parts: PartTotals,
     pub drift_ks: Option<f64>,
 }
@@ -179,6 +179,7 @@ impl Status {
                 b"shadow_judged" => status.shadow[0] = count(value).unwrap_or(0),
                 b"shadow_differs" => status.shadow[1] = count(value).unwrap_or(0),
                 b"shadow_skipped" => status.shadow[2] = count(value).unwrap_or(0),
+                b"shadow_failed" => status.shadow[3] = count(value).unwrap_or(0),
                 b"parts_ok" => status.parts.ok = count(value).unwrap_or(0),
                 b"parts_nok" => status.parts.nok = count(value).unwrap_or(0),
                 b"parts_no_result" => status.parts.no_result = count(value).unwrap_or(0),

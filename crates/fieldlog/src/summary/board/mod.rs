@@ -185,8 +185,8 @@ pub struct Board {
     pub held_back: u64,
     /// Verdicts that the disk did not take in time.
     pub unrecorded: u64,
-    /// Frames that a shadow judged, of which it said otherwise, and that it had no time for.
-    pub shadow: [u64; 3],
+    /// Frames that a shadow judged, of which it said otherwise, that it had no time for, and that it failed on.
+    pub shadow: [u64; 4],
     /// Parts by result.
     pub parts: PartTotals,
     /// Records of frames of which it said otherwise.
@@ -264,7 +264,7 @@ impl Board {
             refused_why: String::new(),
             held_back: 0,
             unrecorded: 0,
-            shadow: [0; 3],
+            shadow: [0; 4],
             parts: PartTotals::default(),
             shadow_records: Occurrences::default(),
             part_records: Occurrences::default(),
