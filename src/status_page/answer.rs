@@ -16,12 +16,24 @@ use std::net::IpAddr;
 
 /// The page; its script inserts all data as text.
 const PAGE: &str = include_str!("page.html");
+/// The other pages are of three files: what is seen, what their scripts have in common, and the script.
+macro_rules! page {
+    ($name:literal) => {
+        concat!(
+            include_str!(concat!($name, ".html")),
+            "<script>\n",
+            include_str!("ask.js"),
+            include_str!(concat!($name, ".js")),
+            "</script>\n</body>\n</html>\n"
+        )
+    };
+}
 /// The page on which frames are looked through and marked.
-const REVIEW: &str = include_str!("review.html");
+const REVIEW: &str = page!("review");
 /// The page on which a threshold is compared and set.
-const COMPARE: &str = include_str!("compare.html");
+const COMPARE: &str = page!("compare");
 /// The page on which the bundle is taught.
-const TEACH: &str = include_str!("teach.html");
+const TEACH: &str = page!("teach");
 /// What can be asked of this server, for programs: OpenAPI 3.1.
 const OPENAPI: &str = include_str!("../../docs/openapi.json");
 

@@ -86,3 +86,28 @@ fn a_browser_shows_a_line_at_work() {
     browser.ask("Page.navigate", json!({ "url": "about:blank" }));
     service.wait("an empty seat", |status| status["viewers"] == 0);
 }
+
+#[test]
+fn a_board_that_answers_nothing_shows_no_verdict_of_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut browser) = Browser::start(folder.path()) else { return };
+    let source = "[source.folder]\npath = \"models/inspect-demo/frames/defect\"\nrepeat = true\nfps = 2.0\n";
+    let service = Service::start(source, "");
+    browser.screen(1200, 900, "light");
+    browser.ask("Page.navigate", json!({ "url": format!("http://{}/", service.address) }));
+    browser.wait("document.getElementById('word')?.textContent === 'DEFECT' && streaming");
+    // As with a cable that is pulled: connections stay open, and nothing comes.
+    let stop = |name: &str| {
+        let done = std::process::Command::new("kill").args([name, &service.id().to_string()]).status().unwrap();
+        assert!(done.success());
+    };
+    stop("-STOP");
+    browser.wait("document.getElementById('word').textContent === '–'");
+    browser.wait("document.querySelector('#health b').textContent === 'the board does not answer'");
+    assert_eq!(browser.evaluate("document.getElementById('view').classList.contains('defect')"), false);
+    assert_eq!(browser.evaluate("document.getElementById('score').textContent"), "");
+    browser.wait("document.getElementById('note').textContent.startsWith('the board does not answer')");
+    browser.keep("does-not-answer");
+    stop("-CONT");
+    browser.wait("document.getElementById('word').textContent === 'DEFECT' && document.getElementById('note').hidden");
+}
