@@ -18,16 +18,17 @@ use super::shadow;
 use super::shared_models::SharedModels;
 use super::signals::{open_signals, triggered};
 use super::source::open_source;
+use super::trial::TrialWatch;
 use super::verdict_cost::VerdictCost;
 use crate::bundle::{self, Tolerance};
 use crate::config::Config;
 use crate::memory::{Bill, reset_peak};
 use crate::modbus::ModbusSettings;
-use crate::pipeline::{Commands, Inspection, LoadShedding, Pipeline};
+use crate::pipeline::{Commands, Inspection, LoadShedding, Pipeline, ProductSwitch, Shadow};
 use crate::sink::part::PartLine;
 use crate::sink::{AlarmLatch, LastResult, VerdictObserver, check_writable, mqtt};
-use crate::task::Judge;
 use crate::task::anomaly::Baseline;
+use crate::task::{Judge, Tasks};
 use crate::telemetry::Telemetry;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -80,6 +81,8 @@ pub struct LinePlan {
     pub products: Vec<String>,
     /// By product: whether it is loaded, so that a switch takes no time.
     pub loaded: Vec<bool>,
+    /// Versions that are on trial.
+    pub(super) trials: Vec<TrialWatch>,
     /// The lines that choose one.
     pub product_lines: Option<ProductLines>,
     /// Its newest result.
@@ -159,10 +162,6 @@ pub(super) fn plan_on(
     // Before anything is loaded: a test beside what is would need room for both.
     let other_products = product_loading::test_others(config, &find)?;
     let mut models = models::load(config, mode, source.as_ref(), &find, shared, &workspace, &mut bill)?;
-    let shadow = shadow::load(config, source.frame_size(), &workspace, telemetry, &mut bill).map(|(shadow, bundle)| {
-        models.bundles.push(bundle);
-        shadow
-    });
     if mode == Mode::Check {
         check_output(config, bill::evidence_bytes(pixels, models.enlarged))?;
     }
@@ -181,6 +180,14 @@ pub(super) fn plan_on(
     let room = (shared, &workspace);
     let others = product_loading::load_others(config, source.as_ref(), other_products, room, &commands, &mut bill)?;
     models.bundles.extend(others.bundles);
+    let products = others.switch.iter().flat_map(ProductSwitch::tasks);
+    let loaded: Vec<&str> =
+        products.chain([&models.tasks]).flat_map(Tasks::iter).map(|task| &**task.judge.bundle()).collect();
+    let shadows = shadow::load_all(config, source.frame_size(), &loaded, &workspace, telemetry, &mut bill);
+    let trials = TrialWatch::find_all(config, &loaded);
+    let counted = trials.iter().map(|trial| Arc::clone(&trial.counts)).collect();
+    let (shadows, titles): (Vec<Shadow>, Vec<String>) = shadows.into_iter().unzip();
+    models.bundles.extend(titles);
     bill::add_workspace(&mut bill, &workspace);
 
     signals.described.extend(parts::describe(config, models.cost.as_ref().map(|cost| cost.ms)));
@@ -217,6 +224,7 @@ pub(super) fn plan_on(
         commands,
         products: others.described,
         loaded: others.loaded,
+        trials,
         product_lines,
         last_result,
         bill,
@@ -227,7 +235,8 @@ pub(super) fn plan_on(
                 products: others.switch.map(|switch| switch.with_controls(controls)),
                 smaller: models.smaller,
                 enlargement: models.enlargement,
-                shadow,
+                shadows,
+                trials: counted,
                 skip_similar: *config.anomaly.skip_similar.get_ref(),
                 normal_every: *config.output.normal_every.get_ref(),
                 signals: signals.lines,

@@ -1,7 +1,7 @@
 //! The products that are loaded beside the one that judges, where they fit the budget together.
 
 use super::bundles::title;
-use super::models::{load_judge, require_taught_size};
+use super::models::{load_judge, loading_bytes, require_taught_size};
 use super::products::{describe, first, tested};
 use super::region::check_product_region;
 use super::shared_models::SharedModels;
@@ -76,11 +76,9 @@ pub(super) fn load_others(
     for (at, bundle) in tested {
         let product = &config.product[at];
         bundles.push(title(&bundle));
-        // What it takes is known when it is loaded, and what loading takes may stay with the allocator: where three times its file is too
-        // much it is not even tried. Packed weights and scorers take 2.3 times the file of the shipped bundles.
+        // What it takes is known when it is loaded: where it could not be, it is not even tried.
         let taken = || bill.total() + items.total() + workspace.bytes() + beside();
-        let file = std::fs::metadata(bundle.folder().join(&bundle.manifest().model)).map_or(0, |file| file.len());
-        let loading = if shared.is_some_and(|shared| shared.has(&bundle)) { 0 } else { 3 * file };
+        let loading = if shared.is_some_and(|shared| shared.has(&bundle)) { 0 } else { loading_bytes(&bundle) };
         let wanted = taken() + loading;
         all_fit = all_fit && wanted <= budget;
         if !all_fit {

@@ -228,7 +228,7 @@ impl LineService<'_> {
         }
         let previous = previous_run(&output, self.machine.boot.as_deref());
         let start = records::start(&telemetry, config, self.path, &ready, &self.machine, previous);
-        let LinePlan { pipeline, enlarging, baseline, broker, page, source, bundles, bill, parts, .. } = ready;
+        let LinePlan { pipeline, enlarging, baseline, broker, page, source, bundles, bill, parts, trials, .. } = ready;
         let (modbus, commands, last_result) = (ready.modbus, ready.commands, ready.last_result);
         if self.is_latched {
             commands.restore_latch();
@@ -311,7 +311,7 @@ impl LineService<'_> {
         drop(feeder);
         let shedding = Arc::clone(&pipeline.shedding);
         let unprinted = self.console.dropped();
-        let watched = (modbus, products, parts);
+        let watched = (modbus, products, parts, trials);
         let mut supervisor = Supervisor::new(config, self, shedding, baseline.as_ref(), page, watched, broker.clone());
         let (mut ending, mut writer) = pipeline.run(shutdown, writer, &mut supervisor);
         let end = supervisor.end(&ending.status);

@@ -63,8 +63,8 @@ pub(super) struct Supervisor<'a, 'b> {
     parts: Option<PartWatch>,
     /// Whether the pipeline, and whoever serves the parts, has made progress since the watchdog was fed.
     progress: [bool; 2],
-    /// The version that judges, while it is on trial.
-    trial: Option<TrialWatch>,
+    /// Versions that are on trial.
+    trials: Vec<TrialWatch>,
     telemetry: Telemetry,
 }
 
@@ -96,7 +96,7 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         shedding: Arc<LoadShedding>,
         baseline: Option<&Baseline>,
         page: Option<StatusServer>,
-        (modbus, products, parts): (Option<PlcWatch>, ProductWatch, Option<PartWatch>),
+        (modbus, products, parts, trials): (Option<PlcWatch>, ProductWatch, Option<PartWatch>, Vec<TrialWatch>),
         broker: Option<Arc<BrokerClient>>,
     ) -> Supervisor<'a, 'b> {
         let (telemetry, unprinted) = (service.telemetry.clone(), service.console.dropped());
@@ -124,7 +124,7 @@ impl<'a, 'b> Supervisor<'a, 'b> {
             broker,
             parts,
             progress: [false; 2],
-            trial: TrialWatch::find(config),
+            trials,
             telemetry,
         }
     }
@@ -221,16 +221,21 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         }
     }
 
-    /// Ends the run where the version that judges does not stand its trial; the next run begins with the version before it.
-    fn check_trial(&mut self, status: &Status, shutdown: &Shutdown) {
-        let (Some(trial), false) = (&self.trial, shutdown.is_asked()) else { return };
-        let judged = status.counts.inspected + status.counts.skipped_similar;
-        let Some(why) = trial.verdict(judged, status.defects, self.begun.elapsed()) else { return };
-        let Some(trial) = self.trial.take().filter(|trial| !trial.is_over()) else { return };
-        let home = trial.home;
+    /// Ends the run where a version does not stand its trial; the next run begins with the version before it.
+    fn check_trials(&mut self, shutdown: &Shutdown) {
+        if shutdown.is_asked() {
+            return;
+        }
+        let time = self.begun.elapsed();
+        let failed = self.trials.iter().enumerate().find_map(|(at, trial)| Some((at, trial.verdict(time)?)));
+        let Some((at, why)) = failed else { return };
+        let trial = self.trials.swap_remove(at);
+        if trial.is_over() {
+            return;
+        }
         match self.service.configuration() {
             Ok(next) => {
-                self.service.failed_trial = Some((home, why));
+                self.service.failed_trial = Some((trial.home, why));
                 self.next = Some(NextRun::Configuration(Box::new(next)));
                 shutdown.ask();
             }
@@ -347,7 +352,7 @@ impl RunObserver for Supervisor<'_, '_> {
         let is_stuck = self.writer_is_stuck(status);
         self.service.manager.set_stuck(is_stuck);
         if !is_stuck {
-            self.check_trial(status, shutdown);
+            self.check_trials(shutdown);
             self.check_product(shutdown);
         }
         self.take_reload(shutdown, is_stuck);

@@ -1,7 +1,7 @@
 //! The tasks that a configuration asks for: which bundles, in which order, on which frames.
 
 use super::products;
-use crate::bundle::{Bundle, BundleError};
+use crate::bundle::{self, Bundle, BundleError, Home};
 use crate::config::{Config, ConfigError, TaskConfig};
 use crate::task::{Condition, NamedTask, Tasks};
 
@@ -37,7 +37,33 @@ pub(super) fn wanted<'a>(config: &'a Config) -> Vec<Wanted<'a>> {
     config.task.iter().map(wanted).collect()
 }
 
-/// The only task of a line whose verdicts are all of one bundle: it may have a shadow and a trial.
+/// An installed bundle that judges frames on a line.
+pub(super) struct HomeInUse {
+    /// Its home.
+    pub(super) home: Home,
+    /// The thresholds that the configuration states for it, one for each task or product; `None`: its own.
+    pub(super) thresholds: Vec<Option<f64>>,
+}
+
+/// The homes of the bundles by which a line judges, each once, in the order of the configuration: those of its tasks, or of its products.
+pub(super) fn homes_in_use(config: &Config) -> Vec<HomeInUse> {
+    let products = config.product.iter().map(|product| (product.bundle.get_ref().as_str(), product.wanted_threshold()));
+    let tasks = wanted(config);
+    let tasks = tasks.iter().map(|task| (task.bundle, task.threshold)).filter(|_| config.product.is_empty());
+    let mut found: Vec<HomeInUse> = Vec::new();
+    for (name, threshold) in products.chain(tasks) {
+        let Some(home) = bundle::locate(name).ok().and_then(|place| Home::open(&place).ok().flatten()) else {
+            continue;
+        };
+        match found.iter_mut().find(|known| known.home.folder() == home.folder()) {
+            Some(known) => known.thresholds.push(threshold),
+            None => found.push(HomeInUse { home, thresholds: vec![threshold] }),
+        }
+    }
+    found
+}
+
+/// The only task of a line whose verdicts are all of one bundle: its threshold may be set on the page.
 pub(super) fn only_task(config: &Config) -> Option<Wanted<'_>> {
     let mut tasks = wanted(config);
     (tasks.len() == 1 && config.product.len() < 2).then(|| tasks.pop()).flatten()

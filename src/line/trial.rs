@@ -9,9 +9,11 @@
 //! Frames in a row are not independent: one defective part may lie before the camera for a while. So the version must also have
 //! judged for [`MIN_TIME`], or a tenth of its trial where that is shorter, and [`MIN_FRAMES`] frames.
 
-use super::tasks::only_task;
-use crate::bundle::{self, Home, Moment, Trial};
+use super::tasks::{HomeInUse, homes_in_use};
+use crate::bundle::{Home, Moment, Trial};
 use crate::config::Config;
+use crate::pipeline::TrialCounts;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The share of parts that may be defective before the version is blamed.
@@ -30,17 +32,23 @@ pub(super) struct TrialWatch {
     trial: Trial,
     /// The largest share of defects that is expected.
     expected: f64,
+    /// What it said of the frames of this run.
+    pub(super) counts: Arc<TrialCounts>,
 }
 
 impl TrialWatch {
-    /// The trial of the bundle that judges, where it is on one and there is a version to go back to. One that cannot be used is told: a
-    /// line that ended its run for it would begin the next with the same version, and so on.
-    pub(super) fn find(config: &Config) -> Option<TrialWatch> {
-        // Of several tasks on a frame the worst decides; a defect is not that of one bundle, nor of several products.
-        let task = only_task(config)?;
-        let home = Home::open(&bundle::locate(task.bundle).ok()?).ok().flatten()?;
+    /// The trials of the bundles that judge, where they are on one and there is a version to go back to. `loaded`: the fingerprints of the
+    /// bundles that judge. One that cannot be used is told: a line that ended its run for it would begin the next with the same version,
+    /// and so on.
+    pub(super) fn find_all(config: &Config, loaded: &[&str]) -> Vec<TrialWatch> {
+        homes_in_use(config).into_iter().filter_map(|used| TrialWatch::find(used, loaded)).collect()
+    }
+
+    fn find(HomeInUse { home, thresholds }: HomeInUse, loaded: &[&str]) -> Option<TrialWatch> {
         let trial = home.state().trial.clone()?;
         let before = home.state().previous.as_ref()?;
+        // That of a product which is not loaded waits for a run with it.
+        let active = loaded.iter().find(|loaded| loaded.starts_with(home.state().active.as_str()))?;
         if trial.left_s(&Moment::now()) == 0 {
             return None;
         }
@@ -52,8 +60,11 @@ impl TrialWatch {
             return None;
         }
         let stated = || home.version(&home.state().active).ok()?.manifest().anomaly.as_ref().map(|a| a.threshold);
-        let threshold = task.threshold.or_else(stated).unwrap_or(1.0);
-        Some(TrialWatch { trial, expected: expected(threshold), home })
+        let stated = stated().unwrap_or(1.0);
+        // Where several judge by it: whatever raises most alarms by itself must not blame it.
+        let lowest = thresholds.iter().map(|own| own.unwrap_or(stated)).fold(1.0, f64::min);
+        let counts = Arc::new(TrialCounts::new(active));
+        Some(TrialWatch { trial, expected: expected(lowest), counts, home })
     }
 
     /// Whether somebody has confirmed the version since the run began, or made another one the active one.
@@ -63,7 +74,8 @@ impl TrialWatch {
     }
 
     /// Why the version must go back, where it must; `time`: since the run began.
-    pub(super) fn verdict(&self, judged: u64, defects: u64, time: Duration) -> Option<String> {
+    pub(super) fn verdict(&self, time: Duration) -> Option<String> {
+        let (judged, defects) = self.counts.get();
         let least = MIN_TIME.min(Duration::from_secs(self.trial.within_s) / 10);
         let exceeded = judged >= MIN_FRAMES && time >= least && exceeds(judged, defects, self.expected);
         if !exceeded || self.trial.left_s(&Moment::now()) == 0 {
@@ -128,23 +140,32 @@ mod tests {
     fn a_version_that_was_confirmed_meanwhile_does_not_go_back() {
         // Its home is not there any more: whoever removed it wanted no trial.
         let trial = Trial::begin(&Moment::now(), 60);
-        assert!(TrialWatch { home: Home::for_test(), trial, expected: 0.05 }.is_over());
+        assert!(TrialWatch { home: Home::for_test(), trial, expected: 0.05, counts: counts(0, 0) }.is_over());
+    }
+
+    fn counts(judged: u64, defects: u64) -> Arc<TrialCounts> {
+        let counts = TrialCounts::new("0123456789abcdef");
+        (0..judged).for_each(|at| counts.add(at < defects));
+        Arc::new(counts)
     }
 
     #[test]
     fn one_part_before_the_camera_for_a_while_is_no_verdict() {
         let home = Home::for_test();
-        let trial = |within_s| Trial::begin(&Moment::now(), within_s);
-        let watch = |within_s| TrialWatch { home: home.clone(), trial: trial(within_s), expected: expected(1.0) };
-        let day = watch(86_400);
-        assert!(day.verdict(1000, 900, Duration::from_secs(119)).is_none());
-        assert!(day.verdict(199, 199, Duration::from_secs(600)).is_none());
-        let why = day.verdict(1000, 900, Duration::from_secs(120)).unwrap();
+        let verdict = |within_s, judged, defects, seconds| {
+            let (home, trial) = (home.clone(), Trial::begin(&Moment::now(), within_s));
+            let watch = TrialWatch { home, trial, expected: expected(1.0), counts: counts(judged, defects) };
+            watch.verdict(Duration::from_secs(seconds))
+        };
+        let day = 86_400;
+        assert!(verdict(day, 1000, 900, 119).is_none());
+        assert!(verdict(day, 199, 199, 600).is_none());
+        let why = verdict(day, 1000, 900, 120).unwrap();
         assert_eq!(
             why,
             "900 of 1000 frames were defects while it was on trial, where at most 5.0 % were to be expected"
         );
-        assert!(watch(100).verdict(1000, 900, Duration::from_secs(10)).is_some());
-        assert!(watch(0).verdict(1000, 900, Duration::from_secs(600)).is_none());
+        assert!(verdict(100, 1000, 900, 10).is_some());
+        assert!(verdict(0, 1000, 900, 600).is_none());
     }
 }

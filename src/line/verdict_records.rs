@@ -46,6 +46,7 @@ pub fn kept_normal(telemetry: &Telemetry, report: &Report, original: String) -> 
 pub fn shadow(telemetry: &Telemetry, report: &Report, shadow: &ShadowVerdict, original: String) -> Record {
     judged(telemetry, "shadow", report)
         .with("defect", report.verdict.defect)
+        .with_known("task", shadow.task.as_deref())
         .with("shadow_bundle", &*shadow.bundle)
         .with("shadow_score", shadow.score)
         .with("shadow_severity", thousandths(shadow.severity))

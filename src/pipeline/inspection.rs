@@ -3,8 +3,8 @@
 use super::counts::Fate;
 use super::message::{Message, QUEUE, ToWriter};
 use super::product_switch::{Followed, ProductSwitch};
-use super::shadow::{Shadow, ShadowFate};
-use super::{LoadShedding, NewestFrame, Progress, Pulse, Report, Taken, VerdictTimes, WatchedThread};
+use super::shadow::{Pace, Shadow, ShadowFate};
+use super::{LoadShedding, NewestFrame, Progress, Pulse, Report, Taken, TrialCounts, VerdictTimes, WatchedThread};
 use crate::field::FrameStats;
 use crate::memory::seal_this_thread;
 use crate::sink::part::{NoResultReason, PartVerdict};
@@ -35,8 +35,10 @@ pub struct Inspection {
     pub smaller: Option<Smaller>,
     /// Enlarges, where something is to be enlarged.
     pub enlargement: Option<Enlargement>,
-    /// Judges beside the active version, where there is one.
-    pub shadow: Option<Shadow>,
+    /// Judge beside active versions.
+    pub shadows: Vec<Shadow>,
+    /// Count what versions on trial say.
+    pub trials: Vec<Arc<TrialCounts>>,
     /// A frame that differs from the one before by less than this, in grey levels, gets its verdict; 0: none does.
     pub skip_similar: f64,
     /// Keep every Nth normal frame that is judged; 0: none.
@@ -74,6 +76,7 @@ pub(super) struct InspectionThread<'a> {
     inspection: Inspection,
     live: bool,
     by_trigger: bool,
+    pace: Pace,
     shedding: &'a LoadShedding,
     telemetry: &'a Telemetry,
     /// The report that is being filled.
@@ -141,6 +144,7 @@ impl<'a> InspectionThread<'a> {
             inspection,
             live,
             by_trigger,
+            pace: Pace::default(),
             shedding,
             telemetry,
             report: Some(report),
@@ -185,6 +189,7 @@ impl<'a> InspectionThread<'a> {
                 slot.give_back(frame);
                 continue;
             }
+            self.pace.note(frame.captured);
             let taken = Instant::now();
             // A source without a pace of its own runs ahead of inspection; its waiting is not inspection's time.
             let begun = if self.live { frame.captured } else { frame.captured.max(free) };
@@ -228,6 +233,7 @@ impl<'a> InspectionThread<'a> {
                     self.telemetry.resolve(Cause::FrameSize);
                     self.telemetry.resolve(Cause::Bundle);
                     self.enlarge(&frame, &mut report, progress);
+                    self.count_for_trials();
                     report.shadow = None;
                     if fate == Fate::Inspected {
                         pulse.beat(WatchedThread::Inspection);
@@ -389,24 +395,38 @@ impl<'a> InspectionThread<'a> {
         })
     }
 
-    /// Lets the shadow judge the frame, where the time suffices or its share of it has come.
+    /// Counts the frame for the versions on trial that judged it.
+    fn count_for_trials(&self) {
+        let Inspection { trials, tasks, .. } = &self.inspection;
+        for trial in trials.iter().filter(|_| self.judged == Some(Judge::Usual)) {
+            if let Some((_, verdict)) = tasks.said_by(trial.bundle()) {
+                trial.add(verdict.defect);
+            }
+        }
+    }
+
+    /// Lets the shadows judge the frame, each where its active version has judged it and the time suffices or its share of it has come.
     fn judge_beside(&mut self, frame: &Frame, report: &mut Report, slot: &NewestFrame, progress: &Progress) {
-        let Some(shadow) = self.inspection.shadow.as_mut().filter(|_| self.judged == Some(Judge::Usual)) else {
-            return;
-        };
-        let now = Instant::now();
-        let is_out_of_time = self.live && (shadow.is_out_of_time(frame.captured, now) || slot.is_waiting());
-        // The next part is waited for: its verdict must not come later. A camera that runs freely shows the part in more frames.
-        if is_out_of_time && (self.by_trigger || !shadow.is_owed(now)) {
-            progress.shadow(ShadowFate::Skipped);
+        if self.judged != Some(Judge::Usual) {
             return;
         }
-        let fate = shadow.judge(&frame.picture, &report.verdict);
-        progress.shadow(fate);
-        if fate == ShadowFate::Differs {
-            report.shadow = shadow.record(Instant::now());
-            if report.shadow.is_some() && report.priority.is_none() {
-                copy(&frame.picture, &mut report.frame);
+        let Inspection { shadows, tasks, .. } = &mut self.inspection;
+        for shadow in shadows {
+            let Some((task, active)) = tasks.said_by(shadow.beside()) else { continue };
+            let now = Instant::now();
+            let is_out_of_time = self.live && (shadow.is_out_of_time(self.pace.left(now)) || slot.is_waiting());
+            // The next part is waited for: its verdict must not come later. A camera that runs freely shows the part in more frames.
+            if is_out_of_time && (self.by_trigger || !shadow.is_owed(now)) {
+                progress.shadow(ShadowFate::Skipped);
+                continue;
+            }
+            let fate = shadow.judge(&frame.picture, active);
+            progress.shadow(fate);
+            if fate == ShadowFate::Differs && report.shadow.is_none() {
+                report.shadow = shadow.record(Instant::now(), (tasks.count() > 1).then(|| Arc::clone(task)));
+                if report.shadow.is_some() && report.priority.is_none() {
+                    copy(&frame.picture, &mut report.frame);
+                }
             }
         }
     }

@@ -18,6 +18,7 @@ mod report;
 mod run;
 mod shadow;
 mod shutdown;
+mod trial;
 mod writer;
 
 pub use commands::{ChosenProduct, CommandError, Commands, ProductKey, Selection};
@@ -32,4 +33,5 @@ pub use report::Report;
 pub use run::{FAILED, NOT_STARTED, Pipeline, RunEnd, RunObserver, STOPPED, THREADS};
 pub use shadow::{Shadow, ShadowCounts, ShadowVerdict};
 pub use shutdown::{OrderlyStop, Shutdown};
+pub use trial::TrialCounts;
 pub use writer::{Reporter, STACK};

@@ -52,7 +52,12 @@ impl ProductSwitch {
         }
     }
 
-    /// What is loaded beside what judges.
+    /// What is loaded beside what judges first.
+    pub fn tasks(&self) -> impl Iterator<Item = &Tasks> {
+        self.others.iter().map(|(_, tasks)| tasks)
+    }
+
+    /// What is loaded beside what judges, to be changed.
     pub(super) fn others(&mut self) -> impl Iterator<Item = &mut Tasks> {
         self.others.iter_mut().map(|(_, tasks)| tasks)
     }

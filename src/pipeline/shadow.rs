@@ -23,15 +23,21 @@ const SHARE: u32 = 32;
 pub struct Shadow {
     judge: Judge,
     verdict: Verdict,
+    /// The fingerprint of the active version.
+    beside: Arc<str>,
     /// How long it took last.
     took: Duration,
-    /// When the frame before was captured, and the time between frames.
-    captured: Option<Instant>,
-    period: Option<Duration>,
     /// When it judged a frame last.
     judged: Option<Instant>,
     /// When a verdict that differs was recorded last.
     recorded: Option<Instant>,
+}
+
+/// The pace of a source: when its newest frame was captured, and the time between frames.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    captured: Option<Instant>,
+    period: Option<Duration>,
 }
 
 /// What the shadow says of a frame of which the active version says otherwise.
@@ -39,6 +45,8 @@ pub struct Shadow {
 pub struct ShadowVerdict {
     /// The fingerprint of its bundle.
     pub bundle: Arc<str>,
+    /// The task that it is judged beside, where the line has several.
+    pub task: Option<Arc<str>>,
     /// Its score.
     pub score: f64,
     /// Its severity.
@@ -62,7 +70,7 @@ pub struct ShadowCounts {
     pub failed: u64,
 }
 
-/// What became of one frame.
+/// What became of one frame with one shadow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ShadowFate {
     Agrees,
@@ -71,30 +79,46 @@ pub(super) enum ShadowFate {
     Failed,
 }
 
-impl Shadow {
-    /// Judges a frame of this width and height, so that all buffers are made before the line runs.
-    ///
-    /// # Errors
-    /// [`TaskError`] where it cannot judge such frames.
-    pub fn new(judge: Judge, frame: &Picture) -> Result<Shadow, TaskError> {
-        let mut verdict = Verdict::default();
-        verdict.regions.reserve(64);
-        let mut shadow =
-            Shadow { judge, verdict, took: Duration::ZERO, captured: None, period: None, judged: None, recorded: None };
-        shadow.judge_frame(frame)?;
-        Ok(shadow)
-    }
-
-    /// Whether the next frame of a source with a pace of its own is due before this one would be judged. `captured`: this frame's
-    /// time.
-    pub(super) fn is_out_of_time(&mut self, captured: Instant, now: Instant) -> bool {
+impl Pace {
+    /// Notes when a frame was captured.
+    pub(super) fn note(&mut self, captured: Instant) {
         if let Some(before) = self.captured.replace(captured) {
             let between = captured.saturating_duration_since(before);
             // Frames that were dropped in between, or a part that came late, do not make the source slower.
             let longest = self.period.map_or(between, |period| period + period / LENGTHENING);
             self.period = Some(between.min(longest));
         }
-        let left = self.period.map(|period| period.saturating_sub(now.saturating_duration_since(captured)));
+    }
+
+    /// The time until the next frame is due; `None` where that is not known yet.
+    pub(super) fn left(&self, now: Instant) -> Option<Duration> {
+        let since = now.saturating_duration_since(self.captured?);
+        Some(self.period?.saturating_sub(since))
+    }
+}
+
+impl Shadow {
+    /// Judges a frame of this width and height, so that all buffers are made before the line runs. `beside`: the fingerprint of the
+    /// active version.
+    ///
+    /// # Errors
+    /// [`TaskError`] where it cannot judge such frames.
+    pub fn new(judge: Judge, beside: &str, frame: &Picture) -> Result<Shadow, TaskError> {
+        let mut verdict = Verdict::default();
+        verdict.regions.reserve(64);
+        let beside = beside.into();
+        let mut shadow = Shadow { judge, verdict, beside, took: Duration::ZERO, judged: None, recorded: None };
+        shadow.judge_frame(frame)?;
+        Ok(shadow)
+    }
+
+    /// The fingerprint of the active version.
+    pub(super) fn beside(&self) -> &str {
+        &self.beside
+    }
+
+    /// Whether the next frame is due before it would have judged one.
+    pub(super) fn is_out_of_time(&mut self, left: Option<Duration>) -> bool {
         let is_out = left.is_some_and(|left| left < self.took);
         if is_out {
             // One judgement that took long, as on a board that was busy, is forgotten, and it is tried again.
@@ -121,14 +145,14 @@ impl Shadow {
         }
     }
 
-    /// What it said of the frame judged last, where that is to be recorded.
-    pub(super) fn record(&mut self, now: Instant) -> Option<ShadowVerdict> {
+    /// What it said of the frame judged last, where that is to be recorded; `task`: the one it is judged beside, where there are several.
+    pub(super) fn record(&mut self, now: Instant, task: Option<Arc<str>>) -> Option<ShadowVerdict> {
         if self.recorded.is_some_and(|before| now.saturating_duration_since(before) < RECORD_EVERY) {
             return None;
         }
         self.recorded = Some(now);
         let Verdict { score, severity, threshold, defect, .. } = self.verdict;
-        Some(ShadowVerdict { bundle: Arc::clone(self.judge.bundle()), score, severity, threshold, defect })
+        Some(ShadowVerdict { bundle: Arc::clone(self.judge.bundle()), task, score, severity, threshold, defect })
     }
 
     fn judge_frame(&mut self, frame: &Picture) -> Result<(), TaskError> {
@@ -163,24 +187,28 @@ mod tests {
 
     fn shadow() -> Shadow {
         let bundle = Bundle::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/inspect-demo")).unwrap();
-        Shadow::new(Judge::new(&bundle, Some(0.0), 1).unwrap(), &Picture::new(Layout::Rgb, 320, 240)).unwrap()
+        Shadow::new(Judge::new(&bundle, Some(0.0), 1).unwrap(), "active", &Picture::new(Layout::Rgb, 320, 240)).unwrap()
     }
 
     #[test]
     fn it_judges_only_in_the_time_that_is_left() {
-        let mut shadow = shadow();
+        let (mut shadow, mut pace) = (shadow(), Pace::default());
         let (begin, ms) = (Instant::now(), Duration::from_millis);
         shadow.took = ms(30);
+        let mut out = |captured: u64, now: u64| {
+            pace.note(begin + ms(captured));
+            shadow.is_out_of_time(pace.left(begin + ms(now)))
+        };
         // Nothing is known of the source's pace before the second frame.
-        assert!(!shadow.is_out_of_time(begin, begin + ms(90)));
+        assert!(!out(0, 90));
         // 100 ms between frames: 70 are left, then 20.
-        assert!(!shadow.is_out_of_time(begin + ms(100), begin + ms(130)));
-        assert!(shadow.is_out_of_time(begin + ms(200), begin + ms(280)));
+        assert!(!out(100, 130));
+        assert!(out(200, 280));
         // Frames that were dropped do not make the source slower.
-        assert!(shadow.is_out_of_time(begin + ms(900), begin + ms(980)));
+        assert!(out(900, 980));
         // A source that has become slower is one after a while.
         let mut slow = 0;
-        while shadow.is_out_of_time(begin + ms(1000 * (slow + 1)), begin + ms(1000 * (slow + 1) + 300)) {
+        while out(1000 * (slow + 1), 1000 * (slow + 1) + 300) {
             slow += 1;
         }
         assert!((5..40).contains(&slow), "{slow}");
@@ -188,15 +216,12 @@ mod tests {
 
     #[test]
     fn a_judgement_that_took_long_once_is_tried_again() {
-        let (mut shadow, start) = (shadow(), Instant::now());
-        let out_of_time = |shadow: &mut Shadow, frame: u32| {
-            let captured = start + frame * Duration::from_millis(50);
-            shadow.is_out_of_time(captured, captured + Duration::from_millis(10))
-        };
+        let mut shadow = shadow();
+        let left = Some(Duration::from_millis(40));
         shadow.took = Duration::from_millis(5);
-        assert!((0..100).all(|frame| !out_of_time(&mut shadow, frame)));
+        assert!((0..100).all(|_| !shadow.is_out_of_time(left)));
         shadow.took = Duration::from_millis(400);
-        let skipped = (100..2000).take_while(|frame| out_of_time(&mut shadow, *frame)).count();
+        let skipped = (100..2000).take_while(|_| shadow.is_out_of_time(left)).count();
         assert!((300..900).contains(&skipped), "{skipped}: neither at once nor never");
     }
 
@@ -206,8 +231,8 @@ mod tests {
         // A frame each 50 ms, which takes all of them, and a judgement of 40.
         let mut judged = Vec::new();
         for frame in 0..2000_u32 {
-            let (captured, now) = (start + frame * ms(50), start + frame * ms(50) + ms(50));
-            if !shadow.is_out_of_time(captured, now) || shadow.is_owed(now) {
+            let now = start + (frame + 1) * ms(50);
+            if !shadow.is_out_of_time(Some(ms(0))) || shadow.is_owed(now) {
                 (shadow.took, shadow.judged) = (ms(40), Some(now + ms(40)));
                 judged.push(frame);
             }
@@ -231,7 +256,7 @@ mod tests {
         counts.add(ShadowFate::Skipped);
         assert_eq!(counts, ShadowCounts { judged: 2, differing: 1, skipped: 1, failed: 1 });
         let recorded: Vec<bool> =
-            [0, 500, 999, 1000, 1500].map(|ms| shadow.record(now + Duration::from_millis(ms)).is_some()).into();
+            [0, 500, 999, 1000, 1500].map(|ms| shadow.record(now + Duration::from_millis(ms), None).is_some()).into();
         assert_eq!(recorded, [true, false, false, true, false]);
     }
 }

@@ -158,6 +158,14 @@ impl Tasks {
         self.tasks[0].judge.prepare(frame)
     }
 
+    /// What the bundle with this fingerprint said of the frame judged last, with the name of the first task that ran with it; `None`
+    /// where none did.
+    pub fn said_by(&self, bundle: &str) -> Option<(&Arc<str>, &Verdict)> {
+        let mut all = self.tasks.iter().zip(&self.verdicts);
+        let (task, (verdict, _)) = all.find(|(task, (_, ran))| *ran && **task.judge.bundle() == *bundle)?;
+        Some((&task.name, verdict))
+    }
+
     /// Brightness and sharpness of the frame that was prepared last.
     pub fn image_stats(&self) -> &ImageStats {
         self.first().image_stats()

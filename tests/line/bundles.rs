@@ -6,7 +6,7 @@ use lineside::bundle::sha256;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-fn version(folder: &Path, version: &str) -> PathBuf {
+pub fn version(folder: &Path, version: &str) -> PathBuf {
     let bundle = folder.join(format!("parts-{version}"));
     copy_folder(&root().join("models/inspect-pattern"), &bundle);
     let path = bundle.join("bundle.toml");
@@ -32,7 +32,7 @@ fn falsify(bundle: &Path) {
         .unwrap();
 }
 
-fn line(folder: &Path, bundle: &Path, source: &str) -> PathBuf {
+pub fn line(folder: &Path, bundle: &Path, source: &str) -> PathBuf {
     let results = folder.join("results");
     config(
         folder,
@@ -149,6 +149,27 @@ fn a_trial_without_a_version_to_go_back_to_is_told_and_ends_no_run() {
 
 #[test]
 fn a_version_on_trial_that_finds_defects_everywhere_goes_back_while_the_line_runs() {
+    goes_back(|folder, home| line(folder, home, "defect_every = 1"));
+}
+
+#[test]
+fn one_of_several_tasks_goes_back_by_what_it_finds_itself() {
+    goes_back(|folder, home| {
+        let path = line(folder, home, "defect_every = 1");
+        let written = std::fs::read_to_string(&path).unwrap();
+        let tasks = format!(
+            "[[task]]\nname = \"look\"\nbundle = {:?}\n[[task]]\nname = \"surface\"\nbundle = {home:?}\n",
+            root().join("models/inspect-pattern")
+        );
+        let anomaly = format!("[anomaly]\nbundle = {home:?}\n");
+        assert!(written.contains(&anomaly));
+        std::fs::write(&path, written.replace(&anomaly, "") + &tasks).unwrap();
+        path
+    });
+}
+
+/// The line with this configuration gives up the version on trial of its bundle's home.
+fn goes_back(configuration: impl Fn(&Path, &Path) -> PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store");
     let bundle = |arguments: &[&str]| succeed(&[&["bundle"], arguments, &["--store", arg(&store)]].concat());
@@ -156,7 +177,7 @@ fn a_version_on_trial_that_finds_defects_everywhere_goes_back_while_the_line_run
     bundle(&["install", arg(&one)]);
     bundle(&["confirm", "parts"]);
     bundle(&["install", arg(&two), "--confirm-within", "60s"]);
-    let path = line(folder.path(), &store.join("parts"), "defect_every = 1");
+    let path = configuration(folder.path(), &store.join("parts"));
     let mut child = lineside()
         .args(["run", arg(&path)])
         .stdout(std::process::Stdio::null())
@@ -173,84 +194,4 @@ fn a_version_on_trial_that_finds_defects_everywhere_goes_back_while_the_line_run
     assert!(found.contains("a bundle on trial found too many defects"), "{found}");
     assert!(found.contains("frames were defects while it was on trial, where at most"), "{found}");
     assert!(bundle(&["list"]).contains("went back to it by itself"));
-}
-
-/// The line with a shadow, and without: what it does, what it counts, what it records, and what it leaves as it is.
-#[test]
-fn a_shadow_is_judged_beside_and_changes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = folder.path().join("store");
-    let bundle = |arguments: &[&str]| succeed(&[&["bundle"], arguments, &["--store", arg(&store)]].concat());
-    let [one, two] = ["1", "2"].map(|name| version(folder.path(), name));
-    // It takes everything for a defect.
-    let manifest = two.join("bundle.toml");
-    let written = std::fs::read_to_string(&manifest).unwrap();
-    let threshold = written.lines().find(|line| line.starts_with("threshold = ")).unwrap().to_string();
-    std::fs::write(&manifest, written.replace(&threshold, "threshold = 0.0")).unwrap();
-    bundle(&["install", arg(&one)]);
-    bundle(&["confirm", "parts"]);
-    let path = line(folder.path(), &store.join("parts"), "frames = 30");
-    let results = folder.path().join("results");
-    let run = || {
-        let _ = std::fs::remove_dir_all(&results);
-        succeed(&["run", arg(&path)]);
-        records(&results)
-    };
-    let of = |records: &[serde_json::Value], kind: &str| -> Vec<serde_json::Value> {
-        records.iter().filter(|record| record["record"] == kind).cloned().collect()
-    };
-    let verdicts = |records: &[serde_json::Value]| -> Vec<serde_json::Value> {
-        of(records, "event").iter().map(|event| event["verdict_sha256"].clone()).collect()
-    };
-    let alone = run();
-    assert!(of(&alone, "shadow").is_empty() && of(&alone, "status")[0].get("shadow_judged").is_none());
-    bundle(&["shadow", arg(&two)]);
-    let beside = run();
-    assert_eq!(verdicts(&alone), verdicts(&beside));
-    let (before, after) = (of(&alone, "stop")[0].clone(), of(&beside, "stop")[0].clone());
-    for field in ["captured", "inspected", "defects", "failed", "allocs_since_sealed"] {
-        assert_eq!(before[field], after[field], "{field}");
-    }
-    let status = of(&beside, "status").pop().unwrap();
-    let defects = after["defects"].as_u64().unwrap();
-    assert_eq!(
-        (&status["shadow_judged"], &status["shadow_failed"], &status["shadow_skipped"]),
-        (&30.into(), &0.into(), &0.into())
-    );
-    assert_eq!(status["shadow_differs"], 30 - defects, "{status}");
-    let shadows = of(&beside, "shadow");
-    assert!(!shadows.is_empty() && shadows.len() < 28, "{}", shadows.len());
-    for record in &beside {
-        check(record, &documented(), &mut BTreeSet::new());
-    }
-    for shadow in &shadows {
-        assert_eq!((&shadow["defect"], &shadow["shadow_defect"]), (&false.into(), &true.into()), "{shadow}");
-        assert!(results.join(shadow["files"]["original"].as_str().unwrap()).exists(), "{shadow}");
-    }
-    // Both are named, and the shadow is on the bill.
-    let start = &of(&beside, "start")[0];
-    assert!(start["bundles"].as_str().unwrap().contains(shadows[0]["shadow_bundle"].as_str().unwrap()), "{start}");
-    assert!(start["bill"].as_str().unwrap().contains("; parts shadow "), "{start}");
-    let told = succeed(&["inspect", arg(&results.join("events.jsonl"))]);
-    let expected =
-        format!("The shadow judged 30 frames beside the active version and said otherwise of {}", 30 - defects);
-    assert!(told.contains(&expected), "{told}");
-
-    // A source that is faster than any board leaves it no time: it has its share all the same, and the rest is counted.
-    let path = line(folder.path(), &store.join("parts"), "frames = 300\nfps = 1000.0");
-    let _ = std::fs::remove_dir_all(&results);
-    succeed(&["run", arg(&path)]);
-    let status = of(&records(&results), "status").pop().unwrap();
-    let [judged, skipped] = ["shadow_judged", "shadow_skipped"].map(|count| status[count].as_u64().unwrap());
-    assert!(judged >= 1 && Some(judged + skipped) == status["inspected"].as_u64(), "{status}");
-
-    // A shadow that cannot be used keeps nobody from inspecting.
-    let list: serde_json::Value = serde_json::from_str(&bundle(&["list", "--json"])).unwrap();
-    std::fs::write(PathBuf::from(list[1]["folder"].as_str().unwrap()).join("model.onnx"), "damaged").unwrap();
-    let output = lineside().args(["run", arg(&path)]).output().unwrap();
-    let told = text(&output.stderr);
-    assert!(
-        output.status.success() && told.contains(" record=shadow_refused ") && told.contains(" bundle=parts "),
-        "{told}"
-    );
 }

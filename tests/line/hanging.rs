@@ -90,7 +90,8 @@ fn run(
         source: Box::new(PatternSource::new(160, 120, 1, 3, fps, None)),
         inspection: Inspection {
             tasks: Tasks::one("anomaly", Judge::new(&bundle, None, 1).unwrap()),
-            shadow: None,
+            shadows: Vec::new(),
+            trials: Vec::new(),
             enlargement: None,
             skip_similar: 0.0,
             normal_every: 1,

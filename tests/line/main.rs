@@ -23,6 +23,7 @@ mod process_presets;
 mod products;
 mod reload;
 mod rtsp_camera;
+mod shadows;
 mod signals;
 mod stalled;
 mod tasks;

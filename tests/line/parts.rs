@@ -220,7 +220,8 @@ fn start(deadline: Duration, pulse: Duration, frame: Duration) -> Running {
         inspection: Inspection {
             tasks: Tasks::one("anomaly", Judge::new(&Bundle::open(&demo()).unwrap(), None, 1).unwrap()),
             products: None,
-            shadow: None,
+            shadows: Vec::new(),
+            trials: Vec::new(),
             enlargement: None,
             skip_similar: 0.0,
             normal_every: 0,

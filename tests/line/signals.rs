@@ -66,7 +66,8 @@ fn lines_follow_every_verdict_and_are_first_to_know() {
         ),
         inspection: Inspection {
             tasks: Tasks::one("anomaly", Judge::new(&Bundle::open(&folder).unwrap(), None, 1).unwrap()),
-            shadow: None,
+            shadows: Vec::new(),
+            trials: Vec::new(),
             enlargement: None,
             skip_similar: 0.0,
             normal_every: 0,

@@ -103,7 +103,8 @@ fn pipeline(faulty: Faulty) -> Pipeline {
         source: Box::new(Camera(faulty, PatternSource::new(160, 120, 1, 0, Some(50.0), None))),
         inspection: Inspection {
             tasks: Tasks::one("anomaly", Judge::new(&Bundle::open(&bundle).unwrap(), None, 1).unwrap()),
-            shadow: None,
+            shadows: Vec::new(),
+            trials: Vec::new(),
             enlargement: None,
             skip_similar: 0.0,
             normal_every: 0,

@@ -157,7 +157,8 @@ fn inspection_does_not_wait_for_stuck_viewers() {
         source: Box::new(PatternSource::new(SIZE.0, SIZE.1, 5, 7, Some(FPS), None)),
         inspection: Inspection {
             tasks,
-            shadow: None,
+            shadows: Vec::new(),
+            trials: Vec::new(),
             enlargement: None,
             skip_similar: 0.0,
             normal_every: 0,
