@@ -40,7 +40,7 @@ pub struct SmallerConfig {
     /// Height of a smaller frame in pixels.
     pub height: Spanned<usize>,
     /// A bundle's name or folder.
-    pub bundle: String,
+    pub bundle: Spanned<String>,
 }
 
 impl Default for HeatConfig {

@@ -2,6 +2,7 @@
 
 mod array;
 mod bundles;
+mod bundles_in_use;
 mod camera;
 mod cameras;
 mod folder;
@@ -199,7 +200,7 @@ pub struct AnomalyConfig {
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct SuperResolutionConfig {
     /// A bundle's name or folder.
-    pub bundle: String,
+    pub bundle: Spanned<String>,
     /// When to enlarge.
     pub when: When,
     /// Side of the square around the maximum of the heatmap that is enlarged, in pixels.
@@ -286,7 +287,7 @@ impl Default for AnomalyConfig {
 impl Default for SuperResolutionConfig {
     fn default() -> Self {
         SuperResolutionConfig {
-            bundle: "superres-camera".into(),
+            bundle: Spanned::new(0..0, "superres-camera".into()),
             when: When::Anomaly,
             spot: pixels::<96>(),
             max_ms: None,

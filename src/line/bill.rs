@@ -99,9 +99,9 @@ pub(super) fn add_enlarger(
     let section = &config.super_resolution;
     let memory = plan.memory();
     if !is_shared {
-        bill.add(format!("{} weights", section.bundle), memory.weights_bytes);
+        bill.add(format!("{} weights", section.bundle.get_ref()), memory.weights_bytes);
     }
-    bill.add(format!("{} inputs, outputs", section.bundle), memory.border_bytes);
+    bill.add(format!("{} inputs, outputs", section.bundle.get_ref()), memory.border_bytes);
     let area = if section.when == When::Always { pixels } else { (size.0 * size.1) as u64 };
     // Small and large pixels in each report, and twice the planes of luma and chroma inside the enlarger.
     let enlarged = area * FRAME_BYTES as u64 * (1 + scale * scale);

@@ -7,6 +7,7 @@ use crate::bundle::{self, Bundle, BundleError, Home, KeyRing, PACKAGE_STORE, sel
 use crate::config::{BundlesConfig, Config};
 use crate::telemetry::Telemetry;
 use log::Level;
+use std::path::PathBuf;
 
 const UNTESTED: &str = "it has no golden vectors, so nothing tells whether this CPU computes it rightly; make it anew with \
                         `lineside bundle new` or `lineside teach`, which write some";
@@ -18,7 +19,7 @@ const UNTESTED: &str = "it has no golden vectors, so nothing tells whether this 
 /// version before it, too.
 pub(super) fn open(name: &str, config: &Config, mode: Mode, telemetry: &Telemetry) -> anyhow::Result<Bundle> {
     let budget = config.budget.memory.get_ref().as_u64();
-    let place = bundle::locate(name)?;
+    let place = locate(name, config)?;
     let test = |bundle: Bundle| test(bundle.within(budget), &config.bundles);
     let error = match Bundle::open(&place).and_then(test) {
         Ok(bundle) => {
@@ -46,7 +47,7 @@ pub(super) fn open(name: &str, config: &Config, mode: Mode, telemetry: &Telemetr
 /// # Errors
 /// As [`open`], but for what the self-test finds.
 pub(super) fn check(name: &str, config: &Config) -> anyhow::Result<()> {
-    let place = bundle::locate(name)?;
+    let place = locate(name, config)?;
     let Err(error) = Bundle::open(&place).and_then(|bundle| check_signature(&bundle, &config.bundles)) else {
         return Ok(());
     };
@@ -56,6 +57,14 @@ pub(super) fn check(name: &str, config: &Config) -> anyhow::Result<()> {
         Some(Ok(())) => Ok(()),
         _ => Err(error.into()),
     }
+}
+
+/// Where a bundle is; where it is not, the error names the line of the configuration that asks for it.
+fn locate(name: &str, config: &Config) -> anyhow::Result<PathBuf> {
+    bundle::locate(name).map_err(|error| match config.bundle_error(name, &error) {
+        Some(placed) => placed.into(),
+        None => error.into(),
+    })
 }
 
 fn check_signature(bundle: &Bundle, policy: &BundlesConfig) -> Result<(), BundleError> {

@@ -127,7 +127,7 @@ pub(super) fn load(
         models.add_enlarger(config, source, find, shared, workspace, bill)?;
     }
     if let Some(smaller) = &config.heat.smaller {
-        let (bundle, size) = (find(&smaller.bundle)?, smaller.size());
+        let (bundle, size) = (find(smaller.bundle.get_ref())?, smaller.size());
         models.bundles.push(identity(&bundle));
         let judge =
             load_judge(config, &bundle, config.anomaly.wanted_threshold(), Some(size), shared, workspace, bill)?;
@@ -148,7 +148,7 @@ impl Models {
         bill: &mut Bill,
     ) -> anyhow::Result<()> {
         let when = config.super_resolution.when;
-        let bundle = find(&config.super_resolution.bundle)?;
+        let bundle = find(config.super_resolution.bundle.get_ref())?;
         self.bundles.push(identity(&bundle));
         let mut enlarger = Enlarger::new(bundle)?.in_workspace(&workspace.on_threads(config.engine_threads()));
         if let Some(shared) = shared {

@@ -9,7 +9,6 @@ use super::results_lock::lock;
 use crate::config::{Config, Source};
 use crate::sink::EventLog;
 use crate::storage::check_regular;
-use crate::task::super_resolution::When;
 use crate::threads::{describe_failure, lower_priority, not_started};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
@@ -84,17 +83,7 @@ pub(super) fn try_beside(next: &Config, in_use: &[PathBuf]) -> anyhow::Result<()
             || next.error_at(&section.path, format!("source.folder.path: {}: no folder is there", path.display()));
         anyhow::ensure!(path.is_dir(), problem());
     }
-    names(next).try_for_each(|name| bundles::check(name, next))
-}
-
-/// The names of the bundles that a run of a configuration loads at once or later.
-fn names(config: &Config) -> impl Iterator<Item = &str> {
-    let products = config.product.iter().map(|product| product.bundle.get_ref().as_str());
-    let tasks = config.task.iter().map(|task| task.bundle.get_ref().as_str());
-    let is_short = config.product.is_empty() && config.task.is_empty();
-    let short = is_short.then_some(config.anomaly.bundle.get_ref().as_str());
-    let is_enlarged = config.super_resolution.when != When::Never;
-    products.chain(tasks).chain(short).chain(is_enlarged.then_some(config.super_resolution.bundle.as_str()))
+    next.bundles_in_use().try_for_each(|(_, name)| bundles::check(name.get_ref(), next))
 }
 
 #[cfg(test)]
@@ -134,7 +123,8 @@ mod tests {
         let gone = parse(&format!("[source.folder]\npath = {:?}\n{quiet}", at("gone")));
         assert!(refused(&gone).starts_with("line.toml:2: source.folder.path: "), "{}", refused(&gone));
         let bundle = parse(&format!("[source.pattern]\n{quiet}[anomaly]\nbundle = {:?}\n", at("gone")));
-        assert!(refused(&bundle).contains("no bundle"), "{}", refused(&bundle));
+        assert!(refused(&bundle).starts_with("line.toml:"), "{}", refused(&bundle));
+        assert!(refused(&bundle).contains(": anomaly.bundle: no bundle"), "{}", refused(&bundle));
     }
 
     #[test]
