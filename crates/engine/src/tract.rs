@@ -115,7 +115,7 @@ const UINT4: i32 = 21;
 const INT4: i32 = 22;
 
 /// A type as ONNX names it.
-fn type_name(number: i32) -> String {
+pub fn type_name(number: i32) -> String {
     const NAMES: [&str; 25] = [
         "UNDEFINED",
         "FLOAT",
@@ -218,6 +218,11 @@ pub fn constant(proto: &TensorProto) -> Result<Tensor, String> {
 pub fn kind_of_bytes(proto: &TensorProto) -> Option<ElementKind> {
     let converted = matches!(proto.data_type, 10 | 11 | BFLOAT16 | UINT4 | INT4);
     kind_of_type(proto.data_type).ok().filter(|_| !converted && has_plain_bytes(proto))
+}
+
+/// Whether a tensor holds integers of four bits, which are bytes once they are read.
+pub fn has_four_bits(proto: &TensorProto) -> bool {
+    matches!(proto.data_type, UINT4 | INT4)
 }
 
 /// Whether every pattern of bits is an element of the tensor's type.

@@ -21,6 +21,7 @@ impl<'a> Importer<'a> {
         for tensor in &branch.initializer {
             let read = constant(tensor).map_err(|problem| format!("initializer \"{}\": {problem}", tensor.name))?;
             let name = tensor.name.as_str();
+            self.note_bits(name, tensor);
             let outside = (self.held.remove(name), self.large.remove(name));
             hidden.entry(name).or_insert(outside);
             self.held.insert(name, Binding::Constant(Arc::new(read)));

@@ -3,6 +3,7 @@
 use super::geometry::{Spatial, is_byte, product_shape, spatial};
 use super::lazy::{Accumulator, Expression, Lazy, Stored};
 use super::onnx::{Attributes, as_slice, floats, integers_32};
+use super::transposed::{transposed_pads, transposed_size};
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;
 use crate::graph::{Conv, Finish, Movement, Weights, ZeroPoint};
@@ -125,10 +126,13 @@ impl<'a> Importer<'a> {
         Ok(Some((expression, shape)))
     }
 
-    /// A bias in units of the accumulator, where it is known.
+    /// A bias in units of the accumulator, where it is known and leaves room for the products: beside tiny weights it may be larger
+    /// than what 32 bits hold, and then only floats have both.
     fn bias(&self, held: &Binding, scale: &[f32]) -> Imported<Option<Vec<i32>>> {
-        let of = |real: f32, scale: f32| (f64::from(real) / f64::from(scale)).round_ties_even() as i32;
-        let bias: Vec<i32> = match held {
+        // As one more addend, below half of the range.
+        let whole = |units: f64| (units.abs() < f64::from(1 << 30)).then_some(units as i32);
+        let of = |real: f32, scale: f32| whole((f64::from(real) / f64::from(scale)).round_ties_even());
+        let bias: Option<Vec<i32>> = match held {
             Binding::Constant(constant) => {
                 let floats = floats(constant)?;
                 if floats.len() != 1 && floats.len() != scale.len() {
@@ -144,7 +148,7 @@ impl<'a> Importer<'a> {
                     return Err("its quantized bias must be of integers".into());
                 }
                 let stored = integers_32(&*self.elements(stored)?)?;
-                if stored.len() != 1 && stored.len() != scale.len() {
+                if (stored.len() != 1 && stored.len() != scale.len()) || (own.len() != 1 && own.len() != scale.len()) {
                     return Ok(None);
                 }
                 let pick = |list: &[i32], i: usize| list[if list.len() == 1 { 0 } else { i }];
@@ -152,13 +156,13 @@ impl<'a> Importer<'a> {
                     let own = own[if own.len() == 1 { 0 } else { i }];
                     let value = pick(&stored, i).wrapping_sub(pick(zero_point, i));
                     // Quantizers write the bias in the accumulator's own scale, up to rounding of that scale.
-                    if (own - s).abs() <= 1e-3 * s { value } else { of(value as f32 * own, s) }
+                    if (own - s).abs() <= 1e-3 * s { whole(value.into()) } else { of(value as f32 * own, s) }
                 };
                 scale.iter().enumerate().map(number).collect()
             }
             Binding::Value(_) => return Ok(None),
         };
-        Ok(Some(bias))
+        Ok(bias)
     }
 
     /// A convolution's accumulators; a picture of rank 3 gets one row.
@@ -209,11 +213,12 @@ impl<'a> Importer<'a> {
         };
         let geometry = spatial(node, [h, width], Some([kh, kw]), one_row)?;
         let size = if transposed {
-            transposed_size(node, &geometry, [h, width])?
+            transposed_size(node, &geometry, [h, width], one_row)?
         } else {
             geometry.output([h, width], false)?
         };
-        let pads = if transposed { transposed_pads(node, &geometry, [h, width], size)? } else { geometry.pads };
+        let pads =
+            if transposed { transposed_pads(node, &geometry, [h, width], size, one_row)? } else { geometry.pads };
         let scale = if scale.len() > 1 && transposed && groups > 1 {
             (0..outputs).map(|o| q.scale * scale[o % per_group]).collect()
         } else {
@@ -272,8 +277,8 @@ impl<'a> Importer<'a> {
             return Err(format!("shapes {:?} and {:?} cannot be multiplied", a.shape, b.shape).into());
         }
         let along = usize::from(!transposed);
-        let fits = scale.len() == 1
-            || (scale.len() == outputs && (*axis == along || inputs == outputs || node.op_type == "QGemm"));
+        // Of a square matrix only the axis says whose scales they are.
+        let fits = scale.len() == 1 || (scale.len() == outputs && *axis == along);
         let Some((input, q)) = self.dequantized(a)? else { return Ok(None) };
         if !fits || !is_byte(self.kind_of_stored(stored)?) {
             return Ok(None);
@@ -314,7 +319,10 @@ impl<'a> Importer<'a> {
             return Ok(None);
         };
         let shape = self.shape(bias);
-        let along_outputs = shape.last() == Some(&conv.outputs) && shape.iter().product::<usize>() == conv.outputs;
+        // One of more dimensions gives these to the sum.
+        let along_outputs = shape.last() == Some(&conv.outputs)
+            && shape.iter().product::<usize>() == conv.outputs
+            && shape.len() <= lazy.shape.len();
         if !along_outputs || conv.bias.iter().any(|&b| b != 0) {
             return Ok(None);
         }
@@ -376,45 +384,4 @@ fn linear(
 ) -> Expression {
     let conv = Conv::linear(weights, [outputs, inputs], zero_point, Finish::Accumulators);
     Expression::Accumulated { kind: Accumulator::Linear, conv: Box::new(conv), input, scale }
-}
-
-/// Height and width of a transposed convolution's output.
-pub fn transposed_size(node: &NodeProto, geometry: &Spatial, size: [usize; 2]) -> Result<[usize; 2], String> {
-    let extra = node.sizes("output_padding")?.unwrap_or_default();
-    if let Some(&[height, width]) = node.sizes("output_shape")?.as_deref() {
-        return Ok([height, width]);
-    }
-    let mut out = [0; 2];
-    for axis in 0..2 {
-        let full = (size[axis] - 1) * geometry.stride[axis] + geometry.dilation[axis] * (geometry.kernel[axis] - 1) + 1;
-        let same = node.text("auto_pad", "NOTSET").starts_with("SAME");
-        out[axis] = if same {
-            size[axis] * geometry.stride[axis]
-        } else {
-            let full = full + extra.get(axis).copied().unwrap_or(0);
-            full.checked_sub(geometry.pads[axis] + geometry.pads[axis + 2]).ok_or("its pads exceed its output")?
-        };
-    }
-    Ok(out)
-}
-
-/// The pads of a transposed convolution: given, or whatever its stated output leaves.
-pub fn transposed_pads(
-    node: &NodeProto,
-    geometry: &Spatial,
-    size: [usize; 2],
-    output: [usize; 2],
-) -> Result<[usize; 4], String> {
-    let auto = node.text("auto_pad", "NOTSET");
-    if !auto.starts_with("SAME") && node.ints("output_shape").is_none() {
-        return Ok(geometry.pads);
-    }
-    let mut pads = [0; 4];
-    for axis in 0..2 {
-        let full = (size[axis] - 1) * geometry.stride[axis] + geometry.dilation[axis] * (geometry.kernel[axis] - 1) + 1;
-        let total = full.saturating_sub(output[axis]);
-        let before = if auto == "SAME_UPPER" { total / 2 } else { total - total / 2 };
-        (pads[axis], pads[axis + 2]) = (before, total - before);
-    }
-    Ok(pads)
 }

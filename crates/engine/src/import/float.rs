@@ -2,10 +2,10 @@
 //!
 //! Constant weights go into the op, quantized ones as floats; what is computed is an operand.
 
-use super::convolution::{transposed_pads, transposed_size};
 use super::geometry::{average_window, product_shape, spatial};
 use super::lazy::Expression;
 use super::onnx::{Attributes, as_slice, floats, integers_32};
+use super::transposed::{transposed_pads, transposed_size};
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;
 use crate::graph::{Binary, FloatConv, FloatLinear, FloatOp, Movement, Op, ValueId, Window, broadcast};
@@ -115,17 +115,10 @@ impl<'a> Importer<'a> {
         if !bias.is_empty() && bias.len() != outputs {
             return Err(format!("its bias has {} numbers for {outputs} outputs", bias.len()).into());
         }
-        if transposed && one_row {
-            // Attributes of one number: read for pictures only.
-            if node.ints("output_shape").is_some()
-                || node.ints("output_padding").is_some_and(|p| p.iter().any(|&p| p != 0))
-            {
-                return Ok(Handled::No);
-            }
-        }
         let geometry = spatial(node, size, Some(kernel), one_row)?;
-        let to = if transposed { transposed_size(node, &geometry, size)? } else { geometry.output(size, false)? };
-        let pads = if transposed { transposed_pads(node, &geometry, size, to)? } else { geometry.pads };
+        let to =
+            if transposed { transposed_size(node, &geometry, size, one_row)? } else { geometry.output(size, false)? };
+        let pads = if transposed { transposed_pads(node, &geometry, size, to, one_row)? } else { geometry.pads };
         let (stride, dilation, pads) = (geometry.stride, geometry.dilation, [pads[0], pads[1]]);
         let conv = FloatConv { weights, bias, transposed, outputs, inputs, groups, kernel, stride, dilation, pads };
         let shape = if one_row { vec![x_shape[0], outputs, to[1]] } else { vec![x_shape[0], outputs, to[0], to[1]] };

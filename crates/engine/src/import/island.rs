@@ -46,7 +46,7 @@ const ISLANDS: [&str; 27] = [
 const CONTRIBUTED: [&str; 2] = ["FastGelu", "MatMulNBits"];
 
 /// What tract computes at load, where all inputs are known.
-const FOLDED: [&str; 37] = [
+const FOLDED: [&str; 36] = [
     "Add",
     "And",
     "Cast",
@@ -70,7 +70,6 @@ const FOLDED: [&str; 37] = [
     "Or",
     "Pad",
     "Pow",
-    "QuantizeLinear",
     "Range",
     "ReduceSum",
     "Reshape",
@@ -102,7 +101,10 @@ fn is_proven(node: &NodeProto, constant: bool) -> bool {
 impl<'a> Importer<'a> {
     pub(super) fn constant_node(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let tensor = match node.attribute("value").and_then(|a| a.t.as_ref()) {
-            Some(proto) => constant(proto)?,
+            Some(proto) => {
+                self.note_bits(node.output.first().map_or("", String::as_str), proto);
+                constant(proto)?
+            }
             None => match (node.attribute("value_float"), node.attribute("value_int"), node.attribute("value_ints")) {
                 (Some(a), _, _) => tensor0(a.f),
                 (_, Some(a), _) => tensor0(a.i),

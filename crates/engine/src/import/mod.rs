@@ -12,8 +12,10 @@
 //! | `geometry` | windows, pads and shapes that several ops share |
 //! | `channel_affine` | a scale and a shift for each channel |
 //! | `lazy` | float expressions: their integer form, or their floats |
-//! | `quantized` | Q, DQ, QLinear ops, dynamic quantization |
+//! | `quantize_linear` | QuantizeLinear |
+//! | `quantized` | DequantizeLinear, QLinear ops, dynamic quantization |
 //! | `convolution` | Conv, ConvTranspose, Gemm, MatMul |
+//! | `transposed` | sizes and pads of transposed convolutions |
 //! | `batchnorm` | BatchNormalization |
 //! | `elementwise` | unary functions, Add, Mul, normalisation, softmax |
 //! | `numbers` | casts, comparisons, arithmetic of whole numbers |
@@ -43,6 +45,8 @@ mod counted;
 mod counted_tests;
 mod detection;
 mod elementwise;
+#[cfg(test)]
+mod exactness_tests;
 mod float;
 mod fold;
 pub mod fp32;
@@ -63,6 +67,7 @@ mod operator;
 mod pad;
 #[cfg(test)]
 mod payloads;
+mod quantize_linear;
 mod quantized;
 mod recurrent;
 #[cfg(test)]
@@ -71,6 +76,7 @@ mod refusals;
 mod resizing_tests;
 #[cfg(test)]
 mod tests;
+mod transposed;
 mod window;
 
 #[cfg(test)]
@@ -78,7 +84,9 @@ pub(super) use tests::model as sound_model;
 
 use super::ElementKind;
 use super::graph::{Graph, Op, ValueId};
-use super::tract::{Constant, constant, constant_of_bytes, has_plain_bytes, kind, kind_of_bytes, kind_of_type};
+use super::tract::{
+    Constant, constant, constant_of_bytes, has_four_bits, has_plain_bytes, kind, kind_of_bytes, kind_of_type,
+};
 use counted::UNKNOWN_SHAPE;
 use lazy::{Expression, Lazy, Stored};
 use onnx::raw_bytes;
@@ -161,6 +169,8 @@ pub struct Importer<'a> {
     initializers: &'a [TensorProto],
     /// Initializers that are read when a node needs them: their places and bytes.
     large: HashMap<&'a str, (usize, Payload)>,
+    /// Constants that have four bits in the file: once read they are bytes, whose range is another one.
+    four_bits: HashSet<&'a str>,
     opset: i64,
     /// The most bytes that constants may become, together.
     limit: u64,
@@ -284,12 +294,14 @@ impl<'a> Importer<'a> {
             proto,
             initializers: &onnx.initializer,
             large: HashMap::new(),
+            four_bits: HashSet::new(),
             opset,
             limit,
             computed_bytes: 0,
         };
         let mut payloads = payloads.into_iter();
         for (place, tensor) in onnx.initializer.iter().enumerate() {
+            importer.note_bits(&tensor.name, tensor);
             if let Some(payload) = payloads.next().flatten() {
                 importer.large.insert(&tensor.name, (place, payload));
             } else {
@@ -312,6 +324,15 @@ impl<'a> Importer<'a> {
             importer.held.insert(name, Binding::Value(taken));
         }
         Ok(importer)
+    }
+
+    /// Keeps in mind whether the constant of that name has four bits in the file.
+    pub fn note_bits(&mut self, name: &'a str, tensor: &TensorProto) {
+        if has_four_bits(tensor) {
+            self.four_bits.insert(name);
+        } else {
+            self.four_bits.remove(name);
+        }
     }
 
     /// Refuses more bytes of computed constants than there is memory.
@@ -600,6 +621,11 @@ impl<'a> Importer<'a> {
 
     fn alias(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let held = self.needed(node, 0)?;
+        if let ([from, ..], [to, ..]) = (&node.input[..], &node.output[..])
+            && self.four_bits.contains(from.as_str())
+        {
+            self.four_bits.insert(to);
+        }
         self.done(node, held)
     }
 

@@ -1,6 +1,6 @@
-//! Q, DQ, the QLinear ops and dynamic quantization.
+//! DequantizeLinear, the QLinear ops and dynamic quantization.
 
-use super::geometry::{average_window, is_byte, is_quantized, product_shape};
+use super::geometry::{average_window, is_byte, product_shape};
 use super::lazy::{Expression, Lazy, dequantized_floats};
 use super::onnx::{Attributes, floats, integers_32};
 use super::{Binding, Handled, Imported, Importer, name_of};
@@ -22,58 +22,6 @@ pub fn checked_scales(scales: Vec<f32>) -> Result<Vec<f32>, String> {
 }
 
 impl<'a> Importer<'a> {
-    pub(super) fn quantize_linear(&mut self, node: &'a NodeProto) -> Imported<Handled> {
-        let held = self.needed(node, 0)?;
-        if matches!(held, Binding::Constant(_)) {
-            return Ok(Handled::No);
-        }
-        let zero_point = self.input(node, 2)?;
-        let kind_out = match &zero_point {
-            Some(Binding::Constant(constant)) => kind(constant.datum_type())?,
-            Some(Binding::Value(id)) => self.graph.values[*id].kind,
-            Some(Binding::Lazy(_)) => return Err("its zero point is a float".into()),
-            None => match node.int("output_dtype", 2) {
-                3 => ElementKind::I8,
-                4 => ElementKind::U16,
-                5 => ElementKind::I16,
-                _ => ElementKind::U8,
-            },
-        };
-        if !is_quantized(kind_out) {
-            return Err(format!("quantization to {kind_out}").into());
-        }
-        let Some(scale) = self.known(node, 1)? else { return self.quantize_dynamic(node, &held, kind_out) };
-        let scale = checked_scales(floats(&scale)?)?;
-        let zero_point = match zero_point {
-            Some(Binding::Constant(constant)) => integers_32(&constant)?,
-            Some(_) => return Ok(Handled::No),
-            None => vec![0; scale.len()],
-        };
-        if zero_point.len() != scale.len() {
-            return Err("its zero points are not as many as its scales".into());
-        }
-        let name = name_of(node);
-        let value = if scale.len() == 1 {
-            let q = Quant { scale: scale[0], zero_point: zero_point[0], kind: kind_out };
-            match &held {
-                Binding::Lazy(lazy) if is_byte(kind_out) => self.quantized(lazy, q)?,
-                _ => {
-                    let floats = self.compute(&held)?;
-                    self.quantize_floats(&name, floats, q)?
-                }
-            }
-        } else {
-            let shape = self.shape(&held);
-            let axis = super::axis(node.int("axis", 1), shape.len())?;
-            if node.int("block_size", 0) != 0 || shape[axis] != scale.len() {
-                return Ok(Handled::No);
-            }
-            let floats = self.compute(&held)?;
-            self.push(&name, Op::Quantize { scale, zero_point, axis }, &[floats], kind_out, &shape)?
-        };
-        self.done(node, Binding::Value(value))
-    }
-
     pub(super) fn dequantize_linear(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let stored = self.stored(node, 0)?;
         let shape = match &stored {
@@ -125,27 +73,6 @@ impl<'a> Importer<'a> {
         }
     }
 
-    /// With a scale that is computed: `clamp(round_half_even(x / scale) + zero_point)` in floats.
-    fn quantize_dynamic(&mut self, node: &'a NodeProto, held: &Binding, kind: ElementKind) -> Imported<Handled> {
-        let (name, float) = (name_of(node), ElementKind::F32);
-        let scale = self.needed(node, 1)?;
-        if self.shape(&scale).iter().product::<usize>() != 1 {
-            return Ok(Handled::No);
-        }
-        let shape = self.shape(held);
-        let (x, scale) = (self.compute(held)?, self.compute(&scale)?);
-        let y = self.push(&name, Op::Float(FloatOp::Binary(Binary::Div)), &[x, scale], float, &shape)?;
-        let mut y = self.push(&name, Op::Unary(Unary::Round), &[y], float, &shape)?;
-        if let Some(zero_point) = self.input(node, 2)? {
-            let zero_shape = self.shape(&zero_point);
-            let zero_point = self.compute(&zero_point)?;
-            let zero_point = self.push(&name, Op::Cast, &[zero_point], float, &zero_shape)?;
-            y = self.push(&name, Op::Float(FloatOp::Binary(Binary::Add)), &[y, zero_point], float, &shape)?;
-        }
-        let y = self.quantize_floats(&name, y, Quant { scale: 1.0, zero_point: 0, kind })?;
-        self.done(node, Binding::Value(y))
-    }
-
     /// With a scale that is computed: `(x - zero_point) * scale` in floats.
     fn dequantize_dynamic(&mut self, node: &'a NodeProto, shape: Vec<usize>) -> Imported<Handled> {
         let name = name_of(node);
@@ -168,9 +95,11 @@ impl<'a> Importer<'a> {
         self.done(node, Binding::Value(y))
     }
 
-    /// The operand of a QLinear op at inputs `at`, `at + 1` (scale) and `at + 2` (zero point).
-    fn operand(&mut self, node: &'a NodeProto, at: usize) -> Imported<Rc<Lazy>> {
-        let scale = checked_scales(floats(&*self.parameter(node, at + 1, "scale")?)?)?;
+    /// The operand of a QLinear op at inputs `at`, `at + 1` (scale) and `at + 2` (zero point). `along`: the axis of a constant along
+    /// which it may have scales, counted from the end where negative.
+    fn operand(&mut self, node: &'a NodeProto, at: usize, along: Option<i64>) -> Imported<Rc<Lazy>> {
+        let given = self.parameter(node, at + 1, "scale")?;
+        let scale = checked_scales(floats(&given)?)?;
         let of = match self.stored(node, at)? {
             Some((stored, _)) => self.kind_of_stored(&stored)?,
             None => self.kind_of(node, at)?,
@@ -178,7 +107,22 @@ impl<'a> Importer<'a> {
         self.check_zero_point(node, at + 2, of)?;
         let zero_point = self.zero_points(node, at + 2, scale.len())?;
         if let Some((stored, shape)) = self.stored(node, at)? {
-            let axis = usize::from(scale.len() > 1 && scale.len() == *shape.last().unwrap_or(&0) && shape.len() == 2);
+            let axis = match along {
+                _ if scale.len() == 1 => 0,
+                Some(axis) => super::axis(axis, shape.len())?,
+                None => {
+                    return Err(format!("its input {shape:?} has {} scales, where one is needed", scale.len()).into());
+                }
+            };
+            // A list, or of as many dimensions as the constant, with all of its numbers along that axis.
+            let fits = |scales: &[usize]| match scales {
+                [_] => shape[axis] == scale.len(),
+                _ => scales.len() == shape.len() && [scales[axis], shape[axis]] == [scale.len(); 2],
+            };
+            if scale.len() > 1 && !fits(given.shape()) {
+                let scales = given.shape();
+                return Err(format!("its scales {scales:?} do not fit {shape:?} along axis {axis}").into());
+            }
             let weights = Expression::Weights { stored, scale, zero_point, axis };
             return Ok(Lazy::new(&name_of(node), weights, shape));
         }
@@ -260,18 +204,20 @@ impl<'a> Importer<'a> {
         let lazy = |expression, shape: Vec<usize>| Lazy::new(&name, expression, shape);
         let (expression, q) = match node.op_type.as_str() {
             "QLinearConv" => {
-                let (x, w) = (self.operand(node, 0)?, self.operand(node, 3)?);
+                let (x, w) = (self.operand(node, 0, None)?, self.operand(node, 3, Some(0))?);
                 let bias = self.quantized_bias(node, 8)?;
                 let (expression, shape) = self.accumulated(node, &x, &w, bias)?;
                 (self.to_rank(&x, expression, shape, &name), self.result(node, 6, self.kind_of(node, 0)?)?)
             }
             "QLinearMatMul" => {
-                let (a, b) = (self.operand(node, 0)?, self.operand(node, 3)?);
+                // Rows of the first operand may have scales, and columns of the second.
+                let (a, b) = (self.operand(node, 0, Some(-2))?, self.operand(node, 3, Some(-1))?);
                 let q = self.result(node, 6, self.kind_of(node, 0)?)?;
                 (self.product(&name, &a, &b)?, q)
             }
             "QGemm" => {
-                let (a, b) = (self.operand(node, 0)?, self.operand(node, 3)?);
+                let columns = i64::from(node.int("transB", 0) == 0);
+                let (a, b) = (self.operand(node, 0, None)?, self.operand(node, 3, Some(columns))?);
                 let bias = self.quantized_bias(node, 6)?;
                 let Some(expression) = self.general_product(node, &a, &b, bias)? else { return Ok(Handled::No) };
                 if self.input(node, 7)?.is_none() {
@@ -280,22 +226,24 @@ impl<'a> Importer<'a> {
                 (expression, self.result(node, 7, self.kind_of(node, 0)?)?)
             }
             "QLinearAdd" | "QLinearMul" => {
-                let (a, b) = (self.operand(node, 0)?, self.operand(node, 3)?);
+                let (a, b) = (self.operand(node, 0, None)?, self.operand(node, 3, None)?);
                 let q = self.result(node, 6, self.kind_of(node, 0)?)?;
                 let shape = super::elementwise::broadcast_shape(&a.shape, &b.shape)?;
                 let add = node.op_type == "QLinearAdd";
                 (lazy(if add { Expression::Add(a, b) } else { Expression::Mul(a, b) }, shape), q)
             }
             "QLinearSigmoid" | "QLinearLeakyRelu" => {
-                let x = self.operand(node, 0)?;
+                let x = self.operand(node, 0, None)?;
                 let shape = x.shape.clone();
                 let leaky = Unary::LeakyRelu(node.float("alpha", 0.01));
                 let function = if node.op_type == "QLinearSigmoid" { Unary::Sigmoid } else { leaky };
                 (lazy(Expression::Unary(x, function), shape), self.result(node, 3, self.kind_of(node, 0)?)?)
             }
             "QLinearConcat" => {
-                let parts =
-                    (2..node.input.len()).step_by(3).map(|at| self.operand(node, at)).collect::<Result<Vec<_>, _>>()?;
+                let parts = (2..node.input.len())
+                    .step_by(3)
+                    .map(|at| self.operand(node, at, None))
+                    .collect::<Result<Vec<_>, _>>()?;
                 let q = self.result(node, 0, self.kind_of(node, 2)?)?;
                 let axis = super::axis(node.int("axis", 0), parts.first().map_or(0, |part| part.shape.len()))?;
                 let shape =
@@ -303,7 +251,7 @@ impl<'a> Importer<'a> {
                 (lazy(Expression::Concat(parts, axis), shape), q)
             }
             "QLinearAveragePool" | "QLinearGlobalAveragePool" if node.int("channels_last", 0) == 0 => {
-                let x = self.operand(node, 0)?;
+                let x = self.operand(node, 0, None)?;
                 let q = self.result(node, 3, self.kind_of(node, 0)?)?;
                 let Some((window, shape)) = average_window(node, &x.shape)? else {
                     return Ok(Handled::No);
@@ -311,7 +259,7 @@ impl<'a> Importer<'a> {
                 (lazy(Expression::AveragePool(x, window), shape), q)
             }
             "QLinearSoftmax" => {
-                let x = self.operand(node, 0)?;
+                let x = self.operand(node, 0, None)?;
                 let q = self.result(node, 3, self.kind_of(node, 0)?)?;
                 let shape = x.shape.clone();
                 let axis = super::axis(node.int("axis", -1), shape.len())?;

@@ -449,6 +449,57 @@ def sums_and_products_over_planes(net):
         net.output(net.ms("QLinearAdd", big, s, z, small, s, z, t, y), net.ms("QLinearMul", small, s, z, big, s, z, t, y))
 
 
+@model
+def quantized_constants(net):
+    """QuantizeLinear of constants: the type stated or by the zero point, halves, one scale or one for each channel, all four types."""
+    net.opset = 21
+    x = net.const(net.rng.integers(-700, 700, (2, 3, 40)) * 0.5 * np.float32(0.3))
+    scale = net.const(0.3)
+    for dtype in (0, TensorProto.UINT8, TensorProto.INT8, TensorProto.UINT16, TensorProto.INT16):
+        net.output(net.op("QuantizeLinear", x, scale, **({"output_dtype": dtype} if dtype else {})))
+    net.output(net.op("QuantizeLinear", x, scale, net.const(-7, np.int8)), net.op("QuantizeLinear", x, scale, net.const(130, np.uint8)))
+    each = net.const([0.3, 0.011, 0.7]), net.const([0, -100, 9], np.int8)
+    net.output(net.op("QuantizeLinear", x, *each, axis=1))
+    y = net.qdq(net.input(net.normal(2, 5, 40)), net.quant(0.05, 120))
+    weights = net.op("QuantizeLinear", net.const(net.normal(4, 5, 3)), net.const(0.02), output_dtype=TensorProto.INT8)
+    y = net.op("Conv", y, net.op("DequantizeLinear", weights, net.const(0.02), net.const(0, np.int8)))
+    net.output(net.op("QuantizeLinear", y, *net.quant(0.1, 128)))
+
+
+@model
+def products_whose_sum_has_more_dimensions(net):
+    """What is added to a product gives it more dimensions."""
+    x = net.qdq(net.input(net.normal(3, 6)), net.quant(0.05, 128))
+    for shape in [(1, 1, 4), (1, 4), (4,), (2, 1, 4)]:
+        product = net.op("MatMul", x, net.weights([6, 4], 0.01))
+        net.output(net.op("Add", product, net.const(net.normal(*shape))))
+        product = net.op("MatMul", x, net.weights([6, 4], 0.01))
+        y = net.op("Add", net.op("DequantizeLinear", net.const(quantized(net, *shape), np.uint8), *net.quant(0.02, 100)), product)
+        net.output(y)
+
+
+@model
+def transposed_convolutions_of_stated_size(net):
+    """`output_shape`, `output_padding`, `auto_pad` and both together, of pictures and of one dimension, quantized and in floats."""
+    q = net.quant(0.05, 128)
+    wholes = [net.input(net.normal(1, 4, 5, 6)), net.input(net.normal(1, 4, 7))]
+    forms = [{"output_padding": 1}, {"output_shape": 2, "output_padding": 1}, {"output_shape": 1}, {"auto_pad": "SAME_UPPER"},
+             {"auto_pad": "SAME_LOWER", "output_padding": 1}, {"output_shape": 2, "auto_pad": "SAME_UPPER", "output_padding": 1}]
+    for x in wholes:
+        size = net.inputs[x].shape[2:]
+        between = net.qdq(x, q)
+        for form in forms:
+            more = {"strides": [2] * len(size), **form}
+            if "output_padding" in more:
+                more["output_padding"] = [1] * len(size)
+            if "output_shape" in more:
+                more["output_shape"] = [2 * n + form["output_shape"] - 1 for n in size]
+            w = net.normal(4, 3, *[4] * len(size), scale=0.3)
+            net.output(net.op("ConvTranspose", x, net.const(w), **more))
+            y = net.op("ConvTranspose", between, net.weights([4, 3, *[4] * len(size)], 0.004), **more)
+            net.output(net.op("QuantizeLinear", y, *net.quant(0.04, 120)))
+
+
 def main():
     names = sys.argv[1:] or list(MODELS)
     for name in names:
