@@ -23,6 +23,7 @@ pub(super) fn signal_to_noise(output: &OutputDifference) -> String {
         (Some(db), _) => format!("{db:.1} dB"),
         (None, true) => "the same".into(),
         (None, false) if output.largest_difference > 0.0 => "unknown (the first is 0 everywhere)".into(),
+        (None, false) if output.sizes_apart > 0 => "unknown (other numbers of elements)".into(),
         (None, false) => "unknown (the same where it is finite)".into(),
     }
 }
@@ -51,6 +52,10 @@ pub(super) fn print_outputs(out: &mut impl Write, comparison: &Comparison) -> st
                 out,
                 "    NaN or infinite: {first} numbers in the first, {second} in the second, {alike}; the figures are over the others"
             )?;
+        }
+        if output.sizes_apart > 0 {
+            let count = output.sizes_apart;
+            writeln!(out, "    another number of elements in {count} samples; the figures are over the others")?;
         }
     }
     if let (Some(top1), Some(top5)) = (comparison.top1_agreement, comparison.top5_agreement) {

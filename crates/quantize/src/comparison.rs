@@ -50,6 +50,8 @@ pub struct OutputDifference {
     pub not_finite: [u64; 2],
     /// Places where one of both is NaN or infinite and the other is not the same infinity.
     pub not_finite_apart: u64,
+    /// Samples in which the second found another number of things, as of NonMaxSuppression; they are left out of the figures.
+    pub sizes_apart: u64,
 }
 
 impl OutputDifference {
@@ -63,6 +65,7 @@ impl OutputDifference {
             cosine: sqnr.cosine(),
             not_finite: sqnr.not_finite(),
             not_finite_apart: sqnr.not_finite_apart(),
+            sizes_apart: sqnr.sizes_apart(),
         }
     }
 }
@@ -84,7 +87,8 @@ pub struct Comparison {
     /// Inputs and outputs, each of the first with that of the second, which were paired in their order as their names differ. None where
     /// there is one of a kind only.
     pub paired_in_order: Vec<(String, String)>,
-    /// Samples whose greatest place in the first output is the same, as a part of all; none where that output is one number.
+    /// Samples whose greatest place in the first output is the same, as a part of all; none where that output is one number, or things
+    /// that are found in a run.
     pub top1_agreement: Option<f64>,
     /// Samples whose greatest place by the first is among the five greatest by the second.
     pub top5_agreement: Option<f64>,
@@ -142,6 +146,17 @@ impl Comparison {
             worse.push(format!(
                 "\"{name}\" has {first} numbers that are NaN or infinite in the first and {second} in the second, not all the same"
             ));
+        }
+        for output in &self.outputs {
+            let part = output.sizes_apart as f64 / self.samples.max(1) as f64;
+            if part > 1.0 - AGREEMENT {
+                worse.push(format!(
+                    "\"{}\" has another number of elements in {:.1} % of the samples, more than {:.0} %",
+                    output.name,
+                    100.0 * part,
+                    100.0 * (1.0 - AGREEMENT)
+                ));
+            }
         }
         for output in self.outputs.iter().skip(1).filter(|output| output.not_finite_apart == 0) {
             match output.sqnr_db {
@@ -248,11 +263,21 @@ pub fn compare(
         progress(index, all.len())?;
         let Some(sample) = samples.get(index)? else { continue };
         let [first, second] = &mut runners;
-        let (made, other) = (first.run(&sample)?, second.run(&ordered(&sample, &taken))?);
-        for ((quality, a), b) in quality.iter_mut().zip(made).zip(other) {
-            quality.add(a, b)?;
+        let ((made, counted), (other, other_counted)) =
+            (first.run_counted(&sample)?, second.run_counted(&ordered(&sample, &taken))?);
+        let counted: Vec<bool> = counted.iter().zip(other_counted).map(|(a, b)| a | b).collect();
+        for (((quality, a), b), &is_counted) in quality.iter_mut().zip(made).zip(other).zip(&counted) {
+            quality.add_found(a, b, is_counted)?;
         }
-        if let (Some(a), Some(b)) = (made.first(), other.first()) {
+        // Things that are found have no places of their own, and no score.
+        if counted.first() == Some(&true) {
+            if labels.is_some() {
+                return Err(QuantizeError::Data(format!(
+                    "labels are places in the first output, but how many elements \"{}\" has differs: compare without labels",
+                    outputs[0]
+                )));
+            }
+        } else if let (Some(a), Some(b)) = (made.first(), other.first()) {
             let (a, b, label) = (numbers(a)?, numbers(b)?, labels.map(|labels| labels[index]));
             if let Some(label) = label {
                 check_label(label, a.len(), outputs[0], &samples.name(index))?;

@@ -7,6 +7,7 @@ use crate::quality::{Sqnr, numbers};
 use crate::run::Runner;
 use crate::{QuantizeError, types};
 use lineside_engine::Tensor;
+use std::collections::HashSet;
 use tract_onnx::pb::tensor_proto::DataType;
 
 /// The floats of some samples: what the network gave, to compare with.
@@ -100,18 +101,49 @@ fn first_place(output: Option<&Tensor>) -> Result<Option<usize>, QuantizeError> 
     Ok(numbers.max_by(|&a, &b| values[a].total_cmp(&values[b]).then(b.cmp(&a))))
 }
 
-/// The outputs of floats, of any precision, and what a Softmax or Sigmoid makes them of: where these are saturated, a few samples would decide alone.
+/// Tensors of which the number of elements is only known in a run, and the floats in which things are found.
+fn found_in_a_run(network: &Network) -> (HashSet<&str>, Vec<&String>) {
+    let (mut found, mut sources) = (HashSet::new(), Vec::new());
+    for node in network.nodes() {
+        let finds = match node.op_type.as_str() {
+            "NonMaxSuppression" => node.input.get(..2),
+            "NonZero" => node.input.get(..1),
+            _ => None,
+        };
+        sources.extend(finds.into_iter().flatten());
+        // A sum over what was found has a size of its own: to leave that out, too, does no harm.
+        if finds.is_some() || node.input.iter().any(|input| found.contains(input.as_str())) {
+            found.extend(node.output.iter().map(String::as_str));
+        }
+    }
+    (found, sources)
+}
+
+/// The outputs of floats, of any precision, and what a Softmax or Sigmoid makes them of: where these are saturated, a few samples would
+/// decide alone. Instead of things that are found in a run, of which there may be others after rounding, what they are found in.
 fn compared(network: &Network) -> Vec<String> {
     let (types, edges) = (types::of(network), network.edges());
     let all = network.graph().output.iter().map(|output| output.name.clone());
     let of_floats =
         |name: &String| matches!(types.kind(name), Some(DataType::Float | DataType::Float16 | DataType::Double));
-    let mut names: Vec<String> = all.filter(of_floats).collect();
+    let (found, sources) = found_in_a_run(network);
+    let mut names: Vec<String> = all.filter(of_floats).filter(|name| !found.contains(name.as_str())).collect();
+    if network.graph().output.iter().any(|output| found.contains(output.name.as_str())) {
+        for name in sources.into_iter().filter(|name| of_floats(name) && edges.producer.contains_key(*name)) {
+            if !names.contains(name) && !found.contains(name.as_str()) {
+                names.push(name.clone());
+            }
+        }
+    }
     if names.is_empty() {
         // Indices of the greatest, and the like: what they are found in.
         let makers = network.graph().output.iter().filter_map(|output| edges.producer.get(&output.name));
         let taken = makers.filter_map(|&at| network.nodes()[at].input.first());
-        names.extend(taken.filter(|name| of_floats(name) && edges.producer.contains_key(*name)).cloned());
+        names.extend(
+            taken
+                .filter(|name| !found.contains(name.as_str()) && of_floats(name) && edges.producer.contains_key(*name))
+                .cloned(),
+        );
     }
     for mut name in names.clone() {
         while let Some(node) = edges.producer.get(&name).map(|&at| &network.nodes()[at]) {
@@ -196,7 +228,6 @@ mod tests {
     use crate::calibrate::Quant;
     use crate::placement::place;
     use crate::simplify::simplify;
-    use std::collections::HashSet;
 
     #[test]
     fn noise_is_none_for_the_floats_themselves_and_grows_with_the_step() {

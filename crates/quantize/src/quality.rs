@@ -4,7 +4,7 @@ use crate::QuantizeError;
 use lineside_engine::{ElementKind, Tensor, f16};
 
 /// Signal-to-noise ratio of quantization over all samples that were added: `10 log10 (Σ a² / Σ (a − b)²)` in decibels. Where one of two
-/// numbers is NaN or infinite, both are counted and left out of the sums.
+/// numbers is NaN or infinite, both are counted and left out of the sums, as is a sample in which another number of things was found.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Sqnr {
     signal: f64,
@@ -14,6 +14,7 @@ pub struct Sqnr {
     other: f64,
     not_finite: [u64; 2],
     not_finite_apart: u64,
+    sizes_apart: u64,
 }
 
 impl Sqnr {
@@ -42,6 +43,19 @@ impl Sqnr {
         Ok(())
     }
 
+    /// As [`Sqnr::add`], of what may have another number of elements in each run where it `is_counted`: nothing is compared where it has,
+    /// and that is counted.
+    ///
+    /// # Errors
+    /// As [`Sqnr::add`].
+    pub fn add_found(&mut self, a: &Tensor, b: &Tensor, is_counted: bool) -> Result<(), QuantizeError> {
+        if is_counted && a.shape() != b.shape() {
+            self.sizes_apart += 1;
+            return Ok(());
+        }
+        self.add(a, b)
+    }
+
     fn pair(&mut self, a: f64, b: f64, difference: f64) {
         if !(a.is_finite() && b.is_finite()) {
             self.not_finite[0] += u64::from(!a.is_finite());
@@ -59,14 +73,20 @@ impl Sqnr {
 
     /// Whether all numbers are the same, and none is NaN.
     pub fn is_same(&self) -> bool {
-        self.largest == 0.0 && self.not_finite_apart == 0
+        self.largest == 0.0 && !self.is_apart()
     }
 
-    /// In decibels; infinite where both are the same, and below all numbers where one is not finite and the other is not the same.
+    /// Whether there is a difference that no number states.
+    fn is_apart(&self) -> bool {
+        self.not_finite_apart > 0 || self.sizes_apart > 0
+    }
+
+    /// In decibels; infinite where both are the same, and below all numbers where one is not finite and the other is not the same, or
+    /// has another number of elements.
     pub fn db(&self) -> f64 {
-        match (self.not_finite_apart, self.noise) {
-            (0, 0.0) => f64::INFINITY,
-            (0, noise) => 10.0 * libm::log10(self.signal / noise),
+        match (self.is_apart(), self.noise) {
+            (false, 0.0) => f64::INFINITY,
+            (false, noise) => 10.0 * libm::log10(self.signal / noise),
             _ => f64::NEG_INFINITY,
         }
     }
@@ -78,8 +98,8 @@ impl Sqnr {
 
     /// Noise as a part of the signal: 0 where both are the same, 1 where there is no signal, infinite as [`Sqnr::db`] is.
     pub fn relative_noise(&self) -> f64 {
-        match (self.not_finite_apart, self.noise, self.signal) {
-            (1.., ..) => f64::INFINITY,
+        match (self.is_apart(), self.noise, self.signal) {
+            (true, ..) => f64::INFINITY,
             (_, 0.0, _) => 0.0,
             (_, _, 0.0) => 1.0,
             (_, noise, signal) => noise / signal,
@@ -103,6 +123,11 @@ impl Sqnr {
     /// Numbers that are NaN or infinite, of both.
     pub fn not_finite(&self) -> [u64; 2] {
         self.not_finite
+    }
+
+    /// Samples in which both had another number of elements.
+    pub fn sizes_apart(&self) -> u64 {
+        self.sizes_apart
     }
 
     /// Places where one of both is NaN or infinite and the other is not the same infinity.
@@ -177,6 +202,19 @@ mod tests {
         tells_apart(1f64, 1.0 + f64::EPSILON);
         let [small, large] = [Tensor::new(vec![1], vec![1u8]).unwrap(), Tensor::new(vec![2], vec![1f32, 2.0]).unwrap()];
         assert!(Sqnr::default().add(&small, &large).is_err());
+    }
+
+    #[test]
+    fn other_numbers_of_things_found_are_counted_and_never_the_same() {
+        let tensor = |count: usize| Tensor::new(vec![count, 2], vec![1f32; 2 * count]).unwrap();
+        let mut sqnr = Sqnr::default();
+        for (first, second) in [(3, 3), (3, 2), (0, 1), (0, 0)] {
+            sqnr.add_found(&tensor(first), &tensor(second), true).unwrap();
+        }
+        assert_eq!((sqnr.sizes_apart(), sqnr.is_same(), sqnr.largest_difference()), (2, false, 0.0));
+        assert_eq!((sqnr.db(), sqnr.relative_noise()), (f64::NEG_INFINITY, f64::INFINITY));
+        // What has a size of its own must have the same.
+        assert!(Sqnr::default().add_found(&tensor(3), &tensor(2), false).is_err());
     }
 
     #[test]

@@ -228,10 +228,14 @@ fn drift(original: &Network, study: &mut Study<'_, '_>) -> Result<f64, QuantizeE
     let mut drift = 0f64;
     for index in spread(&study.indices, 2) {
         let Some(sample) = study.samples.get(index)? else { continue };
-        let after = after.run(&sample)?;
-        for (a, b) in before.run(&sample)?.iter().zip(after).filter(|(a, _)| a.kind().is_float()) {
+        let (after, counted) = after.run_counted(&sample)?;
+        let pairs = before.run(&sample)?.iter().zip(after).zip(counted);
+        for ((a, b), &is_counted) in pairs.filter(|((a, _), _)| a.kind().is_float()) {
             let mut sqnr = Sqnr::default();
-            sqnr.add(a, b)?;
+            sqnr.add_found(a, b, is_counted)?;
+            if sqnr.sizes_apart() > 0 {
+                return Ok(f64::INFINITY);
+            }
             let finite = numbers(a)?.into_iter().filter(|value| value.is_finite());
             let largest = finite.fold(f64::from(f32::MIN_POSITIVE), |most, value| most.max(value.abs()));
             let [before, after] = sqnr.not_finite();
@@ -260,8 +264,9 @@ fn compare(
             let Some(sample) = study.samples.get(index)? else { continue };
             read += 1;
             let wanted = reference.run(&sample)?;
-            for (at, (a, b)) in wanted.iter().zip(quantized.run(&sample)?).enumerate() {
-                found.entry(at).or_default().add(a, b)?;
+            let (made, counted) = quantized.run_counted(&sample)?;
+            for (at, ((a, b), &is_counted)) in wanted.iter().zip(made).zip(counted).enumerate() {
+                found.entry(at).or_default().add_found(a, b, is_counted)?;
             }
         }
         if read > 0 {

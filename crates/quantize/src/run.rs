@@ -16,6 +16,8 @@ pub struct Runner {
     inputs: Vec<usize>,
     /// Multiply-accumulates of the last plan.
     macs: u64,
+    /// Whether the number of elements of each output is only known in a run, as of NonMaxSuppression.
+    counted: Vec<bool>,
     /// Sessions by the shapes of the inputs; the last few.
     sessions: Vec<(Vec<Vec<usize>>, Session)>,
 }
@@ -49,7 +51,14 @@ impl Runner {
             used.contains(&(at - 1))
         });
         let model = Model::parse(&cut.encode())?;
-        Ok(Runner { model, workspace: Workspace::new(threads)?, inputs: used, macs: 0, sessions: Vec::new() })
+        Ok(Runner {
+            model,
+            workspace: Workspace::new(threads)?,
+            inputs: used,
+            macs: 0,
+            counted: Vec::new(),
+            sessions: Vec::new(),
+        })
     }
 
     /// Runs one sample, which has all inputs of the whole network.
@@ -57,6 +66,14 @@ impl Runner {
     /// # Errors
     /// [`QuantizeError::Engine`] where the sample does not fit or the engine cannot run it.
     pub fn run(&mut self, sample: &[Tensor]) -> Result<&[Tensor], QuantizeError> {
+        self.run_counted(sample).map(|(outputs, _)| outputs)
+    }
+
+    /// As [`Runner::run`]; also whether the number of elements of each output is only known in a run.
+    ///
+    /// # Errors
+    /// As [`Runner::run`].
+    pub fn run_counted(&mut self, sample: &[Tensor]) -> Result<(&[Tensor], &[bool]), QuantizeError> {
         let taken: Vec<&Tensor> = self.inputs.iter().filter_map(|&at| sample.get(at)).collect();
         let shapes: Vec<Vec<usize>> = taken.iter().map(|tensor| tensor.shape().to_vec()).collect();
         let at = match self.sessions.iter().position(|(known, _)| *known == shapes) {
@@ -64,6 +81,7 @@ impl Runner {
             None => {
                 let plan = Arc::new(self.model.clone().plan(&shapes)?);
                 self.macs = plan.macs();
+                self.counted = plan.outputs().iter().map(|output| output.counted_axis.is_some()).collect();
                 if self.sessions.len() == SESSIONS {
                     self.sessions.remove(0);
                 }
@@ -76,7 +94,7 @@ impl Runner {
             session.set_input(index, tensor.clone())?;
         }
         session.run()?;
-        Ok(session.outputs())
+        Ok((session.outputs(), &self.counted))
     }
 
     /// Multiply-accumulates of the last shapes that were run; 0 before.

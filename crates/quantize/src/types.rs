@@ -57,7 +57,7 @@ fn made(network: &Network, types: &Types, node: &NodeProto, index: usize) -> Opt
         types.0.get(name).copied().or_else(constant)
     };
     match node.op_type.as_str() {
-        "Shape" | "Size" | "ArgMax" | "ArgMin" | "NonZero" => Some(DataType::Int64),
+        "Shape" | "Size" | "ArgMax" | "ArgMin" | "NonZero" | "NonMaxSuppression" => Some(DataType::Int64),
         "TopK" if index == 1 => Some(DataType::Int64),
         "MaxPool" if index == 1 => Some(DataType::Int64),
         "Equal" | "Less" | "Greater" | "LessOrEqual" | "GreaterOrEqual" | "And" | "Or" | "Not" | "Xor" | "IsNaN"

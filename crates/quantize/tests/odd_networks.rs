@@ -3,7 +3,7 @@
 mod parts;
 
 use lineside_engine::Tensor;
-use lineside_quantize::{Comparison, Options, QuantizeError, Verdict, compare, quantize, quantize_dynamic};
+use lineside_quantize::{Comparison, MaxLoss, Options, QuantizeError, Verdict, compare, quantize, quantize_dynamic};
 use parts::{constant, graph, network, node, numbers, samples, value, weights};
 use prost::Message;
 use std::collections::HashSet;
@@ -294,4 +294,70 @@ fn labels_need_an_output_that_has_their_places() {
     let refused = compared(&model, &model, on(), Some(&[3, 4])).unwrap_err().to_string();
     assert!(refused.contains("label is 4") && refused.contains("0 to 3"), "{refused}");
     assert!(compared(&model, &model, on(), Some(&[3, 0])).unwrap().accuracy.is_some());
+}
+
+/// A detector that ends in what it has found: the boxes and their places, 36 boxes of two classes; `gain` of the scores.
+fn detector(gain: f32) -> Vec<u8> {
+    let whole = |name: &str, values: &[i64]| TensorProto {
+        name: name.into(),
+        dims: vec![values.len() as i64],
+        data_type: DataType::Int64 as i32,
+        int64_data: values.to_vec(),
+        ..Default::default()
+    };
+    let made = vec![
+        node("Conv", &["x", "w"], &["c"]),
+        node("Relu", &["c"], &["r"]),
+        node("Conv", &["r", "of_boxes"], &["b"]),
+        node("Reshape", &["b", "as_boxes"], &["flat"]),
+        with(node("Transpose", &["flat"], &["boxes"]), "perm", ints(&[0, 2, 1])),
+        node("Conv", &["r", "of_scores"], &["s"]),
+        node("Mul", &["s", "gain"], &["t"]),
+        node("Reshape", &["t", "as_scores"], &["u"]),
+        node("Sigmoid", &["u"], &["scores"]),
+        node("NonMaxSuppression", &["boxes", "scores", "most", "overlap", "limit"], &["found"]),
+        with(node("Gather", &["found", "third"], &["place"]), "axis", int(1)),
+        node("Squeeze", &["boxes", "first"], &["list"]),
+        node("Gather", &["list", "place"], &["chosen"]),
+    ];
+    let constants = vec![
+        weights("w", &[8, 3, 1, 1], 1),
+        weights("of_boxes", &[4, 8, 1, 1], 2),
+        weights("of_scores", &[2, 8, 1, 1], 3),
+        constant("gain", &[], &[gain]),
+        whole("as_boxes", &[1, 4, 36]),
+        whole("as_scores", &[1, 2, 36]),
+        whole("most", &[20]),
+        constant("overlap", &[1], &[0.5]),
+        constant("limit", &[1], &[0.6]),
+        TensorProto { dims: Vec::new(), ..whole("third", &[2]) },
+        whole("first", &[0]),
+    ];
+    network(13, 4, made, constants, &[("chosen", DataType::Float), ("found", DataType::Int64)])
+}
+
+#[test]
+fn what_is_found_in_a_run_is_compared_where_as_much_was_found() {
+    let model = detector(1.0);
+    let same = compared(&model, &model, samples(&SHAPE, 8), None).unwrap();
+    assert!(same.outputs.iter().all(|output| output.is_same && output.sizes_apart == 0), "{same:?}");
+    assert_eq!((same.top1_agreement, same.score_shift.median), (None, None));
+    // With all scores at a half nothing is found.
+    let none = compared(&model, &detector(0.0), samples(&SHAPE, 8), None).unwrap();
+    assert!(none.outputs.iter().all(|output| output.sizes_apart == 8 && !output.is_same), "{none:?}");
+    let (verdict, reasons) = none.verdict();
+    assert_eq!(verdict, Verdict::Improve);
+    assert!(reasons.iter().any(|reason| reason.contains("another number of elements in 100.0 %")), "{reasons:?}");
+    let labelled = compared(&model, &model, samples(&SHAPE, 2), Some(&[0, 0])).unwrap_err().to_string();
+    assert!(labelled.contains("compare without labels"), "{labelled}");
+
+    // Both ways of quantizing, and the search for layers that lose too much, which measures what boxes are found in.
+    let mut options = Options::default();
+    options.improve = false;
+    for most in [None, Some(MaxLoss::Decibels(30.0))] {
+        options.max_loss = most;
+        let quantized = quantize(&model, &mut samples(&SHAPE, 12), &options, &mut |_, _, _| Ok(())).unwrap();
+        assert_eq!(quantized.report.outputs.len(), 2);
+        compared(&model, &quantized.bytes, samples(&SHAPE, 20).split_off(12), None).unwrap();
+    }
 }

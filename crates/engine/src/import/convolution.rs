@@ -14,12 +14,14 @@ use tract_onnx::pb::NodeProto;
 
 /// Weights of eight bits less their zero points, reordered; `at(o, y, x, i)` gives the index in the stored tensor.
 fn weights(
-    importer: &Importer,
+    importer: &mut Importer,
     stored: &Stored,
     zero_point: &[i32],
     shape: [usize; 4],
     at: impl Fn(usize, usize, usize, usize) -> usize,
 ) -> Imported<Weights> {
+    // Each node that reads them has them in its own order.
+    importer.add_computed_bytes(shape.iter().fold(1u64, |product, &dim| product.saturating_mul(dim as u64)))?;
     let signed = |byte: &u8| i32::from(*byte as i8);
     let unsigned = |byte: &u8| i32::from(*byte);
     // Large ones are not copied for this.
@@ -357,7 +359,7 @@ impl<'a> Importer<'a> {
                 shape.remove(last - 1);
             }
             let held = self.moved(node, &held, Movement::Reshape, shape)?;
-            self.give(node, 0, held);
+            return self.done(node, held);
         }
         Ok(Handled::Yes)
     }

@@ -52,15 +52,7 @@ impl Importer<'_> {
                 Expression::Dequantized(id, _) | Expression::Accumulated { input: id, .. } if counted(*id) => {
                     return true;
                 }
-                Expression::Dequantized(..) | Expression::Accumulated { .. } | Expression::Weights { .. } => {}
-                Expression::Unary(x, _)
-                | Expression::Affine(x, _)
-                | Expression::AveragePool(x, _)
-                | Expression::Bilinear(x, ..)
-                | Expression::Softmax(x, _)
-                | Expression::Moved(x, _) => waiting.push(x),
-                Expression::Add(a, b) | Expression::Mul(a, b) | Expression::MatMul(a, b) => waiting.extend([a, b]),
-                Expression::Concat(parts, _) => waiting.extend(parts),
+                expression => waiting.extend(expression.operands()),
             }
         }
         false

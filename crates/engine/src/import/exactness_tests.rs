@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{ModelProto, NodeProto, TensorProto, ValueInfoProto};
 
-fn network(
+pub(super) fn network(
     node: Vec<NodeProto>,
     initializer: Vec<TensorProto>,
     x: ValueInfoProto,
@@ -22,7 +22,7 @@ fn network(
 }
 
 /// The bytes that every kernel set gives of `x`.
-fn run(model: &ModelProto, x: &[u8]) -> Vec<u8> {
+pub(super) fn run(model: &ModelProto, x: &[u8]) -> Vec<u8> {
     let mut first: Option<Vec<u8>> = None;
     for kernel in crate::kernel_names() {
         let plan = Model::from_proto(model.clone()).plan_with(&[], kernel).unwrap();

@@ -55,9 +55,11 @@ impl<'a> Importer<'a> {
     }
 
     /// The floats and the shape of what is known at load; quantized weights as the floats that they stand for.
-    fn float_constant(&self, held: &Binding) -> Imported<Option<FloatConstant>> {
+    fn float_constant(&mut self, held: &Binding) -> Imported<Option<FloatConstant>> {
         match held {
             Binding::Constant(constant) if self.is_float(held) => {
+                // A copy for each node that reads them.
+                self.add_computed_bytes(4 * constant.len() as u64)?;
                 let floats = match as_slice::<f32>(constant) {
                     Ok(floats) => floats.into(),
                     Err(_) => floats(constant)?.into(),
@@ -68,6 +70,7 @@ impl<'a> Importer<'a> {
                 let Expression::Weights { stored, scale, zero_point, axis } = &lazy.expression else {
                     return Ok(None);
                 };
+                self.add_computed_bytes(4 * lazy.shape.iter().product::<usize>() as u64)?;
                 let stored = integers_32(&*self.elements(stored)?)?;
                 let inner: usize = lazy.shape.get(axis + 1..).unwrap_or_default().iter().product();
                 let real = |(i, &number): (usize, &i32)| {

@@ -11,10 +11,13 @@ impl<'a> Importer<'a> {
     /// Computes a node of constants. What the engine has no op for, or a tensor without elements, is left to tract.
     pub(super) fn fold(&mut self, node: &'a NodeProto) -> Imported<Handled> {
         let (nodes, values) = (self.graph.nodes.len(), self.graph.values.len());
+        // What is made meanwhile is a graph of its own, which ends here with its copies of constants.
+        let (copies, bytes) = (std::mem::take(&mut self.copies), self.computed_bytes);
         let results = match self.computed(node) {
             Ok(Handled::Yes) => self.results(node, nodes, values),
             _ => None,
         };
+        (self.copies, self.computed_bytes) = (copies, bytes);
         self.graph.nodes.truncate(nodes);
         self.graph.values.truncate(values);
         self.tables.retain(|&value, (source, _)| value < values && *source < values);

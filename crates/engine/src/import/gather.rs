@@ -91,7 +91,7 @@ impl<'a> Importer<'a> {
             Some(stored) => stored,
             None => {
                 let table = self.elements(table)?;
-                (Arc::new(raw_bytes(&table)?.to_vec()), kind(table.datum_type())?)
+                (self.table(&raw_bytes(&table)?)?, kind(table.datum_type())?)
             }
         };
         let op = Op::GatherRows { table, rows: shape[0] };

@@ -1,9 +1,10 @@
 //! Float expressions that wait for what follows them.
 
 use super::channel_affine::ChannelAffine;
+use super::pointwise::{applied, chain, channels, clipped, evaluate, number, only_source, table_of};
 use super::{Imported, Importer, Payload};
 use crate::ElementKind;
-use crate::graph::{Conv, Finish, Movement, Op, Quant, Sampling, ValueId, Window, ZeroPoint, stored_range};
+use crate::graph::{Conv, Finish, Movement, Op, Quant, Sampling, ValueId, Window, ZeroPoint};
 use crate::tract::Constant;
 use crate::unary::Unary;
 use std::cell::Cell;
@@ -17,7 +18,15 @@ pub struct Lazy {
     pub shape: Vec<usize>,
     /// Its floats, once something needed them.
     computed: Cell<Option<ValueId>>,
+    /// Expressions that it is made of, each as often as it is an operand, and the longest way down among them.
+    size: usize,
+    depth: usize,
 }
+
+/// The largest size and depth of an expression that waits. Whoever makes integers of one walks it as often as it is an operand, for
+/// each of 256 numbers: of forty sums of a tensor with itself there is no end, and a chain of thousands takes the stack.
+const LARGEST: usize = 1024;
+const DEEPEST: usize = 128;
 
 /// How a float tensor comes about from quantized ones.
 #[derive(Clone)]
@@ -60,6 +69,9 @@ pub enum Stored {
     Initializer(usize, Payload),
 }
 
+/// The most dimensions of a sum or product of bytes; of more, floats are added and multiplied.
+const MOST_DIMENSIONS: usize = 4;
+
 /// Which op accumulates.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Accumulator {
@@ -78,9 +90,34 @@ impl Accumulator {
     }
 }
 
+impl Expression {
+    /// The expressions that it is made of.
+    pub fn operands(&self) -> Vec<&Rc<Lazy>> {
+        match self {
+            Expression::Dequantized(..) | Expression::Accumulated { .. } | Expression::Weights { .. } => Vec::new(),
+            Expression::Unary(x, _)
+            | Expression::Affine(x, _)
+            | Expression::AveragePool(x, _)
+            | Expression::Bilinear(x, ..)
+            | Expression::Softmax(x, _)
+            | Expression::Moved(x, _) => vec![x],
+            Expression::Add(a, b) | Expression::Mul(a, b) | Expression::MatMul(a, b) => vec![a, b],
+            Expression::Concat(parts, _) => parts.iter().collect(),
+        }
+    }
+}
+
 impl Lazy {
     pub fn new(name: &str, expression: Expression, shape: Vec<usize>) -> Rc<Lazy> {
-        Rc::new(Lazy { name: name.to_owned(), expression, shape, computed: Cell::new(None) })
+        let operands = expression.operands();
+        let size = operands.iter().fold(1usize, |size, operand| size.saturating_add(operand.size));
+        let depth = 1 + operands.iter().map(|operand| operand.depth).max().unwrap_or(0);
+        Rc::new(Lazy { name: name.to_owned(), expression, shape, computed: Cell::new(None), size, depth })
+    }
+
+    /// Whether it must not wait any longer: its floats are computed, and what follows starts from them.
+    pub fn is_large(&self) -> bool {
+        self.size > LARGEST || self.depth > DEEPEST
     }
 }
 
@@ -165,6 +202,9 @@ impl Importer<'_> {
                 }) {
                     return self.look_up(name, source, table, q.kind).map(Some);
                 }
+                if shape.len() > MOST_DIMENSIONS {
+                    return Ok(None);
+                }
                 self.push(name, Op::Add { ratios, fixed, low, high }, &[a, b], q.kind, shape).map(Some)
             }
             Expression::Mul(a, b) if clips => {
@@ -178,6 +218,9 @@ impl Importer<'_> {
                     (real.round_ties_even() as i32).clamp(low, high)
                 }) {
                     return self.look_up(name, source, table, q.kind).map(Some);
+                }
+                if shape.len() > MOST_DIMENSIONS {
+                    return Ok(None);
                 }
                 let zero_points = [qa.zero_point, qb.zero_point];
                 let op = Op::Mul { zero_points, ratio, zero_point: q.zero_point, low, high };
@@ -241,7 +284,7 @@ impl Importer<'_> {
                     return Ok(None);
                 }
                 let bytes = super::onnx::raw_bytes(&stored)?;
-                let value = self.push(&lazy.name, Op::Constant(bytes), &[], kind, stored.shape())?;
+                let value = self.constant_value(&lazy.name, bytes, kind, stored.shape())?;
                 Ok(Some((value, Quant { scale: scale[0], zero_point: zero_point[0], kind })))
             }
             _ => Ok(None),
@@ -325,8 +368,7 @@ impl Importer<'_> {
             Expression::Weights { stored, scale, zero_point, axis } => {
                 // Once, here: in each run it would take as long as what reads it.
                 let floats = dequantized_floats(&*self.elements(stored)?, scale, zero_point, *axis)?;
-                self.add_computed(&floats)?;
-                self.push(name, Op::Constant(super::onnx::raw_bytes(&floats)?), &[], float, shape)
+                self.constant_value(name, super::onnx::raw_bytes(&floats)?, float, shape)
             }
             Expression::Accumulated { kind, conv, input, scale } => {
                 let finish = Finish::Floats { scale: scale.clone() };
@@ -394,90 +436,4 @@ pub fn dequantized_floats(
     };
     let floats: Vec<f32> = super::onnx::integers_32(stored)?.into_iter().enumerate().map(real).collect();
     tract_onnx::prelude::Tensor::from_shape(stored.shape(), &floats).map_err(|error| error.to_string())
-}
-
-/// The quantized value that an expression is a function of, element by element, where it is of one alone.
-fn only_source(lazy: &Lazy) -> Option<(ValueId, ElementKind)> {
-    match &lazy.expression {
-        Expression::Dequantized(value, q) => Some((*value, q.kind)),
-        Expression::Unary(x, _) | Expression::Affine(x, _) => only_source(x),
-        // Sums and products of two quantized tensors have a rule of their own.
-        Expression::Add(a, b) | Expression::Mul(a, b) => {
-            let plain = |x: &Lazy| matches!(x.expression, Expression::Dequantized(..));
-            let (a, b) = if plain(a) && plain(b) { return None } else { (only_source(a)?, only_source(b)?) };
-            (a == b).then_some(a)
-        }
-        _ => None,
-    }
-}
-
-/// The channels by which an expression of one source tells its elements apart, where it does.
-fn channels(lazy: &Lazy) -> Option<usize> {
-    match &lazy.expression {
-        Expression::Affine(_, affine) => Some(affine.scale.len()),
-        Expression::Unary(x, _) => channels(x),
-        Expression::Add(a, b) | Expression::Mul(a, b) => channels(a).or(channels(b)),
-        _ => None,
-    }
-}
-
-/// An expression of one source, at one stored number of a channel.
-fn evaluate(lazy: &Lazy, stored: i32, channel: usize) -> f32 {
-    match &lazy.expression {
-        Expression::Dequantized(_, q) => q.dequantize(stored),
-        Expression::Unary(x, function) => function.apply(evaluate(x, stored, channel)),
-        Expression::Affine(x, affine) => affine.apply(evaluate(x, stored, channel), channel),
-        Expression::Add(a, b) => evaluate(a, stored, channel) + evaluate(b, stored, channel),
-        Expression::Mul(a, b) => evaluate(a, stored, channel) * evaluate(b, stored, channel),
-        _ => 0.0,
-    }
-}
-
-/// Functions over an expression.
-fn applied(lazy: &Rc<Lazy>, functions: &[Unary]) -> Rc<Lazy> {
-    functions.iter().fold(Rc::clone(lazy), |x, function| {
-        let (name, shape) = (x.name.clone(), x.shape.clone());
-        Lazy::new(&name, Expression::Unary(x, *function), shape)
-    })
-}
-
-/// The first expression that is no unary function, and the functions over it, innermost first.
-fn chain(lazy: &Rc<Lazy>) -> (Rc<Lazy>, Vec<Unary>) {
-    let mut base = Rc::clone(lazy);
-    let mut functions = Vec::new();
-    while let Expression::Unary(inner, function) = &base.expression {
-        functions.push(*function);
-        let inner = Rc::clone(inner);
-        base = inner;
-    }
-    functions.reverse();
-    (base, functions)
-}
-
-/// The range of stored values that functions leave, where all of them only clip: quantization is monotonic, so clipping
-/// before it and after it is the same.
-fn clipped(functions: &[Unary], q: Quant) -> (Option<i32>, i32) {
-    let (mut low, mut high) = q.range();
-    for function in functions {
-        let (least, greatest) = match function {
-            Unary::Relu => (0.0, f32::INFINITY),
-            Unary::Clip(least, greatest) => (*least, *greatest),
-            _ => return (None, 0),
-        };
-        let (least, greatest) = (q.quantize(least), q.quantize(greatest));
-        low = low.max(least).min(greatest);
-        high = high.min(greatest).max(least);
-    }
-    (Some(low), high)
-}
-
-/// A table over the bytes of `kind`; `of` maps stored numbers to stored numbers.
-pub fn table_of(kind: ElementKind, of: impl Fn(i32) -> i32) -> [u8; 256] {
-    std::array::from_fn(|byte| of(number(byte as u8, kind)) as u8)
-}
-
-/// The number that a byte stores.
-pub fn number(byte: u8, kind: ElementKind) -> i32 {
-    debug_assert!(stored_range(kind).1 <= 255);
-    if kind == ElementKind::I8 { i32::from(byte as i8) } else { i32::from(byte) }
 }

@@ -12,6 +12,8 @@
 //! | `geometry` | windows, pads and shapes that several ops share |
 //! | `channel_affine` | a scale and a shift for each channel |
 //! | `lazy` | float expressions: their integer form, or their floats |
+//! | `pointwise` | functions of one quantized number, and their tables |
+//! | `copies` | constants that several nodes read, once |
 //! | `quantize_linear` | QuantizeLinear |
 //! | `quantized` | DequantizeLinear, QLinear ops, dynamic quantization |
 //! | `convolution` | Conv, ConvTranspose, Gemm, MatMul |
@@ -37,9 +39,12 @@
 
 mod attention;
 mod batchnorm;
+#[cfg(test)]
+mod bounds_tests;
 mod branch;
 mod channel_affine;
 mod convolution;
+mod copies;
 mod counted;
 #[cfg(test)]
 mod counted_tests;
@@ -67,6 +72,7 @@ mod operator;
 mod pad;
 #[cfg(test)]
 mod payloads;
+mod pointwise;
 mod quantize_linear;
 mod quantized;
 mod recurrent;
@@ -87,6 +93,7 @@ use super::graph::{Graph, Op, ValueId};
 use super::tract::{
     Constant, constant, constant_of_bytes, has_four_bits, has_plain_bytes, kind, kind_of_bytes, kind_of_type,
 };
+use copies::Copies;
 use counted::UNKNOWN_SHAPE;
 use lazy::{Expression, Lazy, Stored};
 use onnx::raw_bytes;
@@ -174,8 +181,9 @@ pub struct Importer<'a> {
     opset: i64,
     /// The most bytes that constants may become, together.
     limit: u64,
-    /// Bytes of the constants that were computed while walking.
+    /// Bytes of the constants that were computed while walking, and of copies of those of the file.
     computed_bytes: u64,
+    copies: Copies,
 }
 
 /// An input of a model: its name, kind and shape.
@@ -298,6 +306,7 @@ impl<'a> Importer<'a> {
             opset,
             limit,
             computed_bytes: 0,
+            copies: Copies::default(),
         };
         let mut payloads = payloads.into_iter();
         for (place, tensor) in onnx.initializer.iter().enumerate() {
@@ -529,8 +538,17 @@ impl<'a> Importer<'a> {
 
     /// Names the only output of a node.
     pub fn done(&mut self, node: &'a NodeProto, held: Binding) -> Imported<Handled> {
+        let held = self.bounded(held)?;
         self.give(node, 0, held);
         Ok(Handled::Yes)
+    }
+
+    /// What is held; an expression that has become too large, as its floats.
+    pub fn bounded(&mut self, held: Binding) -> Imported<Binding> {
+        match &held {
+            Binding::Lazy(lazy) if lazy.is_large() => Ok(Binding::Value(self.floats_of(lazy)?)),
+            _ => Ok(held),
+        }
     }
 
     /// A float expression as the only output of a node.
@@ -597,7 +615,7 @@ impl<'a> Importer<'a> {
             Binding::Lazy(lazy) => self.floats_of(lazy),
             Binding::Constant(constant) => {
                 let bytes = raw_bytes(constant)?;
-                self.push("constant", Op::Constant(bytes), &[], kind(constant.datum_type())?, constant.shape())
+                self.constant_value("constant", bytes, kind(constant.datum_type())?, constant.shape())
             }
         }
     }

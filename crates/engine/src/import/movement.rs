@@ -271,6 +271,7 @@ impl<'a> Importer<'a> {
             at += size;
             let movement = Movement::Slice { start, step: vec![1; shape.len()] };
             let part = self.moved(node, held, movement, to)?;
+            let part = self.bounded(part)?;
             self.give(node, index, part);
         }
         Ok(Handled::Yes)

@@ -142,8 +142,15 @@ impl<'a> Importer<'a> {
             }
             None => {
                 let &[1.0, 1.0, y, x] = &scales[..] else { return Ok(Handled::No) };
-                if !(y > 0.0 && x > 0.0 && y <= 64.0 && x <= 64.0) {
-                    return Err(format!("scales {scales:?}").into());
+                let positive = |scale: f32| scale > 0.0 && scale.is_finite();
+                if !(positive(y) && positive(x)) {
+                    return Err(format!("its scales must be positive and finite, found {scales:?}").into());
+                }
+                if h as f32 * y > LARGEST_SIDE || w as f32 * x > LARGEST_SIDE {
+                    return Err(format!(
+                        "scales {scales:?} make more than {LARGEST_SIDE} rows or columns of {shape:?}"
+                    )
+                    .into());
                 }
                 if node.op_type == "Upsample" && y.min(x) < 1.0 {
                     return Err(format!("scales {scales:?}: an Upsample does not make smaller").into());
@@ -213,6 +220,9 @@ impl<'a> Importer<'a> {
         }
     }
 }
+
+/// The most rows or columns of a picture; more are taken for a damaged file.
+const LARGEST_SIDE: f32 = 65536.0;
 
 /// As near as this to half way counts as half way, as in ONNX Runtime: the division by a scale makes 6.4999995 of 6.5.
 const HALF_WAY: f64 = 1e-6;

@@ -88,8 +88,22 @@ fn constant_node(node: &NodeProto) -> Option<TensorProto> {
     })
 }
 
+/// Whether a node takes or states numbers in half or double precision: here they would become `f32`, and what it gives another type than
+/// what it meets.
+fn is_of_other_precision(network: &Network, node: &NodeProto) -> bool {
+    let is_other =
+        |kind: i32| [DataType::Float16, DataType::Bfloat16, DataType::Double].iter().any(|&other| other as i32 == kind);
+    let taken = node_inputs(node).filter_map(|name| network.constant(name)).map(|constant| constant.data_type);
+    let stated = node.attribute.iter().filter_map(|attribute| attribute.t.as_ref()).map(|tensor| tensor.data_type);
+    let named = ["dtype", "to"].map(|name| node.int(name, 0)).into_iter().filter_map(|kind| i32::try_from(kind).ok());
+    taken.chain(stated).chain(named).any(is_other)
+}
+
 /// Runs the node alone. What cannot be run so is left to whoever runs the network.
 fn computed(network: &Network, node: &NodeProto) -> Option<Vec<TensorProto>> {
+    if is_of_other_precision(network, node) {
+        return None;
+    }
     let mut model = ModelProto { graph: None, ..network.shell() };
     let output = |name: &String| ValueInfoProto {
         name: name.clone(),
@@ -122,4 +136,58 @@ fn stored(name: &str, tensor: &Tensor) -> Option<TensorProto> {
         return Some(array::of_integers(name, shape, values));
     }
     tensor.values::<i32>().map(|values| array::of_i32(name, shape, values))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{int_attribute, node};
+    use tract_onnx::pb::OperatorSetIdProto;
+
+    /// What is left of `nodes` over constants of that type, which all lead to the output.
+    fn left(nodes: Vec<NodeProto>, kind: DataType) -> Vec<String> {
+        let width = if kind == DataType::Double { 8 } else { 2 };
+        let half = |name: &str| TensorProto {
+            name: name.into(),
+            dims: vec![2],
+            data_type: kind as i32,
+            raw_data: vec![0; 2 * width],
+            ..Default::default()
+        };
+        let graph = GraphProto {
+            node: nodes,
+            initializer: vec![
+                half("a"),
+                half("b"),
+                array::of_floats("f", &[2], &[1.0, 2.0]),
+                array::of_integers("shape", &[1], &[2]),
+            ],
+            input: vec![ValueInfoProto { name: "x".into(), ..Default::default() }],
+            output: vec![ValueInfoProto { name: "y".into(), ..Default::default() }],
+            ..Default::default()
+        };
+        let opset_import = vec![OperatorSetIdProto { domain: String::new(), version: 13 }];
+        let model = ModelProto { graph: Some(graph), opset_import, ..Default::default() };
+        let mut network = Network::parse(&model.encode_to_vec()).unwrap();
+        fold(&mut network);
+        network.nodes().iter().map(|node| node.op_type.clone()).collect()
+    }
+
+    #[test]
+    fn constants_of_half_and_double_precision_keep_their_type() {
+        let last = |with: &str| node("Mul", "last", &["x", with], &["y"], Vec::new());
+        let sum = |a: &str, b: &str| node("Add", "sum", &[a, b], &["s"], Vec::new());
+        for kind in [DataType::Float16, DataType::Bfloat16, DataType::Double] {
+            assert_eq!(left(vec![sum("a", "b"), last("s")], kind), ["Add", "Mul"], "{kind:?}");
+            let like = node("CastLike", "like", &["f", "a"], &["s"], Vec::new());
+            assert_eq!(left(vec![like, last("s")], kind), ["CastLike", "Mul"], "{kind:?}");
+            let to = vec![int_attribute("to", kind as i64)];
+            assert_eq!(
+                left(vec![node("Cast", "to", &["f"], &["s"], to), last("s")], kind),
+                ["Cast", "Mul"],
+                "{kind:?}"
+            );
+            assert_eq!(left(vec![sum("f", "f"), last("s")], kind), ["Mul"], "{kind:?}");
+        }
+    }
 }

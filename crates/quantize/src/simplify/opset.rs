@@ -85,11 +85,26 @@ fn raise_node(
             let mode = nearest_mode(network, &old)?;
             as_resize(&mut old, mode);
         }
+        // The same under another name.
+        "Scatter" => old.op_type = "ScatterElements".into(),
+        "Dropout" if opset < 12 => dropout(network, &mut old, opset, &base)?,
         // Before, the dimensions from the axis on were one.
         "Softmax" | "LogSoftmax" | "Hardmax" => return softmax(network, old, to),
         _ => {}
     }
     to.push(old);
+    Ok(())
+}
+
+/// The ratio became an input; before opset 10 the mask had the type of what is dropped from, and is of truth values since.
+fn dropout(network: &mut Network, node: &mut NodeProto, opset: i64, base: &str) -> Result<(), QuantizeError> {
+    if opset < 10 && node.output.get(1).is_some_and(|mask| !mask.is_empty()) {
+        let name = crate::network::name_of(node);
+        return Err(QuantizeError::Model(format!(
+            "Dropout \"{name}\" of opset {opset} gives a mask of floats: export the model for inference, with opset 13 or later"
+        )));
+    }
+    float_to_input(network, node, "ratio", 1, base);
     Ok(())
 }
 
@@ -211,5 +226,39 @@ mod tests {
         let mixed = rule(&[1.0, 1.0, 0.6, 2.0], "nearest").unwrap_err();
         assert!(mixed.contains("Resize \"small\" makes one axis smaller"), "{mixed}");
         assert!(rule(&[1.0, 1.0, 0.6, 2.0], "linear").is_ok());
+    }
+
+    /// A node of that operator in a network of an older opset, as it is raised.
+    fn raised(opset: i64, old: NodeProto) -> Result<NodeProto, String> {
+        let value = |name: &str| ValueInfoProto { name: name.into(), ..Default::default() };
+        let graph =
+            GraphProto { node: vec![old], input: vec![value("x")], output: vec![value("y")], ..Default::default() };
+        let opset_import = vec![OperatorSetIdProto { domain: String::new(), version: opset }];
+        let model = ModelProto { graph: Some(graph), opset_import, ..Default::default() };
+        let mut network = Network::parse(&model.encode_to_vec()).map_err(|error| error.to_string())?;
+        raise(&mut network).map_err(|error| error.to_string())?;
+        let node = network.nodes()[0].clone();
+        // What became an input is a constant.
+        let made = node.input.iter().filter(|name| !["x", "i", "u"].contains(&name.as_str()));
+        assert!(made.into_iter().all(|name| network.constant(name).is_some()), "{node:?}");
+        Ok(node)
+    }
+
+    #[test]
+    fn what_is_gone_in_opset_13_is_written_as_it_is_there() {
+        let scatter =
+            raised(9, node("Scatter", "s", &["x", "i", "u"], &["y"], vec![int_attribute("axis", 1)])).unwrap();
+        assert_eq!((scatter.op_type.as_str(), scatter.int("axis", 0)), ("ScatterElements", 1));
+        let ratio = || {
+            let kind = tract_onnx::pb::attribute_proto::AttributeType::Float as i32;
+            vec![tract_onnx::pb::AttributeProto { name: "ratio".into(), f: 0.3, r#type: kind, ..Default::default() }]
+        };
+        for outputs in [&["y"][..], &["y", "mask"]] {
+            let dropout = raised(10, node("Dropout", "d", &["x"], outputs, ratio())).unwrap();
+            assert_eq!((dropout.attribute.len(), dropout.input.len()), (0, 2));
+        }
+        assert!(raised(9, node("Dropout", "d", &["x"], &["y"], ratio())).is_ok());
+        let mask = raised(9, node("Dropout", "d", &["x"], &["y", "mask"], ratio())).unwrap_err();
+        assert!(mask.contains("Dropout \"d\" of opset 9 gives a mask of floats"), "{mask}");
     }
 }
