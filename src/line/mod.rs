@@ -20,6 +20,8 @@ mod console;
 mod enlarging;
 mod first_picture;
 mod heat;
+#[cfg(test)]
+mod heat_tests;
 mod modbus;
 mod mode;
 mod models;

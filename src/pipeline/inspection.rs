@@ -187,6 +187,8 @@ impl<'a> InspectionThread<'a> {
                 self.inspection.signals.iter_mut().for_each(|signal| signal.tick(now));
                 progress.frame(Fate::DroppedStale);
                 slot.give_back(frame);
+                // While the rate is lowered capture waits to hear what became of the frame that it let through.
+                self.shedding.passed_over();
                 continue;
             }
             self.pace.note(frame.captured);

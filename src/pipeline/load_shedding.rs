@@ -110,6 +110,14 @@ impl LoadShedding {
         turn.cooldown_until = (every > 1).then(|| begun + (now - begun) * every);
     }
 
+    /// Notes that a frame that was let through is not inspected: the next one takes its place.
+    pub(super) fn passed_over(&self) {
+        let every = self.every.load(Relaxed);
+        let mut turn = self.turn();
+        turn.busy = false;
+        turn.skipped = every - 1;
+    }
+
     fn turn(&self) -> MutexGuard<'_, Turn> {
         // Three plain values: whatever a panicking thread left is good enough.
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
@@ -173,6 +181,23 @@ mod tests {
         shedding.begin_frame();
         shedding.set_steps(&[]);
         assert_eq!(shedding.cooldown(start + ms(20)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_frame_that_is_passed_over_holds_the_next_one_not_up() {
+        let (shedding, start) = (LoadShedding::new(3), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        shedding.set_steps(&[DegradeStep::Rate]);
+        assert_eq!([0, 1, 2].map(|ms| shedding.should_skip(at(ms))), [true, true, false]);
+        assert!(shedding.should_skip(at(3)), "it is not known yet what becomes of that one");
+        shedding.passed_over();
+        assert!(!shedding.should_skip(at(4)));
+        shedding.inspected(at(4), at(5));
+        assert_eq!([6, 7, 8].map(|ms| shedding.should_skip(at(ms))), [true, true, false]);
+        // The same for a source that waits.
+        shedding.begin_frame();
+        shedding.passed_over();
+        assert_eq!(shedding.cooldown(at(60)), Duration::ZERO);
     }
 
     #[test]
