@@ -3,8 +3,8 @@
 use std::fmt;
 
 /// Of a frame whose source keeps something until its verdict is recorded, such as the file of a drop folder. Dropped without an
-/// answer, the source keeps it.
-pub struct Receipt(Box<dyn FnOnce(Settled) + Send>);
+/// answer, the source keeps it, and hears of that, too.
+pub struct Receipt(Option<Box<dyn FnOnce(Settled) + Send>>);
 
 /// What became of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,17 +13,32 @@ pub enum Settled {
     Recorded,
     /// It cannot be judged, whoever tries again.
     Failed,
+    /// Its verdict is not kept, or it has none, and that was no fault of its own.
+    Unanswered,
 }
 
 impl Receipt {
-    /// One that hands the answer to `settle`, on the writer's thread.
+    /// One that hands the answer to `settle`, on the writer's thread; where there is none, on the thread that drops it, which must not have to
+    /// wait for it.
     pub fn new(settle: impl FnOnce(Settled) + Send + 'static) -> Receipt {
-        Receipt(Box::new(settle))
+        Receipt(Some(Box::new(settle)))
     }
 
     /// Answers it.
-    pub fn settle(self, settled: Settled) {
-        (self.0)(settled);
+    pub fn settle(mut self, settled: Settled) {
+        self.answer(settled);
+    }
+
+    fn answer(&mut self, settled: Settled) {
+        if let Some(settle) = self.0.take() {
+            settle(settled);
+        }
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        self.answer(Settled::Unanswered);
     }
 }
 

@@ -5,7 +5,7 @@ use super::seen::{Place, SeenFiles, Stamp};
 use super::seldom::Seldom;
 use crate::source::receipt::{Receipt, Settled};
 use crate::telemetry::Telemetry;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +23,9 @@ pub(super) struct Ledger {
     folder: PathBuf,
     after: AfterVerdict,
     state: Mutex<State>,
+    /// Files whose receipts were dropped without an answer, until somebody looks at the state. A lock of its own, which nobody holds while a
+    /// disk works: any thread may drop a receipt.
+    dropped: Mutex<Vec<DropFile>>,
     telemetry: Telemetry,
 }
 
@@ -34,6 +37,8 @@ struct State {
     pending: HashSet<Place>,
     /// Those of them that were written again meanwhile.
     rewritten: HashSet<Place>,
+    /// Files whose verdicts are not kept, as they were then. They wait for the next start; what is put in their place does not.
+    unkept: HashMap<Place, Stamp>,
     /// What went wrong with files that were inspected.
     troubles: Seldom,
     /// Files that were inspected and could not be moved or deleted, the first of them; they are tried again.
@@ -53,11 +58,12 @@ impl Ledger {
             seen: None,
             pending: HashSet::new(),
             rewritten: HashSet::new(),
+            unkept: HashMap::new(),
             troubles: Seldom::default(),
             stuck: Vec::new(),
             reported_stuck: 0,
         });
-        Ledger { folder, after, state, telemetry }
+        Ledger { folder, after, state, dropped: Mutex::default(), telemetry }
     }
 
     /// Reads what was inspected before, where that is not done yet.
@@ -86,7 +92,9 @@ impl Ledger {
     /// Whether a file is to be inspected: it is not being inspected, and was not as it is now.
     pub(super) fn is_new(&self, file: &Path, stamp: Stamp) -> bool {
         let (place, state) = (self.place(file), self.lock());
-        !state.pending.contains(&place) && !state.seen.as_ref().is_some_and(|seen| seen.contains(place, stamp))
+        !state.pending.contains(&place)
+            && state.unkept.get(&place) != Some(&stamp)
+            && !state.seen.as_ref().is_some_and(|seen| seen.contains(place, stamp))
     }
 
     /// A file was written, or put in the place of another: it is to be inspected, whatever is known of one with its name, size and
@@ -96,6 +104,7 @@ impl Ledger {
         if let Some(seen) = &mut state.seen {
             seen.forget(place);
         }
+        state.unkept.remove(&place);
         if state.pending.contains(&place) {
             state.rewritten.insert(place);
         }
@@ -109,6 +118,7 @@ impl Ledger {
     /// Forgets files that are not there any more.
     pub(super) fn keep_only(&self, there: &HashSet<Place>) {
         let mut state = self.lock();
+        state.unkept.retain(|place, _| there.contains(place));
         if let Some(Err(error)) = state.seen.as_mut().map(|seen| seen.keep_only(&|place| there.contains(&place))) {
             state.cannot_write(&self.telemetry, &error);
         }
@@ -132,7 +142,10 @@ impl Ledger {
     /// The receipt for a frame of a file.
     pub(super) fn receipt(self: &Arc<Self>, file: DropFile) -> Receipt {
         let ledger = Arc::clone(self);
-        Receipt::new(move |settled| ledger.settle(&file, settled))
+        Receipt::new(move |settled| match settled {
+            Settled::Unanswered => ledger.lock_dropped().push(file),
+            settled => ledger.settle(&file, settled),
+        })
     }
 
     fn settle(&self, file: &DropFile, settled: Settled) {
@@ -210,11 +223,26 @@ impl Ledger {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Consistent after every statement.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let dropped = std::mem::take(&mut *self.lock_dropped());
+        dropped.iter().for_each(|file| state.leave(self.place(&file.path), file.stamp));
+        state
+    }
+
+    fn lock_dropped(&self) -> MutexGuard<'_, Vec<DropFile>> {
+        self.dropped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
+    /// The verdict on a file is not kept.
+    fn leave(&mut self, place: Place, stamp: Stamp) {
+        self.pending.remove(&place);
+        if !self.rewritten.remove(&place) {
+            self.unkept.insert(place, stamp);
+        }
+    }
+
     /// Reports the first trouble, the tenth, the hundredth and so on.
     fn report(&mut self, telemetry: &Telemetry, text: &str) {
         if let Some(count) = self.troubles.add() {

@@ -251,9 +251,9 @@ impl FolderSource {
                 ready.extend(files);
             }
             Err(text) => {
-                if !std::mem::replace(is_away, true) {
-                    self.telemetry.fail(Cause::Frame, &text);
-                }
+                *is_away = true;
+                // At each look: pictures that were found before are still inspected, and each of them ends what lasts.
+                self.telemetry.fail(Cause::Frame, &text);
             }
         }
     }
@@ -427,5 +427,64 @@ mod tests {
         assert!(matches!(next(&mut source, &mut frame), Next::Failed { .. }));
         frame.receipt.take().unwrap().settle(Settled::Failed);
         assert!(bad.exists());
+    }
+
+    #[test]
+    fn a_folder_that_is_away_is_a_fault_until_it_is_back_whatever_is_inspected_meanwhile() {
+        let (folder, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (after, seen) = (AfterVerdict::Keep, output.path().join("inspected"));
+        let mode = FolderMode::Watched { after, settle: Duration::ZERO, seen };
+        let telemetry = Telemetry::default();
+        let mut source = FolderSource::open(folder.path(), mode, Vec::new(), 64, &telemetry).unwrap();
+        let gone = || Err("the folder is gone".to_string());
+        for run in 1..4 {
+            // No fault is active, as after a picture that was found before and has been inspected since.
+            let _kept = telemetry.begin_run(run << 32);
+            source.looked(gone());
+            assert_eq!(telemetry.active_faults().as_deref(), Some("frame"), "look {run}");
+        }
+        assert_eq!(source.condition().state, SourceState::Away);
+        source.looked(Ok(Vec::new()));
+        assert_eq!(source.condition().state, SourceState::Flowing);
+    }
+
+    #[test]
+    fn a_file_whose_verdict_is_not_kept_waits_and_a_new_one_of_its_name_does_not() {
+        let (folder, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (after, seen) = (AfterVerdict::Keep, output.path().join("inspected"));
+        let mode = FolderMode::Watched { after, settle: Duration::ZERO, seen };
+        let mut source = FolderSource::open(folder.path(), mode, Vec::new(), 1 << 10, &Telemetry::default()).unwrap();
+        let mut frame = Frame::default();
+        let picture = |name: &str, side: usize| {
+            let picture = lineside_picture::Picture::new(lineside_picture::Layout::Grey, side, side);
+            let mut bytes = Vec::new();
+            lineside_picture::write_png(&mut bytes, &picture).unwrap();
+            // In one step, as a camera's server does it.
+            std::fs::write(output.path().join(name), bytes).unwrap();
+            std::fs::rename(output.path().join(name), folder.path().join(name)).unwrap();
+        };
+        // The same name for every shot.
+        picture("shot.png", 8);
+        assert!(matches!(next(&mut source, &mut frame), Next::Frame));
+        // The disk took no verdict.
+        drop(frame.receipt.take().unwrap());
+        picture("other.png", 9);
+        assert!(matches!(next(&mut source, &mut frame), Next::Frame));
+        assert_eq!(frame.name, "other.png", "the first one waits for the next start");
+        frame.receipt.take().unwrap().settle(Settled::Recorded);
+        picture("shot.png", 10);
+        assert!(matches!(next(&mut source, &mut frame), Next::Frame));
+        assert_eq!((frame.name.as_str(), frame.picture.width()), ("shot.png", 10));
+        // One that is written while its verdict is under way is not lost with that verdict either.
+        picture("shot.png", 12);
+        picture("third.png", 11);
+        drop(frame.receipt.take().unwrap());
+        let mut names = [0; 2].map(|_| {
+            assert!(matches!(next(&mut source, &mut frame), Next::Frame));
+            frame.receipt.take().unwrap().settle(Settled::Recorded);
+            format!("{} {}", frame.name, frame.picture.width())
+        });
+        names.sort();
+        assert_eq!(names, ["shot.png 12", "third.png 11"]);
     }
 }
