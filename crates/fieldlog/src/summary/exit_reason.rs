@@ -165,7 +165,10 @@ impl ExitEvidence {
         if let Some((reason, line_ref)) = &self.stop {
             let exit_reason = match reason.as_str() {
                 "a new configuration" => ExitReason::Reload,
-                "a thread could not be started" => ExitReason::Failed(1, reason.clone()),
+                // Also where the status page, the Modbus server or the broker's queue "cannot be started".
+                reason if reason == "a thread could not be started" || reason.ends_with(" cannot be started") => {
+                    ExitReason::Failed(1, reason.into())
+                }
                 "a thread failed" => ExitReason::Panic(reason.clone()),
                 _ => ExitReason::Clean(reason.clone()),
             };
@@ -231,6 +234,16 @@ mod tests {
                 ExitReason::Clean("stop asked for".into()),
             ),
             (ExitEvidence { stop: stop("a new configuration"), ..none() }, ExitReason::Reload),
+            (
+                ExitEvidence {
+                    stop: stop("the status page, the Modbus server or the broker's queue cannot be started"),
+                    ..none()
+                },
+                ExitReason::Failed(
+                    1,
+                    "the status page, the Modbus server or the broker's queue cannot be started".into(),
+                ),
+            ),
             (ExitEvidence { watchdog: Some(line_ref), signal: Some((9, line_ref)), ..none() }, ExitReason::Watchdog),
             (
                 ExitEvidence { out_of_memory: Some(line_ref), signal: Some((9, line_ref)), ..none() },

@@ -78,6 +78,16 @@ pub struct Episode {
     pub line_ref: LineRef,
 }
 
+/// One episode that is on.
+#[derive(Debug, Clone, Copy)]
+struct OpenEpisode {
+    episode: Episode,
+    /// The run in which it is.
+    run: u64,
+    /// Failures that were counted so far.
+    failures: u64,
+}
+
 /// The faults of one board.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
@@ -85,8 +95,8 @@ pub struct Faults {
     pub causes: Vec<Fault>,
     /// In the order in which they began.
     pub episodes: Vec<Episode>,
-    /// Those that are on: the episode, and its run.
-    open: Vec<(Episode, u64)>,
+    /// Those that are on.
+    open: Vec<OpenEpisode>,
     /// Each kind, with how many causes of it are distinguished.
     kinds: Vec<(String, usize)>,
     /// The number of a cause, by the hash of its kind and its text without numbers.
@@ -108,17 +118,21 @@ impl Faults {
             return;
         }
         if let Some(at) = self.find(line.run, line.fault, number) {
-            // Its reason is another one now.
-            self.open[at].0.fault = number;
+            let open = &mut self.open[at];
+            // Its reason may be another one now. A run that is cut has no end that says how often it failed.
+            open.episode.fault = number;
+            self.causes[number].failures += line.count.saturating_sub(open.failures);
+            open.failures = open.failures.max(line.count);
             return;
         }
         self.causes[number].seen.add(line.line_ref);
         self.causes[number].failures += line.count;
-        self.open.push((Episode { fault: number, from: line.time, to: None, line_ref: line.line_ref }, line.run));
+        let episode = Episode { fault: number, from: line.time, to: None, line_ref: line.line_ref };
+        self.open.push(OpenEpisode { episode, run: line.run, failures: line.count });
         // A log that lost its ends must not make the list long.
         if self.open.len() > OPEN {
-            let (episode, _) = self.open.remove(0);
-            self.keep(episode);
+            let open = self.open.remove(0);
+            self.keep(open.episode);
         }
     }
 
@@ -138,22 +152,22 @@ impl Faults {
             cause.longest.observe(seconds.unwrap_or(0.0), line.line_ref);
             return began.unwrap_or(line.time);
         }
-        let episode = match self.find(line.run, line.fault, number) {
+        let (episode, counted) = match self.find(line.run, line.fault, number) {
             Some(at) => {
-                let (episode, _) = self.open.remove(at);
-                Episode { to: Some(line.time), ..episode }
+                let open = self.open.remove(at);
+                (Episode { to: Some(line.time), ..open.episode }, open.failures)
             }
             None => {
                 // Its begin is not in the log.
                 self.causes[number].seen.add(line.line_ref);
                 self.causes[number].failures += 1;
                 let from = began.unwrap_or(line.time);
-                Episode { fault: number, from, to: Some(line.time), line_ref: line.line_ref }
+                (Episode { fault: number, from, to: Some(line.time), line_ref: line.line_ref }, 1)
             }
         };
         let seconds = seconds.unwrap_or((line.time - episode.from).max(0) as f64 / 1000.0);
         let cause = &mut self.causes[episode.fault];
-        cause.failures += line.count.saturating_sub(1);
+        cause.failures += line.count.saturating_sub(counted);
         cause.seconds += seconds;
         cause.longest.observe(seconds, episode.line_ref);
         self.keep(episode);
@@ -162,9 +176,9 @@ impl Faults {
 
     /// A run is over: what is on ends with it, unseen.
     pub fn run_over(&mut self, run: u64, time: Millis) {
-        let (over, open) = std::mem::take(&mut self.open).into_iter().partition(|(_, of)| *of == run);
+        let (over, open): (Vec<_>, _) = std::mem::take(&mut self.open).into_iter().partition(|open| open.run == run);
         self.open = open;
-        for (episode, _) in over {
+        for OpenEpisode { episode, .. } in over {
             self.lasted(episode, time);
             self.keep(episode);
         }
@@ -173,7 +187,7 @@ impl Faults {
     /// End of the log: active faults lasted at least until then. Returns how many were active.
     pub fn close(&mut self, time: Millis) -> usize {
         let open = std::mem::take(&mut self.open);
-        for (episode, _) in &open {
+        for OpenEpisode { episode, .. } in &open {
             self.lasted(*episode, time);
             self.keep(*episode);
         }
@@ -195,11 +209,11 @@ impl Faults {
 
     /// The open episode of a cause; where a fault has one only, it is that whatever its cause is now.
     fn find(&self, run: u64, fault: &str, number: usize) -> Option<usize> {
-        if let Some(at) = self.open.iter().position(|(episode, of)| *of == run && episode.fault == number) {
+        if let Some(at) = self.open.iter().position(|open| open.run == run && open.episode.fault == number) {
             return Some(at);
         }
         let mut same = (0..self.open.len())
-            .filter(|at| self.open[*at].1 == run && self.causes[self.open[*at].0.fault].fault == fault);
+            .filter(|at| self.open[*at].run == run && self.causes[self.open[*at].episode.fault].fault == fault);
         let first = same.next()?;
         same.next().is_none().then_some(first)
     }
@@ -283,6 +297,21 @@ mod tests {
         faults.begin(line(2, "camera", "gone", 200_000, 1));
         assert_eq!(faults.close(260_000), 1);
         assert_eq!(faults.causes[0].longest.value, 60.0);
+    }
+
+    #[test]
+    fn failures_are_counted_once_also_where_the_end_is_missing() {
+        let mut faults = Faults::default();
+        let again = |time, count| FaultLine { again: true, ..line(1, "camera", "gone", time, count) };
+        faults.begin(line(1, "camera", "gone", 1000, 2));
+        faults.begin(again(61_000, 13));
+        // The power fails: there is no end.
+        faults.run_over(1, 62_000);
+        assert_eq!(faults.causes[0].failures, 13);
+        // The log begins in the middle.
+        faults.begin(again(200_000, 5));
+        faults.end(line(1, "camera", "gone", 210_000, 8), Some(90.0));
+        assert_eq!((faults.causes[0].failures, faults.causes[0].seen.count), (13 + 8, 2));
     }
 
     #[test]
