@@ -470,3 +470,57 @@ fn the_example_of_the_documentation_is_a_configuration() {
     let config = Config::parse(&text, Path::new("operations.md")).unwrap();
     assert!(config.mqtt.is_some_and(|mqtt| mqtt.tls.is_some()));
 }
+
+/// Whoever may publish on a topic that a line reads must not keep it from its broker; a retained message would for ever.
+#[test]
+fn a_message_that_is_too_large_is_passed_over_and_told_once() {
+    let Some((folder, broker, listener)) = ground() else { return };
+    let large = folder.path().join("large");
+    std::fs::write(&large, vec![b'x'; 300_000]).unwrap();
+    let publish = |more: &[&str]| {
+        let mut command = broker.client("mosquitto_pub");
+        assert!(command.args(["-t", "hall/line/set"]).args(more).status().unwrap().success());
+    };
+    publish(&["-r", "-f", arg(&large)]);
+    let path = line(folder.path(), "fps = 20.0", broker.port, "commands = true");
+    let mut line = Line::start(&path);
+    line.says("is not read");
+    publish(&["-f", arg(&large)]);
+    // What comes after it is read, in the same session.
+    publish(&["-m", "no command"]);
+    let commands = || written(folder.path()).into_iter().filter(|record| record["record"] == "command").count();
+    until("the message after it", || commands() >= 1);
+    until("events", || ids(&listener.records()).len() > 20);
+    line.stop();
+    let log = line.log();
+    assert_eq!(log.matches("is not read, as no further one of more than 65536 is").count(), 1, "{log}");
+    assert_eq!(log.matches("record=mqtt_connected").count(), 1, "{log}");
+    assert!(!log.contains("state=begin"), "{log}");
+    all_came(&path, &listener);
+}
+
+/// A run whose records cannot be begun leaves the queue to the next one.
+#[test]
+fn a_run_that_does_not_begin_leaves_its_queue_to_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = folder.path().join("results");
+    let camera = |name: &str| {
+        format!("[[camera]]\nname = \"{name}\"\n[camera.source.pattern]\nwidth = 160\nheight = 120\nfps = 5.0\n")
+    };
+    let text = format!(
+        "[output]\nfolder = {results:?}\n[super_resolution]\nwhen = \"never\"\n\
+         [mqtt]\nhost = \"localhost\"\nport = {}\nclient_id = \"line-7\"\ntopic = \"hall/line\"\n{}{}",
+        free_port(),
+        camera("good"),
+        camera("odd")
+    );
+    let in_the_way = results.join("odd/events.jsonl");
+    std::fs::create_dir_all(&in_the_way).unwrap();
+    let mut line = Line::start(&config(folder.path(), &text));
+    line.says("record=camera_failed");
+    line.says("events.jsonl is a folder");
+    std::fs::remove_dir(&in_the_way).unwrap();
+    until("its run begins", || in_the_way.is_file());
+    line.stop();
+    assert!(!line.log().contains("cannot keep records for the broker"), "{}", line.log());
+}

@@ -1,7 +1,7 @@
 //! The sender thread: connects, publishes what is queued, and reconnects with a growing delay.
 
 use super::discovery;
-use super::session::{Incoming, Session};
+use super::session::{Incoming, LARGEST, Session};
 use super::settings::{BrokerSettings, OFFLINE, ONLINE};
 use super::shared::SharedState;
 use super::spool::Spool;
@@ -38,13 +38,13 @@ pub fn run(shared: &SharedState, before: Option<&SharedState>, settings: &Broker
             shared.sleep_unless_stopping(BEAT);
         }
     }
-    let (mut delay, mut soon) = (FIRST_DELAY, SoonClosed::default());
+    let (mut delay, mut soon, mut has_refused_large) = (FIRST_DELAY, SoonClosed::default(), false);
     while !shared.is_stopping() {
         let begun = Instant::now();
         let will = (&*settings.availability_topic(), OFFLINE);
         let session = Session::open(settings, &settings.client_id, Some(will), &|| shared.is_stopping());
         let ended = match session {
-            Ok(session) => serve(session, shared, settings, telemetry)
+            Ok(session) => serve(session, shared, settings, &mut has_refused_large, telemetry)
                 .map_err(|error| soon.describe(error, begun.elapsed(), &settings.client_id)),
             Err(error) => {
                 soon = SoonClosed::default();
@@ -129,6 +129,7 @@ fn serve(
     mut session: Session,
     shared: &SharedState,
     settings: &BrokerSettings,
+    has_refused_large: &mut bool,
     telemetry: &Telemetry,
 ) -> Result<(), ConnectionError> {
     // Messages in flight: the packet id, and the spool's ticket for what came from there.
@@ -207,6 +208,10 @@ fn serve(
                 );
                 telemetry.report_once("mqtt", &text);
             }
+            Some(Incoming::TooLarge(topic, bytes)) if !*has_refused_large => {
+                *has_refused_large = true;
+                report_large(&topic, bytes, settings, telemetry);
+            }
             Some(Incoming::Message(topic, message, is_retained))
                 if commands.as_ref().is_some_and(|(known, _)| *known == topic) =>
             {
@@ -222,6 +227,15 @@ fn serve(
             _ => {}
         }
     }
+}
+
+/// Reports a message that was not read. Once a run: whoever may publish there may do so all the time.
+fn report_large(topic: &str, bytes: usize, settings: &BrokerSettings, telemetry: &Telemetry) {
+    let text = format!(
+        "broker {settings}: a message of {bytes} bytes on {topic:?} is not read, as no further one of more than {LARGEST} is: \
+         look who publishes there, and delete it where it is retained"
+    );
+    telemetry.report_once("mqtt", &text);
 }
 
 /// Ends the fault, and reports how many records are queued.

@@ -5,12 +5,14 @@
 use super::settings::BrokerSettings;
 use super::transport::{CLOSED, ConnectionError, PATIENCE, Transport};
 use bytes::Bytes;
-use mqtt_proto::v3::{Connect, ConnectReturnCode, Header, LastWill, Packet, Publish, Subscribe, SubscribeReturnCode};
+use mqtt_proto::v3::{
+    Connect, ConnectReturnCode, Header, LastWill, Packet, PacketType, Publish, Subscribe, SubscribeReturnCode,
+};
 use mqtt_proto::{Error, Pid, QoS, QosPid, TopicFilter, TopicName};
 use std::time::{Duration, Instant};
 
 /// The largest packet that is accepted, in bytes: only acknowledgements, birth messages and commands are expected.
-const LARGEST: usize = 1 << 16;
+pub const LARGEST: usize = 1 << 16;
 
 /// A packet of the broker that matters to the sender.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,12 +23,17 @@ pub enum Incoming {
     Message(String, Vec<u8>, bool),
     /// A topic that the client may not subscribe to, by the packet id of the request.
     Unsubscribed(u16),
+    /// A message that is too large and was not read: its topic, and the length of its packet in bytes.
+    TooLarge(String, usize),
 }
 
 /// An open session.
 pub struct Session {
     transport: Transport,
     buffer: Vec<u8>,
+    /// A message that is too large and is not reported yet, and what is still to come of such a one, in bytes: that is not kept.
+    too_large: Option<(String, usize)>,
+    passing: usize,
     last_id: Pid,
     keep_alive: Duration,
     sent: Instant,
@@ -54,6 +61,8 @@ impl Session {
         let mut session = Session {
             transport,
             buffer: Vec::new(),
+            too_large: None,
+            passing: 0,
             last_id: Pid::default(),
             keep_alive: settings.keep_alive,
             sent: Instant::now(),
@@ -129,7 +138,11 @@ impl Session {
             self.send(&Packet::Pingreq)?;
             self.pinged = Some(Instant::now());
         }
-        Ok(match self.packet(wait)? {
+        let packet = self.packet(wait)?;
+        Ok(match packet {
+            None if self.too_large.is_some() => {
+                self.too_large.take().map(|(topic, length)| Incoming::TooLarge(topic, length))
+            }
             Some(Packet::Puback(id)) => Some(Incoming::Acknowledged(id.value())),
             Some(Packet::Publish(publish)) => {
                 let (topic, payload) = (publish.topic_name.to_string(), publish.payload.to_vec());
@@ -158,7 +171,7 @@ impl Session {
 
     /// The next whole packet, if one comes within `wait`.
     fn packet(&mut self, wait: Duration) -> Result<Option<Packet>, ConnectionError> {
-        if let Some(packet) = take_packet(&mut self.buffer)? {
+        if let Some(packet) = self.received_packet()? {
             return Ok(Some(packet));
         }
         let mut bytes = [0; 4096];
@@ -167,9 +180,46 @@ impl Session {
             // Any packet shows that the broker is alive.
             self.pinged = None;
         }
-        self.buffer.extend_from_slice(&bytes[..read]);
+        let passed = self.passing.min(read);
+        self.passing -= passed;
+        self.buffer.extend_from_slice(&bytes[passed..read]);
+        self.received_packet()
+    }
+
+    /// The first whole packet of what was received. A message that is too large is passed over once its topic is there.
+    fn received_packet(&mut self) -> Result<Option<Packet>, ConnectionError> {
+        while let Some((topic, length)) = large_message(&self.buffer) {
+            let Some(topic) = topic else { return Ok(None) };
+            self.passing = length.saturating_sub(self.buffer.len());
+            self.buffer.drain(..length.min(self.buffer.len()));
+            self.too_large = Some((topic, length));
+        }
         take_packet(&mut self.buffer)
     }
+}
+
+/// Of a message of more than [`LARGEST`] bytes at the begin of what was received: its topic, once that is there, and the length of the packet.
+/// Anybody who may publish on a topic that is subscribed may send one, and where it is retained the broker delivers it after each login: it must
+/// not end the session.
+fn large_message(buffer: &[u8]) -> Option<(Option<String>, usize)> {
+    let header = Header::decode(buffer).ok()?;
+    let length = whole_length(&header);
+    if header.typ != PacketType::Publish || length <= LARGEST {
+        return None;
+    }
+    let head = length - header.remaining_len as usize;
+    let topic = || {
+        let size = buffer.get(head..head + 2)?;
+        let size = usize::from(u16::from_be_bytes([size[0], size[1]]));
+        Some(String::from_utf8_lossy(buffer.get(head + 2..head + 2 + size)?).into_owned())
+    };
+    Some((topic(), length))
+}
+
+/// The length of a packet in bytes, with its header: a type byte and one length byte for every seven bits of the remaining length.
+fn whole_length(header: &Header) -> usize {
+    let remaining = header.remaining_len as usize;
+    2 + [1 << 7, 1 << 14, 1 << 21].iter().filter(|&&from| remaining >= from).count() + remaining
 }
 
 /// Takes the first packet out of what was received; `None` while it is incomplete.
@@ -190,10 +240,7 @@ pub fn take_packet(buffer: &mut Vec<u8>) -> Result<Option<Packet>, ConnectionErr
 fn packet_length(buffer: &[u8]) -> Result<Option<usize>, ConnectionError> {
     match Header::decode(buffer) {
         Ok(header) => {
-            // The header has a type byte and one length byte for every seven bits of the remaining length.
-            let remaining = header.remaining_len as usize;
-            let head = 2 + [1 << 7, 1 << 14, 1 << 21].iter().filter(|&&from| remaining >= from).count();
-            let length = head + remaining;
+            let length = whole_length(&header);
             if length > LARGEST {
                 return Err(ConnectionError(format!("sent a packet of {length} bytes: no MQTT broker?")));
             }
@@ -244,6 +291,21 @@ mod tests {
         assert!(packet_length(&[0x30, 0xff, 0xff, 0xff, 0xff]).is_err());
         assert!(packet_length(b"HTTP/1.1 400 Bad Request").is_err());
         assert!(packet_length(&[0x00, 0x00]).is_err());
+    }
+
+    #[test]
+    fn a_large_message_is_known_by_its_header_and_named_by_its_topic() {
+        let packet = |kind: u8, remaining: u32, rest: &[u8]| {
+            let lengths = [remaining & 0x7f | 0x80, remaining >> 7 & 0x7f | 0x80, remaining >> 14 & 0x7f];
+            [&[kind][..], &lengths.map(|byte| byte as u8), rest].concat()
+        };
+        let (limit, topic) = (LARGEST as u32 - 4, b"\0\x03a/b...");
+        assert_eq!(large_message(&packet(0x31, limit + 1, topic)), Some((Some("a/b".into()), LARGEST + 1)));
+        assert_eq!(large_message(&packet(0x30, limit + 1, &topic[..4])), Some((None, LARGEST + 1)));
+        assert_eq!(large_message(&packet(0x30, limit + 1, b"")), Some((None, LARGEST + 1)));
+        assert_eq!(large_message(&packet(0x30, limit, topic)), None, "it is read");
+        assert_eq!(large_message(&packet(0x90, limit + 1, topic)), None, "no message: no broker sends that");
+        assert_eq!(large_message(&packet(0x30, limit + 1, b"")[..3]), None, "its length is not known yet");
     }
 
     /// Found by fuzzing.
