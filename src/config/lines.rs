@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 /// `[alarm]`: the line that a defect raises.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct AlarmConfig {
     /// The GPIO chip; not needed for a line with a name.
@@ -26,6 +26,9 @@ pub struct AlarmConfig {
     /// Whether it stays on after a defect until somebody acknowledges it.
     #[serde(default)]
     pub latch: bool,
+    /// Whether it is on when a run begins: it waited to be acknowledged when the run before ended.
+    #[serde(skip)]
+    pub latched: bool,
 }
 
 /// The state of the alarm while nothing is inspected.
@@ -81,6 +84,14 @@ impl AlarmConfig {
     pub fn address(&self) -> LineAddress<'_> {
         LineAddress { chip: self.chip.as_deref(), line: self.line.get_ref() }
     }
+
+    /// Whether a run with the configuration `next` takes the line over as it is: one that waits to be acknowledged need not go off between.
+    pub fn stays_in(&self, next: &Config) -> bool {
+        let is_same = |other: &AlarmConfig| {
+            (&other.chip, other.line.get_ref(), other.active) == (&self.chip, self.line.get_ref(), self.active)
+        };
+        self.latch && next.alarm.as_ref().is_some_and(|other| other.latch && is_same(other))
+    }
 }
 
 impl HeartbeatConfig {
@@ -125,6 +136,13 @@ impl<'a> UsedLine<'a> {
 }
 
 impl Config {
+    /// Starts the next run with an alarm that waits to be acknowledged, or not; where one may.
+    pub fn start_latched(&mut self, latched: bool) {
+        if let Some(alarm) = &mut self.alarm {
+            alarm.latched = latched && alarm.latch;
+        }
+    }
+
     /// The GPIO lines.
     pub(super) fn gpio_lines(&self) -> Vec<UsedLine<'_>> {
         let alarm = self.alarm.as_ref().map(|alarm| UsedLine::new("alarm.line", &alarm.line, &alarm.chip));

@@ -110,8 +110,10 @@ impl Config {
         self.products.chosen = Some(known.map_or(ChosenProduct::Unknown, ChosenProduct::Known));
     }
 
-    /// Starts the next run with the product that was asked for last with another configuration, where that had products.
+    /// Starts the next run with the product that was asked for last with another configuration, where that had products, and with its alarm, where
+    /// that waits to be acknowledged.
     pub fn continue_with(&mut self, before: &Config) {
+        self.start_latched(before.alarm.as_ref().is_some_and(|alarm| alarm.latched));
         match before.products.chosen {
             Some(ChosenProduct::Known(at)) => {
                 self.start_with(before.product.get(at).map(|product| product.name.get_ref().as_str()));

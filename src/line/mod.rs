@@ -41,6 +41,7 @@ mod records;
 mod region;
 mod results_lock;
 mod run;
+mod run_broker;
 mod service;
 mod shadow;
 mod shared_models;

@@ -125,6 +125,11 @@ mod tests {
         let bundle = parse(&format!("[source.pattern]\n{quiet}[anomaly]\nbundle = {:?}\n", at("gone")));
         assert!(refused(&bundle).starts_with("line.toml:"), "{}", refused(&bundle));
         assert!(refused(&bundle).contains(": anomaly.bundle: no bundle"), "{}", refused(&bundle));
+        let smaller = parse(&format!(
+            "[source.camera]\ndevice = \"0\"\n{quiet}[heat.smaller]\nbundle = {:?}\nwidth = 160\nheight = 120\n",
+            at("gone")
+        ));
+        assert!(refused(&smaller).contains("heat.smaller.bundle: no bundle"), "{}", refused(&smaller));
     }
 
     #[test]

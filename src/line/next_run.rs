@@ -6,7 +6,7 @@ use super::plan::{LinePlan, plan};
 use super::service::LineService;
 use crate::config::Config;
 use crate::pipeline::Shutdown;
-use crate::service::Reload;
+use crate::service::{Feeder, Reload};
 use crate::telemetry::Telemetry;
 use log::Level;
 use std::time::{Duration, Instant};
@@ -64,6 +64,14 @@ impl Tries {
         }
         None
     }
+
+    /// The same, while `feeder` feeds the watchdog: for the wait, and for the try that follows, as long as for the first one.
+    pub(super) fn wait_fed<T>(&mut self, feeder: &Feeder, interruption: impl FnMut() -> Option<T>) -> Option<T> {
+        feeder.begin_try();
+        let interrupted = self.wait(interruption);
+        feeder.begin_try();
+        interrupted
+    }
 }
 
 /// Reports that no run can begin now, and when it is tried again; returns that in words.
@@ -91,44 +99,50 @@ pub(super) enum AnotherTry {
 }
 
 /// Plans the next run of a line that has run with `config`: with `next`, else as before, else again and again with either, or with what the
-/// file says by then. `None`: a stop was asked for meanwhile.
+/// file says by then.
+///
+/// # Errors
+/// The configuration in use until now, where a stop was asked for meanwhile.
 pub(super) fn plan_next(
     service: &LineService,
     config: Config,
     mut next: Option<Config>,
-    (tries, shutdown): (&mut Tries, &Shutdown),
-) -> Option<Planned> {
+    (tries, feeder, shutdown): (&mut Tries, &Feeder, &Shutdown),
+) -> Result<Planned, Box<Config>> {
     loop {
         if let Some(new) = next.take() {
             match plan(&new, Mode::Run, &service.telemetry) {
-                Ok(ready) => return Some(Planned { config: new, before: Some(config), ready }),
+                Ok(ready) => return Ok(Planned { config: new, before: Some(config), ready }),
                 Err(error) => service.refuse_reload(&error),
             }
+            feeder.begin_try();
         }
         let error = match plan(&config, Mode::Run, &service.telemetry) {
-            Ok(ready) => return Some(Planned { config, before: None, ready }),
+            Ok(ready) => return Ok(Planned { config, before: None, ready }),
             Err(error) => error,
         };
-        match service.wait_for_another_try(tries, &error, &config, shutdown) {
-            AnotherTry::Stop => return None,
+        match service.wait_for_another_try((&mut *tries, feeder, shutdown), &error, &config) {
+            AnotherTry::Stop => return Err(Box::new(config)),
             AnotherTry::With(new) => next = new.map(|new| *new),
         }
     }
 }
 
 impl LineService<'_> {
-    /// Reports that no run can begin now, and waits until it is tried again.
+    /// Reports that no run can begin now, and waits until it is tried again. The watchdog is fed for the wait and for the next try as it was for the
+    /// first: however long a line is down, it is not killed for that.
     pub(super) fn wait_for_another_try(
         &self,
-        tries: &mut Tries,
+        (tries, feeder, shutdown): (&mut Tries, &Feeder, &Shutdown),
         error: &anyhow::Error,
         in_use: &Config,
-        shutdown: &Shutdown,
     ) -> AnotherTry {
         self.manager.status(&report_down(&self.telemetry, error, tries));
         // The reload is over, as far as whoever asked for it is concerned.
         self.manager.ready();
-        match tries.wait(|| Interruption::of(shutdown, &self.reload)) {
+        // An alarm may be on that must not stay so.
+        let _orderly = shutdown.stop_orderly();
+        match tries.wait_fed(feeder, || Interruption::of(shutdown, &self.reload)) {
             Some(Interruption::Stop) => AnotherTry::Stop,
             Some(Interruption::Reload) => AnotherTry::With(self.newest(in_use).map(Box::new)),
             None => AnotherTry::With(None),
@@ -166,5 +180,19 @@ mod tests {
             assert_eq!(tries.wait(|| Some(())), Some(()));
         }
         assert_eq!(tries.next_wait(), LONGEST_WAIT);
+    }
+
+    #[test]
+    fn the_watchdog_is_fed_for_each_wait_and_for_each_try() {
+        let (feeder, feedings) = Feeder::once_a_try();
+        let mut tries = Tries::new();
+        feedings.recv().unwrap();
+        for _ in 0..10 {
+            // Once while it waits, and once for the try that follows.
+            tries.wait_fed(&feeder, || feedings.recv().ok()).unwrap();
+            feedings.recv().unwrap();
+        }
+        drop(feeder);
+        assert_eq!(feedings.iter().count(), 0);
     }
 }

@@ -144,7 +144,8 @@ pub(super) fn plan_on(
     shared: Option<&SharedModels>,
     mut bill: Bill,
 ) -> anyhow::Result<LinePlan> {
-    let latch = config.alarm.as_ref().filter(|alarm| alarm.latch).map(|_| Arc::<AlarmLatch>::default());
+    let latch = config.alarm.as_ref().filter(|alarm| alarm.latch);
+    let latch = latch.map(|alarm| Arc::new(AlarmLatch::new(alarm.latched)));
     let commands = products::commands(config, latch.clone(), telemetry);
     let controls = products::controls(config, &commands);
     let source = open_source(config, controls.as_ref(), mode, telemetry)?;

@@ -11,7 +11,9 @@ use super::product_memory::{ProductMemory, remembered};
 use super::products::ProductWatch;
 use super::records;
 use super::results_lock::lock;
+use super::run_broker::RunBroker;
 use super::service::LineService;
+use super::signals::release_alarm;
 use super::supervisor::{NextRun, Supervisor};
 use super::writer::{Printing, Writer};
 use crate::bundle::BundleError;
@@ -19,7 +21,6 @@ use crate::config::Config;
 use crate::modbus::ModbusServer;
 use crate::pipeline::{ChosenProduct, FAILED, NOT_STARTED, RunEnd, STOPPED, Shutdown, Status};
 use crate::service::{Feeder, LineManager, Reload, ServiceManager};
-use crate::sink::mqtt::{self, BrokerClient};
 use crate::sink::part::PartStatus;
 use crate::sink::{ImageStore, RunLog, StorageLimits, previous_run};
 use crate::status_page::RunFacts;
@@ -114,7 +115,8 @@ pub(super) fn run_one(line: Line, mut config: Config) -> anyhow::Result<RunOutco
         let ended = service.run_once(&config, ready, &shutdown.another(), kept, feeder.take());
         drop(orderly);
         let (outcome, next, product) = match (ended, last.take()) {
-            (Ok(Ended { outcome, next, product, .. }), _) => {
+            (Ok(Ended { outcome, next, product, is_latched, .. }), _) => {
+                config.start_latched(is_latched);
                 let sum = summary(&outcome);
                 let Some(next) = next.filter(|_| !shutdown.is_signalled()) else {
                     console.print_patiently(sum, Tone::Plain, &shutdown);
@@ -132,39 +134,43 @@ pub(super) fn run_one(line: Line, mut config: Config) -> anyhow::Result<RunOutco
             // The first one.
             (Err(error), None) => return Err(error),
             (Err(error), Some(outcome)) => {
-                feeder = Some(Feeder::start()?);
+                let feeding = Feeder::start()?;
                 let next = match before.take() {
                     Some(old) => {
                         service.refuse_reload(&error);
                         config = old;
                         None
                     }
-                    None => match service.wait_for_another_try(&mut tries, &error, &config, &shutdown) {
-                        AnotherTry::Stop => return Ok(outcome.failed(DOWN)),
+                    None => match service.wait_for_another_try((&mut tries, &feeding, &shutdown), &error, &config) {
+                        AnotherTry::Stop => return Ok(service.stop_while_down(outcome, &config, &shutdown)),
                         AnotherTry::With(next) => next.map(NextRun::Configuration),
                     },
                 };
+                feeder = Some(feeding);
                 (outcome, next, None)
             }
         };
-        feeder = Some(feeder.map_or_else(Feeder::start, Ok)?);
+        let feeding = feeder.take().map_or_else(Feeder::start, Ok)?;
         kept = service.begin_run();
         if let Some((home, why)) = service.failed_trial.take() {
             bundles::go_back(&home, &why, &telemetry);
         }
         // What was asked for last, also while the run ended, holds for the next one.
         product.iter().for_each(|product| config.start_with(product.as_deref()));
+        let waits = (&mut tries, &feeding, &shutdown);
         let planned = match next {
-            Some(NextRun::OtherProduct) => service.plan_product(config, product.flatten(), (&mut tries, &shutdown)),
+            Some(NextRun::OtherProduct) => service.plan_product(config, product.flatten(), waits),
             Some(NextRun::Configuration(mut new)) => {
-                product.iter().for_each(|product| new.start_with(product.as_deref()));
-                plan_next(&service, config, Some(*new), (&mut tries, &shutdown))
+                new.continue_with(&config);
+                plan_next(&service, config, Some(*new), waits)
             }
-            None => plan_next(&service, config, None, (&mut tries, &shutdown)),
+            None => plan_next(&service, config, None, waits),
         };
-        let Some(planned) = planned else { return Ok(outcome.failed(DOWN)) };
-        Planned { config, before, ready } = planned;
-        last = Some(outcome);
+        match planned {
+            Ok(planned) => Planned { config, before, ready } = planned,
+            Err(config) => return Ok(service.stop_while_down(outcome, &config, &shutdown)),
+        }
+        (last, feeder) = (Some(outcome), Some(feeding));
     }
 }
 
@@ -193,6 +199,8 @@ pub(super) struct Ended {
     pub(super) hangs: bool,
     /// The name of the product that was asked for last, `None` for an unknown one; where the line has products.
     pub(super) product: Option<Option<String>>,
+    /// Whether the alarm waits to be acknowledged.
+    pub(super) is_latched: bool,
 }
 
 /// Starts with the product that was chosen last, where that is asked for.
@@ -230,14 +238,11 @@ impl LineService<'_> {
         let start = records::start(&telemetry, config, self.path, &ready, &self.machine, previous);
         let LinePlan { pipeline, enlarging, baseline, broker, page, source, bundles, bill, parts, trials, .. } = ready;
         let (modbus, commands, last_result) = (ready.modbus, ready.commands, ready.last_result);
-        if self.is_latched {
-            commands.restore_latch();
-        }
         let products = ProductWatch::new(Arc::clone(&commands), ready.loaded, ready.product_lines);
         // What is in the records is in the broker's queue: each goes there first.
         let broker = broker.map(|settings| self.start_broker(config, settings, &output)).transpose();
-        let queue = broker.as_ref().ok().cloned().flatten();
-        if let Some(broker) = &queue {
+        let mut queue = RunBroker::new(broker.as_ref().ok().cloned().flatten());
+        if let Some(broker) = queue.client() {
             // Where the disk does not take it, that is reported, and it waits in memory.
             let _ = broker.enqueue(&start);
         }
@@ -280,10 +285,10 @@ impl LineService<'_> {
                 let reason = if threads::is_not_started(&error) { NOT_STARTED } else { CANNOT_START };
                 let ending = RunEnd { status: Status::default(), reason, failure: None };
                 let stop = records::stop(&telemetry, &ending, Duration::ZERO, 0, 0, None);
-                if let Some(broker) = &queue {
+                if let Some(broker) = queue.client() {
                     let _ = broker.enqueue(&stop);
-                    broker.stop();
                 }
+                queue.stop();
                 // Where that fails, too, the error says more than the lack of a record.
                 let _ = events.append(&stop);
                 telemetry.log(stop);
@@ -344,16 +349,19 @@ impl LineService<'_> {
             writer.write(&stop);
         }
         telemetry.remove_sink();
-        if let Some(broker) = &broker {
-            broker.stop();
-        }
+        queue.stop();
         telemetry.log(stop);
         let hangs = writer.is_none();
         let unwritten = writer.map_or(0, |writer| writer.unwritten);
-        self.is_latched = commands.latched() == Some(true);
+        let is_latched = commands.latched() == Some(true);
+        if shutdown.hands_over() && ending.failure.is_some() {
+            // No run goes on with it after all.
+            release_alarm(config);
+        }
         let wanted = commands.wanted();
         let product = (wanted != ChosenProduct::Without).then(|| commands.key(wanted).map(|key| key.name.clone()));
-        Ok(Ended { outcome: RunOutcome { ending, unwritten, output, parts: end.parts }, next, hangs, product })
+        let outcome = RunOutcome { ending, unwritten, output, parts: end.parts };
+        Ok(Ended { outcome, next, hangs, product, is_latched })
     }
 
     /// Plans the next run with a product that was not loaded. Where nothing can be judged of that, it is left out: its parts, which are before the
@@ -362,12 +370,12 @@ impl LineService<'_> {
         &mut self,
         mut config: Config,
         name: Option<String>,
-        (tries, shutdown): (&mut Tries, &Shutdown),
-    ) -> Option<Planned> {
+        waits: (&mut Tries, &Feeder, &Shutdown),
+    ) -> Result<Planned, Box<Config>> {
         let error = match plan(&config, Mode::Run, &self.telemetry) {
             Ok(ready) => {
                 self.report_product(name.as_deref());
-                return Some(Planned { config, before: None, ready });
+                return Ok(Planned { config, before: None, ready });
             }
             Err(error) => error,
         };
@@ -379,7 +387,15 @@ impl LineService<'_> {
             self.refuse_reload(&error.context(what));
             config.leave_out(&name);
         }
-        plan_next(self, config, None, (tries, shutdown))
+        waits.1.begin_try();
+        plan_next(self, config, None, waits)
+    }
+
+    /// The end of a line whose last run was `outcome`, and which was down when a stop was asked for.
+    fn stop_while_down(&self, outcome: RunOutcome, config: &Config, shutdown: &Shutdown) -> RunOutcome {
+        release_alarm(config);
+        self.console.flush(shutdown);
+        outcome.failed(DOWN)
     }
 
     /// Reports how long it took to load a product that was asked for.
@@ -389,24 +405,14 @@ impl LineService<'_> {
             self.telemetry.log_and_persist(record.with("seconds", begun.elapsed().as_secs_f64()));
         }
     }
-
-    /// Starts the broker's thread; records that it cannot send wait beside the results.
-    fn start_broker(
-        &mut self,
-        config: &Config,
-        settings: mqtt::BrokerSettings,
-        output: &Path,
-    ) -> anyhow::Result<Arc<BrokerClient>> {
-        let budget = config.mqtt.as_ref().map_or(0, |section| section.spill.get_ref().as_u64());
-        let broker = BrokerClient::start(settings, output, budget, self.telemetry.clone(), self.broker.as_deref());
-        let unusable = || format!("{}: cannot keep records for the broker there (output.folder)", output.display());
-        let broker = Arc::new(broker.with_context(unusable)?);
-        self.broker = Some(Arc::clone(&broker));
-        Ok(broker)
-    }
 }
 
 impl CameraOutcome {
+    /// The same, of a camera that was down when a stop was asked for.
+    pub(super) fn down(self) -> CameraOutcome {
+        CameraOutcome { failure: self.failure.or_else(|| Some(DOWN.into())), ..self }
+    }
+
     /// Whether its last run did its work.
     ///
     /// # Errors

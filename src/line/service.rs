@@ -29,8 +29,6 @@ pub(super) struct LineService<'a> {
     pub(super) failed_trial: Option<(Home, String)>,
     /// Since when a product is being loaded that the last run did not have.
     pub(super) loading_product: Option<Instant>,
-    /// Whether the alarm waited to be acknowledged when the last run ended.
-    pub(super) is_latched: bool,
     /// The newest job of teaching on the page.
     pub(super) teaching: TeachingMemory,
     /// The id of the next part: ids go on from run to run.
@@ -57,7 +55,6 @@ impl<'a> LineService<'a> {
             console,
             failed_trial,
             loading_product,
-            is_latched: false,
             teaching: TeachingMemory::default(),
             next_part: 1,
         }

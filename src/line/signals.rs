@@ -41,11 +41,12 @@ pub(super) fn open_signals(
     let mut signals = Signals::default();
     if let Some(alarm) = &config.alarm {
         let safe = alarm.idle == config::Idle::On;
-        let pin = open_output(alarm.address(), alarm.active.level(safe));
+        // One that a run before left on is on from the start: loading may take a minute.
+        let pin = open_output(alarm.address(), alarm.active.level(safe || alarm.latched));
         let pin = pin.map_err(|error| blame(config, &alarm.line, error))?;
         let hold = Duration::from_secs_f64(alarm.hold_ms.get_ref() / 1e3);
-        let line = AlarmLine::new(pin, alarm.active, hold, safe, telemetry.clone());
-        signals.lines.push(Box::new(line.latched_by(latch.cloned())));
+        let line = AlarmLine::new(pin, alarm.active, hold, safe, latch.cloned(), telemetry.clone());
+        signals.lines.push(Box::new(line));
         let until = if latch.is_some() { " and until it is acknowledged" } else { "" };
         let held = alarm.hold_ms.get_ref();
         signals.described.push(format!("alarm    {}, held for {held} ms{until}", alarm.address()));
@@ -57,6 +58,14 @@ pub(super) fn open_signals(
         signals.described.push(format!("heartbeat {}", heartbeat.address()));
     }
     Ok(signals)
+}
+
+/// Sets an alarm to its level after the end where a run has left it on for the next one, and there is none.
+pub(super) fn release_alarm(config: &Config) {
+    let Some(alarm) = config.alarm.as_ref().filter(|alarm| alarm.latch) else { return };
+    if let Err(error) = open_output(alarm.address(), alarm.active.level(alarm.idle == config::Idle::On)) {
+        log::warn!("the alarm stays as it is: {error}");
+    }
 }
 
 /// An error about a line, with where the configuration names it.

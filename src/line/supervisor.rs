@@ -10,7 +10,7 @@ use super::products::ProductWatch;
 use super::records;
 use super::service::LineService;
 use super::trial::TrialWatch;
-use crate::config::Config;
+use crate::config::{AlarmConfig, Config};
 use crate::field::{DriftMonitor, Interval};
 use crate::pipeline::{LoadShedding, RunObserver, Shutdown, Status};
 use crate::sink::mqtt::BrokerClient;
@@ -32,6 +32,8 @@ pub(super) struct Supervisor<'a, 'b> {
     service: &'a mut LineService<'b>,
     /// The next run.
     next: Option<NextRun>,
+    /// The alarm, which the next run may take over as it is.
+    alarm: Option<AlarmConfig>,
     /// A configuration that was asked for, while it is read and tried.
     reading: Option<NewConfiguration<Config>>,
     /// The folder of results.
@@ -103,6 +105,7 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         Supervisor {
             service,
             next: None,
+            alarm: config.alarm.clone(),
             reading: None,
             output: config.output.folder.get_ref().clone(),
             stopping: false,
@@ -236,8 +239,7 @@ impl<'a, 'b> Supervisor<'a, 'b> {
         match self.service.configuration() {
             Ok(next) => {
                 self.service.failed_trial = Some((trial.home, why));
-                self.next = Some(NextRun::Configuration(Box::new(next)));
-                shutdown.ask();
+                self.end_for(NextRun::Configuration(Box::new(next)), shutdown);
             }
             Err(error) => self.service.refuse_reload(&error.context(why)),
         }
@@ -247,7 +249,20 @@ impl<'a, 'b> Supervisor<'a, 'b> {
     fn check_product(&mut self, shutdown: &Shutdown) {
         if !shutdown.is_asked() && self.products.missing().is_some() {
             self.service.loading_product = Some(Instant::now());
-            self.next = Some(NextRun::OtherProduct);
+            self.end_for(NextRun::OtherProduct, shutdown);
+        }
+    }
+
+    /// Ends the run for the next one.
+    fn end_for(&mut self, next: NextRun, shutdown: &Shutdown) {
+        let stays = self.alarm.as_ref().is_some_and(|alarm| match &next {
+            NextRun::Configuration(config) => alarm.stays_in(config),
+            NextRun::OtherProduct => alarm.latch,
+        });
+        self.next = Some(next);
+        if stays {
+            shutdown.ask_and_hand_over();
+        } else {
             shutdown.ask();
         }
     }
@@ -273,8 +288,7 @@ impl<'a, 'b> Supervisor<'a, 'b> {
                 let path = self.service.path;
                 let name = path.map_or("", |path| path.to_str().unwrap_or(""));
                 self.telemetry.log(self.telemetry.info("reload").with("config", name));
-                self.next = Some(NextRun::Configuration(Box::new(next)));
-                shutdown.ask();
+                self.end_for(NextRun::Configuration(Box::new(next)), shutdown);
             }
             Some(Err(error)) => self.refuse_reload(&error),
         }

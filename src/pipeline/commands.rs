@@ -180,13 +180,6 @@ impl Commands {
         }
     }
 
-    /// The alarm waits to be acknowledged, as it did when the run before ended.
-    pub fn restore_latch(&self) {
-        if let Some(latch) = &self.latch {
-            latch.set();
-        }
-    }
-
     /// Whether the alarm can be acknowledged, and whether it waits for that.
     pub fn latched(&self) -> Option<bool> {
         self.latch.as_ref().map(|latch| latch.is_set())

@@ -267,6 +267,11 @@ impl<'a> InspectionThread<'a> {
         }
     }
 
+    /// Another run follows at once.
+    pub(super) fn hand_over_signals(&mut self) {
+        self.inspection.signals.iter_mut().for_each(|signal| signal.hand_over());
+    }
+
     /// Hands a message to the writer, and takes another report for the next frame; where the writer has them all, this one is
     /// dropped and its report used again. Returns whether the writer is still there.
     fn hand_over(&mut self, message: Message, to_writer: &ToWriter, pulse: &Pulse) -> bool {

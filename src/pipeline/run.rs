@@ -113,6 +113,9 @@ impl Pipeline {
                     let mut thread =
                         InspectionThread::new(inspection, (live, by_trigger), shedding, telemetry, report, used);
                     if thread.run(slot, pulse, &to_writer) {
+                        if shutdown.hands_over() {
+                            thread.hand_over_signals();
+                        }
                         // Nobody asked for a stop: the writer may take its time.
                         std::mem::forget(stop);
                     }

@@ -18,6 +18,8 @@ const SAME_REQUEST: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     requested: Arc<AtomicBool>,
+    /// Another run is to follow this one at once.
+    hands_over: Arc<AtomicBool>,
     /// The same request, beyond this run.
     signalled: Arc<AtomicBool>,
     /// Nothing is at work that must end in order: a signal ends the process at once.
@@ -67,7 +69,7 @@ impl Shutdown {
 
     /// Another run, which the same signals end; to ask this one to stop does not stop the other.
     pub fn another(&self) -> Shutdown {
-        Shutdown { requested: Arc::default(), ..self.clone() }
+        Shutdown { requested: Arc::default(), hands_over: Arc::default(), ..self.clone() }
     }
 
     /// From now on there is something to write down at the end, until the result is dropped.
@@ -79,6 +81,17 @@ impl Shutdown {
     /// Asks every thread of this run to stop.
     pub fn ask(&self) {
         self.requested.store(true, Relaxed);
+    }
+
+    /// The same, where another run follows at once that takes the alarm over as it is.
+    pub fn ask_and_hand_over(&self) {
+        self.hands_over.store(true, Relaxed);
+        self.ask();
+    }
+
+    /// Whether another run takes the alarm over as it is.
+    pub fn hands_over(&self) -> bool {
+        self.hands_over.load(Relaxed) && !self.is_signalled()
     }
 
     /// Whether a stop was asked for, by a signal or for this run.

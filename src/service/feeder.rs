@@ -9,11 +9,11 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-/// Feeds the watchdog until it is dropped, but not longer than [`LOADING`].
+/// Feeds the watchdog until it is dropped, but not longer than [`LOADING`] for one try to load.
 #[must_use]
 pub struct Feeder {
-    /// Held for its end alone.
-    _guard: Sender<()>,
+    /// Each message begins another try; the end of the channel ends the thread.
+    tries: Sender<()>,
 }
 
 impl Feeder {
@@ -29,19 +29,40 @@ impl Feeder {
     }
 
     fn with(every: Duration, longest: Duration, feed: impl Fn() + Send + 'static) -> io::Result<Feeder> {
-        let (guard, ended) = channel::<()>();
-        let begun = Instant::now();
+        let (tries, begins) = channel::<()>();
+        let mut begun = Instant::now();
         let work = move || {
-            while begun.elapsed() < longest {
+            loop {
                 feed();
-                if ended.recv_timeout(every) == Err(RecvTimeoutError::Disconnected) {
-                    return;
+                let next = match begun.elapsed() < longest {
+                    true => begins.recv_timeout(every),
+                    // This try hangs. Whoever hangs in it begins no other one.
+                    false => begins.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                };
+                match next {
+                    Ok(()) => begun = Instant::now(),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
         };
         let thread = Builder::new().name("watchdog".into()).stack_size(1 << 16).spawn(work);
         thread.map_err(|error| not_started("watchdog", &error))?;
-        Ok(Feeder { _guard: guard })
+        Ok(Feeder { tries })
+    }
+
+    /// Another try to load begins, or the wait for one: it has all the time of the first.
+    pub fn begin_try(&self) {
+        // The thread ends with this value and not before.
+        let _ = self.tries.send(());
+    }
+
+    /// One that feeds whoever listens, once for each try.
+    #[cfg(test)]
+    pub fn once_a_try() -> (Feeder, std::sync::mpsc::Receiver<()>) {
+        let (fed, feedings) = channel();
+        let feed = move || fed.send(()).unwrap_or_default();
+        (Feeder::with(Duration::from_secs(600), Duration::ZERO, feed).unwrap(), feedings)
     }
 }
 
@@ -59,10 +80,12 @@ mod tests {
         // The thread ends, and its end of the channel with it.
         assert!(feedings.iter().count() < 600_000);
 
-        let (fed, feedings) = channel();
-        let feed = move || fed.send(()).unwrap_or_default();
-        let feeder = Feeder::with(Duration::from_millis(1), Duration::from_millis(20), feed).unwrap();
-        assert!(feedings.iter().count() >= 1, "it gives up by itself");
+        // A try of no time at all: fed when it begins and not again, until another one begins.
+        let (feeder, feedings) = Feeder::once_a_try();
+        feedings.recv().unwrap();
+        feeder.begin_try();
+        feedings.recv().unwrap();
         drop(feeder);
+        assert_eq!(feedings.iter().count(), 0, "it gives up by itself");
     }
 }

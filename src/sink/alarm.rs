@@ -21,6 +21,9 @@ pub trait Signal: Send {
 
     /// Called regularly, with or without a verdict.
     fn tick(&mut self, now: Instant);
+
+    /// Another run follows at once, which opens the output again: what must not go off between stays on.
+    fn hand_over(&mut self) {}
 }
 
 /// The alarm line: on from a defect until `hold` after the last defect, and where it is latched until somebody has acknowledged it.
@@ -31,21 +34,28 @@ pub struct AlarmLine<P: OutputPin> {
     /// On until then; `None` before the first defect.
     until: Option<Instant>,
     judged: bool,
+    /// A defect leaves it on until that is acknowledged.
     latch: Option<Arc<AlarmLatch>>,
+    /// The next run takes it over as it is.
+    is_handed_over: bool,
 }
 
 impl<P: OutputPin> AlarmLine<P> {
-    /// An alarm on `pin`. `safe` is its state before the first verdict and after the end: on or off.
-    pub fn new(pin: P, active: ActiveLevel, hold: Duration, safe: bool, telemetry: Telemetry) -> Self {
-        let mut line = OutputLine::new(pin, active, "the alarm", Cause::Alarm, telemetry);
-        line.set_level(safe);
-        AlarmLine { line, hold, safe, until: None, judged: false, latch: None }
-    }
-
-    /// The same alarm, which a defect leaves on until `latch` is acknowledged.
-    pub fn latched_by(mut self, latch: Option<Arc<AlarmLatch>>) -> Self {
-        self.latch = latch;
-        self
+    /// An alarm on `pin`. `safe` is its state before the first verdict and after the end: on or off. With a `latch` a defect leaves it on until
+    /// that is acknowledged, and one that a run before left is on at once.
+    pub fn new(
+        pin: P,
+        active: ActiveLevel,
+        hold: Duration,
+        safe: bool,
+        latch: Option<Arc<AlarmLatch>>,
+        telemetry: Telemetry,
+    ) -> Self {
+        let line = OutputLine::new(pin, active, "the alarm", Cause::Alarm, telemetry);
+        let mut alarm = AlarmLine { line, hold, safe, until: None, judged: false, latch, is_handed_over: false };
+        let is_on = safe || alarm.is_latched();
+        alarm.line.set_level(is_on);
+        alarm
     }
 
     fn is_latched(&self) -> bool {
@@ -72,12 +82,18 @@ impl<P: OutputPin + Send> Signal for AlarmLine<P> {
             self.line.set_level(is_latched || self.until.is_some_and(|until| now < until));
         }
     }
+
+    fn hand_over(&mut self) {
+        self.is_handed_over = self.is_latched();
+    }
 }
 
 impl<P: OutputPin> Drop for AlarmLine<P> {
-    /// Also if the inspection thread panics: nothing is inspected any more.
+    /// Also if the inspection thread panics: nothing is inspected any more. Only an alarm that nobody has acknowledged stays on for the next run.
     fn drop(&mut self) {
-        self.line.set_level(self.safe);
+        if !self.is_handed_over {
+            self.line.set_level(self.safe);
+        }
     }
 }
 
@@ -165,7 +181,7 @@ mod tests {
     fn the_alarm_is_on_at_once_and_until_the_hold_time_after_the_last_defect() {
         let (pin, start) = (MockPin::default(), Instant::now());
         let at = |ms| start + Duration::from_millis(ms);
-        let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false, Telemetry::default());
+        let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false, None, Telemetry::default());
         assert_eq!(pin.levels(), [Low]);
         alarm.verdict(false, at(0));
         alarm.verdict(true, at(100));
@@ -187,8 +203,11 @@ mod tests {
         let (pin, start) = (MockPin::default(), Instant::now());
         let at = |ms| start + Duration::from_millis(ms);
         let latch = Arc::<AlarmLatch>::default();
-        let alarm = AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false, Telemetry::default());
-        let mut alarm = alarm.latched_by(Some(Arc::clone(&latch)));
+        let of = |latch: &Arc<AlarmLatch>| {
+            let latch = Some(Arc::clone(latch));
+            AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false, latch, Telemetry::default())
+        };
+        let mut alarm = of(&latch);
         alarm.verdict(false, at(0));
         alarm.verdict(true, at(100));
         (1..100).for_each(|second| alarm.verdict(false, at(1000 * second)));
@@ -203,18 +222,44 @@ mod tests {
         assert_eq!(pin.levels(), [Low, High, Low, High]);
         alarm.tick(at(200_500));
         assert_eq!(pin.levels(), [Low, High, Low, High, Low]);
-        // The next run goes on where this one ends.
-        latch.set();
+        // At the end it has its level after the end, whoever has not acknowledged it.
+        alarm.verdict(true, at(300_000));
         drop(alarm);
-        let alarm = AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false, Telemetry::default());
-        alarm.latched_by(Some(latch)).tick(at(300_000));
-        assert_eq!(pin.levels(), [Low, High, Low, High, Low, Low, High, Low]);
+        assert_eq!(pin.levels(), [Low, High, Low, High, Low, High, Low]);
+    }
+
+    #[test]
+    fn a_latched_alarm_does_not_go_off_between_two_runs() {
+        let (pin, start) = (MockPin::default(), Instant::now());
+        let of = |latch: &Arc<AlarmLatch>| {
+            let latch = Some(Arc::clone(latch));
+            AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false, latch, Telemetry::default())
+        };
+        let mut alarm = of(&Arc::default());
+        alarm.verdict(true, start);
+        alarm.hand_over();
+        drop(alarm);
+        assert_eq!(pin.levels(), [Low, High]);
+        // The next run opens it as it is, and goes on where the one before ended.
+        let latch = Arc::new(AlarmLatch::new(true));
+        let mut alarm = of(&latch);
+        alarm.tick(start + 9 * HOLD);
+        assert_eq!(pin.levels(), [Low, High, High]);
+        assert!(latch.acknowledge());
+        alarm.tick(start + 9 * HOLD);
+        assert_eq!(pin.levels(), [Low, High, High, Low]);
+        // One that is only held, as nobody has to acknowledge it any more, goes off with the run.
+        alarm.verdict(true, start + 10 * HOLD);
+        assert!(latch.acknowledge());
+        alarm.hand_over();
+        drop(alarm);
+        assert_eq!(pin.levels(), [Low, High, High, Low, High, Low]);
     }
 
     #[test]
     fn active_low_inverts_levels_and_safe_may_mean_on() {
         let (pin, now) = (MockPin::default(), Instant::now());
-        let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::Low, HOLD, true, Telemetry::default());
+        let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::Low, HOLD, true, None, Telemetry::default());
         alarm.tick(now + HOLD * 9);
         assert_eq!(pin.levels(), [Low], "on until the first verdict");
         alarm.verdict(false, now);
@@ -226,7 +271,7 @@ mod tests {
     #[test]
     fn a_panic_leaves_the_line_safe() {
         let pin = MockPin::default();
-        let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false, Telemetry::default());
+        let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false, None, Telemetry::default());
         let panicked = std::thread::spawn(move || {
             alarm.verdict(true, Instant::now());
             panic!("a fault of this program");
@@ -238,7 +283,7 @@ mod tests {
     #[test]
     fn a_pin_that_fails_is_tried_again() {
         let (pin, now) = (MockPin::default(), Instant::now());
-        let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false, Telemetry::default());
+        let mut alarm = AlarmLine::new(pin.clone(), ActiveLevel::High, HOLD, false, None, Telemetry::default());
         pin.set_broken(true);
         alarm.verdict(true, now);
         alarm.tick(now);

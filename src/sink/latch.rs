@@ -8,6 +8,11 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 pub struct AlarmLatch(AtomicBool);
 
 impl AlarmLatch {
+    /// One that is set already, or not.
+    pub fn new(is_set: bool) -> AlarmLatch {
+        AlarmLatch(AtomicBool::new(is_set))
+    }
+
     /// A defect was seen.
     pub fn set(&self) {
         self.0.store(true, Release);

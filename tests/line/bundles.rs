@@ -195,3 +195,33 @@ fn goes_back(configuration: impl Fn(&Path, &Path) -> PathBuf) {
     assert!(found.contains("frames were defects while it was on trial, where at most"), "{found}");
     assert!(bundle(&["list"]).contains("went back to it by itself"));
 }
+
+/// The same with several cameras: it is in the records of the one that has found out, and all begin again.
+#[test]
+fn a_version_on_trial_goes_back_for_all_cameras_and_one_of_them_records_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    let bundle = |arguments: &[&str]| succeed(&[&["bundle"], arguments, &["--store", arg(&store)]].concat());
+    let [one, two] = ["1", "2"].map(|name| version(folder.path(), name));
+    bundle(&["install", arg(&one)]);
+    bundle(&["confirm", "parts"]);
+    bundle(&["install", arg(&two), "--confirm-within", "60s"]);
+    let (results, parts) = (folder.path().join("results"), store.join("parts"));
+    let camera =
+        |name: &str, source: &str| format!("[[camera]]\nname = \"{name}\"\n[camera.source.pattern]\n{source}\n");
+    let text = format!(
+        "[anomaly]\nbundle = {parts:?}\n[output]\nfolder = {results:?}\n[super_resolution]\nwhen = \"never\"\n{}{}",
+        camera("bad", "defect_every = 1"),
+        camera("good", "defect_every = 0\nfps = 5.0")
+    );
+    let mut running = crate::plc::Running::start(&config(folder.path(), &text));
+    let recorded =
+        |camera: &str| std::fs::read_to_string(results.join(camera).join("events.jsonl")).unwrap_or_default();
+    crate::common::eventually("both begin again", || {
+        ["bad", "good"].iter().all(|camera| recorded(camera).matches("\"record\":\"start\"").count() >= 2).then_some(())
+    });
+    running.stop();
+    let reverted = |camera: &str| recorded(camera).matches("\"record\":\"bundle_reverted\"").count();
+    assert_eq!((reverted("bad"), reverted("good")), (1, 0), "{}", running.log());
+    assert!(recorded("bad").contains("frames were defects while it was on trial"), "{}", recorded("bad"));
+}

@@ -1,6 +1,6 @@
 //! A reload ends no run for a configuration that none can begin with: what can be tried is tried beside it.
 
-use crate::common::{config, copy_folder, eventually, records, root, signal, write_secret};
+use crate::common::{config, copy_folder, ends, eventually, records, root, signal, write_secret};
 use crate::plc::Running;
 use std::fs::File;
 use std::io::Write;
@@ -96,4 +96,29 @@ fn a_watched_folder_that_is_away_ends_no_run() {
     });
     assert_eq!(running.log().matches(" record=start ").count(), 1, "{}", running.log());
     running.stop();
+}
+
+/// The pictures of a folder go while its run ends: neither configuration begins, and both are tried until a stop is asked for.
+#[test]
+fn a_stop_while_no_run_can_begin_is_told_by_the_exit_code() {
+    for table in ["source", "camera.source"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (frames, results) = (folder.path().join("frames"), folder.path().join("results"));
+        copy_folder(&root().join("models/inspect-demo/frames"), &frames);
+        let camera = if table == "source" { "" } else { "[[camera]]\nname = \"a\"\n" };
+        let text = format!(
+            "[output]\nfolder = {results:?}\n[super_resolution]\nwhen = \"never\"\n{camera}\
+             [{table}.folder]\npath = {frames:?}\nrepeat = true\nfps = 10.0\n"
+        );
+        let mut running = Running::start(&config(folder.path(), &text));
+        until(&running, "start", 1);
+        std::fs::remove_dir_all(&frames).unwrap();
+        std::fs::create_dir(&frames).unwrap();
+        signal(&running.process, "HUP");
+        until(&running, "start_failed", 2);
+        signal(&running.process, "TERM");
+        let status = ends(&mut running.process);
+        assert_eq!(status.code(), Some(1), "{table}: {}", running.log());
+        assert!(running.log().contains("no run could begin after the last one"), "{table}: {}", running.log());
+    }
 }

@@ -2,8 +2,9 @@
 //! started again after a while.
 
 use super::plan::{finish, name, plan_camera};
+use super::reported::NextConfigurations;
 use crate::bundle::Home;
-use crate::config::Config;
+use crate::config::{AlarmConfig, Config};
 use crate::line::LinePlan;
 use crate::line::mode::Mode;
 use crate::line::next_run::{LONGEST_WAIT, Tries};
@@ -43,20 +44,44 @@ pub(super) struct MemberControl {
     shutdown: Mutex<Shutdown>,
     /// No further run is to follow.
     ends: AtomicBool,
+    /// But for one with a new configuration, which takes the alarm over as it is.
+    hands_over: AtomicBool,
+    /// The camera's name, and its alarm.
+    name: String,
+    alarm: Option<AlarmConfig>,
     /// The signals that end all cameras.
     signals: Shutdown,
 }
 
 impl MemberControl {
-    pub(super) fn new(progress: Arc<CameraProgress>, signals: &Shutdown) -> MemberControl {
+    pub(super) fn new(progress: Arc<CameraProgress>, signals: &Shutdown, config: &Config) -> MemberControl {
         let (shutdown, signals) = (Mutex::new(signals.another()), signals.clone());
-        MemberControl { progress, shutdown, ends: AtomicBool::new(false), signals }
+        let (ends, hands_over) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (name, alarm) = (name(config).to_string(), config.alarm.clone());
+        MemberControl { progress, shutdown, ends, hands_over, name, alarm, signals }
     }
 
-    /// Ends the present run, and the camera with it.
-    pub(super) fn end(&self) {
+    /// Ends the present run, and the camera with it; `next`: for what all cameras begin again with.
+    pub(super) fn end(&self, next: Option<&NextConfigurations>) {
+        let stays = |alarm: &AlarmConfig| match next {
+            Some(NextConfigurations::New(configs)) => {
+                configs.iter().any(|config| name(config) == self.name && alarm.stays_in(config))
+            }
+            // The same file, most likely.
+            Some(NextConfigurations::FailedTrial { .. }) => alarm.latch,
+            None => false,
+        };
+        self.hands_over.store(self.alarm.as_ref().is_some_and(stays), Relaxed);
         self.ends.store(true, Relaxed);
-        self.shutdown().ask();
+        self.ask(&self.shutdown());
+    }
+
+    fn ask(&self, run: &Shutdown) {
+        if self.hands_over.load(Relaxed) {
+            run.ask_and_hand_over();
+        } else {
+            run.ask();
+        }
     }
 
     fn is_ending(&self) -> bool {
@@ -69,7 +94,7 @@ impl MemberControl {
         *self.shutdown() = another.clone();
         // Whoever asked before asked the run before.
         if self.ends.load(Relaxed) {
-            another.ask();
+            self.ask(&another);
         }
         another
     }
@@ -86,7 +111,7 @@ pub(super) enum MemberReport {
     /// It has failed, and its writer hangs in its files: it cannot be started again in this process.
     Hangs,
     /// An installed version did not stand its trial: all begin again with the one before.
-    FailedTrial(Box<Home>, String),
+    FailedTrial(usize, Box<Home>, String),
 }
 
 /// How a camera ended.
@@ -119,6 +144,7 @@ impl Member<'_> {
                     if let Some(product) = &ended.product {
                         self.config.start_with(product.as_deref());
                     }
+                    self.config.start_latched(ended.is_latched);
                     let failure = ended.outcome.ending.failure.clone();
                     // The main thread waits for this one, and takes all messages.
                     let _ = messages.send(MemberReport::Outcome(place, Box::new(ended.outcome)));
@@ -126,7 +152,7 @@ impl Member<'_> {
                     match (failure, trial) {
                         (Some(failure), _) => (failure, ended.hangs),
                         (None, Some((home, why))) => {
-                            let _ = messages.send(MemberReport::FailedTrial(Box::new(home), why));
+                            let _ = messages.send(MemberReport::FailedTrial(place, Box::new(home), why));
                             return MemberEnd::Done;
                         }
                         (None, None) if ended.hangs => return MemberEnd::Hangs(hanging()),

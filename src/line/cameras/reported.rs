@@ -10,8 +10,13 @@ use std::sync::mpsc::Receiver;
 /// What all cameras begin again with.
 pub(super) enum NextConfigurations {
     New(Vec<Config>),
-    /// The same file, when a home has gone back to the version before, for this reason.
-    FailedTrial(Box<Home>, String),
+    /// The same file, when a home has gone back to the version before.
+    FailedTrial {
+        /// The camera that has found out.
+        place: usize,
+        home: Box<Home>,
+        why: String,
+    },
 }
 
 /// What the cameras have reported so far.
@@ -36,7 +41,9 @@ impl Reported {
         for report in reports.try_iter() {
             match report {
                 MemberReport::Outcome(place, outcome) => self.outcomes[place].outcome = Some(*outcome),
-                MemberReport::FailedTrial(home, why) => self.next = Some(NextConfigurations::FailedTrial(home, why)),
+                MemberReport::FailedTrial(place, home, why) => {
+                    self.next = Some(NextConfigurations::FailedTrial { place, home, why });
+                }
                 MemberReport::Hangs => self.hangs = true,
             }
         }

@@ -15,6 +15,7 @@ use crate::line::plan::configurations;
 use crate::line::run::{CameraOutcome, Line, RunOutcome, remember, warn_of_secrets};
 use crate::line::service::LineService;
 use crate::line::shared_models::SharedModels;
+use crate::line::signals::release_alarm;
 use crate::memory::Bill;
 use crate::pipeline::Shutdown;
 use crate::service::{CameraProgress, CameraState, CamerasManager, Feeder, LineManager, Reload};
@@ -73,14 +74,16 @@ pub(in crate::line) fn run(line: Line, configs: Vec<Config>) -> anyhow::Result<V
         }
         // The old one's memory is free before the new one is loaded.
         drop(plan);
-        feeder = Some(Feeder::start()?);
-        let (mut old_services, mut old_configs) = (ended.services, ended.configs);
-        if let NextConfigurations::FailedTrial(home, why) = &next {
-            bundles::go_back(home, why, &process.telemetry);
+        let feeding = Feeder::start()?;
+        // What is recorded from now on, whichever configuration it is with, is in the records of the run that follows.
+        let (mut known, mut old_configs) = (ended.services.into_iter().map(begun).collect::<Vec<_>>(), ended.configs);
+        if let NextConfigurations::FailedTrial { place, home, why } = &next {
+            let telemetry = known.get(*place).map_or(&process.telemetry, |(service, _)| &service.telemetry);
+            bundles::go_back(home, why, telemetry);
         }
         let mut wanted = Some(match next {
             NextConfigurations::New(configs) => Ok(configs),
-            NextConfigurations::FailedTrial(..) => configurations(path),
+            NextConfigurations::FailedTrial { .. } => configurations(path),
         });
         let mut tries = Tries::new();
         (configs, services, kept, plan) = loop {
@@ -90,14 +93,15 @@ pub(in crate::line) fn run(line: Line, configs: Vec<Config>) -> anyhow::Result<V
                         let before = old_configs.iter().find(|before| name(before) == name(config));
                         before.into_iter().for_each(|before| config.continue_with(before));
                     }
-                    process.plan(configs, &mut old_services).map_err(|(_, error)| error)
+                    process.plan(configs, &mut known).map_err(|(_, error)| error)
                 });
                 match attempt {
                     Ok(next) => break next,
                     Err(error) => process.refuse_reload(&error),
                 }
+                feeding.begin_try();
             }
-            let error = match process.plan(old_configs, &mut old_services) {
+            let error = match process.plan(old_configs, &mut known) {
                 Ok(next) => break next,
                 Err((configs, error)) => {
                     old_configs = configs;
@@ -105,17 +109,25 @@ pub(in crate::line) fn run(line: Line, configs: Vec<Config>) -> anyhow::Result<V
                 }
             };
             // What is missing may be back in a minute.
-            match process.wait_for_another_try(&mut tries, &error) {
-                Some(Interruption::Stop) => return Ok(ended.outcomes),
+            match process.wait_for_another_try(&mut tries, &feeding, &error) {
+                Some(Interruption::Stop) => {
+                    old_configs.iter().for_each(release_alarm);
+                    process.console.flush(&process.shutdown);
+                    return Ok(ended.outcomes.into_iter().map(CameraOutcome::down).collect());
+                }
                 Some(Interruption::Reload) => wanted = Some(configurations(path)),
                 None => {}
             }
         };
+        feeder = Some(feeding);
     }
 }
 
 /// Cameras with their plan: configurations, what outlasts their runs, their records until their files are open.
 type Planned<'a> = (Vec<Config>, Vec<LineService<'a>>, Vec<Receiver<Record>>, CamerasPlan);
+
+/// What outlasts the runs of a camera, and its records until the file of its next run is open.
+type Begun<'a> = (LineService<'a>, Receiver<Record>);
 
 /// What outlasts the runs of all cameras.
 pub(super) struct CameraProcess<'a> {
@@ -144,17 +156,23 @@ pub(super) struct AllEnded<'a> {
     configs: Vec<Config>,
 }
 
+/// What outlasts the runs of a camera, with a new run begun: its records wait until that one's file is open.
+fn begun(service: LineService) -> Begun {
+    let kept = service.begin_run();
+    (service, kept)
+}
+
 fn telemetries(services: &[LineService]) -> Vec<Telemetry> {
     services.iter().map(|service| service.telemetry.clone()).collect()
 }
 
 impl<'a> CameraProcess<'a> {
     /// What outlasts the runs of each camera: what there is already stays with a camera that is there still.
-    fn services(&self, configs: &[Config], known: &mut Vec<LineService<'a>>) -> Vec<LineService<'a>> {
+    fn services(&self, configs: &[Config], known: &mut Vec<Begun<'a>>) -> Vec<Begun<'a>> {
         let service = |config: &Config| {
-            let is_its = |service: &LineService| service.telemetry.camera() == Some(name(config));
+            let is_its = |(service, _): &Begun| service.telemetry.camera() == Some(name(config));
             let at = known.iter().position(is_its);
-            at.map_or_else(|| self.service(config), |at| known.swap_remove(at))
+            at.map_or_else(|| begun(self.service(config)), |at| known.swap_remove(at))
         };
         configs.iter().map(service).collect()
     }
@@ -183,7 +201,7 @@ impl<'a> CameraProcess<'a> {
             |(((config, mut service), kept), (line, own))| {
                 let progress = Arc::new(CameraProgress::new(name(&config)));
                 service.manager = LineManager::Camera { progress: Arc::clone(&progress), stored: None };
-                let control = Arc::new(MemberControl::new(progress, &self.shutdown));
+                let control = Arc::new(MemberControl::new(progress, &self.shutdown, &config));
                 Member { config, service, kept, ready: Ok(line), frames: self.frames, beside: all - own, control }
             },
         );
@@ -196,24 +214,25 @@ impl<'a> CameraProcess<'a> {
     fn plan(
         &self,
         configs: Vec<Config>,
-        known: &mut Vec<LineService<'a>>,
+        known: &mut Vec<Begun<'a>>,
     ) -> Result<Planned<'a>, (Vec<Config>, anyhow::Error)> {
-        let mut services = self.services(&configs, known);
-        let kept = services.iter().map(LineService::begin_run).collect::<Vec<_>>();
+        let (services, kept) = self.services(&configs, known).into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
         match plan_cameras(&configs, Mode::Run, &telemetries(&services)) {
             Ok(plan) => Ok((configs, services, kept, plan)),
             Err(error) => {
-                known.append(&mut services);
+                known.extend(services.into_iter().zip(kept));
                 Err((configs, error))
             }
         }
     }
 
     /// Reports that no camera can be started now, and waits until it is tried again.
-    fn wait_for_another_try(&self, tries: &mut Tries, error: &anyhow::Error) -> Option<Interruption> {
+    fn wait_for_another_try(&self, tries: &mut Tries, feeder: &Feeder, error: &anyhow::Error) -> Option<Interruption> {
         self.manager.manager().status(&report_down(&self.telemetry, error, tries));
         self.manager.manager().ready();
-        tries.wait(|| Interruption::of(&self.shutdown, &self.reload))
+        // An alarm may be on that must not stay so.
+        let _orderly = self.shutdown.stop_orderly();
+        tries.wait_fed(feeder, || Interruption::of(&self.shutdown, &self.reload))
     }
 
     /// Runs the cameras until all have ended. `feeder` feeds the watchdog until all are ready.
@@ -241,7 +260,7 @@ impl<'a> CameraProcess<'a> {
                     Ok(thread) => threads.push(thread),
                     Err(error) => {
                         // The scope waits for those that run.
-                        controls.iter().for_each(|control| control.end());
+                        controls.iter().for_each(|control| control.end(None));
                         return Err(not_started(&thread_name, &error));
                     }
                 }
@@ -264,7 +283,7 @@ impl<'a> CameraProcess<'a> {
                     controls.iter().for_each(|control| control.progress.make_way());
                 }
                 if reported.next.is_some() || reported.hangs || none_runs(&controls) {
-                    controls.iter().for_each(|control| control.end());
+                    controls.iter().for_each(|control| control.end(reported.next.as_ref()));
                 }
             }
             let failed = |_| MemberEnd::Down(describe_failure("camera"));
