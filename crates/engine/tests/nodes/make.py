@@ -470,7 +470,7 @@ def quantized_constants(net):
 def products_whose_sum_has_more_dimensions(net):
     """What is added to a product gives it more dimensions."""
     x = net.qdq(net.input(net.normal(3, 6)), net.quant(0.05, 128))
-    for shape in [(1, 1, 4), (1, 4), (4,), (2, 1, 4)]:
+    for shape in [(1, 1, 4), (2, 1, 4), (1, 1, 1, 4)]:
         product = net.op("MatMul", x, net.weights([6, 4], 0.01))
         net.output(net.op("Add", product, net.const(net.normal(*shape))))
         product = net.op("MatMul", x, net.weights([6, 4], 0.01))
