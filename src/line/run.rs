@@ -119,6 +119,7 @@ pub(super) fn run_one(line: Line, mut config: Config) -> anyhow::Result<RunOutco
                 config.start_latched(is_latched);
                 let sum = summary(&outcome);
                 let Some(next) = next.filter(|_| !shutdown.is_signalled()) else {
+                    release_alarm(&config);
                     console.print_patiently(sum, Tone::Plain, &shutdown);
                     console.flush(&shutdown);
                     if console.dropped() > 0 {
@@ -354,10 +355,6 @@ impl LineService<'_> {
         let hangs = writer.is_none();
         let unwritten = writer.map_or(0, |writer| writer.unwritten);
         let is_latched = commands.latched() == Some(true);
-        if shutdown.hands_over() && ending.failure.is_some() {
-            // No run goes on with it after all.
-            release_alarm(config);
-        }
         let wanted = commands.wanted();
         let product = (wanted != ChosenProduct::Without).then(|| commands.key(wanted).map(|key| key.name.clone()));
         let outcome = RunOutcome { ending, unwritten, output, parts: end.parts };

@@ -62,7 +62,7 @@ pub(super) fn open_signals(
 
 /// Sets an alarm to its level after the end where a run has left it on for the next one, and there is none.
 pub(super) fn release_alarm(config: &Config) {
-    let Some(alarm) = config.alarm.as_ref().filter(|alarm| alarm.latch) else { return };
+    let Some(alarm) = config.alarm.as_ref().filter(|alarm| alarm.latched) else { return };
     if let Err(error) = open_output(alarm.address(), alarm.active.level(alarm.idle == config::Idle::On)) {
         log::warn!("the alarm stays as it is: {error}");
     }

@@ -53,8 +53,9 @@ impl<P: OutputPin> AlarmLine<P> {
     ) -> Self {
         let line = OutputLine::new(pin, active, "the alarm", Cause::Alarm, telemetry);
         let mut alarm = AlarmLine { line, hold, safe, until: None, judged: false, latch, is_handed_over: false };
-        let is_on = safe || alarm.is_latched();
-        alarm.line.set_level(is_on);
+        // Until the run begins: where it does not, the line stays as the run before left it.
+        alarm.is_handed_over = alarm.is_latched();
+        alarm.line.set_level(safe || alarm.is_handed_over);
         alarm
     }
 
@@ -76,6 +77,7 @@ impl<P: OutputPin + Send> Signal for AlarmLine<P> {
     }
 
     fn tick(&mut self, now: Instant) {
+        self.is_handed_over = false;
         // One that a run before left is on at once.
         let is_latched = self.is_latched();
         if self.judged || is_latched {
@@ -240,20 +242,23 @@ mod tests {
         alarm.hand_over();
         drop(alarm);
         assert_eq!(pin.levels(), [Low, High]);
-        // The next run opens it as it is, and goes on where the one before ended.
+        // The next run opens it as it is; this one cannot begin.
         let latch = Arc::new(AlarmLatch::new(true));
+        drop(of(&latch));
+        assert_eq!(pin.levels(), [Low, High, High]);
+        // And this one goes on where the one before ended.
         let mut alarm = of(&latch);
         alarm.tick(start + 9 * HOLD);
-        assert_eq!(pin.levels(), [Low, High, High]);
+        assert_eq!(pin.levels(), [Low, High, High, High]);
         assert!(latch.acknowledge());
         alarm.tick(start + 9 * HOLD);
-        assert_eq!(pin.levels(), [Low, High, High, Low]);
+        assert_eq!(pin.levels(), [Low, High, High, High, Low]);
         // One that is only held, as nobody has to acknowledge it any more, goes off with the run.
         alarm.verdict(true, start + 10 * HOLD);
         assert!(latch.acknowledge());
         alarm.hand_over();
         drop(alarm);
-        assert_eq!(pin.levels(), [Low, High, High, Low, High, Low]);
+        assert_eq!(pin.levels(), [Low, High, High, High, Low, High, Low]);
     }
 
     #[test]

@@ -66,10 +66,12 @@ pub(in crate::line) fn run(line: Line, configs: Vec<Config>) -> anyhow::Result<V
         let ended = process.run_members(members, (&plan.models, &plan.bill), feeder)?;
         drop(orderly);
         let Some(next) = ended.next.filter(|_| !process.shutdown.is_signalled()) else {
+            ended.configs.iter().for_each(release_alarm);
             process.console.flush(&process.shutdown);
             return Ok(ended.outcomes);
         };
         if let Some(failure) = ended.hanging {
+            ended.configs.iter().for_each(release_alarm);
             anyhow::bail!(failure);
         }
         // The old one's memory is free before the new one is loaded.
