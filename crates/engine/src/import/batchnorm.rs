@@ -96,13 +96,18 @@ impl<'a> Importer<'a> {
     }
 
     /// The floats of a constant, quantized or not.
-    pub(super) fn constant_floats(&self, held: &Binding) -> Imported<Option<Vec<f32>>> {
+    pub(super) fn constant_floats(&mut self, held: &Binding) -> Imported<Option<Vec<f32>>> {
         let lazy = match held {
-            Binding::Constant(constant) if self.is_float(held) => return Ok(Some(super::onnx::floats(constant)?)),
+            Binding::Constant(constant) if self.is_float(held) => {
+                // A copy for each node that reads them.
+                self.add_computed_bytes(4 * constant.len() as u64)?;
+                return Ok(Some(super::onnx::floats(constant)?));
+            }
             Binding::Lazy(lazy) => lazy,
             _ => return Ok(None),
         };
         let Expression::Weights { stored, scale, zero_point, axis } = &lazy.expression else { return Ok(None) };
+        self.add_computed_bytes(4 * lazy.shape.iter().product::<usize>() as u64)?;
         let stored = super::onnx::integers_32(&*self.elements(stored)?)?;
         let inner: usize = lazy.shape.iter().skip(axis + 1).product();
         let place = |i: usize, count: usize| if count == 1 { 0 } else { i / inner.max(1) % count };

@@ -163,6 +163,8 @@ impl Importer<'_> {
             let Some(channels) = channels(lazy) else {
                 return self.look_up(name, value, table(0), q.kind).map(Some);
             };
+            // Its parameters may be shared with other nodes, its tables are not.
+            self.add_computed_bytes(256 * channels as u64)?;
             let tables: Arc<[[u8; 256]]> = (0..channels).map(table).collect();
             return self.push(name, Op::ChannelLut(tables), &[value], q.kind, &lazy.shape).map(Some);
         }

@@ -133,7 +133,7 @@ impl<'a> Importer<'a> {
 
     /// A matrix for each direction, and its numbers where they are known.
     fn float_matrix(
-        &self,
+        &mut self,
         node: &NodeProto,
         index: usize,
         what: &str,
