@@ -126,7 +126,7 @@ mod tests {
         assert!(refused(&bundle).starts_with("line.toml:"), "{}", refused(&bundle));
         assert!(refused(&bundle).contains(": anomaly.bundle: no bundle"), "{}", refused(&bundle));
         let smaller = parse(&format!(
-            "[source.camera]\ndevice = \"0\"\n{quiet}[heat.smaller]\nbundle = {:?}\nwidth = 160\nheight = 120\n",
+            "[source.camera]\ndevice = \"0\"\n{quiet}[heat]\ndegrade = true\n[heat.smaller]\nbundle = {:?}\nwidth = 160\nheight = 120\n",
             at("gone")
         ));
         assert!(refused(&smaller).contains("heat.smaller.bundle: no bundle"), "{}", refused(&smaller));

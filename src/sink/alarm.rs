@@ -78,11 +78,10 @@ impl<P: OutputPin + Send> Signal for AlarmLine<P> {
 
     fn tick(&mut self, now: Instant) {
         self.is_handed_over = false;
-        // One that a run before left is on at once.
-        let is_latched = self.is_latched();
-        if self.judged || is_latched {
-            self.line.set_level(is_latched || self.until.is_some_and(|until| now < until));
-        }
+        // Before the first verdict only one that a run before left is on, until it is acknowledged.
+        let is_held = if self.judged { self.until.is_some_and(|until| now < until) } else { self.safe };
+        let is_on = is_held || self.is_latched();
+        self.line.set_level(is_on);
     }
 
     fn hand_over(&mut self) {
