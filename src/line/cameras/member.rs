@@ -1,8 +1,8 @@
 //! One of several cameras: its runs, one after the other. Where one of its threads has failed, or it could not be started, it alone is
 //! started again after a while.
 
+use super::next_configurations::NextConfigurations;
 use super::plan::{finish, name, plan_camera};
-use super::reported::NextConfigurations;
 use crate::bundle::Home;
 use crate::config::{AlarmConfig, Config};
 use crate::line::LinePlan;

@@ -11,6 +11,7 @@
 //! (console and log).
 
 mod member;
+mod next_configurations;
 mod plan;
 mod reported;
 mod run;

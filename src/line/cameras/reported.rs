@@ -1,23 +1,10 @@
 //! What the cameras report to the main thread.
 
 use super::member::{Member, MemberReport};
+use super::next_configurations::NextConfigurations;
 use super::plan::name;
-use crate::bundle::Home;
-use crate::config::Config;
 use crate::line::run::CameraOutcome;
 use std::sync::mpsc::Receiver;
-
-/// What all cameras begin again with.
-pub(super) enum NextConfigurations {
-    New(Vec<Config>),
-    /// The same file, when a home has gone back to the version before.
-    FailedTrial {
-        /// The camera that has found out.
-        place: usize,
-        home: Box<Home>,
-        why: String,
-    },
-}
 
 /// What the cameras have reported so far.
 pub(super) struct Reported {

@@ -2,8 +2,9 @@
 //! configuration for all.
 
 use super::member::{Member, MemberControl, MemberEnd};
+use super::next_configurations::NextConfigurations;
 use super::plan::{CamerasPlan, name, plan_cameras};
-use super::reported::{NextConfigurations, Reported};
+use super::reported::Reported;
 use crate::config::Config;
 use crate::line::bill::CAMERA_STACK;
 use crate::line::bundles;

@@ -2,7 +2,7 @@
 //! tensors, or floats.
 
 use super::channel_affine::ChannelAffine;
-use super::lazy::{Expression, Lazy};
+use super::expression::{Expression, Lazy};
 use super::onnx::Attributes;
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;

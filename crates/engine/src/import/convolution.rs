@@ -1,7 +1,7 @@
 //! Conv, ConvTranspose, Gemm and MatMul over quantized operands; those of floats are in `float`.
 
+use super::expression::{Accumulator, Expression, Lazy, Stored};
 use super::geometry::{Spatial, is_byte, product_shape, spatial};
-use super::lazy::{Accumulator, Expression, Lazy, Stored};
 use super::onnx::{Attributes, as_slice, floats, integers_32};
 use super::transposed::{transposed_pads, transposed_size};
 use super::{Binding, Handled, Imported, Importer, name_of};

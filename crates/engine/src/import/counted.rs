@@ -1,7 +1,7 @@
 //! What of an ONNX node needs a length that is only known in a run. The graph's own ops are judged by [`crate::graph::Graph::count`];
 //! here is what is gone once a model is imported: shapes as numbers.
 
-use super::lazy::{Expression, Lazy};
+use super::expression::{Expression, Lazy};
 use super::{Binding, Imported, Importer};
 use crate::graph::{Counted, ValueId};
 use std::collections::HashSet;

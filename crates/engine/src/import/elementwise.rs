@@ -1,6 +1,6 @@
 //! Unary functions, sums and products, normalisation, softmax, casts.
 
-use super::lazy::{Expression, Stored};
+use super::expression::{Expression, Stored};
 use super::onnx::{Attributes, floats, integers};
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;

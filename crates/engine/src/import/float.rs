@@ -2,8 +2,8 @@
 //!
 //! Constant weights go into the op, quantized ones as floats; what is computed is an operand.
 
+use super::expression::Expression;
 use super::geometry::{average_window, product_shape, spatial};
-use super::lazy::Expression;
 use super::onnx::{Attributes, as_slice, floats, integers_32};
 use super::transposed::{transposed_pads, transposed_size};
 use super::{Binding, Handled, Imported, Importer, name_of};

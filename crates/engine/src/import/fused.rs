@@ -1,6 +1,6 @@
 //! Products of the domain com.microsoft, which ONNX Runtime's own optimizer and quantizer write.
 
-use super::lazy::{Expression, Lazy};
+use super::expression::{Expression, Lazy};
 use super::onnx::Attributes;
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;

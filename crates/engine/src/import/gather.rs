@@ -1,6 +1,6 @@
 //! Gather and GatherND: of a constant table, row by row; of quantized tensors, as bytes; of anything else, as it is.
 
-use super::lazy::{Expression, Lazy, Stored};
+use super::expression::{Expression, Lazy, Stored};
 use super::onnx::{integers, raw_bytes};
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;

@@ -1,7 +1,7 @@
 //! ONNX, as tract has parsed it, to the integer graph.
 //!
 //! Nodes are walked in the file's order. A float tensor is not computed when its node is read: it is kept as an
-//! expression ([`lazy::Lazy`]), because what follows decides its form. Where a `QuantizeLinear` follows, the whole
+//! expression ([`expression::Lazy`]), because what follows decides its form. Where a `QuantizeLinear` follows, the whole
 //! expression becomes one integer op; where something else needs its floats, it is computed as such. So every way of
 //! writing a quantized op (QDQ around float ops, QLinear ops) ends in the same graph.
 //!
@@ -11,7 +11,8 @@
 //! | `operator` | whose operator a node is, and in which version |
 //! | `geometry` | windows, pads and shapes that several ops share |
 //! | `channel_affine` | a scale and a shift for each channel |
-//! | `lazy` | float expressions: their integer form, or their floats |
+//! | `expression` | float expressions |
+//! | `lazy` | their integer form, or their floats |
 //! | `pointwise` | functions of one quantized number, and their tables |
 //! | `copies` | constants that several nodes read, once |
 //! | `quantize_linear` | QuantizeLinear |
@@ -52,6 +53,7 @@ mod detection;
 mod elementwise;
 #[cfg(test)]
 mod exactness_tests;
+mod expression;
 mod float;
 mod fold;
 pub mod fp32;
@@ -95,7 +97,7 @@ use super::tract::{
 };
 use copies::Copies;
 use counted::UNKNOWN_SHAPE;
-use lazy::{Expression, Lazy, Stored};
+use expression::{Expression, Lazy, Stored};
 use onnx::raw_bytes;
 pub use operator::check_operator;
 use std::collections::{HashMap, HashSet};

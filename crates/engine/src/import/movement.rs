@@ -1,6 +1,6 @@
 //! Ops that move elements and change none.
 
-use super::lazy::{Expression, Lazy};
+use super::expression::{Expression, Lazy};
 use super::onnx::{Attributes, integers};
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::graph::{Counted, Movement, Op, ValueId};

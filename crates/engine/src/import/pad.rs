@@ -1,6 +1,6 @@
 //! `Pad`: a value around a tensor, its edge, or itself mirrored or repeated; negative pads cut off.
 
-use super::lazy::Expression;
+use super::expression::Expression;
 use super::onnx::{Attributes, integers, raw_bytes};
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::graph::{Movement, Op, ValueId};

@@ -1,8 +1,8 @@
 //! Functions of one quantized number: expressions of a single source, chains of functions, and tables of them.
 //!
-//! These walk an expression as often as it is an operand: how large one becomes is bounded ([`super::lazy::Lazy::is_large`]).
+//! These walk an expression as often as it is an operand: how large one becomes is bounded ([`super::expression::Lazy::is_large`]).
 
-use super::lazy::{Expression, Lazy};
+use super::expression::{Expression, Lazy};
 use crate::ElementKind;
 use crate::graph::{Quant, ValueId, stored_range};
 use crate::unary::Unary;

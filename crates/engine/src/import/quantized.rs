@@ -1,7 +1,8 @@
 //! DequantizeLinear, the QLinear ops and dynamic quantization.
 
+use super::expression::{Expression, Lazy};
 use super::geometry::{average_window, is_byte, product_shape};
-use super::lazy::{Expression, Lazy, dequantized_floats};
+use super::lazy::dequantized_floats;
 use super::onnx::{Attributes, floats, integers_32};
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;

@@ -2,7 +2,7 @@
 //!
 //! The products of all inputs with the input weights are one matrix product before the layer, which walks through time.
 
-use super::lazy::Stored;
+use super::expression::Stored;
 use super::onnx::{Attributes, as_slice, integers, integers_32};
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;

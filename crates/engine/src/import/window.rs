@@ -1,7 +1,7 @@
 //! Pools, means and resizing.
 
+use super::expression::Expression;
 use super::geometry::average_window;
-use super::lazy::Expression;
 use super::onnx::{Attributes, floats, integers};
 use super::{Binding, Handled, Imported, Importer, name_of};
 use crate::ElementKind;
